@@ -1,0 +1,1 @@
+"""Wiring only: one file, one DAG (or one per model type)."""

@@ -1,0 +1,1 @@
+"""The model server: knows nothing of retraining."""

@@ -1,0 +1,1 @@
+"""Assets and shared contract beside the code."""

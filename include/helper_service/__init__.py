@@ -1,0 +1,1 @@
+"""Stand-in for the Helper service: tasks, confirmations, outbox."""

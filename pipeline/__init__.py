@@ -1,0 +1,1 @@
+"""The retraining application: importable and testable without Airflow."""

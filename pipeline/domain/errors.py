@@ -1,0 +1,61 @@
+"""What a step may raise: each class says whether trying again can help, each message what to do."""
+
+
+class TryAgain(Exception):
+    """An outside system did not answer; the same call may succeed later. Nothing was lost."""
+
+
+class GiveUp(Exception):
+    """Trying again gives the same answer; a person or other data is needed."""
+
+
+class ServiceUnavailable(TryAgain):
+    """A named service (broker, database, object store, registry, replica) is out of reach."""
+
+    def __init__(self, service: str, detail: str) -> None:
+        super().__init__(f"{service} is unavailable: {detail}")
+        self.service = service
+
+
+class PhotoMissing(GiveUp):
+    """No photo at this address."""
+
+
+class PhotoRefused(GiveUp):
+    """A photo that must not or cannot be used: address, type, size or content."""
+
+
+class DatasetRefused(GiveUp):
+    """The collected data cannot become a dataset; the message lists the reasons."""
+
+
+class TrainingFailed(GiveUp):
+    """One training attempt ended without a model.
+
+    `cause` is one of `out_of_memory`, `diverged`, `too_little_data`, `error` (see `domain.training.adjust`).
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
+class TrainingNeedsPerson(GiveUp):
+    """Every permitted attempt failed; the message lists them."""
+
+
+class ModelRefused(GiveUp):
+    """A model that verification or a serving replica refused; the message says why."""
+
+
+class NotBlessed(GiveUp):
+    """A version without an accepting verification verdict was asked to go live."""
+
+
+class StaleTransition(GiveUp):
+    """The champion changed since this transition was planned (compare-and-swap failed)."""
+
+
+class UnknownVersion(GiveUp):
+    """No such model version, or none that can be served."""

@@ -1,0 +1,112 @@
+"""Model versions, their numbers, and the transitions of the champion (specification §11; design D13)."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ModelType(StrEnum):
+    LAUNDRY = "LAUNDRY"
+    FACE = "FACE"
+
+
+class Status(StrEnum):
+    """Projection of the transition log onto `model_versions.status`."""
+
+    CANDIDATE = "CANDIDATE"
+    ACTIVE = "ACTIVE"
+    RETIRED = "RETIRED"
+    ARCHIVED = "ARCHIVED"
+
+
+class Kind(StrEnum):
+    """Why the champion changed."""
+
+    PROMOTE = "promote"
+    ROLLBACK_MANUAL = "rollback_manual"
+    ROLLBACK_AUTO = "rollback_auto"
+
+
+@dataclass(frozen=True, order=True)
+class VersionNumber:
+    """`vMAJOR.MINOR.PATCH`: architecture changed, retrained, same data with other hyperparameters."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def parse(cls, text: str) -> "VersionNumber":
+        match = re.fullmatch(r"v(\d{1,6})\.(\d{1,6})\.(\d{1,6})", text)
+        if match is None:
+            raise ValueError(f"{text[:40]!r} is not a version like v1.2.3")
+        return cls(*(int(part) for part in match.groups()))
+
+    def __str__(self) -> str:
+        return f"v{self.major}.{self.minor}.{self.patch}"
+
+
+def next_version(latest: VersionNumber | None, *, architecture_changed: bool, data_changed: bool) -> VersionNumber:
+    """The number after `latest`, the highest ever registered for the model type."""
+    if latest is None:
+        return VersionNumber(1, 0, 0)
+    if architecture_changed:
+        return VersionNumber(latest.major + 1, 0, 0)
+    if data_changed:
+        return VersionNumber(latest.major, latest.minor + 1, 0)
+    return VersionNumber(latest.major, latest.minor, latest.patch + 1)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Where the served files are: `uri` an `s3://…/` prefix, `manifest_sha256` the hash of its manifest.json."""
+
+    uri: str
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One row of `model_versions`; accuracies 0-1, `accuracy` on the training photos, `val_accuracy` on validation."""
+
+    version: str
+    model_type: ModelType
+    run_id: str
+    dataset_id: str
+    backbone: str
+    artifact: Artifact
+    accuracy: float
+    val_accuracy: float
+    trained_at: datetime
+    status: Status = Status.CANDIDATE
+    deployed_at: datetime | None = None
+    previous_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of champion that every replica was seen to serve.
+
+    `expected_current` is the champion the change was planned against (compare-and-swap).
+    """
+
+    id: str
+    model_type: ModelType
+    kind: Kind
+    from_version: str | None
+    to_version: str
+    expected_current: str | None
+    actor: str
+    reason: str
+    blessing_id: str | None
+    requested_at: datetime
+    confirmed_served_at: datetime | None = None
+
+
+def rollback_target(served: list[Transition]) -> str | None:
+    """The version that served before the current one: `served` in order, oldest first."""
+    if not served:
+        return None
+    current = served[-1].to_version
+    return next((t.to_version for t in reversed(served) if t.to_version != current), None)

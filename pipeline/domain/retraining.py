@@ -1,0 +1,80 @@
+"""When to retrain: enough corrections and enough time, or urgently many (specification, messages 5-6; design D4, D15)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Corrections waiting.
+
+    `corrections` counts those confirmed since the last *promoted* training consumed them;
+    `since_last_try` those stored since the last training *tried*, whatever came of it.
+    """
+
+    corrections: int
+    since_last_try: int
+    last_trained_at: datetime | None
+    running: bool = False
+
+
+@dataclass(frozen=True)
+class RetrainingDecision:
+    """One evaluation of the policy: `rule` names what fired, `reason` is the sentence people read."""
+
+    due: bool
+    rule: str
+    reason: str
+    backlog: Backlog
+
+
+@dataclass(frozen=True)
+class RetrainingPolicy:
+    """Thresholds of the specification; `min_days` is days since the last training."""
+
+    min_corrections: int = 100
+    urgent_corrections: int = 300
+    min_days: float = 7.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_corrections <= self.urgent_corrections:
+            raise ValueError("need 0 < min_corrections <= urgent_corrections")
+
+    def decide(self, backlog: Backlog, *, now: datetime, forced_by: str | None = None) -> RetrainingDecision:
+        """`forced_by` is who asked for a retraining whatever the backlog; a running one still blocks it."""
+        if backlog.running:
+            return self._no(backlog, "running", "a retraining is already running")
+        if forced_by is not None:
+            return RetrainingDecision(True, "forced", f"forced by {forced_by}", backlog)
+        if backlog.last_trained_at is None:
+            return self._no(backlog, "no_champion", "no model yet: run the first training with force")
+        if backlog.corrections < self.min_corrections:
+            return self._no(backlog, "too_few", f"{backlog.corrections} corrections, {self.min_corrections} needed")
+        if backlog.since_last_try < self.min_corrections:
+            return self._no(
+                backlog,
+                "tried",
+                f"{backlog.corrections} corrections were tried already, only {backlog.since_last_try} are new since",
+            )
+        if backlog.corrections >= self.urgent_corrections:
+            return RetrainingDecision(
+                True, "urgent", f"{backlog.corrections} corrections reach the urgent {self.urgent_corrections}", backlog
+            )
+        return self._by_age(backlog, now)
+
+    def _by_age(self, backlog: Backlog, now: datetime) -> RetrainingDecision:
+        assert backlog.last_trained_at is not None
+        days = (now - backlog.last_trained_at).total_seconds() / 86400
+        if days < self.min_days:
+            return self._no(
+                backlog,
+                "too_soon",
+                f"{backlog.corrections} corrections, but the last training was {days:.1f} days ago, {self.min_days:g} needed",
+            )
+        return RetrainingDecision(
+            True, "threshold", f"{backlog.corrections} corrections and {days:.1f} days since the last training", backlog
+        )
+
+    @staticmethod
+    def _no(backlog: Backlog, rule: str, reason: str) -> RetrainingDecision:
+        return RetrainingDecision(False, rule, reason, backlog)

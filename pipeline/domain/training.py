@@ -1,0 +1,100 @@
+"""Hyperparameters, what a training returns, and how to change course after a failed attempt (specification §5)."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+MAX_ATTEMPTS = 3
+MIN_PHOTOS_PER_CLASS = 8
+_MIN_BATCH_SIZE = 4
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Specification message 18; `learning_rate` of Adam, `patience` in epochs without better val_loss."""
+
+    backbone: str = "ResNet50"
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 0.001
+    patience: int = 5
+    checkpoint_every_epochs: int = 5
+    label_smoothing: float = 0.0
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What one successful training gives (specification message 19); accuracies 0-1, higher is better.
+
+    `auc` is the area under the ROC curve of `불량`; `confusion` counts rows true, columns predicted, in label order.
+    """
+
+    run_id: str
+    dataset_id: str
+    backbone: str
+    artifact_uri: str
+    manifest_sha256: str
+    accuracy: float
+    val_accuracy: float
+    loss: float
+    val_loss: float
+    f1_score: float
+    auc: float
+    confusion: tuple[tuple[int, ...], ...]
+    epochs_completed: int
+    training_seconds: float
+    trained_at: datetime
+    hyperparameters: Hyperparameters
+    experiment_run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Progress after one epoch; `number` counts from 1, `eta_seconds` to the last permitted epoch."""
+
+    number: int
+    of: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    eta_seconds: float
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at training: `cause` empty on success, `change` what the next attempt does differently."""
+
+    number: int
+    hyperparameters: Hyperparameters
+    cause: str = ""
+    detail: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """The next attempt's hyperparameters, or None with the reason why another attempt cannot help."""
+
+    hyperparameters: Hyperparameters | None
+    change: str = field(default="")
+
+
+def adjust(failed: Hyperparameters, cause: str, attempt: int) -> Adjustment:
+    """What to try after `attempt` (from 1) failed with `cause` (see `TrainingFailed`)."""
+    if attempt >= MAX_ATTEMPTS:
+        return Adjustment(None, f"{MAX_ATTEMPTS} attempts used")
+    if cause == "too_little_data":
+        return Adjustment(None, "more photos are needed, other hyperparameters cannot help")
+    if cause == "out_of_memory":
+        if failed.batch_size <= _MIN_BATCH_SIZE:
+            return Adjustment(None, f"out of memory at batch size {failed.batch_size} already")
+        halved = max(_MIN_BATCH_SIZE, failed.batch_size // 2)
+        return Adjustment(replace(failed, batch_size=halved), f"batch size {failed.batch_size} → {halved}")
+    if cause == "diverged":
+        lowered = failed.learning_rate / 10
+        return Adjustment(
+            replace(failed, learning_rate=lowered), f"learning rate {failed.learning_rate:g} → {lowered:g}"
+        )
+    return Adjustment(replace(failed, seed=failed.seed + 1), f"seed {failed.seed} → {failed.seed + 1}")

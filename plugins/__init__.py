@@ -1,0 +1,1 @@
+"""Airflow plugins: waiting for task events, and what the UI shows."""
