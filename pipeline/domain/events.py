@@ -1,4 +1,4 @@
-"""Events on the wire: `TaskConfirmedEvent` in, model events out (specification §2.1 and §2.2, messages 3-4, 27-28, 40-43)."""
+"""Events on the wire: `TaskConfirmedEvent` in, model events out (specification §2.1, §2.2)."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""When to retrain: enough corrections and enough time, or urgently many (specification, messages 5-6; design D4, D15)."""
+"""When to retrain: enough corrections and enough time, or urgently many (specification §2.2; design D4, D15)."""
 
 from dataclasses import dataclass
 from datetime import datetime

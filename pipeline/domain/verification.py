@@ -1,4 +1,4 @@
-"""May this candidate serve? Measured numbers in, one immutable blessing out (specification, messages 20-26; design D3, D14)."""
+"""May this candidate serve? Numbers in, one immutable blessing out (specification §2.2; design D3, D14)."""
 
 import hashlib
 import json

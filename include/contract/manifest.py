@@ -1,0 +1,81 @@
+"""What a model artifact holds, and the hashes that prove it (design D12).
+
+An artifact is an `s3://…/` prefix with `manifest.json`, the files it lists, and nothing else that is read.
+`manifest.json` is written last: without it the artifact does not exist.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class BadManifest(ValueError):
+    """A manifest that cannot be read or trusted; the text says why."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs and the trainer's outputs for them; a server that answers otherwise must not serve.
+
+    `file` is a NumPy `.npz` with `images` uint8 [N, 224, 224, 3] and `probabilities` float32 [N, labels].
+    """
+
+    file: str
+    tolerance: float = 0.02
+
+
+@dataclass(frozen=True)
+class ArtifactManifest:
+    """`files` maps relative path to sha256; `engines` maps engine name (`openvino`, `tensorflow`) to its entry file.
+
+    Models take uint8 RGB [N, `input_pixels`, `input_pixels`, 3] and give `probabilities` [N, labels] and
+    `features` [N, `feature_width`].
+    """
+
+    model_type: str
+    backbone: str
+    labels: tuple[str, ...]
+    input_pixels: int
+    feature_width: int
+    engines: Mapping[str, str]
+    files: Mapping[str, str]
+    golden: Golden
+    run_id: str
+    dataset_id: str
+    format: int = FORMAT
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "ArtifactManifest":
+        try:
+            fields = json.loads(body)
+            golden = Golden(**fields.pop("golden"))
+            manifest = cls(**{**fields, "labels": tuple(fields["labels"]), "golden": golden})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadManifest(f"manifest.json cannot be read: {type(error).__name__}: {error}") from None
+        manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        if self.format != FORMAT:
+            raise BadManifest(f"manifest format {self.format}, this program reads {FORMAT}")
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise BadManifest("manifest has no labels, or the same one twice")
+        for path in self.files:
+            if path.startswith("/") or ".." in path.split("/") or "\\" in path or not path:
+                raise BadManifest(f"manifest lists the unsafe path {path!r}")
+        missing = [entry for entry in (*self.engines.values(), self.golden.file) if entry not in self.files]
+        if missing:
+            raise BadManifest(f"manifest names files it does not list: {', '.join(missing)}")
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

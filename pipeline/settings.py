@@ -1,0 +1,103 @@
+"""Every setting of the retraining application: environment variables with the prefix `RETRAIN_`."""
+
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read by `bootstrap` alone; a docstring under each field says what it changes."""
+
+    model_config = SettingsConfigDict(env_prefix="RETRAIN_", frozen=True, extra="ignore")
+
+    # Outside systems
+    amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/%2F")
+    """RabbitMQ, as `amqp://user:password@host:port/vhost`."""
+    task_exchange: str = "task.events"
+    """Exchange the Helper service publishes `TaskConfirmedEvent` to (topic)."""
+    task_queue: str = "mlops.task-confirmed"
+    """Quorum queue this application drains; its dead letters go to `<task_queue>.dead`."""
+    model_exchange: str = "model.events"
+    """Exchange for model events (topic; routing key = event type)."""
+    mlops_dsn: SecretStr = SecretStr("postgresql://mlops@127.0.0.1:5432/mlops")
+    """This application's own database."""
+    helper_dsn: SecretStr = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
+    """The Helper database, with the read-only role."""
+    s3_endpoint: str | None = None
+    """S3 endpoint; empty for AWS itself. Credentials come from the usual AWS_* variables."""
+    photo_buckets: tuple[str, ...] = ("tasks",)
+    """Buckets that `photoUrl` may name; anything else is never fetched."""
+    dataset_bucket: str = "datasets"
+    """Bucket for manifests, shards, checkpoints and reports."""
+    model_bucket: str = "models"
+    """Bucket for model artifacts."""
+    mlflow_url: str = "http://127.0.0.1:5000"
+    """MLflow tracking server and model registry."""
+    faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8500",)
+    """gRPC addresses of every faceserve replica."""
+    faceserve_token: SecretStr = SecretStr("")
+    """Bearer token of faceserve's lifecycle service."""
+
+    # When to retrain (specification, messages 5-6)
+    min_corrections: int = 100
+    """Corrections since the last training that make one due."""
+    urgent_corrections: int = 300
+    """Corrections that make one due whatever the time since the last training."""
+    min_days_between_trainings: float = 7.0
+    """Days since the last training before another one that is not urgent."""
+
+    # Data
+    correction_limit: int = 500
+    """Most corrections collected for one dataset."""
+    sample_limit: int = 2000
+    """Most recent confirmed tasks drawn for validation, holdout and replay."""
+    replay_per_correction: float = 3.0
+    """Unchanged verdicts replayed for each correction."""
+    min_train_photos: int = 400
+    """Replay tops the training photos up to this many."""
+    validation_share: float = 0.16
+    """Share of photo clusters for validation, decided by hash for ever (0.2 of what the holdout leaves)."""
+    holdout_share: float = 0.20
+    """Share of photo clusters never trained on."""
+    augmentation_copies: int = 5
+    """Images per training photo: the original and this many less one augmented."""
+    photos_per_slice: int = 250
+    """Photos one mapped augment task prepares."""
+    augmentation_seed: int = 7
+    """Seed of the augmentations; the same photo and seed give the same images."""
+
+    # Training (specification, message 18)
+    training_runtime: Literal["local", "kubernetes"] = "local"
+    """`local` trains in a child process, `kubernetes` in a GPU pod; the same command either way."""
+    backbone: Literal["ResNet50", "EfficientNetLite0"] = "ResNet50"
+    """Frozen ImageNet backbone."""
+    weights_uri: str | None = None
+    """`s3://…` mirror of the Keras weights file; empty: Keras' cache, then download."""
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 0.001
+    patience: int = 5
+    """Epochs without better val_loss after which training stops."""
+    label_smoothing: float = 0.0
+    training_memory_mb: int | None = None
+    """Memory limit of one training attempt; empty: none."""
+
+    # Verification (specification, messages 20-26)
+    min_validation_accuracy: float = 0.90
+    min_holdout_accuracy: float = 0.88
+    min_class_accuracy: float = 0.90
+    max_mean_latency_ms: float = 200.0
+    max_memory_bytes: int = 2_000_000_000
+    max_gpu_utilization: float = 0.80
+    min_throughput_per_second: float = 50.0
+    performance_requests: int = 1000
+    """Inferences behind the performance verdict."""
+    performance_concurrency: int = 4
+    """Requests in flight while measuring."""
+
+    # Deployment
+    prepare_timeout_seconds: float = 60.0
+    """Deadline for one replica to download, load, warm up and check a model."""
+    activate_timeout_seconds: float = 5.0
+    """Deadline for one replica to exchange the reference."""
