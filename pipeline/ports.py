@@ -88,6 +88,19 @@ class Decisions(Protocol):
         """Returns the decision's id; the id names the run that a due decision triggers."""
 
 
+class RetrainingRuns(Protocol):
+    """At most one retraining of a model type at a time, whoever started it."""
+
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
+        """Claim the model type; True also for the run that holds the claim already, False while another one does.
+
+        A claim older than `lease_hours` belongs to a run that died and may be taken over.
+        """
+
+    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+        """Release the claim: `deployed`, `refused`, `failed` or `not due`; again changes nothing."""
+
+
 # Data -----------------------------------------------------------------------------------------------------------------
 
 

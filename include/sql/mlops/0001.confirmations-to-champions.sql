@@ -29,6 +29,15 @@ CREATE TABLE retraining_decisions (
     decided_at     timestamptz NOT NULL
 );
 
+CREATE TABLE retraining_runs (
+    run_id     text PRIMARY KEY,
+    model_type text NOT NULL,
+    begun_at   timestamptz NOT NULL,
+    ended_at   timestamptz,
+    outcome    text
+);
+CREATE UNIQUE INDEX retraining_runs_one_at_a_time ON retraining_runs (model_type) WHERE ended_at IS NULL;
+
 CREATE TABLE datasets (
     dataset_id       text PRIMARY KEY,
     run_id           text NOT NULL UNIQUE,
