@@ -97,6 +97,9 @@ class RetrainingRuns(Protocol):
         A claim older than `lease_hours` belongs to a run that died and may be taken over.
         """
 
+    def holds(self, run_id: str) -> bool:
+        """Whether this run holds a claim that has not ended."""
+
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         """Release the claim: `deployed`, `refused`, `failed` or `not due`; again changes nothing."""
 

@@ -69,7 +69,7 @@ class RetrainingPolicy:
             return self._no(
                 backlog,
                 "too_soon",
-                f"{backlog.corrections} corrections, but only {days:.1f} of {self.min_days:g} days since the last training",
+                f"{backlog.corrections} corrections, but {days:.1f} of {self.min_days:g} days since the last training",
             )
         return RetrainingDecision(
             True, "threshold", f"{backlog.corrections} corrections and {days:.1f} days since the last training", backlog

@@ -1,0 +1,353 @@
+"""Composition root: one method per step, each keyed so that it may run twice; the only door for DAGs and plugins."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.dataset import Dataset, Manifest
+from pipeline.domain.errors import GiveUp as GiveUp
+from pipeline.domain.errors import TryAgain as TryAgain
+from pipeline.domain.events import LABELS
+from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.domain.retraining import RetrainingDecision
+from pipeline.domain.training import Epoch, TrainingResult
+from pipeline.settings import Settings
+from pipeline.steps.change_champion import ChangedChampion
+
+log = logging.getLogger(__name__)
+
+_RUN_LEASE_HOURS = 12.0
+
+
+class Pipeline:
+    """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+
+    @classmethod
+    def from_env(cls) -> "Pipeline":
+        """Settings from `RETRAIN_*` variables (see `pipeline.settings`)."""
+        return cls(Wiring(Settings()))
+
+    # Events
+
+    def event_queue_depth(self) -> int:
+        """Messages waiting, without touching them."""
+        return self._w.event_queue.depth()
+
+    def accumulate(self, limit: int = 100_000) -> dict[str, Any]:
+        """Store waiting confirmations; counts of what came."""
+        from pipeline.steps.accumulate import accumulate
+
+        buckets = frozenset(self._w.settings.photo_buckets)
+        intake = accumulate(
+            queue=self._w.event_queue,
+            confirmations=self._w.confirmations,
+            clock=self._w.clock,
+            photo_buckets=buckets,
+            limit=limit,
+        )
+        log.info("intake: %s", intake)
+        return asdict(intake)
+
+    def publish_events(self) -> int:
+        """Publish committed model events; how many."""
+        from pipeline.steps.publish import publish
+
+        return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
+
+    # When to retrain
+
+    def consider(self, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
+        """The policy's answer, recorded."""
+        from pipeline.steps.consider import consider
+
+        decision_id, decision = consider(
+            ModelType(model_type),
+            asked_by=asked_by,
+            forced_by=forced_by,
+            policy=self._w.retraining_policy,
+            confirmations=self._w.confirmations,
+            decisions=self._w.decisions,
+            clock=self._w.clock,
+        )
+        return _decision(decision_id, decision)
+
+    def begin_run(self, run_id: str, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
+        """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
+        runs, now = self._w.retraining_runs, self._w.clock.now()
+        if runs.holds(run_id):
+            return {"due": True, "rule": "claimed", "reason": f"{run_id} goes on", "decision_id": run_id}
+        answer = self.consider(model_type, asked_by, forced_by)
+        if answer["due"] and not runs.begin(run_id, ModelType(model_type), at=now, lease_hours=_RUN_LEASE_HOURS):
+            return {**answer, "due": False, "rule": "running", "reason": "another retraining claimed the model type"}
+        return answer
+
+    def end_run(self, run_id: str, outcome: str) -> None:
+        """Release the claim: `deployed`, `refused`, `failed`."""
+        self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
+
+    # Data
+
+    def collect(self, run_id: str, model_type: str) -> str:
+        """Freeze a selection; its dataset id."""
+        from pipeline.steps.collect import collect
+
+        w = self._w
+        return collect(
+            run_id,
+            ModelType(model_type),
+            labels=LABELS,
+            since=self._corrections_since(ModelType(model_type)),
+            policy=w.selection_policy,
+            source=w.correction_source,
+            photos=w.photos,
+            inspector=w.inspector,
+            datasets=w.datasets,
+            objects=w.objects,
+            prefix=f"s3://{w.settings.dataset_bucket}/",
+        )
+
+    def validate(self, dataset_id: str) -> dict[str, Any]:
+        """Check the selection; raises `DatasetRefused`."""
+        from pipeline.steps.validate import validate
+
+        uri, found = validate(self._dataset_uri(dataset_id), validator=self._w.validator, objects=self._w.objects)
+        return {"report_uri": uri, "warnings": list(found.warnings)}
+
+    def slices(self, dataset_id: str) -> list[int]:
+        """Indexes of the slices to augment."""
+        from pipeline.steps.augment import slices
+
+        return list(range(len(slices(self._manifest(dataset_id), self._w.settings.photos_per_slice))))
+
+    def augment_slice(self, dataset_id: str, index: int) -> str:
+        """Write one shard; its URI."""
+        from pipeline.steps.augment import augment
+
+        w, s = self._w, self._w.settings
+        return augment(
+            self._dataset_uri(dataset_id),
+            index,
+            photos_per_slice=s.photos_per_slice,
+            copies=s.augmentation_copies,
+            seed=s.augmentation_seed,
+            photos=w.photos,
+            augmenter=w.augmenter,
+            objects=w.objects,
+        )
+
+    def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
+        """Finish the dataset; its counts."""
+        from pipeline.steps.assemble import assemble
+
+        w, s = self._w, self._w.settings
+        dataset = assemble(
+            run_id,
+            self._dataset_uri(dataset_id),
+            photos_per_slice=s.photos_per_slice,
+            copies=s.augmentation_copies,
+            augmenter=w.augmenter,
+            objects=w.objects,
+            datasets=w.datasets,
+        )
+        return {
+            "dataset_id": dataset.id,
+            "image_count": dataset.image_count,
+            "train_count": dataset.train_count,
+            "validation_count": dataset.validation_count,
+            "holdout_count": dataset.holdout_count,
+            "corrections": dataset.corrections,
+        }
+
+    # Training
+
+    def train(
+        self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], **overrides: Any
+    ) -> TrainingResult:
+        """Train the run's model; `overrides` replace hyperparameters of the settings."""
+        from pipeline.steps.train import train
+
+        w = self._w
+        dataset = w.datasets.get(dataset_id)
+        chosen = {name: value for name, value in overrides.items() if value is not None}
+        return train(
+            run_id,
+            dataset,
+            labels=LABELS,
+            hyperparameters=replace(w.hyperparameters, **chosen),
+            artifact_uri=f"s3://{w.settings.model_bucket}/{dataset.model_type}/{run_id}/",
+            trainer=w.trainer,
+            experiments=w.experiments,
+            runs=w.training_runs,
+            outbox=w.outbox,
+            clock=w.clock,
+            on_epoch=on_epoch,
+        )
+
+    # Verification
+
+    def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
+        """Accuracy checks of the run's candidate beside the champion on the same photos."""
+        from pipeline.steps.verify import verify_accuracy
+
+        w, result, dataset = self._w, *self._trained(run_id)
+        _, checks = verify_accuracy(
+            run_id,
+            ModelType(dataset.model_type),
+            candidate=Artifact(result.artifact_uri, result.manifest_sha256),
+            champion=self._champion(ModelType(dataset.model_type)),
+            manifest=self._manifest(dataset.id),
+            policy=w.verification_policy,
+            photos=w.photos,
+            trials=w.trials,
+            checks=w.checks,
+        )
+        return [asdict(check) for check in checks]
+
+    def verify_performance(self, run_id: str) -> list[dict[str, Any]]:
+        """Performance checks of the run's candidate in a private server."""
+        from pipeline.steps.verify import verify_performance
+
+        w, result, dataset = self._w, *self._trained(run_id)
+        checks = verify_performance(
+            run_id,
+            ModelType(dataset.model_type),
+            candidate=Artifact(result.artifact_uri, result.manifest_sha256),
+            manifest=self._manifest(dataset.id),
+            policy=w.verification_policy,
+            photos=w.photos,
+            trials=w.trials,
+            checks=w.checks,
+            requests=w.settings.performance_requests,
+            concurrency=w.settings.performance_concurrency,
+        )
+        return [asdict(check) for check in checks]
+
+    def decide(self, run_id: str) -> dict[str, Any]:
+        """The verdict, kept for ever."""
+        from pipeline.steps.decide import decide
+
+        w, result, dataset = self._w, *self._trained(run_id)
+        champion = self._champion(ModelType(dataset.model_type))
+        blessing = decide(
+            run_id,
+            dataset,
+            labels=LABELS,
+            candidate=Artifact(result.artifact_uri, result.manifest_sha256),
+            champion_version=champion.version if champion else None,
+            policy=w.verification_policy,
+            checks=w.checks,
+            blessings=w.blessings,
+            objects=w.objects,
+            clock=w.clock,
+        )
+        return {"accepted": blessing.accepted, "reasons": list(blessing.reasons), "report_uri": blessing.report_uri}
+
+    # Deployment
+
+    def register(self, run_id: str) -> str:
+        """Number the accepted candidate; its version."""
+        from pipeline.steps.register import register
+
+        w, result, dataset = self._w, *self._trained(run_id)
+        version = register(
+            ModelType(dataset.model_type),
+            result,
+            versions=w.versions,
+            blessings=w.blessings,
+            registry=w.registry,
+        )
+        return version.version
+
+    def hot_swap(self, model_type: str, version: str, actor: str, reason: str) -> dict[str, Any]:
+        """Serve `version` on every replica."""
+        from pipeline.steps.hot_swap import hot_swap
+
+        w = self._w
+        changed = hot_swap(
+            ModelType(model_type),
+            version,
+            actor=actor,
+            reason=reason,
+            versions=w.versions,
+            blessings=w.blessings,
+            transitions=w.transitions,
+            fleet=w.fleet,
+            registry=w.registry,
+            clock=w.clock,
+        )
+        return _changed(changed)
+
+    def roll_back(self, model_type: str, target: str, reason: str, actor: str, request_id: str) -> dict[str, Any]:
+        """Serve an earlier version again; `target` a version or `previous`."""
+        from pipeline.steps.roll_back import roll_back
+
+        w = self._w
+        changed = roll_back(
+            ModelType(model_type),
+            target,
+            request_id=request_id,
+            actor=actor,
+            reason=reason,
+            versions=w.versions,
+            transitions=w.transitions,
+            fleet=w.fleet,
+            registry=w.registry,
+            clock=w.clock,
+        )
+        return _changed(changed)
+
+    def reconcile(self, model_type: str) -> dict[str, Any]:
+        """Make replicas and registry follow the transition log."""
+        from pipeline.steps.reconcile import reconcile
+
+        w = self._w
+        done = reconcile(
+            ModelType(model_type),
+            versions=w.versions,
+            transitions=w.transitions,
+            fleet=w.fleet,
+            registry=w.registry,
+        )
+        return {"champion": done.champion, "repaired": list(done.repaired)}
+
+    # Lookups
+
+    def _champion(self, model_type: ModelType) -> ModelVersion | None:
+        served = self._w.transitions.served(model_type)
+        return self._w.versions.get(model_type, served[-1].to_version) if served else None
+
+    def _corrections_since(self, model_type: ModelType) -> datetime | None:
+        champion = self._champion(model_type)
+        return self._w.datasets.get(champion.dataset_id).corrections_through if champion else None
+
+    def _trained(self, run_id: str) -> tuple[TrainingResult, Dataset]:
+        result = self._w.training_runs.result(run_id)
+        if result is None:
+            raise GiveUp(f"run {run_id} has no trained model: run train first")
+        return result, self._w.datasets.get(result.dataset_id)
+
+    def _dataset_uri(self, dataset_id: str) -> str:
+        return f"s3://{self._w.settings.dataset_bucket}/{dataset_id}/"
+
+    def _manifest(self, dataset_id: str) -> Manifest:
+        return Manifest.from_json(self._w.objects.read(f"{self._dataset_uri(dataset_id)}manifest.json"))
+
+
+def _decision(decision_id: str, decision: RetrainingDecision) -> dict[str, Any]:
+    return {"due": decision.due, "rule": decision.rule, "reason": decision.reason, "decision_id": decision_id}
+
+
+def _changed(changed: ChangedChampion) -> dict[str, Any]:
+    return {
+        "version": changed.transition.to_version,
+        "previous_version": changed.transition.from_version,
+        "deploy_seconds": round(changed.seconds, 3),
+        "swap_milliseconds_max": changed.swap.swap_milliseconds_max if changed.swap else None,
+        "replicas": [s.replica for s in changed.swap.replicas] if changed.swap else [],
+    }

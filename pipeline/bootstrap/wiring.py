@@ -1,0 +1,260 @@
+"""Adapters built from settings, each on first use; heavy libraries are imported only by the step that needs them."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipeline.domain.dataset import SelectionPolicy
+from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.domain.training import Hyperparameters
+from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports import (
+    Augmenter,
+    Blessings,
+    Checks,
+    Clock,
+    Confirmations,
+    CorrectionSource,
+    Datasets,
+    DataValidator,
+    Decisions,
+    EventPublisher,
+    EventQueue,
+    Experiments,
+    ModelRegistry,
+    ModelVersions,
+    ObjectStore,
+    Outbox,
+    PhotoInspector,
+    PhotoStore,
+    RetrainingRuns,
+    ServingFleet,
+    Trainer,
+    TrainingRuns,
+    Transitions,
+    TrialServer,
+)
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.adapters.mlops_db import MlopsDatabase
+
+
+class Wiring:
+    """One adapter a property; constructing one opens no connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    # Policies
+
+    @property
+    def retraining_policy(self) -> RetrainingPolicy:
+        s = self.settings
+        return RetrainingPolicy(s.min_corrections, s.urgent_corrections, s.min_days_between_trainings)
+
+    @property
+    def selection_policy(self) -> SelectionPolicy:
+        s = self.settings
+        return SelectionPolicy(
+            correction_limit=s.correction_limit,
+            sample_limit=s.sample_limit,
+            replay_per_correction=s.replay_per_correction,
+            min_train_photos=s.min_train_photos,
+            validation_share=s.validation_share,
+            holdout_share=s.holdout_share,
+        )
+
+    @property
+    def verification_policy(self) -> VerificationPolicy:
+        s = self.settings
+        return VerificationPolicy(
+            min_validation_accuracy=s.min_validation_accuracy,
+            min_holdout_accuracy=s.min_holdout_accuracy,
+            min_class_accuracy=s.min_class_accuracy,
+            max_mean_latency_ms=s.max_mean_latency_ms,
+            max_memory_bytes=s.max_memory_bytes,
+            max_gpu_utilization=s.max_gpu_utilization,
+            min_throughput_per_second=s.min_throughput_per_second,
+        )
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        s = self.settings
+        return Hyperparameters(
+            backbone=s.backbone,
+            epochs=s.epochs,
+            batch_size=s.batch_size,
+            learning_rate=s.learning_rate,
+            patience=s.patience,
+            label_smoothing=s.label_smoothing,
+        )
+
+    # Time
+
+    @cached_property
+    def clock(self) -> Clock:
+        from pipeline.adapters.clock import SystemClock
+
+        return SystemClock()
+
+    # Broker
+
+    @cached_property
+    def event_queue(self) -> EventQueue:
+        from pipeline.adapters.rabbitmq import RabbitEventQueue
+
+        s = self.settings
+        return RabbitEventQueue(s.amqp_url.get_secret_value(), exchange=s.task_exchange, queue=s.task_queue)
+
+    @cached_property
+    def event_publisher(self) -> EventPublisher:
+        from pipeline.adapters.rabbitmq import RabbitEventPublisher
+
+        return RabbitEventPublisher(self.settings.amqp_url.get_secret_value(), exchange=self.settings.model_exchange)
+
+    # Databases
+
+    @cached_property
+    def correction_source(self) -> CorrectionSource:
+        from pipeline.adapters.helper_db import HelperDatabase
+
+        return HelperDatabase(self.settings.helper_dsn.get_secret_value())
+
+    @cached_property
+    def database(self) -> "MlopsDatabase":
+        from pipeline.adapters.mlops_db import MlopsDatabase
+
+        return MlopsDatabase(self.settings.mlops_dsn.get_secret_value())
+
+    @cached_property
+    def confirmations(self) -> Confirmations:
+        from pipeline.adapters.confirmation_table import ConfirmationTable
+
+        return ConfirmationTable(self.database)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        from pipeline.adapters.decision_table import DecisionTable
+
+        return DecisionTable(self.database)
+
+    @cached_property
+    def retraining_runs(self) -> RetrainingRuns:
+        from pipeline.adapters.retraining_run_table import RetrainingRunTable
+
+        return RetrainingRunTable(self.database)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        from pipeline.adapters.dataset_table import DatasetTable
+
+        return DatasetTable(self.database)
+
+    @cached_property
+    def training_runs(self) -> TrainingRuns:
+        from pipeline.adapters.training_table import TrainingTable
+
+        return TrainingTable(self.database)
+
+    @cached_property
+    def checks(self) -> Checks:
+        from pipeline.adapters.check_table import CheckTable
+
+        return CheckTable(self.database)
+
+    @cached_property
+    def blessings(self) -> Blessings:
+        from pipeline.adapters.blessing_table import BlessingTable
+
+        return BlessingTable(self.database)
+
+    @cached_property
+    def versions(self) -> ModelVersions:
+        from pipeline.adapters.version_table import VersionTable
+
+        return VersionTable(self.database)
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        from pipeline.adapters.transition_log import TransitionLog
+
+        return TransitionLog(self.database)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from pipeline.adapters.outbox_table import OutboxTable
+
+        return OutboxTable(self.database)
+
+    # Objects
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        from pipeline.adapters.s3 import S3ObjectStore
+
+        return S3ObjectStore(endpoint=self.settings.s3_endpoint)
+
+    @cached_property
+    def photos(self) -> PhotoStore:
+        from pipeline.adapters.s3 import S3PhotoStore
+
+        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=frozenset(self.settings.photo_buckets))
+
+    # Learning
+
+    @cached_property
+    def inspector(self) -> PhotoInspector:
+        from pipeline.learning.photos import PillowPhotoInspector
+
+        return PillowPhotoInspector()
+
+    @cached_property
+    def validator(self) -> DataValidator:
+        from pipeline.adapters.expectations import GreatExpectationsValidator
+
+        return GreatExpectationsValidator()
+
+    @cached_property
+    def augmenter(self) -> Augmenter:
+        from pipeline.learning.augmentation import AlbumentationsAugmenter
+
+        return AlbumentationsAugmenter()
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        from pipeline.learning.trainer import KerasTrainer
+
+        s = self.settings
+        return KerasTrainer(self.objects, weights_uri=s.weights_uri, memory_mb=s.training_memory_mb)
+
+    # Registry and serving
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        from pipeline.adapters.mlflow_registry import MlflowExperiments
+
+        return MlflowExperiments(self.settings.mlflow_url)
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        from pipeline.adapters.mlflow_registry import MlflowModelRegistry
+
+        return MlflowModelRegistry(self.settings.mlflow_url)
+
+    @cached_property
+    def fleet(self) -> ServingFleet:
+        from pipeline.adapters.serving_fleet import GrpcServingFleet
+
+        s = self.settings
+        return GrpcServingFleet(
+            s.faceserve_replicas,
+            token=s.faceserve_token.get_secret_value(),
+            prepare_timeout_seconds=s.prepare_timeout_seconds,
+            activate_timeout_seconds=s.activate_timeout_seconds,
+        )
+
+    @cached_property
+    def trials(self) -> TrialServer:
+        from pipeline.adapters.trial_server import FaceserveTrialServer
+
+        return FaceserveTrialServer(s3_endpoint=self.settings.s3_endpoint)

@@ -1,0 +1,35 @@
+"""Make fleet and registry say what the transition log says (invariant I4; design D11, D13)."""
+
+from dataclasses import dataclass
+
+from pipeline.domain.models import ModelType, rollback_target
+from pipeline.ports import ModelRegistry, ModelVersions, ServingFleet, Transitions
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """`champion` by the log, and the replicas that served something else before the repair."""
+
+    champion: str | None
+    repaired: tuple[str, ...]
+
+
+def reconcile(
+    model_type: ModelType,
+    *,
+    versions: ModelVersions,
+    transitions: Transitions,
+    fleet: ServingFleet,
+    registry: ModelRegistry,
+) -> Reconciled:
+    """Raises what the fleet or registry raised; run again later."""
+    with transitions.exclusive(model_type):
+        served = list(transitions.served(model_type))
+        if not served:
+            return Reconciled(None, ())
+        champion = versions.get(model_type, served[-1].to_version)
+        astray = tuple(s.replica for s in fleet.serving(model_type) if s.version != champion.version)
+        if astray:
+            fleet.swap(model_type, champion.version, champion.artifact)
+        registry.mirror(model_type, champion=champion.version, previous=rollback_target(served))
+        return Reconciled(champion.version, astray)
