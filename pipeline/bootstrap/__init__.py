@@ -233,13 +233,11 @@ class Pipeline:
         from pipeline.steps.decide import decide
 
         w, result, dataset = self._w, *self._trained(run_id)
-        champion = self._champion(ModelType(dataset.model_type))
         blessing = decide(
             run_id,
             dataset,
             labels=LABELS,
             candidate=Artifact(result.artifact_uri, result.manifest_sha256),
-            champion_version=champion.version if champion else None,
             policy=w.verification_policy,
             checks=w.checks,
             blessings=w.blessings,

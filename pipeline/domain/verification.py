@@ -17,7 +17,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One condition: `value` measured, `bar` the threshold, `support` the number of photos or requests behind it."""
+    """One condition: `value` measured, `bar` the threshold, `support` the number of photos or requests behind it.
+
+    `against` is the champion's version where the condition compares with it.
+    """
 
     name: str
     outcome: Outcome
@@ -25,6 +28,7 @@ class Check:
     bar: float | None
     support: int
     reason: str
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Prediction:
 @dataclass(frozen=True)
 class AccuracyMeasurement:
     """Predictions of candidate and champion on the same photos; champion None for the first model."""
+
+    champion_version: str | None
 
     validation: tuple[Prediction, ...]
     holdout: tuple[Prediction, ...]
@@ -106,17 +112,19 @@ class VerificationPolicy:
 
     @staticmethod
     def _improvement(validation: float, measured: AccuracyMeasurement) -> Check:
-        n = len(measured.validation)
-        if measured.champion_validation is None:
-            return Check(
-                "better_than_champion", Outcome.PASSED, validation, None, n, "first model: no champion to beat"
-            )
-        if [p.task_id for p in measured.champion_validation] != [p.task_id for p in measured.validation]:
-            return Check("better_than_champion", Outcome.FAILED, validation, None, n, "not measured on the same photos")
-        champion = accuracy(measured.champion_validation)
+        name, n, theirs = "better_than_champion", len(measured.validation), measured.champion_validation
+        if measured.champion_version is None:
+            return Check(name, Outcome.PASSED, validation, None, n, "first model: no champion to beat")
+        if theirs is None or [p.task_id for p in theirs] != [p.task_id for p in measured.validation]:
+            reason = f"champion {measured.champion_version} was not measured on the same photos"
+            return Check(name, Outcome.FAILED, validation, None, n, reason, measured.champion_version)
+        champion = accuracy(theirs)
         passed = math.isfinite(champion) and validation > champion
-        reason = f"validation accuracy {validation:.4f}, champion {champion:.4f} on the same {n} photos"
-        return Check("better_than_champion", _outcome(passed), validation, champion, n, reason)
+        reason = (
+            f"validation accuracy {validation:.4f}, more than {champion:.4f} of champion "
+            f"{measured.champion_version} needed on the same {n} photos"
+        )
+        return Check(name, _outcome(passed), validation, champion, n, reason, measured.champion_version)
 
 
 # Every one of these must be present for a model to be accepted: a check that did not run is a refusal.

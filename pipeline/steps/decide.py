@@ -18,7 +18,6 @@ def decide(
     *,
     labels: Sequence[str],
     candidate: Artifact,
-    champion_version: str | None,
     policy: VerificationPolicy,
     checks: Checks,
     blessings: Blessings,
@@ -32,6 +31,8 @@ def decide(
     if not found:
         raise GiveUp(f"run {run_id} has no verification results: run verify before decide")
     reasons = objections(found, labels)
+    # The champion that was measured against, not the one of this moment: a rollback may have come in between.
+    champion_version = next((check.against for check in found if check.against), None)
     at = clock.now()
     blessing = Blessing(
         id=f"blessing:{run_id}",

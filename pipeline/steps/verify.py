@@ -35,6 +35,7 @@ def verify_accuracy(
             theirs = _predict(trial, rows, bodies)
     n = len(manifest.of(Split.VALIDATION))
     measured = AccuracyMeasurement(
+        champion_version=champion.version if champion else None,
         validation=ours[:n],
         holdout=ours[n:],
         champion_validation=theirs[:n] if theirs is not None else None,
