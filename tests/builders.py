@@ -1,0 +1,178 @@
+"""Builders of domain values: only what a test cares about is named there."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
+from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.domain.retraining import Backlog
+from pipeline.domain.training import Hyperparameters, TrainingResult
+from pipeline.domain.verification import PerformanceMeasurement, Prediction
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+BUCKETS = frozenset({"tasks"})
+
+
+def event_fields(**changes: Any) -> dict[str, Any]:
+    """The specification's example; a value of `...` removes the field."""
+    fields = {
+        "eventType": "TaskConfirmedEvent",
+        "taskId": "TASK-12345",
+        "helperId": "HELPER-001",
+        "finalResult": "양호",
+        "aiResult": "불량",
+        "corrected": True,
+        "correctionReason": "AI가 놓친 얼룩",
+        "photoUrl": "s3://tasks/TASK-12345.jpg",
+        "timestamp": "2026-05-04T11:30:00Z",
+        **changes,
+    }
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+def event_body(**changes: Any) -> bytes:
+    return json.dumps(event_fields(**changes), ensure_ascii=False).encode()
+
+
+def an_event(key: str = "event-1", **changes: Any) -> TaskConfirmedEvent:
+    values: dict[str, Any] = {
+        "key": key,
+        "task_id": "TASK-1",
+        "helper_id": "HELPER-001",
+        "ai_result": "불량",
+        "final_result": "양호",
+        "corrected": True,
+        "correction_reason": None,
+        "photo_url": "s3://tasks/TASK-1.jpg",
+        "confirmed_at": NOW,
+        **changes,
+    }
+    return TaskConfirmedEvent(**values)
+
+
+def a_task(number: int, *, corrected: bool = False, label: str = "양호", **changes: Any) -> ConfirmedTask:
+    other = "불량" if label == "양호" else "양호"
+    values: dict[str, Any] = {
+        "task_id": f"TASK-{number:05d}",
+        "photo_url": f"s3://tasks/TASK-{number:05d}.jpg",
+        "ai_result": other if corrected else label,
+        "final_result": label,
+        "corrected": corrected,
+        "correction_reason": "AI가 놓친 얼룩" if corrected else None,
+        "confirmed_at": NOW - timedelta(minutes=number),
+        **changes,
+    }
+    return ConfirmedTask(**values)
+
+
+def a_photo(number: int, *, split: Split = Split.TRAIN, label: str = "양호", **changes: Any) -> Photo:
+    values: dict[str, Any] = {
+        "task_id": f"TASK-{number:05d}",
+        "photo_url": f"s3://tasks/TASK-{number:05d}.jpg",
+        "sha256": f"{number:012x}".ljust(64, "0"),
+        "phash": f"{number:016x}",
+        "cluster_id": f"{number:016x}",
+        "label": label,
+        "corrected": False,
+        "source": Source.EVALUATION,
+        "split": split,
+        "confirmed_at": NOW.isoformat(),
+        "width": 640,
+        "height": 480,
+        "brightness": 0.5,
+        **changes,
+    }
+    return Photo(**values)
+
+
+def a_backlog(**changes: Any) -> Backlog:
+    values: dict[str, Any] = {
+        "corrections": 150,
+        "since_last_try": 150,
+        "last_trained_at": NOW - timedelta(days=8),
+        "running": False,
+        **changes,
+    }
+    return Backlog(**values)
+
+
+def a_dataset(**changes: Any) -> Dataset:
+    values: dict[str, Any] = {
+        "id": "DS-2026-001",
+        "run_id": "run-1",
+        "model_type": "LAUNDRY",
+        "uri": "s3://datasets/DS-2026-001/",
+        "sha256": "d" * 64,
+        "photo_count": 200,
+        "image_count": 640,
+        "train_count": 600,
+        "validation_count": 40,
+        "holdout_count": 40,
+        "corrections": 100,
+        "corrections_through": NOW,
+        **changes,
+    }
+    return Dataset(**values)
+
+
+def a_training_result(run_id: str = "run-1", **changes: Any) -> TrainingResult:
+    values: dict[str, Any] = {
+        "run_id": run_id,
+        "dataset_id": "DS-2026-001",
+        "backbone": "ResNet50",
+        "artifact_uri": f"s3://models/LAUNDRY/{run_id}/",
+        "manifest_sha256": "a" * 64,
+        "accuracy": 0.95,
+        "val_accuracy": 0.93,
+        "loss": 0.15,
+        "val_loss": 0.2,
+        "f1_score": 0.94,
+        "auc": 0.98,
+        "confusion": ((50, 2), (3, 45)),
+        "epochs_completed": 42,
+        "training_seconds": 12.5,
+        "trained_at": NOW,
+        "hyperparameters": Hyperparameters(),
+        "experiment_run_id": "mlflow-1",
+        **changes,
+    }
+    return TrainingResult(**values)
+
+
+def a_model_version(version: str = "v1.0.0", **changes: Any) -> ModelVersion:
+    run_id = changes.get("run_id", f"run-of-{version}")
+    values: dict[str, Any] = {
+        "version": version,
+        "model_type": ModelType.LAUNDRY,
+        "run_id": run_id,
+        "dataset_id": "DS-2026-001",
+        "backbone": "ResNet50",
+        "artifact": Artifact(f"s3://models/LAUNDRY/{run_id}/", "a" * 64),
+        "accuracy": 0.95,
+        "val_accuracy": 0.93,
+        "trained_at": NOW,
+        **changes,
+    }
+    return ModelVersion(**values)
+
+
+def predictions(right: int, wrong: int, *, label: str = "양호", start: int = 0) -> tuple[Prediction, ...]:
+    other = "불량" if label == "양호" else "양호"
+    return tuple(
+        Prediction(f"TASK-{start + i:05d}", label, label if i < right else other) for i in range(right + wrong)
+    )
+
+
+def a_performance(**changes: Any) -> PerformanceMeasurement:
+    values: dict[str, Any] = {
+        "mean_latency_ms": 20.0,
+        "p95_latency_ms": 40.0,
+        "throughput_per_second": 120.0,
+        "memory_bytes": 500_000_000,
+        "gpu_utilization": None,
+        "requests": 1000,
+        **changes,
+    }
+    return PerformanceMeasurement(**values)

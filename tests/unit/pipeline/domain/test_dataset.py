@@ -1,0 +1,75 @@
+"""The permanent split and the selection of photos."""
+
+from collections import Counter
+
+from pipeline.domain.dataset import Manifest, SelectionPolicy, Source, Split, cluster_ids, leaks, select
+from tests.builders import a_photo
+
+POLICY = SelectionPolicy(replay_per_correction=2.0, min_train_photos=0)
+
+
+def test_a_cluster_stays_on_its_side_whatever_else_is_collected():
+    before = {cluster: POLICY.split_of(cluster) for cluster in map(str, range(200))}
+    assert {cluster: POLICY.split_of(cluster) for cluster in reversed(list(before))} == before
+
+
+def test_shares_of_the_split_are_as_configured():
+    found = Counter(POLICY.split_of(f"{n:016x}") for n in range(10_000))
+    assert abs(found[Split.HOLDOUT] / 10_000 - 0.20) < 0.02
+    assert abs(found[Split.VALIDATION] / 10_000 - 0.16) < 0.02
+
+
+def test_near_duplicates_share_a_cluster():
+    first, near, far = 0xFFFF0000FFFF0000, 0xFFFF0000FFFF0003, 0x0000FFFF0000FFFF
+    ids = cluster_ids([first, near, far])
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_new_near_duplicate_inherits_the_cluster_of_an_earlier_dataset():
+    assert cluster_ids([0b111], known=[0b000]) == [f"{0:016x}"]
+
+
+def test_all_corrections_of_the_training_split_are_selected():
+    photos = [a_photo(n, corrected=True) for n in range(5)] + [a_photo(n + 100) for n in range(50)]
+    chosen = select(photos, POLICY)
+    assert sum(p.source is Source.CORRECTION for p in chosen) == 5
+    assert sum(p.source is Source.REPLAY for p in chosen) == 10
+
+
+def test_replay_evens_out_the_classes():
+    corrections = [a_photo(n, corrected=True, label="불량") for n in range(10)]
+    unchanged = [a_photo(n + 100) for n in range(50)] + [a_photo(n + 200, label="불량") for n in range(50)]
+    labels = Counter(p.label for p in select([*corrections, *unchanged], POLICY))
+    assert labels == {"양호": 15, "불량": 15}
+
+
+def test_replay_tops_up_to_the_least_number_of_training_photos():
+    photos = [a_photo(0, corrected=True), *(a_photo(n + 100) for n in range(50))]
+    assert len(select(photos, SelectionPolicy(min_train_photos=30))) == 30
+
+
+def test_validation_and_holdout_keep_their_natural_frequency():
+    held = [a_photo(n, split=Split.HOLDOUT, corrected=n % 7 == 0) for n in range(70)]
+    chosen = select(held, POLICY)
+    assert [p.task_id for p in chosen] == [p.task_id for p in held]
+    assert {p.source for p in chosen} == {Source.EVALUATION}
+
+
+def test_the_selection_does_not_depend_on_the_order_of_the_rows():
+    photos = [a_photo(n, corrected=n < 5, label="양호" if n % 3 else "불량") for n in range(80)]
+    assert select(photos, POLICY) == select(photos[::-1], POLICY)
+
+
+def test_one_cluster_on_two_sides_is_a_leak():
+    photos = [a_photo(1, cluster_id="c"), a_photo(2, cluster_id="c", split=Split.HOLDOUT)]
+    assert leaks(photos) == ["cluster c is in holdout, train"]
+
+
+def test_the_same_bytes_on_two_sides_are_a_leak():
+    photos = [a_photo(1, sha256="f" * 64), a_photo(2, sha256="f" * 64, split=Split.VALIDATION)]
+    assert leaks(photos) == ["photo ffffffffffff is in train, validation"]
+
+
+def test_a_manifest_survives_its_file():
+    manifest = Manifest("DS-2026-001", "LAUNDRY", ("양호", "불량"), None, None, (a_photo(1), a_photo(2)))
+    assert Manifest.from_json(manifest.to_json()) == manifest

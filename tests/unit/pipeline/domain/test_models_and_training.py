@@ -1,0 +1,71 @@
+"""Version numbers, rollback targets, and what is tried after a failed training."""
+
+import pytest
+
+from pipeline.domain.models import Kind, ModelType, Transition, VersionNumber, next_version, rollback_target
+from pipeline.domain.training import Hyperparameters, adjust
+from tests.builders import NOW
+
+
+def served(*versions: str) -> list[Transition]:
+    return [
+        Transition(f"t{i}", ModelType.LAUNDRY, Kind.PROMOTE, None, version, None, "kim", "", None, NOW, NOW)
+        for i, version in enumerate(versions)
+    ]
+
+
+def test_the_first_version_is_1_0_0():
+    assert str(next_version(None, architecture_changed=False, data_changed=True)) == "v1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "data", "expected"),
+    [(True, True, "v3.0.0"), (False, True, "v2.4.0"), (False, False, "v2.3.5")],
+)
+def test_the_number_says_what_changed(architecture, data, expected):
+    latest = VersionNumber.parse("v2.3.4")
+    assert str(next_version(latest, architecture_changed=architecture, data_changed=data)) == expected
+
+
+def test_versions_compare_as_numbers():
+    assert VersionNumber.parse("v1.10.0") > VersionNumber.parse("v1.9.0")
+
+
+@pytest.mark.parametrize(
+    "text", ["1.0.0", "v1.0", "v1.0.0.0", "latest", "../v1.0.0", "v-1.0.0", "v1.0.0\n", "v" + "9" * 10_000]
+)
+def test_odd_version_texts_are_refused(text):
+    with pytest.raises(ValueError, match="is not a version"):
+        VersionNumber.parse(text)
+
+
+def test_the_rollback_target_is_the_version_served_before():
+    assert rollback_target(served("v1.0.0", "v1.1.0")) == "v1.0.0"
+
+
+def test_after_a_rollback_previous_means_the_one_rolled_back_from():
+    assert rollback_target(served("v1.0.0", "v1.1.0", "v1.0.0")) == "v1.1.0"
+
+
+def test_the_only_version_has_no_rollback_target():
+    assert rollback_target(served("v1.0.0")) is None
+    assert rollback_target([]) is None
+
+
+def test_out_of_memory_halves_the_batch():
+    adjustment = adjust(Hyperparameters(batch_size=32), "out_of_memory", attempt=1)
+    assert adjustment.hyperparameters == Hyperparameters(batch_size=16)
+    assert adjustment.change == "batch size 32 → 16"
+
+
+def test_divergence_lowers_the_learning_rate():
+    assert adjust(Hyperparameters(), "diverged", attempt=2).hyperparameters == Hyperparameters(learning_rate=0.0001)
+
+
+def test_too_little_data_is_not_tried_again():
+    assert adjust(Hyperparameters(), "too_little_data", attempt=1).hyperparameters is None
+
+
+def test_the_third_attempt_is_the_last():
+    adjustment = adjust(Hyperparameters(), "diverged", attempt=3)
+    assert (adjustment.hyperparameters, adjustment.change) == (None, "3 attempts used")
