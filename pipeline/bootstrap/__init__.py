@@ -206,6 +206,7 @@ class Pipeline:
             photos=w.photos,
             trials=w.trials,
             checks=w.checks,
+            objects=w.objects,
         )
         return [asdict(check) for check in checks]
 

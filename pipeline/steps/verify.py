@@ -1,12 +1,14 @@
 """Measure a candidate and judge it, in two parts that run side by side (specification, messages 20-26; design D3)."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.verification import AccuracyMeasurement, Check, Prediction, VerificationPolicy
-from pipeline.ports import Checks, PhotoStore, Trial, TrialServer
+from pipeline.ports import Checks, ObjectStore, PhotoStore, Trial, TrialServer
 
 _DOWNLOADS_AT_ONCE = 8
 _PERFORMANCE_PHOTOS = 32
@@ -23,8 +25,12 @@ def verify_accuracy(
     photos: PhotoStore,
     trials: TrialServer,
     checks: Checks,
+    objects: ObjectStore,
 ) -> tuple[AccuracyMeasurement, tuple[Check, ...]]:
-    """Candidate and champion see the same original photos, each through a real model server."""
+    """Candidate and champion see the same original photos, each through a real model server.
+
+    Every prediction is kept beside the artifact as `predictions.json`, so that the verdict can be checked later.
+    """
     rows = (*manifest.of(Split.VALIDATION), *manifest.of(Split.HOLDOUT))
     bodies = _read(rows, photos)
     with trials.serve(model_type, run_id, candidate) as trial:
@@ -41,6 +47,8 @@ def verify_accuracy(
         champion_validation=theirs[:n] if theirs is not None else None,
         champion_holdout=theirs[n:] if theirs is not None else None,
     )
+    body = json.dumps(asdict(measured), ensure_ascii=False).encode()
+    objects.write(f"{candidate.uri}predictions.json", body, "application/json")
     judged = policy.judge_accuracy(measured, manifest.labels)
     checks.save(run_id, "accuracy", judged)
     return measured, judged

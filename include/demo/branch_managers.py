@@ -1,0 +1,122 @@
+"""Branch managers at work: tasks come in, verdicts are confirmed or corrected; and what goes wrong on the way."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import pika
+
+_CLERKS = 4
+_REASON = {"불량": "AI가 놓친 결함", "양호": "AI가 무늬를 결함으로 봄"}
+
+
+@dataclass(frozen=True)
+class Garment:
+    """One piece of laundry: the task, where its photo lies, and what a careful person sees on it."""
+
+    task_id: str
+    photo_url: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    task_id: str
+    corrected: bool
+    model_version: str
+
+
+def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[], None]) -> list[Confirmed]:
+    """Each garment gets the AI's first verdict, then a person's; through the Helper service's own API."""
+    with httpx.Client(base_url=base_url, timeout=30) as http, ThreadPoolExecutor(_CLERKS) as clerks:
+
+        def confirm(garment: Garment) -> Confirmed:
+            task = {"taskId": garment.task_id, "helperId": "HELPER-001", "photoUrl": garment.photo_url}
+            verdict = http.post("/helper/tasks", json=task).raise_for_status().json()
+            corrected = verdict["aiResult"] != garment.label
+            confirmation = {
+                "finalResult": garment.label,
+                "aiResult": verdict["aiResult"],
+                "corrected": corrected,
+                "correctionReason": _REASON[garment.label] if corrected else None,
+            }
+            http.post(f"/helper/tasks/{garment.task_id}/confirm", json=confirmation).raise_for_status()
+            on_done()
+            return Confirmed(garment.task_id, corrected, verdict["modelVersion"])
+
+        return list(clerks.map(confirm, garments))
+
+
+GARBAGE = (
+    b"not json at all",
+    b'{"eventType": "TaskConfirmedEvent"}',
+    json.dumps(
+        {
+            "eventType": "TaskConfirmedEvent",
+            "taskId": "TASK-FUTURE",
+            "helperId": "HELPER-001",
+            "finalResult": "양호",
+            "aiResult": "불량",
+            "corrected": True,
+            "photoUrl": "s3://tasks/TASK-FUTURE.jpg",
+            "timestamp": "2970-01-01T00:00:00Z",
+        }
+    ).encode(),
+    json.dumps(
+        {
+            "eventType": "TaskConfirmedEvent",
+            "taskId": "TASK-ELSEWHERE",
+            "helperId": "HELPER-001",
+            "finalResult": "양호",
+            "aiResult": "불량",
+            "corrected": True,
+            "photoUrl": "file:///etc/passwd",
+            "timestamp": "2026-01-01T00:00:00Z",
+        }
+    ).encode(),
+)
+
+
+class Mischief:
+    """Garbage, duplicates and redeliveries on the task queue."""
+
+    def __init__(self, amqp_url: str, exchange: str = "task.events", queue: str = "mlops.task-confirmed") -> None:
+        self._parameters = pika.URLParameters(amqp_url)
+        self._exchange, self._queue = exchange, queue
+
+    def waiting(self) -> int:
+        connection = pika.BlockingConnection(self._parameters)
+        try:
+            return int(connection.channel().queue_declare(self._queue, passive=True).method.message_count)
+        finally:
+            connection.close()
+
+    def add(self, *, duplicates: int, redeliveries: int) -> int:
+        """Publish the garbage and repeat some real messages; how many messages that added to the queue."""
+        connection = pika.BlockingConnection(self._parameters)
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for body in GARBAGE:
+            channel.basic_publish(self._exchange, "TaskConfirmedEvent", body)
+        for _ in range(duplicates):
+            method, properties, body = channel.basic_get(self._queue)
+            if method is None:
+                raise RuntimeError(f"{self._queue} is empty: nothing to repeat")
+            channel.basic_publish(self._exchange, "TaskConfirmedEvent", body, properties)
+        for _ in range(redeliveries):
+            channel.basic_get(self._queue)
+        # Closing without acknowledging sends everything taken here back: duplicates and redeliveries at once.
+        connection.close()
+        return len(GARBAGE) + duplicates
+
+    def dead_letter_reasons(self) -> list[str]:
+        """Reasons of the dead letters, which stay where they are."""
+        connection = pika.BlockingConnection(self._parameters)
+        channel = connection.channel()
+        reasons = []
+        while (found := channel.basic_get(f"{self._queue}.dead"))[0] is not None:
+            reasons.append(str((found[1].headers or {}).get("x-reason", "")))
+        connection.close()
+        return reasons
