@@ -160,7 +160,8 @@ class Story:
         ]
         reasons = Mischief(self._s.amqp_url).dead_letter_reasons()
         (decision,) = self._query(
-            "SELECT reason FROM retraining_decisions WHERE due AND asked_by LIKE '%%intake%%' ORDER BY decided_at DESC LIMIT 1"
+            "SELECT reason FROM retraining_decisions WHERE due AND asked_by LIKE '%intake%'"
+            " ORDER BY decided_at DESC LIMIT 1"
         )
         for reason in reasons:
             self._say(f"dead letter: {reason}")
