@@ -1,0 +1,54 @@
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench proto lock
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: ## Make .venv, install PostgreSQL and RabbitMQ when missing
+	@sh include/stack/install.sh
+
+demo: install ## Run the whole loop and print a report; leaves the stack up
+	@$(PY) -m include.demo
+
+up: install ## Start the stack
+	@$(PY) -m include.stack up
+
+down: ## Stop the stack; no process stays behind
+	@if [ -x $(PY) ]; then $(PY) -m include.stack down; fi
+
+status: ## What runs, addresses and logins
+	@$(PY) -m include.stack status
+
+logs: ## The last lines of every log
+	@$(PY) -m include.stack logs
+
+clean: down ## Stop, and delete all data of the stack
+	@if [ -x $(PY) ]; then $(PY) -m include.stack clean; fi
+
+check: lint types imports ## Lint, types, import contracts
+
+lint:
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check --quiet .
+
+types:
+	@.venv/bin/mypy
+
+imports:
+	@NO_COLOR=1 .venv/bin/lint-imports
+
+test: install check ## Everything: lint, types, import contracts, all tests
+	@$(PY) -m pytest tests/unit -q
+	@$(PY) -m pytest tests --ignore=tests/unit -q
+
+test-unit: install ## Unit tests only
+	@$(PY) -m pytest tests/unit -q
+
+bench: install ## Benchmarks, as ratios; writes .bench/results.json
+	@$(PY) -m include.bench
+
+proto: ## Regenerate the gRPC stubs
+	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto
+
+lock: ## Recompile requirements.txt
+	@uv pip compile --quiet requirements.in --generate-hashes --python-version 3.11 -o requirements.txt

@@ -1,0 +1,116 @@
+"""`python -m include.stack`: the whole stack on one machine."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from include.stack import runner
+from include.stack.layout import PREFERRED_PORTS, Stack, default_root, environment, load
+from include.stack.reset import reset as reset_data
+from include.stack.services import StackError
+from include.stack.supervision import Supervision
+
+console = Console(stderr=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """PostgreSQL, RabbitMQ, S3, MLflow, faceserve, Helper service and Airflow, with everything under .stack/."""
+
+
+@main.command()
+@click.option("--only", default="", help="Comma-separated services, e.g. postgres,rabbitmq,s3.")
+def up(only: str) -> None:
+    """Start what is not running."""
+    names = [name for name in only.split(",") if name]
+    stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"), names)
+    show_addresses(stack)
+
+
+@main.command()
+def down() -> None:
+    """Stop everything; no process stays behind."""
+    runner.down(default_root())
+    console.print("the stack is down")
+
+
+@main.command()
+def status() -> None:
+    """What runs, and where."""
+    stack = _existing()
+    supervision = Supervision(stack)
+    if not supervision.running():
+        console.print("the stack is down: `make up` starts it")
+        return
+    table = Table("program", "state", "pid", "since")
+    for info in supervision.states():
+        table.add_row(info["name"], info["statename"], str(info["pid"] or ""), info["description"])
+    console.print(table)
+    show_addresses(stack)
+
+
+@main.command()
+@click.argument("program", required=False)
+@click.option("--lines", default=15, show_default=True)
+def logs(program: str | None, lines: int) -> None:
+    """The last lines of one or all logs."""
+    stack = _existing()
+    for path in sorted((stack.root / "logs").glob(f"{program or '*'}.log")):
+        console.rule(str(path))
+        for line in path.read_text(errors="replace").splitlines()[-lines:]:
+            console.print(line, markup=False, highlight=False)
+
+
+@main.command()
+def clean() -> None:
+    """Stop, and delete data, logs and secrets."""
+    runner.clean(default_root())
+    console.print("deleted")
+
+
+@main.command()
+def reset() -> None:
+    """Empty the product's data while the stack is up: tables, buckets, queues, models."""
+    reset_data(_existing())
+    console.print("the data is empty")
+
+
+@main.command()
+def env() -> None:
+    """Variables for a shell: eval "$(python -m include.stack env)"."""
+    for name, value in environment(_existing()).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def show_addresses(stack: Stack) -> None:
+    """Addresses and logins for people."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    password = stack.secrets["airflow_admin"]
+    table.add_row("Airflow", f"http://127.0.0.1:{stack.port('airflow')}", f"admin / {password}")
+    table.add_row("MLflow", f"http://127.0.0.1:{stack.port('mlflow')}", "")
+    table.add_row("Helper service", f"http://127.0.0.1:{stack.port('helper')}/docs", "")
+    table.add_row("faceserve", " ".join(stack.replicas), "gRPC")
+    table.add_row("data, logs", str(stack.root), "")
+    console.print(table)
+    for name in stack.moved:
+        console.print(f"[yellow]port {PREFERRED_PORTS[name]} was taken: {name} listens on {stack.port(name)}[/]")
+
+
+def _existing() -> Stack:
+    root: Path = default_root()
+    stack = load(root)
+    if stack is None:
+        raise StackError(f"no stack in {root} yet: `make up` makes one")
+    return stack
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StackError as error:
+        console.print(f"[bold red]cannot go on:[/] {error}", highlight=False)
+        sys.exit(1)

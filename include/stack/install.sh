@@ -1,0 +1,71 @@
+#!/bin/sh
+# Makes .venv from the locked requirements and installs PostgreSQL and RabbitMQ when their binaries are missing.
+# Their system services are neither created nor started: the stack runs instances of its own.
+set -eu
+cd "$(dirname "$0")/../.."
+say() { printf '==> %s\n' "$*"; }
+
+if [ "$(id -u)" = 0 ]; then as_root() { "$@"; }
+elif command -v sudo >/dev/null 2>&1; then as_root() { sudo "$@"; }
+else as_root() { say "missing: $*; run as root or install sudo"; exit 1; }
+fi
+
+apt_updated=
+apt_install() {
+    say "installing $*"
+    [ -n "$apt_updated" ] || as_root apt-get update -qq
+    apt_updated=yes
+    # A policy that forbids starting services while the packages are set up; only ours is removed again.
+    ours=
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
+        as_root chmod 755 /usr/sbin/policy-rc.d
+        ours=yes
+    fi
+    status=0
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null || status=$?
+    [ -z "$ours" ] || as_root rm -f /usr/sbin/policy-rc.d
+    [ "$status" = 0 ] || { say "apt-get could not install $*"; exit "$status"; }
+}
+
+find_postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+find_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; }
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null 2>&1 || { apt_install python3 python3-venv; python=python3; }
+"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || {
+    if command -v python3.11 >/dev/null 2>&1; then python=python3.11
+    else say "Python 3.11 is needed, $("$python" --version) found: set PYTHON=/path/to/python3.11"; exit 1; fi
+}
+
+if ! find_postgres; then
+    # The package would create a cluster of its own: postgresql-common asks this file first.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        as_root mkdir -p /etc/postgresql-common
+        echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    apt_install postgresql
+fi
+find_rabbitmq || apt_install rabbitmq-server
+
+lock=$(sha256sum requirements.txt | cut -d' ' -f1)
+if [ "$(cat .venv/.lock 2>/dev/null || true)" = "$lock" ] && [ -x .venv/bin/python ]; then
+    exit 0
+fi
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+    tools=.stack/tools
+    if [ ! -x $tools/bin/uv ]; then
+        "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+        say "getting uv"
+        mkdir -p .stack
+        "$python" -m venv $tools
+        $tools/bin/pip install --quiet --disable-pip-version-check uv
+    fi
+    uv=$tools/bin/uv
+fi
+say "installing Python packages into .venv (once)"
+[ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
+"$uv" pip sync --quiet --require-hashes --python .venv/bin/python requirements.txt
+printf '%s\n' "$lock" > .venv/.lock
+say "ready"

@@ -1,0 +1,214 @@
+"""Where the stack keeps things, on which ports it listens, and its secrets; generated once, kept in `stack.json`."""
+
+import json
+import os
+import secrets
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUCKETS = ("tasks", "datasets", "models", "mlflow")
+DATABASES = ("helper", "mlops", "airflow", "mlflow")
+PREFERRED_PORTS = {
+    "airflow": 8080,
+    "mlflow": 5000,
+    "helper": 8090,
+    "faceserve_1": 8500,
+    "faceserve_2": 8501,
+    "faceserve_1_metrics": 9500,
+    "faceserve_2_metrics": 9501,
+    "postgres": 54329,
+    "rabbitmq": 56729,
+    "rabbitmq_distribution": 56739,
+    "epmd": 43699,
+    "s3": 59000,
+    "airflow_worker_logs": 58793,
+    "airflow_triggerer_logs": 58794,
+}
+_SECRETS = (
+    "postgres",
+    "helper",
+    "mlops",
+    "mlops_reader",
+    "airflow",
+    "mlflow",
+    "rabbitmq",
+    "s3",
+    "faceserve",
+    "airflow_admin",
+    "airflow_jwt",
+    "airflow_api",
+    "erlang_cookie",
+)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack: `root` holds everything it writes; `moved` names ports that were not the preferred ones."""
+
+    root: Path
+    ports: dict[str, int]
+    secrets: dict[str, str]
+    moved: tuple[str, ...] = ()
+
+    def port(self, name: str) -> int:
+        return self.ports[name]
+
+    def folder(self, name: str) -> Path:
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log(self, program: str) -> Path:
+        return self.folder("logs") / f"{program}.log"
+
+    def dsn(self, role: str, database: str) -> str:
+        return f"postgresql://{role}:{self.secrets[role]}@127.0.0.1:{self.port('postgres')}/{database}"
+
+    @property
+    def amqp_url(self) -> str:
+        return f"amqp://retraining:{self.secrets['rabbitmq']}@127.0.0.1:{self.port('rabbitmq')}/%2F"
+
+    @property
+    def s3_endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port('s3')}"
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        return tuple(f"127.0.0.1:{self.port(name)}" for name in ("faceserve_1", "faceserve_2"))
+
+
+def default_root() -> Path:
+    """`STACK_DIR`, or `.stack` in the repository."""
+    return Path(os.environ.get("STACK_DIR", REPOSITORY / ".stack")).resolve()
+
+
+def load(root: Path) -> Stack | None:
+    """The stack that was made here before, or None."""
+    path = root / "stack.json"
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text())
+    return Stack(root, kept["ports"], kept["secrets"], tuple(kept["moved"]))
+
+
+def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
+    """Ports are chosen and secrets made on first use; `preferred` False takes any free port (tests)."""
+    if (existing := load(root)) is not None:
+        return existing
+    root.mkdir(parents=True, exist_ok=True)
+    ports = {name: _free_port(port if preferred else 0) for name, port in PREFERRED_PORTS.items()}
+    moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS[name])
+    stack = Stack(root, ports, {name: secrets.token_urlsafe(24) for name in _SECRETS}, moved)
+    path = root / "stack.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({k: v for k, v in asdict(stack).items() if k != "root"}, indent=1))
+    return stack
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """Every variable of every program; the stack's programs and `python -m pipeline` read the same ones."""
+    s3 = {
+        "AWS_ACCESS_KEY_ID": "retraining",
+        "AWS_SECRET_ACCESS_KEY": stack.secrets["s3"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "MLFLOW_S3_ENDPOINT_URL": stack.s3_endpoint,
+    }
+    mlflow_url = f"http://127.0.0.1:{stack.port('mlflow')}"
+    replicas = json.dumps(stack.replicas)
+    return {
+        **s3,
+        "STACK_DIR": str(stack.root),
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "RETRAIN_AMQP_URL": stack.amqp_url,
+        "RETRAIN_MLOPS_DSN": stack.dsn("mlops", "mlops"),
+        "RETRAIN_HELPER_DSN": stack.dsn("mlops_reader", "helper"),
+        "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,
+        "RETRAIN_MLFLOW_URL": mlflow_url,
+        "RETRAIN_FACESERVE_REPLICAS": replicas,
+        "RETRAIN_FACESERVE_TOKEN": stack.secrets["faceserve"],
+        "RETRAIN_BACKBONE": "EfficientNetLite0",
+        # On this one machine a week passes in a minute: the demo's first model was trained just before.
+        "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
+        "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
+        "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
+        "HELPER_DSN": stack.dsn("helper", "helper"),
+        "HELPER_AMQP_URL": stack.amqp_url,
+        "HELPER_FACESERVE_REPLICAS": replicas,
+        "HELPER_S3_ENDPOINT": stack.s3_endpoint,
+        "HELPER_PORT": str(stack.port("helper")),
+        **_airflow(stack),
+    }
+
+
+def _airflow(stack: Stack) -> dict[str, str]:
+    """Light profile for one small machine; secrets set for all processes alike."""
+    home = stack.root / "airflow"
+    url = f"http://127.0.0.1:{stack.port('airflow')}"
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": stack.dsn("airflow", "airflow").replace(
+            "postgresql://", "postgresql+psycopg2://"
+        ),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__MP_START_METHOD": "fork",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__AUTH_MANAGER": (
+            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+        ),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__FERNET_KEY": _fernet_key(stack.secrets["airflow_api"]),
+        "AIRFLOW__API__SECRET_KEY": stack.secrets["airflow_api"],
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(stack.port("airflow")),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": stack.secrets["airflow_jwt"] * 2,
+        "AIRFLOW__API_AUTH__JWT_ISSUER": "retraining",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "600",
+        "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "14400",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+        "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(stack.port("airflow_worker_logs")),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(stack.port("airflow_triggerer_logs")),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__TRIGGERER__CAPACITY": "50",
+    }
+
+
+def _fernet_key(secret: str) -> str:
+    """A Fernet key is 32 bytes, URL-safe base64; derived, so that it need not be kept beside the secret."""
+    import base64
+    import hashlib
+
+    return base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode()
+
+
+def bin_folder() -> Path:
+    """Where the console scripts of this environment are."""
+    return Path(sys.executable).parent
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")

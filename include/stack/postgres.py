@@ -1,0 +1,111 @@
+"""A PostgreSQL cluster of our own: initialised, started, databases and roles made, migrations applied."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from include.stack.layout import DATABASES, REPOSITORY, Stack
+from include.stack.services import Program, Service, StackError, executable
+
+_BINARIES = "/usr/lib/postgresql/*/bin"
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "150",
+    "shared_buffers": "96MB",
+    "logging_collector": "off",
+    "timezone": "UTC",
+}
+
+
+def postgres(stack: Stack) -> Service:
+    data = stack.folder("postgres") / "data"
+    options = {**_SETTINGS, "port": str(stack.port("postgres"))}
+    flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    command = (*_unprivileged(), executable("postgres", _BINARIES), "-D", str(data), *flags)
+    program = Program("postgres", command, lambda: answers(stack), stop_signal="INT", ready_seconds=60)
+    return Service("postgres", (program,), prepare=lambda: _initialise(stack, data), finish=lambda: _create(stack))
+
+
+def answers(stack: Stack) -> bool:
+    try:
+        psycopg2.connect(stack.dsn("postgres", "postgres"), connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def migrate(dsn: str, folder: Path) -> None:
+    """Apply the numbered migrations that are not applied yet."""
+    from yoyo import get_backend, read_migrations
+
+    backend = get_backend(dsn)
+    with backend.lock():
+        backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+    backend.connection.close()
+
+
+def _unprivileged() -> tuple[str, ...]:
+    """PostgreSQL refuses to run as root: as root it runs as its own user, with the one capability that lets it
+    reach a data folder below a home that is closed to others.
+    """
+    if os.geteuid() != 0:
+        return ()
+    ids = pwd.getpwnam("postgres")
+    capability = "+dac_override"
+    return (
+        executable("setpriv"),
+        f"--reuid={ids.pw_uid}",
+        f"--regid={ids.pw_gid}",
+        "--clear-groups",
+        f"--inh-caps={capability}",
+        f"--ambient-caps={capability}",
+    )
+
+
+def _initialise(stack: Stack, data: Path) -> None:
+    if (data / "PG_VERSION").exists():
+        return
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700)
+    password = stack.folder("postgres") / "password"
+    password.write_text(stack.secrets["postgres"])
+    if os.geteuid() == 0:
+        ids = pwd.getpwnam("postgres")
+        for path in (data, password):
+            os.chown(path, ids.pw_uid, ids.pw_gid)
+    initdb = [executable("initdb", _BINARIES), "-D", str(data), "-U", "postgres", f"--pwfile={password}"]
+    options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+    done = subprocess.run([*_unprivileged(), *initdb, *options], capture_output=True, text=True, check=False, cwd="/")
+    password.unlink()
+    if done.returncode != 0:
+        raise StackError(f"initdb failed: {done.stderr.strip()[-500:]}")
+
+
+def _create(stack: Stack) -> None:
+    """Roles, databases and tables; what exists already is left alone."""
+    connection = psycopg2.connect(stack.dsn("postgres", "postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for role in (*DATABASES, "mlops_reader"):
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+            if cursor.fetchone() is None:
+                cursor.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role)), (stack.secrets[role],)
+                )
+        cursor.execute("ALTER ROLE mlops_reader SET default_transaction_read_only = on")
+        for database in DATABASES:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+            if cursor.fetchone() is None:
+                name = sql.Identifier(database)
+                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+                cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+        cursor.execute("GRANT CONNECT ON DATABASE helper TO mlops_reader")
+    connection.close()
+    for database in ("helper", "mlops"):
+        migrate(stack.dsn(database, database), REPOSITORY / "include" / "sql" / database)

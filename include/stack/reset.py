@@ -1,0 +1,80 @@
+"""Empties the product's data while the stack is up, so that a demo never depends on the one before."""
+
+import shutil
+import time
+
+import boto3
+import pika
+import psycopg2
+
+from include.stack.layout import BUCKETS, Stack
+from include.stack.services import faceserve
+from include.stack.supervision import Supervision
+
+_QUEUES = ("mlops.task-confirmed", "mlops.task-confirmed.dead")
+
+
+def reset(stack: Stack) -> None:
+    """Airflow keeps its history; everything the product wrote is gone. DAGs should be paused meanwhile."""
+    supervision = Supervision(stack)
+    replicas = faceserve(stack).programs
+    for replica in replicas:
+        supervision.stop(replica.name)
+        shutil.rmtree(replica.environment["FACESERVE_STATE_DIR"], ignore_errors=True)
+    for database in ("helper", "mlops"):
+        _truncate(stack.dsn(database, database))
+    for bucket in BUCKETS:
+        _empty(stack, bucket)
+    _purge(stack.amqp_url)
+    _forget_models(f"http://127.0.0.1:{stack.port('mlflow')}")
+    faceserve(stack)
+    for replica in replicas:
+        supervision.start(replica)
+
+
+def _truncate(dsn: str) -> None:
+    connection = psycopg2.connect(dsn)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'"
+        )
+        (tables,) = cursor.fetchone()
+        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    connection.close()
+
+
+def _empty(stack: Stack, bucket: str) -> None:
+    s3 = boto3.resource(
+        "s3",
+        endpoint_url=stack.s3_endpoint,
+        aws_access_key_id="retraining",
+        aws_secret_access_key=stack.secrets["s3"],
+        region_name="us-east-1",
+    )
+    s3.Bucket(bucket).objects.all().delete()
+
+
+def _purge(amqp_url: str) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
+    for queue in _QUEUES:
+        channel = connection.channel()
+        try:
+            channel.queue_purge(queue)
+        except pika.exceptions.ChannelClosedByBroker:
+            # Not declared yet: nothing to purge.
+            continue
+    connection.close()
+
+
+def _forget_models(url: str) -> None:
+    from mlflow import MlflowClient
+    from mlflow.entities import ViewType
+
+    client = MlflowClient(tracking_uri=url)
+    for model in client.search_registered_models():
+        client.delete_registered_model(model.name)
+    for experiment in client.search_experiments(view_type=ViewType.ACTIVE_ONLY):
+        if experiment.name != "Default":
+            client.rename_experiment(experiment.experiment_id, f"{experiment.name} until {time.time_ns()}")
+            client.delete_experiment(experiment.experiment_id)

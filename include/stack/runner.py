@@ -1,0 +1,109 @@
+"""Brings the stack up in dependency order and down again."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from include.stack import services
+from include.stack.layout import Stack, environment, load, load_or_create
+from include.stack.postgres import postgres
+from include.stack.services import Service, StackError
+from include.stack.supervision import Supervision
+
+_MIN_DISK_GB, _MIN_MEMORY_GB = 5, 4
+
+
+def all_services(stack: Stack) -> list[Service]:
+    """In an order in which each comes after those it needs."""
+    return [
+        postgres(stack),
+        services.rabbitmq(stack),
+        services.s3(stack),
+        services.mlflow(stack),
+        services.faceserve(stack),
+        services.helper(stack),
+        services.airflow(stack, environment(stack)),
+    ]
+
+
+def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, preferred_ports: bool = True) -> Stack:
+    """Start what is not running; services that do not need each other start side by side.
+
+    `only` names the services wanted. Raises `StackError` with one sentence when something cannot start.
+    """
+    stack = load_or_create(root, preferred=preferred_ports)
+    wanted = [s for s in all_services(stack) if not only or s.name in only]
+    supervision = Supervision(stack)
+    if not supervision.running():
+        _check_machine(root, [p for s in wanted for p in s.programs], stack, full=not only)
+    supervision.begin([program for service in wanted for program in service.programs], environment(stack))
+    started: dict[str, Future[None]] = {}
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        for service in wanted:
+            needs = [started[name] for name in service.after if name in started]
+            started[service.name] = pool.submit(_start, service, needs, supervision, say)
+        errors = [future.exception() for future in started.values()]
+    for error in errors:
+        if error is not None:
+            raise error
+    return stack
+
+
+def _start(
+    service: Service, needs: Sequence[Future[None]], supervision: Supervision, say: Callable[[str], None]
+) -> None:
+    for need in needs:
+        need.result()
+    begun = time.monotonic()
+    service.prepare()
+    for program in service.programs:
+        supervision.start(program)
+    service.finish()
+    say(f"{service.name} is up ({time.monotonic() - begun:.1f} s)")
+
+
+def down(root: Path) -> None:
+    """Stop everything of the stack in `root`; nothing happens when there is none."""
+    stack = load(root)
+    if stack is not None:
+        Supervision(stack).end()
+
+
+def clean(root: Path) -> None:
+    """Stop, then delete data, logs, ports and secrets."""
+    down(root)
+    for entry in root.iterdir() if root.exists() else ():
+        if entry.name != "tools":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stack, *, full: bool) -> None:
+    free_gb = shutil.disk_usage(root).free / 1e9
+    if full and free_gb < _MIN_DISK_GB:
+        raise StackError(f"only {free_gb:.1f} GB of disk are free at {root}: {_MIN_DISK_GB} GB are needed")
+    memory_gb = psutil.virtual_memory().available / 1e9
+    if full and memory_gb < _MIN_MEMORY_GB:
+        raise StackError(f"only {memory_gb:.1f} GB of memory are available: {_MIN_MEMORY_GB} GB are needed")
+    for program in programs:
+        if not (Path(program.command[0]).exists() and os.access(program.command[0], os.X_OK)):
+            raise StackError(f"{program.command[0]} is missing: run `make install`")
+    for name in {p.name for p in programs} & set(stack.ports):
+        _check_port(name, stack.port(name), root)
+
+
+def _check_port(name: str, port: int, root: Path) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise StackError(
+                f"port {port} for {name} is taken by another program: stop that, or delete {root}/stack.json "
+                "to choose other ports"
+            ) from None

@@ -1,0 +1,269 @@
+"""The programs of the stack: how each is prepared, started, and known to be ready."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from include.stack.layout import BUCKETS, REPOSITORY, Stack, bin_folder
+
+
+class StackError(Exception):
+    """The stack cannot start or stay up; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. `ready` says whether it answers; it is asked until `ready_seconds` are over."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = REPOSITORY
+    stop_signal: str = "TERM"
+    ready_seconds: float = 60.0
+
+
+def nothing() -> None:
+    """Most services need no preparation."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Programs that start together: `prepare` runs before, `finish` once they are ready, all `after` other services."""
+
+    name: str
+    programs: tuple[Program, ...]
+    after: tuple[str, ...] = ()
+    prepare: Callable[[], None] = nothing
+    finish: Callable[[], None] = nothing
+
+
+def port_answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def http_answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:
+            return int(answer.status) == 200
+    except OSError:
+        return False
+
+
+def executable(name: str, *folders: str) -> str:
+    """Absolute path of a program; a clear sentence when it is missing."""
+    for folder in folders:
+        for path in sorted(Path("/").glob(f"{folder.lstrip('/')}/{name}"), reverse=True):
+            return str(path)
+    found = shutil.which(name)
+    if found is None:
+        raise StackError(f"{name} is missing: run `make install`")
+    return found
+
+
+def s3(stack: Stack) -> Service:
+    data = stack.folder("s3")
+
+    def prepare() -> None:
+        for bucket in BUCKETS:
+            (data / bucket).mkdir(exist_ok=True)
+
+    command = (
+        str(bin_folder() / "rclone"),
+        "serve",
+        "s3",
+        str(data),
+        "--addr",
+        f"127.0.0.1:{stack.port('s3')}",
+        "--auth-key",
+        f"retraining,{stack.secrets['s3']}",
+        "--config",
+        os.devnull,
+        "--no-modtime",
+    )
+    return Service("s3", (Program("s3", command, lambda: port_answers(stack.port("s3"))),), prepare=prepare)
+
+
+def rabbitmq(stack: Stack) -> Service:
+    home = stack.folder("rabbitmq")
+    node = f"retraining-{stack.port('rabbitmq')}@localhost"
+
+    def prepare() -> None:
+        cookie = home / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.touch(mode=0o600)
+            cookie.write_text(stack.secrets["erlang_cookie"])
+            cookie.chmod(0o400)
+        (home / "enabled_plugins").write_text("[].\n")
+        (home / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{stack.port('rabbitmq')}\n"
+            "default_user = retraining\n"
+            f"default_pass = {stack.secrets['rabbitmq']}\n"
+            "disk_free_limit.absolute = 200MB\n"
+            "log.console = true\nlog.console.level = warning\nlog.file = false\n"
+        )
+
+    epmd_port = str(stack.port("epmd"))
+    variables = {
+        "HOME": str(home),
+        "ERL_EPMD_PORT": epmd_port,
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODENAME": node,
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(stack.port("rabbitmq")),
+        "RABBITMQ_DIST_PORT": str(stack.port("rabbitmq_distribution")),
+        "RABBITMQ_BASE": str(home),
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        # Two schedulers spinning while idle would take the two cores from everyone else.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+    }
+    epmd = (executable("epmd", "/usr/lib/erlang/bin"), "-port", epmd_port, "-address", "127.0.0.1")
+    server = (executable("rabbitmq-server", "/usr/lib/rabbitmq/bin"),)
+    return Service(
+        "rabbitmq",
+        (
+            Program("epmd", epmd, lambda: port_answers(stack.port("epmd"))),
+            Program("rabbitmq", server, lambda: _amqp_answers(stack), environment=variables, folder=home),
+        ),
+        prepare=prepare,
+        finish=lambda: None,
+    )
+
+
+def _amqp_answers(stack: Stack) -> bool:
+    import logging
+
+    import pika
+
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    try:
+        pika.BlockingConnection(pika.URLParameters(stack.amqp_url)).close()
+    except (pika.exceptions.AMQPError, OSError):
+        return False
+    return True
+
+
+def mlflow(stack: Stack) -> Service:
+    port = stack.port("mlflow")
+    command = (
+        str(bin_folder() / "mlflow"),
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--backend-store-uri",
+        stack.dsn("mlflow", "mlflow"),
+        "--artifacts-destination",
+        "s3://mlflow",
+        "--workers",
+        "1",
+    )
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    program = Program(
+        "mlflow",
+        command,
+        lambda: http_answers(f"http://127.0.0.1:{port}/health"),
+        environment=variables,
+        ready_seconds=90,
+    )
+    return Service("mlflow", (program,), after=("postgres", "s3"))
+
+
+def faceserve(stack: Stack) -> Service:
+    programs = []
+    for number in (1, 2):
+        name = f"faceserve_{number}"
+        variables = {
+            "FACESERVE_GRPC_PORT": str(stack.port(name)),
+            "FACESERVE_METRICS_PORT": str(stack.port(f"{name}_metrics")),
+            "FACESERVE_REPLICA": f"replica-{number}",
+            "FACESERVE_STATE_DIR": str(stack.folder(f"faceserve-{number}")),
+        }
+        command = (str(bin_folder() / "python"), "-m", "faceserve", "serve")
+        programs.append(Program(name, command, lambda n=name: port_answers(stack.port(n)), environment=variables))  # type: ignore[misc]
+    return Service("faceserve", tuple(programs), after=("s3",))
+
+
+def helper(stack: Stack) -> Service:
+    url = f"http://127.0.0.1:{stack.port('helper')}/health"
+    command = (str(bin_folder() / "python"), "-m", "include.helper_service")
+    return Service(
+        "helper", (Program("helper", command, lambda: http_answers(url)),), after=("postgres", "rabbitmq", "s3")
+    )
+
+
+def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
+    home = stack.folder("airflow")
+    url = f"http://127.0.0.1:{stack.port('airflow')}"
+    cli = str(bin_folder() / "airflow")
+
+    def prepare() -> None:
+        (home / "passwords.json").write_text(json.dumps({"admin": stack.secrets["airflow_admin"]}))
+        (home / "passwords.json").chmod(0o600)
+        stamp = home / "migrated"
+        if not stamp.exists():
+            log = stack.log("airflow_migrate")
+            with log.open("w") as out:
+                migrated = subprocess.run(
+                    [cli, "db", "migrate"], env={**os.environ, **variables}, stdout=out, stderr=out, check=False
+                )
+            if migrated.returncode != 0:
+                raise StackError(f"airflow db migrate failed, see {log}")
+            stamp.touch()
+
+    programs = (
+        Program("airflow_api", (cli, "api-server"), lambda: http_answers(f"{url}/api/v2/version"), ready_seconds=120),
+        Program("airflow_scheduler", (cli, "scheduler"), lambda: True, stop_signal="TERM"),
+        Program("airflow_dag_processor", (cli, "dag-processor"), lambda: True),
+        Program("airflow_triggerer", (cli, "triggerer"), lambda: True),
+    )
+    return Service(
+        "airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack, url)
+    )
+
+
+def _finish_airflow(stack: Stack, url: str) -> None:
+    """Make the pools the DAGs name, and wait until every part says it is healthy."""
+    token = _post(f"{url}/auth/token", {"username": "admin", "password": stack.secrets["airflow_admin"]})
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    for pool, description in (("training", "one training at a time"), ("serving_swap", "one change of champion")):
+        body = {"name": pool, "slots": 1, "description": description, "include_deferred": True}
+        try:
+            _post(f"{url}/api/v2/pools", body, headers)
+        except urllib.error.HTTPError as error:
+            if error.code != 409:
+                raise
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=10) as answer:
+            parts = json.loads(answer.read())
+        ill = [name for name, part in parts.items() if part.get("status") != "healthy"]
+        if not ill:
+            return
+        time.sleep(1)
+    raise StackError(f"Airflow's {', '.join(ill)} did not become healthy within 90 s, see {stack.root}/logs")
+
+
+def _post(url: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        value: dict[str, str] = json.loads(answer.read())
+    return value

@@ -1,0 +1,169 @@
+"""Runs the programs under supervisord: restart on crash, rotated logs, a stop that leaves no process behind."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from include.stack.layout import Stack, bin_folder
+from include.stack.services import Program, StackError
+
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 40
+_SOCKET_PATH_BYTES = 100
+
+
+class Supervision:
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._socket = _socket_path(stack.root)
+
+    def running(self) -> bool:
+        try:
+            return bool(self._rpc().getState()["statename"] == "RUNNING")
+        except (OSError, xmlrpc.client.Error):
+            return False
+
+    def begin(self, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
+        """Start supervisord, with no program running yet; or tell a running one about changed programs."""
+        path = self._stack.root / "supervisord.conf"
+        path.touch(mode=0o600)
+        path.write_text(self._configuration(programs))
+        if self.running():
+            self._rpc().reloadConfig()
+            for program in programs:
+                self._add(program.name)
+            return
+        self._socket.unlink(missing_ok=True)
+        # A stack of its own process session: a Ctrl-C at the terminal must not kill the services.
+        subprocess.run(
+            [str(bin_folder() / "supervisord"), "-c", str(path)],
+            env={**os.environ, **environment},
+            check=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while not self.running():
+            if time.monotonic() > deadline:
+                raise StackError(f"supervisord did not answer within 20 s, see {self._stack.log('supervisord')}")
+            time.sleep(_POLL_SECONDS)
+
+    def start(self, program: Program) -> None:
+        """Start and wait until it answers; `StackError` with the end of its log otherwise."""
+        if self.state(program.name) not in {"RUNNING", "STARTING"}:
+            self._rpc().startProcess(program.name, False)
+        deadline = time.monotonic() + program.ready_seconds
+        while not (self.state(program.name) in {"RUNNING", "STARTING"} and program.ready()):
+            if self.state(program.name) == "FATAL" or time.monotonic() > deadline:
+                raise StackError(f"{program.name} did not come up; end of {self._log_end(program.name)}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, name: str) -> None:
+        if self.state(name) in {"RUNNING", "STARTING", "BACKOFF"}:
+            self._rpc().stopProcess(name)
+
+    def kill(self, name: str) -> int:
+        """SIGKILL the program itself, as a crash would; its pid."""
+        pid = int(self._rpc().getProcessInfo(name)["pid"])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def state(self, name: str) -> str:
+        try:
+            return str(self._rpc().getProcessInfo(name)["statename"])
+        except xmlrpc.client.Fault:
+            return "UNKNOWN"
+
+    def states(self) -> list[dict[str, Any]]:
+        return list(self._rpc().getAllProcessInfo())
+
+    def end(self) -> None:
+        """Stop every program, then supervisord; kill what is left of it."""
+        if self.running():
+            children = psutil.Process(self._rpc().getPID()).children(recursive=True)
+            supervisor = psutil.Process(self._rpc().getPID())
+            self._rpc().shutdown()
+            _, alive = psutil.wait_procs([supervisor, *children], timeout=_STOP_SECONDS)
+            for process in alive:
+                process.kill()
+        for process in self.left_over():
+            process.kill()
+
+    def left_over(self) -> list[psutil.Process]:
+        """Processes that still carry this stack's folder in their environment, this one and its parents aside."""
+        mine = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+        return [p for p in psutil.process_iter() if p.pid not in mine and self._belongs(p)]
+
+    def _belongs(self, process: psutil.Process) -> bool:
+        marker = "RETRAINING_STACK"
+        try:
+            return process.environ().get(marker) == str(self._stack.root)
+        except (psutil.Error, OSError):
+            return False
+
+    def _add(self, name: str) -> None:
+        if self.state(name) == "UNKNOWN":
+            self._rpc().addProcessGroup(name)
+
+    def _rpc(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def _log_end(self, name: str) -> str:
+        log = self._stack.log(name)
+        lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else ["(no log)"]
+        return f"{log}:\n" + "\n".join(lines)
+
+    def _configuration(self, programs: Sequence[Program]) -> str:
+        root = self._stack.root
+        head = (
+            f"[unix_http_server]\nfile={self._socket}\nchmod=0700\n\n"
+            f"[supervisord]\nlogfile={self._stack.log('supervisord')}\nlogfile_maxbytes=5MB\nlogfile_backups=1\n"
+            f"pidfile={root}/supervisord.pid\nchildlogdir={root}/logs\n"
+            f'environment=RETRAINING_STACK="{_escaped(str(root))}"\n\n'
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
+        )
+        if os.geteuid() == 0:
+            head = head.replace("[supervisord]\n", "[supervisord]\nuser=root\n")
+        return head + "".join(self._section(program) for program in programs)
+
+    def _section(self, program: Program) -> str:
+        variables = ",".join(f'{name}="{_escaped(value)}"' for name, value in program.environment.items())
+        return (
+            f"\n[program:{program.name}]\n"
+            f"command={' '.join(_escaped(_quoted(part)) for part in program.command)}\n"
+            f"directory={_escaped(str(program.folder))}\n"
+            f"environment={variables}\n"
+            "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=5\n"
+            f"stopsignal={program.stop_signal}\nstopwaitsecs=15\nstopasgroup=true\nkillasgroup=true\n"
+            f"stdout_logfile={self._stack.log(program.name)}\nredirect_stderr=true\n"
+            "stdout_logfile_maxbytes=20MB\nstdout_logfile_backups=1\n"
+        )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text or not text or ";" in text else text
+
+
+def _socket_path(root: Path) -> Path:
+    """Below the stack's folder, unless that is too long a name for a socket."""
+    path = root / "supervisor.sock"
+    if len(os.fsencode(path)) < _SOCKET_PATH_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"retraining-{digest}.sock"
