@@ -1,0 +1,74 @@
+"""Table `task_confirmations`: every confirmation once, and the backlog they make."""
+
+from collections.abc import Sequence
+
+from psycopg2.extras import Json, execute_values
+
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Backlog
+from pipeline.ports import Stored
+
+_INSERT = """
+    INSERT INTO task_confirmations
+        (key, task_id, helper_id, ai_result, final_result, corrected, correction_reason, photo_url,
+         model_version, confirmed_at, extra)
+    VALUES %s ON CONFLICT (key) DO NOTHING"""
+
+# Consumed: what the champion's dataset could have seen. Tried: what had arrived when the last judged dataset was begun.
+_BACKLOG = """
+    WITH champion AS (
+        SELECT d.corrections_through FROM transitions t
+        JOIN model_versions v ON v.model_type = t.model_type AND v.version = t.to_version
+        JOIN datasets d USING (dataset_id)
+        WHERE t.model_type = %(model_type)s AND t.phase = 'served'
+        ORDER BY t.position DESC LIMIT 1
+    ), tried AS (
+        SELECT max(d.begun_at) AS at FROM datasets d JOIN blessings b USING (run_id)
+        WHERE d.model_type = %(model_type)s
+    )
+    SELECT
+        (SELECT count(*) FROM task_confirmations WHERE corrected
+            AND confirmed_at > COALESCE((SELECT corrections_through FROM champion), '-infinity')),
+        (SELECT count(*) FROM task_confirmations WHERE corrected
+            AND received_at > COALESCE((SELECT at FROM tried), '-infinity')),
+        (SELECT max((r.result->>'trained_at')::timestamptz) FROM training_results r JOIN datasets d USING (dataset_id)
+            WHERE d.model_type = %(model_type)s),
+        EXISTS (SELECT 1 FROM retraining_runs WHERE model_type = %(model_type)s AND ended_at IS NULL)"""
+
+
+class ConfirmationTable:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
+        if not events:
+            return Stored(0, 0)
+        with self._database.transaction() as cursor:
+            execute_values(cursor, _INSERT, [_row(event) for event in events], page_size=len(events))
+            new = cursor.rowcount
+        return Stored(new, len(events) - new)
+
+    def backlog(self, model_type: ModelType) -> Backlog:
+        with self._database.transaction() as cursor:
+            cursor.execute(_BACKLOG, {"model_type": model_type})
+            row = cursor.fetchone()
+        assert row is not None
+        return Backlog(*row)
+
+
+def _row(event: TaskConfirmedEvent) -> tuple[object, ...]:
+    return (
+        event.key,
+        event.task_id,
+        event.helper_id,
+        event.ai_result,
+        event.final_result,
+        event.corrected,
+        event.correction_reason,
+        event.photo_url,
+        event.model_version,
+        event.confirmed_at,
+        Json(dict(event.extra)) if event.extra else "{}",
+    )

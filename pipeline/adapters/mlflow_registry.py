@@ -1,0 +1,162 @@
+"""MLflow: runs people look at, and the registry's mirror of the truth."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.models import ModelType, ModelVersion
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_RUN_TAG, _ATTEMPT_TAG, _VERSION_TAG = "retraining.run_id", "retraining.attempt", "retraining.version"
+
+
+class _Mlflow:
+    """A client made on first use: importing MLflow takes seconds."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._made: MlflowClient | None = None
+
+    @property
+    def client(self) -> "MlflowClient":
+        if self._made is None:
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+            from mlflow import MlflowClient
+
+            self._made = MlflowClient(tracking_uri=self._url, registry_uri=self._url)
+        return self._made
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            raise ServiceUnavailable("MLflow", " ".join(str(error).split())[:500]) from error
+
+
+class MlflowExperiment:
+    """One open run. Metrics and files are sent at once, so that a person watching sees them."""
+
+    def __init__(self, mlflow: _Mlflow, run_id: str) -> None:
+        self._mlflow = mlflow
+        self.id = run_id
+
+    def log_parameters(self, parameters: dict[str, str]) -> None:
+        from mlflow.entities import Param
+
+        with self._mlflow.translated():
+            self._mlflow.client.log_batch(self.id, params=[Param(k, v) for k, v in parameters.items()])
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        from mlflow.entities import Metric
+
+        at = int(time.time() * 1000)
+        with self._mlflow.translated():
+            self._mlflow.client.log_batch(self.id, [Metric(k, v, at, step or 0) for k, v in metrics.items()])
+
+    def log_file(self, name: str, body: bytes) -> None:
+        with self._mlflow.translated():
+            _attach(self._mlflow.client, self.id, name, body)
+
+
+class MlflowExperiments:
+    def __init__(self, url: str) -> None:
+        self._mlflow = _Mlflow(url)
+
+    @contextmanager
+    def attempt(self, model_type: ModelType, run_id: str, number: int) -> Iterator[MlflowExperiment]:
+        with self._mlflow.translated():
+            opened = self._open(model_type, run_id, number)
+        experiment = MlflowExperiment(self._mlflow, opened)
+        try:
+            yield experiment
+        except BaseException:
+            with self._mlflow.translated():
+                self._mlflow.client.set_terminated(opened, "FAILED")
+            raise
+        with self._mlflow.translated():
+            self._mlflow.client.set_terminated(opened, "FINISHED")
+
+    def _open(self, model_type: ModelType, run_id: str, number: int) -> str:
+        client = self._mlflow.client
+        experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+        tags = {_RUN_TAG: run_id, _ATTEMPT_TAG: str(number)}
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        earlier = client.search_runs([experiment_id], query, max_results=1)
+        if earlier:
+            client.update_run(earlier[0].info.run_id, status="RUNNING")
+            return str(earlier[0].info.run_id)
+        run = client.create_run(experiment_id, tags=tags, run_name=f"{run_id} attempt {number}")
+        return str(run.info.run_id)
+
+
+class MlflowModelRegistry:
+    """Registered models `laundry` and `face` with the aliases `candidate`, `champion` and `previous`."""
+
+    def __init__(self, url: str) -> None:
+        self._mlflow = _Mlflow(url)
+
+    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
+        client, name = self._mlflow.client, version.model_type.lower()
+        with self._mlflow.translated():
+            if not client.search_registered_models(f"name = '{name}'"):
+                client.create_registered_model(name, description=f"{version.model_type} model, continuously retrained")
+            number = self._number(name, version.version)
+            if number is None:
+                tags = {
+                    _VERSION_TAG: version.version,
+                    _RUN_TAG: version.run_id,
+                    "dataset_id": version.dataset_id,
+                    "backbone": version.backbone,
+                    "manifest_sha256": version.artifact.manifest_sha256,
+                    "val_accuracy": f"{version.val_accuracy:.4f}",
+                }
+                made = client.create_model_version(
+                    name, version.artifact.uri, run_id=experiment_run_id, tags=tags, description=version.version
+                )
+                number = str(made.version)
+            client.set_registered_model_alias(name, "candidate", number)
+
+    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
+        client, name = self._mlflow.client, model_type.lower()
+        wanted = {"champion": champion, "previous": previous}
+        with self._mlflow.translated():
+            for alias, version in wanted.items():
+                number = self._number(name, version) if version else None
+                if number:
+                    client.set_registered_model_alias(name, alias, number)
+            candidates = client.get_registered_model(name).aliases
+            if candidates.get("candidate") is not None and candidates.get("candidate") == self._number(name, champion):
+                # What was promoted is no candidate any more.
+                client.delete_registered_model_alias(name, "candidate")
+
+    def attach(self, experiment_run_id: str, name: str, body: bytes) -> None:
+        with self._mlflow.translated():
+            _attach(self._mlflow.client, experiment_run_id, name, body)
+
+    def _number(self, name: str, version: str) -> str | None:
+        """MLflow numbers versions 1, 2, 3 …; ours is a tag."""
+        found = self._mlflow.client.search_model_versions(f"name = '{name}' and tags.`{_VERSION_TAG}` = '{version}'")
+        return str(found[0].version) if found else None
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id) if found else str(client.create_experiment(name))
+
+
+def _attach(client: "MlflowClient", run_id: str, name: str, body: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(body)
+        client.log_artifact(run_id, str(path))

@@ -1,0 +1,44 @@
+"""Table `retraining_runs`: a unique index lets one retraining of a model type claim it at a time."""
+
+from datetime import datetime, timedelta
+
+from psycopg2.errors import UniqueViolation
+
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.models import ModelType
+
+
+class RetrainingRunTable:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
+        if self.holds(run_id):
+            return True
+        try:
+            with self._database.transaction() as cursor:
+                cursor.execute(
+                    "UPDATE retraining_runs SET ended_at = %s, outcome = 'lease expired'"
+                    " WHERE model_type = %s AND ended_at IS NULL AND begun_at < %s",
+                    (at, model_type, at - timedelta(hours=lease_hours)),
+                )
+                cursor.execute(
+                    "INSERT INTO retraining_runs (run_id, model_type, begun_at) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL, outcome = NULL, begun_at = EXCLUDED.begun_at",
+                    (run_id, model_type, at),
+                )
+        except UniqueViolation:
+            return False
+        return True
+
+    def holds(self, run_id: str) -> bool:
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT 1 FROM retraining_runs WHERE run_id = %s AND ended_at IS NULL", (run_id,))
+            return cursor.fetchone() is not None
+
+    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "UPDATE retraining_runs SET ended_at = %s, outcome = %s WHERE run_id = %s AND ended_at IS NULL",
+                (at, outcome, run_id),
+            )

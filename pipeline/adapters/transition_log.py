@@ -1,0 +1,106 @@
+"""Table `transitions`: append-only truth about the champion, with compare-and-swap (design D13)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg2.errors import UniqueViolation
+from psycopg2.extensions import cursor as Cursor
+
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.outbox_table import insert_event
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.models import Kind, ModelType, Status, Transition
+
+_INSERT = """
+    INSERT INTO transitions (id, phase, model_type, kind, from_version, to_version, expected_current, position, actor,
+                             reason, blessing_id, requested_at, confirmed_served_at, detail)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+_SERVED = """
+    SELECT id, model_type, kind, from_version, to_version, expected_current, actor, reason, blessing_id, requested_at,
+           confirmed_served_at
+    FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"""
+
+
+class TransitionLog:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def served(self, model_type: ModelType) -> Sequence[Transition]:
+        with self._database.transaction() as cursor:
+            return _served(cursor, model_type)
+
+    def request(self, transition: Transition) -> None:
+        with self._database.transaction() as cursor:
+            _demand_current(_served(cursor, transition.model_type), transition)
+            _append(cursor, transition, "requested", None, "")
+
+    def confirm(self, transition: Transition, event: OutgoingEvent) -> None:
+        try:
+            with self._database.transaction() as cursor:
+                served = _served(cursor, transition.model_type)
+                if any(earlier.id == transition.id for earlier in served):
+                    return
+                _demand_current(served, transition)
+                _append(cursor, transition, "served", len(served) + 1, "")
+                _project(cursor, transition)
+                insert_event(cursor, event)
+        except UniqueViolation:
+            raise StaleTransition(f"another change of champion came before {transition.to_version}") from None
+
+    def fail(self, transition: Transition, reason: str) -> None:
+        with self._database.transaction() as cursor:
+            _append(cursor, transition, "failed", None, reason[:2000])
+
+    @contextmanager
+    def exclusive(self, model_type: ModelType) -> Iterator[None]:
+        with self._database.connection() as connection:
+            # The lock ends with the session: a killed process never keeps it. Waiting must not hit the time limit.
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SET statement_timeout = 0")
+                cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"champion of {model_type}",))
+            yield
+
+
+def _served(cursor: Cursor, model_type: ModelType) -> list[Transition]:
+    cursor.execute(_SERVED, (model_type,))
+    return [_transition(row) for row in cursor.fetchall()]
+
+
+def _demand_current(served: Sequence[Transition], transition: Transition) -> None:
+    current = served[-1].to_version if served else None
+    if current != transition.expected_current:
+        raise StaleTransition(
+            f"{transition.to_version} was planned against champion {transition.expected_current}, {current} serves now"
+        )
+
+
+def _append(cursor: Cursor, t: Transition, phase: str, position: int | None, detail: str) -> None:
+    values = (t.id, phase, t.model_type, t.kind, t.from_version, t.to_version, t.expected_current, position)
+    more = (t.actor, t.reason, t.blessing_id, t.requested_at, t.confirmed_served_at, detail)
+    cursor.execute(_INSERT, (*values, *more))
+
+
+def _project(cursor: Cursor, transition: Transition) -> None:
+    """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor."""
+    cursor.execute(
+        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status = %s AND version <> %s",
+        (Status.RETIRED, transition.model_type, Status.ACTIVE, transition.to_version),
+    )
+    cursor.execute(
+        "UPDATE model_versions SET status = %s, deployed_at = %s, previous_version = %s"
+        " WHERE model_type = %s AND version = %s",
+        (
+            Status.ACTIVE,
+            transition.confirmed_served_at,
+            transition.from_version,
+            transition.model_type,
+            transition.to_version,
+        ),
+    )
+
+
+def _transition(row: tuple[Any, ...]) -> Transition:
+    return Transition(row[0], ModelType(row[1]), Kind(row[2]), *row[3:])
