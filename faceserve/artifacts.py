@@ -1,0 +1,121 @@
+"""Model files from S3 into a local cache, every byte checked against the manifest (design D12)."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from faceserve.errors import BadArtifact, BadPhoto, StorageUnavailable
+from include.contract.manifest import MANIFEST, ArtifactManifest, BadManifest
+
+_MAX_MANIFEST_BYTES = 1 << 20
+
+
+class Source(Protocol):
+    """Where bytes come from."""
+
+    def read(self, uri: str) -> bytes:
+        """Raises `FileNotFoundError` or `StorageUnavailable`."""
+
+
+class S3Source:
+    def __init__(self, endpoint: str | None) -> None:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
+        self._client = boto3.client("s3", endpoint_url=endpoint, config=config)
+
+    def read(self, uri: str) -> bytes:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        try:
+            return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "NoSuchBucket", "404"}:
+                raise FileNotFoundError(uri) from None
+            raise StorageUnavailable(f"S3: {error}") from error
+        except BotoCoreError as error:
+            raise StorageUnavailable(f"S3: {error}") from error
+
+
+def read_photo(source: Source, uri: str, buckets: tuple[str, ...]) -> bytes:
+    """A photo from an allowed bucket; anything else is never fetched. Raises `BadPhoto`."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or bucket not in buckets or not key or ".." in key.split("/"):
+        raise BadPhoto(f"{uri[:200]!r} is not in an allowed bucket ({', '.join(buckets)})")
+    try:
+        return source.read(uri)
+    except FileNotFoundError:
+        raise BadPhoto(f"no photo at {uri}") from None
+
+
+class ArtifactCache:
+    """Verified artifacts on disk, one folder a manifest hash; a half-written one never has that name."""
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        self._folder = folder
+        self._source = source
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def fetch(self, uri: str, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
+        """The manifest and the folder with its files. Raises `BadArtifact` or `StorageUnavailable`."""
+        if not manifest_sha256 or not set(manifest_sha256) <= set("0123456789abcdef"):
+            raise BadArtifact(f"manifest hash {manifest_sha256[:80]!r} is no sha256")
+        folder = self._folder / manifest_sha256
+        if not folder.exists():
+            self._download(uri, manifest_sha256, folder)
+        manifest = self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256)
+        for path, sha256 in manifest.files.items():
+            # Also what lies in the cache is checked each time: disks change bytes too.
+            if not (folder / path).is_file() or _sha256(folder / path) != sha256:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise BadArtifact(f"{path} in the local cache was damaged; it was dropped, try again")
+        return manifest, folder
+
+    def keep_only(self, manifest_hashes: set[str]) -> None:
+        for folder in self._folder.iterdir():
+            if folder.name not in manifest_hashes:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _download(self, uri: str, manifest_sha256: str, folder: Path) -> None:
+        body = self._read(uri, MANIFEST)
+        manifest = self._manifest(body, manifest_sha256)
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._folder))
+        try:
+            for path, sha256 in manifest.files.items():
+                content = self._read(uri, path)
+                if hashlib.sha256(content).hexdigest() != sha256:
+                    raise BadArtifact(f"{path} does not have the sha256 its manifest gives ({len(content)} bytes)")
+                (partial / path).parent.mkdir(parents=True, exist_ok=True)
+                (partial / path).write_bytes(content)
+            (partial / MANIFEST).write_bytes(body)
+            partial.replace(folder)
+        except OSError as error:
+            if folder.exists():
+                return
+            raise BadArtifact(f"the artifact cannot be kept on disk: {error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _read(self, uri: str, path: str) -> bytes:
+        try:
+            return self._source.read(f"{uri.rstrip('/')}/{path}")
+        except FileNotFoundError:
+            raise BadArtifact(f"{path} is missing at {uri}") from None
+
+    @staticmethod
+    def _manifest(body: bytes, manifest_sha256: str) -> ArtifactManifest:
+        if len(body) > _MAX_MANIFEST_BYTES or hashlib.sha256(body).hexdigest() != manifest_sha256:
+            raise BadArtifact("manifest.json does not have the sha256 the command gave")
+        try:
+            return ArtifactManifest.from_json(body)
+        except BadManifest as error:
+            raise BadArtifact(str(error)) from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,98 @@
+"""Every faceserve replica at once: two-phase swap over gRPC (design D6)."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from include.contract.client import ActivatedModel, FaceserveClient, FaceserveError, PreparedModel
+from pipeline.domain.errors import ModelRefused, ServiceUnavailable
+from pipeline.domain.models import Artifact, ModelType
+from pipeline.ports import Serving, Swap
+
+_STATUS_SECONDS = 5.0
+_Result = TypeVar("_Result")
+
+
+class GrpcServingFleet:
+    def __init__(
+        self, addresses: Sequence[str], *, token: str, prepare_timeout_seconds: float, activate_timeout_seconds: float
+    ) -> None:
+        self._addresses = tuple(addresses)
+        self._token = token
+        self._prepare_seconds = prepare_timeout_seconds
+        self._activate_seconds = activate_timeout_seconds
+
+    def swap(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
+        model = model_type.lower()
+        before = self.serving(model_type)
+        started = time.monotonic()
+
+        def prepare(client: FaceserveClient, address: str) -> PreparedModel:
+            return client.prepare(
+                model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=self._prepare_seconds
+            )
+
+        prepared = self._everywhere(prepare)
+        if failed := _errors(prepared):
+            self._everywhere(lambda client, _: client.discard(model, version))
+            raise _translated(failed, f"{version} was not activated anywhere")
+        ready = time.monotonic()
+        epochs = {a: p.epoch for a, p in prepared.items() if isinstance(p, PreparedModel)}
+        activated = self._everywhere(
+            lambda client, address: client.activate(
+                model, version, epochs[address], timeout_seconds=self._activate_seconds
+            )
+        )
+        if failed := _errors(activated):
+            self._bring_back(model, version, before)
+            raise _translated(failed, f"{version} could not be activated everywhere; the replicas were brought back")
+        done = time.monotonic()
+        milliseconds = [a.swap_milliseconds for a in activated.values() if isinstance(a, ActivatedModel)]
+        return Swap(tuple(self.serving(model_type)), max(milliseconds), ready - started, done - ready)
+
+    def serving(self, model_type: ModelType) -> Sequence[Serving]:
+        def status(client: FaceserveClient, address: str) -> Serving:
+            found = client.status(model_type.lower(), timeout_seconds=_STATUS_SECONDS)
+            return Serving(address, found.version, found.previous, found.epoch)
+
+        found = self._everywhere(status)
+        if failed := _errors(found):
+            raise _translated(failed, "the fleet is not complete")
+        return [serving for serving in found.values() if isinstance(serving, Serving)]
+
+    def _bring_back(self, model: str, version: str, before: Sequence[Serving]) -> None:
+        """Best effort: a replica that is gone comes back with what its state file says, and reconcile decides."""
+        earlier = {serving.replica: serving.version for serving in before}
+
+        def back(client: FaceserveClient, address: str) -> None:
+            previous = earlier[address]
+            if previous is not None and client.status(model).version == version != previous:
+                client.activate(model, previous, -1, timeout_seconds=self._activate_seconds)
+
+        self._everywhere(back)
+
+    def _everywhere(self, call: Callable[[FaceserveClient, str], _Result]) -> dict[str, "_Result | FaceserveError"]:
+        """The call's result or error for each replica, all at once."""
+
+        def one(address: str) -> "_Result | FaceserveError":
+            with FaceserveClient([address], token=self._token) as client:
+                try:
+                    return call(client, address)
+                except FaceserveError as error:
+                    return error
+
+        with ThreadPoolExecutor(len(self._addresses)) as pool:
+            return dict(zip(self._addresses, pool.map(one, self._addresses), strict=True))
+
+
+def _errors(results: dict[str, "_Result | FaceserveError"]) -> list[FaceserveError]:
+    return [result for result in results.values() if isinstance(result, FaceserveError)]
+
+
+def _translated(errors: Sequence[FaceserveError], consequence: str) -> Exception:
+    """A refusal outweighs an unreachable replica: trying again would not help."""
+    text = f"{'; '.join(str(error) for error in errors)} ({consequence})"
+    if all(error.may_pass or error.code == "ABORTED" for error in errors):
+        return ServiceUnavailable("faceserve", text)
+    return ModelRefused(text)

@@ -1,0 +1,178 @@
+"""A private faceserve process with one model in it, for measuring (ADR 0007)."""
+
+import os
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+
+import psutil
+
+from include.contract.client import FaceserveClient, FaceserveError
+from pipeline.domain.errors import ModelRefused, ServiceUnavailable
+from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.verification import PerformanceMeasurement
+
+_START_SECONDS = 30.0
+_PREPARE_SECONDS = 120.0
+_SAMPLE_SECONDS = 0.05
+_CLASSIFY_CONCURRENCY = 2
+
+
+class FaceserveTrialServer:
+    """`s3_endpoint` is where the artifact is read from; credentials are inherited."""
+
+    def __init__(self, *, s3_endpoint: str | None) -> None:
+        self._s3_endpoint = s3_endpoint
+
+    @contextmanager
+    def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator["FaceserveTrial"]:
+        token = secrets.token_urlsafe(16)
+        with tempfile.TemporaryDirectory(prefix="trial-") as folder:
+            port = _free_port()
+            process = self._start(Path(folder), port, token)
+            try:
+                with FaceserveClient([f"127.0.0.1:{port}"], token=token, timeout_seconds=30) as client:
+                    _await(client, model_type.lower(), process, Path(folder))
+                    _load(client, model_type.lower(), version, artifact)
+                    yield FaceserveTrial(client, model_type.lower(), process.pid)
+            finally:
+                process.terminate()
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def _start(self, folder: Path, port: int, token: str) -> "subprocess.Popen[bytes]":
+        variables = {
+            "FACESERVE_GRPC_PORT": str(port),
+            "FACESERVE_METRICS_PORT": "0",
+            "FACESERVE_REPLICA": "trial",
+            "FACESERVE_STATE_DIR": str(folder / "state"),
+            "FACESERVE_LIFECYCLE_TOKEN": token,
+            "FACESERVE_DRAIN_SECONDS": "1",
+        }
+        if self._s3_endpoint:
+            variables["FACESERVE_S3_ENDPOINT"] = self._s3_endpoint
+        with (folder / "log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "faceserve", "serve"], env={**os.environ, **variables}, stdout=log, stderr=log
+            )
+
+
+class FaceserveTrial:
+    def __init__(self, client: FaceserveClient, model: str, pid: int) -> None:
+        self._client = client
+        self._model = model
+        self._pid = pid
+
+    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
+        with ThreadPoolExecutor(_CLASSIFY_CONCURRENCY) as pool:
+            return [found.label for found in pool.map(lambda p: self._client.classify(self._model, p), photos)]
+
+    def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement:
+        def timed(photo: bytes) -> float:
+            started = time.perf_counter()
+            self._client.classify(self._model, photo)
+            return (time.perf_counter() - started) * 1000
+
+        with _Usage(self._pid) as usage, ThreadPoolExecutor(concurrency) as pool:
+            started = time.perf_counter()
+            latencies = list(pool.map(timed, islice(cycle(photos), requests)))
+            seconds = time.perf_counter() - started
+        return PerformanceMeasurement(
+            mean_latency_ms=statistics.fmean(latencies),
+            p95_latency_ms=statistics.quantiles(latencies, n=20)[18],
+            throughput_per_second=requests / seconds,
+            memory_bytes=usage.peak_memory_bytes,
+            gpu_utilization=usage.mean_gpu_utilization,
+            requests=requests,
+        )
+
+
+class _Usage:
+    """Samples the process's memory, and the GPUs when there are any, until left."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._gpu = _gpu_reader()
+        self._gpu_samples: list[float] = []
+        self.peak_memory_bytes = 0
+
+    @property
+    def mean_gpu_utilization(self) -> float | None:
+        return statistics.fmean(self._gpu_samples) if self._gpu_samples else None
+
+    def __enter__(self) -> "_Usage":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stop.wait(_SAMPLE_SECONDS):
+            self.peak_memory_bytes = max(self.peak_memory_bytes, self._process.memory_info().rss)
+            if self._gpu is not None:
+                self._gpu_samples.append(self._gpu())
+
+
+def _gpu_reader():  # type: ignore[no-untyped-def]
+    """A function giving utilisation 0-1 of the busiest GPU, or None on a machine without one."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return None
+    if not handles:
+        return None
+    return lambda: max(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles) / 100
+
+
+def _await(client: FaceserveClient, model: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            client.status(model, timeout_seconds=2)
+        except FaceserveError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = (folder / "log").read_text(errors="replace")[-1000:]
+                raise ServiceUnavailable("the trial server", f"{error}; its log ends: {tail}") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _load(client: FaceserveClient, model: str, version: str, artifact: Artifact) -> None:
+    try:
+        prepared = client.prepare(
+            model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=_PREPARE_SECONDS
+        )
+        client.activate(model, version, prepared.epoch, timeout_seconds=10)
+    except FaceserveError as error:
+        if error.may_pass:
+            raise ServiceUnavailable("the trial server", str(error)) from error
+        raise ModelRefused(f"the model server refuses this model: {error.detail}") from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
