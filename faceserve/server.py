@@ -15,10 +15,8 @@ from faceserve.engines.base import factory
 from faceserve.lifecycle import ModelLifecycleManager
 from faceserve.loading import Loader
 from faceserve.metrics import Metrics
-from faceserve.servicer import Draining, InferenceServicer, LifecycleServicer, LifecycleToken
+from faceserve.servicer import Draining, InferenceServicer, LifecycleServicer, LifecycleToken, add_services
 from faceserve.settings import Settings
-from include.contract import faceserve_pb2 as pb
-from include.contract import faceserve_pb2_grpc as pb_grpc
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ class Server:
         s = self._settings
         server = grpc.server(
             ThreadPoolExecutor(s.workers, thread_name_prefix="request"),
-            interceptors=(self._draining, LifecycleToken(s.lifecycle_token.get_secret_value())),
+            interceptors=[self._draining, LifecycleToken(s.lifecycle_token.get_secret_value())],
             maximum_concurrent_rpcs=s.workers + s.max_queued,
             options=[
                 ("grpc.max_receive_message_length", s.max_message_bytes),
@@ -94,11 +92,11 @@ class Server:
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
         )
-        inference = InferenceServicer(self.manager, source, s.photo_buckets, s.replica, self._metrics)
-        pb_grpc.add_InferenceServicer_to_server(inference, server)
-        pb_grpc.add_LifecycleServicer_to_server(LifecycleServicer(self.manager, s.replica), server)
+        inference = InferenceServicer(
+            self.manager, self._metrics, photos=source, photo_buckets=s.photo_buckets, replica=s.replica
+        )
+        names = add_services(server, inference, LifecycleServicer(self.manager, s.replica))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         return server
 

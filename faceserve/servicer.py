@@ -38,6 +38,13 @@ _CODES: dict[type[Exception], grpc.StatusCode] = {
 }
 
 
+def add_services(server: grpc.Server, inference: "InferenceServicer", lifecycle: "LifecycleServicer") -> list[str]:
+    """Register both; their full names."""
+    pb_grpc.add_InferenceServicer_to_server(inference, server)
+    pb_grpc.add_LifecycleServicer_to_server(lifecycle, server)
+    return [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
+
+
 def statuses(method: Callable[..., Any]) -> Callable[..., Any]:
     """What a method refuses becomes a gRPC status with the sentence as detail."""
 
@@ -180,7 +187,7 @@ class LifecycleToken(grpc.ServerInterceptor):
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         if not details.method.startswith("/faceserve.v1.Lifecycle/"):
             return continuation(details)
-        given = dict(details.invocation_metadata).get("authorization", "").encode()
+        given = str(dict(details.invocation_metadata).get("authorization", "")).encode()
         if self._expected is not None and hmac.compare_digest(given, self._expected):
             return continuation(details)
 

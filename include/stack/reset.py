@@ -39,7 +39,9 @@ def _truncate(dsn: str) -> None:
             "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
             " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'"
         )
-        (tables,) = cursor.fetchone()
+        row = cursor.fetchone()
+        assert row is not None
+        (tables,) = row
         cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
     connection.close()
 
