@@ -62,10 +62,11 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     def __init__(
         self,
         manager: ModelLifecycleManager,
+        metrics: Metrics,
+        *,
         photos: Source,
         photo_buckets: tuple[str, ...],
         replica: str,
-        metrics: Metrics,
     ) -> None:
         self._manager = manager
         self._photos = photos
