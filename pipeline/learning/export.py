@@ -80,7 +80,7 @@ def _save(
     """Both formats on disk; what the exported function says about `images`."""
     import tensorflow as tf
 
-    class Served(tf.Module):  # type: ignore[misc]
+    class Served(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             self.backbone, self.head = backbone, head

@@ -76,7 +76,7 @@ def fit(
         number = progress.epoch + 1
         # The order depends on the epoch alone, so that a resumed training goes on with the same one.
         order = np.random.default_rng([h.seed, number]).permutation(len(train.features))
-        logs = _one_epoch(head, train, order, validation, weights, h.batch_size)
+        logs = _one_epoch(head, train, validation, order=order, weights=weights, batch=h.batch_size)
         if not all(math.isfinite(value) for value in logs.values()):
             raise TrainingFailed("diverged", f"loss is {logs['loss']} in epoch {number} at rate {h.learning_rate:g}")
         progress.epoch = number
@@ -84,12 +84,8 @@ def fit(
         if logs["val_loss"] < progress.best_val_loss:
             progress.best_epoch, progress.best_val_loss = number, logs["val_loss"]
             progress.best = [np.array(w) for w in head.get_weights()]
-        seconds_each = (time.monotonic() - started) / (number - first)
-        on_epoch(
-            Epoch(
-                number, h.epochs, learning_rate=h.learning_rate, eta_seconds=seconds_each * (h.epochs - number), **logs
-            )
-        )
+        eta_seconds = (time.monotonic() - started) / (number - first) * (h.epochs - number)
+        on_epoch(Epoch(number, h.epochs, learning_rate=h.learning_rate, eta_seconds=eta_seconds, **logs))
         if number % h.checkpoint_every_epochs == 0:
             checkpoint(progress)
     head.set_weights(progress.best)
@@ -97,7 +93,13 @@ def fit(
 
 
 def _one_epoch(
-    head: "keras.Model", train: Split, order: npt.NDArray[Any], validation: Split, weights: dict[int, float], batch: int
+    head: "keras.Model",
+    train: Split,
+    validation: Split,
+    *,
+    order: npt.NDArray[Any],
+    weights: dict[int, float],
+    batch: int,
 ) -> dict[str, float]:
     fitted = head.fit(
         train.features[order],
@@ -123,7 +125,8 @@ def save(head: "keras.Model", progress: Progress, belongs_to: str) -> bytes:
     arrays |= {f"b{i}": w for i, w in enumerate(progress.best)}
     notes = {k: v for k, v in asdict(progress).items() if k != "best"} | {"belongs_to": belongs_to}
     out = io.BytesIO()
-    np.savez(out, notes=np.frombuffer(json.dumps(notes).encode(), np.uint8), **arrays)
+    arrays["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
+    np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
 
 

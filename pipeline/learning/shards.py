@@ -61,6 +61,7 @@ def unpack(shards: Sequence[bytes], limit: int | None = None) -> Images:
         table = table.slice(0, limit) if limit else table
         for encoded in table.column("image").to_pylist():
             pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+            assert pixels is not None, "the shard's sha256 was checked"
             images.append(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
         labels += table.column("label").to_pylist()
     shape = (0, 224, 224, 3)
