@@ -40,10 +40,8 @@ def draw(spec: PhotoSpec) -> bytes:
     """JPEG of 640×480 pixels."""
     rng = np.random.default_rng([spec.seed, *spec.fabric.encode(), *(spec.defect or "").encode()])
     garment = _FABRICS[spec.fabric](rng)
-    if spec.defect is not None:
-        garment = _DEFECTS[spec.defect](garment, rng)
-    else:
-        garment = _innocent(garment, rng)
+    finish = _innocent if spec.defect is None else _DEFECTS[spec.defect]
+    garment = finish(garment, rng)
     photo = _noisy(garment * _light(rng)[..., None], rng)
     ok, encoded = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert ok, "OpenCV encodes any uint8 image"

@@ -91,6 +91,15 @@ class Pipeline:
         """Release the claim: `deployed`, `refused`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
+    def finish_run(self, run_id: str) -> str:
+        """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""
+        outcome = self._outcome(run_id)
+        self.publish_events()
+        self.end_run(run_id, outcome)
+        if outcome != "deployed":
+            raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
+        return outcome
+
     # Data
 
     def collect(self, run_id: str, model_type: str) -> str:
@@ -247,6 +256,13 @@ class Pipeline:
         )
         return {"accepted": blessing.accepted, "reasons": list(blessing.reasons), "report_uri": blessing.report_uri}
 
+    def demand_acceptance(self, run_id: str) -> dict[str, Any]:
+        """The verdict; raises `GiveUp` with its reasons when it refuses."""
+        verdict = self.decide(run_id)
+        if not verdict["accepted"]:
+            raise GiveUp(f"the model was refused: {'; '.join(verdict['reasons'])} (report: {verdict['report_uri']})")
+        return verdict
+
     # Deployment
 
     def register(self, run_id: str) -> str:
@@ -316,6 +332,14 @@ class Pipeline:
         return {"champion": done.champion, "repaired": list(done.repaired)}
 
     # Lookups
+
+    def _outcome(self, run_id: str) -> str:
+        blessing = self._w.blessings.of_run(run_id)
+        if blessing is not None and not blessing.accepted:
+            return "refused"
+        version = self._w.versions.of_run(run_id)
+        served = self._w.transitions.served(version.model_type) if version else ()
+        return "deployed" if any(t.to_version == version.version for t in served if version) else "failed"
 
     def _champion(self, model_type: ModelType) -> ModelVersion | None:
         served = self._w.transitions.served(model_type)

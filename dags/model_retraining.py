@@ -1,0 +1,135 @@
+"""### From corrections to a verified model that serves.
+
+due? → collect → validate → augment (one task a slice of photos) → assemble → train → verify accuracy ∥ performance →
+decide → register → hot swap.
+
+Runs when `task_confirmed_intake` finds enough corrections, every night at 02:00 Seoul time under the same policy, or by
+hand: **Trigger**, with *force* to train whatever the policy says. A refused model fails the run at `decide` with the
+reasons; the old champion keeps serving. Every task may be cleared and run again.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Param, TriggerRule, dag, get_current_context, task, task_group
+
+from plugins.retraining_tasks import step
+from plugins.retraining_tasks.training import train_task
+
+_PARAMS = {
+    "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
+    "reason": Param("scheduled", type="string", maxLength=500, description_md="Why; kept in the transition log."),
+    "backbone": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "ResNet50", "EfficientNetLite0"],
+        section="Hyperparameters",
+        description_md="Frozen ImageNet network; empty for the setting.",
+    ),
+    "epochs": Param(None, type=["null", "integer"], minimum=1, maximum=1000, section="Hyperparameters"),
+    "batch_size": Param(None, type=["null", "integer"], minimum=1, maximum=4096, section="Hyperparameters"),
+    "learning_rate": Param(None, type=["null", "number"], exclusiveMinimum=0, maximum=1, section="Hyperparameters"),
+}
+RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
+
+
+def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
+    from airflow.timetables.trigger import CronTriggerTimetable
+
+    @dag(
+        dag_id=f"{model_type.lower()}_model_retraining",
+        schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,
+        start_date=datetime(2026, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        params=_PARAMS,
+        doc_md=__doc__,
+        tags=["retraining", model_type],
+        dagrun_timeout=timedelta(hours=12),
+        default_args={
+            "owner": "mlops",
+            "retries": 3,
+            "retry_delay": timedelta(seconds=15),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+        },
+    )
+    def retraining() -> None:
+        @task.short_circuit(ignore_downstream_trigger_rules=True)
+        def begin(run: str) -> bool:
+            context = get_current_context()
+            who = (context["dag_run"].triggering_user_name or "a person") if context["params"]["force"] else None
+            answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
+            print(answer["reason"])
+            return bool(answer["due"])
+
+        @task
+        def collect(run: str) -> str:
+            return step(lambda p: p.collect(run, model_type))
+
+        @task
+        def validate(dataset_id: str) -> dict[str, object]:
+            return step(lambda p: p.validate(dataset_id))
+
+        @task
+        def plan(dataset_id: str) -> list[int]:
+            return step(lambda p: p.slices(dataset_id))
+
+        @task(map_index_template="slice {{ task.op_kwargs['index'] }}")
+        def augment_slice(dataset_id: str, index: int) -> str:
+            return step(lambda p: p.augment_slice(dataset_id, index))
+
+        @task
+        def assemble(run: str, dataset_id: str) -> dict[str, object]:
+            return step(lambda p: p.assemble(run, dataset_id))
+
+        @task_group
+        def verify(run: str) -> None:
+            @task
+            def accuracy(run: str) -> list[dict[str, object]]:
+                return step(lambda p: p.verify_accuracy(run))
+
+            @task
+            def performance(run: str) -> list[dict[str, object]]:
+                return step(lambda p: p.verify_performance(run))
+
+            accuracy(run)
+            performance(run)
+
+        @task
+        def decide(run: str) -> dict[str, object]:
+            return step(lambda p: p.demand_acceptance(run))
+
+        @task
+        def register(run: str) -> str:
+            return step(lambda p: p.register(run))
+
+        @task(pool="serving_swap")
+        def hot_swap(version: str) -> dict[str, object]:
+            context = get_current_context()
+            return step(lambda p: p.hot_swap(model_type, version, context["dag"].dag_id, context["params"]["reason"]))
+
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=5)
+        def finish(run: str) -> str:
+            # Fails with the run: the last task decides what Airflow says of the whole.
+            return step(lambda p: p.finish_run(run))
+
+        started = begin(RUN_ID)
+        dataset_id = collect(RUN_ID)
+        checked = validate(dataset_id)
+        slices = plan(dataset_id)
+        shards = augment_slice.partial(dataset_id=dataset_id).expand(index=slices)
+        assembled = assemble(RUN_ID, dataset_id)
+        trained = train_task(model_type, RUN_ID)
+        decided = decide(RUN_ID)
+        version = register(RUN_ID)
+        swapped = hot_swap(version)
+        started >> dataset_id
+        checked >> slices
+        shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
+        swapped >> finish(RUN_ID)
+
+    return retraining()
+
+
+laundry = model_retraining("LAUNDRY", "0 2 * * *")
+face = model_retraining("FACE", None)

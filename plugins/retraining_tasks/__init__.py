@@ -1,0 +1,16 @@
+"""How DAG tasks call the pipeline: errors become Airflow's, give up or try again."""
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+
+def step(call: Callable[[Any], Any]) -> Any:
+    """`step(lambda p: p.collect(run_id, "LAUNDRY"))`: what cannot succeed later fails at once, the rest is retried."""
+    from pipeline.bootstrap import GiveUp, Pipeline
+
+    try:
+        return call(Pipeline.from_env())
+    except GiveUp as error:
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,1 @@
+"""Waiting for task confirmations without touching them (ADR 0003)."""
