@@ -1,9 +1,9 @@
 """### Brings an earlier model back on every replica.
 
 **Trigger** it with *target* `previous` (the version that served before) or a version that served once, and a *reason*.
-The swap is two-phase over the whole fleet; it is done only when every replica, asked afterwards, says it serves the target.
-Safe while a retraining runs: both take turns at the fleet, and a candidate that was verified against another champion is
-refused.
+The swap is two-phase over the whole fleet; it is done only when every replica, asked afterwards, says it serves the
+target. Safe while a retraining runs: both take turns at the fleet, and a candidate that was verified against another
+champion is refused.
 """
 
 from datetime import datetime, timedelta
@@ -27,9 +27,7 @@ from plugins.retraining_tasks import step
             pattern=r"^(previous|v\d{1,6}\.\d{1,6}\.\d{1,6})$",
             description_md="`previous`, or a version such as `v1.2.0` that served before.",
         ),
-        "reason": Param(
-            "rolled back by hand", type="string", minLength=3, maxLength=500, description_md="Kept for ever."
-        ),
+        "reason": Param("by hand", type="string", minLength=3, maxLength=500, description_md="Kept for ever."),
         "model_type": Param("LAUNDRY", type="string", enum=["LAUNDRY", "FACE"]),
     },
     default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5)},

@@ -1,7 +1,7 @@
 """### Takes branch managers' confirmations in, and starts a retraining when one is due.
 
-Waits for messages on the task queue (a deferred sensor that only looks), stores them, commits, acknowledges, and asks the
-retraining policy. Each answer is kept in `retraining_decisions` with its reason.
+Waits for messages on the task queue (a deferred sensor that only looks), stores them, commits, acknowledges, and asks
+the retraining policy. Each answer is kept in `retraining_decisions` with its reason.
 
 Pausing this DAG loses nothing: messages stay in RabbitMQ.
 """

@@ -58,7 +58,7 @@ class Relay:
             channel.confirm_delivery()
             while not self._stop.is_set():
                 if not self._publish_batch(channel):
-                    connection.process_data_events(time_limit=_IDLE_SECONDS)  # type: ignore[arg-type]
+                    connection.process_data_events(time_limit=_IDLE_SECONDS)
         finally:
             if connection.is_open:
                 connection.close()

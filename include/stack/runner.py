@@ -68,6 +68,18 @@ def _start(
     say(f"{service.name} is up ({time.monotonic() - begun:.1f} s)")
 
 
+def memory_mb(stack: Stack) -> int:
+    """Memory of all programs of the stack together; what processes share is counted once (PSS)."""
+    total = 0
+    for process in Supervision(stack).left_over():
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            # It ended while we looked.
+            continue
+    return int(total / 1e6)
+
+
 def down(root: Path) -> None:
     """Stop everything of the stack in `root`; nothing happens when there is none."""
     stack = load(root)
