@@ -19,9 +19,7 @@ console = Console(highlight=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--base-photos", default=400, show_default=True, help="Photos of the archive the first model learns from."
-)
+@click.option("--base-photos", default=400, show_default=True, help="Photos the first model learns from.")
 @click.option("--live-photos", default=1100, show_default=True, help="Tasks that branch managers confirm.")
 @click.option("--seed", default=1, show_default=True, help="Other photos, other mistakes.")
 def main(base_photos: int, live_photos: int, seed: int) -> None:

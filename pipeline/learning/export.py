@@ -2,7 +2,6 @@
 
 import io
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +77,7 @@ def _save(
     backbone: "keras.Model", head: "keras.Model", images: npt.NDArray[np.uint8], folder: Path
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Both formats on disk; what the exported function says about `images`."""
+    import openvino as ov
     import tensorflow as tf
 
     class Served(tf.Module):
@@ -91,22 +91,12 @@ def _save(
             return {"probabilities": self.head(features, training=False), "features": features}
 
     served = Served()
-    target = folder / "savedmodel"
-    tf.saved_model.save(served, str(target), signatures=served.serve)
-    _to_openvino(target, folder / _OPENVINO, ("probabilities", "features"))
+    tf.saved_model.save(served, str(folder / "savedmodel"), signatures=served.serve)
+    (folder / _OPENVINO).parent.mkdir()
+    ov.save_model(
+        ov.convert_model(served.serve.get_concrete_function()), str(folder / _OPENVINO), compress_to_fp16=False
+    )
     return {name: value.numpy() for name, value in served.serve(tf.constant(images)).items()}
-
-
-def _to_openvino(saved_model: Path, target: Path, outputs: Sequence[str]) -> None:
-    import openvino as ov
-
-    model = ov.convert_model(str(saved_model))
-    model.inputs[0].get_tensor().set_names({"images"})
-    for output in model.outputs:
-        (name,) = [name for name in outputs if any(name in known for known in output.get_names())]
-        output.get_tensor().set_names({name})
-    target.parent.mkdir()
-    ov.save_model(model, str(target), compress_to_fp16=False)
 
 
 def _check_parity(path: Path, images: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32]) -> None:
