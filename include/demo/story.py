@@ -274,7 +274,7 @@ class Story:
     def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(self._s.environment["RETRAIN_MLOPS_DSN"])
         with connection, connection.cursor() as cursor:
-            cursor.execute(sql, values)
+            cursor.execute(sql, values or None)
             rows = cursor.fetchall()
         connection.close()
         return rows

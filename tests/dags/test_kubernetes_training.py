@@ -1,0 +1,118 @@
+"""The train task of the retraining DAG when it runs in a GPU pod."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from airflow.sdk import RetryAction
+from kubernetes.client import ApiClient
+
+from dags.model_retraining import model_retraining
+
+IMAGE = "retraining@sha256:" + "ab" * 32
+RUN = "scheduled__2026-03-01T17:00:00+00:00"
+
+
+@pytest.fixture
+def dag(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
+    monkeypatch.setenv("RETRAIN_TRAINING_IMAGE", IMAGE)
+    return model_retraining("LAUNDRY", None)
+
+
+def _context(dag: Any, *, attempt: int = 1, **params: object) -> dict[str, Any]:
+    """What Airflow gives a task of run `RUN`; `attempt` counts from 1 to 5."""
+    form = {"backbone": None, "epochs": None, "batch_size": None, "learning_rate": None, **params}
+    ti = SimpleNamespace(
+        dag_id=dag.dag_id,
+        task_id="train",
+        run_id=RUN,
+        try_number=attempt,
+        max_tries=4,
+        map_index=-1,
+        start_date=datetime.now(UTC),
+        xcom_pull=lambda task_ids: "DS-2026-001" if task_ids == "collect" else None,
+    )
+    return {"ti": ti, "dag": dag, "run_id": RUN, "params": form}
+
+
+def _pod(dag: Any, *, attempt: int = 1, **params: object) -> dict[str, Any]:
+    """The pod of one attempt, as it is sent to Kubernetes."""
+    context = _context(dag, attempt=attempt, **params)
+    task = dag.get_task("train").prepare_for_execution()
+    task.render_template_fields(context)
+    found: dict[str, Any] = ApiClient().sanitize_for_serialization(task.build_pod_request_obj(context, dry_run=True))
+    return found
+
+
+def test_the_pod_fits_the_schema_of_kubernetes(dag: Any) -> None:
+    kubernetes_validate.validate(_pod(dag), "1.33", strict=True)
+
+
+def test_the_pod_asks_for_one_gpu_on_a_spot_node(dag: Any) -> None:
+    spec = _pod(dag)["spec"]
+    assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert spec["nodeSelector"] == {"karpenter.sh/capacity-type": "spot"}
+    assert {t["key"] for t in spec["tolerations"]} == {"nvidia.com/gpu", "karpenter.sh/capacity-type"}
+
+
+def test_only_the_last_attempt_runs_on_a_node_that_is_not_taken_away(dag: Any) -> None:
+    chosen = [_pod(dag, attempt=n)["spec"]["nodeSelector"]["karpenter.sh/capacity-type"] for n in range(1, 6)]
+    assert chosen == ["spot", "spot", "spot", "spot", "on-demand"]
+    assert dag.get_task("train").retries == 4
+
+
+def test_the_pod_runs_the_pinned_image_with_the_settings_of_the_secret(dag: Any) -> None:
+    (container,) = _pod(dag)["spec"]["containers"]
+    assert container["image"] == IMAGE
+    assert container["envFrom"] == [{"secretRef": {"name": "retraining"}}]
+
+
+def test_the_pod_trains_the_dataset_under_the_run_whatever_the_attempt(dag: Any) -> None:
+    first, third = (_pod(dag, attempt=n)["spec"]["containers"][0] for n in (1, 3))
+    # Checkpoints are kept under the run id: the third attempt finds those of the first.
+    run = "scheduled__2026-03-01T17-00-00-00-00"
+    expected = ["train", "--model-type", "LAUNDRY", "--run-id", run, "--dataset-id", "DS-2026-001"]
+    assert first["command"] == ["python", "-m", "pipeline"]
+    assert first["args"] == third["args"] == expected
+
+
+def test_hyperparameters_of_the_form_reach_the_pod(dag: Any) -> None:
+    args = _pod(dag, backbone="EfficientNetLite0", epochs=3, learning_rate=0.01)["spec"]["containers"][0]["args"]
+    assert args[-6:] == ["--backbone", "EfficientNetLite0", "--epochs", "3", "--learning-rate", "0.01"]
+
+
+def test_the_task_waits_in_the_triggerer_and_one_at_a_time(dag: Any) -> None:
+    task = dag.get_task("train")
+    assert task.deferrable
+    assert task.pool == "training"
+    assert task.startup_timeout_seconds >= 900
+    assert task.on_finish_action.value == "delete_succeeded_pod"
+
+
+@pytest.mark.parametrize(
+    ("said", "action"),
+    [
+        (
+            "Pod failed: conditions: [{'type': 'DisruptionTarget', 'reason': 'EvictionByEvictionAPI'}]",
+            RetryAction.RETRY,
+        ),
+        ("Pod retraining/train-x not found: PodNotFoundException", RetryAction.RETRY),
+        ("status: reason: NodeShutdown", RetryAction.RETRY),
+        ("terminated: exit_code: 1, message: refused: dataset DS-1 is invalid", RetryAction.FAIL),
+        ("terminated: exit_code: 75, message: try again: S3 is unavailable", RetryAction.DEFAULT),
+        ("terminated: exit_code: 1, message: Traceback (most recent call last)", RetryAction.DEFAULT),
+    ],
+)
+def test_what_a_failed_pod_says_decides_whether_another_is_started(dag: Any, said: str, action: RetryAction) -> None:
+    decision = dag.get_task("train").retry_policy.evaluate(RuntimeError(said), 1, 4)
+    assert decision.action is action
+
+
+def test_without_an_image_the_dag_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
+    monkeypatch.delenv("RETRAIN_TRAINING_IMAGE", raising=False)
+    with pytest.raises(ValueError, match="RETRAIN_TRAINING_IMAGE"):
+        model_retraining("LAUNDRY", None)

@@ -1,0 +1,92 @@
+"""A tiny real model as an artifact: brightness decides, so that tests know the answer."""
+
+import hashlib
+import io
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from include.contract.manifest import MANIFEST, ArtifactManifest, Golden
+
+LABELS = ("양호", "불량")
+PIXELS = 224
+
+
+def tiny_artifact(
+    *, sharpness: float = 8.0, labels: tuple[str, ...] = LABELS, run_id: str = "run-1", **changes: Any
+) -> dict[str, bytes]:
+    """Files of an artifact whose model says 불량 for dark photos; `sharpness` makes versions differ.
+
+    `changes` replace fields of the manifest; `golden_shift` spoils the golden predictions by that much.
+    """
+    shift = changes.pop("golden_shift", 0.0)
+    model = _network(sharpness)
+    images = np.stack([np.full((PIXELS, PIXELS, 3), level, np.uint8) for level in (10, 90, 160, 240)])
+    probabilities = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)["probabilities"]
+    golden = io.BytesIO()
+    np.savez(golden, images=images, probabilities=probabilities + np.float32(shift))
+    with tempfile.TemporaryDirectory() as folder:
+        ov.save_model(model, f"{folder}/model.xml", compress_to_fp16=False)
+        files = {f"openvino/{p.name}": p.read_bytes() for p in Path(folder).iterdir()}
+    files["golden.npz"] = golden.getvalue()
+    fields: dict[str, Any] = {
+        "model_type": "LAUNDRY",
+        "backbone": "Tiny",
+        "labels": labels,
+        "input_pixels": PIXELS,
+        "feature_width": 3,
+        "engines": {"openvino": "openvino/model.xml"},
+        "files": {path: hashlib.sha256(body).hexdigest() for path, body in files.items()},
+        "golden": Golden("golden.npz"),
+        "run_id": run_id,
+        "dataset_id": "DS-2026-001",
+        **changes,
+    }
+    return {**files, MANIFEST: ArtifactManifest(**fields).to_json()}
+
+
+def manifest_sha256(files: Mapping[str, bytes]) -> str:
+    return hashlib.sha256(files[MANIFEST]).hexdigest()
+
+
+def grey_photo(level: int, width: int = 320, height: int = 240) -> bytes:
+    """A JPEG of one shade of grey, 0 black to 255 white."""
+    ok, encoded = cv2.imencode(".jpg", np.full((height, width, 3), level, np.uint8))
+    assert ok
+    return bytes(encoded.tobytes())
+
+
+class FolderSource:
+    """Objects in memory, by URI; counts reads."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put(self, uri: str, files: Mapping[str, bytes]) -> str:
+        self.objects |= {f"{uri}{path}": body for path, body in files.items()}
+        return manifest_sha256(files)
+
+    def read(self, uri: str) -> bytes:
+        if uri not in self.objects:
+            raise FileNotFoundError(uri)
+        return self.objects[uri]
+
+
+def _network(sharpness: float) -> ov.Model:
+    images = ops.parameter([-1, PIXELS, PIXELS, 3], np.uint8, name="images")
+    means = ops.reduce_mean(ops.convert(images, "f32"), np.array([1, 2]), keep_dims=False)
+    features = ops.divide(means, np.float32(255))
+    bright = ops.reduce_mean(features, np.array([1]), keep_dims=True)
+    logits = ops.multiply(ops.subtract(bright, np.float32(0.5)), np.array([[sharpness, -sharpness]], np.float32))
+    probabilities = ops.softmax(logits, 1)
+    model = ov.Model([ops.result(probabilities), ops.result(features)], [images], "tiny")
+    model.inputs[0].get_tensor().set_names({"images"})
+    for output, name in zip(model.outputs, ("probabilities", "features"), strict=True):
+        output.get_tensor().set_names({name})
+    return model
