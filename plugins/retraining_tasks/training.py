@@ -27,7 +27,7 @@ def train_task(model_type: str, run_id: str) -> Any:
     if os.environ.get("RETRAIN_TRAINING_RUNTIME") == "kubernetes":
         from plugins.spot_training.operator import train_in_pod
 
-        return train_in_pod(model_type)
+        return train_in_pod(model_type, run_id)
     from airflow.providers.standard.operators.bash import BashOperator
 
     return BashOperator(

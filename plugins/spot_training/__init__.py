@@ -1,0 +1,1 @@
+"""Training in a GPU pod on spot nodes."""

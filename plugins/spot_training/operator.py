@@ -1,0 +1,66 @@
+"""The train task as a GPU pod (`RETRAIN_TRAINING_RUNTIME=kubernetes`)."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kubernetes.client import V1Pod
+
+from plugins.retraining_tasks.training import train_arguments
+from plugins.spot_training.retry_policy import SpotRetryPolicy
+
+_POD = Path(__file__).resolve().parents[2] / "include/k8s/train-pod.yaml"
+_RETRIES = 4
+_CAPACITY = "karpenter.sh/capacity-type"
+# A cluster makes a GPU node on demand: that takes minutes, not the default two.
+_NODE_SECONDS = 900
+_EXECUTION = timedelta(hours=6)
+
+
+class TrainingImageMissing(ValueError):
+    """Shown as the DAG's import error."""
+
+
+class TrainingPod(KubernetesPodOperator):
+    """Arguments that render to nothing (form fields left empty) are left out; one may render to several words."""
+
+    def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
+        self.arguments = [word for argument in self.arguments for word in argument.split()]
+        return super().build_pod_request_obj(context, dry_run=dry_run)
+
+
+def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
+    """The `train` task: what is the same for every run is in the pod template, the rest here.
+
+    `run_id` may be a template. Checkpoints are kept under it, never under the attempt, so the next attempt resumes.
+    """
+    image = os.environ.get("RETRAIN_TRAINING_IMAGE")
+    if not image:
+        raise TrainingImageMissing(
+            "RETRAIN_TRAINING_RUNTIME=kubernetes needs RETRAIN_TRAINING_IMAGE: the image to train in, best by digest"
+        )
+    return TrainingPod(
+        task_id="train",
+        name=f"train-{model_type.lower()}",
+        image=image,
+        cmds=["python", "-m", "pipeline"],
+        arguments=train_arguments(model_type, run_id),
+        labels={"app.kubernetes.io/name": "retraining-train", "model-type": model_type.lower()},
+        pod_template_file=str(_POD),
+        # Spot nodes while a retry remains; the last attempt is the one that has to end.
+        node_selector={_CAPACITY: "{{ 'on-demand' if ti.try_number > ti.max_tries else 'spot' }}"},
+        deferrable=True,
+        poll_interval=20,
+        logging_interval=60,
+        startup_timeout_seconds=_NODE_SECONDS,
+        schedule_timeout_seconds=_NODE_SECONDS,
+        on_finish_action="delete_succeeded_pod",
+        termination_message_policy="FallbackToLogsOnError",
+        log_events_on_failure=True,
+        execution_timeout=_EXECUTION,
+        retries=_RETRIES,
+        retry_policy=SpotRetryPolicy(),
+        pool="training",
+    )
