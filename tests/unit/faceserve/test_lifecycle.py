@@ -203,7 +203,6 @@ def test_a_model_that_must_not_serve_is_refused_and_the_old_one_stays(replica, a
 
 def test_an_artifact_whose_manifest_was_exchanged_is_refused(replica, artifact):
     replica.source.put("s3://models/v1.0.0/", artifact)
-    other = manifest_sha256(tiny_artifact(run_id="other"))
     with pytest.raises(BadArtifact, match="sha256 the command gave"):
         replica.manager.prepare(
             "laundry", "v1.0.0", "s3://models/v1.0.0/", manifest_sha256(tiny_artifact(run_id="other"))
