@@ -30,6 +30,7 @@ class Cluster:
 
     def __init__(self, api: KubernetesEmulator) -> None:
         self._api = api
+        api.resources[PODS] = {}
         api["get", "/api/v1/namespaces/retraining/events"] << {"items": [], "metadata": {"resourceVersion": "1"}}
 
     @property
