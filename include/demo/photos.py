@@ -73,7 +73,7 @@ def _flat(colour: Pixels) -> Pixels:
 
 def _weave(rng: np.random.Generator, strength: float) -> Pixels:
     period = rng.uniform(3, 5)
-    pattern = np.sin(_X * (6.28 / period)) * np.sin(_Y * (6.28 / period))
+    pattern = np.outer(np.sin(_Y[:, 0] * (6.28 / period)), np.sin(_X[0] * (6.28 / period)))
     return (1 + strength * pattern).astype(np.float32)[..., None]
 
 
@@ -83,19 +83,23 @@ def _plain(rng: np.random.Generator) -> Pixels:
 
 def _denim(rng: np.random.Generator) -> Pixels:
     colour = np.array([rng.uniform(110, 160), rng.uniform(70, 100), rng.uniform(40, 70)], np.float32)
-    twill = 1 + 0.12 * np.sin((_X + _Y) * 1.3)
+    waves = 1 + 0.12 * np.sin(np.arange(WIDTH + HEIGHT, dtype=np.float32) * 1.3)
+    twill = waves[(_X + _Y).astype(np.int32)]
     return _flat(colour) * twill[..., None].astype(np.float32)
 
 
 def _stripes(rng: np.random.Generator) -> Pixels:
     angle, period = rng.uniform(0, 3.14), rng.uniform(18, 50)
-    wave = np.sin((_X * np.cos(angle) + _Y * np.sin(angle)) * (6.28 / period)) > rng.uniform(-0.4, 0.4)
+    wave = (_X * np.float32(np.cos(angle)) + _Y * np.float32(np.sin(angle))) % period < period * rng.uniform(0.35, 0.65)
     return np.where(wave[..., None], _colour(rng), _colour(rng)).astype(np.float32) * _weave(rng, 0.03)
 
 
 def _knit(rng: np.random.Generator) -> Pixels:
     period = rng.uniform(9, 15)
-    loops = np.abs(np.sin(_X * (3.14 / period))) * (0.75 + 0.25 * np.sin(_Y * (6.28 / period) + np.sin(_X / period)))
+    rows, columns = _Y[:, 0] * (6.28 / period), np.sin(_X[0] / period)
+    # sin(a + b) from its parts: two small vectors instead of a sine for every pixel.
+    wave = np.outer(np.sin(rows), np.cos(columns)) + np.outer(np.cos(rows), np.sin(columns))
+    loops = np.abs(np.sin(_X[0] * (3.14 / period))) * (0.75 + 0.25 * wave)
     return _flat(_colour(rng)) * (0.7 + 0.35 * loops).astype(np.float32)[..., None]
 
 
@@ -120,7 +124,8 @@ def _floral(rng: np.random.Generator) -> Pixels:
 
 def _dots(rng: np.random.Generator) -> Pixels:
     cloth, spot, period = _flat(_colour(rng)), _colour(rng), rng.uniform(35, 60)
-    inside = np.hypot(_X % period - period / 2, _Y % period - period / 2) < period * rng.uniform(0.18, 0.3)
+    squares = np.add.outer((_Y[:, 0] % period - period / 2) ** 2, (_X[0] % period - period / 2) ** 2)
+    inside = squares < (period * rng.uniform(0.18, 0.3)) ** 2
     return np.where(inside[..., None], spot, cloth).astype(np.float32) * _weave(rng, 0.03)
 
 
@@ -139,20 +144,27 @@ _FABRICS: Mapping[str, Callable[[np.random.Generator], Pixels]] = {
 
 def _blob(rng: np.random.Generator, low: float, high: float, roughness: float) -> npt.NDArray[np.float32]:
     """Soft mask [480, 640] of 0-1 with an irregular edge; `low`, `high` are radii in pixels."""
-    x, y = rng.uniform(0.2, 0.8) * WIDTH, rng.uniform(0.2, 0.8) * HEIGHT
-    angle, radius = np.arctan2(_Y - y, _X - x), rng.uniform(low, high)
+    x, y, radius = rng.uniform(0.2, 0.8) * WIDTH, rng.uniform(0.2, 0.8) * HEIGHT, rng.uniform(low, high)
+    # Only the blob's surroundings are computed: most of a photo is cloth.
+    reach = int(radius * 2.5)
+    rows = slice(max(0, int(y) - reach), min(HEIGHT, int(y) + reach))
+    columns = slice(max(0, int(x) - reach), min(WIDTH, int(x) + reach))
+    dx, dy = _X[rows, columns] - x, _Y[rows, columns] - y
+    angle = np.arctan2(dy, dx)
     edge = np.full_like(angle, radius)
     for lobes in range(2, 8):
         edge += radius * roughness / lobes * rng.normal() * np.sin(lobes * angle + rng.uniform(0, 6.28))
-    distance = np.hypot((_X - x) * rng.uniform(0.8, 1.25), _Y - y)
-    return np.clip((edge - distance) / (radius * 0.12) + 0.5, 0, 1).astype(np.float32)
+    distance = np.hypot(dx * rng.uniform(0.8, 1.25), dy)
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    mask[rows, columns] = np.clip((edge - distance) / (radius * 0.12) + 0.5, 0, 1)
+    return mask
 
 
 def _tinted(
     cloth: Pixels, mask: npt.NDArray[np.float32], colour: tuple[float, float, float], strength: float
 ) -> Pixels:
-    amount = (mask * strength)[..., None]
-    return cloth * (1 - amount) + np.array(colour, np.float32) * amount
+    amount = (mask * np.float32(strength))[..., None]
+    return cloth + (np.array(colour, np.float32) - cloth) * amount
 
 
 def _coffee(cloth: Pixels, rng: np.random.Generator) -> Pixels:
@@ -242,18 +254,22 @@ def _innocent(cloth: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _light(rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Light from one side, folds, sometimes the photographer's shadow; factors around 1."""
+    """Light from one side, folds, sometimes the photographer's shadow; factors around 1.
+
+    Light changes slowly: a quarter of the resolution is enough.
+    """
+    across, down = _X[::4, ::4] / WIDTH - 0.5, _Y[::4, ::4] / HEIGHT - 0.5
     angle = rng.uniform(0, 6.28)
-    slope = (_X / WIDTH - 0.5) * np.cos(angle) + (_Y / HEIGHT - 0.5) * np.sin(angle)
-    light = 1 + rng.uniform(0.1, 0.35) * slope
+    light = 1 + rng.uniform(0.1, 0.35) * (across * np.cos(angle) + down * np.sin(angle))
     for _ in range(int(rng.integers(1, 4))):
         turn, place = rng.uniform(0, 3.14), rng.uniform(-0.3, 0.3)
-        across = (_X / WIDTH - 0.5) * np.cos(turn) + (_Y / HEIGHT - 0.5) * np.sin(turn) - place
-        light *= 1 - rng.uniform(0.1, 0.25) * np.exp(-((across / rng.uniform(0.02, 0.05)) ** 2))
+        distance = across * np.cos(turn) + down * np.sin(turn) - place
+        light *= 1 - rng.uniform(0.1, 0.25) * np.exp(-((distance / rng.uniform(0.02, 0.05)) ** 2))
     if rng.random() < 0.25:
-        edge = (_X * np.cos(angle) + _Y * np.sin(angle)) / WIDTH - rng.uniform(-0.2, 0.5)
+        edge = across * np.cos(angle) + down * np.sin(angle) - rng.uniform(-0.3, 0.3)
         light *= 1 - 0.25 / (1 + np.exp(-edge * 25))
-    return (light * rng.uniform(0.75, 1.1)).astype(np.float32)
+    light *= rng.uniform(0.75, 1.1)
+    return np.asarray(cv2.resize(light.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _noisy(photo: Pixels, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
