@@ -26,6 +26,8 @@ class TrainingImageMissing(ValueError):
 class TrainingPod(KubernetesPodOperator):
     """Arguments that render to nothing (form fields left empty) are left out; one may render to several words."""
 
+    arguments: list[str]
+
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
         self.arguments = [word for argument in self.arguments for word in argument.split()]
         return super().build_pod_request_obj(context, dry_run=dry_run)

@@ -1,0 +1,1 @@
+"""Benchmarks, each against the plain alternative in the same run."""
