@@ -64,8 +64,9 @@ if [ -z "$uv" ]; then
     fi
     uv=$tools/bin/uv
 fi
+# Compiled now, once: importing TensorFlow takes a third of the time, and Airflow starts many processes.
 say "installing Python packages into .venv (once)"
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
-"$uv" pip sync --quiet --require-hashes --python .venv/bin/python requirements.txt
+"$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.txt
 printf '%s\n' "$lock" > .venv/.lock
 say "ready"
