@@ -3,7 +3,8 @@
 import io
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +17,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BATCH = 64
+_CHUNK = 64
+_CPU_BATCH = 8
 _REPORT_SECONDS = 5.0
+
+Forward = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
 def extract(backbone: "keras.Model", images: npt.NDArray[np.uint8], what: str) -> npt.NDArray[np.float32]:
-    """Float32 [N, width], with progress in the log."""
+    """Float32 [N, width], with progress in the log; a GPU when there is one, else OpenVINO."""
     import tensorflow as tf
 
-    forward = tf.function(lambda batch: backbone(batch, training=False), reduce_retracing=True)
+    if not len(images):
+        return np.zeros((0, backbone.output_shape[-1]), np.float32)
+    forward = _on_gpu(backbone) if tf.config.list_physical_devices("GPU") else _on_cpu(backbone)
     found: list[npt.NDArray[np.float32]] = []
     started = reported = time.monotonic()
-    for start in range(0, len(images), _BATCH):
-        found.append(forward(tf.cast(images[start : start + _BATCH], tf.float32)).numpy())
+    for start in range(0, len(images), _CHUNK):
+        found.append(forward(images[start : start + _CHUNK]))
         done, now = start + len(found[-1]), time.monotonic()
         if now - reported > _REPORT_SECONDS or done == len(images):
             reported = now
@@ -36,7 +42,43 @@ def extract(backbone: "keras.Model", images: npt.NDArray[np.uint8], what: str) -
             log.info(
                 "features of %s: %d/%d, %.0f/s, %.0f s left", what, done, len(images), rate, (len(images) - done) / rate
             )
-    return np.concatenate(found) if found else np.zeros((0, backbone.output_shape[-1]), np.float32)
+    return np.concatenate(found)
+
+
+def _on_gpu(backbone: "keras.Model") -> Forward:
+    traced = _traced(backbone)
+    return lambda images: np.asarray(traced(images).numpy(), np.float32)
+
+
+def _on_cpu(backbone: "keras.Model") -> Forward:
+    """The same network in OpenVINO at full precision: twice TensorFlow's speed, and the engine that will serve."""
+    import openvino as ov
+
+    model = ov.convert_model(_traced(backbone).get_concrete_function())
+    precise = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+    queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", precise))
+
+    def forward(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        found = np.empty((len(images), backbone.output_shape[-1]), np.float32)
+
+        def keep(request: ov.InferRequest, start: int) -> None:
+            found[start : start + _CPU_BATCH] = request.get_output_tensor(0).data
+
+        queue.set_callback(keep)
+        for start in range(0, len(images), _CPU_BATCH):
+            queue.start_async({0: images[start : start + _CPU_BATCH]}, start)
+        queue.wait_all()
+        return found
+
+    return forward
+
+
+def _traced(backbone: "keras.Model") -> Any:
+    import tensorflow as tf
+
+    size = backbone.input_shape[1:]
+    signature = [tf.TensorSpec((None, *size), tf.uint8)]
+    return tf.function(lambda batch: backbone(tf.cast(batch, tf.float32), training=False), input_signature=signature)
 
 
 def cached(
