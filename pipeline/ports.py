@@ -318,9 +318,6 @@ class ModelRegistry(Protocol):
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
         """Make the aliases `champion` and `previous` say what the transition log says."""
 
-    def attach(self, experiment_run_id: str, name: str, body: bytes) -> None:
-        """Attach a file to an earlier experiment run."""
-
 
 @dataclass(frozen=True)
 class Serving:

@@ -140,10 +140,6 @@ class MlflowModelRegistry:
                 # What was promoted is no candidate any more.
                 client.delete_registered_model_alias(name, "candidate")
 
-    def attach(self, experiment_run_id: str, name: str, body: bytes) -> None:
-        with self._mlflow.translated():
-            _attach(self._mlflow.client, experiment_run_id, name, body)
-
     def _number(self, name: str, version: str) -> str | None:
         """MLflow numbers versions 1, 2, 3 …; ours is a tag."""
         found = self._mlflow.client.search_model_versions(f"name = '{name}' and tags.`{_VERSION_TAG}` = '{version}'")

@@ -1,0 +1,1 @@
+"""What docker-compose.yaml builds and runs beside the applications themselves."""

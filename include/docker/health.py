@@ -1,0 +1,40 @@
+"""`python -m include.docker.health …`: exit status 0 when a service answers; what the healthchecks of Compose ask.
+
+`http URL` wants status 200, `port HOST NUMBER` a connection, `airflow PART` Airflow's own word that the part is healthy.
+"""
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+
+_SECONDS = 4
+
+
+def http(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
+        return int(answer.status) == 200
+
+
+def port(host: str, number: str) -> bool:
+    with socket.create_connection((host, int(number)), timeout=_SECONDS):
+        return True
+
+
+def airflow(part: str) -> bool:
+    """`part` as the api-server's health page names it, e.g. `dag_processor`."""
+    with urllib.request.urlopen(f"{os.environ['AIRFLOW_URL']}/api/v2/monitor/health", timeout=_SECONDS) as answer:
+        return bool(json.load(answer)[part]["status"] == "healthy")
+
+
+def healthy(kind: str, *arguments: str) -> bool:
+    try:
+        return {"http": http, "port": port, "airflow": airflow}[kind](*arguments)
+    except (OSError, KeyError) as error:
+        print(f"{kind} {' '.join(arguments)}: {error!r}", file=sys.stderr)
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(not healthy(*sys.argv[1:]))

@@ -1,0 +1,47 @@
+"""`python -m include.docker.migrate`: tables, buckets, Airflow's database, login and pools; again changes nothing."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+
+from include.stack.layout import BUCKETS, REPOSITORY
+from include.stack.postgres import migrate
+
+log = logging.getLogger(__name__)
+
+# The pools the DAGs name: one training at a time, one change of champion at a time.
+_POOLS = ("training", "serving_swap")
+
+
+def tables() -> None:
+    for database, variable in (("helper", "HELPER_DSN"), ("mlops", "RETRAIN_MLOPS_DSN")):
+        migrate(os.environ[variable], REPOSITORY / "include" / "sql" / database)
+
+
+def buckets() -> None:
+    s3 = boto3.client("s3", endpoint_url=os.environ["RETRAIN_S3_ENDPOINT"])
+    existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    for bucket in BUCKETS:
+        if bucket not in existing:
+            s3.create_bucket(Bucket=bucket)
+
+
+def airflow() -> None:
+    passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    passwords.touch(mode=0o600)
+    passwords.write_text(json.dumps({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}))
+    subprocess.run(["airflow", "db", "migrate"], check=True)
+    for pool in _POOLS:
+        subprocess.run(["airflow", "pools", "set", "--include-deferred", pool, "1", "one at a time"], check=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for step in (tables, buckets, airflow):
+        log.info("%s", step.__name__)
+        step()

@@ -1,0 +1,131 @@
+"""Versions, transitions, registry, fleet."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, UnknownVersion
+from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, Transition, VersionNumber
+from pipeline.ports import Serving, Swap
+from tests.fakes.events import FakeOutbox
+
+
+@dataclass
+class FakeVersions:
+    rows: dict[tuple[ModelType, str], ModelVersion] = field(default_factory=dict)
+
+    def register(self, version: ModelVersion) -> ModelVersion:
+        if (earlier := self.of_run(version.run_id)) is not None:
+            return earlier
+        self.rows[version.model_type, version.version] = version
+        return version
+
+    def get(self, model_type: ModelType, version: str) -> ModelVersion:
+        if (model_type, version) not in self.rows:
+            raise UnknownVersion(f"{model_type} has no version {version!r}")
+        return self.rows[model_type, version]
+
+    def of_run(self, run_id: str) -> ModelVersion | None:
+        return next((v for v in self.rows.values() if v.run_id == run_id), None)
+
+    def latest(self, model_type: ModelType) -> ModelVersion | None:
+        return next(iter(self.all(model_type)), None)
+
+    def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
+        rows = [v for v in self.rows.values() if v.model_type is model_type]
+        return sorted(rows, key=lambda v: VersionNumber.parse(v.version), reverse=True)
+
+
+@dataclass
+class FakeTransitions:
+    versions: FakeVersions = field(default_factory=FakeVersions)
+    outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    log: list[tuple[str, Transition, str]] = field(default_factory=list)
+
+    def served(self, model_type: ModelType) -> Sequence[Transition]:
+        return [t for phase, t, _ in self.log if phase == "served" and t.model_type is model_type]
+
+    def request(self, transition: Transition) -> None:
+        self._demand_current(transition)
+        self.log.append(("requested", transition, ""))
+
+    def confirm(self, transition: Transition, event: OutgoingEvent) -> None:
+        if any(t.id == transition.id for t in self.served(transition.model_type)):
+            return
+        self._demand_current(transition)
+        self.log.append(("served", transition, ""))
+        self.outbox.add(event)
+        self._project(transition)
+
+    def fail(self, transition: Transition, reason: str) -> None:
+        self.log.append(("failed", transition, reason))
+
+    @contextmanager
+    def exclusive(self, model_type: ModelType) -> Iterator[None]:
+        yield
+
+    def phases(self) -> list[str]:
+        return [phase for phase, _, _ in self.log]
+
+    def _demand_current(self, transition: Transition) -> None:
+        served = self.served(transition.model_type)
+        current = served[-1].to_version if served else None
+        if current != transition.expected_current:
+            raise StaleTransition(f"planned against {transition.expected_current}, {current} serves now")
+
+    def _project(self, t: Transition) -> None:
+        for key, row in self.versions.rows.items():
+            if row.model_type is t.model_type and row.status is Status.ACTIVE and row.version != t.to_version:
+                self.versions.rows[key] = replace(row, status=Status.RETIRED)
+        key = (t.model_type, t.to_version)
+        if key in self.versions.rows:
+            self.versions.rows[key] = replace(
+                self.versions.rows[key],
+                status=Status.ACTIVE,
+                deployed_at=t.confirmed_served_at,
+                previous_version=t.from_version,
+            )
+
+
+@dataclass
+class FakeRegistry:
+    """Aliases by model type, as people see them."""
+
+    aliases: dict[ModelType, dict[str, str]] = field(default_factory=dict)
+    registered: list[str] = field(default_factory=list)
+
+    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
+        if version.version not in self.registered:
+            self.registered.append(version.version)
+            self.aliases.setdefault(version.model_type, {})["candidate"] = version.version
+
+    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
+        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v != champion}
+        self.aliases[model_type] = {**kept, "champion": champion} | ({"previous": previous} if previous else {})
+
+
+@dataclass
+class FakeFleet:
+    """Two replicas that switch together; `refuses` names versions they will not load, `down` is out of reach."""
+
+    names: tuple[str, ...] = ("replica-1", "replica-2")
+    versions: dict[ModelType, dict[str, str]] = field(default_factory=dict)
+    refuses: set[str] = field(default_factory=set)
+    down: bool = False
+    swaps: list[str] = field(default_factory=list)
+
+    def swap(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
+        if self.down:
+            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
+        if version in self.refuses:
+            raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")
+        self.versions[model_type] = dict.fromkeys(self.names, version)
+        self.swaps.append(version)
+        return Swap(tuple(self.serving(model_type)), 0.01, 0.5, 0.01)
+
+    def serving(self, model_type: ModelType) -> Sequence[Serving]:
+        if self.down:
+            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
+        now = self.versions.get(model_type, {})
+        return [Serving(name, now.get(name), None, 1) for name in self.names]

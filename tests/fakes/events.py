@@ -1,0 +1,138 @@
+"""Queue, outbox, confirmations, decisions, claims, clock."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Backlog, RetrainingDecision
+from pipeline.ports import Message, Stored
+from tests.builders import NOW
+
+
+@dataclass
+class FakeClock:
+    at: datetime = NOW
+
+    def now(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+
+@dataclass
+class FakeQueue:
+    """Messages come back, marked redelivered, unless they were acknowledged while their channel was open."""
+
+    waiting: list[Message] = field(default_factory=list)
+    dead: list[tuple[Message, str]] = field(default_factory=list)
+    _unacknowledged: list[Message] | None = None
+
+    def send(self, body: bytes, message_id: str | None = None) -> None:
+        self.waiting.append(Message(body, message_id, 0))
+
+    def depth(self) -> int:
+        return len(self.waiting)
+
+    def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
+        self._unacknowledged = []
+        try:
+            for start in range(0, min(max_messages, len(self.waiting)), batch_size):
+                size = min(batch_size, max_messages - start, len(self.waiting))
+                batch = [replace(m, tag=start + i + 1) for i, m in enumerate(self.waiting[:size])]
+                del self.waiting[:size]
+                self._unacknowledged += batch
+                yield batch
+        finally:
+            self.waiting[:0] = [replace(m, redelivered=True) for m in self._unacknowledged]
+            self._unacknowledged = None
+
+    def dead_letter(self, message: Message, reason: str) -> None:
+        self._demand_open()
+        self.dead.append((message, reason))
+
+    def acknowledge(self, batch: Sequence[Message]) -> None:
+        self._demand_open()
+        done = {m.tag for m in batch}
+        self._unacknowledged = [m for m in self._unacknowledged or () if m.tag not in done]
+
+    def _demand_open(self) -> None:
+        if self._unacknowledged is None:
+            raise ServiceUnavailable("RabbitMQ", "no batch is being read")
+
+
+@dataclass
+class FakeConfirmations:
+    stored: dict[str, TaskConfirmedEvent] = field(default_factory=dict)
+    waiting: Backlog = field(default_factory=lambda: Backlog(0, 0, None))
+
+    def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
+        before = len(self.stored)
+        for event in events:
+            self.stored.setdefault(event.key, event)
+        new = len(self.stored) - before
+        return Stored(new, len(events) - new)
+
+    def backlog(self, model_type: ModelType) -> Backlog:
+        return self.waiting
+
+
+@dataclass
+class FakeOutbox:
+    events: dict[str, OutgoingEvent] = field(default_factory=dict)
+    published: set[str] = field(default_factory=set)
+
+    def pending(self) -> Sequence[OutgoingEvent]:
+        return [e for e in self.events.values() if e.id not in self.published]
+
+    def add(self, event: OutgoingEvent) -> None:
+        self.events.setdefault(event.id, event)
+
+    def mark_published(self, event_id: str) -> None:
+        self.published.add(event_id)
+
+    def types(self) -> list[str]:
+        return [e.type for e in self.events.values()]
+
+
+@dataclass
+class FakePublisher:
+    published: list[OutgoingEvent] = field(default_factory=list)
+
+    def publish(self, event: OutgoingEvent) -> None:
+        self.published.append(event)
+
+
+@dataclass
+class FakeDecisions:
+    recorded: list[tuple[ModelType, RetrainingDecision, str]] = field(default_factory=list)
+
+    def record(self, model_type: ModelType, decision: RetrainingDecision, *, at: datetime, asked_by: str) -> str:
+        self.recorded.append((model_type, decision, asked_by))
+        return f"decision-{len(self.recorded)}"
+
+
+@dataclass
+class FakeRetrainingRuns:
+    claims: dict[str, tuple[ModelType, datetime]] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
+
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
+        if run_id in self.claims:
+            return True
+        for other, (claimed, begun) in list(self.claims.items()):
+            if claimed is not model_type:
+                continue
+            if at - begun <= timedelta(hours=lease_hours):
+                return False
+            self.end(other, at=at, outcome="lease expired")
+        self.claims[run_id] = (model_type, at)
+        return True
+
+    def holds(self, run_id: str) -> bool:
+        return run_id in self.claims
+
+    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+        if self.claims.pop(run_id, None) is not None:
+            self.ended[run_id] = outcome

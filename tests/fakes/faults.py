@@ -1,0 +1,70 @@
+"""Failure at the n-th call to any port, before or after the call took effect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipeline.domain.errors import ServiceUnavailable
+
+T = TypeVar("T")
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing catches it."""
+
+
+@dataclass
+class Fault:
+    """Strikes at call number `at` (from 1) of all wrapped ports together; `after` means the call took effect.
+
+    `error` builds what is raised; `calls` counts, so that a run without a strike tells how many calls there are.
+    """
+
+    at: int = 0
+    after: bool = False
+    error: Callable[[], BaseException] = Killed
+    calls: int = 0
+
+    def on(self, port: T) -> T:
+        return _Wrapped(port, self)  # type: ignore[return-value]
+
+    @property
+    def struck(self) -> bool:
+        return 0 < self.at <= self.calls
+
+
+class _Wrapped:
+    def __init__(self, port: Any, fault: Fault) -> None:
+        self._port = port
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._port, name)
+        return self._watched(value) if callable(value) else value
+
+    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*values: Any, **named: Any) -> Any:
+            fault = self._fault
+            fault.calls += 1
+            strikes = fault.calls == fault.at
+            if strikes and not fault.after:
+                raise fault.error()
+            try:
+                return method(*values, **named)
+            finally:
+                if strikes:
+                    raise fault.error()
+
+        return call
+
+
+def unavailable(name: str = "a service") -> Callable[[], BaseException]:
+    return lambda: ServiceUnavailable(name, "connection refused")
+
+
+def every_fault(run: Callable[[Fault], object], *, error: Callable[[], BaseException] = Killed) -> list[Fault]:
+    """One fault for each port call that `run` makes, before and after its effect."""
+    counted = Fault()
+    run(counted)
+    assert counted.calls > 0
+    return [Fault(at, after, error) for at in range(1, counted.calls + 1) for after in (False, True)]

@@ -1,0 +1,75 @@
+"""Trainer, experiments, training runs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pipeline.domain.errors import TrainingFailed
+from pipeline.domain.models import ModelType
+from pipeline.domain.training import Attempt, Epoch, TrainingResult
+from pipeline.ports import Experiment, TrainingJob
+from tests.builders import a_training_result
+
+
+@dataclass
+class FakeTrainer:
+    """Fails with each of `failures` in turn, then succeeds."""
+
+    failures: Sequence[str] = ()
+    jobs: list[TrainingJob] = field(default_factory=list)
+
+    def train(self, job: TrainingJob, on_epoch: Callable[[Epoch], None], experiment: Experiment) -> TrainingResult:
+        self.jobs.append(job)
+        if len(self.jobs) <= len(self.failures):
+            cause = self.failures[len(self.jobs) - 1]
+            raise TrainingFailed(cause, f"made to fail with {cause}")
+        on_epoch(Epoch(1, 1, 0.3, 0.9, 0.4, 0.88, job.hyperparameters.learning_rate, 0.0))
+        return a_training_result(job.run_id, dataset_id=job.dataset.id, artifact_uri=job.artifact_uri)
+
+
+@dataclass
+class FakeExperiment:
+    id: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    status: str = "running"
+
+    def log_parameters(self, parameters: dict[str, str]) -> None:
+        self.parameters |= parameters
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.metrics |= metrics
+
+    def log_file(self, name: str, body: bytes) -> None:
+        self.files[name] = body
+
+
+@dataclass
+class FakeExperiments:
+    opened: dict[str, FakeExperiment] = field(default_factory=dict)
+
+    @contextmanager
+    def attempt(self, model_type: ModelType, run_id: str, number: int) -> Iterator[Experiment]:
+        experiment = self.opened.setdefault(f"{run_id}/{number}", FakeExperiment(f"{run_id}/{number}"))
+        try:
+            yield experiment
+        except BaseException:
+            experiment.status = "failed"
+            raise
+        experiment.status = "finished"
+
+
+@dataclass
+class FakeTrainingRuns:
+    attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    results: dict[str, TrainingResult] = field(default_factory=dict)
+
+    def record(self, run_id: str, dataset_id: str, attempt: Attempt) -> None:
+        self.attempts[run_id, attempt.number] = attempt
+
+    def succeed(self, result: TrainingResult) -> None:
+        self.results.setdefault(result.run_id, result)
+
+    def result(self, run_id: str) -> TrainingResult | None:
+        return self.results.get(run_id)

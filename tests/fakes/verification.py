@@ -1,0 +1,68 @@
+"""Trial servers, checks, blessings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.verification import Blessing, Check, PerformanceMeasurement
+from pipeline.ports import Trial
+from tests.builders import a_performance
+from tests.fakes.events import FakeOutbox
+
+
+@dataclass
+class FakeTrial:
+    answers: Mapping[bytes, str]
+    performance: PerformanceMeasurement
+
+    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
+        return [self.answers[photo] for photo in photos]
+
+    def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement:
+        return self.performance
+
+
+@dataclass
+class FakeTrialServer:
+    """What each version answers for each photo."""
+
+    answers: dict[str, Mapping[bytes, str]] = field(default_factory=dict)
+    performance: PerformanceMeasurement = field(default_factory=a_performance)
+    served: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def serve(
+        self, model_type: ModelType, version: str, artifact: Artifact, *, background: bool = False
+    ) -> Iterator[Trial]:
+        self.served.append(version)
+        yield FakeTrial(self.answers.get(version, {}), self.performance)
+
+
+@dataclass
+class FakeBlessings:
+    outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    granted: dict[str, Blessing] = field(default_factory=dict)
+
+    def grant(self, blessing: Blessing, event: OutgoingEvent | None) -> None:
+        if blessing.run_id not in self.granted:
+            self.granted[blessing.run_id] = blessing
+            if event is not None:
+                self.outbox.add(event)
+
+    def of_run(self, run_id: str) -> Blessing | None:
+        return self.granted.get(run_id)
+
+
+@dataclass
+class FakeChecks:
+    blessings: FakeBlessings = field(default_factory=FakeBlessings)
+    saved: dict[str, dict[str, Sequence[Check]]] = field(default_factory=dict)
+
+    def save(self, run_id: str, part: str, checks: Sequence[Check]) -> None:
+        if self.blessings.of_run(run_id) is None:
+            self.saved.setdefault(run_id, {})[part] = list(checks)
+
+    def of(self, run_id: str) -> Sequence[Check]:
+        return [check for _, checks in sorted(self.saved.get(run_id, {}).items()) for check in checks]

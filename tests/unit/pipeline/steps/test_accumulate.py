@@ -1,0 +1,76 @@
+"""Every confirmation is stored once, whatever happens on the way."""
+
+import pytest
+
+from pipeline.domain.errors import ServiceUnavailable
+from pipeline.steps.accumulate import accumulate
+from tests.builders import BUCKETS, event_body
+from tests.fakes.events import FakeClock, FakeConfirmations, FakeQueue
+from tests.fakes.faults import Fault, Killed, every_fault, unavailable
+
+NO_FAULT = Fault()
+
+
+class World:
+    def __init__(self):
+        self.queue, self.confirmations = FakeQueue(), FakeConfirmations()
+
+    def drain(self, fault=NO_FAULT, limit=1000):
+        return accumulate(
+            queue=fault.on(self.queue),
+            confirmations=fault.on(self.confirmations),
+            clock=FakeClock(),
+            photo_buckets=BUCKETS,
+            limit=limit,
+        )
+
+
+def three_good_one_bad_one_duplicate():
+    world = World()
+    for number in (1, 2, 3, 3):
+        world.queue.send(event_body(taskId=f"TASK-{number}"), f"message-{number}")
+    world.queue.send(b"not json", "garbage")
+    return world
+
+
+def test_events_are_stored_once_and_garbage_is_dead_lettered_with_its_reason():
+    world = three_good_one_bad_one_duplicate()
+    intake = world.drain()
+    assert (intake.received, intake.new, intake.duplicates, intake.dead_lettered) == (5, 3, 1, 1)
+    assert world.queue.depth() == 0
+    assert [(m.message_id, reason.split(":")[0]) for m, reason in world.queue.dead] == [("garbage", "body is not JSON")]
+
+
+def test_the_order_of_arrival_does_not_matter():
+    world = World()
+    world.queue.send(event_body(timestamp="2026-05-04T11:00:00Z"), "later")
+    world.queue.send(event_body(timestamp="2026-05-04T10:00:00Z"), "earlier")
+    assert world.drain().new == 2
+
+
+def test_no_more_than_the_limit_is_taken_and_the_rest_waits():
+    world = World()
+    for number in range(7):
+        world.queue.send(event_body(taskId=f"TASK-{number}"), f"message-{number}")
+    assert world.drain(limit=5).received == 5
+    assert world.queue.depth() == 2
+
+
+def test_while_the_database_is_down_nothing_is_acknowledged():
+    world = three_good_one_bad_one_duplicate()
+    with pytest.raises(ServiceUnavailable):
+        world.drain(Fault(at=3, error=unavailable("the mlops database")))
+    assert world.queue.depth() == 5
+    assert all(m.redelivered for m in world.queue.waiting)
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: three_good_one_bad_one_duplicate().drain(fault)), ids=str)
+def test_killed_at_any_call_the_next_drain_completes_the_work(fault):
+    world = three_good_one_bad_one_duplicate()
+    with pytest.raises(Killed):
+        world.drain(fault)
+    # What was not acknowledged is redelivered, so the second drain sees it; what was, is in the database.
+    world.drain()
+    assert set(world.confirmations.stored) == {"message-1", "message-2", "message-3"}
+    assert world.queue.depth() == 0
+    assert {m.message_id for m, _ in world.queue.dead} == {"garbage"}

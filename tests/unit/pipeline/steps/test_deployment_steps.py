@@ -1,0 +1,320 @@
+"""Register, hot swap, roll back, reconcile: one champion, said the same everywhere."""
+
+import dataclasses
+
+import pytest
+
+from pipeline.domain.errors import (
+    ModelRefused,
+    NotBlessed,
+    ServiceUnavailable,
+    StaleTransition,
+    UnknownVersion,
+)
+from pipeline.domain.models import ModelType, Status
+from pipeline.domain.verification import Blessing
+from pipeline.steps.hot_swap import hot_swap
+from pipeline.steps.reconcile import reconcile
+from pipeline.steps.register import register
+from pipeline.steps.roll_back import roll_back
+from tests.builders import NOW, a_training_result
+from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
+from tests.fakes.events import FakeClock, FakeOutbox
+from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.verification import FakeBlessings
+
+LAUNDRY = ModelType.LAUNDRY
+
+
+class World:
+    def __init__(self):
+        self.outbox = FakeOutbox()
+        self.versions = FakeVersions()
+        self.transitions = FakeTransitions(self.versions, self.outbox)
+        self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
+
+    def accept(self, run_id, *, against=None, accepted=True, manifest_sha256="a" * 64):
+        blessing = Blessing(
+            id=f"blessing:{run_id}",
+            run_id=run_id,
+            model_type=LAUNDRY,
+            accepted=accepted,
+            reasons=() if accepted else ("too weak",),
+            checks=(),
+            champion_version=against,
+            first_model=against is None,
+            artifact_manifest_sha256=manifest_sha256,
+            dataset_sha256="d" * 64,
+            thresholds_sha256="t" * 64,
+            report_uri="s3://models/report.json",
+            decided_at=NOW,
+        )
+        self.blessings.granted[run_id] = blessing
+
+    def register(self, run_id, fault=None, **changes):
+        fault = fault or Fault()
+        result = a_training_result(run_id, dataset_id=f"dataset-of-{run_id}", **changes)
+        return register(
+            LAUNDRY,
+            result,
+            versions=fault.on(self.versions),
+            blessings=self.blessings,
+            registry=fault.on(self.registry),
+        ).version
+
+    def hot_swap(self, version, fault=None):
+        return hot_swap(
+            LAUNDRY, version, actor="DAG", reason="test", blessings=self.blessings, **self._deployment(fault)
+        )
+
+    def roll_back(self, target="previous", request="request-1", fault=None):
+        return roll_back(
+            LAUNDRY, target, request_id=request, actor="kim", reason="too strict", **self._deployment(fault)
+        )
+
+    def reconcile(self, fault=None):
+        ports = self._deployment(fault)
+        del ports["clock"]
+        return reconcile(LAUNDRY, **ports)
+
+    def _deployment(self, fault):
+        fault = fault or Fault()
+        return {
+            "versions": self.versions,
+            "transitions": fault.on(self.transitions),
+            "fleet": fault.on(self.fleet),
+            "registry": fault.on(self.registry),
+            "clock": FakeClock(),
+        }
+
+    def serving(self):
+        return {s.version for s in self.fleet.serving(LAUNDRY)}
+
+    def champion(self):
+        served = self.transitions.served(LAUNDRY)
+        return served[-1].to_version if served else None
+
+    def demand_one_story(self, champion):
+        """Log, replicas, `model_versions` and registry all say the same (invariant I4)."""
+        assert self.champion() == champion
+        assert self.serving() == {champion}
+        active = [v.version for v in self.versions.all(LAUNDRY) if v.status is Status.ACTIVE]
+        assert active == [champion]
+        assert self.registry.aliases[LAUNDRY]["champion"] == champion
+
+
+def registered(*runs):
+    """Versions of `runs`, each accepted against the one before."""
+    world = World()
+    against = None
+    for run in runs:
+        world.accept(run, against=against)
+        against = world.register(run)
+    return world
+
+
+def deployed(*runs):
+    world = registered(*runs)
+    for number in range(len(runs)):
+        world.hot_swap(f"v1.{number}.0")
+    return world
+
+
+# Register
+
+
+def test_versions_count_architecture_data_and_hyperparameters():
+    world = registered("first")
+    for run in ("more-data", "other-network"):
+        world.accept(run)
+    assert world.register("more-data") == "v1.1.0"
+    assert world.register("other-network", backbone="EfficientNetLite0") == "v2.0.0"
+
+
+@pytest.mark.parametrize("verdict", ["refused", "none"])
+def test_only_an_accepted_run_gets_a_version(verdict):
+    world = World()
+    if verdict == "refused":
+        world.accept("run-1", accepted=False)
+    with pytest.raises(NotBlessed, match="was not accepted by verification"):
+        world.register("run-1")
+    assert world.versions.rows == {} and world.registry.registered == []
+
+
+def accepted():
+    world = World()
+    world.accept("run-1")
+    return world
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: accepted().register("run-1", fault)), ids=str)
+def test_registering_killed_at_any_call_gives_one_version(fault):
+    world = accepted()
+    with pytest.raises(Killed):
+        world.register("run-1", fault)
+    assert world.register("run-1") == "v1.0.0"
+    assert len(world.versions.rows) == 1
+    assert world.registry.aliases[LAUNDRY]["candidate"] == "v1.0.0"
+
+
+# Hot swap
+
+
+def test_after_a_hot_swap_everything_names_the_new_champion_and_the_event_is_on_its_way():
+    world = deployed("first", "second")
+    world.demand_one_story("v1.1.0")
+    assert world.registry.aliases[LAUNDRY]["previous"] == "v1.0.0"
+    event = world.outbox.pending()[-1]
+    assert event.type == "ModelDeployedEvent"
+    assert (event.payload["modelVersion"], event.payload["previousVersion"]) == ("v1.1.0", "v1.0.0")
+
+
+def test_a_model_the_replicas_refuse_leaves_the_old_champion_serving():
+    world = registered("first", "second")
+    world.hot_swap("v1.0.0")
+    world.fleet.refuses.add("v1.1.0")
+    with pytest.raises(ModelRefused, match="golden predictions differ"):
+        world.hot_swap("v1.1.0")
+    world.demand_one_story("v1.0.0")
+    assert world.transitions.log[-1][0] == "failed"
+    assert "golden predictions differ" in world.transitions.log[-1][2]
+
+
+def test_replicas_out_of_reach_are_worth_another_try():
+    world = registered("first")
+    world.fleet.down = True
+    with pytest.raises(ServiceUnavailable):
+        world.hot_swap("v1.0.0")
+    world.fleet.down = False
+    world.hot_swap("v1.0.0")
+    world.demand_one_story("v1.0.0")
+
+
+def test_a_verdict_on_other_files_does_not_let_a_version_live():
+    world = registered("first")
+    world.accept("first", manifest_sha256="b" * 64)
+    with pytest.raises(NotBlessed, match="about other files"):
+        world.hot_swap("v1.0.0")
+    assert world.fleet.swaps == []
+
+
+def test_a_plan_against_an_older_champion_is_stale():
+    """A rollback during a retraining: what was verified against v1.1.0 must not replace v1.0.0."""
+    world = deployed("first", "second")
+    world.accept("third", against="v1.1.0")
+    version = world.register("third")
+    world.roll_back()
+    with pytest.raises(StaleTransition, match="verify against it"):
+        world.hot_swap(version)
+    world.demand_one_story("v1.0.0")
+
+
+def test_a_replica_that_forgot_to_switch_is_not_called_deployed():
+    world = registered("first")
+    world.fleet.serving = lambda model_type: FakeFleet.serving(FakeFleet(), model_type)
+    with pytest.raises(ServiceUnavailable, match="replica-1 serves None"):
+        world.hot_swap("v1.0.0")
+    assert world.champion() is None
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: registered("first").hot_swap("v1.0.0", fault)), ids=str)
+def test_a_hot_swap_killed_at_any_call_and_run_again_deploys_once(fault):
+    world = registered("first")
+    with pytest.raises(Killed):
+        world.hot_swap("v1.0.0", fault)
+    world.hot_swap("v1.0.0")
+    world.demand_one_story("v1.0.0")
+    assert len(world.transitions.served(LAUNDRY)) == 1
+    assert world.outbox.types() == ["ModelDeployedEvent"]
+
+
+# Roll back
+
+
+def test_previous_means_the_version_that_served_before():
+    world = deployed("first", "second")
+    world.roll_back()
+    world.demand_one_story("v1.0.0")
+    event = world.outbox.pending()[-1]
+    assert event.type == "ModelRolledBackEvent"
+    assert (event.payload["rolledBackFrom"], event.payload["reason"]) == ("v1.1.0", "too strict")
+
+
+def test_forward_again_is_a_rollback_to_the_newer_version():
+    world = deployed("first", "second")
+    world.roll_back(request="back")
+    world.roll_back("v1.1.0", request="forth")
+    world.demand_one_story("v1.1.0")
+
+
+def test_the_same_request_rolls_back_once():
+    world = deployed("first", "second")
+    world.roll_back(request="once")
+    world.roll_back(request="once")
+    world.demand_one_story("v1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [("v1.1.0", "serves already"), ("v9.9.9", "never served"), ("'; DROP TABLE", "never served")],
+)
+def test_a_target_that_makes_no_sense_is_refused_with_a_sentence(target, complaint):
+    with pytest.raises(UnknownVersion, match=complaint):
+        deployed("first", "second").roll_back(target)
+
+
+def test_the_only_version_has_no_previous_one():
+    with pytest.raises(UnknownVersion, match="no previous one"):
+        deployed("first").roll_back()
+
+
+def test_an_archived_version_must_be_restored_first():
+    world = deployed("first", "second")
+    row = world.versions.rows[LAUNDRY, "v1.0.0"]
+    world.versions.rows[LAUNDRY, "v1.0.0"] = dataclasses.replace(row, status=Status.ARCHIVED)
+    with pytest.raises(UnknownVersion, match="archived"):
+        world.roll_back()
+
+
+@pytest.mark.parametrize(
+    "fault", every_fault(lambda fault: deployed("first", "second").roll_back(fault=fault)), ids=str
+)
+def test_a_rollback_killed_at_any_call_and_asked_again_happens_once(fault):
+    world = deployed("first", "second")
+    with pytest.raises(Killed):
+        world.roll_back(fault=fault)
+    world.roll_back()
+    world.demand_one_story("v1.0.0")
+    assert world.outbox.types().count("ModelRolledBackEvent") == 1
+
+
+# Reconcile
+
+
+def test_a_replica_that_serves_something_else_is_brought_back_to_the_log():
+    world = deployed("first", "second")
+    world.fleet.versions[LAUNDRY]["replica-2"] = "v1.0.0"
+    assert world.reconcile().repaired == ("replica-2",)
+    world.demand_one_story("v1.1.0")
+
+
+def test_reconciling_what_agrees_swaps_nothing():
+    world = deployed("first", "second")
+    before = list(world.fleet.swaps)
+    assert world.reconcile().repaired == ()
+    assert world.fleet.swaps == before
+
+
+def test_before_any_deployment_there_is_nothing_to_reconcile():
+    assert World().reconcile().champion is None
+
+
+@pytest.mark.parametrize(
+    "fault", every_fault(lambda fault: deployed("first", "second").roll_back(fault=fault)), ids=str
+)
+def test_after_a_rollback_killed_at_any_call_reconciling_alone_restores_one_story(fault):
+    world = deployed("first", "second")
+    with pytest.raises(Killed):
+        world.roll_back(fault=fault)
+    world.reconcile()
+    world.demand_one_story(world.champion())
