@@ -1,6 +1,6 @@
 """`python -m include.docker.health …`: exit status 0 when a service answers; what the healthchecks of Compose ask.
 
-`http URL` wants status 200, `port HOST NUMBER` a connection, `airflow PART` Airflow's own word that the part is healthy.
+`http URL` wants status 200, `port HOST NUMBER` a connection, `airflow PART` Airflow's own word that the part is well.
 """
 
 import json
@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import urllib.request
+from collections.abc import Callable, Mapping
 
 _SECONDS = 4
 
@@ -28,9 +29,12 @@ def airflow(part: str) -> bool:
         return bool(json.load(answer)[part]["status"] == "healthy")
 
 
+_CHECKS: Mapping[str, Callable[..., bool]] = {"http": http, "port": port, "airflow": airflow}
+
+
 def healthy(kind: str, *arguments: str) -> bool:
     try:
-        return {"http": http, "port": port, "airflow": airflow}[kind](*arguments)
+        return _CHECKS[kind](*arguments)
     except (OSError, KeyError) as error:
         print(f"{kind} {' '.join(arguments)}: {error!r}", file=sys.stderr)
         return False
