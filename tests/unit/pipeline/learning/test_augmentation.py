@@ -1,0 +1,112 @@
+"""Augmented images: as specified, the same for the same seed, and never for what a model is judged by."""
+
+import hashlib
+import io
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from include.contract.preprocessing import to_input
+from pipeline.domain.dataset import Manifest, Split
+from pipeline.learning.augmentation import AlbumentationsAugmenter
+from pipeline.learning.shards import Row, pack, unpack
+from pipeline.steps.augment import augment
+from tests.builders import a_photo
+from tests.fakes.data import FakeObjects, FakePhotos
+
+LABELS = ("양호", "불량")
+DATASET = "s3://datasets/DS-2026-001/"
+
+
+def _body(number):
+    """A photo with edges, another for each number."""
+    pixels = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
+    ok, encoded = cv2.imencode(".jpg", cv2.resize(pixels, (320, 240), interpolation=cv2.INTER_NEAREST))
+    assert ok
+    return bytes(encoded.tobytes())
+
+
+def _photos(count, **fields):
+    bodies = [_body(number) for number in range(count)]
+    return [(a_photo(i, sha256=hashlib.sha256(body).hexdigest(), **fields), body) for i, body in enumerate(bodies)]
+
+
+def _shard(photos, copies=5, seed=7):
+    return AlbumentationsAugmenter().shard(photos, copies=copies, seed=seed, labels=LABELS)
+
+
+def _images(shard):
+    return unpack([shard]).images
+
+
+def test_the_same_photos_and_seed_give_the_same_bytes():
+    assert _shard(_photos(3)) == _shard(_photos(3))
+
+
+def test_another_seed_gives_other_images_of_the_same_photos():
+    one, other = _images(_shard(_photos(1), seed=7)), _images(_shard(_photos(1), seed=8))
+    assert (one[0] == other[0]).all()
+    assert all((a != b).any() for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def test_a_photos_images_do_not_depend_on_its_neighbours():
+    photos = _photos(3)
+    assert (_images(_shard(photos))[10:15] == _images(_shard(photos[2:]))).all()
+
+
+def test_every_copy_of_a_photo_differs_from_the_others():
+    images = _images(_shard(_photos(1)))
+    assert len({image.tobytes() for image in images}) == 5
+
+
+def test_the_first_image_is_the_photo_as_the_server_will_see_it():
+    ((photo, body),) = _photos(1)
+    served = pack([Row(to_input(body), 0, photo.task_id, 0)])
+    assert (_images(_shard([(photo, body)]))[0] == _images(served)[0]).all()
+
+
+def test_a_shard_says_of_each_image_whose_it_is():
+    table = pq.read_table(io.BytesIO(_shard(_photos(1, label="불량"), copies=3)), columns=["label", "task_id", "copy"])
+    assert table.to_pylist() == [{"label": 1, "task_id": "TASK-00000", "copy": copy} for copy in range(3)]
+
+
+def test_a_turned_photo_has_no_empty_corners():
+    white = cv2.imencode(".png", np.full((240, 320, 3), 255, np.uint8))[1].tobytes()
+    assert _images(_shard([(a_photo(1), white)], copies=9)).min() > 150
+
+
+@pytest.mark.parametrize(("split", "images_a_photo"), [(Split.TRAIN, 5), (Split.VALIDATION, 1)])
+def test_only_training_photos_are_augmented(split, images_a_photo):
+    photos = _photos(2, split=split)
+    shard = _step(photos)
+    assert len(_images(shard)) == 2 * images_a_photo
+    assert (_images(shard)[::images_a_photo] == _images(_shard(photos, copies=1))).all()
+
+
+def test_a_step_that_runs_again_writes_the_same_bytes():
+    assert _step(_photos(2)) == _step(_photos(2))
+
+
+def test_a_contact_sheet_is_a_picture_with_a_row_a_label():
+    shards = [_shard(_photos(2, label=label)) for label in LABELS]
+    sheet = cv2.imdecode(np.frombuffer(AlbumentationsAugmenter().contact_sheet(shards, LABELS), np.uint8), 1)
+    assert sheet.shape == (2 * 112, 8 * 112, 3)
+
+
+def _step(photos):
+    manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, tuple(photo for photo, _ in photos))
+    objects = FakeObjects({f"{DATASET}manifest.json": manifest.to_json()})
+    store = FakePhotos({photo.photo_url: body for photo, body in photos})
+    uri = augment(
+        DATASET,
+        0,
+        photos_per_slice=10,
+        copies=5,
+        seed=7,
+        photos=store,
+        augmenter=AlbumentationsAugmenter(),
+        objects=objects,
+    )
+    return objects.read(uri)
