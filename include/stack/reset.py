@@ -25,10 +25,10 @@ def reset(stack: Stack) -> None:
         supervision.stop(replica.name)
         shutil.rmtree(replica.environment["FACESERVE_STATE_DIR"], ignore_errors=True)
     for database in ("helper", "mlops"):
-        _truncate(stack.dsn(database, database))
+        truncate(stack.dsn(database, database))
     for bucket in BUCKETS:
-        _empty(stack, bucket)
-    _purge(stack.amqp_url)
+        empty(stack, bucket)
+    purge(stack.amqp_url)
     _forget_models(f"http://127.0.0.1:{stack.port('mlflow')}")
     for replica in replicas:
         supervision.start(replica)
@@ -58,7 +58,8 @@ def _await_dag(http: httpx.Client, dag_id: str) -> None:
         time.sleep(0.5)
 
 
-def _truncate(dsn: str) -> None:
+def truncate(dsn: str) -> None:
+    """Every table of a database, migrations aside."""
     connection = psycopg2.connect(dsn)
     with connection, connection.cursor() as cursor:
         cursor.execute(
@@ -72,7 +73,8 @@ def _truncate(dsn: str) -> None:
     connection.close()
 
 
-def _empty(stack: Stack, bucket: str) -> None:
+def empty(stack: Stack, bucket: str) -> None:
+    """Every object of a bucket."""
     s3 = boto3.resource(
         "s3",
         endpoint_url=stack.s3_endpoint,
@@ -83,7 +85,8 @@ def _empty(stack: Stack, bucket: str) -> None:
     s3.Bucket(bucket).objects.all().delete()
 
 
-def _purge(amqp_url: str) -> None:
+def purge(amqp_url: str) -> None:
+    """The queue of confirmations and its dead letters."""
     connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
     for queue in _QUEUES:
         channel = connection.channel()

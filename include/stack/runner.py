@@ -71,7 +71,7 @@ def _start(
 def memory_mb(stack: Stack) -> int:
     """Memory of all programs of the stack together; what processes share is counted once (PSS)."""
     total = 0
-    for process in Supervision(stack).left_over():
+    for process in Supervision(stack).processes():
         try:
             total += process.memory_full_info().pss
         except psutil.Error:

@@ -90,17 +90,24 @@ class Supervision:
     def end(self) -> None:
         """Stop every program, then supervisord; kill what is left of it."""
         if self.running():
-            children = psutil.Process(self._rpc().getPID()).children(recursive=True)
-            supervisor = psutil.Process(self._rpc().getPID())
+            processes = self.processes()
             self._rpc().shutdown()
-            _, alive = psutil.wait_procs([supervisor, *children], timeout=_STOP_SECONDS)
+            _, alive = psutil.wait_procs(processes, timeout=_STOP_SECONDS)
             for process in alive:
                 process.kill()
-        for process in self.left_over():
+        for process in self._left_over():
             process.kill()
 
-    def left_over(self) -> list[psutil.Process]:
-        """Processes that still carry this stack's folder in their environment, this one and its parents aside."""
+    def processes(self) -> list[psutil.Process]:
+        """supervisord, everything below it, and what outlived a supervisord that was killed."""
+        family: list[psutil.Process] = []
+        if self.running():
+            supervisor = psutil.Process(self._rpc().getPID())
+            family = [supervisor, *supervisor.children(recursive=True)]
+        return [*family, *(p for p in self._left_over() if p not in family)]
+
+    def _left_over(self) -> list[psutil.Process]:
+        """Processes that carry this stack's folder in their environment, this one and its parents aside."""
         mine = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
         return [p for p in psutil.process_iter() if p.pid not in mine and self._belongs(p)]
 

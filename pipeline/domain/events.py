@@ -92,9 +92,20 @@ def _decode(body: bytes) -> dict[str, Any]:
         raise InvalidEvent(f"body is not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise InvalidEvent(f"body is a JSON {type(fields).__name__}, expected an object")
-    if "\\u0000" in body.decode("utf-8"):
+    if b"\\u0000" in body:
         raise InvalidEvent("body contains a NUL character")
+    _demand_storable(fields)
     return fields
+
+
+def _demand_storable(fields: dict[str, Any]) -> None:
+    """Python reads what no database keeps: 1e999 as infinity, half a surrogate pair as a character."""
+    try:
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidEvent("body contains half a surrogate pair") from None
+    except ValueError:
+        raise InvalidEvent("body contains a number beyond all bounds") from None
 
 
 def _refuse_constant(name: str) -> float:

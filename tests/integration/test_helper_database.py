@@ -1,0 +1,89 @@
+"""What the pipeline may see of the Helper database, and that PostgreSQL refuses the rest (DD-03)."""
+
+from datetime import timedelta
+
+import psycopg2
+import pytest
+from psycopg2.errors import InsufficientPrivilege, ReadOnlySqlTransaction
+
+from pipeline.adapters.helper_db import HelperDatabase
+from pipeline.domain.errors import ServiceUnavailable
+from tests.builders import NOW
+
+pytestmark = pytest.mark.integration
+
+_INSERT = "INSERT INTO tasks VALUES (%s, 'H-1', %s, '양호', 'v1.0.0', %s, %s, 'r', now(), %s)"
+
+
+@pytest.fixture
+def helper(services):
+    """Tasks 0-9, confirmed a minute apart, the even ones corrected; task 10 is not confirmed."""
+    owner = psycopg2.connect(services.stack.dsn("helper", "helper"))
+    with owner, owner.cursor() as cursor:
+        for n in range(10):
+            corrected = n % 2 == 0
+            result = "불량" if corrected else "양호"
+            values = (f"TASK-{n}", f"s3://tasks/{n}.jpg", result, corrected, NOW + timedelta(minutes=n))
+            cursor.execute(_INSERT, values)
+        cursor.execute(_INSERT, ("TASK-10", "s3://tasks/10.jpg", None, None, None))
+    owner.close()
+    return HelperDatabase(services.stack.dsn("mlops_reader", "helper"))
+
+
+def test_corrections_since_a_time_come_newest_first(helper):
+    found = helper.corrections(since=NOW + timedelta(minutes=4), limit=500)
+    assert [t.task_id for t in found] == ["TASK-8", "TASK-6"]
+    assert all(t.corrected and t.final_result == "불량" for t in found)
+
+
+def test_no_more_than_the_limit_comes(helper):
+    assert [t.task_id for t in helper.corrections(since=None, limit=2)] == ["TASK-8", "TASK-6"]
+
+
+def test_the_sample_has_every_confirmed_task_and_no_open_one(helper):
+    assert [t.task_id for t in helper.confirmed(limit=100)] == [f"TASK-{n}" for n in reversed(range(10))]
+
+
+def test_pages_of_the_sample_lose_and_repeat_nothing(services, helper, monkeypatch):
+    monkeypatch.setattr("pipeline.adapters.helper_db._PAGE_ROWS", 3)
+    assert len({t.task_id for t in helper.confirmed(limit=100)}) == 10
+    assert len(helper.confirmed(limit=7)) == 7
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result) VALUES ('x', 'x', 'x', '양호')",
+        "UPDATE tasks SET final_result = '양호'",
+        "DELETE FROM tasks",
+        "TRUNCATE tasks",
+        "DROP TABLE tasks",
+        "CREATE TABLE mine (id int)",
+        "SELECT * FROM outbox",
+    ],
+)
+def test_postgres_itself_refuses_everything_but_reading_tasks(services, helper, statement):
+    connection = psycopg2.connect(services.stack.dsn("mlops_reader", "helper"))
+    with connection.cursor() as cursor:
+        # The role's default is only a default: the missing right must hold without it.
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")
+        connection.commit()
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute(statement)
+    connection.close()
+
+
+def test_the_role_is_read_only_by_default_too(services):
+    connection = psycopg2.connect(services.stack.dsn("mlops_reader", "helper"))
+    with connection.cursor() as cursor, pytest.raises((ReadOnlySqlTransaction, InsufficientPrivilege)):
+        cursor.execute("UPDATE tasks SET final_result = '양호'")
+    connection.close()
+
+
+def test_a_wrong_password_is_one_sentence_without_the_password(services):
+    dsn = services.stack.dsn("mlops_reader", "helper").replace(services.stack.secrets["mlops_reader"], "wrong-secret")
+    with pytest.raises(
+        ServiceUnavailable, match="the Helper database is unavailable: .*authentication failed"
+    ) as error:
+        HelperDatabase(dsn).confirmed(limit=1)
+    assert "wrong-secret" not in str(error.value)

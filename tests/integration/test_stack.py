@@ -1,0 +1,80 @@
+"""The stack's own promises: restarts, clean stop, ports, nothing lost between two starts."""
+
+import socket
+
+import psutil
+import psycopg2
+import pytest
+
+from include.stack import runner
+from include.stack.layout import load, load_or_create
+from include.stack.services import StackError
+from include.stack.supervision import Supervision
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+def quiet(text):
+    """Progress is of no interest here."""
+
+
+@pytest.fixture
+def root(tmp_path):
+    yield tmp_path
+    runner.clean(tmp_path)
+
+
+def up(root, *names):
+    return runner.up(root, quiet, names, preferred_ports=False)
+
+
+def test_a_killed_program_is_started_again(root):
+    stack = up(root, "s3")
+    supervision = Supervision(stack)
+    killed = supervision.kill("s3")
+    until(lambda: supervision.state("s3") == "RUNNING" and not psutil.pid_exists(killed), "s3 to be back")
+    up(root, "s3")
+
+
+def test_down_leaves_no_process_and_clean_leaves_no_file(root):
+    stack = up(root, "s3", "postgres")
+    pids = [p.pid for p in Supervision(stack).processes()]
+    assert len(pids) > 3
+    runner.down(root)
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    runner.clean(root)
+    assert list(root.iterdir()) == []
+
+
+def test_a_second_start_finds_the_data_ports_and_secrets_of_the_first(root):
+    first = up(root, "postgres")
+    with_table = psycopg2.connect(first.dsn("mlops", "mlops"))
+    with with_table, with_table.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept (id int)")
+    with_table.close()
+    runner.down(root)
+    second = up(root, "postgres")
+    assert (second.ports, second.secrets) == (first.ports, first.secrets)
+    connection = psycopg2.connect(second.dsn("mlops", "mlops"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM kept")
+        assert cursor.fetchone() == (0,)
+    connection.close()
+
+
+def test_a_taken_port_is_one_sentence_before_anything_starts(root):
+    stack = load_or_create(root, preferred=False)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", stack.port("s3")))
+        other.listen()
+        with pytest.raises(StackError, match=f"port {stack.port('s3')} for s3 is taken by another program"):
+            up(root, "s3")
+    assert Supervision(stack).processes() == []
+
+
+def test_secrets_are_generated_and_readable_by_their_owner_only(root):
+    one, two = load_or_create(root / "one", preferred=False), load_or_create(root / "two", preferred=False)
+    assert not set(one.secrets.values()) & set(two.secrets.values())
+    assert (root / "one" / "stack.json").stat().st_mode & 0o077 == 0
+    assert load(root / "one") == one

@@ -1,0 +1,57 @@
+"""Real PostgreSQL, RabbitMQ and S3 of the tests' own: private ports and folders, gone at the end."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.stack import reset, runner
+from include.stack.layout import BUCKETS, Stack, environment
+from include.stack.services import Program
+from include.stack.supervision import Supervision
+from pipeline.adapters.mlops_db import MlopsDatabase
+
+
+@dataclass(frozen=True)
+class Services:
+    stack: Stack
+
+    @property
+    def mlops(self) -> MlopsDatabase:
+        return MlopsDatabase(self.stack.dsn("mlops", "mlops"))
+
+    def program(self, name: str) -> Program:
+        return next(p for s in runner.all_services(self.stack) for p in s.programs if p.name == name)
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """`name` is stopped inside, and answers again afterwards."""
+        supervision = Supervision(self.stack)
+        supervision.stop(name)
+        try:
+            yield
+        finally:
+            supervision.start(self.program(name))
+
+    def empty(self) -> None:
+        """As just installed."""
+        for database in ("helper", "mlops"):
+            reset.truncate(self.stack.dsn(database, database))
+        for bucket in BUCKETS:
+            reset.empty(self.stack, bucket)
+        reset.purge(self.stack.amqp_url)
+
+
+@contextmanager
+def running(root: Path, names: Sequence[str]) -> Iterator[Services]:
+    """The services named, with the credentials of their S3 in this process's environment meanwhile."""
+    before = dict(os.environ)
+    try:
+        stack = runner.up(root, lambda text: None, names, preferred_ports=False)
+        os.environ |= {k: v for k, v in environment(stack).items() if k.startswith(("AWS_", "MLFLOW_"))}
+        yield Services(stack)
+    finally:
+        os.environ.clear()
+        os.environ |= before
+        runner.clean(root)

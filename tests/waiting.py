@@ -1,0 +1,13 @@
+"""Waiting for what another process does."""
+
+import time
+from collections.abc import Callable
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Return as soon as `holds`; fail with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.05)
