@@ -1,0 +1,288 @@
+"""The fake and the PostgreSQL adapter of each table port, through the same cases."""
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+
+from pipeline.adapters.blessing_table import BlessingTable
+from pipeline.adapters.check_table import CheckTable
+from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.outbox_table import OutboxTable
+from pipeline.adapters.retraining_run_table import RetrainingRunTable
+from pipeline.adapters.training_table import TrainingTable
+from pipeline.adapters.transition_log import TransitionLog
+from pipeline.adapters.version_table import VersionTable
+from pipeline.domain.dataset import Manifest
+from pipeline.domain.errors import GiveUp, StaleTransition, UnknownVersion
+from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.models import Kind, ModelType, Status, Transition
+from pipeline.domain.training import Attempt, Hyperparameters
+from pipeline.domain.verification import Blessing, Check, Outcome
+from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
+from tests.fakes.data import FakeDatasets
+from tests.fakes.deployment import FakeTransitions, FakeVersions
+from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns
+from tests.fakes.training import FakeTrainingRuns
+from tests.fakes.verification import FakeBlessings, FakeChecks
+
+LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
+EVENT = OutgoingEvent("event-1", "ModelDeployedEvent", {"modelVersion": "v1.0.0", "reason": "더 정확함"})
+
+
+class Fakes:
+    def __init__(self):
+        self.outbox, self.versions = FakeOutbox(), FakeVersions()
+        self.confirmations, self.runs, self.training = FakeConfirmations(), FakeRetrainingRuns(), FakeTrainingRuns()
+        self.transitions = FakeTransitions(self.versions, self.outbox)
+        self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
+        self.checks = FakeChecks(self.blessings)
+
+
+class Tables:
+    def __init__(self, database):
+        self.outbox, self.versions = OutboxTable(database), VersionTable(database)
+        self.confirmations, self.runs = ConfirmationTable(database), RetrainingRunTable(database)
+        self.training, self.transitions = TrainingTable(database), TransitionLog(database)
+        self.blessings, self.datasets, self.checks = (
+            BlessingTable(database),
+            DatasetTable(database),
+            CheckTable(database),
+        )
+
+
+@pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
+def tables(request):
+    if request.param == "fake":
+        return Fakes()
+    return Tables(request.getfixturevalue("services").mlops)
+
+
+def a_blessing(run_id="run-1", **changes):
+    values = {
+        "id": f"blessing:{run_id}",
+        "run_id": run_id,
+        "model_type": "LAUNDRY",
+        "accepted": False,
+        "reasons": ("class_accuracy.양호 0.85, ≥ 0.9 needed (n=40)",),
+        "checks": (Check("class_accuracy.양호", Outcome.FAILED, 0.85, 0.9, 40, "0.85, ≥ 0.9 needed"),),
+        "champion_version": "v1.0.0",
+        "first_model": False,
+        "artifact_manifest_sha256": "a" * 64,
+        "dataset_sha256": "d" * 64,
+        "thresholds_sha256": "t" * 64,
+        "report_uri": "s3://models/run-1/report.json",
+        "decided_at": NOW,
+        **changes,
+    }
+    return Blessing(**values)
+
+
+def a_transition(to="v1.0.0", current=None, **changes):
+    values = {
+        "id": f"promote:{to}",
+        "model_type": LAUNDRY,
+        "kind": Kind.PROMOTE,
+        "from_version": current,
+        "to_version": to,
+        "expected_current": current,
+        "actor": "laundry_model_retraining",
+        "reason": "150 corrections",
+        "blessing_id": "blessing:run-1",
+        "requested_at": NOW,
+        "confirmed_served_at": NOW + timedelta(seconds=1),
+        **changes,
+    }
+    return Transition(**values)
+
+
+def a_completed_dataset(tables, run_id="run-1"):
+    dataset = a_dataset(id=tables.datasets.begin(run_id, LAUNDRY), run_id=run_id)
+    manifest = Manifest(dataset.id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
+    tables.datasets.freeze(dataset.id, manifest, "m" * 64)
+    tables.datasets.complete(dataset, manifest.photos)
+    return dataset
+
+
+def versions(tables, *numbers):
+    for number in numbers:
+        dataset = a_completed_dataset(tables, f"run-of-{number}")
+        tables.versions.register(a_model_version(number, dataset_id=dataset.id))
+
+
+# Confirmations
+
+
+def test_a_confirmation_is_stored_once(tables):
+    first = tables.confirmations.store([an_event("a"), an_event("b"), an_event("a")])
+    again = tables.confirmations.store([an_event("b"), an_event("c", extra={"branch": "강남점"})])
+    assert ((first.new, first.duplicates), (again.new, again.duplicates)) == ((2, 1), (1, 1))
+
+
+def test_an_empty_batch_stores_nothing(tables):
+    assert tables.confirmations.store([]).new == 0
+
+
+# Outbox
+
+
+def test_an_event_waits_until_it_is_marked_and_is_added_once(tables):
+    tables.outbox.add(EVENT)
+    tables.outbox.add(dataclasses.replace(EVENT, payload={"another": "story"}))
+    assert list(tables.outbox.pending()) == [EVENT]
+    tables.outbox.mark_published(EVENT.id)
+    assert list(tables.outbox.pending()) == []
+
+
+def test_pending_events_come_oldest_first(tables):
+    for name in ("z", "a", "m"):
+        tables.outbox.add(dataclasses.replace(EVENT, id=name))
+    assert [e.id for e in tables.outbox.pending()] == ["z", "a", "m"]
+
+
+# One retraining at a time
+
+
+def test_a_second_run_waits_until_the_first_ended(tables):
+    assert tables.runs.begin("one", LAUNDRY, at=NOW, lease_hours=12)
+    assert tables.runs.begin("one", LAUNDRY, at=NOW, lease_hours=12)
+    assert not tables.runs.begin("two", LAUNDRY, at=NOW, lease_hours=12)
+    tables.runs.end("one", at=NOW, outcome="deployed")
+    assert tables.runs.begin("two", LAUNDRY, at=NOW, lease_hours=12)
+    assert (tables.runs.holds("one"), tables.runs.holds("two")) == (False, True)
+
+
+def test_laundry_and_face_do_not_wait_for_each_other(tables):
+    assert tables.runs.begin("one", LAUNDRY, at=NOW, lease_hours=12)
+    assert tables.runs.begin("two", FACE, at=NOW, lease_hours=12)
+
+
+def test_the_claim_of_a_run_that_died_can_be_taken_over(tables):
+    tables.runs.begin("died", LAUNDRY, at=NOW, lease_hours=12)
+    assert tables.runs.begin("next", LAUNDRY, at=NOW + timedelta(hours=13), lease_hours=12)
+    assert not tables.runs.holds("died")
+
+
+# Datasets
+
+
+def test_a_run_keeps_its_dataset_id_and_the_next_gets_the_next_number(tables):
+    one, again, two = (tables.datasets.begin(run, LAUNDRY) for run in ("one", "one", "two"))
+    assert one == again
+    assert int(two.split("-")[2]) == int(one.split("-")[2]) + 1
+
+
+def test_the_first_freeze_stands_and_founders_are_kept_in_order(tables):
+    dataset_id = tables.datasets.begin("run-1", LAUNDRY)
+    assert tables.datasets.frozen_sha256(dataset_id) is None
+    # The highest bit set: a hash is unsigned, whatever the database thinks.
+    photos = (a_photo(1, cluster_id=f"{(1 << 63) + 5:016x}"), a_photo(2, cluster_id=f"{3:016x}"))
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), photos)
+    for sha256 in ("1" * 64, "2" * 64):
+        tables.datasets.freeze(dataset_id, manifest, sha256)
+    assert tables.datasets.frozen_sha256(dataset_id) == "1" * 64
+    assert list(tables.datasets.cluster_founders()) == [(1 << 63) + 5, 3]
+
+
+def test_a_completed_dataset_is_read_back_with_its_counts(tables):
+    dataset = a_completed_dataset(tables)
+    assert tables.datasets.get(dataset.id) == dataset
+
+
+def test_an_incomplete_dataset_cannot_be_used(tables):
+    with pytest.raises(GiveUp, match="unknown or not complete"):
+        tables.datasets.get(tables.datasets.begin("run-1", LAUNDRY))
+
+
+# Training
+
+
+def test_the_first_result_of_a_run_stands(tables):
+    dataset = a_completed_dataset(tables)
+    result = a_training_result("run-1", dataset_id=dataset.id)
+    assert tables.training.result("run-1") is None
+    tables.training.record("run-1", dataset.id, Attempt(1, Hyperparameters(), "diverged", "NaN", "rate / 10"))
+    tables.training.succeed(result)
+    tables.training.succeed(dataclasses.replace(result, accuracy=0.1))
+    assert tables.training.result("run-1") == result
+
+
+# Verification
+
+
+def test_checks_are_replaced_part_by_part_until_there_is_a_verdict(tables):
+    def check(value):
+        return Check("holdout_accuracy", Outcome.PASSED, value, 0.88, 40, f"holdout {value}", "v1.0.0")
+
+    tables.checks.save("run-1", "accuracy", [check(0.9)])
+    tables.checks.save("run-1", "accuracy", [check(0.95)])
+    tables.blessings.grant(a_blessing(), None)
+    tables.checks.save("run-1", "accuracy", [check(0.1)])
+    assert list(tables.checks.of("run-1")) == [check(0.95)]
+
+
+def test_a_verdict_and_its_event_are_given_once(tables):
+    tables.blessings.grant(a_blessing(), EVENT)
+    tables.blessings.grant(a_blessing(accepted=True, reasons=()), dataclasses.replace(EVENT, id="event-2"))
+    assert tables.blessings.of_run("run-1") == a_blessing()
+    assert list(tables.outbox.pending()) == [EVENT]
+
+
+# Versions
+
+
+def test_a_run_has_one_version_and_the_highest_is_the_latest(tables):
+    versions(tables, "v1.9.0", "v1.10.0", "v1.2.0")
+    again = tables.versions.register(a_model_version("v9.9.9", run_id="run-of-v1.2.0"))
+    assert again.version == "v1.2.0"
+    latest = tables.versions.latest(LAUNDRY)
+    assert latest is not None and latest.version == "v1.10.0"
+    assert [v.version for v in tables.versions.all(LAUNDRY)] == ["v1.10.0", "v1.9.0", "v1.2.0"]
+    assert tables.versions.latest(FACE) is None
+
+
+def test_an_unknown_version_is_named(tables):
+    with pytest.raises(UnknownVersion, match="v3.0.0"):
+        tables.versions.get(LAUNDRY, "v3.0.0")
+
+
+# Transitions
+
+
+def test_a_confirmed_transition_changes_log_projection_and_outbox_together(tables):
+    versions(tables, "v1.0.0", "v1.1.0")
+    for transition in (a_transition("v1.0.0"), a_transition("v1.1.0", "v1.0.0")):
+        tables.transitions.request(transition)
+        tables.transitions.confirm(transition, dataclasses.replace(EVENT, id=transition.id))
+    assert [t.to_version for t in tables.transitions.served(LAUNDRY)] == ["v1.0.0", "v1.1.0"]
+    rows = {v.version: v for v in tables.versions.all(LAUNDRY)}
+    assert (rows["v1.0.0"].status, rows["v1.1.0"].status) == (Status.RETIRED, Status.ACTIVE)
+    assert (rows["v1.1.0"].previous_version, rows["v1.1.0"].deployed_at) == ("v1.0.0", NOW + timedelta(seconds=1))
+    assert [e.id for e in tables.outbox.pending()] == ["promote:v1.0.0", "promote:v1.1.0"]
+
+
+def test_confirming_again_changes_nothing(tables):
+    versions(tables, "v1.0.0")
+    for _ in range(2):
+        tables.transitions.confirm(a_transition(), EVENT)
+    assert len(tables.transitions.served(LAUNDRY)) == 1
+    assert len(tables.outbox.pending()) == 1
+
+
+def test_a_transition_planned_against_another_champion_is_stale(tables):
+    versions(tables, "v1.0.0", "v1.1.0", "v1.2.0")
+    tables.transitions.confirm(a_transition("v1.0.0"), EVENT)
+    tables.transitions.confirm(a_transition("v1.1.0", "v1.0.0"), dataclasses.replace(EVENT, id="event-2"))
+    late = a_transition("v1.2.0", "v1.0.0")
+    for attempt in (tables.transitions.request, lambda t: tables.transitions.confirm(t, EVENT)):
+        with pytest.raises(StaleTransition, match="v1.1.0 serves now"):
+            attempt(late)
+    assert [t.to_version for t in tables.transitions.served(LAUNDRY)] == ["v1.0.0", "v1.1.0"]
+
+
+def test_a_failed_intent_leaves_the_champion(tables):
+    versions(tables, "v1.0.0")
+    tables.transitions.request(a_transition())
+    tables.transitions.fail(a_transition(), "golden predictions differ")
+    assert list(tables.transitions.served(LAUNDRY)) == []
