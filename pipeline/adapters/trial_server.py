@@ -83,7 +83,7 @@ class FaceserveTrial:
         self._pid = pid
 
     def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
-        with ThreadPoolExecutor(_CLASSIFY_CONCURRENCY) as pool:
+        with _translated(), ThreadPoolExecutor(_CLASSIFY_CONCURRENCY) as pool:
             return [found.label for found in pool.map(lambda p: self._client.classify(self._model, p), photos)]
 
     def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement:
@@ -92,7 +92,7 @@ class FaceserveTrial:
             self._client.classify(self._model, photo)
             return (time.perf_counter() - started) * 1000
 
-        with _Usage(self._pid) as usage, ThreadPoolExecutor(concurrency) as pool:
+        with _translated(), _Usage(self._pid) as usage, ThreadPoolExecutor(concurrency) as pool:
             started = time.perf_counter()
             latencies = list(pool.map(timed, islice(cycle(photos), requests)))
             seconds = time.perf_counter() - started
@@ -167,11 +167,17 @@ def _await(client: FaceserveClient, model: str, process: "subprocess.Popen[bytes
 
 
 def _load(client: FaceserveClient, model: str, version: str, artifact: Artifact) -> None:
-    try:
+    with _translated():
         prepared = client.prepare(
             model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=_PREPARE_SECONDS
         )
         client.activate(model, version, prepared.epoch, timeout_seconds=10)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
     except FaceserveError as error:
         if error.may_pass:
             raise ServiceUnavailable("the trial server", str(error)) from error
