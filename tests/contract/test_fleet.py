@@ -150,7 +150,7 @@ def test_requests_never_fail_and_always_name_a_version_while_versions_change(tmp
     world = Real(tmp_path)
     artifacts = {v: world.artifact(v) for v in ("v1.1.0", "v1.2.0")}
     world.fleet.swap(LAUNDRY, "v1.1.0", artifacts["v1.1.0"])
-    traffic = Traffic(world.addresses, [grey_photo(10), grey_photo(240)])
+    traffic = Traffic(world.addresses, [grey_photo(10), grey_photo(240)], requests_per_second=200)
     traffic.start()
     for _ in range(25):
         for version in ("v1.2.0", "v1.1.0"):
