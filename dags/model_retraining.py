@@ -10,7 +10,7 @@ reasons; the old champion keeps serving. Every task may be cleared and run again
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, Param, TriggerRule, dag, get_current_context, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task, task_group
 
 from plugins.retraining_tasks import step
 from plugins.retraining_tasks.training import train_task
@@ -33,8 +33,6 @@ RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 
 def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
-    from airflow.timetables.trigger import CronTriggerTimetable
-
     @dag(
         dag_id=f"{model_type.lower()}_model_retraining",
         schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,

@@ -1,10 +1,19 @@
-"""Fixtures of every test that needs a real service."""
+"""Fixtures of every test that needs a real service; an Airflow home of the tests' own."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from tests.services import Services, running
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Airflow writes its configuration at the first import, which collecting the tests of the DAGs does.
+    home = tempfile.TemporaryDirectory(prefix="airflow-of-tests-")
+    config.add_cleanup(home.cleanup)
+    os.environ["AIRFLOW_HOME"] = home.name
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,167 @@
+"""The DAGs as Airflow reads them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
+
+from dags import model_retraining, model_rollback, task_confirmed_intake
+from include.stack.layout import REPOSITORY
+
+_PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag("dags")
+heavy = {"tensorflow", "keras", "mlflow", "openvino", "cv2", "great_expectations"} & set(sys.modules)
+print(json.dumps({"dags": sorted(bag.dag_ids), "errors": bag.import_errors, "heavy": sorted(heavy)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory):
+    """What a fresh process finds in the DAGs folder."""
+    home = str(tmp_path_factory.mktemp("airflow"))
+    environment = {**os.environ, "AIRFLOW_HOME": home, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-c", _PARSE], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+LAUNDRY, FACE = model_retraining.laundry, model_retraining.face
+INTAKE, ROLLBACK = task_confirmed_intake.task_confirmed_intake(), model_rollback.model_rollback()
+ALL = [LAUNDRY, FACE, INTAKE, ROLLBACK]
+
+
+def dag_id(dag):
+    return dag.dag_id
+
+
+def upstream(dag, task_id):
+    return set(dag.get_task(task_id).upstream_task_ids)
+
+
+def test_every_dag_is_found_without_an_import_error(parsed):
+    assert parsed["errors"] == {}
+    assert parsed["dags"] == [
+        "face_model_retraining",
+        "laundry_model_retraining",
+        "model_rollback",
+        "task_confirmed_intake",
+    ]
+
+
+def test_reading_the_dags_loads_nothing_heavy(parsed):
+    assert parsed["heavy"] == []
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_a_dag_explains_itself_and_runs_one_at_a_time(dag):
+    assert dag.doc_md and dag.tags
+    assert dag.max_active_runs == 1
+    assert not dag.catchup
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_every_task_is_tried_again(dag):
+    assert [t.task_id for t in dag.tasks if t.retries < 2] == []
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_serialised_twice_a_dag_is_the_same(dag):
+    """Otherwise Airflow would keep a new version of it at every parse."""
+    first, second = (json.dumps(DagSerialization.to_dict(dag), sort_keys=True) for _ in range(2))
+    assert first == second
+
+
+def test_laundry_is_retrained_at_two_at_night_in_seoul_and_face_by_hand():
+    assert (LAUNDRY.schedule.expression, LAUNDRY.schedule.timezone) == ("0 2 * * *", "Asia/Seoul")
+    assert FACE.schedule is None
+
+
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE], ids=dag_id)
+@pytest.mark.parametrize(
+    ("task", "after"),
+    [
+        ("begin", set()),
+        ("collect", {"begin"}),
+        ("validate", {"collect"}),
+        ("plan", {"collect", "validate"}),
+        ("augment_slice", {"collect", "plan"}),
+        ("assemble", {"collect", "augment_slice"}),
+        ("train", {"assemble"}),
+        ("verify.accuracy", {"train"}),
+        ("verify.performance", {"train"}),
+        ("decide", {"verify.accuracy", "verify.performance"}),
+        ("register", {"decide"}),
+        ("hot_swap", {"register"}),
+        ("finish", {"hot_swap"}),
+    ],
+)
+def test_the_stations_of_a_retraining_have_their_order(dag, task, after):
+    assert upstream(dag, task) == after
+
+
+def test_slices_of_photos_are_mapped_over():
+    assert LAUNDRY.get_task("augment_slice").is_mapped
+
+
+def test_the_claim_is_released_however_the_run_ends():
+    assert LAUNDRY.get_task("finish").trigger_rule == "all_done"
+
+
+def test_when_nothing_is_due_the_whole_run_is_skipped():
+    assert LAUNDRY.get_task("begin").ignore_downstream_trigger_rules
+
+
+def test_deployments_and_rollbacks_take_turns_and_a_rollback_goes_first():
+    hot_swap, roll_back = LAUNDRY.get_task("hot_swap"), ROLLBACK.get_task("roll_back")
+    assert hot_swap.pool == roll_back.pool == "serving_swap"
+    assert roll_back.priority_weight > hot_swap.priority_weight
+
+
+def test_events_are_drained_before_the_policy_is_asked():
+    assert upstream(INTAKE, "drain") == {"wait_for_events"}
+    assert upstream(INTAKE, "consider") == {"drain"}
+    assert upstream(INTAKE, "retrain") == {"due"}
+    assert INTAKE.get_task("retrain").trigger_dag_id == LAUNDRY.dag_id
+
+
+@pytest.mark.parametrize(
+    ("dag", "name", "value"),
+    [
+        (LAUNDRY, "force", "yes"),
+        (LAUNDRY, "backbone", "VGG16"),
+        (LAUNDRY, "epochs", 0),
+        (LAUNDRY, "epochs", 2.5),
+        (LAUNDRY, "batch_size", -1),
+        (LAUNDRY, "learning_rate", 0),
+        (LAUNDRY, "learning_rate", 2),
+        (ROLLBACK, "target", "latest"),
+        (ROLLBACK, "target", "v1"),
+        (ROLLBACK, "target", "v1.0.0; rm -rf /"),
+        (ROLLBACK, "reason", ""),
+        (ROLLBACK, "model_type", "CAR"),
+    ],
+)
+def test_the_form_refuses_what_makes_no_sense(dag, name, value):
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(name).resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("dag", "name", "value"),
+    [
+        (LAUNDRY, "force", True),
+        (LAUNDRY, "backbone", None),
+        (LAUNDRY, "epochs", 50),
+        (ROLLBACK, "target", "previous"),
+        (ROLLBACK, "target", "v1.12.0"),
+    ],
+)
+def test_the_form_takes_what_does(dag, name, value):
+    assert dag.params.get_param(name).resolve(value) == value
