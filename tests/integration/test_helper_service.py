@@ -1,0 +1,155 @@
+"""The Helper stand-in: task row and event together, published when the broker is there."""
+
+import json
+
+import pika
+import psycopg2
+import pytest
+from fastapi.testclient import TestClient
+
+from include.helper_service.app import create_app
+from include.helper_service.relay import Relay
+from include.helper_service.settings import Settings
+from include.helper_service.tasks import Confirmation, Task, Tasks
+from pipeline.domain.events import parse_task_confirmed
+from tests.builders import BUCKETS, NOW
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+EXCHANGE, QUEUE = "task.events", "mlops.task-confirmed"
+CONFIRMATION = {"finalResult": "불량", "aiResult": "양호", "corrected": True, "correctionReason": "AI가 놓친 얼룩"}
+
+
+@pytest.fixture
+def http(services):
+    settings = Settings(
+        dsn=services.stack.dsn("helper", "helper"), amqp_url=services.stack.amqp_url, exchange=EXCHANGE, queue=QUEUE
+    )
+    app = create_app(settings, verdict=lambda photo_url, task_id: ("양호", "v1.0.0"))
+    with TestClient(app) as client:
+        client.post("/helper/tasks", json={"taskId": "T-1", "helperId": "H-1", "photoUrl": "s3://tasks/T-1.jpg"})
+        yield client
+
+
+def published(services):
+    """Every event on the queue, with its message id; taken off."""
+    connection = pika.BlockingConnection(pika.URLParameters(services.stack.amqp_url))
+    channel = connection.channel()
+    found = []
+    while (got := channel.basic_get(QUEUE, auto_ack=True))[0] is not None:
+        found.append((got[1].message_id, got[2]))
+    connection.close()
+    return found
+
+
+def outbox(services):
+    connection = psycopg2.connect(services.stack.dsn("helper", "helper"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, published_at IS NOT NULL FROM outbox ORDER BY position")
+        rows = cursor.fetchall()
+    connection.close()
+    return rows
+
+
+def wait_until_published(services, count=1):
+    until(lambda: [done for _, done in outbox(services)] == [True] * count, "the relay to publish")
+
+
+def test_a_confirmation_becomes_an_event_with_the_specifications_fields(services, http):
+    assert http.post("/helper/tasks/T-1/confirm", json=CONFIRMATION).status_code == 200
+    wait_until_published(services)
+    ((message_id, body),) = published(services)
+    fields = json.loads(body)
+    assert fields.pop("timestamp").endswith("Z")
+    assert fields == {
+        "eventType": "TaskConfirmedEvent",
+        "taskId": "T-1",
+        "helperId": "H-1",
+        "finalResult": "불량",
+        "aiResult": "양호",
+        "corrected": True,
+        "correctionReason": "AI가 놓친 얼룩",
+        "photoUrl": "s3://tasks/T-1.jpg",
+        "modelVersion": "v1.0.0",
+    }
+    assert message_id == outbox(services)[0][0]
+
+
+def test_the_pipeline_can_read_what_the_helper_publishes(services, http):
+    http.post("/helper/tasks/T-1/confirm", json=CONFIRMATION)
+    wait_until_published(services)
+    ((message_id, body),) = published(services)
+    event = parse_task_confirmed(body, message_id=message_id, now=NOW.replace(year=2099), photo_buckets=BUCKETS)
+    assert (event.task_id, event.corrected, event.key) == ("T-1", True, message_id)
+
+
+def test_confirming_twice_makes_one_event(services, http):
+    for _ in range(2):
+        assert http.post("/helper/tasks/T-1/confirm", json=CONFIRMATION).status_code == 200
+    assert len(outbox(services)) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "answer"),
+    [
+        ("T-9", {}, (404, "no task 'T-9'")),
+        ("T-1", {"aiResult": "불량", "corrected": False}, (409, "verdict on T-1 was 양호")),
+        ("T-1", {"corrected": False}, (409, "corrected must say")),
+        ("T-1", {"finalResult": "보통"}, (422, "finalResult")),
+        ("T-1", {"corrected": "maybe"}, (422, "corrected")),
+        ("T-1", {"correctionReason": "x" * 5000}, (422, "correctionReason")),
+        ("..%2Fetc", {}, (404, "Not Found")),
+        ("T;1", {}, (422, "task_id")),
+    ],
+)
+def test_a_confirmation_that_makes_no_sense_is_refused_and_leaves_no_event(services, http, task, changes, answer):
+    status, complaint = answer
+    got = http.post(f"/helper/tasks/{task}/confirm", json={**CONFIRMATION, **changes})
+    assert got.status_code == status
+    assert complaint in got.text
+    assert outbox(services) == []
+
+
+def test_a_task_id_belongs_to_one_photo(http):
+    again = {"taskId": "T-1", "helperId": "H-1", "photoUrl": "s3://tasks/other.jpg"}
+    assert http.post("/helper/tasks", json=again).status_code == 409
+
+
+def test_a_confirmed_task_keeps_its_result(http):
+    http.post("/helper/tasks/T-1/confirm", json=CONFIRMATION)
+    changed = {"finalResult": "양호", "aiResult": "양호", "corrected": False}
+    assert http.post("/helper/tasks/T-1/confirm", json=changed).status_code == 409
+    assert http.get("/helper/tasks/T-1").json()["finalResult"] == "불량"
+
+
+def test_without_a_broker_the_confirmation_stands_and_its_event_comes_later(services, http):
+    with services.without("rabbitmq"):
+        assert http.post("/helper/tasks/T-1/confirm", json=CONFIRMATION).status_code == 200
+        assert [done for _, done in outbox(services)] == [False]
+    wait_until_published(services)
+    assert len(published(services)) == 1
+
+
+class _DiesBeforeMarking(Tasks):
+    def mark_published(self, event_ids):
+        raise OSError("killed between publishing and marking")
+
+
+def test_killed_between_publishing_and_marking_the_event_comes_twice_with_one_id(services):
+    dsn, url = services.stack.dsn("helper", "helper"), services.stack.amqp_url
+    tasks = _DiesBeforeMarking(dsn)
+    tasks.create(Task("T-1", "H-1", "s3://tasks/T-1.jpg", "양호", "v1.0.0"))
+    tasks.confirm("T-1", Confirmation("불량", "양호", True, None))
+    dying = Relay(tasks, url, EXCHANGE, QUEUE)
+    dying.start()
+    seen = []
+    until(lambda: seen.extend(published(services)) or seen, "the first publication")
+    dying.stop()
+    reborn = Relay(Tasks(dsn), url, EXCHANGE, QUEUE)
+    reborn.start()
+    wait_until_published(services)
+    reborn.stop()
+    seen += published(services)
+    assert len(seen) >= 2
+    assert len(set(seen)) == 1
