@@ -55,24 +55,25 @@ def trained():
     return Trained(dataset, objects, experiment, _train(objects, dataset, experiment=experiment))
 
 
-# The network ----------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def imagenet():
-    """From RGB pixels to ImageNet's 1000 classes, most probable first."""
+    """From RGB pixels to the probabilities of ImageNet's 1000 classes."""
     from pipeline.learning.efficientnet_lite0 import classifier
 
     network = backbones.build("EfficientNetLite0", FakeObjects(), None)
     weights, bias = classifier()
-    return lambda pixels: (network(resize(pixels)[None].astype(np.float32)).numpy() @ weights + bias)[0].argsort()[::-1]
+
+    def probabilities(pixels):
+        logits = (network(resize(pixels)[None].astype(np.float32)).numpy() @ weights + bias)[0]
+        return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+
+    return probabilities
 
 
-@pytest.mark.parametrize(
-    ("photo", "names"), [("coffee", {967: "espresso"}), ("chelsea", {281: "tabby", 285: "Egyptian cat"})]
-)
-def test_the_network_recognises_what_is_on_a_photo(imagenet, photo, names):
-    assert imagenet(getattr(data, photo)())[0] in names
+# Other scaling or swapped colours still recognise both photos, but are less sure.
+@pytest.mark.parametrize(("photo", "espresso_or_cat", "sure"), [("coffee", 967, 0.85), ("chelsea", 285, 0.7)])
+def test_the_network_recognises_what_is_on_a_photo(imagenet, photo, espresso_or_cat, sure):
+    assert imagenet(getattr(data, photo)())[espresso_or_cat] > sure
 
 
 def test_the_network_itself_is_not_trained():
@@ -95,10 +96,9 @@ def cut_off(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path / ".keras"))
     monkeypatch.setattr(urllib.request, "_opener", None)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name, value in {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.upper(), value)
     yield tmp_path
     urllib.request.install_opener(None)
 
@@ -121,9 +121,6 @@ def test_a_mirror_with_other_bytes_is_refused_and_nothing_of_it_is_kept(cut_off)
     with pytest.raises(GiveUp, match=rf"s3://mirror/resnet\.h5 is no weights file: put {RESNET50_FILE}"):
         backbones.build("ResNet50", mirror, "s3://mirror/resnet.h5")
     assert not (cut_off / ".keras/models" / RESNET50_FILE).exists()
-
-
-# The trained part -----------------------------------------------------------------------------------------------------
 
 
 def _split(seed, count=48, width=16):
@@ -187,9 +184,6 @@ def test_a_checkpoint_of_another_training_is_not_taken_up():
     assert all((a == b).all() for a, b in zip(before, fresh.get_weights(), strict=True))
 
 
-# Failures -------------------------------------------------------------------------------------------------------------
-
-
 def test_features_that_are_no_numbers_are_reported_as_diverged():
     poisoned = head.Split(np.full((16, 16), np.nan, np.float32), _split(1, 16).targets)
     with pytest.raises(TrainingFailed, match="epoch 1 at rate 0.001") as failed:
@@ -241,39 +235,21 @@ def test_running_out_of_memory_is_reported_as_such(error):
     assert failed.value.detail
 
 
-def test_a_shard_that_changed_after_augmenting_is_not_learned_from():
+def test_a_shard_that_changed_or_went_after_augmenting_is_named_and_not_learned_from():
     objects = FakeObjects()
     dataset = tiny_dataset(objects)
     objects.bodies[SHARDS["train"]] += b"\0"
     with pytest.raises(DatasetRefused, match=r"train\.parquet is not what was recorded"):
         _train(objects, dataset)
-
-
-def test_a_shard_that_is_gone_is_named():
-    objects = FakeObjects()
-    dataset = tiny_dataset(objects)
-    del objects.bodies[SHARDS["validation"]]
-    with pytest.raises(DatasetRefused, match=r"validation\.parquet is missing"):
+    del objects.bodies[SHARDS["train"]]
+    with pytest.raises(DatasetRefused, match=r"train\.parquet is missing"):
         _train(objects, dataset)
-
-
-# The artifact ---------------------------------------------------------------------------------------------------------
-
-
-class Reads:
-    """The server's view of the object store."""
-
-    def __init__(self, objects):
-        self.objects = objects
-
-    def read(self, uri):
-        return self.objects.bodies[uri]
 
 
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_a_server_loads_the_artifact_and_gives_the_golden_predictions(trained, tmp_path, engine):
     result, objects = trained.result, trained.objects
-    loader = Loader(ArtifactCache(tmp_path, Reads(objects)), engine, factory(engine, 1))
+    loader = Loader(ArtifactCache(tmp_path, objects), engine, factory(engine, 1))
     loaded = loader.load("laundry", Origin("v1.0.0", result.artifact_uri, result.manifest_sha256))
     images = unpack([objects.read(SHARDS["validation"])]).images
     with np.load(tmp_path / result.manifest_sha256 / "golden.npz") as golden:
@@ -304,22 +280,15 @@ def test_a_training_leaves_its_pictures_with_the_experiment(trained):
     assert all(trained.experiment.files[name].startswith(b"\x89PNG") for name in ("curves.png", "confusion-matrix.png"))
 
 
-def test_a_training_that_runs_again_keeps_the_features_it_has(trained):
-    objects = Watched(dict(trained.objects.bodies))
-    with pytest.raises(Killed):
-        _train(objects, trained.dataset, on_epoch=_kill)
-    assert objects.written == []
-
-
-class Watched(FakeObjects):
-    def __init__(self, bodies):
-        super().__init__(bodies)
-        self.written = []
-
+class ReadOnly(FakeObjects):
     def write(self, uri, body, content_type="application/octet-stream"):
-        self.written.append(uri)
-        super().write(uri, body, content_type)
+        raise AssertionError(f"{uri} is written again")
 
 
 def _kill(epoch):
     raise Killed
+
+
+def test_a_training_that_runs_again_keeps_the_features_it_has(trained):
+    with pytest.raises(Killed):
+        _train(ReadOnly(dict(trained.objects.bodies)), trained.dataset, on_epoch=_kill)
