@@ -37,7 +37,9 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     report.write(stack.root / "demo-report.json")
     report.show(console)
     show_addresses(stack)
-    console.print(f"report: {stack.root / 'demo-report.json'}; the stack stays up, `make down` stops it")
+    console.print(
+        f"report: {stack.root / 'demo-report.json'}; the stack stays up, `make down` stops it", soft_wrap=True
+    )
     sys.exit(1 if report.broken else 0)
 
 

@@ -88,14 +88,16 @@ def env() -> None:
 
 def show_addresses(stack: Stack) -> None:
     """Addresses and logins for people."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    password = stack.secrets["airflow_admin"]
-    table.add_row("Airflow", f"http://127.0.0.1:{stack.port('airflow')}", f"admin / {password}")
-    table.add_row("MLflow", f"http://127.0.0.1:{stack.port('mlflow')}", "")
-    table.add_row("Helper service", f"http://127.0.0.1:{stack.port('helper')}/docs", "")
-    table.add_row("faceserve", " ".join(stack.replicas), "gRPC")
-    table.add_row("data, logs", str(stack.root), "")
-    console.print(table)
+    lines = {
+        "Airflow": f"http://127.0.0.1:{stack.port('airflow')}  (admin / {stack.secrets['airflow_admin']})",
+        "MLflow": f"http://127.0.0.1:{stack.port('mlflow')}",
+        "Helper service": f"http://127.0.0.1:{stack.port('helper')}/docs",
+        "faceserve": f"{' '.join(stack.replicas)}  (gRPC)",
+        "data, logs": str(stack.root),
+    }
+    for name, text in lines.items():
+        # Never wrapped or cut: people copy from here.
+        console.print(f"{name:<16}{text}", soft_wrap=True, highlight=False, markup=False)
     for name in stack.moved:
         console.print(f"[yellow]port {PREFERRED_PORTS[name]} was taken: {name} listens on {stack.port(name)}[/]")
 

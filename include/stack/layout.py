@@ -140,7 +140,6 @@ def environment(stack: Stack) -> dict[str, str]:
         "HELPER_DSN": stack.dsn("helper", "helper"),
         "HELPER_AMQP_URL": stack.amqp_url,
         "HELPER_FACESERVE_REPLICAS": replicas,
-        "HELPER_S3_ENDPOINT": stack.s3_endpoint,
         "HELPER_PORT": str(stack.port("helper")),
         **_airflow(stack),
     }

@@ -121,7 +121,7 @@ def _class_weights(targets: npt.NDArray[np.float32]) -> dict[int, float]:
 
 def save(head: "keras.Model", progress: Progress, belongs_to: str) -> bytes:
     """A checkpoint; `belongs_to` says of which training."""
-    arrays = {f"v{i}": np.array(v) for i, v in enumerate(_state(head))}
+    arrays = {f"v{i}": v.numpy() for i, v in enumerate(_state(head))}
     arrays |= {f"b{i}": w for i, w in enumerate(progress.best)}
     notes = {k: v for k, v in asdict(progress).items() if k != "best"} | {"belongs_to": belongs_to}
     out = io.BytesIO()
