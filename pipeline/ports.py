@@ -244,12 +244,8 @@ class Trial(Protocol):
 
 
 class TrialServer(Protocol):
-    def serve(
-        self, model_type: ModelType, version: str, artifact: Artifact, *, background: bool = False
-    ) -> AbstractContextManager[Trial]:
-        """`background` leaves the processors to whoever measures speed. Raises `ModelRefused` when the server will
-        not load the model.
-        """
+    def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> AbstractContextManager[Trial]:
+        """Raises `ModelRefused` when the server will not load the model."""
 
 
 class Checks(Protocol):

@@ -33,11 +33,11 @@ def verify_accuracy(
     """
     rows = (*manifest.of(Split.VALIDATION), *manifest.of(Split.HOLDOUT))
     bodies = _read(rows, photos)
-    with trials.serve(model_type, run_id, candidate, background=True) as trial:
+    with trials.serve(model_type, run_id, candidate) as trial:
         ours = _predict(trial, rows, bodies)
     theirs = None
     if champion is not None:
-        with trials.serve(model_type, champion.version, champion.artifact, background=True) as trial:
+        with trials.serve(model_type, champion.version, champion.artifact) as trial:
             theirs = _predict(trial, rows, bodies)
     n = len(manifest.of(Split.VALIDATION))
     measured = AccuracyMeasurement(

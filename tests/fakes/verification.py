@@ -33,9 +33,7 @@ class FakeTrialServer:
     served: list[str] = field(default_factory=list)
 
     @contextmanager
-    def serve(
-        self, model_type: ModelType, version: str, artifact: Artifact, *, background: bool = False
-    ) -> Iterator[Trial]:
+    def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
         self.served.append(version)
         yield FakeTrial(self.answers.get(version, {}), self.performance)
 
