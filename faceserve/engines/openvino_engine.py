@@ -14,9 +14,10 @@ from faceserve.engines.base import Output
 class OpenVinoEngine:
     def __init__(self, path: Path, threads: int) -> None:
         # f32: on newer processors OpenVINO would choose bf16 and answer a little otherwise than the trainer did.
+        # Throughput: one stream a core answers a third more requests than all cores on each request in turn.
         options: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
+            "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": "f32",
         }
         self._compiled: Any = ov.Core().compile_model(str(path), "CPU", options)

@@ -73,8 +73,8 @@ def _cached(backbone: "keras.Model", images: npt.NDArray[np.uint8], held_out: np
     from pipeline.domain.training import Hyperparameters
     from pipeline.learning import features, head
 
-    train = head.Split(features.extract(backbone, images, "train"), _targets(_IMAGES))
-    validation = head.Split(features.extract(backbone, held_out, "validation"), _targets(_VALIDATION))
+    found = features.extract(backbone, train=images, validation=held_out)
+    train, validation = head.Split(found[0], _targets(_IMAGES)), head.Split(found[1], _targets(_VALIDATION))
     hyperparameters = Hyperparameters(epochs=_EPOCHS, patience=_EPOCHS, batch_size=_BATCH)
     classifier = head.new_head(train.features.shape[1], 2, hyperparameters)
     head.fit(

@@ -24,13 +24,15 @@ _REPORT_SECONDS = 5.0
 Forward = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
-def extract(backbone: "keras.Model", images: npt.NDArray[np.uint8], what: str) -> npt.NDArray[np.float32]:
-    """Float32 [N, width], with progress in the log; a GPU when there is one, else OpenVINO."""
+def extract(backbone: "keras.Model", **splits: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+    """Float32 [N, width] of each split, with progress in the log; a GPU when there is one, else OpenVINO."""
     import tensorflow as tf
 
-    if not len(images):
-        return np.zeros((0, backbone.output_shape[-1]), np.float32)
     forward = _on_gpu(backbone) if tf.config.list_physical_devices("GPU") else _on_cpu(backbone)
+    return [_extract(forward, images, name) for name, images in splits.items()]
+
+
+def _extract(forward: Forward, images: npt.NDArray[np.uint8], what: str) -> npt.NDArray[np.float32]:
     found: list[npt.NDArray[np.float32]] = []
     started = reported = time.monotonic()
     for start in range(0, len(images), _CHUNK):
@@ -90,8 +92,8 @@ def cached(
             log.info("features are there already: %s", uri)
             return kept["train"], kept["validation"]
     except KeyError:
-        found = extract(backbone, train.images, "train"), extract(backbone, validation.images, "validation")
+        found = extract(backbone, train=train.images, validation=validation.images)
     out = io.BytesIO()
     np.savez(out, train=found[0], validation=found[1])
     objects.write(uri, out.getvalue())
-    return found
+    return found[0], found[1]
