@@ -1,0 +1,96 @@
+"""Experiments and registered models on a real MLflow server."""
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import RestException
+
+from include.stack import runner
+from pipeline.adapters.mlflow_registry import MlflowExperiments, MlflowModelRegistry
+from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.models import ModelType
+from tests.builders import a_model_version
+
+pytestmark = pytest.mark.integration
+
+LAUNDRY = ModelType.LAUNDRY
+
+
+@pytest.fixture(scope="module")
+def url(running_services):
+    stack = running_services.stack
+    runner.up(stack.root, lambda text: None, ["postgres", "s3", "mlflow"])
+    return f"http://127.0.0.1:{stack.port('mlflow')}"
+
+
+@pytest.fixture
+def client(url):
+    """Without a registered model."""
+    made = MlflowClient(tracking_uri=url)
+    for model in made.search_registered_models():
+        made.delete_registered_model(model.name)
+    return made
+
+
+@pytest.fixture
+def registry(url, client):
+    return MlflowModelRegistry(url)
+
+
+def aliases(client):
+    """Our version numbers by alias."""
+    found = client.get_registered_model("laundry").aliases
+    return {alias: client.get_model_version("laundry", n).tags["retraining.version"] for alias, n in found.items()}
+
+
+def test_a_version_is_registered_once_as_candidate(client, registry):
+    for _ in range(2):
+        registry.register(a_model_version("v1.0.0"), None)
+    (version,) = client.search_model_versions("name = 'laundry'")
+    assert version.source == "s3://models/LAUNDRY/run-of-v1.0.0/"
+    assert version.tags["dataset_id"] == "DS-2026-001"
+    assert aliases(client) == {"candidate": "v1.0.0"}
+
+
+def test_the_aliases_say_what_the_log_says(client, registry):
+    for version in ("v1.0.0", "v1.1.0"):
+        registry.register(a_model_version(version), None)
+    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0")
+    assert aliases(client) == {"champion": "v1.1.0", "previous": "v1.0.0"}
+    registry.mirror(LAUNDRY, champion="v1.0.0", previous="v1.1.0")
+    assert aliases(client) == {"champion": "v1.0.0", "previous": "v1.1.0"}
+
+
+def test_an_attempt_keeps_parameters_curves_and_files(url, client):
+    with MlflowExperiments(url).attempt(LAUNDRY, "run-1", 1) as experiment:
+        experiment.log_parameters({"batch_size": "32"})
+        for epoch in (1, 2, 3):
+            experiment.log_metrics({"val_loss": 1 / epoch}, step=epoch)
+        experiment.log_file("curves.png", b"\x89PNG")
+    run = client.get_run(experiment.id)
+    assert (run.info.status, run.data.params) == ("FINISHED", {"batch_size": "32"})
+    assert [(m.step, m.value) for m in client.get_metric_history(experiment.id, "val_loss")] == [
+        (1, 1.0),
+        (2, 0.5),
+        (3, pytest.approx(1 / 3)),
+    ]
+    assert [f.path for f in client.list_artifacts(experiment.id)] == ["curves.png"]
+
+
+def test_an_attempt_that_fails_is_marked_and_the_next_try_goes_on_with_the_same_run(url, client):
+    experiments = MlflowExperiments(url)
+    with pytest.raises(RuntimeError), experiments.attempt(LAUNDRY, "run-2", 1) as first:
+        raise RuntimeError("killed")
+    assert client.get_run(first.id).info.status == "FAILED"
+    with experiments.attempt(LAUNDRY, "run-2", 1) as again:
+        assert client.get_run(again.id).info.status == "RUNNING"
+    assert again.id == first.id
+
+
+def test_while_mlflow_is_down_nothing_is_half_registered_and_later_it_succeeds(running_services, client, registry):
+    version = a_model_version("v1.0.0")
+    with running_services.without("mlflow"), pytest.raises(ServiceUnavailable, match="MLflow is unavailable"):
+        registry.register(version, None)
+    with pytest.raises(RestException):
+        client.get_registered_model("laundry")
+    registry.register(version, None)
+    assert aliases(client) == {"candidate": "v1.0.0"}
