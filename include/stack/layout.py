@@ -2,15 +2,18 @@
 
 import json
 import os
+import random
 import secrets
 import socket
 import sys
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUCKETS = ("tasks", "datasets", "models", "mlflow")
 DATABASES = ("helper", "mlops", "airflow", "mlflow")
+_SAFE_PORTS = range(20_000, 32_000)
 PREFERRED_PORTS = {
     "airflow": 8080,
     "mlflow": 5000,
@@ -19,13 +22,13 @@ PREFERRED_PORTS = {
     "faceserve_2": 8501,
     "faceserve_1_metrics": 9500,
     "faceserve_2_metrics": 9501,
-    "postgres": 54329,
-    "rabbitmq": 56729,
-    "rabbitmq_distribution": 56739,
-    "epmd": 43699,
-    "s3": 59000,
-    "airflow_worker_logs": 58793,
-    "airflow_triggerer_logs": 58794,
+    "postgres": 25432,
+    "rabbitmq": 26672,
+    "rabbitmq_distribution": 26673,
+    "epmd": 24369,
+    "s3": 29000,
+    "airflow_worker_logs": 28793,
+    "airflow_triggerer_logs": 28794,
 }
 _SECRETS = (
     "postgres",
@@ -99,7 +102,9 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     if (existing := load(root)) is not None:
         return existing
     root.mkdir(parents=True, exist_ok=True)
-    ports = {name: _free_port(port if preferred else 0) for name, port in PREFERRED_PORTS.items()}
+    ports: dict[str, int] = {}
+    for name, port in PREFERRED_PORTS.items():
+        ports[name] = _free_port([port] if preferred else [], taken=ports.values())
     moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS[name])
     stack = Stack(root, ports, {name: secrets.token_urlsafe(24) for name in _SECRETS}, moved)
     path = root / "stack.json"
@@ -202,12 +207,15 @@ def bin_folder() -> Path:
     return Path(sys.executable).parent
 
 
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
+def _free_port(wanted: Sequence[int], taken: Collection[int]) -> int:
+    """Below the range from which Linux gives ports to outgoing connections: those come and go at any moment."""
+    for port in (*wanted, *random.sample(_SAFE_PORTS, 100)):
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            if port not in taken:
+                return port
     raise OSError("no free port on 127.0.0.1")
