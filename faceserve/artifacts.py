@@ -3,6 +3,8 @@
 import hashlib
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +12,7 @@ from faceserve.errors import BadArtifact, BadPhoto, StorageUnavailable
 from include.contract.manifest import MANIFEST, ArtifactManifest, BadManifest
 
 _MAX_MANIFEST_BYTES = 1 << 20
+_LOADING_SECONDS = 3600.0
 
 
 class Source(Protocol):
@@ -76,9 +79,12 @@ class ArtifactCache:
         return manifest, folder
 
     def keep_only(self, manifest_hashes: set[str]) -> None:
+        """Delete other artifacts, and what a crash left half-written; a young one may be loading just now."""
         for folder in self._folder.iterdir():
-            if folder.name not in manifest_hashes:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                age_seconds = time.time() - folder.stat().st_mtime
+                if folder.name not in manifest_hashes and age_seconds >= _LOADING_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _download(self, uri: str, manifest_sha256: str, folder: Path) -> None:
         body = self._read(uri, MANIFEST)

@@ -16,6 +16,7 @@ from faceserve.state import State, StateFile
 log = logging.getLogger(__name__)
 
 ANY_EPOCH = -1
+_HISTORY = 10
 
 
 @dataclass(frozen=True)
@@ -193,13 +194,12 @@ class ModelLifecycleManager:
         slot.snapshot = after
         seconds = time.perf_counter() - started
         slot.prepared.pop(generation.origin.version, None)
-        slot.history.append(activated)
+        slot.history = [*slot.history, activated][-_HISTORY:]
         self._metrics.swap_seconds.labels(model).observe(seconds)
         self._metrics.swaps.labels(model, "activated").inc()
         self._announce(model, generation, before.active)
-        if before.previous not in {None, generation, before.active}:
-            assert before.previous is not None
-            threading.Thread(target=self._retire, args=(before.previous,), daemon=True).start()
+        gone = before.previous if before.previous not in {generation, before.active} else None
+        threading.Thread(target=self._tidy, args=(gone,), daemon=True).start()
         log.info("%s hot-swapped: %s -> %s", model, _version(before.active), generation.origin.version)
         return Activated(generation.origin.version, _version(before.active), after.epoch, seconds * 1000)
 
@@ -209,9 +209,13 @@ class ModelLifecycleManager:
         self._metrics.active.labels(model, active.origin.version).set(1)
         self._on_change(model, True)
 
-    def _retire(self, generation: Generation) -> None:
-        if not generation.close_when_idle(self._drain_seconds):
-            log.warning("%s still had requests after %s s", generation.origin.version, self._drain_seconds)
+    def _tidy(self, gone: Generation | None) -> None:
+        """Free what serves no more, in memory and on disk; away from the requests."""
+        if gone and not gone.close_when_idle(self._drain_seconds):
+            log.warning("%s still had requests after %s s", gone.origin.version, self._drain_seconds)
+        slots = self._slots.values()
+        prepared = [generation.origin for slot in slots for generation in list(slot.prepared.values())]
+        self._loader.forget_all_but([*prepared, *(origin for slot in slots for origin in slot.history)])
 
 
 def _chosen(snapshot: Snapshot, model: str, version: str) -> Generation:

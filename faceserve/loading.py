@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,10 @@ class Loader:
             engine.close()
             raise
         return Loaded(Generation(origin, manifest, engine), loaded - started, time.perf_counter() - loaded)
+
+    def forget_all_but(self, origins: Iterable[Origin]) -> None:
+        """Free the disk of artifacts that no version in use or in the history needs."""
+        self._cache.keep_only({origin.manifest_sha256 for origin in origins})
 
 
 def _warm_up(engine: InferenceEngine, manifest: ArtifactManifest) -> None:

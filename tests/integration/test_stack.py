@@ -78,3 +78,21 @@ def test_secrets_are_generated_and_readable_by_their_owner_only(root):
     assert not set(one.secrets.values()) & set(two.secrets.values())
     assert (root / "one" / "stack.json").stat().st_mode & 0o077 == 0
     assert load(root / "one") == one
+
+
+@pytest.mark.parametrize(
+    ("lack", "sentence"),
+    [
+        ({"disk_usage": 1e9}, r"only 1\.0 GB of disk are free"),
+        ({"virtual_memory": 2e9}, r"only 2\.0 GB of memory are available"),
+    ],
+)
+def test_too_small_a_machine_is_one_sentence_before_anything_starts(root, monkeypatch, lack, sentence):
+    class Machine:
+        free, available = lack.get("disk_usage", 1e12), lack.get("virtual_memory", 1e12)
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Machine)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: Machine)
+    with pytest.raises(StackError, match=sentence):
+        runner.up(root, quiet, preferred_ports=False)
+    assert Supervision(load(root)).processes() == []
