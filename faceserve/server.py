@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, settings: Settings, source: Source | None = None) -> None:
         self._settings = settings
-        self._metrics = Metrics()
+        self._metrics = Metrics(settings.models)
         self._health = health.HealthServicer()
         self._draining = Draining()
         source = source or S3Source(settings.s3_endpoint)

@@ -8,34 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import numpy as np
+import numpy.typing as npt
 import psutil
 
 from faceserve.artifacts import Source, read_photo
-from faceserve.errors import (
-    BadArtifact,
-    BadPhoto,
-    NoModel,
-    Refused,
-    StaleEpoch,
-    StorageUnavailable,
-    UnknownModel,
-)
+from faceserve.errors import BadPhoto, ServingError
 from faceserve.lifecycle import Activated, ModelLifecycleManager
 from faceserve.loading import Generation
-from faceserve.metrics import Metrics
+from faceserve.metrics import Metrics, Observed
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.preprocessing import UnreadablePhoto, to_input
-
-_CODES: dict[type[Exception], grpc.StatusCode] = {
-    BadPhoto: grpc.StatusCode.INVALID_ARGUMENT,
-    UnreadablePhoto: grpc.StatusCode.INVALID_ARGUMENT,
-    UnknownModel: grpc.StatusCode.NOT_FOUND,
-    NoModel: grpc.StatusCode.UNAVAILABLE,
-    BadArtifact: grpc.StatusCode.FAILED_PRECONDITION,
-    StaleEpoch: grpc.StatusCode.ABORTED,
-    StorageUnavailable: grpc.StatusCode.UNAVAILABLE,
-}
 
 
 def add_services(server: grpc.Server, inference: "InferenceServicer", lifecycle: "LifecycleServicer") -> list[str]:
@@ -52,8 +36,8 @@ def statuses(method: Callable[..., Any]) -> Callable[..., Any]:
     def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self, request, context)
-        except (Refused, UnreadablePhoto, StorageUnavailable) as error:
-            context.abort(_CODES[type(error)], str(error))
+        except ServingError as error:
+            context.abort(grpc.StatusCode[error.status], str(error))
 
     return answer
 
@@ -74,56 +58,43 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         self._replica = replica
         self._metrics = metrics
 
+    @statuses
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
-        started = time.perf_counter()
-        version, code = "", "INTERNAL"
-        inflight = self._metrics.inflight.labels(request.model if request.model in self._manager.models else "?")
-        inflight.inc()
-        try:
-            with self._manager.lease(request.model, request.version) as (generation, epoch):
-                version = generation.origin.version
-                answer = self._classify(request, generation, epoch)
-            code = "OK"
-        except (Refused, UnreadablePhoto, StorageUnavailable) as error:
-            code = _CODES[type(error)].name
-            context.abort(_CODES[type(error)], str(error))
-        finally:
-            inflight.dec()
-            self._count(request.model, version, code, time.perf_counter() - started)
-        return answer
+        with (
+            self._metrics.request(request.model) as seen,
+            self._manager.lease(request.model, request.version) as (generation, epoch),
+        ):
+            seen.version = generation.origin.version
+            return self._classify(request, generation, epoch, seen)
 
     @statuses
     def ExtractFeatures(
         self, request: pb.ExtractFeaturesRequest, context: grpc.ServicerContext
     ) -> pb.ExtractFeaturesResponse:
         with self._manager.lease(request.model) as (generation, epoch):
-            features = generation.extractor.extract(to_input(request.image)[None])[0]
+            features = generation.extractor.extract(_input(request.image)[None])[0]
             return pb.ExtractFeaturesResponse(
                 features=features.tolist(), model_version=generation.origin.version, epoch=epoch
             )
 
-    def _classify(self, request: pb.ClassifyRequest, generation: Generation, epoch: int) -> pb.ClassifyResponse:
+    def _classify(
+        self, request: pb.ClassifyRequest, generation: Generation, epoch: int, seen: Observed
+    ) -> pb.ClassifyResponse:
         photo = request.image
         if request.WhichOneof("photo") == "uri":
             photo = read_photo(self._photos, request.uri, self._photo_buckets)
-        image = to_input(photo)
+        image = _input(photo)
         started = time.perf_counter()
         probabilities = generation.engine.infer(image[None]).probabilities[0]
-        version = generation.origin.version
-        self._metrics.inference_seconds.labels(request.model, version).observe(time.perf_counter() - started)
+        seen.inference_seconds = time.perf_counter() - started
         return pb.ClassifyResponse(
             label=generation.labels[int(probabilities.argmax())],
             probabilities={label: float(p) for label, p in zip(generation.labels, probabilities, strict=True)},
-            model_version=version,
+            model_version=generation.origin.version,
             epoch=epoch,
             task_id=request.task_id,
             replica=self._replica,
         )
-
-    def _count(self, model: str, version: str, code: str, seconds: float) -> None:
-        known = model if model in self._manager.models else "?"
-        self._metrics.requests.labels(known, version, code).inc()
-        self._metrics.request_seconds.labels(known, version).observe(seconds)
 
 
 class LifecycleServicer(pb_grpc.LifecycleServicer):
@@ -212,6 +183,13 @@ class Draining(grpc.ServerInterceptor):
             context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
 
         return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def _input(photo: bytes) -> npt.NDArray[np.uint8]:
+    try:
+        return to_input(photo)
+    except UnreadablePhoto as error:
+        raise BadPhoto(str(error)) from None
 
 
 def _activated(done: Activated) -> pb.ActivateResponse:
