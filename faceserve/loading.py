@@ -35,7 +35,7 @@ class Generation:
     def __init__(self, origin: Origin, manifest: ArtifactManifest, engine: InferenceEngine) -> None:
         self.origin = origin
         self.labels = manifest.labels
-        self.input_pixels = manifest.input_pixels
+        self.feature_width = manifest.feature_width
         self.engine = engine
         self.extractor = FeatureExtractor(engine)
         self.comparison = VectorComparisonEngine()

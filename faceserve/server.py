@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from tritonclient.grpc import service_pb2_grpc
 
 from faceserve.artifacts import ArtifactCache, S3Source, Source
 from faceserve.engines.base import factory
 from faceserve.lifecycle import ModelLifecycleManager
 from faceserve.loading import Loader
 from faceserve.metrics import Metrics
+from faceserve.open_inference import SERVICE_NAME, OpenInferenceServicer
 from faceserve.servicer import Draining, InferenceServicer, LifecycleServicer, LifecycleToken, add_services
 from faceserve.settings import Settings
 
@@ -96,8 +98,12 @@ class Server:
             self.manager, self._metrics, photos=source, photo_buckets=s.photo_buckets, replica=s.replica
         )
         names = add_services(server, inference, LifecycleServicer(self.manager, s.replica))
+        open_inference = OpenInferenceServicer(self.manager, self._metrics, s.replica)
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(open_inference, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        reflection.enable_server_reflection(
+            [*names, SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        )
         return server
 
     def _model_serves(self, model: str, serving: bool) -> None:

@@ -26,7 +26,9 @@ class Replica:
         self.folder = folder
         self.source = source or FolderSource()
         loader = Loader(ArtifactCache(folder / "artifacts", self.source), "openvino", factory("openvino", 1))
-        self.manager = ModelLifecycleManager(("laundry", "face"), loader, folder, Metrics(("laundry", "face")), drain_seconds=2)
+        self.manager = ModelLifecycleManager(
+            ("laundry", "face"), loader, folder, Metrics(("laundry", "face")), drain_seconds=2
+        )
 
     def prepare(self, version, files=None):
         sha256 = self.source.put(f"s3://models/{version}/", files or tiny_artifact(sharpness=8 + len(version)))
