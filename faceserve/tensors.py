@@ -36,7 +36,7 @@ def images_of(request: oip.ModelInferRequest) -> npt.NDArray[np.uint8]:
 def answer(
     request: oip.ModelInferRequest,
     response: oip.ModelInferResponse,
-    arrays: Sequence[tuple[str, npt.NDArray[np.float32]]],
+    known: Mapping[str, npt.NDArray[np.float32]],
 ) -> None:
     """Add the outputs the request names, all when it names none, as raw little-endian float32."""
     for name in [output.name for output in request.outputs] or list(known):
