@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench proto lock
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ test-unit: install ## Unit tests only
 
 bench: install ## Benchmarks, as ratios; writes .bench/results.json
 	@$(PY) -m include.bench
+
+bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
+	@$(PY) -m include.bench.serving
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

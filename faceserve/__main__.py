@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -21,6 +22,21 @@ def serve() -> None:
     from faceserve.settings import Settings
 
     Server(Settings()).run()
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--engine", default="openvino", show_default=True)
+def vet(folder: Path, engine: str) -> None:
+    """Try out the downloaded artifact in FOLDER; exit status 65 and the reason when it must not serve."""
+    from faceserve import vetting
+    from faceserve.errors import BadArtifact
+
+    try:
+        vetting.vet(folder, engine)
+    except BadArtifact as error:
+        click.echo(str(error))
+        sys.exit(vetting.REFUSED)
 
 
 @main.command()

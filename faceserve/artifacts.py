@@ -58,9 +58,10 @@ def read_photo(source: Source, uri: str, buckets: tuple[str, ...]) -> bytes:
 class ArtifactCache:
     """Verified artifacts on disk, one folder a manifest hash; a half-written one never has that name."""
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    def __init__(self, folder: Path, source: Source, engine: str) -> None:
         self._folder = folder
         self._source = source
+        self._engine = engine
         folder.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, uri: str, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
@@ -71,12 +72,22 @@ class ArtifactCache:
         if not folder.exists():
             self._download(uri, manifest_sha256, folder)
         manifest = self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256)
-        for path, sha256 in manifest.files.items():
+        for path, sha256 in self._needed(manifest).items():
             # Also what lies in the cache is checked each time: disks change bytes too.
             if not (folder / path).is_file() or _sha256(folder / path) != sha256:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise BadArtifact(f"{path} in the local cache was damaged; it was dropped, try again")
         return manifest, folder
+
+    def _needed(self, manifest: ArtifactManifest) -> dict[str, str]:
+        """The golden predictions, and the folder of the engine used; other engines' files are never fetched."""
+        entry = manifest.engines.get(self._engine, "")
+        folder = f"{entry.rpartition('/')[0]}/" if "/" in entry else entry
+        return {
+            path: sha256
+            for path, sha256 in manifest.files.items()
+            if path == manifest.golden.file or (folder and path.startswith(folder))
+        }
 
     def keep_only(self, manifest_hashes: set[str]) -> None:
         """Delete other artifacts, and what a crash left half-written; a young one may be loading just now."""
@@ -91,7 +102,7 @@ class ArtifactCache:
         manifest = self._manifest(body, manifest_sha256)
         partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._folder))
         try:
-            for path, sha256 in manifest.files.items():
+            for path, sha256 in self._needed(manifest).items():
                 content = self._read(uri, path)
                 if hashlib.sha256(content).hexdigest() != sha256:
                     raise BadArtifact(f"{path} does not have the sha256 its manifest gives ({len(content)} bytes)")

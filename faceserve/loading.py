@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +76,22 @@ class Loaded:
 
 
 class Loader:
-    """Download → checksums → load → labels and shapes → warm-up → golden predictions."""
+    """Download → checksums → (elsewhere: `vet`) → load → labels and shapes → warm-up → golden predictions.
 
-    def __init__(self, cache: ArtifactCache, engine_name: str, load_engine: EngineFactory) -> None:
+    `vet` tries the downloaded artifact out where it can do no harm; without it all checks run in this process.
+    """
+
+    def __init__(
+        self,
+        cache: ArtifactCache,
+        engine_name: str,
+        load_engine: EngineFactory,
+        vet: Callable[[Path], None] | None = None,
+    ) -> None:
         self._cache = cache
         self._engine_name = engine_name
         self._load_engine = load_engine
+        self._vet = vet
 
     def load(self, model: str, origin: Origin) -> Loaded:
         """Raises `BadArtifact` with the reason, or `StorageUnavailable`."""
@@ -89,17 +99,16 @@ class Loader:
         manifest, folder = self._cache.fetch(origin.artifact_uri, origin.manifest_sha256)
         if manifest.model_type.lower() != model:
             raise BadArtifact(f"the artifact is a {manifest.model_type} model, not {model}")
-        entry = manifest.engines.get(self._engine_name)
-        if entry is None:
-            raise BadArtifact(f"the artifact has no {self._engine_name} model, only {', '.join(manifest.engines)}")
-        try:
-            engine = self._load_engine(folder / entry)
-        except Exception as error:
-            raise BadArtifact(f"{self._engine_name} cannot load {entry}: {_short(error)}") from error
+        if self._vet is not None:
+            self._vet(folder)
+        engine = load_engine(folder, manifest, self._engine_name, self._load_engine)
         loaded = time.perf_counter()
         try:
-            _warm_up(engine, manifest)
-            _check_golden(engine, manifest, folder)
+            if self._vet is None:
+                check(engine, manifest, folder)
+            else:
+                # The same bytes passed every check a moment ago: one image warms this process's copy up.
+                _warm_up(engine, manifest, batches=(1,))
         except BadArtifact:
             engine.close()
             raise
@@ -110,9 +119,26 @@ class Loader:
         self._cache.keep_only({origin.manifest_sha256 for origin in origins})
 
 
-def _warm_up(engine: InferenceEngine, manifest: ArtifactManifest) -> None:
+def load_engine(folder: Path, manifest: ArtifactManifest, engine_name: str, load: EngineFactory) -> InferenceEngine:
+    """The artifact's model in the named engine. Raises `BadArtifact`."""
+    entry = manifest.engines.get(engine_name)
+    if entry is None:
+        raise BadArtifact(f"the artifact has no {engine_name} model, only {', '.join(manifest.engines)}")
+    try:
+        return load(folder / entry)
+    except Exception as error:
+        raise BadArtifact(f"{engine_name} cannot load {entry}: {_short(error)}") from error
+
+
+def check(engine: InferenceEngine, manifest: ArtifactManifest, folder: Path) -> None:
+    """Shapes, finite numbers, golden predictions. Raises `BadArtifact`."""
+    _warm_up(engine, manifest, batches=_WARM_UP_BATCHES)
+    _check_golden(engine, manifest, folder)
+
+
+def _warm_up(engine: InferenceEngine, manifest: ArtifactManifest, batches: Sequence[int]) -> None:
     pixels = manifest.input_pixels
-    for count in _WARM_UP_BATCHES:
+    for count in batches:
         _infer(engine, manifest, np.zeros((count, pixels, pixels, 3), np.uint8))
 
 

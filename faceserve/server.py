@@ -19,6 +19,7 @@ from faceserve.metrics import Metrics
 from faceserve.open_inference import SERVICE_NAME, OpenInferenceServicer
 from faceserve.servicer import Draining, InferenceServicer, LifecycleServicer, LifecycleToken, add_services
 from faceserve.settings import Settings
+from faceserve.vetting import ChildVetting
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,10 @@ class Server:
         self._draining = Draining()
         source = source or S3Source(settings.s3_endpoint)
         loader = Loader(
-            ArtifactCache(settings.state_dir / "artifacts", source),
+            ArtifactCache(settings.state_dir / "artifacts" / settings.engine, source, settings.engine),
             settings.engine,
             factory(settings.engine, settings.engine_threads),
+            ChildVetting(settings.engine, settings.vet_seconds) if settings.vet_seconds else None,
         )
         self.manager = ModelLifecycleManager(
             settings.models,

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """Inference engine."""
     engine_threads: int = 2
     """Threads of one engine."""
+    vet_seconds: float = 45.0
+    """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server."""
     workers: int = 8
     """Requests worked on at once; more wait in gRPC's queue."""
     max_queued: int = 128

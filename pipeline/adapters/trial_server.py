@@ -59,6 +59,8 @@ class FaceserveTrialServer:
             "FACESERVE_STATE_DIR": str(folder / "state"),
             "FACESERVE_LIFECYCLE_TOKEN": token,
             "FACESERVE_DRAIN_SECONDS": "1",
+            # It is a process of its own already.
+            "FACESERVE_VET_SECONDS": "0",
         }
         if self._s3_endpoint:
             variables["FACESERVE_S3_ENDPOINT"] = self._s3_endpoint

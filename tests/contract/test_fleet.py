@@ -44,6 +44,7 @@ class Real:
             Settings(
                 grpc_port=0,
                 metrics_port=0,
+                vet_seconds=0,
                 replica=f"replica-{n}",
                 state_dir=folder / f"{n}",
                 lifecycle_token=TOKEN,

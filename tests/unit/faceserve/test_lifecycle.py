@@ -25,7 +25,8 @@ class Replica:
     def __init__(self, folder, source=None):
         self.folder = folder
         self.source = source or FolderSource()
-        loader = Loader(ArtifactCache(folder / "artifacts", self.source), "openvino", factory("openvino", 1))
+        cache = ArtifactCache(folder / "artifacts", self.source, "openvino")
+        loader = Loader(cache, "openvino", factory("openvino", 1))
         self.manager = ModelLifecycleManager(
             ("laundry", "face"), loader, folder, Metrics(("laundry", "face")), drain_seconds=2
         )

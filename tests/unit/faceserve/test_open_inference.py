@@ -16,7 +16,12 @@ DARK = np.full((1, 224, 224, 3), 20, np.uint8)
 def server(tmp_path_factory):
     source = FolderSource()
     settings = Settings(
-        grpc_port=0, metrics_port=0, state_dir=tmp_path_factory.mktemp("state"), engine_threads=1, drain_seconds=1
+        grpc_port=0,
+        metrics_port=0,
+        vet_seconds=0,
+        state_dir=tmp_path_factory.mktemp("state"),
+        engine_threads=1,
+        drain_seconds=1,
     )
     running = Server(settings, source)
     running.start()

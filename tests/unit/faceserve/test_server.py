@@ -25,7 +25,13 @@ def source():
 @pytest.fixture
 def server(tmp_path, source):
     settings = Settings(
-        grpc_port=0, metrics_port=0, state_dir=tmp_path, lifecycle_token=TOKEN, engine_threads=1, drain_seconds=2
+        grpc_port=0,
+        metrics_port=0,
+        vet_seconds=0,
+        state_dir=tmp_path,
+        lifecycle_token=TOKEN,
+        engine_threads=1,
+        drain_seconds=2,
     )
     running = Server(settings, source)
     running.start()
@@ -113,7 +119,7 @@ def test_lifecycle_calls_need_the_token(server, token):
 
 
 def test_without_a_token_set_nobody_may_change_models(tmp_path, source):
-    server = Server(Settings(grpc_port=0, metrics_port=0, state_dir=tmp_path), source)
+    server = Server(Settings(grpc_port=0, metrics_port=0, vet_seconds=0, state_dir=tmp_path), source)
     server.start()
     with FaceserveClient([f"127.0.0.1:{server.port}"], token="") as stranger:
         assert code(lambda: stranger.status("laundry")) == "UNAUTHENTICATED"
