@@ -48,6 +48,29 @@ class EventQueue(Protocol):
         """Only after the batch's effects are committed."""
 
 
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that could not be used; `id` is short and made of its content."""
+
+    id: str
+    message_id: str | None
+    reason: str
+    body: bytes
+
+
+class DeadLetters(Protocol):
+    """What could not be used, waiting for a person. All raise `ServiceUnavailable`."""
+
+    def all(self) -> Sequence[DeadLetter]:
+        """Oldest first; they stay where they are."""
+
+    def requeue(self, letter_id: str) -> DeadLetter:
+        """Back to the queue of confirmations, with its message id. Raises `GiveUp` for an unknown id."""
+
+    def discard(self, letter_id: str) -> DeadLetter:
+        """Gone for ever. Raises `GiveUp` for an unknown id."""
+
+
 class EventPublisher(Protocol):
     def publish(self, event: OutgoingEvent) -> None:
         """Publish persistently with publisher confirms. Raises `ServiceUnavailable`."""

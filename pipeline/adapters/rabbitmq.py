@@ -15,7 +15,7 @@ from pipeline.ports import Message
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
-_ROUTING_KEY = "TaskConfirmedEvent"
+ROUTING_KEY = "TaskConfirmedEvent"
 _IDLE_SECONDS = 1.0
 _PREFETCH = 1000
 _MAX_REASON_CHARACTERS = 500
@@ -35,13 +35,13 @@ class RabbitEventQueue:
         self._channel: BlockingChannel | None = None
 
     def depth(self) -> int:
-        with _connection(self._url) as connection:
+        with connection_to(self._url) as connection:
             channel = connection.channel()
             self._declare(channel)
             return int(channel.queue_declare(self._queue, passive=True).method.message_count)
 
     def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
-        with _connection(self._url) as connection:
+        with connection_to(self._url) as connection:
             channel = connection.channel()
             self._declare(channel)
             channel.basic_qos(prefetch_count=min(_PREFETCH, max_messages))
@@ -98,7 +98,7 @@ def declare_task_topology(channel: BlockingChannel, exchange: str, queue: str) -
     channel.queue_declare(dead, durable=True, arguments=quorum)
     channel.queue_bind(dead, dead)
     channel.queue_declare(queue, durable=True, arguments={**quorum, "x-dead-letter-exchange": dead})
-    channel.queue_bind(queue, exchange, _ROUTING_KEY)
+    channel.queue_bind(queue, exchange, ROUTING_KEY)
 
 
 class RabbitEventPublisher:
@@ -113,7 +113,7 @@ class RabbitEventPublisher:
             message_id=event.id, content_type="application/json", delivery_mode=_PERSISTENT, type=event.type
         )
         body = json.dumps(dict(event.payload), ensure_ascii=False).encode()
-        with _connection(self._url) as connection:
+        with connection_to(self._url) as connection:
             channel = connection.channel()
             channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
             channel.confirm_delivery()
@@ -121,7 +121,7 @@ class RabbitEventPublisher:
 
 
 @contextmanager
-def _connection(url: str) -> Iterator[BlockingConnection]:
+def connection_to(url: str) -> Iterator[BlockingConnection]:
     """Raises `ServiceUnavailable` for anything the broker does to us; the URL's password is never shown."""
     parameters = pika.URLParameters(url)
     parameters.heartbeat = 60

@@ -14,6 +14,7 @@ from pipeline.domain.events import LABELS
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import RetrainingDecision
 from pipeline.domain.training import Epoch, TrainingResult
+from pipeline.ports import DeadLetters
 from pipeline.settings import Settings
 from pipeline.steps.change_champion import ChangedChampion
 
@@ -59,6 +60,25 @@ class Pipeline:
         from pipeline.steps.publish import publish
 
         return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Messages that could not be used, for a person to look at."""
+        return self._w.dead_letters
+
+    def history(self, model_type: str) -> list[dict[str, Any]]:
+        """Who served from when, by whom and why; oldest first, as the transition log has it."""
+        return [
+            {
+                "served_from": t.confirmed_served_at.isoformat() if t.confirmed_served_at else None,
+                "version": t.to_version,
+                "before": t.from_version,
+                "kind": str(t.kind),
+                "actor": t.actor,
+                "reason": t.reason,
+            }
+            for t in self._w.transitions.served(ModelType(model_type))
+        ]
 
     # When to retrain
 

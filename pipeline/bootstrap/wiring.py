@@ -16,6 +16,7 @@ from pipeline.ports import (
     CorrectionSource,
     Datasets,
     DataValidator,
+    DeadLetters,
     Decisions,
     EventPublisher,
     EventQueue,
@@ -105,6 +106,13 @@ class Wiring:
 
         s = self.settings
         return RabbitEventQueue(s.amqp_url.get_secret_value(), exchange=s.task_exchange, queue=s.task_queue)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        from pipeline.adapters.dead_letters import RabbitDeadLetters
+
+        s = self.settings
+        return RabbitDeadLetters(s.amqp_url.get_secret_value(), exchange=s.task_exchange, queue=s.task_queue)
 
     @cached_property
     def event_publisher(self) -> EventPublisher:

@@ -3,11 +3,12 @@
 import pika
 import pytest
 
+from pipeline.adapters.dead_letters import RabbitDeadLetters
 from pipeline.adapters.rabbitmq import RabbitEventQueue, declare_task_topology
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from tests.fakes.data import FakeObjects
-from tests.fakes.events import FakeQueue
+from tests.fakes.events import FakeDeadLetters, FakeQueue
 
 REAL = pytest.param("real", marks=pytest.mark.integration)
 EXCHANGE, QUEUE = "task.events", "mlops.task-confirmed"
@@ -18,6 +19,7 @@ class RealQueue(RabbitEventQueue):
 
     def __init__(self, url):
         super().__init__(url, exchange=EXCHANGE, queue=QUEUE)
+        self._address = url
         self._connection = pika.BlockingConnection(pika.URLParameters(url))
         self._sender = self._connection.channel()
         self._sender.confirm_delivery()
@@ -26,6 +28,9 @@ class RealQueue(RabbitEventQueue):
     def send(self, body, message_id=None):
         properties = pika.BasicProperties(message_id=message_id, delivery_mode=2)
         self._sender.basic_publish(EXCHANGE, "TaskConfirmedEvent", body, properties)
+
+    def letters(self):
+        return RabbitDeadLetters(self._address, exchange=EXCHANGE, queue=QUEUE)
 
     def close(self):
         self._connection.close()
@@ -39,6 +44,18 @@ def queue(request):
     real = RealQueue(request.getfixturevalue("services").stack.amqp_url)
     yield real
     real.close()
+
+
+@pytest.fixture
+def letters(queue):
+    """Two dead letters of `queue`."""
+    queue.send(b"not json", "first")
+    queue.send(b"\xff\xfe", None)
+    for batch in queue.batches(max_messages=2, batch_size=2):
+        for message, reason in zip(batch, ("not JSON", "not UTF-8"), strict=True):
+            queue.dead_letter(message, reason)
+        queue.acknowledge(batch)
+    return FakeDeadLetters(queue) if isinstance(queue, FakeQueue) else queue.letters()
 
 
 @pytest.fixture(params=["fake", REAL])
@@ -79,6 +96,35 @@ def test_a_tag_ends_with_its_channel(queue):
 
 def test_an_empty_queue_gives_no_batch(queue):
     assert list(queue.batches(max_messages=10, batch_size=10)) == []
+
+
+def test_looking_at_dead_letters_leaves_them_where_they_are(letters):
+    first, again = letters.all(), letters.all()
+    assert first == again
+    assert [(d.message_id, d.reason, d.body) for d in first] == [
+        ("first", "not JSON", b"not json"),
+        (None, "not UTF-8", b"\xff\xfe"),
+    ]
+
+
+def test_a_requeued_letter_is_back_in_the_queue_with_its_id(queue, letters):
+    letters.requeue(letters.all()[0].id)
+    ((message,),) = queue.batches(max_messages=5, batch_size=5)
+    assert (message.body, message.message_id) == (b"not json", "first")
+    assert [d.reason for d in letters.all()] == ["not UTF-8"]
+
+
+def test_a_discarded_letter_is_gone_and_the_others_stay(queue, letters):
+    letters.discard(letters.all()[1].id)
+    assert [d.message_id for d in letters.all()] == ["first"]
+    assert queue.depth() == 0
+
+
+def test_an_unknown_letter_is_refused_and_nothing_changes(letters):
+    for attempt in (letters.requeue, letters.discard):
+        with pytest.raises(GiveUp, match="no dead letter 'nonsense'"):
+            attempt("nonsense")
+    assert len(letters.all()) == 2
 
 
 def test_an_object_is_read_as_written_and_overwritten_whole(objects):

@@ -1,14 +1,15 @@
 """Queue, outbox, confirmations, decisions, claims, clock."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
-from pipeline.ports import Message, Stored
+from pipeline.ports import DeadLetter, Message, Stored
 from tests.builders import NOW
 
 
@@ -136,3 +137,30 @@ class FakeRetrainingRuns:
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         if self.claims.pop(run_id, None) is not None:
             self.ended[run_id] = outcome
+
+
+@dataclass
+class FakeDeadLetters:
+    """`queue` gets what is put back."""
+
+    queue: FakeQueue = field(default_factory=FakeQueue)
+
+    def all(self) -> Sequence[DeadLetter]:
+        return [
+            DeadLetter(
+                hashlib.sha256(f"{m.message_id}\n".encode() + m.body).hexdigest()[:12], m.message_id, reason, m.body
+            )
+            for m, reason in self.queue.dead
+        ]
+
+    def requeue(self, letter_id: str) -> DeadLetter:
+        letter = self.discard(letter_id)
+        self.queue.send(letter.body, letter.message_id)
+        return letter
+
+    def discard(self, letter_id: str) -> DeadLetter:
+        for number, letter in enumerate(self.all()):
+            if letter.id == letter_id:
+                del self.queue.dead[number]
+                return letter
+        raise GiveUp(f"no dead letter {letter_id!r}")

@@ -1,0 +1,74 @@
+"""Commands for people: who served when, and messages that could not be used."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.__main__ import main
+from pipeline.bootstrap import GiveUp, Pipeline
+from tests.fakes.events import FakeDeadLetters, FakeQueue
+
+
+class Desk:
+    """The parts of the pipeline these commands use."""
+
+    def __init__(self):
+        self.queue = FakeQueue()
+        for body, reason in ((b"not json", "body is not JSON"), (b"\x1b[2Jcleared\nforged line", "body is not JSON")):
+            self.queue.send(body)
+            for batch in self.queue.batches(max_messages=1, batch_size=1):
+                self.queue.dead_letter(batch[0], reason)
+                self.queue.acknowledge(batch)
+        self.dead_letters = FakeDeadLetters(self.queue)
+
+    def history(self, model_type):
+        return [{"version": "v1.0.0", "actor": "kim"}, {"version": "v1.1.0", "actor": "laundry_model_retraining"}]
+
+
+@pytest.fixture
+def desk(monkeypatch):
+    made = Desk()
+    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: made))
+    return made
+
+
+def lines(*arguments, given=None):
+    result = CliRunner().invoke(main, arguments, input=given, catch_exceptions=False)
+    assert result.exit_code == 0
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+
+def test_the_history_is_one_object_a_line(desk):
+    assert [row["version"] for row in lines("history")] == ["v1.0.0", "v1.1.0"]
+
+
+def test_the_list_has_an_id_and_a_reason_for_each(desk):
+    assert [(row["reason"], len(row["id"])) for row in lines("dead-letters", "list")] == [("body is not JSON", 12)] * 2
+
+
+def test_hostile_bytes_cannot_play_tricks_on_the_terminal(desk):
+    letter = desk.dead_letters.all()[1]
+    shown = CliRunner().invoke(main, ["dead-letters", "show", letter.id]).stdout
+    assert "\x1b" not in shown and shown.count("\n") == 1
+    assert json.loads(shown)["body"] == letter.body.decode()
+
+
+def test_letters_are_put_back(desk):
+    ids = [letter.id for letter in desk.dead_letters.all()]
+    assert lines("dead-letters", "requeue", *ids) == [{"requeued": i} for i in ids]
+    assert (desk.queue.depth(), desk.dead_letters.all()) == (2, [])
+
+
+def test_nothing_is_thrown_away_without_a_yes(desk):
+    letter = desk.dead_letters.all()[0]
+    refused = CliRunner().invoke(main, ["dead-letters", "discard", letter.id], input="n\n")
+    assert refused.exit_code == 1
+    assert len(desk.dead_letters.all()) == 2
+    assert lines("dead-letters", "discard", letter.id, given="y\n") == [{"discarded": letter.id}]
+    assert len(desk.dead_letters.all()) == 1
+
+
+def test_an_unknown_id_is_a_sentence(desk):
+    with pytest.raises(GiveUp, match="no dead letter 'nonsense'"):
+        CliRunner().invoke(main, ["dead-letters", "show", "nonsense"], catch_exceptions=False)
