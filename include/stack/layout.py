@@ -129,6 +129,8 @@ def environment(stack: Stack) -> dict[str, str]:
         "STACK_DIR": str(stack.root),
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
+        # Airflow renames its processes over their environment, by which `down` finds those of a killed parent.
+        "SPT_NOENV": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "RETRAIN_AMQP_URL": stack.amqp_url,
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops", "mlops"),
