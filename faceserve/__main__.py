@@ -1,10 +1,12 @@
-"""`python -m faceserve`: run a replica, or ask one how it is."""
+"""`python -m faceserve`: run a replica, ask one how it is, or see what it can take."""
 
 import json
 import logging
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,40 +20,59 @@ def main() -> None:
 def serve() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    from pydantic import ValidationError
+
     from faceserve.server import Server
     from faceserve.settings import Settings
 
-    Server(Settings()).run()
-
-
-@main.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--engine", default="openvino", show_default=True)
-def vet(folder: Path, engine: str) -> None:
-    """Try out the downloaded artifact in FOLDER; exit status 65 and the reason when it must not serve."""
-    from faceserve import vetting
-    from faceserve.errors import BadArtifact
-
     try:
-        vetting.vet(folder, engine)
-    except BadArtifact as error:
-        click.echo(str(error))
-        sys.exit(vetting.REFUSED)
+        server = Server(Settings())
+    except (ValidationError, ValueError, RuntimeError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    server.run()
 
 
 @main.command()
 @click.argument("address")
 @click.option("--model", default="laundry", show_default=True)
 @click.option("--token", envvar="FACESERVE_LIFECYCLE_TOKEN", default="", help="Lifecycle token.")
-def status(address: str, model: str, token: str) -> None:
-    """What the replica at ADDRESS (host:port) serves."""
-    from include.contract.client import FaceserveClient, FaceserveError
+@click.option("--watch", is_flag=True, help="Go on: a line after every change.")
+def status(address: str, model: str, token: str, watch: bool) -> None:
+    """What the replica whose lifecycle port is ADDRESS (host:port) serves."""
+    from include.contract.lifecycle_client import FaceserveError, LifecycleClient
 
     try:
-        with FaceserveClient([address], token=token) as client:
-            click.echo(json.dumps(asdict(client.status(model)), ensure_ascii=False))
+        with LifecycleClient(address, token=token) as client:
+            if not watch:
+                click.echo(json.dumps(asdict(client.status(model)), ensure_ascii=False))
+                return
+            for found in client.watch(model, timeout_seconds=365 * 24 * 3600.0):
+                click.echo(json.dumps(asdict(found), ensure_ascii=False))
     except FaceserveError as error:
         raise click.ClickException(str(error)) from None
+
+
+@main.command("load-test")
+@click.argument("addresses", nargs=-1, required=True)
+@click.option("--model", default="laundry", show_default=True)
+@click.option("--photo", "photos", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
+              help="Photos to send in turn; without any, one made up.")  # fmt: skip
+@click.option("--seconds", default=10.0, show_default=True)
+@click.option("--rate", default=0.0, help="Requests a second, whatever the answers take; 0: as fast as answers come.")
+@click.option("--in-flight", default=4, show_default=True, help="Requests at once when there is no rate.")
+@click.option("--out", type=click.Path(path_type=Path), help="CSV with one line a request.")
+def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | None, **plan: Any) -> None:
+    """Send photos to the replicas at ADDRESSES (host:port …) and say how they coped; exit status 1 if any failed."""
+    from faceserve import load_test as load
+
+    bodies = [path.read_bytes() for path in photos] or [load.sample_photo()]
+    started = time.monotonic()
+    requests = load.run(load.Plan(addresses, photos=bodies, **plan))
+    found = load.summary(requests, time.monotonic() - started)
+    if out:
+        load.write(requests, out)
+    click.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    sys.exit(1 if found["failed"] else 0)
 
 
 if __name__ == "__main__":

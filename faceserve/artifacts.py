@@ -4,7 +4,8 @@ import hashlib
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,14 @@ class Source(Protocol):
     def read(self, uri: str) -> bytes:
         """Raises `FileNotFoundError` or `StorageUnavailable`."""
 
+    def write(self, uri: str, body: bytes) -> None: ...
+
+    def list(self, prefix: str) -> list[str]:
+        """URIs of all objects under a prefix."""
+
+    def delete(self, uri: str) -> None:
+        """Without an object there, nothing happens."""
+
 
 class S3Source:
     def __init__(self, endpoint: str | None) -> None:
@@ -31,17 +40,41 @@ class S3Source:
         self._client = boto3.client("s3", endpoint_url=endpoint, config=config)
 
     def read(self, uri: str) -> bytes:
-        from botocore.exceptions import BotoCoreError, ClientError
+        with _translated(uri):
+            return bytes(self._client.get_object(**_place(uri))["Body"].read())
 
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        try:
-            return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "NoSuchBucket", "404"}:
-                raise FileNotFoundError(uri) from None
-            raise StorageUnavailable(f"S3: {error}") from error
-        except BotoCoreError as error:
-            raise StorageUnavailable(f"S3: {error}") from error
+    def write(self, uri: str, body: bytes) -> None:
+        with _translated(uri):
+            self._client.put_object(**_place(uri), Body=body)
+
+    def list(self, prefix: str) -> list[str]:
+        place = _place(prefix)
+        with _translated(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
+            return [f"s3://{place['Bucket']}/{one['Key']}" for page in pages for one in page.get("Contents", [])]
+
+    def delete(self, uri: str) -> None:
+        with _translated(uri):
+            self._client.delete_object(**_place(uri))
+
+
+def _place(uri: str) -> dict[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return {"Bucket": bucket, "Key": key}
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "NoSuchBucket", "404"}:
+            raise FileNotFoundError(uri) from None
+        raise StorageUnavailable(f"S3: {error}") from error
+    except BotoCoreError as error:
+        raise StorageUnavailable(f"S3: {error}") from error
 
 
 def read_photo(source: Source, uri: str, buckets: tuple[str, ...]) -> bytes:
@@ -58,10 +91,11 @@ def read_photo(source: Source, uri: str, buckets: tuple[str, ...]) -> bytes:
 class ArtifactCache:
     """Verified artifacts on disk, one folder a manifest hash; a half-written one never has that name."""
 
-    def __init__(self, folder: Path, source: Source, engine: str) -> None:
+    def __init__(self, folder: Path, source: Source, keys: Sequence[str]) -> None:
+        """`keys` are the engines' names in the manifest whose files are needed."""
         self._folder = folder
         self._source = source
-        self._engine = engine
+        self._keys = tuple(keys)
         folder.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, uri: str, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
@@ -71,7 +105,7 @@ class ArtifactCache:
         folder = self._folder / manifest_sha256
         if not folder.exists():
             self._download(uri, manifest_sha256, folder)
-        manifest = self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256)
+        manifest, folder = self.opened(manifest_sha256)
         for path, sha256 in self._needed(manifest).items():
             # Also what lies in the cache is checked each time: disks change bytes too.
             if not (folder / path).is_file() or _sha256(folder / path) != sha256:
@@ -79,14 +113,19 @@ class ArtifactCache:
                 raise BadArtifact(f"{path} in the local cache was damaged; it was dropped, try again")
         return manifest, folder
 
+    def opened(self, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
+        """What `fetch` has put there and checked a moment ago."""
+        folder = self._folder / manifest_sha256
+        return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
+
     def _needed(self, manifest: ArtifactManifest) -> dict[str, str]:
         """The golden predictions, and the folder of the engine used; other engines' files are never fetched."""
-        entry = manifest.engines.get(self._engine, "")
-        folder = f"{entry.rpartition('/')[0]}/" if "/" in entry else entry
+        entries = [entry for key in self._keys if (entry := manifest.engines.get(key))]
+        folders = tuple(f"{entry.rpartition('/')[0]}/" if "/" in entry else entry for entry in entries)
         return {
             path: sha256
             for path, sha256 in manifest.files.items()
-            if path == manifest.golden.file or (folder and path.startswith(folder))
+            if path == manifest.golden.file or path.startswith(folders)
         }
 
     def keep_only(self, manifest_hashes: set[str]) -> None:

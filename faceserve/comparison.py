@@ -25,12 +25,15 @@ class VectorComparisonEngine:
 
     def enrolled(self, identity: str, vector: npt.NDArray[np.float32]) -> "VectorComparisonEngine":
         """A gallery with one more identity, or with its vector replaced."""
+        others = self.without(identity)
+        if len(others) and others._vectors.shape[1] != len(vector):
+            raise ValueError(f"vector has {len(vector)} numbers, the gallery {others._vectors.shape[1]}")
+        rows = [others._vectors, vector[None]] if len(others) else [vector[None]]
+        return VectorComparisonEngine((*others._identities, identity), np.concatenate(rows))
+
+    def without(self, identity: str) -> "VectorComparisonEngine":
         kept = [i for i, known in enumerate(self._identities) if known != identity]
-        rows = [self._vectors[i] for i in kept]
-        if rows and rows[0].shape != vector.shape:
-            raise ValueError(f"vector has {vector.shape[0]} numbers, the gallery {rows[0].shape[0]}")
-        names = (*(self._identities[i] for i in kept), identity)
-        return VectorComparisonEngine(names, np.stack([*rows, vector]))
+        return VectorComparisonEngine(tuple(self._identities[i] for i in kept), self._vectors[kept])
 
     def nearest(self, vector: npt.NDArray[np.float32], count: int = 1) -> list[Match]:
         """Most similar first; empty when nobody is enrolled."""

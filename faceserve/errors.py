@@ -47,6 +47,22 @@ class StaleEpoch(Refused):
     status = "ABORTED"
 
 
+class Overloaded(Refused):
+    """More requests wait than settings allow; another replica, or a moment later, may answer."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
+class TooLate(Refused):
+    """The caller's deadline passed before an engine was free."""
+
+    status = "DEADLINE_EXCEEDED"
+
+
+class InferenceFailed(ServingError):
+    """The engine failed on a request that was fine."""
+
+
 class StorageUnavailable(ServingError):
     """S3 did not answer; the same call may succeed later."""
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics; labels are bounded: model, version, code, outcome."""
+"""Prometheus metrics; labels are bounded: model, version, side, code, outcome."""
 
 import threading
 import time
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client import start_http_server as _start
 
+from faceserve.batching import Batched
+from faceserve.engines.base import available_cores
 from faceserve.errors import ServingError
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _MILLISECONDS = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2)
 
 
@@ -34,6 +37,7 @@ class Observed:
     """One request as far as it is known; who answers fills it in."""
 
     version: str = ""
+    side: str = "stable"
     images: int = 1
     inference_seconds: float = 0.0
     code: str = "OK"
@@ -49,22 +53,39 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        model = ("model", "version")
+        model = ("model", "version", "side")
         r = self.registry
-        self.requests = Counter("faceserve_requests", "Answered requests", (*model, "code"), registry=r)
+        self.requests = Counter("faceserve_requests", "Requests by outcome", (*model, "code"), registry=r)
         self.request_seconds = Histogram(
             "faceserve_request_duration_seconds", "From arrival to answer", model, buckets=_SECONDS, registry=r
         )
         self.inference_seconds = Histogram(
-            "faceserve_inference_seconds", "In the engine", model, buckets=_SECONDS, registry=r
+            "faceserve_inference_seconds", "Waiting for an engine and in it", model, buckets=_SECONDS, registry=r
         )
+        self.queue_seconds = Histogram(
+            "faceserve_queue_seconds", "Waiting for an engine", buckets=(0.0005, 0.001, *_SECONDS), registry=r
+        )
+        self.batch_images = Histogram("faceserve_batch_images", "Images a batch", buckets=_BATCHES, registry=r)
         self.inflight = Gauge("faceserve_inflight", "Requests being worked on", ("model",), registry=r)
-        self.load_seconds = Histogram("faceserve_model_load_seconds", "Download to prepared", ("model",), registry=r)
+        self.load_seconds = Histogram("faceserve_model_load_seconds", "Request to loaded", ("model",), registry=r)
+        self.warm_up_seconds = Histogram("faceserve_model_warm_up_seconds", "Warm-up", ("model",), registry=r)
         self.swap_seconds = Histogram(
             "faceserve_swap_seconds", "The reference exchange", ("model",), buckets=_MILLISECONDS, registry=r
         )
-        self.swaps = Counter("faceserve_swaps", "Changes of the active version", ("model", "outcome"), registry=r)
-        self.active = Gauge("faceserve_active_version", "1 for the version that serves", model, registry=r)
+        self.swaps = Counter("faceserve_swaps", "Changes of what serves", ("model", "outcome"), registry=r)
+        self.refusals = Counter("faceserve_refused_artifacts", "Candidates refused", ("model",), registry=r)
+        self.active = Gauge(
+            "faceserve_active_version", "1 for the version that serves", ("model", "version"), registry=r
+        )
+        self.canary_share = Gauge("faceserve_canary_share", "Share of requests, 0 to 1", ("model",), registry=r)
+        self.mirrored = Counter("faceserve_mirrored", "Shadow requests by outcome", ("model", "outcome"), registry=r)
+        Gauge("faceserve_cores", "Processor cores that may be used", registry=r).set(available_cores())
+
+    def batched(self, batch: Batched) -> None:
+        """One engine call."""
+        self.batch_images.observe(batch.images)
+        for seconds in batch.queue_seconds:
+            self.queue_seconds.observe(seconds)
 
     @contextmanager
     def request(self, model: str) -> Iterator[Observed]:
@@ -90,10 +111,11 @@ class Metrics:
             return {version: total for (name, version), total in self._totals.items() if name == model}
 
     def _count(self, model: str, seen: Observed, seconds: float) -> None:
-        self.requests.labels(model, seen.version, seen.code).inc()
-        self.request_seconds.labels(model, seen.version).observe(seconds)
+        labels = (model, seen.version, seen.side)
+        self.requests.labels(*labels, seen.code).inc()
+        self.request_seconds.labels(*labels).observe(seconds)
         if seen.inference_seconds:
-            self.inference_seconds.labels(model, seen.version).observe(seen.inference_seconds)
+            self.inference_seconds.labels(*labels).observe(seen.inference_seconds)
         with self._lock:
             total = self._totals[model, seen.version]
             if seen.code == "OK":

@@ -3,20 +3,20 @@
 Read-only: models come and go by the lifecycle service alone, so repository and shared-memory calls are UNIMPLEMENTED.
 """
 
-import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
 import grpc
 from tritonclient.grpc import model_config_pb2, service_pb2_grpc
 from tritonclient.grpc import service_pb2 as oip
 
+from faceserve import __version__
+from faceserve.answering import Answering, Asked
 from faceserve.errors import NoModel, ServingError, UnknownModel
 from faceserve.lifecycle import ModelLifecycleManager
 from faceserve.loading import Generation
 from faceserve.metrics import Metrics, Totals
-from faceserve.servicer import statuses
+from faceserve.servicer import deadline, statuses
 from faceserve.tensors import IMAGES, MAX_BATCH, PHOTOS, answer, images_of
 from include.contract.preprocessing import INPUT_PIXELS
 
@@ -26,8 +26,12 @@ _NANOSECONDS = 1_000_000_000
 
 
 class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, manager: ModelLifecycleManager, metrics: Metrics, replica: str) -> None:
+    def __init__(
+        self, answering: Answering, manager: ModelLifecycleManager, metrics: Metrics, *, engine: str, replica: str
+    ) -> None:
+        self._answering = answering
         self._manager = manager
+        self._engine = engine
         self._metrics = metrics
         self._replica = replica
 
@@ -43,7 +47,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.ServerMetadataResponse:
         return oip.ServerMetadataResponse(
             name=f"faceserve {self._replica}",
-            version=version("openvino"),
+            version=__version__,
             extensions=["model_configuration", "statistics", "binary_tensor_data"],
         )
 
@@ -59,9 +63,10 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ModelMetadata(
         self, request: oip.ModelMetadataRequest, context: grpc.ServicerContext
     ) -> oip.ModelMetadataResponse:
-        with self._manager.lease(request.name, request.version) as (generation, _):
+        with self._manager.lease(request.name, request.version) as lease:
+            generation = lease.generation
             answer = oip.ModelMetadataResponse(
-                name=request.name, versions=self._versions(request.name), platform="openvino_ir"
+                name=request.name, versions=self._versions(request.name), platform=self._engine
             )
             answer.inputs.add(name=IMAGES, datatype="UINT8", shape=[-1, INPUT_PIXELS, INPUT_PIXELS, 3])
             answer.inputs.add(name=PHOTOS, datatype="BYTES", shape=[-1])
@@ -71,8 +76,9 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     @statuses
     def ModelConfig(self, request: oip.ModelConfigRequest, context: grpc.ServicerContext) -> oip.ModelConfigResponse:
-        with self._manager.lease(request.name, request.version) as (generation, _):
-            config = model_config_pb2.ModelConfig(name=request.name, platform="openvino_ir", max_batch_size=MAX_BATCH)
+        with self._manager.lease(request.name, request.version) as lease:
+            generation = lease.generation
+            config = model_config_pb2.ModelConfig(name=request.name, platform=self._engine, max_batch_size=MAX_BATCH)
             config.input.add(name=IMAGES, data_type=model_config_pb2.TYPE_UINT8, dims=[INPUT_PIXELS, INPUT_PIXELS, 3])
             for name, width in zip(_OUTPUTS, _widths(generation), strict=True):
                 config.output.add(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
@@ -95,7 +101,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     @statuses
     def ModelInfer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
-        return self._infer(request)
+        return self._infer(request, context)
 
     def ModelStreamInfer(
         self, requests: Iterator[oip.ModelInferRequest], context: grpc.ServicerContext
@@ -103,29 +109,23 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         """One answer a request, in order; an error ends that request alone."""
         for request in requests:
             try:
-                yield oip.ModelStreamInferResponse(infer_response=self._infer(request))
+                yield oip.ModelStreamInferResponse(infer_response=self._infer(request, context))
             except ServingError as error:
                 failed = oip.ModelInferResponse(model_name=request.model_name, id=request.id)
                 yield oip.ModelStreamInferResponse(error_message=str(error), infer_response=failed)
 
-    def _infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
-        with (
-            self._metrics.request(request.model_name) as seen,
-            self._manager.lease(request.model_name, request.model_version) as (generation, epoch),
-        ):
-            seen.version = generation.origin.version
-            images = images_of(request)
-            seen.images = len(images)
-            started = time.perf_counter()
-            found = generation.engine.infer(images)
-            seen.inference_seconds = time.perf_counter() - started
-            response = oip.ModelInferResponse(
-                model_name=request.model_name, model_version=generation.origin.version, id=request.id
-            )
-            response.parameters["epoch"].int64_param = epoch
-            response.parameters["replica"].string_param = self._replica
-            answer(request, response, {"probabilities": found.probabilities, "features": found.features})
-            return response
+    def _infer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
+        task_id = request.parameters["task_id"].string_param if "task_id" in request.parameters else ""
+        asked = Asked(request.model_name, request.model_version, task_id, deadline(context))
+        found = self._answering.answer(asked, lambda: images_of(request))
+        response = oip.ModelInferResponse(
+            model_name=request.model_name, model_version=found.generation.origin.version, id=request.id
+        )
+        response.parameters["epoch"].int64_param = found.epoch
+        response.parameters["replica"].string_param = self._replica
+        response.parameters["side"].string_param = found.side
+        answer(request, response, {"probabilities": found.output.probabilities, "features": found.output.features})
+        return response
 
     def _versions(self, model: str) -> list[str]:
         snapshot = self._manager.snapshot(model)

@@ -1,5 +1,6 @@
 """Builds the server from its settings, runs it, drains it on SIGTERM."""
 
+import functools
 import logging
 import signal
 import threading
@@ -11,66 +12,99 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from tritonclient.grpc import service_pb2_grpc
 
+from faceserve.access import Draining, LifecycleToken
+from faceserve.answering import Answering
 from faceserve.artifacts import ArtifactCache, S3Source, Source
-from faceserve.engines.base import factory
+from faceserve.batching import Batcher, batch_sizes
+from faceserve.canary import Limits
+from faceserve.engines.base import available_cores, factory, precisions
+from faceserve.enrolment import Enrolment, embed_gallery, warm_up
+from faceserve.errors import ServingError, StorageUnavailable
+from faceserve.gallery import Gallery
 from faceserve.lifecycle import ModelLifecycleManager
-from faceserve.loading import Loader
+from faceserve.lifecycle_servicer import LifecycleServicer
+from faceserve.loading import Examination, Generation, Loader
 from faceserve.metrics import Metrics
 from faceserve.open_inference import SERVICE_NAME, OpenInferenceServicer
-from faceserve.servicer import Draining, InferenceServicer, LifecycleServicer, LifecycleToken, add_services
+from faceserve.registry import ModelRegistry
+from faceserve.servicer import InferenceServicer
 from faceserve.settings import Settings
 from faceserve.vetting import ChildVetting
+from include.contract import faceserve_pb2 as pb
+from include.contract import faceserve_pb2_grpc as pb_grpc
 
 log = logging.getLogger(__name__)
 
 LIVE = "faceserve.live"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_LIFECYCLE_THREADS = 16
+_RETRY_SECONDS = 5.0
+_INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
 
 
 class Server:
     """One replica. `start` restores what served before and only then listens."""
 
     def __init__(self, settings: Settings, source: Source | None = None) -> None:
-        self._settings = settings
-        self._metrics = Metrics(settings.models)
+        self._settings = s = settings
+        self._metrics = Metrics(s.models)
         self._health = health.HealthServicer()
         self._draining = Draining()
-        source = source or S3Source(settings.s3_endpoint)
-        loader = Loader(
-            ArtifactCache(settings.state_dir / "artifacts" / settings.engine, source, settings.engine),
-            settings.engine,
-            factory(settings.engine, settings.engine_threads),
-            ChildVetting(settings.engine, settings.vet_seconds) if settings.vet_seconds else None,
+        self._stopped = threading.Event()
+        self._source = source or S3Source(s.s3_endpoint)
+        self._threads = s.engine_threads or available_cores()
+        self._batcher = Batcher(
+            slots=self._threads,
+            max_batch=s.batch_images,
+            wait_seconds=s.batch_wait_ms / 1000,
+            max_waiting=s.max_queued,
+            observe=self._metrics.batched,
         )
+        self._galleries = {model: Gallery(self._source, s.gallery_uri, model) for model in s.models}
+        self._vet: ChildVetting | None = None
         self.manager = ModelLifecycleManager(
-            settings.models,
-            loader,
-            settings.state_dir,
+            s.models,
+            self._loader(),
+            s.state_dir,
             self._metrics,
-            drain_seconds=settings.drain_seconds,
+            drain_seconds=s.drain_seconds,
+            warm_memory_bytes=s.warm_memory_mb << 20,
+            canary_limits=Limits(
+                error_rate=s.canary_error_rate,
+                errors_in_a_row=s.canary_errors_in_a_row,
+                latency_ratio=s.canary_latency_ratio,
+            ),
             on_change=self._model_serves,
         )
-        self._grpc = self._built(source)
-        self.port = self._grpc.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        self._inference = self._inference_server()
+        self.port = self._inference.add_insecure_port(f"{s.host}:{s.grpc_port}")
+        self._lifecycle = self._lifecycle_server()
+        self.lifecycle_port = self._lifecycle_port()
 
     def start(self) -> None:
-        for model in self._settings.models:
+        if self._vet:
+            self._vet.start()
+        for model in ("", *self._settings.models):
             self._health.set(model, _NOT_SERVING)
-        for model, problem in self.manager.restore().items():
-            log.error("%s does not serve: %s; `python -m pipeline reconcile` brings it back", model, problem)
+        self._health.set(LIVE, _SERVING)
+        if self._restore():
+            threading.Thread(target=self._keep_restoring, daemon=True).start()
         if self._settings.metrics_port:
             self._metrics.serve(self._settings.host, self._settings.metrics_port)
-        self._grpc.start()
-        for service in ("", LIVE):
-            self._health.set(service, _SERVING)
+        self._lifecycle.start()
+        self._inference.start()
         log.info("%s listens on %s:%d", self._settings.replica, self._settings.host, self.port)
 
     def stop(self) -> None:
         """Refuse new work, let work in flight finish, then stop."""
+        self._stopped.set()
         self._health.enter_graceful_shutdown()
         self._draining.begun.set()
-        self._grpc.stop(self._settings.drain_seconds).wait()
+        inference = self._inference.stop(self._settings.drain_seconds)
+        lifecycle = self._lifecycle.stop(self._settings.drain_seconds)
+        inference.wait()
+        lifecycle.wait()
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -83,30 +117,100 @@ class Server:
         self.stop()
         log.info("drained in %.1f s", time.monotonic() - began)
 
-    def _built(self, source: Source) -> grpc.Server:
+    # Inside
+
+    def _loader(self) -> Loader:
         s = self._settings
-        server = grpc.server(
-            ThreadPoolExecutor(s.workers, thread_name_prefix="request"),
-            interceptors=[self._draining, LifecycleToken(s.lifecycle_token.get_secret_value())],
-            maximum_concurrent_rpcs=s.workers + s.max_queued,
+        sizes = tuple(batch_sizes(s.batch_images))
+        examination = Examination(s.engine, precisions(s.engine, s.precision), s.max_cpu_ms, sizes)
+        artifacts = s.state_dir / "artifacts" / s.engine
+        if s.vet_seconds:
+            source = functools.partial(S3Source, s.s3_endpoint)
+            self._vet = ChildVetting(
+                artifacts, source, examination, self._threads, s.vet_seconds, s.vet_memory_mb << 20
+            )
+        return Loader(
+            ArtifactCache(artifacts, self._source, examination.keys),
+            examination,
+            factory(s.engine, self._threads),
+            vet=self._vet,
+            settle=self._settle,
+        )
+
+    def _settle(self, generation: Generation) -> None:
+        warm_up(self._batcher, generation)
+        embed_gallery(self._batcher, self._galleries[generation.model], generation)
+
+    def _restore(self) -> dict[str, ServingError]:
+        """What could not be restored now, but may be later."""
+        s = self._settings
+        registry = ModelRegistry(s.registry_url) if s.registry_url else None
+        found = {model: registry.champion(model) for model in s.models} if registry else {}
+        problems = self.manager.restore({model: origin for model, origin in found.items() if origin})
+        for model, problem in problems.items():
+            log.error("%s does not serve: %s; `python -m pipeline reconcile` brings it back", model, problem)
+        return {model: problem for model, problem in problems.items() if isinstance(problem, StorageUnavailable)}
+
+    def _keep_restoring(self) -> None:
+        while not self._stopped.wait(_RETRY_SECONDS):
+            if not self._restore():
+                return
+
+    def _inference_server(self) -> grpc.Server:
+        s = self._settings
+        answering = Answering(self.manager, self._batcher, self._metrics)
+        photos = InferenceServicer(answering, photos=self._source, photo_buckets=s.photo_buckets, replica=s.replica)
+        tensors = OpenInferenceServicer(answering, self.manager, self._metrics, engine=s.engine, replica=s.replica)
+        # A thread a request that may wait; only so many are ever started as are busy at once.
+        server = self._server(threads=self._threads + s.max_queued, interceptors=[self._draining])
+        pb_grpc.add_InferenceServicer_to_server(photos, server)
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(tensors, server)
+        self._describe(server, [_INFERENCE, SERVICE_NAME])
+        return server
+
+    def _lifecycle_server(self) -> grpc.Server:
+        s = self._settings
+        enrolment = Enrolment(self.manager, self._batcher, self._galleries)
+        servicer = LifecycleServicer(self.manager, enrolment, self._batcher, engine=s.engine, replica=s.replica)
+        token = LifecycleToken(s.lifecycle_token.get_secret_value(), certified=s.tls_client_ca is not None)
+        server = self._server(threads=_LIFECYCLE_THREADS, interceptors=[self._draining, token])
+        pb_grpc.add_LifecycleServicer_to_server(servicer, server)
+        self._describe(server, [_LIFECYCLE])
+        return server
+
+    def _server(self, *, threads: int, interceptors: list[grpc.ServerInterceptor]) -> grpc.Server:
+        return grpc.server(
+            ThreadPoolExecutor(threads, thread_name_prefix="request"),
+            interceptors=interceptors,
+            # Our own limit answers first, with a sentence; this one holds when even reading requests is too much.
+            maximum_concurrent_rpcs=2 * threads,
             options=[
-                ("grpc.max_receive_message_length", s.max_message_bytes),
+                ("grpc.max_receive_message_length", self._settings.max_message_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
         )
-        inference = InferenceServicer(
-            self.manager, self._metrics, photos=source, photo_buckets=s.photo_buckets, replica=s.replica
-        )
-        names = add_services(server, inference, LifecycleServicer(self.manager, s.replica))
-        open_inference = OpenInferenceServicer(self.manager, self._metrics, s.replica)
-        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(open_inference, server)
+
+    def _describe(self, server: grpc.Server, names: list[str]) -> None:
+        """Health and reflection, on both ports."""
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection(
-            [*names, SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+
+    def _lifecycle_port(self) -> int:
+        s = self._settings
+        address = f"{s.host}:{s.lifecycle_port}"
+        if s.tls_certificate is None or s.tls_key is None:
+            if s.tls_certificate or s.tls_key or s.tls_client_ca:
+                raise ValueError("TLS needs both FACESERVE_TLS_CERTIFICATE and FACESERVE_TLS_KEY")
+            return int(self._lifecycle.add_insecure_port(address))
+        credentials = grpc.ssl_server_credentials(
+            [(s.tls_key.read_bytes(), s.tls_certificate.read_bytes())],
+            s.tls_client_ca.read_bytes() if s.tls_client_ca else None,
+            require_client_auth=s.tls_client_ca is not None,
         )
-        return server
+        return int(self._lifecycle.add_secure_port(address, credentials))
 
     def _model_serves(self, model: str, serving: bool) -> None:
-        self._health.set(model, _SERVING if serving else _NOT_SERVING)
+        for service in ("", model):
+            self._health.set(service, _SERVING if serving else _NOT_SERVING)

@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on."""
     grpc_port: int = 8500
-    """gRPC port; 0 takes a free one."""
+    """Port for inference; 0 takes a free one."""
+    lifecycle_port: int = 8600
+    """Port for the lifecycle service: a fleet can be rolled back also while inference is overloaded. 0: a free one."""
     metrics_port: int = 9500
     """Prometheus `/metrics` port; 0 serves none."""
     replica: str = "replica-1"
@@ -25,21 +27,47 @@ class Settings(BaseSettings):
     models: tuple[str, ...] = ("laundry", "face")
     """Model names served; each has its own active version."""
     lifecycle_token: SecretStr = SecretStr("")
-    """Bearer token of the lifecycle service; without it every lifecycle call is refused."""
+    """Bearer token of the lifecycle service; without it every lifecycle call needs a client certificate."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM) of the lifecycle port; empty: no TLS."""
+    tls_key: Path | None = None
+    """Its private key (PEM)."""
+    tls_client_ca: Path | None = None
+    """Authority (PEM) whose client certificates are demanded on the lifecycle port (mTLS)."""
     s3_endpoint: str | None = None
     """S3 endpoint; empty for AWS itself. Credentials come from the usual AWS_* variables."""
     photo_buckets: tuple[str, ...] = ("tasks",)
     """Buckets a `uri` may name."""
-    engine: Literal["openvino", "tensorflow"] = "openvino"
-    """Inference engine."""
-    engine_threads: int = 2
-    """Threads of one engine."""
+    gallery_uri: str = ""
+    """`s3://bucket/prefix/` with the reference photos of enrolled faces; empty: nobody can be enrolled."""
+    registry_url: str = ""
+    """MLflow server asked at start which version is champion; empty: this replica's own memory alone decides."""
+    engine: str = "openvino"
+    """Inference engine: `openvino`, `onnxruntime` or `tensorflow`."""
+    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
+    """`auto`: bf16 where the processor has it and the golden predictions agree, else f32. int8 needs an int8 model."""
+    engine_threads: int = 0
+    """Cores for inference; 0: all that this process may use."""
+    batch_images: int = 1
+    """Most images in one engine call; 1 turns batching off, which on CPUs answers as many requests (ADR 0011)."""
+    batch_wait_ms: float = 0.0
+    """How long a waiting request may wait for company; a request to an idle engine never does."""
     vet_seconds: float = 45.0
     """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server."""
-    workers: int = 8
-    """Requests worked on at once; more wait in gRPC's queue."""
+    vet_memory_mb: int = 4096
+    """How much memory that process may take."""
+    max_cpu_ms: float = 2000.0
+    """Most processor time that a candidate may need for one image."""
+    warm_memory_mb: int = 4096
+    """Up to this much memory of the server the previous version stays loaded, so that rolling back is one exchange."""
+    canary_error_rate: float = 0.001
+    """Share of failed requests at which a candidate on trial still counts as sound, if the stable one has no more."""
+    canary_errors_in_a_row: int = 3
+    """So many failed requests one after the other end a trial."""
+    canary_latency_ratio: float = 3.0
+    """A candidate slower than the stable version by more than this ends its trial."""
     max_queued: int = 128
-    """Requests waiting beyond that are refused with RESOURCE_EXHAUSTED."""
+    """Requests waiting for an engine; beyond that they are refused with RESOURCE_EXHAUSTED at once."""
     max_message_bytes: int = 34 * 1024 * 1024
     """Largest request."""
     drain_seconds: float = 10.0

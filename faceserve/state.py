@@ -9,7 +9,7 @@ from typing import Any
 from faceserve.errors import BadArtifact
 from faceserve.loading import Origin
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class State:
     active: Origin
     previous: Origin | None
     epoch: int
+    history: tuple[Origin, ...] = ()
 
 
 class StateFile:
@@ -35,7 +36,9 @@ class StateFile:
             if fields.get("format") != FORMAT:
                 raise BadArtifact(f"{self._path.name} has format {fields.get('format')}, this program reads {FORMAT}")
             previous = Origin(**fields["previous"]) if fields["previous"] else None
-            return State(Origin(**fields["active"]), previous, int(fields["epoch"]))
+            active = Origin(**fields["active"])
+            history = tuple(Origin(**origin) for origin in fields["history"])
+            return State(active, previous, int(fields["epoch"]), history)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadArtifact(f"{self._path.name} is damaged: {type(error).__name__} {error}") from None
 
@@ -45,6 +48,7 @@ class StateFile:
             "epoch": state.epoch,
             "active": vars(state.active),
             "previous": vars(state.previous) if state.previous else None,
+            "history": [vars(origin) for origin in state.history],
         }
         partial = self._path.with_suffix(".partial")
         with partial.open("w") as file:

@@ -1,49 +1,93 @@
-"""A candidate is tried out in a process of its own: what crashes or hangs there harms nobody (ADR 0010)."""
+"""A candidate is tried out in a process of its own: what crashes, hangs or swells there harms nobody (ADR 0010).
 
-import subprocess
-import sys
+The process is forked from one that has imported what it needs and does nothing else, so that trying a candidate out
+costs what the candidate costs. It runs when nothing else wants the processor.
+"""
+
+import importlib
+import multiprocessing
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from faceserve.artifacts import ArtifactCache, Source
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact
-from faceserve.loading import check, load_engine
-from include.contract.manifest import MANIFEST, ArtifactManifest
+from faceserve.errors import BadArtifact, ServingError, StorageUnavailable
+from faceserve.loading import Examination, Examined, Loader, Origin
 
-REFUSED = 65
-_THREADS = 1
-
-
-def vet(folder: Path, engine_name: str) -> None:
-    """Load the verified artifact in `folder`, warm it up, compare its golden predictions. Raises `BadArtifact`."""
-    manifest = ArtifactManifest.from_json((folder / MANIFEST).read_bytes())
-    engine = load_engine(folder, manifest, engine_name, factory(engine_name, _THREADS))
-    check(engine, manifest, folder)
+_LOWEST_PRIORITY = "faceserve.lowest_priority"
+_ERRORS: dict[str, type[ServingError]] = {e.__name__: e for e in (BadArtifact, StorageUnavailable)}
 
 
+@dataclass(frozen=True)
 class ChildVetting:
-    """Runs `python -m faceserve vet` at the lowest priority and waits at most `seconds` for its word."""
+    """Waits at most `seconds` for the child's word; it may take `memory_bytes` of its own."""
 
-    def __init__(self, engine_name: str, seconds: float) -> None:
-        self._engine_name = engine_name
-        self._seconds = seconds
+    artifacts: Path
+    source: Callable[[], Source]
+    examination: Examination
+    threads: int
+    seconds: float
+    memory_bytes: int
 
-    def __call__(self, folder: Path) -> None:
-        command = ["nice", "-n", "19", sys.executable, "-m", "faceserve", "vet", str(folder)]
+    def start(self) -> None:
+        """Have the process ready that children are forked from: importing what they need takes a second."""
+        # The first import lowers the priority of that process and, with it, of all that are forked from it.
+        forkserver.set_forkserver_preload(
+            [_LOWEST_PRIORITY, __name__, f"faceserve.engines.{self.examination.engine}_engine", "boto3"]
+        )
+        forkserver.ensure_running()
+
+    def __call__(self, model: str, origin: Origin) -> Examined:
+        """Raises `BadArtifact` or `StorageUnavailable`."""
+        context = multiprocessing.get_context("forkserver")
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=_vet, args=(theirs, self, model, origin), daemon=True)
+        child.start()
+        theirs.close()
         try:
-            done = subprocess.run(
-                [*command, "--engine", self._engine_name],
-                capture_output=True,
-                text=True,
-                timeout=self._seconds,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except subprocess.TimeoutExpired:
-            raise BadArtifact(f"the model did not load and answer within {self._seconds:g} s") from None
-        if done.returncode == REFUSED:
-            raise BadArtifact(done.stdout.strip())
-        if done.returncode < 0:
-            raise BadArtifact(f"the model crashes its process (signal {-done.returncode})")
-        if done.returncode != 0:
-            end = " ".join(done.stderr.split())[-300:]
-            raise BadArtifact(f"the model could not be tried out (exit status {done.returncode}): {end}")
+            wait([ours, child.sentinel], timeout=self.seconds)
+            if ours.poll():
+                return self._word(ours, child)
+            if child.is_alive():
+                raise BadArtifact(f"the model did not load and answer within {self.seconds:g} s")
+            return self._crashed(child)
+        finally:
+            child.kill()
+            child.join()
+            ours.close()
+
+    def _word(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> Examined:
+        try:
+            found: Examined | tuple[str, str] = ours.recv()
+        except EOFError:
+            return self._crashed(child)
+        if isinstance(found, Examined):
+            return found
+        kind, text = found
+        raise _ERRORS.get(kind, BadArtifact)(text)
+
+    def _crashed(self, child: "multiprocessing.process.BaseProcess") -> Examined:
+        child.join(1)
+        status = child.exitcode or 0
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        raise BadArtifact(f"the model crashes its process ({how})")
+
+
+def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) -> None:
+    """In the child."""
+    importlib.import_module(_LOWEST_PRIORITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (vetting.memory_bytes, vetting.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    examination = vetting.examination
+    cache = ArtifactCache(vetting.artifacts, vetting.source(), examination.keys)
+    loader = Loader(cache, examination, factory(examination.engine, vetting.threads))
+    try:
+        word.send(loader.examine(model, origin))
+    except MemoryError:
+        word.send(("BadArtifact", f"the model needs more than {vetting.memory_bytes >> 20} MB of memory"))
+    except Exception as error:  # noqa: BLE001 - the parent raises it again
+        word.send((type(error).__name__, str(error)))

@@ -34,8 +34,8 @@ class Settings(BaseSettings):
     """Bucket for model artifacts."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """MLflow tracking server and model registry."""
-    faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8500",)
-    """gRPC addresses of every faceserve replica."""
+    faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8600",)
+    """Lifecycle addresses of every faceserve replica."""
     faceserve_token: SecretStr = SecretStr("")
     """Bearer token of faceserve's lifecycle service."""
 
@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     patience: int = 5
     """Epochs without better val_loss after which training stops."""
     label_smoothing: float = 0.0
+    export_formats: tuple[Literal["int8", "onnx"], ...] = ("int8", "onnx")
+    """What an artifact holds besides SavedModel and OpenVINO: an int8 copy, and ONNX for ONNX Runtime."""
     training_memory_mb: int | None = None
     """Memory limit of one training attempt; empty: none."""
 

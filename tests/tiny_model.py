@@ -63,7 +63,7 @@ def grey_photo(level: int, width: int = 320, height: int = 240) -> bytes:
 
 
 class FolderSource:
-    """Objects in memory, by URI; counts reads."""
+    """Objects in memory, by URI."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -76,6 +76,15 @@ class FolderSource:
         if uri not in self.objects:
             raise FileNotFoundError(uri)
         return self.objects[uri]
+
+    def write(self, uri: str, body: bytes) -> None:
+        self.objects[uri] = body
+
+    def list(self, prefix: str) -> list[str]:
+        return [uri for uri in self.objects if uri.startswith(prefix)]
+
+    def delete(self, uri: str) -> None:
+        self.objects.pop(uri, None)
 
 
 def _network(sharpness: float) -> ov.Model:

@@ -9,6 +9,14 @@ import numpy.typing as npt
 from faceserve.engines.base import Output
 
 
+def precisions() -> tuple[str, ...]:
+    return ("f32",)
+
+
+def load(path: Path, threads: int, precision: str) -> "TensorFlowEngine":
+    return TensorFlowEngine(path, threads)
+
+
 class TensorFlowEngine:
     def __init__(self, path: Path, threads: int) -> None:
         import tensorflow as tf
@@ -25,6 +33,12 @@ class TensorFlowEngine:
     def infer(self, images: npt.NDArray[np.uint8]) -> Output:
         found = self._serve(images=self._tf.constant(images))
         return Output(found["probabilities"].numpy(), found["features"].numpy())
+
+    def prepare(self, sizes: list[int]) -> None:
+        """Takes any size as it comes."""
+
+    def leave_compiled(self) -> None:
+        """Loads quickly enough."""
 
     def close(self) -> None:
         self._serve = self._model = None

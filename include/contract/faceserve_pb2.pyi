@@ -21,7 +21,7 @@ class ClassifyRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., uri: _Optional[str] = ..., task_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class ClassifyResponse(_message.Message):
-    __slots__ = ("label", "probabilities", "model_version", "epoch", "task_id", "replica")
+    __slots__ = ("label", "probabilities", "model_version", "epoch", "task_id", "replica", "side")
     class ProbabilitiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -35,21 +35,55 @@ class ClassifyResponse(_message.Message):
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
     label: str
     probabilities: _containers.ScalarMap[str, float]
     model_version: str
     epoch: int
     task_id: str
     replica: str
-    def __init__(self, label: _Optional[str] = ..., probabilities: _Optional[_Mapping[str, float]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., task_id: _Optional[str] = ..., replica: _Optional[str] = ...) -> None: ...
+    side: str
+    def __init__(self, label: _Optional[str] = ..., probabilities: _Optional[_Mapping[str, float]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., task_id: _Optional[str] = ..., replica: _Optional[str] = ..., side: _Optional[str] = ...) -> None: ...
 
 class ExtractFeaturesRequest(_message.Message):
-    __slots__ = ("model", "image")
+    __slots__ = ("model", "image", "version")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
     image: bytes
-    def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ...) -> None: ...
+    version: str
+    def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., version: _Optional[str] = ...) -> None: ...
+
+class CompareRequest(_message.Message):
+    __slots__ = ("model", "image", "version", "count")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    image: bytes
+    version: str
+    count: int
+    def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., version: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class CompareResponse(_message.Message):
+    __slots__ = ("matches", "model_version", "epoch")
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    matches: _containers.RepeatedCompositeFieldContainer[Match]
+    model_version: str
+    epoch: int
+    def __init__(self, matches: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class Match(_message.Message):
+    __slots__ = ("identity", "similarity")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    similarity: float
+    def __init__(self, identity: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class ExtractFeaturesResponse(_message.Message):
     __slots__ = ("features", "model_version", "epoch")
@@ -120,12 +154,112 @@ class DiscardResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class RollbackRequest(_message.Message):
-    __slots__ = ("model", "expected_epoch")
+    __slots__ = ("model", "expected_epoch", "version")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
     expected_epoch: int
-    def __init__(self, model: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
+    version: str
+    def __init__(self, model: _Optional[str] = ..., expected_epoch: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+
+class SetCanaryRequest(_message.Message):
+    __slots__ = ("model", "version", "percent", "shadow")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: str
+    percent: float
+    shadow: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., percent: _Optional[float] = ..., shadow: _Optional[bool] = ...) -> None: ...
+
+class PromoteCanaryRequest(_message.Message):
+    __slots__ = ("model", "version", "expected_epoch")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: str
+    expected_epoch: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
+
+class AbortCanaryRequest(_message.Message):
+    __slots__ = ("model", "version", "reason")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: str
+    reason: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class AbortCanaryResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class EnrollRequest(_message.Message):
+    __slots__ = ("model", "identity", "image")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    identity: str
+    image: bytes
+    def __init__(self, model: _Optional[str] = ..., identity: _Optional[str] = ..., image: _Optional[bytes] = ...) -> None: ...
+
+class EnrollResponse(_message.Message):
+    __slots__ = ("enrolled",)
+    ENROLLED_FIELD_NUMBER: _ClassVar[int]
+    enrolled: int
+    def __init__(self, enrolled: _Optional[int] = ...) -> None: ...
+
+class WithdrawRequest(_message.Message):
+    __slots__ = ("model", "identity")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    identity: str
+    def __init__(self, model: _Optional[str] = ..., identity: _Optional[str] = ...) -> None: ...
+
+class WithdrawResponse(_message.Message):
+    __slots__ = ("enrolled",)
+    ENROLLED_FIELD_NUMBER: _ClassVar[int]
+    enrolled: int
+    def __init__(self, enrolled: _Optional[int] = ...) -> None: ...
+
+class CanaryStatus(_message.Message):
+    __slots__ = ("version", "percent", "shadow", "verdict", "reason", "stable", "canary", "compared", "agreed")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    AGREED_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    percent: float
+    shadow: bool
+    verdict: str
+    reason: str
+    stable: SideStatus
+    canary: SideStatus
+    compared: int
+    agreed: int
+    def __init__(self, version: _Optional[str] = ..., percent: _Optional[float] = ..., shadow: _Optional[bool] = ..., verdict: _Optional[str] = ..., reason: _Optional[str] = ..., stable: _Optional[_Union[SideStatus, _Mapping]] = ..., canary: _Optional[_Union[SideStatus, _Mapping]] = ..., compared: _Optional[int] = ..., agreed: _Optional[int] = ...) -> None: ...
+
+class SideStatus(_message.Message):
+    __slots__ = ("requests", "errors", "mean_seconds")
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    requests: int
+    errors: int
+    mean_seconds: float
+    def __init__(self, requests: _Optional[int] = ..., errors: _Optional[int] = ..., mean_seconds: _Optional[float] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ("model",)
@@ -134,7 +268,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("replica", "version", "previous_version", "epoch", "prepared", "requests_in_flight", "memory_bytes")
+    __slots__ = ("replica", "version", "previous_version", "epoch", "prepared", "requests_in_flight", "memory_bytes", "canary", "engine", "precision", "requests_waiting", "peak_memory_bytes")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +276,11 @@ class GetStatusResponse(_message.Message):
     PREPARED_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_WAITING_FIELD_NUMBER: _ClassVar[int]
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     replica: str
     version: str
     previous_version: str
@@ -149,7 +288,12 @@ class GetStatusResponse(_message.Message):
     prepared: _containers.RepeatedScalarFieldContainer[str]
     requests_in_flight: int
     memory_bytes: float
-    def __init__(self, replica: _Optional[str] = ..., version: _Optional[str] = ..., previous_version: _Optional[str] = ..., epoch: _Optional[int] = ..., prepared: _Optional[_Iterable[str]] = ..., requests_in_flight: _Optional[int] = ..., memory_bytes: _Optional[float] = ...) -> None: ...
+    canary: CanaryStatus
+    engine: str
+    precision: str
+    requests_waiting: int
+    peak_memory_bytes: float
+    def __init__(self, replica: _Optional[str] = ..., version: _Optional[str] = ..., previous_version: _Optional[str] = ..., epoch: _Optional[int] = ..., prepared: _Optional[_Iterable[str]] = ..., requests_in_flight: _Optional[int] = ..., memory_bytes: _Optional[float] = ..., canary: _Optional[_Union[CanaryStatus, _Mapping]] = ..., engine: _Optional[str] = ..., precision: _Optional[str] = ..., requests_waiting: _Optional[int] = ..., peak_memory_bytes: _Optional[float] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("model",)

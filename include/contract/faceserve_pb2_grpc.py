@@ -44,6 +44,11 @@ class InferenceStub:
                 request_serializer=include_dot_contract_dot_faceserve__pb2.ExtractFeaturesRequest.SerializeToString,
                 response_deserializer=include_dot_contract_dot_faceserve__pb2.ExtractFeaturesResponse.FromString,
                 _registered_method=True)
+        self.Compare = channel.unary_unary(
+                '/faceserve.v1.Inference/Compare',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.CompareRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.CompareResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServicer:
@@ -63,6 +68,13 @@ class InferenceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Compare(self, request, context):
+        """The enrolled identities that look most like a photo.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_InferenceServicer_to_server(servicer, server):
                     servicer.ExtractFeatures,
                     request_deserializer=include_dot_contract_dot_faceserve__pb2.ExtractFeaturesRequest.FromString,
                     response_serializer=include_dot_contract_dot_faceserve__pb2.ExtractFeaturesResponse.SerializeToString,
+            ),
+            'Compare': grpc.unary_unary_rpc_method_handler(
+                    servicer.Compare,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.CompareRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.CompareResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,9 +158,37 @@ class Inference:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def Compare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/faceserve.v1.Inference/Compare',
+            include_dot_contract_dot_faceserve__pb2.CompareRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.CompareResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class LifecycleStub:
-    """Needs the lifecycle token in metadata `authorization: Bearer …`.
+    """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
+    Every call is idempotent: the same request twice has the effect of one.
     """
 
     def __init__(self, channel):
@@ -177,8 +222,38 @@ class LifecycleStub:
                 request_serializer=include_dot_contract_dot_faceserve__pb2.RollbackRequest.SerializeToString,
                 response_deserializer=include_dot_contract_dot_faceserve__pb2.ActivateResponse.FromString,
                 _registered_method=True)
+        self.SetCanary = channel.unary_unary(
+                '/faceserve.v1.Lifecycle/SetCanary',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.SetCanaryRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.CanaryStatus.FromString,
+                _registered_method=True)
+        self.PromoteCanary = channel.unary_unary(
+                '/faceserve.v1.Lifecycle/PromoteCanary',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.PromoteCanaryRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.ActivateResponse.FromString,
+                _registered_method=True)
+        self.AbortCanary = channel.unary_unary(
+                '/faceserve.v1.Lifecycle/AbortCanary',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.AbortCanaryRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.AbortCanaryResponse.FromString,
+                _registered_method=True)
+        self.Enroll = channel.unary_unary(
+                '/faceserve.v1.Lifecycle/Enroll',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.EnrollRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.EnrollResponse.FromString,
+                _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/faceserve.v1.Lifecycle/Withdraw',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.WithdrawResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/faceserve.v1.Lifecycle/GetStatus',
+                request_serializer=include_dot_contract_dot_faceserve__pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=include_dot_contract_dot_faceserve__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
+        self.WatchStatus = channel.unary_stream(
+                '/faceserve.v1.Lifecycle/WatchStatus',
                 request_serializer=include_dot_contract_dot_faceserve__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=include_dot_contract_dot_faceserve__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
@@ -190,7 +265,8 @@ class LifecycleStub:
 
 
 class LifecycleServicer:
-    """Needs the lifecycle token in metadata `authorization: Bearer …`.
+    """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
+    Every call is idempotent: the same request twice has the effect of one.
     """
 
     def Prepare(self, request, context):
@@ -222,7 +298,42 @@ class LifecycleServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Serve the previous version again.
+        """Serve the previous version again, or any of the last ten.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCanary(self, request, context):
+        """Give a prepared version a share of the requests (or of their copies, in shadow).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteCanary(self, request, context):
+        """Serve the version on trial to everybody.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortCanary(self, request, context):
+        """Take the version on trial out of the requests at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Enroll(self, request, context):
+        """Keep an identity's reference photo, and compare with it from the next request on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """Forget an identity.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,6 +341,13 @@ class LifecycleServicer:
 
     def GetStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchStatus(self, request, context):
+        """The status now, and again after every change.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -268,8 +386,38 @@ def add_LifecycleServicer_to_server(servicer, server):
                     request_deserializer=include_dot_contract_dot_faceserve__pb2.RollbackRequest.FromString,
                     response_serializer=include_dot_contract_dot_faceserve__pb2.ActivateResponse.SerializeToString,
             ),
+            'SetCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCanary,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.SetCanaryRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.CanaryStatus.SerializeToString,
+            ),
+            'PromoteCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteCanary,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.PromoteCanaryRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.ActivateResponse.SerializeToString,
+            ),
+            'AbortCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortCanary,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.AbortCanaryRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.AbortCanaryResponse.SerializeToString,
+            ),
+            'Enroll': grpc.unary_unary_rpc_method_handler(
+                    servicer.Enroll,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.EnrollRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.EnrollResponse.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.WithdrawRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.WithdrawResponse.SerializeToString,
+            ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
+                    request_deserializer=include_dot_contract_dot_faceserve__pb2.GetStatusRequest.FromString,
+                    response_serializer=include_dot_contract_dot_faceserve__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'WatchStatus': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStatus,
                     request_deserializer=include_dot_contract_dot_faceserve__pb2.GetStatusRequest.FromString,
                     response_serializer=include_dot_contract_dot_faceserve__pb2.GetStatusResponse.SerializeToString,
             ),
@@ -287,7 +435,8 @@ def add_LifecycleServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Lifecycle:
-    """Needs the lifecycle token in metadata `authorization: Bearer …`.
+    """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
+    Every call is idempotent: the same request twice has the effect of one.
     """
 
     @staticmethod
@@ -426,6 +575,141 @@ class Lifecycle:
             _registered_method=True)
 
     @staticmethod
+    def SetCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/faceserve.v1.Lifecycle/SetCanary',
+            include_dot_contract_dot_faceserve__pb2.SetCanaryRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.CanaryStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/faceserve.v1.Lifecycle/PromoteCanary',
+            include_dot_contract_dot_faceserve__pb2.PromoteCanaryRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.ActivateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/faceserve.v1.Lifecycle/AbortCanary',
+            include_dot_contract_dot_faceserve__pb2.AbortCanaryRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.AbortCanaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Enroll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/faceserve.v1.Lifecycle/Enroll',
+            include_dot_contract_dot_faceserve__pb2.EnrollRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.EnrollResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/faceserve.v1.Lifecycle/Withdraw',
+            include_dot_contract_dot_faceserve__pb2.WithdrawRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.WithdrawResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetStatus(request,
             target,
             options=(),
@@ -440,6 +724,33 @@ class Lifecycle:
             request,
             target,
             '/faceserve.v1.Lifecycle/GetStatus',
+            include_dot_contract_dot_faceserve__pb2.GetStatusRequest.SerializeToString,
+            include_dot_contract_dot_faceserve__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/faceserve.v1.Lifecycle/WatchStatus',
             include_dot_contract_dot_faceserve__pb2.GetStatusRequest.SerializeToString,
             include_dot_contract_dot_faceserve__pb2.GetStatusResponse.FromString,
             options,

@@ -23,15 +23,22 @@ class Golden:
     """Inputs and the trainer's outputs for them; a server that answers otherwise must not serve.
 
     `file` is a NumPy `.npz` with `images` uint8 [N, 224, 224, 3] and `probabilities` float32 [N, labels].
+    `tolerances` allow reduced precisions (`bf16`, `int8`) another distance than `tolerance`.
     """
 
     file: str
     tolerance: float = 0.02
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+
+    def allowed(self, precision: str) -> float:
+        """Largest difference of a probability."""
+        return self.tolerances.get(precision, self.tolerance)
 
 
 @dataclass(frozen=True)
 class ArtifactManifest:
-    """`files` maps relative path to sha256; `engines` maps engine name (`openvino`, `tensorflow`) to its entry file.
+    """`files` maps relative path to sha256; `engines` maps engine name (`openvino`, `openvino-int8`,
+    `onnxruntime`, `tensorflow`) to its entry file.
 
     Models take uint8 RGB [N, `input_pixels`, `input_pixels`, 3] and give `probabilities` [N, labels] and
     `features` [N, `feature_width`].

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BUCKETS = ("tasks", "datasets", "models", "mlflow")
+BUCKETS = ("tasks", "datasets", "models", "mlflow", "faces")
 DATABASES = ("helper", "mlops", "airflow", "mlflow")
 _SAFE_PORTS = range(20_000, 32_000)
 PREFERRED_PORTS = {
@@ -20,6 +20,8 @@ PREFERRED_PORTS = {
     "helper": 8090,
     "faceserve_1": 8500,
     "faceserve_2": 8501,
+    "faceserve_1_lifecycle": 8600,
+    "faceserve_2_lifecycle": 8601,
     "faceserve_1_metrics": 9500,
     "faceserve_2_metrics": 9501,
     "postgres": 25432,
@@ -80,7 +82,13 @@ class Stack:
 
     @property
     def replicas(self) -> tuple[str, ...]:
+        """Where photos are sent."""
         return tuple(f"127.0.0.1:{self.port(name)}" for name in ("faceserve_1", "faceserve_2"))
+
+    @property
+    def lifecycle_addresses(self) -> tuple[str, ...]:
+        """Where models are changed."""
+        return tuple(f"127.0.0.1:{self.port(name)}" for name in ("faceserve_1_lifecycle", "faceserve_2_lifecycle"))
 
 
 def default_root() -> Path:
@@ -99,14 +107,19 @@ def load(root: Path) -> Stack | None:
 
 def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     """Ports are chosen and secrets made on first use; `preferred` False takes any free port (tests)."""
-    if (existing := load(root)) is not None:
+    existing = load(root)
+    # A stack of an earlier version may lack what a later one needs.
+    ports = dict(existing.ports) if existing else {}
+    kept_secrets = existing.secrets if existing else {}
+    if ports.keys() >= PREFERRED_PORTS.keys() and kept_secrets.keys() >= set(_SECRETS) and existing:
         return existing
     root.mkdir(parents=True, exist_ok=True)
-    ports: dict[str, int] = {}
     for name, port in PREFERRED_PORTS.items():
-        ports[name] = _free_port([port] if preferred else [], taken=ports.values())
-    moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS[name])
-    stack = Stack(root, ports, {name: secrets.token_urlsafe(24) for name in _SECRETS}, moved)
+        if name not in ports:
+            ports[name] = _free_port([port] if preferred else [], taken=ports.values())
+    moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS.get(name))
+    made = {name: secrets.token_urlsafe(24) for name in _SECRETS}
+    stack = Stack(root, ports, {**made, **kept_secrets}, moved)
     path = root / "stack.json"
     path.touch(mode=0o600)
     path.write_text(json.dumps({k: v for k, v in asdict(stack).items() if k != "root"}, indent=1))
@@ -123,7 +136,6 @@ def environment(stack: Stack) -> dict[str, str]:
         "MLFLOW_S3_ENDPOINT_URL": stack.s3_endpoint,
     }
     mlflow_url = f"http://127.0.0.1:{stack.port('mlflow')}"
-    replicas = json.dumps(stack.replicas)
     return {
         **s3,
         "STACK_DIR": str(stack.root),
@@ -137,16 +149,18 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_HELPER_DSN": stack.dsn("mlops_reader", "helper"),
         "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,
         "RETRAIN_MLFLOW_URL": mlflow_url,
-        "RETRAIN_FACESERVE_REPLICAS": replicas,
+        "RETRAIN_FACESERVE_REPLICAS": json.dumps(stack.lifecycle_addresses),
         "RETRAIN_FACESERVE_TOKEN": stack.secrets["faceserve"],
         "RETRAIN_BACKBONE": "EfficientNetLite0",
         # On this one machine a week passes in a minute: the demo's first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
+        "FACESERVE_REGISTRY_URL": mlflow_url,
+        "FACESERVE_GALLERY_URI": "s3://faces/",
         "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
         "HELPER_DSN": stack.dsn("helper", "helper"),
         "HELPER_AMQP_URL": stack.amqp_url,
-        "HELPER_FACESERVE_REPLICAS": replicas,
+        "HELPER_FACESERVE_REPLICAS": json.dumps(stack.replicas),
         "HELPER_PORT": str(stack.port("helper")),
         **_airflow(stack),
     }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _RUN_TAG, _ATTEMPT_TAG, _VERSION_TAG = "retraining.run_id", "retraining.attempt", "retraining.version"
+_PROMOTED_TAG = "promoted_at"
 
 
 class _Mlflow:
@@ -131,12 +132,15 @@ class MlflowModelRegistry:
         client, name = self._mlflow.client, model_type.lower()
         wanted = {"champion": champion, "previous": previous}
         with self._mlflow.translated():
+            aliases = client.get_registered_model(name).aliases
             for alias, version in wanted.items():
                 number = self._number(name, version) if version else None
-                if number:
+                if number and aliases.get(alias) != number:
+                    if alias == "champion":
+                        # A replica that was away tells by this whether it missed something.
+                        client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
-            candidates = client.get_registered_model(name).aliases
-            if candidates.get("candidate") is not None and candidates.get("candidate") == self._number(name, champion):
+            if aliases.get("candidate") is not None and aliases.get("candidate") == self._number(name, champion):
                 # What was promoted is no candidate any more.
                 client.delete_registered_model_alias(name, "candidate")
 

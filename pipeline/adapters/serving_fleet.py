@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from include.contract.client import ActivatedModel, FaceserveClient, FaceserveError, PreparedModel
+from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient, PreparedModel
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports import Serving, Swap
@@ -28,7 +28,7 @@ class GrpcServingFleet:
         before = self.serving(model_type)
         started = time.monotonic()
 
-        def prepare(client: FaceserveClient, address: str) -> PreparedModel:
+        def prepare(client: LifecycleClient, address: str) -> PreparedModel:
             return client.prepare(
                 model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=self._prepare_seconds
             )
@@ -52,7 +52,7 @@ class GrpcServingFleet:
         return Swap(tuple(self.serving(model_type)), max(milliseconds), ready - started, done - ready)
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]:
-        def status(client: FaceserveClient, address: str) -> Serving:
+        def status(client: LifecycleClient, address: str) -> Serving:
             found = client.status(model_type.lower(), timeout_seconds=_STATUS_SECONDS)
             return Serving(address, found.version, found.previous, found.epoch)
 
@@ -65,18 +65,18 @@ class GrpcServingFleet:
         """Best effort: a replica that is gone comes back with what its state file says, and reconcile decides."""
         earlier = {serving.replica: serving.version for serving in before}
 
-        def back(client: FaceserveClient, address: str) -> None:
+        def back(client: LifecycleClient, address: str) -> None:
             previous = earlier[address]
             if previous is not None and client.status(model).version == version != previous:
                 client.activate(model, previous, -1, timeout_seconds=self._activate_seconds)
 
         self._everywhere(back)
 
-    def _everywhere(self, call: Callable[[FaceserveClient, str], _Result]) -> dict[str, "_Result | FaceserveError"]:
+    def _everywhere(self, call: Callable[[LifecycleClient, str], _Result]) -> dict[str, "_Result | FaceserveError"]:
         """The call's result or error for each replica, all at once."""
 
         def one(address: str) -> "_Result | FaceserveError":
-            with FaceserveClient([address], token=self._token) as client:
+            with LifecycleClient(address, token=self._token) as client:
                 try:
                     return call(client, address)
                 except FaceserveError as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from include.contract.client import FaceserveClient, FaceserveError
+from include.contract.lifecycle_client import LifecycleClient
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.verification import PerformanceMeasurement
@@ -42,19 +43,23 @@ class FaceserveTrialServer:
         token = secrets.token_urlsafe(16)
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trial-")))
-            port = _free_port()
-            client = stack.enter_context(FaceserveClient([f"127.0.0.1:{port}"], token=token, timeout_seconds=30))
+            port, lifecycle_port = _free_ports(2)
+            client = stack.enter_context(FaceserveClient([f"127.0.0.1:{port}"], timeout_seconds=30))
+            lifecycle = stack.enter_context(LifecycleClient(f"127.0.0.1:{lifecycle_port}", token=token))
             with _turn():
-                process = self._start(folder, port, token)
+                process = self._start(folder, port, lifecycle_port, token)
                 stack.callback(_stop, process)
-                _await(client, model_type.lower(), process, folder)
-                _load(client, model_type.lower(), version, artifact)
+                _await(lifecycle, model_type.lower(), process, folder)
+                _load(lifecycle, model_type.lower(), version, artifact)
             yield FaceserveTrial(client, model_type.lower(), process.pid)
 
-    def _start(self, folder: Path, port: int, token: str) -> "subprocess.Popen[bytes]":
+    def _start(self, folder: Path, port: int, lifecycle_port: int, token: str) -> "subprocess.Popen[bytes]":
         variables = {
             "FACESERVE_GRPC_PORT": str(port),
+            "FACESERVE_LIFECYCLE_PORT": str(lifecycle_port),
             "FACESERVE_METRICS_PORT": "0",
+            # It serves the candidate, not the champion.
+            "FACESERVE_REGISTRY_URL": "",
             "FACESERVE_REPLICA": "trial",
             "FACESERVE_STATE_DIR": str(folder / "state"),
             "FACESERVE_LIFECYCLE_TOKEN": token,
@@ -156,7 +161,7 @@ def _gpu_reader():  # type: ignore[no-untyped-def]
     return lambda: max(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles) / 100
 
 
-def _await(client: FaceserveClient, model: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+def _await(client: LifecycleClient, model: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
@@ -170,7 +175,7 @@ def _await(client: FaceserveClient, model: str, process: "subprocess.Popen[bytes
             return
 
 
-def _load(client: FaceserveClient, model: str, version: str, artifact: Artifact) -> None:
+def _load(client: LifecycleClient, model: str, version: str, artifact: Artifact) -> None:
     with _translated():
         prepared = client.prepare(
             model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=_PREPARE_SECONDS
@@ -205,7 +210,9 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]

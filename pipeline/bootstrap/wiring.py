@@ -233,7 +233,9 @@ class Wiring:
         from pipeline.learning.trainer import KerasTrainer
 
         s = self.settings
-        return KerasTrainer(self.objects, weights_uri=s.weights_uri, memory_mb=s.training_memory_mb)
+        return KerasTrainer(
+            self.objects, weights_uri=s.weights_uri, memory_mb=s.training_memory_mb, formats=s.export_formats
+        )
 
     # Registry and serving
 

@@ -5,7 +5,7 @@ import json
 import logging
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipeline.domain.errors import DatasetRefused, TrainingFailed
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS, Epoch, TrainingResult
 from pipeline.learning import backbones, features, head, pictures
-from pipeline.learning.export import Identity, export
+from pipeline.learning.export import Identity, Samples, export
 from pipeline.learning.shards import Images, unpack
 from pipeline.ports import Experiment, ObjectStore, TrainingJob
 
@@ -29,8 +29,16 @@ _DEFECTIVE = 1
 class KerasTrainer:
     """`memory_mb` limits the process's data, so that a training that asks for too much fails alone."""
 
-    def __init__(self, objects: ObjectStore, *, weights_uri: str | None = None, memory_mb: int | None = None) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        *,
+        weights_uri: str | None = None,
+        memory_mb: int | None = None,
+        formats: Sequence[str] = ("int8", "onnx"),
+    ) -> None:
         self._objects = objects
+        self._formats = tuple(formats)
         self._weights_uri = weights_uri
         self._memory_mb = memory_mb
 
@@ -61,7 +69,16 @@ class KerasTrainer:
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
         golden = validation.images[:: max(1, len(validation.images) // _GOLDEN_IMAGES)][:_GOLDEN_IMAGES]
-        manifest_sha256 = export(backbone, classifier, identity, golden, objects=self._objects, uri=job.artifact_uri)
+        log.info("exporting the model, also as %s", ", ".join(self._formats) or "nothing else")
+        manifest_sha256 = export(
+            backbone,
+            classifier,
+            identity,
+            Samples(golden, train.images, validation),
+            objects=self._objects,
+            uri=job.artifact_uri,
+            formats=self._formats,
+        )
         measured = _measure(classifier, sides[0], sides[1])
         experiment.log_file("curves.png", pictures.curves(progress.history, progress.best_epoch))
         experiment.log_file("confusion-matrix.png", pictures.confusion_matrix(measured["confusion"], job.labels))

@@ -43,6 +43,7 @@ class Real:
         self.settings = [
             Settings(
                 grpc_port=0,
+                lifecycle_port=0,
                 metrics_port=0,
                 vet_seconds=0,
                 replica=f"replica-{n}",
@@ -57,8 +58,9 @@ class Real:
         for server in self.servers:
             server.start()
         self.addresses = [f"127.0.0.1:{s.port}" for s in self.servers]
+        self.lifecycle_addresses = [f"127.0.0.1:{s.lifecycle_port}" for s in self.servers]
         self.fleet = GrpcServingFleet(
-            self.addresses, token=TOKEN, prepare_timeout_seconds=20, activate_timeout_seconds=5
+            self.lifecycle_addresses, token=TOKEN, prepare_timeout_seconds=20, activate_timeout_seconds=5
         )
 
     def artifact(self, version):
@@ -74,8 +76,8 @@ class Real:
         self.servers[1].stop()
 
     def start_one(self):
-        port = int(self.addresses[1].split(":")[1])
-        settings = self.settings[1].model_copy(update={"grpc_port": port})
+        port, lifecycle_port = (int(one[1].split(":")[1]) for one in (self.addresses, self.lifecycle_addresses))
+        settings = self.settings[1].model_copy(update={"grpc_port": port, "lifecycle_port": lifecycle_port})
         self.servers[1] = Server(settings, self.sources[1])
         self.servers[1].start()
 
@@ -139,7 +141,9 @@ def until_ready(world):
 def test_a_stranger_without_the_token_changes_nothing(tmp_path):
     world = Real(tmp_path)
     artifact = world.artifact("v1.0.0")
-    stranger = GrpcServingFleet(world.addresses, token="guess", prepare_timeout_seconds=5, activate_timeout_seconds=5)
+    stranger = GrpcServingFleet(
+        world.lifecycle_addresses, token="guess", prepare_timeout_seconds=5, activate_timeout_seconds=5
+    )
     with pytest.raises(ModelRefused, match="UNAUTHENTICATED"):
         stranger.swap(LAUNDRY, "v1.0.0", artifact)
     assert serving(world) == {None}

@@ -1,13 +1,17 @@
-"""A candidate that crashes or hangs harms a child process, never the server."""
+"""A candidate that crashes, hangs or swells harms a child process, never the server."""
 
-import sys
+import functools
+import os
+import signal
+import threading
+import time
 
 import pytest
 
 from faceserve.artifacts import ArtifactCache
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact
-from faceserve.loading import Loader, Origin
+from faceserve.errors import BadArtifact, StorageUnavailable
+from faceserve.loading import Examination, Loader, Origin
 from faceserve.vetting import ChildVetting
 from tests.tiny_model import FolderSource, tiny_artifact
 
@@ -16,30 +20,50 @@ pytestmark = pytest.mark.integration
 URI = "s3://models/v1.0.0/"
 
 
+class Source(FolderSource):
+    """Objects as they were when it was made; the child gets a copy. `mischief` is done before the first read."""
+
+    def __init__(self, objects, mischief="none"):
+        super().__init__()
+        self.objects = objects
+        self.mischief = mischief
+
+    def read(self, uri):
+        match self.mischief:
+            case "crash":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "exit":
+                os._exit(3)
+            case "hang":
+                threading.Event().wait()
+            case "swell":
+                self.swollen = [bytearray(64 << 20) for _ in range(100)]
+            case "outage":
+                raise StorageUnavailable("S3: timed out")
+        return super().read(uri)
+
+
 @pytest.fixture
 def load(tmp_path):
     """Loads an artifact made with `changes`, vetted within `seconds`."""
 
-    def load(seconds=60.0, **changes):
-        source = FolderSource()
-        sha256 = source.put(URI, tiny_artifact(**changes))
-        cache = ArtifactCache(tmp_path / "artifacts", source, "openvino")
-        loader = Loader(cache, "openvino", factory("openvino", 1), ChildVetting("openvino", seconds))
+    def load(seconds=60.0, mischief="none", max_cpu_ms=1000.0, **changes):
+        stored = FolderSource()
+        sha256 = stored.put(URI, tiny_artifact(**changes))
+        examination = Examination("openvino", ("f32",), max_cpu_ms)
+        source = functools.partial(Source, stored.objects, mischief)
+        vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30)
+        cache = ArtifactCache(tmp_path / "artifacts", stored, examination.keys)
+        loader = Loader(cache, examination, factory("openvino", 1), vet=vetting)
         return loader.load("laundry", Origin("v1.0.0", URI, sha256))
 
     return load
 
 
-def stand_in(tmp_path, monkeypatch, script):
-    """A Python interpreter that does what `script` says."""
-    path = tmp_path / "python"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(path))
-
-
-def test_a_good_candidate_is_loaded(load):
-    assert load().generation.labels == ("양호", "불량")
+def test_a_good_candidate_is_loaded_and_its_pace_is_known(load):
+    generation = load().generation
+    assert generation.labels == ("양호", "불량")
+    assert generation.cpu_ms > 0
 
 
 def test_the_child_says_why_a_candidate_is_refused(load):
@@ -47,19 +71,36 @@ def test_the_child_says_why_a_candidate_is_refused(load):
         load(golden_shift=0.5)
 
 
-def test_a_candidate_that_crashes_is_refused_with_the_signal(load, tmp_path, monkeypatch):
-    stand_in(tmp_path, monkeypatch, "kill -SEGV $$")
-    with pytest.raises(BadArtifact, match=r"crashes its process \(signal 11\)"):
-        load()
+def test_a_candidate_of_another_model_is_refused(load):
+    with pytest.raises(BadArtifact, match="FACE model, not laundry"):
+        load(model_type="FACE")
 
 
-def test_a_candidate_that_hangs_is_refused_after_the_deadline(load, tmp_path, monkeypatch):
-    stand_in(tmp_path, monkeypatch, "sleep 60")
-    with pytest.raises(BadArtifact, match="did not load and answer within 0.2 s"):
-        load(seconds=0.2)
+@pytest.mark.parametrize(
+    ("mischief", "reason"),
+    [
+        ("crash", r"crashes its process \(signal 11\)"),
+        ("exit", r"crashes its process \(exit status 3\)"),
+        ("swell", "needs more than 2048 MB of memory"),
+    ],
+)
+def test_what_takes_its_process_down_is_refused_with_the_reason(load, mischief, reason):
+    with pytest.raises(BadArtifact, match=reason):
+        load(mischief=mischief)
 
 
-def test_a_child_that_cannot_start_is_refused_with_its_last_words(load, tmp_path, monkeypatch):
-    stand_in(tmp_path, monkeypatch, "echo no memory >&2; exit 3")
-    with pytest.raises(BadArtifact, match=r"exit status 3\): no memory"):
-        load()
+def test_a_candidate_that_hangs_is_refused_after_the_deadline_and_leaves_no_process(load):
+    began = time.monotonic()
+    with pytest.raises(BadArtifact, match="did not load and answer within 2 s"):
+        load(seconds=2.0, mischief="hang")
+    assert time.monotonic() - began < 10
+
+
+def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
+    with pytest.raises(BadArtifact, match="ms of processor time"):
+        load(max_cpu_ms=0.0001)
+
+
+def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load):
+    with pytest.raises(StorageUnavailable, match="timed out"):
+        load(mischief="outage")

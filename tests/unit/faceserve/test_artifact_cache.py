@@ -14,7 +14,7 @@ DAY_SECONDS = 86_400
 @pytest.fixture
 def world(tmp_path):
     source = FolderSource()
-    return source, ArtifactCache(tmp_path, source, "openvino"), tmp_path
+    return source, ArtifactCache(tmp_path, source, ["openvino"]), tmp_path
 
 
 def fetched(world, version, *, age_seconds=0.0):

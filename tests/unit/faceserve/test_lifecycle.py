@@ -11,7 +11,7 @@ from faceserve.artifacts import ArtifactCache
 from faceserve.engines.base import factory
 from faceserve.errors import BadArtifact, NoModel, StaleEpoch, UnknownModel
 from faceserve.lifecycle import ModelLifecycleManager
-from faceserve.loading import Loader
+from faceserve.loading import Examination, Loader
 from faceserve.metrics import Metrics
 from include.contract.manifest import MANIFEST
 from tests.tiny_model import FolderSource, manifest_sha256, tiny_artifact
@@ -25,8 +25,9 @@ class Replica:
     def __init__(self, folder, source=None):
         self.folder = folder
         self.source = source or FolderSource()
-        cache = ArtifactCache(folder / "artifacts", self.source, "openvino")
-        loader = Loader(cache, "openvino", factory("openvino", 1))
+        examination = Examination("openvino", ("f32",))
+        cache = ArtifactCache(folder / "artifacts", self.source, examination.keys)
+        loader = Loader(cache, examination, factory("openvino", 1))
         self.manager = ModelLifecycleManager(
             ("laundry", "face"), loader, folder, Metrics(("laundry", "face")), drain_seconds=2
         )
@@ -66,7 +67,8 @@ def test_preparing_a_model_changes_nothing_that_serves(replica, artifact):
 
 def test_an_activated_model_answers_and_names_itself(replica, artifact):
     replica.serve("v1.0.0", artifact)
-    with replica.manager.lease("laundry") as (generation, epoch):
+    with replica.manager.lease("laundry") as lease:
+        generation, epoch = lease.generation, lease.epoch
         answer = generation.engine.infer(DARK).probabilities[0]
     assert (generation.origin.version, epoch) == ("v1.0.0", 1)
     assert generation.labels[int(answer.argmax())] == "불량"
@@ -74,7 +76,8 @@ def test_an_activated_model_answers_and_names_itself(replica, artifact):
 
 def test_a_request_in_flight_finishes_on_the_model_it_began_with(replica, artifact):
     replica.serve("v1.0.0", artifact)
-    with replica.manager.lease("laundry") as (generation, _):
+    with replica.manager.lease("laundry") as lease:
+        generation = lease.generation
         for version in ("v1.1.0", "v1.2.0", "v1.3.0"):
             replica.serve(version)
         assert generation.origin.version == "v1.0.0"
@@ -89,9 +92,9 @@ def test_no_request_fails_while_models_are_swapped(replica, artifact):
     def ask():
         while not stop.is_set():
             try:
-                with replica.manager.lease("laundry") as (generation, epoch):
-                    generation.engine.infer(DARK)
-                    answers.append((epoch, generation.origin.version))
+                with replica.manager.lease("laundry") as lease:
+                    lease.generation.engine.infer(DARK)
+                    answers.append((lease.epoch, lease.generation.origin.version))
             except Exception as error:  # noqa: BLE001 - any failure is one
                 errors.append(error)
 
@@ -151,16 +154,17 @@ def test_a_restarted_replica_serves_what_it_served(replica, artifact):
     replica.serve("v1.0.0", artifact)
     replica.serve("v1.1.0")
     restarted = replica.restarted()
-    assert restarted.manager.restore() == {}
+    assert restarted.manager.restore({}) == {}
     assert restarted.serving() == "v1.1.0"
     assert restarted.manager.rollback("laundry").version == "v1.0.0"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"format": 1, "active": {}}'])
-def test_a_damaged_state_file_is_set_aside_with_the_reason(replica, text):
+def test_a_damaged_state_file_is_set_aside_with_the_reason(replica, text, caplog):
     (replica.folder / "laundry.json").write_text(text)
-    problems = replica.manager.restore()
-    assert "laundry.json" in problems["laundry"]
+    replica.manager.restore({})
+    assert "laundry.json" in caplog.text
+    assert replica.serving() is None
     assert (replica.folder / "laundry.refused.json").exists()
 
 
@@ -168,7 +172,7 @@ def test_a_damaged_byte_on_disk_is_found_at_restart(replica, artifact):
     replica.serve("v1.0.0", artifact)
     (weights,) = replica.folder.glob("artifacts/*/openvino/model.bin")
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    assert "damaged" in replica.restarted().manager.restore()["laundry"]
+    assert "damaged" in str(replica.restarted().manager.restore({})["laundry"])
 
 
 def _changed(path, body):

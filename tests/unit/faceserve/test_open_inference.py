@@ -17,6 +17,7 @@ def server(tmp_path_factory):
     source = FolderSource()
     settings = Settings(
         grpc_port=0,
+        lifecycle_port=0,
         metrics_port=0,
         vet_seconds=0,
         state_dir=tmp_path_factory.mktemp("state"),

@@ -1,0 +1,64 @@
+"""Who may call, and when: interceptors."""
+
+import hmac
+import threading
+from typing import Any
+
+import grpc
+
+LIFECYCLE = "/faceserve.v1.Lifecycle/"
+_PUSHBACK_MS = "200"
+
+
+class LifecycleToken(grpc.ServerInterceptor):
+    """Lifecycle calls need `authorization: Bearer <token>`.
+
+    Without a token set, nobody has it, unless `certified`: then the port lets in nobody without a client certificate.
+    """
+
+    def __init__(self, token: str, *, certified: bool = False) -> None:
+        self._expected = f"Bearer {token}".encode() if token else None
+        self._open = certified and not token
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        if not details.method.startswith(LIFECYCLE) or self._open:
+            return continuation(details)
+        given = str(dict(details.invocation_metadata).get("authorization", "")).encode()
+        if self._expected is not None and hmac.compare_digest(given, self._expected):
+            return continuation(details)
+
+        def refuse(request: Any, context: grpc.ServicerContext) -> None:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "lifecycle calls need `authorization: Bearer <token>`")
+
+        return _for_kind(continuation(details), refuse)
+
+
+class Draining(grpc.ServerInterceptor):
+    """After SIGTERM new calls are refused with UNAVAILABLE, so that clients go to another replica at once."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        if not self.begun.is_set():
+            return continuation(details)
+
+        def refuse(request: Any, context: grpc.ServicerContext) -> None:
+            # gRPC clients that retry wait this long, by when their channel has found another replica.
+            context.set_trailing_metadata((("grpc-retry-pushback-ms", _PUSHBACK_MS),))
+            context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
+
+        return _for_kind(continuation(details), refuse)
+
+
+def _for_kind(handler: Any, refuse: Any) -> Any:
+    """gRPC wants a handler of the same kind as the method's, or the refusal itself fails."""
+    if handler is None:
+        return None
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(refuse)
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(refuse)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(refuse)
+    return grpc.unary_unary_rpc_method_handler(refuse)

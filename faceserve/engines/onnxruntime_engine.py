@@ -1,0 +1,44 @@
+"""ONNX Runtime: the same model wherever OpenVINO does not run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faceserve.engines.base import Output
+
+_OUTPUTS = ["probabilities", "features"]
+
+
+def precisions() -> tuple[str, ...]:
+    return ("f32",)
+
+
+def load(path: Path, threads: int, precision: str) -> "OnnxRuntimeEngine":
+    return OnnxRuntimeEngine(path)
+
+
+class OnnxRuntimeEngine:
+    """One core a call: several calls run side by side, which answers more requests than sharing cores on each."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> Output:
+        probabilities, features = self._session.run(_OUTPUTS, {"images": images})
+        return Output(probabilities, features)
+
+    def prepare(self, sizes: list[int]) -> None:
+        """Takes any size as it comes."""
+
+    def leave_compiled(self) -> None:
+        """Loads quickly enough."""
+
+    def close(self) -> None:
+        self._session = None

@@ -1,0 +1,135 @@
+"""Requests at a fixed rate, whatever the answers take, or as fast as answers come."""
+
+import asyncio
+import csv
+import itertools
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import cv2
+import grpc
+import numpy as np
+
+from include.contract import faceserve_pb2 as pb
+from include.contract import faceserve_pb2_grpc as pb_grpc
+
+_TIMEOUT_SECONDS = 10.0
+_PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Request:
+    """`due` in seconds of the machine's monotonic clock; latency counts from then, so that waiting is not hidden."""
+
+    due: float
+    milliseconds: float
+    code: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`rate` requests a second in all (open load), or `in_flight` at once when it is 0 (closed load)."""
+
+    addresses: Sequence[str]
+    model: str
+    photos: Sequence[bytes]
+    seconds: float
+    rate: float = 0.0
+    in_flight: int = 4
+
+
+def run(plan: Plan) -> list[Request]:
+    """Everything that was sent, in the order of its answers."""
+    return asyncio.run(_run(plan))
+
+
+def sample_photo(pixels: int = 640) -> bytes:
+    """A JPEG of noise that was smoothed, about as hard to decode as a photo."""
+    noise = np.random.default_rng(1).integers(0, 256, (pixels * 3 // 4, pixels, 3), np.uint8)
+    ok, encoded = cv2.imencode(".jpg", cv2.GaussianBlur(noise, (0, 0), 3))
+    assert ok
+    return encoded.tobytes()
+
+
+def summary(requests: Sequence[Request], seconds: float) -> dict[str, object]:
+    """Counts, rates and percentiles of the answered requests."""
+    answered = [request.milliseconds for request in requests if request.code == "OK"]
+    errors = Counter(request.code for request in requests if request.code != "OK")
+    found: dict[str, object] = {
+        "requests": len(requests),
+        "failed": sum(errors.values()),
+        "errors": dict(errors),
+        "requests_per_second": round(len(answered) / seconds, 1),
+        "versions": dict(Counter(request.version for request in requests if request.version)),
+    }
+    if len(answered) > 1:
+        percentiles = statistics.quantiles(answered, n=_PERCENT, method="inclusive")
+        found |= {f"p{p}_ms": round(percentiles[p - 1], 2) for p in (50, 95, 99)}
+        found |= {"mean_ms": round(statistics.fmean(answered), 2), "max_ms": round(max(answered), 2)}
+    return found
+
+
+def write(requests: Sequence[Request], path: Path) -> None:
+    """One line a request."""
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(field.name for field in fields(Request))
+        out.writerows(astuple(request) for request in requests)
+
+
+def read(path: Path) -> list[Request]:
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [Request(float(r["due"]), float(r["milliseconds"]), r["code"], r["version"]) for r in rows]
+
+
+async def _run(plan: Plan) -> list[Request]:
+    options = [("grpc.max_send_message_length", 34 << 20)]
+    channels = [grpc.aio.insecure_channel(address, options=options) for address in plan.addresses]
+    calls = itertools.cycle([pb_grpc.InferenceStub(channel).Classify for channel in channels])
+    bodies = itertools.cycle([pb.ClassifyRequest(model=plan.model, image=photo, task_id="") for photo in plan.photos])
+    found: list[Request] = []
+
+    async def ask(due: float) -> None:
+        try:
+            answer = await next(calls)(next(bodies), timeout=_TIMEOUT_SECONDS)
+            code, version = "OK", answer.model_version
+        except grpc.aio.AioRpcError as error:
+            code, version = error.code().name, ""
+        found.append(Request(due, (time.monotonic() - due) * 1000, code, version))
+
+    await (_open(plan, ask) if plan.rate else _closed(plan, ask))
+    for channel in channels:
+        await channel.close(None)
+    return found
+
+
+async def _open(plan: Plan, ask: Callable[[float], Coroutine[None, None, None]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for due in _times(plan):
+            pause = due - time.monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+            tasks.create_task(ask(due))
+
+
+async def _closed(plan: Plan, ask: Callable[[float], Coroutine[None, None, None]]) -> None:
+    until = time.monotonic() + plan.seconds
+
+    async def one() -> None:
+        while time.monotonic() < until:
+            await ask(time.monotonic())
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(plan.in_flight):
+            tasks.create_task(one())
+
+
+def _times(plan: Plan) -> Iterator[float]:
+    start = time.monotonic()
+    return (start + number / plan.rate for number in range(int(plan.seconds * plan.rate)))

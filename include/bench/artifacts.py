@@ -1,0 +1,66 @@
+"""Models to measure with: real networks, random heads; int8 keeps its share of random answers anyway."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.bench.backbones import BACKBONES
+from pipeline.domain.training import Hyperparameters
+from pipeline.learning import head
+from pipeline.learning.export import Identity, Samples, export
+from pipeline.learning.shards import Images
+from pipeline.ports import ObjectStore
+
+if TYPE_CHECKING:
+    import keras
+
+LABELS = ("양호", "불량")
+_GOLDEN, _CALIBRATION = 16, 32
+
+
+class Folder:
+    """An object store that is a folder: the part of the URI behind `s3://bench/` is the path."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        path = self._root / uri.removeprefix("s3://bench/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+    def read(self, uri: str) -> bytes:
+        return (self._root / uri.removeprefix("s3://bench/")).read_bytes()
+
+    def exists(self, uri: str) -> bool:
+        return (self._root / uri.removeprefix("s3://bench/")).exists()
+
+
+def artifact(name: str, objects: ObjectStore, uri: str, *, seed: int = 0, formats: tuple[str, ...] = ()) -> str:
+    """Export the named network with a head of its own; the manifest's sha256."""
+    network = small_network() if name == "small" else BACKBONES[name]()
+    classifier = head.new_head(int(network.output_shape[-1]), len(LABELS), Hyperparameters(seed=seed))
+    images = np.random.default_rng(2).integers(0, 256, (_CALIBRATION, 224, 224, 3), np.uint8)
+    answers = classifier.predict(network.predict(images.astype(np.float32), verbose=0), verbose=0).argmax(1)
+    # Labelled by the network itself, so that the accuracy check compares int8 with it.
+    samples = Samples(images[:_GOLDEN], images, Images(images, answers.astype(np.int32)))
+    identity = Identity("LAUNDRY", name, LABELS, f"bench-{seed}", "bench")
+    return export(network, classifier, identity, samples, objects=objects, uri=uri, formats=formats)
+
+
+def small_network() -> "keras.Model":
+    """A few milliseconds of processor time, so that many requests fit into a benchmark."""
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((224, 224, 3)),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            layers.Conv2D(8, 5, strides=4, activation="relu"),
+            layers.Conv2D(16, 3, strides=2, activation="relu"),
+            layers.Conv2D(32, 3, strides=2, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+        ]
+    )

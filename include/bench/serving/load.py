@@ -1,0 +1,63 @@
+"""`python -m faceserve load-test` in a process of its own, so that the client's work is not the server's."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from faceserve.load_test import Request, read
+from include.bench.serving.replicas import MODEL
+from include.demo.photos import draw, live_specs
+
+_PHOTOS = 8
+
+
+class Load:
+    """An open load of `rate` requests a second, or with rate 0 a closed one, for `seconds` or until `stop`."""
+
+    def __init__(self, addresses: Sequence[str], *, rate: float, seconds: float, in_flight: int = 8) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="bench-load-")
+        self._out = Path(self._folder.name, "requests.csv")
+        photos = [Path(self._folder.name, f"{number}.jpg") for number in range(_PHOTOS)]
+        for path, spec in zip(photos, live_specs(_PHOTOS, seed=1), strict=True):
+            path.write_bytes(draw(spec))
+        command = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
+        options = {"--rate": rate, "--seconds": seconds, "--in-flight": in_flight, "--out": self._out}
+        command += [str(part) for pair in options.items() for part in pair]
+        command += [part for path in photos for part in ("--photo", str(path))]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def requests(self) -> list[Request]:
+        """Everything sent, once the time is over."""
+        self._process.wait()
+        with self._folder:
+            return read(self._out)
+
+
+def capacity(addresses: Sequence[str], *, seconds: float, in_flight: int = 8) -> float:
+    """Requests a second answered when asked as fast as answers come; the first second is left out."""
+    found = Load(addresses, rate=0, seconds=seconds + 1, in_flight=in_flight).requests()
+    begin = min(request.due for request in found) + 1
+    answered = [request for request in found if request.code == "OK" and request.due >= begin]
+    return len(answered) / seconds
+
+
+def p99(requests: Sequence[Request], windows: Sequence[tuple[float, float]]) -> float:
+    """Of the requests due within the windows; milliseconds."""
+    inside = [r.milliseconds for r in requests if any(begin <= r.due < end for begin, end in windows)]
+    return statistics.quantiles(inside, n=100, method="inclusive")[98] if len(inside) > 1 else 0.0
+
+
+def settle(seconds: float) -> tuple[float, float]:
+    """Let time pass; the window."""
+    begin = time.monotonic()
+    time.sleep(seconds)
+    return begin, time.monotonic()

@@ -1,0 +1,167 @@
+"""Two replicas under open load while their model changes, goes back, and bad ones are refused."""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from faceserve.load_test import Request
+from include.bench.artifacts import artifact
+from include.bench.measurement import Say
+from include.bench.serving.load import Load, capacity, p99, settle
+from include.bench.serving.replicas import MODEL, Artifact, deploy, object_store, replicas
+from include.contract.lifecycle_client import FaceserveError, LifecycleClient
+from include.stack.layout import Stack
+from pipeline.adapters.s3 import S3ObjectStore
+
+_REPLICAS = 2
+_CAPACITY_SECONDS = 8.0
+# Kept free in each turn for a change and what follows it.
+_CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 0.7
+
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Drive:
+    """`requests` in all at `share` of what the replicas can take; the rest is spread evenly between."""
+
+    network: str
+    requests: int
+    swaps: int
+    rollbacks: int = 0
+    failed_deployments: int = 0
+    share: float = 0.6
+
+
+@dataclass
+class Seen:
+    """Windows by what went on in them."""
+
+    steady: list[Window] = field(default_factory=list)
+    swapping: list[list[Window]] = field(default_factory=list)
+    deploy_seconds: list[float] = field(default_factory=list)
+    exchange_ms: list[float] = field(default_factory=list)
+    rollback_seconds: list[float] = field(default_factory=list)
+    spread_ms: list[float] = field(default_factory=list)
+
+
+def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = None) -> dict[str, float]:
+    """Figures; `settings` are FACESERVE_* variables of the replicas."""
+    with ExitStack() as stack:
+        store = stack.enter_context(object_store())
+        fleet = stack.enter_context(replicas(store, _REPLICAS, settings=settings))
+        clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
+        pair, bad = _artifacts(store, drive.network)
+        deploy(clients, pair[0])
+        addresses = [replica.address for replica in fleet]
+        most = capacity(addresses, seconds=_CAPACITY_SECONDS)
+        rate = most * drive.share
+        say(f"{drive.network}: capacity {most:.0f} requests/s, load {rate:.0f}")
+        load = Load(addresses, rate=rate, seconds=drive.requests / rate)
+        seen = _Driver(drive, clients, pair, bad, say).run(drive.requests / rate)
+        return {"capacity_requests_per_second": round(most, 1)} | _figures(drive, seen, load.requests())
+
+
+@dataclass
+class _Driver:
+    """Makes the changes, spread over the time of the load."""
+
+    drive: Drive
+    clients: Sequence[LifecycleClient]
+    pair: Sequence[Artifact]
+    bad: Sequence[Artifact]
+    say: Say
+    seen: Seen = field(default_factory=Seen)
+
+    def run(self, seconds: float) -> Seen:
+        changes = list(self._changes())
+        # The last tenth is left over, for what takes longer than its turn.
+        turn = seconds * 0.9 / len(changes)
+        began = time.monotonic()
+        for number, change in enumerate(changes):
+            left = began + turn * (number + 1) - _CHANGE_SECONDS - time.monotonic()
+            self.seen.steady.append(settle(max(1.0, left)))
+            change()
+            time.sleep(_AFTER_SECONDS)
+            self.say(f"{number + 1} of {len(changes)} changes of {self.drive.network}")
+        return self.seen
+
+    def _changes(self) -> Iterator[Callable[[], None]]:
+        for number in range(1, self.drive.swaps + 1):
+            # A version of its own each time: one that served before would still be warm.
+            version = replace(self.pair[number % 2], version=f"v2.{number}.0")
+            yield functools.partial(self._swap, version)
+            if number <= self.drive.rollbacks:
+                yield self._roll_back
+            if number <= self.drive.failed_deployments:
+                yield functools.partial(self._refused, self.bad[number % len(self.bad)])
+
+    def _swap(self, version: Artifact) -> None:
+        began = time.monotonic()
+        deployed = deploy(self.clients, version)
+        done = time.monotonic()
+        seen = self.seen
+        seen.swapping.append([(began, deployed.prepared_at), (deployed.prepared_at, done + 0.1), (done, done + 0.6)])
+        seen.deploy_seconds.append(done - began)
+        seen.exchange_ms += [one.swap_milliseconds for one in deployed.replicas]
+        seen.spread_ms.append((max(deployed.moments) - min(deployed.moments)) * 1000)
+
+    def _roll_back(self) -> None:
+        began = time.monotonic()
+        with ThreadPoolExecutor(len(self.clients)) as pool:
+            list(pool.map(lambda one: one.rollback(MODEL), self.clients))
+        self.seen.rollback_seconds.append(time.monotonic() - began)
+
+    def _refused(self, bad: Artifact) -> None:
+        for client in self.clients:
+            try:
+                client.prepare(MODEL, bad.version, bad.uri, bad.manifest_sha256, timeout_seconds=120)
+            except FaceserveError:
+                continue
+            raise RuntimeError("a bad artifact was accepted")
+
+
+def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> dict[str, float]:
+    steady = p99(requests, seen.steady)
+    phases = [[p99(requests, [window]) / steady for window in windows] for windows in seen.swapping]
+    whole = [p99(requests, [(windows[0][0], windows[-1][1])]) / steady for windows in seen.swapping]
+    figures = {
+        "requests_total": len(requests),
+        "requests_failed": sum(request.code != "OK" for request in requests),
+        "swaps": len(seen.swapping),
+        "p99_ms_steady": round(steady, 2),
+        "p99_ratio_during_swap": round(statistics.median(whole), 3),
+        "p99_ratio_worst_phase": round(statistics.median(max(ratios) for ratios in phases), 3),
+        "exchange_milliseconds_max": round(max(seen.exchange_ms), 4),
+        "activation_spread_milliseconds_max": round(max(seen.spread_ms), 2),
+        "deploy_seconds_max": round(max(seen.deploy_seconds), 3),
+    }
+    for number, name in enumerate(("load_and_warm_up", "exchange", "unload")):
+        figures[f"p99_ratio_{name}"] = round(statistics.median(ratios[number] for ratios in phases), 3)
+    if seen.rollback_seconds:
+        figures |= {
+            "rollbacks": len(seen.rollback_seconds),
+            "rollback_seconds_max": round(max(seen.rollback_seconds), 4),
+        }
+    if drive.failed_deployments:
+        figures["failed_deployments"] = drive.failed_deployments
+    return figures
+
+
+def _artifacts(store: Stack, network: str) -> tuple[list[Artifact], list[Artifact]]:
+    """Two versions that differ in their head, and bad ones: tampered with, and missing a file."""
+    objects = S3ObjectStore(endpoint=store.s3_endpoint)
+    good, bad = [], []
+    for number in range(2):
+        uri = f"s3://models/bench-{number}/"
+        good.append(Artifact(f"v1.{number}.0", uri, artifact(network, objects, uri, seed=number)))
+    for number, body in enumerate((b"tampered with", b"")):
+        uri = f"s3://models/bad-{number}/"
+        sha256 = artifact(network, objects, uri, seed=9)
+        objects.write(f"{uri}openvino/model.bin", body)
+        bad.append(Artifact(f"v9.{number}.0", uri, sha256))
+    return good, bad

@@ -1,0 +1,116 @@
+"""Channels to replicas: deadlines on every call, retries where they are safe, errors with the replica's name."""
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+
+_MAX_MESSAGE_BYTES = 34 * 1024 * 1024
+# Every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
+_RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": "faceserve.v1.Inference"}, {"service": "faceserve.v1.Lifecycle"}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
+Method = Callable[[grpc.Channel], Callable[..., Any]]
+
+
+class FaceserveError(Exception):
+    """A replica said no, or nothing; `code` is the gRPC status name."""
+
+    def __init__(self, address: str, code: str, detail: str) -> None:
+        super().__init__(f"{address}: {code}: {detail}")
+        self.address = address
+        self.code = code
+        self.detail = detail
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
+
+
+@dataclass(frozen=True)
+class ClientTls:
+    """PEM files: the authority that signed the server, and for mTLS this client's certificate and key."""
+
+    server_ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(
+            self.server_ca.read_bytes(),
+            self.key.read_bytes() if self.key else None,
+            self.certificate.read_bytes() if self.certificate else None,
+        )
+
+
+class Replicas:
+    """Calls go to the replicas in turn; one that is unreachable is passed over while another answers."""
+
+    def __init__(
+        self, addresses: Sequence[str], *, timeout_seconds: float, token: str = "", tls: ClientTls | None = None
+    ) -> None:
+        options = [
+            ("grpc.service_config", json.dumps(_RETRIES)),
+            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+            ("grpc.enable_retries", 1),
+            # A replica that restarts is found again at once, not after minutes of growing pauses.
+            ("grpc.max_reconnect_backoff_ms", 1000),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+        ]
+        self.addresses = list(addresses)
+        self._channels = [
+            grpc.secure_channel(address, tls.credentials(), options) if tls else grpc.insecure_channel(address, options)
+            for address in addresses
+        ]
+        self._turn = itertools.count()
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._timeout_seconds = timeout_seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for channel in self._channels:
+            channel.close()
+
+    def call(self, method: Method, request: Any, timeout_seconds: float | None = None) -> Any:
+        """The first answer. Raises `FaceserveError`."""
+        first = next(self._turn)
+        error: FaceserveError | None = None
+        for offset in range(len(self._channels)):
+            index = (first + offset) % len(self._channels)
+            try:
+                return method(self._channels[index])(
+                    request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata
+                )
+            except grpc.RpcError as failure:
+                error = refused(self.addresses[index], failure)
+                if not error.may_pass:
+                    raise error from None
+        assert error is not None
+        raise error
+
+
+def refused(address: str, failure: grpc.RpcError) -> FaceserveError:
+    return FaceserveError(address, failure.code().name, failure.details() or "")
