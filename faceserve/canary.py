@@ -19,6 +19,8 @@ Side = Literal["stable", "canary"]
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 # Fewer requests than this say nothing about a mean.
 _LATENCY_REQUESTS = 20
+# One error among the first few requests of the stable version is no rate to excuse the candidate with.
+_ERRORS_OF_A_RATE = 5
 
 
 class Share:
@@ -59,7 +61,7 @@ class Limits:
     errors_in_a_row: int = 3
     latency_ratio: float = 3.0
     false_alarm: float = 0.05
-    missed: float = 0.05
+    missed: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class Trial:
 
     def _by_errors(self, stable: Counts, canary: Counts) -> Opinion:
         limits = self._limits
-        sound = min(max(limits.error_rate, stable.errors / stable.requests if stable.requests else 0.0), 0.5)
+        usual = stable.errors / stable.requests if stable.errors >= _ERRORS_OF_A_RATE else 0.0
+        sound = min(max(limits.error_rate, usual), 0.5)
         bad = min(sound * limits.worse, 0.9)
         fine = canary.requests - canary.errors
         evidence = canary.errors * math.log(bad / sound) + fine * math.log((1 - bad) / (1 - sound))

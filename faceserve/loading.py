@@ -14,6 +14,7 @@ from faceserve.comparison import VectorComparisonEngine
 from faceserve.engines.base import EngineFactory, InferenceEngine, Output, artifact_key
 from faceserve.errors import BadArtifact
 from include.contract.manifest import ArtifactManifest
+from include.contract.preprocessing import INPUT_PIXELS
 
 _TIMED_CALLS = 3
 
@@ -191,6 +192,8 @@ class Loader:
         manifest, folder = self._cache.fetch(origin.artifact_uri, origin.manifest_sha256)
         if manifest.model_type.lower() != model:
             raise BadArtifact(f"the artifact is a {manifest.model_type} model, not {model}")
+        if manifest.input_pixels != INPUT_PIXELS:
+            raise BadArtifact(f"the model takes images of {manifest.input_pixels} pixels, {INPUT_PIXELS} are made here")
         return self._examination.examine(folder, manifest, self._load_engine)
 
     def forget_all_but(self, origins: Iterable[Origin]) -> None:

@@ -161,8 +161,8 @@ class Server:
         answering = Answering(self.manager, self._batcher, self._metrics)
         photos = InferenceServicer(answering, photos=self._source, photo_buckets=s.photo_buckets, replica=s.replica)
         tensors = OpenInferenceServicer(answering, self.manager, self._metrics, engine=s.engine, replica=s.replica)
-        # A thread a request that may wait; only so many are ever started as are busy at once.
-        server = self._server(threads=self._threads + s.max_queued, interceptors=[self._draining])
+        # A thread for each request that may wait and as many to refuse others at once; only those needed are started.
+        server = self._server(threads=2 * (self._threads + s.max_queued), interceptors=[self._draining])
         pb_grpc.add_InferenceServicer_to_server(photos, server)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(tensors, server)
         self._describe(server, [_INFERENCE, SERVICE_NAME])
@@ -183,7 +183,7 @@ class Server:
             ThreadPoolExecutor(threads, thread_name_prefix="request"),
             interceptors=interceptors,
             # Our own limit answers first, with a sentence; this one holds when even reading requests is too much.
-            maximum_concurrent_rpcs=2 * threads,
+            maximum_concurrent_rpcs=threads,
             options=[
                 ("grpc.max_receive_message_length", self._settings.max_message_bytes),
                 ("grpc.so_reuseport", 0),

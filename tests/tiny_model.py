@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,23 @@ PIXELS = 224
 
 
 def tiny_artifact(
-    *, sharpness: float = 8.0, labels: tuple[str, ...] = LABELS, run_id: str = "run-1", **changes: Any
+    *, sharpness: float = 8.0, turn: int = 0, labels: tuple[str, ...] = LABELS, run_id: str = "run-1", **changes: Any
 ) -> dict[str, bytes]:
     """Files of an artifact whose model says 불량 for dark photos; `sharpness` makes versions differ.
 
-    `changes` replace fields of the manifest; `golden_shift` spoils the golden predictions by that much.
+    `turn` shifts the three features, so that embeddings of two versions do not compare.
+
+    `changes` replace fields of the manifest; `golden_shift` spoils the golden predictions by that much, and `served`
+    is another model to put into the artifact.
     """
     shift = changes.pop("golden_shift", 0.0)
-    model = _network(sharpness)
+    model = network(sharpness, turn)
     images = np.stack([np.full((PIXELS, PIXELS, 3), level, np.uint8) for level in (10, 90, 160, 240)])
     probabilities = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)["probabilities"]
     golden = io.BytesIO()
     np.savez(golden, images=images, probabilities=probabilities + np.float32(shift))
     with tempfile.TemporaryDirectory() as folder:
-        ov.save_model(model, f"{folder}/model.xml", compress_to_fp16=False)
+        ov.save_model(changes.pop("served", model), f"{folder}/model.xml", compress_to_fp16=False)
         files = {f"openvino/{p.name}": p.read_bytes() for p in Path(folder).iterdir()}
     files["golden.npz"] = golden.getvalue()
     fields: dict[str, Any] = {
@@ -53,6 +56,13 @@ def tiny_artifact(
 
 def manifest_sha256(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(files[MANIFEST]).hexdigest()
+
+
+def coloured_photo(red: int, green: int, blue: int) -> bytes:
+    """A PNG of one colour."""
+    ok, encoded = cv2.imencode(".png", np.full((64, 64, 3), (blue, green, red), np.uint8))
+    assert ok
+    return bytes(encoded.tobytes())
 
 
 def grey_photo(level: int, width: int = 320, height: int = 240) -> bytes:
@@ -87,10 +97,19 @@ class FolderSource:
         self.objects.pop(uri, None)
 
 
-def _network(sharpness: float) -> ov.Model:
-    images = ops.parameter([-1, PIXELS, PIXELS, 3], np.uint8, name="images")
+def network(
+    sharpness: float = 8.0,
+    turn: int = 0,
+    *,
+    pixels: int = PIXELS,
+    datatype: Any = np.uint8,
+    detour: Callable[[Any], Any] = lambda features: features,
+) -> ov.Model:
+    """`detour` is led through on the way from the three features to the answer."""
+    images = ops.parameter([-1, pixels, pixels, 3], datatype, name="images")
     means = ops.reduce_mean(ops.convert(images, "f32"), np.array([1, 2]), keep_dims=False)
-    features = ops.divide(means, np.float32(255))
+    order = np.roll(np.arange(3), turn)
+    features = detour(ops.gather(ops.divide(means, np.float32(255)), order, np.int64(1)))
     bright = ops.reduce_mean(features, np.array([1]), keep_dims=True)
     logits = ops.multiply(ops.subtract(bright, np.float32(0.5)), np.array([[sharpness, -sharpness]], np.float32))
     probabilities = ops.softmax(logits, 1)

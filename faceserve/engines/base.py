@@ -76,6 +76,12 @@ def artifact_key(name: str, precision: str) -> str:
     return f"{name}-int8" if precision == "int8" else name
 
 
+def demand_uint8(found: npt.DTypeLike) -> None:
+    """Engines would convert in silence, or fail at the first request. Raises `ValueError`."""
+    if np.dtype(found) != np.uint8:
+        raise ValueError(f"the model takes {np.dtype(found)} images, uint8 is needed")
+
+
 def available_cores() -> int:
     """Cores this process may use: its affinity, and the CPU limit of its container."""
     cores = len(os.sched_getaffinity(0))

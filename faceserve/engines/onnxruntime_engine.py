@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceserve.engines.base import Output
+from faceserve.engines.base import Output, demand_uint8
 
 _OUTPUTS = ["probabilities", "features"]
 
@@ -29,6 +29,7 @@ class OnnxRuntimeEngine:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        demand_uint8(self._session.get_inputs()[0].type.removeprefix("tensor(").removesuffix(")"))
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Output:
         probabilities, features = self._session.run(_OUTPUTS, {"images": images})

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from faceserve.engines.base import Output
+from faceserve.engines.base import Output, demand_uint8
 
 
 def precisions() -> tuple[str, ...]:
@@ -71,6 +71,7 @@ class OpenVinoEngine:
                 # It takes as much disk as the model, and is made anew each time a model is tried out.
                 compiled.unlink()
         model = self._core.read_model(str(self._path))
+        demand_uint8(model.input("images").element_type.to_dtype())
         _, *shape = model.input("images").partial_shape
         model.reshape([size, *shape])
         return self._core.compile_model(model, "CPU", self._options)

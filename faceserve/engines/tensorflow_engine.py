@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceserve.engines.base import Output
+from faceserve.engines.base import Output, demand_uint8
 
 
 def precisions() -> tuple[str, ...]:
@@ -29,6 +29,7 @@ class TensorFlowEngine:
         self._tf: Any = tf
         self._model: Any = tf.saved_model.load(str(path.parent))
         self._serve: Any = self._model.signatures["serving_default"]
+        demand_uint8(self._serve.structured_input_signature[1]["images"].dtype.as_numpy_dtype)
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Output:
         found = self._serve(images=self._tf.constant(images))

@@ -1,0 +1,133 @@
+"""Every kind of bad model, uploaded to S3 and offered to a replica under load: refused before any user meets it."""
+
+import threading
+
+import boto3
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+from faceserve.artifacts import S3Source
+from include.contract.lifecycle_client import FaceserveError
+from include.contract.manifest import MANIFEST
+from tests.replica.world import replica
+from tests.tiny_model import grey_photo, manifest_sha256, network, tiny_artifact
+
+pytestmark = pytest.mark.integration
+
+DARK = grey_photo(20)
+
+
+def to_nothing(features, figure):
+    """Adds what took all the work, times nothing."""
+    return ops.add(features, ops.multiply(figure, np.float32(0)))
+
+
+def ten_times_the_work(features):
+    weights = ops.constant(np.random.default_rng(0).standard_normal((1500, 1500)).astype(np.float32) / 1500)
+    found = ops.add(
+        ops.multiply(ops.reduce_mean(features, np.array([0, 1]), keep_dims=False), np.float32(1e-3)), weights
+    )
+    for _ in range(4):
+        found = ops.matmul(found, weights, False, False)
+    return to_nothing(features, ops.reduce_mean(found, np.array([0, 1]), keep_dims=False))
+
+
+def fourteen_gigabytes(features):
+    one = ops.reshape(ops.reduce_mean(features, np.array([0, 1]), keep_dims=False), np.array([1, 1]), False)
+    wide = ops.sin(ops.broadcast(one, np.array([60_000, 60_000])))
+    return to_nothing(features, ops.reduce_max(wide, np.array([0, 1]), keep_dims=False))
+
+
+def a_loop_without_end(features):
+    value = ops.parameter([-1, 3], np.float32, name="value")
+    step = ops.sin(ops.add(value, np.float32(1e-3)))
+    go_on = ops.constant(np.array([True]))
+    loop = ops.loop(ops.constant(np.int64(2**40)), ops.constant(np.array(True)))
+    loop.set_function(ov.Model([ops.result(step), ops.result(go_on)], [value], "body"))
+    loop.set_special_body_ports([-1, 1])
+    loop.set_merged_input(value, features.output(0), step.output(0))
+    return to_nothing(features, loop.get_iter_value(step.output(0), -1))
+
+
+def cut_short(files, path):
+    return files | {path: files[path][:-4]}
+
+
+def without(files, path):
+    return {name: body for name, body in files.items() if name != path}
+
+
+BIN, XML = "openvino/model.bin", "openvino/model.xml"
+KINDS = {
+    "truncated weights": (lambda: cut_short(tiny_artifact(), BIN), "sha256"),
+    "missing weights": (lambda: without(tiny_artifact(), BIN), "missing"),
+    "tampered network": (lambda: tiny_artifact() | {XML: b"<net/>"}, "sha256"),
+    "half uploaded, no manifest yet": (lambda: without(tiny_artifact(), MANIFEST), "missing"),
+    "old schema": (lambda: tiny_artifact(format=0), "manifest format 0"),
+    "other input size": (lambda: tiny_artifact(served=network(pixels=64), input_pixels=64), "images of 64 pixels"),
+    "network of another input size": (lambda: tiny_artifact(served=network(pixels=64)), "fails on"),
+    "other input datatype": (lambda: tiny_artifact(served=network(datatype=np.float32)), "float32 images"),
+    "other number of labels": (lambda: tiny_artifact(labels=("양호", "불량", "보류")), "shape"),
+    "swapped classes": (lambda: tiny_artifact(served=network(sharpness=-8.0)), "golden predictions differ"),
+    "other answers": (lambda: tiny_artifact(served=network(sharpness=2.0)), "golden predictions differ"),
+    "numbers that are not finite": (lambda: tiny_artifact(served=network(sharpness=float("nan"))), "not finite|differ"),
+    "no network at all": (lambda: tiny_artifact(engines={"openvino": "golden.npz"}), "cannot load"),
+    "only other engines": (lambda: tiny_artifact(engines={"tensorflow": BIN}), "no openvino model"),
+    "another model's": (lambda: tiny_artifact(model_type="FACE"), "FACE model"),
+    "ten times slower": (lambda: tiny_artifact(served=network(detour=ten_times_the_work)), "ms of processor time"),
+    "out of memory": (lambda: tiny_artifact(served=network(detour=fourteen_gigabytes)), "fails on|cannot load|memory"),
+    "hangs in warm-up": (lambda: tiny_artifact(served=network(detour=a_loop_without_end)), "did not load and answer"),
+}
+
+
+@pytest.fixture(scope="module")
+def world(running_services, tmp_path_factory):
+    endpoint = running_services.stack.s3_endpoint
+    with replica(
+        tmp_path_factory.mktemp("state"),
+        S3Source(endpoint),
+        s3_endpoint=endpoint,
+        vet_seconds=6,
+        vet_memory_mb=2048,
+    ) as made:
+        made.store = boto3.client("s3", endpoint_url=endpoint)
+        offer(made, "v1.0.0", tiny_artifact())
+        made.lifecycle.activate("laundry", "v1.0.0")
+        yield made
+
+
+def offer(world, version, files):
+    for path, body in files.items():
+        world.store.put_object(Bucket="models", Key=f"{version}/{path}", Body=body)
+    sha256 = manifest_sha256(files) if MANIFEST in files else "0" * 64
+    return world.lifecycle.prepare("laundry", version, f"s3://models/{version}/", sha256, timeout_seconds=60)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_artifact_is_refused_with_the_reason_while_the_old_one_answers(world, kind):
+    make, reason = KINDS[kind]
+    version = f"v2.{list(KINDS).index(kind)}.0"
+    answers, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            answers.append(world.client.classify("laundry", DARK).model_version)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        with pytest.raises(FaceserveError, match=reason) as caught:
+            offer(world, version, make())
+    finally:
+        stop.set()
+        asker.join()
+    assert caught.value.code == "FAILED_PRECONDITION"
+    assert set(answers) == {"v1.0.0"}
+    assert world.lifecycle.status("laundry").prepared == ()
+
+
+def test_after_all_that_a_good_artifact_is_taken(world):
+    offer(world, "v3.0.0", tiny_artifact(run_id="good"))
+    assert world.lifecycle.activate("laundry", "v3.0.0").previous == "v1.0.0"

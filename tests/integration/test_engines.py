@@ -1,0 +1,115 @@
+"""One artifact, every engine: the same answers, and the server chooses what the processor does well."""
+
+import json
+
+import numpy as np
+import pytest
+
+from faceserve.artifacts import ArtifactCache
+from faceserve.engines import base
+from faceserve.engines.base import artifact_key, factory
+from faceserve.errors import BadArtifact
+from faceserve.loading import Examination, Loader, Origin
+from include.bench.artifacts import Folder, artifact
+from include.contract.manifest import MANIFEST, ArtifactManifest
+
+pytestmark = pytest.mark.integration
+
+URI = "s3://bench/"
+RUNS = [("openvino", "f32"), ("openvino", "int8"), ("onnxruntime", "f32"), ("tensorflow", "f32")]
+if "bf16" in base.precisions("openvino", "auto"):
+    RUNS.append(("openvino", "bf16"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a small network exported in every format, and its manifest's sha256."""
+    folder = tmp_path_factory.mktemp("artifact")
+    return folder, artifact("small", Folder(folder), URI, formats=("int8", "onnx"))
+
+
+@pytest.fixture(scope="module")
+def manifest(made):
+    folder, _ = made
+    return ArtifactManifest.from_json((folder / MANIFEST).read_bytes())
+
+
+@pytest.mark.parametrize(("engine", "precision"), RUNS)
+def test_every_engine_answers_as_the_trainer_did(made, manifest, engine, precision):
+    folder, _ = made
+    loaded = factory(engine, 1)(folder / manifest.engines[artifact_key(engine, precision)], precision)
+    with np.load(folder / "golden.npz") as golden:
+        images, expected = golden["images"], golden["probabilities"]
+    found = loaded.infer(images)
+    assert np.abs(found.probabilities - expected).max() <= manifest.golden.allowed(precision)
+    assert (found.probabilities.argmax(1) == expected.argmax(1)).all()
+    assert found.features.shape == (len(images), manifest.feature_width)
+    assert found.probabilities.dtype == found.features.dtype == np.float32
+    loaded.close()
+
+
+@pytest.mark.parametrize(("engine", "precision"), RUNS)
+def test_a_batch_gets_the_same_answers_as_its_images_alone(made, manifest, engine, precision):
+    folder, _ = made
+    loaded = factory(engine, 1)(folder / manifest.engines[artifact_key(engine, precision)], precision)
+    loaded.prepare([4])
+    images = np.random.default_rng(7).integers(0, 256, (4, 224, 224, 3), np.uint8)
+    together = loaded.infer(images)
+    alone = [loaded.infer(images[n : n + 1]).probabilities[0] for n in range(4)]
+    assert together.probabilities == pytest.approx(np.stack(alone), abs=0.01)
+    loaded.close()
+
+
+def loader(made, tmp_path, engine="openvino", precisions=("f32",), **changes):
+    folder, _ = made
+    examination = Examination(engine, precisions)
+    cache = ArtifactCache(tmp_path, changes.get("source", FolderCopy(folder)), examination.keys)
+    return Loader(cache, examination, factory(engine, 1))
+
+
+class FolderCopy:
+    """The artifact's files, some of them replaced."""
+
+    def __init__(self, folder, **replaced):
+        self.folder = folder
+        self.replaced = {path.replace("__", "/"): body for path, body in replaced.items()}
+
+    def read(self, uri):
+        path = uri.removeprefix(URI)
+        return self.replaced.get(path) or (self.folder / path).read_bytes()
+
+
+def test_auto_takes_reduced_precision_only_where_the_golden_predictions_allow_it(made, tmp_path):
+    folder, sha256 = made
+    origin = Origin("v1.0.0", URI, sha256)
+    fast = base.precisions("openvino", "auto")
+    assert loader(made, tmp_path / "1", precisions=fast).load("laundry", origin).generation.precision == fast[0]
+    strict = json.loads((folder / MANIFEST).read_bytes())
+    strict["golden"]["tolerances"] = {"bf16": 0.0}
+    body = json.dumps(strict).encode()
+    source = FolderCopy(folder, **{MANIFEST: body})
+    from include.contract.manifest import sha256 as hashed
+
+    origin = Origin("v1.0.0", URI, hashed(body))
+    chosen = loader(made, tmp_path / "2", precisions=fast, source=source).load("laundry", origin).generation.precision
+    assert chosen == "f32"
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "tensorflow"])
+def test_other_engines_load_the_same_artifact(made, tmp_path, engine):
+    _, sha256 = made
+    generation = loader(made, tmp_path, engine).load("laundry", Origin("v1.0.0", URI, sha256)).generation
+    assert generation.labels == ("양호", "불량")
+
+
+@pytest.mark.parametrize(("engine", "precision"), [("onnxruntime", "int8"), ("tensorflow", "bf16"), ("tflite", "auto")])
+def test_what_an_engine_cannot_do_is_said_at_start(engine, precision):
+    with pytest.raises(ValueError, match="cannot do|unknown engine"):
+        base.precisions(engine, precision)
+
+
+def test_an_artifact_without_the_format_asked_for_is_refused(tmp_path):
+    folder = tmp_path / "plain"
+    sha256 = artifact("small", Folder(folder), URI)
+    with pytest.raises(BadArtifact, match="no onnxruntime model, only openvino, tensorflow"):
+        loader((folder, sha256), tmp_path / "cache", "onnxruntime").load("laundry", Origin("v1.0.0", URI, sha256))

@@ -1,0 +1,158 @@
+"""A candidate on trial in a running replica: shared out, watched, promoted or taken off."""
+
+import pytest
+
+from faceserve.errors import InferenceFailed
+from include.contract.lifecycle_client import FaceserveError
+from tests.replica.world import replica
+from tests.tiny_model import grey_photo
+from tests.waiting import until
+
+DARK = grey_photo(20)
+
+
+@pytest.fixture
+def world(tmp_path):
+    with replica(tmp_path) as made:
+        made.serve("v1.0.0")
+        made.prepare("v1.1.0")
+        yield made
+
+
+def answers(world, count=100):
+    return [world.client.classify("laundry", DARK, task_id=f"task-{n}") for n in range(count)]
+
+
+def canary(world):
+    return world.lifecycle.status("laundry").canary
+
+
+class Failing:
+    """Stands for an engine that fails at what it is asked."""
+
+    def infer(self, images):
+        raise RuntimeError("illegal instruction")
+
+    def close(self):
+        """Nothing is held."""
+
+
+def test_a_tenth_of_the_tasks_is_answered_by_the_candidate_and_says_so(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 10)
+    found = answers(world)
+    sides = {(a.side, a.model_version) for a in found}
+    assert sides == {("stable", "v1.0.0"), ("canary", "v1.1.0")}
+    assert sum(a.side == "canary" for a in found) == pytest.approx(10, abs=2)
+    assert [a.side for a in found] == [a.side for a in answers(world)]
+
+
+def test_both_sides_are_counted_apart(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    answers(world, 40)
+    status = canary(world)
+    assert status.stable.requests + status.canary.requests == 40
+    assert status.canary.requests == pytest.approx(20, abs=2)
+    assert status.canary.mean_seconds > 0
+
+
+def test_the_same_trial_twice_is_one_trial(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    epoch = world.lifecycle.status("laundry").epoch
+    answers(world, 10)
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    assert world.lifecycle.status("laundry").epoch == epoch
+    assert canary(world).stable.requests > 0
+
+
+def test_a_promoted_candidate_answers_everybody_and_the_old_version_stays_warm(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 10)
+    world.lifecycle.promote_canary("laundry", "v1.1.0")
+    assert {a.model_version for a in answers(world, 10)} == {"v1.1.0"}
+    status = world.lifecycle.status("laundry")
+    assert (status.version, status.previous, status.canary.verdict) == ("v1.1.0", "v1.0.0", "promoted")
+    assert world.lifecycle.promote_canary("laundry", "v1.1.0").epoch == status.epoch
+
+
+def test_an_aborted_candidate_answers_nobody_and_the_reason_stays(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 100)
+    world.lifecycle.abort_canary("laundry", "v1.1.0", "a branch complained")
+    assert {a.model_version for a in answers(world, 10)} == {"v1.0.0"}
+    assert (canary(world).verdict, canary(world).reason) == ("aborted", "a branch complained")
+    world.lifecycle.abort_canary("laundry", "v1.1.0", "again")
+    assert canary(world).reason == "a branch complained"
+
+
+def test_a_candidate_that_fails_is_taken_off_by_itself_and_no_request_fails(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    world.generation("v1.1.0").engine = Failing()
+    found = answers(world, 60)
+    assert {a.model_version for a in found} == {"v1.0.0"}
+    status = canary(world)
+    assert (status.version, status.verdict) == ("v1.1.0", "aborted")
+    assert "errors in 2 requests" in status.reason
+
+
+def test_a_stable_version_that_fails_says_so(world):
+    world.generation("v1.0.0").engine = Failing()
+    with pytest.raises(FaceserveError, match="illegal instruction") as caught:
+        world.client.classify("laundry", DARK)
+    assert caught.value.code == InferenceFailed.status == "INTERNAL"
+
+
+def test_in_shadow_users_get_the_stable_version_and_answers_are_compared(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 100, shadow=True)
+    assert {(a.model_version, a.side) for a in answers(world, 20)} == {("v1.0.0", "stable")}
+    until(lambda: canary(world).compared > 0, "copies to be answered")
+    assert canary(world).agreed == canary(world).compared
+
+
+def test_from_shadow_to_live_the_figures_begin_anew(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 100, shadow=True)
+    answers(world, 5)
+    world.lifecycle.set_canary("laundry", "v1.1.0", 20)
+    assert (canary(world).shadow, canary(world).stable.requests) == (False, 0)
+
+
+def test_a_rollback_during_a_trial_ends_it(world):
+    world.serve("v1.2.0")
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    world.lifecycle.rollback("laundry")
+    assert {a.model_version for a in answers(world, 10)} == {"v1.0.0"}
+    assert (canary(world).verdict, canary(world).reason) == ("aborted", "v1.0.0 was activated")
+
+
+@pytest.mark.parametrize(
+    ("version", "percent", "code"),
+    [
+        ("v1.1.0", 0, "INVALID_ARGUMENT"),
+        ("v1.1.0", -5, "INVALID_ARGUMENT"),
+        ("v1.1.0", 101, "INVALID_ARGUMENT"),
+        ("v1.1.0", float("nan"), "INVALID_ARGUMENT"),
+        ("v9.0.0", 10, "NOT_FOUND"),
+        ("v1.0.0", 10, "NOT_FOUND"),
+        ("../v1.0.0", 10, "NOT_FOUND"),
+    ],
+)
+def test_a_trial_that_makes_no_sense_is_refused(world, version, percent, code):
+    with pytest.raises(FaceserveError) as caught:
+        world.lifecycle.set_canary("laundry", version, percent)
+    assert caught.value.code == code
+    assert canary(world) is None
+
+
+def test_only_one_candidate_is_on_trial(world):
+    world.prepare("v1.2.0")
+    world.lifecycle.set_canary("laundry", "v1.1.0", 10)
+    with pytest.raises(FaceserveError, match=r"v1\.1\.0 is on trial already"):
+        world.lifecycle.set_canary("laundry", "v1.2.0", 10)
+
+
+def test_what_is_not_on_trial_cannot_be_promoted(world):
+    with pytest.raises(FaceserveError, match="not on trial"):
+        world.lifecycle.promote_canary("laundry", "v1.1.0")
+
+
+def test_a_restarted_replica_serves_the_stable_version_alone(world, tmp_path):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    with replica(tmp_path, world.source) as restarted:
+        assert {a.model_version for a in answers(restarted, 20)} == {"v1.0.0"}

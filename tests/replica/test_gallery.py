@@ -1,0 +1,129 @@
+"""Enrolled faces are compared within one model's embeddings, whatever version serves (design D7)."""
+
+import threading
+
+import pytest
+
+from include.contract.lifecycle_client import FaceserveError
+from tests.replica.world import replica
+from tests.tiny_model import FolderSource, coloured_photo
+
+PEOPLE = {
+    "kim": coloured_photo(250, 20, 20),
+    "lee": coloured_photo(20, 250, 20),
+    "park": coloured_photo(20, 20, 250),
+}
+SETTINGS = {"gallery_uri": "s3://faces/"}
+
+
+@pytest.fixture
+def world(tmp_path):
+    with replica(tmp_path, **SETTINGS) as made:
+        made.serve("v1.0.0", "face")
+        yield made
+
+
+def enroll_everybody(world):
+    for identity, photo in PEOPLE.items():
+        world.lifecycle.enroll("face", identity, photo)
+
+
+def who(world, photo):
+    (match,) = world.client.compare("face", photo)
+    return match.identity
+
+
+def test_nobody_enrolled_looks_like_nobody(world):
+    assert world.client.compare("face", PEOPLE["kim"]) == []
+
+
+def test_an_enrolled_face_is_recognised_at_once(world):
+    assert world.lifecycle.enroll("face", "kim", PEOPLE["kim"]) == 1
+    (match,) = world.client.compare("face", PEOPLE["kim"])
+    assert (match.identity, match.similarity) == ("kim", pytest.approx(1, abs=1e-3))
+
+
+def test_matches_come_most_similar_first_and_no_more_than_asked_for(world):
+    enroll_everybody(world)
+    found = world.client.compare("face", coloured_photo(200, 100, 10), count=2)
+    assert [match.identity for match in found] == ["kim", "lee"]
+
+
+def test_enrolling_twice_replaces_the_photo(world):
+    world.lifecycle.enroll("face", "kim", PEOPLE["lee"])
+    assert world.lifecycle.enroll("face", "kim", PEOPLE["kim"]) == 1
+    assert world.client.compare("face", PEOPLE["kim"])[0].similarity == pytest.approx(1, abs=1e-3)
+
+
+def test_who_withdraws_is_forgotten_also_by_the_next_version(world):
+    enroll_everybody(world)
+    assert world.lifecycle.withdraw("face", "kim") == 2
+    assert world.lifecycle.withdraw("face", "kim") == 2
+    world.serve("v1.1.0", "face", turn=1)
+    assert who(world, PEOPLE["kim"]) != "kim"
+
+
+def test_a_new_version_knows_everybody_in_its_own_embeddings(world):
+    enroll_everybody(world)
+    world.serve("v1.1.0", "face", turn=1)
+    assert {who(world, photo) for photo in PEOPLE.values()} == set(PEOPLE)
+    assert all(world.client.compare("face", photo)[0].similarity > 0.99 for photo in PEOPLE.values())
+
+
+def test_who_enrolls_while_a_candidate_waits_is_known_to_it_too(world):
+    world.prepare("v1.1.0", "face", turn=1)
+    world.lifecycle.enroll("face", "kim", PEOPLE["kim"])
+    world.lifecycle.activate("face", "v1.1.0")
+    assert who(world, PEOPLE["kim"]) == "kim"
+
+
+def test_a_restarted_replica_knows_everybody(world, tmp_path):
+    enroll_everybody(world)
+    with replica(tmp_path, world.source, **SETTINGS) as restarted:
+        assert {who(restarted, photo) for photo in PEOPLE.values()} == set(PEOPLE)
+
+
+def test_while_versions_change_no_comparison_mixes_two_embedding_spaces(world):
+    """Each version turns the colours: a vector of one beside a gallery of another would name somebody else."""
+    enroll_everybody(world)
+    found, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            for identity, photo in PEOPLE.items():
+                (match,) = world.client.compare("face", photo)
+                found.append((identity, match.identity, round(match.similarity, 2)))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for number in range(1, 13):
+        world.serve(f"v1.{number}.0", "face", turn=number)
+        world.lifecycle.enroll("face", "lee", PEOPLE["lee"])
+    stop.set()
+    for asker in askers:
+        asker.join()
+    assert len(found) > 30
+    assert {(asked == answered, similarity) for asked, answered, similarity in found} == {(True, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("identity", "photo", "reason"),
+    [
+        ("", PEOPLE["kim"], "letters"),
+        ("../../models/face", PEOPLE["kim"], "letters"),
+        ("a" * 101, PEOPLE["kim"], "too long"),
+        ("kim", b"", "0 bytes"),
+        ("kim", b"not a photo", "JPEG"),
+    ],
+)
+def test_nonsense_is_not_enrolled(world, identity, photo, reason):
+    with pytest.raises(FaceserveError, match=reason) as caught:
+        world.lifecycle.enroll("face", identity, photo)
+    assert caught.value.code == "INVALID_ARGUMENT"
+    assert world.source.list("s3://faces/") == []
+
+
+def test_without_a_gallery_nobody_can_be_enrolled(tmp_path):
+    with replica(tmp_path, FolderSource()) as world, pytest.raises(FaceserveError, match="FACESERVE_GALLERY_URI"):
+        world.lifecycle.enroll("face", "kim", PEOPLE["kim"])

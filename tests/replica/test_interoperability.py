@@ -1,0 +1,82 @@
+"""Other people's clients, unmodified, each in a process of its own where nothing of ours is loaded."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.replica.world import replica
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with replica(tmp_path_factory.mktemp("state")) as made:
+        made.serve("v1.0.0")
+        made.serve("v1.1.0")
+        yield made
+
+
+def says(script, *arguments):
+    """What a script prints in an interpreter of its own, away from this repository."""
+    command = [sys.executable, "-I", "-c", textwrap.dedent(script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+TRITON = """
+    import sys, numpy as np, tritonclient.grpc as triton
+    client = triton.InferenceServerClient(sys.argv[1])
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready("laundry") and not client.is_model_ready("face")
+    metadata = client.get_model_metadata("laundry")
+    config = client.get_model_config("laundry").config
+    tensor = triton.InferInput("images", [2, 224, 224, 3], "UINT8")
+    tensor.set_data_from_numpy(np.zeros((2, 224, 224, 3), np.uint8))
+    found = client.infer("laundry", [tensor], model_version="v1.0.0", timeout=10_000_000)
+    statistics = client.get_inference_statistics("laundry", "v1.0.0").model_stats[0]
+    print(client.get_server_metadata().name.split()[0], list(metadata.versions)[0], config.max_batch_size,
+          found.get_response().model_version, found.as_numpy("probabilities").shape[0], statistics.inference_count)
+"""
+
+HEALTH = """
+    import sys, grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    with grpc.insecure_channel(sys.argv[1]) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "laundry", "face"):
+            print(stub.Check(health_pb2.HealthCheckRequest(service=service)).status)
+        print(next(iter(stub.Watch(health_pb2.HealthCheckRequest(service="laundry")))).status)
+"""
+
+REFLECTION = """
+    import sys, grpc
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+    with grpc.insecure_channel(sys.argv[1]) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        services = sorted(database.get_services())
+        pool = DescriptorPool(database)
+        for name in services:
+            print(name, len(pool.FindServiceByName(name).methods))
+"""
+
+
+def test_nvidia_tritons_client(world):
+    assert says(TRITON, world.address) == ["faceserve", "v1.1.0", "64", "v1.0.0", "2", "2"]
+
+
+def test_a_health_client_that_checks_and_watches(world):
+    serving, not_serving = "1", "2"
+    assert says(HEALTH, world.address) == [serving, serving, not_serving, serving]
+    assert says(HEALTH, world.lifecycle_address) == [serving, serving, not_serving, serving]
+
+
+def test_a_reflection_client_finds_every_service_and_its_methods(world):
+    found = says(REFLECTION, world.address)
+    services = dict(zip(found[::2], map(int, found[1::2]), strict=True))
+    assert services["faceserve.v1.Inference"] == 3
+    assert services["inference.GRPCInferenceService"] >= 9
+    assert {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= services.keys()
+    assert "faceserve.v1.Lifecycle" in says(REFLECTION, world.lifecycle_address)

@@ -1,0 +1,70 @@
+"""A real replica over real gRPC, with objects in memory."""
+
+from contextlib import contextmanager
+
+from faceserve.server import Server
+from faceserve.settings import Settings
+from include.contract.client import FaceserveClient
+from include.contract.lifecycle_client import LifecycleClient
+from tests.tiny_model import FolderSource, tiny_artifact
+
+TOKEN = "only-the-pipeline-knows"
+
+
+class Replica:
+    def __init__(self, server, source):
+        self.server = server
+        self.source = source
+        self.client = FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=20)
+        self.lifecycle = LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN, timeout_seconds=20)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server.port}"
+
+    @property
+    def lifecycle_address(self):
+        return f"127.0.0.1:{self.server.lifecycle_port}"
+
+    def prepare(self, version, model="laundry", **artifact):
+        uri = f"s3://models/{model}/{version}/"
+        sharpness = 4.0 + int(version.split(".")[1])
+        files = tiny_artifact(**{"sharpness": sharpness, "model_type": model.upper(), **artifact})
+        return self.lifecycle.prepare(model, version, uri, self.source.put(uri, files), timeout_seconds=20)
+
+    def serve(self, version, model="laundry", **artifact):
+        self.prepare(version, model, **artifact)
+        return self.lifecycle.activate(model, version)
+
+    def generation(self, version, model="laundry"):
+        """The server's own copy of a version, to make it misbehave."""
+        found = self.server.manager.slot(model).loaded(version)
+        assert found is not None
+        return found
+
+    def close(self):
+        self.client.close()
+        self.lifecycle.close()
+        self.server.stop()
+
+
+@contextmanager
+def replica(folder, source=None, **settings):
+    source = source or FolderSource()
+    fixed = {
+        "grpc_port": 0,
+        "lifecycle_port": 0,
+        "metrics_port": 0,
+        "vet_seconds": 0,
+        "engine_threads": 1,
+        "drain_seconds": 2,
+        "lifecycle_token": TOKEN,
+        "state_dir": folder,
+    }
+    server = Server(Settings(**{**fixed, **settings}), source)
+    server.start()
+    made = Replica(server, source)
+    try:
+        yield made
+    finally:
+        made.close()
