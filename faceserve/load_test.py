@@ -9,13 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import grpc
 import numpy as np
+from tritonclient.grpc import service_pb2 as oip
+from tritonclient.grpc import service_pb2_grpc as oip_grpc
 
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
+from include.contract.preprocessing import INPUT_PIXELS, to_input
 
 _TIMEOUT_SECONDS = 10.0
 _PERCENT = 100
@@ -33,7 +37,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """`rate` requests a second in all (open load), or `in_flight` at once when it is 0 (closed load)."""
+    """`rate` requests a second in all (open load), or `in_flight` at once when it is 0 (closed load).
+
+    `protocol` says how photos travel: as they are to `faceserve.v1`, or decoded by the Open Inference Protocol, which
+    other model servers understand too.
+    """
 
     addresses: Sequence[str]
     model: str
@@ -41,6 +49,7 @@ class Plan:
     seconds: float
     rate: float = 0.0
     in_flight: int = 4
+    protocol: Literal["photos", "open-inference"] = "photos"
 
 
 def run(plan: Plan) -> list[Request]:
@@ -91,8 +100,10 @@ def read(path: Path) -> list[Request]:
 async def _run(plan: Plan) -> list[Request]:
     options = [("grpc.max_send_message_length", 34 << 20)]
     channels = [grpc.aio.insecure_channel(address, options=options) for address in plan.addresses]
-    calls = itertools.cycle([pb_grpc.InferenceStub(channel).Classify for channel in channels])
-    bodies = itertools.cycle([pb.ClassifyRequest(model=plan.model, image=photo, task_id="") for photo in plan.photos])
+    stub: Any = pb_grpc.InferenceStub if plan.protocol == "photos" else oip_grpc.GRPCInferenceServiceStub
+    stubs = [stub(channel) for channel in channels]
+    calls = itertools.cycle([one.Classify if plan.protocol == "photos" else one.ModelInfer for one in stubs])
+    bodies = itertools.cycle([_body(plan, photo) for photo in plan.photos])
     found: list[Request] = []
 
     async def ask(due: float) -> None:
@@ -107,6 +118,14 @@ async def _run(plan: Plan) -> list[Request]:
     for channel in channels:
         await channel.close(None)
     return found
+
+
+def _body(plan: Plan, photo: bytes) -> pb.ClassifyRequest | oip.ModelInferRequest:
+    if plan.protocol == "photos":
+        return pb.ClassifyRequest(model=plan.model, image=photo)
+    body = oip.ModelInferRequest(model_name=plan.model, raw_input_contents=[to_input(photo).tobytes()])
+    body.inputs.add(name="images", datatype="UINT8", shape=[1, INPUT_PIXELS, INPUT_PIXELS, 3])
+    return body
 
 
 async def _open(plan: Plan, ask: Callable[[float], Coroutine[None, None, None]]) -> None:

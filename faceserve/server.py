@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -108,6 +109,8 @@ class Server:
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
+        # Requests are what runs in parallel; OpenCV's own threads would take cores from them.
+        cv2.setNumThreads(1)
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())

@@ -10,7 +10,7 @@ from skimage import data
 
 from faceserve.artifacts import ArtifactCache
 from faceserve.engines.base import factory
-from faceserve.loading import Loader, Origin
+from faceserve.loading import Examination, Loader, Origin
 from include.contract.manifest import MANIFEST, ArtifactManifest
 from include.contract.preprocessing import resize
 from pipeline.domain.dataset import Dataset
@@ -249,7 +249,8 @@ def test_a_shard_that_changed_or_went_after_augmenting_is_named_and_not_learned_
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_a_server_loads_the_artifact_and_gives_the_golden_predictions(trained, tmp_path, engine):
     result, objects = trained.result, trained.objects
-    loader = Loader(ArtifactCache(tmp_path, objects, engine), engine, factory(engine, 1))
+    examination = Examination(engine, ("f32",))
+    loader = Loader(ArtifactCache(tmp_path, objects, examination.keys), examination, factory(engine, 1))
     loaded = loader.load("laundry", Origin("v1.0.0", result.artifact_uri, result.manifest_sha256))
     images = unpack([objects.read(SHARDS["validation"])]).images
     with np.load(tmp_path / result.manifest_sha256 / "golden.npz") as golden:

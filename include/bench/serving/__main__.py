@@ -33,9 +33,37 @@ def _swaps_resnet50(say: Say) -> Figures:
     return {f"resnet50_{name}": value for name, value in found.items()}
 
 
+def _throughput(say: Say) -> Figures:
+    from include.bench.serving.throughput import throughput
+
+    return throughput(say)
+
+
+def _memory(say: Say) -> Figures:
+    from include.bench.serving.memory import memory
+
+    return memory(say)
+
+
+def _cold_start(say: Say) -> Figures:
+    from include.bench.serving.memory import cold_start
+
+    return cold_start(say)
+
+
+def _peers(say: Say) -> Figures:
+    from include.bench.serving.peers import peers
+
+    return peers(say)
+
+
 PARTS: dict[str, Callable[[Say], Figures]] = {
     "swaps": _swaps,
     "swaps-resnet50": _swaps_resnet50,
+    "throughput": _throughput,
+    "memory": _memory,
+    "cold-start": _cold_start,
+    "peers": _peers,
 }
 
 

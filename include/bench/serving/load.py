@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from faceserve.load_test import Request, read
@@ -19,14 +20,28 @@ _PHOTOS = 8
 class Load:
     """An open load of `rate` requests a second, or with rate 0 a closed one, for `seconds` or until `stop`."""
 
-    def __init__(self, addresses: Sequence[str], *, rate: float, seconds: float, in_flight: int = 8) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        *,
+        rate: float,
+        seconds: float,
+        in_flight: int = 8,
+        protocol: str = "photos",
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bench-load-")
         self._out = Path(self._folder.name, "requests.csv")
         photos = [Path(self._folder.name, f"{number}.jpg") for number in range(_PHOTOS)]
         for path, spec in zip(photos, live_specs(_PHOTOS, seed=1), strict=True):
             path.write_bytes(draw(spec))
         command = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
-        options = {"--rate": rate, "--seconds": seconds, "--in-flight": in_flight, "--out": self._out}
+        options: dict[str, object] = {
+            "--rate": rate,
+            "--seconds": seconds,
+            "--in-flight": in_flight,
+            "--protocol": protocol,
+        }
+        options["--out"] = self._out
         command += [str(part) for pair in options.items() for part in pair]
         command += [part for path in photos for part in ("--photo", str(path))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
@@ -42,12 +57,31 @@ class Load:
             return read(self._out)
 
 
-def capacity(addresses: Sequence[str], *, seconds: float, in_flight: int = 8) -> float:
-    """Requests a second answered when asked as fast as answers come; the first second is left out."""
-    found = Load(addresses, rate=0, seconds=seconds + 1, in_flight=in_flight).requests()
+@dataclass(frozen=True)
+class Pace:
+    """What was answered when asked as fast as answers come."""
+
+    requests_per_second: float
+    mean_ms: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+def pace(addresses: Sequence[str], *, seconds: float, in_flight: int = 8, protocol: str = "photos") -> Pace:
+    """The first second is left out."""
+    found = Load(addresses, rate=0, seconds=seconds + 1, in_flight=in_flight, protocol=protocol).requests()
     begin = min(request.due for request in found) + 1
-    answered = [request for request in found if request.code == "OK" and request.due >= begin]
-    return len(answered) / seconds
+    counted = [request for request in found if request.due >= begin]
+    answered = [request.milliseconds for request in counted if request.code == "OK"]
+    percentiles = statistics.quantiles(answered, n=100, method="inclusive")
+    return Pace(
+        len(answered) / seconds,
+        statistics.fmean(answered),
+        percentiles[49],
+        percentiles[98],
+        len(counted) - len(answered),
+    )
 
 
 def p99(requests: Sequence[Request], windows: Sequence[tuple[float, float]]) -> float:

@@ -12,12 +12,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import click
 import psutil
 
 from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient
 from include.stack import runner
 from include.stack.layout import Stack, environment
+from pipeline.adapters.s3 import S3ObjectStore
 
 TOKEN = "bench"  # noqa: S105 - of processes that live for minutes on the loopback interface
 MODEL = "laundry"
@@ -52,9 +54,19 @@ def object_store() -> Iterator[Stack]:
             stack = runner.up(Path(name), click.echo, ["s3"], preferred_ports=False)
             _yield_to_others("rclone", Path(name))
             os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
+            # It would go on with the credentials of the store before.
+            boto3.setup_default_session()
             yield stack
         finally:
             runner.clean(Path(name))
+
+
+def upload(folder: Path, store: Stack, uri: str) -> None:
+    """Everything in the folder, below `uri`."""
+    objects = S3ObjectStore(endpoint=store.s3_endpoint)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            objects.write(f"{uri}{path.relative_to(folder)}", path.read_bytes())
 
 
 @contextmanager
@@ -69,7 +81,7 @@ def replicas(
 
 @contextmanager
 def _replica(stack: Stack, state: Path, settings: Mapping[str, object]) -> Iterator[Replica]:
-    port, lifecycle_port = _free_ports(2)
+    port, lifecycle_port = free_ports(2)
     variables = {
         "FACESERVE_GRPC_PORT": port,
         "FACESERVE_LIFECYCLE_PORT": lifecycle_port,
@@ -144,7 +156,7 @@ def _await(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
                 return
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from faceserve.load_test import Request
 from include.bench.artifacts import artifact
 from include.bench.measurement import Say
-from include.bench.serving.load import Load, capacity, p99, settle
+from include.bench.serving.load import Load, p99, pace, settle
 from include.bench.serving.replicas import MODEL, Artifact, deploy, object_store, replicas
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
 from include.stack.layout import Stack
@@ -58,7 +58,7 @@ def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = Non
         pair, bad = _artifacts(store, drive.network)
         deploy(clients, pair[0])
         addresses = [replica.address for replica in fleet]
-        most = capacity(addresses, seconds=_CAPACITY_SECONDS)
+        most = pace(addresses, seconds=_CAPACITY_SECONDS).requests_per_second
         rate = most * drive.share
         say(f"{drive.network}: capacity {most:.0f} requests/s, load {rate:.0f}")
         load = Load(addresses, rate=rate, seconds=drive.requests / rate)
