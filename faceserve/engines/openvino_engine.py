@@ -66,7 +66,7 @@ class OpenVinoEngine:
         compiled = self._compiled_path(size)
         if compiled.exists():
             try:
-                return self._core.import_model(ov.Tensor(np.fromfile(compiled, np.uint8)), "CPU", self._options)
+                return self._core.import_model(ov.Tensor(np.memmap(compiled, np.uint8, "r")), "CPU", self._options)
             finally:
                 # It takes as much disk as the model, and is made anew each time a model is tried out.
                 compiled.unlink()

@@ -33,7 +33,7 @@ class GrpcServingFleet:
                 model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=self._prepare_seconds
             )
 
-        prepared = self._everywhere(prepare)
+        prepared = self._one_first(prepare)
         if failed := _errors(prepared):
             self._everywhere(lambda client, _: client.discard(model, version))
             raise _translated(failed, f"{version} was not activated anywhere")
@@ -72,8 +72,21 @@ class GrpcServingFleet:
 
         self._everywhere(back)
 
-    def _everywhere(self, call: Callable[[LifecycleClient, str], _Result]) -> dict[str, "_Result | FaceserveError"]:
-        """The call's result or error for each replica, all at once."""
+    def _one_first(self, call: Callable[[LifecycleClient, str], _Result]) -> "dict[str, _Result | FaceserveError]":
+        """One replica first, the others at once after it: what it refuses burdens no other."""
+        first, *others = self._addresses
+        results = self._on([first], call)
+        if others and not _errors(results):
+            results |= self._on(others, call)
+        return results
+
+    def _everywhere(self, call: Callable[[LifecycleClient, str], _Result]) -> "dict[str, _Result | FaceserveError]":
+        return self._on(self._addresses, call)
+
+    def _on(
+        self, addresses: Sequence[str], call: Callable[[LifecycleClient, str], _Result]
+    ) -> "dict[str, _Result | FaceserveError]":
+        """The call's result or error for each of the replicas, all at once."""
 
         def one(address: str) -> "_Result | FaceserveError":
             with LifecycleClient(address, token=self._token) as client:
@@ -82,8 +95,8 @@ class GrpcServingFleet:
                 except FaceserveError as error:
                     return error
 
-        with ThreadPoolExecutor(len(self._addresses)) as pool:
-            return dict(zip(self._addresses, pool.map(one, self._addresses), strict=True))
+        with ThreadPoolExecutor(len(addresses)) as pool:
+            return dict(zip(addresses, pool.map(one, addresses), strict=True))
 
 
 def _errors(results: dict[str, "_Result | FaceserveError"]) -> list[FaceserveError]:

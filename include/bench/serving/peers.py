@@ -47,12 +47,23 @@ def peers(say: Say) -> dict[str, float]:
     for network in _NETWORKS:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             shas = [artifact(network, Folder(Path(folder, str(seed))), "s3://bench/", seed=seed) for seed in range(2)]
-            for starting in (_faceserve(Path(folder), shas), _mlserver(python, Path(folder))):
+            workers = _better_workers(python, Path(folder), say)
+            for starting in (_faceserve(Path(folder), shas), _mlserver(python, Path(folder), workers)):
                 with starting as server:
                     found = _measured(server)
                     say(f"{server.name}, {network}: {found}")
                     figures |= {f"peer_{server.name}_{network.lower()}_{key}": value for key, value in found.items()}
     return figures
+
+
+def _better_workers(python: Path, folder: Path, say: Say) -> int:
+    """Without worker processes images need not be copied to them; with one a core, cores share the load."""
+    found = {}
+    for workers in (0, available_cores()):
+        with _mlserver(python, folder, workers) as server:
+            found[workers] = pace([server.address], seconds=_SECONDS / 2, protocol=_PROTOCOL).requests_per_second
+    say(f"MLServer, requests/s by worker processes: {found}")
+    return max(found, key=lambda workers: found[workers])
 
 
 def _measured(server: Server) -> dict[str, float]:
@@ -96,16 +107,16 @@ def _faceserve(folder: Path, shas: list[str]) -> Iterator[Server]:
 
 
 @contextmanager
-def _mlserver(python: Path, folder: Path) -> Iterator[Server]:
-    """One worker a core, one thread each; updated as its documentation says, by loading the changed settings."""
+def _mlserver(python: Path, folder: Path, workers: int) -> Iterator[Server]:
+    """Updated as its documentation says, by loading the changed settings; `workers` 0 serves in its main process."""
     ports = free_ports(3)
     names = ("http_port", "grpc_port", "metrics_port")
-    settings = {"host": "127.0.0.1", "parallel_workers": available_cores(), **dict(zip(names, ports, strict=True))}
+    settings = {"host": "127.0.0.1", "parallel_workers": workers, **dict(zip(names, ports, strict=True))}
     repository = folder / "mlserver"
     model = repository / MODEL
     model.mkdir(parents=True)
     (repository / "settings.json").write_text(json.dumps(settings))
-    _name_model(model, folder / "0")
+    _name_model(model, folder / "0", workers)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with (folder / "mlserver.log").open("w") as log:
         process = subprocess.Popen(
@@ -118,7 +129,7 @@ def _mlserver(python: Path, folder: Path) -> Iterator[Server]:
             _await_ready(stub, process, folder / "mlserver.log")
 
             def update(number: int) -> None:
-                _name_model(model, folder / str(number % 2))
+                _name_model(model, folder / str(number % 2), workers)
                 stub.RepositoryModelLoad(oip.RepositoryModelLoadRequest(model_name=MODEL), timeout=60)
 
             yield Server("mlserver", address, update)
@@ -128,8 +139,8 @@ def _mlserver(python: Path, folder: Path) -> Iterator[Server]:
         shutil.rmtree(repository)
 
 
-def _name_model(model: Path, artifact: Path) -> None:
-    extra = {"precision": precisions("openvino", "auto")[0], "threads": 1}
+def _name_model(model: Path, artifact: Path, workers: int) -> None:
+    extra = {"precision": precisions("openvino", "auto")[0], "threads": 1 if workers else available_cores()}
     (model / "model-settings.json").write_text(
         json.dumps(
             {
