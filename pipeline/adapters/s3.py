@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
 
-_MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
+MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 _MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _CONNECTIONS = 16
 
@@ -31,34 +31,41 @@ class S3ObjectStore:
         self._made: Any = None
 
     def read(self, uri: str) -> bytes:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in MISSING:
                 raise KeyError(uri) from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def exists(self, uri: str) -> bool:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             self._client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in MISSING:
                 return False
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return True
+
+    def remove(self, uri: str) -> None:
+        bucket, key = split(uri)
+        try:
+            self._client.delete_object(Bucket=bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable(error) from error
 
     @property
     def _client(self) -> Any:
@@ -87,11 +94,11 @@ class S3PhotoStore:
                 raise PhotoRefused(f"{url} has {answer['ContentLength']} bytes, {_MAX_PHOTO_BYTES} are allowed")
             return bytes(answer["Body"].read())
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in MISSING:
                 raise PhotoMissing(f"no photo at {url}") from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
 def _address(url: str, buckets: frozenset[str]) -> tuple[str, str]:
@@ -102,14 +109,14 @@ def _address(url: str, buckets: frozenset[str]) -> tuple[str, str]:
     return parts.netloc, key
 
 
-def _split(uri: str) -> tuple[str, str]:
+def split(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
-def _code(error: ClientError) -> str:
+def code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _unavailable(error: Exception) -> ServiceUnavailable:
+def unavailable(error: Exception) -> ServiceUnavailable:
     return ServiceUnavailable("S3", " ".join(str(error).split()))

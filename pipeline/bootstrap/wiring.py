@@ -21,9 +21,9 @@ from pipeline.ports import (
     EventPublisher,
     EventQueue,
     Experiments,
+    ModelFiles,
     ModelRegistry,
     ModelVersions,
-    ObjectStore,
     Outbox,
     PhotoInspector,
     PhotoStore,
@@ -197,7 +197,7 @@ class Wiring:
     # Objects
 
     @cached_property
-    def objects(self) -> ObjectStore:
+    def objects(self) -> ModelFiles:
         from pipeline.adapters.s3 import S3ObjectStore
 
         return S3ObjectStore(endpoint=self.settings.s3_endpoint)

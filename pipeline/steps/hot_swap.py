@@ -11,6 +11,7 @@ def hot_swap(
     model_type: ModelType,
     version: str,
     *,
+    kind: Kind = Kind.PROMOTE,
     actor: str,
     reason: str,
     versions: ModelVersions,
@@ -48,7 +49,7 @@ def hot_swap(
         # One promotion a training run: a rerun finds it done, also after a later rollback.
         id=f"promote:{model_type}:{target.run_id}",
         target=target,
-        kind=Kind.PROMOTE,
+        kind=kind,
         expected_current=blessing.champion_version,
         actor=actor,
         reason=reason,

@@ -58,6 +58,9 @@ class FakeObjects:
     def exists(self, uri: str) -> bool:
         return uri in self.bodies
 
+    def remove(self, uri: str) -> None:
+        self.bodies.pop(uri, None)
+
 
 @dataclass
 class FakeDatasets:
