@@ -189,7 +189,7 @@ class LiveSteps(Lookups):
 
     def conclude_deployment(self, run_id: str) -> str:
         """Whether the run's model was `deployed`, `canary aborted` or `failed`; nothing stays on trial of a run that
-        ended otherwise, and a swap that failed is told.
+        ended otherwise.
         """
         version = self._w.versions.of_run(run_id)
         if version is None:
@@ -203,16 +203,22 @@ class LiveSteps(Lookups):
         facts = self._w.transitions.facts(model_type)
         if any(t.kind is Kind.CANARY_ABORT and t.to_version == version.version for t in facts):
             return "canary aborted"
-        failure = self._w.transitions.latest_failure(model_type)
+        return "failed"
+
+    def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
+        """An accepted version could not go live; a canary that was aborted has said so itself."""
+        facts = self._w.transitions.facts(ModelType(model_type))
+        if facts and facts[-1].kind is Kind.CANARY_ABORT and facts[-1].to_version == version:
+            return
         event = hot_swap_failed(
-            event_id=f"hot-swap-failed:{run_id}",
-            version=version.version,
+            event_id=f"hot-swap-failed:{model_type}:{version}:{request_id}",
+            version=version,
             model_type=model_type,
-            reason=failure.reason if failure else "see the task hot_swap of the run",
+            reason=reason,
             at=self._w.clock.now(),
         )
         self._w.outbox.add(event)
-        return "failed"
+        self.publish_events()
 
     @property
     def dead_letters(self) -> DeadLetters:

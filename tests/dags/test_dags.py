@@ -50,6 +50,9 @@ def test_every_dag_is_found_without_an_import_error(parsed):
     assert parsed["dags"] == [
         "face_model_retraining",
         "laundry_model_retraining",
+        "live_accuracy_monitor",
+        "model_promotion",
+        "model_retention",
         "model_rollback",
         "task_confirmed_intake",
     ]
