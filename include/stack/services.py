@@ -243,8 +243,12 @@ def _finish_airflow(stack: Stack, url: str) -> None:
     """Make the pools the DAGs name, and wait until every part says it is healthy."""
     token = _post(f"{url}/auth/token", {"username": "admin", "password": stack.secrets["airflow_admin"]})
     headers = {"Authorization": f"Bearer {token['access_token']}"}
-    for pool, description in (("training", "one training at a time"), ("serving_swap", "one change of champion")):
-        body = {"name": pool, "slots": 1, "description": description, "include_deferred": True}
+    # A pod that trains keeps its slot; a canary that waits must not keep a rollback from the fleet.
+    for pool, description, deferred in (
+        ("training", "one training at a time", True),
+        ("serving_swap", "one change of champion", False),
+    ):
+        body = {"name": pool, "slots": 1, "description": description, "include_deferred": deferred}
         try:
             _post(f"{url}/api/v2/pools", body, headers)
         except urllib.error.HTTPError as error:

@@ -15,6 +15,9 @@ from pipeline.domain.statistics import Interval, wilson
 
 Decision = Literal["promote", "abort", "wait"]
 
+# Of the confirmations that decide, so many must be there before harm may end a canary early.
+_EARLY_SHARE = 0.2
+
 
 @dataclass(frozen=True)
 class CanarySeen:
@@ -65,13 +68,13 @@ class CanaryPolicy:
         for replica in seen:
             if replica.verdict in {"aborted", "roll back"}:
                 return CanaryVerdict("abort", f"{replica.replica}: {replica.reason}")
-        enough = canary.confirmed >= self.min_confirmations
+        enough, some = (canary.confirmed >= self.min_confirmations * share for share in (1.0, _EARLY_SHARE))
         confidence = self.confidence if enough else self.early_confidence
         figures = f"{_figures(canary)} of the canary against {_figures(stable)} of the champion"
         gap = difference(canary, stable, confidence)
-        if gap.high < 0:
+        if some and gap.high < 0:
             return CanaryVerdict("abort", f"{figures}: worse by {-gap.high:.1%} at least")
-        if canary.confirmed and wilson(canary.agreed, canary.confirmed, confidence).high < self.floor:
+        if some and wilson(canary.agreed, canary.confirmed, confidence).high < self.floor:
             return CanaryVerdict("abort", f"{figures}: surely below {self.floor:.0%}")
         if enough:
             return CanaryVerdict(
