@@ -1,5 +1,6 @@
 """Deployment: hot swap, canary, rollback, and telling the world."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
@@ -8,9 +9,12 @@ from typing import Any
 from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.lookups import Lookups
 from pipeline.bootstrap.verification import as_changed
+from pipeline.domain.errors import TryAgain
 from pipeline.domain.live_events import hot_swap_failed, retraining_skipped
 from pipeline.domain.models import Kind, ModelType, on_trial
 from pipeline.ports import DeadLetters
+
+log = logging.getLogger(__name__)
 
 
 class LiveSteps(Lookups):
@@ -57,6 +61,7 @@ class LiveSteps(Lookups):
             fleet=w.fleet,
             clock=w.clock,
         )
+        self._publish_soon()
         return {"version": version, "percent": policy.percent, "beside": trial.from_version}
 
     def judge_canary(self, model_type: str, version: str) -> dict[str, str]:
@@ -163,6 +168,13 @@ class LiveSteps(Lookups):
 
         return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
+    def _publish_soon(self) -> None:
+        """Now, or with whatever is published next: a broker out of reach must not hold up what matters more."""
+        try:
+            self.publish_events()
+        except TryAgain as error:
+            log.warning("events stay in the outbox for now: %s", error)
+
     def untold(self) -> list[dict[str, Any]]:
         """What people have to be told, oldest first; `told` ends the matter."""
         from pipeline.domain.notices import notice_of
@@ -208,17 +220,16 @@ class LiveSteps(Lookups):
     def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
         """An accepted version could not go live; a canary that was aborted has said so itself."""
         facts = self._w.transitions.facts(ModelType(model_type))
-        if facts and facts[-1].kind is Kind.CANARY_ABORT and facts[-1].to_version == version:
-            return
-        event = hot_swap_failed(
-            event_id=f"hot-swap-failed:{model_type}:{version}:{request_id}",
-            version=version,
-            model_type=model_type,
-            reason=reason,
-            at=self._w.clock.now(),
-        )
-        self._w.outbox.add(event)
-        self.publish_events()
+        if not (facts and facts[-1].kind is Kind.CANARY_ABORT and facts[-1].to_version == version):
+            event = hot_swap_failed(
+                event_id=f"hot-swap-failed:{model_type}:{version}:{request_id}",
+                version=version,
+                model_type=model_type,
+                reason=reason,
+                at=self._w.clock.now(),
+            )
+            self._w.outbox.add(event)
+        self._publish_soon()
 
     @property
     def dead_letters(self) -> DeadLetters:

@@ -31,11 +31,8 @@ class UpkeepSteps(LiveSteps):
             readings=live.readings,
             clock=w.clock,
         )
-        try:
-            self._announce_dead_letters()
-            self.publish_events()
-        except TryAgain as error:
-            log.warning("events stay in the outbox for now: %s", error)
+        self._announce_dead_letters()
+        self._publish_soon()
         if watched is None:
             return {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
         reading, decision = watched.reading, watched.decision
@@ -55,7 +52,11 @@ class UpkeepSteps(LiveSteps):
 
     def _announce_dead_letters(self) -> None:
         """At most once a day."""
-        now, count = self._w.clock.now(), self._w.dead_letters.waiting()
+        try:
+            now, count = self._w.clock.now(), self._w.dead_letters.waiting()
+        except TryAgain as error:
+            log.warning("dead letters are counted later: %s", error)
+            return
         if count:
             event_id = f"dead-letters:{now.date().isoformat()}"
             self._w.outbox.add(dead_letters_waiting(event_id=event_id, count=count, at=now))
