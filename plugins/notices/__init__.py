@@ -2,7 +2,7 @@
 
 import logging
 
-from plugins.notices.channels import channels
+from plugins.notices.channels import open_channels
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def tell_people() -> None:
         notices = pipeline.untold()
         if not notices:
             return
-        found = channels()
+        found = open_channels()
         if not found:
             log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
         told = [n["id"] for n in notices if not found or any([send(n) for send in found])]

@@ -29,7 +29,7 @@ class WebhookNotifier(BaseNotifier):
         httpx.post(address, json={"text": self.text}, timeout=_SECONDS).raise_for_status()
 
 
-def channels() -> list[Callable[[Notice], bool]]:
+def open_channels() -> list[Callable[[Notice], bool]]:
     """One function a connection that exists; each says whether it could send."""
     return [send for conn_id, send in ((SMTP, _mail), (WEBHOOK, _post)) if _exists(conn_id)]
 
