@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-serving proto lock
+.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-serving bench-live proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench: install ## Benchmarks, as ratios; writes .bench/results.json
 
 bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
 	@$(PY) -m include.bench.serving
+
+bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
+	@$(PY) -m include.bench.live_accuracy
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

@@ -1,4 +1,4 @@
-"""How right the champion is on what people confirm, what is alerted, and when it is taken down (design D16, ADR 0014).
+"""How right the champion is on what people confirm, what is alerted, and when it is taken down (design D16, ADR 0015).
 
 Accuracy here is observed agreement: the share of confirmations that left the AI's verdict as it was. People accept
 wrong verdicts when correcting costs effort, so a small blind sample, whose reviewers did not see the verdict, stands
@@ -83,7 +83,7 @@ class LiveAccuracyPolicy:
 
     Confirmations count once they are `matured_minutes` old, so that late ones and corrections of the same minute are
     in. An alert looks at the window; a fall is judged on the newest `min_confirmations` too, which a long good past
-    cannot hide.
+    cannot hide; other ones at every look, they have to be surer.
     """
 
     window_hours: float = 168.0
@@ -94,6 +94,7 @@ class LiveAccuracyPolicy:
     rollback_accuracy: float = 0.80
     alert_confidence: float = 0.80
     rollback_confidence: float = 0.95
+    recent_confidence: float = 0.995
     recovery_margin: float = 0.02
 
     def period(self, serving_since: datetime, now: datetime) -> tuple[datetime, datetime]:
@@ -134,8 +135,12 @@ class LiveAccuracyPolicy:
                 f"unknown: the newest confirmation of {seen.version} is from {window.newest.isoformat()}, "
                 f"over {self.stale_hours:g} hours old"
             )
-        for part, tally in (("", window), ("newest ", seen.recent), ("blindly reviewed ", seen.blind)):
-            if self._surely_below(tally, self.rollback_accuracy, self.rollback_confidence):
+        for part, tally, confidence in (
+            ("", window, self.rollback_confidence),
+            ("newest ", seen.recent, self.recent_confidence),
+            ("blindly reviewed ", seen.blind, self.rollback_confidence),
+        ):
+            if self._surely_below(tally, self.rollback_accuracy, confidence):
                 return State.FAILING, self._sentence(seen.version, part, tally, self.rollback_accuracy)
         if self._surely_below(window, self.alert_accuracy, self.alert_confidence):
             return State.LOW, self._sentence(seen.version, "", window, self.alert_accuracy)
