@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Most images in one engine call; 1 turns batching off, which on CPUs answers as many requests (ADR 0011)."""
     batch_wait_ms: float = 0.0
     """How long a waiting request may wait for company; a request to an idle engine never does."""
+    signing_key: Path | None = None
+    """Public key (PEM): models that its owner did not sign are refused; empty: checksums alone decide."""
     vet_seconds: float = 45.0
     """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server."""
     vet_memory_mb: int = 4096
