@@ -1,6 +1,7 @@
 """ModelLifecycleManager: load, check, swap by one reference, drain, keep the previous warm (specification §3.1)."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,7 @@ class ModelLifecycleManager:
         metrics: Metrics,
         *,
         drain_seconds: float = 10.0,
+        calm_seconds: float = 0.0,
         warm_memory_bytes: float = float("inf"),
         canary_limits: Limits = Limits(),  # noqa: B008 - frozen
         on_change: Callable[[str, bool], None] = lambda model, serving: None,
@@ -58,6 +60,7 @@ class ModelLifecycleManager:
         self._files = {name: StateFile(state_dir, name) for name in models}
         self._metrics = metrics
         self._drain_seconds = drain_seconds
+        self._calm_seconds = calm_seconds
         self._warm_memory_bytes = warm_memory_bytes
         self._canary_limits = canary_limits
         self._on_change = on_change
@@ -94,6 +97,8 @@ class ModelLifecycleManager:
             with slot.change:
                 slot.prepared[version] = loaded.generation
             self._announce()
+            # Loading took processor time: requests that queued up meanwhile come before whatever the caller does next.
+            time.sleep(self._calm_seconds)
             return Prepared(version, loaded.load_seconds, loaded.warm_up_seconds, slot.snapshot.epoch)
 
     def activate(self, model: str, version: str, expected_epoch: int = ANY_EPOCH) -> Activated:
@@ -315,6 +320,8 @@ class ModelLifecycleManager:
 
     def _tidy(self, slot: Slot, gone: list[Generation]) -> None:
         """Free what serves no more, in memory and on disk; away from the requests."""
+        # Some time after the exchange, and not on all replicas at once.
+        time.sleep(random.uniform(1, 4) * self._calm_seconds)
         for generation in gone:
             self._free(generation)
         self._keep_within_budget(slot)

@@ -70,6 +70,7 @@ class Server:
             s.state_dir,
             self._metrics,
             drain_seconds=s.drain_seconds,
+            calm_seconds=s.calm_ms / 1000,
             warm_memory_bytes=s.warm_memory_mb << 20,
             canary_limits=Limits(
                 error_rate=s.canary_error_rate,

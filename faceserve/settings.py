@@ -72,5 +72,7 @@ class Settings(BaseSettings):
     """Requests waiting for an engine; beyond that they are refused with RESOURCE_EXHAUSTED at once."""
     max_message_bytes: int = 34 * 1024 * 1024
     """Largest request."""
+    calm_ms: float = 150.0
+    """How long requests may catch up after a candidate was loaded, and again before the replaced version is freed."""
     drain_seconds: float = 10.0
     """How long requests in flight may finish on a version that was replaced, and after SIGTERM."""

@@ -20,7 +20,9 @@ from pipeline.adapters.s3 import S3ObjectStore
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
 # Kept free in each turn for a change and what follows it.
-_CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 0.7
+_CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
+# What the exchange itself may delay is over after this; the version that was replaced is freed later.
+_EXCHANGE_SECONDS = 0.15
 
 Window = tuple[float, float]
 
@@ -105,7 +107,11 @@ class _Driver:
         deployed = deploy(self.clients, version)
         done = time.monotonic()
         seen = self.seen
-        seen.swapping.append([(began, deployed.prepared_at), (deployed.prepared_at, done + 0.25), (done, done + 0.6)])
+        exchange, unload = (
+            (deployed.prepared_at, done + _EXCHANGE_SECONDS),
+            (done + _EXCHANGE_SECONDS, done + _AFTER_SECONDS),
+        )
+        seen.swapping.append([(began, deployed.prepared_at), exchange, unload])
         seen.deploy_seconds.append(done - began)
         seen.exchange_ms += [one.swap_milliseconds for one in deployed.replicas]
         seen.spread_ms.append((max(deployed.moments) - min(deployed.moments)) * 1000)
