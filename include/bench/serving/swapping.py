@@ -19,6 +19,7 @@ from pipeline.adapters.s3 import S3ObjectStore
 
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
+_SPREAD_REPLICAS, _SPREAD_SWAPS = 3, 10
 # Kept free in each turn for a change and what follows it.
 _CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
 # What the exchange itself may delay is over after this; the version that was replaced is freed later.
@@ -66,6 +67,19 @@ def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = Non
         load = Load(addresses, rate=rate, seconds=drive.requests / rate)
         seen = _Driver(drive, clients, pair, bad, say).run(drive.requests / rate)
         return {"capacity_requests_per_second": round(most, 1)} | _figures(drive, seen, load.requests())
+
+
+def activation_spread(say: Say) -> dict[str, float]:
+    """How far apart the replicas of a fleet of three change over."""
+    spread = []
+    with object_store() as store, replicas(store, _SPREAD_REPLICAS) as fleet, ExitStack() as stack:
+        clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
+        pair, _ = _artifacts(store, "small")
+        for number in range(_SPREAD_SWAPS):
+            moments = deploy(clients, replace(pair[number % 2], version=f"v1.{number}.0")).moments
+            spread.append((max(moments) - min(moments)) * 1000)
+    say(f"{_SPREAD_SWAPS} swaps over {_SPREAD_REPLICAS} replicas")
+    return {"activation_spread_milliseconds_max_3_replicas": round(max(spread), 2)}
 
 
 @dataclass
