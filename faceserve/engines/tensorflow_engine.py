@@ -44,9 +44,6 @@ class TensorFlowEngine:
     def prepare(self, sizes: list[int]) -> None:
         """Takes any size as it comes."""
 
-    def leave_compiled(self) -> None:
-        """Loads quickly enough."""
-
     def close(self) -> None:
         self._serve = self._model = None
 

@@ -78,6 +78,9 @@ class FolderCopy:
         path = uri.removeprefix(URI)
         return self.replaced.get(path) or (self.folder / path).read_bytes()
 
+    def chunks(self, uri):
+        yield self.read(uri)
+
 
 def test_auto_takes_reduced_precision_only_where_the_golden_predictions_allow_it(made, tmp_path):
     folder, sha256 = made
