@@ -1,5 +1,6 @@
 """S3 objects: photos (read-only, allowed buckets), and everything the application writes."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailabl
 _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 _MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _CONNECTIONS = 16
+_LINK_SECONDS = 7 * 24 * 3600  # the longest that S3 signs for
 
 
 def client(endpoint: str | None) -> Any:
@@ -59,6 +61,30 @@ class S3ObjectStore:
         except BotoCoreError as error:
             raise _unavailable(error) from error
         return True
+
+    def list(self, prefix: str) -> Sequence[str]:
+        bucket, key = _split(prefix)
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            return sorted(f"s3://{bucket}/{found['Key']}" for page in pages for found in page.get("Contents", ()))
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
+    def delete(self, uri: str) -> None:
+        bucket, key = _split(uri)
+        try:
+            self._client.delete_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+
+    def link(self, uri: str) -> str:
+        """Signed here, without a request; good for a week."""
+        bucket, key = _split(uri)
+        values = {"Bucket": bucket, "Key": key}
+        return str(self._client.generate_presigned_url("get_object", Params=values, ExpiresIn=_LINK_SECONDS))
 
     @property
     def _client(self) -> Any:

@@ -14,7 +14,7 @@ from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
-from pipeline.domain.dataset import Manifest
+from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import GiveUp, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelType, Status, Transition
@@ -101,8 +101,8 @@ def a_completed_dataset(tables, run_id="run-1"):
     dataset = a_dataset(id=tables.datasets.begin(run_id, LAUNDRY), run_id=run_id)
     manifest = Manifest(dataset.id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
     tables.datasets.freeze(dataset.id, manifest, "m" * 64)
-    tables.datasets.complete(dataset, manifest.photos)
-    return dataset
+    tables.datasets.complete(dataset)
+    return tables.datasets.get(dataset.id)
 
 
 def versions(tables, *numbers):
@@ -182,7 +182,7 @@ def test_the_first_freeze_stands_and_founders_are_kept_in_order(tables):
     for sha256 in ("1" * 64, "2" * 64):
         tables.datasets.freeze(dataset_id, manifest, sha256)
     assert tables.datasets.frozen_sha256(dataset_id) == "1" * 64
-    assert list(tables.datasets.cluster_founders()) == [(1 << 63) + 5, 3]
+    assert list(tables.datasets.clusters().items()) == [((1 << 63) + 5, Split.TRAIN), (3, Split.TRAIN)]
 
 
 def test_a_completed_dataset_is_read_back_with_its_counts(tables):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.contract.preprocessing import to_input
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Augmentation, Manifest, Split
 from pipeline.learning.augmentation import AlbumentationsAugmenter
 from pipeline.learning.shards import Row, pack, unpack
 from pipeline.steps.augment import augment
@@ -33,8 +33,8 @@ def _photos(count, **fields):
     return [(a_photo(i, sha256=hashlib.sha256(body).hexdigest(), **fields), body) for i, body in enumerate(bodies)]
 
 
-def _shard(photos, copies=5, seed=7):
-    return AlbumentationsAugmenter().shard(photos, copies=copies, seed=seed, labels=LABELS)
+def _shard(photos, **parameters):
+    return AlbumentationsAugmenter().shard(photos, augmentation=Augmentation(**parameters), labels=LABELS)
 
 
 def _images(shard):
@@ -102,9 +102,6 @@ def _step(photos):
     uri = augment(
         DATASET,
         0,
-        photos_per_slice=10,
-        copies=5,
-        seed=7,
         photos=store,
         augmenter=AlbumentationsAugmenter(),
         objects=objects,

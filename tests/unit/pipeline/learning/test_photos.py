@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from include.contract.preprocessing import MAX_PHOTO_BYTES, to_input
-from pipeline.domain.dataset import Manifest, SelectionPolicy
+from pipeline.domain.dataset import Augmentation, Manifest
 from pipeline.domain.models import ModelType
+from pipeline.domain.selection import SelectionPolicy
 from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.steps.collect import collect
 from tests.builders import a_task
-from tests.fakes.data import FakeCorrectionSource, FakeDatasets, FakeObjects, FakePhotos
+from tests.fakes.data import FakeCorrectionSource, FakeDatasets, FakeErasures, FakeObjects, FakePhotos
 
 
 def _pixels(width=320, height=240):
@@ -114,17 +115,19 @@ def test_the_same_photo_saved_again_is_a_near_duplicate_and_another_one_is_not()
 def test_bad_photos_are_set_aside_with_reasons_and_the_good_ones_collected():
     bodies = {"missing": None, "good": JPEG, **{name: body for name, (body, _) in BAD.items()}}
     tasks = {name: a_task(number) for number, name in enumerate(bodies)}
-    objects = FakeObjects()
+    objects, datasets = FakeObjects(), FakeDatasets()
     collect(
         "run-1",
         ModelType.LAUNDRY,
         labels=("양호", "불량"),
         since=None,
         policy=SelectionPolicy(),
+        augmentation=Augmentation(),
         source=FakeCorrectionSource(list(tasks.values())),
         photos=FakePhotos({tasks[name].photo_url: body for name, body in bodies.items() if body is not None}),
         inspector=PillowPhotoInspector(),
-        datasets=FakeDatasets(),
+        datasets=datasets,
+        erasures=FakeErasures(datasets),
         objects=objects,
         prefix="s3://datasets/",
     )
