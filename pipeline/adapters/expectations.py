@@ -103,22 +103,25 @@ def _of_figure(one: Measured) -> Any:
 def _validate(suites: Mapping[str, tuple["pd.DataFrame", list[Any]]], *, run: str, folder: str) -> list[Any]:
     """Results of every expectation; the data docs are left in `folder`."""
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    context.enable_analytics(enable=False)
-    for site in context.get_site_names():
-        context.delete_data_docs_site(site)
-    context.add_data_docs_site(
-        "docs",
-        {
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
-        },
+    site = {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
+    }
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={"docs": site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
     )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     photos = context.data_sources.add_pandas("photos")
     results: list[Any] = []
     for name, (frame, expectations) in suites.items():
@@ -133,11 +136,15 @@ def _validate(suites: Mapping[str, tuple["pd.DataFrame", list[Any]]], *, run: st
 
 def _sorted(results: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Sentences, each once: one fault often breaks several expectations."""
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
     failures: dict[str, None] = {}
     warnings: dict[str, None] = {}
     for one in results:
         if not one.success:
-            (warnings if str(one.expectation_config.severity) == "warning" else failures)[_sentence(one)] = None
+            (warnings if one.expectation_config.severity == FailureSeverity.WARNING else failures)[_sentence(one)] = (
+                None
+            )
     return list(failures), [w for w in warnings if not any(f.startswith(w) for f in failures)]
 
 
