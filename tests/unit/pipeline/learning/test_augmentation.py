@@ -107,3 +107,27 @@ def _step(photos):
         objects=objects,
     )
     return objects.read(uri)
+
+
+def test_a_shard_loses_one_photo_and_keeps_the_others_byte_for_byte():
+    shard = _shard(_photos(3))
+    smaller = AlbumentationsAugmenter().without(shard, "TASK-00001")
+    before, after = (pq.read_table(io.BytesIO(one)).to_pylist() for one in (shard, smaller))
+    assert after == [row for row in before if row["task_id"] != "TASK-00001"]
+    assert AlbumentationsAugmenter().without(smaller, "TASK-00001") is None
+    assert AlbumentationsAugmenter().without(shard, "TASK-00001") == smaller
+
+
+@pytest.mark.parametrize(
+    ("parameters", "differs"),
+    [
+        ({"rotation_degrees": 0.0, "flip_probability": 0.0, "brightness": 0.0, "contrast": 0.0}, False),
+        ({"rotation_degrees": 0.0, "flip_probability": 1.0, "brightness": 0.0, "contrast": 0.0}, True),
+        ({"rotation_degrees": 30.0, "flip_probability": 0.0, "brightness": 0.0, "contrast": 0.0}, True),
+        ({"rotation_degrees": 0.0, "flip_probability": 0.0, "brightness": 0.5, "contrast": 0.0}, True),
+    ],
+    ids=["nothing", "flip", "rotation", "brightness"],
+)
+def test_each_transform_is_as_strong_as_its_setting(parameters, differs):
+    original, copy = _images(_shard(_photos(1), copies=2, **parameters)).astype(int)
+    assert bool(np.abs(original - copy).mean() > 8) == differs

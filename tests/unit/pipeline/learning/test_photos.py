@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ImageFilter import GaussianBlur
 
 from include.contract.preprocessing import MAX_PHOTO_BYTES, to_input
 from pipeline.domain.dataset import Augmentation, Manifest
@@ -110,6 +111,21 @@ def test_the_same_photo_saved_again_is_a_near_duplicate_and_another_one_is_not()
     assert first.sha256 != again.sha256
     assert (first.phash ^ again.phash).bit_count() <= 4
     assert (first.phash ^ other.phash).bit_count() > 4
+
+
+def test_a_blurred_photo_is_less_sharp_and_both_sizes_of_one_photo_are_alike():
+    def sharpness(pixels):
+        return PillowPhotoInspector().fingerprint(_encoded(pixels=pixels, quality=95)).sharpness
+
+    sharp, blurred = sharpness(_pixels()), sharpness(np.asarray(Image.fromarray(_pixels()).filter(GaussianBlur(12))))
+    assert blurred < 20 < sharp
+    large = np.asarray(Image.fromarray(_pixels()).resize((1280, 960)))
+    assert sharpness(large) == pytest.approx(sharp, rel=0.3)
+
+
+def test_a_photo_is_described_by_128_figures():
+    described = np.frombuffer(PillowPhotoInspector().fingerprint(JPEG).descriptor, "<f4")
+    assert described.shape == (128,) and np.isfinite(described).all()
 
 
 def test_bad_photos_are_set_aside_with_reasons_and_the_good_ones_collected():
