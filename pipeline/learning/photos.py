@@ -55,9 +55,10 @@ def describe(pixels: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _blocks(lab: Floats) -> list[Floats]:
-    side = _DESCRIBED_PIXELS // _BLOCK_PIXELS
-    blocks = lab.reshape(side, _BLOCK_PIXELS, side, _BLOCK_PIXELS, 3)
-    means, spreads = blocks.mean((1, 3)).reshape(-1, 3), blocks.std((1, 3)).reshape(-1, 3)
+    """Means and spreads of parts of the photo; averaging by area is the fastest way to a mean."""
+    side = (_DESCRIBED_PIXELS // _BLOCK_PIXELS,) * 2
+    means, squares = (cv2.resize(part, side, interpolation=cv2.INTER_AREA).reshape(-1, 3) for part in (lab, lab * lab))
+    spreads = np.sqrt(np.maximum(squares - means * means, 0))
     distances = np.linalg.norm(means - np.median(means, axis=0), axis=1)
     return [
         np.percentile(distances, _TAIL),

@@ -85,7 +85,11 @@ def _previous(
 
 
 def _descriptors(dataset_uri: str, objects: ObjectFolders) -> Mapping[str, bytes]:
-    kept = json.loads(objects.read(f"{dataset_uri}descriptors.json"))
+    try:
+        kept = json.loads(objects.read(f"{dataset_uri}descriptors.json"))
+    except KeyError:
+        # Collected by an earlier version: its labels are not reviewed.
+        return {}
     return {task_id: base64.b64decode(text) for task_id, text in kept.items()}
 
 

@@ -201,7 +201,7 @@ class FakeReviewer:
     task_ids: tuple[str, ...] = ()
 
     def suspects(self, manifest: Manifest, descriptors: Mapping[str, bytes]) -> Sequence[Suspect]:
-        assert descriptors.keys() == {p.task_id for p in manifest.photos}
+        assert not descriptors or descriptors.keys() == {p.task_id for p in manifest.photos}
         found = [p for p in manifest.photos if p.task_id in self.task_ids]
         return [Suspect(p.task_id, p.label, next(n for n in manifest.labels if n != p.label), 0.1) for p in found]
 

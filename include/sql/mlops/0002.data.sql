@@ -22,6 +22,13 @@ CREATE TABLE holdout_photos (
     PRIMARY KEY (model_type, task_id)
 );
 
+-- Holdouts of before are the first version; of their photos the cluster's hash is what is left.
+INSERT INTO holdout_photos (model_type, task_id, cluster_id, sha256, phash, version, dataset_id)
+    SELECT DISTINCT ON (d.model_type, p.task_id) d.model_type, p.task_id, p.cluster_id, p.sha256, p.cluster_id, 1, d.dataset_id
+    FROM dataset_photos p JOIN datasets d USING (dataset_id)
+    WHERE p.split = 'holdout' ORDER BY d.model_type, p.task_id, d.begun_at;
+UPDATE datasets SET holdout_version = 1 WHERE completed_at IS NOT NULL;
+
 -- Members stay for ever. Erasing a photo empties its hash; cluster and version stay, so that its likes stay held out.
 CREATE FUNCTION holdout_only_grows() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN

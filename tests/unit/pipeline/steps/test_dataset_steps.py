@@ -206,6 +206,12 @@ def test_suspect_labels_are_listed_with_their_photos_and_stay_in_the_dataset():
     assert world.manifest() == before
 
 
+def test_a_selection_that_was_frozen_by_an_earlier_version_is_validated_without_reviewing_labels():
+    world = collected()
+    world.objects.delete(f"{URI}descriptors.json")
+    assert world.validate().found.failures == ()
+
+
 def test_a_photo_that_vanished_is_missing_from_the_report_only():
     world = collected()
     gone = world.manifest().photos[3]
