@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving proto lock
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-data bench-serving studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,12 @@ bench: install ## Benchmarks, as ratios; writes .bench/results.json
 
 bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
 	@$(PY) -m include.bench.serving
+
+bench-data: install ## Seconds and memory of collecting and augmenting; writes .bench/data.json
+	@$(PY) -m include.bench.data
+
+studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
+	@$(PY) -m include.studies
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto
