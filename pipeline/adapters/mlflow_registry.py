@@ -88,6 +88,10 @@ class MlflowExperiments:
         with self._mlflow.translated():
             self._mlflow.client.set_terminated(opened, "FINISHED")
 
+    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+        with self._mlflow.translated():
+            _attach(self._mlflow.client, experiment_id, name, body)
+
     def _open(self, model_type: ModelType, run_id: str, number: int) -> str:
         client = self._mlflow.client
         experiment_id = _experiment(client, f"{model_type.lower()} retraining")

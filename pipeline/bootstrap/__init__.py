@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
+from pipeline.bootstrap.data import DataSteps
 from pipeline.bootstrap.upkeep import UpkeepSteps
 from pipeline.bootstrap.verification import VerificationSteps
 from pipeline.domain.errors import GiveUp as GiveUp
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _RUN_LEASE_HOURS = 36.0
 
 
-class Pipeline(VerificationSteps, UpkeepSteps):
+class Pipeline(DataSteps, VerificationSteps, UpkeepSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     # Events
@@ -84,79 +84,6 @@ class Pipeline(VerificationSteps, UpkeepSteps):
             raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
         return outcome
 
-    # Data
-
-    def collect(self, run_id: str, model_type: str) -> str:
-        """Freeze a selection; its dataset id."""
-        from pipeline.steps.collect import collect
-
-        w = self._w
-        return collect(
-            run_id,
-            ModelType(model_type),
-            labels=LABELS,
-            since=self._corrections_since(ModelType(model_type)),
-            policy=w.selection_policy,
-            source=w.correction_source,
-            photos=w.photos,
-            inspector=w.inspector,
-            datasets=w.datasets,
-            objects=w.objects,
-            prefix=f"s3://{w.settings.dataset_bucket}/",
-        )
-
-    def validate(self, dataset_id: str) -> dict[str, Any]:
-        """Check the selection; raises `DatasetRefused`."""
-        from pipeline.steps.validate import validate
-
-        uri, found = validate(self._dataset_uri(dataset_id), validator=self._w.validator, objects=self._w.objects)
-        return {"report_uri": uri, "warnings": list(found.warnings)}
-
-    def slices(self, dataset_id: str) -> list[int]:
-        """Indexes of the slices to augment."""
-        from pipeline.steps.augment import slices
-
-        return list(range(len(slices(self._manifest(dataset_id), self._w.settings.photos_per_slice))))
-
-    def augment_slice(self, dataset_id: str, index: int) -> str:
-        """Write one shard; its URI."""
-        from pipeline.steps.augment import augment
-
-        w, s = self._w, self._w.settings
-        return augment(
-            self._dataset_uri(dataset_id),
-            index,
-            photos_per_slice=s.photos_per_slice,
-            copies=s.augmentation_copies,
-            seed=s.augmentation_seed,
-            photos=w.photos,
-            augmenter=w.augmenter,
-            objects=w.objects,
-        )
-
-    def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
-        """Finish the dataset; its counts."""
-        from pipeline.steps.assemble import assemble
-
-        w, s = self._w, self._w.settings
-        dataset = assemble(
-            run_id,
-            self._dataset_uri(dataset_id),
-            photos_per_slice=s.photos_per_slice,
-            copies=s.augmentation_copies,
-            augmenter=w.augmenter,
-            objects=w.objects,
-            datasets=w.datasets,
-        )
-        return {
-            "dataset_id": dataset.id,
-            "image_count": dataset.image_count,
-            "train_count": dataset.train_count,
-            "validation_count": dataset.validation_count,
-            "holdout_count": dataset.holdout_count,
-            "corrections": dataset.corrections,
-        }
-
     # Training
 
     def train(
@@ -180,6 +107,8 @@ class Pipeline(VerificationSteps, UpkeepSteps):
             outbox=w.outbox,
             clock=w.clock,
             on_epoch=on_epoch,
+            demand_unseen=self._unseen_demand(dataset),
+            files=self._dataset_pictures(dataset),
         )
 
     # Lookups
@@ -189,10 +118,6 @@ class Pipeline(VerificationSteps, UpkeepSteps):
         if blessing is not None and not blessing.accepted:
             return "refused"
         return self.conclude_deployment(run_id)
-
-    def _corrections_since(self, model_type: ModelType) -> datetime | None:
-        champion = self._champion(model_type)
-        return self._w.datasets.get(champion.dataset_id).corrections_through if champion else None
 
 
 def _decision(decision_id: str, decision: RetrainingDecision) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from pipeline.domain.errors import DatasetRefused, TrainingFailed
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS, Epoch, TrainingResult
 from pipeline.learning import backbones, features, head, pictures
 from pipeline.learning.export import Identity, Samples, export
-from pipeline.learning.shards import Images, unpack
+from pipeline.learning.shards import Images, task_ids, unpack
 from pipeline.ports import Experiment, ObjectStore, TrainingJob
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,10 @@ class KerasTrainer:
         weights_uri: str | None = None,
         memory_mb: int | None = None,
         formats: Sequence[str] = ("int8", "onnx"),
+        signing_key: Path | None = None,
     ) -> None:
         self._objects = objects
+        self._signing_key = signing_key
         self._formats = tuple(formats)
         self._weights_uri = weights_uri
         self._memory_mb = memory_mb
@@ -78,6 +81,7 @@ class KerasTrainer:
             objects=self._objects,
             uri=job.artifact_uri,
             formats=self._formats,
+            signing_key=self._signing_key,
         )
         measured = _measure(classifier, sides[0], sides[1])
         experiment.log_file("curves.png", pictures.curves(progress.history, progress.best_epoch))
@@ -127,6 +131,7 @@ class KerasTrainer:
         index_body = self._read(f"{job.dataset.uri}dataset.json", job.dataset.sha256)
         index = json.loads(index_body)
         sides = [[self._read(s["uri"], s["sha256"]) for s in index[split]] for split in ("train", "validation")]
+        job.demand_unseen(task_ids(sides[0]))
         return unpack(sides[0]), unpack(sides[1])
 
     def _read(self, uri: str, sha256: str) -> bytes:

@@ -23,7 +23,7 @@ from pipeline.domain.retention import (
     demand_whole,
     listed_files,
 )
-from pipeline.ports import ArchiveStore, Clock, ModelFiles, ModelVersions, RetrainingRuns, ServingFleet, Transitions
+from pipeline.ports import ArchiveStore, Clock, ModelVersions, ObjectFolders, RetrainingRuns, ServingFleet, Transitions
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def retire(
     transitions: Transitions,
     runs: RetrainingRuns,
     fleet: ServingFleet,
-    objects: ModelFiles,
+    objects: ObjectFolders,
     archive: ArchiveStore,
     clock: Clock,
 ) -> Retired:
@@ -103,21 +103,21 @@ def _protected(
     return protected
 
 
-def _copy(artifact: Artifact, destination: str, objects: ModelFiles, archive: ArchiveStore) -> None:
+def _copy(artifact: Artifact, destination: str, objects: ObjectFolders, archive: ArchiveStore) -> None:
     manifest = objects.read(f"{artifact.uri}{MANIFEST}")
     for path, sha256 in listed_files(manifest, artifact.manifest_sha256).items():
         archive.keep(f"{destination}{path}", demand_whole(path, objects.read(f"{artifact.uri}{path}"), sha256))
     archive.keep(f"{destination}{MANIFEST}", manifest)
 
 
-def _remove_archived(versions: Sequence[ModelVersion], objects: ModelFiles) -> None:
+def _remove_archived(versions: Sequence[ModelVersion], objects: ObjectFolders) -> None:
     """The manifest goes last: while it is there, a removal that was interrupted can be finished."""
     for version in versions:
         manifest_uri = f"{version.artifact.uri}{MANIFEST}"
         if version.status is Status.ARCHIVED and objects.exists(manifest_uri):
             for path in listed_files(objects.read(manifest_uri), version.artifact.manifest_sha256):
-                objects.remove(f"{version.artifact.uri}{path}")
-            objects.remove(manifest_uri)
+                objects.delete(f"{version.artifact.uri}{path}")
+            objects.delete(manifest_uri)
 
 
 def _note(row: ModelVersion, transitions: Transitions, actor: str, reason: str, clock: Clock) -> Transition:

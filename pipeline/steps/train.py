@@ -1,7 +1,7 @@
 """Train with at most three attempts, each adjusted to what went wrong before (specification, messages 18-19, §5)."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from pipeline.domain.dataset import Dataset
@@ -27,8 +27,12 @@ def train(
     outbox: Outbox,
     clock: Clock,
     on_epoch: Callable[[Epoch], None],
+    demand_unseen: Callable[[Iterable[str]], None] = lambda task_ids: None,
+    files: Mapping[str, bytes] | None = None,
 ) -> TrainingResult:
     """The result; a run that has one already is not trained again.
+
+    `demand_unseen` is asked about the photos that were read; `files` are attached to every attempt in the tracker.
 
     Raises `TrainingNeedsPerson` after the last attempt, with `TrainingFailedEvent` in the outbox.
     """
@@ -40,10 +44,16 @@ def train(
     while following is not None:
         number = len(tried) + 1
         job = TrainingJob(
-            run_id, dataset, tuple(labels), following, f"{artifact_uri}checkpoints/{number}/", artifact_uri
+            run_id,
+            dataset,
+            tuple(labels),
+            following,
+            f"{artifact_uri}checkpoints/{number}/",
+            artifact_uri,
+            demand_unseen,
         )
         try:
-            result = _attempt(job, number, trainer, experiments, on_epoch)
+            result = _attempt(job, number, files or {}, trainer=trainer, experiments=experiments, on_epoch=on_epoch)
         except TrainingFailed as failure:
             adjustment = adjust(following, failure.cause, number)
             attempt = Attempt(number, following, failure.cause, failure.detail, adjustment.change)
@@ -69,12 +79,20 @@ def train(
 
 
 def _attempt(
-    job: TrainingJob, number: int, trainer: Trainer, experiments: Experiments, on_epoch: Callable[[Epoch], None]
+    job: TrainingJob,
+    number: int,
+    files: Mapping[str, bytes],
+    *,
+    trainer: Trainer,
+    experiments: Experiments,
+    on_epoch: Callable[[Epoch], None],
 ) -> TrainingResult:
     model_type = ModelType(job.dataset.model_type)
     with experiments.attempt(model_type, job.run_id, number) as experiment:
         experiment.log_parameters({name: str(value) for name, value in asdict(job.hyperparameters).items()})
         experiment.log_parameters({"dataset_id": job.dataset.id, "train_count": str(job.dataset.train_count)})
+        for name, body in files.items():
+            experiment.log_file(name, body)
 
         def progress(epoch: Epoch) -> None:
             experiment.log_metrics(

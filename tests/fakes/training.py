@@ -59,6 +59,9 @@ class FakeExperiments:
             raise
         experiment.status = "finished"
 
+    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+        self.opened[experiment_id].files[name] = body
+
 
 @dataclass
 class FakeTrainingRuns:

@@ -17,7 +17,7 @@ class World:
         self.experiments, self.runs, self.outbox = FakeExperiments(), FakeTrainingRuns(), FakeOutbox()
         self.epochs = []
 
-    def train(self, fault=None):
+    def train(self, fault=None, **options):
         fault = fault or Fault()
         return train(
             "run-1",
@@ -31,6 +31,7 @@ class World:
             outbox=fault.on(self.outbox),
             clock=FakeClock(),
             on_epoch=self.epochs.append,
+            **options,
         )
 
     def tried(self):
@@ -46,6 +47,19 @@ def test_a_training_is_logged_with_parameters_metrics_and_progress():
     assert experiment.parameters["batch_size"] == "32"
     assert {"val_loss", "f1_score", "auc"} <= set(experiment.metrics)
     assert [e.number for e in world.epochs] == [1]
+
+
+def test_pictures_of_the_dataset_stand_beside_the_figures_of_each_attempt():
+    world = World("diverged")
+    world.train(files={"contact-sheet.png": b"picture"})
+    assert [e.files for e in world.experiments.opened.values()] == [{"contact-sheet.png": b"picture"}] * 2
+
+
+def test_the_trainer_is_told_whom_to_ask_about_what_it_reads():
+    world, asked = World(), []
+    world.train(demand_unseen=asked.append)
+    world.trainer.jobs[0].demand_unseen({"TASK-1"})
+    assert asked == [{"TASK-1"}]
 
 
 def test_out_of_memory_halves_the_batch():
