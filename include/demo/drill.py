@@ -198,7 +198,7 @@ class Drill(Stage):
         run_id = f"drill-{version}-{self._stamp}"
         conf = {"version": version, "rollout": "canary", "reason": "drill", "approval": False}
         self._airflow.trigger(PROMOTION, run_id, conf)
-        self._wait(lambda: self._noted("canary_start", version), f"the canary of {version} to begin", 60)
+        self._wait(lambda: self._noted("canary_start", version), f"the canary of {version} to begin", 90)
         for _ in range(_BATCHES):
             self._confirm(_BATCH)
             verdict = self._pipeline.judge_canary("LAUNDRY", version)

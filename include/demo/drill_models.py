@@ -46,7 +46,13 @@ def derive(
         objects.write(f"{uri}{path}", body)
     objects.write(f"{uri}{MANIFEST}", made, "application/json")
     result = replace(
-        trained, run_id=run_id, artifact_uri=uri, manifest_sha256=sha256(made), trained_at=datetime.now(UTC)
+        trained,
+        run_id=run_id,
+        artifact_uri=uri,
+        manifest_sha256=sha256(made),
+        trained_at=datetime.now(UTC),
+        # The champion's run in MLflow is not theirs to write to.
+        experiment_run_id=None,
     )
     runs.succeed(result)
 

@@ -51,6 +51,10 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
         "{modelType}: a model was refused",
         _says("Run {runId}: {reasons}. Report: {report}. The champion keeps serving."),
     ),
+    "ModelVerificationHeldEvent": (
+        "{modelType}: a model waits for a person",
+        _says("Run {runId}: {reasons}. Report: {report}. Approve it, or let it be; the champion keeps serving."),
+    ),
     "HotSwapFailedEvent": (
         "{modelType} {modelVersion} could not go live",
         _says("{reason}. The champion keeps serving."),
