@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pipeline.domain.blessing import Blessing
-from pipeline.domain.errors import CanaryEnded, NotBlessed, PromotionFrozen, StaleTransition
+from pipeline.domain.errors import CanaryEnded, NotBlessed, PromotionFrozen, StaleTransition, UnknownVersion
 from pipeline.domain.live_events import canary_started
 from pipeline.domain.models import (
     NOTES,
     Kind,
     ModelType,
     ModelVersion,
+    Status,
     Transition,
     frozen_by,
     frozen_sentence,
@@ -67,6 +68,8 @@ def start_canary(
 
 
 def _demand_approval(target: ModelVersion, blessings: Blessings) -> Blessing:
+    if target.status is Status.ARCHIVED:
+        raise UnknownVersion(f"{target.version} is archived: restore it before it gets requests")
     blessing = blessings.of_run(target.run_id)
     if blessing is None or not blessing.approved:
         raise NotBlessed(f"{target.version} was not accepted by verification: it gets no requests")

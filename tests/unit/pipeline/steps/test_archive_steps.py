@@ -84,6 +84,14 @@ def test_an_archived_version_comes_back_and_can_be_rolled_back_to():
     world.demand_one_story("v1.0.0")
 
 
+@pytest.mark.parametrize("way", ["hot_swap", "start"])
+def test_an_archived_version_does_not_go_live(way):
+    world = aged()
+    world.retire()
+    with pytest.raises(UnknownVersion, match="is archived: restore it"):
+        getattr(world, way)("v1.1.0")
+
+
 def test_restored_it_may_be_archived_again():
     world = aged()
     world.retire()
