@@ -255,8 +255,8 @@ def _finish_airflow(stack: Stack, url: str) -> None:
             if error.code != 409:
                 raise
             # Made by an earlier version of this program, perhaps with another idea of what a waiting task holds.
-            path = f"{url}/api/v2/pools/{pool}?update_mask=include_deferred"
-            _send("PATCH", path, {"include_deferred": deferred}, headers)
+            patch = {"pool" if name == "name" else name: value for name, value in body.items()}
+            _send("PATCH", f"{url}/api/v2/pools/{pool}", patch, headers)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=10) as answer:
