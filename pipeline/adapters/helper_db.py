@@ -13,7 +13,7 @@ from pipeline.domain.errors import ServiceUnavailable
 
 _NAME = "the Helper database"
 _PAGE_ROWS = 1000
-_COLUMNS = "task_id, photo_url, ai_result, final_result, correction_reason, confirmed_at, corrected"
+_COLUMNS = "task_id, photo_url, ai_result, final_result, correction_reason, confirmed_at, corrected, helper_id"
 _CORRECTIONS = f"""
     SELECT {_COLUMNS} FROM tasks
     WHERE corrected = true AND confirmed_at > %(since)s
@@ -91,6 +91,7 @@ def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[C
                 correction_reason=row[4],
                 confirmed_at=row[5],
                 corrected=row[6],
+                helper_id=row[7],
             )
             for row in cursor.fetchall()
         ]

@@ -36,12 +36,14 @@ class ConfirmedTask:
     corrected: bool
     correction_reason: str | None
     confirmed_at: datetime
+    helper_id: str = ""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
     """A photo's identity: `sha256` of its bytes, `phash` 64-bit perceptual hash; size in pixels.
 
+    `brightness` 0-1; `sharpness` is the variance of the Laplacian at a fixed size, low for blurred photos.
     `fault` says why the photo cannot be used; empty when it can.
     """
 
@@ -50,12 +52,13 @@ class Fingerprint:
     width: int = 0
     height: int = 0
     brightness: float = 0.0
+    sharpness: float = 0.0
     fault: str = ""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One row of a dataset's manifest."""
+    """One row of a dataset's manifest; fields with a default are missing in manifests of earlier versions."""
 
     task_id: str
     photo_url: str
@@ -70,6 +73,10 @@ class Photo:
     width: int
     height: int
     brightness: float
+    sharpness: float | None = None
+    ai_result: str = ""
+    correction_reason: str | None = None
+    helper_id: str = ""
 
 
 @dataclass(frozen=True)

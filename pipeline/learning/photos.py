@@ -2,12 +2,16 @@
 
 import hashlib
 
+import cv2
 import imagehash
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from include.contract.preprocessing import UnreadablePhoto, decode, photo_size
 from pipeline.domain.dataset import Fingerprint
+
+_SHARPNESS_PIXELS = 256
 
 
 class PillowPhotoInspector:
@@ -24,4 +28,11 @@ class PillowPhotoInspector:
             width=width,
             height=height,
             brightness=round(float(np.mean(pixels)) / 255, 4),
+            sharpness=_sharpness(pixels),
         )
+
+
+def _sharpness(pixels: npt.NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian of the grey photo at 256×256: the size must be the same for figures to compare."""
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (_SHARPNESS_PIXELS,) * 2, interpolation=cv2.INTER_AREA)
+    return round(float(cv2.Laplacian(grey, cv2.CV_32F).var()), 2)

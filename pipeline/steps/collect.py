@@ -105,6 +105,10 @@ def _rows(
             width=print_.width,
             height=print_.height,
             brightness=print_.brightness,
+            sharpness=print_.sharpness,
+            ai_result=task.ai_result,
+            correction_reason=task.correction_reason,
+            helper_id=task.helper_id,
         )
         for (task, print_), cluster in zip(usable, clusters, strict=True)
     ]

@@ -42,7 +42,7 @@ class FakeInspector:
         if photo.startswith(b"bad"):
             return Fingerprint(fault=photo.decode())
         digest = hashlib.sha256(photo).digest()
-        return Fingerprint(digest.hex(), int.from_bytes(digest[:8]), 640, 480, 0.5)
+        return Fingerprint(digest.hex(), int.from_bytes(digest[:8]), 640, 480, 0.5, 500.0)
 
 
 @dataclass

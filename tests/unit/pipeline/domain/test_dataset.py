@@ -1,5 +1,6 @@
 """The permanent split and the selection of photos."""
 
+import json
 from collections import Counter
 
 from pipeline.domain.dataset import Manifest, SelectionPolicy, Source, Split, cluster_ids, leaks, select
@@ -73,3 +74,12 @@ def test_the_same_bytes_on_two_sides_are_a_leak():
 def test_a_manifest_survives_its_file():
     manifest = Manifest("DS-2026-001", "LAUNDRY", ("양호", "불량"), None, None, (a_photo(1), a_photo(2)))
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_a_manifest_written_before_a_fact_was_kept_is_still_read():
+    manifest = Manifest("DS-2026-001", "LAUNDRY", ("양호", "불량"), None, None, (a_photo(1, helper_id="HELPER-1"),))
+    fields = json.loads(manifest.to_json())
+    for name in ("sharpness", "ai_result", "correction_reason", "helper_id"):
+        del fields["photos"][0][name]
+    (photo,) = Manifest.from_json(json.dumps(fields).encode()).photos
+    assert (photo.task_id, photo.helper_id, photo.sharpness) == ("TASK-00001", "", None)
