@@ -143,6 +143,18 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     pipeline.publish_events()
 
 
+@main.command("force-promote")
+@click.argument("wanted", metavar="VERSION_OR_RUN")
+@_model
+@click.option("--actor", required=True, help="Who answers for it.")
+@click.option("--reason", required=True, help="Why; kept in the transition log, beside the verdict and in MLflow.")
+def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
+    """Serve a model that verification did not accept; its load test must have passed."""
+    pipeline = Pipeline.from_env()
+    _show(pipeline.force_promote(model_type, wanted, actor, reason, request_id=f"cli-{time.time_ns()}"))
+    pipeline.publish_events()
+
+
 @main.command()
 @_model
 def reconcile(model_type: str) -> None:

@@ -1,17 +1,18 @@
 """What the steps need from the outside world; adapters and fakes implement these, steps see nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Fingerprint, Manifest, Photo
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, Transition
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
-from pipeline.domain.verification import Blessing, Check, PerformanceMeasurement
+from pipeline.domain.verification import Check, PerformanceMeasurement
 
 
 class Clock(Protocol):
@@ -282,7 +283,11 @@ class Blessings(Protocol):
     def grant(self, blessing: Blessing, event: OutgoingEvent | None) -> None:
         """Insert verdict and event in one transaction; a second verdict on one run changes nothing."""
 
-    def of_run(self, run_id: str) -> Blessing | None: ...
+    def of_run(self, run_id: str) -> Blessing | None:
+        """The verdict on a run, with the override beside it."""
+
+    def override(self, override: Override) -> None:
+        """Keep a person's word beside the verdict; one a run, the first stands."""
 
 
 # Registry and deployment ----------------------------------------------------------------------------------------------
@@ -331,8 +336,10 @@ class Transitions(Protocol):
 class ModelRegistry(Protocol):
     """The registry people look at; a projection, never the truth."""
 
-    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
-        """Create the model version and the alias `candidate`; again changes nothing."""
+    def register(
+        self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Create the model version with `tags` and the alias `candidate`; again changes tags alone."""
 
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
         """Make the aliases `champion` and `previous` say what the transition log says."""

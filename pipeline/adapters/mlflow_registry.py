@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,14 +107,16 @@ class MlflowModelRegistry:
     def __init__(self, url: str) -> None:
         self._mlflow = _Mlflow(url)
 
-    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
+    def register(
+        self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> None:
         client, name = self._mlflow.client, version.model_type.lower()
         with self._mlflow.translated():
             if not client.search_registered_models(f"name = '{name}'"):
                 client.create_registered_model(name, description=f"{version.model_type} model, continuously retrained")
             number = self._number(name, version.version)
             if number is None:
-                tags = {
+                facts = {
                     _VERSION_TAG: version.version,
                     _RUN_TAG: version.run_id,
                     "dataset_id": version.dataset_id,
@@ -123,9 +125,11 @@ class MlflowModelRegistry:
                     "val_accuracy": f"{version.val_accuracy:.4f}",
                 }
                 made = client.create_model_version(
-                    name, version.artifact.uri, run_id=experiment_run_id, tags=tags, description=version.version
+                    name, version.artifact.uri, run_id=experiment_run_id, tags=facts, description=version.version
                 )
                 number = str(made.version)
+            for key, value in (tags or {}).items():
+                client.set_model_version_tag(name, number, key, value)
             client.set_registered_model_alias(name, "candidate", number)
 
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:

@@ -190,8 +190,9 @@ def model_deployed(
     deployed_at: datetime,
     previous_version: str | None,
     deployment_seconds: float,
+    forced_by: str | None = None,
 ) -> OutgoingEvent:
-    """`ModelDeployedEvent` (specification, messages 40-43)."""
+    """`ModelDeployedEvent` (specification, messages 40-43); `forcedBy` only when a person overruled verification."""
     return _outgoing(
         event_id,
         "ModelDeployedEvent",
@@ -202,6 +203,7 @@ def model_deployed(
             "deployedAt": _utc(deployed_at),
             "previousVersion": previous_version,
             "deploymentTime": f"{deployment_seconds:.1f}s",
+            **({"forcedBy": forced_by} if forced_by else {}),
         },
     )
 

@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from enum import StrEnum
 
 
@@ -128,34 +127,8 @@ class VerificationPolicy:
 
 
 # Every one of these must be present for a model to be accepted: a check that did not run is a refusal.
-REQUIRED_CHECKS = (
-    "validation_accuracy",
-    "better_than_champion",
-    "holdout_accuracy",
-    "mean_latency_ms",
-    "memory_bytes",
-    "throughput_per_second",
-    "gpu_utilization",
-)
-
-
-@dataclass(frozen=True)
-class Blessing:
-    """The verdict on one candidate; one immutable row, and the only thing a deployment reads."""
-
-    id: str
-    run_id: str
-    model_type: str
-    accepted: bool
-    reasons: tuple[str, ...]
-    checks: tuple[Check, ...]
-    champion_version: str | None
-    first_model: bool
-    artifact_manifest_sha256: str
-    dataset_sha256: str
-    thresholds_sha256: str
-    report_uri: str
-    decided_at: datetime
+LOAD_CHECKS = ("mean_latency_ms", "memory_bytes", "throughput_per_second", "gpu_utilization")
+REQUIRED_CHECKS = ("validation_accuracy", "better_than_champion", "holdout_accuracy", *LOAD_CHECKS)
 
 
 def objections(checks: Sequence[Check], labels: Sequence[str]) -> tuple[str, ...]:

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from pipeline.domain.blessing import Blessing
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.events import model_verification_failed
 from pipeline.domain.models import Artifact
-from pipeline.domain.verification import Blessing, VerificationPolicy, objections
+from pipeline.domain.verification import VerificationPolicy, objections
 from pipeline.ports import Blessings, Checks, Clock, ObjectStore
 
 

@@ -1,5 +1,7 @@
 """Give an accepted candidate its version number (specification, messages 31-34)."""
 
+from collections.abc import Mapping
+
 from pipeline.domain.errors import NotBlessed
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber, next_version
 from pipeline.domain.training import TrainingResult
@@ -13,15 +15,19 @@ def register(
     versions: ModelVersions,
     blessings: Blessings,
     registry: ModelRegistry,
+    tags: Mapping[str, str] | None = None,
 ) -> ModelVersion:
-    """The version; the same run gets the same one again. Raises `NotBlessed` unless verification accepted the run."""
+    """The version; the same run gets the same one again, `tags` go to the registry people look at.
+
+    Raises `NotBlessed` unless verification accepted the run, or a person did.
+    """
     blessing = blessings.of_run(result.run_id)
-    if blessing is None or not blessing.accepted:
+    if blessing is None or not blessing.may_be_registered:
         raise NotBlessed(f"run {result.run_id} was not accepted by verification: it cannot be registered")
     version = versions.of_run(result.run_id)
     if version is None:
         version = versions.register(_numbered(model_type, result, versions.latest(model_type)))
-    registry.register(version, result.experiment_run_id)
+    registry.register(version, result.experiment_run_id, tags)
     return version
 
 

@@ -14,12 +14,13 @@ from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
+from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import GiveUp, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelType, Status, Transition
 from pipeline.domain.training import Attempt, Hyperparameters
-from pipeline.domain.verification import Blessing, Check, Outcome
+from pipeline.domain.verification import Check, Outcome
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets
 from tests.fakes.deployment import FakeTransitions, FakeVersions
@@ -227,6 +228,14 @@ def test_a_verdict_and_its_event_are_given_once(tables):
     tables.blessings.grant(a_blessing(accepted=True, reasons=()), dataclasses.replace(EVENT, id="event-2"))
     assert tables.blessings.of_run("run-1") == a_blessing()
     assert list(tables.outbox.pending()) == [EVENT]
+
+
+def test_a_persons_word_stands_beside_the_verdict_and_the_first_one_counts(tables):
+    tables.blessings.grant(a_blessing(), None)
+    first = Override("run-1", OverrideKind.FORCED, "kim", "심각한 오류를 고치려고", NOW)
+    tables.blessings.override(first)
+    tables.blessings.override(dataclasses.replace(first, actor="lee"))
+    assert tables.blessings.of_run("run-1") == a_blessing(override=first)
 
 
 # Versions

@@ -1,6 +1,6 @@
 """Versions, transitions, registry, fleet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -94,8 +94,12 @@ class FakeRegistry:
 
     aliases: dict[ModelType, dict[str, str]] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
+    def register(
+        self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> None:
+        self.tags.setdefault(version.version, {}).update(tags or {})
         if version.version not in self.registered:
             self.registered.append(version.version)
             self.aliases.setdefault(version.model_type, {})["candidate"] = version.version

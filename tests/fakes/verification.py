@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.verification import Blessing, Check, PerformanceMeasurement
+from pipeline.domain.verification import Check, PerformanceMeasurement
 from pipeline.ports import Trial
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox
@@ -42,6 +43,7 @@ class FakeTrialServer:
 class FakeBlessings:
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     granted: dict[str, Blessing] = field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
 
     def grant(self, blessing: Blessing, event: OutgoingEvent | None) -> None:
         if blessing.run_id not in self.granted:
@@ -50,7 +52,11 @@ class FakeBlessings:
                 self.outbox.add(event)
 
     def of_run(self, run_id: str) -> Blessing | None:
-        return self.granted.get(run_id)
+        found = self.granted.get(run_id)
+        return replace(found, override=self.overrides.get(run_id)) if found else None
+
+    def override(self, override: Override) -> None:
+        self.overrides.setdefault(override.run_id, override)
 
 
 @dataclass

@@ -25,6 +25,7 @@ STEPS = {
     "register": ["--run-id", "r1"],
     "hot-swap": ["--version", "v1.0.0", "--reason", "better"],
     "roll-back": ["--reason", "worse"],
+    "force-promote": ["r1", "--actor", "kim", "--reason", "drill"],
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
 }
@@ -93,6 +94,9 @@ class FakePipeline:
     def roll_back(self, model_type, target, reason, actor, request_id):
         return self._step("roll_back", {"version": target})
 
+    def force_promote(self, model_type, wanted, actor, reason, request_id):
+        return self._step("force_promote", {"version": wanted})
+
     def reconcile(self, model_type):
         return self._step("reconcile", {"champion": "v1.1.0", "repaired": []})
 
@@ -150,7 +154,7 @@ def test_a_step_says_what_it_needs_to_know(run, step):
     pipeline = FakePipeline()
     result = run(pipeline, step)
     assert result.exit_code == 2
-    assert "Missing option '--" in result.stderr
+    assert "Missing option '--" in result.stderr or "Missing argument" in result.stderr
     assert pipeline.called == []
 
 
@@ -199,7 +203,9 @@ def test_korean_stays_readable(run):
     assert "밝기" in run(FakePipeline(), "validate", *STEPS["validate"]).stdout
 
 
-@pytest.mark.parametrize(("step", "act"), [("hot-swap", "hot_swap"), ("roll-back", "roll_back")])
+@pytest.mark.parametrize(
+    ("step", "act"), [("hot-swap", "hot_swap"), ("roll-back", "roll_back"), ("force-promote", "force_promote")]
+)
 def test_a_change_of_champion_is_published_after_it_happened(run, step, act):
     pipeline = FakePipeline()
     run(pipeline, step, *STEPS[step])

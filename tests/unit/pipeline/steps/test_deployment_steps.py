@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from pipeline.domain.blessing import Blessing
 from pipeline.domain.errors import (
     ModelRefused,
     NotBlessed,
@@ -12,7 +13,6 @@ from pipeline.domain.errors import (
     UnknownVersion,
 )
 from pipeline.domain.models import ModelType, Status
-from pipeline.domain.verification import Blessing
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import register
