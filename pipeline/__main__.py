@@ -143,6 +143,15 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     pipeline.publish_events()
 
 
+@main.command()
+@_run
+@click.option("--actor", required=True, help="Who approves.")
+@click.option("--reason", required=True, help="Why; kept beside the verdict.")
+def approve(run_id: str, actor: str, reason: str) -> None:
+    """Let a run go on that verification held; then clear its task `decide`, or register it."""
+    _show(Pipeline.from_env().approve(run_id, actor, reason))
+
+
 @main.command("force-promote")
 @click.argument("wanted", metavar="VERSION_OR_RUN")
 @_model
@@ -249,7 +258,7 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
     verdict = pipeline.decide(run_id)
     if not verdict["accepted"]:
-        return "refused", {**counts, **verdict, "stage_seconds": seconds}
+        return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}"))
     return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}

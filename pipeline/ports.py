@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.blessing import Blessing, Override
+from pipeline.domain.checks import Check, PerformanceMeasurement
+from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Fingerprint, Manifest, Photo
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, Transition
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
-from pipeline.domain.verification import Check, PerformanceMeasurement
 
 
 class Clock(Protocol):
@@ -244,6 +245,9 @@ class Experiments(Protocol):
     def attempt(self, model_type: ModelType, run_id: str, number: int) -> AbstractContextManager[Experiment]:
         """Open (or reopen) the run of this attempt; an exception inside marks it failed."""
 
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        """Add files and metrics to a run that ended; where a person sees the first file, empty for a deleted run."""
+
 
 class TrainingRuns(Protocol):
     """What was tried and what came of it; readable by later steps."""
@@ -270,6 +274,35 @@ class Trial(Protocol):
 class TrialServer(Protocol):
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> AbstractContextManager[Trial]:
         """Raises `ModelRefused` when the server will not load the model."""
+
+
+@dataclass(frozen=True)
+class FlippedPhoto:
+    """A photo that the champion judges right and the candidate wrong."""
+
+    body: bytes
+    task_id: str
+    label: str
+    predicted: str
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """Everything a person needs to understand a verdict; `flips` a PNG, None when nothing was compared."""
+
+    blessing: Blessing
+    result: TrainingResult
+    dataset: Dataset
+    slices: Sequence[Slice]
+    flips: bytes | None
+
+
+class ReportPrinter(Protocol):
+    def contact_sheet(self, photos: Sequence[FlippedPhoto]) -> bytes:
+        """PNG of the photos, each with its label and what the candidate says."""
+
+    def html(self, report: VerificationReport) -> bytes:
+        """One page that needs no other file."""
 
 
 class Checks(Protocol):

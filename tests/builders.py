@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.domain.checks import PerformanceMeasurement, Prediction
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Backlog
 from pipeline.domain.training import Hyperparameters, TrainingResult
-from pipeline.domain.verification import PerformanceMeasurement, Prediction
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 BUCKETS = frozenset({"tasks"})

@@ -22,7 +22,7 @@ class _Mlflow:
     """A client made on first use: importing MLflow takes seconds."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url.rstrip("/")
         self._made: MlflowClient | None = None
 
     @property
@@ -32,7 +32,7 @@ class _Mlflow:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
             from mlflow import MlflowClient
 
-            self._made = MlflowClient(tracking_uri=self._url, registry_uri=self._url)
+            self._made = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
         return self._made
 
     @contextmanager
@@ -87,6 +87,28 @@ class MlflowExperiments:
             raise
         with self._mlflow.translated():
             self._mlflow.client.set_terminated(opened, "FINISHED")
+
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        from mlflow.entities import LifecycleStage, Metric
+        from mlflow.exceptions import MlflowException
+
+        client = self._mlflow.client
+        with self._mlflow.translated():
+            try:
+                run = client.get_run(experiment_run_id)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return ""
+                raise
+            if run.info.lifecycle_stage == LifecycleStage.DELETED:
+                # A person threw it away: what it would show lies beside the artifact as well.
+                return ""
+            for name, body in files.items():
+                _attach(client, experiment_run_id, name, body)
+            at = int(time.time() * 1000)
+            client.log_batch(experiment_run_id, [Metric(k, v, at, 0) for k, v in metrics.items()])
+        first = next(iter(files), "")
+        return f"{self._mlflow.url}/#/experiments/{run.info.experiment_id}/runs/{experiment_run_id}/artifacts/{first}"
 
     def _open(self, model_type: ModelType, run_id: str, number: int) -> str:
         client = self._mlflow.client

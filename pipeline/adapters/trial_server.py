@@ -20,9 +20,9 @@ import psutil
 
 from include.contract.client import FaceserveClient, FaceserveError
 from include.contract.lifecycle_client import LifecycleClient
+from pipeline.domain.checks import PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.verification import PerformanceMeasurement
 
 _START_SECONDS = 30.0
 _PREPARE_SECONDS = 120.0

@@ -97,7 +97,7 @@ class Pipeline(VerificationSteps):
         return answer
 
     def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `failed`."""
+        """Release the claim: `deployed`, `refused`, `held`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def finish_run(self, run_id: str) -> str:
@@ -265,8 +265,8 @@ class Pipeline(VerificationSteps):
 
     def _outcome(self, run_id: str) -> str:
         blessing = self._w.blessings.of_run(run_id)
-        if blessing is not None and not blessing.accepted:
-            return "refused"
+        if blessing is not None and not blessing.approved:
+            return "held" if blessing.held else "refused"
         version = self._w.versions.of_run(run_id)
         served = self._w.transitions.served(version.model_type) if version else ()
         return "deployed" if any(t.to_version == version.version for t in served if version) else "failed"

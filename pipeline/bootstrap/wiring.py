@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import SelectionPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.training import Hyperparameters
@@ -27,6 +28,7 @@ from pipeline.ports import (
     Outbox,
     PhotoInspector,
     PhotoStore,
+    ReportPrinter,
     RetrainingRuns,
     ServingFleet,
     Trainer,
@@ -76,6 +78,14 @@ class Wiring:
             max_memory_bytes=s.max_memory_bytes,
             max_gpu_utilization=s.max_gpu_utilization,
             min_throughput_per_second=s.min_throughput_per_second,
+            min_support=s.min_support,
+            comparison=ComparisonPolicy(
+                margin=s.non_inferiority_margin,
+                min_holdout_photos=s.min_holdout_photos,
+                max_negative_flips=s.max_negative_flips,
+                max_slice_fall=s.max_slice_fall,
+                max_gain=s.max_gain,
+            ),
         )
 
     @property
@@ -236,6 +246,12 @@ class Wiring:
         return KerasTrainer(
             self.objects, weights_uri=s.weights_uri, memory_mb=s.training_memory_mb, formats=s.export_formats
         )
+
+    @cached_property
+    def printer(self) -> ReportPrinter:
+        from pipeline.adapters.verification_report import HtmlReportPrinter
+
+        return HtmlReportPrinter()
 
     # Registry and serving
 

@@ -15,12 +15,12 @@ from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
+from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import GiveUp, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelType, Status, Transition
 from pipeline.domain.training import Attempt, Hyperparameters
-from pipeline.domain.verification import Check, Outcome
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets
 from tests.fakes.deployment import FakeTransitions, FakeVersions

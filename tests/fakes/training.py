@@ -1,6 +1,6 @@
 """Trainer, experiments, training runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -58,6 +58,12 @@ class FakeExperiments:
             experiment.status = "failed"
             raise
         experiment.status = "finished"
+
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        experiment = self.opened.setdefault(experiment_run_id, FakeExperiment(experiment_run_id))
+        experiment.files |= files
+        experiment.metrics |= metrics
+        return f"http://mlflow/{experiment_run_id}/{next(iter(files))}"
 
 
 @dataclass

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline.domain.blessing import Blessing, OverrideKind
+from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.errors import GiveUp, ModelRefused, NotBlessed, UnknownVersion
 from pipeline.domain.models import Kind, ModelType, Status
-from pipeline.domain.verification import Check, Outcome, VerificationPolicy
+from pipeline.domain.verification import VerificationPolicy
 from pipeline.steps.force_promote import force_promote
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.register import register
