@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.blessing import Blessing, Override
-from pipeline.domain.checks import Check, PerformanceMeasurement
+from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Fingerprint, Manifest, Photo
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
@@ -277,29 +277,24 @@ class TrialServer(Protocol):
 
 
 @dataclass(frozen=True)
-class FlippedPhoto:
-    """A photo that the champion judges right and the candidate wrong."""
-
-    body: bytes
-    task_id: str
-    label: str
-    predicted: str
-
-
-@dataclass(frozen=True)
 class VerificationReport:
-    """Everything a person needs to understand a verdict; `flips` a PNG, None when nothing was compared."""
+    """Everything a person needs to understand a verdict.
+
+    `flipped` are the candidate's answers on photos that the champion judges right and the candidate wrong; `flips` is
+    a PNG of them, None when nothing was measured.
+    """
 
     blessing: Blessing
     result: TrainingResult
     dataset: Dataset
     slices: Sequence[Slice]
+    flipped: Sequence[Prediction]
     flips: bytes | None
 
 
 class ReportPrinter(Protocol):
-    def contact_sheet(self, photos: Sequence[FlippedPhoto]) -> bytes:
-        """PNG of the photos, each with its label and what the candidate says."""
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        """PNG of photos, each with its name."""
 
     def html(self, report: VerificationReport) -> bytes:
         """One page that needs no other file."""
@@ -362,6 +357,9 @@ class Transitions(Protocol):
     def fail(self, transition: Transition, reason: str) -> None:
         """Append that the intent came to nothing."""
 
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        """Make `model_versions` say what the log says; the versions whose row was wrong."""
+
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One deployment or rollback of a model type at a time; waits for the other."""
 
@@ -374,8 +372,11 @@ class ModelRegistry(Protocol):
     ) -> None:
         """Create the model version with `tags` and the alias `candidate`; again changes tags alone."""
 
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        """Those the registry does not know, whoever removed them."""
+
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        """Make the aliases `champion` and `previous` say what the transition log says."""
+        """Make the aliases `champion` and `previous` say what the transition log says; neither is a candidate."""
 
 
 @dataclass(frozen=True)

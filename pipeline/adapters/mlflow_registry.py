@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,24 +154,31 @@ class MlflowModelRegistry:
                 client.set_model_version_tag(name, number, key, value)
             client.set_registered_model_alias(name, "candidate", number)
 
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        with self._mlflow.translated():
+            return [v for v in versions if self._number(v.model_type.lower(), v.version) is None]
+
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
         client, name = self._mlflow.client, model_type.lower()
-        wanted = {"champion": champion, "previous": previous}
         with self._mlflow.translated():
             aliases = client.get_registered_model(name).aliases
-            for alias, version in wanted.items():
-                number = self._number(name, version) if version else None
+            numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
+            for alias, number in numbers.items():
                 if number and aliases.get(alias) != number:
                     if alias == "champion":
                         # A replica that was away tells by this whether it missed something.
                         client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
-            if aliases.get("candidate") is not None and aliases.get("candidate") == self._number(name, champion):
+            if previous is None and "previous" in aliases:
+                client.delete_registered_model_alias(name, "previous")
+            if aliases.get("candidate") in set(numbers.values()) - {None}:
                 # What was promoted is no candidate any more.
                 client.delete_registered_model_alias(name, "candidate")
 
-    def _number(self, name: str, version: str) -> str | None:
+    def _number(self, name: str, version: str | None) -> str | None:
         """MLflow numbers versions 1, 2, 3 …; ours is a tag."""
+        if version is None:
+            return None
         found = self._mlflow.client.search_model_versions(f"name = '{name}' and tags.`{_VERSION_TAG}` = '{version}'")
         return str(found[0].version) if found else None
 

@@ -23,6 +23,19 @@ _SERVED = """
     FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"""
 
 
+# What served and serves no more is retired, unless it was archived since; what never served is a candidate.
+_STATUSES = """
+    UPDATE model_versions v SET status = wanted.status
+    FROM (SELECT m.version, CASE
+            WHEN m.version IN (SELECT to_version FROM transitions
+                               WHERE model_type = %(model_type)s AND phase = 'served') THEN 'RETIRED'
+            ELSE 'CANDIDATE' END AS status
+          FROM model_versions m WHERE m.model_type = %(model_type)s) wanted
+    WHERE v.model_type = %(model_type)s AND v.version = wanted.version AND v.version <> %(champion)s
+      AND v.status <> wanted.status AND v.status <> 'ARCHIVED'
+    RETURNING v.version"""
+
+
 class TransitionLog:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
@@ -52,6 +65,15 @@ class TransitionLog:
     def fail(self, transition: Transition, reason: str) -> None:
         with self._database.transaction() as cursor:
             _append(cursor, transition, "failed", None, reason[:2000])
+
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        with self._database.transaction() as cursor:
+            served = _served(cursor, model_type)
+            if not served:
+                return []
+            cursor.execute(_STATUSES, {"model_type": model_type, "champion": served[-1].to_version})
+            wrong = {row[0] for row in cursor.fetchall()}
+            return sorted(wrong | _project(cursor, served[-1]))
 
     @contextmanager
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
@@ -83,23 +105,22 @@ def _append(cursor: Cursor, t: Transition, phase: str, position: int | None, det
     cursor.execute(_INSERT, (*values, *more))
 
 
-def _project(cursor: Cursor, transition: Transition) -> None:
-    """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor."""
+def _project(cursor: Cursor, transition: Transition) -> set[str]:
+    """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor; the rows changed."""
     cursor.execute(
-        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status = %s AND version <> %s",
+        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status = %s AND version <> %s"
+        " RETURNING version",
         (Status.RETIRED, transition.model_type, Status.ACTIVE, transition.to_version),
     )
+    changed = {row[0] for row in cursor.fetchall()}
+    wanted = (Status.ACTIVE, transition.confirmed_served_at, transition.from_version)
     cursor.execute(
         "UPDATE model_versions SET status = %s, deployed_at = %s, previous_version = %s"
-        " WHERE model_type = %s AND version = %s",
-        (
-            Status.ACTIVE,
-            transition.confirmed_served_at,
-            transition.from_version,
-            transition.model_type,
-            transition.to_version,
-        ),
+        " WHERE model_type = %s AND version = %s"
+        " AND (status, deployed_at, previous_version) IS DISTINCT FROM (%s, %s, %s) RETURNING version",
+        (*wanted, transition.model_type, transition.to_version, *wanted),
     )
+    return changed | {row[0] for row in cursor.fetchall()}
 
 
 def _transition(row: tuple[Any, ...]) -> Transition:

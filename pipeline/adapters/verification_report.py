@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from pipeline.domain.checks import Check
-from pipeline.ports import FlippedPhoto, VerificationReport
+from pipeline.ports import VerificationReport
 
 _TILE, _CAPTION, _COLUMNS, _MOST_SHOWN = 160, 34, 6, 30
 _TITLES = {
@@ -34,16 +34,16 @@ _TITLES = {
 
 
 class HtmlReportPrinter:
-    def contact_sheet(self, photos: Sequence[FlippedPhoto]) -> bytes:
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
         shown = photos[:_MOST_SHOWN]
         rows = max(1, -(-len(shown) // _COLUMNS))
         sheet = Image.new("RGB", (_COLUMNS * _TILE, rows * (_TILE + _CAPTION)), "white")
         draw = ImageDraw.Draw(sheet)
-        for index, photo in enumerate(shown):
+        for index, (name, body) in enumerate(shown):
             x, y = index % _COLUMNS * _TILE, index // _COLUMNS * (_TILE + _CAPTION)
-            sheet.paste(_thumbnail(photo.body), (x, y))
-            # Pillow's own font has no Korean: the labels stand in the page, here their order is enough.
-            draw.text((x + 4, y + _TILE + 3), photo.task_id[:24], fill="black", font=ImageFont.load_default(12))
+            sheet.paste(_thumbnail(body), (x, y))
+            # Pillow's own font has no Korean: the labels stand in the page.
+            draw.text((x + 4, y + _TILE + 3), name[:24], fill="black", font=ImageFont.load_default(12))
         if not shown:
             draw.text((8, 8), "no photo became wrong", fill="grey", font=ImageFont.load_default(14))
         out = io.BytesIO()
@@ -55,7 +55,8 @@ class HtmlReportPrinter:
         pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
         pages.filters |= {"title_of": _title, "figure": _figure, "points": lambda share: f"{share * 100:+.1f} pp"}
         flips = base64.b64encode(report.flips).decode() if report.flips else ""
-        return pages.get_template("verification_report.html").render(r=report, b=report.blessing, flips=flips).encode()
+        page = pages.get_template("verification_report.html")
+        return page.render(r=report, b=report.blessing, flips=flips, shown=_MOST_SHOWN).encode()
 
 
 def _thumbnail(body: bytes) -> Image.Image:

@@ -259,7 +259,7 @@ class Pipeline(VerificationSteps):
             fleet=w.fleet,
             registry=w.registry,
         )
-        return {"champion": done.champion, "repaired": list(done.repaired)}
+        return asdict(done)
 
     # Lookups
 

@@ -107,8 +107,8 @@ class VerificationPolicy:
         value = sum(ours == theirs for ours, theirs in both) / len(both) if both else math.nan
         passed = bool(both) and len(both) == len(measured.validation) and value >= self.min_agreement
         reason = (
-            f"server and trainer give the same verdict on {value:.4g} of {len(both)} photos, "
-            f"≥ {self.min_agreement:g} of {len(measured.validation)} needed"
+            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, "
+            f"{self.min_agreement:.0%} of {len(measured.validation)} needed"
         )
         return Check(name, outcome(passed), value, self.min_agreement, len(both), reason)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from pipeline.domain.blessing import Blessing, Conclusion, WhenInconclusive, conclude
-from pipeline.domain.checks import Check, Outcome, Weight
+from pipeline.domain.checks import Check, Outcome, Prediction, Weight, negative_flips
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
@@ -14,8 +14,9 @@ from pipeline.domain.events import OutgoingEvent, model_verification_failed, mod
 from pipeline.domain.training import TrainingResult, advise
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports import Blessings, Checks, Clock, Experiments, ObjectStore, ReportPrinter, VerificationReport
-from pipeline.steps.verify import FLIPS, SLICES
+from pipeline.steps.verify import FLIPS, PREDICTIONS, SLICES
 
+_SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))
 _HTML, _JSON = "verification-report.html", "verification-report.json"
 
 
@@ -124,15 +125,21 @@ def _event(blessing: Blessing) -> OutgoingEvent | None:
 
 
 def _report(blessing: Blessing, result: TrainingResult, dataset: Dataset, objects: ObjectStore) -> VerificationReport:
-    slices = f"{result.artifact_uri}{SLICES}"
-    flips = f"{result.artifact_uri}{FLIPS}"
+    slices, predictions, flips = (f"{result.artifact_uri}{name}" for name in (SLICES, PREDICTIONS, FLIPS))
     return VerificationReport(
         blessing,
         result,
         dataset,
         slices=[Slice(**fields) for fields in json.loads(objects.read(slices))] if objects.exists(slices) else [],
+        flipped=_flipped(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
         flips=objects.read(flips) if objects.exists(flips) else None,
     )
+
+
+def _flipped(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:
+    sides = [[Prediction(**one) for split in splits for one in kept[split] or ()] for splits in _SIDES]
+    became_wrong = set(negative_flips(sides[0], sides[1]))
+    return [one for one in sides[0] if one.task_id in became_wrong]
 
 
 def _attach(report: VerificationReport, pages: dict[str, bytes], experiments: Experiments) -> str:

@@ -10,7 +10,7 @@ from pipeline.domain.dataset import Manifest, Photo, Split, leaks
 from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.verification import VerificationPolicy, refused_to_load
-from pipeline.ports import Checks, FlippedPhoto, ObjectStore, PhotoStore, ReportPrinter, Trial, TrialServer
+from pipeline.ports import Checks, ObjectStore, PhotoStore, ReportPrinter, Trial, TrialServer
 
 _DOWNLOADS_AT_ONCE = 8
 _PERFORMANCE_PHOTOS = 32
@@ -60,8 +60,9 @@ def verify_accuracy(
         measured = _beside_champion(contest, ours, rows, bodies, trials=trials, objects=objects)
         body = json.dumps(asdict(measured), ensure_ascii=False).encode()
         objects.write(f"{candidate.uri}{PREDICTIONS}", body, "application/json")
-        if measured.champion_validation is not None:
-            objects.write(f"{candidate.uri}{FLIPS}", _flips(measured, rows, bodies, printer), "image/png")
+        flipped = _flipped(measured)
+        sheet = [(row.task_id, body) for row, body in zip(rows, bodies, strict=True) if row.task_id in flipped]
+        objects.write(f"{candidate.uri}{FLIPS}", printer.contact_sheet(sheet), "image/png")
         by_task = {row.task_id: row for row in rows}
         slices = [asdict(one) for one in policy.comparison.slices(measured, by_task)]
         objects.write(f"{candidate.uri}{SLICES}", json.dumps(slices, ensure_ascii=False).encode(), "application/json")
@@ -131,18 +132,9 @@ def _said_by_trainer(candidate: Artifact, objects: ObjectStore) -> dict[str, str
     return said
 
 
-def _flips(
-    measured: AccuracyMeasurement, rows: Sequence[Photo], bodies: Sequence[bytes], printer: ReportPrinter
-) -> bytes:
-    ours = (*measured.validation, *measured.holdout)
+def _flipped(measured: AccuracyMeasurement) -> set[str]:
     theirs = (*(measured.champion_validation or ()), *(measured.champion_holdout or ()))
-    flipped = set(negative_flips(ours, theirs))
-    shown = [
-        FlippedPhoto(body, row.task_id, row.label, prediction.predicted)
-        for row, body, prediction in zip(rows, bodies, ours, strict=True)
-        if row.task_id in flipped
-    ]
-    return printer.contact_sheet(shown)
+    return set(negative_flips((*measured.validation, *measured.holdout), theirs))
 
 
 def _read(rows: Sequence[Photo], photos: PhotoStore) -> list[bytes]:

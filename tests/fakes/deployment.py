@@ -65,6 +65,18 @@ class FakeTransitions:
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
         yield
 
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        served, before = self.served(model_type), dict(self.versions.rows)
+        if not served:
+            return []
+        ever = {t.to_version for t in served}
+        for key, row in before.items():
+            if row.model_type is model_type and row.status is not Status.ARCHIVED:
+                status = Status.RETIRED if row.version in ever else Status.CANDIDATE
+                self.versions.rows[key] = replace(row, status=status)
+        self._project(served[-1])
+        return sorted(v.version for key, v in self.versions.rows.items() if v != before[key])
+
     def phases(self) -> list[str]:
         return [phase for phase, _, _ in self.log]
 
@@ -104,8 +116,12 @@ class FakeRegistry:
             self.registered.append(version.version)
             self.aliases.setdefault(version.model_type, {})["candidate"] = version.version
 
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        return [v for v in versions if v.version not in self.registered]
+
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v != champion}
+        named = {champion, previous}
+        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v not in named}
         self.aliases[model_type] = {**kept, "champion": champion} | ({"previous": previous} if previous else {})
 
 

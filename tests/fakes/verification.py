@@ -9,7 +9,7 @@ from pipeline.domain.checks import Check, PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.ports import FlippedPhoto, Trial, VerificationReport
+from pipeline.ports import Trial, VerificationReport
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox
 
@@ -47,8 +47,8 @@ class FakeTrialServer:
 class FakePrinter:
     sheets: list[list[str]] = field(default_factory=list)
 
-    def contact_sheet(self, photos: Sequence[FlippedPhoto]) -> bytes:
-        self.sheets.append([photo.task_id for photo in photos])
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        self.sheets.append([name for name, _ in photos])
         return b"PNG"
 
     def html(self, report: VerificationReport) -> bytes:

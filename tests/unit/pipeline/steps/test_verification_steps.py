@@ -156,7 +156,7 @@ def test_a_server_that_answers_otherwise_than_the_trainer_is_refused():
     said["TASK-00000"] = "불량"
     world.objects.write(f"{CANDIDATE.uri}trainer-predictions.json", json.dumps(said).encode())
     (reason,) = world.judge().reasons
-    assert reason.startswith("server and trainer give the same verdict on 0.95 of 20 photos")
+    assert reason.startswith("server and trainer give the same verdict on 95.0% of 20 photos")
 
 
 def test_without_the_trainers_answers_nothing_is_accepted():
