@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving proto lock
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving bench-verification proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ bench: install ## Benchmarks, as ratios; writes .bench/results.json
 
 bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
 	@$(PY) -m include.bench.serving
+
+bench-verification: install ## Who is promoted, held, refused, by simulation; writes include/studies/
+	@$(PY) -m include.bench.verification
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

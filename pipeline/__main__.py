@@ -85,6 +85,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
+@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
 def train(run_id: str, dataset_id: str, model_type: str, **overrides: Any) -> None:
     """Train, with checkpoints; run again, it resumes."""
     result = Pipeline.from_env().train(run_id, dataset_id, _print_epoch, **overrides)

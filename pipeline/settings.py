@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     faceserve_token: SecretStr = SecretStr("")
     """Bearer token of faceserve's lifecycle service."""
 
+    git_commit: str = ""
+    """Commit this build was made of, kept with every registered model; empty: asked of git."""
+
     # When to retrain (specification, messages 5-6)
     min_corrections: int = 100
     """Corrections since the last training that make one due."""

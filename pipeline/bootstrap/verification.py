@@ -75,9 +75,9 @@ class VerificationSteps(Lookups):
             "report_url": decided.report_url,
         }
 
-    def demand_acceptance(self, run_id: str) -> dict[str, Any]:
-        """The verdict; raises `GiveUp` with its reasons when the model may not go live."""
-        verdict = self.decide(run_id)
+    @staticmethod
+    def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
+        """The verdict that `decide` gave; raises `GiveUp` with its reasons when the model may not go live."""
         report = verdict["report_url"] or verdict["report_uri"]
         why = "; ".join(verdict["reasons"])
         if verdict["held"]:
@@ -105,6 +105,8 @@ class VerificationSteps(Lookups):
             versions=w.versions,
             blessings=w.blessings,
             registry=w.registry,
+            objects=w.objects,
+            tags=w.code_tags,
         )
         return version.version
 
@@ -125,9 +127,17 @@ class VerificationSteps(Lookups):
             transitions=w.transitions,
             fleet=w.fleet,
             registry=w.registry,
+            objects=w.objects,
             clock=w.clock,
+            tags=w.code_tags,
         )
         return as_changed(changed)
+
+    def retry(self, run_id: str) -> dict[str, Any] | None:
+        """Conf of one more training with other hyperparameters, None when verification says that none may help."""
+        from pipeline.steps.retry import retry
+
+        return retry(run_id, blessings=self._w.blessings, runs=self._w.training_runs)
 
     def _contest(self, run_id: str) -> Contest:
         result, dataset = self._trained(run_id)

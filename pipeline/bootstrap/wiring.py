@@ -48,6 +48,13 @@ class Wiring:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    @property
+    def code_tags(self) -> dict[str, str]:
+        """Which code made a model."""
+        from pipeline.adapters.code_version import code_version, git_commit
+
+        return {"git_commit": self.settings.git_commit or git_commit(), "code_version": code_version()}
+
     # Policies
 
     @property

@@ -18,7 +18,6 @@ class Weight(StrEnum):
     FLOOR = "floor"
     PROOF = "proof"
     HOLD = "hold"
-    FACT = "fact"
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
     if result.accuracy < _UNDERFIT_ACCURACY:
         lowered = h.learning_rate / 10
         return Adjustment(
-            replace(h, learning_rate=lowered, epochs=h.epochs * 2, patience=h.patience * 2),
+            replace(h, learning_rate=lowered, epochs=h.epochs * 2),
             f"it did not learn its own photos ({result.accuracy:.2f}), smaller steps may help: "
             f"learning rate {h.learning_rate:g} → {lowered:g}",
         )

@@ -8,7 +8,7 @@ from pipeline.ports import ModelRegistry, ModelVersions, ServingFleet, Transitio
 
 @dataclass(frozen=True)
 class Reconciled:
-    """`champion` by the log; what was wrong before: replicas, rows of `model_versions`, versions the registry lacked."""
+    """`champion` by the log; what was wrong: replicas, rows of `model_versions`, versions the registry lacked."""
 
     champion: str | None
     repaired: tuple[str, ...] = ()

@@ -13,12 +13,13 @@ from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.steps.approve import approve
 from pipeline.steps.decide import decide
+from pipeline.steps.retry import retry
 from pipeline.steps.verify import Contest, verify_accuracy, verify_performance
-from tests.builders import a_dataset, a_model_version, a_performance, a_photo, a_training_result
+from tests.builders import MANIFEST_SHA256, a_dataset, a_model_version, a_performance, a_photo, a_training_result
 from tests.fakes.data import FakeObjects, FakePhotos
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
-from tests.fakes.training import FakeExperiments
+from tests.fakes.training import FakeExperiments, FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings, FakeChecks, FakePrinter, FakeTrialServer
 
 LABELS = ("양호", "불량")
@@ -33,7 +34,8 @@ class World:
 
     def __init__(self, *, candidate_wrong=0, champion=CHAMPION, policy=POLICY, **performance):
         splits = [Split.VALIDATION] * 20 + [Split.HOLDOUT] * 20
-        rows = tuple(a_photo(n, split=splits[n], label=LABELS[n % 2]) for n in range(40))
+        # What the champion gets wrong is what people corrected.
+        rows = tuple(a_photo(n, split=splits[n], label=LABELS[n % 2], corrected=bool(n % 2)) for n in range(40))
         self.manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, rows)
         self.photos = FakePhotos({r.photo_url: r.task_id.encode() for r in rows})
         truth = {r.task_id.encode(): r.label for r in rows}
@@ -88,7 +90,7 @@ def test_a_candidate_that_is_better_in_everything_is_accepted():
     world = World()
     blessing = world.judge()
     assert (blessing.accepted, blessing.verdict, blessing.reasons) == (True, Verdict.PROMOTE, ())
-    assert (blessing.champion_version, blessing.artifact_manifest_sha256) == ("v1.0.0", "a" * 64)
+    assert (blessing.champion_version, blessing.artifact_manifest_sha256) == ("v1.0.0", MANIFEST_SHA256)
     assert world.outbox.pending() == []
 
 
@@ -264,6 +266,41 @@ def test_nobody_approves_without_a_name_and_a_reason_or_before_the_verdict():
         with pytest.raises(GiveUp, match="needs an actor and a reason"):
             world.approve(**said)
     assert world.blessings.overrides == {}
+
+
+# Once more with other hyperparameters
+
+
+def retried(world, run_id="run-1", **facts):
+    runs = FakeTrainingRuns({}, {run_id: a_training_result(run_id, **facts)})
+    return retry(run_id, blessings=world.blessings, runs=runs)
+
+
+def test_a_refusal_that_other_hyperparameters_may_mend_is_tried_again_with_them():
+    world = World(candidate_wrong=10)
+    world.judge()
+    following = retried(world, epochs_completed=50)
+    assert (following["run_id"], following["hyperparameters"]) == ("retry-of-run-1", {"epochs": 100})
+    assert "run-1 was refused: it was still learning" in following["reason"]
+
+
+def test_three_attempts_are_enough():
+    world = World(candidate_wrong=10)
+    refused = world.judge()
+    for run_id, again in (("retry-of-run-1", True), ("retry-of-retry-of-run-1", False)):
+        world.blessings.granted[run_id] = refused
+        assert bool(retried(world, run_id, epochs_completed=50)) is again
+
+
+@pytest.mark.parametrize(
+    ("world", "facts"),
+    [(World(candidate_wrong=10), {}), (World(), {"epochs_completed": 50})],
+    ids=["more data is needed", "accepted"],
+)
+def test_nothing_is_tried_again_for_nothing(world, facts):
+    assert retried(world, **facts) is None
+    world.judge()
+    assert retried(world, **facts) is None
 
 
 # Killed
