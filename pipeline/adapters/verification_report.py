@@ -55,7 +55,8 @@ class HtmlReportPrinter:
         pages.filters |= {"title_of": _title, "figure": _figure, "points": lambda share: f"{share * 100:+.1f} pp"}
         flips = base64.b64encode(report.flips).decode() if report.flips else ""
         page = pages.get_template("verification_report.html")
-        return page.render(r=report, b=report.blessing, flips=flips, shown=_MOST_SHOWN).encode()
+        constant = _constant_answer(report.blessing.checks)
+        return page.render(r=report, b=report.blessing, flips=flips, shown=_MOST_SHOWN, constant=constant).encode()
 
 
 def _thumbnail(body: bytes) -> Image.Image:
@@ -66,6 +67,12 @@ def _thumbnail(body: bytes) -> Image.Image:
             return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (_TILE - 4, _TILE - 4))
     except (UnidentifiedImageError, OSError, ValueError):
         return Image.new("RGB", (_TILE - 4, _TILE - 4), "lightgrey")
+
+
+def _constant_answer(checks: Sequence[Check]) -> float | None:
+    """How right a model would be that always says the most frequent label; None when nothing was measured."""
+    supports = [check.support for check in checks if check.name.startswith("class_accuracy.")]
+    return max(supports) / sum(supports) if sum(supports) else None
 
 
 def _title(check: Check) -> str:

@@ -1,6 +1,7 @@
 """The report a person opens: one page that needs nothing else, and tells nothing but the truth."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -76,6 +77,12 @@ def test_what_people_wrote_cannot_run_in_the_page():
         flips=b"PNG",
     )
     assert "<script" not in hostile and hostile.count("&lt;script&gt;") == 5
+
+
+def test_the_report_says_how_right_a_constant_answer_would_be():
+    common = replace(TOO_WEAK, name="class_accuracy.양호", support=120)
+    assert "right on 75.0 % of the validation photos" in page(checks=(TOO_WEAK, common))
+    assert "Baseline" not in page(checks=(NO_PROOF,))
 
 
 def test_the_page_needs_no_other_file():
