@@ -102,14 +102,14 @@ class Settings(BaseSettings):
     """Photos behind an accuracy, of a class too, below which it is called unsure."""
     non_inferiority_margin: float = 0.03
     """How much worse than the champion the holdout may leave possible, for a proof."""
-    min_holdout_photos: int = 550
+    min_holdout_photos: int = 100
     """Holdout photos, near-duplicates counted once, below which nothing is proven."""
     max_negative_flips: float = 0.05
     """Share of photos that the champion judges right and the candidate wrong, for a proof."""
     max_slice_fall: float = 0.10
     """How far accuracy may fall beyond chance on a slice of photos."""
     max_gain: float = 0.15
-    """A gain over the champion beyond this waits for a person: it smells of a leak."""
+    """A gain over the champion surely beyond this waits for a person: it smells of a leak."""
     performance_requests: int = 1000
     """Inferences behind the performance verdict."""
     performance_concurrency: int = 4

@@ -37,8 +37,8 @@ _LITERAL = (
     *(f"class_accuracy.{x}" for x in _LABELS),
 )
 POLICY = VerificationPolicy()
-# What the verdict would be if a small holdout were believed.
-LENIENT = replace(POLICY, comparison=ComparisonPolicy(min_holdout_photos=100))
+# What the verdict would be if a holdout had to be large enough to call most equally good models not worse.
+STRICT = replace(POLICY, comparison=ComparisonPolicy(min_holdout_photos=550))
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Rates:
     evidence_promotes: float
     evidence_inconclusive: float
     evidence_rejects: float
-    lenient_promotes: float
+    strict_promotes: float
     corrections_promote: float
 
 
@@ -66,8 +66,8 @@ def simulate(photos: int, name: str, rounds: int, seed: int) -> Rates:
         counts["specification"] += _literally(checks)
         counts["floors"] += conclude(checks, _LABELS, when_inconclusive=WhenInconclusive.FLOORS).accepted
         counts[_verdict(checks)] += 1
-        lenient = (*LENIENT.judge_accuracy(measured, _LABELS, facts), *LENIENT.judge_performance(_FAST))
-        counts["lenient"] += _verdict(lenient) is Verdict.PROMOTE
+        strict = (*STRICT.judge_accuracy(measured, _LABELS, facts), *STRICT.judge_performance(_FAST))
+        counts["strict"] += _verdict(strict) is Verdict.PROMOTE
         counts["corrections"] += _verdict(_with_corrections_as_proof(checks)) is Verdict.PROMOTE
     shares = {key: round(count / rounds, 4) for key, count in counts.items()}
     return Rates(
@@ -79,7 +79,7 @@ def simulate(photos: int, name: str, rounds: int, seed: int) -> Rates:
         evidence_promotes=shares.get(Verdict.PROMOTE, 0.0),
         evidence_inconclusive=shares.get(Verdict.INCONCLUSIVE, 0.0),
         evidence_rejects=shares.get(Verdict.REJECT, 0.0),
-        lenient_promotes=shares.get("lenient", 0.0),
+        strict_promotes=shares.get("strict", 0.0),
         corrections_promote=shares.get("corrections", 0.0),
     )
 
@@ -167,7 +167,7 @@ def _table(found: list[Rates]) -> str:
         "ours, `approval`: promoted",
         "held for a person",
         "refused",
-        "promoted if 100 holdout photos were enough",
+        "promoted if 550 holdout photos were demanded",
         "promoted if fixing corrections were proof",
     )
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
@@ -178,7 +178,7 @@ def _table(found: list[Rates]) -> str:
             r.evidence_promotes,
             r.evidence_inconclusive,
             r.evidence_rejects,
-            r.lenient_promotes,
+            r.strict_promotes,
             r.corrections_promote,
         )
         lines.append(f"| {r.photos} | {r.candidate} | {' | '.join(f'{f:.1%}' for f in figures)} |")

@@ -17,7 +17,7 @@ from pipeline.domain.checks import (
 )
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import Photo
-from pipeline.domain.statistics import wilson
+from pipeline.domain.statistics import binomial_upper_bound, wilson
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,15 @@ class VerificationPolicy:
         """Training/serving skew: the exported model, asked through the server, beside the trainer's own answers."""
         name, trainer = "serving_agrees_with_training", measured.trainer or {}
         both = [(p.predicted, trainer[p.task_id]) for p in measured.validation if p.task_id in trainer]
-        value = sum(ours == theirs for ours, theirs in both) / len(both) if both else math.nan
-        passed = bool(both) and len(both) == len(measured.validation) and value >= self.min_agreement
+        same = sum(ours == theirs for ours, theirs in both)
+        value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
+        # Few photos, and one that hangs on a hair: refused is only what surely is another model.
+        passed = bool(both) and len(both) == len(measured.validation) and high >= self.min_agreement
         reason = (
-            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, "
-            f"{self.min_agreement:.0%} of {len(measured.validation)} needed"
+            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, for 95% sure not above "
+            f"{high:.1%}; {self.min_agreement:.0%} of {len(measured.validation)} needed"
         )
-        return Check(name, outcome(passed), value, self.min_agreement, len(both), reason)
+        return Check(name, outcome(passed), value, self.min_agreement, len(both), reason, high=high)
 
 
 # Every one of these must be present for a model to be accepted: a check that did not run is a refusal.

@@ -113,9 +113,19 @@ def test_a_champion_measured_on_other_photos_proves_nothing():
     assert any("not measured on the same photos: its artifact is gone" in reason for reason in reasons(other))
 
 
-def test_a_server_and_a_trainer_that_disagree_are_refused():
-    said = dict.fromkeys(measured().trainer, "양호")
-    assert any("server and trainer" in reason for reason in reasons(replace(measured(), trainer=said)))
+@pytest.mark.parametrize(("turned", "refused"), [(4, False), (12, True)])
+def test_a_server_that_surely_disagrees_with_the_trainer_is_refused_but_not_for_a_hair(turned, refused):
+    """Of 200 photos: rounding turns a few, another preprocessing turns many."""
+    found = measured()
+    said = dict(found.trainer)
+    for task in list(said)[:turned]:
+        said[task] = "불량" if said[task] == "양호" else "양호"
+    assert any("server and trainer" in r for r in reasons(replace(found, trainer=said))) is refused
+
+
+def test_a_photo_the_trainer_said_nothing_about_is_no_agreement():
+    said = dict(list(measured().trainer.items())[1:])
+    assert any("98% of 200 needed" in reason for reason in reasons(replace(measured(), trainer=said)))
 
 
 def test_an_empty_configuration_is_refused():
