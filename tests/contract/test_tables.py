@@ -337,10 +337,10 @@ def store(tables, count, confirmed_at, start=0):
     tables.confirmations.store([an_event(f"c{start + n}", confirmed_at=confirmed_at) for n in range(count)])
 
 
-def test_corrections_are_consumed_by_promotion_alone_and_tried_by_any_verdict(tables, request):
+@pytest.mark.integration
+def test_corrections_are_consumed_by_promotion_alone_and_tried_by_any_verdict(services):
     """A refusal leaves the corrections waiting, but the same ones are not tried again (design D15)."""
-    if "fake" in request.node.callspec.id:
-        pytest.skip("the fake is told its backlog")
+    tables = Tables(services.mlops)
     store(tables, 3, NOW - timedelta(hours=1))
     dataset = a_completed_dataset(tables, "refused")
     backlog = tables.confirmations.backlog(LAUNDRY)
