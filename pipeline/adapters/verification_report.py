@@ -52,7 +52,7 @@ class HtmlReportPrinter:
     def html(self, report: VerificationReport) -> bytes:
         folder = FileSystemLoader(Path(__file__).parent)
         pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        pages.filters |= {"title_of": _title, "figure": _figure, "points": lambda share: f"{share * 100:+.1f} pp"}
+        pages.filters |= {"title_of": _title, "figure": _figure, "points": _points}
         flips = base64.b64encode(report.flips).decode() if report.flips else ""
         page = pages.get_template("verification_report.html")
         constant = _constant_answer(report.blessing.checks)
@@ -67,6 +67,11 @@ def _thumbnail(body: bytes) -> Image.Image:
             return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (_TILE - 4, _TILE - 4))
     except (UnidentifiedImageError, OSError, ValueError):
         return Image.new("RGB", (_TILE - 4, _TILE - 4), "lightgrey")
+
+
+def _points(share: float) -> str:
+    # Adding zero takes the sign from minus zero.
+    return f"{round(share * 100, 1) + 0.0:+.1f} pp"
 
 
 def _constant_answer(checks: Sequence[Check]) -> float | None:

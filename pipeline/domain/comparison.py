@@ -252,4 +252,5 @@ def _gain(pairs: Sequence[Pair]) -> float:
 
 
 def _points(share: float) -> str:
-    return f"{share * 100:+.1f} pp"
+    # Adding zero takes the sign from minus zero.
+    return f"{round(share * 100, 1) + 0.0:+.1f} pp"

@@ -145,4 +145,8 @@ def _at_most(name: str, value: float, bar: float, support: int) -> Check:
 def _reason(name: str, value: float, relation: str, bar: float, support: int) -> str:
     if support == 0 or not math.isfinite(value):
         return f"{name} could not be measured (support {support}), {relation} {bar:g} needed"
-    return f"{name} {value:.4g}, {relation} {bar:g} needed (n={support})"
+    return f"{name} {_figure(value)}, {relation} {_figure(bar)} needed (n={support})"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1e6 else f"{value:.4g}"
