@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from faceserve.errors import BadArtifact, BadPhoto, StorageUnavailable
+from include.contract import signature
 from include.contract.manifest import MANIFEST, ArtifactManifest, BadManifest
 
 _MAX_MANIFEST_BYTES = 1 << 20
@@ -91,11 +92,15 @@ def read_photo(source: Source, uri: str, buckets: tuple[str, ...]) -> bytes:
 class ArtifactCache:
     """Verified artifacts on disk, one folder a manifest hash; a half-written one never has that name."""
 
-    def __init__(self, folder: Path, source: Source, keys: Sequence[str]) -> None:
-        """`keys` are the engines' names in the manifest whose files are needed."""
+    def __init__(self, folder: Path, source: Source, keys: Sequence[str], public_key: Path | None = None) -> None:
+        """`keys` are the engines' names in the manifest whose files are needed.
+
+        With a `public_key` (PEM), artifacts that its owner did not sign are refused.
+        """
         self._folder = folder
         self._source = source
         self._keys = tuple(keys)
+        self._public_key = public_key
         folder.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, uri: str, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
@@ -106,6 +111,7 @@ class ArtifactCache:
         if not folder.exists():
             self._download(uri, manifest_sha256, folder)
         manifest, folder = self.opened(manifest_sha256)
+        self._demand_signature(uri, folder)
         for path, sha256 in self._needed(manifest).items():
             # Also what lies in the cache is checked each time: disks change bytes too.
             if not (folder / path).is_file() or _sha256(folder / path) != sha256:
@@ -117,6 +123,14 @@ class ArtifactCache:
         """What `fetch` has put there and checked a moment ago."""
         folder = self._folder / manifest_sha256
         return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
+
+    def _demand_signature(self, uri: str, folder: Path) -> None:
+        if self._public_key is None:
+            return
+        try:
+            signature.check((folder / MANIFEST).read_bytes(), self._read(uri, signature.SIGNATURE), self._public_key)
+        except BadManifest as error:
+            raise BadArtifact(str(error)) from None
 
     def _needed(self, manifest: ArtifactManifest) -> dict[str, str]:
         """The golden predictions, and the folder of the engine used; other engines' files are never fetched."""

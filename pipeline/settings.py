@@ -1,5 +1,6 @@
 """Every setting of the retraining application: environment variables with the prefix `RETRAIN_`."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import SecretStr
@@ -85,6 +86,8 @@ class Settings(BaseSettings):
     label_smoothing: float = 0.0
     export_formats: tuple[Literal["int8", "onnx"], ...] = ("int8", "onnx")
     """What an artifact holds besides SavedModel and OpenVINO: an int8 copy, and ONNX for ONNX Runtime."""
+    signing_key: Path | None = None
+    """Private key (PEM) that signs artifacts; servers with its public key take models from nobody else."""
     training_memory_mb: int | None = None
     """Memory limit of one training attempt; empty: none."""
 

@@ -251,7 +251,11 @@ class Wiring:
 
         s = self.settings
         return KerasTrainer(
-            self.objects, weights_uri=s.weights_uri, memory_mb=s.training_memory_mb, formats=s.export_formats
+            self.objects,
+            weights_uri=s.weights_uri,
+            memory_mb=s.training_memory_mb,
+            formats=s.export_formats,
+            signing_key=s.signing_key,
         )
 
     @cached_property

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,10 @@ class KerasTrainer:
         weights_uri: str | None = None,
         memory_mb: int | None = None,
         formats: Sequence[str] = ("int8", "onnx"),
+        signing_key: Path | None = None,
     ) -> None:
         self._objects = objects
+        self._signing_key = signing_key
         self._formats = tuple(formats)
         self._weights_uri = weights_uri
         self._memory_mb = memory_mb
@@ -79,6 +82,7 @@ class KerasTrainer:
             objects=self._objects,
             uri=job.artifact_uri,
             formats=self._formats,
+            signing_key=self._signing_key,
         )
         measured = _measure(classifier, sides[0], sides[1])
         experiment.log_file("curves.png", pictures.curves(progress.history, progress.best_epoch))

@@ -19,8 +19,11 @@ from pipeline.adapters.s3 import S3ObjectStore
 
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
+_SPREAD_REPLICAS, _SPREAD_SWAPS = 3, 10
 # Kept free in each turn for a change and what follows it.
-_CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 0.7
+_CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
+# What the exchange itself may delay is over after this; the version that was replaced is freed later.
+_EXCHANGE_SECONDS = 0.15
 
 Window = tuple[float, float]
 
@@ -66,6 +69,19 @@ def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = Non
         return {"capacity_requests_per_second": round(most, 1)} | _figures(drive, seen, load.requests())
 
 
+def activation_spread(say: Say) -> dict[str, float]:
+    """How far apart the replicas of a fleet of three change over."""
+    spread = []
+    with object_store() as store, replicas(store, _SPREAD_REPLICAS) as fleet, ExitStack() as stack:
+        clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
+        pair, _ = _artifacts(store, "small")
+        for number in range(_SPREAD_SWAPS):
+            moments = deploy(clients, replace(pair[number % 2], version=f"v1.{number}.0")).moments
+            spread.append((max(moments) - min(moments)) * 1000)
+    say(f"{_SPREAD_SWAPS} swaps over {_SPREAD_REPLICAS} replicas")
+    return {"activation_spread_milliseconds_max_3_replicas": round(max(spread), 2)}
+
+
 @dataclass
 class _Driver:
     """Makes the changes, spread over the time of the load."""
@@ -105,7 +121,11 @@ class _Driver:
         deployed = deploy(self.clients, version)
         done = time.monotonic()
         seen = self.seen
-        seen.swapping.append([(began, deployed.prepared_at), (deployed.prepared_at, done + 0.25), (done, done + 0.6)])
+        exchange, unload = (
+            (deployed.prepared_at, done + _EXCHANGE_SECONDS),
+            (done + _EXCHANGE_SECONDS, done + _AFTER_SECONDS),
+        )
+        seen.swapping.append([(began, deployed.prepared_at), exchange, unload])
         seen.deploy_seconds.append(done - began)
         seen.exchange_ms += [one.swap_milliseconds for one in deployed.replicas]
         seen.spread_ms.append((max(deployed.moments) - min(deployed.moments)) * 1000)
