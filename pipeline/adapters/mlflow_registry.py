@@ -169,8 +169,9 @@ class MlflowModelRegistry:
                         # A replica that was away tells by this whether it missed something.
                         client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
-            if previous is None and "previous" in aliases:
-                client.delete_registered_model_alias(name, "previous")
+                elif number is None and alias in aliases:
+                    # Deleted in MLflow, or none: an alias that names another version would mislead.
+                    client.delete_registered_model_alias(name, alias)
             if aliases.get("candidate") in set(numbers.values()) - {None}:
                 # What was promoted is no candidate any more.
                 client.delete_registered_model_alias(name, "candidate")

@@ -23,17 +23,19 @@ _SERVED = """
     FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"""
 
 
-# What served and serves no more is retired, unless it was archived since; what never served is a candidate.
+# Only what contradicts the log: a row that says it serves, or one that served and is called a candidate.
 _STATUSES = """
-    UPDATE model_versions v SET status = wanted.status
-    FROM (SELECT m.version, CASE
-            WHEN m.version IN (SELECT to_version FROM transitions
-                               WHERE model_type = %(model_type)s AND phase = 'served') THEN 'RETIRED'
-            ELSE 'CANDIDATE' END AS status
-          FROM model_versions m WHERE m.model_type = %(model_type)s) wanted
-    WHERE v.model_type = %(model_type)s AND v.version = wanted.version AND v.version <> %(champion)s
-      AND v.status <> wanted.status AND v.status <> 'ARCHIVED'
+    UPDATE model_versions v SET status = CASE WHEN v.version IN (SELECT to_version FROM ever) THEN %(retired)s
+                                              ELSE %(candidate)s END
+    WHERE v.model_type = %(model_type)s AND v.version <> %(champion)s
+      AND (v.status = %(active)s OR v.status = %(candidate)s AND v.version IN (SELECT to_version FROM ever))
     RETURNING v.version"""
+_EVER = "WITH ever AS (SELECT to_version FROM transitions WHERE model_type = %(model_type)s AND phase = 'served')"
+_CHAMPION = """
+    UPDATE model_versions SET status = %(active)s, deployed_at = %(at)s, previous_version = %(before)s
+    WHERE model_type = %(model_type)s AND version = %(champion)s
+      AND (status, deployed_at, previous_version) IS DISTINCT FROM (%(active)s, %(at)s, %(before)s)
+    RETURNING version"""
 
 
 class TransitionLog:
@@ -71,9 +73,20 @@ class TransitionLog:
             served = _served(cursor, model_type)
             if not served:
                 return []
-            cursor.execute(_STATUSES, {"model_type": model_type, "champion": served[-1].to_version})
-            wrong = {row[0] for row in cursor.fetchall()}
-            return sorted(wrong | _project(cursor, served[-1]))
+            facts = {
+                "model_type": model_type,
+                "champion": served[-1].to_version,
+                "at": served[-1].confirmed_served_at,
+                "before": served[-1].from_version,
+                "active": Status.ACTIVE,
+                "retired": Status.RETIRED,
+                "candidate": Status.CANDIDATE,
+            }
+            wrong: set[str] = set()
+            for statement in (_EVER + _STATUSES, _CHAMPION):
+                cursor.execute(statement, facts)
+                wrong |= {row[0] for row in cursor.fetchall()}
+            return sorted(wrong)
 
     @contextmanager
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
@@ -105,22 +118,23 @@ def _append(cursor: Cursor, t: Transition, phase: str, position: int | None, det
     cursor.execute(_INSERT, (*values, *more))
 
 
-def _project(cursor: Cursor, transition: Transition) -> set[str]:
-    """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor; the rows changed."""
+def _project(cursor: Cursor, transition: Transition) -> None:
+    """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor."""
     cursor.execute(
-        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status = %s AND version <> %s"
-        " RETURNING version",
+        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status = %s AND version <> %s",
         (Status.RETIRED, transition.model_type, Status.ACTIVE, transition.to_version),
     )
-    changed = {row[0] for row in cursor.fetchall()}
-    wanted = (Status.ACTIVE, transition.confirmed_served_at, transition.from_version)
     cursor.execute(
         "UPDATE model_versions SET status = %s, deployed_at = %s, previous_version = %s"
-        " WHERE model_type = %s AND version = %s"
-        " AND (status, deployed_at, previous_version) IS DISTINCT FROM (%s, %s, %s) RETURNING version",
-        (*wanted, transition.model_type, transition.to_version, *wanted),
+        " WHERE model_type = %s AND version = %s",
+        (
+            Status.ACTIVE,
+            transition.confirmed_served_at,
+            transition.from_version,
+            transition.model_type,
+            transition.to_version,
+        ),
     )
-    return changed | {row[0] for row in cursor.fetchall()}
 
 
 def _transition(row: tuple[Any, ...]) -> Transition:

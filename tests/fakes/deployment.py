@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
@@ -69,12 +70,17 @@ class FakeTransitions:
         served, before = self.served(model_type), dict(self.versions.rows)
         if not served:
             return []
-        ever = {t.to_version for t in served}
+        ever, champion = {t.to_version for t in served}, served[-1]
         for key, row in before.items():
-            if row.model_type is model_type and row.status is not Status.ARCHIVED:
-                status = Status.RETIRED if row.version in ever else Status.CANDIDATE
-                self.versions.rows[key] = replace(row, status=status)
-        self._project(served[-1])
+            if row.model_type is not model_type:
+                continue
+            facts: dict[str, Any] = {}
+            if row.version == champion.to_version:
+                facts = {"status": Status.ACTIVE, "deployed_at": champion.confirmed_served_at}
+                facts["previous_version"] = champion.from_version
+            elif row.status is Status.ACTIVE or (row.status is Status.CANDIDATE and row.version in ever):
+                facts = {"status": Status.RETIRED if row.version in ever else Status.CANDIDATE}
+            self.versions.rows[key] = replace(row, **facts)
         return sorted(v.version for key, v in self.versions.rows.items() if v != before[key])
 
     def phases(self) -> list[str]:
