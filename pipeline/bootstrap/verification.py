@@ -62,6 +62,7 @@ class VerificationSteps(Lookups):
             printer=w.printer,
             experiments=w.experiments,
             clock=w.clock,
+            code=w.code_tags,
         )
         blessing = decided.blessing
         return {

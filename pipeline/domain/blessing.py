@@ -60,7 +60,8 @@ class Blessing:
     """The verdict on one candidate; one immutable row, and the only thing a deployment reads.
 
     `reasons` say why it may not go live, `doubts` what the evidence left open, `advice` what may help. `held` means
-    that a person has to decide; `override` is what a person decided.
+    that a person has to decide; `override` is what a person decided. `git_commit` and `code_version` name the code
+    that judged.
     """
 
     id: str
@@ -79,6 +80,8 @@ class Blessing:
     held: bool = False
     doubts: tuple[str, ...] = ()
     advice: str = ""
+    git_commit: str = ""
+    code_version: str = ""
     override: Override | None = None
 
     @property

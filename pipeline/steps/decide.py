@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from pipeline.domain.blessing import Blessing, Conclusion, WhenInconclusive, conclude
@@ -41,6 +41,7 @@ def decide(
     printer: ReportPrinter,
     experiments: Experiments,
     clock: Clock,
+    code: Mapping[str, str],
 ) -> Decided:
     """The verdict, with its event in the outbox when it refuses or holds; one verdict a run, for ever.
 
@@ -53,7 +54,7 @@ def decide(
         if not found:
             raise GiveUp(f"run {run_id} has no verification results: run verify before decide")
         conclusion = conclude(found, labels, when_inconclusive=when_inconclusive)
-        blessing = _blessing(result, dataset, found, conclusion, policy=policy, clock=clock)
+        blessing = _blessing(result, dataset, found, conclusion, policy=policy, clock=clock, code=code)
         blessings.grant(blessing, _event(blessing))
     report = _report(blessing, result, dataset, objects)
     pages = {_HTML: printer.html(report), _JSON: to_json(report)}
@@ -81,6 +82,7 @@ def _blessing(
     *,
     policy: VerificationPolicy,
     clock: Clock,
+    code: Mapping[str, str],
 ) -> Blessing:
     # The champion that was measured against, not the one of this moment: a rollback may have come in between.
     champion_version = next((check.against for check in checks if check.against), None)
@@ -101,6 +103,8 @@ def _blessing(
         decided_at=clock.now(),
         held=conclusion.held,
         doubts=conclusion.doubts,
+        git_commit=code["git_commit"],
+        code_version=code["code_version"],
         advice="" if conclusion.accepted or conclusion.held else advise(result, failed).change,
     )
 

@@ -113,6 +113,7 @@ class World:
             printer=HtmlReportPrinter(),
             experiments=FakeExperiments(),
             clock=FakeClock(),
+            code={"git_commit": "abc", "code_version": "def"},
         ).blessing
 
 

@@ -18,6 +18,7 @@ def test_a_candidate_that_is_better_in_everything_is_accepted():
     blessing = world.judge()
     assert (blessing.accepted, blessing.verdict, blessing.reasons) == (True, Verdict.PROMOTE, ())
     assert (blessing.champion_version, blessing.artifact_manifest_sha256) == ("v1.0.0", MANIFEST_SHA256)
+    assert (blessing.git_commit, blessing.code_version) == ("abc", "def")
     assert world.outbox.pending() == []
 
 

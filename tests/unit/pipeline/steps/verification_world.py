@@ -71,6 +71,7 @@ class World:
             printer=self.printer,
             experiments=fault.on(self.experiments),
             clock=FakeClock(),
+            code={"git_commit": "abc", "code_version": "def"},
         ).blessing
 
     def judge(self, **how):
