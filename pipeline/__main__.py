@@ -85,6 +85,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
+@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
 def train(run_id: str, dataset_id: str, model_type: str, **overrides: Any) -> None:
     """Train, with checkpoints; run again, it resumes."""
     result = Pipeline.from_env().train(run_id, dataset_id, _print_epoch, **overrides)
@@ -141,6 +142,15 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     pipeline = Pipeline.from_env()
     _show(pipeline.roll_back(model_type, target, reason, actor, request_id=f"cli-{time.time_ns()}"))
     pipeline.publish_events()
+
+
+@main.command()
+@_run
+@click.option("--actor", required=True, help="Who approves.")
+@click.option("--reason", required=True, help="Why; kept beside the verdict.")
+def approve(run_id: str, actor: str, reason: str) -> None:
+    """Let a run go on that verification held; then clear its task `decide`, or register it."""
+    _show(Pipeline.from_env().approve(run_id, actor, reason))
 
 
 @main.command("force-promote")
@@ -233,7 +243,7 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
     verdict = pipeline.decide(run_id)
     if not verdict["accepted"]:
-        return "refused", {**counts, **verdict, "stage_seconds": seconds}
+        return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}"))
     return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.blessing import Blessing, Override
+from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction
+from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.leakage import HeldOut
@@ -17,7 +19,6 @@ from pipeline.domain.quality import Measured
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.domain.rollout import CanarySeen
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
-from pipeline.domain.verification import Check, PerformanceMeasurement
 
 
 class Clock(Protocol):
@@ -355,6 +356,9 @@ class Experiments(Protocol):
     def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
         """Put `body` in the place of a file that an attempt attached."""
 
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        """Add files and metrics to a run that ended; where a person sees the first file, empty for a deleted run."""
+
 
 class TrainingRuns(Protocol):
     """What was tried and what came of it; readable by later steps."""
@@ -381,6 +385,30 @@ class Trial(Protocol):
 class TrialServer(Protocol):
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> AbstractContextManager[Trial]:
         """Raises `ModelRefused` when the server will not load the model."""
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """Everything a person needs to understand a verdict.
+
+    `flipped` are the candidate's answers on photos that the champion judges right and the candidate wrong; `flips` is
+    a PNG of them, None when nothing was measured.
+    """
+
+    blessing: Blessing
+    result: TrainingResult
+    dataset: Dataset
+    slices: Sequence[Slice]
+    flipped: Sequence[Prediction]
+    flips: bytes | None
+
+
+class ReportPrinter(Protocol):
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        """PNG of photos, each with its name."""
+
+    def html(self, report: VerificationReport) -> bytes:
+        """One page that needs no other file."""
 
 
 class Checks(Protocol):
@@ -451,6 +479,9 @@ class Transitions(Protocol):
     def fail(self, transition: Transition, reason: str) -> None:
         """Append that the intent came to nothing."""
 
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        """Make `model_versions` say what the log says; the versions whose row was wrong."""
+
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One deployment or rollback of a model type at a time; waits for the other."""
 
@@ -463,8 +494,11 @@ class ModelRegistry(Protocol):
     ) -> None:
         """Create the model version with `tags` and the alias `candidate`; again changes tags alone."""
 
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        """Those the registry does not know, whoever removed them."""
+
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        """Make the aliases `champion` and `previous` say what the transition log says."""
+        """Make the aliases `champion` and `previous` say what the transition log says; neither is a candidate."""
 
 
 @dataclass(frozen=True)

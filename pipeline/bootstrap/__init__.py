@@ -72,7 +72,7 @@ class Pipeline(DataSteps, VerificationSteps, UpkeepSteps):
         return answer
 
     def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `failed`."""
+        """Release the claim: `deployed`, `refused`, `held`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def finish_run(self, run_id: str) -> str:
@@ -115,8 +115,8 @@ class Pipeline(DataSteps, VerificationSteps, UpkeepSteps):
 
     def _outcome(self, run_id: str) -> str:
         blessing = self._w.blessings.of_run(run_id)
-        if blessing is not None and not blessing.accepted:
-            return "refused"
+        if blessing is not None and not blessing.approved:
+            return "held" if blessing.held else "refused"
         return self.conclude_deployment(run_id)
 
 

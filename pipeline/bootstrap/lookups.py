@@ -29,8 +29,12 @@ class Lookups:
             raise GiveUp(f"run {run_id} has no trained model: run train first")
         return result, self._w.datasets.get(result.dataset_id)
 
+    @property
+    def _dataset_prefix(self) -> str:
+        return f"s3://{self._w.settings.dataset_bucket}/"
+
     def _dataset_uri(self, dataset_id: str) -> str:
-        return f"s3://{self._w.settings.dataset_bucket}/{dataset_id}/"
+        return f"{self._dataset_prefix}{dataset_id}/"
 
     def _manifest(self, dataset_id: str) -> Manifest:
         return Manifest.from_json(self._w.objects.read(f"{self._dataset_uri(dataset_id)}manifest.json"))

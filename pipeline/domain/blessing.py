@@ -1,11 +1,13 @@
 """The verdict on one candidate, and what a person may add to it (design D14; ADR 0005)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pipeline.domain.verification import LOAD_CHECKS, Check, Outcome
+from pipeline.domain.checks import Check, Outcome, Weight
+from pipeline.domain.comparison import COMPARISONS
+from pipeline.domain.verification import LOAD_CHECKS, REQUIRED_CHECKS
 
 
 class Verdict(StrEnum):
@@ -14,6 +16,13 @@ class Verdict(StrEnum):
     PROMOTE = "promote"
     REJECT = "reject"
     INCONCLUSIVE = "inconclusive"
+
+
+class WhenInconclusive(StrEnum):
+    """Who decides when the evidence does not: the specification's literal floors, or a person."""
+
+    FLOORS = "floors"
+    APPROVAL = "approval"
 
 
 class OverrideKind(StrEnum):
@@ -37,11 +46,22 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Conclusion:
+    """What comes of the checks: `reasons` why it may not go live, `doubts` what the evidence left open."""
+
+    accepted: bool
+    held: bool
+    reasons: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Blessing:
     """The verdict on one candidate; one immutable row, and the only thing a deployment reads.
 
-    `reasons` say why it may not go live, `doubts` what the evidence left open. `held` means that a person has to
-    decide; `override` is what a person decided.
+    `reasons` say why it may not go live, `doubts` what the evidence left open, `advice` what may help. `held` means
+    that a person has to decide; `override` is what a person decided. `git_commit` and `code_version` name the code
+    that judged.
     """
 
     id: str
@@ -59,6 +79,9 @@ class Blessing:
     decided_at: datetime
     held: bool = False
     doubts: tuple[str, ...] = ()
+    advice: str = ""
+    git_commit: str = ""
+    code_version: str = ""
     override: Override | None = None
 
     @property
@@ -83,3 +106,48 @@ def load_objections(checks: Sequence[Check]) -> tuple[str, ...]:
     missing = [f"{name} was not measured" for name in LOAD_CHECKS if name not in found]
     failed = [found[name].reason for name in LOAD_CHECKS if name in found and found[name].outcome is Outcome.FAILED]
     return (*missing, *failed)
+
+
+def conclude(checks: Sequence[Check], labels: Sequence[str], *, when_inconclusive: WhenInconclusive) -> Conclusion:
+    """Promote, reject or inconclusive; and for the last, what `when_inconclusive` makes of it (ADR 0011)."""
+    doubts = tuple(_doubts(checks))
+    refusals = objections(checks, labels)
+    if refusals:
+        return Conclusion(False, False, refusals, doubts)
+    missed = tuple(c.reason for c in checks if c.weight is Weight.FLOOR and c.outcome is Outcome.FAILED)
+    suspicious = tuple(c.reason for c in checks if c.weight is Weight.HOLD and c.outcome is Outcome.FAILED)
+    if missed and when_inconclusive is WhenInconclusive.FLOORS:
+        return Conclusion(False, False, missed, doubts)
+    if suspicious or (doubts and when_inconclusive is WhenInconclusive.APPROVAL):
+        return Conclusion(False, True, tuple(dict.fromkeys((*suspicious, *missed, *doubts))), doubts)
+    return Conclusion(True, False, (), doubts)
+
+
+def objections(checks: Sequence[Check], labels: Sequence[str]) -> tuple[str, ...]:
+    """Why a candidate may not serve whatever a setting says; empty when it may."""
+    found = {check.name: check for check in checks}
+    loads = found.get("candidate_loads")
+    if loads is not None and loads.outcome is Outcome.FAILED:
+        # What does not load has no other figures.
+        return (loads.reason,)
+    required = [*REQUIRED_CHECKS, *(f"class_accuracy.{label}" for label in labels)]
+    champion = found.get("better_than_champion")
+    if champion is not None and champion.against and champion.bar is not None:
+        required += COMPARISONS
+    missing = [f"{name} was not measured" for name in required if name not in found]
+    unmeasured = [
+        f"{c.name} was not measured"
+        for c in checks
+        if c.outcome is Outcome.NOT_MEASURED and c.name != "gpu_utilization"
+    ]
+    failed = [c.reason for c in checks if c.weight is Weight.FLOOR and c.outcome is Outcome.FAILED and c.enough]
+    nothing = [] if labels else ["no labels configured"]
+    return tuple([*nothing, *failed, *missing, *unmeasured])
+
+
+def _doubts(checks: Sequence[Check]) -> Iterator[str]:
+    for check in checks:
+        if check.weight in {Weight.PROOF, Weight.HOLD} and check.outcome is Outcome.FAILED:
+            yield check.reason
+        elif check.weight is Weight.FLOOR and not check.enough:
+            yield f"{check.name} {check.value:.4g} rests on only {check.support} photos"

@@ -227,9 +227,9 @@ def model_rolled_back(
 
 
 def model_verification_failed(
-    *, event_id: str, run_id: str, model_type: str, reasons: tuple[str, ...], report_uri: str, at: datetime
+    *, event_id: str, run_id: str, model_type: str, reasons: tuple[str, ...], advice: str, report_uri: str, at: datetime
 ) -> OutgoingEvent:
-    """`ModelVerificationFailedEvent` (specification, messages 27-28)."""
+    """`ModelVerificationFailedEvent` (specification, messages 27-28); `summary` is a sentence for people."""
     return _outgoing(
         event_id,
         "ModelVerificationFailedEvent",
@@ -237,8 +237,28 @@ def model_verification_failed(
             "runId": run_id,
             "modelType": model_type,
             "reasons": list(reasons),
+            "advice": advice,
+            "summary": f"The {model_type} model of run {run_id} was refused: {'; '.join(reasons)}. Next: {advice}.",
             "report": report_uri,
             "failedAt": _utc(at),
+        },
+    )
+
+
+def model_verification_held(
+    *, event_id: str, run_id: str, model_type: str, reasons: tuple[str, ...], report_uri: str, at: datetime
+) -> OutgoingEvent:
+    """`ModelVerificationHeldEvent`: the evidence decides nothing, a person has to."""
+    return _outgoing(
+        event_id,
+        "ModelVerificationHeldEvent",
+        {
+            "runId": run_id,
+            "modelType": model_type,
+            "reasons": list(reasons),
+            "summary": f"The {model_type} model of run {run_id} waits for a person: {'; '.join(reasons)}.",
+            "report": report_uri,
+            "heldAt": _utc(at),
         },
     )
 

@@ -1,12 +1,22 @@
 """Put a model live that verification did not accept: a person's word, kept for ever (design D13, D14)."""
 
 import re
+from collections.abc import Mapping
 
 from pipeline.domain.blessing import Blessing, Override, OverrideKind, load_objections
 from pipeline.domain.errors import GiveUp, NotBlessed, UnknownVersion
 from pipeline.domain.events import OutgoingEvent, model_deployed
 from pipeline.domain.models import Kind, ModelType, Status, Transition
-from pipeline.ports import Blessings, Clock, ModelRegistry, ModelVersions, ServingFleet, TrainingRuns, Transitions
+from pipeline.ports import (
+    Blessings,
+    Clock,
+    ModelRegistry,
+    ModelVersions,
+    ObjectStore,
+    ServingFleet,
+    TrainingRuns,
+    Transitions,
+)
 from pipeline.steps.change_champion import ChampionChange, ChangedChampion, change_champion
 from pipeline.steps.register import register
 
@@ -24,7 +34,9 @@ def force_promote(
     transitions: Transitions,
     fleet: ServingFleet,
     registry: ModelRegistry,
+    objects: ObjectStore,
     clock: Clock,
+    tags: Mapping[str, str],
 ) -> ChangedChampion:
     """Deploy `wanted`, a version or a retraining run, whatever its verdict says about quality.
 
@@ -40,8 +52,15 @@ def force_promote(
     if result is None or result.manifest_sha256 != blessing.artifact_manifest_sha256:
         raise NotBlessed(f"the verdict on {wanted} is about other files than those trained")
     blessings.override(Override(run_id, OverrideKind.FORCED, actor, reason, clock.now()))
-    tags = {"forced_by": actor, "forced_because": reason}
-    version = register(model_type, result, versions=versions, blessings=blessings, registry=registry, tags=tags)
+    version = register(
+        model_type,
+        result,
+        versions=versions,
+        blessings=blessings,
+        registry=registry,
+        objects=objects,
+        tags={**tags, "forced_by": actor, "forced_because": reason},
+    )
     served, transition_id = transitions.served(model_type), f"forced:{model_type}:{request_id}"
     if served and served[-1].to_version == version.version and served[-1].id != transition_id:
         raise UnknownVersion(f"{version.version} serves already: nothing to force")

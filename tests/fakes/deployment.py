@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pipeline.domain.errors import ModelRefused, PromotionFrozen, ServiceUnavailable, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
@@ -103,6 +104,23 @@ class FakeTransitions:
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
         yield
 
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        served, before = self.served(model_type), dict(self.versions.rows)
+        if not served:
+            return []
+        ever, champion = {t.to_version for t in served}, served[-1]
+        for key, row in before.items():
+            if row.model_type is not model_type:
+                continue
+            facts: dict[str, Any] = {}
+            if row.version == champion.to_version:
+                facts = {"status": Status.ACTIVE, "deployed_at": champion.confirmed_served_at}
+                facts["previous_version"] = champion.from_version
+            elif row.status is Status.ACTIVE or (row.status is Status.CANDIDATE and row.version in ever):
+                facts = {"status": Status.RETIRED if row.version in ever else Status.CANDIDATE}
+            self.versions.rows[key] = replace(row, **facts)
+        return sorted(v.version for key, v in self.versions.rows.items() if v != before[key])
+
     def phases(self) -> list[str]:
         return [phase for phase, _, _ in self.log]
 
@@ -143,8 +161,12 @@ class FakeRegistry:
             self.registered.append(version.version)
             self.aliases.setdefault(version.model_type, {})["candidate"] = version.version
 
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        return [v for v in versions if v.version not in self.registered]
+
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v != champion}
+        named = {champion, previous}
+        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v not in named}
         self.aliases[model_type] = {**kept, "champion": champion} | ({"previous": previous} if previous else {})
 
 

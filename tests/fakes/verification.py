@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from pipeline.domain.blessing import Blessing, Override
+from pipeline.domain.checks import Check, PerformanceMeasurement
+from pipeline.domain.errors import ModelRefused
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.verification import Check, PerformanceMeasurement
-from pipeline.ports import Trial
+from pipeline.ports import Trial, VerificationReport
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox
 
@@ -32,11 +33,26 @@ class FakeTrialServer:
     answers: dict[str, Mapping[bytes, str]] = field(default_factory=dict)
     performance: PerformanceMeasurement = field(default_factory=a_performance)
     served: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
+        if version in self.refused:
+            raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)
         yield FakeTrial(self.answers.get(version, {}), self.performance)
+
+
+@dataclass
+class FakePrinter:
+    sheets: list[list[str]] = field(default_factory=list)
+
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        self.sheets.append([name for name, _ in photos])
+        return b"PNG"
+
+    def html(self, report: VerificationReport) -> bytes:
+        return f"<h1>{report.blessing.verdict}</h1>".encode()
 
 
 @dataclass

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from pipeline.domain.blessing import Blessing, OverrideKind
+from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.errors import GiveUp, ModelRefused, NotBlessed, UnknownVersion
 from pipeline.domain.models import Kind, ModelType, Status
-from pipeline.domain.verification import Check, Outcome, VerificationPolicy
+from pipeline.domain.verification import VerificationPolicy
 from pipeline.steps.force_promote import force_promote
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.register import register
-from tests.builders import NOW, a_performance, a_training_result
+from tests.builders import MANIFEST, MANIFEST_SHA256, NOW, a_performance, a_training_result
+from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault
@@ -29,6 +31,7 @@ class World:
         self.outbox, self.versions, self.runs = FakeOutbox(), FakeVersions(), FakeTrainingRuns()
         self.transitions = FakeTransitions(self.versions, self.outbox)
         self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
+        self.objects = FakeObjects()
         self._judged("good", accepted=True, checks=VerificationPolicy().judge_performance(a_performance()))
         hot_swap(LAUNDRY, self._registered("good"), actor="DAG", reason="first", **self._deployment(None))
         load = VerificationPolicy().judge_performance(a_performance(**performance))
@@ -37,6 +40,7 @@ class World:
     def _judged(self, run_id, *, accepted, checks):
         result = a_training_result(run_id, dataset_id=f"dataset-of-{run_id}")
         self.runs.succeed(result)
+        self.objects.write(f"{result.artifact_uri}manifest.json", MANIFEST)
         self.blessings.granted[run_id] = Blessing(
             id=f"blessing:{run_id}",
             run_id=run_id,
@@ -46,7 +50,7 @@ class World:
             checks=checks,
             champion_version=None,
             first_model=True,
-            artifact_manifest_sha256="a" * 64,
+            artifact_manifest_sha256=MANIFEST_SHA256,
             dataset_sha256="d" * 64,
             thresholds_sha256="t" * 64,
             report_uri="s3://models/report.json",
@@ -56,11 +60,19 @@ class World:
     def _registered(self, run_id):
         result = self.runs.results[run_id]
         ports = {"versions": self.versions, "blessings": self.blessings, "registry": self.registry}
-        return register(LAUNDRY, result, **ports).version
+        return register(LAUNDRY, result, objects=self.objects, tags={}, **ports).version
 
     def force(self, wanted="bad", *, actor="kim", reason="drill", request="request-1", fault=None):
         return force_promote(
-            LAUNDRY, wanted, request_id=request, actor=actor, reason=reason, runs=self.runs, **self._deployment(fault)
+            LAUNDRY,
+            wanted,
+            request_id=request,
+            actor=actor,
+            reason=reason,
+            runs=self.runs,
+            objects=self.objects,
+            tags={"git_commit": "abc"},
+            **self._deployment(fault),
         )
 
     def _deployment(self, fault):
@@ -86,7 +98,8 @@ def test_a_refused_run_goes_live_on_a_persons_word_and_everything_says_so():
     world.demand_one_story("v1.1.0")
     transition = world.transitions.served(LAUNDRY)[-1]
     assert (transition.kind, transition.actor, transition.reason) == (Kind.FORCED, "kim", "drill")
-    assert world.registry.tags["v1.1.0"] == {"forced_by": "kim", "forced_because": "drill"}
+    tags = world.registry.tags["v1.1.0"]
+    assert (tags["forced_by"], tags["forced_because"], tags["git_commit"]) == ("kim", "drill", "abc")
     assert world.outbox.pending()[-1].payload["forcedBy"] == "kim"
 
 
