@@ -211,7 +211,7 @@ class Drill(Stage):
         try:
             act()
         except (GiveUp, TryAgain, DagRunFailed, RuntimeError, TimeoutError) as error:
-            console.print(f"          [red]did not happen:[/] {error}")
+            console.print(f"          [red]did not happen:[/] {error}", soft_wrap=True)
             self.report.demand(False, f"{act.__name__.strip('_').replace('_', ' ')}: {error}")
 
 

@@ -107,7 +107,7 @@ class Stage:
         raise TimeoutError(f"waited {seconds:.0f} s for {what}")
 
     def _act(self, title: str) -> None:
-        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  [bold]{title}[/]")
+        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  [bold]{title}[/]", soft_wrap=True)
 
     def _say(self, text: str) -> None:
-        console.print(f"          {text}", markup=False)
+        console.print(f"          {text}", markup=False, soft_wrap=True)

@@ -84,6 +84,8 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
 
 def _plain(value: Any) -> str:
     """One line without control or formatting characters: a reason somebody typed must not forge lines or colours."""
+    if value is None:
+        return "nothing"
     text = "; ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
     shown = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} else c for c in text)
     return " ".join(shown.split())[:_MAX_CHARACTERS]
