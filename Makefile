@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-data bench-serving bench-live bench-verification studies proto lock
+.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-data bench-live bench-serving bench-verification studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
