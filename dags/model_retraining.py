@@ -1,23 +1,34 @@
 """### From corrections to a verified model that serves.
 
 due? → collect → validate → augment (one task a slice of photos) → assemble → train → verify accuracy ∥ performance →
-decide → register → hot swap.
+decide → register → hot swap (with *rollout* `canary`: a share of the requests first).
 
 Runs when `task_confirmed_intake` finds enough corrections, every night at 02:00 Seoul time under the same policy, or by
 hand: **Trigger**, with *force* to train whatever the policy says. A refused model fails the run at `decide` with the
-reasons; the old champion keeps serving. Every task may be cleared and run again.
+reasons and a link to the report; the old champion keeps serving, and where other hyperparameters may help, `retry`
+starts one more run with them. Every task may be cleared and run again.
 """
 
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task, task_group
 
+from plugins.model_rollout.hot_swap import HotSwapOperator
+from plugins.notices import tell_people
 from plugins.retraining_tasks import step
 from plugins.retraining_tasks.training import train_task
+from plugins.retraining_tasks.verdict import REPORT_URL, RetryAfterRefusal, VerificationReportLink
 
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
     "reason": Param("scheduled", type="string", maxLength=500, description_md="Why; kept in the transition log."),
+    "rollout": Param(
+        "full",
+        type="string",
+        enum=["full", "canary"],
+        description_md="`canary`: a share of the requests first, everybody when people confirmed it.",
+    ),
+    "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets the new model."),
     "backbone": Param(
         None,
         type=["null", "string"],
@@ -28,13 +39,16 @@ _PARAMS = {
     "epochs": Param(None, type=["null", "integer"], minimum=1, maximum=1000, section="Hyperparameters"),
     "batch_size": Param(None, type=["null", "integer"], minimum=1, maximum=4096, section="Hyperparameters"),
     "learning_rate": Param(None, type=["null", "number"], exclusiveMinimum=0, maximum=1, section="Hyperparameters"),
+    "label_smoothing": Param(None, type=["null", "number"], minimum=0, exclusiveMaximum=1, section="Hyperparameters"),
 }
 RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 
 def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
+    dag_id = f"{model_type.lower()}_model_retraining"
+
     @dag(
-        dag_id=f"{model_type.lower()}_model_retraining",
+        dag_id=dag_id,
         schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,
         start_date=datetime(2026, 1, 1),
         catchup=False,
@@ -42,7 +56,7 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
-        dagrun_timeout=timedelta(hours=12),
+        dagrun_timeout=timedelta(hours=36),
         default_args={
             "owner": "mlops",
             "retries": 3,
@@ -55,9 +69,14 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         @task.short_circuit(ignore_downstream_trigger_rules=True)
         def begin(run: str) -> bool:
             context = get_current_context()
-            who = (context["dag_run"].triggering_user_name or "a person") if context["params"]["force"] else None
+            # A retry after a refusal is forced by no person: its reason says which run was refused.
+            who = context["dag_run"].triggering_user_name or context["params"]["reason"]
+            who = who if context["params"]["force"] else None
             answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
             print(answer["reason"])
+            if not answer["due"] and context["dag_run"].run_type == "scheduled":
+                step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
+                tell_people()
             return bool(answer["due"])
 
         @task
@@ -95,21 +114,21 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
 
         @task
         def decide(run: str) -> dict[str, object]:
-            return step(lambda p: p.demand_acceptance(run))
+            verdict = step(lambda p: p.decide(run))
+            get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
+            return step(lambda p: p.demand_acceptance(run, verdict))
 
         @task
         def register(run: str) -> str:
             return step(lambda p: p.register(run))
 
-        @task(pool="serving_swap")
-        def hot_swap(version: str) -> dict[str, object]:
-            context = get_current_context()
-            return step(lambda p: p.hot_swap(model_type, version, context["dag"].dag_id, context["params"]["reason"]))
-
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=5)
         def finish(run: str) -> str:
             # Fails with the run: the last task decides what Airflow says of the whole.
-            return step(lambda p: p.finish_run(run))
+            try:
+                return step(lambda p: p.finish_run(run))
+            finally:
+                tell_people()
 
         started = begin(RUN_ID)
         dataset_id = collect(RUN_ID)
@@ -119,12 +138,14 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         assembled = assemble(RUN_ID, dataset_id)
         trained = train_task(model_type, RUN_ID)
         decided = decide(RUN_ID)
+        decided.operator.operator_extra_links = (VerificationReportLink(),)
         version = register(RUN_ID)
-        swapped = hot_swap(version)
+        swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=version)
         started >> dataset_id
         checked >> slices
         shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
         swapped >> finish(RUN_ID)
+        decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)
 
     return retraining()
 

@@ -33,6 +33,9 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
     @statuses
     def Prepare(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.PrepareResponse:
         done = self._manager.prepare(request.model, request.version, request.artifact_uri, request.manifest_sha256)
+        if not context.is_active():
+            # The caller gave up waiting and told the fleet so: a copy that nobody will activate must not stay.
+            self._manager.discard(request.model, request.version)
         return pb.PrepareResponse(
             version=done.version,
             load_seconds=done.load_seconds,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client import start_http_server as _start
 
+from faceserve import gpu
 from faceserve.batching import Batched
 from faceserve.engines.base import available_cores
 from faceserve.errors import ServingError
@@ -53,6 +54,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        gpu.watch(self.registry)
         model = ("model", "version", "side")
         r = self.registry
         self.requests = Counter("faceserve_requests", "Requests by outcome", (*model, "code"), registry=r)

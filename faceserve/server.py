@@ -70,6 +70,7 @@ class Server:
             s.state_dir,
             self._metrics,
             drain_seconds=s.drain_seconds,
+            calm_seconds=s.calm_ms / 1000,
             warm_memory_bytes=s.warm_memory_mb << 20,
             canary_limits=Limits(
                 error_rate=s.canary_error_rate,
@@ -124,16 +125,18 @@ class Server:
 
     def _loader(self) -> Loader:
         s = self._settings
+        if s.signing_key and not s.signing_key.is_file():
+            raise ValueError(f"FACESERVE_SIGNING_KEY: there is no file {s.signing_key}")
         sizes = tuple(batch_sizes(s.batch_images))
         examination = Examination(s.engine, precisions(s.engine, s.precision), s.max_cpu_ms, sizes)
         artifacts = s.state_dir / "artifacts" / s.engine
         if s.vet_seconds:
             source = functools.partial(S3Source, s.s3_endpoint)
             self._vet = ChildVetting(
-                artifacts, source, examination, self._threads, s.vet_seconds, s.vet_memory_mb << 20
+                artifacts, source, examination, self._threads, s.vet_seconds, s.vet_memory_mb << 20, s.signing_key
             )
         return Loader(
-            ArtifactCache(artifacts, self._source, examination.keys),
+            ArtifactCache(artifacts, self._source, examination.keys, s.signing_key),
             examination,
             factory(s.engine, self._threads),
             vet=self._vet,

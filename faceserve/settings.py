@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Most images in one engine call; 1 turns batching off, which on CPUs answers as many requests (ADR 0011)."""
     batch_wait_ms: float = 0.0
     """How long a waiting request may wait for company; a request to an idle engine never does."""
+    signing_key: Path | None = None
+    """Public key (PEM): models that its owner did not sign are refused; empty: checksums alone decide."""
     vet_seconds: float = 45.0
     """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server."""
     vet_memory_mb: int = 4096
@@ -70,5 +72,7 @@ class Settings(BaseSettings):
     """Requests waiting for an engine; beyond that they are refused with RESOURCE_EXHAUSTED at once."""
     max_message_bytes: int = 34 * 1024 * 1024
     """Largest request."""
+    calm_ms: float = 150.0
+    """How long requests may catch up after a candidate was loaded, and again before the replaced version is freed."""
     drain_seconds: float = 10.0
     """How long requests in flight may finish on a version that was replaced, and after SIGTERM."""

@@ -32,6 +32,7 @@ class ChildVetting:
     threads: int
     seconds: float
     memory_bytes: int
+    public_key: Path | None = None
 
     def start(self) -> None:
         """Have the process ready that children are forked from: importing what they need takes a second."""
@@ -83,7 +84,7 @@ def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) ->
     resource.setrlimit(resource.RLIMIT_DATA, (vetting.memory_bytes, vetting.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     examination = vetting.examination
-    cache = ArtifactCache(vetting.artifacts, vetting.source(), examination.keys)
+    cache = ArtifactCache(vetting.artifacts, vetting.source(), examination.keys, vetting.public_key)
     loader = Loader(cache, examination, factory(examination.engine, vetting.threads))
     try:
         word.send(loader.examine(model, origin))

@@ -11,9 +11,9 @@ import click
 
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.domain.training import Epoch
+from pipeline.people_commands import PEOPLE_COMMANDS
 
 _EXIT_GIVE_UP = 1
-_SHOWN_BYTES = 20_000
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
 _run = click.option("--run-id", required=True, help="Names one retraining; keys everything it writes.")
@@ -85,6 +85,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
+@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
 def train(run_id: str, dataset_id: str, model_type: str, **overrides: Any) -> None:
     """Train, with checkpoints; run again, it resumes."""
     result = Pipeline.from_env().train(run_id, dataset_id, _print_epoch, **overrides)
@@ -144,6 +145,27 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
 
 
 @main.command()
+@_run
+@click.option("--actor", required=True, help="Who approves.")
+@click.option("--reason", required=True, help="Why; kept beside the verdict.")
+def approve(run_id: str, actor: str, reason: str) -> None:
+    """Let a run go on that verification held; then clear its task `decide`, or register it."""
+    _show(Pipeline.from_env().approve(run_id, actor, reason))
+
+
+@main.command("force-promote")
+@click.argument("wanted", metavar="VERSION_OR_RUN")
+@_model
+@click.option("--actor", required=True, help="Who answers for it.")
+@click.option("--reason", required=True, help="Why; kept in the transition log, beside the verdict and in MLflow.")
+def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
+    """Serve a model that verification did not accept; its load test must have passed."""
+    pipeline = Pipeline.from_env()
+    _show(pipeline.force_promote(model_type, wanted, actor, reason, request_id=f"cli-{time.time_ns()}"))
+    pipeline.publish_events()
+
+
+@main.command()
 @_model
 def reconcile(model_type: str) -> None:
     """Make replicas and registry follow the transition log."""
@@ -169,14 +191,6 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
     finally:
         pipeline.end_run(run_id, outcome)
         pipeline.publish_events()
-
-
-@main.command()
-@_model
-def history(model_type: str) -> None:
-    """Who served from when, by whom and why; one JSON object a line."""
-    for row in Pipeline.from_env().history(model_type):
-        _show(row)
 
 
 @main.group()
@@ -211,46 +225,6 @@ def erase_photo(task_id: str, actor: str, reason: str) -> None:
     _show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
 
 
-@main.group("dead-letters")
-def dead_letters() -> None:
-    """Messages that could not be used: look, put back, throw away."""
-
-
-@dead_letters.command("list")
-def list_dead_letters() -> None:
-    """Ids and reasons, oldest first."""
-    for letter in Pipeline.from_env().dead_letters.all():
-        _show({"id": letter.id, "message_id": letter.message_id, "reason": letter.reason, "bytes": len(letter.body)})
-
-
-@dead_letters.command()
-@click.argument("letter_id")
-def show(letter_id: str) -> None:
-    """One message; JSON escapes whatever it contains, so that it cannot play tricks on the terminal."""
-    found = [letter for letter in Pipeline.from_env().dead_letters.all() if letter.id == letter_id]
-    if not found:
-        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
-    body = found[0].body[:_SHOWN_BYTES].decode("utf-8", errors="replace")
-    click.echo(json.dumps({"id": letter_id, "reason": found[0].reason, "body": body}))
-
-
-@dead_letters.command()
-@click.argument("letter_ids", nargs=-1, required=True)
-def requeue(letter_ids: tuple[str, ...]) -> None:
-    """Put messages back into the queue of confirmations, once their cause is mended."""
-    for letter_id in letter_ids:
-        _show({"requeued": Pipeline.from_env().dead_letters.requeue(letter_id).id})
-
-
-@dead_letters.command()
-@click.argument("letter_ids", nargs=-1, required=True)
-@click.confirmation_option(prompt="They are gone for ever. Go on?", help="Do not ask.")
-def discard(letter_ids: tuple[str, ...]) -> None:
-    """Throw messages away."""
-    for letter_id in letter_ids:
-        _show({"discarded": Pipeline.from_env().dead_letters.discard(letter_id).id})
-
-
 def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dict[str, Any]]:
     seconds: dict[str, float] = {}
 
@@ -269,7 +243,7 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
     verdict = pipeline.decide(run_id)
     if not verdict["accepted"]:
-        return "refused", {**counts, **verdict, "stage_seconds": seconds}
+        return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}"))
     return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}
@@ -292,6 +266,10 @@ def _duration(seconds: float) -> str:
 
 def _show(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+for command in PEOPLE_COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Every setting of the retraining application: environment variables with the prefix `RETRAIN_`."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import SecretStr
@@ -38,6 +39,9 @@ class Settings(BaseSettings):
     """Lifecycle addresses of every faceserve replica."""
     faceserve_token: SecretStr = SecretStr("")
     """Bearer token of faceserve's lifecycle service."""
+
+    git_commit: str = ""
+    """Commit this build was made of, kept with every registered model; empty: asked of git."""
 
     # When to retrain (specification, messages 5-6)
     min_corrections: int = 100
@@ -106,6 +110,8 @@ class Settings(BaseSettings):
     label_smoothing: float = 0.0
     export_formats: tuple[Literal["int8", "onnx"], ...] = ("int8", "onnx")
     """What an artifact holds besides SavedModel and OpenVINO: an int8 copy, and ONNX for ONNX Runtime."""
+    signing_key: Path | None = None
+    """Private key (PEM) that signs artifacts; servers with its public key take models from nobody else."""
     training_memory_mb: int | None = None
     """Memory limit of one training attempt; empty: none."""
 
@@ -117,6 +123,20 @@ class Settings(BaseSettings):
     max_memory_bytes: int = 2_000_000_000
     max_gpu_utilization: float = 0.80
     min_throughput_per_second: float = 50.0
+    inconclusive: Literal["floors", "approval"] = "floors"
+    """Who decides when the evidence proves neither: the floors above as the specification says, or a person."""
+    min_support: int = 50
+    """Photos behind an accuracy, of a class too, below which it is called unsure."""
+    non_inferiority_margin: float = 0.03
+    """How much worse than the champion the holdout may leave possible, for a proof."""
+    min_holdout_photos: int = 100
+    """Holdout photos, near-duplicates counted once, below which nothing is proven."""
+    max_negative_flips: float = 0.05
+    """Share of photos that the champion judges right and the candidate wrong, for a proof."""
+    max_slice_fall: float = 0.10
+    """How far accuracy may fall beyond chance on a slice of photos."""
+    max_gain: float = 0.15
+    """A gain over the champion surely beyond this waits for a person: it smells of a leak."""
     performance_requests: int = 1000
     """Inferences behind the performance verdict."""
     performance_concurrency: int = 4
@@ -127,3 +147,25 @@ class Settings(BaseSettings):
     """Deadline for one replica to download, load, warm up and check a model."""
     activate_timeout_seconds: float = 5.0
     """Deadline for one replica to exchange the reference."""
+
+    # After it is live (specification §9-§11)
+    live_window_hours: float = 168.0
+    """Confirmations of the champion that count for its live accuracy are at most so old."""
+    live_min_confirmations: int = 100
+    """Fewer matured confirmations say nothing: the state is `unknown`."""
+    live_matured_minutes: float = 60.0
+    """Confirmations count once they are so old, when late ones are in."""
+    live_stale_hours: float = 48.0
+    """Without any confirmation for so long the state is `unknown`."""
+    live_alert_accuracy: float = 0.85
+    live_rollback_accuracy: float = 0.80
+    canary_percent: float = 10.0
+    """Share of the requests a canary answers."""
+    canary_min_confirmations: int = 100
+    """Confirmations of the canary's own answers that decide."""
+    canary_deadline_hours: float = 24.0
+    """A canary without enough confirmations by then is aborted."""
+    keep_versions: int = 10
+    """Newest versions of a model type whose files stay at hand."""
+    archive_uri: str = "s3://models/archive/"
+    """Where older versions' files go, in Glacier."""

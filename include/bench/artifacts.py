@@ -1,9 +1,10 @@
-"""Models to measure with: real networks, random heads; int8 keeps its share of random answers anyway."""
+"""Models to measure with: real networks, and heads that tell dark images from bright ones."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from include.bench.backbones import BACKBONES
 from pipeline.domain.training import Hyperparameters
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LABELS = ("양호", "불량")
 _GOLDEN, _CALIBRATION = 16, 32
+_SHARPNESS = 4.0
 
 
 class Folder:
@@ -40,13 +42,29 @@ class Folder:
 def artifact(name: str, objects: ObjectStore, uri: str, *, seed: int = 0, formats: tuple[str, ...] = ()) -> str:
     """Export the named network with a head of its own; the manifest's sha256."""
     network = small_network() if name == "small" else BACKBONES[name]()
-    classifier = head.new_head(int(network.output_shape[-1]), len(LABELS), Hyperparameters(seed=seed))
-    images = np.random.default_rng(2).integers(0, 256, (_CALIBRATION, 224, 224, 3), np.uint8)
-    answers = classifier.predict(network.predict(images.astype(np.float32), verbose=0), verbose=0).argmax(1)
-    # Labelled by the network itself, so that the accuracy check compares int8 with it.
-    samples = Samples(images[:_GOLDEN], images, Images(images, answers.astype(np.int32)))
+    images, labels = _dark_and_bright()
+    classifier = _nearest_centroid(network.predict(images.astype(np.float32), verbose=0), labels, seed)
+    samples = Samples(images[:_GOLDEN], images, Images(images, labels))
     identity = Identity("LAUNDRY", name, LABELS, f"bench-{seed}", "bench")
     return export(network, classifier, identity, samples, objects=objects, uri=uri, formats=formats)
+
+
+def _dark_and_bright() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Noise, every other image dark: far enough apart that rounding to int8 cannot change an answer."""
+    images = np.random.default_rng(2).integers(0, 96, (_CALIBRATION, 224, 224, 3), np.uint8)
+    images[1::2] += 160
+    return images, np.resize(np.array([1, 0], np.int32), _CALIBRATION)
+
+
+def _nearest_centroid(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], seed: int) -> "keras.Model":
+    """A head that says which class's mean features are nearer; `seed` makes it a version of its own."""
+    classifier = head.new_head(features.shape[1], len(LABELS), Hyperparameters(seed=seed))
+    centroids = np.stack([features[labels == label].mean(0) for label in range(len(LABELS))])
+    apart = centroids[0] - centroids[1]
+    weights = (_SHARPNESS + seed) * apart / (apart @ apart)
+    bias = weights @ centroids.mean(0)
+    classifier.layers[-1].set_weights([np.stack([weights, -weights], 1), np.array([-bias, bias])])
+    return classifier
 
 
 def small_network() -> "keras.Model":

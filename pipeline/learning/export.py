@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from include.contract.manifest import MANIFEST, ArtifactManifest, Golden, sha256
 from include.contract.preprocessing import INPUT_PIXELS
+from include.contract.signature import SIGNATURE, sign
 from pipeline.domain.errors import TrainingFailed
 from pipeline.learning.formats import lost_accuracy, onnx_probabilities, probabilities, quantize, to_onnx
 from pipeline.learning.shards import Images
@@ -64,11 +65,13 @@ def export(
     objects: ObjectStore,
     uri: str,
     formats: Sequence[str] = ("int8", "onnx"),
+    signing_key: Path | None = None,
 ) -> str:
     """Write the artifact under `uri`, its manifest last; the manifest's sha256.
 
-    SavedModel and OpenVINO are always in it, `formats` says what else. Raises `TrainingFailed` when another engine
-    answers otherwise than Keras; an int8 copy that loses more than half a percentage point is left out.
+    SavedModel and OpenVINO are always in it, `formats` says what else; `signing_key` is a private key.
+    Raises `TrainingFailed` when another engine answers otherwise than Keras; an int8 copy that loses more than half a
+    percentage point is left out.
     """
     engines, tolerances, notes = {"openvino": _OPENVINO, "tensorflow": _SAVED_MODEL}, {"bf16": _BF16_TOLERANCE}, {}
     with tempfile.TemporaryDirectory() as name:
@@ -110,6 +113,8 @@ def export(
     for path, body in files.items():
         objects.write(f"{uri}{path}", body)
     body = manifest.to_json()
+    if signing_key is not None:
+        objects.write(f"{uri}{SIGNATURE}", sign(body, signing_key), "application/json")
     objects.write(f"{uri}{MANIFEST}", body, "application/json")
     return sha256(body)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,10 @@ class KerasTrainer:
         weights_uri: str | None = None,
         memory_mb: int | None = None,
         formats: Sequence[str] = ("int8", "onnx"),
+        signing_key: Path | None = None,
     ) -> None:
         self._objects = objects
+        self._signing_key = signing_key
         self._formats = tuple(formats)
         self._weights_uri = weights_uri
         self._memory_mb = memory_mb
@@ -69,6 +72,7 @@ class KerasTrainer:
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
         golden = validation.images[:: max(1, len(validation.images) // _GOLDEN_IMAGES)][:_GOLDEN_IMAGES]
+        self._remember(job, classifier, sides[1], validation.task_ids)
         log.info("exporting the model, also as %s", ", ".join(self._formats) or "nothing else")
         manifest_sha256 = export(
             backbone,
@@ -78,6 +82,7 @@ class KerasTrainer:
             objects=self._objects,
             uri=job.artifact_uri,
             formats=self._formats,
+            signing_key=self._signing_key,
         )
         measured = _measure(classifier, sides[0], sides[1])
         experiment.log_file("curves.png", pictures.curves(progress.history, progress.best_epoch))
@@ -94,6 +99,13 @@ class KerasTrainer:
             hyperparameters=job.hyperparameters,
             **measured,
         )
+
+    def _remember(self, job: TrainingJob, classifier: Any, validation: head.Split, task_ids: Sequence[str]) -> None:
+        """What the trainer itself says of each validation photo; verification asks the server the same."""
+        answers = classifier.predict(validation.features, verbose=0).argmax(1)
+        said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
+        body = json.dumps(said, ensure_ascii=False).encode()
+        self._objects.write(f"{job.artifact_uri}trainer-predictions.json", body, "application/json")
 
     def _fit(
         self, job: TrainingJob, train: head.Split, validation: head.Split, on_epoch: Callable[[Epoch], None]

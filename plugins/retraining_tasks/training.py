@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import RetryDecision, RetryPolicy
 
 _GIVE_UP_EXIT_CODE = 1
-_OPTIONS = ("backbone", "epochs", "batch_size", "learning_rate")
+_OPTIONS = ("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")
 
 
 def train_arguments(model_type: str, run_id: str) -> list[str]:

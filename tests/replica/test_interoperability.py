@@ -6,7 +6,10 @@ import textwrap
 
 import pytest
 
+from include.bench.environments import environment
 from tests.replica.world import replica
+
+KSERVE = "0.21.0"
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +20,9 @@ def world(tmp_path_factory):
         yield made
 
 
-def says(script, *arguments):
+def says(script, *arguments, python=sys.executable):
     """What a script prints in an interpreter of its own, away from this repository."""
-    command = [sys.executable, "-I", "-c", textwrap.dedent(script), *arguments]
+    command = [python, "-I", "-c", textwrap.dedent(script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -38,6 +41,20 @@ TRITON = """
     statistics = client.get_inference_statistics("laundry", "v1.0.0").model_stats[0]
     print(client.get_server_metadata().name.split()[0], list(metadata.versions)[0], config.max_batch_size,
           found.get_response().model_version, found.as_numpy("probabilities").shape[0], statistics.inference_count)
+"""
+
+KSERVES = """
+    import asyncio, sys, numpy as np
+    from kserve import InferenceGRPCClient, InferInput, InferRequest
+    async def ask():
+        client = InferenceGRPCClient(sys.argv[1])
+        assert await client.is_server_live() and await client.is_server_ready()
+        assert await client.is_model_ready("laundry") and not await client.is_model_ready("face")
+        images = InferInput("images", [2, 224, 224, 3], "UINT8")
+        images.set_data_from_numpy(np.zeros((2, 224, 224, 3), np.uint8), binary_data=True)
+        found = await client.infer(InferRequest(model_name="laundry", infer_inputs=[images]))
+        print(found.model_version, *found.outputs[0].shape, *[output.name for output in found.outputs])
+    asyncio.run(ask())
 """
 
 HEALTH = """
@@ -65,6 +82,11 @@ REFLECTION = """
 
 def test_nvidia_tritons_client(world):
     assert says(TRITON, world.address) == ["faceserve", "v1.1.0", "64", "v1.0.0", "2", "2"]
+
+
+def test_kserves_client(world):
+    python = environment(f"kserve-{KSERVE}", f"kserve=={KSERVE}")
+    assert says(KSERVES, world.address, python=python) == ["v1.1.0", "2", "2", "probabilities", "features"]
 
 
 def test_a_health_client_that_checks_and_watches(world):

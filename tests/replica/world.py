@@ -58,6 +58,7 @@ def replica(folder, source=None, **settings):
         "vet_seconds": 0,
         "engine_threads": 1,
         "drain_seconds": 2,
+        "calm_ms": 0,
         "lifecycle_token": TOKEN,
         "state_dir": folder,
     }

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +18,10 @@ from tritonclient.grpc import service_pb2_grpc as oip_grpc
 
 from faceserve.engines.base import available_cores, precisions
 from include.bench.artifacts import Folder, artifact
+from include.bench.environments import environment
 from include.bench.measurement import Say
 from include.bench.serving.load import Load, p99, pace, settle
 from include.bench.serving.replicas import MODEL, Artifact, deploy, free_ports, object_store, replicas, upload
-from include.stack.layout import REPOSITORY
 
 _MLSERVER = "1.7.1"
 _NETWORKS = ("small", "EfficientNetLite0")
@@ -42,7 +41,9 @@ class Server:
 
 
 def peers(say: Say) -> dict[str, float]:
-    python = _environment(say)
+    # Its workers do not start with a newer uvloop.
+    packages = (f"mlserver=={_MLSERVER}", "uvloop<0.22", f"openvino=={version('openvino')}")
+    python = environment(f"mlserver-{_MLSERVER}", *packages)
     figures: dict[str, float] = {}
     for network in _NETWORKS:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -161,16 +162,3 @@ def _await_ready(stub: oip_grpc.GRPCInferenceServiceStub, process: "subprocess.P
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"MLServer does not start: {log.read_text()[-1500:]}")
         time.sleep(0.1)
-
-
-def _environment(say: Say) -> Path:
-    """MLServer's own, since its requirements exclude ours; kept for the next time."""
-    home = REPOSITORY / ".bench" / f"mlserver-{_MLSERVER}"
-    python = home / "bin" / "python"
-    if not (home / "bin" / "mlserver").exists():
-        say(f"installing MLServer {_MLSERVER}")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        # Its workers do not start with a newer uvloop.
-        packages = [f"mlserver=={_MLSERVER}", "uvloop<0.22", f"openvino=={version('openvino')}"]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    return python

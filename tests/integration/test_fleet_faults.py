@@ -1,0 +1,189 @@
+"""Three replicas as processes of their own; one is killed or hangs at every moment of a swap (faults 17-20)."""
+
+import os
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from include.bench.serving.replicas import MODEL, TOKEN, object_store, replicas
+from include.contract.client import FaceserveClient
+from include.contract.lifecycle_client import LifecycleClient
+from pipeline.adapters.s3 import S3ObjectStore
+from pipeline.adapters.serving_fleet import GrpcServingFleet
+from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.models import Artifact, ModelType
+from tests.tiny_model import grey_photo, manifest_sha256, tiny_artifact
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+LAUNDRY = ModelType.LAUNDRY
+PREPARE_SECONDS = 3.0
+
+
+class Fleet:
+    """Each replica keeps its state in a folder of its own, so that it can die and come back."""
+
+    def __init__(self, store, folder):
+        self.store, self.folder = store, folder
+        self.running, self.artifacts = {}, {}
+        for name in "abc":
+            self.start(name)
+
+    def start(self, name):
+        stack = ExitStack()
+        # The candidate is tried out in the server: what hangs is then the server itself.
+        settings = {"vet_seconds": 0, "engine_threads": 1, "calm_ms": 0}
+        (replica,) = stack.enter_context(replicas(self.store, 1, state=self.folder / name, settings=settings))
+        self.running[name] = (replica, stack)
+
+    def kill(self, name):
+        replica, stack = self.running[name]
+        os.kill(replica.pid, signal.SIGKILL)
+        stack.close()
+
+    def signal(self, name, number):
+        os.kill(self.running[name][0].pid, number)
+
+    @contextmanager
+    def hung(self, name):
+        self.signal(name, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(name, signal.SIGCONT)
+
+    @contextmanager
+    def client(self, name):
+        with LifecycleClient(self.running[name][0].lifecycle_address, token=TOKEN, timeout_seconds=5) as client:
+            yield client
+
+    def status(self, name):
+        with self.client(name) as client:
+            return client.status(MODEL)
+
+    def serving(self):
+        return {name: self.status(name).version for name in self.running}
+
+    def prepared(self):
+        return {name: self.status(name).prepared for name in self.running}
+
+    @property
+    def pipeline(self):
+        """What the pipeline knows of it."""
+        addresses = [replica.lifecycle_address for replica, _ in self.running.values()]
+        return GrpcServingFleet(
+            addresses, token=TOKEN, prepare_timeout_seconds=PREPARE_SECONDS, activate_timeout_seconds=2
+        )
+
+    def swap(self, version):
+        return self.pipeline.swap(LAUNDRY, version, self.artifact(version))
+
+    def artifact(self, version):
+        if version not in self.artifacts:
+            self.artifacts[version] = self._made(version)
+        return self.artifacts[version]
+
+    def _made(self, version):
+        files = tiny_artifact(sharpness=4 + int(version.split(".")[1]))
+        uri = f"s3://models/{version}/"
+        objects = S3ObjectStore(endpoint=self.store.s3_endpoint)
+        for path, body in files.items():
+            objects.write(f"{uri}{path}", body)
+        return Artifact(uri, manifest_sha256(files))
+
+    def close(self):
+        for _, stack in self.running.values():
+            stack.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    before = dict(os.environ)
+    with object_store() as store:
+        made = Fleet(store, tmp_path_factory.mktemp("replicas"))
+        yield made
+        made.close()
+    os.environ.clear()
+    os.environ |= before
+
+
+@pytest.fixture(autouse=True)
+def all_serve(fleet):
+    """Whatever the test before did: one more swap brings everybody together."""
+    fleet.swap("v1.0.0")
+    assert set(fleet.serving().values()) == {"v1.0.0"}
+
+
+def everywhere(version):
+    return dict.fromkeys("abc", version)
+
+
+def test_a_replica_that_hangs_while_it_prepares_stops_the_swap_and_keeps_nothing(fleet):
+    with fleet.hung("c"), pytest.raises(ServiceUnavailable):
+        # Its status is asked first; the pipeline must not wait for it for ever.
+        fleet.swap("v1.1.0")
+    until(lambda: fleet.serving() == everywhere("v1.0.0"), "the hung replica to answer again")
+    until(lambda: not any(fleet.prepared().values()), "prepared copies to be dropped")
+
+
+def test_a_replica_that_hangs_after_the_first_look_stops_the_swap_too(fleet):
+    artifact = fleet.artifact("v1.1.0")
+    pipeline = fleet.pipeline
+    found = []
+
+    def swap():
+        try:
+            pipeline.swap(LAUNDRY, "v1.1.0", artifact)
+        except ServiceUnavailable as error:
+            found.append(error)
+
+    thread = threading.Thread(target=swap)
+    # The first replica prepares alone, before the others: by then everybody said what serves.
+    with fleet.client("a") as client:
+        watching = client.watch(MODEL, timeout_seconds=30)
+        next(watching)
+        thread.start()
+        while "v1.1.0" not in next(watching).prepared:
+            continue
+    with fleet.hung("c"):
+        thread.join(timeout=30)
+    assert not thread.is_alive()
+    assert len(found) == 1
+    until(lambda: fleet.serving() == everywhere("v1.0.0"), "the hung replica to answer again")
+    until(lambda: not any(fleet.prepared().values()), "prepared copies to be dropped")
+
+
+def test_a_replica_killed_while_it_prepares_keeps_everybody_on_the_old_version(fleet):
+    pipeline, artifact = fleet.pipeline, fleet.artifact("v1.2.0")
+    fleet.kill("c")
+    with pytest.raises(ServiceUnavailable):
+        pipeline.swap(LAUNDRY, "v1.2.0", artifact)
+    assert {name: fleet.status(name).version for name in "ab"} == dict.fromkeys("ab", "v1.0.0")
+    assert not any(fleet.status(name).prepared for name in "ab")
+    fleet.start("c")
+    assert fleet.serving() == everywhere("v1.0.0")
+
+
+def test_a_replica_killed_between_two_activations_is_brought_to_the_fleets_version(fleet):
+    artifact = fleet.artifact("v1.3.0")
+    for name in "abc":
+        with fleet.client(name) as client:
+            client.prepare(MODEL, "v1.3.0", artifact.uri, artifact.manifest_sha256, timeout_seconds=20)
+    for name in "ab":
+        with fleet.client(name) as client:
+            client.activate(MODEL, "v1.3.0")
+    fleet.kill("c")
+    fleet.start("c")
+    assert fleet.serving() == {"a": "v1.3.0", "b": "v1.3.0", "c": "v1.0.0"}
+    fleet.pipeline.swap(LAUNDRY, "v1.3.0", artifact)
+    assert fleet.serving() == everywhere("v1.3.0")
+
+
+def test_a_replica_killed_while_it_serves_answers_with_the_same_version_from_its_first_answer_on(fleet):
+    fleet.kill("b")
+    fleet.start("b")
+    with FaceserveClient([fleet.running["b"][0].address], timeout_seconds=10) as client:
+        assert client.classify(MODEL, grey_photo(20)).model_version == "v1.0.0"
