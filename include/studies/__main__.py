@@ -29,7 +29,7 @@ def main(out: Path) -> None:
     _write(out / "leak.csv", leaked)
     (out / "replay.png").write_bytes(plots.of_replay(replayed))
     (out / "leak.png").write_bytes(plots.of_leak(leaked))
-    (out / "README.md").write_text(table.page(replayed, leaked, material, len(_SEEDS)))
+    (out / "data.md").write_text(table.page(replayed, leaked, material, len(_SEEDS)))
     click.echo(f"written: {out}")
 
 

@@ -47,10 +47,10 @@ def of_leak(rows: Rows) -> bytes:
                 at, [f[0] for f in found], 0.34, yerr=[f[1] for f in found], color=colour, label=label, capsize=4
             )
             axis.bar_label(bars, [f"{f[0]:.0%}" for f in found], padding=6)
-        axis.set(xticks=range(len(names)), xticklabels=names, title=f"{kind} labels", ylim=(0, 1.12))
+        axis.set(xticks=range(len(names)), xticklabels=names, title=f"{kind} labels", ylim=(0, 1.2))
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("accuracy")
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="upper right")
     return _png(figure)
 
 

@@ -42,8 +42,9 @@ which the first model knew:
 
 ![Accuracy over rounds of retraining](replay.png)
 
-Every corrected photo is one the model got wrong. Trained on those alone, it unlearns what it got right and makes more
-mistakes in the next round.
+Every corrected photo is one the model got wrong. Trained on those alone, it unlearns what it got right: people then
+correct twice as many verdicts in the next round. Those corrections bring the second way back, after two bad models had
+served.
 
 ## Augment and then split, or split and then augment (ADR 0001)
 

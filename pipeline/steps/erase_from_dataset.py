@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.dataset import Dataset, Manifest, Split, shard_index
@@ -28,9 +28,17 @@ class Stores:
 
 
 def erase_from_dataset(
-    manifest: Manifest, task_id: str, *, uri: str, run_id: str, model_uri: str, stores: Stores, found: Erasure
-) -> bytes | None:
-    """The new contact sheet, None when the dataset was never assembled.
+    manifest: Manifest,
+    task_id: str,
+    *,
+    uri: str,
+    run_id: str,
+    model_uri: str,
+    stores: Stores,
+    show: Callable[[bytes], None],
+    found: Erasure,
+) -> None:
+    """`show` gets the new contact sheet of a dataset that was assembled.
 
     The manifest names the photo until everything else is done: whoever is killed here starts again with it. Each hash
     is recorded before the object that has it: in between the two disagree, and training refuses the dataset.
@@ -38,7 +46,8 @@ def erase_from_dataset(
     """
     objects = stores.objects
     smaller = manifest.without(task_id)
-    sheet = _rewrite_shards(smaller, task_id, uri=uri, run_id=run_id, stores=stores, found=found)
+    if (sheet := _rewrite_shards(smaller, task_id, uri=uri, run_id=run_id, stores=stores, found=found)) is not None:
+        show(sheet)
     pages = [page for name in _PAGES for page in objects.list(f"{uri}{name}")]
     features = [cached for cached in objects.list(model_uri) if "/features/" in cached]
     _delete([*pages, *features], objects, found)
@@ -47,7 +56,6 @@ def erase_from_dataset(
     stores.erasures.replace_manifest(manifest.dataset_id, smaller, hashlib.sha256(body).hexdigest())
     objects.write(f"{uri}manifest.json", body, "application/json")
     found.rewritten.append(f"{uri}manifest.json")
-    return sheet
 
 
 def _rewrite_shards(

@@ -1,8 +1,11 @@
 """Forget a photo (privacy): from manifests, shards, caches and every future selection; what it touched is listed."""
 
+from functools import partial
+
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure
+from pipeline.domain.training import TrainingResult
 from pipeline.ports import (
     Augmenter,
     Clock,
@@ -47,19 +50,16 @@ def erase_photo(
     erasures.record(Erased(task_id, hashes, actor, reason, clock.now()))
     found = Erasure(task_id)
     for (dataset_id, model_type, run_id), manifest in named:
-        sheet = erase_from_dataset(
+        erase_from_dataset(
             manifest,
             task_id,
             uri=f"{prefix}{dataset_id}/",
             run_id=run_id,
             model_uri=f"{model_prefix}{model_type}/{run_id}/",
             stores=Stores(datasets, erasures, augmenter, objects),
+            show=partial(_show, runs.result(run_id), experiments, found),
             found=found,
         )
-        result = runs.result(run_id)
-        if sheet and result and result.experiment_run_id:
-            experiments.replace_file(result.experiment_run_id, "contact-sheet.png", sheet)
-            found.rewritten.append(f"MLflow run {result.experiment_run_id}: contact-sheet.png")
     for row in known:
         _list_model(row, versions, found)
     found.rows = erasures.anonymise(task_id)
@@ -73,6 +73,13 @@ def _manifest(uri: str, objects: ObjectFolders) -> Manifest | None:
         return Manifest.from_json(objects.read(f"{uri}manifest.json"))
     except KeyError:
         return None
+
+
+def _show(result: TrainingResult | None, experiments: Experiments, found: Erasure, sheet: bytes) -> None:
+    """In the place of the contact sheet that the training attached to its run."""
+    if result and result.experiment_run_id:
+        experiments.replace_file(result.experiment_run_id, "contact-sheet.png", sheet)
+        found.rewritten.append(f"run {result.experiment_run_id} of the experiment tracker: contact-sheet.png")
 
 
 def _list_model(row: Appearance, versions: ModelVersions, found: Erasure) -> None:

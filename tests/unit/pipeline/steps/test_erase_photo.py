@@ -1,5 +1,7 @@
 """Forgetting a photo, and asking what it shaped before."""
 
+import copy
+import functools
 import hashlib
 import json
 
@@ -68,9 +70,19 @@ class World(DataWorld):
         return b"\n".join(body for uri, body in sorted(self.objects.bodies.items()) if uri.startswith("s3://datasets/"))
 
 
+@functools.cache
+def _made():
+    return World()
+
+
+def a_world():
+    """Each its own, made once."""
+    return copy.deepcopy(_made())
+
+
 @pytest.fixture
 def world():
-    return World()
+    return a_world()
 
 
 @pytest.mark.parametrize("split", list(Split)[:3])
@@ -161,16 +173,16 @@ def test_again_it_changes_nothing(world):
     assert (again.rewritten, again.deleted) == ([], [])
 
 
-@pytest.mark.parametrize("fault", every_fault(lambda fault: (w := World()).erase(w.task(), fault)), ids=str)
+@pytest.mark.parametrize("fault", every_fault(lambda fault: (w := a_world()).erase(w.task(), fault)), ids=str)
 def test_killed_at_any_call_and_run_again_it_ends_the_same(fault):
-    world, undisturbed = World(), World()
+    world, undisturbed = a_world(), a_world()
     task = world.task()
     undisturbed.erase(task)
     with pytest.raises(Killed):
         world.erase(task, fault)
     world.erase(task)
     assert world.objects.bodies == undisturbed.objects.bodies
-    assert world.datasets == undisturbed.datasets
+    assert (world.datasets, world.experiments) == (undisturbed.datasets, undisturbed.experiments)
 
 
 def test_a_shard_that_was_changed_is_not_made_true_by_erasing(world):
