@@ -47,11 +47,18 @@ def _training(say: Say) -> Iterator[Measurement]:
     return training(say)
 
 
+def _monitor(say: Say) -> Iterator[Measurement]:
+    from include.bench.monitor import monitor
+
+    return monitor(say)
+
+
 BENCHMARKS: dict[str, Callable[[Say], Iterator[Measurement]]] = {
     "intake": _intake,
     "augmentation": _augmentation,
     "engines": _engines,
     "training": _training,
+    "monitor": _monitor,
 }
 
 
