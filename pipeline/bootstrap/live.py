@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -158,7 +159,7 @@ class LiveSteps(Lookups):
             fleet=w.fleet,
             registry=w.registry,
         )
-        return {"champion": done.champion, "repaired": list(done.repaired)}
+        return asdict(done)
 
     # Telling
 
