@@ -1,6 +1,12 @@
 """What people are told: one plain sentence, whatever somebody typed."""
 
-from pipeline.domain.events import OutgoingEvent, model_rolled_back, model_verification_failed, training_failed
+from pipeline.domain.events import (
+    OutgoingEvent,
+    model_rolled_back,
+    model_verification_failed,
+    model_verification_held,
+    training_failed,
+)
 from pipeline.domain.live_accuracy import Reading, State
 from pipeline.domain.live_events import (
     canary_aborted,
@@ -18,13 +24,21 @@ from tests.builders import NOW
 READING = Reading("v2.0.0", State.LOW, "81 of 100", 100, 81, 0.81, 0.72, 0.87, False)
 OF_VERSION = {"event_id": "e", "version": "v2.0.0", "model_type": "LAUNDRY", "reason": "replica-2 refused", "at": NOW}
 
+OF_VERDICT = {
+    "event_id": "e",
+    "run_id": "r",
+    "model_type": "LAUNDRY",
+    "reasons": ("weak",),
+    "report_uri": "s3://m/report.json",
+    "at": NOW,
+}
+
 
 def test_everything_a_person_waits_for_is_told():
     events = [
         training_failed(event_id="e", run_id="r", model_type="LAUNDRY", attempts=("1: NaN", "2: NaN"), at=NOW),
-        model_verification_failed(
-            event_id="e", run_id="r", model_type="LAUNDRY", reasons=("weak",), report_uri="s3://m/report.json", at=NOW
-        ),
+        model_verification_failed(advice="more corrections are needed", **OF_VERDICT),
+        model_verification_held(**OF_VERDICT),
         hot_swap_failed(**OF_VERSION),
         rollback_failed(**OF_VERSION),
         canary_aborted(**OF_VERSION),
@@ -35,7 +49,7 @@ def test_everything_a_person_waits_for_is_told():
     ]
     notices = [notice_of(event) for event in events]
     assert all(notices)
-    assert "s3://m/report.json" in notices[1].body
+    assert "s3://m/report.json" in notices[1].body and "more corrections are needed" in notices[1].body
     assert "unknown" not in " ".join(n.subject + n.body for n in notices)
 
 
