@@ -49,7 +49,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     ),
     "ModelVerificationFailedEvent": (
         "{modelType}: a model was refused",
-        _says("Run {runId}: {reasons}. Report: {report}. Next: {advice}. The champion keeps serving."),
+        _says("Run {runId}: {reasons}. Next: {advice}. Report: {report}. The champion keeps serving."),
     ),
     "ModelVerificationHeldEvent": (
         "{modelType}: a model waits for a person",

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from pipeline.domain.blessing import Blessing, Override, OverrideKind, load_objections
 from pipeline.domain.errors import GiveUp, NotBlessed, UnknownVersion
 from pipeline.domain.events import OutgoingEvent, model_deployed
-from pipeline.domain.models import Kind, ModelType, Status, Transition
+from pipeline.domain.models import Kind, ModelType, ModelVersion, Status, Transition
 from pipeline.ports import (
     Blessings,
     Clock,
@@ -74,21 +75,23 @@ def force_promote(
         blessing_id=blessing.id,
     )
 
-    def announce(transition: Transition, seconds: float) -> OutgoingEvent:
-        assert transition.confirmed_served_at is not None
-        return model_deployed(
-            event_id=f"deployed:{transition.id}",
-            version=transition.to_version,
-            model_type=model_type,
-            accuracy=version.accuracy,
-            deployed_at=transition.confirmed_served_at,
-            previous_version=transition.from_version,
-            deployment_seconds=seconds,
-            forced_by=actor,
-        )
-
+    announce = partial(_deployed, version, actor)
     return change_champion(
         change, transitions=transitions, fleet=fleet, registry=registry, clock=clock, announce=announce
+    )
+
+
+def _deployed(version: ModelVersion, actor: str, transition: Transition, seconds: float) -> OutgoingEvent:
+    assert transition.confirmed_served_at is not None
+    return model_deployed(
+        event_id=f"deployed:{transition.id}",
+        version=transition.to_version,
+        model_type=version.model_type,
+        accuracy=version.accuracy,
+        deployed_at=transition.confirmed_served_at,
+        previous_version=transition.from_version,
+        deployment_seconds=seconds,
+        forced_by=actor,
     )
 
 

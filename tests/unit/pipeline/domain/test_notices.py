@@ -22,7 +22,9 @@ from pipeline.domain.notices import notice_of
 from tests.builders import NOW
 
 READING = Reading("v2.0.0", State.LOW, "81 of 100", 100, 81, 0.81, 0.72, 0.87, False)
-JUDGED = {
+OF_VERSION = {"event_id": "e", "version": "v2.0.0", "model_type": "LAUNDRY", "reason": "replica-2 refused", "at": NOW}
+
+OF_VERDICT = {
     "event_id": "e",
     "run_id": "r",
     "model_type": "LAUNDRY",
@@ -30,14 +32,13 @@ JUDGED = {
     "report_uri": "s3://m/report.json",
     "at": NOW,
 }
-OF_VERSION = {"event_id": "e", "version": "v2.0.0", "model_type": "LAUNDRY", "reason": "replica-2 refused", "at": NOW}
 
 
 def test_everything_a_person_waits_for_is_told():
     events = [
         training_failed(event_id="e", run_id="r", model_type="LAUNDRY", attempts=("1: NaN", "2: NaN"), at=NOW),
-        model_verification_failed(**JUDGED, advice="collect torn shirts"),
-        model_verification_held(**JUDGED),
+        model_verification_failed(advice="more corrections are needed", **OF_VERDICT),
+        model_verification_held(**OF_VERDICT),
         hot_swap_failed(**OF_VERSION),
         rollback_failed(**OF_VERSION),
         canary_aborted(**OF_VERSION),
@@ -48,7 +49,7 @@ def test_everything_a_person_waits_for_is_told():
     ]
     notices = [notice_of(event) for event in events]
     assert all(notices)
-    assert "s3://m/report.json" in notices[1].body and "collect torn shirts" in notices[1].body
+    assert "s3://m/report.json" in notices[1].body and "more corrections are needed" in notices[1].body
     assert "unknown" not in " ".join(n.subject + n.body for n in notices)
 
 
