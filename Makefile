@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving proto lock
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving bench-training proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ bench: install ## Benchmarks, as ratios; writes .bench/results.json
 
 bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
 	@$(PY) -m include.bench.serving
+
+bench-training: install ## Against a plain fit, and killed at random moments; writes .bench/training.json
+	@$(PY) -m include.bench.training
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

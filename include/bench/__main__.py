@@ -41,17 +41,10 @@ def _engines(say: Say) -> Iterator[Measurement]:
     return engines(say)
 
 
-def _training(say: Say) -> Iterator[Measurement]:
-    from include.bench.training import training
-
-    return training(say)
-
-
 BENCHMARKS: dict[str, Callable[[Say], Iterator[Measurement]]] = {
     "intake": _intake,
     "augmentation": _augmentation,
     "engines": _engines,
-    "training": _training,
 }
 
 

@@ -1,19 +1,21 @@
 """Composition root: one method per step, each keyed so that it may run twice; the only door for DAGs and plugins."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from pipeline.bootstrap.training import Training
+from pipeline.bootstrap.training import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.dataset import Dataset, Manifest
 from pipeline.domain.errors import GiveUp as GiveUp
+from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.events import LABELS
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import RetrainingDecision
-from pipeline.domain.training import Epoch, TrainingResult
+from pipeline.domain.training import TrainingResult
 from pipeline.ports import DeadLetters
 from pipeline.settings import Settings
 from pipeline.steps.change_champion import ChangedChampion
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 _RUN_LEASE_HOURS = 12.0
 
 
-class Pipeline:
+class Pipeline(Training):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     def __init__(self, wiring: Wiring) -> None:
@@ -192,31 +194,6 @@ class Pipeline:
             "holdout_count": dataset.holdout_count,
             "corrections": dataset.corrections,
         }
-
-    # Training
-
-    def train(
-        self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], **overrides: Any
-    ) -> TrainingResult:
-        """Train the run's model; `overrides` replace hyperparameters of the settings."""
-        from pipeline.steps.train import train
-
-        w = self._w
-        dataset = w.datasets.get(dataset_id)
-        chosen = {name: value for name, value in overrides.items() if value is not None}
-        return train(
-            run_id,
-            dataset,
-            labels=LABELS,
-            hyperparameters=replace(w.hyperparameters, **chosen),
-            artifact_uri=f"s3://{w.settings.model_bucket}/{dataset.model_type}/{run_id}/",
-            trainer=w.trainer,
-            experiments=w.experiments,
-            runs=w.training_runs,
-            outbox=w.outbox,
-            clock=w.clock,
-            on_epoch=on_epoch,
-        )
 
     # Verification
 
