@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-serving bench-training proto lock
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-data bench-serving bench-training studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,12 @@ bench-serving: install ## Two replicas under load while their model changes; wri
 
 bench-training: install ## Against a plain fit, and killed at random moments; writes .bench/training.json
 	@$(PY) -m include.bench.training
+
+bench-data: install ## Seconds and memory of collecting and augmenting; writes .bench/data.json
+	@$(PY) -m include.bench.data
+
+studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
+	@$(PY) -m include.studies
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

@@ -15,6 +15,7 @@ from include.contract.manifest import MANIFEST, ArtifactManifest, BadManifest
 
 _MAX_MANIFEST_BYTES = 1 << 20
 _LOADING_SECONDS = 3600.0
+_CHUNK_BYTES = 1 << 20
 
 
 class Source(Protocol):
@@ -22,6 +23,9 @@ class Source(Protocol):
 
     def read(self, uri: str) -> bytes:
         """Raises `FileNotFoundError` or `StorageUnavailable`."""
+
+    def chunks(self, uri: str) -> Iterator[bytes]:
+        """The same piece by piece."""
 
     def write(self, uri: str, body: bytes) -> None: ...
 
@@ -43,6 +47,10 @@ class S3Source:
     def read(self, uri: str) -> bytes:
         with _translated(uri):
             return bytes(self._client.get_object(**_place(uri))["Body"].read())
+
+    def chunks(self, uri: str) -> Iterator[bytes]:
+        with _translated(uri):
+            yield from self._client.get_object(**_place(uri))["Body"].iter_chunks(_CHUNK_BYTES)
 
     def write(self, uri: str, body: bytes) -> None:
         with _translated(uri):
@@ -108,21 +116,25 @@ class ArtifactCache:
         if not manifest_sha256 or not set(manifest_sha256) <= set("0123456789abcdef"):
             raise BadArtifact(f"manifest hash {manifest_sha256[:80]!r} is no sha256")
         folder = self._folder / manifest_sha256
-        if not folder.exists():
+        if folder.exists():
+            self._check(folder, manifest_sha256)
+        else:
             self._download(uri, manifest_sha256, folder)
-        manifest, folder = self.opened(manifest_sha256)
         self._demand_signature(uri, folder)
-        for path, sha256 in self._needed(manifest).items():
-            # Also what lies in the cache is checked each time: disks change bytes too.
-            if not (folder / path).is_file() or _sha256(folder / path) != sha256:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise BadArtifact(f"{path} in the local cache was damaged; it was dropped, try again")
-        return manifest, folder
+        return self.opened(manifest_sha256)
 
     def opened(self, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
         """What `fetch` has put there and checked a moment ago."""
         folder = self._folder / manifest_sha256
         return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
+
+    def _check(self, folder: Path, manifest_sha256: str) -> None:
+        """Also what lies in the cache is checked each time: disks change bytes too."""
+        manifest, _ = self.opened(manifest_sha256)
+        for path, sha256 in self._needed(manifest).items():
+            if not (folder / path).is_file() or _sha256(folder / path) != sha256:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise BadArtifact(f"{path} in the local cache was damaged; it was dropped, try again")
 
     def _demand_signature(self, uri: str, folder: Path) -> None:
         if self._public_key is None:
@@ -156,11 +168,7 @@ class ArtifactCache:
         partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._folder))
         try:
             for path, sha256 in self._needed(manifest).items():
-                content = self._read(uri, path)
-                if hashlib.sha256(content).hexdigest() != sha256:
-                    raise BadArtifact(f"{path} does not have the sha256 its manifest gives ({len(content)} bytes)")
-                (partial / path).parent.mkdir(parents=True, exist_ok=True)
-                (partial / path).write_bytes(content)
+                self._copy(uri, path, sha256, partial / path)
             (partial / MANIFEST).write_bytes(body)
             partial.replace(folder)
         except OSError as error:
@@ -169,6 +177,23 @@ class ArtifactCache:
             raise BadArtifact(f"the artifact cannot be kept on disk: {error}") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    def _copy(self, uri: str, path: str, sha256: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest, began = hashlib.sha256(), time.monotonic()
+        try:
+            with target.open("wb") as file:
+                for chunk in self._source.chunks(f"{uri.rstrip('/')}/{path}"):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    # Half of the time the memory is left to requests: copying at full speed slows inference down.
+                    time.sleep(time.monotonic() - began)
+                    began = time.monotonic()
+                length = file.tell()
+        except FileNotFoundError:
+            raise BadArtifact(f"{path} is missing at {uri}") from None
+        if digest.hexdigest() != sha256:
+            raise BadArtifact(f"{path} does not have the sha256 its manifest gives ({length} bytes)")
 
     def _read(self, uri: str, path: str) -> bytes:
         try:

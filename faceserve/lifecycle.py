@@ -1,7 +1,6 @@
 """ModelLifecycleManager: load, check, swap by one reference, drain, keep the previous warm (specification §3.1)."""
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceserve.canary import Limits, Share, Trial
+from faceserve.disposal import Disposal
 from faceserve.errors import BadArtifact, BadRequest, ServingError, StaleEpoch, UnknownModel
 from faceserve.loading import Generation, Loader, Origin
-from faceserve.memory import resident_bytes, return_freed
 from faceserve.metrics import Metrics
+from faceserve.restoring import restored
 from faceserve.slot import Canary, Concluded, Lease, Slot, Snapshot
 from faceserve.state import State, StateFile
 
@@ -59,9 +59,8 @@ class ModelLifecycleManager:
         self._loader = loader
         self._files = {name: StateFile(state_dir, name) for name in models}
         self._metrics = metrics
-        self._drain_seconds = drain_seconds
         self._calm_seconds = calm_seconds
-        self._warm_memory_bytes = warm_memory_bytes
+        self._disposal = Disposal(self._slots, loader, drain_seconds, calm_seconds, warm_memory_bytes)
         self._canary_limits = canary_limits
         self._on_change = on_change
         self._revision = 0
@@ -136,7 +135,7 @@ class ModelLifecycleManager:
         with slot.change:
             generation = slot.prepared.pop(version, None)
         if generation is not None:
-            self._free(generation)
+            self._disposal.free(generation)
             self._announce()
 
     # Canary
@@ -193,7 +192,7 @@ class ModelLifecycleManager:
         self._metrics.swaps.labels(model, "canary_aborted").inc()
         log.warning("%s %s is off: %s", model, version, reason)
         if canary.generation is not before.previous:
-            threading.Thread(target=self._free, args=(canary.generation,), daemon=True).start()
+            self._disposal.at_once(canary.generation)
         self._announce()
 
     # State
@@ -201,16 +200,19 @@ class ModelLifecycleManager:
     def restore(self, champions: Mapping[str, Origin]) -> dict[str, ServingError]:
         """Load what serves, for every model that has nothing yet; for each that could not, the reason.
 
-        `champions` is what the registry names. It wins over this replica's own memory when it was promoted later: the
-        fleet changed while this replica was away (design D11).
+        `champions` is what the registry names; see `restored`.
         """
         problems = {}
         for model, slot in self._slots.items():
             if slot.snapshot.active is None:
                 try:
-                    self._restore(slot, champions.get(model))
+                    found = restored(model, self._files[model], self._loader, champions.get(model))
                 except ServingError as error:
                     problems[model] = error
+                    continue
+                if found and found.snapshot.active:
+                    slot.history, slot.snapshot = found.history, found.snapshot
+                    self._serving(model, found.snapshot.active)
         return problems
 
     def snapshot(self, model: str) -> Snapshot:
@@ -241,35 +243,6 @@ class ModelLifecycleManager:
 
     # Inside
 
-    def _restore(self, slot: Slot, champion: Origin | None) -> None:
-        file = self._files[slot.model]
-        try:
-            state = file.read()
-        except BadArtifact as error:
-            log.error("%s: %s; it was set aside", slot.model, error)  # noqa: TRY400 - the text says it all
-            file.set_aside()
-            state = None
-        if champion and (state is None or _is_news(champion, state)):
-            origins, epoch = (champion, state.active if state else None), state.epoch + 1 if state else 1
-        elif state:
-            origins, epoch = (state.active, state.previous), state.epoch
-        else:
-            return
-        active = self._loader.load(slot.model, origins[0]).generation
-        previous = self._previous(slot.model, origins[1])
-        slot.history = [*(state.history if state else ()), *([champion] if champion and origins[0] is champion else ())]
-        file.write(State(origins[0], origins[1], epoch, tuple(slot.history)))
-        slot.snapshot = Snapshot(active, previous, epoch=epoch)
-        self._serving(slot.model, active)
-
-    def _previous(self, model: str, origin: Origin | None) -> Generation | None:
-        """Kept warm when it can be loaded; the active version serves all the same."""
-        try:
-            return self._loader.load(model, origin).generation if origin else None
-        except ServingError as error:
-            log.warning("%s %s is not kept warm: %s", model, origin.version if origin else "", error)
-            return None
-
     def _activated(self, slot: Slot, generation: Generation) -> Activated:
         before, model = slot.snapshot, slot.model
         activated = replace(generation.origin, activated_at=time.time())
@@ -290,7 +263,7 @@ class ModelLifecycleManager:
         self._metrics.swaps.labels(model, "activated").inc()
         self._serving(model, generation, before.active)
         gone = [one for one in before.generations if one not in after.generations]
-        threading.Thread(target=self._tidy, args=(slot, gone), daemon=True).start()
+        self._disposal.soon(slot, gone)
         log.info("%s hot-swapped: %s -> %s", model, _version(before.active), generation.origin.version)
         return Activated(generation.origin.version, _version(before.active), after.epoch, seconds * 1000)
 
@@ -318,45 +291,12 @@ class ModelLifecycleManager:
                 f"{active.origin.version} took {active.cpu_ms:.0f} ms with the same backbone"
             )
 
-    def _tidy(self, slot: Slot, gone: list[Generation]) -> None:
-        """Free what serves no more, in memory and on disk; away from the requests."""
-        # Some time after the exchange, and not on all replicas at once.
-        time.sleep(random.uniform(1, 4) * self._calm_seconds)
-        for generation in gone:
-            self._free(generation)
-        self._keep_within_budget(slot)
-        slots = self._slots.values()
-        in_use = [generation.origin for one in slots for generation in list(one.prepared.values())]
-        in_use += [generation.origin for one in slots for generation in one.snapshot.generations]
-        self._loader.forget_all_but([*in_use, *(origin for one in slots for origin in one.history)])
-
-    def _keep_within_budget(self, slot: Slot) -> None:
-        """Without memory for it, the previous version is loaded again when it is rolled back to."""
-        if resident_bytes() <= self._warm_memory_bytes:
-            return
-        with slot.change:
-            previous = slot.snapshot.previous
-            if previous is None:
-                return
-            slot.snapshot = replace(slot.snapshot, previous=None)
-        log.warning("%s is not kept warm: the memory budget is used up", previous.origin.version)
-        self._free(previous)
-
-    def _free(self, generation: Generation) -> None:
-        if not generation.close_when_idle(self._drain_seconds):
-            log.warning("%s still had requests after %s s", generation.origin.version, self._drain_seconds)
-        return_freed()
-
 
 def _concluded(canary: Canary, active: Generation) -> Concluded:
     version = canary.generation.origin.version
     if canary.generation is active:
         return Concluded(version, "promoted", "as asked")
     return Concluded(version, "aborted", f"{active.origin.version} was activated")
-
-
-def _is_news(champion: Origin, state: State) -> bool:
-    return champion.version != state.active.version and champion.activated_at > state.active.activated_at
 
 
 def _demand_epoch(before: Snapshot, expected_epoch: int) -> None:

@@ -141,7 +141,6 @@ class Examination:
             if cpu_ms > self.max_cpu_ms:
                 took = f"{cpu_ms:.0f} ms of processor time"
                 raise BadArtifact(f"one image takes {took}, {self.max_cpu_ms:g} ms are allowed")
-            engine.leave_compiled()
         finally:
             engine.close()
         return Examined(precision, cpu_ms)

@@ -1,12 +1,8 @@
-"""Importing this gives the whole process the lowest priority: it then runs when nothing else wants the processor.
+"""Importing this gives the whole process the lowest priority.
 
-For the process that candidates' processes are forked from, and these; the server must never import it. Also an
-unprivileged process may lower its priority; none can raise it again.
+For the process that candidates' processes are forked from, and these; the server must never import it.
 """
 
-import os
+from faceserve import priority
 
-_NICEST = 19
-
-os.setpriority(os.PRIO_PROCESS, 0, _NICEST)
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+priority.lower()

@@ -171,6 +171,38 @@ def history(model_type: str) -> None:
         _show(row)
 
 
+@main.group()
+def lineage() -> None:
+    """From a task to datasets and models, and back; one JSON object a line."""
+
+
+@lineage.command("task")
+@click.argument("task_id")
+def lineage_of_task(task_id: str) -> None:
+    """Datasets and models that the task's photo shaped."""
+    for row in Pipeline.from_env().lineage_of_task(task_id):
+        _show(row)
+
+
+@lineage.command("model")
+@_model
+@click.argument("version")
+def lineage_of_model(version: str, model_type: str) -> None:
+    """The version, then every photo it learned from or was judged by."""
+    for row in Pipeline.from_env().lineage_of_model(model_type, version):
+        _show(row)
+
+
+@main.command("erase-photo")
+@click.option("--task-id", required=True, help="The task whose photo is to be forgotten.")
+@click.option("--actor", required=True, help="Who asks.")
+@click.option("--reason", required=True, help="Why; kept.")
+@click.confirmation_option(prompt="The photo's images are gone for ever. Go on?", help="Do not ask.")
+def erase_photo(task_id: str, actor: str, reason: str) -> None:
+    """Forget a photo: manifests, shards, caches, future selections; lists what it touched."""
+    _show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
+
+
 @main.group("dead-letters")
 def dead_letters() -> None:
     """Messages that could not be used: look, put back, throw away."""

@@ -1,14 +1,17 @@
 """What the steps need from the outside world; adapters and fakes implement these, steps see nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.domain.dataset import ConfirmedTask, Dataset, Fingerprint, Manifest, Photo
+from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
+from pipeline.domain.leakage import HeldOut
+from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, Transition
+from pipeline.domain.quality import Measured
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
 from pipeline.domain.verification import Blessing, Check, PerformanceMeasurement
@@ -131,13 +134,22 @@ class RetrainingRuns(Protocol):
 
 
 class CorrectionSource(Protocol):
-    """Read-only view of the Helper database (DD-03)."""
+    """Read-only view of the Helper database (DD-03); nothing returns more rows than its `limit`."""
 
     def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
         """The specification's query: corrected tasks confirmed after `since`, newest first."""
 
+    def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
+        """Corrected tasks confirmed at `until` or before, spread over that time by a hash of their id."""
+
     def confirmed(self, *, limit: int) -> Sequence[ConfirmedTask]:
         """The most recent confirmed tasks, corrected or not, newest first."""
+
+    def history(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        """Confirmed tasks, corrected or not, spread over all time by a hash of their id: mostly the same each time."""
+
+    def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
+        """Those of the named tasks that are confirmed."""
 
 
 class PhotoStore(Protocol):
@@ -161,46 +173,127 @@ class ObjectStore(Protocol):
     def exists(self, uri: str) -> bool: ...
 
 
+class ObjectFolders(ObjectStore, Protocol):
+    """Objects that are also listed, deleted and shown to people."""
+
+    def list(self, prefix: str) -> Sequence[str]:
+        """URIs that begin with `prefix`, sorted."""
+
+    def delete(self, uri: str) -> None:
+        """Gone; deleting what is not there changes nothing."""
+
+    def link(self, uri: str) -> str:
+        """An http address a browser can open for some days, without credentials of its own."""
+
+
 class Datasets(Protocol):
-    """Rows about datasets, and the permanent founders of photo clusters."""
+    """Rows about datasets, the permanent sides of photo clusters, and the append-only holdout."""
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
         """Reserve `DS-<year>-<nnn>` for this run; the same run gets the same id again."""
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
-        """Record that the manifest is in the object store, with its counts and cluster founders."""
+        """Record that the manifest is in the object store, in one transaction with its per-photo lineage, the sides of
+        its new clusters, and the holdout photos that are new: they make the next version of the holdout.
+
+        Frozen already, nothing changes.
+        """
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         """Hash of the frozen manifest, None before `freeze`."""
 
-    def cluster_founders(self) -> Sequence[int]:
-        """Perceptual hashes that founded a cluster, oldest first."""
+    def clusters(self) -> Mapping[int, Split]:
+        """The perceptual hash that founded each cluster, oldest first, and the side it stands on for ever."""
 
-    def complete(self, dataset: Dataset, photos: Sequence[Photo]) -> None:
-        """Insert the dataset's counts and its per-photo lineage; again with the same values changes nothing."""
+    def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
+        """Every photo that was ever held out, newest first; none of them may be trained on."""
+
+    def holdout_uses(self, model_type: ModelType, task_ids: Sequence[str]) -> int:
+        """Verdicts that the oldest of these holdout members took part in."""
+
+    def complete(self, dataset: Dataset) -> None:
+        """Record the dataset's counts and hash; again with the same values changes nothing."""
 
     def get(self, dataset_id: str) -> Dataset:
         """Raises `GiveUp` when the dataset is unknown or not complete."""
 
+    def previous(self, dataset_id: str) -> Dataset | None:
+        """The last complete dataset of the same model type before this one."""
+
+    def frozen(self) -> Sequence[tuple[str, ModelType, str]]:
+        """Id, model type and run of every dataset whose manifest is frozen, oldest first."""
+
+    def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
+        """Where a task's photo was used, or what a dataset consists of; ordered by dataset, then task."""
+
+
+class Erasures(Protocol):
+    """Photos that may be used no more (privacy)."""
+
+    def record(self, erased: Erased) -> None:
+        """From now on no selection takes the task or the same bytes again. Recorded already, nothing changes."""
+
+    def all(self) -> Sequence[Erased]: ...
+
+    def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
+        """The frozen manifest's hash after a photo was taken out of it."""
+
+    def anonymise(self, task_id: str) -> Mapping[str, int]:
+        """Remove address and hash of the photo from every table; table names with the rows that changed."""
+
 
 @dataclass(frozen=True)
 class Validation:
-    """What the data checks found: `failures` stop the run, `warnings` are for the report."""
+    """What the data checks found: `failures` stop the run, `warnings` are for the report.
+
+    `pages` are the data docs: relative path to content, `index.html` among them.
+    """
 
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
-    html: bytes
+    pages: Mapping[str, bytes]
 
 
 class DataValidator(Protocol):
-    def check(self, manifest: Manifest) -> Validation: ...
+    def check(self, manifest: Manifest, measured: Sequence[Measured], *, now: datetime) -> Validation:
+        """Every row against its schema, and every figure of the whole against its bounds."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A label that the other photos contradict: `confidence` 0-1 in the label given, from models that never saw it."""
+
+    task_id: str
+    label: str
+    suggested: str
+    confidence: float
+
+
+class LabelReviewer(Protocol):
+    def suspects(self, manifest: Manifest, descriptors: Mapping[str, bytes]) -> Sequence[Suspect]:
+        """Likely label errors, the likeliest first; half of such flags are usually right. For people, never dropped."""
+
+
+class DataReporter(Protocol):
+    def page(
+        self, manifest: Manifest, found: Validation, suspects: Sequence[Suspect], photos: Mapping[str, bytes]
+    ) -> bytes:
+        """One self-contained HTML page; `photos` are bytes of photos by task id, shown small beside their row."""
 
 
 class Augmenter(Protocol):
     """Turns photos into training images, and packs images into shards."""
 
-    def shard(self, photos: Sequence[tuple[Photo, bytes]], *, copies: int, seed: int, labels: Sequence[str]) -> bytes:
-        """One shard: each photo resized, `copies` images in all (the original and augmented ones); deterministic."""
+    def shard(
+        self, photos: Iterable[tuple[Photo, bytes]], *, augmentation: Augmentation, labels: Sequence[str]
+    ) -> bytes:
+        """One shard: each photo resized, `copies` images in all (the original and augmented ones); deterministic.
+
+        Photos are taken one at a time, so that as many may come as like.
+        """
+
+    def without(self, shard: bytes, task_id: str) -> bytes | None:
+        """The shard without any image of this task; None when it has none."""
 
     def contact_sheet(self, shards: Sequence[bytes], labels: Sequence[str]) -> bytes:
         """PNG of sample images, one row a label."""
@@ -219,6 +312,8 @@ class TrainingJob:
     hyperparameters: Hyperparameters
     checkpoint_uri: str
     artifact_uri: str
+    demand_unseen: Callable[[Iterable[str]], None] = lambda task_ids: None
+    """Called with the task ids of the images that were read; raises `DatasetRefused` if any was held out."""
     fresh: bool = False
 
 
@@ -255,6 +350,9 @@ class Experiments(Protocol):
 
     def link(self, model_type: ModelType, run_id: str) -> str:
         """Where a person finds the retraining with its attempts."""
+
+    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+        """Put `body` in the place of a file that an attempt attached."""
 
 
 class TrainingRuns(Protocol):

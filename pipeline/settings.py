@@ -52,19 +52,43 @@ class Settings(BaseSettings):
     correction_limit: int = 500
     """Most corrections collected for one dataset."""
     sample_limit: int = 2000
-    """Most recent confirmed tasks drawn for validation, holdout and replay."""
+    """Most recent confirmed tasks drawn for validation, holdout and replay, whatever their verdict."""
+    history_limit: int = 500
+    """Confirmed tasks spread over all time, beside the most recent ones."""
     replay_per_correction: float = 3.0
     """Unchanged verdicts replayed for each correction."""
+    earlier_per_correction: float = 1.0
+    """Corrections of earlier trainings replayed for each new one."""
     min_train_photos: int = 400
     """Replay tops the training photos up to this many."""
     validation_share: float = 0.16
     """Share of photo clusters for validation, decided by hash for ever (0.2 of what the holdout leaves)."""
     holdout_share: float = 0.20
-    """Share of photo clusters never trained on."""
+    """Share of photo clusters never trained on; a cluster that was seen keeps its side when shares change."""
+    holdout_limit: int = 1000
+    """Most photos of the earlier holdout that a new model is judged on as well, newest first."""
+    max_unusable_share: float = 0.20
+    """Share of missing or unreadable photos above which a run stops."""
+    min_class_share: float = 0.10
+    """Least share of each class among the training photos."""
+    blurred_below: float = 20.0
+    """Sharpness (variance of the Laplacian at 256 pixels) below which a photo counts as blurred."""
+    warn_drift: float = 0.15
+    """Difference to the last dataset, in class shares and brightness, that is worth a warning."""
+    warn_holdout_uses: int = 50
+    """Verdicts after which holdout photos count as worn."""
     augmentation_copies: int = 5
     """Images per training photo: the original and this many less one augmented."""
+    augmentation_rotation_degrees: float = 15.0
+    """Rotation up to plus or minus this."""
+    augmentation_flip_probability: float = 0.5
+    """Share of copies that are mirrored."""
+    augmentation_brightness: float = 0.2
+    """Largest change of brightness, as a share of the full range."""
+    augmentation_contrast: float = 0.2
+    """Largest change of contrast, as a share."""
     photos_per_slice: int = 250
-    """Photos one mapped augment task prepares."""
+    """Photos one mapped augment task prepares. This and the augmentation's parameters are frozen with the dataset."""
     augmentation_seed: int = 7
     """Seed of the augmentations; the same photo and seed give the same images."""
 

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,9 @@ class FolderSource:
         if uri not in self.objects:
             raise FileNotFoundError(uri)
         return self.objects[uri]
+
+    def chunks(self, uri: str) -> Iterator[bytes]:
+        yield self.read(uri)
 
     def write(self, uri: str, body: bytes) -> None:
         self.objects[uri] = body

@@ -33,9 +33,6 @@ class InferenceEngine(Protocol):
     def prepare(self, sizes: list[int]) -> None:
         """Be quick from the first call of these batch sizes on."""
 
-    def leave_compiled(self) -> None:
-        """Leave beside the model file what loading worked out, so that the next load is short; may do nothing."""
-
     def close(self) -> None:
         """Release what the model holds; no call may follow."""
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Output, demand_uint8
+from faceserve.priority import aside
 
 _OUTPUTS = ["probabilities", "features"]
 
@@ -28,7 +29,9 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session: Any = aside(
+            lambda: onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        )
         demand_uint8(self._session.get_inputs()[0].type.removeprefix("tensor(").removesuffix(")"))
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Output:
@@ -37,9 +40,6 @@ class OnnxRuntimeEngine:
 
     def prepare(self, sizes: list[int]) -> None:
         """Takes any size as it comes."""
-
-    def leave_compiled(self) -> None:
-        """Loads quickly enough."""
 
     def close(self) -> None:
         self._session = None

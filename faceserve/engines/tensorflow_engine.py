@@ -1,5 +1,6 @@
 """TensorFlow SavedModel: the reference engine, and the way to GPUs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from faceserve.engines.base import Output, demand_uint8
 
 def precisions() -> tuple[str, ...]:
     return ("f32",)
+
+
+# A graph may read and write files and call back into Python; a network for images needs none of that.
+_REACHING_OUT = re.compile(r"(Eager)?PyFunc(Stateless)?|.*(Read|Write)File|MatchingFiles|WholeFileReader.*|.*Dataset.*")
 
 
 def load(path: Path, threads: int, precision: str) -> "TensorFlowEngine":
@@ -26,6 +31,7 @@ class TensorFlowEngine:
         except RuntimeError:
             # TensorFlow fixes its threads with the first model it loads: they stay as the setting was then.
             tf.get_logger().info("threads stay as they were")
+        _demand_pure(path)
         self._tf: Any = tf
         self._model: Any = tf.saved_model.load(str(path.parent))
         self._serve: Any = self._model.signatures["serving_default"]
@@ -38,8 +44,16 @@ class TensorFlowEngine:
     def prepare(self, sizes: list[int]) -> None:
         """Takes any size as it comes."""
 
-    def leave_compiled(self) -> None:
-        """Loads quickly enough."""
-
     def close(self) -> None:
         self._serve = self._model = None
+
+
+def _demand_pure(path: Path) -> None:
+    """Raises `ValueError` for a SavedModel whose graph does more than calculate."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    graph = SavedModel.FromString(path.read_bytes()).meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    found = sorted({node.op for node in nodes if _REACHING_OUT.fullmatch(node.op)})
+    if found:
+        raise ValueError(f"the graph does more than calculate: {', '.join(found)}")

@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from include.bench.measurement import Measurement, Say, seconds
 from include.demo.photos import draw, live_specs
-from pipeline.domain.dataset import Photo, Source, Split
+from pipeline.domain.dataset import Augmentation, Photo, Source, Split
 from pipeline.learning.augmentation import AlbumentationsAugmenter
 from pipeline.learning.shards import Row, pack
 
 _PHOTOS, _DIFFERENT, _COPIES = 150, 10, 5
 _SIZE = (4000, 3000)
 _LABELS = ("양호", "불량")
+_AUGMENTATION = Augmentation(copies=_COPIES)
 
 
 def augmentation(say: Say) -> Iterator[Measurement]:
@@ -25,9 +26,9 @@ def augmentation(say: Say) -> Iterator[Measurement]:
     say(f"{len(photos)} photos of {_SIZE[0]}×{_SIZE[1]} pixels, {mean_mb:.1f} MB each on average")
     augmenter = AlbumentationsAugmenter()
     # A few first, so that neither side pays for imports and caches.
-    augmenter.shard(photos[:2], copies=_COPIES, seed=7, labels=_LABELS)
+    augmenter.shard(photos[:2], augmentation=_AUGMENTATION, labels=_LABELS)
     _full_decode(photos[:2])
-    ours = seconds(lambda: augmenter.shard(photos, copies=_COPIES, seed=7, labels=_LABELS))
+    ours = seconds(lambda: augmenter.shard(photos, augmentation=_AUGMENTATION, labels=_LABELS))
     plain = seconds(lambda: _full_decode(photos))
     yield Measurement(
         "augmentation",

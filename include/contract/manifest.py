@@ -6,12 +6,15 @@ An artifact is an `s3://…/` prefix with `manifest.json`, the files it lists, a
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# Networks and numbers. Pickles, Keras archives, Python and shared libraries would run code where they are loaded.
+_DATA_ONLY = re.compile(r"[^/]+\.(xml|bin|onnx|pb|npz|index|data-\d{5}-of-\d{5})")
 
 
 class BadManifest(ValueError):
@@ -79,6 +82,8 @@ class ArtifactManifest:
         for path in self.files:
             if path.startswith("/") or ".." in path.split("/") or "\\" in path or not path:
                 raise BadManifest(f"manifest lists the unsafe path {path!r}")
+            if not _DATA_ONLY.fullmatch(path.rpartition("/")[2]):
+                raise BadManifest(f"manifest lists {path[:100]!r}: only formats that cannot carry code are taken")
         missing = [entry for entry in (*self.engines.values(), self.golden.file) if entry not in self.files]
         if missing:
             raise BadManifest(f"manifest names files it does not list: {', '.join(missing)}")

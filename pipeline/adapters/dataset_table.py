@@ -1,16 +1,25 @@
-"""Tables `datasets`, `dataset_photos` and `photo_clusters`."""
+"""Tables `datasets`, `dataset_photos`, `photo_clusters` and `holdout_photos`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.dataset import Dataset, Manifest, Photo
+from pipeline.domain.clusters import sides_of_clusters
+from pipeline.domain.dataset import Dataset, Manifest, Source, Split
 from pipeline.domain.errors import GiveUp
+from pipeline.domain.leakage import HeldOut
+from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType
 
 _NUMBERING_LOCK = 7_240_001
 _SIGN_BIT = 1 << 63
+_DATASET = """
+    SELECT dataset_id, run_id, model_type, uri, sha256, photo_count, image_count, train_count, validation_count,
+           holdout_count, corrections, corrections_through, holdout_version
+    FROM datasets WHERE completed_at IS NOT NULL AND """
 
 
 class DatasetTable:
@@ -36,32 +45,42 @@ class DatasetTable:
         return str(row[0])
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
-        founders = list(dict.fromkeys(int(photo.cluster_id, 16) for photo in manifest.photos))
         with self._database.transaction() as cursor:
+            # One at a time: two freezes must not both make the next version of the holdout.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_NUMBERING_LOCK,))
             cursor.execute(
                 "UPDATE datasets SET manifest_sha256 = %s, corrections_through = %s, photo_count = %s"
                 " WHERE dataset_id = %s AND manifest_sha256 IS NULL",
                 (manifest_sha256, manifest.corrections_through, len(manifest.photos), dataset_id),
             )
-            if founders:
-                execute_values(
-                    cursor,
-                    "INSERT INTO photo_clusters (founder, dataset_id) VALUES %s ON CONFLICT DO NOTHING",
-                    [(_signed(founder), dataset_id) for founder in founders],
-                )
+            if cursor.rowcount and manifest.photos:
+                _keep_sides(cursor, dataset_id, manifest)
+                _keep_lineage(cursor, dataset_id, manifest)
+                _grow_holdout(cursor, dataset_id, manifest)
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
-        with self._database.transaction() as cursor:
-            cursor.execute("SELECT manifest_sha256 FROM datasets WHERE dataset_id = %s", (dataset_id,))
-            row = cursor.fetchone()
-        return row[0] if row else None
+        rows = self._rows("SELECT manifest_sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
+        return rows[0][0] if rows else None
 
-    def cluster_founders(self) -> Sequence[int]:
-        with self._database.transaction() as cursor:
-            cursor.execute("SELECT founder FROM photo_clusters ORDER BY position")
-            return [_unsigned(row[0]) for row in cursor.fetchall()]
+    def clusters(self) -> Mapping[int, Split]:
+        rows = self._rows("SELECT founder, split FROM photo_clusters WHERE split IS NOT NULL ORDER BY position")
+        return {_unsigned(founder): Split(split) for founder, split in rows}
 
-    def complete(self, dataset: Dataset, photos: Sequence[Photo]) -> None:
+    def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
+        query = "SELECT task_id, cluster_id, sha256, phash FROM holdout_photos WHERE model_type = %s"
+        return [HeldOut(*row) for row in self._rows(f"{query} ORDER BY version DESC, position", model_type)]
+
+    def holdout_uses(self, model_type: ModelType, task_ids: Sequence[str]) -> int:
+        rows = self._rows(
+            "SELECT COALESCE(max(uses), 0) FROM holdout_uses WHERE model_type = %s AND version ="
+            " (SELECT min(version) FROM holdout_photos WHERE model_type = %s AND task_id = ANY(%s))",
+            model_type,
+            model_type,
+            list(task_ids),
+        )
+        return int(rows[0][0])
+
+    def complete(self, dataset: Dataset) -> None:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
@@ -80,28 +99,93 @@ class DatasetTable:
                     dataset.id,
                 ),
             )
-            execute_values(
-                cursor,
-                "INSERT INTO dataset_photos (dataset_id, task_id, photo_url, sha256, cluster_id, label, source, split)"
-                " VALUES %s ON CONFLICT DO NOTHING",
-                [
-                    (dataset.id, p.task_id, p.photo_url, p.sha256, p.cluster_id, p.label, p.source, p.split)
-                    for p in photos
-                ],
-            )
 
     def get(self, dataset_id: str) -> Dataset:
-        with self._database.transaction() as cursor:
-            cursor.execute(
-                "SELECT dataset_id, run_id, model_type, uri, sha256, photo_count, image_count, train_count,"
-                " validation_count, holdout_count, corrections, corrections_through FROM datasets"
-                " WHERE dataset_id = %s AND completed_at IS NOT NULL",
-                (dataset_id,),
-            )
-            row = cursor.fetchone()
-        if row is None:
+        rows = self._rows(f"{_DATASET} dataset_id = %s", dataset_id)
+        if not rows:
             raise GiveUp(f"dataset {dataset_id[:40]!r} is unknown or not complete: run collect and augment first")
-        return Dataset(*row)
+        return Dataset(*rows[0])
+
+    def previous(self, dataset_id: str) -> Dataset | None:
+        rows = self._rows(
+            f"{_DATASET} (model_type, begun_at) < (SELECT model_type, begun_at FROM datasets WHERE dataset_id = %s)"
+            " AND model_type = (SELECT model_type FROM datasets WHERE dataset_id = %s) ORDER BY begun_at DESC LIMIT 1",
+            dataset_id,
+            dataset_id,
+        )
+        return Dataset(*rows[0]) if rows else None
+
+    def frozen(self) -> Sequence[tuple[str, ModelType, str]]:
+        rows = self._rows(
+            "SELECT dataset_id, model_type, run_id FROM datasets WHERE manifest_sha256 IS NOT NULL ORDER BY begun_at"
+        )
+        return [(row[0], ModelType(row[1]), row[2]) for row in rows]
+
+    def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
+        rows = self._rows(
+            "SELECT p.dataset_id, d.run_id, d.model_type, p.task_id, p.photo_url, p.sha256, p.label, p.source, p.split"
+            " FROM dataset_photos p JOIN datasets d USING (dataset_id)"
+            " WHERE (p.task_id = %s OR %s IS NULL) AND (p.dataset_id = %s OR %s IS NULL)"
+            " ORDER BY d.begun_at, p.dataset_id, p.task_id",
+            task_id,
+            task_id,
+            dataset_id,
+            dataset_id,
+        )
+        return [_appearance(row) for row in rows]
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._database.transaction() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall()
+
+
+def _keep_sides(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
+    sides = sides_of_clusters(manifest)
+    if sides:
+        execute_values(
+            cursor,
+            "INSERT INTO photo_clusters (founder, dataset_id, split) VALUES %s"
+            " ON CONFLICT (founder) DO UPDATE SET split = COALESCE(photo_clusters.split, EXCLUDED.split)",
+            [(_signed(int(cluster, 16)), dataset_id, split) for cluster, split in sides.items()],
+        )
+
+
+def _keep_lineage(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
+    execute_values(
+        cursor,
+        "INSERT INTO dataset_photos (dataset_id, task_id, photo_url, sha256, cluster_id, label, source, split)"
+        " VALUES %s ON CONFLICT DO NOTHING",
+        [
+            (dataset_id, p.task_id, p.photo_url, p.sha256, p.cluster_id, p.label, p.source, p.split)
+            for p in manifest.photos
+        ],
+    )
+
+
+def _grow_holdout(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
+    """New members make a new version; the dataset remembers which version it was collected with."""
+    version = "(SELECT COALESCE(max(version), 0) {} FROM holdout_photos WHERE model_type = %(model_type)s)"
+    values = {"dataset_id": dataset_id, "model_type": manifest.model_type}
+    cursor.execute(f"SELECT {version.format('+ 1')}", values)
+    row = cursor.fetchone()
+    assert row is not None
+    held = [p for p in manifest.photos if p.split is Split.HOLDOUT]
+    if held:
+        execute_values(
+            cursor,
+            "INSERT INTO holdout_photos (model_type, task_id, cluster_id, sha256, phash, version, dataset_id)"
+            " VALUES %s ON CONFLICT DO NOTHING",
+            [(manifest.model_type, p.task_id, p.cluster_id, p.sha256, p.phash, row[0], dataset_id) for p in held],
+        )
+    cursor.execute(
+        f"UPDATE datasets SET holdout_version = {version.format('')} WHERE dataset_id = %(dataset_id)s", values
+    )
+
+
+def _appearance(row: tuple[Any, ...]) -> Appearance:
+    dataset_id, run_id, model_type, task_id, photo_url, sha256, label, source, split = row
+    return Appearance(dataset_id, run_id, model_type, task_id, photo_url, sha256, label, Source(source), Split(split))
 
 
 def _signed(value: int) -> int:

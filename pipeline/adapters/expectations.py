@@ -1,19 +1,22 @@
 """Great Expectations over a manifest: what the data must be before anything is trained on it."""
 
 import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.domain.dataset import Manifest, Source, Split, leaks
-from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
+from pipeline.domain.dataset import Manifest, Source, Split
+from pipeline.domain.quality import Measured
 from pipeline.ports import Validation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MIN_SIDE_PIXELS = 64
-_MIN_CLASS_SHARE, _WARN_CLASS_SHARE = 0.10, 0.25
-_DARK, _BRIGHT = 0.05, 0.97
-_MAX_UNUSABLE_SHARE = 0.2
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+_CLOCK_SKEW = timedelta(minutes=5)
+_USED_SPLITS = [Split.TRAIN.value, Split.VALIDATION.value, Split.HOLDOUT.value]
 _COLUMNS = (
     "task_id",
     "photo_url",
@@ -25,105 +28,133 @@ _COLUMNS = (
     "confirmed_at",
     "width",
     "height",
+    "brightness",
 )
+# The pages load their looks from here; fonts, animations and the tour stay out of every dataset's folder.
+_KEPT = (".html", ".css", ".svg")
 
 
 class GreatExpectationsValidator:
-    """Hard expectations fail the run, soft ones (`severity: warning`) go into the report."""
+    """Two suites: `manifest` looks at every photo, `figures` at the whole; `severity` says what stops a run."""
 
-    def check(self, manifest: Manifest) -> Validation:
+    def __init__(self, *, min_side_pixels: int) -> None:
+        self._min_side_pixels = min_side_pixels
+
+    def check(self, manifest: Manifest, measured: Sequence[Measured], *, now: datetime) -> Validation:
         import pandas as pd
 
-        frame = pd.DataFrame([vars(photo) for photo in manifest.photos], columns=[*_COLUMNS, "brightness"])
-        frame["confirmed_at"] = pd.to_datetime(frame["confirmed_at"], utc=True, errors="coerce", format="ISO8601")
-        result = _validate(frame, _expectations(manifest))
-        failures, warnings = _sorted(result)
-        ours_failed, ours_warned = _beyond_rows(manifest)
-        return Validation((*failures, *ours_failed), (*warnings, *ours_warned), _html(result))
+        photos = pd.DataFrame([vars(photo) for photo in manifest.photos], columns=list(_COLUMNS))
+        photos["confirmed_at"] = pd.to_datetime(photos["confirmed_at"], utc=True, errors="coerce", format="ISO8601")
+        figures = pd.DataFrame([{one.name: float(one.value) for one in measured}])
+        with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
+            results = _validate(
+                {
+                    "manifest": (photos, _of_rows(manifest, now, self._min_side_pixels)),
+                    "figures": (figures, [_of_figure(one) for one in measured]),
+                },
+                run=manifest.dataset_id,
+                folder=folder,
+            )
+            pages = {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in sorted(Path(folder).rglob("*"))
+                if path.suffix in _KEPT
+            }
+        failures, warnings = _sorted(results)
+        return Validation(tuple(failures), tuple(warnings), pages)
 
 
-def _expectations(manifest: Manifest) -> list[Any]:
+def _of_rows(manifest: Manifest, now: datetime, min_side_pixels: int) -> list[Any]:
     from great_expectations import expectations as gxe
 
-    sources, splits = [s.value for s in Source], [s.value for s in Split]
-    hard = [
+    labels = list(manifest.labels)
+    return [
         *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in _COLUMNS),
         gxe.ExpectColumnValuesToBeUnique(column="task_id"),
-        gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(manifest.labels)),
-        gxe.ExpectColumnDistinctValuesToContainSet(column="label", value_set=list(manifest.labels)),
-        gxe.ExpectColumnValuesToBeInSet(column="source", value_set=sources),
-        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=splits),
-        gxe.ExpectColumnDistinctValuesToContainSet(column="split", value_set=splits),
+        gxe.ExpectColumnValuesToBeInSet(column="label", value_set=labels),
+        gxe.ExpectColumnDistinctValuesToContainSet(column="label", value_set=labels),
+        gxe.ExpectColumnValuesToBeInSet(column="source", value_set=[s.value for s in Source]),
+        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[s.value for s in Split]),
+        gxe.ExpectColumnDistinctValuesToContainSet(column="split", value_set=_USED_SPLITS),
         gxe.ExpectColumnValuesToMatchRegex(column="photo_url", regex=r"^s3://[a-z0-9.-]+/.+"),
         gxe.ExpectColumnValuesToMatchRegex(column="sha256", regex=r"^[0-9a-f]{64}$"),
-        gxe.ExpectColumnValuesToBeBetween(column="width", min_value=_MIN_SIDE_PIXELS),
-        gxe.ExpectColumnValuesToBeBetween(column="height", min_value=_MIN_SIDE_PIXELS),
+        gxe.ExpectColumnValuesToBeBetween(column="confirmed_at", min_value=_EARLIEST, max_value=now + _CLOCK_SKEW),
+        gxe.ExpectColumnValuesToBeBetween(column="width", min_value=min_side_pixels),
+        gxe.ExpectColumnValuesToBeBetween(column="height", min_value=min_side_pixels),
+        gxe.ExpectColumnValuesToBeBetween(column="brightness", min_value=0, max_value=1),
     ]
-    soft = [gxe.ExpectColumnValuesToBeBetween(column="brightness", min_value=_DARK, max_value=_BRIGHT, mostly=0.99)]
-    for expectation in soft:
-        expectation.meta = {"severity": "warning"}
-    return [*hard, *soft]
 
 
-def _validate(frame: "pd.DataFrame", expectations: list[Any]) -> Any:
+def _of_figure(one: Measured) -> Any:
+    from great_expectations import expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    severity = FailureSeverity.CRITICAL if one.hard else FailureSeverity.WARNING
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=one.name,
+        min_value=one.minimum,
+        max_value=one.maximum,
+        severity=severity,
+        meta={"sentence": one.sentence},
+        notes=one.sentence,
+    )
+
+
+def _validate(suites: Mapping[str, tuple["pd.DataFrame", list[Any]]], *, run: str, folder: str) -> list[Any]:
+    """Results of every expectation; the data docs are left in `folder`."""
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    context.enable_analytics(enable=False)
-    asset = context.data_sources.add_pandas("photos").add_dataframe_asset("manifest")
-    suite = context.suites.add(gx.ExpectationSuite(name="manifest", expectations=expectations))
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    return batch.validate(suite)
+    site = {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
+    }
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={"docs": site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    photos = context.data_sources.add_pandas("photos")
+    results: list[Any] = []
+    for name, (frame, expectations) in suites.items():
+        batch = photos.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+        definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
+        found = definition.run(batch_parameters={"dataframe": frame}, run_id=gx.RunIdentifier(run_name=run))
+        results += found.results
+    context.build_data_docs()
+    return results
 
 
-def _sorted(result: Any) -> tuple[list[str], list[str]]:
-    failures: list[str] = []
-    warnings: list[str] = []
-    for one in result.results:
-        if one.success:
-            continue
-        meta = one.expectation_config.meta or {}
-        (warnings if meta.get("severity") == "warning" else failures).append(_sentence(one))
-    return failures, warnings
+def _sorted(results: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Sentences, each once: one fault often breaks several expectations."""
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    failures: dict[str, None] = {}
+    warnings: dict[str, None] = {}
+    for one in results:
+        if not one.success:
+            (warnings if one.expectation_config.severity == FailureSeverity.WARNING else failures)[_sentence(one)] = (
+                None
+            )
+    return list(failures), [w for w in warnings if not any(f.startswith(w) for f in failures)]
 
 
 def _sentence(one: Any) -> str:
     config, found = one.expectation_config, one.result or {}
+    if config.meta and config.meta.get("sentence"):
+        return str(config.meta["sentence"])
     rule = config.type.removeprefix("expect_").replace("_", " ")
     detail = f", e.g. {found['partial_unexpected_list'][:3]}" if found.get("partial_unexpected_list") else ""
     if one.exception_info and one.exception_info.get("raised_exception"):
         detail = f" ({one.exception_info.get('exception_message', '')[:200]})"
     count = f" ({found['unexpected_count']} rows)" if found.get("unexpected_count") else ""
     return f"{config.kwargs.get('column', 'table')}: {rule}{count}{detail}"
-
-
-def _beyond_rows(manifest: Manifest) -> tuple[list[str], list[str]]:
-    """What no single row shows: leaks, too few photos of a class, too many unusable ones."""
-    failures = [f"leak: {leak}" for leak in leaks(manifest.photos)[:5]]
-    warnings = []
-    train = manifest.of(Split.TRAIN)
-    for label in manifest.labels:
-        count = sum(photo.label == label for photo in train)
-        share = count / len(train) if train else 0.0
-        if count < MIN_PHOTOS_PER_CLASS or share < _MIN_CLASS_SHARE:
-            failures.append(f"only {count} of {len(train)} training photos are {label}: {_MIN_CLASS_SHARE:.0%} needed")
-        elif share < _WARN_CLASS_SHARE:
-            warnings.append(f"only {share:.0%} of the training photos are {label}")
-    total = len(manifest.photos) + len(manifest.quarantined)
-    unusable = f"{len(manifest.quarantined)} of {total} photos cannot be used"
-    if manifest.quarantined:
-        text = f"{unusable}, e.g. {manifest.quarantined[0].task_id}: {manifest.quarantined[0].reason}"
-        (failures if len(manifest.quarantined) > total * _MAX_UNUSABLE_SHARE else warnings).append(text)
-    return failures, warnings
-
-
-def _html(result: Any) -> bytes:
-    """Great Expectations' own page, as one self-contained file."""
-    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
-
-    page = ValidationResultsPageRenderer().render(result)
-    return str(DefaultJinjaPageView().render(page)).encode()

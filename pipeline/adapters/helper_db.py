@@ -13,12 +13,28 @@ from pipeline.domain.errors import ServiceUnavailable
 
 _NAME = "the Helper database"
 _PAGE_ROWS = 1000
-_COLUMNS = "task_id, photo_url, ai_result, final_result, correction_reason, confirmed_at, corrected"
+_COLUMNS = "task_id, photo_url, ai_result, final_result, correction_reason, confirmed_at, corrected, helper_id"
 _CORRECTIONS = f"""
     SELECT {_COLUMNS} FROM tasks
     WHERE corrected = true AND confirmed_at > %(since)s
     ORDER BY confirmed_at DESC
     LIMIT %(limit)s"""
+# Sampling by a hash of the id costs the rows it returns where the Helper database has the indexes of its migration
+# 0002, one scan of the table where it has not; either way the same tasks come, and mostly the same next month.
+_EARLIER_CORRECTIONS = f"""
+    SELECT {_COLUMNS} FROM tasks
+    WHERE corrected AND confirmed_at IS NOT NULL AND confirmed_at <= %(until)s
+    ORDER BY md5(task_id), task_id
+    LIMIT %(limit)s"""
+_HISTORY = f"""
+    SELECT {_COLUMNS} FROM tasks
+    WHERE confirmed_at IS NOT NULL
+    ORDER BY md5(task_id), task_id
+    LIMIT %(limit)s"""
+_TASKS = f"""
+    SELECT {_COLUMNS} FROM tasks
+    WHERE task_id = ANY(%(task_ids)s) AND confirmed_at IS NOT NULL
+    ORDER BY task_id"""
 _FIRST_PAGE = f"""
     SELECT {_COLUMNS} FROM tasks
     WHERE confirmed_at IS NOT NULL
@@ -38,6 +54,16 @@ class HelperDatabase:
     def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
         values = {"since": since.isoformat() if since else "-infinity", "limit": limit}
         return self._read([(_CORRECTIONS, values)])
+
+    def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
+        return self._read([(_EARLIER_CORRECTIONS, {"until": until, "limit": limit})])
+
+    def history(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        return self._read([(_HISTORY, {"limit": limit})])
+
+    def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
+        pages = [list(task_ids[start : start + _PAGE_ROWS]) for start in range(0, len(task_ids), _PAGE_ROWS)]
+        return self._read([(_TASKS, {"task_ids": page}) for page in pages])
 
     def confirmed(self, *, limit: int) -> Sequence[ConfirmedTask]:
         """Keyset pages: as fast on the last page as on the first, whatever the table's size."""
@@ -91,6 +117,7 @@ def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[C
                 correction_reason=row[4],
                 confirmed_at=row[5],
                 corrected=row[6],
+                helper_id=row[7],
             )
             for row in cursor.fetchall()
         ]

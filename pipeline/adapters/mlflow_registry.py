@@ -100,6 +100,10 @@ class MlflowExperiments:
             raise
         self._close((opened.id, parent.id), "FINISHED")
 
+    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+        with self._mlflow.translated():
+            _attach(self._mlflow.client, experiment_id, name, body)
+
     def link(self, model_type: ModelType, run_id: str) -> str:
         with self._mlflow.translated():
             parent = self._parent(model_type, run_id)

@@ -1,26 +1,38 @@
 """S3 objects: photos (read-only, allowed buckets), and everything the application writes."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import stamina
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
 
 _MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 _MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _CONNECTIONS = 16
+_READ_TIMEOUT_SECONDS = 30.0
+_BROKEN_STREAMS = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_LINK_SECONDS = 7 * 24 * 3600  # the longest that S3 signs for
 
 
 def client(endpoint: str | None) -> Any:
-    """One thread-safe client; credentials from the usual AWS_* variables, retries left to botocore."""
+    """One thread-safe client; credentials from the usual AWS_* variables; botocore repeats requests, with backoff."""
     config = Config(
         connect_timeout=5,
-        read_timeout=30,
+        read_timeout=_READ_TIMEOUT_SECONDS,
         retries={"mode": "standard", "max_attempts": 4},
         max_pool_connections=_CONNECTIONS,
+        signature_version="s3v4",
     )
     return boto3.client("s3", endpoint_url=endpoint, config=config)
 
@@ -33,7 +45,7 @@ class S3ObjectStore:
     def read(self, uri: str) -> bytes:
         bucket, key = _split(uri)
         try:
-            return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
+            return _body(self._client, bucket, key)
         except ClientError as error:
             if _code(error) in _MISSING:
                 raise KeyError(uri) from None
@@ -60,6 +72,30 @@ class S3ObjectStore:
             raise _unavailable(error) from error
         return True
 
+    def list(self, prefix: str) -> Sequence[str]:
+        bucket, key = _split(prefix)
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            return sorted(f"s3://{bucket}/{found['Key']}" for page in pages for found in page.get("Contents", ()))
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
+    def delete(self, uri: str) -> None:
+        bucket, key = _split(uri)
+        try:
+            self._client.delete_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+
+    def link(self, uri: str) -> str:
+        """Signed here, without a request; good for a week."""
+        bucket, key = _split(uri)
+        values = {"Bucket": bucket, "Key": key}
+        return str(self._client.generate_presigned_url("get_object", Params=values, ExpiresIn=_LINK_SECONDS))
+
     @property
     def _client(self) -> Any:
         if self._made is None:
@@ -80,18 +116,27 @@ class S3PhotoStore:
         if self._made is None:
             self._made = client(self._endpoint)
         try:
-            answer = self._made.get_object(Bucket=bucket, Key=key)
-            # The length comes with the headers: a photo that is too large is never downloaded.
-            if answer["ContentLength"] > _MAX_PHOTO_BYTES:
-                answer["Body"].close()
-                raise PhotoRefused(f"{url} has {answer['ContentLength']} bytes, {_MAX_PHOTO_BYTES} are allowed")
-            return bytes(answer["Body"].read())
+            return _body(self._made, bucket, key, max_bytes=_MAX_PHOTO_BYTES)
         except ClientError as error:
             if _code(error) in _MISSING:
                 raise PhotoMissing(f"no photo at {url}") from None
             raise _unavailable(error) from error
         except BotoCoreError as error:
             raise _unavailable(error) from error
+
+
+def _body(client: Any, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
+    """The object's bytes. A stream that breaks off is begun again: botocore retries requests, not bodies."""
+    for attempt in stamina.retry_context(on=_BROKEN_STREAMS, attempts=3, timeout=None):
+        with attempt:
+            answer = client.get_object(Bucket=bucket, Key=key)
+            # The length comes with the headers: a photo that is too large is never downloaded.
+            if max_bytes is not None and answer["ContentLength"] > max_bytes:
+                answer["Body"].close()
+                url = f"s3://{bucket}/{key}"
+                raise PhotoRefused(f"{url} has {answer['ContentLength']} bytes, {max_bytes} are allowed")
+            return bytes(answer["Body"].read())
+    raise AssertionError("the retry context returns or raises")
 
 
 def _address(url: str, buckets: frozenset[str]) -> tuple[str, str]:

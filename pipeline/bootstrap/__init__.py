@@ -2,13 +2,12 @@
 
 import logging
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
-from pipeline.bootstrap.training import Training
+from pipeline.bootstrap.training import TrainingSteps
 from pipeline.bootstrap.training import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.dataset import Dataset, Manifest
+from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 _RUN_LEASE_HOURS = 12.0
 
 
-class Pipeline(Training):
+class Pipeline(TrainingSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     def __init__(self, wiring: Wiring) -> None:
@@ -121,79 +120,6 @@ class Pipeline(Training):
         if outcome != "deployed":
             raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
         return outcome
-
-    # Data
-
-    def collect(self, run_id: str, model_type: str) -> str:
-        """Freeze a selection; its dataset id."""
-        from pipeline.steps.collect import collect
-
-        w = self._w
-        return collect(
-            run_id,
-            ModelType(model_type),
-            labels=LABELS,
-            since=self._corrections_since(ModelType(model_type)),
-            policy=w.selection_policy,
-            source=w.correction_source,
-            photos=w.photos,
-            inspector=w.inspector,
-            datasets=w.datasets,
-            objects=w.objects,
-            prefix=f"s3://{w.settings.dataset_bucket}/",
-        )
-
-    def validate(self, dataset_id: str) -> dict[str, Any]:
-        """Check the selection; raises `DatasetRefused`."""
-        from pipeline.steps.validate import validate
-
-        uri, found = validate(self._dataset_uri(dataset_id), validator=self._w.validator, objects=self._w.objects)
-        return {"report_uri": uri, "warnings": list(found.warnings)}
-
-    def slices(self, dataset_id: str) -> list[int]:
-        """Indexes of the slices to augment."""
-        from pipeline.steps.augment import slices
-
-        return list(range(len(slices(self._manifest(dataset_id), self._w.settings.photos_per_slice))))
-
-    def augment_slice(self, dataset_id: str, index: int) -> str:
-        """Write one shard; its URI."""
-        from pipeline.steps.augment import augment
-
-        w, s = self._w, self._w.settings
-        return augment(
-            self._dataset_uri(dataset_id),
-            index,
-            photos_per_slice=s.photos_per_slice,
-            copies=s.augmentation_copies,
-            seed=s.augmentation_seed,
-            photos=w.photos,
-            augmenter=w.augmenter,
-            objects=w.objects,
-        )
-
-    def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
-        """Finish the dataset; its counts."""
-        from pipeline.steps.assemble import assemble
-
-        w, s = self._w, self._w.settings
-        dataset = assemble(
-            run_id,
-            self._dataset_uri(dataset_id),
-            photos_per_slice=s.photos_per_slice,
-            copies=s.augmentation_copies,
-            augmenter=w.augmenter,
-            objects=w.objects,
-            datasets=w.datasets,
-        )
-        return {
-            "dataset_id": dataset.id,
-            "image_count": dataset.image_count,
-            "train_count": dataset.train_count,
-            "validation_count": dataset.validation_count,
-            "holdout_count": dataset.holdout_count,
-            "corrections": dataset.corrections,
-        }
 
     # Verification
 
@@ -342,21 +268,11 @@ class Pipeline(Training):
         served = self._w.transitions.served(model_type)
         return self._w.versions.get(model_type, served[-1].to_version) if served else None
 
-    def _corrections_since(self, model_type: ModelType) -> datetime | None:
-        champion = self._champion(model_type)
-        return self._w.datasets.get(champion.dataset_id).corrections_through if champion else None
-
     def _trained(self, run_id: str) -> tuple[TrainingResult, Dataset]:
         result = self._w.training_runs.result(run_id)
         if result is None:
             raise GiveUp(f"run {run_id} has no trained model: run train first")
         return result, self._w.datasets.get(result.dataset_id)
-
-    def _dataset_uri(self, dataset_id: str) -> str:
-        return f"s3://{self._w.settings.dataset_bucket}/{dataset_id}/"
-
-    def _manifest(self, dataset_id: str) -> Manifest:
-        return Manifest.from_json(self._w.objects.read(f"{self._dataset_uri(dataset_id)}manifest.json"))
 
 
 def _decision(decision_id: str, decision: RetrainingDecision) -> dict[str, Any]:

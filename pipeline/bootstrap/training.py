@@ -1,4 +1,4 @@
-"""Steps of training, wired; a part of `Pipeline`."""
+"""Training, and what is asked of its results."""
 
 import logging
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pipeline.bootstrap.wiring import Wiring
+from pipeline.bootstrap.data import DataSteps
 from pipeline.domain.errors import TrainingInterrupted
 from pipeline.domain.events import LABELS
 from pipeline.domain.models import ModelType, VersionNumber, next_version
@@ -15,10 +15,8 @@ from pipeline.domain.training import Epoch, TrainingResult
 log = logging.getLogger(__name__)
 
 
-class Training:
-    """`run_id` names one retraining and keys everything it writes."""
-
-    _w: Wiring
+class TrainingSteps(DataSteps):
+    """Part of `Pipeline`; what training asks of its dataset is there."""
 
     def train(
         self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], *, fresh: bool = False, **overrides: Any
@@ -42,6 +40,8 @@ class Training:
             clock=w.clock,
             on_epoch=on_epoch,
             fresh=fresh,
+            demand_unseen=self._unseen_demand(dataset),
+            files=self._dataset_pictures(dataset),
         )
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:

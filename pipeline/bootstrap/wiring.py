@@ -3,19 +3,15 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pipeline.domain.dataset import SelectionPolicy
+from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports import (
-    Augmenter,
     Blessings,
     Checks,
     Clock,
     Confirmations,
-    CorrectionSource,
-    Datasets,
-    DataValidator,
     DeadLetters,
     Decisions,
     EventPublisher,
@@ -23,10 +19,8 @@ from pipeline.ports import (
     Experiments,
     ModelRegistry,
     ModelVersions,
-    ObjectStore,
+    ObjectFolders,
     Outbox,
-    PhotoInspector,
-    PhotoStore,
     RetrainingRuns,
     ServingFleet,
     Trainer,
@@ -40,7 +34,7 @@ if TYPE_CHECKING:
     from pipeline.adapters.mlops_db import MlopsDatabase
 
 
-class Wiring:
+class Wiring(DataWiring):
     """One adapter a property; constructing one opens no connection."""
 
     def __init__(self, settings: Settings) -> None:
@@ -52,18 +46,6 @@ class Wiring:
     def retraining_policy(self) -> RetrainingPolicy:
         s = self.settings
         return RetrainingPolicy(s.min_corrections, s.urgent_corrections, s.min_days_between_trainings)
-
-    @property
-    def selection_policy(self) -> SelectionPolicy:
-        s = self.settings
-        return SelectionPolicy(
-            correction_limit=s.correction_limit,
-            sample_limit=s.sample_limit,
-            replay_per_correction=s.replay_per_correction,
-            min_train_photos=s.min_train_photos,
-            validation_share=s.validation_share,
-            holdout_share=s.holdout_share,
-        )
 
     @property
     def verification_policy(self) -> VerificationPolicy:
@@ -125,12 +107,6 @@ class Wiring:
     # Databases
 
     @cached_property
-    def correction_source(self) -> CorrectionSource:
-        from pipeline.adapters.helper_db import HelperDatabase
-
-        return HelperDatabase(self.settings.helper_dsn.get_secret_value())
-
-    @cached_property
     def database(self) -> "MlopsDatabase":
         from pipeline.adapters.mlops_db import MlopsDatabase
 
@@ -153,12 +129,6 @@ class Wiring:
         from pipeline.adapters.retraining_run_table import RetrainingRunTable
 
         return RetrainingRunTable(self.database)
-
-    @cached_property
-    def datasets(self) -> Datasets:
-        from pipeline.adapters.dataset_table import DatasetTable
-
-        return DatasetTable(self.database)
 
     @cached_property
     def training_runs(self) -> TrainingRuns:
@@ -199,36 +169,12 @@ class Wiring:
     # Objects
 
     @cached_property
-    def objects(self) -> ObjectStore:
+    def objects(self) -> ObjectFolders:
         from pipeline.adapters.s3 import S3ObjectStore
 
         return S3ObjectStore(endpoint=self.settings.s3_endpoint)
 
-    @cached_property
-    def photos(self) -> PhotoStore:
-        from pipeline.adapters.s3 import S3PhotoStore
-
-        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=frozenset(self.settings.photo_buckets))
-
     # Learning
-
-    @cached_property
-    def inspector(self) -> PhotoInspector:
-        from pipeline.learning.photos import PillowPhotoInspector
-
-        return PillowPhotoInspector()
-
-    @cached_property
-    def validator(self) -> DataValidator:
-        from pipeline.adapters.expectations import GreatExpectationsValidator
-
-        return GreatExpectationsValidator()
-
-    @cached_property
-    def augmenter(self) -> Augmenter:
-        from pipeline.learning.augmentation import AlbumentationsAugmenter
-
-        return AlbumentationsAugmenter()
 
     @cached_property
     def trainer(self) -> Trainer:

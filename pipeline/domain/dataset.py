@@ -1,26 +1,27 @@
-"""Photos, their permanent split, and which of them make a dataset (design D1, D2)."""
+"""What a dataset is made of: confirmed tasks, photos, the frozen manifest (design D1, D2)."""
 
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-
-NEAR_DUPLICATE_BITS = 4
+from typing import Any
 
 
 class Split(StrEnum):
+    """`HELD_OUT_CORRECTIONS` are corrections of clusters that are never trained on, beyond the natural sample."""
+
     TRAIN = "train"
     VALIDATION = "validation"
     HOLDOUT = "holdout"
+    HELD_OUT_CORRECTIONS = "held_out_corrections"
 
 
 class Source(StrEnum):
     """Why a photo is in the dataset."""
 
     CORRECTION = "correction"
+    EARLIER_CORRECTION = "earlier_correction"
     REPLAY = "replay"
     EVALUATION = "evaluation"
 
@@ -36,12 +37,15 @@ class ConfirmedTask:
     corrected: bool
     correction_reason: str | None
     confirmed_at: datetime
+    helper_id: str = ""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
     """A photo's identity: `sha256` of its bytes, `phash` 64-bit perceptual hash; size in pixels.
 
+    `brightness` 0-1; `sharpness` is the variance of the Laplacian at a fixed size, low for blurred photos;
+    `descriptor` are float32 figures of colour and texture, by which labels are compared with each other.
     `fault` says why the photo cannot be used; empty when it can.
     """
 
@@ -50,12 +54,14 @@ class Fingerprint:
     width: int = 0
     height: int = 0
     brightness: float = 0.0
+    sharpness: float = 0.0
+    descriptor: bytes = b""
     fault: str = ""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One row of a dataset's manifest."""
+    """One row of a dataset's manifest; fields with a default are missing in manifests of earlier versions."""
 
     task_id: str
     photo_url: str
@@ -70,20 +76,45 @@ class Photo:
     width: int
     height: int
     brightness: float
+    sharpness: float | None = None
+    ai_result: str = ""
+    correction_reason: str | None = None
+    helper_id: str = ""
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A confirmed task whose photo cannot be used, and why."""
+    """A confirmed task that was set aside, and why; `kind` is `unusable`, `contradiction` or `near_duplicate`."""
 
     task_id: str
     photo_url: str
     reason: str
+    kind: str = "unusable"
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The specification's three transforms, frozen with the dataset; the same photo and seed give the same images.
+
+    `copies` images a training photo, the photo itself included; rotation up to ±`rotation_degrees`;
+    brightness and contrast change by at most that share of the full range.
+    """
+
+    copies: int = 5
+    rotation_degrees: float = 15.0
+    flip_probability: float = 0.5
+    brightness: float = 0.2
+    contrast: float = 0.2
+    seed: int = 7
+    photos_per_slice: int = 250
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A frozen selection: the same run gives the same manifest, byte for byte."""
+    """A frozen selection: the same run gives the same manifest, byte for byte.
+
+    `policy` are the settings it was chosen by, for people; `augmentation` is what images are made by.
+    """
 
     dataset_id: str
     model_type: str
@@ -92,9 +123,29 @@ class Manifest:
     corrections_through: str | None
     photos: tuple[Photo, ...]
     quarantined: tuple[Quarantined, ...] = ()
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: Augmentation = Augmentation()
 
     def of(self, split: Split) -> tuple[Photo, ...]:
         return tuple(photo for photo in self.photos if photo.split == split)
+
+    def names(self, task_id: str) -> bool:
+        """Whether the task is in it, used or set aside."""
+        return task_id in {p.task_id for p in self.photos} | {q.task_id for q in self.quarantined}
+
+    def without(self, task_id: str) -> "Manifest":
+        photos = tuple(p for p in self.photos if p.task_id != task_id)
+        return replace(self, photos=photos, quarantined=tuple(q for q in self.quarantined if q.task_id != task_id))
+
+    @property
+    def natural(self) -> tuple[Photo, ...]:
+        """Photos at their natural frequency: what branch managers would see, errors and all."""
+        return self.of(Split.VALIDATION) + self.of(Split.HOLDOUT)
+
+    @property
+    def held_out_corrections(self) -> tuple[Photo, ...]:
+        """Corrected photos that no training saw and no epoch was chosen by."""
+        return tuple(p for p in self.of(Split.HOLDOUT) if p.corrected) + self.of(Split.HELD_OUT_CORRECTIONS)
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, indent=0).encode()
@@ -108,12 +159,16 @@ class Manifest:
         )
         quarantined = tuple(Quarantined(**row) for row in fields.pop("quarantined"))
         labels = tuple(fields.pop("labels"))
-        return cls(**fields, labels=labels, photos=photos, quarantined=quarantined)
+        augmentation = Augmentation(**fields.pop("augmentation", {}))
+        return cls(**fields, labels=labels, photos=photos, quarantined=quarantined, augmentation=augmentation)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared dataset: `image_count = train_count + validation_count` images, `train_count` after augmentation."""
+    """A prepared dataset: `image_count = train_count + validation_count` images, `train_count` after augmentation.
+
+    `holdout_version` numbers the state of the append-only holdout it was collected with.
+    """
 
     id: str
     run_id: str
@@ -127,83 +182,30 @@ class Dataset:
     holdout_count: int
     corrections: int
     corrections_through: datetime | None
+    holdout_version: int = 0
+
+    @classmethod
+    def counted(cls, run_id: str, uri: str, manifest: Manifest, sha256: str) -> "Dataset":
+        """The row of an assembled manifest; `sha256` is that of its index of shards."""
+        train_count = len(manifest.of(Split.TRAIN)) * manifest.augmentation.copies
+        validation_count = len(manifest.of(Split.VALIDATION))
+        through = manifest.corrections_through
+        return cls(
+            id=manifest.dataset_id,
+            run_id=run_id,
+            model_type=manifest.model_type,
+            uri=uri,
+            sha256=sha256,
+            photo_count=len(manifest.photos),
+            image_count=train_count + validation_count,
+            train_count=train_count,
+            validation_count=validation_count,
+            holdout_count=len(manifest.of(Split.HOLDOUT)),
+            corrections=sum(photo.source is Source.CORRECTION for photo in manifest.photos),
+            corrections_through=datetime.fromisoformat(through) if through else None,
+        )
 
 
-@dataclass(frozen=True)
-class SelectionPolicy:
-    """How much of what goes into a dataset.
-
-    `replay_per_correction`: unchanged verdicts replayed for each correction, class-balanced.
-    `min_train_photos`: replay tops the training split up to this many photos.
-    `sample_limit`: most recent confirmed tasks drawn at natural frequency for validation, holdout and replay.
-    Shares are 0-1 of photo clusters, decided by hash for ever.
-    """
-
-    correction_limit: int = 500
-    sample_limit: int = 2000
-    replay_per_correction: float = 3.0
-    min_train_photos: int = 400
-    validation_share: float = 0.16
-    holdout_share: float = 0.20
-
-    def split_of(self, cluster_id: str) -> Split:
-        """The same cluster gives the same split in every dataset."""
-        point = int.from_bytes(hashlib.sha256(cluster_id.encode()).digest()[:8]) / 2**64
-        if point < self.holdout_share:
-            return Split.HOLDOUT
-        return Split.VALIDATION if point < self.holdout_share + self.validation_share else Split.TRAIN
-
-
-def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
-    """One cluster id a photo; near-duplicates (≤ `NEAR_DUPLICATE_BITS` bits apart) share the first one's.
-
-    `known` are the founders of earlier datasets' clusters: a new near-duplicate inherits the old cluster, so that it
-    can never land on the other side of the split.
-    """
-    founders = list(dict.fromkeys(known))
-    ids = []
-    for phash in phashes:
-        founder = next((f for f in founders if (f ^ phash).bit_count() <= NEAR_DUPLICATE_BITS), None)
-        if founder is None:
-            founders.append(phash)
-            founder = phash
-        ids.append(f"{founder:016x}")
-    return ids
-
-
-def select(photos: Sequence[Photo], policy: SelectionPolicy) -> list[Photo]:
-    """Corrections and class-balanced replay for training; validation and holdout at natural frequency."""
-    evaluation = [replace(p, source=Source.EVALUATION) for p in photos if p.split is not Split.TRAIN]
-    training = [p for p in photos if p.split is Split.TRAIN]
-    corrections = [replace(p, source=Source.CORRECTION) for p in training if p.corrected]
-    unchanged = [p for p in training if not p.corrected]
-    wanted = max(round(len(corrections) * policy.replay_per_correction), policy.min_train_photos - len(corrections))
-    replayed = [replace(p, source=Source.REPLAY) for p in _balanced(unchanged, corrections, wanted)]
-    return sorted([*corrections, *replayed, *evaluation], key=lambda p: p.task_id)
-
-
-def _balanced(pool: Sequence[Photo], already: Sequence[Photo], wanted: int) -> list[Photo]:
-    """Up to `wanted` photos from `pool`, always from the class that has least; order by hash, not by chance."""
-    counts = Counter(p.label for p in already)
-    queues = {
-        label: sorted((p for p in pool if p.label == label), key=_draw_order) for label in {p.label for p in pool}
-    }
-    drawn: list[Photo] = []
-    while len(drawn) < wanted and any(queues.values()):
-        label = min((label for label, queue in queues.items() if queue), key=lambda name: (counts[name], name))
-        drawn.append(queues[label].pop())
-        counts[label] += 1
-    return drawn
-
-
-def _draw_order(photo: Photo) -> str:
-    return hashlib.sha256(photo.cluster_id.encode() + photo.task_id.encode()).hexdigest()
-
-
-def leaks(photos: Iterable[Photo]) -> list[str]:
-    """Clusters, bytes or tasks that stand on more than one side of the split; empty when there is no leak."""
-    sides: dict[str, set[Split]] = {}
-    for photo in photos:
-        for key in (f"cluster {photo.cluster_id}", f"photo {photo.sha256[:12]}", f"task {photo.task_id}"):
-            sides.setdefault(key, set()).add(photo.split)
-    return [f"{key} is in {', '.join(sorted(found))}" for key, found in sorted(sides.items()) if len(found) > 1]
+def shard_index(manifest: Manifest, shards: Mapping[str, Sequence[Mapping[str, str]]]) -> bytes:
+    """`dataset.json`: every shard's `uri` and `sha256` by split; its own sha256 is the dataset's."""
+    return json.dumps({"labels": manifest.labels, **shards}, ensure_ascii=False, sort_keys=True).encode()

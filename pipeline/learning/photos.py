@@ -1,13 +1,21 @@
-"""What a photo is: its hashes, its size, its brightness, or why it cannot be used."""
+"""What a photo is: its hashes, its size, how bright, sharp and coloured it is, or why it cannot be used."""
 
 import hashlib
 
+import cv2
 import imagehash
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from include.contract.preprocessing import UnreadablePhoto, decode, photo_size
 from pipeline.domain.dataset import Fingerprint
+
+_SHARPNESS_PIXELS = 256
+_DESCRIBED_PIXELS, _BLOCK_PIXELS = 96, 8
+_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+_TAIL = (50, 75, 90, 95, 98, 100)
+Floats = npt.NDArray[np.float32]
 
 
 class PillowPhotoInspector:
@@ -24,4 +32,42 @@ class PillowPhotoInspector:
             width=width,
             height=height,
             brightness=round(float(np.mean(pixels)) / 255, 4),
+            sharpness=_sharpness(pixels),
+            descriptor=describe(pixels).tobytes(),
         )
+
+
+def describe(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """Colour and texture in 128 figures: how the cloth looks, and how far parts of it stray from the rest.
+
+    Cheap enough to come with every fingerprint; enough for other photos to notice a wrong label.
+    """
+    small = cv2.resize(pixels, (_DESCRIBED_PIXELS,) * 2, interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
+    ground = cv2.GaussianBlur(cv2.medianBlur(small, 31), (0, 0), 4)
+    strays = cv2.GaussianBlur(lab, (0, 0), 2.5) - cv2.cvtColor(ground, cv2.COLOR_RGB2LAB).astype(np.float32)
+    figures = []
+    for difference in (lab - np.median(lab.reshape(-1, 3), axis=0), strays):
+        figures.append(np.percentile(difference.reshape(-1, 3), _QUANTILES, axis=0).ravel())
+        figures.append(np.percentile(np.linalg.norm(difference, axis=2), (*_QUANTILES, 99.8)))
+    figures.append(np.percentile(np.abs(cv2.Laplacian(lab[..., 0], cv2.CV_32F)), _QUANTILES))
+    return np.concatenate([*figures, *_blocks(lab)]).astype("<f4")
+
+
+def _blocks(lab: Floats) -> list[Floats]:
+    """Means and spreads of parts of the photo; averaging by area is the fastest way to a mean."""
+    side = (_DESCRIBED_PIXELS // _BLOCK_PIXELS,) * 2
+    means, squares = (cv2.resize(part, side, interpolation=cv2.INTER_AREA).reshape(-1, 3) for part in (lab, lab * lab))
+    spreads = np.sqrt(np.maximum(squares - means * means, 0))
+    distances = np.linalg.norm(means - np.median(means, axis=0), axis=1)
+    return [
+        np.percentile(distances, _TAIL),
+        np.percentile(spreads, (10, *_TAIL[:1], 75, 90, 98, 100), axis=0).ravel(),
+        np.percentile(means, (0, 2, 10, 50, 90, 98, 100), axis=0).ravel(),
+    ]
+
+
+def _sharpness(pixels: npt.NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian of the grey photo at 256×256: the size must be the same for figures to compare."""
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (_SHARPNESS_PIXELS,) * 2, interpolation=cv2.INTER_AREA)
+    return round(float(cv2.Laplacian(grey, cv2.CV_32F).var()), 2)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _JPEG_QUALITY = 95
@@ -32,6 +33,22 @@ class Images:
     labels: npt.NDArray[np.int32]
 
 
+def task_ids(shards: Sequence[bytes]) -> set[str]:
+    """Whose photos are in the shards."""
+    return {
+        str(task_id)
+        for shard in shards
+        for task_id in pq.read_table(io.BytesIO(shard), columns=["task_id"]).column("task_id").to_pylist()
+    }
+
+
+def without(shard: bytes, task_id: str) -> bytes | None:
+    """The same shard without this task's images, the others byte for byte as they were; None when it has none."""
+    table = pq.read_table(io.BytesIO(shard))
+    kept = table.filter(pc.not_equal(table.column("task_id"), task_id))
+    return _written(kept) if len(kept) < len(table) else None
+
+
 def pack(rows: Iterable[Row]) -> bytes:
     """The same rows give the same bytes. JPEG at quality 95, colours not thinned: 1/6 of the raw size."""
     flags = [
@@ -47,9 +64,7 @@ def pack(rows: Iterable[Row]) -> bytes:
         values = (encoded.tobytes(), row.label, row.task_id, row.copy)
         for name, value in zip(columns, values, strict=True):
             columns[name].append(value)
-    out = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=_SCHEMA), out, compression="none")
-    return out.getvalue()
+    return _written(pa.table(columns, schema=_SCHEMA))
 
 
 def unpack(shards: Sequence[bytes], limit: int | None = None) -> Images:
@@ -66,3 +81,9 @@ def unpack(shards: Sequence[bytes], limit: int | None = None) -> Images:
         labels += table.column("label").to_pylist()
     shape = (0, 224, 224, 3)
     return Images(np.stack(images) if images else np.zeros(shape, np.uint8), np.array(labels, np.int32))
+
+
+def _written(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="none")
+    return out.getvalue()

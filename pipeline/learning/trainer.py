@@ -18,7 +18,7 @@ from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.devices import strategy
 from pipeline.learning.export import Identity, Samples, export
 from pipeline.learning.learning import Learning
-from pipeline.learning.shards import Images, unpack
+from pipeline.learning.shards import Images, task_ids, unpack
 from pipeline.ports import Experiment, ObjectStore, TrainingJob
 
 log = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ class KerasTrainer:
         index_body = self._read(f"{job.dataset.uri}dataset.json", job.dataset.sha256)
         index = json.loads(index_body)
         sides = [[self._read(s["uri"], s["sha256"]) for s in index[split]] for split in ("train", "validation")]
+        job.demand_unseen(task_ids(sides[0]))
         return unpack(sides[0]), unpack(sides[1])
 
     def _read(self, uri: str, sha256: str) -> bytes:

@@ -1,26 +1,39 @@
 """Choose the photos of a dataset and freeze the choice (specification, messages 9-13; design D1, D2)."""
 
+import base64
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
+from pipeline.domain.clusters import cluster_ids
 from pipeline.domain.dataset import (
+    Augmentation,
     ConfirmedTask,
     Fingerprint,
     Manifest,
     Photo,
     Quarantined,
-    SelectionPolicy,
     Source,
-    cluster_ids,
-    select,
+    Split,
 )
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
+from pipeline.domain.leakage import HeldOut, separate, without_contradictions
 from pipeline.domain.models import ModelType
-from pipeline.ports import CorrectionSource, Datasets, ObjectStore, PhotoInspector, PhotoStore
+from pipeline.domain.selection import SelectionPolicy, select
+from pipeline.ports import CorrectionSource, Datasets, Erasures, ObjectStore, PhotoInspector, PhotoStore
 
 _DOWNLOADS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict."""
+
+    tasks: Sequence[ConfirmedTask]
+    natural: frozenset[str]
 
 
 def collect(
@@ -30,10 +43,12 @@ def collect(
     labels: Sequence[str],
     since: datetime | None,
     policy: SelectionPolicy,
+    augmentation: Augmentation,
     source: CorrectionSource,
     photos: PhotoStore,
     inspector: PhotoInspector,
     datasets: Datasets,
+    erasures: Erasures,
     objects: ObjectStore,
     prefix: str,
 ) -> str:
@@ -45,32 +60,57 @@ def collect(
     dataset_id = datasets.begin(run_id, model_type)
     if datasets.frozen_sha256(dataset_id) is not None:
         return dataset_id
-    tasks = _tasks(source, since, policy)
-    if not tasks:
+    erased = erasures.all()
+    holdout = datasets.holdout(model_type)
+    gathered = _gather(source, since, policy, holdout, without={e.task_id for e in erased})
+    if not gathered.tasks:
         raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
-    found = _fingerprints(tasks, photos, inspector)
-    usable = [(task, print_) for task, print_ in found if not print_.fault]
-    rows = _rows(usable, policy, datasets.cluster_founders())
+    found = _fingerprints(gathered.tasks, photos, inspector)
+    forgotten = {sha256 for e in erased for sha256 in e.sha256s}
+    usable = [(task, print_) for task, print_ in found if not print_.fault and print_.sha256 not in forgotten]
+    rows = _rows(usable, policy, datasets.clusters())
+    agreed, contradictions = without_contradictions(rows)
+    separated, near = separate(agreed, holdout)
+    chosen = select(separated, policy, natural=gathered.natural, since=since)
+    unusable = [Quarantined(t.task_id, t.photo_url, p.fault) for t, p in found if p.fault]
     manifest = Manifest(
         dataset_id=dataset_id,
         model_type=model_type,
         labels=tuple(labels),
         corrections_since=since.isoformat() if since else None,
-        corrections_through=max(task.confirmed_at for task in tasks).isoformat(),
-        photos=tuple(select(rows, policy)),
-        quarantined=tuple(Quarantined(t.task_id, t.photo_url, p.fault) for t, p in found if p.fault),
+        corrections_through=max(task.confirmed_at for task in gathered.tasks).isoformat(),
+        photos=tuple(chosen),
+        quarantined=(*unusable, *contradictions, *near),
+        policy=asdict(policy),
+        augmentation=augmentation,
     )
+    uri = f"{prefix}{dataset_id}/"
+    objects.write(f"{uri}descriptors.json", _descriptors(chosen, usable), "application/json")
     body = manifest.to_json()
-    objects.write(f"{prefix}{dataset_id}/manifest.json", body, "application/json")
+    objects.write(f"{uri}manifest.json", body, "application/json")
     datasets.freeze(dataset_id, manifest, hashlib.sha256(body).hexdigest())
     return dataset_id
 
 
-def _tasks(source: CorrectionSource, since: datetime | None, policy: SelectionPolicy) -> list[ConfirmedTask]:
-    """Corrections since the last training and the natural sample, each task once, in a stable order."""
+def _gather(
+    source: CorrectionSource,
+    since: datetime | None,
+    policy: SelectionPolicy,
+    holdout: Sequence[HeldOut],
+    without: set[str],
+) -> _Gathered:
+    """Never more tasks than the policy's limits add up to, however many the Helper database has."""
+    members = [member.task_id for member in holdout[: policy.holdout_limit]]
+    natural = [
+        *source.confirmed(limit=policy.sample_limit),
+        *source.history(limit=policy.history_limit),
+        *source.tasks(members),
+    ]
     corrections = source.corrections(since=since, limit=policy.correction_limit)
-    sample = source.confirmed(limit=policy.sample_limit)
-    return sorted({t.task_id: t for t in (*sample, *corrections)}.values(), key=lambda t: (t.confirmed_at, t.task_id))
+    earlier = source.earlier_corrections(until=since, limit=policy.correction_limit) if since else ()
+    tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
+    ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
+    return _Gathered(ordered, frozenset(t.task_id for t in natural))
 
 
 def _fingerprints(
@@ -87,9 +127,10 @@ def _fingerprints(
 
 
 def _rows(
-    usable: Sequence[tuple[ConfirmedTask, Fingerprint]], policy: SelectionPolicy, founders: Sequence[int]
+    usable: Sequence[tuple[ConfirmedTask, Fingerprint]], policy: SelectionPolicy, known: Mapping[int, Split]
 ) -> list[Photo]:
-    clusters = cluster_ids([print_.phash for _, print_ in usable], founders)
+    clusters = cluster_ids([print_.phash for _, print_ in usable], known)
+    sides = {f"{founder:016x}": split for founder, split in known.items()}
     return [
         Photo(
             task_id=task.task_id,
@@ -100,11 +141,21 @@ def _rows(
             label=task.final_result,
             corrected=task.corrected,
             source=Source.EVALUATION,
-            split=policy.split_of(cluster),
-            confirmed_at=task.confirmed_at.isoformat(),
+            split=policy.split_of(cluster, sides),
+            confirmed_at=task.confirmed_at.astimezone(UTC).isoformat(),
             width=print_.width,
             height=print_.height,
             brightness=print_.brightness,
+            sharpness=print_.sharpness,
+            ai_result=task.ai_result,
+            correction_reason=task.correction_reason,
+            helper_id=task.helper_id,
         )
         for (task, print_), cluster in zip(usable, clusters, strict=True)
     ]
+
+
+def _descriptors(chosen: Sequence[Photo], usable: Sequence[tuple[ConfirmedTask, Fingerprint]]) -> bytes:
+    """Kept beside the manifest, so that labels can be reviewed without fetching every photo again."""
+    found = {task.task_id: print_.descriptor for task, print_ in usable}
+    return json.dumps({p.task_id: base64.b64encode(found[p.task_id]).decode() for p in chosen}).encode()

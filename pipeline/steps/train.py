@@ -1,7 +1,7 @@
 """Train with at most three attempts, each adjusted to what went wrong before (specification, messages 18-19, §5)."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from pipeline.domain.dataset import Dataset
@@ -28,9 +28,12 @@ def train(
     clock: Clock,
     on_epoch: Callable[[Epoch], None],
     fresh: bool = False,
+    demand_unseen: Callable[[Iterable[str]], None] = lambda task_ids: None,
+    files: Mapping[str, bytes] | None = None,
 ) -> TrainingResult:
     """The result; a run that has one already is not trained again, one that was interrupted goes on.
 
+    `demand_unseen` is asked about the photos that were read; `files` are attached to every attempt in the tracker,
     `fresh` forgets earlier attempts and checkpoints. Raises `TrainingNeedsPerson` after the last attempt, with
     `TrainingFailedEvent` in the outbox, and `RunBusy` while another process trains the same run.
     """
@@ -46,9 +49,19 @@ def train(
         _demand_the_same_beginning(run_id, hyperparameters, tried)
         while (attempt := next_attempt(hyperparameters, tried)) is not None:
             runs.record(run_id, dataset.id, attempt)
-            checkpoints = f"{artifact_uri}checkpoints/{attempt.number}/"
-            job = TrainingJob(run_id, dataset, tuple(labels), attempt.hyperparameters, checkpoints, artifact_uri, fresh)
-            ended, result = _attempt(job, attempt, trainer, experiments, on_epoch)
+            job = TrainingJob(
+                run_id,
+                dataset,
+                tuple(labels),
+                attempt.hyperparameters,
+                checkpoint_uri=f"{artifact_uri}checkpoints/{attempt.number}/",
+                artifact_uri=artifact_uri,
+                demand_unseen=demand_unseen,
+                fresh=fresh,
+            )
+            ended, result = _attempt(
+                job, attempt, files or {}, trainer=trainer, experiments=experiments, on_epoch=on_epoch
+            )
             runs.record(run_id, dataset.id, ended)
             if result is not None:
                 runs.succeed(result)
@@ -82,6 +95,8 @@ def _demand_the_same_beginning(run_id: str, requested: Hyperparameters, tried: S
 def _attempt(
     job: TrainingJob,
     attempt: Attempt,
+    files: Mapping[str, bytes],
+    *,
     trainer: Trainer,
     experiments: Experiments,
     on_epoch: Callable[[Epoch], None],
@@ -91,6 +106,8 @@ def _attempt(
     try:
         with experiments.attempt(ModelType(job.dataset.model_type), job.run_id, attempt.number) as experiment:
             try:
+                for name, body in files.items():
+                    experiment.log_file(name, body)
                 result = _trained(job, trainer, experiment, on_epoch)
             except TrainingFailed as failure:
                 change = adjust(attempt.hyperparameters, failure.cause, attempt.number).change

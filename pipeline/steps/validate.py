@@ -1,16 +1,135 @@
 """Check a frozen selection before anything is spent on it (design §3; pipelines: a data gate that stops the run)."""
 
-from pipeline.domain.dataset import Manifest
-from pipeline.domain.errors import DatasetRefused
-from pipeline.ports import DataValidator, ObjectStore, Validation
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+
+from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
+from pipeline.domain.models import ModelType
+from pipeline.domain.quality import QualityPolicy, measure
+from pipeline.ports import (
+    Clock,
+    DataReporter,
+    Datasets,
+    DataValidator,
+    LabelReviewer,
+    ObjectFolders,
+    PhotoStore,
+    Suspect,
+    Validation,
+)
+
+_SHOWN_PHOTOS = 24
+_DOWNLOADS_AT_ONCE = 8
 
 
-def validate(dataset_uri: str, *, validator: DataValidator, objects: ObjectStore) -> tuple[str, Validation]:
-    """The report's URI and the findings. Raises `DatasetRefused` with every hard failure; the report is kept anyway."""
+@dataclass(frozen=True)
+class Validated:
+    """Where the report is, and the pages of the data docs; `suspects` are labels for a person to look at."""
+
+    report_uri: str
+    page_uris: tuple[str, ...]
+    found: Validation
+    suspects: tuple[Suspect, ...]
+
+
+def validate(
+    dataset_uri: str,
+    *,
+    policy: QualityPolicy,
+    validator: DataValidator,
+    reviewer: LabelReviewer,
+    reporter: DataReporter,
+    datasets: Datasets,
+    photos: PhotoStore,
+    objects: ObjectFolders,
+    clock: Clock,
+) -> Validated:
+    """What was found. Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway."""
     manifest = Manifest.from_json(objects.read(f"{dataset_uri}manifest.json"))
-    found = validator.check(manifest)
-    report_uri = f"{dataset_uri}validation-report.html"
-    objects.write(report_uri, found.html, "text/html; charset=utf-8")
+    previous, gone = _previous(manifest, datasets, objects)
+    held = [p.task_id for p in manifest.of(Split.HOLDOUT)]
+    uses = datasets.holdout_uses(ModelType(manifest.model_type), held)
+    found = validator.check(manifest, measure(manifest, previous, uses, policy), now=clock.now())
+    suspects = tuple(reviewer.suspects(manifest, _descriptors(dataset_uri, objects)))
+    found = replace(found, warnings=(*found.warnings, *gone, *_doubted(manifest, suspects)))
+    shown = _photos(manifest, suspects, photos)
+    objects.write(
+        f"{dataset_uri}suspects.json",
+        json.dumps([asdict(s) for s in suspects], ensure_ascii=False).encode(),
+        "application/json",
+    )
+    pages = _write_pages(f"{dataset_uri}data-docs/", found.pages, objects)
+    report_uri = f"{dataset_uri}data-report.html"
+    objects.write(report_uri, reporter.page(manifest, found, suspects, shown), "text/html; charset=utf-8")
     if found.failures:
-        raise DatasetRefused(f"{manifest.dataset_id} refused: {'; '.join(found.failures)} (report: {report_uri})")
-    return report_uri, found
+        reasons = "; ".join(found.failures)
+        raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(report_uri)})")
+    return Validated(report_uri, pages, found, suspects)
+
+
+def _previous(
+    manifest: Manifest, datasets: Datasets, objects: ObjectFolders
+) -> tuple[Manifest | None, tuple[str, ...]]:
+    """The last dataset's manifest, and what to say when it is gone."""
+    before = datasets.previous(manifest.dataset_id)
+    if before is None:
+        return None, ()
+    try:
+        return Manifest.from_json(objects.read(f"{before.uri}manifest.json")), ()
+    except KeyError:
+        return None, (f"the manifest of {before.id} is gone: drift was not measured",)
+
+
+def _descriptors(dataset_uri: str, objects: ObjectFolders) -> Mapping[str, bytes]:
+    try:
+        kept = json.loads(objects.read(f"{dataset_uri}descriptors.json"))
+    except KeyError:
+        # Collected by an earlier version: its labels are not reviewed.
+        return {}
+    return {task_id: base64.b64decode(text) for task_id, text in kept.items()}
+
+
+def _doubted(manifest: Manifest, suspects: Sequence[Suspect]) -> tuple[str, ...]:
+    if not suspects:
+        return ()
+    first = suspects[0]
+    return (
+        f"{len(suspects)} of {len(manifest.photos)} labels look wrong, e.g. {first.task_id}: confirmed {first.label}, "
+        f"looks like {first.suggested}",
+    )
+
+
+def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore) -> dict[str, bytes]:
+    """Of the first suspects and contradictions, those that can be shown."""
+    urls = {p.task_id: p.photo_url for p in manifest.photos}
+    wanted = {s.task_id: urls[s.task_id] for s in suspects[:_SHOWN_PHOTOS]}
+    doubled = [row for row in manifest.quarantined if row.kind != "unusable"]
+    wanted |= {row.task_id: row.photo_url for row in doubled[:_SHOWN_PHOTOS]}
+
+    def read(url: str) -> bytes | None:
+        try:
+            return photos.read(url)
+        except (PhotoMissing, PhotoRefused):
+            return None
+
+    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+        bodies = pool.map(read, wanted.values())
+        return {task_id: body for task_id, body in zip(wanted, bodies, strict=True) if body is not None}
+
+
+def _write_pages(prefix: str, pages: Mapping[str, bytes], objects: ObjectFolders) -> tuple[str, ...]:
+    """URIs of the pages with results. What an earlier try left goes first: its pages have names of their own."""
+    for uri in objects.list(prefix):
+        objects.delete(uri)
+    kinds = {"html": "text/html; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}
+
+    def write(page: tuple[str, bytes]) -> None:
+        objects.write(f"{prefix}{page[0]}", page[1], kinds[page[0].rpartition(".")[2]])
+
+    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+        list(pool.map(write, pages.items()))
+    return tuple(f"{prefix}{path}" for path in pages if path.startswith("validations/"))

@@ -3,25 +3,28 @@
 import dataclasses
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.check_table import CheckTable
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.erasure_table import ErasureTable
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
-from pipeline.domain.dataset import Manifest
+from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import GiveUp, RunBusy, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.lineage import Erased
 from pipeline.domain.models import Kind, ModelType, Status, Transition
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from pipeline.domain.verification import Blessing, Check, Outcome
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
-from tests.fakes.data import FakeDatasets
+from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns
 from tests.fakes.training import FakeTrainingRuns
@@ -37,7 +40,7 @@ class Fakes:
         self.confirmations, self.runs, self.training = FakeConfirmations(), FakeRetrainingRuns(), FakeTrainingRuns()
         self.transitions = FakeTransitions(self.versions, self.outbox)
         self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
-        self.checks = FakeChecks(self.blessings)
+        self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
 
 
 class Tables:
@@ -50,6 +53,7 @@ class Tables:
             DatasetTable(database),
             CheckTable(database),
         )
+        self.erasures = ErasureTable(database)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -101,8 +105,8 @@ def a_completed_dataset(tables, run_id="run-1"):
     dataset = a_dataset(id=tables.datasets.begin(run_id, LAUNDRY), run_id=run_id)
     manifest = Manifest(dataset.id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
     tables.datasets.freeze(dataset.id, manifest, "m" * 64)
-    tables.datasets.complete(dataset, manifest.photos)
-    return dataset
+    tables.datasets.complete(dataset)
+    return tables.datasets.get(dataset.id)
 
 
 def versions(tables, *numbers):
@@ -182,7 +186,107 @@ def test_the_first_freeze_stands_and_founders_are_kept_in_order(tables):
     for sha256 in ("1" * 64, "2" * 64):
         tables.datasets.freeze(dataset_id, manifest, sha256)
     assert tables.datasets.frozen_sha256(dataset_id) == "1" * 64
-    assert list(tables.datasets.cluster_founders()) == [(1 << 63) + 5, 3]
+    assert list(tables.datasets.clusters().items()) == [((1 << 63) + 5, Split.TRAIN), (3, Split.TRAIN)]
+
+
+def a_frozen_dataset(tables, run_id, *photos, model_type=LAUNDRY):
+    dataset_id = tables.datasets.begin(run_id, model_type)
+    manifest = Manifest(dataset_id, model_type, ("양호", "불량"), None, NOW.isoformat(), photos)
+    tables.datasets.freeze(dataset_id, manifest, "1" * 64)
+    return dataset_id
+
+
+def held(*numbers):
+    return [a_photo(n, split=Split.HOLDOUT) for n in numbers]
+
+
+def test_a_cluster_keeps_the_side_it_took_first(tables):
+    a_frozen_dataset(tables, "one", a_photo(1), a_photo(2, split=Split.HELD_OUT_CORRECTIONS))
+    a_frozen_dataset(tables, "two", a_photo(1, split=Split.HOLDOUT), a_photo(3, split=Split.VALIDATION))
+    assert tables.datasets.clusters() == {1: Split.TRAIN, 2: Split.HOLDOUT, 3: Split.VALIDATION}
+
+
+def test_the_holdout_grows_by_versions_and_loses_nobody(tables):
+    first = a_frozen_dataset(tables, "one", *held(1, 2), a_photo(9))
+    second = a_frozen_dataset(tables, "two", *held(2, 3))
+    third = a_frozen_dataset(tables, "three", *held(3))
+    for dataset_id in (first, second, third):
+        tables.datasets.complete(a_dataset(id=dataset_id))
+    assert [tables.datasets.get(i).holdout_version for i in (first, second, third)] == [1, 2, 2]
+    members = [member.task_id for member in tables.datasets.holdout(LAUNDRY)]
+    assert members == ["TASK-00003", "TASK-00001", "TASK-00002"]
+
+
+def test_each_model_type_has_a_holdout_of_its_own(tables):
+    a_frozen_dataset(tables, "one", *held(1))
+    a_frozen_dataset(tables, "two", *held(2), model_type=FACE)
+    assert [m.task_id for m in tables.datasets.holdout(FACE)] == ["TASK-00002"]
+
+
+def test_a_frozen_dataset_says_where_each_photo_was_used(tables):
+    a_frozen_dataset(tables, "one", a_photo(1), *held(2))
+    second = a_frozen_dataset(tables, "two", a_photo(1, label="불량"))
+    found = tables.datasets.appearances(task_id="TASK-00001")
+    assert [(a.run_id, a.split, a.label) for a in found] == [("one", "train", "양호"), ("two", "train", "불량")]
+    assert [a.task_id for a in tables.datasets.appearances(dataset_id=second)] == ["TASK-00001"]
+    assert list(tables.datasets.appearances(task_id="TASK-404")) == []
+    assert [row[1:] for row in tables.datasets.frozen()] == [(LAUNDRY, "one"), (LAUNDRY, "two")]
+
+
+def test_the_previous_dataset_is_the_last_complete_one_of_the_same_model(tables):
+    first = a_frozen_dataset(tables, "one", a_photo(1))
+    tables.datasets.complete(a_dataset(id=first))
+    a_frozen_dataset(tables, "not complete", a_photo(2))
+    other = a_frozen_dataset(tables, "face", a_photo(3), model_type=FACE)
+    tables.datasets.complete(a_dataset(id=other))
+    last = a_frozen_dataset(tables, "last", a_photo(4))
+    assert tables.datasets.previous(first) is None
+    assert tables.datasets.previous(last).id == first
+
+
+def test_an_erased_photo_leaves_its_rows_without_address_and_hash(tables):
+    erased = Erased("TASK-00001", ("a" * 64,), "kim", "asked by the customer", NOW)
+    a_frozen_dataset(tables, "one", *held(1, 2))
+    tables.confirmations.store([an_event("a", task_id="TASK-00001")])
+    for _ in range(2):
+        tables.erasures.record(erased)
+        tables.erasures.record(dataclasses.replace(erased, actor="somebody else"))
+        tables.erasures.anonymise("TASK-00001")
+    assert list(tables.erasures.all()) == [erased]
+    one, other = tables.datasets.appearances()
+    assert (one.photo_url, one.sha256, one.split) == ("", "", "holdout")
+    assert other.photo_url and other.sha256
+    members = {m.task_id: m for m in tables.datasets.holdout(LAUNDRY)}
+    assert members["TASK-00001"].sha256 == "" and members["TASK-00001"].cluster_id
+    assert sum(tables.erasures.anonymise("TASK-00001").values()) == 0
+
+
+def test_a_manifest_that_lost_a_photo_is_frozen_anew(tables):
+    dataset_id = a_frozen_dataset(tables, "one", a_photo(1))
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), ())
+    tables.erasures.replace_manifest(dataset_id, manifest, "2" * 64)
+    assert tables.datasets.frozen_sha256(dataset_id) == "2" * 64
+
+
+@pytest.mark.integration
+def test_every_verdict_on_a_holdout_counts_as_a_use(services):
+    tables = Tables(services.mlops)
+    a_frozen_dataset(tables, "one", *held(1))
+    a_frozen_dataset(tables, "two", *held(2))
+    for run_id in ("one", "two", "two"):
+        tables.blessings.grant(a_blessing(run_id), None)
+    assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-00001", "TASK-00002"]) == 2
+    assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-00002"]) == 1
+    assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-404"]) == 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("change", ["DELETE FROM holdout_photos", "UPDATE holdout_photos SET version = 9, sha256 = ''"])
+def test_postgres_itself_lets_the_holdout_only_grow(services, change):
+    tables = Tables(services.mlops)
+    a_frozen_dataset(tables, "one", *held(1))
+    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), services.mlops.transaction() as cursor:
+        cursor.execute(change)
 
 
 def test_a_completed_dataset_is_read_back_with_its_counts(tables):

@@ -2,27 +2,43 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pipeline.domain.dataset import ConfirmedTask, Dataset, Fingerprint, Manifest, Photo
+from pipeline.domain.clusters import sides_of_clusters
+from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
 from pipeline.domain.errors import GiveUp, PhotoMissing
+from pipeline.domain.leakage import HeldOut
+from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import ModelType
-from pipeline.ports import Validation
+from pipeline.domain.quality import Measured
+from pipeline.ports import Suspect, Validation
 
 
 @dataclass
 class FakeCorrectionSource:
-    tasks: list[ConfirmedTask] = field(default_factory=list)
+    rows: list[ConfirmedTask] = field(default_factory=list)
 
     def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
         return [
-            t for t in self.confirmed(limit=len(self.tasks)) if t.corrected and (not since or t.confirmed_at > since)
+            t for t in self.confirmed(limit=len(self.rows)) if t.corrected and (not since or t.confirmed_at > since)
         ][:limit]
 
+    def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
+        return [t for t in self._spread() if t.corrected and t.confirmed_at <= until][:limit]
+
+    def history(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        return self._spread()[:limit]
+
+    def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
+        return [t for t in self.rows if t.task_id in set(task_ids)]
+
+    def _spread(self) -> list[ConfirmedTask]:
+        return sorted(self.rows, key=lambda t: hashlib.md5(t.task_id.encode()).hexdigest())
+
     def confirmed(self, *, limit: int) -> Sequence[ConfirmedTask]:
-        return sorted(self.tasks, key=lambda t: (t.confirmed_at, t.task_id), reverse=True)[:limit]
+        return sorted(self.rows, key=lambda t: (t.confirmed_at, t.task_id), reverse=True)[:limit]
 
 
 @dataclass
@@ -42,7 +58,7 @@ class FakeInspector:
         if photo.startswith(b"bad"):
             return Fingerprint(fault=photo.decode())
         digest = hashlib.sha256(photo).digest()
-        return Fingerprint(digest.hex(), int.from_bytes(digest[:8]), 640, 480, 0.5)
+        return Fingerprint(digest.hex(), int.from_bytes(digest[:8]), 640, 480, 0.5, 500.0, digest)
 
 
 @dataclass
@@ -58,54 +74,158 @@ class FakeObjects:
     def exists(self, uri: str) -> bool:
         return uri in self.bodies
 
+    def list(self, prefix: str) -> Sequence[str]:
+        return sorted(uri for uri in self.bodies if uri.startswith(prefix))
+
+    def delete(self, uri: str) -> None:
+        self.bodies.pop(uri, None)
+
+    def link(self, uri: str) -> str:
+        return uri.replace("s3://", "https://s3.test/")
+
 
 @dataclass
 class FakeDatasets:
     ids: dict[str, str] = field(default_factory=dict)
-    frozen: dict[str, str] = field(default_factory=dict)
-    founders: list[int] = field(default_factory=list)
+    types: dict[str, ModelType] = field(default_factory=dict)
+    frozen_as: dict[str, str] = field(default_factory=dict)
+    sides: dict[int, Split] = field(default_factory=dict)
+    members: dict[tuple[ModelType, str], tuple[int, HeldOut]] = field(default_factory=dict)
+    holdout_versions: dict[str, int] = field(default_factory=dict)
+    lineage: dict[tuple[str, str], Appearance] = field(default_factory=dict)
     completed: dict[str, Dataset] = field(default_factory=dict)
+    uses: int = 0
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
-        return self.ids.setdefault(run_id, f"DS-2026-{len(self.ids) + 1:03d}")
+        dataset_id = self.ids.setdefault(run_id, f"DS-2026-{len(self.ids) + 1:03d}")
+        self.types.setdefault(dataset_id, model_type)
+        return dataset_id
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
-        if dataset_id not in self.frozen:
-            self.frozen[dataset_id] = manifest_sha256
-        for photo in manifest.photos:
-            if (founder := int(photo.cluster_id, 16)) not in self.founders:
-                self.founders.append(founder)
+        if dataset_id in self.frozen_as:
+            return
+        self.frozen_as[dataset_id] = manifest_sha256
+        for cluster, split in sides_of_clusters(manifest).items():
+            self.sides.setdefault(int(cluster, 16), split)
+        run_id = next(run for run, known in self.ids.items() if known == dataset_id)
+        for p in manifest.photos:
+            self.lineage[dataset_id, p.task_id] = Appearance(
+                dataset_id, run_id, manifest.model_type, p.task_id, p.photo_url, p.sha256, p.label, p.source, p.split
+            )
+        self._grow_holdout(dataset_id, manifest)
+
+    def _grow_holdout(self, dataset_id: str, manifest: Manifest) -> None:
+        kind = self.types[dataset_id]
+        version = max((v for (t, _), (v, _) in self.members.items() if t is kind), default=0)
+        for p in manifest.of(Split.HOLDOUT):
+            held = HeldOut(p.task_id, p.cluster_id, p.sha256, p.phash)
+            self.members.setdefault((kind, p.task_id), (version + 1, held))
+        now = max((v for (t, _), (v, _) in self.members.items() if t is kind), default=0)
+        self.holdout_versions[dataset_id] = now
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
-        return self.frozen.get(dataset_id)
+        return self.frozen_as.get(dataset_id)
 
-    def cluster_founders(self) -> Sequence[int]:
-        return list(self.founders)
+    def clusters(self) -> Mapping[int, Split]:
+        return dict(self.sides)
 
-    def complete(self, dataset: Dataset, photos: Sequence[Photo]) -> None:
-        self.completed[dataset.id] = dataset
+    def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
+        rows = [(version, held) for (kind, _), (version, held) in self.members.items() if kind is model_type]
+        return [held for _, held in sorted(rows, key=lambda row: -row[0])]
+
+    def holdout_uses(self, model_type: ModelType, task_ids: Sequence[str]) -> int:
+        return self.uses
+
+    def complete(self, dataset: Dataset) -> None:
+        self.completed[dataset.id] = replace(dataset, holdout_version=self.holdout_versions.get(dataset.id, 0))
 
     def get(self, dataset_id: str) -> Dataset:
         if dataset_id not in self.completed:
             raise GiveUp(f"dataset {dataset_id!r} is unknown or not complete")
         return self.completed[dataset_id]
 
+    def previous(self, dataset_id: str) -> Dataset | None:
+        kind, order = self.types[dataset_id], list(self.types)
+        before = [i for i in order[: order.index(dataset_id)] if self.types[i] is kind and i in self.completed]
+        return self.completed[before[-1]] if before else None
+
+    def frozen(self) -> Sequence[tuple[str, ModelType, str]]:
+        return [(i, self.types[i], run) for run, i in self.ids.items() if i in self.frozen_as]
+
+    def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
+        rows = [self.lineage[key] for key in sorted(self.lineage)]
+        return [r for r in rows if task_id in (None, r.task_id) and dataset_id in (None, r.dataset_id)]
+
+
+@dataclass
+class FakeErasures:
+    datasets: FakeDatasets
+    rows: dict[str, Erased] = field(default_factory=dict)
+
+    def record(self, erased: Erased) -> None:
+        self.rows.setdefault(erased.task_id, erased)
+
+    def all(self) -> Sequence[Erased]:
+        return sorted(self.rows.values(), key=lambda e: e.at)
+
+    def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
+        self.datasets.frozen_as[dataset_id] = manifest_sha256
+
+    def anonymise(self, task_id: str) -> Mapping[str, int]:
+        d = self.datasets
+        rows = [key for key, row in d.lineage.items() if row.task_id == task_id and row.sha256]
+        held = [key for key, (_, member) in d.members.items() if member.task_id == task_id and member.sha256]
+        for key in rows:
+            d.lineage[key] = replace(d.lineage[key], photo_url="", sha256="")
+        for member_key in held:
+            version, member = d.members[member_key]
+            d.members[member_key] = (version, replace(member, sha256=""))
+        return {"dataset_photos": len(rows), "holdout_photos": len(held), "task_confirmations": 0}
+
 
 @dataclass
 class FakeValidator:
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
-    def check(self, manifest: Manifest) -> Validation:
-        return Validation(self.failures, self.warnings, f"<html>{manifest.dataset_id}</html>".encode())
+    def check(self, manifest: Manifest, measured: Sequence[Measured], *, now: datetime) -> Validation:
+        self.measured = tuple(measured)
+        return Validation(self.failures, self.warnings, {"index.html": f"<html>{manifest.dataset_id}</html>".encode()})
+
+
+@dataclass
+class FakeReviewer:
+    """Suspects the named tasks."""
+
+    task_ids: tuple[str, ...] = ()
+
+    def suspects(self, manifest: Manifest, descriptors: Mapping[str, bytes]) -> Sequence[Suspect]:
+        assert not descriptors or descriptors.keys() == {p.task_id for p in manifest.photos}
+        found = [p for p in manifest.photos if p.task_id in self.task_ids]
+        return [Suspect(p.task_id, p.label, next(n for n in manifest.labels if n != p.label), 0.1) for p in found]
+
+
+class FakeReporter:
+    def page(
+        self, manifest: Manifest, found: Validation, suspects: Sequence[Suspect], photos: Mapping[str, bytes]
+    ) -> bytes:
+        return json.dumps([manifest.dataset_id, found.failures, found.warnings, sorted(photos)]).encode()
 
 
 class FakeAugmenter:
     """A shard is JSON of what went into it."""
 
-    def shard(self, photos: Sequence[tuple[Photo, bytes]], *, copies: int, seed: int, labels: Sequence[str]) -> bytes:
-        images = [[p.task_id, p.label, copy] for p, _ in photos for copy in range(copies)]
-        return json.dumps({"seed": seed, "images": images}).encode()
+    def shard(
+        self, photos: Iterable[tuple[Photo, bytes]], *, augmentation: Augmentation, labels: Sequence[str]
+    ) -> bytes:
+        images = [[p.task_id, p.label, copy] for p, _ in photos for copy in range(augmentation.copies)]
+        return json.dumps({"seed": augmentation.seed, "images": images}).encode()
+
+    def without(self, shard: bytes, task_id: str) -> bytes | None:
+        found = json.loads(shard)
+        images = [image for image in found["images"] if image[0] != task_id]
+        return json.dumps({**found, "images": images}).encode() if len(images) < len(found["images"]) else None
 
     def contact_sheet(self, shards: Sequence[bytes], labels: Sequence[str]) -> bytes:
-        return b"picture of " + str(len(shards)).encode()
+        return b"picture of " + b", ".join(sorted(hashlib.sha256(shard).hexdigest()[:8].encode() for shard in shards))

@@ -66,6 +66,9 @@ class FakeExperiments:
     def link(self, model_type: ModelType, run_id: str) -> str:
         return f"http://experiments/{run_id}"
 
+    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+        self.opened[experiment_id].files[name] = body
+
 
 @dataclass
 class FakeTrainingRuns:

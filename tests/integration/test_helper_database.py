@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 
+from pipeline.adapters import helper_db
 from pipeline.adapters.helper_db import HelperDatabase
 from pipeline.domain.errors import ServiceUnavailable
 from tests.builders import NOW
@@ -48,6 +49,48 @@ def test_pages_of_the_sample_lose_and_repeat_nothing(services, helper, monkeypat
     monkeypatch.setattr("pipeline.adapters.helper_db._PAGE_ROWS", 3)
     assert len({t.task_id for t in helper.confirmed(limit=100)}) == 10
     assert len(helper.confirmed(limit=7)) == 7
+
+
+def test_earlier_corrections_are_spread_over_the_time_before(helper):
+    until = NOW + timedelta(minutes=4)
+    assert {t.task_id for t in helper.earlier_corrections(until=until, limit=10)} == {"TASK-0", "TASK-2", "TASK-4"}
+    few = helper.earlier_corrections(until=until, limit=2)
+    assert few == helper.earlier_corrections(until=until, limit=3)[:2]
+
+
+def test_the_sample_of_history_is_the_same_each_time_and_open_tasks_are_not_in_it(helper):
+    everything = helper.history(limit=100)
+    assert {t.task_id for t in everything} == {f"TASK-{n}" for n in range(10)}
+    assert helper.history(limit=4) == everything[:4]
+    assert [t.task_id for t in everything] != sorted(t.task_id for t in everything)
+
+
+def test_named_tasks_come_when_they_are_confirmed(helper):
+    found = helper.tasks(["TASK-3", "TASK-10", "TASK-404", "TASK-1"])
+    assert [(t.task_id, t.helper_id) for t in found] == [("TASK-1", "H-1"), ("TASK-3", "H-1")]
+    assert helper.tasks([]) == []
+
+
+def test_samples_are_read_from_indexes_and_not_by_scanning_every_task(services, helper):
+    owner = psycopg2.connect(services.stack.dsn("helper", "helper"))
+    with owner, owner.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, final_result, corrected, confirmed_at)"
+            " SELECT 'MANY-' || n, 'H-1', 's3://tasks/x.jpg', '양호', '양호', n % 50 = 0, now() - n * interval '1 s'"
+            " FROM generate_series(1, 20000) n"
+        )
+        cursor.execute("ANALYZE tasks")
+        values = {"since": "-infinity", "until": NOW, "limit": 100}
+        for query in (
+            helper_db._CORRECTIONS,
+            helper_db._EARLIER_CORRECTIONS,
+            helper_db._HISTORY,
+            helper_db._FIRST_PAGE,
+        ):
+            cursor.execute(f"EXPLAIN {query}", values)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Index Scan" in plan and "Seq Scan" not in plan
+    owner.close()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,14 @@
 """S3 as the pipeline sees it: photos from allowed places only, objects written and read back."""
 
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import boto3
 import pytest
 
+from pipeline.adapters import s3
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
 
@@ -63,3 +69,105 @@ def test_an_outage_of_s3_is_worth_another_try(services, photos):
         with pytest.raises(ServiceUnavailable, match="S3 is unavailable"):
             objects.write("s3://datasets/x", b"")
     assert objects.read("s3://datasets/DS-1/manifest.json") == b"{}"
+
+
+def test_objects_are_listed_by_prefix_and_deleted_more_than_once(services):
+    objects = S3ObjectStore(endpoint=services.stack.s3_endpoint)
+    for name in ("b", "a", "nested/c"):
+        objects.write(f"s3://datasets/DS-1/{name}", b"x")
+    objects.write("s3://datasets/DS-10/other", b"x")
+    listed = ["s3://datasets/DS-1/a", "s3://datasets/DS-1/b", "s3://datasets/DS-1/nested/c"]
+    assert objects.list("s3://datasets/DS-1/") == listed
+    assert objects.list("s3://datasets/nothing/") == []
+    for _ in range(2):
+        objects.delete("s3://datasets/DS-1/a")
+    assert objects.list("s3://datasets/DS-1/") == listed[1:]
+
+
+def test_a_link_opens_without_credentials_and_shows_a_page_as_one(services):
+    objects = S3ObjectStore(endpoint=services.stack.s3_endpoint)
+    objects.write("s3://datasets/DS-1/data-report.html", b"<p>hello</p>", "text/html; charset=utf-8")
+    with urllib.request.urlopen(objects.link("s3://datasets/DS-1/data-report.html")) as page:
+        assert page.read() == b"<p>hello</p>"
+        assert page.headers["Content-Type"].startswith("text/html")
+
+
+# S3 slow, failing, full
+
+
+class Moody(ThreadingHTTPServer):
+    """Speaks just enough S3 for one object; `moods` say how the next requests go, then all goes well."""
+
+    def __init__(self, *moods):
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.moods, self.requests = list(moods), 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests += 1
+        mood = self.server.moods.pop(0) if self.server.moods else "well"
+        if mood == "slow":
+            time.sleep(1.5)
+        if isinstance(mood, int):
+            self._send(mood, b"<Error><Code>Trouble</Code><Message>no space left on device</Message></Error>")
+        else:
+            self._send(200, b"photo", promised=500 if mood == "truncated" else None)
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
+    def _send(self, status, body, promised=None):
+        self.send_response(status)
+        self.send_header("Content-Length", str(promised or len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def moody(monkeypatch):
+    """A server of the moods asked for; credentials are any, and nobody waits half a minute."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(s3, "_READ_TIMEOUT_SECONDS", 0.5)
+    servers = []
+
+    def serve(*moods):
+        servers.append(Moody(*moods))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("moods", [(503, 500), ("slow",), ("truncated",), ("truncated", 503)], ids=str)
+def test_a_moment_of_trouble_is_outlived_by_trying_again(moody, moods):
+    server = moody(*moods)
+    assert S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg") == b"photo"
+    assert server.requests == len(moods) + 1
+
+
+@pytest.mark.parametrize("mood", [500, "truncated"])
+def test_trouble_that_lasts_is_an_outage_with_its_reason(moody, mood):
+    server = moody(*[mood] * 20)
+    with pytest.raises(ServiceUnavailable, match="S3 is unavailable: "):
+        S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
+    assert server.requests < 10
+
+
+def test_a_full_disk_behind_s3_is_an_outage_that_says_so(moody):
+    server = moody(*[507] * 20)
+    with pytest.raises(ServiceUnavailable, match="no space left on device"):
+        S3ObjectStore(endpoint=server.url).write("s3://datasets/x", b"shard")

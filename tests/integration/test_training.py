@@ -36,9 +36,14 @@ ARTIFACT = "s3://models/LAUNDRY/run-1/"
 TINY = Hyperparameters(backbone="EfficientNetLite0", epochs=3, batch_size=8)
 
 
+def _job(dataset, hyperparameters=TINY):
+    return TrainingJob("run-1", dataset, LABELS, hyperparameters, f"{ARTIFACT}checkpoints/1/", ARTIFACT)
+
+
 def _train(objects, dataset, hyperparameters=TINY, *, experiment=None, on_epoch=lambda epoch: None):
-    job = TrainingJob("run-1", dataset, LABELS, hyperparameters, f"{ARTIFACT}checkpoints/1/", ARTIFACT)
-    return KerasTrainer(objects).train(job, on_epoch, experiment or FakeExperiment("experiment-1"))
+    return KerasTrainer(objects).train(
+        _job(dataset, hyperparameters), on_epoch, experiment or FakeExperiment("experiment-1")
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,19 @@ def imagenet():
 @pytest.mark.parametrize(("photo", "espresso_or_cat", "sure"), [("coffee", 967, 0.85), ("chelsea", 285, 0.7)])
 def test_the_network_recognises_what_is_on_a_photo(imagenet, photo, espresso_or_cat, sure):
     assert imagenet(getattr(data, photo)())[espresso_or_cat] > sure
+
+
+def test_the_trainer_asks_about_every_photo_it_read_before_it_learns_anything():
+    objects, asked = FakeObjects(), []
+
+    def refuse(task_ids):
+        asked.append(task_ids)
+        raise DatasetRefused("TASK-3 was held out")
+
+    job = replace(_job(tiny_dataset(objects)), demand_unseen=refuse)
+    with pytest.raises(DatasetRefused, match="TASK-3 was held out"):
+        KerasTrainer(objects).train(job, lambda epoch: None, FakeExperiment("experiment-1"))
+    assert asked == [{f"TASK-{n}" for n in range(24)}]
 
 
 def test_the_network_itself_is_not_trained():

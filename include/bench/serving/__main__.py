@@ -33,6 +33,12 @@ def _swaps_resnet50(say: Say) -> Figures:
     return {f"resnet50_{name}": value for name, value in found.items()}
 
 
+def _fleet(say: Say) -> Figures:
+    from include.bench.serving.swapping import activation_spread
+
+    return activation_spread(say)
+
+
 def _throughput(say: Say) -> Figures:
     from include.bench.serving.throughput import throughput
 
@@ -57,12 +63,20 @@ def _peers(say: Say) -> Figures:
     return peers(say)
 
 
+def _child_process(say: Say) -> Figures:
+    from include.bench.serving.child_process import child_process
+
+    return child_process(say)
+
+
 PARTS: dict[str, Callable[[Say], Figures]] = {
     "swaps": _swaps,
     "swaps-resnet50": _swaps_resnet50,
+    "fleet": _fleet,
     "throughput": _throughput,
     "memory": _memory,
     "cold-start": _cold_start,
+    "child-process": _child_process,
     "peers": _peers,
 }
 

@@ -14,11 +14,13 @@ from include.bench.measurement import Say
 from include.bench.serving.load import Load, p99, pace, settle
 from include.bench.serving.replicas import MODEL, Artifact, deploy, object_store, replicas
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
+from include.contract.manifest import MANIFEST, ArtifactManifest, sha256
 from include.stack.layout import Stack
 from pipeline.adapters.s3 import S3ObjectStore
 
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
+_SPREAD_REPLICAS, _SPREAD_SWAPS = 3, 10
 # Kept free in each turn for a change and what follows it.
 _CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
 # What the exchange itself may delay is over after this; the version that was replaced is freed later.
@@ -57,15 +59,28 @@ def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = Non
         store = stack.enter_context(object_store())
         fleet = stack.enter_context(replicas(store, _REPLICAS, settings=settings))
         clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
-        pair, bad = _artifacts(store, drive.network)
-        deploy(clients, pair[0])
+        good, bad = _artifacts(store, drive.network, drive.swaps + 1)
+        deploy(clients, good[0])
         addresses = [replica.address for replica in fleet]
         most = pace(addresses, seconds=_CAPACITY_SECONDS).requests_per_second
         rate = most * drive.share
         say(f"{drive.network}: capacity {most:.0f} requests/s, load {rate:.0f}")
         load = Load(addresses, rate=rate, seconds=drive.requests / rate)
-        seen = _Driver(drive, clients, pair, bad, say).run(drive.requests / rate)
+        seen = _Driver(drive, clients, good[1:], bad, say).run(drive.requests / rate)
         return {"capacity_requests_per_second": round(most, 1)} | _figures(drive, seen, load.requests())
+
+
+def activation_spread(say: Say) -> dict[str, float]:
+    """How far apart the replicas of a fleet of three change over."""
+    spread = []
+    with object_store() as store, replicas(store, _SPREAD_REPLICAS) as fleet, ExitStack() as stack:
+        clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
+        good, _ = _artifacts(store, "small", _SPREAD_SWAPS)
+        for version in good:
+            moments = deploy(clients, version).moments
+            spread.append((max(moments) - min(moments)) * 1000)
+    say(f"{_SPREAD_SWAPS} swaps over {_SPREAD_REPLICAS} replicas")
+    return {"activation_spread_milliseconds_max_3_replicas": round(max(spread), 2)}
 
 
 @dataclass
@@ -74,7 +89,7 @@ class _Driver:
 
     drive: Drive
     clients: Sequence[LifecycleClient]
-    pair: Sequence[Artifact]
+    good: Sequence[Artifact]
     bad: Sequence[Artifact]
     say: Say
     seen: Seen = field(default_factory=Seen)
@@ -93,13 +108,11 @@ class _Driver:
         return self.seen
 
     def _changes(self) -> Iterator[Callable[[], None]]:
-        for number in range(1, self.drive.swaps + 1):
-            # A version of its own each time: one that served before would still be warm.
-            version = replace(self.pair[number % 2], version=f"v2.{number}.0")
+        for number, version in enumerate(self.good):
             yield functools.partial(self._swap, version)
-            if number <= self.drive.rollbacks:
+            if number < self.drive.rollbacks:
                 yield self._roll_back
-            if number <= self.drive.failed_deployments:
+            if number < self.drive.failed_deployments:
                 yield functools.partial(self._refused, self.bad[number % len(self.bad)])
 
     def _swap(self, version: Artifact) -> None:
@@ -158,16 +171,27 @@ def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> dict[str,
     return figures
 
 
-def _artifacts(store: Stack, network: str) -> tuple[list[Artifact], list[Artifact]]:
-    """Two versions that differ in their head, and bad ones: tampered with, and missing a file."""
+def _artifacts(store: Stack, network: str, count: int) -> tuple[list[Artifact], list[Artifact]]:
+    """As many versions, each to be downloaded anew, and bad ones: tampered with, and missing a file."""
     objects = S3ObjectStore(endpoint=store.s3_endpoint)
-    good, bad = [], []
-    for number in range(2):
-        uri = f"s3://models/bench-{number}/"
-        good.append(Artifact(f"v1.{number}.0", uri, artifact(network, objects, uri, seed=number)))
+    uri = "s3://models/bench/"
+    artifact(network, objects, uri)
+    good = [_another(objects, uri, number) for number in range(count)]
+    bad = []
     for number, body in enumerate((b"tampered with", b"")):
-        uri = f"s3://models/bad-{number}/"
-        sha256 = artifact(network, objects, uri, seed=9)
-        objects.write(f"{uri}openvino/model.bin", body)
-        bad.append(Artifact(f"v9.{number}.0", uri, sha256))
+        copy = _another(objects, uri, count + number)
+        objects.write(f"{copy.uri}openvino/model.bin", body)
+        bad.append(copy)
     return good, bad
+
+
+def _another(objects: S3ObjectStore, uri: str, number: int) -> Artifact:
+    """The same network as an artifact of its own: another run's name in the manifest is another manifest."""
+    manifest = ArtifactManifest.from_json(objects.read(f"{uri}{MANIFEST}"))
+    body = replace(manifest, run_id=f"run-{number}").to_json()
+    target = f"s3://models/bench-{number}/"
+    for path in manifest.files:
+        if path.startswith("openvino/") or path == manifest.golden.file:
+            objects.write(f"{target}{path}", objects.read(f"{uri}{path}"))
+    objects.write(f"{target}{MANIFEST}", body)
+    return Artifact(f"v2.{number}.0", target, sha256(body))

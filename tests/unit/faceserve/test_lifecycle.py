@@ -196,6 +196,9 @@ def _changed(path, body):
         (lambda files: tiny_artifact(engines={"onnx": "openvino/model.xml"}), "no openvino model"),
         (lambda files: tiny_artifact(engines={"openvino": "openvino/model.bin"}), "cannot load"),
         (lambda files: tiny_artifact(format=7), "manifest format 7"),
+        (lambda files: tiny_artifact(files={"model.pkl": "0" * 64}), "cannot carry code"),
+        (lambda files: tiny_artifact(files={"savedmodel/keras_metadata.keras": "0" * 64}), "cannot carry code"),
+        (lambda files: tiny_artifact(files={"openvino/extension.so": "0" * 64}), "cannot carry code"),
         (lambda files: tiny_artifact(files={"../../etc/passwd": "0" * 64}), "unsafe path"),
     ],
 )

@@ -22,6 +22,17 @@ class Desk:
                 self.queue.acknowledge(batch)
         self.dead_letters = FakeDeadLetters(self.queue)
 
+    def lineage_of_task(self, task_id):
+        return [{"task_id": task_id, "version": version} for version in ("v1.0.0", None)]
+
+    def lineage_of_model(self, model_type, version):
+        yield {"version": version, "photos": 1}
+        yield {"task_id": "TASK-1", "model_type": model_type}
+
+    def erase_photo(self, task_id, *, actor, reason):
+        self.erased = (task_id, actor, reason)
+        return {"task_id": task_id, "rewritten": []}
+
     def history(self, model_type):
         return [{"version": "v1.0.0", "actor": "kim"}, {"version": "v1.1.0", "actor": "laundry_model_retraining"}]
 
@@ -72,3 +83,16 @@ def test_nothing_is_thrown_away_without_a_yes(desk):
 def test_an_unknown_id_is_a_sentence(desk):
     with pytest.raises(GiveUp, match="no dead letter 'nonsense'"):
         CliRunner().invoke(main, ["dead-letters", "show", "nonsense"], catch_exceptions=False)
+
+
+def test_lineage_goes_both_ways(desk):
+    assert lines("lineage", "task", "TASK-1")[0] == {"task_id": "TASK-1", "version": "v1.0.0"}
+    assert lines("lineage", "model", "v1.0.0", "--model-type", "FACE")[1]["model_type"] == "FACE"
+
+
+def test_a_photo_is_forgotten_after_asking(desk):
+    wanted = ("erase-photo", "--task-id", "TASK-1", "--actor", "kim", "--reason", "asked by the customer")
+    assert CliRunner().invoke(main, wanted, input="n\n").exit_code == 1
+    assert not hasattr(desk, "erased")
+    assert lines(*wanted, "--yes") == [{"task_id": "TASK-1", "rewritten": []}]
+    assert desk.erased == ("TASK-1", "kim", "asked by the customer")

@@ -1,11 +1,20 @@
 """The permanent split and the selection of photos."""
 
+import json
 from collections import Counter
 
-from pipeline.domain.dataset import Manifest, SelectionPolicy, Source, Split, cluster_ids, leaks, select
+from pipeline.domain.clusters import cluster_ids
+from pipeline.domain.dataset import Manifest, Source, Split
+from pipeline.domain.leakage import leaks
+from pipeline.domain.selection import SelectionPolicy, select
 from tests.builders import a_photo
 
 POLICY = SelectionPolicy(replay_per_correction=2.0, min_train_photos=0)
+
+
+def _select(photos, policy=POLICY, since=None):
+    """All photos are of the natural sample."""
+    return select(photos, policy, natural={p.task_id for p in photos}, since=since)
 
 
 def test_a_cluster_stays_on_its_side_whatever_else_is_collected():
@@ -31,7 +40,7 @@ def test_a_new_near_duplicate_inherits_the_cluster_of_an_earlier_dataset():
 
 def test_all_corrections_of_the_training_split_are_selected():
     photos = [a_photo(n, corrected=True) for n in range(5)] + [a_photo(n + 100) for n in range(50)]
-    chosen = select(photos, POLICY)
+    chosen = _select(photos)
     assert sum(p.source is Source.CORRECTION for p in chosen) == 5
     assert sum(p.source is Source.REPLAY for p in chosen) == 10
 
@@ -39,25 +48,25 @@ def test_all_corrections_of_the_training_split_are_selected():
 def test_replay_evens_out_the_classes():
     corrections = [a_photo(n, corrected=True, label="불량") for n in range(10)]
     unchanged = [a_photo(n + 100) for n in range(50)] + [a_photo(n + 200, label="불량") for n in range(50)]
-    labels = Counter(p.label for p in select([*corrections, *unchanged], POLICY))
+    labels = Counter(p.label for p in _select([*corrections, *unchanged]))
     assert labels == {"양호": 15, "불량": 15}
 
 
 def test_replay_tops_up_to_the_least_number_of_training_photos():
     photos = [a_photo(0, corrected=True), *(a_photo(n + 100) for n in range(50))]
-    assert len(select(photos, SelectionPolicy(min_train_photos=30))) == 30
+    assert len(_select(photos, SelectionPolicy(min_train_photos=30))) == 30
 
 
 def test_validation_and_holdout_keep_their_natural_frequency():
     held = [a_photo(n, split=Split.HOLDOUT, corrected=n % 7 == 0) for n in range(70)]
-    chosen = select(held, POLICY)
+    chosen = _select(held)
     assert [p.task_id for p in chosen] == [p.task_id for p in held]
     assert {p.source for p in chosen} == {Source.EVALUATION}
 
 
 def test_the_selection_does_not_depend_on_the_order_of_the_rows():
     photos = [a_photo(n, corrected=n < 5, label="양호" if n % 3 else "불량") for n in range(80)]
-    assert select(photos, POLICY) == select(photos[::-1], POLICY)
+    assert _select(photos) == _select(photos[::-1])
 
 
 def test_one_cluster_on_two_sides_is_a_leak():
@@ -73,3 +82,12 @@ def test_the_same_bytes_on_two_sides_are_a_leak():
 def test_a_manifest_survives_its_file():
     manifest = Manifest("DS-2026-001", "LAUNDRY", ("양호", "불량"), None, None, (a_photo(1), a_photo(2)))
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_a_manifest_written_before_a_fact_was_kept_is_still_read():
+    manifest = Manifest("DS-2026-001", "LAUNDRY", ("양호", "불량"), None, None, (a_photo(1, helper_id="HELPER-1"),))
+    fields = json.loads(manifest.to_json())
+    for name in ("sharpness", "ai_result", "correction_reason", "helper_id"):
+        del fields["photos"][0][name]
+    (photo,) = Manifest.from_json(json.dumps(fields).encode()).photos
+    assert (photo.task_id, photo.helper_id, photo.sharpness) == ("TASK-00001", "", None)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.contract.preprocessing import to_input
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Augmentation, Manifest, Split
 from pipeline.learning.augmentation import AlbumentationsAugmenter
 from pipeline.learning.shards import Row, pack, unpack
 from pipeline.steps.augment import augment
@@ -33,8 +33,8 @@ def _photos(count, **fields):
     return [(a_photo(i, sha256=hashlib.sha256(body).hexdigest(), **fields), body) for i, body in enumerate(bodies)]
 
 
-def _shard(photos, copies=5, seed=7):
-    return AlbumentationsAugmenter().shard(photos, copies=copies, seed=seed, labels=LABELS)
+def _shard(photos, **parameters):
+    return AlbumentationsAugmenter().shard(photos, augmentation=Augmentation(**parameters), labels=LABELS)
 
 
 def _images(shard):
@@ -102,11 +102,32 @@ def _step(photos):
     uri = augment(
         DATASET,
         0,
-        photos_per_slice=10,
-        copies=5,
-        seed=7,
         photos=store,
         augmenter=AlbumentationsAugmenter(),
         objects=objects,
     )
     return objects.read(uri)
+
+
+def test_a_shard_loses_one_photo_and_keeps_the_others_byte_for_byte():
+    shard = _shard(_photos(3))
+    smaller = AlbumentationsAugmenter().without(shard, "TASK-00001")
+    before, after = (pq.read_table(io.BytesIO(one)).to_pylist() for one in (shard, smaller))
+    assert after == [row for row in before if row["task_id"] != "TASK-00001"]
+    assert AlbumentationsAugmenter().without(smaller, "TASK-00001") is None
+    assert AlbumentationsAugmenter().without(shard, "TASK-00001") == smaller
+
+
+@pytest.mark.parametrize(
+    ("parameters", "differs"),
+    [
+        ({"rotation_degrees": 0.0, "flip_probability": 0.0, "brightness": 0.0, "contrast": 0.0}, False),
+        ({"rotation_degrees": 0.0, "flip_probability": 1.0, "brightness": 0.0, "contrast": 0.0}, True),
+        ({"rotation_degrees": 30.0, "flip_probability": 0.0, "brightness": 0.0, "contrast": 0.0}, True),
+        ({"rotation_degrees": 0.0, "flip_probability": 0.0, "brightness": 0.5, "contrast": 0.0}, True),
+    ],
+    ids=["nothing", "flip", "rotation", "brightness"],
+)
+def test_each_transform_is_as_strong_as_its_setting(parameters, differs):
+    original, copy = _images(_shard(_photos(1), copies=2, **parameters)).astype(int)
+    assert bool(np.abs(original - copy).mean() > 8) == differs

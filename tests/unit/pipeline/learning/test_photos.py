@@ -8,14 +8,16 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ImageFilter import GaussianBlur
 
 from include.contract.preprocessing import MAX_PHOTO_BYTES, to_input
-from pipeline.domain.dataset import Manifest, SelectionPolicy
+from pipeline.domain.dataset import Augmentation, Manifest
 from pipeline.domain.models import ModelType
+from pipeline.domain.selection import SelectionPolicy
 from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.steps.collect import collect
 from tests.builders import a_task
-from tests.fakes.data import FakeCorrectionSource, FakeDatasets, FakeObjects, FakePhotos
+from tests.fakes.data import FakeCorrectionSource, FakeDatasets, FakeErasures, FakeObjects, FakePhotos
 
 
 def _pixels(width=320, height=240):
@@ -111,20 +113,37 @@ def test_the_same_photo_saved_again_is_a_near_duplicate_and_another_one_is_not()
     assert (first.phash ^ other.phash).bit_count() > 4
 
 
+def test_a_blurred_photo_is_less_sharp_and_both_sizes_of_one_photo_are_alike():
+    def sharpness(pixels):
+        return PillowPhotoInspector().fingerprint(_encoded(pixels=pixels, quality=95)).sharpness
+
+    sharp, blurred = sharpness(_pixels()), sharpness(np.asarray(Image.fromarray(_pixels()).filter(GaussianBlur(12))))
+    assert blurred < 20 < sharp
+    large = np.asarray(Image.fromarray(_pixels()).resize((1280, 960)))
+    assert sharpness(large) == pytest.approx(sharp, rel=0.3)
+
+
+def test_a_photo_is_described_by_128_figures():
+    described = np.frombuffer(PillowPhotoInspector().fingerprint(JPEG).descriptor, "<f4")
+    assert described.shape == (128,) and np.isfinite(described).all()
+
+
 def test_bad_photos_are_set_aside_with_reasons_and_the_good_ones_collected():
     bodies = {"missing": None, "good": JPEG, **{name: body for name, (body, _) in BAD.items()}}
     tasks = {name: a_task(number) for number, name in enumerate(bodies)}
-    objects = FakeObjects()
+    objects, datasets = FakeObjects(), FakeDatasets()
     collect(
         "run-1",
         ModelType.LAUNDRY,
         labels=("양호", "불량"),
         since=None,
         policy=SelectionPolicy(),
+        augmentation=Augmentation(),
         source=FakeCorrectionSource(list(tasks.values())),
         photos=FakePhotos({tasks[name].photo_url: body for name, body in bodies.items() if body is not None}),
         inspector=PillowPhotoInspector(),
-        datasets=FakeDatasets(),
+        datasets=datasets,
+        erasures=FakeErasures(datasets),
         objects=objects,
         prefix="s3://datasets/",
     )

@@ -1,13 +1,18 @@
 """Collect, validate, augment, assemble: from confirmed tasks to a dataset that is counted and checked."""
 
 import dataclasses
+import hashlib
 import json
+from collections import Counter
 
 import pytest
 
-from pipeline.domain.dataset import Manifest, SelectionPolicy, Source, Split
+from pipeline.domain.dataset import Augmentation, Manifest, Source, Split
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable
+from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
+from pipeline.domain.quality import QualityPolicy
+from pipeline.domain.selection import SelectionPolicy
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
 from pipeline.steps.collect import collect
@@ -17,16 +22,21 @@ from tests.fakes.data import (
     FakeAugmenter,
     FakeCorrectionSource,
     FakeDatasets,
+    FakeErasures,
     FakeInspector,
     FakeObjects,
     FakePhotos,
+    FakeReporter,
+    FakeReviewer,
     FakeValidator,
 )
+from tests.fakes.events import FakeClock
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 
 LABELS = ("양호", "불량")
 POLICY = SelectionPolicy(min_train_photos=20)
-COPIES, PER_SLICE = 5, 10
+COPIES = 5
+AUGMENTATION = Augmentation(copies=COPIES, photos_per_slice=10)
 URI = "s3://datasets/DS-2026-001/"
 
 
@@ -38,54 +48,66 @@ class World:
         self.source = FakeCorrectionSource(tasks)
         self.photos = FakePhotos({t.photo_url: f"photo {t.task_id}".encode() for t in tasks})
         self.datasets, self.objects = FakeDatasets(), FakeObjects()
-        self.augmenter, self.validator = FakeAugmenter(), FakeValidator()
+        self.erasures = FakeErasures(self.datasets)
+        self.augmenter, self.validator, self.reviewer = FakeAugmenter(), FakeValidator(), FakeReviewer()
 
-    def collect(self, fault=None, run_id="run-1", since=None):
+    def collect(self, fault=None, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
         fault = fault or Fault()
         return collect(
             run_id,
             ModelType.LAUNDRY,
             labels=LABELS,
             since=since,
-            policy=POLICY,
+            policy=policy,
+            augmentation=augmentation,
             source=fault.on(self.source),
             photos=self.photos,
             inspector=FakeInspector(),
             datasets=fault.on(self.datasets),
+            erasures=fault.on(self.erasures),
             objects=fault.on(self.objects),
             prefix="s3://datasets/",
         )
 
-    def prepare(self, fault=None):
+    def validate(self, fault=None, uri=URI, policy=QualityPolicy()):  # noqa: B008 - frozen
+        fault = fault or Fault()
+        return validate(
+            uri,
+            policy=policy,
+            validator=self.validator,
+            reviewer=self.reviewer,
+            reporter=FakeReporter(),
+            datasets=fault.on(self.datasets),
+            photos=self.photos,
+            objects=fault.on(self.objects),
+            clock=FakeClock(),
+        )
+
+    def prepare(self, fault=None, run_id="run-1", uri=URI):
         """Augment every slice, then assemble."""
         fault = fault or Fault()
-        for index in range(len(slices(self.manifest(), PER_SLICE))):
-            self.augment(index, fault)
+        for index in range(len(slices(self.manifest(uri)))):
+            self.augment(index, fault, uri)
         return assemble(
-            "run-1",
-            URI,
-            photos_per_slice=PER_SLICE,
-            copies=COPIES,
+            run_id,
+            uri,
             augmenter=self.augmenter,
             objects=fault.on(self.objects),
             datasets=fault.on(self.datasets),
         )
 
-    def augment(self, index, fault=None):
+    def augment(self, index, fault=None, uri=URI):
         fault = fault or Fault()
         return augment(
-            URI,
+            uri,
             index,
-            photos_per_slice=PER_SLICE,
-            copies=COPIES,
-            seed=7,
             photos=self.photos,
             augmenter=self.augmenter,
             objects=fault.on(self.objects),
         )
 
-    def manifest(self):
-        return Manifest.from_json(self.objects.read(f"{URI}manifest.json"))
+    def manifest(self, uri=URI):
+        return Manifest.from_json(self.objects.read(f"{uri}manifest.json"))
 
 
 @pytest.fixture
@@ -105,15 +127,16 @@ def test_the_selection_has_every_training_correction_and_evaluation_photos_at_na
     training = [p for p in photos if p.split is Split.TRAIN]
     assert all(p.corrected for p in training if p.source is Source.CORRECTION)
     assert {p.source for p in training} == {Source.CORRECTION, Source.REPLAY}
+    assert world.manifest().policy["min_train_photos"] == POLICY.min_train_photos
     evaluated = {p.task_id for p in photos if p.split is not Split.TRAIN}
-    expected = {t.task_id for t in world.source.tasks} - {p.task_id for p in training}
+    expected = {t.task_id for t in world.source.rows} - {p.task_id for p in training}
     assert evaluated <= expected and len(evaluated) > 5
 
 
 def test_a_rerun_keeps_the_frozen_selection_though_more_was_confirmed(world):
     world.collect()
     before = dict(world.objects.bodies)
-    world.source.tasks.append(a_task(99, corrected=True))
+    world.source.rows.append(a_task(99, corrected=True))
     assert world.collect() == "DS-2026-001"
     assert world.objects.bodies == before
 
@@ -130,7 +153,7 @@ def test_only_corrections_since_the_champions_are_asked_for_but_the_sample_reach
 
 @pytest.mark.parametrize("body", [None, b"bad: not an image", b"bad: 0 bytes"])
 def test_an_unusable_photo_is_quarantined_with_its_reason_and_the_others_stay(world, body):
-    url = world.source.tasks[0].photo_url
+    url = world.source.rows[0].photo_url
     world.photos.bodies.pop(url)
     if body:
         world.photos.bodies[url] = body
@@ -141,7 +164,7 @@ def test_an_unusable_photo_is_quarantined_with_its_reason_and_the_others_stay(wo
 
 
 def test_nothing_confirmed_is_refused_with_a_sentence(world):
-    world.source.tasks.clear()
+    world.source.rows.clear()
     with pytest.raises(DatasetRefused, match="nothing to learn from"):
         world.collect()
 
@@ -159,15 +182,74 @@ def test_collecting_killed_at_any_call_ends_with_the_same_selection(fault):
 def test_hard_failures_stop_the_run_and_the_report_is_kept():
     world = collected()
     world.validator = FakeValidator(failures=("only one class", "41 % of the photos are unusable"))
-    with pytest.raises(DatasetRefused, match="only one class; 41 %"):
-        validate(URI, validator=world.validator, objects=world.objects)
-    assert world.objects.exists(f"{URI}validation-report.html")
+    with pytest.raises(DatasetRefused, match="only one class; 41 % .*report: https://"):
+        world.validate()
+    assert world.objects.exists(f"{URI}data-report.html")
+    assert world.objects.exists(f"{URI}data-docs/index.html")
 
 
 def test_warnings_are_reported_and_do_not_stop():
     world = collected()
-    _, found = validate(URI, validator=FakeValidator(warnings=("few dark photos",)), objects=world.objects)
-    assert found.warnings == ("few dark photos",)
+    world.validator = FakeValidator(warnings=("few dark photos",))
+    assert world.validate().found.warnings == ("few dark photos",)
+
+
+def test_suspect_labels_are_listed_with_their_photos_and_stay_in_the_dataset():
+    world = collected()
+    before = world.manifest()
+    one = before.photos[3].task_id
+    world.reviewer = FakeReviewer((one,))
+    done = world.validate()
+    assert [s.task_id for s in done.suspects] == [one]
+    assert f"1 of {len(before.photos)} labels look wrong, e.g. {one}" in done.found.warnings[0]
+    assert json.loads(world.objects.read(f"{URI}data-report.html"))[-1] == [one]
+    assert world.manifest() == before
+
+
+def test_a_selection_that_was_frozen_by_an_earlier_version_is_validated_without_reviewing_labels():
+    world = collected()
+    world.objects.delete(f"{URI}descriptors.json")
+    assert world.validate().found.failures == ()
+
+
+def test_a_photo_that_vanished_is_missing_from_the_report_only():
+    world = collected()
+    gone = world.manifest().photos[3]
+    world.reviewer = FakeReviewer((gone.task_id,))
+    del world.photos.bodies[gone.photo_url]
+    world.validate()
+    assert json.loads(world.objects.read(f"{URI}data-report.html"))[-1] == []
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: collected().validate(fault)), ids=str)
+def test_validating_killed_at_any_call_ends_with_the_same_report(fault):
+    world, undisturbed = collected(), collected()
+    undisturbed.validate()
+    with pytest.raises(Killed):
+        world.validate(fault)
+    world.validate()
+    assert world.objects.bodies == undisturbed.objects.bodies
+
+
+def test_drift_is_measured_against_the_last_complete_dataset():
+    world = collected()
+    world.validate()
+    assert not [m for m in world.validator.measured if "drift" in m.name]
+    world.prepare()
+    world.collect(run_id="run-2")
+    world.validate(uri="s3://datasets/DS-2026-002/")
+    drift = {m.name: m for m in world.validator.measured if "drift" in m.name}
+    assert drift.keys() == {"class_drift_0", "class_drift_1", "brightness_drift"}
+    assert all(m.value == 0 and not m.hard for m in drift.values())
+
+
+def test_a_last_dataset_without_its_manifest_is_said_and_does_not_stop():
+    world = collected()
+    world.prepare()
+    world.collect(run_id="run-2")
+    world.objects.delete(f"{URI}manifest.json")
+    found = world.validate(uri="s3://datasets/DS-2026-002/").found
+    assert found.warnings == ("the manifest of DS-2026-001 is gone: drift was not measured",)
 
 
 def test_only_training_photos_are_multiplied_and_the_holdout_is_never_in_a_shard():
@@ -220,3 +302,106 @@ def test_the_object_store_gone_for_a_moment_is_worth_another_try():
     with pytest.raises(ServiceUnavailable):
         world.augment(0, Fault(at=1, error=unavailable("S3")))
     assert world.augment(0).endswith("shards/train-00000.parquet")
+
+
+# What goes into later datasets
+
+
+SECOND = "s3://datasets/DS-2026-002/"
+MIDDLE = NOW.replace(hour=11, minute=30)
+
+
+def test_earlier_corrections_are_replayed_beside_the_new_ones(world):
+    world.collect(since=MIDDLE, policy=SelectionPolicy(min_train_photos=0, earlier_per_correction=0.5))
+    sources = Counter(p.source for p in world.manifest().of(Split.TRAIN))
+    new, earlier = sources[Source.CORRECTION], sources[Source.EARLIER_CORRECTION]
+    assert new > 2 and earlier == round(new * 0.5)
+    assert sources[Source.REPLAY] == pytest.approx((new + earlier) * 3, abs=25)
+
+
+def test_a_correction_beyond_the_natural_sample_makes_validation_and_holdout_no_harder(world):
+    world.collect(policy=SelectionPolicy(sample_limit=20, history_limit=0, min_train_photos=0))
+    sampled = {t.task_id for t in world.source.confirmed(limit=20)}
+    manifest = world.manifest()
+    assert {p.task_id for p in manifest.natural} <= sampled
+    beyond = manifest.of(Split.HELD_OUT_CORRECTIONS)
+    assert beyond and all(p.corrected and p.task_id not in sampled for p in beyond)
+    assert set(beyond) <= set(manifest.held_out_corrections)
+
+
+def test_members_of_the_holdout_judge_later_models_too(world):
+    world.collect(policy=SelectionPolicy(min_train_photos=0))
+    first = {p.task_id for p in world.manifest().of(Split.HOLDOUT)}
+    world.collect(run_id="run-2", policy=SelectionPolicy(sample_limit=5, history_limit=0, min_train_photos=0))
+    assert first <= {p.task_id for p in world.manifest(SECOND).of(Split.HOLDOUT)}
+    world.collect(run_id="run-3", policy=SelectionPolicy(sample_limit=5, history_limit=0, holdout_limit=1))
+    third = {p.task_id for p in world.manifest("s3://datasets/DS-2026-003/").of(Split.HOLDOUT)}
+    assert not first <= third
+
+
+def test_a_cluster_keeps_its_side_when_the_shares_change(world):
+    world.collect()
+    before = {p.cluster_id: p.split for p in world.manifest().photos}
+    world.collect(run_id="run-2", policy=SelectionPolicy(holdout_share=0.6, validation_share=0.1, min_train_photos=20))
+    after = {p.cluster_id: p.split for p in world.manifest(SECOND).photos}
+    assert {c: after[c] for c in before if c in after} == {c: before[c] for c in before if c in after}
+
+
+def test_the_same_photo_with_two_labels_is_set_aside_for_a_person(world):
+    one, other = world.source.rows[2], world.source.rows[3]
+    world.photos.bodies[other.photo_url] = world.photos.bodies[one.photo_url]
+    world.collect()
+    aside = {q.task_id: q for q in world.manifest().quarantined}
+    assert aside.keys() == {one.task_id, other.task_id}
+    assert {q.reason for q in aside.values()} == {"the same photo was confirmed as 불량 and as 양호"}
+    assert {q.kind for q in aside.values()} == {"contradiction"}
+
+
+def test_a_photo_that_was_erased_is_never_taken_again_nor_is_a_copy_of_it(world):
+    erased, copy = world.source.rows[0], world.source.rows[30]
+    body = world.photos.bodies[erased.photo_url]
+    world.photos.bodies[copy.photo_url] = body
+    world.erasures.record(Erased(erased.task_id, (hashlib.sha256(body).hexdigest(),), "a person", "asked", NOW))
+    world.collect()
+    assert not {erased.task_id, copy.task_id} & {p.task_id for p in world.manifest().photos}
+
+
+def test_shards_stay_the_same_when_the_settings_change_after_collecting(world):
+    world.collect()
+    world.prepare()
+    shards = {uri: body for uri, body in world.objects.bodies.items() if "/shards/" in uri}
+    assert world.collect(augmentation=Augmentation(copies=2, photos_per_slice=3, seed=9)) == "DS-2026-001"
+    world.prepare()
+    assert {uri: body for uri, body in world.objects.bodies.items() if "/shards/" in uri} == shards
+
+
+def test_a_dataset_without_one_of_its_shards_is_not_assembled():
+    world = collected()
+    with pytest.raises(DatasetRefused, match="train-00000.parquet is missing: run augment"):
+        assemble("run-1", URI, augmenter=world.augmenter, objects=world.objects, datasets=world.datasets)
+
+
+def test_only_a_few_photos_are_in_memory_at_once():
+    world = collected()
+    alive = peak = 0
+
+    class Counting:
+        def read(self, url):
+            nonlocal alive, peak
+            alive += 1
+            peak = max(peak, alive)
+            return world.photos.read(url)
+
+    class Consuming(FakeAugmenter):
+        def shard(self, photos, *, augmentation, labels):
+            nonlocal alive
+            seen = []
+            for photo in photos:
+                seen.append(photo)
+                alive -= 1
+            return super().shard(seen, augmentation=augmentation, labels=labels)
+
+    manifest = dataclasses.replace(world.manifest(), augmentation=Augmentation(photos_per_slice=1000))
+    world.objects.write(f"{URI}manifest.json", manifest.to_json())
+    augment(URI, 0, photos=Counting(), augmenter=Consuming(), objects=world.objects)
+    assert len(manifest.of(Split.TRAIN)) > 20 and peak <= 9

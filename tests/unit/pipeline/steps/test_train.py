@@ -18,13 +18,13 @@ class World:
         self.experiments, self.runs, self.outbox = FakeExperiments(), FakeTrainingRuns(), FakeOutbox()
         self.epochs = []
 
-    def train(self, fault=None, **changes):
-        fault, fresh = fault or Fault(), changes.pop("fresh", False)
+    def train(self, fault=None, *, batch_size=32, **options):
+        fault = fault or Fault()
         return train(
             "run-1",
             a_dataset(),
             labels=("양호", "불량"),
-            hyperparameters=Hyperparameters(**{"batch_size": 32, "learning_rate": 0.001, **changes}),
+            hyperparameters=Hyperparameters(batch_size=batch_size, learning_rate=0.001),
             artifact_uri="s3://models/LAUNDRY/run-1/",
             trainer=fault.on(self.trainer),
             experiments=fault.on(self.experiments),
@@ -32,7 +32,7 @@ class World:
             outbox=fault.on(self.outbox),
             clock=FakeClock(),
             on_epoch=self.epochs.append,
-            fresh=fresh,
+            **options,
         )
 
     def tried(self):
@@ -58,6 +58,19 @@ def test_each_attempt_leaves_its_reason_and_what_changes_with_the_run_and_the_ex
     assert (second.cause, second.hyperparameters.learning_rate) == ("", pytest.approx(1e-4))
     assert world.experiments.opened["run-1/1"].notes["change"] == first.change
     assert [e.status for e in world.experiments.opened.values()] == ["failed", "finished"]
+
+
+def test_pictures_of_the_dataset_stand_beside_the_figures_of_each_attempt():
+    world = World("diverged")
+    world.train(files={"contact-sheet.png": b"picture"})
+    assert [e.files for e in world.experiments.opened.values()] == [{"contact-sheet.png": b"picture"}] * 2
+
+
+def test_the_trainer_is_told_whom_to_ask_about_what_it_reads():
+    world, asked = World(), []
+    world.train(demand_unseen=asked.append)
+    world.trainer.jobs[0].demand_unseen({"TASK-1"})
+    assert asked == [{"TASK-1"}]
 
 
 def test_out_of_memory_halves_the_batch():

@@ -1,0 +1,153 @@
+"""A selection out of millions of confirmed tasks: how long the Helper database is asked, and what collecting holds."""
+
+import hashlib
+import os
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psycopg2
+
+from include.bench.data.child import in_child
+from include.bench.measurement import Say, seconds
+from include.stack import runner
+from include.stack.layout import Stack, environment
+from pipeline.domain.selection import SelectionPolicy
+
+_MILLION = 1_000_000
+_NEW_CORRECTIONS = 150
+_NEWEST = datetime(2026, 11, 1, tzinfo=UTC)
+_SECONDS_BETWEEN_TASKS, _TASKS_PER_CORRECTION = 10, 20
+# The champion's corrections ended where 150 newer ones remain.
+_SINCE = _NEWEST - timedelta(seconds=_NEW_CORRECTIONS * _TASKS_PER_CORRECTION * _SECONDS_BETWEEN_TASKS - 1)
+_ROWS = """
+    INSERT INTO tasks
+        (task_id, helper_id, photo_url, ai_result, final_result, corrected, correction_reason, confirmed_at)
+    SELECT 'TASK-' || n, 'HELPER-' || n %% 40, 's3://tasks/' || n || '.jpg',
+           CASE WHEN n %% 2 = 0 THEN '양호' ELSE '불량' END,
+           CASE WHEN (n %% 2 = 0) <> (n %% %(per_correction)s = 0) THEN '양호' ELSE '불량' END,
+           n %% %(per_correction)s = 0, CASE WHEN n %% %(per_correction)s = 0 THEN 'stain' END,
+           %(newest)s - n * %(gap)s * interval '1 second'
+    FROM generate_series(%(first)s, %(last)s) AS n"""
+
+
+def collecting(say: Say) -> tuple[dict[str, float], dict[str, str]]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        root = Path(name)
+        before = dict(os.environ)
+        try:
+            stack = runner.up(root, say, ["postgres", "s3"], preferred_ports=False)
+            os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
+            _fill(stack, 0, _MILLION, say)
+            asked = in_child(_ask, stack.dsn("mlops_reader", "helper"))
+            say(f"all questions of one selection: {asked['seconds'] * 1000:.0f} ms")
+            one = in_child(_collect, *_addresses(stack), "one million")
+            say(f"collecting out of 1 million: {one['photos']:.0f} photos, {one['peak_mb']:.0f} MB")
+            _fill(stack, _MILLION, 5 * _MILLION, say)
+            five = in_child(_collect, *_addresses(stack), "five million")
+            say(f"collecting out of 5 million: {five['photos']:.0f} photos, {five['peak_mb']:.0f} MB")
+        finally:
+            os.environ.clear()
+            os.environ |= before
+            runner.clean(root)
+    figures = {
+        "collect_seconds_150_of_1000000": round(asked["seconds"], 3),
+        "collect_seconds_corrections_query_of_1000000": round(asked["corrections_seconds"], 3),
+        "collect_peak_memory_mb_1000000": round(one["peak_mb"]),
+        "collect_peak_memory_mb_5000000": round(five["peak_mb"]),
+    }
+    context = {
+        "how": "private PostgreSQL, rows by generate_series, every 20th a correction, 150 of them new. "
+        "Seconds: every read of one selection (new corrections, 2 000 newest, 500 of all time, up to 500 earlier "
+        "corrections); the corrections query alone beside it. Memory: the whole collect step with its own database, "
+        "manifest to S3; each photo is made on the spot from its address, and inspected",
+    }
+    return figures, context
+
+
+def _addresses(stack: Stack) -> tuple[str, str, str]:
+    return stack.dsn("mlops_reader", "helper"), stack.dsn("mlops", "mlops"), stack.s3_endpoint
+
+
+def _fill(stack: Stack, first: int, last: int, say: Say) -> None:
+    values = {
+        "first": first,
+        "last": last - 1,
+        "per_correction": _TASKS_PER_CORRECTION,
+        "newest": _NEWEST,
+        "gap": _SECONDS_BETWEEN_TASKS,
+    }
+    connection = psycopg2.connect(stack.dsn("helper", "helper"))
+
+    def work() -> None:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(_ROWS, values)
+            cursor.execute("ANALYZE tasks")
+
+    say(f"tasks {first:,} to {last:,} written in {seconds(work):.0f} s")
+    connection.close()
+
+
+def _ask(helper_dsn: str) -> dict[str, float]:
+    from pipeline.adapters.helper_db import HelperDatabase
+
+    source, policy = HelperDatabase(helper_dsn), SelectionPolicy()
+    found: list[int] = []
+
+    def corrections() -> None:
+        found.append(len(source.corrections(since=_SINCE, limit=policy.correction_limit)))
+
+    def everything() -> None:
+        corrections()
+        source.confirmed(limit=policy.sample_limit)
+        source.history(limit=policy.history_limit)
+        source.earlier_corrections(until=_SINCE, limit=policy.correction_limit)
+
+    whole, alone = seconds(everything), seconds(corrections)
+    if found != [_NEW_CORRECTIONS] * 2:
+        raise RuntimeError(f"{found} corrections came instead of {_NEW_CORRECTIONS}: the figures would say nothing")
+    return {"seconds": whole, "corrections_seconds": alone}
+
+
+class _DrawnPhotos:
+    """Another photo for every address, the same for the same one."""
+
+    def read(self, url: str) -> bytes:
+        seed = int.from_bytes(hashlib.sha256(url.encode()).digest()[:8])
+        blocks = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
+        ok, encoded = cv2.imencode(".jpg", cv2.resize(blocks, (640, 480), interpolation=cv2.INTER_NEAREST))
+        assert ok, "OpenCV encodes any uint8 image"
+        return bytes(encoded.tobytes())
+
+
+def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dict[str, float]:
+    from pipeline.adapters.dataset_table import DatasetTable
+    from pipeline.adapters.erasure_table import ErasureTable
+    from pipeline.adapters.helper_db import HelperDatabase
+    from pipeline.adapters.mlops_db import MlopsDatabase
+    from pipeline.adapters.s3 import S3ObjectStore
+    from pipeline.domain.dataset import Augmentation, Manifest
+    from pipeline.domain.models import ModelType
+    from pipeline.learning.photos import PillowPhotoInspector
+    from pipeline.steps.collect import collect
+
+    database, objects = MlopsDatabase(mlops_dsn), S3ObjectStore(endpoint=endpoint)
+    dataset_id = collect(
+        run_id,
+        ModelType.LAUNDRY,
+        labels=("양호", "불량"),
+        since=_SINCE,
+        policy=SelectionPolicy(),
+        augmentation=Augmentation(),
+        source=HelperDatabase(helper_dsn),
+        photos=_DrawnPhotos(),
+        inspector=PillowPhotoInspector(),
+        datasets=DatasetTable(database),
+        erasures=ErasureTable(database),
+        objects=objects,
+        prefix="s3://datasets/",
+    )
+    manifest = Manifest.from_json(objects.read(f"s3://datasets/{dataset_id}/manifest.json"))
+    return {"photos": len(manifest.photos)}

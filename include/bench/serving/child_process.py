@@ -1,0 +1,130 @@
+"""One child process for each version, beside engines in the server's own process (ADR 0010)."""
+
+import multiprocessing
+import queue
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from faceserve.engines.base import available_cores, factory, precisions
+from include.bench.artifacts import Folder, artifact
+from include.bench.measurement import Say
+
+_NETWORKS = ("small", "EfficientNetLite0")
+_SHAPE = (1, 224, 224, 3)
+_BYTES = int(np.prod(_SHAPE))
+_CALLS, _SECONDS = 300, 5.0
+_MB = 2**20
+
+Images = npt.NDArray[np.uint8]
+
+
+def child_process(say: Say) -> dict[str, float]:
+    """What the hop to another process costs a request, and what a process more costs in memory."""
+    figures: dict[str, float] = {}
+    for network in _NETWORKS:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            artifact(network, Folder(Path(folder)), "s3://bench/")
+            path = Path(folder, "openvino", "model.xml")
+            precision = precisions("openvino", "auto")[0]
+            engine = factory("openvino", available_cores())(path, precision)
+            here = _measured(lambda images, engine=engine: engine.infer(images))  # type: ignore[misc]
+            child = _ChildEngine(path, precision, available_cores())
+            try:
+                there = _measured(child.infer)
+                memory = child.own_mb()
+            finally:
+                child.close()
+        say(f"{network}: p50 {here[0]:.2f} ms here, {there[0]:.2f} ms in a child that takes {memory:.0f} MB")
+        name = network.lower()
+        figures[f"child_process_{name}_added_ms"] = round(there[0] - here[0], 3)
+        figures[f"child_process_{name}_throughput_ratio"] = round(there[1] / here[1], 3)
+        figures[f"child_process_{name}_own_mb"] = round(memory)
+    return figures
+
+
+def _measured(infer: Callable[[Images], object]) -> tuple[float, float]:
+    """Milliseconds of one call alone, and calls a second of as many callers as cores."""
+    images = np.random.default_rng(1).integers(0, 256, _SHAPE, np.uint8)
+    alone = []
+    for _ in range(_CALLS):
+        began = time.perf_counter()
+        infer(images)
+        alone.append((time.perf_counter() - began) * 1000)
+
+    def ask(until: float) -> int:
+        calls = 0
+        while time.monotonic() < until:
+            infer(images)
+            calls += 1
+        return calls
+
+    cores = available_cores()
+    with ThreadPoolExecutor(cores) as pool:
+        return statistics.median(alone), sum(pool.map(ask, [time.monotonic() + _SECONDS] * cores)) / _SECONDS
+
+
+class _ChildEngine:
+    """An engine in a process of its own: images by shared memory, answers by a pipe, one of each a slot."""
+
+    def __init__(self, path: Path, precision: str, slots: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._free: queue.SimpleQueue[tuple[SharedMemory, Connection]] = queue.SimpleQueue()
+        self._slots = []
+        theirs = []
+        for _ in range(slots):
+            memory, (ours, other) = SharedMemory(create=True, size=_BYTES), context.Pipe()
+            self._slots.append((memory, ours))
+            theirs.append((memory.name, other))
+        self._process = context.Process(target=_serve, args=(path, precision, theirs), daemon=True)
+        self._process.start()
+        for slot in self._slots:
+            slot[1].recv_bytes()
+            self._free.put(slot)
+
+    def infer(self, images: Images) -> npt.NDArray[np.float32]:
+        memory, connection = slot = self._free.get()
+        np.ndarray(_SHAPE, np.uint8, memory.buf)[:] = images
+        connection.send_bytes(b"!")
+        found = np.frombuffer(connection.recv_bytes(), np.float32)
+        self._free.put(slot)
+        return found
+
+    def own_mb(self) -> float:
+        return float(psutil.Process(self._process.pid).memory_full_info().uss) / _MB
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+        for memory, connection in self._slots:
+            connection.close()
+            memory.close()
+            memory.unlink()
+
+
+def _serve(path: Path, precision: str, slots: list[tuple[str, Connection]]) -> None:
+    engine = factory("openvino", len(slots))(path, precision)
+
+    def answer(name: str, connection: Connection) -> None:
+        memory = SharedMemory(name)
+        images: Images = np.ndarray(_SHAPE, np.uint8, memory.buf)
+        connection.send_bytes(b"ready")
+        while connection.recv_bytes():
+            found = engine.infer(images)
+            connection.send_bytes(np.concatenate([found.probabilities[0], found.features[0]]).tobytes())
+
+    threads = [threading.Thread(target=answer, args=slot) for slot in slots]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,47 @@
+"""Table `erased_photos`, and what erasing a photo changes in the others."""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.dataset import Manifest
+from pipeline.domain.lineage import Erased
+
+# The rows stay: they say which models learned from the task, and that is asked for exactly when a photo was erased.
+_ANONYMISE = {
+    "dataset_photos": "SET photo_url = '', sha256 = '' WHERE task_id = %s AND (photo_url, sha256) <> ('', '')",
+    "holdout_photos": "SET sha256 = '' WHERE task_id = %s AND sha256 <> ''",
+    "task_confirmations": "SET photo_url = '' WHERE task_id = %s AND photo_url <> ''",
+}
+
+
+class ErasureTable:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def record(self, erased: Erased) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO erased_photos (task_id, sha256s, actor, reason, erased_at) VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                (erased.task_id, list(erased.sha256s), erased.actor, erased.reason, erased.at),
+            )
+
+    def all(self) -> Sequence[Erased]:
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT task_id, sha256s, actor, reason, erased_at FROM erased_photos ORDER BY erased_at")
+            return [Erased(row[0], tuple(row[1]), *row[2:]) for row in cursor.fetchall()]
+
+    def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "UPDATE datasets SET manifest_sha256 = %s, photo_count = %s WHERE dataset_id = %s",
+                (manifest_sha256, len(manifest.photos), dataset_id),
+            )
+
+    def anonymise(self, task_id: str) -> Mapping[str, int]:
+        changed = {}
+        with self._database.transaction() as cursor:
+            for table, change in _ANONYMISE.items():
+                cursor.execute(f"UPDATE {table} {change}", (task_id,))
+                changed[table] = cursor.rowcount
+        return changed

@@ -1,0 +1,70 @@
+"""Near-duplicate photos: which belong together (ADR 0001)."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.domain.dataset import Manifest, Split
+
+NEAR_DUPLICATE_BITS = 4
+_PARTS = NEAR_DUPLICATE_BITS + 1
+_PART_BITS = 13
+
+
+class NearDuplicates:
+    """64-bit perceptual hashes that can be asked who is at most `NEAR_DUPLICATE_BITS` bits away.
+
+    Of five parts of two such hashes at least one is equal: looking those up spares comparing everybody with everybody.
+    """
+
+    def __init__(self, hashes: Iterable[int] = ()) -> None:
+        self._hashes: list[int] = []
+        self._by_part: list[dict[int, list[int]]] = [{} for _ in range(_PARTS)]
+        for value in hashes:
+            self.add(value)
+
+    def add(self, value: int) -> None:
+        for part, positions in zip(_parts(value), self._by_part, strict=True):
+            positions.setdefault(part, []).append(len(self._hashes))
+        self._hashes.append(value)
+
+    def of(self, value: int) -> list[int]:
+        """Positions of near hashes, in the order they were added."""
+        near = {
+            position
+            for part, positions in zip(_parts(value), self._by_part, strict=True)
+            for position in positions.get(part, ())
+            if (self._hashes[position] ^ value).bit_count() <= NEAR_DUPLICATE_BITS
+        }
+        return sorted(near)
+
+
+def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
+    """One cluster id a photo; near-duplicates share the first one's.
+
+    `known` are the founders of earlier datasets' clusters, oldest first: a new near-duplicate inherits the old cluster,
+    so that it can never land on the other side of the split.
+    """
+    founders = list(dict.fromkeys(known))
+    index = NearDuplicates(founders)
+    ids = []
+    for phash in phashes:
+        near = index.of(phash)
+        if not near:
+            index.add(phash)
+            founders.append(phash)
+        ids.append(f"{founders[near[0]] if near else phash:016x}")
+    return ids
+
+
+def sides_of_clusters(manifest: Manifest) -> dict[str, Split]:
+    """The side each cluster took with this manifest, and keeps; one seen only as a held-out correction judges."""
+    sides: dict[str, Split] = {}
+    for photo in manifest.photos:
+        if photo.split is Split.HELD_OUT_CORRECTIONS:
+            sides.setdefault(photo.cluster_id, Split.HOLDOUT)
+        else:
+            sides[photo.cluster_id] = photo.split
+    return sides
+
+
+def _parts(value: int) -> list[int]:
+    return [(value >> (_PART_BITS * part)) & ((1 << _PART_BITS) - 1) for part in range(_PARTS)]

@@ -1,0 +1,210 @@
+"""What is measured about a selection before anything is spent on it, and what each figure must be (design §3)."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.domain.dataset import Manifest, Photo, Split
+from pipeline.domain.leakage import leaks
+from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class QualityPolicy:
+    """Bounds of one dataset; shares 0-1, brightness 0-1, sharpness as in `Fingerprint`. `warn_…` do not stop a run.
+
+    `max_unusable_share`: photos that are missing, unreadable, too large or too small, of all collected.
+    `warn_drift`: difference to the last dataset that is worth a look, of class shares (and more than chance, 3 standard
+    errors) and of brightness (largest gap between the two distributions).
+    `warn_holdout_uses`: verdicts after which holdout photos are worn: each tells a little of what is in them.
+    """
+
+    min_side_pixels: int = 64
+    min_class_share: float = 0.10
+    warn_class_share: float = 0.25
+    max_unusable_share: float = 0.20
+    max_contradiction_share: float = 0.05
+    dark: float = 0.05
+    bright: float = 0.97
+    blurred: float = 20.0
+    warn_extreme_share: float = 0.01
+    warn_near_duplicate_share: float = 0.10
+    warn_drift: float = 0.15
+    warn_holdout_uses: int = 50
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure of the whole selection with its bounds; `sentence` is what a person reads when it is out of them."""
+
+    name: str
+    value: float
+    sentence: str
+    minimum: float | None = None
+    maximum: float | None = None
+    hard: bool = True
+
+
+def measure(
+    manifest: Manifest, previous: Manifest | None, holdout_uses: int, policy: QualityPolicy
+) -> tuple[Measured, ...]:
+    """Every figure no single row shows. `previous` is the last dataset, None for the first one."""
+    return (
+        *_separation(manifest),
+        *_classes(manifest, policy),
+        *_set_aside(manifest, policy),
+        *_appearance(manifest.photos, policy),
+        *_doubles(manifest.photos, policy),
+        *(_drift(manifest, previous, policy) if previous else ()),
+        Measured(
+            "holdout_uses",
+            holdout_uses,
+            f"the oldest holdout photos judged {holdout_uses} models, {policy.warn_holdout_uses} wear them out:"
+            " lower RETRAIN_HOLDOUT_LIMIT, so that newer ones take over",
+            maximum=policy.warn_holdout_uses,
+            hard=False,
+        ),
+    )
+
+
+def _separation(manifest: Manifest) -> list[Measured]:
+    found = leaks(manifest.photos)
+    return [Measured("leaks", len(found), f"leak: {'; '.join(found[:_SHOWN])}", maximum=0)]
+
+
+def _classes(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
+    train, found = manifest.of(Split.TRAIN), []
+    for number, label in enumerate(manifest.labels):
+        count = sum(photo.label == label for photo in train)
+        share = count / len(train) if train else 0.0
+        sentence = f"only {count} of {len(train)} training photos are {label}"
+        few = f"{sentence}: {MIN_PHOTOS_PER_CLASS} photos and {policy.min_class_share:.0%} needed"
+        found += [
+            Measured(f"train_photos_{number}", count, few, minimum=MIN_PHOTOS_PER_CLASS),
+            Measured(f"train_share_{number}", share, few, minimum=policy.min_class_share),
+            Measured(f"train_balance_{number}", share, sentence, minimum=policy.warn_class_share, hard=False),
+        ]
+    return found
+
+
+def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
+    by_kind = defaultdict(list)
+    for row in manifest.quarantined:
+        by_kind[row.kind].append(row)
+    total = len(manifest.photos) + len(manifest.quarantined)
+
+    def share(kind: str, what: str, maximum: float) -> list[Measured]:
+        rows = by_kind[kind]
+        example = f", e.g. {rows[0].task_id}: {rows[0].reason}" if rows else ""
+        sentence = f"{len(rows)} of {total} photos {what}{example}"
+        value = len(rows) / total if total else 0.0
+        limit = f" ({maximum:.0%} allowed)"
+        return [
+            Measured(f"{kind}_share", value, sentence + limit, maximum=maximum),
+            Measured(f"{kind}_photos", len(rows), sentence, maximum=0, hard=False),
+        ]
+
+    return [
+        *share("unusable", "cannot be used", policy.max_unusable_share),
+        *share("contradiction", "were confirmed with two labels", policy.max_contradiction_share),
+        *share("near_duplicate", "look like held-out ones and were left out", 1.0)[1:],
+    ]
+
+
+def _appearance(photos: Sequence[Photo], policy: QualityPolicy) -> list[Measured]:
+    def share(name: str, what: str, odd: list[Photo]) -> Measured:
+        example = f", e.g. {odd[0].task_id}" if odd else ""
+        value = len(odd) / len(photos) if photos else 0.0
+        sentence = f"{len(odd)} of {len(photos)} photos are {what}{example}"
+        return Measured(name, value, sentence, maximum=policy.warn_extreme_share, hard=False)
+
+    blurred = [p for p in photos if p.sharpness is not None and p.sharpness < policy.blurred]
+    return [
+        share("dark_share", "dark", [p for p in photos if p.brightness < policy.dark]),
+        share("overexposed_share", "overexposed", [p for p in photos if p.brightness > policy.bright]),
+        share("blurred_share", "blurred", blurred),
+    ]
+
+
+def _doubles(photos: Sequence[Photo], policy: QualityPolicy) -> list[Measured]:
+    clusters: dict[str, list[Photo]] = defaultdict(list)
+    for photo in photos:
+        clusters[photo.cluster_id].append(photo)
+    doubles = sum(len(members) - 1 for members in clusters.values())
+    disputed = [members for members in clusters.values() if len({p.label for p in members}) > 1]
+    example = "; ".join(", ".join(f"{p.task_id} {p.label}" for p in members) for members in disputed[:_SHOWN])
+    return [
+        Measured(
+            "near_duplicates_share",
+            doubles / len(photos) if photos else 0.0,
+            f"{doubles} of {len(photos)} photos are near-duplicates of another one on the same side",
+            maximum=policy.warn_near_duplicate_share,
+            hard=False,
+        ),
+        Measured(
+            "disputed_clusters",
+            len(disputed),
+            f"near-duplicates with different labels, to be looked at: {example}",
+            maximum=0,
+            hard=False,
+        ),
+    ]
+
+
+def _drift(manifest: Manifest, previous: Manifest, policy: QualityPolicy) -> list[Measured]:
+    """Between the natural samples: training photos are chosen, their shares say nothing of the world."""
+    now, before = manifest.natural, previous.natural
+    if not now or not before:
+        return []
+    found = []
+    counts, earlier = Counter(p.label for p in now), Counter(p.label for p in before)
+    for number, label in enumerate(manifest.labels):
+        share, was = counts[label] / len(now), earlier[label] / len(before)
+        chance = 3 * _standard_error(share, len(now), was, len(before))
+        found.append(
+            Measured(
+                f"class_drift_{number}",
+                abs(share - was),
+                f"{share:.0%} of the natural sample are {label}, {was:.0%} in {previous.dataset_id}",
+                maximum=max(policy.warn_drift, chance),
+                hard=False,
+            )
+        )
+    gap = _largest_gap([p.brightness for p in now], [p.brightness for p in before])
+    # Kolmogorov and Smirnov: beyond this gap, two samples of one distribution are one in a thousand.
+    chance = 1.95 * math.sqrt(1 / len(now) + 1 / len(before))
+    found.append(
+        Measured(
+            "brightness_drift",
+            gap,
+            f"photos are {_mean(now):.2f} bright on average, {_mean(before):.2f} in {previous.dataset_id}",
+            maximum=max(policy.warn_drift, chance),
+            hard=False,
+        )
+    )
+    return found
+
+
+def _standard_error(share: float, count: int, other: float, other_count: int) -> float:
+    pooled = (share * count + other * other_count) / (count + other_count)
+    return math.sqrt(pooled * (1 - pooled) * (1 / count + 1 / other_count))
+
+
+def _largest_gap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Largest difference of the two cumulative distributions."""
+    ordered = sorted({*one, *other})
+    shares: list[Mapping[float, float]] = []
+    for values in (one, other):
+        counts, below, cumulative = Counter(values), 0, {}
+        for value in ordered:
+            below += counts[value]
+            cumulative[value] = below / len(values)
+        shares.append(cumulative)
+    return max(abs(shares[0][value] - shares[1][value]) for value in ordered)
+
+
+def _mean(photos: Sequence[Photo]) -> float:
+    return sum(p.brightness for p in photos) / len(photos)

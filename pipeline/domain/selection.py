@@ -1,0 +1,93 @@
+"""Which confirmed tasks make a dataset, and on which side of the permanent split each stands (design D1, D2)."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pipeline.domain.dataset import Photo, Source, Split
+
+
+@dataclass(frozen=True)
+class SelectionPolicy:
+    """How much of what goes into a dataset (ADR 0002).
+
+    `sample_limit`: most recent confirmed tasks, and `history_limit` more spread over all time, drawn whatever their
+    verdict: validation, holdout and replay come from these.
+    `replay_per_correction`: unchanged verdicts replayed for each correction, class-balanced.
+    `earlier_per_correction`: corrections of earlier trainings replayed for each new one, at most `correction_limit`.
+    `min_train_photos`: replay tops the training split up to this many photos.
+    `holdout_limit`: most members of the earlier holdout that a new model is judged on as well.
+    Shares are 0-1 of photo clusters, decided by hash once and then kept.
+    """
+
+    correction_limit: int = 500
+    sample_limit: int = 2000
+    history_limit: int = 500
+    replay_per_correction: float = 3.0
+    earlier_per_correction: float = 1.0
+    min_train_photos: int = 400
+    holdout_limit: int = 1000
+    validation_share: float = 0.16
+    holdout_share: float = 0.20
+
+    def split_of(self, cluster_id: str, known: Mapping[str, Split] | None = None) -> Split:
+        """The same cluster gives the same split in every dataset; `known` ones stay whatever the shares are now."""
+        if known and cluster_id in known:
+            return known[cluster_id]
+        point = int.from_bytes(hashlib.sha256(cluster_id.encode()).digest()[:8]) / 2**64
+        if point < self.holdout_share:
+            return Split.HOLDOUT
+        return Split.VALIDATION if point < self.holdout_share + self.validation_share else Split.TRAIN
+
+
+def select(
+    photos: Sequence[Photo], policy: SelectionPolicy, *, natural: Collection[str], since: datetime | None = None
+) -> list[Photo]:
+    """Corrections, earlier corrections and class-balanced replay for training; validation and holdout as they come.
+
+    `natural` are the task ids drawn whatever their verdict; `since` divides new corrections from earlier ones.
+    """
+    training = [p for p in photos if p.split is Split.TRAIN]
+    corrected = [p for p in training if p.corrected]
+    new = [replace(p, source=Source.CORRECTION) for p in corrected if _after(p, since)]
+    old = [p for p in corrected if not _after(p, since)]
+    earlier = [
+        replace(p, source=Source.EARLIER_CORRECTION)
+        for p in sorted(old, key=_draw_order)[: round(len(new) * policy.earlier_per_correction)]
+    ]
+    corrections = [*new, *earlier]
+    wanted = max(round(len(corrections) * policy.replay_per_correction), policy.min_train_photos - len(corrections))
+    unchanged = [p for p in training if not p.corrected]
+    replayed = [replace(p, source=Source.REPLAY) for p in _balanced(unchanged, corrections, wanted)]
+    held_out = [_held_out(p, natural) for p in photos if p.split is not Split.TRAIN]
+    return sorted([*corrections, *replayed, *held_out], key=lambda p: p.task_id)
+
+
+def _after(photo: Photo, since: datetime | None) -> bool:
+    return since is None or datetime.fromisoformat(photo.confirmed_at) > since
+
+
+def _held_out(photo: Photo, natural: Collection[str]) -> Photo:
+    """A correction that was looked for would make validation and holdout harder than the world is."""
+    split = photo.split if photo.task_id in natural else Split.HELD_OUT_CORRECTIONS
+    return replace(photo, source=Source.EVALUATION, split=split)
+
+
+def _balanced(pool: Sequence[Photo], already: Sequence[Photo], wanted: int) -> list[Photo]:
+    """Up to `wanted` photos from `pool`, always from the class that has least; order by hash, not by chance."""
+    counts = Counter(p.label for p in already)
+    queues = {
+        label: sorted((p for p in pool if p.label == label), key=_draw_order) for label in {p.label for p in pool}
+    }
+    drawn: list[Photo] = []
+    while len(drawn) < wanted and any(queues.values()):
+        label = min((label for label, queue in queues.items() if queue), key=lambda name: (counts[name], name))
+        drawn.append(queues[label].pop())
+        counts[label] += 1
+    return drawn
+
+
+def _draw_order(photo: Photo) -> str:
+    return hashlib.sha256(photo.cluster_id.encode() + photo.task_id.encode()).hexdigest()

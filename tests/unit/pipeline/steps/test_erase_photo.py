@@ -1,0 +1,216 @@
+"""Forgetting a photo, and asking what it shaped before."""
+
+import hashlib
+import json
+
+import pytest
+
+from pipeline.domain.dataset import Split
+from pipeline.domain.errors import DatasetRefused, GiveUp, UnknownVersion
+from pipeline.domain.models import ModelType
+from pipeline.steps.erase_photo import erase_photo
+from pipeline.steps.trace_model import trace_model
+from pipeline.steps.trace_task import trace_task
+from tests.builders import a_model_version, a_training_result
+from tests.fakes.deployment import FakeVersions
+from tests.fakes.events import FakeClock
+from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
+from tests.unit.pipeline.steps.test_dataset_steps import URI
+from tests.unit.pipeline.steps.test_dataset_steps import World as DataWorld
+
+FEATURES = "s3://models/LAUNDRY/run-1/features/ResNet50-abc.npz"
+SECOND = "s3://datasets/DS-2026-002/"
+
+
+class World(DataWorld):
+    """One dataset with a trained, registered model; a second one that is only collected."""
+
+    def __init__(self):
+        super().__init__()
+        self.collect()
+        self.validate()
+        self.prepare()
+        self.collect(run_id="run-2")
+        self.runs, self.versions, self.experiments = FakeTrainingRuns(), FakeVersions(), FakeExperiments()
+        self.experiments.opened["mlflow-1"] = FakeExperiment("mlflow-1", files={"contact-sheet.png": b"old"})
+        self.runs.succeed(a_training_result("run-1"))
+        self.versions.register(a_model_version("v1.0.0", run_id="run-1", dataset_id="DS-2026-001"))
+        self.objects.write(FEATURES, b"features")
+        self.objects.write("s3://models/LAUNDRY/run-1/model.onnx", b"model")
+
+    def task(self, split=Split.TRAIN):
+        return self.manifest().of(split)[0].task_id
+
+    def erase(self, task_id, fault=None):
+        fault = fault or Fault()
+        return erase_photo(
+            task_id,
+            actor="kim",
+            reason="asked by the customer",
+            prefix="s3://datasets/",
+            model_prefix="s3://models/",
+            datasets=fault.on(self.datasets),
+            erasures=fault.on(self.erasures),
+            runs=self.runs,
+            versions=self.versions,
+            experiments=fault.on(self.experiments),
+            augmenter=self.augmenter,
+            objects=fault.on(self.objects),
+            clock=FakeClock(),
+        )
+
+    def shards(self, uri=URI):
+        index = json.loads(self.objects.read(f"{uri}dataset.json"))
+        return [shard for split in ("train", "validation") for shard in index[split]]
+
+    def everything(self):
+        return b"\n".join(body for uri, body in sorted(self.objects.bodies.items()) if uri.startswith("s3://datasets/"))
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.mark.parametrize("split", list(Split)[:3])
+def test_no_object_of_any_dataset_names_the_photo_afterwards(world, split):
+    task = world.task(split)
+    assert task.encode() in world.everything()
+    world.erase(task)
+    assert task.encode() not in world.everything()
+
+
+def test_the_dataset_stays_usable_with_hashes_and_counts_that_are_true(world):
+    before, task = world.datasets.get("DS-2026-001"), world.task()
+    world.erase(task)
+    after = world.datasets.get("DS-2026-001")
+    assert after.train_count == before.train_count - 5
+    assert after.sha256 == hashlib.sha256(world.objects.read(f"{URI}dataset.json")).hexdigest()
+    for shard in world.shards():
+        assert hashlib.sha256(world.objects.read(shard["uri"])).hexdigest() == shard["sha256"]
+    assert world.objects.list(f"{URI}shards/") == sorted(shard["uri"] for shard in world.shards())
+    for dataset_id, uri in (("DS-2026-001", URI), ("DS-2026-002", SECOND)):
+        manifest = hashlib.sha256(world.objects.read(f"{uri}manifest.json")).hexdigest()
+        assert world.datasets.frozen_sha256(dataset_id) == manifest
+
+
+def test_the_other_images_stay_as_they_were(world):
+    task = world.task()
+    before = [image for shard in world.shards() for image in json.loads(world.objects.read(shard["uri"]))["images"]]
+    world.erase(task)
+    after = [image for shard in world.shards() for image in json.loads(world.objects.read(shard["uri"]))["images"]]
+    assert after == [image for image in before if image[0] != task]
+
+
+def test_caches_and_pages_that_may_show_it_are_gone_and_models_are_kept(world):
+    found = world.erase(world.task())
+    assert FEATURES in found.deleted and f"{URI}data-report.html" in found.deleted
+    assert not world.objects.list(f"{URI}data-docs/")
+    assert world.objects.exists("s3://models/LAUNDRY/run-1/model.onnx")
+    assert found.models == ["LAUNDRY v1.0.0 learned from it"]
+    sheet = world.objects.read(f"{URI}contact-sheet.png")
+    assert world.experiments.opened["mlflow-1"].files["contact-sheet.png"] == sheet
+
+
+def test_what_is_left_to_people_is_said(world):
+    task = world.task(Split.VALIDATION)
+    found = world.erase(task)
+    assert found.left == [
+        "s3://models/LAUNDRY/run-1/ may hold it, 224 pixels wide, among its golden samples",
+        f"the original s3://tasks/{task}.jpg belongs to the Helper service: delete it there",
+    ]
+
+
+def test_later_selections_go_without_it(world):
+    task = world.task()
+    world.erase(task)
+    world.collect(run_id="run-3")
+    assert not world.manifest("s3://datasets/DS-2026-003/").names(task)
+
+
+def test_a_held_out_photo_stays_held_out_after_it_is_forgotten(world):
+    task = world.task(Split.HOLDOUT)
+    cluster = next(p.cluster_id for p in world.manifest().photos if p.task_id == task)
+    world.erase(task)
+    (member,) = [m for m in world.datasets.holdout(ModelType.LAUNDRY) if m.task_id == task]
+    assert (member.cluster_id, member.sha256) == (cluster, "")
+
+
+def test_a_photo_that_was_set_aside_is_forgotten_too(world):
+    task = world.source.rows[0]
+    del world.photos.bodies[task.photo_url]
+    world.collect(run_id="run-3")
+    third = "s3://datasets/DS-2026-003/"
+    assert [q.task_id for q in world.manifest(third).quarantined] == [task.task_id]
+    assert f"{third}manifest.json" in world.erase(task.task_id).rewritten
+    assert not world.manifest(third).names(task.task_id)
+
+
+def test_an_unknown_task_is_refused(world):
+    with pytest.raises(GiveUp, match="no dataset has task 'TASK-404'"):
+        world.erase("TASK-404")
+
+
+def test_again_it_changes_nothing(world):
+    task = world.task()
+    world.erase(task)
+    before = dict(world.objects.bodies)
+    again = world.erase(task)
+    assert world.objects.bodies == before
+    assert (again.rewritten, again.deleted) == ([], [])
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: (w := World()).erase(w.task(), fault)), ids=str)
+def test_killed_at_any_call_and_run_again_it_ends_the_same(fault):
+    world, undisturbed = World(), World()
+    task = world.task()
+    undisturbed.erase(task)
+    with pytest.raises(Killed):
+        world.erase(task, fault)
+    world.erase(task)
+    assert world.objects.bodies == undisturbed.objects.bodies
+    assert world.datasets == undisturbed.datasets
+
+
+def test_a_shard_that_was_changed_is_not_made_true_by_erasing(world):
+    shard = world.shards()[0]["uri"]
+    world.objects.write(shard, world.objects.read(shard).replace(b'"seed": 7', b'"seed": 8'))
+    with pytest.raises(DatasetRefused, match="train-00000.parquet is not what was recorded"):
+        world.erase(world.task())
+
+
+def test_an_index_that_was_changed_is_not_made_true_by_erasing(world):
+    world.objects.write(f"{URI}dataset.json", world.objects.read(f"{URI}dataset.json") + b" ")
+    with pytest.raises(DatasetRefused, match=r"dataset.json is not what was recorded"):
+        world.erase(world.task())
+
+
+# Lineage
+
+
+def uses(world, task):
+    found = trace_task(task, datasets=world.datasets, runs=world.runs, versions=world.versions)
+    return [(u.appearance.dataset_id, u.role, u.trained, u.version and u.version.version) for u in found]
+
+
+def test_a_task_leads_to_the_datasets_and_models_it_shaped(world):
+    task = world.task()
+    expected = [("DS-2026-001", "learned from", True, "v1.0.0"), ("DS-2026-002", "learned from", False, None)]
+    assert uses(world, task) == expected
+    assert uses(world, world.task(Split.HOLDOUT))[0][1] == "judged by"
+    assert uses(world, "TASK-404") == []
+
+
+def test_it_still_does_after_the_photo_was_forgotten(world):
+    task = world.task()
+    before = uses(world, task)
+    world.erase(task)
+    assert uses(world, task) == before
+
+
+def test_a_model_leads_to_its_photos(world):
+    origin = trace_model(ModelType.LAUNDRY, "v1.0.0", datasets=world.datasets, versions=world.versions)
+    assert {p.task_id for p in origin.photos} == {p.task_id for p in world.manifest().photos}
+    with pytest.raises(UnknownVersion, match="no version 'v9'"):
+        trace_model(ModelType.LAUNDRY, "v9", datasets=world.datasets, versions=world.versions)
