@@ -348,6 +348,9 @@ class Experiments(Protocol):
         Memory, processor and network are measured while it is open.
         """
 
+    def set_aside(self, model_type: ModelType, run_id: str) -> None:
+        """Keep what was logged of a run under another name: it starts anew."""
+
     def link(self, model_type: ModelType, run_id: str) -> str:
         """Where a person finds the retraining with its attempts."""
 

@@ -104,6 +104,14 @@ class MlflowExperiments:
         with self._mlflow.translated():
             _attach(self._mlflow.client, experiment_id, name, body)
 
+    def set_aside(self, model_type: ModelType, run_id: str) -> None:
+        # Parameters of a run can never change, so that a new beginning needs new runs.
+        client = self._mlflow.client
+        with self._mlflow.translated():
+            experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+            for run in client.search_runs([experiment_id], f"tags.`{_RUN_TAG}` = '{run_id}'"):
+                client.set_tag(run.info.run_id, _RUN_TAG, f"{run_id}, set aside")
+
     def link(self, model_type: ModelType, run_id: str) -> str:
         with self._mlflow.translated():
             parent = self._parent(model_type, run_id)

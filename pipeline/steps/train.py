@@ -44,6 +44,7 @@ def train(
             log.info("run %s was trained before: nothing to do", run_id)
             return earlier
         if fresh:
+            experiments.set_aside(ModelType(dataset.model_type), run_id)
             runs.forget(run_id)
         tried = list(runs.attempts(run_id))
         _demand_the_same_beginning(run_id, hyperparameters, tried)

@@ -63,6 +63,12 @@ class FakeExperiments:
             raise
         experiment.status = "finished"
 
+    def set_aside(self, model_type: ModelType, run_id: str) -> None:
+        self.opened = {
+            f"{name}, set aside" if name.startswith(f"{run_id}/") else name: experiment
+            for name, experiment in self.opened.items()
+        }
+
     def link(self, model_type: ModelType, run_id: str) -> str:
         return f"http://experiments/{run_id}"
 

@@ -109,6 +109,17 @@ def test_attempts_are_nested_in_the_run_of_their_retraining_which_the_link_shows
     assert nested["run-3 attempt 1"].data.tags["retraining.change"] == "learning rate 0.001 → 0.0001"
 
 
+def test_a_run_that_starts_anew_gets_new_attempts_whose_parameters_may_differ(url, client):
+    experiments = MlflowExperiments(url)
+    with experiments.attempt(LAUNDRY, "run-6", 1) as before:
+        before.log_parameters({"batch_size": "32"})
+    experiments.set_aside(LAUNDRY, "run-6")
+    with experiments.attempt(LAUNDRY, "run-6", 1) as anew:
+        anew.log_parameters({"batch_size": "16"})
+    assert client.get_run(before.id).data.params == {"batch_size": "32"}
+    assert client.get_run(anew.id).data.params == {"batch_size": "16"}
+
+
 def test_an_attempt_that_was_interrupted_says_so_and_one_whose_process_died_is_closed_by_the_next(url, client):
     experiments = MlflowExperiments(url)
     with pytest.raises(TrainingInterrupted), experiments.attempt(LAUNDRY, "run-4", 1) as first:

@@ -162,6 +162,7 @@ def test_a_run_that_starts_anew_has_all_its_attempts_again():
         world.train()
     world.train(fresh=True)
     assert [job.fresh for job in world.trainer.jobs] == [False, True]
+    assert list(world.experiments.opened) == ["run-1/1, set aside", "run-1/1"]
     assert [a.cause for a in world.runs.attempts("run-1")] == [""]
 
 
