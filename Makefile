@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-data bench-serving bench-training studies proto lock
+.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-data bench-serving bench-training bench-verification studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-data: install ## Seconds and memory of collecting and augmenting; writes .
 
 studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
 	@$(PY) -m include.studies
+
+bench-verification: install ## Who is promoted, held, refused, by simulation; writes include/studies/
+	@$(PY) -m include.bench.verification
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

@@ -5,7 +5,8 @@ decide → register → hot swap.
 
 Runs when `task_confirmed_intake` finds enough corrections, every night at 02:00 Seoul time under the same policy, or by
 hand: **Trigger**, with *force* to train whatever the policy says. A refused model fails the run at `decide` with the
-reasons; the old champion keeps serving. Every task may be cleared and run again.
+reasons and a link to the report; the old champion keeps serving, and where other hyperparameters may help, `retry`
+starts one more run with them. Every task may be cleared and run again.
 """
 
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_
 
 from plugins.retraining_tasks import step
 from plugins.retraining_tasks.training import train_task
+from plugins.retraining_tasks.verdict import REPORT_URL, RetryAfterRefusal, VerificationReportLink
 
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
@@ -28,13 +30,16 @@ _PARAMS = {
     "epochs": Param(None, type=["null", "integer"], minimum=1, maximum=1000, section="Hyperparameters"),
     "batch_size": Param(None, type=["null", "integer"], minimum=1, maximum=4096, section="Hyperparameters"),
     "learning_rate": Param(None, type=["null", "number"], exclusiveMinimum=0, maximum=1, section="Hyperparameters"),
+    "label_smoothing": Param(None, type=["null", "number"], minimum=0, exclusiveMaximum=1, section="Hyperparameters"),
 }
 RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 
 def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
+    dag_id = f"{model_type.lower()}_model_retraining"
+
     @dag(
-        dag_id=f"{model_type.lower()}_model_retraining",
+        dag_id=dag_id,
         schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,
         start_date=datetime(2026, 1, 1),
         catchup=False,
@@ -55,7 +60,9 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         @task.short_circuit(ignore_downstream_trigger_rules=True)
         def begin(run: str) -> bool:
             context = get_current_context()
-            who = (context["dag_run"].triggering_user_name or "a person") if context["params"]["force"] else None
+            # A retry after a refusal is forced by no person: its reason says which run was refused.
+            who = context["dag_run"].triggering_user_name or context["params"]["reason"]
+            who = who if context["params"]["force"] else None
             answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
             print(answer["reason"])
             return bool(answer["due"])
@@ -95,7 +102,9 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
 
         @task
         def decide(run: str) -> dict[str, object]:
-            return step(lambda p: p.demand_acceptance(run))
+            verdict = step(lambda p: p.decide(run))
+            get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
+            return step(lambda p: p.demand_acceptance(run, verdict))
 
         @task
         def register(run: str) -> str:
@@ -119,12 +128,14 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         assembled = assemble(RUN_ID, dataset_id)
         trained = train_task(model_type, RUN_ID)
         decided = decide(RUN_ID)
+        decided.operator.operator_extra_links = (VerificationReportLink(),)
         version = register(RUN_ID)
         swapped = hot_swap(version)
         started >> dataset_id
         checked >> slices
         shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
         swapped >> finish(RUN_ID)
+        decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)
 
     return retraining()
 

@@ -85,6 +85,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
+@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
 @click.option("--fresh", is_flag=True, help="Forget earlier attempts and checkpoints of this run.")
 def train(run_id: str, dataset_id: str, model_type: str, fresh: bool, **overrides: Any) -> None:
     """Train, with checkpoints; run again, it resumes."""
@@ -132,6 +133,27 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
     pipeline = Pipeline.from_env()
     _show(pipeline.roll_back(model_type, target, reason, actor, request_id=f"cli-{time.time_ns()}"))
+    pipeline.publish_events()
+
+
+@main.command()
+@_run
+@click.option("--actor", required=True, help="Who approves.")
+@click.option("--reason", required=True, help="Why; kept beside the verdict.")
+def approve(run_id: str, actor: str, reason: str) -> None:
+    """Let a run go on that verification held; then clear its task `decide`, or register it."""
+    _show(Pipeline.from_env().approve(run_id, actor, reason))
+
+
+@main.command("force-promote")
+@click.argument("wanted", metavar="VERSION_OR_RUN")
+@_model
+@click.option("--actor", required=True, help="Who answers for it.")
+@click.option("--reason", required=True, help="Why; kept in the transition log, beside the verdict and in MLflow.")
+def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
+    """Serve a model that verification did not accept; its load test must have passed."""
+    pipeline = Pipeline.from_env()
+    _show(pipeline.force_promote(model_type, wanted, actor, reason, request_id=f"cli-{time.time_ns()}"))
     pipeline.publish_events()
 
 
@@ -261,7 +283,7 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
     verdict = pipeline.decide(run_id)
     if not verdict["accepted"]:
-        return "refused", {**counts, **verdict, "stage_seconds": seconds}
+        return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}"))
     return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}

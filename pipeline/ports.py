@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.domain.blessing import Blessing, Override
+from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction
+from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.leakage import HeldOut
@@ -14,7 +17,6 @@ from pipeline.domain.models import Artifact, ModelType, ModelVersion, Transition
 from pipeline.domain.quality import Measured
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
-from pipeline.domain.verification import Blessing, Check, PerformanceMeasurement
 
 
 class Clock(Protocol):
@@ -357,6 +359,9 @@ class Experiments(Protocol):
     def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
         """Put `body` in the place of a file that an attempt attached."""
 
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        """Add files and metrics to a run that ended; where a person sees the first file, empty for a deleted run."""
+
 
 class TrainingRuns(Protocol):
     """What was tried and what came of it; readable by later steps."""
@@ -395,6 +400,30 @@ class TrialServer(Protocol):
         """Raises `ModelRefused` when the server will not load the model."""
 
 
+@dataclass(frozen=True)
+class VerificationReport:
+    """Everything a person needs to understand a verdict.
+
+    `flipped` are the candidate's answers on photos that the champion judges right and the candidate wrong; `flips` is
+    a PNG of them, None when nothing was measured.
+    """
+
+    blessing: Blessing
+    result: TrainingResult
+    dataset: Dataset
+    slices: Sequence[Slice]
+    flipped: Sequence[Prediction]
+    flips: bytes | None
+
+
+class ReportPrinter(Protocol):
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        """PNG of photos, each with its name."""
+
+    def html(self, report: VerificationReport) -> bytes:
+        """One page that needs no other file."""
+
+
 class Checks(Protocol):
     def save(self, run_id: str, part: str, checks: Sequence[Check]) -> None:
         """Keep the checks of one part (`accuracy`, `performance`); again replaces them until a blessing exists."""
@@ -406,7 +435,11 @@ class Blessings(Protocol):
     def grant(self, blessing: Blessing, event: OutgoingEvent | None) -> None:
         """Insert verdict and event in one transaction; a second verdict on one run changes nothing."""
 
-    def of_run(self, run_id: str) -> Blessing | None: ...
+    def of_run(self, run_id: str) -> Blessing | None:
+        """The verdict on a run, with the override beside it."""
+
+    def override(self, override: Override) -> None:
+        """Keep a person's word beside the verdict; one a run, the first stands."""
 
 
 # Registry and deployment ----------------------------------------------------------------------------------------------
@@ -448,6 +481,9 @@ class Transitions(Protocol):
     def fail(self, transition: Transition, reason: str) -> None:
         """Append that the intent came to nothing."""
 
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        """Make `model_versions` say what the log says; the versions whose row was wrong."""
+
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One deployment or rollback of a model type at a time; waits for the other."""
 
@@ -455,11 +491,16 @@ class Transitions(Protocol):
 class ModelRegistry(Protocol):
     """The registry people look at; a projection, never the truth."""
 
-    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
-        """Create the model version and the alias `candidate`; again changes nothing."""
+    def register(
+        self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Create the model version with `tags` and the alias `candidate`; again changes tags alone."""
+
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        """Those the registry does not know, whoever removed them."""
 
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        """Make the aliases `champion` and `previous` say what the transition log says."""
+        """Make the aliases `champion` and `previous` say what the transition log says; neither is a candidate."""
 
 
 @dataclass(frozen=True)

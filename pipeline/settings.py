@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     faceserve_token: SecretStr = SecretStr("")
     """Bearer token of faceserve's lifecycle service."""
 
+    git_commit: str = ""
+    """Commit this build was made of, kept with every registered model; empty: asked of git."""
+
     # When to retrain (specification, messages 5-6)
     min_corrections: int = 100
     """Corrections since the last training that make one due."""
@@ -125,6 +128,20 @@ class Settings(BaseSettings):
     max_memory_bytes: int = 2_000_000_000
     max_gpu_utilization: float = 0.80
     min_throughput_per_second: float = 50.0
+    inconclusive: Literal["floors", "approval"] = "floors"
+    """Who decides when the evidence proves neither: the floors above as the specification says, or a person."""
+    min_support: int = 50
+    """Photos behind an accuracy, of a class too, below which it is called unsure."""
+    non_inferiority_margin: float = 0.03
+    """How much worse than the champion the holdout may leave possible, for a proof."""
+    min_holdout_photos: int = 100
+    """Holdout photos, near-duplicates counted once, below which nothing is proven."""
+    max_negative_flips: float = 0.05
+    """Share of photos that the champion judges right and the candidate wrong, for a proof."""
+    max_slice_fall: float = 0.10
+    """How far accuracy may fall beyond chance on a slice of photos."""
+    max_gain: float = 0.15
+    """A gain over the champion surely beyond this waits for a person: it smells of a leak."""
     performance_requests: int = 1000
     """Inferences behind the performance verdict."""
     performance_concurrency: int = 4

@@ -1,15 +1,17 @@
 """Builders of domain values: only what a test cares about is named there."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.domain.blessing import Blessing
+from pipeline.domain.checks import PerformanceMeasurement, Prediction
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Backlog
 from pipeline.domain.training import ClassFigures, Hyperparameters, TrainingResult
-from pipeline.domain.verification import PerformanceMeasurement, Prediction
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 BUCKETS = frozenset({"tasks"})
@@ -117,13 +119,20 @@ def a_dataset(**changes: Any) -> Dataset:
     return Dataset(**values)
 
 
+_ENGINES = {"openvino": "openvino/model.xml", "onnxruntime": "onnx/model.onnx"}
+MANIFEST = json.dumps(
+    {"input_pixels": 224, "labels": ["양호", "불량"], "feature_width": 2048, "engines": _ENGINES}
+).encode()
+MANIFEST_SHA256 = hashlib.sha256(MANIFEST).hexdigest()
+
+
 def a_training_result(run_id: str = "run-1", **changes: Any) -> TrainingResult:
     values: dict[str, Any] = {
         "run_id": run_id,
         "dataset_id": "DS-2026-001",
         "backbone": "ResNet50",
         "artifact_uri": f"s3://models/LAUNDRY/{run_id}/",
-        "manifest_sha256": "a" * 64,
+        "manifest_sha256": MANIFEST_SHA256,
         "accuracy": 0.95,
         "val_accuracy": 0.93,
         "loss": 0.15,
@@ -178,3 +187,23 @@ def a_performance(**changes: Any) -> PerformanceMeasurement:
         **changes,
     }
     return PerformanceMeasurement(**values)
+
+
+def a_blessing(run_id: str = "run-1", **changes: Any) -> Blessing:
+    values: dict[str, Any] = {
+        "id": f"blessing:{run_id}",
+        "run_id": run_id,
+        "model_type": "LAUNDRY",
+        "accepted": True,
+        "reasons": (),
+        "checks": (),
+        "champion_version": None,
+        "first_model": True,
+        "artifact_manifest_sha256": MANIFEST_SHA256,
+        "dataset_sha256": "d" * 64,
+        "thresholds_sha256": "t" * 64,
+        "report_uri": f"s3://models/LAUNDRY/{run_id}/verification-report.json",
+        "decided_at": NOW,
+        **changes,
+    }
+    return Blessing(**values)

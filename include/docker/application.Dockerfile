@@ -23,5 +23,9 @@ COPY pipeline pipeline
 COPY faceserve faceserve
 COPY include include
 
+# Kept with every model that this image registers: --build-arg GIT_COMMIT=$(git rev-parse HEAD)
+ARG GIT_COMMIT=""
+ENV RETRAIN_GIT_COMMIT=$GIT_COMMIT
+
 USER retraining
 CMD ["python", "-m", "pipeline", "--help"]

@@ -1,4 +1,4 @@
-"""Table `blessings`: one verdict a run, never changed (the database refuses)."""
+"""Tables `blessings` and `blessing_overrides`: one verdict a run and a person's word beside it, never changed."""
 
 import json
 from dataclasses import asdict
@@ -8,8 +8,8 @@ from typing import Any
 from pipeline.adapters.check_table import check_from_json, checks_to_json
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
+from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.events import OutgoingEvent
-from pipeline.domain.verification import Blessing
 
 
 class BlessingTable:
@@ -35,24 +35,42 @@ class BlessingTable:
 
     def of_run(self, run_id: str) -> Blessing | None:
         with self._database.transaction() as cursor:
-            cursor.execute("SELECT verdict FROM blessings WHERE run_id = %s", (run_id,))
+            cursor.execute(
+                "SELECT b.verdict, o.run_id, o.kind, o.actor, o.reason, o.decided_at"
+                " FROM blessings b LEFT JOIN blessing_overrides o USING (run_id) WHERE b.run_id = %s",
+                (run_id,),
+            )
             row = cursor.fetchone()
-        return _from_json(row[0]) if row else None
+        return _from_json(row[0], row[1:]) if row else None
+
+    def override(self, override: Override) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO blessing_overrides (run_id, kind, actor, reason, decided_at)"
+                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (override.run_id, override.kind, override.actor, override.reason, override.at),
+            )
 
 
 def _to_json(blessing: Blessing) -> str:
     fields = asdict(blessing)
+    # Beside the verdict, never in it.
+    del fields["override"]
     fields["checks"] = json.loads(checks_to_json(blessing.checks))
     fields["decided_at"] = blessing.decided_at.isoformat()
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _from_json(fields: dict[str, Any]) -> Blessing:
+def _from_json(fields: dict[str, Any], override: tuple[Any, ...]) -> Blessing:
+    run_id, kind, *said = override
     return Blessing(
         **{
             **fields,
             "reasons": tuple(fields["reasons"]),
+            # Verdicts of earlier versions knew no doubts.
+            "doubts": tuple(fields.get("doubts", ())),
             "checks": tuple(check_from_json(check) for check in fields["checks"]),
             "decided_at": datetime.fromisoformat(fields["decided_at"]),
+            "override": Override(run_id, OverrideKind(kind), *said) if run_id else None,
         }
     )

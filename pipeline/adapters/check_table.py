@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.verification import Check, Outcome
+from pipeline.domain.checks import Check, Outcome, Weight
 
 
 class CheckTable:
@@ -33,11 +33,13 @@ def checks_to_json(checks: Sequence[Check]) -> str:
     """NaN is no JSON: a value that could not be measured is kept as null."""
     rows = [asdict(check) for check in checks]
     for row in rows:
-        for name in ("value", "bar"):
+        for name in ("value", "bar", "low", "high"):
             if row[name] is not None and row[name] != row[name]:
                 row[name] = None
     return json.dumps(rows, ensure_ascii=False)
 
 
 def check_from_json(fields: dict[str, Any]) -> Check:
-    return Check(**{**fields, "outcome": Outcome(fields["outcome"])})
+    # Checks of earlier versions were all floors.
+    weight = Weight(fields.get("weight", Weight.FLOOR))
+    return Check(**{**fields, "outcome": Outcome(fields["outcome"]), "weight": weight})

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ class _Mlflow:
     """A client made on first use: importing MLflow takes seconds."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url.rstrip("/")
         self._made: MlflowClient | None = None
 
     @property
@@ -36,7 +36,7 @@ class _Mlflow:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
             from mlflow import MlflowClient
 
-            self._made = MlflowClient(tracking_uri=self._url, registry_uri=self._url)
+            self._made = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
         return self._made
 
     @contextmanager
@@ -104,6 +104,28 @@ class MlflowExperiments:
         with self._mlflow.translated():
             _attach(self._mlflow.client, experiment_id, name, body)
 
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        from mlflow.entities import LifecycleStage, Metric
+        from mlflow.exceptions import MlflowException
+
+        client = self._mlflow.client
+        with self._mlflow.translated():
+            try:
+                run = client.get_run(experiment_run_id)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return ""
+                raise
+            if run.info.lifecycle_stage == LifecycleStage.DELETED:
+                # A person threw it away: what it would show lies beside the artifact as well.
+                return ""
+            for name, body in files.items():
+                _attach(client, experiment_run_id, name, body)
+            at = int(time.time() * 1000)
+            client.log_batch(experiment_run_id, [Metric(k, v, at, 0) for k, v in metrics.items()])
+        first = next(iter(files), "")
+        return f"{self._mlflow.url}/#/experiments/{run.info.experiment_id}/runs/{experiment_run_id}/artifacts/{first}"
+
     def set_aside(self, model_type: ModelType, run_id: str) -> None:
         # Parameters of a run can never change, so that a new beginning needs new runs.
         client = self._mlflow.client
@@ -163,14 +185,16 @@ class MlflowModelRegistry:
     def __init__(self, url: str) -> None:
         self._mlflow = _Mlflow(url)
 
-    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
+    def register(
+        self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> None:
         client, name = self._mlflow.client, version.model_type.lower()
         with self._mlflow.translated():
             if not client.search_registered_models(f"name = '{name}'"):
                 client.create_registered_model(name, description=f"{version.model_type} model, continuously retrained")
             number = self._number(name, version.version)
             if number is None:
-                tags = {
+                facts = {
                     _VERSION_TAG: version.version,
                     _RUN_TAG: version.run_id,
                     "dataset_id": version.dataset_id,
@@ -179,29 +203,39 @@ class MlflowModelRegistry:
                     "val_accuracy": f"{version.val_accuracy:.4f}",
                 }
                 made = client.create_model_version(
-                    name, version.artifact.uri, run_id=experiment_run_id, tags=tags, description=version.version
+                    name, version.artifact.uri, run_id=experiment_run_id, tags=facts, description=version.version
                 )
                 number = str(made.version)
+            for key, value in (tags or {}).items():
+                client.set_model_version_tag(name, number, key, value)
             client.set_registered_model_alias(name, "candidate", number)
+
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        with self._mlflow.translated():
+            return [v for v in versions if self._number(v.model_type.lower(), v.version) is None]
 
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
         client, name = self._mlflow.client, model_type.lower()
-        wanted = {"champion": champion, "previous": previous}
         with self._mlflow.translated():
             aliases = client.get_registered_model(name).aliases
-            for alias, version in wanted.items():
-                number = self._number(name, version) if version else None
+            numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
+            for alias, number in numbers.items():
                 if number and aliases.get(alias) != number:
                     if alias == "champion":
                         # A replica that was away tells by this whether it missed something.
                         client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
-            if aliases.get("candidate") is not None and aliases.get("candidate") == self._number(name, champion):
+                elif number is None and alias in aliases:
+                    # Deleted in MLflow, or none: an alias that names another version would mislead.
+                    client.delete_registered_model_alias(name, alias)
+            if aliases.get("candidate") in set(numbers.values()) - {None}:
                 # What was promoted is no candidate any more.
                 client.delete_registered_model_alias(name, "candidate")
 
-    def _number(self, name: str, version: str) -> str | None:
+    def _number(self, name: str, version: str | None) -> str | None:
         """MLflow numbers versions 1, 2, 3 …; ours is a tag."""
+        if version is None:
+            return None
         found = self._mlflow.client.search_model_versions(f"name = '{name}' and tags.`{_VERSION_TAG}` = '{version}'")
         return str(found[0].version) if found else None
 

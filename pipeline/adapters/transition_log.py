@@ -23,6 +23,21 @@ _SERVED = """
     FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"""
 
 
+# Only what contradicts the log: a row that says it serves, or one that served and is called a candidate.
+_STATUSES = """
+    UPDATE model_versions v SET status = CASE WHEN v.version IN (SELECT to_version FROM ever) THEN %(retired)s
+                                              ELSE %(candidate)s END
+    WHERE v.model_type = %(model_type)s AND v.version <> %(champion)s
+      AND (v.status = %(active)s OR v.status = %(candidate)s AND v.version IN (SELECT to_version FROM ever))
+    RETURNING v.version"""
+_EVER = "WITH ever AS (SELECT to_version FROM transitions WHERE model_type = %(model_type)s AND phase = 'served')"
+_CHAMPION = """
+    UPDATE model_versions SET status = %(active)s, deployed_at = %(at)s, previous_version = %(before)s
+    WHERE model_type = %(model_type)s AND version = %(champion)s
+      AND (status, deployed_at, previous_version) IS DISTINCT FROM (%(active)s, %(at)s, %(before)s)
+    RETURNING version"""
+
+
 class TransitionLog:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
@@ -52,6 +67,26 @@ class TransitionLog:
     def fail(self, transition: Transition, reason: str) -> None:
         with self._database.transaction() as cursor:
             _append(cursor, transition, "failed", None, reason[:2000])
+
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        with self._database.transaction() as cursor:
+            served = _served(cursor, model_type)
+            if not served:
+                return []
+            facts = {
+                "model_type": model_type,
+                "champion": served[-1].to_version,
+                "at": served[-1].confirmed_served_at,
+                "before": served[-1].from_version,
+                "active": Status.ACTIVE,
+                "retired": Status.RETIRED,
+                "candidate": Status.CANDIDATE,
+            }
+            wrong: set[str] = set()
+            for statement in (_EVER + _STATUSES, _CHAMPION):
+                cursor.execute(statement, facts)
+                wrong |= {row[0] for row in cursor.fetchall()}
+            return sorted(wrong)
 
     @contextmanager
     def exclusive(self, model_type: ModelType) -> Iterator[None]:

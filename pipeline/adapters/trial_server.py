@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import secrets
 import socket
 import statistics
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -20,12 +21,15 @@ import psutil
 
 from include.contract.client import FaceserveClient, FaceserveError
 from include.contract.lifecycle_client import LifecycleClient
+from pipeline.domain.checks import PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.verification import PerformanceMeasurement
 
 _START_SECONDS = 30.0
 _PREPARE_SECONDS = 120.0
+_DEATH_SECONDS = 0.5
+# Far beyond any bar: a model that wants more takes down its own server, not the machine.
+_MEMORY_LIMIT_BYTES = 8 * 1024**3
 _SAMPLE_SECONDS = 0.05
 _CLASSIFY_CONCURRENCY = 2
 _BATCH = 16
@@ -49,9 +53,10 @@ class FaceserveTrialServer:
             with _turn():
                 process = self._start(folder, port, lifecycle_port, token)
                 stack.callback(_stop, process)
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_LIMIT_BYTES,) * 2)
                 _await(lifecycle, model_type.lower(), process, folder)
-                _load(lifecycle, model_type.lower(), version, artifact)
-            yield FaceserveTrial(client, model_type.lower(), process.pid)
+                _load(lifecycle, model_type.lower(), version, artifact, process)
+            yield FaceserveTrial(client, model_type.lower(), process)
 
     def _start(self, folder: Path, port: int, lifecycle_port: int, token: str) -> "subprocess.Popen[bytes]":
         variables = {
@@ -79,14 +84,14 @@ class FaceserveTrialServer:
 
 
 class FaceserveTrial:
-    def __init__(self, client: FaceserveClient, model: str, pid: int) -> None:
+    def __init__(self, client: FaceserveClient, model: str, process: "subprocess.Popen[bytes]") -> None:
         self._client = client
         self._model = model
-        self._pid = pid
+        self._process = process
 
     def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
         labels: list[str] = []
-        with _translated(), ThreadPoolExecutor(_CLASSIFY_CONCURRENCY) as pool:
+        with _translated(self._process), ThreadPoolExecutor(_CLASSIFY_CONCURRENCY) as pool:
             for start in range(0, len(photos), _BATCH):
                 with _turn():
                     found = pool.map(lambda p: self._client.classify(self._model, p), photos[start : start + _BATCH])
@@ -101,7 +106,12 @@ class FaceserveTrial:
             self._client.classify(self._model, photo)
             return (time.perf_counter() - started) * 1000
 
-        with _turn(), _translated(), _Usage(self._pid) as usage, ThreadPoolExecutor(concurrency) as pool:
+        with (
+            _turn(),
+            _translated(self._process),
+            _Usage(self._process.pid) as usage,
+            ThreadPoolExecutor(concurrency) as pool,
+        ):
             started = time.perf_counter()
             latencies = list(pool.map(timed, islice(cycle(photos), requests)))
             seconds = time.perf_counter() - started
@@ -175,8 +185,10 @@ def _await(client: LifecycleClient, model: str, process: "subprocess.Popen[bytes
             return
 
 
-def _load(client: LifecycleClient, model: str, version: str, artifact: Artifact) -> None:
-    with _translated():
+def _load(
+    client: LifecycleClient, model: str, version: str, artifact: Artifact, process: "subprocess.Popen[bytes]"
+) -> None:
+    with _translated(process):
         prepared = client.prepare(
             model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=_PREPARE_SECONDS
         )
@@ -192,10 +204,17 @@ def _turn() -> Iterator[None]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """An outage may pass; a server that dies or hangs with nobody else's model in it was brought down by this one."""
     try:
         yield
     except FaceserveError as error:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_DEATH_SECONDS)
+        if process.returncode is not None:
+            raise ModelRefused(f"the model takes its server down (exit code {process.returncode})") from error
+        if error.code == "DEADLINE_EXCEEDED":
+            raise ModelRefused(f"the model does not answer in time: {error.detail}") from error
         if error.may_pass:
             raise ServiceUnavailable("the trial server", str(error)) from error
         raise ModelRefused(f"the model server refuses this model: {error.detail}") from error

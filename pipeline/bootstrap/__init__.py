@@ -6,34 +6,24 @@ from typing import Any
 
 from pipeline.bootstrap.training import TrainingSteps
 from pipeline.bootstrap.training import end_on_sigterm as end_on_sigterm
-from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.dataset import Dataset
+from pipeline.bootstrap.verification import VerificationSteps, as_changed
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
-from pipeline.domain.events import LABELS
-from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.domain.events import LABELS as LABELS
+from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision
-from pipeline.domain.training import TrainingResult
+from pipeline.domain.training import Epoch as Epoch
+from pipeline.domain.training import TrainingResult as TrainingResult
 from pipeline.ports import DeadLetters
-from pipeline.settings import Settings
-from pipeline.steps.change_champion import ChangedChampion
 
 log = logging.getLogger(__name__)
 
 _RUN_LEASE_HOURS = 12.0
 
 
-class Pipeline(TrainingSteps):
+class Pipeline(TrainingSteps, VerificationSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
-
-    def __init__(self, wiring: Wiring) -> None:
-        self._w = wiring
-
-    @classmethod
-    def from_env(cls) -> "Pipeline":
-        """Settings from `RETRAIN_*` variables (see `pipeline.settings`)."""
-        return cls(Wiring(Settings()))
 
     # Events
 
@@ -109,7 +99,7 @@ class Pipeline(TrainingSteps):
         return answer
 
     def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `failed`."""
+        """Release the claim: `deployed`, `refused`, `held`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def finish_run(self, run_id: str) -> str:
@@ -121,86 +111,7 @@ class Pipeline(TrainingSteps):
             raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
         return outcome
 
-    # Verification
-
-    def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
-        """Accuracy checks of the run's candidate beside the champion on the same photos."""
-        from pipeline.steps.verify import verify_accuracy
-
-        w, result, dataset = self._w, *self._trained(run_id)
-        _, checks = verify_accuracy(
-            run_id,
-            ModelType(dataset.model_type),
-            candidate=Artifact(result.artifact_uri, result.manifest_sha256),
-            champion=self._champion(ModelType(dataset.model_type)),
-            manifest=self._manifest(dataset.id),
-            policy=w.verification_policy,
-            photos=w.photos,
-            trials=w.trials,
-            checks=w.checks,
-            objects=w.objects,
-        )
-        return [asdict(check) for check in checks]
-
-    def verify_performance(self, run_id: str) -> list[dict[str, Any]]:
-        """Performance checks of the run's candidate in a private server."""
-        from pipeline.steps.verify import verify_performance
-
-        w, result, dataset = self._w, *self._trained(run_id)
-        checks = verify_performance(
-            run_id,
-            ModelType(dataset.model_type),
-            candidate=Artifact(result.artifact_uri, result.manifest_sha256),
-            manifest=self._manifest(dataset.id),
-            policy=w.verification_policy,
-            photos=w.photos,
-            trials=w.trials,
-            checks=w.checks,
-            requests=w.settings.performance_requests,
-            concurrency=w.settings.performance_concurrency,
-        )
-        return [asdict(check) for check in checks]
-
-    def decide(self, run_id: str) -> dict[str, Any]:
-        """The verdict, kept for ever."""
-        from pipeline.steps.decide import decide
-
-        w, result, dataset = self._w, *self._trained(run_id)
-        blessing = decide(
-            run_id,
-            dataset,
-            labels=LABELS,
-            candidate=Artifact(result.artifact_uri, result.manifest_sha256),
-            policy=w.verification_policy,
-            checks=w.checks,
-            blessings=w.blessings,
-            objects=w.objects,
-            clock=w.clock,
-        )
-        return {"accepted": blessing.accepted, "reasons": list(blessing.reasons), "report_uri": blessing.report_uri}
-
-    def demand_acceptance(self, run_id: str) -> dict[str, Any]:
-        """The verdict; raises `GiveUp` with its reasons when it refuses."""
-        verdict = self.decide(run_id)
-        if not verdict["accepted"]:
-            raise GiveUp(f"the model was refused: {'; '.join(verdict['reasons'])} (report: {verdict['report_uri']})")
-        return verdict
-
     # Deployment
-
-    def register(self, run_id: str) -> str:
-        """Number the accepted candidate; its version."""
-        from pipeline.steps.register import register
-
-        w, result, dataset = self._w, *self._trained(run_id)
-        version = register(
-            ModelType(dataset.model_type),
-            result,
-            versions=w.versions,
-            blessings=w.blessings,
-            registry=w.registry,
-        )
-        return version.version
 
     def hot_swap(self, model_type: str, version: str, actor: str, reason: str) -> dict[str, Any]:
         """Serve `version` on every replica."""
@@ -219,7 +130,7 @@ class Pipeline(TrainingSteps):
             registry=w.registry,
             clock=w.clock,
         )
-        return _changed(changed)
+        return as_changed(changed)
 
     def roll_back(self, model_type: str, target: str, reason: str, actor: str, request_id: str) -> dict[str, Any]:
         """Serve an earlier version again; `target` a version or `previous`."""
@@ -238,7 +149,7 @@ class Pipeline(TrainingSteps):
             registry=w.registry,
             clock=w.clock,
         )
-        return _changed(changed)
+        return as_changed(changed)
 
     def reconcile(self, model_type: str) -> dict[str, Any]:
         """Make replicas and registry follow the transition log."""
@@ -252,38 +163,18 @@ class Pipeline(TrainingSteps):
             fleet=w.fleet,
             registry=w.registry,
         )
-        return {"champion": done.champion, "repaired": list(done.repaired)}
+        return asdict(done)
 
     # Lookups
 
     def _outcome(self, run_id: str) -> str:
         blessing = self._w.blessings.of_run(run_id)
-        if blessing is not None and not blessing.accepted:
-            return "refused"
+        if blessing is not None and not blessing.approved:
+            return "held" if blessing.held else "refused"
         version = self._w.versions.of_run(run_id)
         served = self._w.transitions.served(version.model_type) if version else ()
         return "deployed" if any(t.to_version == version.version for t in served if version) else "failed"
 
-    def _champion(self, model_type: ModelType) -> ModelVersion | None:
-        served = self._w.transitions.served(model_type)
-        return self._w.versions.get(model_type, served[-1].to_version) if served else None
-
-    def _trained(self, run_id: str) -> tuple[TrainingResult, Dataset]:
-        result = self._w.training_runs.result(run_id)
-        if result is None:
-            raise GiveUp(f"run {run_id} has no trained model: run train first")
-        return result, self._w.datasets.get(result.dataset_id)
-
 
 def _decision(decision_id: str, decision: RetrainingDecision) -> dict[str, Any]:
     return {"due": decision.due, "rule": decision.rule, "reason": decision.reason, "decision_id": decision_id}
-
-
-def _changed(changed: ChangedChampion) -> dict[str, Any]:
-    return {
-        "version": changed.transition.to_version,
-        "previous_version": changed.transition.from_version,
-        "deploy_seconds": round(changed.seconds, 3),
-        "swap_milliseconds_max": changed.swap.swap_milliseconds_max if changed.swap else None,
-        "replicas": [s.replica for s in changed.swap.replicas] if changed.swap else [],
-    }

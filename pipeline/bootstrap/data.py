@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pipeline.bootstrap.wiring import Wiring
+from pipeline.bootstrap.lookups import Lookups
 from pipeline.domain.dataset import Dataset, Manifest
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.events import LABELS
@@ -16,11 +16,7 @@ from pipeline.domain.models import ModelType
 log = logging.getLogger(__name__)
 
 
-class DataSteps:
-    """Part of `Pipeline`."""
-
-    _w: Wiring
-
+class DataSteps(Lookups):
     def collect(self, run_id: str, model_type: str) -> str:
         """Freeze a selection; its dataset id."""
         from pipeline.steps.collect import collect
@@ -177,21 +173,8 @@ class DataSteps:
         return {"contact-sheet.png": self._w.objects.read(f"{dataset.uri}contact-sheet.png")}
 
     def _corrections_since(self, model_type: ModelType) -> datetime | None:
-        served = self._w.transitions.served(model_type)
-        if not served:
-            return None
-        champion = self._w.versions.get(model_type, served[-1].to_version)
-        return self._w.datasets.get(champion.dataset_id).corrections_through
-
-    @property
-    def _dataset_prefix(self) -> str:
-        return f"s3://{self._w.settings.dataset_bucket}/"
-
-    def _dataset_uri(self, dataset_id: str) -> str:
-        return f"{self._dataset_prefix}{dataset_id}/"
-
-    def _manifest(self, dataset_id: str) -> Manifest:
-        return Manifest.from_json(self._w.objects.read(f"{self._dataset_uri(dataset_id)}manifest.json"))
+        champion = self._champion(model_type)
+        return self._w.datasets.get(champion.dataset_id).corrections_through if champion else None
 
 
 def _appearance(fields: dict[str, Any]) -> dict[str, Any]:

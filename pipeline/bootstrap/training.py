@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 
 
 class TrainingSteps(DataSteps):
-    """Part of `Pipeline`; what training asks of its dataset is there."""
-
     def train(
         self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], *, fresh: bool = False, **overrides: Any
     ) -> TrainingResult:

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.bootstrap.data_wiring import DataWiring
+from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.verification import VerificationPolicy
@@ -21,6 +22,7 @@ from pipeline.ports import (
     ModelVersions,
     ObjectFolders,
     Outbox,
+    ReportPrinter,
     RetrainingRuns,
     ServingFleet,
     Trainer,
@@ -40,6 +42,13 @@ class Wiring(DataWiring):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    @property
+    def code_tags(self) -> dict[str, str]:
+        """Which code made a model."""
+        from pipeline.adapters.code_version import code_version, git_commit
+
+        return {"git_commit": self.settings.git_commit or git_commit(), "code_version": code_version()}
+
     # Policies
 
     @property
@@ -58,6 +67,14 @@ class Wiring(DataWiring):
             max_memory_bytes=s.max_memory_bytes,
             max_gpu_utilization=s.max_gpu_utilization,
             min_throughput_per_second=s.min_throughput_per_second,
+            min_support=s.min_support,
+            comparison=ComparisonPolicy(
+                margin=s.non_inferiority_margin,
+                min_holdout_photos=s.min_holdout_photos,
+                max_negative_flips=s.max_negative_flips,
+                max_slice_fall=s.max_slice_fall,
+                max_gain=s.max_gain,
+            ),
         )
 
     @property
@@ -189,6 +206,12 @@ class Wiring(DataWiring):
             formats=s.export_formats,
             signing_key=s.signing_key,
         )
+
+    @cached_property
+    def printer(self) -> ReportPrinter:
+        from pipeline.adapters.verification_report import HtmlReportPrinter
+
+        return HtmlReportPrinter()
 
     # Registry and serving
 

@@ -190,8 +190,9 @@ def model_deployed(
     deployed_at: datetime,
     previous_version: str | None,
     deployment_seconds: float,
+    forced_by: str | None = None,
 ) -> OutgoingEvent:
-    """`ModelDeployedEvent` (specification, messages 40-43)."""
+    """`ModelDeployedEvent` (specification, messages 40-43); `forcedBy` only when a person overruled verification."""
     return _outgoing(
         event_id,
         "ModelDeployedEvent",
@@ -202,6 +203,7 @@ def model_deployed(
             "deployedAt": _utc(deployed_at),
             "previousVersion": previous_version,
             "deploymentTime": f"{deployment_seconds:.1f}s",
+            **({"forcedBy": forced_by} if forced_by else {}),
         },
     )
 
@@ -225,9 +227,9 @@ def model_rolled_back(
 
 
 def model_verification_failed(
-    *, event_id: str, run_id: str, model_type: str, reasons: tuple[str, ...], report_uri: str, at: datetime
+    *, event_id: str, run_id: str, model_type: str, reasons: tuple[str, ...], advice: str, report_uri: str, at: datetime
 ) -> OutgoingEvent:
-    """`ModelVerificationFailedEvent` (specification, messages 27-28)."""
+    """`ModelVerificationFailedEvent` (specification, messages 27-28); `summary` is a sentence for people."""
     return _outgoing(
         event_id,
         "ModelVerificationFailedEvent",
@@ -235,8 +237,28 @@ def model_verification_failed(
             "runId": run_id,
             "modelType": model_type,
             "reasons": list(reasons),
+            "advice": advice,
+            "summary": f"The {model_type} model of run {run_id} was refused: {'; '.join(reasons)}. Next: {advice}.",
             "report": report_uri,
             "failedAt": _utc(at),
+        },
+    )
+
+
+def model_verification_held(
+    *, event_id: str, run_id: str, model_type: str, reasons: tuple[str, ...], report_uri: str, at: datetime
+) -> OutgoingEvent:
+    """`ModelVerificationHeldEvent`: the evidence decides nothing, a person has to."""
+    return _outgoing(
+        event_id,
+        "ModelVerificationHeldEvent",
+        {
+            "runId": run_id,
+            "modelType": model_type,
+            "reasons": list(reasons),
+            "summary": f"The {model_type} model of run {run_id} waits for a person: {'; '.join(reasons)}.",
+            "report": report_uri,
+            "heldAt": _utc(at),
         },
     )
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     """Why the champion changed."""
 
     PROMOTE = "promote"
+    FORCED = "forced"
     ROLLBACK_MANUAL = "rollback_manual"
     ROLLBACK_AUTO = "rollback_auto"
 

@@ -1,6 +1,6 @@
 """Hyperparameters, what a training returns, and how to change course after a failed attempt (specification §5)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -168,3 +168,47 @@ def learned_nothing(best_val_loss: float, guessing_loss: float, *, stopped_early
     Losses are mean cross-entropies on the validation photos.
     """
     return stopped_early and best_val_loss >= guessing_loss
+
+
+_UNDERFIT_ACCURACY = 0.90
+_OVERFIT_GAP = 0.08
+_LABEL_SMOOTHING = 0.1
+_SMALLER = {"ResNet50": "EfficientNetLite0"}
+_EXPORT_CHECKS = {"candidate_loads", "serving_agrees_with_training"}
+_LOAD_CHECKS = {"mean_latency_ms", "memory_bytes", "throughput_per_second", "gpu_utilization"}
+
+
+def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
+    """What to do about a model that verification refused for `failed` checks (specification, messages 27-30).
+
+    With other hyperparameters another training on the same photos may help; without, more or other data is needed.
+    """
+    h, missed = result.hyperparameters, set(failed)
+    if missed & _EXPORT_CHECKS:
+        return Adjustment(None, "the served model is not the trained one: look at the export, no training can help")
+    if missed & _LOAD_CHECKS:
+        if h.backbone not in _SMALLER:
+            return Adjustment(None, f"{h.backbone} is the smallest backbone already: the server needs a faster machine")
+        smaller = _SMALLER[h.backbone]
+        return Adjustment(replace(h, backbone=smaller), f"a smaller backbone may help: {h.backbone} → {smaller}")
+    if result.epochs_completed >= h.epochs:
+        return Adjustment(
+            replace(h, epochs=h.epochs * 2), f"it was still learning, more epochs may help: {h.epochs} → {h.epochs * 2}"
+        )
+    if result.accuracy < _UNDERFIT_ACCURACY:
+        lowered = h.learning_rate / 10
+        return Adjustment(
+            replace(h, learning_rate=lowered, epochs=h.epochs * 2),
+            f"it did not learn its own photos ({result.accuracy:.2f}), smaller steps may help: "
+            f"learning rate {h.learning_rate:g} → {lowered:g}",
+        )
+    if result.accuracy - result.val_accuracy > _OVERFIT_GAP and not h.label_smoothing:
+        return Adjustment(
+            replace(h, label_smoothing=_LABEL_SMOOTHING),
+            f"it learned photos by heart ({result.accuracy:.2f} against {result.val_accuracy:.2f}), softer labels may "
+            f"help: label smoothing 0 → {_LABEL_SMOOTHING:g}",
+        )
+    weak = sorted(name.removeprefix("class_accuracy.") for name in missed if name.startswith("class_accuracy."))
+    if weak:
+        return Adjustment(None, f"more confirmed photos of {', '.join(weak)} are needed, training again cannot help")
+    return Adjustment(None, "more corrections are needed, training again on the same ones cannot help")

@@ -1,72 +1,28 @@
-"""May this candidate serve? Numbers in, one immutable blessing out (specification §2.2; design D3, D14)."""
+"""May this candidate serve? The specification's eight conditions as floors (§2.2; design D3)."""
 
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
-
-class Outcome(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_MEASURED = "not measured"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One condition: `value` measured, `bar` the threshold, `support` the number of photos or requests behind it.
-
-    `against` is the champion's version where the condition compares with it.
-    """
-
-    name: str
-    outcome: Outcome
-    value: float | None
-    bar: float | None
-    support: int
-    reason: str
-    against: str | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One photo's verdict by one model beside the confirmed label."""
-
-    task_id: str
-    label: str
-    predicted: str
-
-
-@dataclass(frozen=True)
-class AccuracyMeasurement:
-    """Predictions of candidate and champion on the same photos; champion None for the first model."""
-
-    champion_version: str | None
-
-    validation: tuple[Prediction, ...]
-    holdout: tuple[Prediction, ...]
-    champion_validation: tuple[Prediction, ...] | None
-    champion_holdout: tuple[Prediction, ...] | None
-
-
-@dataclass(frozen=True)
-class PerformanceMeasurement:
-    """Measured through a private server process over gRPC; `gpu_utilization` 0-1 or None without a GPU."""
-
-    mean_latency_ms: float
-    p95_latency_ms: float
-    throughput_per_second: float
-    memory_bytes: int
-    gpu_utilization: float | None
-    requests: int
+from pipeline.domain.checks import (
+    AccuracyMeasurement,
+    Check,
+    Outcome,
+    PerformanceMeasurement,
+    Prediction,
+    accuracy,
+    outcome,
+)
+from pipeline.domain.comparison import ComparisonPolicy
+from pipeline.domain.dataset import Photo
+from pipeline.domain.statistics import binomial_upper_bound, wilson
 
 
 @dataclass(frozen=True)
 class VerificationPolicy:
-    """The specification's eight conditions; accuracies 0-1, limits inclusive."""
+    """Accuracies 0-1, limits inclusive. A floor measured on fewer than `min_support` photos is called unsure."""
 
     min_validation_accuracy: float = 0.90
     min_holdout_accuracy: float = 0.88
@@ -75,23 +31,29 @@ class VerificationPolicy:
     max_memory_bytes: int = 2_000_000_000
     max_gpu_utilization: float = 0.80
     min_throughput_per_second: float = 50.0
+    min_support: int = 50
+    # bf16 and int8 may turn a verdict that hangs on a hair, never more than one in fifty.
+    min_agreement: float = 0.98
+    comparison: ComparisonPolicy = field(default_factory=ComparisonPolicy)
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    def judge_accuracy(self, measured: AccuracyMeasurement, labels: Sequence[str]) -> tuple[Check, ...]:
-        validation = accuracy(measured.validation)
-        n = len(measured.validation)
+    def judge_accuracy(
+        self, measured: AccuracyMeasurement, labels: Sequence[str], photos: Mapping[str, Photo]
+    ) -> tuple[Check, ...]:
+        """`photos` by task id say what is a near-duplicate of what, and which slice a photo is in."""
         checks = [
-            _at_least("validation_accuracy", validation, self.min_validation_accuracy, n),
-            self._improvement(validation, measured),
-            _at_least("holdout_accuracy", accuracy(measured.holdout), self.min_holdout_accuracy, len(measured.holdout)),
+            LOADED,
+            self._share("validation_accuracy", measured.validation, self.min_validation_accuracy),
+            self._improvement(measured),
+            self._share("holdout_accuracy", measured.holdout, self.min_holdout_accuracy),
         ]
-        by_class = accuracy_by_class(measured.validation)
         for label in labels:
-            value, support = by_class.get(label, (math.nan, 0))
-            checks.append(_at_least(f"class_accuracy.{label}", value, self.min_class_accuracy, support))
-        return tuple(checks)
+            of_class = [p for p in measured.validation if p.label == label]
+            checks.append(self._share(f"class_accuracy.{label}", of_class, self.min_class_accuracy))
+        checks.append(self._agreement(measured))
+        return (*checks, *self.comparison.judge(measured, photos))
 
     def judge_performance(self, measured: PerformanceMeasurement) -> tuple[Check, ...]:
         n = measured.requests
@@ -110,105 +72,81 @@ class VerificationPolicy:
             checks.append(_at_most("gpu_utilization", measured.gpu_utilization, self.max_gpu_utilization, n))
         return tuple(checks)
 
-    @staticmethod
-    def _improvement(validation: float, measured: AccuracyMeasurement) -> Check:
+    def _share(self, name: str, predictions: Sequence[Prediction], bar: float) -> Check:
+        right, n = sum(p.right for p in predictions), len(predictions)
+        value, interval = accuracy(predictions), wilson(right, n)
+        passed = n > 0 and value >= bar
+        reason = _reason(name, value, "≥", bar, n)
+        # Nothing measured is no matter of doubt: it refuses.
+        enough = n == 0 or n >= self.min_support
+        return Check(name, outcome(passed), value, bar, n, reason, low=interval.low, high=interval.high, enough=enough)
+
+    def _improvement(self, measured: AccuracyMeasurement) -> Check:
         name, n, theirs = "better_than_champion", len(measured.validation), measured.champion_validation
-        if measured.champion_version is None:
-            return Check(name, Outcome.PASSED, validation, None, n, "first model: no champion to beat")
+        validation, version = accuracy(measured.validation), measured.champion_version
+        if version is None:
+            reason = "first model, rubber-stamped: there is no champion to compare with, only the floors apply"
+            return Check(name, Outcome.PASSED, validation, None, n, reason)
         if theirs is None or [p.task_id for p in theirs] != [p.task_id for p in measured.validation]:
-            reason = f"champion {measured.champion_version} was not measured on the same photos"
-            return Check(name, Outcome.FAILED, validation, None, n, reason, measured.champion_version)
+            reason = f"champion {version} was not measured on the same photos"
+            if measured.champion_fault:
+                reason += f": {measured.champion_fault}; bring its artifact back, roll back, or force-promote by name"
+            return Check(name, Outcome.FAILED, validation, None, n, reason, version)
         champion = accuracy(theirs)
         passed = math.isfinite(champion) and validation > champion
         reason = (
-            f"validation accuracy {validation:.4f}, more than {champion:.4f} of champion "
-            f"{measured.champion_version} needed on the same {n} photos"
+            f"validation accuracy {validation:.4f}, more than {champion:.4f} of champion {version} needed "
+            f"on the same {n} photos"
         )
-        return Check(name, _outcome(passed), validation, champion, n, reason, measured.champion_version)
+        return Check(name, outcome(passed), validation, champion, n, reason, version, enough=n >= self.min_support)
+
+    def _agreement(self, measured: AccuracyMeasurement) -> Check:
+        """Training/serving skew: the exported model, asked through the server, beside the trainer's own answers."""
+        name, trainer = "serving_agrees_with_training", measured.trainer or {}
+        both = [(p.predicted, trainer[p.task_id]) for p in measured.validation if p.task_id in trainer]
+        same = sum(ours == theirs for ours, theirs in both)
+        value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
+        # Few photos, and one that hangs on a hair: refused is only what surely is another model.
+        passed = bool(both) and len(both) == len(measured.validation) and high >= self.min_agreement
+        reason = (
+            f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, for 95% sure not above "
+            f"{high:.1%}; {self.min_agreement:.0%} of {len(measured.validation)} needed"
+        )
+        return Check(name, outcome(passed), value, self.min_agreement, len(both), reason, high=high)
 
 
 # Every one of these must be present for a model to be accepted: a check that did not run is a refusal.
+LOAD_CHECKS = ("mean_latency_ms", "memory_bytes", "throughput_per_second", "gpu_utilization")
 REQUIRED_CHECKS = (
+    "candidate_loads",
     "validation_accuracy",
     "better_than_champion",
     "holdout_accuracy",
-    "mean_latency_ms",
-    "memory_bytes",
-    "throughput_per_second",
-    "gpu_utilization",
+    "serving_agrees_with_training",
+    *LOAD_CHECKS,
 )
+LOADED = Check("candidate_loads", Outcome.PASSED, 1.0, 1.0, 1, "the model server loads and serves the candidate")
 
 
-@dataclass(frozen=True)
-class Blessing:
-    """The verdict on one candidate; one immutable row, and the only thing a deployment reads."""
-
-    id: str
-    run_id: str
-    model_type: str
-    accepted: bool
-    reasons: tuple[str, ...]
-    checks: tuple[Check, ...]
-    champion_version: str | None
-    first_model: bool
-    artifact_manifest_sha256: str
-    dataset_sha256: str
-    thresholds_sha256: str
-    report_uri: str
-    decided_at: datetime
-
-
-def objections(checks: Sequence[Check], labels: Sequence[str]) -> tuple[str, ...]:
-    """Why a candidate may not serve; empty when it may."""
-    found = {check.name for check in checks}
-    required = [*REQUIRED_CHECKS, *(f"class_accuracy.{label}" for label in labels)]
-    missing = [f"{name} was not measured" for name in required if name not in found]
-    unmeasured = [
-        f"{c.name} was not measured"
-        for c in checks
-        if c.outcome is Outcome.NOT_MEASURED and c.name != "gpu_utilization"
-    ]
-    failed = [check.reason for check in checks if check.outcome is Outcome.FAILED]
-    nothing = [] if labels else ["no labels configured"]
-    return tuple([*nothing, *missing, *unmeasured, *failed])
-
-
-def accuracy(predictions: Sequence[Prediction]) -> float:
-    """Share of right verdicts, 0-1; NaN for no predictions, which no threshold accepts."""
-    if not predictions:
-        return math.nan
-    return sum(p.predicted == p.label for p in predictions) / len(predictions)
-
-
-def accuracy_by_class(predictions: Iterable[Prediction]) -> Mapping[str, tuple[float, int]]:
-    """For each confirmed label: share of right verdicts and number of photos."""
-    groups: dict[str, list[Prediction]] = {}
-    for prediction in predictions:
-        groups.setdefault(prediction.label, []).append(prediction)
-    return {label: (accuracy(group), len(group)) for label, group in groups.items()}
-
-
-def negative_flips(candidate: Sequence[Prediction], champion: Sequence[Prediction]) -> tuple[str, ...]:
-    """Task ids the champion got right and the candidate gets wrong."""
-    right_before = {p.task_id for p in champion if p.predicted == p.label}
-    return tuple(p.task_id for p in candidate if p.predicted != p.label and p.task_id in right_before)
+def refused_to_load(reason: str) -> Check:
+    return Check("candidate_loads", Outcome.FAILED, 0.0, 1.0, 1, reason)
 
 
 def _at_least(name: str, value: float, bar: float, support: int) -> Check:
     passed = math.isfinite(value) and support > 0 and value >= bar
-    return Check(name, _outcome(passed), value, bar, support, _reason(name, value, "≥", bar, support))
+    return Check(name, outcome(passed), value, bar, support, _reason(name, value, "≥", bar, support))
 
 
 def _at_most(name: str, value: float, bar: float, support: int) -> Check:
     passed = math.isfinite(value) and support > 0 and value <= bar
-    return Check(name, _outcome(passed), value, bar, support, _reason(name, value, "≤", bar, support))
+    return Check(name, outcome(passed), value, bar, support, _reason(name, value, "≤", bar, support))
 
 
 def _reason(name: str, value: float, relation: str, bar: float, support: int) -> str:
     if support == 0 or not math.isfinite(value):
         return f"{name} could not be measured (support {support}), {relation} {bar:g} needed"
-    return f"{name} {value:.4g}, {relation} {bar:g} needed (n={support})"
+    return f"{name} {_figure(value)}, {relation} {_figure(bar)} needed (n={support})"
 
 
-def _outcome(passed: bool) -> Outcome:
-    return Outcome.PASSED if passed else Outcome.FAILED
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1e6 else f"{value:.4g}"

@@ -27,10 +27,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Images:
-    """`images` uint8 RGB [N, 224, 224, 3], `labels` int32 [N]."""
+    """`images` uint8 RGB [N, 224, 224, 3], `labels` int32 [N], `task_ids` whose photo each image is."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int32]
+    task_ids: tuple[str, ...] = ()
 
 
 def task_ids(shards: Sequence[bytes]) -> set[str]:
@@ -71,16 +72,19 @@ def unpack(shards: Sequence[bytes], limit: int | None = None) -> Images:
     """All images of all shards, in order, or the first `limit` of each."""
     images: list[npt.NDArray[np.uint8]] = []
     labels: list[int] = []
+    task_ids: list[str] = []
     for shard in shards:
-        table = pq.read_table(io.BytesIO(shard), columns=["image", "label"])
+        table = pq.read_table(io.BytesIO(shard), columns=["image", "label", "task_id"])
         table = table.slice(0, limit) if limit else table
         for encoded in table.column("image").to_pylist():
             pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
             assert pixels is not None, "the shard's sha256 was checked"
             images.append(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
         labels += table.column("label").to_pylist()
+        task_ids += table.column("task_id").to_pylist()
     shape = (0, 224, 224, 3)
-    return Images(np.stack(images) if images else np.zeros(shape, np.uint8), np.array(labels, np.int32))
+    stacked = np.stack(images) if images else np.zeros(shape, np.uint8)
+    return Images(stacked, np.array(labels, np.int32), tuple(task_ids))
 
 
 def _written(table: pa.Table) -> bytes:

@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,6 +83,7 @@ class KerasTrainer:
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
         golden = validation.images[:: max(1, len(validation.images) // _GOLDEN_IMAGES)][:_GOLDEN_IMAGES]
+        self._remember(job, found.validation[0].argmax(1), validation.task_ids)
         log.info("exporting the model, also as %s", ", ".join(self._formats) or "nothing else")
         manifest_sha256 = export(
             backbone,
@@ -103,7 +104,7 @@ class KerasTrainer:
             backbone=job.hyperparameters.backbone,
             artifact_uri=job.artifact_uri,
             manifest_sha256=manifest_sha256,
-            epochs_completed=sum(len(history) for history in found.histories.values()),
+            epochs_completed=len(found.histories["head"]),
             training_seconds=round(time.monotonic() - started, 2),
             trained_at=datetime.now(UTC),
             hyperparameters=job.hyperparameters,
@@ -111,6 +112,12 @@ class KerasTrainer:
             peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             **measured,
         )
+
+    def _remember(self, job: TrainingJob, answers: Iterable[int], task_ids: Sequence[str]) -> None:
+        """What the trainer itself says of each validation photo; verification asks the server the same."""
+        said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
+        body = json.dumps(said, ensure_ascii=False).encode()
+        self._objects.write(f"{job.artifact_uri}trainer-predictions.json", body, "application/json")
 
     def _load(self, job: TrainingJob) -> tuple[Images, Images]:
         """Both splits, every byte checked against the hashes that were recorded with the dataset."""

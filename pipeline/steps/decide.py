@@ -1,67 +1,158 @@
-"""Join the checks into one immutable verdict (specification, messages 26-30; design D14)."""
+"""Join the checks into one immutable verdict (specification, messages 26-30; design D14; ADR 0005, 0011)."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
+from pipeline.domain.blessing import Blessing, Conclusion, WhenInconclusive, conclude
+from pipeline.domain.checks import Check, Outcome, Prediction, Weight, negative_flips
+from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.events import model_verification_failed
-from pipeline.domain.models import Artifact
-from pipeline.domain.verification import Blessing, VerificationPolicy, objections
-from pipeline.ports import Blessings, Checks, Clock, ObjectStore
+from pipeline.domain.events import OutgoingEvent, model_verification_failed, model_verification_held
+from pipeline.domain.training import TrainingResult, advise
+from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports import Blessings, Checks, Clock, Experiments, ObjectStore, ReportPrinter, VerificationReport
+from pipeline.steps.verify import FLIPS, PREDICTIONS, SLICES
+
+_SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))
+_HTML, _JSON = "verification-report.html", "verification-report.json"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """`report_url` is the report in the experiment tracker, empty when the tracker has no such run."""
+
+    blessing: Blessing
+    report_url: str
 
 
 def decide(
-    run_id: str,
+    result: TrainingResult,
     dataset: Dataset,
     *,
     labels: Sequence[str],
-    candidate: Artifact,
     policy: VerificationPolicy,
+    when_inconclusive: WhenInconclusive,
     checks: Checks,
     blessings: Blessings,
     objects: ObjectStore,
+    printer: ReportPrinter,
+    experiments: Experiments,
     clock: Clock,
+    code: Mapping[str, str],
+) -> Decided:
+    """The verdict, with its event in the outbox when it refuses or holds; one verdict a run, for ever.
+
+    The report lies beside the artifact and in the experiment tracker.
+    """
+    run_id = result.run_id
+    blessing = blessings.of_run(run_id)
+    if blessing is None:
+        found = tuple(checks.of(run_id))
+        if not found:
+            raise GiveUp(f"run {run_id} has no verification results: run verify before decide")
+        conclusion = conclude(found, labels, when_inconclusive=when_inconclusive)
+        blessing = _blessing(result, dataset, found, conclusion, policy=policy, clock=clock, code=code)
+        blessings.grant(blessing, _event(blessing))
+    report = _report(blessing, result, dataset, objects)
+    pages = {_HTML: printer.html(report), _JSON: to_json(report)}
+    objects.write(f"{result.artifact_uri}{_HTML}", pages[_HTML], "text/html; charset=utf-8")
+    objects.write(blessing.report_uri, pages[_JSON], "application/json")
+    return Decided(blessing, _attach(report, pages, experiments))
+
+
+def to_json(report: VerificationReport) -> bytes:
+    """The verdict as JSON, for programs and for the archive."""
+    body = {
+        **asdict(report.blessing),
+        "verdict": report.blessing.verdict,
+        "hyperparameters": asdict(report.result.hyperparameters),
+        "slices": [asdict(one) for one in report.slices],
+    }
+    return json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
+
+
+def _blessing(
+    result: TrainingResult,
+    dataset: Dataset,
+    checks: tuple[Check, ...],
+    conclusion: Conclusion,
+    *,
+    policy: VerificationPolicy,
+    clock: Clock,
+    code: Mapping[str, str],
 ) -> Blessing:
-    """The verdict, with `ModelVerificationFailedEvent` in the outbox when it refuses; one verdict a run, for ever."""
-    if (earlier := blessings.of_run(run_id)) is not None:
-        return earlier
-    found = tuple(checks.of(run_id))
-    if not found:
-        raise GiveUp(f"run {run_id} has no verification results: run verify before decide")
-    reasons = objections(found, labels)
     # The champion that was measured against, not the one of this moment: a rollback may have come in between.
-    champion_version = next((check.against for check in found if check.against), None)
-    at = clock.now()
-    blessing = Blessing(
-        id=f"blessing:{run_id}",
-        run_id=run_id,
+    champion_version = next((check.against for check in checks if check.against), None)
+    failed = [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
+    return Blessing(
+        id=f"blessing:{result.run_id}",
+        run_id=result.run_id,
         model_type=dataset.model_type,
-        accepted=not reasons,
-        reasons=reasons,
-        checks=found,
+        accepted=conclusion.accepted,
+        reasons=conclusion.reasons,
+        checks=checks,
         champion_version=champion_version,
         first_model=champion_version is None,
-        artifact_manifest_sha256=candidate.manifest_sha256,
+        artifact_manifest_sha256=result.manifest_sha256,
         dataset_sha256=dataset.sha256,
         thresholds_sha256=policy.sha256(),
-        report_uri=f"{candidate.uri}verification-report.json",
-        decided_at=at,
+        report_uri=f"{result.artifact_uri}{_JSON}",
+        decided_at=clock.now(),
+        held=conclusion.held,
+        doubts=conclusion.doubts,
+        git_commit=code["git_commit"],
+        code_version=code["code_version"],
+        advice="" if conclusion.accepted or conclusion.held else advise(result, failed).change,
     )
-    objects.write(blessing.report_uri, report(blessing), "application/json")
-    event = model_verification_failed(
-        event_id=f"verification-failed:{run_id}",
-        run_id=run_id,
-        model_type=dataset.model_type,
-        reasons=reasons,
-        report_uri=blessing.report_uri,
-        at=at,
-    )
-    blessings.grant(blessing, None if blessing.accepted else event)
-    return blessing
 
 
-def report(blessing: Blessing) -> bytes:
-    """The verdict as JSON, for people and for the archive."""
-    return json.dumps(asdict(blessing), ensure_ascii=False, indent=1, default=str).encode()
+def _event(blessing: Blessing) -> OutgoingEvent | None:
+    if blessing.accepted:
+        return None
+    said = {
+        "run_id": blessing.run_id,
+        "model_type": blessing.model_type,
+        "reasons": blessing.reasons,
+        "report_uri": blessing.report_uri,
+        "at": blessing.decided_at,
+    }
+    if blessing.held:
+        return model_verification_held(event_id=f"verification-held:{blessing.run_id}", **said)  # type: ignore[arg-type]
+    return model_verification_failed(
+        event_id=f"verification-failed:{blessing.run_id}",
+        advice=blessing.advice,
+        **said,  # type: ignore[arg-type]
+    )
+
+
+def _report(blessing: Blessing, result: TrainingResult, dataset: Dataset, objects: ObjectStore) -> VerificationReport:
+    slices, predictions, flips = (f"{result.artifact_uri}{name}" for name in (SLICES, PREDICTIONS, FLIPS))
+    return VerificationReport(
+        blessing,
+        result,
+        dataset,
+        slices=[Slice(**fields) for fields in json.loads(objects.read(slices))] if objects.exists(slices) else [],
+        flipped=_flipped(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
+        flips=objects.read(flips) if objects.exists(flips) else None,
+    )
+
+
+def _flipped(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:
+    sides = [[Prediction(**one) for split in splits for one in kept[split] or ()] for splits in _SIDES]
+    became_wrong = set(negative_flips(sides[0], sides[1]))
+    return [one for one in sides[0] if one.task_id in became_wrong]
+
+
+def _attach(report: VerificationReport, pages: dict[str, bytes], experiments: Experiments) -> str:
+    if report.result.experiment_run_id is None:
+        return ""
+    measured = {
+        f"verify.{check.name}": float(check.value)
+        for check in report.blessing.checks
+        if check.value is not None and math.isfinite(check.value) and check.name.isascii()
+    }
+    files = pages | ({FLIPS: report.flips} if report.flips else {})
+    return experiments.attach(report.result.experiment_run_id, files, measured)

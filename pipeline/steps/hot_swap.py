@@ -27,7 +27,7 @@ def hot_swap(
     """
     target = versions.get(model_type, version)
     blessing = blessings.of_run(target.run_id)
-    if blessing is None or not blessing.accepted:
+    if blessing is None or not blessing.approved:
         raise NotBlessed(f"{version} was not accepted by verification: it cannot go live")
     if blessing.artifact_manifest_sha256 != target.artifact.manifest_sha256:
         raise NotBlessed(f"the verdict on {version} is about other files than those registered")

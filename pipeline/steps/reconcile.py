@@ -1,4 +1,4 @@
-"""Make fleet and registry say what the transition log says (invariant I4; design D11, D13)."""
+"""Make fleet, `model_versions` and registry say what the transition log says (invariant I4; design D11, D13)."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,12 @@ from pipeline.ports import ModelRegistry, ModelVersions, ServingFleet, Transitio
 
 @dataclass(frozen=True)
 class Reconciled:
-    """`champion` by the log, and the replicas that served something else before the repair."""
+    """`champion` by the log; what was wrong: replicas, rows of `model_versions`, versions the registry lacked."""
 
     champion: str | None
-    repaired: tuple[str, ...]
+    repaired: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    registered: tuple[str, ...] = ()
 
 
 def reconcile(
@@ -26,10 +28,16 @@ def reconcile(
     with transitions.exclusive(model_type):
         served = list(transitions.served(model_type))
         if not served:
-            return Reconciled(None, ())
+            return Reconciled(None)
         champion = versions.get(model_type, served[-1].to_version)
+        rows = tuple(transitions.project(model_type))
         astray = tuple(s.replica for s in fleet.serving(model_type) if s.version != champion.version)
         if astray:
             fleet.swap(model_type, champion.version, champion.artifact)
-        registry.mirror(model_type, champion=champion.version, previous=rollback_target(served))
-        return Reconciled(champion.version, astray)
+        previous = rollback_target(served)
+        named = [versions.get(model_type, previous)] if previous else []
+        missing = registry.missing([*named, champion])
+        for version in missing:
+            registry.register(version, None)
+        registry.mirror(model_type, champion=champion.version, previous=previous)
+        return Reconciled(champion.version, astray, rows, tuple(v.version for v in missing))

@@ -15,7 +15,7 @@ from plugins.retraining_tasks.memory import memory_is_to_blame, oom_kills
 
 _GIVE_UP_EXIT_CODE = 1
 _EXIT_CODE = re.compile(r"exit code (-?\d+)")
-_OPTIONS = ("backbone", "epochs", "batch_size", "learning_rate")
+_OPTIONS = ("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")
 
 
 def train_arguments(model_type: str, run_id: str) -> list[str]:

@@ -16,13 +16,14 @@ from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.version_table import VersionTable
+from pipeline.domain.blessing import Blessing, Override, OverrideKind
+from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import GiveUp, RunBusy, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import Kind, ModelType, Status, Transition
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
-from pipeline.domain.verification import Blessing, Check, Outcome
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.deployment import FakeTransitions, FakeVersions
@@ -42,9 +43,15 @@ class Fakes:
         self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
         self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
 
+    def break_statuses(self, statuses):
+        for version, status in statuses.items():
+            row = self.versions.rows[LAUNDRY, version]
+            self.versions.rows[LAUNDRY, version] = dataclasses.replace(row, status=status)
+
 
 class Tables:
     def __init__(self, database):
+        self.database = database
         self.outbox, self.versions = OutboxTable(database), VersionTable(database)
         self.confirmations, self.runs = ConfirmationTable(database), RetrainingRunTable(database)
         self.training, self.transitions = TrainingTable(database), TransitionLog(database)
@@ -54,6 +61,11 @@ class Tables:
             CheckTable(database),
         )
         self.erasures = ErasureTable(database)
+
+    def break_statuses(self, statuses):
+        with self.database.transaction() as cursor:
+            for version, status in statuses.items():
+                cursor.execute("UPDATE model_versions SET status = %s WHERE version = %s", (status, version))
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -360,6 +372,14 @@ def test_a_verdict_and_its_event_are_given_once(tables):
     assert list(tables.outbox.pending()) == [EVENT]
 
 
+def test_a_persons_word_stands_beside_the_verdict_and_the_first_one_counts(tables):
+    tables.blessings.grant(a_blessing(), None)
+    first = Override("run-1", OverrideKind.FORCED, "kim", "심각한 오류를 고치려고", NOW)
+    tables.blessings.override(first)
+    tables.blessings.override(dataclasses.replace(first, actor="lee"))
+    assert tables.blessings.of_run("run-1") == a_blessing(override=first)
+
+
 # Versions
 
 
@@ -417,3 +437,52 @@ def test_a_failed_intent_leaves_the_champion(tables):
     tables.transitions.request(a_transition())
     tables.transitions.fail(a_transition(), "golden predictions differ")
     assert list(tables.transitions.served(LAUNDRY)) == []
+
+
+def test_rows_that_contradict_the_log_are_found_and_put_right(tables):
+    versions(tables, "v1.0.0", "v1.1.0", "v1.2.0")
+    back = a_transition("v1.0.0", "v1.1.0", id="back")
+    for transition in (a_transition("v1.0.0"), a_transition("v1.1.0", "v1.0.0"), back):
+        tables.transitions.confirm(transition, dataclasses.replace(EVENT, id=transition.id))
+    assert list(tables.transitions.project(LAUNDRY)) == []
+    before = list(tables.versions.all(LAUNDRY))
+    tables.break_statuses({"v1.0.0": Status.RETIRED, "v1.1.0": Status.CANDIDATE, "v1.2.0": Status.ACTIVE})
+    assert list(tables.transitions.project(LAUNDRY)) == ["v1.0.0", "v1.1.0", "v1.2.0"]
+    assert list(tables.versions.all(LAUNDRY)) == before
+
+
+def test_an_archived_version_stays_archived_and_before_any_deployment_nothing_is_projected(tables):
+    versions(tables, "v1.0.0", "v1.1.0")
+    assert list(tables.transitions.project(LAUNDRY)) == []
+    for transition in (a_transition("v1.0.0"), a_transition("v1.1.0", "v1.0.0")):
+        tables.transitions.confirm(transition, dataclasses.replace(EVENT, id=transition.id))
+    tables.break_statuses({"v1.0.0": Status.ARCHIVED})
+    assert list(tables.transitions.project(LAUNDRY)) == []
+    assert tables.versions.get(LAUNDRY, "v1.0.0").status is Status.ARCHIVED
+
+
+# Watermarks
+
+
+def store(tables, count, confirmed_at, start=0):
+    tables.confirmations.store([an_event(f"c{start + n}", confirmed_at=confirmed_at) for n in range(count)])
+
+
+@pytest.mark.integration
+def test_corrections_are_consumed_by_promotion_alone_and_tried_by_any_verdict(services):
+    """A refusal leaves the corrections waiting, but the same ones are not tried again (design D15)."""
+    tables = Tables(services.mlops)
+    store(tables, 3, NOW - timedelta(hours=1))
+    dataset = a_completed_dataset(tables, "refused")
+    backlog = tables.confirmations.backlog(LAUNDRY)
+    assert (backlog.corrections, backlog.since_last_try) == (3, 3)
+    tables.blessings.grant(a_blessing("refused"), None)
+    backlog = tables.confirmations.backlog(LAUNDRY)
+    assert (backlog.corrections, backlog.since_last_try) == (3, 0)
+    store(tables, 2, NOW + timedelta(hours=1), start=10)
+    assert tables.confirmations.backlog(LAUNDRY).since_last_try == 2
+    tables.blessings.grant(a_blessing("promoted", accepted=True), None)
+    tables.versions.register(a_model_version("v1.0.0", run_id="promoted", dataset_id=dataset.id))
+    tables.transitions.confirm(a_transition("v1.0.0"), EVENT)
+    # The dataset saw corrections up to NOW: two came later.
+    assert tables.confirmations.backlog(LAUNDRY).corrections == 2

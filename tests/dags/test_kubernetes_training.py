@@ -24,7 +24,8 @@ def dag(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def _context(dag: Any, *, attempt: int = 1, **params: object) -> dict[str, Any]:
     """What Airflow gives a task of run `RUN`; `attempt` counts from 1 to 5."""
-    form = {"backbone": None, "epochs": None, "batch_size": None, "learning_rate": None, **params}
+    options = ("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")
+    form = {**dict.fromkeys(options), **params}
     ti = SimpleNamespace(
         dag_id=dag.dag_id,
         task_id="train",

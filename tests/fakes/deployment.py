@@ -1,8 +1,9 @@
 """Versions, transitions, registry, fleet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
@@ -65,6 +66,23 @@ class FakeTransitions:
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
         yield
 
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        served, before = self.served(model_type), dict(self.versions.rows)
+        if not served:
+            return []
+        ever, champion = {t.to_version for t in served}, served[-1]
+        for key, row in before.items():
+            if row.model_type is not model_type:
+                continue
+            facts: dict[str, Any] = {}
+            if row.version == champion.to_version:
+                facts = {"status": Status.ACTIVE, "deployed_at": champion.confirmed_served_at}
+                facts["previous_version"] = champion.from_version
+            elif row.status is Status.ACTIVE or (row.status is Status.CANDIDATE and row.version in ever):
+                facts = {"status": Status.RETIRED if row.version in ever else Status.CANDIDATE}
+            self.versions.rows[key] = replace(row, **facts)
+        return sorted(v.version for key, v in self.versions.rows.items() if v != before[key])
+
     def phases(self) -> list[str]:
         return [phase for phase, _, _ in self.log]
 
@@ -94,14 +112,22 @@ class FakeRegistry:
 
     aliases: dict[ModelType, dict[str, str]] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def register(self, version: ModelVersion, experiment_run_id: str | None) -> None:
+    def register(
+        self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> None:
+        self.tags.setdefault(version.version, {}).update(tags or {})
         if version.version not in self.registered:
             self.registered.append(version.version)
             self.aliases.setdefault(version.model_type, {})["candidate"] = version.version
 
+    def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
+        return [v for v in versions if v.version not in self.registered]
+
     def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v != champion}
+        named = {champion, previous}
+        kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v not in named}
         self.aliases[model_type] = {**kept, "champion": champion} | ({"previous": previous} if previous else {})
 
 

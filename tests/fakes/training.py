@@ -1,6 +1,6 @@
 """Trainer, experiments, training runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -74,6 +74,12 @@ class FakeExperiments:
 
     def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
         self.opened[experiment_id].files[name] = body
+
+    def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
+        experiment = self.opened.setdefault(experiment_run_id, FakeExperiment(experiment_run_id))
+        experiment.files |= files
+        experiment.metrics |= metrics
+        return f"http://mlflow/{experiment_run_id}/{next(iter(files))}"
 
 
 @dataclass

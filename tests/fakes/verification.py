@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pipeline.domain.blessing import Blessing, Override
+from pipeline.domain.checks import Check, PerformanceMeasurement
+from pipeline.domain.errors import ModelRefused
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.verification import Blessing, Check, PerformanceMeasurement
-from pipeline.ports import Trial
+from pipeline.ports import Trial, VerificationReport
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox
 
@@ -31,17 +33,33 @@ class FakeTrialServer:
     answers: dict[str, Mapping[bytes, str]] = field(default_factory=dict)
     performance: PerformanceMeasurement = field(default_factory=a_performance)
     served: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
+        if version in self.refused:
+            raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)
         yield FakeTrial(self.answers.get(version, {}), self.performance)
+
+
+@dataclass
+class FakePrinter:
+    sheets: list[list[str]] = field(default_factory=list)
+
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        self.sheets.append([name for name, _ in photos])
+        return b"PNG"
+
+    def html(self, report: VerificationReport) -> bytes:
+        return f"<h1>{report.blessing.verdict}</h1>".encode()
 
 
 @dataclass
 class FakeBlessings:
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     granted: dict[str, Blessing] = field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
 
     def grant(self, blessing: Blessing, event: OutgoingEvent | None) -> None:
         if blessing.run_id not in self.granted:
@@ -50,7 +68,11 @@ class FakeBlessings:
                 self.outbox.add(event)
 
     def of_run(self, run_id: str) -> Blessing | None:
-        return self.granted.get(run_id)
+        found = self.granted.get(run_id)
+        return replace(found, override=self.overrides.get(run_id)) if found else None
+
+    def override(self, override: Override) -> None:
+        self.overrides.setdefault(override.run_id, override)
 
 
 @dataclass

@@ -97,7 +97,7 @@ class Attempt:
             xcom_pull=lambda task_ids: "DS-2026-001",
             xcom_push=lambda key, value: self.pushed.update({key: value}),
         )
-        form = {"backbone": None, "epochs": 3, "batch_size": None, "learning_rate": None}
+        form = {"backbone": None, "epochs": 3, "batch_size": None, "learning_rate": None, "label_smoothing": None}
         self.context: dict[str, Any] = {"ti": ti, "task_instance": ti, "dag": dag, "run_id": RUN, "params": form}
 
     async def starts(self) -> TaskDeferred:

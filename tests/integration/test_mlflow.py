@@ -1,15 +1,22 @@
 """Experiments and registered models on a real MLflow server."""
 
+import json
+
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import RestException
+from mlflow.models import ModelSignature
 
 from include.stack import runner
 from pipeline.adapters import mlflow_registry
 from pipeline.adapters.mlflow_registry import MlflowExperiments, MlflowModelRegistry
 from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.models import ModelType
-from tests.builders import a_model_version
+from pipeline.steps.register import register
+from tests.builders import MANIFEST, a_blessing, a_model_version, a_training_result
+from tests.fakes.data import FakeObjects
+from tests.fakes.deployment import FakeVersions
+from tests.fakes.verification import FakeBlessings
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -138,9 +145,75 @@ def test_memory_and_processor_are_measured_while_an_attempt_runs(url, client, mo
 
 def test_while_mlflow_is_down_nothing_is_half_registered_and_later_it_succeeds(running_services, client, registry):
     version = a_model_version("v1.0.0")
-    with running_services.without("mlflow"), pytest.raises(ServiceUnavailable, match="MLflow is unavailable"):
-        registry.register(version, None)
+    experiments = MlflowExperiments(registry._mlflow.url)
+    calls = (
+        lambda: registry.register(version, None),
+        lambda: registry.missing([version]),
+        lambda: registry.mirror(LAUNDRY, champion="v1.0.0", previous=None),
+        lambda: experiments.attach("0" * 32, {"report.html": b""}, {}),
+        lambda: experiments.attempt(LAUNDRY, "run-1", 1).__enter__(),
+    )
+    with running_services.without("mlflow"):
+        for call in calls:
+            with pytest.raises(ServiceUnavailable, match="MLflow is unavailable"):
+                call()
     with pytest.raises(RestException):
         client.get_registered_model("laundry")
     registry.register(version, None)
     assert aliases(client) == {"candidate": "v1.0.0"}
+
+
+def test_tags_say_what_the_model_takes_and_mlflow_reads_its_signature(client, registry):
+    result = a_training_result("run-1")
+    blessings, objects = FakeBlessings(), FakeObjects({f"{result.artifact_uri}manifest.json": MANIFEST})
+    blessings.granted["run-1"] = a_blessing("run-1")
+    ports = {"versions": FakeVersions(), "blessings": blessings, "registry": registry, "objects": objects}
+    for _ in range(2):
+        register(LAUNDRY, result, tags={"git_commit": "abc", "code_version": "def"}, **ports)
+    (version,) = client.search_model_versions("name = 'laundry'")
+    assert {"git_commit", "code_version", "dataset_id", "retraining.run_id"} <= set(version.tags)
+    signature = ModelSignature.from_dict(json.loads(version.tags["signature"]))
+    assert [t.shape for t in signature.inputs.inputs] == [(-1, 224, 224, 3)]
+    assert signature.outputs.input_names() == ["probabilities", "features"]
+
+
+def test_broken_aliases_are_mended(client, registry):
+    for version in ("v1.0.0", "v1.1.0", "v1.2.0"):
+        registry.register(a_model_version(version), None)
+    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0")
+    client.set_registered_model_alias("laundry", "champion", "3")
+    client.delete_registered_model_alias("laundry", "previous")
+    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0")
+    assert aliases(client) == {"champion": "v1.1.0", "previous": "v1.0.0", "candidate": "v1.2.0"}
+
+
+def test_what_a_person_deleted_is_found_missing(client, registry):
+    first, second = a_model_version("v1.0.0"), a_model_version("v1.1.0")
+    assert registry.missing([first, second]) == [first, second]
+    registry.register(first, None)
+    assert registry.missing([first, second]) == [second]
+    client.delete_registered_model("laundry")
+    assert registry.missing([first]) == [first]
+
+
+def test_the_report_is_attached_to_the_run_and_has_an_address(url, client):
+    experiments = MlflowExperiments(url)
+    with experiments.attempt(LAUNDRY, "run-3", 1) as experiment:
+        experiment.log_parameters({"batch_size": "32"})
+    files = {"verification-report.html": "<h1>양호</h1>".encode(), "verification-report.json": b"{}"}
+    for _ in range(2):
+        address = experiments.attach(experiment.id, files, {"verify.holdout_accuracy": 0.95})
+    assert address.startswith(url) and address.endswith(f"{experiment.id}/artifacts/verification-report.html")
+    assert {f.path for f in client.list_artifacts(experiment.id)} == set(files)
+    run = client.get_run(experiment.id)
+    assert (run.data.metrics["verify.holdout_accuracy"], run.info.status) == (0.95, "FINISHED")
+
+
+@pytest.mark.parametrize("run", ["deleted", "0" * 32])
+def test_a_run_that_a_person_deleted_does_not_stop_the_verdict(url, client, run):
+    experiments = MlflowExperiments(url)
+    if run == "deleted":
+        with experiments.attempt(LAUNDRY, "run-4", 1) as experiment:
+            run = experiment.id
+        client.delete_run(run)
+    assert experiments.attach(run, {"verification-report.html": b""}, {}) == ""

@@ -25,6 +25,8 @@ STEPS = {
     "register": ["--run-id", "r1"],
     "hot-swap": ["--version", "v1.0.0", "--reason", "better"],
     "roll-back": ["--reason", "worse"],
+    "approve": ["--run-id", "r1", "--actor", "kim", "--reason", "looked at the flips"],
+    "force-promote": ["r1", "--actor", "kim", "--reason", "drill"],
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
 }
@@ -34,8 +36,8 @@ UNAVAILABLE = ServiceUnavailable("RabbitMQ", "connection refused")
 class FakePipeline:
     """Every step succeeds; `failing` names those that raise. What was called is kept in order."""
 
-    def __init__(self, *, due=True, accepted=True, **failing):
-        self.due, self.accepted, self.failing = due, accepted, failing
+    def __init__(self, *, due=True, accepted=True, held=False, **failing):
+        self.due, self.accepted, self.held, self.failing = due, accepted, held, failing
         self.called = []
         self.ended = {}
         self.overrides = {}
@@ -85,7 +87,8 @@ class FakePipeline:
         return self._step("verify_performance", [{"outcome": "passed", "reason": "20 ms"}])
 
     def decide(self, run_id):
-        return self._step("decide", {"accepted": self.accepted, "reasons": [] if self.accepted else ["worse"]})
+        reasons = [] if self.accepted else ["worse"]
+        return self._step("decide", {"accepted": self.accepted, "held": self.held, "reasons": reasons})
 
     def register(self, run_id):
         return self._step("register", "v1.1.0")
@@ -95,6 +98,12 @@ class FakePipeline:
 
     def roll_back(self, model_type, target, reason, actor, request_id):
         return self._step("roll_back", {"version": target})
+
+    def approve(self, run_id, actor, reason):
+        return self._step("approve", {"run_id": run_id, "approved": True})
+
+    def force_promote(self, model_type, wanted, actor, reason, request_id):
+        return self._step("force_promote", {"version": wanted})
 
     def reconcile(self, model_type):
         return self._step("reconcile", {"champion": "v1.1.0", "repaired": []})
@@ -153,7 +162,7 @@ def test_a_step_says_what_it_needs_to_know(run, step):
     pipeline = FakePipeline()
     result = run(pipeline, step)
     assert result.exit_code == 2
-    assert "Missing option '--" in result.stderr
+    assert "Missing option '--" in result.stderr or "Missing argument" in result.stderr
     assert pipeline.called == []
 
 
@@ -214,7 +223,9 @@ def test_korean_stays_readable(run):
     assert "밝기" in run(FakePipeline(), "validate", *STEPS["validate"]).stdout
 
 
-@pytest.mark.parametrize(("step", "act"), [("hot-swap", "hot_swap"), ("roll-back", "roll_back")])
+@pytest.mark.parametrize(
+    ("step", "act"), [("hot-swap", "hot_swap"), ("roll-back", "roll_back"), ("force-promote", "force_promote")]
+)
 def test_a_change_of_champion_is_published_after_it_happened(run, step, act):
     pipeline = FakePipeline()
     run(pipeline, step, *STEPS[step])
@@ -230,12 +241,13 @@ def test_a_retraining_goes_through_every_step_in_order(run):
     assert (answer["version"], pipeline.ended) == ("v1.1.0", {"r1": "deployed"})
 
 
-def test_a_refused_model_is_neither_registered_nor_served(run):
-    pipeline = FakePipeline(accepted=False)
+@pytest.mark.parametrize(("held", "outcome"), [(False, "refused"), (True, "held")])
+def test_a_refused_or_held_model_is_neither_registered_nor_served(run, held, outcome):
+    pipeline = FakePipeline(accepted=False, held=held)
     answer = json.loads(run(pipeline, "retrain", *STEPS["retrain"]).stdout)
     assert answer["reasons"] == ["worse"]
     assert {"register", "hot_swap"}.isdisjoint(pipeline.called)
-    assert pipeline.ended == {"r1": "refused"}
+    assert pipeline.ended == {"r1": outcome}
 
 
 def test_a_retraining_that_is_not_due_touches_nothing(run):

@@ -1,9 +1,11 @@
 """Register, hot swap, roll back, reconcile: one champion, said the same everywhere."""
 
 import dataclasses
+import json
 
 import pytest
 
+from pipeline.domain.blessing import Blessing
 from pipeline.domain.errors import (
     ModelRefused,
     NotBlessed,
@@ -12,12 +14,12 @@ from pipeline.domain.errors import (
     UnknownVersion,
 )
 from pipeline.domain.models import ModelType, Status
-from pipeline.domain.verification import Blessing
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import register
 from pipeline.steps.roll_back import roll_back
-from tests.builders import NOW, a_training_result
+from tests.builders import MANIFEST, MANIFEST_SHA256, NOW, a_training_result
+from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault
@@ -32,8 +34,10 @@ class World:
         self.versions = FakeVersions()
         self.transitions = FakeTransitions(self.versions, self.outbox)
         self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
+        self.objects = FakeObjects()
 
-    def accept(self, run_id, *, against=None, accepted=True, manifest_sha256="a" * 64):
+    def accept(self, run_id, *, against=None, accepted=True, manifest_sha256=MANIFEST_SHA256):
+        self.objects.write(f"s3://models/LAUNDRY/{run_id}/manifest.json", MANIFEST)
         blessing = Blessing(
             id=f"blessing:{run_id}",
             run_id=run_id,
@@ -51,15 +55,17 @@ class World:
         )
         self.blessings.granted[run_id] = blessing
 
-    def register(self, run_id, fault=None, **changes):
+    def register(self, run_id, fault=None, dataset=None, **changes):
         fault = fault or Fault()
-        result = a_training_result(run_id, dataset_id=f"dataset-of-{run_id}", **changes)
+        result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
         return register(
             LAUNDRY,
             result,
             versions=fault.on(self.versions),
             blessings=self.blessings,
             registry=fault.on(self.registry),
+            objects=fault.on(self.objects),
+            tags={"git_commit": "abc"},
         ).version
 
     def hot_swap(self, version, fault=None):
@@ -139,6 +145,29 @@ def test_only_an_accepted_run_gets_a_version(verdict):
     with pytest.raises(NotBlessed, match="was not accepted by verification"):
         world.register("run-1")
     assert world.versions.rows == {} and world.registry.registered == []
+
+
+def test_the_registry_shows_what_the_model_takes_and_gives_and_which_code_made_it():
+    tags = registered("first").registry.tags["v1.0.0"]
+    assert (tags["engines"], tags["labels"], tags["git_commit"]) == ("onnxruntime, openvino", "양호, 불량", "abc")
+    (images,) = json.loads(json.loads(tags["signature"])["inputs"])
+    assert images["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 224, 224, 3]}
+
+
+@pytest.mark.parametrize(("manifest", "complaint"), [(None, "is gone"), (b"{}", "is not what training wrote")])
+def test_a_model_without_its_files_is_not_registered(manifest, complaint):
+    world = accepted()
+    world.objects.bodies = {uri: manifest for uri in world.objects.bodies if manifest}
+    with pytest.raises(ModelRefused, match=complaint):
+        world.register("run-1")
+    assert world.versions.rows == {} and world.registry.registered == []
+
+
+def test_another_training_on_the_same_photos_is_a_patch():
+    world = registered("first")
+    world.accept("tuned")
+    world.objects.write("s3://models/LAUNDRY/tuned/manifest.json", MANIFEST)
+    assert world.register("tuned", dataset="dataset-of-first") == "v1.0.1"
 
 
 def accepted():
@@ -303,6 +332,24 @@ def test_reconciling_what_agrees_swaps_nothing():
     before = list(world.fleet.swaps)
     assert world.reconcile().repaired == ()
     assert world.fleet.swaps == before
+
+
+def test_rows_that_contradict_the_log_are_put_right():
+    world = deployed("first", "second")
+    for version, status in (("v1.0.0", Status.ACTIVE), ("v1.1.0", Status.CANDIDATE)):
+        row = world.versions.rows[LAUNDRY, version]
+        world.versions.rows[LAUNDRY, version] = dataclasses.replace(row, status=status)
+    assert world.reconcile().rows == ("v1.0.0", "v1.1.0")
+    world.demand_one_story("v1.1.0")
+    assert world.reconcile().rows == ()
+
+
+def test_what_the_registry_forgot_is_registered_again_and_named():
+    world = deployed("first", "second")
+    world.registry.registered.clear()
+    world.registry.aliases.clear()
+    assert world.reconcile().registered == ("v1.0.0", "v1.1.0")
+    assert world.registry.aliases[LAUNDRY] == {"champion": "v1.1.0", "previous": "v1.0.0"}
 
 
 def test_before_any_deployment_there_is_nothing_to_reconcile():

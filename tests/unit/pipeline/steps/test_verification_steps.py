@@ -1,78 +1,24 @@
 """Verify and decide: candidate and champion on the same photos, then one verdict for ever."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from pipeline.domain.dataset import Manifest, Split
-from pipeline.domain.errors import GiveUp
-from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.verification import VerificationPolicy
-from pipeline.steps.decide import decide
-from pipeline.steps.verify import verify_accuracy, verify_performance
-from tests.builders import a_dataset, a_model_version, a_performance, a_photo
-from tests.fakes.data import FakeObjects, FakePhotos
-from tests.fakes.events import FakeClock, FakeOutbox
-from tests.fakes.faults import Fault, Killed, every_fault
-from tests.fakes.verification import FakeBlessings, FakeChecks, FakeTrialServer
-
-LABELS = ("양호", "불량")
-CANDIDATE = Artifact("s3://models/LAUNDRY/run-1/", "a" * 64)
-CHAMPION = a_model_version("v1.0.0")
-
-
-class World:
-    """Forty photos; the candidate is right on all of them, the champion on half, unless told otherwise."""
-
-    def __init__(self, *, candidate_wrong=0, champion=CHAMPION, **performance):
-        splits = [Split.VALIDATION] * 20 + [Split.HOLDOUT] * 20
-        rows = tuple(a_photo(n, split=splits[n], label=LABELS[n % 2]) for n in range(40))
-        self.manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, rows)
-        self.photos = FakePhotos({r.photo_url: r.task_id.encode() for r in rows})
-        truth = {r.task_id.encode(): r.label for r in rows}
-        candidate = {body: LABELS[0] if i < candidate_wrong else label for i, (body, label) in enumerate(truth.items())}
-        old = dict.fromkeys(truth, LABELS[0])
-        self.champion = champion
-        self.trials = FakeTrialServer({"run-1": candidate, "v1.0.0": old}, a_performance(**performance))
-        self.outbox = FakeOutbox()
-        self.blessings = FakeBlessings(self.outbox)
-        self.checks = FakeChecks(self.blessings)
-        self.objects = FakeObjects()
-
-    def verify(self, fault=None):
-        fault = fault or Fault()
-        both = {
-            "candidate": CANDIDATE,
-            "manifest": self.manifest,
-            "policy": VerificationPolicy(),
-            "photos": self.photos,
-            "trials": fault.on(self.trials),
-            "checks": fault.on(self.checks),
-        }
-        verify_accuracy("run-1", ModelType.LAUNDRY, champion=self.champion, objects=fault.on(self.objects), **both)
-        verify_performance("run-1", ModelType.LAUNDRY, requests=100, concurrency=4, **both)
-
-    def decide(self, fault=None):
-        fault = fault or Fault()
-        return decide(
-            "run-1",
-            a_dataset(),
-            labels=LABELS,
-            candidate=CANDIDATE,
-            policy=VerificationPolicy(),
-            checks=fault.on(self.checks),
-            blessings=fault.on(self.blessings),
-            objects=fault.on(self.objects),
-            clock=FakeClock(),
-        )
+from pipeline.domain.blessing import Verdict
+from pipeline.domain.dataset import Split
+from pipeline.domain.errors import DatasetRefused, GiveUp
+from tests.builders import MANIFEST_SHA256
+from tests.fakes.faults import Fault, Killed, every_fault, unavailable
+from tests.unit.pipeline.steps.verification_world import CANDIDATE, World
 
 
 def test_a_candidate_that_is_better_in_everything_is_accepted():
     world = World()
-    world.verify()
-    blessing = world.decide()
-    assert blessing.accepted and blessing.reasons == ()
-    assert (blessing.champion_version, blessing.artifact_manifest_sha256) == ("v1.0.0", "a" * 64)
+    blessing = world.judge()
+    assert (blessing.accepted, blessing.verdict, blessing.reasons) == (True, Verdict.PROMOTE, ())
+    assert (blessing.champion_version, blessing.artifact_manifest_sha256) == ("v1.0.0", MANIFEST_SHA256)
+    assert (blessing.git_commit, blessing.code_version) == ("abc", "def")
     assert world.outbox.pending() == []
 
 
@@ -97,28 +43,89 @@ def test_candidate_and_champion_answer_for_the_same_photos_and_the_answers_are_k
 )
 def test_a_candidate_that_misses_one_condition_is_refused_and_the_event_says_why(changes, complaint):
     world = World(**changes)
-    world.verify()
-    blessing = world.decide()
-    assert not blessing.accepted
+    assert world.judge().verdict is Verdict.REJECT
     (event,) = world.outbox.pending()
     assert event.type == "ModelVerificationFailedEvent"
     assert any(complaint in reason for reason in event.payload["reasons"])
+    assert complaint in event.payload["summary"] and event.payload["advice"] in event.payload["summary"]
     assert world.objects.exists(event.payload["report"])
 
 
 def test_a_candidate_no_better_than_the_champion_is_refused():
     world = World()
     world.trials.answers["v1.0.0"] = world.trials.answers["run-1"]
-    world.verify()
-    (reason,) = world.decide().reasons
+    (reason,) = world.judge().reasons
     assert "more than 1.0000 of champion v1.0.0 needed" in reason
 
 
-def test_the_first_model_needs_no_champion():
-    world = World(champion=None)
-    world.verify()
-    blessing = world.decide()
+def test_the_first_model_needs_no_champion_and_its_rubber_stamp_says_so():
+    blessing = World(champion=None).judge()
     assert blessing.accepted and blessing.first_model
+    assert any("rubber-stamped" in check.reason for check in blessing.checks)
+
+
+def test_a_candidate_that_does_not_load_is_refused_for_that_alone():
+    world = World()
+    world.trials.refused["run-1"] = "golden predictions differ"
+    blessing = world.judge()
+    assert blessing.reasons == ("the model server refuses this model: golden predictions differ",)
+    assert world.outbox.types() == ["ModelVerificationFailedEvent"]
+    assert "look at the export" in blessing.advice
+
+
+def test_a_champion_whose_artifact_is_gone_cannot_be_beaten_and_the_way_out_is_named():
+    world = World()
+    world.trials.refused["v1.0.0"] = "no artifact at s3://models/LAUNDRY/run-of-v1.0.0/"
+    (reason,) = world.judge().reasons
+    assert "no artifact at" in reason and "force-promote" in reason
+
+
+def test_a_server_that_answers_otherwise_than_the_trainer_is_refused():
+    world = World()
+    said = json.loads(world.objects.read(f"{CANDIDATE.uri}trainer-predictions.json"))
+    said |= dict.fromkeys(list(said)[:8:2], "불량")
+    world.objects.write(f"{CANDIDATE.uri}trainer-predictions.json", json.dumps(said).encode())
+    (reason,) = world.judge().reasons
+    assert reason.startswith("server and trainer give the same verdict on 80.0% of 20 photos")
+
+
+def test_without_the_trainers_answers_nothing_is_accepted():
+    world = World()
+    del world.objects.bodies[f"{CANDIDATE.uri}trainer-predictions.json"]
+    assert "of 0 photos" in world.judge().reasons[0]
+
+
+def test_training_and_evaluation_that_overlap_stop_the_run():
+    world = World()
+    twin = replace(world.manifest.photos[0], task_id="TASK-99999", split=Split.TRAIN)
+    world.manifest = replace(world.manifest, photos=(*world.manifest.photos, twin))
+    with pytest.raises(DatasetRefused, match="cannot be verified on"):
+        world.verify()
+    assert world.checks.saved == {}
+
+
+def test_an_empty_holdout_is_refused():
+    world = World()
+    world.manifest = replace(world.manifest, photos=world.manifest.of(Split.VALIDATION))
+    assert any("holdout_accuracy could not be measured" in reason for reason in world.judge().reasons)
+
+
+def test_photos_that_became_wrong_are_shown():
+    world = World(candidate_wrong=2)
+    world.trials.answers["v1.0.0"] = {**world.trials.answers["v1.0.0"], b"TASK-00001": "불량"}
+    world.judge()
+    assert world.printer.sheets == [["TASK-00001"]]
+    assert world.experiments.opened["mlflow-1"].files["negative-flips.png"] == b"PNG"
+
+
+def test_the_report_lies_beside_the_artifact_and_in_the_experiment_tracker():
+    world = World()
+    world.judge()
+    shown = world.experiments.opened["mlflow-1"]
+    assert shown.files["verification-report.html"] == world.objects.read(f"{CANDIDATE.uri}verification-report.html")
+    assert shown.metrics["verify.holdout_accuracy"] == 1.0
+    report = json.loads(world.objects.read(f"{CANDIDATE.uri}verification-report.json"))
+    assert (report["verdict"], report["hyperparameters"]["epochs"]) == ("promote", 50)
 
 
 def test_a_check_that_did_not_run_is_a_refusal():
@@ -135,11 +142,12 @@ def test_without_any_check_there_is_no_verdict():
 
 def test_the_verdict_never_changes():
     world = World(candidate_wrong=10)
-    world.verify()
-    refused = world.decide()
+    refused = world.judge()
     world.trials.answers["run-1"] = dict(World().trials.answers["run-1"])
-    world.verify()
-    assert world.decide() == refused
+    assert world.judge() == refused
+
+
+# Killed
 
 
 def both(world, fault=None):
@@ -147,12 +155,14 @@ def both(world, fault=None):
     world.decide(fault)
 
 
+@pytest.mark.parametrize("error", [Killed, unavailable("MLflow")], ids=["killed", "unavailable"])
 @pytest.mark.parametrize("fault", every_fault(lambda fault: both(World(candidate_wrong=10), fault)), ids=str)
-def test_killed_at_any_call_a_rerun_gives_one_verdict_and_one_event(fault):
-    world = World(candidate_wrong=10)
-    with pytest.raises(Killed):
+def test_stopped_at_any_call_a_rerun_gives_one_verdict_one_event_and_the_report(fault, error):
+    fault, world = Fault(fault.at, fault.after, error), World(candidate_wrong=10)
+    with pytest.raises(type(error())):
         both(world, fault)
     both(world)
     blessing = world.blessings.of_run("run-1")
     assert not blessing.accepted
     assert world.outbox.types() == ["ModelVerificationFailedEvent"]
+    assert "verification-report.html" in world.experiments.opened["mlflow-1"].files

@@ -1,0 +1,94 @@
+"""The verification report for people: one HTML page, and a contact sheet of photos that became wrong."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+
+from pipeline.domain.checks import Check
+from pipeline.ports import VerificationReport
+
+_TILE, _CAPTION, _COLUMNS, _MOST_SHOWN = 160, 34, 6, 30
+_TITLES = {
+    "candidate_loads": "The model server loads it",
+    "validation_accuracy": "Accuracy on validation photos",
+    "better_than_champion": "Better than the champion on the same photos",
+    "holdout_accuracy": "Accuracy on the holdout",
+    "serving_agrees_with_training": "Server and trainer agree",
+    "mean_latency_ms": "Mean latency, ms",
+    "memory_bytes": "Memory of the server, bytes",
+    "throughput_per_second": "Requests a second",
+    "gpu_utilization": "GPU utilisation",
+    "not_worse_on_holdout": "Not worse on the holdout, by bootstrap",
+    "corrections_fixed": "Held-out corrections fixed",
+    "gain_beyond_chance": "A gain beyond chance: exact McNemar, p-value",
+    "negative_flips": "Right before, wrong now",
+    "slices": "Worst fall of a slice",
+    "gain_not_suspicious": "Gain not suspiciously large",
+}
+
+
+class HtmlReportPrinter:
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        shown = photos[:_MOST_SHOWN]
+        rows = max(1, -(-len(shown) // _COLUMNS))
+        sheet = Image.new("RGB", (_COLUMNS * _TILE, rows * (_TILE + _CAPTION)), "white")
+        draw = ImageDraw.Draw(sheet)
+        for index, (name, body) in enumerate(shown):
+            x, y = index % _COLUMNS * _TILE, index // _COLUMNS * (_TILE + _CAPTION)
+            sheet.paste(_thumbnail(body), (x, y))
+            # Pillow's own font has no Korean: the labels stand in the page.
+            draw.text((x + 4, y + _TILE + 3), name[:24], fill="black", font=ImageFont.load_default(12))
+        if not shown:
+            draw.text((8, 8), "no photo became wrong", fill="grey", font=ImageFont.load_default(14))
+        out = io.BytesIO()
+        sheet.save(out, "PNG", optimize=True)
+        return out.getvalue()
+
+    def html(self, report: VerificationReport) -> bytes:
+        folder = FileSystemLoader(Path(__file__).parent)
+        pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+        pages.filters |= {"title_of": _title, "figure": _figure, "points": _points}
+        flips = base64.b64encode(report.flips).decode() if report.flips else ""
+        page = pages.get_template("verification_report.html")
+        constant = _constant_answer(report.blessing.checks)
+        return page.render(r=report, b=report.blessing, flips=flips, shown=_MOST_SHOWN, constant=constant).encode()
+
+
+def _thumbnail(body: bytes) -> Image.Image:
+    """A grey tile for bytes that Pillow cannot read: the page must not fail for one photo."""
+    try:
+        with Image.open(io.BytesIO(body)) as image:
+            image.draft("RGB", (_TILE, _TILE))
+            return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (_TILE - 4, _TILE - 4))
+    except (UnidentifiedImageError, OSError, ValueError):
+        return Image.new("RGB", (_TILE - 4, _TILE - 4), "lightgrey")
+
+
+def _points(share: float) -> str:
+    # Adding zero takes the sign from minus zero.
+    return f"{round(share * 100, 1) + 0.0:+.1f} pp"
+
+
+def _constant_answer(checks: Sequence[Check]) -> float | None:
+    """How right a model would be that always says the most frequent label; None when nothing was measured."""
+    supports = [check.support for check in checks if check.name.startswith("class_accuracy.")]
+    return max(supports) / sum(supports) if sum(supports) else None
+
+
+def _title(check: Check) -> str:
+    if check.name.startswith("class_accuracy."):
+        return f"Accuracy on {check.name.removeprefix('class_accuracy.')}"
+    return _TITLES.get(check.name, check.name)
+
+
+def _figure(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"

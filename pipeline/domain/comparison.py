@@ -1,0 +1,256 @@
+"""Is the candidate better than the champion beyond chance, on the same photos? (design D3; ADR 0011)"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, Weight, outcome
+from pipeline.domain.dataset import Photo
+from pipeline.domain.statistics import binomial_lower_bound, bootstrap_lower_bound, mcnemar
+
+_DARK, _BRIGHT = 0.35, 0.65
+_NEWEST = timedelta(days=7)
+COMPARISONS = (
+    "not_worse_on_holdout",
+    "gain_beyond_chance",
+    "corrections_fixed",
+    "negative_flips",
+    "slices",
+    "gain_not_suspicious",
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One photo judged by both models."""
+
+    photo: Photo
+    candidate_right: bool
+    champion_right: bool
+
+    @property
+    def difference(self) -> int:
+        return self.candidate_right - self.champion_right
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Photos with something in common; `p_value` that no fall at all would look like this one."""
+
+    name: str
+    photos: int
+    candidate: float
+    champion: float
+    p_value: float
+
+    @property
+    def fall(self) -> float:
+        return self.champion - self.candidate
+
+
+@dataclass(frozen=True)
+class ComparisonPolicy:
+    """What proves a gain; shares and differences of shares 0-1. Photos count by cluster of near-duplicates.
+
+    `margin`: how much worse than the champion the holdout may leave possible; `min_holdout_photos` the fewest on which
+    not one photo that became wrong would prove it (0.97 ^ 99 < 5 %). `max_gain`: a champion this much worse
+    would have been rolled back already, so a greater gain smells of a leak.
+    """
+
+    confidence: float = 0.95
+    margin: float = 0.03
+    min_holdout_photos: int = 100
+    min_corrections_fixed: float = 0.50
+    min_corrections_fixed_for_sure: float = 0.35
+    max_negative_flips: float = 0.05
+    max_slice_fall: float = 0.10
+    min_slice_photos: int = 50
+    max_gain: float = 0.15
+
+    def judge(self, measured: AccuracyMeasurement, photos: Mapping[str, Photo]) -> tuple[Check, ...]:
+        """Nothing without a champion, or with one that could not be measured."""
+        if measured.champion_validation is None or measured.champion_holdout is None:
+            return ()
+        validation = paired(measured.validation, measured.champion_validation, photos)
+        holdout = paired(measured.holdout, measured.champion_holdout, photos)
+        version = measured.champion_version or ""
+        return (
+            self._not_worse(holdout, version),
+            self._significance(validation, version),
+            self._corrections_fixed([*validation, *holdout], version),
+            self._negative_flips([*validation, *holdout], version),
+            self._slices([*validation, *holdout], version),
+            self._suspicion({"validation": validation, "holdout": holdout}, version),
+        )
+
+    def slices(self, measured: AccuracyMeasurement, photos: Mapping[str, Photo]) -> list[Slice]:
+        """Every slice large enough to say something; none without a champion."""
+        if measured.champion_validation is None or measured.champion_holdout is None:
+            return []
+        ours, theirs = (
+            (*measured.validation, *measured.holdout),
+            (*measured.champion_validation, *measured.champion_holdout),
+        )
+        return slices(paired(ours, theirs, photos), self.min_slice_photos)
+
+    def _not_worse(self, holdout: Sequence[Pair], version: str) -> Check:
+        clusters = [pair.photo.cluster_id for pair in holdout]
+        n, gain = len(set(clusters)), _gain(holdout)
+        low = self._for_sure(holdout)
+        reason = (
+            f"on the holdout the candidate is {_points(gain)} against champion {version} and for "
+            f"{self.confidence:.0%} sure not below {_points(low)}; {_points(-self.margin)} needed (n={n})"
+        )
+        enough = n >= self.min_holdout_photos
+        if not enough:
+            reason += f"; {self.min_holdout_photos} photos are needed to prove it"
+        return Check(
+            COMPARISONS[0],
+            outcome(enough and low >= -self.margin),
+            gain,
+            -self.margin,
+            n,
+            reason,
+            version,
+            Weight.PROOF,
+            low=low,
+            enough=enough,
+        )
+
+    def _significance(self, validation: Sequence[Pair], version: str) -> Check:
+        wins, losses = _wins_and_losses(validation)
+        p_value = mcnemar(wins, losses)
+        reason = (
+            f"of the validation photos on which they differ the candidate is right on {wins}, champion {version} "
+            f"on {losses}: by chance alone with probability {p_value:.3g}"
+        )
+        bar, n = round(1 - self.confidence, 6), wins + losses
+        return Check(COMPARISONS[1], outcome(p_value < bar), p_value, bar, n, reason, version, Weight.PROOF)
+
+    def _corrections_fixed(self, pairs: Sequence[Pair], version: str) -> Check:
+        """An absolute bar: the model that was corrected is wrong on these by construction.
+
+        Needed, and never enough: an equally good model with other errors fixes most of them as well.
+        """
+        corrected = [pair for pair in pairs if pair.photo.corrected]
+        fixed, n = sum(pair.candidate_right for pair in corrected), len(corrected)
+        low = binomial_lower_bound(fixed, n, self.confidence)
+        value = fixed / n if n else 0.0
+        passed = value >= self.min_corrections_fixed and low >= self.min_corrections_fixed_for_sure
+        reason = (
+            f"{fixed} of {n} corrections kept from training are answered as people corrected them, "
+            f"for {self.confidence:.0%} sure {low:.0%}; {self.min_corrections_fixed:.0%} and "
+            f"{self.min_corrections_fixed_for_sure:.0%} needed"
+        )
+        bar = self.min_corrections_fixed
+        return Check(COMPARISONS[2], outcome(passed), value, bar, n, reason, version, Weight.PROOF, low=low)
+
+    def _negative_flips(self, pairs: Sequence[Pair], version: str) -> Check:
+        flipped, n = sum(pair.difference < 0 for pair in pairs), len(pairs)
+        value = flipped / n if n else 1.0
+        reason = (
+            f"{flipped} of {n} photos that champion {version} judges right become wrong, "
+            f"at most {self.max_negative_flips:.0%} may"
+        )
+        passed = value <= self.max_negative_flips
+        return Check(COMPARISONS[3], outcome(passed), value, self.max_negative_flips, n, reason, version, Weight.PROOF)
+
+    def _slices(self, pairs: Sequence[Pair], version: str) -> Check:
+        """A floor: who falls far and beyond chance in one slice is refused, however well the others do."""
+        found = slices(pairs, self.min_slice_photos)
+        # Many slices are looked at: one of them falls by chance sooner or later.
+        bar = (1 - self.confidence) / max(1, len(found))
+        fallen = [s for s in found if s.fall > self.max_slice_fall and s.p_value < bar]
+        worst = max((s.fall for s in found), default=0.0)
+        reason = f"of {len(found)} slices none falls more than {_points(-self.max_slice_fall)} beyond chance"
+        if fallen:
+            named = "; ".join(f"{s.name} {s.champion:.3f} → {s.candidate:.3f} (n={s.photos})" for s in fallen)
+            reason = f"worse than champion {version} on {named}: at most {_points(-self.max_slice_fall)} allowed"
+        return Check(
+            COMPARISONS[4], outcome(not fallen), worst, self.max_slice_fall, len(pairs), reason, version, Weight.FLOOR
+        )
+
+    def _suspicion(self, splits: Mapping[str, Sequence[Pair]], version: str) -> Check:
+        sure = {name: self._for_sure(pairs) for name, pairs in splits.items() if _gain(pairs) > self.max_gain}
+        name = max(splits, key=lambda split: _gain(splits[split]))
+        gain, n = _gain(splits[name]), len(splits[name])
+        suspicious = any(low > self.max_gain for low in sure.values())
+        reason = f"{_points(gain)} against champion {version} on {name}"
+        if suspicious:
+            reason += f" is suspicious, for {self.confidence:.0%} sure beyond {_points(self.max_gain)}: look for a leak"
+        return Check(
+            COMPARISONS[5],
+            outcome(not suspicious),
+            gain,
+            self.max_gain,
+            n,
+            reason,
+            version,
+            Weight.HOLD,
+            low=sure.get(name),
+        )
+
+    def _for_sure(self, pairs: Sequence[Pair]) -> float:
+        clusters = [pair.photo.cluster_id for pair in pairs]
+        return bootstrap_lower_bound([p.difference for p in pairs], clusters, confidence=self.confidence)
+
+
+def paired(candidate: Sequence[Prediction], champion: Sequence[Prediction], photos: Mapping[str, Photo]) -> list[Pair]:
+    """Raises `ValueError` when the two did not see the same photos."""
+    if [p.task_id for p in candidate] != [p.task_id for p in champion]:
+        raise ValueError("candidate and champion were not measured on the same photos")
+    both = zip(candidate, champion, strict=True)
+    return [Pair(photos[ours.task_id], ours.right, theirs.right) for ours, theirs in both]
+
+
+def slices(pairs: Sequence[Pair], min_photos: int) -> list[Slice]:
+    """Label, branch helper, stain or other reason of correction, darkness and age; small slices say nothing."""
+    newest = max((datetime.fromisoformat(p.photo.confirmed_at) for p in pairs), default=None)
+    groups: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        for name in _slice_names(pair.photo, newest):
+            groups.setdefault(name, []).append(pair)
+    return [_slice(name, group) for name, group in sorted(groups.items()) if len(group) >= min_photos]
+
+
+def _slice_names(photo: Photo, newest: datetime | None) -> Iterator[str]:
+    yield f"label {photo.label}"
+    yield "dark photos" if photo.brightness < _DARK else "bright photos" if photo.brightness > _BRIGHT else "evenly lit"
+    if photo.helper_id:
+        yield f"helper {photo.helper_id}"
+    if photo.correction_reason:
+        yield f"corrected: {photo.correction_reason[:80]}"
+    if newest is not None:
+        recent = newest - datetime.fromisoformat(photo.confirmed_at) <= _NEWEST
+        yield "newest week" if recent else "older than a week"
+
+
+def _slice(name: str, pairs: Sequence[Pair]) -> Slice:
+    wins, losses = _wins_and_losses(pairs)
+    n = len(pairs)
+    return Slice(
+        name,
+        n,
+        candidate=sum(p.candidate_right for p in pairs) / n,
+        champion=sum(p.champion_right for p in pairs) / n,
+        # The champion's wins over the candidate.
+        p_value=mcnemar(losses, wins),
+    )
+
+
+def _wins_and_losses(pairs: Iterable[Pair]) -> tuple[int, int]:
+    """By cluster: near-duplicates are judged alike, so that a burst of photos counts once."""
+    sums: Counter[str] = Counter()
+    for pair in pairs:
+        sums[pair.photo.cluster_id] += pair.difference
+    return sum(total > 0 for total in sums.values()), sum(total < 0 for total in sums.values())
+
+
+def _gain(pairs: Sequence[Pair]) -> float:
+    return sum(pair.difference for pair in pairs) / len(pairs) if pairs else 0.0
+
+
+def _points(share: float) -> str:
+    # Adding zero takes the sign from minus zero.
+    return f"{round(share * 100, 1) + 0.0:+.1f} pp"

@@ -1,0 +1,20 @@
+"""Let a held run go on: a person's word beside the verdict, kept for ever (design D14; ADR 0011)."""
+
+from pipeline.domain.blessing import Blessing, Override, OverrideKind
+from pipeline.domain.errors import GiveUp, NotBlessed
+from pipeline.ports import Blessings, Clock
+
+
+def approve(run_id: str, *, actor: str, reason: str, blessings: Blessings, clock: Clock) -> Blessing:
+    """Only what verification held can be approved; what it refused needs force. Again changes nothing."""
+    if not actor.strip() or not reason.strip():
+        raise GiveUp("an approval needs an actor and a reason")
+    blessing = blessings.of_run(run_id)
+    if blessing is None:
+        raise NotBlessed(f"{run_id[:80]!r} has no verdict: nothing waits for an approval")
+    if not blessing.held:
+        raise NotBlessed(f"run {run_id} was {'accepted' if blessing.accepted else 'refused'}: nothing to approve")
+    blessings.override(Override(run_id, OverrideKind.APPROVED, actor, reason, clock.now()))
+    found = blessings.of_run(run_id)
+    assert found is not None
+    return found

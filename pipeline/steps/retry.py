@@ -1,0 +1,30 @@
+"""Once more with other hyperparameters, when verification says that they may help (specification, messages 27-30)."""
+
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.domain.blessing import Verdict
+from pipeline.domain.checks import Outcome, Weight
+from pipeline.domain.training import MAX_ATTEMPTS, advise
+from pipeline.ports import Blessings, TrainingRuns
+
+PREFIX = "retry-of-"
+
+
+def retry(run_id: str, *, blessings: Blessings, runs: TrainingRuns) -> dict[str, Any] | None:
+    """`run_id` of the next run, its `reason` and the hyperparameters that change.
+
+    None unless the run was refused, advice names hyperparameters, and attempts are left: the same corrections are
+    tried three times at most.
+    """
+    blessing, result = blessings.of_run(run_id), runs.result(run_id)
+    if blessing is None or result is None or blessing.verdict is not Verdict.REJECT or blessing.override:
+        return None
+    failed = [c.name for c in blessing.checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
+    advice = advise(result, failed)
+    if advice.hyperparameters is None or run_id.count(PREFIX) >= MAX_ATTEMPTS - 1:
+        return None
+    before, after = asdict(result.hyperparameters), asdict(advice.hyperparameters)
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    reason = f"{run_id} was refused: {advice.change}"
+    return {"run_id": f"{PREFIX}{run_id}", "reason": reason, "hyperparameters": changed}

@@ -1,0 +1,82 @@
+"""Forty photos, a candidate, a champion, and everything that judges them."""
+
+import json
+
+from pipeline.domain.blessing import WhenInconclusive
+from pipeline.domain.comparison import ComparisonPolicy
+from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.verification import VerificationPolicy
+from pipeline.steps.approve import approve
+from pipeline.steps.decide import decide
+from pipeline.steps.verify import Contest, verify_accuracy, verify_performance
+from tests.builders import a_dataset, a_model_version, a_performance, a_photo, a_training_result
+from tests.fakes.data import FakeObjects, FakePhotos
+from tests.fakes.events import FakeClock, FakeOutbox
+from tests.fakes.faults import Fault
+from tests.fakes.training import FakeExperiments
+from tests.fakes.verification import FakeBlessings, FakeChecks, FakePrinter, FakeTrialServer
+
+LABELS = ("양호", "불량")
+CANDIDATE = Artifact("s3://models/LAUNDRY/run-1/", "a" * 64)
+CHAMPION = a_model_version("v1.0.0")
+# Twenty photos a split prove what thousands would in earnest.
+POLICY = VerificationPolicy(min_support=5, comparison=ComparisonPolicy(min_holdout_photos=20, max_gain=0.5))
+
+
+class World:
+    """Forty photos; the candidate is right on all of them, the champion on half, unless told otherwise."""
+
+    def __init__(self, *, candidate_wrong=0, champion=CHAMPION, policy=POLICY, **performance):
+        splits = [Split.VALIDATION] * 20 + [Split.HOLDOUT] * 20
+        # What the champion gets wrong is what people corrected.
+        rows = tuple(a_photo(n, split=splits[n], label=LABELS[n % 2], corrected=bool(n % 2)) for n in range(40))
+        self.manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, rows)
+        self.photos = FakePhotos({r.photo_url: r.task_id.encode() for r in rows})
+        truth = {r.task_id.encode(): r.label for r in rows}
+        candidate = {body: LABELS[0] if i < candidate_wrong else label for i, (body, label) in enumerate(truth.items())}
+        self.trials = FakeTrialServer(
+            {"run-1": candidate, "v1.0.0": dict.fromkeys(truth, LABELS[0])}, a_performance(**performance)
+        )
+        self.champion, self.policy, self.printer = champion, policy, FakePrinter()
+        self.outbox, self.experiments = FakeOutbox(), FakeExperiments()
+        self.blessings = FakeBlessings(self.outbox)
+        self.checks = FakeChecks(self.blessings)
+        said = {body.decode(): label for body, label in candidate.items()}
+        self.objects = FakeObjects({f"{CANDIDATE.uri}trainer-predictions.json": json.dumps(said).encode()})
+
+    def verify(self, fault=None):
+        fault = fault or Fault()
+        contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest)
+        both = {
+            "policy": self.policy,
+            "photos": self.photos,
+            "trials": fault.on(self.trials),
+            "checks": fault.on(self.checks),
+        }
+        verify_accuracy(contest, objects=fault.on(self.objects), printer=self.printer, **both)
+        verify_performance(contest, requests=100, concurrency=4, **both)
+
+    def decide(self, fault=None, when_inconclusive=WhenInconclusive.FLOORS):
+        fault = fault or Fault()
+        return decide(
+            a_training_result("run-1", experiment_run_id="mlflow-1"),
+            a_dataset(),
+            labels=LABELS,
+            policy=self.policy,
+            when_inconclusive=when_inconclusive,
+            checks=fault.on(self.checks),
+            blessings=fault.on(self.blessings),
+            objects=fault.on(self.objects),
+            printer=self.printer,
+            experiments=fault.on(self.experiments),
+            clock=FakeClock(),
+            code={"git_commit": "abc", "code_version": "def"},
+        ).blessing
+
+    def judge(self, **how):
+        self.verify()
+        return self.decide(**how)
+
+    def approve(self, *, actor="kim", reason="looked"):
+        return approve("run-1", actor=actor, reason=reason, blessings=self.blessings, clock=FakeClock())
