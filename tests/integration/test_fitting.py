@@ -33,7 +33,8 @@ def some_features(seed, count=48, width=WIDTH):
 
 
 def a_job(hyperparameters, *, fresh=False, **dataset):
-    return TrainingJob("run-1", a_dataset(**dataset), ("양호", "불량"), hyperparameters, "s3://c/1/", "s3://a/", fresh)
+    labels = ("양호", "불량")
+    return TrainingJob("run-1", a_dataset(**dataset), labels, hyperparameters, "s3://c/1/", "s3://a/", fresh=fresh)
 
 
 def learn(hyperparameters, objects=None, *, after_epoch=lambda epoch: None, train=None, fresh=False):
