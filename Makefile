@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo down status logs clean bench bench-data bench-serving bench-training bench-verification studies proto lock
+.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -10,6 +10,9 @@ install: ## Make .venv, install PostgreSQL and RabbitMQ when missing
 
 demo: install ## Run the whole loop and print a report; leaves the stack up
 	@$(PY) -m include.demo
+
+drill: install ## On the running stack: a bad model, automatic rollback, canaries, archive; writes .stack/drill-report.json
+	@$(PY) -m include.demo.drill
 
 up: install ## Start the stack
 	@$(PY) -m include.stack up
@@ -52,6 +55,9 @@ bench-serving: install ## Two replicas under load while their model changes; wri
 
 bench-training: install ## Against a plain fit, and killed at random moments; writes .bench/training.json
 	@$(PY) -m include.bench.training
+
+bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
+	@$(PY) -m include.bench.live_accuracy
 
 bench-data: install ## Seconds and memory of collecting and augmenting; writes .bench/data.json
 	@$(PY) -m include.bench.data

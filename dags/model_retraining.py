@@ -1,7 +1,7 @@
 """### From corrections to a verified model that serves.
 
 due? → collect → validate → augment (one task a slice of photos) → assemble → train → verify accuracy ∥ performance →
-decide → register → hot swap.
+decide → register → hot swap (with *rollout* `canary`: a share of the requests first).
 
 Runs when `task_confirmed_intake` finds enough corrections, every night at 02:00 Seoul time under the same policy, or by
 hand: **Trigger**, with *force* to train whatever the policy says. A refused model fails the run at `decide` with the
@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task, task_group
 
+from plugins.model_rollout.hot_swap import HotSwapOperator
+from plugins.notices import tell_people
 from plugins.retraining_tasks import step
 from plugins.retraining_tasks.training import train_task
 from plugins.retraining_tasks.verdict import REPORT_URL, RetryAfterRefusal, VerificationReportLink
@@ -20,6 +22,13 @@ from plugins.retraining_tasks.verdict import REPORT_URL, RetryAfterRefusal, Veri
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
     "reason": Param("scheduled", type="string", maxLength=500, description_md="Why; kept in the transition log."),
+    "rollout": Param(
+        "full",
+        type="string",
+        enum=["full", "canary"],
+        description_md="`canary`: a share of the requests first, everybody when people confirmed it.",
+    ),
+    "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets the new model."),
     "backbone": Param(
         None,
         type=["null", "string"],
@@ -47,7 +56,7 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
-        dagrun_timeout=timedelta(hours=12),
+        dagrun_timeout=timedelta(hours=36),
         default_args={
             "owner": "mlops",
             "retries": 3,
@@ -65,6 +74,9 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
             who = who if context["params"]["force"] else None
             answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
             print(answer["reason"])
+            if not answer["due"] and context["dag_run"].run_type == "scheduled":
+                step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
+                tell_people()
             return bool(answer["due"])
 
         @task
@@ -110,15 +122,13 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         def register(run: str) -> str:
             return step(lambda p: p.register(run))
 
-        @task(pool="serving_swap")
-        def hot_swap(version: str) -> dict[str, object]:
-            context = get_current_context()
-            return step(lambda p: p.hot_swap(model_type, version, context["dag"].dag_id, context["params"]["reason"]))
-
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=5)
         def finish(run: str) -> str:
             # Fails with the run: the last task decides what Airflow says of the whole.
-            return step(lambda p: p.finish_run(run))
+            try:
+                return step(lambda p: p.finish_run(run))
+            finally:
+                tell_people()
 
         started = begin(RUN_ID)
         dataset_id = collect(RUN_ID)
@@ -130,7 +140,7 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         decided = decide(RUN_ID)
         decided.operator.operator_extra_links = (VerificationReportLink(),)
         version = register(RUN_ID)
-        swapped = hot_swap(version)
+        swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=version)
         started >> dataset_id
         checked >> slices
         shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version

@@ -11,9 +11,9 @@ import click
 
 from pipeline.bootstrap import GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.training import Epoch
+from pipeline.people_commands import PEOPLE_COMMANDS
 
 _EXIT_GIVE_UP = 1
-_SHOWN_BYTES = 20_000
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
 _run = click.option("--run-id", required=True, help="Names one retraining; keys everything it writes.")
@@ -185,14 +185,6 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
         pipeline.publish_events()
 
 
-@main.command()
-@_model
-def history(model_type: str) -> None:
-    """Who served from when, by whom and why; one JSON object a line."""
-    for row in Pipeline.from_env().history(model_type):
-        _show(row)
-
-
 @main.group()
 def lineage() -> None:
     """From a task to datasets and models, and back; one JSON object a line."""
@@ -223,46 +215,6 @@ def lineage_of_model(version: str, model_type: str) -> None:
 def erase_photo(task_id: str, actor: str, reason: str) -> None:
     """Forget a photo: manifests, shards, caches, future selections; lists what it touched."""
     _show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
-
-
-@main.group("dead-letters")
-def dead_letters() -> None:
-    """Messages that could not be used: look, put back, throw away."""
-
-
-@dead_letters.command("list")
-def list_dead_letters() -> None:
-    """Ids and reasons, oldest first."""
-    for letter in Pipeline.from_env().dead_letters.all():
-        _show({"id": letter.id, "message_id": letter.message_id, "reason": letter.reason, "bytes": len(letter.body)})
-
-
-@dead_letters.command()
-@click.argument("letter_id")
-def show(letter_id: str) -> None:
-    """One message; JSON escapes whatever it contains, so that it cannot play tricks on the terminal."""
-    found = [letter for letter in Pipeline.from_env().dead_letters.all() if letter.id == letter_id]
-    if not found:
-        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
-    body = found[0].body[:_SHOWN_BYTES].decode("utf-8", errors="replace")
-    click.echo(json.dumps({"id": letter_id, "reason": found[0].reason, "body": body}))
-
-
-@dead_letters.command()
-@click.argument("letter_ids", nargs=-1, required=True)
-def requeue(letter_ids: tuple[str, ...]) -> None:
-    """Put messages back into the queue of confirmations, once their cause is mended."""
-    for letter_id in letter_ids:
-        _show({"requeued": Pipeline.from_env().dead_letters.requeue(letter_id).id})
-
-
-@dead_letters.command()
-@click.argument("letter_ids", nargs=-1, required=True)
-@click.confirmation_option(prompt="They are gone for ever. Go on?", help="Do not ask.")
-def discard(letter_ids: tuple[str, ...]) -> None:
-    """Throw messages away."""
-    for letter_id in letter_ids:
-        _show({"discarded": Pipeline.from_env().dead_letters.discard(letter_id).id})
 
 
 def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dict[str, Any]]:
@@ -300,6 +252,10 @@ def _print_epoch(epoch: Epoch) -> None:
 
 def _show(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+for command in PEOPLE_COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Finger
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
-from pipeline.domain.models import Artifact, ModelType, ModelVersion, Transition
+from pipeline.domain.live_accuracy import Observation, Reading, Tally
+from pipeline.domain.models import Artifact, FailedChange, ModelType, ModelVersion, Transition
 from pipeline.domain.quality import Measured
 from pipeline.domain.retraining import Backlog, RetrainingDecision
+from pipeline.domain.rollout import CanarySeen
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
 
 
@@ -66,6 +68,9 @@ class DeadLetter:
 class DeadLetters(Protocol):
     """What could not be used, waiting for a person. All raise `ServiceUnavailable`."""
 
+    def waiting(self) -> int:
+        """How many, without touching them."""
+
     def all(self) -> Sequence[DeadLetter]:
         """Oldest first; they stay where they are."""
 
@@ -90,6 +95,11 @@ class Outbox(Protocol):
         """Add once: the same event id again changes nothing."""
 
     def mark_published(self, event_id: str) -> None: ...
+
+    def untold(self) -> Sequence[OutgoingEvent]:
+        """Events that nobody was told of yet, oldest first."""
+
+    def mark_told(self, event_id: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,9 @@ class RetrainingRuns(Protocol):
 
     def holds(self, run_id: str) -> bool:
         """Whether this run holds a claim that has not ended."""
+
+    def running(self, model_type: ModelType) -> str | None:
+        """The run that holds the claim."""
 
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         """Release the claim: `deployed`, `refused`, `failed` or `not due`; again changes nothing."""
@@ -469,8 +482,19 @@ class Transitions(Protocol):
     def served(self, model_type: ModelType) -> Sequence[Transition]:
         """Transitions confirmed served, oldest first."""
 
+    def facts(self, model_type: ModelType) -> Sequence[Transition]:
+        """Confirmed transitions and the notes between them, in the order they came true."""
+
+    def latest_failure(self, model_type: ModelType) -> FailedChange | None:
+        """The latest attempt to change the champion, if it failed and none has succeeded since."""
+
+    def note(self, note: Transition, event: OutgoingEvent | None = None) -> None:
+        """Append a note, project its status and add `event` to the outbox; the same id again changes nothing."""
+
     def request(self, transition: Transition) -> None:
-        """Append the intent. Raises `StaleTransition` unless `expected_current` is the champion."""
+        """Append the intent. Raises `StaleTransition` unless `expected_current` is the champion, and `PromotionFrozen`
+        for anything but a rollback while promotions are frozen.
+        """
 
     def confirm(self, transition: Transition, event: OutgoingEvent) -> None:
         """Append the confirmation, project `model_versions.status` and add `event` to the outbox, in one transaction.
@@ -534,3 +558,76 @@ class ServingFleet(Protocol):
         """
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]: ...
+
+    def start_canary(self, model_type: ModelType, version: str, artifact: Artifact, percent: float) -> None:
+        """Prepare on all, then give `version` its share on all; a replica that was away meanwhile gets it again.
+
+        Raises `ModelRefused` or `ServiceUnavailable` with no canary anywhere.
+        """
+
+    def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
+        """What each replica says of the canary running, or of how the last one ended."""
+
+    def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
+        """Take `version` out of the requests everywhere; a replica where it is not on trial is left alone.
+
+        Raises `ServiceUnavailable` when a replica could not be asked; the others have stopped.
+        """
+
+
+# After it is live -----------------------------------------------------------------------------------------------------
+
+
+class LiveMetrics(Protocol):
+    """Confirmations joined to the version that gave the verdict: the event's, else the one that served then."""
+
+    def tally(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
+        """All confirmations in `(since, until]` of one version."""
+
+    def newest(self, model_type: ModelType, version: str, count: int, *, since: datetime, until: datetime) -> Tally:
+        """The newest `count` of those."""
+
+    def blind(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
+        """Those whose reviewer did not see the verdict."""
+
+    def by_version(self, model_type: ModelType, *, since: datetime, until: datetime) -> Mapping[str, Tally]: ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """From the alert to the recovery, or to another champion."""
+
+    id: str
+    version: str
+
+
+class LiveReadings(Protocol):
+    """What the monitor saw, and which alert is open."""
+
+    def record(
+        self,
+        model_type: ModelType,
+        reading: Reading,
+        seen: Observation,
+        *,
+        versions: Mapping[str, Tally],
+        decision: str,
+        at: datetime,
+    ) -> None: ...
+
+    def open_episode(self, model_type: ModelType) -> Episode | None: ...
+
+    def begin_episode(self, model_type: ModelType, episode: Episode, event: OutgoingEvent, *, at: datetime) -> None:
+        """Keep it with its event, in one transaction; again changes nothing."""
+
+    def end_episode(self, episode: Episode, ended_by: str, event: OutgoingEvent | None, *, at: datetime) -> None: ...
+
+
+class ArchiveStore(Protocol):
+    """Cold storage of model files, by `s3://bucket/key`."""
+
+    def keep(self, uri: str, body: bytes) -> None:
+        """Write, read back, compare, and only then hand over to Glacier. Raises `ServiceUnavailable`."""
+
+    def fetch(self, uri: str) -> bytes:
+        """Raises `ArchiveDamaged` when there is none, `StillFrozen` when it has to be thawed first."""

@@ -152,3 +152,25 @@ class Settings(BaseSettings):
     """Deadline for one replica to download, load, warm up and check a model."""
     activate_timeout_seconds: float = 5.0
     """Deadline for one replica to exchange the reference."""
+
+    # After it is live (specification §9-§11)
+    live_window_hours: float = 168.0
+    """Confirmations of the champion that count for its live accuracy are at most so old."""
+    live_min_confirmations: int = 100
+    """Fewer matured confirmations say nothing: the state is `unknown`."""
+    live_matured_minutes: float = 60.0
+    """Confirmations count once they are so old, when late ones are in."""
+    live_stale_hours: float = 48.0
+    """Without any confirmation for so long the state is `unknown`."""
+    live_alert_accuracy: float = 0.85
+    live_rollback_accuracy: float = 0.80
+    canary_percent: float = 10.0
+    """Share of the requests a canary answers."""
+    canary_min_confirmations: int = 100
+    """Confirmations of the canary's own answers that decide."""
+    canary_deadline_hours: float = 24.0
+    """A canary without enough confirmations by then is aborted."""
+    keep_versions: int = 10
+    """Newest versions of a model type whose files stay at hand."""
+    archive_uri: str = "s3://models/archive/"
+    """Where older versions' files go, in Glacier."""

@@ -41,10 +41,17 @@ def _engines(say: Say) -> Iterator[Measurement]:
     return engines(say)
 
 
+def _monitor(say: Say) -> Iterator[Measurement]:
+    from include.bench.monitor import monitor
+
+    return monitor(say)
+
+
 BENCHMARKS: dict[str, Callable[[Say], Iterator[Measurement]]] = {
     "intake": _intake,
     "augmentation": _augmentation,
     "engines": _engines,
+    "monitor": _monitor,
 }
 
 

@@ -39,6 +39,9 @@ class AirflowApi:
     def pause(self, dag_id: str) -> None:
         self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
 
+    def paused(self, dag_id: str) -> bool:
+        return bool(self._call("GET", f"/api/v2/dags/{dag_id}")["is_paused"])
+
     def knows(self, dag_id: str) -> bool:
         return self._request("GET", f"/api/v2/dags/{dag_id}").status_code == httpx.codes.OK
 

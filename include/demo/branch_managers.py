@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 import pika
@@ -110,6 +111,26 @@ class Mischief:
         # Closing without acknowledging sends everything taken here back: duplicates and redeliveries at once.
         connection.close()
         return len(GARBAGE) + duplicates
+
+    def from_the_future(self, task_id: str, at: datetime) -> str:
+        """A confirmation whose clock is ahead; its message id."""
+        body = {
+            "eventType": "TaskConfirmedEvent",
+            "taskId": task_id,
+            "helperId": "HELPER-001",
+            "finalResult": "양호",
+            "aiResult": "양호",
+            "corrected": False,
+            "photoUrl": "s3://tasks/DRILL-00000.jpg",
+            "timestamp": at.isoformat(),
+        }
+        connection = pika.BlockingConnection(self._parameters)
+        channel = connection.channel()
+        channel.confirm_delivery()
+        properties = pika.BasicProperties(message_id=task_id, delivery_mode=2)
+        channel.basic_publish(self._exchange, "TaskConfirmedEvent", json.dumps(body).encode(), properties)
+        connection.close()
+        return task_id
 
     def dead_letter_reasons(self) -> list[str]:
         """Reasons of the dead letters, which stay where they are."""

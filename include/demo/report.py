@@ -13,6 +13,7 @@ from rich.table import Table
 class Report:
     """Figures in the order they were measured; `broken` are the promises that did not hold."""
 
+    title: str = "The whole loop, measured"
     figures: dict[str, Any] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ class Report:
         path.write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n")
 
     def show(self, console: Console) -> None:
-        table = Table(title="The whole loop, measured", show_header=False)
+        table = Table(title=self.title, show_header=False)
         table.add_column(style="bold")
         table.add_column(justify="right")
         for name, value in self.figures.items():

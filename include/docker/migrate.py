@@ -14,8 +14,9 @@ from include.stack.postgres import migrate
 
 log = logging.getLogger(__name__)
 
-# The pools the DAGs name: one training at a time, one change of champion at a time.
-_POOLS = ("training", "serving_swap")
+# The pools the DAGs name: one training at a time, one change of champion at a time. A pod that trains keeps its slot;
+# a canary that waits must not keep a rollback from the fleet.
+_POOLS = {"training": ("--include-deferred",), "serving_swap": ()}
 
 
 def tables() -> None:
@@ -36,8 +37,8 @@ def airflow() -> None:
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}))
     subprocess.run(["airflow", "db", "migrate"], check=True)
-    for pool in _POOLS:
-        subprocess.run(["airflow", "pools", "set", "--include-deferred", pool, "1", "one at a time"], check=True)
+    for pool, options in _POOLS.items():
+        subprocess.run(["airflow", "pools", "set", *options, pool, "1", "one at a time"], check=True)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def create_app(settings: Settings, verdict: Callable[[str, str], tuple[str, str]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.tasks = Tasks(settings.dsn.get_secret_value())
+        app.state.tasks = Tasks(settings.dsn.get_secret_value(), settings.blind_audit_share)
         relay = Relay(app.state.tasks, settings.amqp_url.get_secret_value(), settings.exchange, settings.queue)
         relay.start()
         client = FaceserveClient(settings.faceserve_replicas)

@@ -1,6 +1,8 @@
 """Settings of the Helper stand-in: environment variables with the prefix `HELPER_`."""
 
-from pydantic import SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,5 +21,7 @@ class Settings(BaseSettings):
     """Topic exchange for `TaskConfirmedEvent`."""
     queue: str = "mlops.task-confirmed"
     """Queue that must exist before the first event, so that none is lost while nobody listens."""
+    blind_audit_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of tasks whose reviewer does not see the AI's verdict; their events carry `blindAudit`."""
     faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8500",)
     """faceserve replicas for the first verdict."""

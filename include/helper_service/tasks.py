@@ -1,5 +1,6 @@
 """RewardConfirmationManager: tasks, confirmations, and the event that leaves with each (specification §2.1)."""
 
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -50,7 +51,8 @@ _SELECT = """
 
 
 class Tasks:
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, blind_audit_share: float = 0.0) -> None:
+        self._blind_audit_share = blind_audit_share
         self._pool = ThreadedConnectionPool(1, 16, dsn, connect_timeout=5)
 
     def close(self) -> None:
@@ -95,9 +97,14 @@ class Tasks:
             event_id = str(uuid.uuid4())
             cursor.execute(
                 "INSERT INTO outbox (id, payload) VALUES (%s, %s)",
-                (event_id, Json(_event(task, confirmation, at), _dumps)),
+                (event_id, Json(_event(task, confirmation, at) | self._audit(task_id), _dumps)),
             )
             return _find(cursor, task_id)
+
+    def _audit(self, task_id: str) -> dict[str, bool]:
+        """Drawn by the task's id, so that a task asked for twice is blind both times or never."""
+        position = int.from_bytes(hashlib.sha256(f"blind {task_id}".encode()).digest()[:8], "big") / 2**64
+        return {"blindAudit": True} if position < self._blind_audit_share else {}
 
     def unpublished(self, limit: int) -> list[tuple[str, dict[str, Any]]]:
         """Event ids and payloads, oldest first."""

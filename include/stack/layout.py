@@ -154,6 +154,10 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_BACKBONE": "EfficientNetLite0",
         # On this one machine a week passes in a minute: the demo's first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
+        "RETRAIN_LIVE_MATURED_MINUTES": "0",
+        "RETRAIN_CANARY_MIN_CONFIRMATIONS": "25",
+        "RETRAIN_CANARY_DEADLINE_HOURS": "1",
+        "RETRAIN_MONITOR_SCHEDULE": "* * * * *",
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
         "FACESERVE_REGISTRY_URL": mlflow_url,
         "FACESERVE_GALLERY_URI": "s3://faces/",

@@ -243,13 +243,20 @@ def _finish_airflow(stack: Stack, url: str) -> None:
     """Make the pools the DAGs name, and wait until every part says it is healthy."""
     token = _post(f"{url}/auth/token", {"username": "admin", "password": stack.secrets["airflow_admin"]})
     headers = {"Authorization": f"Bearer {token['access_token']}"}
-    for pool, description in (("training", "one training at a time"), ("serving_swap", "one change of champion")):
-        body = {"name": pool, "slots": 1, "description": description, "include_deferred": True}
+    # A pod that trains keeps its slot; a canary that waits must not keep a rollback from the fleet.
+    for pool, description, deferred in (
+        ("training", "one training at a time", True),
+        ("serving_swap", "one change of champion", False),
+    ):
+        body = {"name": pool, "slots": 1, "description": description, "include_deferred": deferred}
         try:
             _post(f"{url}/api/v2/pools", body, headers)
         except urllib.error.HTTPError as error:
             if error.code != 409:
                 raise
+            # Made by an earlier version of this program, perhaps with another idea of what a waiting task holds.
+            path = f"{url}/api/v2/pools/{pool}?update_mask=include_deferred"
+            _send("PATCH", path, {"include_deferred": deferred}, headers)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=10) as answer:
@@ -262,8 +269,14 @@ def _finish_airflow(stack: Stack, url: str) -> None:
 
 
 def _post(url: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    return _send("POST", url, body, headers)
+
+
+def _send(
+    method: str, url: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
+) -> dict[str, str]:
     request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}, method="POST"
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}, method=method
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         value: dict[str, str] = json.loads(answer.read())

@@ -21,6 +21,12 @@ class RabbitDeadLetters:
         self._exchange = exchange
         self._queue = queue
 
+    def waiting(self) -> int:
+        with connection_to(self._url) as connection:
+            channel = connection.channel()
+            declare_task_topology(channel, self._exchange, self._queue)
+            return int(channel.queue_declare(f"{self._queue}.dead", passive=True).method.message_count)
+
     def all(self) -> Sequence[DeadLetter]:
         with connection_to(self._url) as connection:
             # Closing the channel puts back what was looked at.

@@ -26,6 +26,15 @@ class OutboxTable:
         with self._database.transaction() as cursor:
             cursor.execute("UPDATE outbox SET published_at = now() WHERE id = %s", (event_id,))
 
+    def untold(self) -> Sequence[OutgoingEvent]:
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT id, type, payload FROM outbox WHERE told_at IS NULL ORDER BY position")
+            return [OutgoingEvent(*row) for row in cursor.fetchall()]
+
+    def mark_told(self, event_id: str) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute("UPDATE outbox SET told_at = now() WHERE id = %s", (event_id,))
+
 
 def insert_event(cursor: Cursor, event: OutgoingEvent) -> None:
     """Within the caller's transaction; the same event id again changes nothing."""

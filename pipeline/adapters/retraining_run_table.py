@@ -36,6 +36,14 @@ class RetrainingRunTable:
             cursor.execute("SELECT 1 FROM retraining_runs WHERE run_id = %s AND ended_at IS NULL", (run_id,))
             return cursor.fetchone() is not None
 
+    def running(self, model_type: ModelType) -> str | None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT run_id FROM retraining_runs WHERE model_type = %s AND ended_at IS NULL", (model_type,)
+            )
+            row = cursor.fetchone()
+        return row[0] if row else None
+
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         with self._database.transaction() as cursor:
             cursor.execute(

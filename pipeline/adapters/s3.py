@@ -17,7 +17,7 @@ from botocore.exceptions import (
 
 from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
 
-_MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
+MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 _MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _CONNECTIONS = 16
 _READ_TIMEOUT_SECONDS = 30.0
@@ -43,56 +43,56 @@ class S3ObjectStore:
         self._made: Any = None
 
     def read(self, uri: str) -> bytes:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             return _body(self._client, bucket, key)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in MISSING:
                 raise KeyError(uri) from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def exists(self, uri: str) -> bool:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             self._client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in MISSING:
                 return False
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return True
 
     def list(self, prefix: str) -> Sequence[str]:
-        bucket, key = _split(prefix)
+        bucket, key = split(prefix)
         try:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
             return sorted(f"s3://{bucket}/{found['Key']}" for page in pages for found in page.get("Contents", ()))
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def delete(self, uri: str) -> None:
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         try:
             self._client.delete_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if _code(error) not in _MISSING:
-                raise _unavailable(error) from error
+            if code(error) not in MISSING:
+                raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def link(self, uri: str) -> str:
         """Signed here, without a request; good for a week."""
-        bucket, key = _split(uri)
+        bucket, key = split(uri)
         values = {"Bucket": bucket, "Key": key}
         return str(self._client.generate_presigned_url("get_object", Params=values, ExpiresIn=_LINK_SECONDS))
 
@@ -118,11 +118,11 @@ class S3PhotoStore:
         try:
             return _body(self._made, bucket, key, max_bytes=_MAX_PHOTO_BYTES)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in MISSING:
                 raise PhotoMissing(f"no photo at {url}") from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except BotoCoreError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
 def _body(client: Any, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
@@ -147,14 +147,14 @@ def _address(url: str, buckets: frozenset[str]) -> tuple[str, str]:
     return parts.netloc, key
 
 
-def _split(uri: str) -> tuple[str, str]:
+def split(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
-def _code(error: ClientError) -> str:
+def code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _unavailable(error: Exception) -> ServiceUnavailable:
+def unavailable(error: Exception) -> ServiceUnavailable:
     return ServiceUnavailable("S3", " ".join(str(error).split()))

@@ -8,6 +8,7 @@ from typing import TypeVar
 from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient, PreparedModel
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.rollout import CanarySeen
 from pipeline.ports import Serving, Swap
 
 _STATUS_SECONDS = 5.0
@@ -60,6 +61,40 @@ class GrpcServingFleet:
         if failed := _errors(found):
             raise _translated(failed, "the fleet is not complete")
         return [serving for serving in found.values() if isinstance(serving, Serving)]
+
+    def start_canary(self, model_type: ModelType, version: str, artifact: Artifact, percent: float) -> None:
+        model = model_type.lower()
+
+        def prepare(client: LifecycleClient, address: str) -> PreparedModel:
+            return client.prepare(
+                model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=self._prepare_seconds
+            )
+
+        failed = _errors(self._one_first(prepare))
+        if not failed:
+            failed = _errors(self._everywhere(lambda client, _: client.set_canary(model, version, percent)))
+        if failed:
+            self._everywhere(lambda client, _: client.abort_canary(model, version, "not every replica could try it"))
+            self._everywhere(lambda client, _: client.discard(model, version))
+            raise _translated(failed, f"{version} is on trial nowhere")
+
+    def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
+        def look(client: LifecycleClient, address: str) -> CanarySeen:
+            found = client.status(model_type.lower(), timeout_seconds=_STATUS_SECONDS).canary
+            if found is None:
+                return CanarySeen(address, None, "", "", 0, 0)
+            side = found.canary
+            return CanarySeen(address, found.version, found.verdict, found.reason, side.requests, side.errors)
+
+        found = self._everywhere(look)
+        if failed := _errors(found):
+            raise _translated(failed, "the fleet is not complete")
+        return [seen for seen in found.values() if isinstance(seen, CanarySeen)]
+
+    def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
+        model = model_type.lower()
+        if failed := _errors(self._everywhere(lambda client, _: client.abort_canary(model, version, reason))):
+            raise _translated(failed, f"{version} may still be on trial there")
 
     def _bring_back(self, model: str, version: str, before: Sequence[Serving]) -> None:
         """Best effort: a replica that is gone comes back with what its state file says, and reconcile decides."""

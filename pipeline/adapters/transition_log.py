@@ -9,18 +9,38 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
-from pipeline.domain.errors import StaleTransition
+from pipeline.domain.errors import PromotionFrozen, StaleTransition
 from pipeline.domain.events import OutgoingEvent
-from pipeline.domain.models import Kind, ModelType, Status, Transition
+from pipeline.domain.models import (
+    ROLLBACKS,
+    FailedChange,
+    Kind,
+    ModelType,
+    Status,
+    Transition,
+    frozen_by,
+    frozen_sentence,
+)
 
 _INSERT = """
     INSERT INTO transitions (id, phase, model_type, kind, from_version, to_version, expected_current, position, actor,
                              reason, blessing_id, requested_at, confirmed_served_at, detail)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
-_SERVED = """
-    SELECT id, model_type, kind, from_version, to_version, expected_current, actor, reason, blessing_id, requested_at,
-           confirmed_served_at
-    FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"""
+_COLUMNS = (
+    "id, model_type, kind, from_version, to_version, expected_current, actor, reason, blessing_id, requested_at,"
+    " confirmed_served_at"
+)
+_SERVED = f"SELECT {_COLUMNS} FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"
+_FACTS = f"SELECT {_COLUMNS} FROM transitions WHERE model_type = %s AND phase IN ('served', 'noted') ORDER BY seq"
+_LATEST = f"""
+    SELECT {_COLUMNS}, phase, detail FROM transitions
+    WHERE model_type = %s AND phase IN ('served', 'failed') ORDER BY seq DESC LIMIT 1"""
+_STATUS_OF_NOTE = {
+    Kind.CANARY_START: Status.CANARY,
+    Kind.CANARY_ABORT: Status.RETIRED,
+    Kind.ARCHIVE: Status.ARCHIVED,
+    Kind.RESTORE: Status.RETIRED,
+}
 
 
 # Only what contradicts the log: a row that says it serves, or one that served and is called a candidate.
@@ -46,8 +66,36 @@ class TransitionLog:
         with self._database.transaction() as cursor:
             return _served(cursor, model_type)
 
+    def facts(self, model_type: ModelType) -> Sequence[Transition]:
+        with self._database.transaction() as cursor:
+            return _facts(cursor, model_type)
+
+    def latest_failure(self, model_type: ModelType) -> FailedChange | None:
+        with self._database.transaction() as cursor:
+            cursor.execute(_LATEST, (model_type,))
+            row = cursor.fetchone()
+        return FailedChange(_transition(row[:-2]), row[-1]) if row and row[-2] == "failed" else None
+
+    def note(self, note: Transition, event: OutgoingEvent | None = None) -> None:
+        try:
+            with self._database.transaction() as cursor:
+                _append(cursor, note, "noted", None, "")
+                if note.kind in _STATUS_OF_NOTE:
+                    cursor.execute(
+                        "UPDATE model_versions SET status = %s WHERE model_type = %s AND version = %s",
+                        (_STATUS_OF_NOTE[note.kind], note.model_type, note.to_version),
+                    )
+                if event is not None:
+                    insert_event(cursor, event)
+        except UniqueViolation:
+            # Noted before: the earlier note stands, with its projection and its event.
+            return
+
     def request(self, transition: Transition) -> None:
         with self._database.transaction() as cursor:
+            freeze = frozen_by(_facts(cursor, transition.model_type))
+            if freeze is not None and transition.kind not in ROLLBACKS:
+                raise PromotionFrozen(frozen_sentence(freeze))
             _demand_current(_served(cursor, transition.model_type), transition)
             _append(cursor, transition, "requested", None, "")
 
@@ -99,6 +147,11 @@ class TransitionLog:
             yield
 
 
+def _facts(cursor: Cursor, model_type: ModelType) -> list[Transition]:
+    cursor.execute(_FACTS, (model_type,))
+    return [_transition(row) for row in cursor.fetchall()]
+
+
 def _served(cursor: Cursor, model_type: ModelType) -> list[Transition]:
     cursor.execute(_SERVED, (model_type,))
     return [_transition(row) for row in cursor.fetchall()]
@@ -121,8 +174,8 @@ def _append(cursor: Cursor, t: Transition, phase: str, position: int | None, det
 def _project(cursor: Cursor, transition: Transition) -> None:
     """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor."""
     cursor.execute(
-        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status = %s AND version <> %s",
-        (Status.RETIRED, transition.model_type, Status.ACTIVE, transition.to_version),
+        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status IN (%s, %s) AND version <> %s",
+        (Status.RETIRED, transition.model_type, Status.ACTIVE, Status.CANARY, transition.to_version),
     )
     cursor.execute(
         "UPDATE model_versions SET status = %s, deployed_at = %s, previous_version = %s"

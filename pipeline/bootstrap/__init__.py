@@ -6,23 +6,20 @@ from typing import Any
 
 from pipeline.bootstrap.training import TrainingSteps
 from pipeline.bootstrap.training import end_on_sigterm as end_on_sigterm
-from pipeline.bootstrap.verification import VerificationSteps, as_changed
+from pipeline.bootstrap.upkeep import UpkeepSteps
+from pipeline.bootstrap.verification import VerificationSteps
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
-from pipeline.domain.events import LABELS as LABELS
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision
-from pipeline.domain.training import Epoch as Epoch
-from pipeline.domain.training import TrainingResult as TrainingResult
-from pipeline.ports import DeadLetters
 
 log = logging.getLogger(__name__)
 
-_RUN_LEASE_HOURS = 12.0
+_RUN_LEASE_HOURS = 36.0
 
 
-class Pipeline(TrainingSteps, VerificationSteps):
+class Pipeline(TrainingSteps, VerificationSteps, UpkeepSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     # Events
@@ -45,31 +42,6 @@ class Pipeline(TrainingSteps, VerificationSteps):
         )
         log.info("intake: %s", intake)
         return asdict(intake)
-
-    def publish_events(self) -> int:
-        """Publish committed model events; how many."""
-        from pipeline.steps.publish import publish
-
-        return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
-
-    @property
-    def dead_letters(self) -> DeadLetters:
-        """Messages that could not be used, for a person to look at."""
-        return self._w.dead_letters
-
-    def history(self, model_type: str) -> list[dict[str, Any]]:
-        """Who served from when, by whom and why; oldest first, as the transition log has it."""
-        return [
-            {
-                "served_from": t.confirmed_served_at.isoformat() if t.confirmed_served_at else None,
-                "version": t.to_version,
-                "before": t.from_version,
-                "kind": str(t.kind),
-                "actor": t.actor,
-                "reason": t.reason,
-            }
-            for t in self._w.transitions.served(ModelType(model_type))
-        ]
 
     # When to retrain
 
@@ -111,69 +83,13 @@ class Pipeline(TrainingSteps, VerificationSteps):
             raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
         return outcome
 
-    # Deployment
-
-    def hot_swap(self, model_type: str, version: str, actor: str, reason: str) -> dict[str, Any]:
-        """Serve `version` on every replica."""
-        from pipeline.steps.hot_swap import hot_swap
-
-        w = self._w
-        changed = hot_swap(
-            ModelType(model_type),
-            version,
-            actor=actor,
-            reason=reason,
-            versions=w.versions,
-            blessings=w.blessings,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-            clock=w.clock,
-        )
-        return as_changed(changed)
-
-    def roll_back(self, model_type: str, target: str, reason: str, actor: str, request_id: str) -> dict[str, Any]:
-        """Serve an earlier version again; `target` a version or `previous`."""
-        from pipeline.steps.roll_back import roll_back
-
-        w = self._w
-        changed = roll_back(
-            ModelType(model_type),
-            target,
-            request_id=request_id,
-            actor=actor,
-            reason=reason,
-            versions=w.versions,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-            clock=w.clock,
-        )
-        return as_changed(changed)
-
-    def reconcile(self, model_type: str) -> dict[str, Any]:
-        """Make replicas and registry follow the transition log."""
-        from pipeline.steps.reconcile import reconcile
-
-        w = self._w
-        done = reconcile(
-            ModelType(model_type),
-            versions=w.versions,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-        )
-        return asdict(done)
-
     # Lookups
 
     def _outcome(self, run_id: str) -> str:
         blessing = self._w.blessings.of_run(run_id)
         if blessing is not None and not blessing.approved:
             return "held" if blessing.held else "refused"
-        version = self._w.versions.of_run(run_id)
-        served = self._w.transitions.served(version.model_type) if version else ()
-        return "deployed" if any(t.to_version == version.version for t in served if version) else "failed"
+        return self.conclude_deployment(run_id)
 
 
 def _decision(decision_id: str, decision: RetrainingDecision) -> dict[str, Any]:

@@ -74,3 +74,19 @@ class StaleTransition(GiveUp):
 
 class UnknownVersion(GiveUp):
     """No such model version, or none that can be served."""
+
+
+class PromotionFrozen(GiveUp):
+    """After an automatic rollback nothing is promoted until a person has looked; the message says how to go on."""
+
+
+class CanaryEnded(GiveUp):
+    """A canary that was aborted, or is not running any more; the message says why."""
+
+
+class ArchiveDamaged(GiveUp):
+    """An archived file is missing or has another checksum: the version cannot be restored from it."""
+
+
+class StillFrozen(TryAgain):
+    """S3 was asked to bring an object back from Glacier, which takes hours."""

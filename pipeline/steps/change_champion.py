@@ -29,6 +29,7 @@ class ChangedChampion:
     transition: Transition
     swap: Swap | None
     seconds: float
+    registry_is_behind: bool = False
 
 
 def change_champion(
@@ -39,10 +40,12 @@ def change_champion(
     registry: ModelRegistry,
     clock: Clock,
     announce: Callable[[Transition, float], OutgoingEvent],
+    registry_may_wait: bool = False,
 ) -> ChangedChampion:
     """Raises `StaleTransition`, or what the fleet raised with the old champion still serving everywhere.
 
-    Confirmed only when every replica, asked afterwards, says it serves the target.
+    Confirmed only when every replica, asked afterwards, says it serves the target. With `registry_may_wait` a registry
+    out of reach is left to reconcile: what serves is right, and a rollback must not depend on anything else.
     """
     model_type = change.target.model_type
     with transitions.exclusive(model_type):
@@ -55,7 +58,12 @@ def change_champion(
             changed = ChangedChampion(done, None, 0.0)
         served = transitions.served(model_type)
         # Inside the lock: a later change must not be overwritten by an older projection.
-        registry.mirror(model_type, champion=served[-1].to_version, previous=rollback_target(list(served)))
+        try:
+            registry.mirror(model_type, champion=served[-1].to_version, previous=rollback_target(list(served)))
+        except TryAgain:
+            if not registry_may_wait:
+                raise
+            changed = replace(changed, registry_is_behind=True)
     return changed
 
 

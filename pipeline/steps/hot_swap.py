@@ -1,8 +1,8 @@
 """Make a registered version serve on every replica (specification, messages 35-43; design D6, D14)."""
 
-from pipeline.domain.errors import NotBlessed
+from pipeline.domain.errors import NotBlessed, UnknownVersion
 from pipeline.domain.events import OutgoingEvent, model_deployed
-from pipeline.domain.models import Kind, ModelType, Transition
+from pipeline.domain.models import Kind, ModelType, Status, Transition
 from pipeline.ports import Blessings, Clock, ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.steps.change_champion import ChampionChange, ChangedChampion, change_champion
 
@@ -11,6 +11,7 @@ def hot_swap(
     model_type: ModelType,
     version: str,
     *,
+    kind: Kind = Kind.PROMOTE,
     actor: str,
     reason: str,
     versions: ModelVersions,
@@ -26,6 +27,8 @@ def hot_swap(
     fleet raised; the old champion then still serves everywhere.
     """
     target = versions.get(model_type, version)
+    if target.status is Status.ARCHIVED:
+        raise UnknownVersion(f"{version} is archived: restore it before it goes live")
     blessing = blessings.of_run(target.run_id)
     if blessing is None or not blessing.approved:
         raise NotBlessed(f"{version} was not accepted by verification: it cannot go live")
@@ -48,7 +51,7 @@ def hot_swap(
         # One promotion a training run: a rerun finds it done, also after a later rollback.
         id=f"promote:{model_type}:{target.run_id}",
         target=target,
-        kind=Kind.PROMOTE,
+        kind=kind,
         expected_current=blessing.champion_version,
         actor=actor,
         reason=reason,

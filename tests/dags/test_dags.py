@@ -9,7 +9,14 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from dags import model_retraining, model_rollback, task_confirmed_intake
+from dags import (
+    live_accuracy_monitor,
+    model_promotion,
+    model_retention,
+    model_retraining,
+    model_rollback,
+    task_confirmed_intake,
+)
 from include.stack.layout import REPOSITORY
 
 _PARSE = """
@@ -34,7 +41,9 @@ def parsed(tmp_path_factory):
 
 LAUNDRY, FACE = model_retraining.laundry, model_retraining.face
 INTAKE, ROLLBACK = task_confirmed_intake.task_confirmed_intake(), model_rollback.model_rollback()
-ALL = [LAUNDRY, FACE, INTAKE, ROLLBACK]
+MONITOR, PROMOTION = live_accuracy_monitor.live_accuracy_monitor(), model_promotion.model_promotion()
+RETENTION = model_retention.model_retention()
+ALL = [LAUNDRY, FACE, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION]
 
 
 def dag_id(dag):
@@ -50,6 +59,9 @@ def test_every_dag_is_found_without_an_import_error(parsed):
     assert parsed["dags"] == [
         "face_model_retraining",
         "laundry_model_retraining",
+        "live_accuracy_monitor",
+        "model_promotion",
+        "model_retention",
         "model_rollback",
         "task_confirmed_intake",
     ]
@@ -124,6 +136,23 @@ def test_deployments_and_rollbacks_take_turns_and_a_rollback_goes_first():
     assert roll_back.priority_weight > hot_swap.priority_weight
 
 
+def test_without_a_wish_for_a_canary_or_a_word_the_retraining_pays_for_neither():
+    assert LAUNDRY.params["rollout"] == "full" and LAUNDRY.params["approval"] is False
+    assert LAUNDRY.get_task("hot_swap").downstream_task_ids == {"finish"}
+
+
+def test_the_monitor_rolls_back_in_a_run_of_its_own_that_names_what_it_judged():
+    roll_back = MONITOR.get_task("roll_back")
+    assert roll_back.trigger_dag_id == ROLLBACK.dag_id
+    assert set(roll_back.conf) == set(ROLLBACK.params) - {"approval"}
+    assert upstream(MONITOR, "roll_back") == {"watch"}
+    assert upstream(MONITOR, "reconcile") == set()
+
+
+def test_a_canary_that_waits_does_not_keep_a_rollback_waiting():
+    assert PROMOTION.get_task("hot_swap").pool == ROLLBACK.get_task("roll_back").pool == "serving_swap"
+
+
 def test_events_are_drained_before_the_policy_is_asked():
     assert upstream(INTAKE, "drain") == {"wait_for_events"}
     assert upstream(INTAKE, "consider") == {"drain"}
@@ -146,6 +175,14 @@ def test_events_are_drained_before_the_policy_is_asked():
         (ROLLBACK, "target", "v1.0.0; rm -rf /"),
         (ROLLBACK, "reason", ""),
         (ROLLBACK, "model_type", "CAR"),
+        (ROLLBACK, "judged", "the one before"),
+        (ROLLBACK, "approval", "maybe"),
+        (LAUNDRY, "rollout", "blue-green"),
+        (PROMOTION, "version", "latest"),
+        (PROMOTION, "version", "v1.0.0\nv2.0.0"),
+        (RETENTION, "keep", 0),
+        (RETENTION, "keep", "all"),
+        (RETENTION, "dry_run", "no"),
     ],
 )
 def test_the_form_refuses_what_makes_no_sense(dag, name, value):

@@ -5,9 +5,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, UnknownVersion
+from pipeline.domain.errors import ModelRefused, PromotionFrozen, ServiceUnavailable, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
-from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, Transition, VersionNumber
+from pipeline.domain.models import (
+    ROLLBACKS,
+    Artifact,
+    FailedChange,
+    Kind,
+    ModelType,
+    ModelVersion,
+    Status,
+    Transition,
+    VersionNumber,
+    frozen_by,
+)
+from pipeline.domain.rollout import CanarySeen
 from pipeline.ports import Serving, Swap
 from tests.fakes.events import FakeOutbox
 
@@ -47,7 +59,33 @@ class FakeTransitions:
     def served(self, model_type: ModelType) -> Sequence[Transition]:
         return [t for phase, t, _ in self.log if phase == "served" and t.model_type is model_type]
 
+    def facts(self, model_type: ModelType) -> Sequence[Transition]:
+        return [t for phase, t, _ in self.log if phase in {"served", "noted"} and t.model_type is model_type]
+
+    def latest_failure(self, model_type: ModelType) -> FailedChange | None:
+        ended = [e for e in self.log if e[0] in {"served", "failed"} and e[1].model_type is model_type]
+        return FailedChange(ended[-1][1], ended[-1][2]) if ended and ended[-1][0] == "failed" else None
+
+    def note(self, note: Transition, event: OutgoingEvent | None = None) -> None:
+        if any(phase == "noted" and t.id == note.id for phase, t, _ in self.log):
+            return
+        self.log.append(("noted", note, ""))
+        status = {
+            Kind.CANARY_START: Status.CANARY,
+            Kind.CANARY_ABORT: Status.RETIRED,
+            Kind.ARCHIVE: Status.ARCHIVED,
+            Kind.RESTORE: Status.RETIRED,
+        }.get(note.kind)
+        key = (note.model_type, note.to_version)
+        if status is not None and key in self.versions.rows:
+            self.versions.rows[key] = replace(self.versions.rows[key], status=status)
+        if event is not None:
+            self.outbox.add(event)
+
     def request(self, transition: Transition) -> None:
+        freeze = frozen_by(self.facts(transition.model_type))
+        if freeze is not None and transition.kind not in ROLLBACKS:
+            raise PromotionFrozen(f"frozen since {freeze.from_version} was rolled back automatically")
         self._demand_current(transition)
         self.log.append(("requested", transition, ""))
 
@@ -94,7 +132,8 @@ class FakeTransitions:
 
     def _project(self, t: Transition) -> None:
         for key, row in self.versions.rows.items():
-            if row.model_type is t.model_type and row.status is Status.ACTIVE and row.version != t.to_version:
+            served = row.status in {Status.ACTIVE, Status.CANARY}
+            if row.model_type is t.model_type and served and row.version != t.to_version:
                 self.versions.rows[key] = replace(row, status=Status.RETIRED)
         key = (t.model_type, t.to_version)
         if key in self.versions.rows:
@@ -140,12 +179,16 @@ class FakeFleet:
     refuses: set[str] = field(default_factory=set)
     down: bool = False
     swaps: list[str] = field(default_factory=list)
+    trials: dict[str, CanarySeen] = field(default_factory=dict)
 
     def swap(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
         if self.down:
             raise ServiceUnavailable("faceserve", "replica-2 does not answer")
         if version in self.refuses:
             raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")
+        if self.versions.get(model_type) != dict.fromkeys(self.names, version):
+            ended = "promoted" if any(s.version == version for s in self.trials.values()) else "aborted"
+            self.trials = {n: replace(s, verdict=ended) for n, s in self.trials.items()}
         self.versions[model_type] = dict.fromkeys(self.names, version)
         self.swaps.append(version)
         return Swap(tuple(self.serving(model_type)), 0.01, 0.5, 0.01)
@@ -155,3 +198,25 @@ class FakeFleet:
             raise ServiceUnavailable("faceserve", "replica-2 does not answer")
         now = self.versions.get(model_type, {})
         return [Serving(name, now.get(name), None, 1) for name in self.names]
+
+    def start_canary(self, model_type: ModelType, version: str, artifact: Artifact, percent: float) -> None:
+        if self.down:
+            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
+        if version in self.refuses:
+            raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")
+        for name in self.names:
+            running = self.trials.get(name)
+            if running is None or running.version != version or running.verdict != "inconclusive":
+                self.trials[name] = CanarySeen(name, version, "inconclusive", "", 0, 0)
+
+    def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
+        if self.down:
+            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
+        return [self.trials.get(name, CanarySeen(name, None, "", "", 0, 0)) for name in self.names]
+
+    def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
+        if self.down:
+            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
+        for name, seen in self.trials.items():
+            if seen.version == version and seen.verdict == "inconclusive":
+                self.trials[name] = replace(seen, verdict="aborted", reason=reason)

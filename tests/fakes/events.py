@@ -83,6 +83,7 @@ class FakeConfirmations:
 class FakeOutbox:
     events: dict[str, OutgoingEvent] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     def pending(self) -> Sequence[OutgoingEvent]:
         return [e for e in self.events.values() if e.id not in self.published]
@@ -92,6 +93,12 @@ class FakeOutbox:
 
     def mark_published(self, event_id: str) -> None:
         self.published.add(event_id)
+
+    def untold(self) -> Sequence[OutgoingEvent]:
+        return [e for e in self.events.values() if e.id not in self.told]
+
+    def mark_told(self, event_id: str) -> None:
+        self.told.add(event_id)
 
     def types(self) -> list[str]:
         return [e.type for e in self.events.values()]
@@ -134,6 +141,9 @@ class FakeRetrainingRuns:
     def holds(self, run_id: str) -> bool:
         return run_id in self.claims
 
+    def running(self, model_type: ModelType) -> str | None:
+        return next((run for run, (claimed, _) in self.claims.items() if claimed is model_type), None)
+
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         if self.claims.pop(run_id, None) is not None:
             self.ended[run_id] = outcome
@@ -144,6 +154,9 @@ class FakeDeadLetters:
     """`queue` gets what is put back."""
 
     queue: FakeQueue = field(default_factory=FakeQueue)
+
+    def waiting(self) -> int:
+        return len(self.queue.dead)
 
     def all(self) -> Sequence[DeadLetter]:
         return [

@@ -153,3 +153,14 @@ def test_killed_between_publishing_and_marking_the_event_comes_twice_with_one_id
     seen += published(services)
     assert len(seen) >= 2
     assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize(("share", "marks"), [(0.0, set()), (1.0, {True})])
+def test_a_share_of_the_events_is_marked_as_blindly_reviewed(services, share, marks):
+    tasks = Tasks(services.stack.dsn("helper", "helper"), share)
+    for number in range(5):
+        tasks.create(Task(f"T-{number}", "H-1", f"s3://tasks/T-{number}.jpg", "양호", "v1.0.0"))
+        tasks.confirm(f"T-{number}", Confirmation("양호", "양호", False, None))
+    events = [payload for _, payload in tasks.unpublished(10)]
+    tasks.close()
+    assert {event["blindAudit"] for event in events if "blindAudit" in event} == marks

@@ -146,11 +146,20 @@ def test_a_shard_that_changed_or_went_after_augmenting_is_named_and_not_learned_
         _train(objects, dataset)
 
 
+class Streamed(FakeObjects):
+    """As a server reads objects."""
+
+    def chunks(self, uri):
+        yield self.read(uri)
+
+
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_a_server_loads_the_artifact_and_gives_the_golden_predictions(trained, tmp_path, engine):
     result, objects = trained.result, trained.objects
     examination = Examination(engine, ("f32",))
-    loader = Loader(ArtifactCache(tmp_path, objects, examination.keys), examination, factory(engine, 1))
+    loader = Loader(
+        ArtifactCache(tmp_path, Streamed(objects.bodies), examination.keys), examination, factory(engine, 1)
+    )
     loaded = loader.load("laundry", Origin("v1.0.0", result.artifact_uri, result.manifest_sha256))
     images = unpack([objects.read(SHARDS["validation"])]).images
     with np.load(tmp_path / result.manifest_sha256 / "golden.npz") as golden:

@@ -23,7 +23,12 @@ _SETTINGS = {"RETRAIN_": PipelineSettings, "FACESERVE_": FaceserveSettings, "HEL
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq"}
 _PARTS_OF_OTHERS = {"epmd"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
-_DEMO_ONLY = {"RETRAIN_MIN_DAYS_BETWEEN_TRAININGS"}
+_DEMO_ONLY = {
+    "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS",
+    "RETRAIN_LIVE_MATURED_MINUTES",
+    "RETRAIN_CANARY_MIN_CONFIRMATIONS",
+    "RETRAIN_CANARY_DEADLINE_HOURS",
+}
 
 
 @pytest.fixture

@@ -33,6 +33,24 @@ class Desk:
         self.erased = (task_id, actor, reason)
         return {"task_id": task_id, "rewritten": []}
 
+    def watch(self, model_type):
+        return {"state": "unknown", "reason": "0 matured confirmations", "act": False}
+
+    def abort_canary(self, model_type, version, actor, reason):
+        return version == "v1.1.0"
+
+    def publish_events(self):
+        return 0
+
+    def clear_freeze(self, model_type, actor, reason):
+        return {"cleared": "rollback:1", "rolled_back": "v1.1.0", "by": actor}
+
+    def retire(self, model_type, actor, *, keep, dry_run):
+        return {"selected": ["v1.0.0"], "keep": keep, "dry_run": dry_run}
+
+    def restore(self, model_type, version, actor):
+        return {"version": version, "status": "RETIRED"}
+
     def history(self, model_type):
         return [{"version": "v1.0.0", "actor": "kim"}, {"version": "v1.1.0", "actor": "laundry_model_retraining"}]
 
@@ -96,3 +114,27 @@ def test_a_photo_is_forgotten_after_asking(desk):
     assert not hasattr(desk, "erased")
     assert lines(*wanted, "--yes") == [{"task_id": "TASK-1", "rewritten": []}]
     assert desk.erased == ("TASK-1", "kim", "asked by the customer")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["watch"], {"state": "unknown", "reason": "0 matured confirmations", "act": False}),
+        (["abort-canary", "v1.1.0", "--actor", "kim", "--reason", "strict"], {"aborted": True}),
+        (["retire", "--keep", "3", "--dry-run"], {"selected": ["v1.0.0"], "keep": 3, "dry_run": True}),
+        (["restore", "v1.0.0"], {"version": "v1.0.0", "status": "RETIRED"}),
+        (
+            ["clear-freeze", "--actor", "kim", "--reason", "wrong labels"],
+            {"cleared": "rollback:1", "rolled_back": "v1.1.0", "by": "kim"},
+        ),
+    ],
+)
+def test_upkeep_answers_with_one_line_of_json(desk, arguments, answer):
+    assert lines(*arguments) == [answer]
+
+
+@pytest.mark.parametrize("command", [["clear-freeze", "--actor", "kim"], ["abort-canary", "v1.1.0", "--actor", "kim"]])
+def test_who_changes_something_says_why(desk, command):
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert "Missing option '--reason'" in result.stderr

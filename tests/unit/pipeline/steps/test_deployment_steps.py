@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -17,7 +18,7 @@ from pipeline.domain.models import ModelType, Status
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import register
-from pipeline.steps.roll_back import roll_back
+from pipeline.steps.roll_back import RollbackRequest, roll_back
 from tests.builders import MANIFEST, MANIFEST_SHA256, NOW, a_training_result
 from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
@@ -26,6 +27,7 @@ from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.verification import FakeBlessings
 
 LAUNDRY = ModelType.LAUNDRY
+LATER = NOW + timedelta(hours=1)
 
 
 class World:
@@ -73,10 +75,10 @@ class World:
             LAUNDRY, version, actor="DAG", reason="test", blessings=self.blessings, **self._deployment(fault)
         )
 
-    def roll_back(self, target="previous", request="request-1", fault=None):
-        return roll_back(
-            LAUNDRY, target, request_id=request, actor="kim", reason="too strict", **self._deployment(fault)
-        )
+    def roll_back(self, target="previous", request="request-1", fault=None, *, asked_at=LATER, judged=None):
+        wanted = RollbackRequest(request, target, "kim", "too strict", asked_at, judged)
+        outbox = (fault or Fault()).on(self.outbox)
+        return roll_back(LAUNDRY, wanted, outbox=outbox, **self._deployment(fault))
 
     def reconcile(self, fault=None):
         ports = self._deployment(fault)

@@ -1,0 +1,47 @@
+"""### Puts a registered version live: everybody at once, or a canary first.
+
+For a version that verification accepted but that is not live: its run ended before the swap, promotions were frozen
+then, or a canary is wanted. With *rollout* `canary` it answers a share of the requests until people confirmed enough
+of its verdicts; then everybody gets it, or nobody. With *approval* somebody has to allow that last step.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import Param, dag, task
+
+from plugins.model_rollout.hot_swap import HotSwapOperator
+from plugins.notices import tell_people
+from plugins.retraining_tasks import step
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["rollout", "LAUNDRY"],
+    params={
+        "version": Param(
+            "v0.0.0",
+            type="string",
+            pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}$",
+            description_md="A registered version, e.g. `v1.2.0`.",
+        ),
+        "rollout": Param("canary", type="string", enum=["full", "canary"]),
+        "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets it."),
+        "reason": Param("by hand", type="string", minLength=3, maxLength=500, description_md="Kept for ever."),
+    },
+    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5)},
+)
+def model_promotion() -> None:
+    @task
+    def publish_events() -> int:
+        published = step(lambda p: p.publish_events())
+        tell_people()
+        return published
+
+    HotSwapOperator(task_id="hot_swap", model_type="LAUNDRY", version="{{ params.version }}") >> publish_events()
+
+
+model_promotion()

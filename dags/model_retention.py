@@ -1,0 +1,45 @@
+"""### Moves old versions' model files to S3 Glacier.
+
+The newest 10 of a model type stay at hand, and whatever their age: the champion, the version a rollback would bring
+back, a canary, what a replica serves or keeps warm, and what a running retraining made. A copy is read back and
+compared before anything is removed. **Trigger** with *dry_run* to see what would go, and why the others stay.
+`python -m pipeline restore VERSION` brings one back.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+
+from plugins.retraining_tasks import step
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 4 * * 0", timezone="Asia/Seoul"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["retention"],
+    params={
+        "dry_run": Param(False, type="boolean", description_md="Only say what would be archived."),
+        "keep": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1000,
+            description_md="Versions to keep of each model type; empty for the setting.",
+        ),
+    },
+    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=30)},
+)
+def model_retention() -> None:
+    @task(map_index_template="{{ task.op_kwargs['model_type'] }}")
+    def retire(model_type: str) -> dict[str, object]:
+        context = get_current_context()
+        params, who = context["params"], context["dag_run"].triggering_user_name or context["dag"].dag_id
+        return step(lambda p: p.retire(model_type, who, keep=params["keep"], dry_run=params["dry_run"]))
+
+    retire.expand(model_type=["LAUNDRY", "FACE"])
+
+
+model_retention()

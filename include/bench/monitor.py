@@ -1,0 +1,95 @@
+"""One look of the live accuracy monitor at a million confirmations, through a real PostgreSQL of our own."""
+
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg2
+
+from include.bench.measurement import Measurement, Say, seconds
+from include.stack import runner
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.live_metrics import LiveMetricsView
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.reading_table import ReadingTable
+from pipeline.adapters.transition_log import TransitionLog
+from pipeline.adapters.version_table import VersionTable
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy
+from pipeline.domain.models import ModelType
+from pipeline.steps.watch import watch
+
+_EVENTS = 1_000_000
+_LOOKS = 3
+# A third names no version; all fall into the window, which is the worst case.
+_FILL = """
+    INSERT INTO task_confirmations (key, task_id, helper_id, ai_result, final_result, corrected, photo_url,
+                                    model_version, confirmed_at, extra)
+    SELECT 'event-' || n, 'TASK-' || n, 'HELPER-001', CASE WHEN n %% 10 = 0 THEN '불량' ELSE '양호' END, '양호',
+           n %% 10 = 0, 's3://tasks/TASK-' || n || '.jpg',
+           CASE n %% 3 WHEN 0 THEN NULL WHEN 1 THEN 'v1.0.0' ELSE 'v1.1.0' END, %(now)s - n * interval '0.5 seconds',
+           CASE WHEN n %% 20 = 0 THEN '{"blindAudit": true}'::jsonb ELSE '{}' END
+    FROM generate_series(1, %(count)s) n"""
+_SERVED = """
+    INSERT INTO transitions (id, phase, model_type, kind, to_version, position, actor, reason, requested_at,
+                             confirmed_served_at)
+    VALUES (%s, 'served', 'LAUNDRY', 'promote', %s, %s, 'bench', 'bench', %s, %s)"""
+
+
+def monitor(say: Say) -> Iterator[Measurement]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        root = Path(name)
+        try:
+            stack = runner.up(root, say, ["postgres"], preferred_ports=False)
+            dsn = stack.dsn("mlops", "mlops")
+            _fill(dsn, say)
+            ours = min(seconds(lambda: _look(dsn)) for _ in range(_LOOKS))
+            plain = seconds(lambda: _count_here(dsn))
+        finally:
+            runner.clean(root)
+    yield Measurement(
+        "monitor",
+        "s",
+        ours,
+        plain,
+        "rows fetched and counted in Python",
+        f"{_EVENTS} confirmations in the window: tallies of champion, newest, blind sample and every version",
+    )
+
+
+def _fill(dsn: str, say: Say) -> None:
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        say(f"{_EVENTS} confirmations")
+        now = datetime.now(UTC)
+        cursor.execute(_FILL, {"now": now, "count": _EVENTS})
+        for position, (version, days) in enumerate((("v1.0.0", 30), ("v1.1.0", 6)), start=1):
+            at = now - timedelta(days=days)
+            cursor.execute(_SERVED, (f"bench {version}", version, position, at, at))
+        cursor.execute("VACUUM ANALYZE task_confirmations")
+    connection.close()
+
+
+def _look(dsn: str) -> None:
+    database = MlopsDatabase(dsn)
+    seen = watch(
+        ModelType.LAUNDRY,
+        policy=LiveAccuracyPolicy(matured_minutes=0),
+        transitions=TransitionLog(database),
+        versions=VersionTable(database),
+        metrics=LiveMetricsView(database),
+        readings=ReadingTable(database),
+        clock=SystemClock(),
+    )
+    assert seen is not None and seen.reading.confirmed > _EVENTS // 2
+
+
+def _count_here(dsn: str) -> None:
+    connection = psycopg2.connect(dsn)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT model_version, final_result, corrected, confirmed_at FROM task_confirmations")
+        counts: dict[tuple[str | None, str, bool], int] = {}
+        for version, label, corrected, _ in cursor.fetchall():
+            counts[version, label, corrected] = counts.get((version, label, corrected), 0) + 1
+    connection.close()

@@ -1,0 +1,97 @@
+"""Candidates for the drill, made of the champion in seconds: one that answers alike, one that answers upside down.
+
+A replica cannot tell: their golden predictions are what these networks really answer. Only people who look at the
+photos can, and that is what the drill is about.
+"""
+
+import io
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from include.contract.manifest import MANIFEST, ArtifactManifest, sha256
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.s3 import S3ObjectStore
+from pipeline.adapters.training_table import TrainingTable
+
+_ENTRY = "openvino/model.xml"
+
+
+def derive(
+    run_id: str, champion_run: str, *, upside_down: bool, database: MlopsDatabase, objects: S3ObjectStore
+) -> None:
+    """Write an artifact made of the champion's, and the training result that a run with this id would have left."""
+    runs = TrainingTable(database)
+    trained = runs.result(champion_run)
+    if trained is None:
+        raise RuntimeError(f"the champion's run {champion_run} left no training result")
+    uri = trained.artifact_uri.removesuffix("/").rpartition("/")[0] + f"/{run_id}/"
+    manifest = ArtifactManifest.from_json(objects.read(f"{trained.artifact_uri}{MANIFEST}"))
+    source = {path: objects.read(f"{trained.artifact_uri}{path}") for path in _wanted(manifest)}
+    files = derived_files(source, manifest.golden.file, upside_down=upside_down)
+    made = replace(
+        manifest,
+        run_id=run_id,
+        engines={"openvino": _ENTRY},
+        files={path: sha256(body) for path, body in files.items()},
+    ).to_json()
+    for path, body in files.items():
+        objects.write(f"{uri}{path}", body)
+    objects.write(f"{uri}{MANIFEST}", made, "application/json")
+    result = replace(
+        trained,
+        run_id=run_id,
+        artifact_uri=uri,
+        manifest_sha256=sha256(made),
+        trained_at=datetime.now(UTC),
+        # The champion's run in MLflow is not theirs to write to.
+        experiment_run_id=None,
+    )
+    runs.succeed(result)
+
+
+def derived_files(source: Mapping[str, bytes], golden: str, *, upside_down: bool) -> dict[str, bytes]:
+    """The network, its two answers exchanged when `upside_down`, with golden predictions that are its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, body in source.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(body)
+        network = ov.Core().read_model(folder / _ENTRY)
+        if upside_down:
+            _exchange_answers(network)
+        images = np.load(io.BytesIO(source[golden]))["images"]
+        answers = ov.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
+        kept = io.BytesIO()
+        np.savez_compressed(kept, images=images, probabilities=answers["probabilities"])
+        ov.save_model(network, str(folder / "derived" / _ENTRY), compress_to_fp16=False)
+        written = {
+            str(p.relative_to(folder / "derived")): p.read_bytes()
+            for p in (folder / "derived").rglob("*")
+            if p.is_file()
+        }
+    return {**written, golden: kept.getvalue()}
+
+
+def _exchange_answers(network: Any) -> None:
+    output = network.output("probabilities")
+    answer = output.get_node()
+    probabilities = answer.input_value(0)
+    width = probabilities.get_partial_shape()[1].get_length()
+    names = output.get_names()
+    turned = ops.gather(probabilities, np.arange(width)[::-1].astype(np.int64).copy(), np.int64(1))
+    answer.input(0).replace_source_output(turned.output(0))
+    probabilities.set_names(set())
+    turned.output(0).set_names(names)
+
+
+def _wanted(manifest: ArtifactManifest) -> list[str]:
+    folder = _ENTRY.partition("/")[0] + "/"
+    return [path for path in manifest.files if path.startswith(folder) or path == manifest.golden.file]

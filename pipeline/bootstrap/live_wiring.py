@@ -1,0 +1,57 @@
+"""Policies and adapters of what happens after a model is live."""
+
+from functools import cached_property
+
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy
+from pipeline.domain.retention import RetentionPolicy
+from pipeline.domain.rollout import CanaryPolicy
+from pipeline.ports import ArchiveStore, LiveMetrics, LiveReadings
+
+
+class LiveWiring:
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+
+    @property
+    def accuracy_policy(self) -> LiveAccuracyPolicy:
+        s = self._w.settings
+        return LiveAccuracyPolicy(
+            window_hours=s.live_window_hours,
+            min_confirmations=s.live_min_confirmations,
+            matured_minutes=s.live_matured_minutes,
+            stale_hours=s.live_stale_hours,
+            alert_accuracy=s.live_alert_accuracy,
+            rollback_accuracy=s.live_rollback_accuracy,
+        )
+
+    @property
+    def canary_policy(self) -> CanaryPolicy:
+        s = self._w.settings
+        return CanaryPolicy(
+            percent=s.canary_percent,
+            min_confirmations=s.canary_min_confirmations,
+            deadline_hours=s.canary_deadline_hours,
+            floor=s.live_rollback_accuracy,
+        )
+
+    def retention_policy(self, keep: int | None) -> RetentionPolicy:
+        return RetentionPolicy(self._w.settings.keep_versions if keep is None else keep)
+
+    @cached_property
+    def metrics(self) -> LiveMetrics:
+        from pipeline.adapters.live_metrics import LiveMetricsView
+
+        return LiveMetricsView(self._w.database)
+
+    @cached_property
+    def readings(self) -> LiveReadings:
+        from pipeline.adapters.reading_table import ReadingTable
+
+        return ReadingTable(self._w.database)
+
+    @cached_property
+    def archive(self) -> ArchiveStore:
+        from pipeline.adapters.glacier import GlacierArchive
+
+        return GlacierArchive(endpoint=self._w.settings.s3_endpoint)

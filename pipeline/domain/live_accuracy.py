@@ -1,0 +1,194 @@
+"""How right the champion is on what people confirm, what is alerted, and when it is taken down (design D16, ADR 0015).
+
+Accuracy here is observed agreement: the share of confirmations that left the AI's verdict as it was. People accept
+wrong verdicts when correcting costs effort, so a small blind sample, whose reviewers did not see the verdict, stands
+beside it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pipeline.domain.models import Transition, frozen_by, taken_down
+from pipeline.domain.statistics import wilson
+
+
+class State(StrEnum):
+    """`UNKNOWN` when confirmations are too few or too old to tell: silence is not health."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    LOW = "low"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True)
+class LabelTally:
+    """Of photos that people called `label`: how many were confirmed, and on how many the AI had said so too."""
+
+    label: str
+    confirmed: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Confirmations of one version's verdicts; `newest` is when the last of them was given."""
+
+    labels: tuple[LabelTally, ...] = ()
+    newest: datetime | None = None
+
+    @property
+    def confirmed(self) -> int:
+        return sum(label.confirmed for label in self.labels)
+
+    @property
+    def agreed(self) -> int:
+        return sum(label.agreed for label in self.labels)
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.agreed / self.confirmed if self.confirmed else None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of the champion: the whole window, its newest part, and the blind sample in it."""
+
+    version: str
+    window: Tally
+    recent: Tally
+    blind: Tally
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at the champion. `low`-`high` is the two-sided interval of `accuracy` at the rollback's confidence."""
+
+    version: str
+    state: State
+    reason: str
+    confirmed: int
+    agreed: int
+    accuracy: float | None
+    low: float
+    high: float
+    recovered: bool
+
+
+@dataclass(frozen=True)
+class LiveAccuracyPolicy:
+    """Alerts when it is likely that accuracy is too low, condemns when it is sure; both on enough confirmations.
+
+    Confirmations count once they are `matured_minutes` old, so that late ones and corrections of the same minute are
+    in. An alert looks at the window; a fall is judged on the newest `min_confirmations` too, which a long good past
+    cannot hide; other ones at every look, they have to be surer.
+    """
+
+    window_hours: float = 168.0
+    min_confirmations: int = 100
+    matured_minutes: float = 60.0
+    stale_hours: float = 48.0
+    alert_accuracy: float = 0.85
+    rollback_accuracy: float = 0.80
+    alert_confidence: float = 0.80
+    rollback_confidence: float = 0.95
+    recent_confidence: float = 0.995
+    recovery_margin: float = 0.02
+
+    def period(self, serving_since: datetime, now: datetime) -> tuple[datetime, datetime]:
+        """From and until when confirmations count: a new champion starts a fresh window."""
+        return max(serving_since, self.window_start(now)), now - timedelta(minutes=self.matured_minutes)
+
+    def window_start(self, now: datetime) -> datetime:
+        return now - timedelta(hours=self.window_hours)
+
+    def judge(self, seen: Observation, now: datetime) -> Reading:
+        window = seen.window
+        interval = wilson(window.agreed, window.confirmed, self.rollback_confidence)
+        state, reason = self._state(seen, now)
+        accuracy = window.accuracy
+        recovered = (
+            state is State.OK and accuracy is not None and accuracy >= self.alert_accuracy + self.recovery_margin
+        )
+        return Reading(
+            seen.version,
+            state,
+            reason,
+            window.confirmed,
+            window.agreed,
+            accuracy,
+            interval.low,
+            interval.high,
+            recovered,
+        )
+
+    def _state(self, seen: Observation, now: datetime) -> tuple[State, str]:
+        window = seen.window
+        if window.confirmed < self.min_confirmations or window.newest is None:
+            return State.UNKNOWN, (
+                f"unknown: {window.confirmed} matured confirmations of {seen.version}, {self.min_confirmations} needed"
+            )
+        if now - window.newest > timedelta(hours=self.stale_hours):
+            return State.UNKNOWN, (
+                f"unknown: the newest confirmation of {seen.version} is from {window.newest.isoformat()}, "
+                f"over {self.stale_hours:g} hours old"
+            )
+        for part, tally, confidence in (
+            ("", window, self.rollback_confidence),
+            ("newest ", seen.recent, self.recent_confidence),
+            ("blindly reviewed ", seen.blind, self.rollback_confidence),
+        ):
+            if self._surely_below(tally, self.rollback_accuracy, confidence):
+                return State.FAILING, self._sentence(seen.version, part, tally, self.rollback_accuracy)
+        if self._surely_below(window, self.alert_accuracy, self.alert_confidence):
+            return State.LOW, self._sentence(seen.version, "", window, self.alert_accuracy)
+        return State.OK, f"{seen.version} agrees with {_share(window)}"
+
+    def _surely_below(self, tally: Tally, bar: float, confidence: float) -> bool:
+        enough = tally.confirmed >= self.min_confirmations
+        return enough and wilson(tally.agreed, tally.confirmed, confidence).high < bar
+
+    def _sentence(self, version: str, part: str, tally: Tally, bar: float) -> str:
+        bounds = wilson(tally.agreed, tally.confirmed, self.rollback_confidence)
+        return (
+            f"{version} agrees with {_share(tally, part)}, interval {bounds.low:.1%}-{bounds.high:.1%}: below {bar:.0%}"
+        )
+
+
+@dataclass(frozen=True)
+class RollbackDecision:
+    """Whether the monitor acts, and why or why not; `target` is the version to bring back."""
+
+    act: bool
+    reason: str
+    target: str | None = None
+
+
+def decide_rollback(
+    reading: Reading, facts: Sequence[Transition], served: Sequence[Transition], archived: Collection[str]
+) -> RollbackDecision:
+    """At most once per version, and never while promotions are frozen: after one automatic step a person looks.
+
+    `facts` and `served` as the transition log has them, oldest first.
+    """
+    if reading.state is not State.FAILING:
+        return RollbackDecision(False, reading.reason)
+    if (freeze := frozen_by(facts)) is not None:
+        return RollbackDecision(
+            False, f"{reading.reason}; not rolled back: {freeze.from_version} was just now, and a person has to look"
+        )
+    shunned = taken_down(served)
+    if reading.version in shunned:
+        return RollbackDecision(False, f"{reading.reason}; not rolled back: it was once, and a person put it back")
+    target = next(
+        (t.to_version for t in reversed(served) if t.to_version not in {reading.version, *shunned, *archived}), None
+    )
+    if target is None:
+        return RollbackDecision(False, f"{reading.reason}; not rolled back: no sound version served before it")
+    return RollbackDecision(True, reading.reason, target)
+
+
+def _share(tally: Tally, part: str = "") -> str:
+    return f"{tally.agreed} of {tally.confirmed} {part}confirmations ({tally.agreed / tally.confirmed:.1%})"

@@ -1,0 +1,89 @@
+"""What people are told of a model event: one subject, one sentence, and whether it may wait till morning."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.domain.events import OutgoingEvent
+
+_MAX_CHARACTERS = 1500
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Plain text without control characters; whoever sends HTML has to escape it."""
+
+    subject: str
+    body: str
+    urgent: bool = False
+
+
+def notice_of(event: OutgoingEvent) -> Notice | None:
+    """None for an event that only programs care about."""
+    if event.type not in _SENTENCES:
+        return None
+    subject, sentence = _SENTENCES[event.type]
+    fields = _Fields({name: _plain(value) for name, value in event.payload.items()})
+    urgent = event.type in _URGENT
+    return Notice(f"{'URGENT: ' if urgent else ''}{subject.format_map(fields)}", sentence(fields), urgent)
+
+
+_URGENT = frozenset({"HotSwapFailedEvent", "RollbackFailedEvent"})
+_Sentence = Callable[[Mapping[str, str]], str]
+
+
+class _Fields(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return "unknown"
+
+
+def _says(template: str) -> _Sentence:
+    return template.format_map
+
+
+_SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
+    "TrainingFailedEvent": (
+        "{modelType}: training needs a person",
+        _says("Every attempt of run {runId} failed: {attempts}."),
+    ),
+    "ModelVerificationFailedEvent": (
+        "{modelType}: a model was refused",
+        _says("Run {runId}: {reasons}. Report: {report}. The champion keeps serving."),
+    ),
+    "ModelVerificationHeldEvent": (
+        "{modelType}: a model waits for a person",
+        _says("Run {runId}: {reasons}. Report: {report}. Approve it, or let it be; the champion keeps serving."),
+    ),
+    "HotSwapFailedEvent": (
+        "{modelType} {modelVersion} could not go live",
+        _says("{reason}. The champion keeps serving."),
+    ),
+    "ModelDeployedEvent": (
+        "{modelType} {modelVersion} is live",
+        _says("It replaced {previousVersion} in {deploymentTime}; accuracy in training {accuracy}."),
+    ),
+    "ModelRolledBackEvent": (
+        "{modelType} was rolled back to {modelVersion}",
+        _says("{actor} took {rolledBackFrom} down: {reason}."),
+    ),
+    "RollbackFailedEvent": (
+        "{modelType} could not be rolled back to {modelVersion}",
+        _says("{reason}. What was to be replaced still serves: mend the cause and roll back again."),
+    ),
+    "CanaryAbortedEvent": ("{modelType} {modelVersion}: canary aborted", _says("{reason}. The champion serves alone.")),
+    "LiveAccuracyLowEvent": ("{modelType} {modelVersion}: live accuracy is low", _says("{reason}. {consequence}.")),
+    "LiveAccuracyRecoveredEvent": ("{modelType} {modelVersion}: live accuracy recovered", _says("{reason}.")),
+    "DeadLettersWaitingEvent": (
+        "{count} dead letters wait",
+        _says("Confirmations that could not be used: `python -m pipeline dead-letters list` says why."),
+    ),
+    "RetrainingSkippedEvent": ("{modelType}: nightly run skipped", _says("{reason}.")),
+}
+
+
+def _plain(value: Any) -> str:
+    """One line without control or formatting characters: a reason somebody typed must not forge lines or colours."""
+    text = "; ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
+    shown = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} else c for c in text)
+    return " ".join(shown.split())[:_MAX_CHARACTERS]

@@ -1,0 +1,61 @@
+"""Which versions stay at hand and which go to the archive (specification §11)."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.domain.errors import ArchiveDamaged
+from pipeline.domain.models import Artifact, ModelVersion, Status, VersionNumber
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class RetentionPlan:
+    """`archive` oldest first; `kept` says why each of the others stays."""
+
+    archive: tuple[str, ...]
+    kept: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RetentionPolicy:
+    """Keep the `keep` newest versions of a model type, and whatever is needed whatever its age."""
+
+    keep: int = 10
+
+    def select(self, versions: Sequence[ModelVersion], protected: Mapping[str, str]) -> RetentionPlan:
+        """`protected` maps versions that must stay to the reason, e.g. `champion`.
+
+        Archived versions do not count: they are gone already.
+        """
+        at_hand = sorted(
+            (v.version for v in versions if v.status is not Status.ARCHIVED), key=VersionNumber.parse, reverse=True
+        )
+        kept = {version: f"among the newest {self.keep}" for version in at_hand[: self.keep]}
+        kept |= {version: protected[version] for version in at_hand if version in protected}
+        return RetentionPlan(tuple(v for v in reversed(at_hand) if v not in kept), kept)
+
+
+def listed_files(manifest: bytes, manifest_sha256: str) -> Mapping[str, str]:
+    """The model's files with their checksums, as its manifest lists them; the manifest itself is not among them.
+
+    Raises `ArchiveDamaged` for a manifest that is not the registered one.
+    """
+    if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
+        raise ArchiveDamaged("manifest.json is not the one that was registered")
+    files: Mapping[str, str] = json.loads(manifest)["files"]
+    return files
+
+
+def demand_whole(path: str, body: bytes, sha256: str) -> bytes:
+    """Raises `ArchiveDamaged` for other bytes than the manifest promises."""
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise ArchiveDamaged(f"{path} has another checksum than its manifest says")
+    return body
+
+
+def archive_uri(prefix: str, artifact: Artifact) -> str:
+    """Where an artifact lies in the archive: the same path under `prefix`."""
+    return prefix + artifact.uri.removeprefix("s3://").partition("/")[2]

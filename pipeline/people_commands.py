@@ -1,0 +1,117 @@
+"""Commands for people: what serves and why, the archive, the freeze, and messages that could not be used."""
+
+import json
+from typing import Any
+
+import click
+
+from pipeline.bootstrap import GiveUp, Pipeline
+
+_SHOWN_BYTES = 20_000
+_model = click.option(
+    "--model-type", type=click.Choice(["LAUNDRY", "FACE"]), default="LAUNDRY", show_default=True, help="Which model."
+)
+_actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
+_reason = click.option("--reason", required=True, help="Why; kept in the transition log.")
+
+
+@click.command()
+@_model
+def watch(model_type: str) -> None:
+    """Look at the champion's live accuracy; says whether the monitor would roll back, and acts on nothing."""
+    _show(Pipeline.from_env().watch(model_type))
+
+
+@click.command("abort-canary")
+@click.argument("version")
+@_model
+@_actor
+@_reason
+def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None:
+    """Take the version on trial out of the requests."""
+    pipeline = Pipeline.from_env()
+    _show({"aborted": pipeline.abort_canary(model_type, version, actor, reason)})
+    pipeline.publish_events()
+
+
+@click.command("clear-freeze")
+@_model
+@_actor
+@_reason
+def clear_freeze(model_type: str, actor: str, reason: str) -> None:
+    """Allow promotions again after an automatic rollback."""
+    _show(Pipeline.from_env().clear_freeze(model_type, actor, reason))
+
+
+@click.command()
+@_model
+@click.option("--keep", type=click.IntRange(1, 1000), help="Instead of the setting.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be archived.")
+@click.option("--actor", default="command line", show_default=True, help="Who asks.")
+def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None:
+    """Move old versions' files to the archive."""
+    _show(Pipeline.from_env().retire(model_type, actor, keep=keep, dry_run=dry_run))
+
+
+@click.command()
+@click.argument("version")
+@_model
+@click.option("--actor", default="command line", show_default=True, help="Who asks.")
+def restore(version: str, model_type: str, actor: str) -> None:
+    """Bring an archived version's files back; exit status 75 while Glacier thaws them."""
+    _show(Pipeline.from_env().restore(model_type, version, actor))
+
+
+@click.command()
+@_model
+def history(model_type: str) -> None:
+    """Who served from when, by whom and why; one JSON object a line."""
+    for row in Pipeline.from_env().history(model_type):
+        _show(row)
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """Messages that could not be used: look, put back, throw away."""
+
+
+@dead_letters.command("list")
+def list_dead_letters() -> None:
+    """Ids and reasons, oldest first."""
+    for letter in Pipeline.from_env().dead_letters.all():
+        _show({"id": letter.id, "message_id": letter.message_id, "reason": letter.reason, "bytes": len(letter.body)})
+
+
+@dead_letters.command()
+@click.argument("letter_id")
+def show(letter_id: str) -> None:
+    """One message; JSON escapes whatever it contains, so that it cannot play tricks on the terminal."""
+    found = [letter for letter in Pipeline.from_env().dead_letters.all() if letter.id == letter_id]
+    if not found:
+        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
+    body = found[0].body[:_SHOWN_BYTES].decode("utf-8", errors="replace")
+    click.echo(json.dumps({"id": letter_id, "reason": found[0].reason, "body": body}))
+
+
+@dead_letters.command()
+@click.argument("letter_ids", nargs=-1, required=True)
+def requeue(letter_ids: tuple[str, ...]) -> None:
+    """Put messages back into the queue of confirmations, once their cause is mended."""
+    for letter_id in letter_ids:
+        _show({"requeued": Pipeline.from_env().dead_letters.requeue(letter_id).id})
+
+
+@dead_letters.command()
+@click.argument("letter_ids", nargs=-1, required=True)
+@click.confirmation_option(prompt="They are gone for ever. Go on?", help="Do not ask.")
+def discard(letter_ids: tuple[str, ...]) -> None:
+    """Throw messages away."""
+    for letter_id in letter_ids:
+        _show({"discarded": Pipeline.from_env().dead_letters.discard(letter_id).id})
+
+
+def _show(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+PEOPLE_COMMANDS = (watch, history, abort_canary, clear_freeze, retire, restore, dead_letters)

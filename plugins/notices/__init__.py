@@ -1,0 +1,28 @@
+"""Telling people: every model event that matters to them, once, by mail or webhook when a connection says where."""
+
+import logging
+
+from plugins.notices.channels import open_channels
+
+log = logging.getLogger(__name__)
+
+
+def tell_people() -> None:
+    """Never raises for what is out of reach: what could not be told is told by the next task that comes here.
+
+    Without any connection the events are on RabbitMQ all the same, and one warning says so.
+    """
+    from pipeline.bootstrap import Pipeline, TryAgain
+
+    pipeline = Pipeline.from_env()
+    try:
+        notices = pipeline.untold()
+        if not notices:
+            return
+        found = open_channels()
+        if not found:
+            log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
+        told = [n["id"] for n in notices if not found or any([send(n) for send in found])]
+        pipeline.told(told)
+    except TryAgain as error:
+        log.warning("people are told later: %s", error)

@@ -1,0 +1,98 @@
+"""A canary's verdict, and which versions stay at hand."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.errors import ArchiveDamaged
+from pipeline.domain.live_accuracy import LabelTally, Tally
+from pipeline.domain.models import Artifact, Status
+from pipeline.domain.retention import RetentionPolicy, archive_uri, demand_whole, listed_files
+from pipeline.domain.rollout import CanaryPolicy, CanarySeen, difference
+from tests.builders import NOW, a_model_version
+
+HEALTHY = CanarySeen("replica-1", "v2.0.0", "inconclusive", "", 500, 0)
+
+
+def tally(agreed, confirmed):
+    return Tally((LabelTally("양호", confirmed, agreed),))
+
+
+def judged(canary, stable=(900, 1000), seen=(HEALTHY,), hours=1.0):
+    return CanaryPolicy().judge(tally(*canary), tally(*stable), seen, started=NOW, now=NOW + timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("canary", "hours", "decision"),
+    [
+        ((0, 0), 1, "wait"),
+        ((92, 99), 1, "wait"),
+        ((92, 100), 1, "promote"),
+        ((88, 100), 1, "promote"),
+        ((70, 100), 1, "abort"),
+        # Harm beyond doubt ends it early, a few bad ones do not.
+        ((5, 30), 1, "abort"),
+        ((6, 10), 1, "wait"),
+        ((30, 30), 24, "abort"),
+        ((0, 0), 24, "abort"),
+    ],
+)
+def test_a_canary_is_promoted_on_enough_confirmations_without_harm(canary, hours, decision):
+    verdict = judged(canary, hours=hours)
+    assert verdict.decision == decision
+    assert verdict.reason
+
+
+def test_beside_a_champion_that_is_no_better_a_bad_canary_still_ends_below_the_floor():
+    assert "surely below 80%" in judged((60, 100), stable=(60, 100)).reason
+
+
+@pytest.mark.parametrize("said", ["aborted", "roll back"])
+def test_a_replica_that_saw_errors_ends_the_canary(said):
+    broken = CanarySeen("replica-2", "v2.0.0", said, "3 errors in a row", 60, 3)
+    verdict = judged((99, 100), seen=(HEALTHY, broken))
+    assert (verdict.decision, verdict.reason) == ("abort", "replica-2: 3 errors in a row")
+
+
+def test_the_interval_of_a_difference_is_newcombes():
+    """Example (a) of his paper: 56/70 against 48/80 gives 0.0524 to 0.3339."""
+    found = difference(tally(56, 70), tally(48, 80), 0.95)
+    assert (found.low, found.high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
+    assert difference(tally(0, 0), tally(1, 1), 0.95).low == -1
+
+
+def rows(count, **statuses):
+    named = {name.replace("_", "."): status for name, status in statuses.items()}
+    return [a_model_version(f"v1.{n}.0", status=named.get(f"v1.{n}.0", Status.RETIRED)) for n in range(count)]
+
+
+def test_the_newest_stay_and_the_oldest_goes_first():
+    plan = RetentionPolicy(10).select(rows(12), {})
+    assert plan.archive == ("v1.0.0", "v1.1.0")
+    assert len(plan.kept) == 10
+
+
+def test_what_is_needed_stays_whatever_its_age():
+    plan = RetentionPolicy(2).select(rows(5), {"v1.0.0": "champion", "v1.2.0": "canary"})
+    assert plan.archive == ("v1.1.0",)
+    assert plan.kept["v1.0.0"] == "champion"
+
+
+def test_archived_versions_neither_count_nor_go_again():
+    plan = RetentionPolicy(2).select(rows(4, v1_0_0=Status.ARCHIVED), {})
+    assert plan.archive == ("v1.1.0",)
+
+
+def test_a_manifest_that_is_not_the_registered_one_is_not_believed():
+    with pytest.raises(ArchiveDamaged, match="not the one that was registered"):
+        listed_files(b'{"files": {}}', "a" * 64)
+
+
+def test_other_bytes_than_promised_are_refused():
+    with pytest.raises(ArchiveDamaged, match=r"model\.bin has another checksum"):
+        demand_whole("model.bin", b"tampered", "a" * 64)
+
+
+def test_the_archive_keeps_the_path():
+    artifact = Artifact("s3://models/LAUNDRY/run-1/", "a" * 64)
+    assert archive_uri("s3://cold/archive/", artifact) == "s3://cold/archive/LAUNDRY/run-1/"

@@ -1,0 +1,148 @@
+"""Old versions move to the archive whole, and come back whole or not at all."""
+
+import pytest
+
+from pipeline.domain.errors import (
+    ArchiveDamaged,
+    ServiceUnavailable,
+    UnknownVersion,
+)
+from pipeline.domain.models import Status
+from tests.builders import NOW
+from tests.fakes.faults import Killed, every_fault
+from tests.unit.pipeline.steps.live_world import LAUNDRY, World
+
+
+def aged(count=4):
+    world = World().live(*(f"run-{n}" for n in range(count)))
+    for number in range(count):
+        world.put_files(f"v1.{number}.0")
+    return world
+
+
+def statuses(world):
+    return {v.version: v.status for v in world.versions.all(LAUNDRY)}
+
+
+def test_old_versions_go_to_the_archive_with_their_files_and_reports_stay():
+    world = aged()
+    done = world.retire()
+    assert done.archived == ("v1.0.0", "v1.1.0")
+    assert statuses(world)["v1.0.0"] is Status.ARCHIVED
+    assert world.archive.objects["s3://models/archive/LAUNDRY/v1.0.0/model.bin"] == b"v1.0.0"
+    left = [uri for uri in world.objects.bodies if "/v1.0.0/" in uri]
+    assert left == ["s3://models/LAUNDRY/v1.0.0/verification-report.json"]
+
+
+def test_champion_previous_canary_and_running_work_stay_whatever_their_age():
+    world = aged(5)
+    world.roll_back("v1.0.0", request="far back")
+    world.start(world.candidate("candidate"))
+    world.runs.begin("run-2", LAUNDRY, at=NOW, lease_hours=12)
+    kept = world.retire(dry_run=True).plan.kept
+    assert kept["v1.0.0"] == "champion"
+    assert kept["v1.4.0"].startswith("previous")
+    assert kept["v1.2.0"] == "made by the running retraining run-2"
+    assert kept["v1.5.0"] == "canary"
+
+
+def test_a_dry_run_moves_nothing():
+    world = aged()
+    before = dict(world.objects.bodies)
+    done = world.retire(dry_run=True)
+    assert (done.plan.archive, done.archived) == (("v1.0.0", "v1.1.0"), ())
+    assert (world.objects.bodies, world.archive.objects) == (before, {})
+
+
+def test_a_version_whose_files_are_damaged_stays_and_says_why():
+    world = aged()
+    world.objects.write("s3://models/LAUNDRY/v1.0.0/model.bin", b"tampered")
+    del world.objects.bodies["s3://models/LAUNDRY/v1.1.0/manifest.json"]
+    done = world.retire()
+    assert done.archived == ()
+    assert "another checksum" in done.failed["v1.0.0"]
+    assert set(done.failed) == {"v1.0.0", "v1.1.0"}
+    assert statuses(world)["v1.0.0"] is Status.RETIRED
+
+
+def test_without_knowing_what_every_replica_serves_nothing_is_moved():
+    world = aged()
+    world.fleet.down = True
+    with pytest.raises(ServiceUnavailable):
+        world.retire()
+    assert world.archive.objects == {}
+
+
+def test_an_archived_version_comes_back_and_can_be_rolled_back_to():
+    world = aged()
+    world.retire()
+    with pytest.raises(UnknownVersion, match="restore it"):
+        world.roll_back("v1.0.0")
+    assert world.restore("v1.0.0").status is Status.RETIRED
+    assert world.objects.read("s3://models/LAUNDRY/v1.0.0/model.bin") == b"v1.0.0"
+    world.roll_back("v1.0.0")
+    world.demand_one_story("v1.0.0")
+
+
+@pytest.mark.parametrize("way", ["hot_swap", "start"])
+def test_an_archived_version_does_not_go_live(way):
+    world = aged()
+    world.retire()
+    with pytest.raises(UnknownVersion, match="is archived: restore it"):
+        getattr(world, way)("v1.1.0")
+
+
+def test_restored_it_may_be_archived_again():
+    world = aged()
+    world.retire()
+    world.restore("v1.0.0")
+    world.retire()
+    assert statuses(world)["v1.0.0"] is Status.ARCHIVED
+
+
+@pytest.mark.parametrize("damage", ["missing", "checksum", "manifest"])
+def test_what_the_archive_lost_is_not_restored(damage):
+    world = aged()
+    world.retire()
+    uri = "s3://models/archive/LAUNDRY/v1.0.0/"
+    if damage == "missing":
+        del world.archive.objects[f"{uri}model.bin"]
+    else:
+        world.archive.objects[uri + ("model.bin" if damage == "checksum" else "manifest.json")] = b"{}"
+    with pytest.raises(ArchiveDamaged):
+        world.restore("v1.0.0")
+    assert statuses(world)["v1.0.0"] is Status.ARCHIVED
+
+
+def test_what_is_at_hand_needs_no_restoring():
+    with pytest.raises(UnknownVersion, match="at hand"):
+        aged().restore("v1.3.0")
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: aged(3).retire(fault=fault)), ids=str)
+def test_archiving_killed_at_any_call_never_loses_a_file(fault):
+    world = aged(3)
+    with pytest.raises(Killed):
+        world.retire(fault=fault)
+    if statuses(world)["v1.0.0"] is not Status.ARCHIVED:
+        assert world.objects.read("s3://models/LAUNDRY/v1.0.0/model.bin") == b"v1.0.0"
+    world.retire()
+    assert statuses(world)["v1.0.0"] is Status.ARCHIVED
+    assert not [uri for uri in world.objects.bodies if uri.endswith("v1.0.0/model.bin")]
+    world.restore("v1.0.0")
+
+
+def archived():
+    world = aged(3)
+    world.retire()
+    return world
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: archived().restore("v1.0.0", fault)), ids=str)
+def test_restoring_killed_at_any_call_and_repeated_restores(fault):
+    world = archived()
+    with pytest.raises(Killed):
+        world.restore("v1.0.0", fault)
+    if statuses(world)["v1.0.0"] is Status.ARCHIVED:
+        world.restore("v1.0.0")
+    assert world.objects.exists("s3://models/LAUNDRY/v1.0.0/manifest.json")

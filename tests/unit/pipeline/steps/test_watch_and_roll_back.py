@@ -1,0 +1,166 @@
+"""Unknown, told once, taken down once; and nothing promoted until a person looked."""
+
+import pytest
+
+from pipeline.domain.errors import (
+    GiveUp,
+    ModelRefused,
+    PromotionFrozen,
+    ServiceUnavailable,
+    StaleTransition,
+)
+from pipeline.domain.live_accuracy import State
+from pipeline.domain.models import Kind
+from pipeline.steps.clear_freeze import clear_freeze
+from tests.fakes.faults import Killed, every_fault
+from tests.unit.pipeline.steps.live_world import LAUNDRY, World
+
+
+def test_before_any_deployment_there_is_nothing_to_watch():
+    assert World().watch() is None
+
+
+def test_without_confirmations_the_state_is_unknown_never_ok():
+    world = World().live("first")
+    assert world.watch().reading.state is State.UNKNOWN
+    assert world.outbox.types() == ["ModelDeployedEvent"]
+
+
+def test_an_alert_is_told_once_an_episode_and_its_end_once():
+    world = World().live("first")
+    world.confirm(80, 20)
+    for _ in range(3):
+        assert world.watch().reading.state is State.LOW
+    world.confirm(900, 0)
+    for _ in range(3):
+        assert world.watch().reading.recovered
+    told = [t for t in world.outbox.types() if t.startswith("LiveAccuracy")]
+    assert told == ["LiveAccuracyLowEvent", "LiveAccuracyRecoveredEvent"]
+
+
+def test_a_confirmation_without_a_version_counts_for_whoever_served_then():
+    world = World().live("first", "second")
+    world.confirm(0, 150, version=None)
+    assert (world.watch().reading.version, world.watch().reading.confirmed) == ("v1.1.0", 150)
+
+
+def test_a_verdict_of_the_version_before_does_not_count_against_the_champion():
+    world = World().live("first", "second")
+    world.confirm(0, 150, version="v1.0.0")
+    assert world.watch().reading.state is State.UNKNOWN
+
+
+def test_confirmations_that_come_months_late_are_not_todays():
+    world = World().live("first")
+    world.later(days=90)
+    world.confirm(0, 200)
+    world.later(days=30)
+    assert world.watch().reading.state is State.UNKNOWN
+
+
+def test_a_clock_that_jumped_back_leads_to_nothing():
+    world = World().live("first")
+    world.confirm(0, 200)
+    world.later(days=-2)
+    assert world.watch().reading.state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("look", ["once", "twice"])
+def test_a_failing_champion_is_taken_down_once_and_promotions_freeze(look):
+    world = World().live("first", "second")
+    world.confirm(20, 130)
+    for _ in ("x",) if look == "once" else ("x", "y"):
+        world.watch()
+    world.automatic()
+    world.demand_one_story("v1.0.0")
+    kinds = [t.kind for t in world.transitions.served(LAUNDRY)]
+    assert kinds[-1] is Kind.ROLLBACK_AUTO
+    with pytest.raises(PromotionFrozen, match="v1.1.0"):
+        world.hot_swap(world.candidate("third"))
+    with pytest.raises(PromotionFrozen):
+        world.start("v1.2.0")
+    world.demand_one_story("v1.0.0")
+
+
+def test_two_bad_versions_do_not_play_ping_pong():
+    world = World().live("first", "second")
+    world.confirm(20, 130)
+    world.automatic()
+    world.confirm(20, 130)
+    decision = world.watch().decision
+    assert not decision.act
+    world.demand_one_story("v1.0.0")
+
+
+def test_after_a_person_cleared_the_freeze_promotions_go_on():
+    world = World().live("first", "second")
+    world.confirm(20, 130)
+    world.automatic()
+    clear_freeze(LAUNDRY, actor="kim", reason="wrong labels", transitions=world.transitions, clock=world.clock)
+    world.hot_swap(world.candidate("third"))
+    world.demand_one_story("v1.2.0")
+
+
+@pytest.mark.parametrize(("actor", "reason"), [("", "why"), ("kim", "  "), ("kim", "why")])
+def test_a_freeze_is_cleared_by_somebody_for_a_reason_and_only_when_there_is_one(actor, reason):
+    world = World().live("first")
+    with pytest.raises(GiveUp):
+        clear_freeze(LAUNDRY, actor=actor, reason=reason, transitions=world.transitions, clock=world.clock)
+
+
+def test_an_automatic_rollback_of_a_version_that_serves_no_more_is_stale():
+    world = World().live("first", "second")
+    world.roll_back(request="kims")
+    with pytest.raises(StaleTransition, match=r"about v1\.1\.0"):
+        world.roll_back("v1.0.0", request="late", judged="v1.1.0")
+
+
+def test_two_people_who_ask_at_once_take_one_step_back():
+    world = World().live("first", "second", "third")
+    asked_at = world.clock.now()
+    world.roll_back(request="kims", asked_at=asked_at)
+    with pytest.raises(StaleTransition, match="after this rollback was asked for"):
+        world.roll_back(request="lees", asked_at=asked_at)
+    world.demand_one_story("v1.1.0")
+
+
+def test_a_rollback_that_failed_pages_and_stays_a_problem_until_one_succeeds():
+    world = World().live("first", "second")
+    world.fleet.refuses.add("v1.0.0")
+    for _ in range(2):
+        with pytest.raises(ModelRefused):
+            world.roll_back(request="kims")
+    assert world.outbox.types().count("RollbackFailedEvent") == 1
+    assert "the rollback to v1.0.0 failed" in world.watch().problem
+    world.fleet.refuses.clear()
+    world.roll_back(request="again")
+    assert world.watch().problem is None
+    world.demand_one_story("v1.0.0")
+
+
+def test_an_unreachable_registry_does_not_keep_a_bad_model_live():
+    world = World().live("first", "second")
+
+    def away(*args, **named):
+        raise ServiceUnavailable("MLflow", "connection refused")
+
+    mirror, world.registry.mirror = world.registry.mirror, away
+    assert world.roll_back().registry_is_behind
+    world.registry.mirror = mirror
+    world.reconcile()
+    world.demand_one_story("v1.0.0")
+
+
+def bad_champion():
+    world = World().live("first", "second")
+    world.confirm(20, 130)
+    return world
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: bad_champion().watch(fault)), ids=str)
+def test_a_look_killed_at_any_call_and_repeated_tells_once(fault):
+    world = bad_champion()
+    with pytest.raises(Killed):
+        world.watch(fault)
+    assert world.watch().decision.act
+    assert world.outbox.types().count("LiveAccuracyLowEvent") == 1
