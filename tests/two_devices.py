@@ -1,4 +1,4 @@
-"""`python -m tests.two_devices N`: one whole training on N logical processors as devices; its numbers as JSON."""
+"""`python -m tests.two_devices`: one whole training on one device, one on two logical ones; their numbers as JSON."""
 
 import json
 import os
@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from pipeline.domain.training import Hyperparameters
+from pipeline.domain.training import Epoch, Hyperparameters
 from pipeline.learning.trainer import KerasTrainer
 from pipeline.ports import TrainingJob
 from tests.fakes.data import FakeObjects
@@ -19,26 +19,19 @@ ARTIFACT = "s3://models/run-1/"
 PARAMETERS = Hyperparameters("EfficientNetLite0", epochs=3, batch_size=8, learning_rate=0.003, fine_tune_epochs=3)
 
 
-def main(count: int) -> None:
-    devices = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * count)
-    objects, epochs = FakeObjects(), []
+def trained(*devices: str) -> dict[str, object]:
+    objects, epochs = FakeObjects(), list[Epoch]()
     job = TrainingJob("run-1", tiny_dataset(objects, 24, 8), LABELS, PARAMETERS, f"{ARTIFACT}checkpoints/", ARTIFACT)
-    names = tuple(f"CPU:{number}" for number in range(count)) if count > 1 else ()
-    result = KerasTrainer(objects, formats=(), devices=names).train(job, epochs.append, FakeExperiment("1"))
-    sys.stdout.write(
-        json.dumps(
-            {
-                "replicas": count,
-                "phases": [epoch.phase for epoch in epochs],
-                "losses": [[epoch.loss, epoch.val_loss] for epoch in epochs],
-                "result": [result.loss, result.val_loss, result.val_accuracy, result.f1_score],
-                "fine_tuned": result.fine_tuned,
-            }
-        )
-        + "\n"
-    )
+    result = KerasTrainer(objects, formats=(), devices=devices).train(job, epochs.append, FakeExperiment("1"))
+    return {
+        "phases": [epoch.phase for epoch in epochs],
+        "losses": [[epoch.loss, epoch.val_loss] for epoch in epochs],
+        "result": [result.loss, result.val_loss, result.val_accuracy, result.f1_score],
+        "fine_tuned": result.fine_tuned,
+    }
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    processor = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+    sys.stdout.write(json.dumps([trained(), trained("CPU:0", "CPU:1")]) + "\n")
