@@ -17,8 +17,8 @@ from include.bench.training.dataset import photos, write
 from include.bench.training.one_run import PARAMETERS
 from pipeline.adapters.s3 import S3ObjectStore
 
-_TRAIN, _VALIDATION = 64, 24
-_RUNS = 11
+_TRAIN, _VALIDATION = 48, 16
+_RUNS = 10
 _EPOCHS = PARAMETERS.epochs + PARAMETERS.fine_tune_epochs
 # From within an epoch of the head, which takes milliseconds, to one of the last block, and to exporting.
 _DELAYS_SECONDS = (0.002, 0.02, 0.2, 2.0)
