@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-data bench-live bench-serving bench-verification studies proto lock
+.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench: install ## Benchmarks, as ratios; writes .bench/results.json
 
 bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
 	@$(PY) -m include.bench.serving
+
+bench-training: install ## Against a plain fit, and killed at random moments; writes .bench/training.json
+	@$(PY) -m include.bench.training
 
 bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
 	@$(PY) -m include.bench.live_accuracy

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import PEOPLE_COMMANDS
 
@@ -86,21 +86,13 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
-def train(run_id: str, dataset_id: str, model_type: str, **overrides: Any) -> None:
+@click.option("--fresh", is_flag=True, help="Forget earlier attempts and checkpoints of this run.")
+def train(run_id: str, dataset_id: str, model_type: str, fresh: bool, **overrides: Any) -> None:
     """Train, with checkpoints; run again, it resumes."""
-    result = Pipeline.from_env().train(run_id, dataset_id, _print_epoch, **overrides)
-    _show(
-        {
-            "run_id": run_id,
-            "model_type": model_type,
-            "accuracy": result.accuracy,
-            "val_accuracy": result.val_accuracy,
-            "loss": result.loss,
-            "f1_score": result.f1_score,
-            "trainingTime": _duration(result.training_seconds),
-            "epochs_completed": result.epochs_completed,
-        }
-    )
+    end_on_sigterm()
+    pipeline = Pipeline.from_env()
+    result = pipeline.train(run_id, dataset_id, _print_epoch, fresh=fresh, **overrides)
+    _show(pipeline.training_report(model_type, result))
 
 
 @main.command()
@@ -251,17 +243,11 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
 
 def _print_epoch(epoch: Epoch) -> None:
     click.echo(
-        f"epoch {epoch.number}/{epoch.of}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
+        f"{epoch.phase} epoch {epoch.number}/{epoch.of}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
         f"val_loss {epoch.val_loss:.4f}  val_accuracy {epoch.val_accuracy:.4f}  "
-        f"rate {epoch.learning_rate:g}  {epoch.eta_seconds:.0f} s left at most",
+        f"rate {epoch.learning_rate:g}  {epoch.memory_mb:.0f} MB  {epoch.eta_seconds:.0f} s left at most",
         err=True,
     )
-
-
-def _duration(seconds: float) -> str:
-    """As the specification writes it: `3h 12m`, and seconds where minutes would say nothing."""
-    hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
-    return f"{hours}h {minutes}m" if hours else f"{minutes}m {seconds % 60:.0f}s"
 
 
 def _show(value: dict[str, Any]) -> None:
@@ -275,6 +261,9 @@ for command in PEOPLE_COMMANDS:
 if __name__ == "__main__":
     try:
         main()
+    except TrainingInterrupted as error:
+        click.echo(f"try again: training was interrupted ({error}); its checkpoint is kept", err=True)
+        sys.exit(_EXIT_TRY_AGAIN)
     except TryAgain as error:
         click.echo(f"try again: {error}", err=True)
         sys.exit(_EXIT_TRY_AGAIN)

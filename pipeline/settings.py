@@ -1,9 +1,9 @@
 """Every setting of the retraining application: environment variables with the prefix `RETRAIN_`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -107,7 +107,12 @@ class Settings(BaseSettings):
     learning_rate: float = 0.001
     patience: int = 5
     """Epochs without better val_loss after which training stops."""
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of certainty taken off the labels: against overconfidence, and wrong labels."""
+    balance_classes: bool = True
+    """Rare classes weigh more in training, so that each counts alike."""
+    fine_tune_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs of a second phase that trains the backbone's last block too, kept only if it helps validation; 0: none."""
     export_formats: tuple[Literal["int8", "onnx"], ...] = ("int8", "onnx")
     """What an artifact holds besides SavedModel and OpenVINO: an int8 copy, and ONNX for ONNX Runtime."""
     signing_key: Path | None = None

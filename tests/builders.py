@@ -11,7 +11,7 @@ from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Backlog
-from pipeline.domain.training import Hyperparameters, TrainingResult
+from pipeline.domain.training import ClassFigures, Hyperparameters, TrainingResult
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 BUCKETS = frozenset({"tasks"})
@@ -145,6 +145,8 @@ def a_training_result(run_id: str = "run-1", **changes: Any) -> TrainingResult:
         "trained_at": NOW,
         "hyperparameters": Hyperparameters(),
         "experiment_run_id": "mlflow-1",
+        "per_class": (ClassFigures("양호", 0.94, 0.96, 0.95, 52), ClassFigures("불량", 0.96, 0.94, 0.95, 48)),
+        "ece": 0.02,
         **changes,
     }
     return TrainingResult(**values)

@@ -41,12 +41,6 @@ def _engines(say: Say) -> Iterator[Measurement]:
     return engines(say)
 
 
-def _training(say: Say) -> Iterator[Measurement]:
-    from include.bench.training import training
-
-    return training(say)
-
-
 def _monitor(say: Say) -> Iterator[Measurement]:
     from include.bench.monitor import monitor
 
@@ -57,7 +51,6 @@ BENCHMARKS: dict[str, Callable[[Say], Iterator[Measurement]]] = {
     "intake": _intake,
     "augmentation": _augmentation,
     "engines": _engines,
-    "training": _training,
     "monitor": _monitor,
 }
 

@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from include.bench.backbones import BACKBONES
-from pipeline.domain.training import Hyperparameters
-from pipeline.learning import head
 from pipeline.learning.export import Identity, Samples, export
+from pipeline.learning.network import new_head
 from pipeline.learning.shards import Images
 from pipeline.ports import ObjectStore
 
@@ -58,7 +57,7 @@ def _dark_and_bright() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
 
 def _nearest_centroid(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], seed: int) -> "keras.Model":
     """A head that says which class's mean features are nearer; `seed` makes it a version of its own."""
-    classifier = head.new_head(features.shape[1], len(LABELS), Hyperparameters(seed=seed))
+    classifier = new_head(features.shape[1], len(LABELS), seed)
     centroids = np.stack([features[labels == label].mean(0) for label in range(len(LABELS))])
     apart = centroids[0] - centroids[1]
     weights = (_SHARPNESS + seed) * apart / (apart @ apart)

@@ -12,6 +12,7 @@ from include.demo.photos import PhotoSpec, base_specs, draw, live_specs
 from pipeline.domain.dataset import Augmentation, Photo, Source, Split
 from pipeline.learning import features
 from pipeline.learning.augmentation import AlbumentationsAugmenter
+from pipeline.learning.devices import strategy
 from pipeline.learning.efficientnet_lite0 import backbone
 from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.learning.shards import unpack
@@ -59,7 +60,7 @@ def gather(say: Callable[[str], None]) -> Material:
     for start in range(0, len(photos), _PHOTOS_A_SHARD):
         some = list(zip(photos, bodies, strict=True))[start : start + _PHOTOS_A_SHARD]
         shard = augmenter.shard(some, augmentation=Augmentation(), labels=LABELS)
-        parts.append(features.extract(network, photos=unpack([shard]).images)[0])
+        parts.append(features.extract(network, strategy(), {"photos": unpack([shard]).images})[0])
     found = np.concatenate(parts)
     say(f"{len(found)} images seen by the backbone")
     labels = np.array([LABELS.index(photo.label) for photo in photos])

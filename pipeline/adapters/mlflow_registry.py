@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.models import ModelType, ModelVersion
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _RUN_TAG, _ATTEMPT_TAG, _VERSION_TAG = "retraining.run_id", "retraining.attempt", "retraining.version"
 _PROMOTED_TAG = "promoted_at"
+# MLflow shows a run with this tag under the one it names.
+_PARENT_TAG = "mlflow.parentRunId"
+_SYSTEM_SAMPLE_SECONDS = 5
+_TAG_CHARACTERS = 4000
 
 
 class _Mlflow:
@@ -48,9 +52,10 @@ class _Mlflow:
 class MlflowExperiment:
     """One open run. Metrics and files are sent at once, so that a person watching sees them."""
 
-    def __init__(self, mlflow: _Mlflow, run_id: str) -> None:
+    def __init__(self, mlflow: _Mlflow, run_id: str, experiment_id: str) -> None:
         self._mlflow = mlflow
         self.id = run_id
+        self.experiment_id = experiment_id
 
     def log_parameters(self, parameters: dict[str, str]) -> None:
         from mlflow.entities import Param
@@ -69,24 +74,31 @@ class MlflowExperiment:
         with self._mlflow.translated():
             _attach(self._mlflow.client, self.id, name, body)
 
+    def note(self, notes: dict[str, str]) -> None:
+        with self._mlflow.translated():
+            for name, value in notes.items():
+                self._mlflow.client.set_tag(self.id, f"retraining.{name}", value[:_TAG_CHARACTERS])
+
 
 class MlflowExperiments:
+    """One run a retraining, its attempts nested in it."""
+
     def __init__(self, url: str) -> None:
+        self._url = url
         self._mlflow = _Mlflow(url)
 
     @contextmanager
     def attempt(self, model_type: ModelType, run_id: str, number: int) -> Iterator[MlflowExperiment]:
         with self._mlflow.translated():
-            opened = self._open(model_type, run_id, number)
-        experiment = MlflowExperiment(self._mlflow, opened)
+            parent = self._parent(model_type, run_id)
+            opened = self._open(parent, run_id, number)
         try:
-            yield experiment
-        except BaseException:
-            with self._mlflow.translated():
-                self._mlflow.client.set_terminated(opened, "FAILED")
+            with self._system_metrics(opened.id):
+                yield opened
+        except BaseException as error:
+            self._close((opened.id, parent.id), "KILLED" if isinstance(error, TrainingInterrupted) else "FAILED")
             raise
-        with self._mlflow.translated():
-            self._mlflow.client.set_terminated(opened, "FINISHED")
+        self._close((opened.id, parent.id), "FINISHED")
 
     def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
         with self._mlflow.translated():
@@ -114,17 +126,57 @@ class MlflowExperiments:
         first = next(iter(files), "")
         return f"{self._mlflow.url}/#/experiments/{run.info.experiment_id}/runs/{experiment_run_id}/artifacts/{first}"
 
-    def _open(self, model_type: ModelType, run_id: str, number: int) -> str:
+    def set_aside(self, model_type: ModelType, run_id: str) -> None:
+        # Parameters of a run can never change, so that a new beginning needs new runs.
+        client = self._mlflow.client
+        with self._mlflow.translated():
+            experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+            for run in client.search_runs([experiment_id], f"tags.`{_RUN_TAG}` = '{run_id}'"):
+                client.set_tag(run.info.run_id, _RUN_TAG, f"{run_id}, set aside")
+
+    def link(self, model_type: ModelType, run_id: str) -> str:
+        with self._mlflow.translated():
+            parent = self._parent(model_type, run_id)
+        return f"{self._url}/#/experiments/{parent.experiment_id}/runs/{parent.id}"
+
+    def _parent(self, model_type: ModelType, run_id: str) -> MlflowExperiment:
         client = self._mlflow.client
         experiment_id = _experiment(client, f"{model_type.lower()} retraining")
-        tags = {_RUN_TAG: run_id, _ATTEMPT_TAG: str(number)}
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        earlier = client.search_runs([experiment_id], query, max_results=1)
-        if earlier:
-            client.update_run(earlier[0].info.run_id, status="RUNNING")
-            return str(earlier[0].info.run_id)
-        run = client.create_run(experiment_id, tags=tags, run_name=f"{run_id} attempt {number}")
-        return str(run.info.run_id)
+        return self._run(experiment_id, run_id, {_RUN_TAG: run_id, _ATTEMPT_TAG: "all"})
+
+    def _open(self, parent: MlflowExperiment, run_id: str, number: int) -> MlflowExperiment:
+        """The attempt's run, open, as is its parent's; an earlier attempt whose process died is closed."""
+        tags = {_RUN_TAG: run_id, _ATTEMPT_TAG: str(number), _PARENT_TAG: parent.id}
+        opened = self._run(parent.experiment_id, f"{run_id} attempt {number}", tags)
+        query = f"tags.`{_PARENT_TAG}` = '{parent.id}' and attributes.status = 'RUNNING'"
+        for other in self._mlflow.client.search_runs([parent.experiment_id], query):
+            if other.info.run_id != opened.id:
+                self._mlflow.client.set_terminated(other.info.run_id, "FAILED")
+        for run in (parent, opened):
+            self._mlflow.client.update_run(run.id, status="RUNNING")
+        return opened
+
+    def _run(self, experiment_id: str, name: str, tags: dict[str, str]) -> MlflowExperiment:
+        query = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+        found = self._mlflow.client.search_runs([experiment_id], query, max_results=1)
+        run = found[0] if found else self._mlflow.client.create_run(experiment_id, tags=tags, run_name=name)
+        return MlflowExperiment(self._mlflow, str(run.info.run_id), experiment_id)
+
+    def _close(self, run_ids: tuple[str, ...], status: str) -> None:
+        with self._mlflow.translated():
+            for run_id in run_ids:
+                self._mlflow.client.set_terminated(run_id, status)
+
+    @contextmanager
+    def _system_metrics(self, run_id: str) -> Iterator[None]:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(run_id, _SYSTEM_SAMPLE_SECONDS, resume_logging=True, tracking_uri=self._url)
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
 
 
 class MlflowModelRegistry:

@@ -1,6 +1,8 @@
 """Tables `training_runs` (every attempt) and `training_results` (the one that succeeded)."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -8,12 +10,33 @@ from typing import Any
 from psycopg2.extras import Json
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.training import Attempt, Hyperparameters, TrainingResult
+from pipeline.domain.errors import RunBusy
+from pipeline.domain.training import Attempt, ClassFigures, Hyperparameters, TrainingResult
+
+# A machine that vanished does not say goodbye: the server notices within a minute and gives its locks back.
+_NOTICE_A_LOST_CLIENT = (
+    "SET tcp_keepalives_idle = 20",
+    "SET tcp_keepalives_interval = 10",
+    "SET tcp_keepalives_count = 4",
+)
 
 
 class TrainingTable:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
+
+    @contextmanager
+    def exclusive(self, run_id: str) -> Iterator[None]:
+        with self._database.connection() as connection:
+            # The lock ends with the session, so a killed process never keeps it.
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for statement in _NOTICE_A_LOST_CLIENT:
+                    cursor.execute(statement)
+                cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"training of {run_id}",))
+                if cursor.fetchone() != (True,):
+                    raise RunBusy(f"run {run_id} is being trained by another process: try again when it has ended")
+            yield
 
     def record(self, run_id: str, dataset_id: str, attempt: Attempt) -> None:
         values = (
@@ -33,6 +56,20 @@ class TrainingTable:
                 " change = EXCLUDED.change, recorded_at = now()",
                 values,
             )
+
+    def attempts(self, run_id: str) -> Sequence[Attempt]:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT attempt, hyperparameters, cause, detail, change FROM training_runs WHERE run_id = %s"
+                " ORDER BY attempt",
+                (run_id,),
+            )
+            rows = cursor.fetchall()
+        return [Attempt(number, Hyperparameters(**chosen), *rest) for number, chosen, *rest in rows]
+
+    def forget(self, run_id: str) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM training_runs WHERE run_id = %s", (run_id,))
 
     def succeed(self, result: TrainingResult) -> None:
         with self._database.transaction() as cursor:
@@ -60,5 +97,6 @@ def _result(fields: dict[str, Any]) -> TrainingResult:
             "confusion": tuple(tuple(row) for row in fields["confusion"]),
             "trained_at": datetime.fromisoformat(fields["trained_at"]),
             "hyperparameters": Hyperparameters(**fields["hyperparameters"]),
+            "per_class": tuple(ClassFigures(**figures) for figures in fields.get("per_class", ())),
         }
     )

@@ -1,26 +1,25 @@
 """Composition root: one method per step, each keyed so that it may run twice; the only door for DAGs and plugins."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from pipeline.bootstrap.data import DataSteps
+from pipeline.bootstrap.training import TrainingSteps
+from pipeline.bootstrap.training import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.upkeep import UpkeepSteps
 from pipeline.bootstrap.verification import VerificationSteps
 from pipeline.domain.errors import GiveUp as GiveUp
+from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
-from pipeline.domain.events import LABELS
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision
-from pipeline.domain.training import Epoch, TrainingResult
 
 log = logging.getLogger(__name__)
 
 _RUN_LEASE_HOURS = 36.0
 
 
-class Pipeline(DataSteps, VerificationSteps, UpkeepSteps):
+class Pipeline(TrainingSteps, VerificationSteps, UpkeepSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     # Events
@@ -83,33 +82,6 @@ class Pipeline(DataSteps, VerificationSteps, UpkeepSteps):
         if outcome != "deployed":
             raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
         return outcome
-
-    # Training
-
-    def train(
-        self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], **overrides: Any
-    ) -> TrainingResult:
-        """Train the run's model; `overrides` replace hyperparameters of the settings."""
-        from pipeline.steps.train import train
-
-        w = self._w
-        dataset = w.datasets.get(dataset_id)
-        chosen = {name: value for name, value in overrides.items() if value is not None}
-        return train(
-            run_id,
-            dataset,
-            labels=LABELS,
-            hyperparameters=replace(w.hyperparameters, **chosen),
-            artifact_uri=f"s3://{w.settings.model_bucket}/{dataset.model_type}/{run_id}/",
-            trainer=w.trainer,
-            experiments=w.experiments,
-            runs=w.training_runs,
-            outbox=w.outbox,
-            clock=w.clock,
-            on_epoch=on_epoch,
-            demand_unseen=self._unseen_demand(dataset),
-            files=self._dataset_pictures(dataset),
-        )
 
     # Lookups
 

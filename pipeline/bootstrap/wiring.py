@@ -87,6 +87,8 @@ class Wiring(DataWiring):
             learning_rate=s.learning_rate,
             patience=s.patience,
             label_smoothing=s.label_smoothing,
+            balance_classes=s.balance_classes,
+            fine_tune_epochs=s.fine_tune_epochs,
         )
 
     # Time
@@ -193,11 +195,12 @@ class Wiring(DataWiring):
 
     @cached_property
     def trainer(self) -> Trainer:
+        from pipeline.adapters.patient_objects import PatientObjectStore
         from pipeline.learning.trainer import KerasTrainer
 
         s = self.settings
         return KerasTrainer(
-            self.objects,
+            PatientObjectStore(self.objects),
             weights_uri=s.weights_uri,
             memory_mb=s.training_memory_mb,
             formats=s.export_formats,

@@ -32,13 +32,28 @@ class DatasetRefused(GiveUp):
 class TrainingFailed(GiveUp):
     """One training attempt ended without a model.
 
-    `cause` is one of `out_of_memory`, `diverged`, `too_little_data`, `error` (see `domain.training.adjust`).
+    `cause` is one of `out_of_memory`, `diverged`, `plateau`, `too_little_data`, `error` (see `domain.training.adjust`).
     """
 
     def __init__(self, cause: str, detail: str) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
+
+
+class TrainingInterrupted(BaseException):
+    """The process was asked to end (SIGTERM); the same command goes on from the checkpoint.
+
+    No `Exception`, so that no library that retries or cleans up takes it for a fault of its own.
+    """
+
+
+class CheckpointRefused(GiveUp):
+    """A checkpoint of another dataset or of other code; the message says which and how to start anew."""
+
+
+class RunBusy(TryAgain):
+    """Another process works on the same run."""
 
 
 class TrainingNeedsPerson(GiveUp):

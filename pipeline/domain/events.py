@@ -264,9 +264,9 @@ def model_verification_held(
 
 
 def training_failed(
-    *, event_id: str, run_id: str, model_type: str, attempts: tuple[str, ...], at: datetime
+    *, event_id: str, run_id: str, model_type: str, attempts: tuple[str, ...], link: str, at: datetime
 ) -> OutgoingEvent:
-    """`TrainingFailedEvent`: every attempt failed and a person is needed (specification §5)."""
+    """`TrainingFailedEvent`: every attempt failed and a person is needed (specification §5); `link` shows them."""
     return _outgoing(
         event_id,
         "TrainingFailedEvent",
@@ -274,6 +274,9 @@ def training_failed(
             "runId": run_id,
             "modelType": model_type,
             "attempts": list(attempts),
+            "message": f"Training {run_id} of the {model_type} model needs a person: {len(attempts)} attempts and no "
+            f"model. The current one keeps serving. Curves and parameters: {link}",
+            "link": link,
             "failedAt": _utc(at),
         },
     )

@@ -1,17 +1,24 @@
 """Hyperparameters, what a training returns, and how to change course after a failed attempt (specification §5)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 MAX_ATTEMPTS = 3
+# Cause of an attempt that began and has not said how it ended: it goes on, or somebody saw it die.
+RUNNING = "running"
 MIN_PHOTOS_PER_CLASS = 8
 _MIN_BATCH_SIZE = 4
+_PLATEAU_SLOWDOWN = 3
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Specification message 18; `learning_rate` of Adam, `patience` in epochs without better val_loss."""
+    """Specification message 18; `learning_rate` of Adam, `patience` in epochs without better val_loss.
+
+    A step of the optimizer sees `batch_size` × `accumulation` images, in `accumulation` parts. `balance_classes` lets
+    rare classes weigh more; `fine_tune_epochs` above 0 also trains the backbone's last block, at a tenth of the rate.
+    """
 
     backbone: str = "ResNet50"
     epochs: int = 50
@@ -21,6 +28,20 @@ class Hyperparameters:
     checkpoint_every_epochs: int = 5
     label_smoothing: float = 0.0
     seed: int = 7
+    accumulation: int = 1
+    balance_classes: bool = True
+    fine_tune_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is told apart on the validation photos, each 0-1; `support` counts its photos."""
+
+    label: str
+    precision: float
+    recall: float
+    f1_score: float
+    support: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,8 @@ class TrainingResult:
     """What one successful training gives (specification message 19); accuracies 0-1, higher is better.
 
     `auc` is the area under the ROC curve of `불량`; `confusion` counts rows true, columns predicted, in label order.
+    `ece` is the expected calibration error, 0-1: how far stated confidence is from the share that was right.
+    `fine_tuned`: the backbone's last block was trained too, and validation got better by it.
     """
 
     run_id: str
@@ -47,11 +70,18 @@ class TrainingResult:
     trained_at: datetime
     hyperparameters: Hyperparameters
     experiment_run_id: str | None = None
+    per_class: tuple[ClassFigures, ...] = ()
+    ece: float | None = None
+    fine_tuned: bool = False
+    peak_memory_mb: float | None = None
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Progress after one epoch; `number` counts from 1, `eta_seconds` to the last permitted epoch."""
+    """Progress after one epoch; `number` counts from 1, `eta_seconds` to the last permitted epoch of the phase.
+
+    `memory_mb` is what the process holds now.
+    """
 
     number: int
     of: int
@@ -61,11 +91,16 @@ class Epoch:
     val_accuracy: float
     learning_rate: float
     eta_seconds: float
+    phase: str = "head"
+    memory_mb: float = 0.0
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at training: `cause` empty on success, `change` what the next attempt does differently."""
+    """One try at training: `cause` empty on success, `change` what the next attempt does differently.
+
+    Other causes are `RUNNING` and those of `TrainingFailed`.
+    """
 
     number: int
     hyperparameters: Hyperparameters
@@ -89,16 +124,50 @@ def adjust(failed: Hyperparameters, cause: str, attempt: int) -> Adjustment:
     if cause == "too_little_data":
         return Adjustment(None, "more photos are needed, other hyperparameters cannot help")
     if cause == "out_of_memory":
-        if failed.batch_size <= _MIN_BATCH_SIZE:
-            return Adjustment(None, f"out of memory at batch size {failed.batch_size} already")
-        halved = max(_MIN_BATCH_SIZE, failed.batch_size // 2)
-        return Adjustment(replace(failed, batch_size=halved), f"batch size {failed.batch_size} → {halved}")
+        return _smaller_batches(failed)
     if cause == "diverged":
         lowered = failed.learning_rate / 10
         return Adjustment(
             replace(failed, learning_rate=lowered), f"learning rate {failed.learning_rate:g} → {lowered:g}"
         )
+    if cause == "plateau":
+        lowered, longer = failed.learning_rate / _PLATEAU_SLOWDOWN, failed.patience * 2
+        return Adjustment(
+            replace(failed, learning_rate=lowered, patience=longer),
+            f"learning rate {failed.learning_rate:g} → {lowered:g}, patience {failed.patience} → {longer}",
+        )
     return Adjustment(replace(failed, seed=failed.seed + 1), f"seed {failed.seed} → {failed.seed + 1}")
+
+
+def _smaller_batches(failed: Hyperparameters) -> Adjustment:
+    """Half as many images at a time; gradients of more parts are added up, so that a step means the same."""
+    if failed.batch_size <= _MIN_BATCH_SIZE:
+        return Adjustment(None, f"out of memory at batch size {failed.batch_size} already")
+    halved = max(_MIN_BATCH_SIZE, failed.batch_size // 2)
+    parts = round(failed.batch_size * failed.accumulation / halved)
+    return Adjustment(
+        replace(failed, batch_size=halved, accumulation=parts),
+        f"batch size {failed.batch_size} → {halved}, {parts} batches a step",
+    )
+
+
+def next_attempt(requested: Hyperparameters, tried: Sequence[Attempt]) -> Attempt | None:
+    """The attempt to make now, or to go on with; None when those that were made (oldest first) were the last."""
+    if not tried:
+        return Attempt(1, requested, RUNNING)
+    last = tried[-1]
+    if last.cause in {"", RUNNING}:
+        return replace(last, cause=RUNNING)
+    following = adjust(last.hyperparameters, last.cause, last.number).hyperparameters
+    return Attempt(last.number + 1, following, RUNNING) if following else None
+
+
+def learned_nothing(best_val_loss: float, guessing_loss: float, *, stopped_early: bool) -> bool:
+    """A plateau: patience ran out, and always answering the classes' shares would have been no worse.
+
+    Losses are mean cross-entropies on the validation photos.
+    """
+    return stopped_early and best_val_loss >= guessing_loss
 
 
 _UNDERFIT_ACCURACY = 0.90

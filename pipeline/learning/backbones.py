@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,30 @@ if TYPE_CHECKING:
 _RESNET50_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
-Build = Callable[[ObjectStore, str | None], "keras.Model"]
+
+@dataclass(frozen=True)
+class Backbone:
+    """`build` loads the weights; fine-tuning may change what comes after the layer `border`."""
+
+    build: Callable[[ObjectStore, str | None], "keras.Model"]
+    border: str
 
 
-def build(name: str, objects: ObjectStore, weights_uri: str | None) -> "keras.Model":
-    """RGB float32 [N, 224, 224, 3] of 0-255 → features float32 [N, width], frozen.
+def build(name: str, objects: ObjectStore, weights_uri: str | None, precision: str = "float32") -> "keras.Model":
+    """RGB float32 [N, 224, 224, 3] of 0-255 → features [N, width], frozen; `precision` as Keras names its policies.
 
     Raises `GiveUp` naming which weights file to put where when none can be reached.
     """
+    import keras
+
     if name not in BACKBONES:
         raise GiveUp(f"unknown backbone {name[:40]!r}: choose one of {', '.join(BACKBONES)}")
-    model = BACKBONES[name](objects, weights_uri)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = BACKBONES[name].build(objects, weights_uri)
+    finally:
+        keras.config.set_dtype_policy(before)
     model.trainable = False
     return model
 
@@ -41,19 +55,22 @@ def _resnet50(objects: ObjectStore, weights_uri: str | None) -> "keras.Model":
     cached = Path.home() / ".keras" / "models" / _RESNET50_FILE
     if weights_uri and not cached.exists():
         _copy(objects, weights_uri, cached)
+    inputs = keras.Input((224, 224, 3))
+    # ResNet50's weights were trained on BGR with the mean of ImageNet taken off.
+    bgr = keras.ops.flip(inputs, axis=-1) - keras.ops.array([103.939, 116.779, 123.68])
     try:
-        core = keras.applications.ResNet50(
-            include_top=False, pooling="avg", weights=str(cached) if cached.exists() else "imagenet"
+        return keras.applications.ResNet50(
+            include_top=False,
+            pooling="avg",
+            weights=str(cached) if cached.exists() else "imagenet",
+            input_tensor=bgr,
+            name="resnet50",
         )
     except Exception as error:
         raise GiveUp(
             f"ResNet50 weights cannot be reached ({type(error).__name__}): put {_RESNET50_FILE} (Keras applications) "
             f"at {cached}, or set RETRAIN_WEIGHTS_URI to an s3:// copy of it"
         ) from error
-    inputs = keras.Input((224, 224, 3))
-    # ResNet50's weights were trained on BGR with the mean of ImageNet taken off.
-    bgr = keras.ops.flip(inputs, axis=-1) - keras.ops.array([103.939, 116.779, 123.68])
-    return keras.Model(inputs, core(bgr, training=False), name="resnet50")
 
 
 def _copy(objects: ObjectStore, uri: str, cached: Path) -> None:
@@ -70,4 +87,7 @@ def _copy(objects: ObjectStore, uri: str, cached: Path) -> None:
     partial.replace(cached)
 
 
-BACKBONES: Mapping[str, Build] = {"ResNet50": _resnet50, "EfficientNetLite0": _efficientnet_lite0}
+BACKBONES: Mapping[str, Backbone] = {
+    "ResNet50": Backbone(_resnet50, border="conv5_block2_out"),
+    "EfficientNetLite0": Backbone(_efficientnet_lite0, border="block14_add"),
+}

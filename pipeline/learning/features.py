@@ -3,13 +3,13 @@
 import io
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.learning.shards import Images
+from pipeline.learning.devices import has_gpu
 from pipeline.ports import ObjectStore
 
 if TYPE_CHECKING:
@@ -17,26 +17,45 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 64
+_MAX_CHUNK = 64
 _CPU_BATCH = 8
 _REPORT_SECONDS = 5.0
 
-Forward = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Forward = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
+Report = Callable[[str, int, int], None]
 
 
-def extract(backbone: "keras.Model", **splits: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-    """Float32 [N, width] of each split, with progress in the log; a GPU when there is one, else OpenVINO."""
-    import tensorflow as tf
+def extract(
+    network: "keras.Model",
+    strategy: Any,
+    splits: Mapping[str, npt.NDArray[np.uint8]],
+    *,
+    batch_size: int = _MAX_CHUNK,
+    report: Report = lambda what, done, of: None,
+) -> list[npt.NDArray[np.floating]]:
+    """What the network says of each split's images, with progress in the log.
 
-    forward = _on_gpu(backbone) if tf.config.list_physical_devices("GPU") else _on_cpu(backbone)
-    return [_extract(forward, images, name) for name, images in splits.items()]
+    On GPUs by TensorFlow, `batch_size` images each at a time, otherwise by OpenVINO. Features are float32 [N, width];
+    activations of more dimensions float16, which halves what they take.
+    """
+    if has_gpu() or strategy.num_replicas_in_sync > 1:
+        forward, chunk = _on_devices(network, strategy), batch_size * strategy.num_replicas_in_sync
+    else:
+        forward, chunk = _on_cpu(network, min(_CPU_BATCH, batch_size)), min(_MAX_CHUNK, 2 * batch_size)
+    kept_as = np.float32 if len(network.output_shape) == 2 else np.float16
+    return [
+        _extract(forward, images, what=name, chunk=chunk, kept_as=kept_as, report=report)
+        for name, images in splits.items()
+    ]
 
 
-def _extract(forward: Forward, images: npt.NDArray[np.uint8], what: str) -> npt.NDArray[np.float32]:
-    found: list[npt.NDArray[np.float32]] = []
+def _extract(
+    forward: Forward, images: npt.NDArray[np.uint8], *, what: str, chunk: int, kept_as: type, report: Report
+) -> npt.NDArray[np.floating]:
+    found: list[npt.NDArray[np.floating]] = []
     started = reported = time.monotonic()
-    for start in range(0, len(images), _CHUNK):
-        found.append(forward(images[start : start + _CHUNK]))
+    for start in range(0, len(images), chunk):
+        found.append(forward(images[start : start + chunk]).astype(kept_as))
         done, now = start + len(found[-1]), time.monotonic()
         if now - reported > _REPORT_SECONDS or done == len(images):
             reported = now
@@ -44,56 +63,73 @@ def _extract(forward: Forward, images: npt.NDArray[np.uint8], what: str) -> npt.
             log.info(
                 "features of %s: %d/%d, %.0f/s, %.0f s left", what, done, len(images), rate, (len(images) - done) / rate
             )
+            report(what, done, len(images))
     return np.concatenate(found)
 
 
-def _on_gpu(backbone: "keras.Model") -> Forward:
-    traced = _traced(backbone)
-    return lambda images: np.asarray(traced(images).numpy(), np.float32)
+def _on_devices(network: "keras.Model", strategy: Any) -> Forward:
+    """TensorFlow, each device its share of the images."""
+    import tensorflow as tf
+
+    def on_one(images: Any) -> Any:
+        context = tf.distribute.get_replica_context()
+        mine = images[context.replica_id_in_sync_group :: context.num_replicas_in_sync]
+        return network(tf.cast(mine, tf.float32), training=False)
+
+    shared = tf.function(lambda images: strategy.run(on_one, args=(images,)), reduce_retracing=True)
+
+    def forward(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
+        found = np.empty((len(images), *network.output_shape[1:]), np.float32)
+        parts = strategy.experimental_local_results(shared(images))
+        for number, part in enumerate(parts):
+            found[number :: len(parts)] = tf.cast(part, tf.float32).numpy()
+        return found
+
+    return forward
 
 
-def _on_cpu(backbone: "keras.Model") -> Forward:
+def _on_cpu(network: "keras.Model", batch: int) -> Forward:
     """The same network in OpenVINO at full precision: twice TensorFlow's speed, and the engine that will serve."""
     import openvino as ov
 
-    model = ov.convert_model(_traced(backbone).get_concrete_function())
+    model = ov.convert_model(_traced(network).get_concrete_function())
     precise = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
     queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", precise))
 
-    def forward(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        found = np.empty((len(images), backbone.output_shape[-1]), np.float32)
+    def forward(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
+        found = np.empty((len(images), *network.output_shape[1:]), np.float32)
 
         def keep(request: ov.InferRequest, start: int) -> None:
-            found[start : start + _CPU_BATCH] = request.get_output_tensor(0).data
+            found[start : start + batch] = request.get_output_tensor(0).data
 
         queue.set_callback(keep)
-        for start in range(0, len(images), _CPU_BATCH):
-            queue.start_async({0: images[start : start + _CPU_BATCH]}, start)
+        for start in range(0, len(images), batch):
+            queue.start_async({0: images[start : start + batch]}, start)
         queue.wait_all()
         return found
 
     return forward
 
 
-def _traced(backbone: "keras.Model") -> Any:
+def _traced(network: "keras.Model") -> Any:
     import tensorflow as tf
 
-    size = backbone.input_shape[1:]
+    size = network.input_shape[1:]
     signature = [tf.TensorSpec((None, *size), tf.uint8)]
-    return tf.function(lambda batch: backbone(tf.cast(batch, tf.float32), training=False), input_signature=signature)
+    return tf.function(lambda batch: network(tf.cast(batch, tf.float32), training=False), input_signature=signature)
 
 
 def cached(
-    objects: ObjectStore, uri: str, backbone: "keras.Model", train: Images, validation: Images
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Features of both splits, from `uri` when an earlier try left them there."""
+    objects: ObjectStore, uri: str, compute: Callable[[], list[npt.NDArray[np.floating]]]
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Training and validation features, from `uri` when an earlier try left them there."""
     try:
         with np.load(io.BytesIO(objects.read(uri)), allow_pickle=False) as kept:
             log.info("features are there already: %s", uri)
             return kept["train"], kept["validation"]
     except KeyError:
-        found = extract(backbone, train=train.images, validation=validation.images)
+        train, validation = compute()
     out = io.BytesIO()
-    np.savez(out, train=found[0], validation=found[1])
+    np.savez(out, train=train, validation=validation)
     objects.write(uri, out.getvalue())
-    return found[0], found[1]
+    return train, validation

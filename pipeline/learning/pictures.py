@@ -1,4 +1,4 @@
-"""Pictures of a training for people: curves and confusion matrix, as PNG."""
+"""Pictures of a training for people: curves, confusion matrix, calibration and ROC, as PNG."""
 
 import io
 from collections.abc import Sequence
@@ -9,8 +9,25 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
 from matplotlib.figure import Figure  # noqa: E402
 
+from pipeline.learning.learning import Learned  # noqa: E402
+from pipeline.learning.measures import Probabilities, calibration, expected_calibration_error  # noqa: E402
+
 # Matplotlib's own font has no Korean letters: pictures name the classes in English.
 _ENGLISH = {"양호": "good", "불량": "defective"}
+_DEFECTIVE = 1
+
+
+def of_training(learned: Learned, confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, bytes]:
+    """Every picture by its file name."""
+    found = {
+        "confusion-matrix.png": confusion_matrix(confusion, labels),
+        "calibration.png": calibration_curve(*learned.validation),
+        "roc.png": roc_curve(*learned.validation),
+    }
+    for phase, history in learned.histories.items():
+        name = "curves.png" if phase == "head" else f"curves-{phase.replace('_', '-')}.png"
+        found[name] = curves(history, learned.best_epochs[phase])
+    return found
 
 
 def curves(history: Sequence[dict[str, float]], best_epoch: int) -> bytes:
@@ -43,6 +60,32 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
     for y, row in enumerate(counts):
         for x, count in enumerate(row):
             axis.text(x, y, str(count), ha="center", va="center", color="white" if count > darkest / 2 else "black")
+    return _png(figure)
+
+
+def calibration_curve(probabilities: Probabilities, targets: Probabilities) -> bytes:
+    """On the diagonal, what the model says it is sure of is right as often as it says; larger dots, more photos."""
+    figure, axis = plt.subplots(figsize=(4.5, 4))
+    bins = calibration(probabilities, targets)
+    axis.plot([0.5, 1], [0.5, 1], color="grey", linestyle=":")
+    axis.plot([said for said, _, _ in bins], [right for _, right, _ in bins])
+    axis.scatter([b[0] for b in bins], [b[1] for b in bins], s=[400 * b[2] + 10 for b in bins])
+    error = expected_calibration_error(probabilities, targets)
+    axis.set(xlabel="confidence", ylabel="share right", ylim=(-0.05, 1.05), title=f"calibration, ECE {error:.3f}")
+    return _png(figure)
+
+
+def roc_curve(probabilities: Probabilities, targets: Probabilities) -> bytes:
+    """Of `불량`; empty when the validation photos are all of one class."""
+    from sklearn import metrics
+
+    figure, axis = plt.subplots(figsize=(4.5, 4))
+    truth = targets.argmax(1) == _DEFECTIVE
+    if truth.any() and not truth.all():
+        false_alarms, found, _ = metrics.roc_curve(truth, probabilities[:, _DEFECTIVE])
+        axis.plot(false_alarms, found)
+    axis.plot([0, 1], [0, 1], color="grey", linestyle=":")
+    axis.set(xlabel="false alarms", ylabel="defects found", title="ROC")
     return _png(figure)
 
 

@@ -1,34 +1,37 @@
 """KerasTrainer: one training attempt, from shards to artifact (specification, messages 18-19)."""
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import resource
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from pipeline.domain.errors import DatasetRefused, TrainingFailed
+from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS, Epoch, TrainingResult
-from pipeline.learning import backbones, features, head, pictures
+from pipeline.learning import measures, pictures
+from pipeline.learning.checkpoints import Checkpoints
+from pipeline.learning.devices import strategy
 from pipeline.learning.export import Identity, Samples, export
+from pipeline.learning.learning import Learning
 from pipeline.learning.shards import Images, task_ids, unpack
 from pipeline.ports import Experiment, ObjectStore, TrainingJob
 
 log = logging.getLogger(__name__)
 
 _GOLDEN_IMAGES = 16
-_DEFECTIVE = 1
+_NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 class KerasTrainer:
-    """`memory_mb` limits the process's data, so that a training that asks for too much fails alone."""
+    """`memory_mb` limits the process's data, so that a training that asks for too much fails alone.
+
+    `devices` are those to train on, as TensorFlow names them; empty for all GPUs, or the processor.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,9 @@ class KerasTrainer:
         memory_mb: int | None = None,
         formats: Sequence[str] = ("int8", "onnx"),
         signing_key: Path | None = None,
+        devices: Sequence[str] = (),
     ) -> None:
+        self._devices = tuple(devices)
         self._objects = objects
         self._signing_key = signing_key
         self._formats = tuple(formats)
@@ -53,30 +58,36 @@ class KerasTrainer:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
         try:
             return self._train(job, on_epoch, experiment)
-        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        except (MemoryError, OSError, tf.errors.ResourceExhaustedError) as error:
+            # TensorFlow has one error for memory and disk.
+            if _NO_SPACE in str(error):
+                raise ServiceUnavailable(
+                    "the local disk", f"it is full ({str(error)[:300]}): free some of it"
+                ) from error
+            if isinstance(error, OSError):
+                raise
             raise TrainingFailed("out_of_memory", str(error)[:300] or type(error).__name__) from error
 
     def _train(self, job: TrainingJob, on_epoch: Callable[[Epoch], None], experiment: Experiment) -> TrainingResult:
         started = time.monotonic()
+        checkpoints = Checkpoints(self._objects, job)
+        checkpoints.open()
         train, validation = self._load(job)
         _demand_enough(train, validation, job.labels)
-        backbone = backbones.build(job.hyperparameters.backbone, self._objects, self._weights_uri)
-        cache = f"{job.artifact_uri}features/{job.hyperparameters.backbone}-{job.dataset.sha256[:16]}.npz"
-        found = features.cached(self._objects, cache, backbone, train, validation)
-        sides = [
-            head.Split(side, np.eye(len(job.labels), dtype=np.float32)[images.labels])
-            for side, images in zip(found, (train, validation), strict=True)
-        ]
-        classifier, progress = self._fit(job, sides[0], sides[1], on_epoch)
+        learning = Learning(
+            job, train, validation, self._objects, self._weights_uri, strategy(self._devices), checkpoints, on_epoch
+        )
+        found = learning.run(lambda what, done, of: experiment.log_metrics({f"features.{what}": done}, step=done))
+        backbone, head = learning.on_one_device()
         identity = Identity(
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
         golden = validation.images[:: max(1, len(validation.images) // _GOLDEN_IMAGES)][:_GOLDEN_IMAGES]
-        self._remember(job, classifier, sides[1], validation.task_ids)
+        self._remember(job, found.validation[0].argmax(1), validation.task_ids)
         log.info("exporting the model, also as %s", ", ".join(self._formats) or "nothing else")
         manifest_sha256 = export(
             backbone,
-            classifier,
+            head,
             identity,
             Samples(golden, train.images, validation),
             objects=self._objects,
@@ -84,55 +95,29 @@ class KerasTrainer:
             formats=self._formats,
             signing_key=self._signing_key,
         )
-        measured = _measure(classifier, sides[0], sides[1])
-        experiment.log_file("curves.png", pictures.curves(progress.history, progress.best_epoch))
-        experiment.log_file("confusion-matrix.png", pictures.confusion_matrix(measured["confusion"], job.labels))
+        measured = measures.figures(found.train, found.validation, job.labels)
+        for name, picture in pictures.of_training(found, measured["confusion"], job.labels).items():
+            experiment.log_file(name, picture)
         return TrainingResult(
             run_id=job.run_id,
             dataset_id=job.dataset.id,
             backbone=job.hyperparameters.backbone,
             artifact_uri=job.artifact_uri,
             manifest_sha256=manifest_sha256,
-            epochs_completed=progress.epoch,
+            epochs_completed=len(found.histories["head"]),
             training_seconds=round(time.monotonic() - started, 2),
             trained_at=datetime.now(UTC),
             hyperparameters=job.hyperparameters,
+            fine_tuned=found.fine_tuned,
+            peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             **measured,
         )
 
-    def _remember(self, job: TrainingJob, classifier: Any, validation: head.Split, task_ids: Sequence[str]) -> None:
+    def _remember(self, job: TrainingJob, answers: Iterable[int], task_ids: Sequence[str]) -> None:
         """What the trainer itself says of each validation photo; verification asks the server the same."""
-        answers = classifier.predict(validation.features, verbose=0).argmax(1)
         said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
         body = json.dumps(said, ensure_ascii=False).encode()
         self._objects.write(f"{job.artifact_uri}trainer-predictions.json", body, "application/json")
-
-    def _fit(
-        self, job: TrainingJob, train: head.Split, validation: head.Split, on_epoch: Callable[[Epoch], None]
-    ) -> tuple[Any, head.Progress]:
-        belongs_to = hashlib.sha256(
-            json.dumps([job.dataset.sha256, asdict(job.hyperparameters)], sort_keys=True).encode()
-        ).hexdigest()
-        uri = f"{job.checkpoint_uri}checkpoint.npz"
-        classifier = head.new_head(train.features.shape[1], len(job.labels), job.hyperparameters)
-        progress = None
-        if self._objects.exists(uri):
-            progress = head.resume(classifier, self._objects.read(uri), belongs_to)
-            log.info(
-                "checkpoint %s: %s",
-                uri,
-                f"resuming after epoch {progress.epoch}" if progress else "of another training",
-            )
-        finished = head.fit(
-            classifier,
-            train,
-            validation,
-            job.hyperparameters,
-            progress=progress or head.Progress(),
-            checkpoint=lambda p: self._objects.write(uri, head.save(classifier, p, belongs_to)),
-            on_epoch=on_epoch,
-        )
-        return classifier, finished
 
     def _load(self, job: TrainingJob) -> tuple[Images, Images]:
         """Both splits, every byte checked against the hashes that were recorded with the dataset."""
@@ -161,24 +146,3 @@ def _demand_enough(train: Images, validation: Images, labels: tuple[str, ...]) -
             )
     if not len(validation.labels):
         raise TrainingFailed("too_little_data", "no validation images")
-
-
-def _measure(classifier: Any, train: head.Split, validation: head.Split) -> dict[str, Any]:
-    """Figures of the trained head; probabilities are compared with the confirmed labels of each split."""
-    from sklearn import metrics
-
-    loss, accuracy = classifier.evaluate(train.features, train.targets, verbose=0)
-    val_loss, val_accuracy = classifier.evaluate(validation.features, validation.targets, verbose=0)
-    probabilities: npt.NDArray[np.float32] = classifier.predict(validation.features, verbose=0)
-    truth, predicted = validation.targets.argmax(1), probabilities.argmax(1)
-    labels = list(range(validation.targets.shape[1]))
-    both = len(set(truth.tolist())) > 1
-    return {
-        "accuracy": float(accuracy),
-        "val_accuracy": float(val_accuracy),
-        "loss": float(loss),
-        "val_loss": float(val_loss),
-        "f1_score": float(metrics.f1_score(truth, predicted, labels=labels, average="macro", zero_division=0)),
-        "auc": float(metrics.roc_auc_score(truth == _DEFECTIVE, probabilities[:, _DEFECTIVE])) if both else 0.0,
-        "confusion": tuple(tuple(row) for row in metrics.confusion_matrix(truth, predicted, labels=labels).tolist()),
-    }

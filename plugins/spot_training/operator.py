@@ -1,18 +1,21 @@
 """The train task as a GPU pod (`RETRAIN_TRAINING_RUNTIME=kubernetes`)."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import V1Pod
 
-from plugins.retraining_tasks.training import train_arguments
+from plugins.retraining_tasks.training import blame_memory, train_arguments
 from plugins.spot_training.retry_policy import SpotRetryPolicy
 
 _POD = Path(__file__).resolve().parents[2] / "include/k8s/train-pod.yaml"
 _RETRIES = 4
+_BY_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _CAPACITY = "karpenter.sh/capacity-type"
 # A cluster makes a GPU node on demand: that takes minutes, not the default two.
 _NODE_SECONDS = 900
@@ -24,13 +27,40 @@ class TrainingImageMissing(ValueError):
 
 
 class TrainingPod(KubernetesPodOperator):
-    """Arguments that render to nothing (form fields left empty) are left out; one may render to several words."""
+    """Arguments that render to nothing (form fields left empty) are left out; one may render to several words.
+
+    A pod killed for its memory cannot say so to the pipeline: it is recorded here, and the next one asks for less.
+    A pod that never started is deleted, so that it does not begin beside the next one.
+    """
 
     arguments: list[str]
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
-        self.arguments = [word for argument in self.arguments for word in argument.split()]
+        self.arguments = self._words()
         return super().build_pod_request_obj(context, dry_run=dry_run)
+
+    def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:
+        try:
+            return super().trigger_reentry(context, event)
+        except AirflowException:
+            if self.pod is not None and _ran_out_of_memory(self.pod):
+                blame_memory(self._words(), "the pod was killed for its memory (OOMKilled)")
+            raise
+
+    def process_pod_deletion(self, pod: V1Pod, *, reraise: bool = True) -> bool:
+        if pod is not None and pod.status.phase == "Pending":
+            self.pod_manager.delete_pod(pod)
+            return True
+        deleted: bool = super().process_pod_deletion(pod, reraise=reraise)
+        return deleted
+
+    def _words(self) -> list[str]:
+        return [word for argument in self.arguments for word in argument.split()]
+
+
+def _ran_out_of_memory(pod: V1Pod) -> bool:
+    statuses = pod.status.container_statuses or []
+    return any(s.state.terminated is not None and s.state.terminated.reason == "OOMKilled" for s in statuses)
 
 
 def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
@@ -38,10 +68,12 @@ def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
 
     `run_id` may be a template. Checkpoints are kept under it, never under the attempt, so the next attempt resumes.
     """
-    image = os.environ.get("RETRAIN_TRAINING_IMAGE")
-    if not image:
+    image = os.environ.get("RETRAIN_TRAINING_IMAGE", "")
+    if not _BY_DIGEST.search(image):
+        # A tag may mean other code tomorrow: the second pod of a training would refuse the first one's checkpoint.
         raise TrainingImageMissing(
-            "RETRAIN_TRAINING_RUNTIME=kubernetes needs RETRAIN_TRAINING_IMAGE: the image to train in, best by digest"
+            "RETRAIN_TRAINING_RUNTIME=kubernetes needs RETRAIN_TRAINING_IMAGE, the image to train in, by digest: "
+            f"repository@sha256:…, not {image[:100]!r}"
         )
     return TrainingPod(
         task_id="train",

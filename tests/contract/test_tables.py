@@ -19,11 +19,11 @@ from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Split
-from pipeline.domain.errors import GiveUp, StaleTransition, UnknownVersion
+from pipeline.domain.errors import GiveUp, RunBusy, StaleTransition, UnknownVersion
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import Kind, ModelType, Status, Transition
-from pipeline.domain.training import Attempt, Hyperparameters
+from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.deployment import FakeTransitions, FakeVersions
@@ -322,6 +322,33 @@ def test_the_first_result_of_a_run_stands(tables):
     tables.training.succeed(result)
     tables.training.succeed(dataclasses.replace(result, accuracy=0.1))
     assert tables.training.result("run-1") == result
+
+
+def test_attempts_come_back_oldest_first_with_the_newest_word_on_each(tables):
+    dataset, training = a_completed_dataset(tables), tables.training
+    assert training.attempts("run-1") == []
+    second = Attempt(2, Hyperparameters(batch_size=16, accumulation=2), RUNNING)
+    training.record("run-1", dataset.id, second)
+    training.record("run-1", dataset.id, Attempt(1, Hyperparameters(), RUNNING))
+    first = Attempt(1, Hyperparameters(), "out_of_memory", "killed", "batch size 32 → 16")
+    training.record("run-1", dataset.id, first)
+    assert training.attempts("run-1") == [first, second]
+    assert training.attempts("run-2") == []
+    training.forget("run-1")
+    assert training.attempts("run-1") == []
+
+
+def test_one_process_trains_a_run_the_second_is_told_to_come_back(tables):
+    with tables.training.exclusive("run-1"):
+        with (
+            pytest.raises(RunBusy, match="run-1 is being trained by another process"),
+            tables.training.exclusive("run-1"),
+        ):
+            pytest.fail("both train")
+        with tables.training.exclusive("run-2"):
+            pass
+    with tables.training.exclusive("run-1"):
+        pass
 
 
 # Verification

@@ -112,8 +112,9 @@ def test_what_a_failed_pod_says_decides_whether_another_is_started(dag: Any, sai
     assert decision.action is action
 
 
-def test_without_an_image_the_dag_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("image", ["", "retraining:latest", "retraining@sha256:abc"])
+def test_without_an_image_by_digest_the_dag_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, image: str) -> None:
     monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
-    monkeypatch.delenv("RETRAIN_TRAINING_IMAGE", raising=False)
-    with pytest.raises(ValueError, match="RETRAIN_TRAINING_IMAGE"):
+    monkeypatch.setenv("RETRAIN_TRAINING_IMAGE", image)
+    with pytest.raises(ValueError, match=r"RETRAIN_TRAINING_IMAGE.* by digest"):
         model_retraining("LAUNDRY", None)

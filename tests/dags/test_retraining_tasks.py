@@ -2,12 +2,13 @@
 
 import pytest
 from airflow.sdk import RetryAction
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
-from plugins.retraining_tasks import step
-from plugins.retraining_tasks.training import ExitCodeRetryPolicy
+from plugins.retraining_tasks import step, training
+from plugins.retraining_tasks.memory import memory_is_to_blame, oom_kills
+from plugins.retraining_tasks.training import ExitCodeRetryPolicy, LocalTraining
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +38,57 @@ def test_an_outage_is_left_to_airflows_retries():
 
 
 @pytest.mark.parametrize(
-    ("code", "action"), [(1, RetryAction.FAIL), (75, RetryAction.DEFAULT), (137, RetryAction.DEFAULT)]
+    ("code", "action"),
+    [(1, RetryAction.FAIL), (75, RetryAction.DEFAULT), (137, RetryAction.DEFAULT), (-9, RetryAction.DEFAULT)],
 )
 def test_the_trainings_exit_code_says_whether_another_try_helps(code, action):
     failed = RuntimeError(f"Bash command failed. The command returned a non-zero exit code {code}.")
     assert ExitCodeRetryPolicy().evaluate(failed, 1, 3).action == action
+
+
+class Recording:
+    """Notes which runs are said to have died of memory."""
+
+    def __init__(self):
+        self.blamed = []
+
+    def blame_memory(self, run_id, dataset_id, detail):
+        self.blamed.append((run_id, dataset_id, detail))
+        return "batch size 32 → 16"
+
+
+@pytest.mark.parametrize(
+    ("script", "kernel_killed", "blamed"),
+    [
+        ("kill -9 $$", 1, True),
+        ("exit 137", 1, True),
+        ("kill -9 $$", 0, False),
+        ("exit 75", 1, False),
+    ],
+)
+def test_a_local_training_that_the_kernel_killed_for_memory_is_recorded_as_such(
+    monkeypatch, script, kernel_killed, blamed
+):
+    pipeline, counter = Recording(), iter([7, 7 + kernel_killed])
+    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: pipeline))
+    monkeypatch.setattr(training, "oom_kills", lambda: next(counter))
+    command = f"{script} # train --run-id run-1 --dataset-id DS-1"
+    task = LocalTraining(task_id="train", bash_command=command, env={}, append_env=True)
+    with pytest.raises(AirflowException, match="exit code"):
+        task.execute({})
+    assert [run for run, *_ in pipeline.blamed] == (["run-1"] if blamed else [])
+
+
+def test_the_kernels_own_count_of_memory_kills_is_read(tmp_path):
+    counters = tmp_path / "vmstat"
+    counters.write_text("nr_free_pages 12\noom_kill 3\n")
+    assert oom_kills(counters) == 3
+    assert oom_kills(tmp_path / "missing") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after", "blamed"),
+    [(-9, 3, 4, True), (137, None, None, True), (137, 3, 3, False), (143, 3, 4, False), (0, 3, 4, False)],
+)
+def test_memory_is_blamed_for_an_outright_kill_unless_the_kernel_denies_it(code, before, after, blamed):
+    assert memory_is_to_blame(code, before, after) is blamed

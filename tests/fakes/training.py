@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pipeline.domain.errors import TrainingFailed
+from pipeline.domain.errors import RunBusy, TrainingFailed
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, TrainingResult
 from pipeline.ports import Experiment, TrainingJob
@@ -33,6 +33,7 @@ class FakeExperiment:
     parameters: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     status: str = "running"
 
     def log_parameters(self, parameters: dict[str, str]) -> None:
@@ -43,6 +44,9 @@ class FakeExperiment:
 
     def log_file(self, name: str, body: bytes) -> None:
         self.files[name] = body
+
+    def note(self, notes: dict[str, str]) -> None:
+        self.notes |= notes
 
 
 @dataclass
@@ -59,6 +63,15 @@ class FakeExperiments:
             raise
         experiment.status = "finished"
 
+    def set_aside(self, model_type: ModelType, run_id: str) -> None:
+        self.opened = {
+            f"{name}, set aside" if name.startswith(f"{run_id}/") else name: experiment
+            for name, experiment in self.opened.items()
+        }
+
+    def link(self, model_type: ModelType, run_id: str) -> str:
+        return f"http://experiments/{run_id}"
+
     def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
         self.opened[experiment_id].files[name] = body
 
@@ -71,11 +84,30 @@ class FakeExperiments:
 
 @dataclass
 class FakeTrainingRuns:
-    attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    attempted: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     results: dict[str, TrainingResult] = field(default_factory=dict)
+    at_work: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def exclusive(self, run_id: str) -> Iterator[None]:
+        if run_id in self.at_work:
+            raise RunBusy(f"run {run_id} is being trained by another process")
+        self.at_work.add(run_id)
+        try:
+            yield
+        finally:
+            self.at_work.remove(run_id)
 
     def record(self, run_id: str, dataset_id: str, attempt: Attempt) -> None:
-        self.attempts[run_id, attempt.number] = attempt
+        self.attempted[run_id, attempt.number] = attempt
+
+    def attempts(self, run_id: str) -> Sequence[Attempt]:
+        return [
+            attempt for (run, _), attempt in sorted(self.attempted.items(), key=lambda item: item[0]) if run == run_id
+        ]
+
+    def forget(self, run_id: str) -> None:
+        self.attempted = {key: attempt for key, attempt in self.attempted.items() if key[0] != run_id}
 
     def succeed(self, result: TrainingResult) -> None:
         self.results.setdefault(result.run_id, result)

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from kmock import KubernetesEmulator, resource
 
 from dags.model_retraining import model_retraining
+from pipeline.bootstrap import Pipeline
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
 
@@ -58,10 +59,19 @@ class Cluster:
         status = {"phase": phase, "conditions": [scheduled, *conditions], "containerStatuses": [container]}
         self._pod().patch({"status": status})
 
-    def ends(self, code: int, message: str = "", *, conditions: tuple[dict[str, str], ...] = ()) -> None:
+    def ends(
+        self, code: int, message: str = "", *, reason: str = "Error", conditions: tuple[dict[str, str], ...] = ()
+    ) -> None:
         now = datetime.now(UTC).isoformat()
-        terminated = {"exitCode": code, "message": message, "startedAt": now, "finishedAt": now}
+        terminated = {"exitCode": code, "message": message, "reason": reason, "startedAt": now, "finishedAt": now}
         self.becomes("Failed" if code else "Succeeded", {"terminated": terminated}, conditions)
+
+    def cannot_pull(self) -> None:
+        self.becomes("Pending", {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}})
+
+    def finds_no_node(self) -> None:
+        unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        self._pod().patch({"status": {"phase": "Pending", "conditions": [unschedulable]}})
 
     def vanishes(self) -> None:
         self._pod().delete()
@@ -74,6 +84,7 @@ class Attempt:
         dag = model_retraining("LAUNDRY", None)
         self.task: Any = dag.get_task("train").prepare_for_execution()
         self.task.poll_interval = self.task.startup_check_interval_seconds = 0.05
+        self.task.schedule_timeout_seconds = self.task.startup_timeout_seconds = 3
         self.pushed: dict[str, object] = {}
         ti = SimpleNamespace(
             dag_id=dag.dag_id,
@@ -174,6 +185,75 @@ async def test_a_training_that_gave_up_is_not_tried_again(cluster: Cluster) -> N
     assert attempt.task.retry_policy.evaluate(failed.value, 1, 4).action is RetryAction.FAIL
     # Kept, so that a person can look at it.
     assert cluster.pod_is_there
+
+
+@pytest.fixture
+def blamed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Run and dataset of each training that is recorded as killed for its memory."""
+    found: list[tuple[str, str]] = []
+
+    class Recording:
+        def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str:
+            found.append((run_id, dataset_id))
+            return "batch size 32 → 16"
+
+    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: Recording()))
+    return found
+
+
+async def test_a_pod_killed_for_its_memory_is_recorded_and_tried_again(
+    cluster: Cluster, blamed: list[tuple[str, str]]
+) -> None:
+    attempt = Attempt()
+    deferred = await attempt.starts()
+    cluster.log("epoch 2/3\n")
+    cluster.ends(137, reason="OOMKilled")
+    event = await attempt.is_watched(deferred)
+    with pytest.raises(AirflowException) as failed:
+        await attempt.ends(event)
+    assert blamed == [("manual__2026-03-01T17-00-00-00-00", "DS-2026-001")]
+    assert attempt.task.retry_policy.evaluate(failed.value, 1, 4).action is RetryAction.DEFAULT
+
+
+async def test_a_pod_that_failed_otherwise_is_not_blamed_on_memory(
+    cluster: Cluster, blamed: list[tuple[str, str]]
+) -> None:
+    attempt = Attempt()
+    deferred = await attempt.starts()
+    cluster.log("try again: S3 is unavailable\n")
+    cluster.ends(75, "try again: S3 is unavailable")
+    event = await attempt.is_watched(deferred)
+    with pytest.raises(AirflowException, match="S3 is unavailable") as failed:
+        await attempt.ends(event)
+    assert blamed == []
+    assert attempt.task.retry_policy.evaluate(failed.value, 1, 4).action is RetryAction.DEFAULT
+
+
+async def test_an_image_that_cannot_be_pulled_fails_the_attempt_with_the_reason_and_leaves_no_pod(
+    cluster: Cluster,
+) -> None:
+    attempt = Attempt()
+    deferred = await attempt.starts()
+    cluster.log("")
+    cluster.cannot_pull()
+    event = await attempt.is_watched(deferred)
+    with pytest.raises(AirflowException, match="ErrImagePull") as failed:
+        await attempt.ends(event)
+    assert attempt.task.retry_policy.evaluate(failed.value, 1, 4).action is RetryAction.DEFAULT
+    assert not cluster.pod_is_there
+
+
+async def test_a_pod_that_finds_no_node_is_taken_away_and_tried_again(cluster: Cluster) -> None:
+    attempt = Attempt()
+    deferred = await attempt.starts()
+    cluster.log("")
+    cluster.finds_no_node()
+    event = await attempt.is_watched(deferred)
+    assert event["status"] == "timeout"
+    with pytest.raises(AirflowException) as failed:
+        await attempt.ends(event)
+    assert attempt.task.retry_policy.evaluate(failed.value, 1, 4).action is RetryAction.DEFAULT
+    assert not cluster.pod_is_there
 
 
 async def test_a_worker_that_died_finds_the_pod_it_had_started(cluster: Cluster) -> None:

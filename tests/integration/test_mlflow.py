@@ -8,14 +8,16 @@ from mlflow.exceptions import RestException
 from mlflow.models import ModelSignature
 
 from include.stack import runner
+from pipeline.adapters import mlflow_registry
 from pipeline.adapters.mlflow_registry import MlflowExperiments, MlflowModelRegistry
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.models import ModelType
 from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_model_version, a_training_result
 from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.verification import FakeBlessings
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -91,6 +93,54 @@ def test_an_attempt_that_fails_is_marked_and_the_next_try_goes_on_with_the_same_
     with experiments.attempt(LAUNDRY, "run-2", 1) as again:
         assert client.get_run(again.id).info.status == "RUNNING"
     assert again.id == first.id
+
+
+def children(client, parent):
+    return client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+
+def test_attempts_are_nested_in_the_run_of_their_retraining_which_the_link_shows(url, client):
+    experiments = MlflowExperiments(url)
+    with pytest.raises(RuntimeError), experiments.attempt(LAUNDRY, "run-3", 1) as first:
+        first.note({"cause": "diverged", "change": "learning rate 0.001 → 0.0001"})
+        raise RuntimeError("diverged")
+    with experiments.attempt(LAUNDRY, "run-3", 2):
+        pass
+    parent = client.get_run(experiments.link(LAUNDRY, "run-3").rsplit("/", 1)[1])
+    assert (parent.info.run_name, parent.info.status) == ("run-3", "FINISHED")
+    nested = {run.info.run_name: run for run in children(client, parent)}
+    assert {name: run.info.status for name, run in nested.items()} == {
+        "run-3 attempt 1": "FAILED",
+        "run-3 attempt 2": "FINISHED",
+    }
+    assert nested["run-3 attempt 1"].data.tags["retraining.change"] == "learning rate 0.001 → 0.0001"
+
+
+def test_a_run_that_starts_anew_gets_new_attempts_whose_parameters_may_differ(url, client):
+    experiments = MlflowExperiments(url)
+    with experiments.attempt(LAUNDRY, "run-6", 1) as before:
+        before.log_parameters({"batch_size": "32"})
+    experiments.set_aside(LAUNDRY, "run-6")
+    with experiments.attempt(LAUNDRY, "run-6", 1) as anew:
+        anew.log_parameters({"batch_size": "16"})
+    assert client.get_run(before.id).data.params == {"batch_size": "32"}
+    assert client.get_run(anew.id).data.params == {"batch_size": "16"}
+
+
+def test_an_attempt_that_was_interrupted_says_so_and_one_whose_process_died_is_closed_by_the_next(url, client):
+    experiments = MlflowExperiments(url)
+    with pytest.raises(TrainingInterrupted), experiments.attempt(LAUNDRY, "run-4", 1) as first:
+        raise TrainingInterrupted
+    assert client.get_run(first.id).info.status == "KILLED"
+    client.update_run(first.id, status="RUNNING")
+    with experiments.attempt(LAUNDRY, "run-4", 2):
+        assert client.get_run(first.id).info.status == "FAILED"
+
+
+def test_memory_and_processor_are_measured_while_an_attempt_runs(url, client, monkeypatch):
+    monkeypatch.setattr(mlflow_registry, "_SYSTEM_SAMPLE_SECONDS", 0.2)
+    with MlflowExperiments(url).attempt(LAUNDRY, "run-5", 1) as experiment:
+        until(lambda: "system/system_memory_usage_megabytes" in client.get_run(experiment.id).data.metrics, "a sample")
 
 
 def test_while_mlflow_is_down_nothing_is_half_registered_and_later_it_succeeds(running_services, client, registry):

@@ -1,22 +1,22 @@
 """Learning with the real networks: recognising, resuming, failing with a cause, and exporting what a server accepts."""
 
+import errno
 import hashlib
-import urllib.request
+import io
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from skimage import data
 
 from faceserve.artifacts import ArtifactCache
 from faceserve.engines.base import factory
 from faceserve.loading import Examination, Loader, Origin
 from include.contract.manifest import MANIFEST, ArtifactManifest
-from include.contract.preprocessing import resize
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.errors import DatasetRefused, GiveUp, TrainingFailed
+from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
 from pipeline.domain.training import Hyperparameters, TrainingResult
-from pipeline.learning import backbones, head
+from pipeline.learning.checkpoints import code_version
 from pipeline.learning.shards import unpack
 from pipeline.learning.trainer import KerasTrainer
 from pipeline.ports import TrainingJob
@@ -28,7 +28,6 @@ from tests.tiny_dataset import LABELS, SHARDS, tiny_dataset
 pytestmark = pytest.mark.integration
 
 ARTIFACT = "s3://models/LAUNDRY/run-1/"
-TWELVE_EPOCHS = Hyperparameters(epochs=12, batch_size=8, patience=12)
 TINY = Hyperparameters(backbone="EfficientNetLite0", epochs=3, batch_size=8)
 
 
@@ -60,25 +59,14 @@ def trained():
     return Trained(dataset, objects, experiment, _train(objects, dataset, experiment=experiment))
 
 
-@pytest.fixture(scope="module")
-def imagenet():
-    """From RGB pixels to the probabilities of ImageNet's 1000 classes."""
-    from pipeline.learning.efficientnet_lite0 import classifier
-
-    network = backbones.build("EfficientNetLite0", FakeObjects(), None)
-    weights, bias = classifier()
-
-    def probabilities(pixels):
-        logits = (network(resize(pixels)[None].astype(np.float32)).numpy() @ weights + bias)[0]
-        return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-
-    return probabilities
-
-
-# Other scaling or swapped colours still recognise both photos, but are less sure.
-@pytest.mark.parametrize(("photo", "espresso_or_cat", "sure"), [("coffee", 967, 0.85), ("chelsea", 285, 0.7)])
-def test_the_network_recognises_what_is_on_a_photo(imagenet, photo, espresso_or_cat, sure):
-    assert imagenet(getattr(data, photo)())[espresso_or_cat] > sure
+@pytest.mark.parametrize(
+    ("train", "validation", "reason"), [(10, 8, "5 training images are 양호, 8 needed"), (24, 0, "no validation")]
+)
+def test_too_little_data_is_reported_as_such_before_the_network_is_built(train, validation, reason):
+    objects = FakeObjects()
+    with pytest.raises(TrainingFailed, match=reason) as failed:
+        _train(objects, tiny_dataset(objects, train, validation), replace(TINY, backbone="of no importance"))
+    assert failed.value.cause == "too_little_data"
 
 
 def test_the_trainer_asks_about_every_photo_it_read_before_it_learns_anything():
@@ -94,138 +82,7 @@ def test_the_trainer_asks_about_every_photo_it_read_before_it_learns_anything():
     assert asked == [{f"TASK-{n}" for n in range(24)}]
 
 
-def test_the_network_itself_is_not_trained():
-    assert backbones.build("EfficientNetLite0", FakeObjects(), None).trainable_variables == []
-
-
-def test_an_unknown_network_is_refused_with_the_choice():
-    with pytest.raises(GiveUp, match=r"unknown backbone 'VGG': choose one of ResNet50, EfficientNetLite0"):
-        backbones.build("VGG", FakeObjects(), None)
-
-
-RESNET50_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
-
-
-@pytest.fixture
-def cut_off(tmp_path, monkeypatch):
-    """A machine with an empty Keras cache that cannot download anything."""
-    import keras
-
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path / ".keras"))
-    monkeypatch.setattr(urllib.request, "_opener", None)
-    for name, value in {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}.items():
-        monkeypatch.setenv(name, value)
-        monkeypatch.setenv(name.upper(), value)
-    yield tmp_path
-    urllib.request.install_opener(None)
-
-
-def test_weights_out_of_reach_are_an_error_that_names_the_file_and_where_to_put_it(cut_off):
-    with pytest.raises(GiveUp) as refused:
-        backbones.build("ResNet50", FakeObjects(), None)
-    assert f"put {RESNET50_FILE}" in str(refused.value)
-    assert str(cut_off / ".keras/models" / RESNET50_FILE) in str(refused.value)
-    assert "RETRAIN_WEIGHTS_URI" in str(refused.value)
-
-
-def test_a_mirror_without_the_weights_is_an_error_that_names_both(cut_off):
-    with pytest.raises(GiveUp, match=rf"no ResNet50 weights at s3://mirror/resnet\.h5: put {RESNET50_FILE} there"):
-        backbones.build("ResNet50", FakeObjects(), "s3://mirror/resnet.h5")
-
-
-def test_a_mirror_with_other_bytes_is_refused_and_nothing_of_it_is_kept(cut_off):
-    mirror = FakeObjects({"s3://mirror/resnet.h5": b"<html>not found</html>"})
-    with pytest.raises(GiveUp, match=rf"s3://mirror/resnet\.h5 is no weights file: put {RESNET50_FILE}"):
-        backbones.build("ResNet50", mirror, "s3://mirror/resnet.h5")
-    assert not (cut_off / ".keras/models" / RESNET50_FILE).exists()
-
-
-def _split(seed, count=48, width=16):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    features = rng.normal(size=(count, width)).astype(np.float32) + labels[:, None] * 0.5
-    return head.Split(features.astype(np.float32), np.eye(2, dtype=np.float32)[labels])
-
-
-def _fit(hyperparameters, kept, kill_after=None, train=None):
-    """Trains a head on small features as the trainer does, going on from what `kept` holds; its weights and history."""
-    model = head.new_head(16, 2, hyperparameters)
-    progress = head.resume(model, kept["checkpoint"], "run-1") if kept else head.Progress()
-
-    def on_epoch(epoch):
-        if epoch.number == kill_after:
-            raise Killed
-
-    done = head.fit(
-        model,
-        train or _split(1),
-        _split(2),
-        hyperparameters,
-        progress=progress,
-        checkpoint=lambda p: kept.update(checkpoint=head.save(model, p, "run-1")),
-        on_epoch=on_epoch,
-    )
-    return model.get_weights(), done
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    return _fit(TWELVE_EPOCHS, {})
-
-
-@pytest.mark.parametrize(("every", "kill_after"), [(1, 3), (5, 6), (5, 10)])
-def test_a_training_that_was_killed_goes_on_to_the_same_weights(undisturbed, every, kill_after):
-    parameters, kept = replace(TWELVE_EPOCHS, checkpoint_every_epochs=every), {}
-    with pytest.raises(Killed):
-        _fit(parameters, kept, kill_after=kill_after)
-    weights, progress = _fit(parameters, kept)
-    assert all((a == b).all() for a, b in zip(weights, undisturbed[0], strict=True))
-    assert progress.history == undisturbed[1].history
-
-
-def test_a_training_that_stops_early_ends_with_its_best_weights_not_its_last():
-    parameters = Hyperparameters(epochs=60, batch_size=8, learning_rate=0.05, patience=3)
-    weights, progress = _fit(parameters, {})
-    losses = [epoch["val_loss"] for epoch in progress.history]
-    assert len(losses) == losses.index(min(losses)) + 1 + 3 < 60
-    best, _ = _fit(replace(parameters, epochs=progress.best_epoch), {})
-    assert all((a == b).all() for a, b in zip(weights, best, strict=True))
-
-
-def test_a_checkpoint_of_another_training_is_not_taken_up():
-    parameters, kept = Hyperparameters(epochs=1, checkpoint_every_epochs=1), {}
-    _fit(parameters, kept)
-    fresh = head.new_head(16, 2, parameters)
-    before = fresh.get_weights()
-    assert head.resume(fresh, kept["checkpoint"], "run-2") is None
-    assert all((a == b).all() for a, b in zip(before, fresh.get_weights(), strict=True))
-
-
-def test_features_that_are_no_numbers_are_reported_as_diverged():
-    poisoned = head.Split(np.full((16, 16), np.nan, np.float32), _split(1, 16).targets)
-    with pytest.raises(TrainingFailed, match="epoch 1 at rate 0.001") as failed:
-        _fit(Hyperparameters(epochs=3), {}, train=poisoned)
-    assert failed.value.cause == "diverged"
-
-
-def test_a_learning_rate_that_explodes_is_reported_as_diverged():
-    with pytest.raises(TrainingFailed, match="at rate 1e") as failed:
-        _fit(Hyperparameters(epochs=5, learning_rate=1e38), {})
-    assert failed.value.cause == "diverged"
-
-
-@pytest.mark.parametrize(
-    ("train", "validation", "reason"), [(10, 8, "5 training images are 양호, 8 needed"), (24, 0, "no validation")]
-)
-def test_too_little_data_is_reported_as_such_before_the_network_is_built(train, validation, reason):
-    objects = FakeObjects()
-    with pytest.raises(TrainingFailed, match=reason) as failed:
-        _train(objects, tiny_dataset(objects, train, validation), replace(TINY, backbone="of no importance"))
-    assert failed.value.cause == "too_little_data"
-
-
-class FullMemory(FakeObjects):
+class NoRoom(FakeObjects):
     """No room for the dataset."""
 
     def __init__(self, error):
@@ -238,19 +95,44 @@ class FullMemory(FakeObjects):
         return super().read(uri)
 
 
-def _out_of_memory():
+def _exhausted(what):
     from tensorflow.errors import ResourceExhaustedError
 
-    return ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    return ResourceExhaustedError(None, None, what)
 
 
-@pytest.mark.parametrize("error", [MemoryError, _out_of_memory])
+@pytest.mark.parametrize("error", [MemoryError, lambda: _exhausted("OOM when allocating tensor")])
 def test_running_out_of_memory_is_reported_as_such(error):
-    objects = FullMemory(error())
+    objects = NoRoom(error())
     with pytest.raises(TrainingFailed) as failed:
         _train(objects, tiny_dataset(objects))
     assert failed.value.cause == "out_of_memory"
     assert failed.value.detail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/model"),
+        lambda: _exhausted("/tmp/model; No space left on device"),
+    ],
+)
+def test_a_full_disk_is_worth_another_try_and_is_not_taken_for_memory(error):
+    objects = NoRoom(error())
+    with pytest.raises(ServiceUnavailable, match=r"the local disk is unavailable: it is full \(.*/tmp/model"):
+        _train(objects, tiny_dataset(objects))
+
+
+def test_a_model_no_better_than_guessing_is_reported_as_a_plateau():
+    objects = FakeObjects()
+    dataset = tiny_dataset(objects)
+    noise = np.random.default_rng(1).normal(size=(32, 1280)).astype(np.float32)
+    out = io.BytesIO()
+    np.savez(out, train=noise[:24], validation=noise[24:])
+    objects.write(f"{ARTIFACT}features/EfficientNetLite0-{dataset.sha256[:16]}-{code_version()}.npz", out.getvalue())
+    with pytest.raises(TrainingFailed, match=r"val_loss \d\.\d+ after \d+ epochs, 0\.6931 by guessing") as failed:
+        _train(objects, dataset, replace(TINY, epochs=200, patience=2, learning_rate=0.05))
+    assert failed.value.cause == "plateau"
 
 
 def test_a_shard_that_changed_or_went_after_augmenting_is_named_and_not_learned_from():
@@ -264,11 +146,20 @@ def test_a_shard_that_changed_or_went_after_augmenting_is_named_and_not_learned_
         _train(objects, dataset)
 
 
+class Streamed(FakeObjects):
+    """As a server reads objects."""
+
+    def chunks(self, uri):
+        yield self.read(uri)
+
+
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_a_server_loads_the_artifact_and_gives_the_golden_predictions(trained, tmp_path, engine):
     result, objects = trained.result, trained.objects
     examination = Examination(engine, ("f32",))
-    loader = Loader(ArtifactCache(tmp_path, objects, examination.keys), examination, factory(engine, 1))
+    loader = Loader(
+        ArtifactCache(tmp_path, Streamed(objects.bodies), examination.keys), examination, factory(engine, 1)
+    )
     loaded = loader.load("laundry", Origin("v1.0.0", result.artifact_uri, result.manifest_sha256))
     images = unpack([objects.read(SHARDS["validation"])]).images
     with np.load(tmp_path / result.manifest_sha256 / "golden.npz") as golden:
@@ -296,7 +187,17 @@ def test_a_result_counts_every_validation_photo_once(trained):
 
 
 def test_a_training_leaves_its_pictures_with_the_experiment(trained):
-    assert all(trained.experiment.files[name].startswith(b"\x89PNG") for name in ("curves.png", "confusion-matrix.png"))
+    pictures = {"curves.png", "confusion-matrix.png", "calibration.png", "roc.png"}
+    assert set(trained.experiment.files) == pictures
+    assert all(body.startswith(b"\x89PNG") for body in trained.experiment.files.values())
+
+
+def test_a_result_tells_how_well_each_class_is_recognised_and_how_far_confidence_can_be_trusted(trained):
+    result = trained.result
+    assert [(c.label, c.support) for c in result.per_class] == [("양호", 4), ("불량", 4)]
+    assert result.f1_score == pytest.approx(np.mean([c.f1_score for c in result.per_class]))
+    assert 0 <= result.ece <= 1
+    assert result.peak_memory_mb > 100
 
 
 class ReadOnly(FakeObjects):

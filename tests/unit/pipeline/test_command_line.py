@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from pipeline.__main__ import main
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
-from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingNeedsPerson
+from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingInterrupted, TrainingNeedsPerson
 from pipeline.domain.training import Epoch
 from tests.builders import a_training_result
 
@@ -73,10 +73,13 @@ class FakePipeline:
     def assemble(self, run_id, dataset_id):
         return self._step("assemble", {"image_count": 640})
 
-    def train(self, run_id, dataset_id, on_epoch, **overrides):
-        self.overrides = overrides
+    def train(self, run_id, dataset_id, on_epoch, *, fresh=False, **overrides):
+        self.overrides, self.fresh = overrides, fresh
         on_epoch(Epoch(1, 50, 0.5, 0.8, 0.6, 0.75, 0.001, 90.0))
         return self._step("train", a_training_result(run_id, training_seconds=11_520.0))
+
+    def training_report(self, model_type, result):
+        return {"modelVersion": "v1.1.0", "accuracy": result.accuracy}
 
     def verify_accuracy(self, run_id):
         return self._step("verify_accuracy", [{"outcome": "passed", "reason": "accuracy 0.93"}])
@@ -185,11 +188,23 @@ def test_a_step_that_succeeds_ends_with_zero(run_module):
     assert run_module(FakePipeline(), "reconcile") == (0, [])
 
 
-def test_training_shows_each_epoch_and_the_time_as_the_specification_writes_it(run):
+def test_training_shows_each_epoch_and_answers_as_the_specification_does(run):
     result = run(FakePipeline(), "train", *STEPS["train"])
-    assert "epoch 1/50  loss 0.5000" in result.stderr
-    answer = json.loads(result.stdout)
-    assert (answer["trainingTime"], answer["epochs_completed"], answer["val_accuracy"]) == ("3h 12m", 42, 0.93)
+    assert "head epoch 1/50  loss 0.5000" in result.stderr
+    assert json.loads(result.stdout) == {"modelVersion": "v1.1.0", "accuracy": 0.95}
+
+
+def test_training_starts_anew_when_told_to(run):
+    pipeline = FakePipeline()
+    run(pipeline, "train", *STEPS["train"])
+    assert not pipeline.fresh
+    run(pipeline, "train", *STEPS["train"], "--fresh")
+    assert pipeline.fresh
+
+
+def test_a_training_that_was_asked_to_end_says_that_the_same_command_goes_on(run_module):
+    code, lines = run_module(FakePipeline(train=TrainingInterrupted("asked to end")), "train", *STEPS["train"])
+    assert (code, lines[-1]) == (75, "try again: training was interrupted (asked to end); its checkpoint is kept")
 
 
 def test_training_takes_other_hyperparameters_than_the_settings(run):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline.domain.errors import TrainingNeedsPerson
-from pipeline.domain.training import Hyperparameters
+from pipeline.domain.errors import GiveUp, RunBusy, TrainingNeedsPerson
+from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
+from pipeline.steps.blame_memory import blame_memory
 from pipeline.steps.train import train
 from tests.builders import a_dataset
 from tests.fakes.events import FakeClock, FakeOutbox
@@ -17,13 +18,13 @@ class World:
         self.experiments, self.runs, self.outbox = FakeExperiments(), FakeTrainingRuns(), FakeOutbox()
         self.epochs = []
 
-    def train(self, fault=None, **options):
+    def train(self, fault=None, *, batch_size=32, **options):
         fault = fault or Fault()
         return train(
             "run-1",
             a_dataset(),
             labels=("양호", "불량"),
-            hyperparameters=Hyperparameters(batch_size=32, learning_rate=0.001),
+            hyperparameters=Hyperparameters(batch_size=batch_size, learning_rate=0.001),
             artifact_uri="s3://models/LAUNDRY/run-1/",
             trainer=fault.on(self.trainer),
             experiments=fault.on(self.experiments),
@@ -47,6 +48,16 @@ def test_a_training_is_logged_with_parameters_metrics_and_progress():
     assert experiment.parameters["batch_size"] == "32"
     assert {"val_loss", "f1_score", "auc"} <= set(experiment.metrics)
     assert [e.number for e in world.epochs] == [1]
+
+
+def test_each_attempt_leaves_its_reason_and_what_changes_with_the_run_and_the_experiment():
+    world = World("diverged")
+    world.train()
+    first, second = world.runs.attempts("run-1")
+    assert (first.cause, first.change) == ("diverged", "learning rate 0.001 → 0.0001")
+    assert (second.cause, second.hyperparameters.learning_rate) == ("", pytest.approx(1e-4))
+    assert world.experiments.opened["run-1/1"].notes["change"] == first.change
+    assert [e.status for e in world.experiments.opened.values()] == ["failed", "finished"]
 
 
 def test_pictures_of_the_dataset_stand_beside_the_figures_of_each_attempt():
@@ -82,6 +93,8 @@ def test_after_three_failures_a_person_is_asked_with_every_attempt_named():
     (event,) = world.outbox.pending()
     assert event.type == "TrainingFailedEvent"
     assert len(event.payload["attempts"]) == 3
+    assert event.payload["link"] == "http://experiments/run-1"
+    assert event.payload["message"].startswith("Training run-1 of the LAUNDRY model needs a person")
 
 
 def test_too_little_data_is_not_tried_again():
@@ -122,3 +135,76 @@ def test_the_failure_event_is_kept_once_though_the_task_runs_again():
         with pytest.raises(TrainingNeedsPerson):
             world.train()
     assert world.outbox.types() == ["TrainingFailedEvent"]
+
+
+def test_a_rerun_goes_on_with_the_attempt_it_was_killed_in():
+    world = World("diverged")
+    # Calls to ports: lock, result, attempts; record, experiment, training, record of the attempt that fails; then
+    # record, experiment and training of the second.
+    with pytest.raises(Killed):
+        world.train(Fault(at=10, after=False))
+    assert [a.cause for a in world.runs.attempts("run-1")] == ["diverged", RUNNING]
+    world.train()
+    assert world.tried() == [(32, 0.001), (32, pytest.approx(1e-4))]
+
+
+def test_a_run_whose_attempts_are_used_up_is_not_trained_again():
+    world = World("too_little_data")
+    for _ in range(2):
+        with pytest.raises(TrainingNeedsPerson):
+            world.train()
+    assert len(world.trainer.jobs) == 1
+
+
+def test_a_run_that_starts_anew_has_all_its_attempts_again():
+    world = World("too_little_data")
+    with pytest.raises(TrainingNeedsPerson):
+        world.train()
+    world.train(fresh=True)
+    assert [job.fresh for job in world.trainer.jobs] == [False, True]
+    assert list(world.experiments.opened) == ["run-1/1, set aside", "run-1/1"]
+    assert [a.cause for a in world.runs.attempts("run-1")] == [""]
+
+
+def test_a_trained_run_does_not_start_anew():
+    world = World()
+    world.train()
+    with pytest.raises(GiveUp, match="run-1 has a trained model: start anew under another run id"):
+        world.train(fresh=True)
+
+
+def test_other_hyperparameters_than_the_run_began_with_are_refused_by_name():
+    world = World("too_little_data")
+    with pytest.raises(TrainingNeedsPerson):
+        world.train()
+    with pytest.raises(GiveUp, match=r"run-1 began with other hyperparameters \(batch_size 32 → 64\).*--fresh"):
+        world.train(batch_size=64)
+
+
+def test_the_second_of_two_processes_with_one_run_is_told_to_come_back():
+    world = World()
+    with world.runs.exclusive("run-1"), pytest.raises(RunBusy):
+        world.train()
+    assert world.trainer.jobs == []
+    world.train()
+
+
+def test_a_training_killed_for_its_memory_goes_on_with_smaller_batches():
+    world = World()
+    world.runs.record("run-1", "DS-2026-001", Attempt(1, Hyperparameters(), RUNNING))
+    ended = blame_memory("run-1", "DS-2026-001", "OOMKilled", runs=world.runs)
+    assert (ended.cause, ended.detail, ended.change) == (
+        "out_of_memory",
+        "OOMKilled",
+        "batch size 32 → 16, 2 batches a step",
+    )
+    world.train()
+    assert world.tried() == [(16, 0.001)]
+
+
+def test_memory_is_not_blamed_when_no_attempt_was_running():
+    world = World()
+    assert blame_memory("run-1", "DS-2026-001", "OOMKilled", runs=world.runs) is None
+    world.train()
+    assert blame_memory("run-1", "DS-2026-001", "OOMKilled", runs=world.runs) is None
+    assert [a.cause for a in world.runs.attempts("run-1")] == [""]

@@ -1,0 +1,21 @@
+"""Two devices learn what one learns: features, both phases and the exported model."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+def test_two_devices_come_to_the_result_of_one():
+    command = [sys.executable, "-m", "tests.two_devices"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = json.loads(done.stdout.splitlines()[-1])
+    assert one["phases"] == two["phases"] == ["head"] * 3 + ["fine_tuning"] * 3
+    assert one["fine_tuned"] and two["fine_tuned"]
+    for a, b in zip(one["losses"], two["losses"], strict=True):
+        assert b == pytest.approx(a, abs=2e-3)
+    assert two["result"] == pytest.approx(one["result"], abs=2e-3)
