@@ -45,7 +45,7 @@ def _says(template: str) -> _Sentence:
 _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     "TrainingFailedEvent": (
         "{modelType}: training needs a person",
-        _says("Every attempt of run {runId} failed: {attempts}."),
+        _says("Every attempt of run {runId} failed: {attempts}. The champion keeps serving. Look at them: {link}."),
     ),
     "ModelVerificationFailedEvent": (
         "{modelType}: a model was refused",

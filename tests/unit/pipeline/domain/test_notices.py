@@ -36,7 +36,14 @@ OF_VERDICT = {
 
 def test_everything_a_person_waits_for_is_told():
     events = [
-        training_failed(event_id="e", run_id="r", model_type="LAUNDRY", attempts=("1: NaN", "2: NaN"), at=NOW),
+        training_failed(
+            event_id="e",
+            run_id="r",
+            model_type="LAUNDRY",
+            attempts=("1: NaN", "2: NaN"),
+            link="http://mlflow/r",
+            at=NOW,
+        ),
         model_verification_failed(advice="more corrections are needed", **OF_VERDICT),
         model_verification_held(**OF_VERDICT),
         hot_swap_failed(**OF_VERSION),
@@ -49,6 +56,7 @@ def test_everything_a_person_waits_for_is_told():
     ]
     notices = [notice_of(event) for event in events]
     assert all(notices)
+    assert "http://mlflow/r" in notices[0].body
     assert "s3://m/report.json" in notices[1].body and "more corrections are needed" in notices[1].body
     assert "unknown" not in " ".join(n.subject + n.body for n in notices)
 
