@@ -59,7 +59,8 @@ class AccuracyMeasurement:
     """Predictions of candidate and champion on the same photos; champion None for the first model.
 
     `champion_fault` says why a champion could not be measured; `trainer` is what the trainer itself said of the
-    validation photos, before export, by task id.
+    validation photos, before export, by task id. `corrections` are the candidate's answers on corrections that were
+    held out beyond the natural sample; what the champion says of them is known: it was corrected.
     """
 
     champion_version: str | None
@@ -70,6 +71,7 @@ class AccuracyMeasurement:
     champion_holdout: tuple[Prediction, ...] | None
     champion_fault: str = ""
     trainer: Mapping[str, str] | None = None
+    corrections: tuple[Prediction, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class ComparisonPolicy:
         return (
             self._not_worse(holdout, version),
             self._significance(validation, version),
-            self._corrections_fixed([*validation, *holdout], version),
+            self._corrections_fixed([*validation, *holdout], measured.corrections, version),
             self._negative_flips([*validation, *holdout], version),
             self._slices([*validation, *holdout], version),
             self._suspicion({"validation": validation, "holdout": holdout}, version),
@@ -128,13 +128,14 @@ class ComparisonPolicy:
         bar, n = round(1 - self.confidence, 6), wins + losses
         return Check(COMPARISONS[1], outcome(p_value < bar), p_value, bar, n, reason, version, Weight.PROOF)
 
-    def _corrections_fixed(self, pairs: Sequence[Pair], version: str) -> Check:
+    def _corrections_fixed(self, pairs: Sequence[Pair], more: Sequence[Prediction], version: str) -> Check:
         """An absolute bar: the model that was corrected is wrong on these by construction.
 
         Needed, and never enough: an equally good model with other errors fixes most of them as well.
         """
-        corrected = [pair for pair in pairs if pair.photo.corrected]
-        fixed, n = sum(pair.candidate_right for pair in corrected), len(corrected)
+        right = [pair.candidate_right for pair in pairs if pair.photo.corrected]
+        right += [prediction.predicted == prediction.label for prediction in more]
+        fixed, n = sum(right), len(right)
         low = binomial_lower_bound(fixed, n, self.confidence)
         value = fixed / n if n else 0.0
         passed = value >= self.min_corrections_fixed and low >= self.min_corrections_fixed_for_sure

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, negative_flips
 from pipeline.domain.dataset import Manifest, Photo, Split
@@ -50,15 +50,17 @@ def verify_accuracy(
     candidate, manifest = contest.candidate, contest.manifest
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"what was trained on cannot be verified on: {'; '.join(found[:3])}")
-    rows = (*manifest.of(Split.VALIDATION), *manifest.of(Split.HOLDOUT))
+    rows, more = manifest.natural, manifest.of(Split.HELD_OUT_CORRECTIONS)
     bodies = _read(rows, photos)
     try:
         with trials.serve(contest.model_type, contest.run_id, candidate) as trial:
             ours = _predict(trial, rows, bodies)
+            corrections = _predict(trial, more, _read(more, photos))
     except ModelRefused as error:
         judged: tuple[Check, ...] = (refused_to_load(str(error)),)
     else:
         measured = _beside_champion(contest, ours, rows, bodies, trials=trials, objects=objects)
+        measured = replace(measured, corrections=corrections)
         body = json.dumps(asdict(measured), ensure_ascii=False).encode()
         objects.write(f"{candidate.uri}{PREDICTIONS}", body, "application/json")
         flipped = _flipped(measured)

@@ -101,13 +101,10 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
-    before = dict(os.environ)
     with object_store() as store:
         made = Fleet(store, tmp_path_factory.mktemp("replicas"))
         yield made
         made.close()
-    os.environ.clear()
-    os.environ |= before
 
 
 @pytest.fixture(autouse=True)

@@ -45,6 +45,12 @@ def _throughput(say: Say) -> Figures:
     return throughput(say)
 
 
+def _batching(say: Say) -> Figures:
+    from include.bench.serving.throughput import batching
+
+    return batching(say)
+
+
 def _memory(say: Say) -> Figures:
     from include.bench.serving.memory import memory
 
@@ -74,6 +80,7 @@ PARTS: dict[str, Callable[[Say], Figures]] = {
     "swaps-resnet50": _swaps_resnet50,
     "fleet": _fleet,
     "throughput": _throughput,
+    "batching": _batching,
     "memory": _memory,
     "cold-start": _cold_start,
     "child-process": _child_process,

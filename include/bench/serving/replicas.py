@@ -48,7 +48,8 @@ class Replica:
 
 @contextmanager
 def object_store() -> Iterator[Stack]:
-    """An S3 server with empty buckets; this process's AWS_* variables point to it."""
+    """An S3 server with empty buckets; this process's AWS_* variables point to it meanwhile."""
+    before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         try:
             stack = runner.up(Path(name), click.echo, ["s3"], preferred_ports=False)
@@ -59,6 +60,9 @@ def object_store() -> Iterator[Stack]:
             yield stack
         finally:
             runner.clean(Path(name))
+            os.environ.clear()
+            os.environ |= before
+            boto3.setup_default_session()
 
 
 def upload(folder: Path, store: Stack, uri: str) -> None:

@@ -23,6 +23,7 @@ _NETWORK = "ResNet50"
 _SECONDS, _IN_FLIGHT, _ROUNDS = 15.0, 4, 3
 _PLAIN = ("tensorflow", "f32")
 _EXPORTED = ("int8", "onnx")
+_BATCHED_NETWORKS, _BATCHES, _CROWD = ("EfficientNetLite0", "ResNet50"), (1, 8), 16
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,28 @@ def throughput(say: Say) -> dict[str, float]:
             )
         efficiency = _efficiency(store, model, Path(folder), say)
     return _figures(found) | {"grpc_efficiency_vs_engine": round(efficiency, 3)}
+
+
+def batching(say: Say) -> dict[str, float]:
+    """The same crowd of requests with and without batching (ADR 0013)."""
+    figures = {}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, object_store() as store:
+        for network in _BATCHED_NETWORKS:
+            sha256 = artifact(network, Folder(Path(folder, network)), "s3://bench/")
+            model = Artifact("v1.0.0", f"s3://models/{network}/", sha256)
+            upload(Path(folder, network), store, model.uri)
+            for size in _BATCHES:
+                with (
+                    replicas(store, 1, settings={"batch_images": size}) as (replica,),
+                    replica.lifecycle() as client,
+                ):
+                    deploy([client], model)
+                    found = pace([replica.address], seconds=_SECONDS / 2, in_flight=_CROWD, protocol="open-inference")
+                say(f"{network}, batches of up to {size}: {found.requests_per_second:.0f}/s, p99 {found.p99_ms:.0f} ms")
+                name = f"batching_{network.lower()}_{size}"
+                figures[f"{name}_images_per_second"] = round(found.requests_per_second, 1)
+                figures[f"{name}_p99_ms"] = round(found.p99_ms, 1)
+    return figures
 
 
 def _ways() -> list[tuple[str, str]]:

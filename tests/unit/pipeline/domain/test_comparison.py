@@ -168,3 +168,17 @@ def test_the_demos_jump_is_believed_and_a_jump_beyond_any_honest_one_waits_for_a
     assert outcome("gain_not_suspicious", validation=large) is Outcome.PASSED
     assert outcome("gain_not_suspicious", validation=unbelievable) is Outcome.FAILED
     assert outcome("gain_not_suspicious", holdout=Photos(120, 0, 480, start=10_000)) is Outcome.FAILED
+
+
+def test_corrections_held_out_beyond_the_natural_sample_count_as_well():
+    validation, holdout = Photos(ties=300), Photos(10, 10, 580, start=10_000)
+    measured = AccuracyMeasurement(
+        "v1.0.0",
+        validation.candidate,
+        holdout.candidate,
+        validation.champion,
+        holdout.champion,
+        corrections=tuple(Prediction(f"TASK-{n}", "불량", "불량" if n < 27 else "양호") for n in range(30)),
+    )
+    found = {c.name: c for c in POLICY.judge(measured, validation.photos | holdout.photos)}["corrections_fixed"]
+    assert (found.outcome, found.value, found.support) == (Outcome.PASSED, 0.9, 30)
