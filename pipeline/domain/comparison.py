@@ -164,10 +164,10 @@ class ComparisonPolicy:
         bar = (1 - self.confidence) / max(1, len(found))
         fallen = [s for s in found if s.fall > self.max_slice_fall and s.p_value < bar]
         worst = max((s.fall for s in found), default=0.0)
-        reason = f"of {len(found)} slices none falls more than {_points(-self.max_slice_fall)} beyond chance"
+        reason = f"of {len(found)} slices none falls more than {self.max_slice_fall * 100:g} pp beyond chance"
         if fallen:
             named = "; ".join(f"{s.name} {s.champion:.3f} → {s.candidate:.3f} (n={s.photos})" for s in fallen)
-            reason = f"worse than champion {version} on {named}: at most {_points(-self.max_slice_fall)} allowed"
+            reason = f"worse than champion {version} on {named}: a fall of {self.max_slice_fall * 100:g} pp is allowed"
         return Check(
             COMPARISONS[4], outcome(not fallen), worst, self.max_slice_fall, len(pairs), reason, version, Weight.FLOOR
         )
