@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     engine_threads: int = 0
     """Cores for inference; 0: all that this process may use."""
     batch_images: int = 1
-    """Most images in one engine call; 1 turns batching off, which on CPUs answers as many requests (ADR 0013)."""
+    """Most images in one engine call; 1 turns batching off, for which on CPUs little is gained (ADR 0013)."""
     batch_wait_ms: float = 0.0
     """How long a waiting request may wait for company; a request to an idle engine never does."""
     signing_key: Path | None = None
