@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from pipeline.domain.dataset import Dataset
 from pipeline.learning.shards import Row, pack
-from pipeline.ports import ObjectStore
+from pipeline.ports.data import ObjectStore
 from tests.builders import a_dataset
 
 LABELS = ("양호", "불량")

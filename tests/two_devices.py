@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipeline.domain.training import Epoch, Hyperparameters
 from pipeline.learning import backbones
 from pipeline.learning.trainer import KerasTrainer
-from pipeline.ports import TrainingJob
+from pipeline.ports.training import TrainingJob
 from tests.fakes.data import FakeObjects
 from tests.fakes.training import FakeExperiment
 from tests.tiny_dataset import LABELS, tiny_dataset

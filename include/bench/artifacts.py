@@ -10,7 +10,7 @@ from include.bench.backbones import BACKBONES
 from pipeline.learning.export import Identity, Samples, export
 from pipeline.learning.network import new_head
 from pipeline.learning.shards import Images
-from pipeline.ports import ObjectStore
+from pipeline.ports.data import ObjectStore
 
 if TYPE_CHECKING:
     import keras

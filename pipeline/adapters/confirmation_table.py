@@ -8,7 +8,7 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog
-from pipeline.ports import Stored
+from pipeline.ports.events import Stored
 
 _INSERT = """
     INSERT INTO task_confirmations

@@ -9,7 +9,7 @@ from html import escape
 from PIL import Image
 
 from pipeline.domain.dataset import Manifest, Quarantined, Split
-from pipeline.ports import Suspect, Validation
+from pipeline.ports.data import Suspect, Validation
 
 _THUMBNAIL_PIXELS = 160
 _ROWS = 100

@@ -8,7 +8,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from pipeline.adapters.rabbitmq import ROUTING_KEY, connection_to, declare_task_topology
 from pipeline.domain.errors import GiveUp
-from pipeline.ports import DeadLetter
+from pipeline.ports.events import DeadLetter
 
 _ID_CHARACTERS = 12
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.domain.dataset import Manifest, Source, Split
 from pipeline.domain.quality import Measured
-from pipeline.ports import Validation
+from pipeline.ports.data import Validation
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TypeVar
 import stamina
 
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.ports import ObjectStore
+from pipeline.ports.data import ObjectStore
 
 T = TypeVar("T")
 

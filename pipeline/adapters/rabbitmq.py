@@ -11,7 +11,7 @@ from pika.exceptions import AMQPError
 
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.events import OutgoingEvent
-from pipeline.ports import Message
+from pipeline.ports.events import Message
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 

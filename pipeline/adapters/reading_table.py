@@ -10,7 +10,7 @@ from pipeline.adapters.outbox_table import insert_event
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.live_accuracy import Observation, Reading, Tally
 from pipeline.domain.models import ModelType
-from pipeline.ports import Episode
+from pipeline.ports.live import Episode
 
 _INSERT = """
     INSERT INTO live_accuracy_readings

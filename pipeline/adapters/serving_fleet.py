@@ -9,7 +9,7 @@ from include.contract.lifecycle_client import ActivatedModel, FaceserveError, Li
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen
-from pipeline.ports import Serving, Swap
+from pipeline.ports.deployment import Serving, Swap
 
 _STATUS_SECONDS = 5.0
 _Result = TypeVar("_Result")

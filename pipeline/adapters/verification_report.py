@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from pipeline.domain.checks import Check
-from pipeline.ports import VerificationReport
+from pipeline.ports.verification import VerificationReport
 
 _TILE, _CAPTION, _COLUMNS, _MOST_SHOWN = 160, 34, 6, 30
 _TITLES = {

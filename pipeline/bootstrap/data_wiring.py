@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.domain.dataset import Augmentation
 from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.selection import SelectionPolicy
-from pipeline.ports import (
+from pipeline.ports.data import (
     Augmenter,
     CorrectionSource,
     DataReporter,

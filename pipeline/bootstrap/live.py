@@ -13,7 +13,7 @@ from pipeline.bootstrap.verification import as_changed
 from pipeline.domain.errors import TryAgain
 from pipeline.domain.live_events import hot_swap_failed, retraining_skipped
 from pipeline.domain.models import Kind, ModelType, on_trial
-from pipeline.ports import DeadLetters
+from pipeline.ports.events import DeadLetters
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports import ArchiveStore, LiveMetrics, LiveReadings
+from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
 
 class LiveWiring:

@@ -8,28 +8,20 @@ from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.verification import VerificationPolicy
-from pipeline.ports import (
-    Blessings,
-    Checks,
-    Clock,
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import ObjectFolders
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.events import (
     Confirmations,
     DeadLetters,
     Decisions,
     EventPublisher,
     EventQueue,
-    Experiments,
-    ModelRegistry,
-    ModelVersions,
-    ObjectFolders,
     Outbox,
-    ReportPrinter,
     RetrainingRuns,
-    ServingFleet,
-    Trainer,
-    TrainingRuns,
-    Transitions,
-    TrialServer,
 )
+from pipeline.ports.training import Experiments, Trainer, TrainingRuns
+from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.domain.errors import GiveUp
-from pipeline.ports import ObjectStore
+from pipeline.ports.data import ObjectStore
 
 if TYPE_CHECKING:
     import keras

@@ -15,7 +15,8 @@ import numpy as np
 from pipeline.domain.errors import CheckpointRefused
 from pipeline.learning.fitting import Progress
 from pipeline.learning.network import Arrays
-from pipeline.ports import ObjectStore, TrainingJob
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.training import TrainingJob
 
 log = logging.getLogger(__name__)
 

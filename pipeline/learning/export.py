@@ -18,7 +18,7 @@ from include.contract.signature import SIGNATURE, sign
 from pipeline.domain.errors import TrainingFailed
 from pipeline.learning.formats import lost_accuracy, onnx_probabilities, probabilities, quantize, to_onnx
 from pipeline.learning.shards import Images
-from pipeline.ports import ObjectStore
+from pipeline.ports.data import ObjectStore
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.learning.devices import has_gpu
-from pipeline.ports import ObjectStore
+from pipeline.ports.data import ObjectStore
 
 if TYPE_CHECKING:
     import keras

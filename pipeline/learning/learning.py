@@ -21,7 +21,8 @@ from pipeline.learning.learner import Learner
 from pipeline.learning.measures import Probabilities, guessing_loss
 from pipeline.learning.network import Network, new_head, split
 from pipeline.learning.shards import Images
-from pipeline.ports import ObjectStore, TrainingJob
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.training import TrainingJob
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.domain.dataset import Manifest, Photo
-from pipeline.ports import Suspect
+from pipeline.ports.data import Suspect
 
 _FOLDS, _TREES, _SEED = 5, 300, 7
 

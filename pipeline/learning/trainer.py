@@ -19,7 +19,8 @@ from pipeline.learning.devices import strategy
 from pipeline.learning.export import Identity, Samples, export
 from pipeline.learning.learning import Learning
 from pipeline.learning.shards import Images, task_ids, unpack
-from pipeline.ports import Experiment, ObjectStore, TrainingJob
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.training import Experiment, TrainingJob
 
 log = logging.getLogger(__name__)
 

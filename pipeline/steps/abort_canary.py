@@ -2,7 +2,8 @@
 
 from pipeline.domain.live_events import canary_aborted
 from pipeline.domain.models import Kind, ModelType, Transition, on_trial
-from pipeline.ports import Clock, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ServingFleet, Transitions
 
 
 def abort_canary(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from pipeline.domain.events import InvalidEvent, TaskConfirmedEvent, parse_task_confirmed
-from pipeline.ports import Clock, Confirmations, EventQueue
+from pipeline.ports.clock import Clock
+from pipeline.ports.events import Confirmations, EventQueue
 
 BATCH_SIZE = 500
 

@@ -2,7 +2,8 @@
 
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.errors import GiveUp, NotBlessed
-from pipeline.ports import Blessings, Clock
+from pipeline.ports.clock import Clock
+from pipeline.ports.verification import Blessings
 
 
 def approve(run_id: str, *, actor: str, reason: str, blessings: Blessings, clock: Clock) -> Blessing:

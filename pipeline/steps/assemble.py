@@ -5,7 +5,7 @@ import hashlib
 from pipeline.domain.dataset import Dataset, Manifest, Split, shard_index
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
-from pipeline.ports import Augmenter, Datasets, ObjectStore
+from pipeline.ports.data import Augmenter, Datasets, ObjectStore
 from pipeline.steps.augment import shard_uri, slices
 
 _SHARDS_ON_CONTACT_SHEET = 2

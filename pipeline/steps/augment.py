@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.errors import DatasetRefused
-from pipeline.ports import Augmenter, ObjectStore, PhotoStore
+from pipeline.ports.data import Augmenter, ObjectStore, PhotoStore
 
 _DOWNLOADS_AT_ONCE = 8
 

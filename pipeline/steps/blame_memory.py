@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.domain.training import RUNNING, Attempt, adjust
-from pipeline.ports import TrainingRuns
+from pipeline.ports.training import TrainingRuns
 
 
 def blame_memory(run_id: str, dataset_id: str, detail: str, *, runs: TrainingRuns) -> Attempt | None:

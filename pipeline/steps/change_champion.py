@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pipeline.domain.errors import GiveUp, ServiceUnavailable, StaleTransition, TryAgain
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelVersion, Transition, rollback_target
-from pipeline.ports import Clock, ModelRegistry, ServingFleet, Swap, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelRegistry, ServingFleet, Swap, Transitions
 
 
 @dataclass(frozen=True)

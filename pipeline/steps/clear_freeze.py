@@ -2,7 +2,8 @@
 
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import NOTES, Kind, ModelType, Transition, frozen_by
-from pipeline.ports import Clock, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import Transitions
 
 
 def clear_freeze(

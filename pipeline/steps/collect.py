@@ -23,7 +23,7 @@ from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.domain.leakage import HeldOut, separate, without_contradictions
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import SelectionPolicy, select
-from pipeline.ports import CorrectionSource, Datasets, Erasures, ObjectStore, PhotoInspector, PhotoStore
+from pipeline.ports.data import CorrectionSource, Datasets, Erasures, ObjectStore, PhotoInspector, PhotoStore
 
 _DOWNLOADS_AT_ONCE = 8
 

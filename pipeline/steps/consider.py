@@ -2,7 +2,8 @@
 
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy
-from pipeline.ports import Clock, Confirmations, Decisions
+from pipeline.ports.clock import Clock
+from pipeline.ports.events import Confirmations, Decisions
 
 
 def consider(

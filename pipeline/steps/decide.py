@@ -13,7 +13,10 @@ from pipeline.domain.errors import GiveUp
 from pipeline.domain.events import OutgoingEvent, model_verification_failed, model_verification_held
 from pipeline.domain.training import TrainingResult, advise
 from pipeline.domain.verification import VerificationPolicy
-from pipeline.ports import Blessings, Checks, Clock, Experiments, ObjectStore, ReportPrinter, VerificationReport
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.training import Experiments
+from pipeline.ports.verification import Blessings, Checks, ReportPrinter, VerificationReport
 from pipeline.steps.verify import FLIPS, PREDICTIONS, SLICES
 
 _SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.domain.dataset import Dataset, Manifest, Split, shard_index
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.lineage import Erasure
-from pipeline.ports import Augmenter, Datasets, Erasures, ObjectFolders
+from pipeline.ports.data import Augmenter, Datasets, Erasures, ObjectFolders
 
 # Pages that may show the photo; validating again makes them without it.
 _PAGES = ("data-report.html", "data-docs/")

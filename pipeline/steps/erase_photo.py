@@ -6,16 +6,10 @@ from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure
 from pipeline.domain.training import TrainingResult
-from pipeline.ports import (
-    Augmenter,
-    Clock,
-    Datasets,
-    Erasures,
-    Experiments,
-    ModelVersions,
-    ObjectFolders,
-    TrainingRuns,
-)
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import Augmenter, Datasets, Erasures, ObjectFolders
+from pipeline.ports.deployment import ModelVersions
+from pipeline.ports.training import Experiments, TrainingRuns
 from pipeline.steps.erase_from_dataset import Stores, erase_from_dataset
 
 

@@ -8,16 +8,11 @@ from pipeline.domain.blessing import Blessing, Override, OverrideKind, load_obje
 from pipeline.domain.errors import GiveUp, NotBlessed, UnknownVersion
 from pipeline.domain.events import OutgoingEvent, model_deployed
 from pipeline.domain.models import Kind, ModelType, ModelVersion, Status, Transition
-from pipeline.ports import (
-    Blessings,
-    Clock,
-    ModelRegistry,
-    ModelVersions,
-    ObjectStore,
-    ServingFleet,
-    TrainingRuns,
-    Transitions,
-)
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.training import TrainingRuns
+from pipeline.ports.verification import Blessings
 from pipeline.steps.change_champion import ChampionChange, ChangedChampion, change_champion
 from pipeline.steps.register import register
 

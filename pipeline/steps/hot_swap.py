@@ -3,7 +3,9 @@
 from pipeline.domain.errors import NotBlessed, UnknownVersion
 from pipeline.domain.events import OutgoingEvent, model_deployed
 from pipeline.domain.models import Kind, ModelType, Status, Transition
-from pipeline.ports import Blessings, Clock, ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.verification import Blessings
 from pipeline.steps.change_champion import ChampionChange, ChangedChampion, change_champion
 
 

@@ -2,7 +2,9 @@
 
 from pipeline.domain.models import ModelType, on_trial
 from pipeline.domain.rollout import CanaryPolicy, CanaryVerdict
-from pipeline.ports import Clock, LiveMetrics, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelVersions, ServingFleet, Transitions
+from pipeline.ports.live import LiveMetrics
 
 
 def judge_canary(

@@ -2,7 +2,10 @@
 
 from pipeline.domain.live_events import canary_promoted
 from pipeline.domain.models import Kind, ModelType
-from pipeline.ports import Blessings, Clock, ModelRegistry, ModelVersions, Outbox, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.events import Outbox
+from pipeline.ports.verification import Blessings
 from pipeline.steps.change_champion import ChangedChampion
 from pipeline.steps.hot_swap import hot_swap
 

@@ -1,6 +1,6 @@
 """Publish the events that were committed with their cause (design D9)."""
 
-from pipeline.ports import EventPublisher, Outbox
+from pipeline.ports.events import EventPublisher, Outbox
 
 
 def publish(*, outbox: Outbox, publisher: EventPublisher) -> int:

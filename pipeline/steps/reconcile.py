@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.domain.models import ModelType, rollback_target
-from pipeline.ports import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from typing import Any
 from pipeline.domain.errors import ModelRefused, NotBlessed
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber, next_version
 from pipeline.domain.training import TrainingResult
-from pipeline.ports import Blessings, ModelRegistry, ModelVersions, ObjectStore
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.deployment import ModelRegistry, ModelVersions
+from pipeline.ports.verification import Blessings
 
 
 def register(

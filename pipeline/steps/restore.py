@@ -3,7 +3,10 @@
 from pipeline.domain.errors import UnknownVersion
 from pipeline.domain.models import Kind, ModelType, ModelVersion, Status, Transition
 from pipeline.domain.retention import MANIFEST, archive_uri, demand_whole, listed_files
-from pipeline.ports import ArchiveStore, Clock, ModelVersions, ObjectStore, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.deployment import ModelVersions, Transitions
+from pipeline.ports.live import ArchiveStore
 
 
 def restore(

@@ -23,7 +23,11 @@ from pipeline.domain.retention import (
     demand_whole,
     listed_files,
 )
-from pipeline.ports import ArchiveStore, Clock, ModelVersions, ObjectFolders, RetrainingRuns, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import ObjectFolders
+from pipeline.ports.deployment import ModelVersions, ServingFleet, Transitions
+from pipeline.ports.events import RetrainingRuns
+from pipeline.ports.live import ArchiveStore
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Any
 from pipeline.domain.blessing import Verdict
 from pipeline.domain.checks import Outcome, Weight
 from pipeline.domain.training import MAX_ATTEMPTS, advise
-from pipeline.ports import Blessings, TrainingRuns
+from pipeline.ports.training import TrainingRuns
+from pipeline.ports.verification import Blessings
 
 PREFIX = "retry-of-"
 

@@ -7,7 +7,9 @@ from pipeline.domain.errors import GiveUp, StaleTransition, TryAgain, UnknownVer
 from pipeline.domain.events import OutgoingEvent, model_rolled_back
 from pipeline.domain.live_events import rollback_failed
 from pipeline.domain.models import Kind, ModelType, Status, Transition, rollback_target
-from pipeline.ports import Clock, ModelRegistry, ModelVersions, Outbox, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.events import Outbox
 from pipeline.steps.change_champion import ChampionChange, ChangedChampion, change_champion
 
 PREVIOUS = "previous"

@@ -17,7 +17,9 @@ from pipeline.domain.models import (
     frozen_sentence,
     on_trial,
 )
-from pipeline.ports import Blessings, Clock, ModelVersions, ServingFleet, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelVersions, ServingFleet, Transitions
+from pipeline.ports.verification import Blessings
 
 
 def start_canary(

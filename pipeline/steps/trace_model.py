@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType, ModelVersion
-from pipeline.ports import Datasets, ModelVersions
+from pipeline.ports.data import Datasets
+from pipeline.ports.deployment import ModelVersions
 
 
 @dataclass(frozen=True)

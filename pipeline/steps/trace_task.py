@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from pipeline.domain.lineage import ROLES, Appearance
 from pipeline.domain.models import ModelVersion
-from pipeline.ports import Datasets, ModelVersions, TrainingRuns
+from pipeline.ports.data import Datasets
+from pipeline.ports.deployment import ModelVersions
+from pipeline.ports.training import TrainingRuns
 
 
 @dataclass(frozen=True)

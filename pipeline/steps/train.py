@@ -9,7 +9,9 @@ from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson
 from pipeline.domain.events import training_failed
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
-from pipeline.ports import Clock, Experiment, Experiments, Outbox, Trainer, TrainingJob, TrainingRuns
+from pipeline.ports.clock import Clock
+from pipeline.ports.events import Outbox
+from pipeline.ports.training import Experiment, Experiments, Trainer, TrainingJob, TrainingRuns
 
 log = logging.getLogger(__name__)
 

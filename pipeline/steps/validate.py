@@ -10,8 +10,8 @@ from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import QualityPolicy, measure
-from pipeline.ports import (
-    Clock,
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import (
     DataReporter,
     Datasets,
     DataValidator,

@@ -11,7 +11,8 @@ from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.leakage import leaks
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.verification import VerificationPolicy, refused_to_load
-from pipeline.ports import Checks, ObjectStore, PhotoStore, ReportPrinter, Trial, TrialServer
+from pipeline.ports.data import ObjectStore, PhotoStore
+from pipeline.ports.verification import Checks, ReportPrinter, Trial, TrialServer
 
 _DOWNLOADS_AT_ONCE = 8
 _PERFORMANCE_PHOTOS = 32

@@ -13,7 +13,9 @@ from pipeline.domain.live_accuracy import (
 )
 from pipeline.domain.live_events import live_accuracy_low, live_accuracy_recovered
 from pipeline.domain.models import NOTES, ROLLBACKS, ModelType, Status
-from pipeline.ports import Clock, Episode, LiveMetrics, LiveReadings, ModelVersions, Transitions
+from pipeline.ports.clock import Clock
+from pipeline.ports.deployment import ModelVersions, Transitions
+from pipeline.ports.live import Episode, LiveMetrics, LiveReadings
 
 
 @dataclass(frozen=True)

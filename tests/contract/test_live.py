@@ -14,7 +14,7 @@ from pipeline.domain.errors import ArchiveDamaged, ModelRefused, PromotionFrozen
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
 from pipeline.domain.models import Kind, ModelType, frozen_by, on_trial
-from pipeline.ports import Episode
+from pipeline.ports.live import Episode
 from tests.builders import NOW, an_event
 from tests.contract.test_fleet import Fake as FakeReplicas
 from tests.contract.test_fleet import Real as RealReplicas

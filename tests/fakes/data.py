@@ -13,7 +13,7 @@ from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import Measured
-from pipeline.ports import Suspect, Validation
+from pipeline.ports.data import Suspect, Validation
 
 
 @dataclass

@@ -20,7 +20,7 @@ from pipeline.domain.models import (
     frozen_by,
 )
 from pipeline.domain.rollout import CanarySeen
-from pipeline.ports import Serving, Swap
+from pipeline.ports.deployment import Serving, Swap
 from tests.fakes.events import FakeOutbox
 
 

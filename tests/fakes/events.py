@@ -9,7 +9,7 @@ from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
-from pipeline.ports import DeadLetter, Message, Stored
+from pipeline.ports.events import DeadLetter, Message, Stored
 from tests.builders import NOW
 
 

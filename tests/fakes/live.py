@@ -8,7 +8,7 @@ from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
 from pipeline.domain.live_accuracy import LabelTally, Observation, Reading, Tally
 from pipeline.domain.models import ModelType
-from pipeline.ports import Episode
+from pipeline.ports.live import Episode
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import FakeConfirmations, FakeOutbox
 

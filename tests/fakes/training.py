@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pipeline.domain.errors import RunBusy, TrainingFailed
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, TrainingResult
-from pipeline.ports import Experiment, TrainingJob
+from pipeline.ports.training import Experiment, TrainingJob
 from tests.builders import a_training_result
 
 

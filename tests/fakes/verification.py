@@ -9,7 +9,7 @@ from pipeline.domain.checks import Check, PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused
 from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.ports import Trial, VerificationReport
+from pipeline.ports.verification import Trial, VerificationReport
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox
 

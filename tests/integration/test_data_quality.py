@@ -14,7 +14,7 @@ from pipeline.domain.dataset import Manifest, Quarantined, Source, Split
 from pipeline.domain.quality import QualityPolicy, measure
 from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.learning.suspects import ConfidentLearningReviewer
-from pipeline.ports import Suspect, Validation
+from pipeline.ports.data import Suspect, Validation
 from tests.builders import NOW, a_photo
 
 pytestmark = pytest.mark.integration

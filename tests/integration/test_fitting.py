@@ -14,7 +14,7 @@ from pipeline.learning.fine_tuning import fine_tune
 from pipeline.learning.fitting import Phase, Split, fit, row_weights
 from pipeline.learning.learner import Learner
 from pipeline.learning.network import Network, new_head, split
-from pipeline.ports import TrainingJob
+from pipeline.ports.training import TrainingJob
 from tests.builders import a_dataset
 from tests.fakes.data import FakeObjects
 from tests.fakes.faults import Killed

@@ -19,7 +19,7 @@ from pipeline.domain.training import Hyperparameters, TrainingResult
 from pipeline.learning.checkpoints import code_version
 from pipeline.learning.shards import unpack
 from pipeline.learning.trainer import KerasTrainer
-from pipeline.ports import TrainingJob
+from pipeline.ports.training import TrainingJob
 from tests.fakes.data import FakeObjects
 from tests.fakes.faults import Killed
 from tests.fakes.training import FakeExperiment

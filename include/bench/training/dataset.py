@@ -10,7 +10,8 @@ from include.demo.photos import draw, live_specs
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.training import Hyperparameters
 from pipeline.learning.shards import Images, Row, pack
-from pipeline.ports import ObjectStore, TrainingJob
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.training import TrainingJob
 
 LABELS = ("양호", "불량")
 URI = "s3://datasets/DS-bench/"

@@ -10,7 +10,7 @@ from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome, Prediction, Weight
 from pipeline.domain.comparison import Slice
-from pipeline.ports import VerificationReport
+from pipeline.ports.verification import VerificationReport
 from tests.builders import NOW, a_dataset, a_training_result
 from tests.tiny_model import grey_photo
 

@@ -1,0 +1,178 @@
+"""Helper tasks, photos, objects and datasets."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
+from pipeline.domain.leakage import HeldOut
+from pipeline.domain.lineage import Appearance, Erased
+from pipeline.domain.models import ModelType
+from pipeline.domain.quality import Measured
+
+
+class CorrectionSource(Protocol):
+    """Read-only view of the Helper database (DD-03); nothing returns more rows than its `limit`."""
+
+    def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
+        """The specification's query: corrected tasks confirmed after `since`, newest first."""
+
+    def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
+        """Corrected tasks confirmed at `until` or before, spread over that time by a hash of their id."""
+
+    def confirmed(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        """The most recent confirmed tasks, corrected or not, newest first."""
+
+    def history(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        """Confirmed tasks, corrected or not, spread over all time by a hash of their id: mostly the same each time."""
+
+    def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
+        """Those of the named tasks that are confirmed."""
+
+
+class PhotoStore(Protocol):
+    def read(self, url: str) -> bytes:
+        """Raises `PhotoMissing`, `PhotoRefused` (address or size not allowed) or `ServiceUnavailable`."""
+
+
+class PhotoInspector(Protocol):
+    def fingerprint(self, photo: bytes) -> Fingerprint:
+        """Never raises for bad bytes: the fault is in the result."""
+
+
+class ObjectStore(Protocol):
+    """S3 objects by `s3://bucket/key`."""
+
+    def read(self, uri: str) -> bytes:
+        """Raises `KeyError` when there is none, `ServiceUnavailable` when S3 is."""
+
+    def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None: ...
+
+    def exists(self, uri: str) -> bool: ...
+
+
+class ObjectFolders(ObjectStore, Protocol):
+    """Objects that are also listed, deleted and shown to people."""
+
+    def list(self, prefix: str) -> Sequence[str]:
+        """URIs that begin with `prefix`, sorted."""
+
+    def delete(self, uri: str) -> None:
+        """Gone; deleting what is not there changes nothing."""
+
+    def link(self, uri: str) -> str:
+        """An http address a browser can open for some days, without credentials of its own."""
+
+
+class Datasets(Protocol):
+    """Rows about datasets, the permanent sides of photo clusters, and the append-only holdout."""
+
+    def begin(self, run_id: str, model_type: ModelType) -> str:
+        """Reserve `DS-<year>-<nnn>` for this run; the same run gets the same id again."""
+
+    def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
+        """Record that the manifest is in the object store, in one transaction with its per-photo lineage, the sides of
+        its new clusters, and the holdout photos that are new: they make the next version of the holdout.
+
+        Frozen already, nothing changes.
+        """
+
+    def frozen_sha256(self, dataset_id: str) -> str | None:
+        """Hash of the frozen manifest, None before `freeze`."""
+
+    def clusters(self) -> Mapping[int, Split]:
+        """The perceptual hash that founded each cluster, oldest first, and the side it stands on for ever."""
+
+    def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
+        """Every photo that was ever held out, newest first; none of them may be trained on."""
+
+    def holdout_uses(self, model_type: ModelType, task_ids: Sequence[str]) -> int:
+        """Verdicts that the oldest of these holdout members took part in."""
+
+    def complete(self, dataset: Dataset) -> None:
+        """Record the dataset's counts and hash; again with the same values changes nothing."""
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Raises `GiveUp` when the dataset is unknown or not complete."""
+
+    def previous(self, dataset_id: str) -> Dataset | None:
+        """The last complete dataset of the same model type before this one."""
+
+    def frozen(self) -> Sequence[tuple[str, ModelType, str]]:
+        """Id, model type and run of every dataset whose manifest is frozen, oldest first."""
+
+    def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
+        """Where a task's photo was used, or what a dataset consists of; ordered by dataset, then task."""
+
+
+class Erasures(Protocol):
+    """Photos that may be used no more (privacy)."""
+
+    def record(self, erased: Erased) -> None:
+        """From now on no selection takes the task or the same bytes again. Recorded already, nothing changes."""
+
+    def all(self) -> Sequence[Erased]: ...
+
+    def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
+        """The frozen manifest's hash after a photo was taken out of it."""
+
+    def anonymise(self, task_id: str) -> Mapping[str, int]:
+        """Remove address and hash of the photo from every table; table names with the rows that changed."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the data checks found: `failures` stop the run, `warnings` are for the report.
+
+    `pages` are the data docs: relative path to content, `index.html` among them.
+    """
+
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+    pages: Mapping[str, bytes]
+
+
+class DataValidator(Protocol):
+    def check(self, manifest: Manifest, measured: Sequence[Measured], *, now: datetime) -> Validation:
+        """Every row against its schema, and every figure of the whole against its bounds."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A label that the other photos contradict: `confidence` 0-1 in the label given, from models that never saw it."""
+
+    task_id: str
+    label: str
+    suggested: str
+    confidence: float
+
+
+class LabelReviewer(Protocol):
+    def suspects(self, manifest: Manifest, descriptors: Mapping[str, bytes]) -> Sequence[Suspect]:
+        """Likely label errors, the likeliest first; half of such flags are usually right. For people, never dropped."""
+
+
+class DataReporter(Protocol):
+    def page(
+        self, manifest: Manifest, found: Validation, suspects: Sequence[Suspect], photos: Mapping[str, bytes]
+    ) -> bytes:
+        """One self-contained HTML page; `photos` are bytes of photos by task id, shown small beside their row."""
+
+
+class Augmenter(Protocol):
+    """Turns photos into training images, and packs images into shards."""
+
+    def shard(
+        self, photos: Iterable[tuple[Photo, bytes]], *, augmentation: Augmentation, labels: Sequence[str]
+    ) -> bytes:
+        """One shard: each photo resized, `copies` images in all (the original and augmented ones); deterministic.
+
+        Photos are taken one at a time, so that as many may come as like.
+        """
+
+    def without(self, shard: bytes, task_id: str) -> bytes | None:
+        """The shard without any image of this task; None when it has none."""
+
+    def contact_sheet(self, shards: Sequence[bytes], labels: Sequence[str]) -> bytes:
+        """PNG of sample images, one row a label."""

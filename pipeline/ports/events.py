@@ -1,0 +1,126 @@
+"""Messages in, events out, and what is decided about them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Backlog, RetrainingDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One broker message as received; `tag` acknowledges it on the channel it came from."""
+
+    body: bytes
+    message_id: str | None
+    tag: int
+    redelivered: bool = False
+
+
+class EventQueue(Protocol):
+    """The queue of `TaskConfirmedEvent`s. Nothing leaves it before `acknowledge`."""
+
+    def depth(self) -> int:
+        """Messages ready, without touching them. Raises `ServiceUnavailable`."""
+
+    def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
+        """Batches until the queue is empty or `max_messages` came; unacknowledged ones return on close."""
+
+    def dead_letter(self, message: Message, reason: str) -> None:
+        """Publish `message` with `reason` to the dead-letter queue and wait for the broker's confirmation."""
+
+    def acknowledge(self, batch: Sequence[Message]) -> None:
+        """Only after the batch's effects are committed."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that could not be used; `id` is short and made of its content."""
+
+    id: str
+    message_id: str | None
+    reason: str
+    body: bytes
+
+
+class DeadLetters(Protocol):
+    """What could not be used, waiting for a person. All raise `ServiceUnavailable`."""
+
+    def waiting(self) -> int:
+        """How many, without touching them."""
+
+    def all(self) -> Sequence[DeadLetter]:
+        """Oldest first; they stay where they are."""
+
+    def requeue(self, letter_id: str) -> DeadLetter:
+        """Back to the queue of confirmations, with its message id. Raises `GiveUp` for an unknown id."""
+
+    def discard(self, letter_id: str) -> DeadLetter:
+        """Gone for ever. Raises `GiveUp` for an unknown id."""
+
+
+class EventPublisher(Protocol):
+    def publish(self, event: OutgoingEvent) -> None:
+        """Publish persistently with publisher confirms. Raises `ServiceUnavailable`."""
+
+
+class Outbox(Protocol):
+    """Events committed with their cause, waiting to be published (design D9)."""
+
+    def pending(self) -> Sequence[OutgoingEvent]: ...
+
+    def add(self, event: OutgoingEvent) -> None:
+        """Add once: the same event id again changes nothing."""
+
+    def mark_published(self, event_id: str) -> None: ...
+
+    def untold(self) -> Sequence[OutgoingEvent]:
+        """Events that nobody was told of yet, oldest first."""
+
+    def mark_told(self, event_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How many of a batch were new; the others were known already."""
+
+    new: int
+    duplicates: int
+
+
+class Confirmations(Protocol):
+    """Every confirmation that ever arrived, once."""
+
+    def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
+        """Insert in one transaction; keys already present count as duplicates. Raises `ServiceUnavailable`."""
+
+    def backlog(self, model_type: ModelType) -> Backlog: ...
+
+
+class Decisions(Protocol):
+    """Every evaluation of the retraining policy (design D15)."""
+
+    def record(self, model_type: ModelType, decision: RetrainingDecision, *, at: datetime, asked_by: str) -> str:
+        """Returns the decision's id; the id names the run that a due decision triggers."""
+
+
+class RetrainingRuns(Protocol):
+    """At most one retraining of a model type at a time, whoever started it."""
+
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
+        """Claim the model type; True also for the run that holds the claim already, False while another one does.
+
+        A claim older than `lease_hours` belongs to a run that died and may be taken over.
+        """
+
+    def holds(self, run_id: str) -> bool:
+        """Whether this run holds a claim that has not ended."""
+
+    def running(self, model_type: ModelType) -> str | None:
+        """The run that holds the claim."""
+
+    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+        """Release the claim: `deployed`, `refused`, `failed` or `not due`; again changes nothing."""

@@ -1,0 +1,65 @@
+"""Live accuracy, the monitor's readings, and the archive."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.live_accuracy import Observation, Reading, Tally
+from pipeline.domain.models import ModelType
+
+
+class LiveMetrics(Protocol):
+    """Confirmations joined to the version that gave the verdict: the event's, else the one that served then."""
+
+    def tally(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
+        """All confirmations in `(since, until]` of one version."""
+
+    def newest(self, model_type: ModelType, version: str, count: int, *, since: datetime, until: datetime) -> Tally:
+        """The newest `count` of those."""
+
+    def blind(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
+        """Those whose reviewer did not see the verdict."""
+
+    def by_version(self, model_type: ModelType, *, since: datetime, until: datetime) -> Mapping[str, Tally]: ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """From the alert to the recovery, or to another champion."""
+
+    id: str
+    version: str
+
+
+class LiveReadings(Protocol):
+    """What the monitor saw, and which alert is open."""
+
+    def record(
+        self,
+        model_type: ModelType,
+        reading: Reading,
+        seen: Observation,
+        *,
+        versions: Mapping[str, Tally],
+        decision: str,
+        at: datetime,
+    ) -> None: ...
+
+    def open_episode(self, model_type: ModelType) -> Episode | None: ...
+
+    def begin_episode(self, model_type: ModelType, episode: Episode, event: OutgoingEvent, *, at: datetime) -> None:
+        """Keep it with its event, in one transaction; again changes nothing."""
+
+    def end_episode(self, episode: Episode, ended_by: str, event: OutgoingEvent | None, *, at: datetime) -> None: ...
+
+
+class ArchiveStore(Protocol):
+    """Cold storage of model files, by `s3://bucket/key`."""
+
+    def keep(self, uri: str, body: bytes) -> None:
+        """Write, read back, compare, and only then hand over to Glacier. Raises `ServiceUnavailable`."""
+
+    def fetch(self, uri: str) -> bytes:
+        """Raises `ArchiveDamaged` when there is none, `StillFrozen` when it has to be thawed first."""

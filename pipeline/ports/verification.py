@@ -1,0 +1,70 @@
+"""Trials in a private model server, the checks, the verdict and its report."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.blessing import Blessing, Override
+from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction
+from pipeline.domain.comparison import Slice
+from pipeline.domain.dataset import Dataset
+from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.training import TrainingResult
+
+
+class Trial(Protocol):
+    """A private model server with one model loaded, answering over gRPC."""
+
+    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
+        """One label a photo."""
+
+    def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement: ...
+
+
+class TrialServer(Protocol):
+    def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> AbstractContextManager[Trial]:
+        """Raises `ModelRefused` when the server will not load the model."""
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """Everything a person needs to understand a verdict.
+
+    `flipped` are the candidate's answers on photos that the champion judges right and the candidate wrong; `flips` is
+    a PNG of them, None when nothing was measured.
+    """
+
+    blessing: Blessing
+    result: TrainingResult
+    dataset: Dataset
+    slices: Sequence[Slice]
+    flipped: Sequence[Prediction]
+    flips: bytes | None
+
+
+class ReportPrinter(Protocol):
+    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+        """PNG of photos, each with its name."""
+
+    def html(self, report: VerificationReport) -> bytes:
+        """One page that needs no other file."""
+
+
+class Checks(Protocol):
+    def save(self, run_id: str, part: str, checks: Sequence[Check]) -> None:
+        """Keep the checks of one part (`accuracy`, `performance`); again replaces them until a blessing exists."""
+
+    def of(self, run_id: str) -> Sequence[Check]: ...
+
+
+class Blessings(Protocol):
+    def grant(self, blessing: Blessing, event: OutgoingEvent | None) -> None:
+        """Insert verdict and event in one transaction; a second verdict on one run changes nothing."""
+
+    def of_run(self, run_id: str) -> Blessing | None:
+        """The verdict on a run, with the override beside it."""
+
+    def override(self, override: Override) -> None:
+        """Keep a person's word beside the verdict; one a run, the first stands."""
