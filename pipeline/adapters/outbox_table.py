@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 
 
 class OutboxTable:

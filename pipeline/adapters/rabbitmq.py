@@ -10,7 +10,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPError
 
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.ports.events import Message
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
-from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.live_accuracy import Observation, Reading, Tally
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.ports.live import Episode
 

@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
 from pipeline.domain.errors import PromotionFrozen, StaleTransition
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import (
     ROLLBACKS,
     FailedChange,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 
 _MAX_CHARACTERS = 1500
 
@@ -29,7 +29,7 @@ def notice_of(event: OutgoingEvent) -> Notice | None:
     return Notice(f"{'URGENT: ' if urgent else ''}{subject.format_map(fields)}", sentence(fields), urgent)
 
 
-_URGENT = frozenset({"HotSwapFailedEvent", "RollbackFailedEvent"})
+_URGENT = frozenset({"HotSwapFailedEvent", "HotSwapUnconfirmedEvent", "RollbackFailedEvent", "RollbackIncompleteEvent"})
 _Sentence = Callable[[Mapping[str, str]], str]
 
 
@@ -57,7 +57,13 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     ),
     "HotSwapFailedEvent": (
         "{modelType} {modelVersion} could not go live",
-        _says("{reason}. The champion keeps serving."),
+        _says("{reason}. {champion} keeps serving."),
+    ),
+    "HotSwapUnconfirmedEvent": (
+        "{modelType} {modelVersion}: nobody knows whether it is live",
+        _says(
+            "{reason}. Replicas may serve it or {champion}: `python -m pipeline reconcile` asks them and settles it."
+        ),
     ),
     "ModelDeployedEvent": (
         "{modelType} {modelVersion} is live",
@@ -69,7 +75,11 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     ),
     "RollbackFailedEvent": (
         "{modelType} could not be rolled back to {modelVersion}",
-        _says("{reason}. What was to be replaced still serves: mend the cause and roll back again."),
+        _says("{reason}. What was to be replaced may still serve: mend the cause and roll back again."),
+    ),
+    "RollbackIncompleteEvent": (
+        "{modelType} is back at {modelVersion}, but not on every replica",
+        _says("{missing}. They may still serve the bad model; they are brought back as soon as they answer."),
     ),
     "CanaryAbortedEvent": ("{modelType} {modelVersion}: canary aborted", _says("{reason}. The champion serves alone.")),
     "LiveAccuracyLowEvent": ("{modelType} {modelVersion}: live accuracy is low", _says("{reason}. {consequence}.")),

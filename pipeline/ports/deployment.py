@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, FailedChange, ModelType, ModelVersion, Transition
 from pipeline.domain.rollout import CanarySeen
 

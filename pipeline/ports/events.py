@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
+from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 

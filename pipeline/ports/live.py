@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.live_accuracy import Observation, Reading, Tally
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 
 

@@ -9,7 +9,7 @@ from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.training import TrainingResult
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pipeline.domain.errors import GiveUp, ServiceUnavailable, StaleTransition, TryAgain
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelVersion, Transition, rollback_target
 from pipeline.ports.clock import Clock
 from pipeline.ports.deployment import ModelRegistry, ServingFleet, Swap, Transitions

@@ -4,13 +4,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.domain.blessing import Blessing, Conclusion, WhenInconclusive, conclude
 from pipeline.domain.checks import Check, Outcome, Prediction, Weight, negative_flips
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.events import OutgoingEvent, model_verification_failed, model_verification_held
+from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
 from pipeline.domain.training import TrainingResult, advise
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.clock import Clock
@@ -115,20 +116,19 @@ def _blessing(
 def _event(blessing: Blessing) -> OutgoingEvent | None:
     if blessing.accepted:
         return None
-    said = {
+    said: dict[str, Any] = {
         "run_id": blessing.run_id,
         "model_type": blessing.model_type,
         "reasons": blessing.reasons,
-        "report_uri": blessing.report_uri,
-        "at": blessing.decided_at,
+        "report": blessing.report_uri,
     }
     if blessing.held:
-        return model_verification_held(event_id=f"verification-held:{blessing.run_id}", **said)  # type: ignore[arg-type]
-    return model_verification_failed(
-        event_id=f"verification-failed:{blessing.run_id}",
-        advice=blessing.advice,
-        **said,  # type: ignore[arg-type]
-    )
+        held = f"verification-held:{blessing.run_id}"
+        return ModelVerificationHeldEvent(id=held, held_at=blessing.decided_at, **said).outgoing()
+    failed = f"verification-failed:{blessing.run_id}"
+    return ModelVerificationFailedEvent(
+        id=failed, failed_at=blessing.decided_at, advice=blessing.advice, **said
+    ).outgoing()
 
 
 def _report(blessing: Blessing, result: TrainingResult, dataset: Dataset, objects: ObjectStore) -> VerificationReport:

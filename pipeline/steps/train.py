@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson
-from pipeline.domain.events import training_failed
+from pipeline.domain.model_events import TrainingFailedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
 from pipeline.ports.clock import Clock
@@ -72,16 +72,15 @@ def train(
             tried = [*tried[: attempt.number - 1], ended]
         link = experiments.link(ModelType(dataset.model_type), run_id)
         reasons = tuple(f"attempt {a.number}: {a.cause}: {a.detail} ({a.change})" for a in tried)
-        outbox.add(
-            training_failed(
-                event_id=f"training-failed:{run_id}",
-                run_id=run_id,
-                model_type=dataset.model_type,
-                attempts=reasons,
-                link=link,
-                at=clock.now(),
-            )
+        failed = TrainingFailedEvent(
+            id=f"training-failed:{run_id}",
+            run_id=run_id,
+            model_type=dataset.model_type,
+            attempts=reasons,
+            link=link,
+            failed_at=clock.now(),
         )
+        outbox.add(failed.outgoing())
     raise TrainingNeedsPerson(f"training needs a person, see {link}; " + "; ".join(reasons))
 
 

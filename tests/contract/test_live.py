@@ -11,8 +11,8 @@ from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.errors import ArchiveDamaged, ModelRefused, PromotionFrozen, ServiceUnavailable
-from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelType, frozen_by, on_trial
 from pipeline.ports.live import Episode
 from tests.builders import NOW, an_event

@@ -20,8 +20,8 @@ from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import GiveUp, RunBusy, StaleTransition, UnknownVersion
-from pipeline.domain.events import OutgoingEvent
 from pipeline.domain.lineage import Erased
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Kind, ModelType, Status, Transition
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.domain.errors import ModelRefused, PromotionFrozen, ServiceUnavailable, StaleTransition, UnknownVersion
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import (
     ROLLBACKS,
     Artifact,

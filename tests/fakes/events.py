@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
-from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
+from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.ports.events import DeadLetter, Message, Stored

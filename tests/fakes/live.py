@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.domain.errors import ArchiveDamaged
-from pipeline.domain.events import OutgoingEvent, TaskConfirmedEvent
+from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.live_accuracy import LabelTally, Observation, Reading, Tally
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.ports.live import Episode
 from tests.fakes.deployment import FakeTransitions

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.checks import Check, PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.verification import Trial, VerificationReport
 from tests.builders import a_performance

@@ -1,10 +1,11 @@
 """What a `TaskConfirmedEvent` on the wire may look like."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.domain.events import InvalidEvent, model_deployed, parse_task_confirmed
+from pipeline.domain.events import InvalidEvent, parse_task_confirmed
+from pipeline.domain.model_events import ModelDeployedEvent
 from tests.builders import BUCKETS, NOW, event_body
 from tests.corpus import POISON_MESSAGES
 
@@ -61,16 +62,16 @@ def test_hostile_text_in_the_correction_reason_is_kept_as_data():
 
 
 def test_a_model_deployed_event_has_the_specifications_fields():
-    event = model_deployed(
-        event_id="e1",
-        version="v2.3.5",
+    event = ModelDeployedEvent(
+        id="e1",
+        model_version="v2.3.5",
         model_type="LAUNDRY",
         accuracy=0.92,
         deployed_at=NOW,
         previous_version="v2.3.4",
-        deployment_seconds=45,
+        deployment_time=timedelta(seconds=45),
     )
-    assert event.payload == {
+    assert event.outgoing().payload == {
         "eventType": "ModelDeployedEvent",
         "modelVersion": "v2.3.5",
         "modelType": "LAUNDRY",

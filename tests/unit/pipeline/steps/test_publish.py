@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.domain.events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.steps.publish import publish
 from tests.fakes.events import FakeOutbox, FakePublisher
 from tests.fakes.faults import Fault, Killed, every_fault

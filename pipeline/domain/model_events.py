@@ -1,0 +1,250 @@
+"""What this application tells the world: every model event, and the one way each becomes JSON (specification §2.2, §9).
+
+The name of a class is the event's type and its routing key; field names become the payload's `camelCase`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from pipeline.domain.live_accuracy import Reading
+
+
+@dataclass(frozen=True)
+class OutgoingEvent:
+    """A model event on its way out: `payload` is the JSON object the specification shows."""
+
+    id: str
+    type: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEvent:
+    """`id` makes it happen once, however often it is told: it contains the occasion, not only the object."""
+
+    id: str
+
+    derived: ClassVar[tuple[str, ...]] = ()
+    """Properties that are told as well."""
+
+    def outgoing(self) -> OutgoingEvent:
+        told = [f.name for f in fields(self) if f.name != "id" and not self._left_out(f)]
+        payload = {_camel(name): _wire(getattr(self, name)) for name in (*told, *self.derived)}
+        return OutgoingEvent(self.id, type(self).__name__, {"eventType": type(self).__name__, **payload})
+
+    def _left_out(self, told: "Field[Any]") -> bool:
+        return bool(told.metadata.get("optional")) and getattr(self, told.name) is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfModelType(ModelEvent):
+    """An event about the models of one type."""
+
+    model_type: str
+
+
+# Training and verification
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingSkippedEvent(OfModelType):
+    """The nightly run found nothing to do; the reason is the policy's."""
+
+    run_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFailedEvent(OfModelType):
+    """Every attempt failed and a person is needed (specification §5); `link` shows the attempts."""
+
+    run_id: str
+    attempts: tuple[str, ...]
+    link: str
+    failed_at: datetime
+
+    derived = ("message",)
+
+    @property
+    def message(self) -> str:
+        return (
+            f"Training {self.run_id} of the {self.model_type} model needs a person: {len(self.attempts)} attempts and "
+            f"no model. The current one keeps serving. Curves and parameters: {self.link}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVerificationFailedEvent(OfModelType):
+    """A candidate was refused (specification, messages 27-28); `report` is the address of the report."""
+
+    run_id: str
+    reasons: tuple[str, ...]
+    advice: str
+    report: str
+    failed_at: datetime
+
+    derived = ("summary",)
+
+    @property
+    def summary(self) -> str:
+        why = "; ".join(self.reasons)
+        return f"The {self.model_type} model of run {self.run_id} was refused: {why}. Next: {self.advice}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVerificationHeldEvent(OfModelType):
+    """The evidence decides nothing, a person has to."""
+
+    run_id: str
+    reasons: tuple[str, ...]
+    report: str
+    held_at: datetime
+
+    derived = ("summary",)
+
+    @property
+    def summary(self) -> str:
+        return f"The {self.model_type} model of run {self.run_id} waits for a person: {'; '.join(self.reasons)}."
+
+
+# Deployment
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDeployedEvent(OfModelType):
+    """Every replica serves it (specification, messages 40-43); `forced_by` only when a person overruled verification.
+
+    `accuracy` 0-1, on the training photos.
+    """
+
+    model_version: str
+    accuracy: float
+    deployed_at: datetime
+    previous_version: str | None
+    deployment_time: timedelta
+    forced_by: str | None = field(default=None, metadata={"optional": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class HotSwapFailedEvent(OfModelType):
+    """Urgent: an accepted model was seen not to go live (specification §5); `champion` keeps serving."""
+
+    model_version: str
+    champion: str | None
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class HotSwapUnconfirmedEvent(OfModelType):
+    """Urgent: nobody could ask every replica what it serves, the new model or `champion`; reconciling settles it."""
+
+    model_version: str
+    champion: str | None
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRolledBackEvent(OfModelType):
+    """`model_version` serves now, `rolled_back_from` served before (specification §3.3)."""
+
+    model_version: str
+    rolled_back_from: str | None
+    reason: str
+    actor: str
+    rolled_back_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackFailedEvent(OfModelType):
+    """Urgent: the model that was to be replaced may still serve."""
+
+    model_version: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackIncompleteEvent(OfModelType):
+    """Urgent: every replica that answers is back at `model_version`; `missing` are not, and may serve the bad model."""
+
+    model_version: str
+    missing: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryStartedEvent(OfModelType):
+    model_version: str
+    traffic_percent: float
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryPromotedEvent(OfModelType):
+    model_version: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryAbortedEvent(OfModelType):
+    model_version: str
+    reason: str
+    at: datetime
+
+
+# After it is live
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveAccuracyRecoveredEvent(OfModelType):
+    """`accuracy` 0-1 of `confirmations`, or None when there are none."""
+
+    model_version: str
+    accuracy: float | None
+    confirmations: int
+    reason: str
+    at: datetime
+
+    @classmethod
+    def of(cls, reading: Reading, **more: Any) -> Self:
+        return cls(
+            model_version=reading.version,
+            accuracy=reading.accuracy,
+            confirmations=reading.confirmed,
+            reason=reading.reason,
+            **more,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveAccuracyLowEvent(LiveAccuracyRecoveredEvent):
+    """`consequence` is a sentence: what happens now."""
+
+    consequence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLettersWaitingEvent(ModelEvent):
+    """Messages that could not be used wait in the dead-letter queue, which is one for all models."""
+
+    count: int
+    at: datetime
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+
+
+def _wire(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():.1f}s"
+    return list(value) if isinstance(value, tuple) else value
