@@ -1,18 +1,20 @@
 """Confirmations joined to the version that gave the verdict, counted by the database from one index."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.live_accuracy import LabelTally, Tally
+from pipeline.domain.history import History
+from pipeline.domain.live_accuracy import LabelTally, Period, Tally
 from pipeline.domain.models import ModelType
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 # A confirmation without a version belongs to whoever served when it was given.
 _REIGNS = """
-    SELECT to_version AS version, confirmed_served_at AS since,
-           COALESCE(lead(confirmed_served_at) OVER (ORDER BY position), 'infinity') AS until
-    FROM transitions WHERE model_type = %(model_type)s AND phase = 'served'"""
+    SELECT * FROM unnest(%(reigning)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
+        AS reigns (version, since, until)"""
 _OF_VERSION = f"""
     SELECT final_result, corrected, confirmed_at, blind FROM task_confirmations
     WHERE model_version = %(version)s AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
@@ -48,26 +50,31 @@ class LiveMetricsView:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
 
-    def tally(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
-        return _tally(self._rows(_TALLY, model_type, version=version, since=since, until=until))
+    def tally(self, history: History, version: str, period: Period) -> Tally:
+        return _tally(self._rows(_TALLY, history, period, version=version))
 
-    def newest(self, model_type: ModelType, version: str, count: int, *, since: datetime, until: datetime) -> Tally:
-        return _tally(self._rows(_NEWEST, model_type, version=version, since=since, until=until, count=count))
+    def newest(self, history: History, version: str, period: Period, count: int) -> Tally:
+        return _tally(self._rows(_NEWEST, history, period, version=version, count=count))
 
-    def blind(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
-        return _tally(self._rows(_BLIND, model_type, version=version, since=since, until=until))
+    def blind(self, history: History, version: str, period: Period) -> Tally:
+        return _tally(self._rows(_BLIND, history, period, version=version))
 
-    def by_version(self, model_type: ModelType, *, since: datetime, until: datetime) -> Mapping[str, Tally]:
+    def by_version(self, history: History, period: Period) -> Mapping[str, Tally]:
         rows: dict[str, list[Any]] = {}
-        for version, *row in self._rows(_BY_VERSION, model_type, since=since, until=until):
+        for version, *row in self._rows(_BY_VERSION, history, period):
             rows.setdefault(version, []).append(row)
         return {version: _tally(of_version) for version, of_version in rows.items()}
 
-    def _rows(self, sql: str, model_type: ModelType, **values: Any) -> list[Any]:
-        if model_type is not ModelType.LAUNDRY:
+    def _rows(self, sql: str, history: History, period: Period, **values: Any) -> list[Any]:
+        if history.model_type is not ModelType.LAUNDRY:
             return []
+        reigns = {
+            "reigning": [reign.version for reign in history.reigns],
+            "from": [reign.since for reign in history.reigns],
+            "to": [reign.until or _FOREVER for reign in history.reigns],
+        }
         with self._database.transaction() as cursor:
-            cursor.execute(sql, {"model_type": model_type, **values})
+            cursor.execute(sql, {"since": period.since, "until": period.until, **reigns, **values})
             return cursor.fetchall()
 
 

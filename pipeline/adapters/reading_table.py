@@ -1,16 +1,15 @@
 """Tables `live_accuracy_readings` and `live_accuracy_episodes`: what the monitor saw, and which alert is open."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
-from pipeline.domain.live_accuracy import Observation, Reading, Tally
+from pipeline.domain.live_accuracy import Tally
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.ports.live import Episode
+from pipeline.ports.live import Episode, Look
 
 _INSERT = """
     INSERT INTO live_accuracy_readings
@@ -23,26 +22,18 @@ class ReadingTable:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
 
-    def record(
-        self,
-        model_type: ModelType,
-        reading: Reading,
-        seen: Observation,
-        *,
-        versions: Mapping[str, Tally],
-        decision: str,
-        at: datetime,
-    ) -> None:
+    def record(self, look: Look) -> None:
+        reading, seen = look.reading, look.seen
         figures = (reading.confirmed, reading.agreed, reading.accuracy, reading.low, reading.high)
-        details = (_labels(seen.window), json.dumps({v: json.loads(_labels(t)) for v, t in versions.items()}), decision)
+        versions = json.dumps({version: json.loads(_labels(tally)) for version, tally in look.versions.items()})
         with self._database.transaction() as cursor:
             cursor.execute(
                 _INSERT,
                 (
-                    *(model_type, reading.version, at, reading.state, reading.reason),
+                    *(look.model_type, reading.version, look.at, reading.state, reading.reason),
                     *figures,
                     *(seen.blind.confirmed, seen.blind.agreed),
-                    *details,
+                    *(_labels(seen.window), versions, look.decision),
                 ),
             )
 

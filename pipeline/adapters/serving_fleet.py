@@ -1,56 +1,44 @@
-"""Every faceserve replica at once: two-phase swap over gRPC (design D6)."""
+"""Every faceserve replica at once, over gRPC: two-phase swap, canary, bringing a version back (decisions D6, D19)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
-from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient, PreparedModel
+from include.contract.lifecycle_client import FaceserveError, LifecycleClient, PreparedModel
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen
-from pipeline.ports.deployment import Serving, Swap
+from pipeline.domain.serving import Serving
+from pipeline.ports.deployment import Prepared, Swap
 
 _STATUS_SECONDS = 5.0
 _Result = TypeVar("_Result")
+_Call = Callable[[LifecycleClient, str], _Result]
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Lifecycle addresses (`host:port`) with their bearer token, and deadlines of one call.
+
+    A person took those of `out_of_rotation` out.
+    """
+
+    addresses: Sequence[str]
+    token: str
+    prepare_timeout_seconds: float = 60.0
+    activate_timeout_seconds: float = 5.0
+    out_of_rotation: Collection[str] = ()
 
 
 class GrpcServingFleet:
-    def __init__(
-        self, addresses: Sequence[str], *, token: str, prepare_timeout_seconds: float, activate_timeout_seconds: float
-    ) -> None:
-        self._addresses = tuple(addresses)
-        self._token = token
-        self._prepare_seconds = prepare_timeout_seconds
-        self._activate_seconds = activate_timeout_seconds
+    def __init__(self, replicas: Replicas) -> None:
+        self._replicas = replicas
+        self._addresses = tuple(a for a in replicas.addresses if a not in replicas.out_of_rotation)
 
-    def swap(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
-        model = model_type.lower()
-        before = self.serving(model_type)
-        started = time.monotonic()
-
-        def prepare(client: LifecycleClient, address: str) -> PreparedModel:
-            return client.prepare(
-                model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=self._prepare_seconds
-            )
-
-        prepared = self._one_first(prepare)
-        if failed := _errors(prepared):
-            self._everywhere(lambda client, _: client.discard(model, version))
-            raise _translated(failed, f"{version} was not activated anywhere")
-        ready = time.monotonic()
-        epochs = {a: p.epoch for a, p in prepared.items() if isinstance(p, PreparedModel)}
-        activated = self._everywhere(
-            lambda client, address: client.activate(
-                model, version, epochs[address], timeout_seconds=self._activate_seconds
-            )
-        )
-        if failed := _errors(activated):
-            self._bring_back(model, version, before)
-            raise _translated(failed, f"{version} could not be activated everywhere; the replicas were brought back")
-        done = time.monotonic()
-        milliseconds = [a.swap_milliseconds for a in activated.values() if isinstance(a, ActivatedModel)]
-        return Swap(tuple(self.serving(model_type)), max(milliseconds), ready - started, done - ready)
+    def skipped(self) -> Sequence[str]:
+        return tuple(address for address in self._replicas.addresses if address not in self._addresses)
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]:
         def status(client: LifecycleClient, address: str) -> Serving:
@@ -58,25 +46,80 @@ class GrpcServingFleet:
             return Serving(address, found.version, found.previous, found.epoch)
 
         found = self._everywhere(status)
-        if failed := _errors(found):
-            raise _translated(failed, "the fleet is not complete")
-        return [serving for serving in found.values() if isinstance(serving, Serving)]
+        return [
+            Serving(address, None, fault=_why(one)) if isinstance(one, FaceserveError) else one
+            for address, one in found.items()
+        ]
 
-    def start_canary(self, model_type: ModelType, version: str, artifact: Artifact, percent: float) -> None:
-        model = model_type.lower()
+    # Two phases
 
-        def prepare(client: LifecycleClient, address: str) -> PreparedModel:
-            return client.prepare(
-                model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=self._prepare_seconds
-            )
+    def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
+        started = time.monotonic()
+        prepared = self._one_first(self._preparing(model_type, version, artifact))
+        if (failed := _errors(prepared)) or not prepared:
+            self.discard(model_type, version)
+            raise _translated(failed, f"{version} was not activated anywhere")
+        epochs = {address: one.epoch for address, one in prepared.items() if isinstance(one, PreparedModel)}
+        return Prepared(version, epochs, time.monotonic() - started)
 
-        failed = _errors(self._one_first(prepare))
-        if not failed:
-            failed = _errors(self._everywhere(lambda client, _: client.set_canary(model, version, percent)))
-        if failed:
-            self._everywhere(lambda client, _: client.abort_canary(model, version, "not every replica could try it"))
-            self._everywhere(lambda client, _: client.discard(model, version))
-            raise _translated(failed, f"{version} is on trial nowhere")
+    def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
+        model, version, started = model_type.lower(), prepared.version, time.monotonic()
+        before = self.serving(model_type)
+
+        def activate(client: LifecycleClient, address: str) -> float:
+            epoch = prepared.epochs[address]
+            done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
+            return done.swap_milliseconds
+
+        activated = self._everywhere(activate)
+        if failed := _errors(activated):
+            self._restore(model, version, before)
+            raise _translated(failed, f"{version} could not be activated everywhere")
+        return _swap(activated, prepared.seconds + time.monotonic() - started)
+
+    def discard(self, model_type: ModelType, version: str) -> None:
+        self._everywhere(lambda client, _: client.discard(model_type.lower(), version))
+
+    def _restore(self, model: str, version: str, before: Sequence[Serving]) -> None:
+        """As far as they answer: a replica that is gone asks the registry when it returns, and reconcile decides."""
+        earlier = {serving.replica: serving.version for serving in before}
+
+        def back(client: LifecycleClient, address: str) -> None:
+            previous = earlier[address]
+            if previous is not None and client.status(model).version == version != previous:
+                client.activate(model, previous, timeout_seconds=self._replicas.activate_timeout_seconds)
+
+        self._everywhere(back)
+
+    # Each on its own
+
+    def bring_back(
+        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
+    ) -> Swap:
+        model, started = model_type.lower(), time.monotonic()
+        prepare = self._preparing(model_type, version, artifact)
+
+        def back(client: LifecycleClient, address: str) -> float:
+            # A dead or hung one is noticed here, before a deadline that is meant for loading.
+            client.status(model, timeout_seconds=_STATUS_SECONDS)
+            epoch = prepare(client, address).epoch
+            done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
+            if (found := client.status(model, timeout_seconds=_STATUS_SECONDS)).version != version:
+                raise FaceserveError(address, "ABORTED", f"serves {found.version} after {version} was activated")
+            return done.swap_milliseconds
+
+        found = self._on([a for a in self._addresses if replicas is None or a in replicas], back)
+        failed = _errors(found)
+        if len(failed) == len(found):
+            raise _translated(failed, f"no replica could be brought back to {version}")
+        return _swap(found, time.monotonic() - started)
+
+    # Canary
+
+    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
+        given = self._everywhere(lambda client, _: client.set_canary(model_type.lower(), version, percent))
+        if failed := _errors(given):
+            raise _translated(failed, f"not every replica could try {version}")
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
         def look(client: LifecycleClient, address: str) -> CanarySeen:
@@ -86,60 +129,64 @@ class GrpcServingFleet:
             side = found.canary
             return CanarySeen(address, found.version, found.verdict, found.reason, side.requests, side.errors)
 
-        found = self._everywhere(look)
-        if failed := _errors(found):
-            raise _translated(failed, "the fleet is not complete")
-        return [seen for seen in found.values() if isinstance(seen, CanarySeen)]
+        return [seen for seen in self._everywhere(look).values() if isinstance(seen, CanarySeen)]
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         model = model_type.lower()
         if failed := _errors(self._everywhere(lambda client, _: client.abort_canary(model, version, reason))):
             raise _translated(failed, f"{version} may still be on trial there")
 
-    def _bring_back(self, model: str, version: str, before: Sequence[Serving]) -> None:
-        """Best effort: a replica that is gone comes back with what its state file says, and reconcile decides."""
-        earlier = {serving.replica: serving.version for serving in before}
+    # Inside
 
-        def back(client: LifecycleClient, address: str) -> None:
-            previous = earlier[address]
-            if previous is not None and client.status(model).version == version != previous:
-                client.activate(model, previous, -1, timeout_seconds=self._activate_seconds)
+    def _preparing(self, model_type: ModelType, version: str, artifact: Artifact) -> "_Call[PreparedModel]":
+        seconds = self._replicas.prepare_timeout_seconds
 
-        self._everywhere(back)
+        def prepare(client: LifecycleClient, address: str) -> PreparedModel:
+            uri, sha256 = artifact.uri, artifact.manifest_sha256
+            return client.prepare(model_type.lower(), version, uri, sha256, timeout_seconds=seconds)
 
-    def _one_first(self, call: Callable[[LifecycleClient, str], _Result]) -> "dict[str, _Result | FaceserveError]":
+        return prepare
+
+    def _one_first(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
         """One replica first, the others at once after it: what it refuses burdens no other."""
-        first, *others = self._addresses
-        results = self._on([first], call)
-        if others and not _errors(results):
-            results |= self._on(others, call)
-        return results
+        results = self._on(self._addresses[:1], call)
+        return results if _errors(results) else results | self._on(self._addresses[1:], call)
 
-    def _everywhere(self, call: Callable[[LifecycleClient, str], _Result]) -> "dict[str, _Result | FaceserveError]":
+    def _everywhere(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
         return self._on(self._addresses, call)
 
-    def _on(
-        self, addresses: Sequence[str], call: Callable[[LifecycleClient, str], _Result]
-    ) -> "dict[str, _Result | FaceserveError]":
+    def _on(self, addresses: Sequence[str], call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
         """The call's result or error for each of the replicas, all at once."""
 
         def one(address: str) -> "_Result | FaceserveError":
-            with LifecycleClient(address, token=self._token) as client:
+            with LifecycleClient(address, token=self._replicas.token) as client:
                 try:
                     return call(client, address)
                 except FaceserveError as error:
                     return error
 
-        with ThreadPoolExecutor(len(addresses)) as pool:
+        with ThreadPoolExecutor(max(1, len(addresses))) as pool:
             return dict(zip(addresses, pool.map(one, addresses), strict=True))
 
 
-def _errors(results: dict[str, "_Result | FaceserveError"]) -> list[FaceserveError]:
+def _swap(found: "Mapping[str, float | FaceserveError]", seconds: float) -> Swap:
+    exchanged = {address: one for address, one in found.items() if not isinstance(one, FaceserveError)}
+    missing = {address: _why(one) for address, one in found.items() if isinstance(one, FaceserveError)}
+    return Swap(tuple(exchanged), max(exchanged.values(), default=0.0), seconds, missing)
+
+
+def _why(error: FaceserveError) -> str:
+    return f"does not answer ({error.code})" if error.may_pass else f"refuses ({error.code}: {error.detail})"
+
+
+def _errors(results: "Mapping[str, _Result | FaceserveError]") -> list[FaceserveError]:
     return [result for result in results.values() if isinstance(result, FaceserveError)]
 
 
 def _translated(errors: Sequence[FaceserveError], consequence: str) -> Exception:
     """A refusal outweighs an unreachable replica: trying again would not help."""
+    if not errors:
+        return ServiceUnavailable("faceserve", f"no replica is in rotation ({consequence})")
     text = f"{'; '.join(str(error) for error in errors)} ({consequence})"
     if all(error.may_pass or error.code == "ABORTED" for error in errors):
         return ServiceUnavailable("faceserve", text)

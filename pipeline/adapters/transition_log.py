@@ -1,194 +1,177 @@
-"""Table `transitions`: append-only truth about the champion, with compare-and-swap (design D13)."""
+"""Table `transitions`: the append-only log behind every ledger, with compare-and-swap on its length (ADR 0004)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import execute_values
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
-from pipeline.domain.errors import PromotionFrozen, StaleTransition
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import (
-    ROLLBACKS,
-    FailedChange,
+from pipeline.domain.models import ModelType, Status
+from pipeline.domain.transitions import (
+    Archive,
+    By,
+    CanaryAbort,
+    CanaryStart,
+    ChampionChange,
+    Entry,
+    FreezeCleared,
     Kind,
-    ModelType,
-    Status,
+    Phase,
+    Restore,
     Transition,
-    frozen_by,
-    frozen_sentence,
 )
 
-_INSERT = """
-    INSERT INTO transitions (id, phase, model_type, kind, from_version, to_version, expected_current, position, actor,
-                             reason, blessing_id, requested_at, confirmed_served_at, detail)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _COLUMNS = (
-    "id, model_type, kind, from_version, to_version, expected_current, actor, reason, blessing_id, requested_at,"
-    " confirmed_served_at"
+    "id, phase, kind, from_version, to_version, actor, reason, request_id, blessing_id, requested_at,"
+    " COALESCE(confirmed_served_at, requested_at), detail"
 )
-_SERVED = f"SELECT {_COLUMNS} FROM transitions WHERE model_type = %s AND phase = 'served' ORDER BY position"
-_FACTS = f"SELECT {_COLUMNS} FROM transitions WHERE model_type = %s AND phase IN ('served', 'noted') ORDER BY seq"
-_LATEST = f"""
-    SELECT {_COLUMNS}, phase, detail FROM transitions
-    WHERE model_type = %s AND phase IN ('served', 'failed') ORDER BY seq DESC LIMIT 1"""
-_STATUS_OF_NOTE = {
-    Kind.CANARY_START: Status.CANARY,
-    Kind.CANARY_ABORT: Status.RETIRED,
-    Kind.ARCHIVE: Status.ARCHIVED,
-    Kind.RESTORE: Status.RETIRED,
-}
-
-
-# Only what contradicts the log: a row that says it serves, or one that served and is called a candidate.
-_STATUSES = """
-    UPDATE model_versions v SET status = CASE WHEN v.version IN (SELECT to_version FROM ever) THEN %(retired)s
-                                              ELSE %(candidate)s END
-    WHERE v.model_type = %(model_type)s AND v.version <> %(champion)s
-      AND (v.status = %(active)s OR v.status = %(candidate)s AND v.version IN (SELECT to_version FROM ever))
+_READ = f"SELECT {_COLUMNS} FROM transitions WHERE model_type = %s ORDER BY entry"
+_INSERT = """
+    INSERT INTO transitions (model_type, entry, position, id, phase, kind, from_version, to_version, expected_current,
+                             actor, reason, request_id, blessing_id, requested_at, confirmed_served_at, detail)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+# Only rows that say something else are written; a version that the log does not name is a candidate.
+_PROJECT = f"""
+    UPDATE model_versions v SET status = r.status, deployed_at = r.deployed_at, previous_version = r.previous_version
+    FROM (
+        SELECT m.version, COALESCE(k.status, '{Status.CANDIDATE}') AS status, k.deployed_at, k.previous_version
+        FROM model_versions m
+        LEFT JOIN (VALUES %s) AS k (version, status, deployed_at, previous_version) USING (version)
+        WHERE m.model_type = {{model_type}}
+    ) r
+    WHERE v.model_type = {{model_type}} AND v.version = r.version
+      AND (v.status, v.deployed_at, v.previous_version)
+          IS DISTINCT FROM (r.status, r.deployed_at, r.previous_version)
     RETURNING v.version"""
-_EVER = "WITH ever AS (SELECT to_version FROM transitions WHERE model_type = %(model_type)s AND phase = 'served')"
-_CHAMPION = """
-    UPDATE model_versions SET status = %(active)s, deployed_at = %(at)s, previous_version = %(before)s
-    WHERE model_type = %(model_type)s AND version = %(champion)s
-      AND (status, deployed_at, previous_version) IS DISTINCT FROM (%(active)s, %(at)s, %(before)s)
-    RETURNING version"""
+_ROW = "(%s, %s, %s::timestamptz, %s)"
 
 
 class TransitionLog:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
 
-    def served(self, model_type: ModelType) -> Sequence[Transition]:
+    def ledger(self, model_type: ModelType) -> Ledger:
         with self._database.transaction() as cursor:
-            return _served(cursor, model_type)
+            return _ledger(cursor, model_type)
 
-    def facts(self, model_type: ModelType) -> Sequence[Transition]:
-        with self._database.transaction() as cursor:
-            return _facts(cursor, model_type)
-
-    def latest_failure(self, model_type: ModelType) -> FailedChange | None:
-        with self._database.transaction() as cursor:
-            cursor.execute(_LATEST, (model_type,))
-            row = cursor.fetchone()
-        return FailedChange(_transition(row[:-2]), row[-1]) if row and row[-2] == "failed" else None
-
-    def note(self, note: Transition, event: OutgoingEvent | None = None) -> None:
+    def append(self, ledger: Ledger, *entries: Entry, events: Sequence[OutgoingEvent] = ()) -> Ledger:
+        after = ledger.followed_by(*entries)
         try:
             with self._database.transaction() as cursor:
-                _append(cursor, note, "noted", None, "")
-                if note.kind in _STATUS_OF_NOTE:
-                    cursor.execute(
-                        "UPDATE model_versions SET status = %s WHERE model_type = %s AND version = %s",
-                        (_STATUS_OF_NOTE[note.kind], note.model_type, note.to_version),
-                    )
-                if event is not None:
+                _insert(cursor, ledger, entries)
+                _project(cursor, after)
+                for event in events:
                     insert_event(cursor, event)
         except UniqueViolation:
-            # Noted before: the earlier note stands, with its projection and its event.
-            return
-
-    def request(self, transition: Transition) -> None:
-        with self._database.transaction() as cursor:
-            freeze = frozen_by(_facts(cursor, transition.model_type))
-            if freeze is not None and transition.kind not in ROLLBACKS:
-                raise PromotionFrozen(frozen_sentence(freeze))
-            _demand_current(_served(cursor, transition.model_type), transition)
-            _append(cursor, transition, "requested", None, "")
-
-    def confirm(self, transition: Transition, event: OutgoingEvent) -> None:
-        try:
-            with self._database.transaction() as cursor:
-                served = _served(cursor, transition.model_type)
-                if any(earlier.id == transition.id for earlier in served):
-                    return
-                _demand_current(served, transition)
-                _append(cursor, transition, "served", len(served) + 1, "")
-                _project(cursor, transition)
-                insert_event(cursor, event)
-        except UniqueViolation:
-            raise StaleTransition(f"another change of champion came before {transition.to_version}") from None
-
-    def fail(self, transition: Transition, reason: str) -> None:
-        with self._database.transaction() as cursor:
-            _append(cursor, transition, "failed", None, reason[:2000])
+            raise StaleTransition(
+                f"something else happened to the {ledger.model_type} model meanwhile: look at `history` and ask again"
+            ) from None
+        return after
 
     def project(self, model_type: ModelType) -> Sequence[str]:
         with self._database.transaction() as cursor:
-            served = _served(cursor, model_type)
-            if not served:
-                return []
-            facts = {
-                "model_type": model_type,
-                "champion": served[-1].to_version,
-                "at": served[-1].confirmed_served_at,
-                "before": served[-1].from_version,
-                "active": Status.ACTIVE,
-                "retired": Status.RETIRED,
-                "candidate": Status.CANDIDATE,
-            }
-            wrong: set[str] = set()
-            for statement in (_EVER + _STATUSES, _CHAMPION):
-                cursor.execute(statement, facts)
-                wrong |= {row[0] for row in cursor.fetchall()}
-            return sorted(wrong)
+            return _project(cursor, _ledger(cursor, model_type))
 
     @contextmanager
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
+        with self._locked(f"champion of {model_type}"):
+            yield
+
+    @contextmanager
+    def preparing(self, model_type: ModelType) -> Iterator[None]:
+        with self._locked(f"deployment of {model_type}"):
+            yield
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
         with self._database.connection() as connection:
             # The lock ends with the session: a killed process never keeps it. Waiting must not hit the time limit.
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("SET statement_timeout = 0")
-                cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"champion of {model_type}",))
+                cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
             yield
 
 
-def _facts(cursor: Cursor, model_type: ModelType) -> list[Transition]:
-    cursor.execute(_FACTS, (model_type,))
-    return [_transition(row) for row in cursor.fetchall()]
+@dataclass(frozen=True)
+class _Kept:
+    """One row of the table; `at` is when the entry came true, or was asked for."""
+
+    id: str
+    phase: str
+    kind: str
+    from_version: str | None
+    to_version: str
+    actor: str
+    reason: str
+    request_id: str
+    blessing_id: str | None
+    requested_at: datetime
+    at: datetime
+    detail: str
+
+    def entry(self, model_type: ModelType) -> Entry:
+        return Entry(Phase(self.phase), self._act(model_type), self.at, self.detail)
+
+    def _act(self, model_type: ModelType) -> Transition:
+        by = By(self.actor, self.reason, self.request_id)
+        of = (self.id, model_type, self.to_version, by, self.requested_at)
+        kind, beside = Kind(self.kind), self.from_version or ""
+        if kind is Kind.CANARY_START:
+            return CanaryStart(*of, beside, self.blessing_id)
+        if kind is Kind.CANARY_ABORT:
+            return CanaryAbort(*of, beside, self.id.removesuffix(":aborted"))
+        if kind in _PLAIN:
+            return _PLAIN[kind](*of)
+        return ChampionChange(*of, kind, self.from_version, self.blessing_id)
 
 
-def _served(cursor: Cursor, model_type: ModelType) -> list[Transition]:
-    cursor.execute(_SERVED, (model_type,))
-    return [_transition(row) for row in cursor.fetchall()]
+_PLAIN: dict[Kind, type[FreezeCleared | Archive | Restore]] = {
+    Kind.FREEZE_CLEARED: FreezeCleared,
+    Kind.ARCHIVE: Archive,
+    Kind.RESTORE: Restore,
+}
+_KINDS: dict[type[Transition], Kind] = {
+    **{act: kind for kind, act in _PLAIN.items()},
+    CanaryStart: Kind.CANARY_START,
+    CanaryAbort: Kind.CANARY_ABORT,
+}
 
 
-def _demand_current(served: Sequence[Transition], transition: Transition) -> None:
-    current = served[-1].to_version if served else None
-    if current != transition.expected_current:
-        raise StaleTransition(
-            f"{transition.to_version} was planned against champion {transition.expected_current}, {current} serves now"
-        )
+def _ledger(cursor: Cursor, model_type: ModelType) -> Ledger:
+    cursor.execute(_READ, (model_type,))
+    return Ledger(model_type, tuple(_Kept(*row).entry(model_type) for row in cursor.fetchall()))
 
 
-def _append(cursor: Cursor, t: Transition, phase: str, position: int | None, detail: str) -> None:
-    values = (t.id, phase, t.model_type, t.kind, t.from_version, t.to_version, t.expected_current, position)
-    more = (t.actor, t.reason, t.blessing_id, t.requested_at, t.confirmed_served_at, detail)
-    cursor.execute(_INSERT, (*values, *more))
+def _insert(cursor: Cursor, ledger: Ledger, entries: Sequence[Entry]) -> None:
+    position = len(ledger.changes)
+    for number, entry in enumerate(entries, start=ledger.position + 1):
+        served = entry.phase is Phase.SERVED
+        position += served
+        cursor.execute(_INSERT, (ledger.model_type, number, position if served else None, *_values(entry)))
 
 
-def _project(cursor: Cursor, transition: Transition) -> None:
+def _values(entry: Entry) -> tuple[object, ...]:
+    act = entry.act
+    kind = act.kind if isinstance(act, ChampionChange) else _KINDS[type(act)]
+    before = act.from_version if isinstance(act, ChampionChange) else getattr(act, "beside", None)
+    by = (act.by.actor, act.by.reason, act.by.request_id, getattr(act, "blessing_id", None))
+    came_true = entry.at if entry.phase not in {Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED} else None
+    return (act.id, entry.phase, kind, before, act.version, before, *by, act.at, came_true, entry.detail)
+
+
+def _project(cursor: Cursor, ledger: Ledger) -> list[str]:
     """`model_versions` as the specification shows it: one ACTIVE version, with its predecessor."""
-    cursor.execute(
-        "UPDATE model_versions SET status = %s WHERE model_type = %s AND status IN (%s, %s) AND version <> %s",
-        (Status.RETIRED, transition.model_type, Status.ACTIVE, Status.CANARY, transition.to_version),
-    )
-    cursor.execute(
-        "UPDATE model_versions SET status = %s, deployed_at = %s, previous_version = %s"
-        " WHERE model_type = %s AND version = %s",
-        (
-            Status.ACTIVE,
-            transition.confirmed_served_at,
-            transition.from_version,
-            transition.model_type,
-            transition.to_version,
-        ),
-    )
-
-
-def _transition(row: tuple[Any, ...]) -> Transition:
-    return Transition(row[0], ModelType(row[1]), Kind(row[2]), *row[3:])
+    rows = [(v, row.status, row.deployed_at, row.previous_version) for v, row in ledger.rows.items()]
+    if not rows:
+        return []
+    sql = _PROJECT.format(model_type=cursor.mogrify("%s", (ledger.model_type,)).decode())
+    return sorted(row[0] for row in execute_values(cursor, sql, rows, _ROW, page_size=len(rows), fetch=True))

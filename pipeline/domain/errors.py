@@ -90,3 +90,11 @@ class ArchiveDamaged(GiveUp):
 
 class StillFrozen(TryAgain):
     """S3 was asked to bring an object back from Glacier, which takes hours."""
+
+
+class Unconfirmed(TryAgain):
+    """Something was tried, and nobody could be asked what came of it: it is neither done nor failed."""
+
+
+class TakenDown(GiveUp):
+    """A version that was taken out of service; only a named person may force it back."""

@@ -5,12 +5,11 @@ wrong verdicts when correcting costs effort, so a small blind sample, whose revi
 beside it.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pipeline.domain.models import Transition, frozen_by, taken_down
+from pipeline.domain.history import History
 from pipeline.domain.statistics import wilson
 
 
@@ -53,6 +52,14 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Period:
+    """From `since`, which is not in it, until `until`, which is."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Observation:
     """What was seen of the champion: the whole window, its newest part, and the blind sample in it."""
 
@@ -82,8 +89,9 @@ class LiveAccuracyPolicy:
     """Alerts when it is likely that accuracy is too low, condemns when it is sure; both on enough confirmations.
 
     Confirmations count once they are `matured_minutes` old, so that late ones and corrections of the same minute are
-    in. An alert looks at the window; a fall is judged on the newest `min_confirmations` too, which a long good past
-    cannot hide; other ones at every look, they have to be surer.
+    in. An alert looks at the whole window. A fall is judged on the newest `min_confirmations` too, which a long good
+    past cannot hide; they are other confirmations at every look, and among many looks one is low by chance, so a
+    verdict on them needs more confidence.
     """
 
     window_hours: float = 168.0
@@ -97,12 +105,14 @@ class LiveAccuracyPolicy:
     recent_confidence: float = 0.995
     recovery_margin: float = 0.02
 
-    def period(self, serving_since: datetime, now: datetime) -> tuple[datetime, datetime]:
-        """From and until when confirmations count: a new champion starts a fresh window."""
-        return max(serving_since, self.window_start(now)), now - timedelta(minutes=self.matured_minutes)
+    def period(self, serving_since: datetime, now: datetime) -> Period:
+        """When confirmations of the champion count: a new champion starts a fresh window."""
+        window = self.window(now)
+        return Period(max(serving_since, window.since), window.until)
 
-    def window_start(self, now: datetime) -> datetime:
-        return now - timedelta(hours=self.window_hours)
+    def window(self, now: datetime) -> Period:
+        """When confirmations of any version count."""
+        return Period(now - timedelta(hours=self.window_hours), now - timedelta(minutes=self.matured_minutes))
 
     def judge(self, seen: Observation, now: datetime) -> Reading:
         window = seen.window
@@ -166,28 +176,19 @@ class RollbackDecision:
     target: str | None = None
 
 
-def decide_rollback(
-    reading: Reading, facts: Sequence[Transition], served: Sequence[Transition], archived: Collection[str]
-) -> RollbackDecision:
-    """At most once per version, and never while promotions are frozen: after one automatic step a person looks.
-
-    `facts` and `served` as the transition log has them, oldest first.
-    """
+def decide_rollback(reading: Reading, history: History) -> RollbackDecision:
+    """At most once per version, and never while promotions are frozen: after one automatic step a person looks."""
     if reading.state is not State.FAILING:
         return RollbackDecision(False, reading.reason)
-    if (freeze := frozen_by(facts)) is not None:
+    if (freeze := history.freeze) is not None:
         return RollbackDecision(
             False, f"{reading.reason}; not rolled back: {freeze.from_version} was just now, and a person has to look"
         )
-    shunned = taken_down(served)
-    if reading.version in shunned:
+    if reading.version in history.condemned:
         return RollbackDecision(False, f"{reading.reason}; not rolled back: it was once, and a person put it back")
-    target = next(
-        (t.to_version for t in reversed(served) if t.to_version not in {reading.version, *shunned, *archived}), None
-    )
-    if target is None:
+    if history.sound_target is None:
         return RollbackDecision(False, f"{reading.reason}; not rolled back: no sound version served before it")
-    return RollbackDecision(True, reading.reason, target)
+    return RollbackDecision(True, reading.reason, history.sound_target)
 
 
 def _share(tally: Tally, part: str = "") -> str:

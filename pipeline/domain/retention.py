@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.domain.errors import ArchiveDamaged
-from pipeline.domain.models import Artifact, ModelVersion, Status, VersionNumber
+from pipeline.domain.models import Artifact, VersionNumber
 
 MANIFEST = "manifest.json"
 
@@ -25,14 +25,9 @@ class RetentionPolicy:
 
     keep: int = 10
 
-    def select(self, versions: Sequence[ModelVersion], protected: Mapping[str, str]) -> RetentionPlan:
-        """`protected` maps versions that must stay to the reason, e.g. `champion`.
-
-        Archived versions do not count: they are gone already.
-        """
-        at_hand = sorted(
-            (v.version for v in versions if v.status is not Status.ARCHIVED), key=VersionNumber.parse, reverse=True
-        )
+    def select(self, versions: Iterable[str], protected: Mapping[str, str]) -> RetentionPlan:
+        """Of the `versions` at hand; `protected` maps those that must stay to the reason, e.g. `champion`."""
+        at_hand = sorted(versions, key=VersionNumber.parse, reverse=True)
         kept = {version: f"among the newest {self.keep}" for version in at_hand[: self.keep]}
         kept |= {version: protected[version] for version in at_hand if version in protected}
         return RetentionPlan(tuple(v for v in reversed(at_hand) if v not in kept), kept)

@@ -21,7 +21,9 @@ _EARLY_SHARE = 0.2
 
 @dataclass(frozen=True)
 class CanarySeen:
-    """What one replica says of the canary; `verdict` is `aborted` or `roll back` when it saw errors or slowness."""
+    """What one replica says of the canary: `running`, or how the last one ended. `verdict` is `aborted` or `roll back`
+    when it saw errors or slowness.
+    """
 
     replica: str
     version: str | None
@@ -29,6 +31,10 @@ class CanarySeen:
     reason: str
     requests: int
     errors: int
+
+    @property
+    def running(self) -> bool:
+        return self.version is not None and self.verdict not in {"", "aborted", "promoted"}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Versions, their history, the registry and the fleet of replicas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import Artifact, FailedChange, ModelType, ModelVersion, Transition
+from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.rollout import CanarySeen
+from pipeline.domain.serving import Serving
+from pipeline.domain.transitions import Entry
 
 
 class ModelVersions(Protocol):
@@ -29,39 +32,23 @@ class ModelVersions(Protocol):
 
 
 class Transitions(Protocol):
-    """Append-only truth about which version serves (design D13)."""
+    """The append-only log of what happened to the models, one ledger a model type (ADR 0004, 0017)."""
 
-    def served(self, model_type: ModelType) -> Sequence[Transition]:
-        """Transitions confirmed served, oldest first."""
+    def ledger(self, model_type: ModelType) -> Ledger: ...
 
-    def facts(self, model_type: ModelType) -> Sequence[Transition]:
-        """Confirmed transitions and the notes between them, in the order they came true."""
-
-    def latest_failure(self, model_type: ModelType) -> FailedChange | None:
-        """The latest attempt to change the champion, if it failed and none has succeeded since."""
-
-    def note(self, note: Transition, event: OutgoingEvent | None = None) -> None:
-        """Append a note, project its status and add `event` to the outbox; the same id again changes nothing."""
-
-    def request(self, transition: Transition) -> None:
-        """Append the intent. Raises `StaleTransition` unless `expected_current` is the champion, and `PromotionFrozen`
-        for anything but a rollback while promotions are frozen.
+    def append(self, ledger: Ledger, *entries: Entry, events: Sequence[OutgoingEvent] = ()) -> Ledger:
+        """`ledger` followed by `entries`, with `events` in the outbox and `model_versions` as the log now says, in one
+        transaction. Raises `StaleTransition` when somebody appended since `ledger` was read.
         """
-
-    def confirm(self, transition: Transition, event: OutgoingEvent) -> None:
-        """Append the confirmation, project `model_versions.status` and add `event` to the outbox, in one transaction.
-
-        Raises `StaleTransition` when another transition was confirmed since; the same one again changes nothing.
-        """
-
-    def fail(self, transition: Transition, reason: str) -> None:
-        """Append that the intent came to nothing."""
 
     def project(self, model_type: ModelType) -> Sequence[str]:
         """Make `model_versions` say what the log says; the versions whose row was wrong."""
 
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
-        """One deployment or rollback of a model type at a time; waits for the other."""
+        """One change of what serves at a time; waits for the other. Held for seconds, never while a model loads."""
+
+    def preparing(self, model_type: ModelType) -> AbstractContextManager[None]:
+        """One deployment at a time, from its intent to its end; waits for the other. A rollback never takes it."""
 
 
 class ModelRegistry(Protocol):
@@ -80,45 +67,67 @@ class ModelRegistry(Protocol):
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What one replica says it serves."""
+class Prepared:
+    """A version that every replica in rotation has loaded, warmed up and checked: replicas with their epochs."""
 
-    replica: str
-    version: str | None
-    previous: str | None
-    epoch: int
+    version: str
+    epochs: Mapping[str, int]
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Swap:
-    """Outcome of a fleet-wide change; `swap_milliseconds_max` is the slowest replica's reference exchange."""
+    """Outcome of a change on the fleet: the slowest replica's reference exchange, and how long the change took.
 
-    replicas: tuple[Serving, ...]
+    `missing` are replicas that did not change, with the reason.
+    """
+
+    replicas: tuple[str, ...]
     swap_milliseconds_max: float
-    prepare_seconds: float
-    activate_seconds: float
+    seconds: float
+    missing: Mapping[str, str]
 
 
 class ServingFleet(Protocol):
-    """Every replica of the model server."""
+    """Every replica of the model server that is in rotation."""
 
-    def swap(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
-        """Two phases: prepare on all, then activate on all (design D6).
+    def skipped(self) -> Sequence[str]:
+        """Replicas that a person took out of rotation."""
 
-        Raises `ModelRefused` or `ServiceUnavailable`; nobody switches unless everybody prepared, and a replica that
-        fails to activate sends the others back to what they served.
+    def serving(self, model_type: ModelType) -> Sequence[Serving]:
+        """Every replica, those that do not answer with their fault. Never raises."""
+
+    def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
+        """Phase one, on every replica; what serves does not change (decision D6).
+
+        Raises `ModelRefused` or `ServiceUnavailable` when one cannot, and none keeps the prepared model.
         """
 
-    def serving(self, model_type: ModelType) -> Sequence[Serving]: ...
+    def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
+        """Phase two, on every replica that prepared; nothing is missing from it.
 
-    def start_canary(self, model_type: ModelType, version: str, artifact: Artifact, percent: float) -> None:
-        """Prepare on all, then give `version` its share on all; a replica that was away meanwhile gets it again.
+        When one fails the others go back to what they served, as far as they answer, and it raises `ModelRefused` or
+        `ServiceUnavailable`: what serves then has to be asked.
+        """
 
-        Raises `ModelRefused` or `ServiceUnavailable` with no canary anywhere.
+    def bring_back(
+        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
+    ) -> Swap:
+        """Serve `version` on every replica (or on `replicas`), each on its own and all at once: one that is dead, hung
+        or refuses keeps no other from it, and is missing. Raises when not one could change.
+        """
+
+    def discard(self, model_type: ModelType, version: str) -> None:
+        """Drop what was prepared, where it answers; what serves stays."""
+
+    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
+        """Give a prepared `version` its share on every replica; one that has it already goes on.
+
+        Raises `ModelRefused` or `ServiceUnavailable` when one could not; the others may have it then.
         """
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
-        """What each replica says of the canary running, or of how the last one ended."""
+        """What each replica that answers says of the canary running, or of how the last one ended."""
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         """Take `version` out of the requests everywhere; a replica where it is not on trial is left alone.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.domain.live_accuracy import Observation, Reading, Tally
+from pipeline.domain.history import History
+from pipeline.domain.live_accuracy import Observation, Period, Reading, Tally
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 
@@ -13,16 +14,16 @@ from pipeline.domain.models import ModelType
 class LiveMetrics(Protocol):
     """Confirmations joined to the version that gave the verdict: the event's, else the one that served then."""
 
-    def tally(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
-        """All confirmations in `(since, until]` of one version."""
+    def tally(self, history: History, version: str, period: Period) -> Tally:
+        """All confirmations of one version."""
 
-    def newest(self, model_type: ModelType, version: str, count: int, *, since: datetime, until: datetime) -> Tally:
+    def newest(self, history: History, version: str, period: Period, count: int) -> Tally:
         """The newest `count` of those."""
 
-    def blind(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
+    def blind(self, history: History, version: str, period: Period) -> Tally:
         """Those whose reviewer did not see the verdict."""
 
-    def by_version(self, model_type: ModelType, *, since: datetime, until: datetime) -> Mapping[str, Tally]: ...
+    def by_version(self, history: History, period: Period) -> Mapping[str, Tally]: ...
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,22 @@ class Episode:
     version: str
 
 
+@dataclass(frozen=True)
+class Look:
+    """One look of the monitor: `versions` are all that were confirmed in the window, `decision` a sentence."""
+
+    model_type: ModelType
+    at: datetime
+    seen: Observation
+    reading: Reading
+    versions: Mapping[str, Tally]
+    decision: str
+
+
 class LiveReadings(Protocol):
     """What the monitor saw, and which alert is open."""
 
-    def record(
-        self,
-        model_type: ModelType,
-        reading: Reading,
-        seen: Observation,
-        *,
-        versions: Mapping[str, Tally],
-        decision: str,
-        at: datetime,
-    ) -> None: ...
+    def record(self, look: Look) -> None: ...
 
     def open_episode(self, model_type: ModelType) -> Episode | None: ...
 

@@ -1,43 +1,29 @@
 """Take a canary out of the requests; the champion serves alone again (specification §11)."""
 
-from pipeline.domain.live_events import canary_aborted
-from pipeline.domain.models import Kind, ModelType, Transition, on_trial
-from pipeline.ports.clock import Clock
-from pipeline.ports.deployment import ServingFleet, Transitions
+from pipeline.domain.models import ModelType
+from pipeline.domain.transitions import By, Entry, Phase
+from pipeline.ports.bundles import Deployment
+from pipeline.steps.settle import end_trial
 
 
-def abort_canary(
-    model_type: ModelType,
-    version: str,
-    *,
-    actor: str,
-    reason: str,
-    transitions: Transitions,
-    fleet: ServingFleet,
-    clock: Clock,
-) -> bool:
-    """Whether there was a trial to end. Raises `ServiceUnavailable` while a replica may still try it."""
-    with transitions.exclusive(model_type):
-        trial = on_trial(transitions.facts(model_type))
-        if trial is None or trial.to_version != version:
-            return False
-        fleet.abort_canary(model_type, version, reason)
-        at = clock.now()
-        note = Transition(
-            id=f"{trial.id}:aborted",
-            model_type=model_type,
-            kind=Kind.CANARY_ABORT,
-            from_version=trial.from_version,
-            to_version=version,
-            expected_current=trial.from_version,
-            actor=actor,
-            reason=reason,
-            blessing_id=None,
-            requested_at=at,
-            confirmed_served_at=at,
-        )
-        event = canary_aborted(
-            event_id=f"aborted:{trial.id}", version=version, model_type=model_type, reason=reason, at=at
-        )
-        transitions.note(note, event)
+def abort_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> bool:
+    """Whether there was a trial to end, begun or only asked for. Raises `ServiceUnavailable` while a replica may still
+    try it.
+    """
+    with d.transitions.exclusive(model_type):
+        ledger = d.transitions.ledger(model_type)
+        abort = ledger.abort_canary(version, by, d.clock.now())
+        if abort is None:
+            return _stop_strays(d, model_type, version, by)
+        if not ledger.is_open(abort):
+            ledger = d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
+        end_trial(d, ledger, abort)
     return True
+
+
+def _stop_strays(d: Deployment, model_type: ModelType, version: str, by: By) -> bool:
+    """Replicas that try a version of which the log knows no trial are stopped all the same."""
+    strays = [seen for seen in d.fleet.canaries(model_type) if seen.running and seen.version == version]
+    if strays:
+        d.fleet.abort_canary(model_type, version, by.reason)
+    return bool(strays)

@@ -1,115 +1,101 @@
-"""One change of champion: intent, two-phase swap, read back, confirmation, projections (design D6, D13)."""
+"""How the champion changes: intent, two-phase swap, read back, confirmation, projections (ADR 0004, 0017)."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pipeline.domain.errors import GiveUp, ServiceUnavailable, StaleTransition, TryAgain
-from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import Kind, ModelVersion, Transition, rollback_target
-from pipeline.ports.clock import Clock
-from pipeline.ports.deployment import ModelRegistry, ServingFleet, Swap, Transitions
+from pipeline.domain.errors import GiveUp, StaleTransition, TryAgain, Unconfirmed
+from pipeline.domain.ledger import Ledger
+from pipeline.domain.models import ModelType
+from pipeline.domain.serving import elsewhere, listed, outcome
+from pipeline.domain.transitions import ChampionChange, Entry, Phase
+from pipeline.ports.bundles import Deployment
+from pipeline.ports.deployment import Prepared, Swap
+from pipeline.steps.settle import close, confirm, demand_settled
 
-
-@dataclass(frozen=True)
-class ChampionChange:
-    """What is wanted: `expected_current` is the champion it was planned against; `id` makes a rerun recognisable."""
-
-    id: str
-    target: ModelVersion
-    kind: Kind
-    expected_current: str | None
-    actor: str
-    reason: str
-    blessing_id: str | None
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ChangedChampion:
-    """What happened: `swap` is None when an earlier try of the same change had done it all."""
+    """What happened: `swap` is None when an earlier try of the same request had done it all.
 
-    transition: Transition
+    `serves_now` differs from the change's version when something else went live since.
+    """
+
+    change: ChampionChange
     swap: Swap | None
-    seconds: float
+    serves_now: str
+    skipped: tuple[str, ...] = ()
     registry_is_behind: bool = False
 
 
-def change_champion(
-    change: ChampionChange,
-    *,
-    transitions: Transitions,
-    fleet: ServingFleet,
-    registry: ModelRegistry,
-    clock: Clock,
-    announce: Callable[[Transition, float], OutgoingEvent],
-    registry_may_wait: bool = False,
+def promote_everywhere(
+    d: Deployment, model_type: ModelType, decide: Callable[[Ledger], ChampionChange]
 ) -> ChangedChampion:
-    """Raises `StaleTransition`, or what the fleet raised with the old champion still serving everywhere.
+    """Make live what `decide` allows, on every replica in rotation or on none.
 
-    Confirmed only when every replica, asked afterwards, says it serves the target. With `registry_may_wait` a registry
-    out of reach is left to reconcile: what serves is right, and a rollback must not depend on anything else.
+    Raises what `decide` refuses, what the fleet refuses (the champion then keeps serving), `StaleTransition` when a
+    rollback overtook it, or `Unconfirmed` when nobody could be asked what serves.
     """
-    model_type = change.target.model_type
-    with transitions.exclusive(model_type):
-        served = transitions.served(model_type)
-        done = next((t for t in served if t.id == change.id), None)
-        if done is None:
-            current = served[-1].to_version if served else None
-            changed = _swap_and_confirm(change, current, transitions, fleet, clock=clock, announce=announce)
-        else:
-            changed = ChangedChampion(done, None, 0.0)
-        served = transitions.served(model_type)
-        # Inside the lock: a later change must not be overwritten by an older projection.
-        try:
-            registry.mirror(model_type, champion=served[-1].to_version, previous=rollback_target(list(served)))
-        except TryAgain:
-            if not registry_may_wait:
-                raise
-            changed = replace(changed, registry_is_behind=True)
-    return changed
+    with d.transitions.preparing(model_type):
+        ledger = demand_settled(d, model_type)
+        change = decide(ledger)
+        swap = None if ledger.done(change.id) else _deploy(d, ledger, change)
+    return finished(d, change, swap)
 
 
-def _swap_and_confirm(
-    change: ChampionChange,
-    current: str | None,
-    transitions: Transitions,
-    fleet: ServingFleet,
-    *,
-    clock: Clock,
-    announce: Callable[[Transition, float], OutgoingEvent],
-) -> ChangedChampion:
-    if current != change.expected_current:
-        raise StaleTransition(
-            f"{change.target.version} was planned against champion {change.expected_current}, "
-            f"but {current} serves now: verify against it and try again"
-        )
-    started = clock.now()
-    planned = Transition(
-        id=change.id,
-        model_type=change.target.model_type,
-        kind=change.kind,
-        from_version=current,
-        to_version=change.target.version,
-        expected_current=change.expected_current,
-        actor=change.actor,
-        reason=change.reason,
-        blessing_id=change.blessing_id,
-        requested_at=started,
-    )
-    transitions.request(planned)
+def finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> ChangedChampion:
+    """After the log says so, the registry does. Raises what the registry raises, except after a rollback: what serves
+    is right then, and an emergency depends on nothing else.
+    """
+    champion = mirror_registry(d, change.model_type)
+    return ChangedChampion(change, swap, champion, tuple(d.fleet.skipped()))
+
+
+def mirror_registry(d: Deployment, model_type: ModelType) -> str:
+    """Aliases follow the log; the champion. Nobody waits for a slow registry: who finds that the log went on meanwhile
+    writes again, so that the last word is the log's.
+    """
+    while True:
+        ledger = d.transitions.ledger(model_type)
+        assert ledger.champion is not None
+        d.registry.mirror(model_type, champion=ledger.champion, previous=ledger.previous)
+        after = d.transitions.ledger(model_type)
+        if (after.champion, after.previous) == (ledger.champion, ledger.previous):
+            return ledger.champion
+
+
+def _deploy(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap | None:
+    target = d.versions.get(change.model_type, change.version)
+    d.transitions.append(ledger, Entry(Phase.REQUESTED, change, change.at))
     try:
-        swap = fleet.swap(planned.model_type, planned.to_version, change.target.artifact)
-        _read_back(fleet, planned)
+        prepared = d.fleet.prepare(change.model_type, change.version, target.artifact)
     except (GiveUp, TryAgain) as error:
-        transitions.fail(planned, str(error))
+        close(d, change, Phase.FAILED, str(error))
         raise
-    confirmed = replace(planned, confirmed_served_at=clock.now())
-    seconds = (clock.now() - started).total_seconds()
-    transitions.confirm(confirmed, announce(confirmed, seconds))
-    return ChangedChampion(confirmed, swap, seconds)
+    with d.transitions.exclusive(change.model_type):
+        return _activate(d, change, prepared)
 
 
-def _read_back(fleet: ServingFleet, planned: Transition) -> None:
-    others = [s for s in fleet.serving(planned.model_type) if s.version != planned.to_version]
-    if others:
-        found = ", ".join(f"{s.replica} serves {s.version}" for s in others)
-        raise ServiceUnavailable("faceserve", f"{planned.to_version} was activated but {found}")
+def _activate(d: Deployment, change: ChampionChange, prepared: Prepared) -> Swap | None:
+    ledger = d.transitions.ledger(change.model_type)
+    if not ledger.is_open(change):
+        d.fleet.discard(change.model_type, change.version)
+        raise StaleTransition(f"{change.version} was overtaken while it was prepared: {ledger.champion} serves now")
+    failure: GiveUp | TryAgain | None = None
+    swap: Swap | None = None
+    try:
+        swap = d.fleet.activate(change.model_type, prepared)
+    except (GiveUp, TryAgain) as error:
+        failure = error
+    seen = d.fleet.serving(change.model_type)
+    phase = outcome(change.version, seen)
+    if phase is not Phase.SERVED:
+        failure = failure or Unconfirmed(
+            f"{change.version} was activated, but {listed(elsewhere(change.version, seen))}: nobody knows what serves"
+        )
+        close(d, change, phase, str(failure))
+        raise failure
+    confirm(d, ledger, change, {})
+    return swap

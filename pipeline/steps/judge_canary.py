@@ -1,38 +1,40 @@
 """One look at a canary: what replicas and people say of it so far (specification §11)."""
 
-from pipeline.domain.models import ModelType, on_trial
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
 from pipeline.domain.rollout import CanaryPolicy, CanaryVerdict
-from pipeline.ports.clock import Clock
-from pipeline.ports.deployment import ModelVersions, ServingFleet, Transitions
+from pipeline.domain.transitions import CanaryStart
+from pipeline.ports.bundles import Deployment
 from pipeline.ports.live import LiveMetrics
 
 
 def judge_canary(
-    model_type: ModelType,
-    version: str,
-    *,
-    policy: CanaryPolicy,
-    versions: ModelVersions,
-    transitions: Transitions,
-    metrics: LiveMetrics,
-    fleet: ServingFleet,
-    clock: Clock,
+    d: Deployment, metrics: LiveMetrics, model_type: ModelType, version: str, policy: CanaryPolicy
 ) -> CanaryVerdict:
-    """Changes nothing, but gives a restarted replica its share back. Raises what the fleet raised."""
-    trial = on_trial(transitions.facts(model_type))
-    if trial is None or trial.to_version != version:
+    """Changes nothing, but gives a restarted replica its share back. Raises what the fleet raised then."""
+    ledger, now = d.transitions.ledger(model_type), d.clock.now()
+    trial, since = ledger.trial, ledger.trial_since
+    if trial is None or since is None or trial.version != version:
         return CanaryVerdict("abort", f"{version} is not on trial any more: the champion changed, or somebody ended it")
-    assert trial.confirmed_served_at is not None and trial.from_version is not None
-    seen = fleet.canaries(model_type)
-    now, since = clock.now(), trial.confirmed_served_at
+    seen, period = d.fleet.canaries(model_type), Period(since, now)
     verdict = policy.judge(
-        metrics.tally(model_type, version, since=since, until=now),
-        metrics.tally(model_type, trial.from_version, since=since, until=now),
+        metrics.tally(ledger, version, period),
+        metrics.tally(ledger, trial.beside, period),
         [replica for replica in seen if replica.version == version],
         started=since,
         now=now,
     )
     if verdict.decision == "wait" and any(replica.version != version for replica in seen):
-        artifact = versions.get(model_type, version).artifact
-        fleet.start_canary(model_type, version, artifact, policy.percent)
+        _give_back(d, trial, policy.percent)
     return verdict
+
+
+def _give_back(d: Deployment, trial: CanaryStart, percent: float) -> None:
+    """Only while it is still on trial: it may have been ended since we looked."""
+    target = d.versions.get(trial.model_type, trial.version)
+    d.fleet.prepare(trial.model_type, trial.version, target.artifact)
+    with d.transitions.exclusive(trial.model_type):
+        if d.transitions.ledger(trial.model_type).trial == trial:
+            d.fleet.give_canary(trial.model_type, trial.version, percent)
+        else:
+            d.fleet.discard(trial.model_type, trial.version)

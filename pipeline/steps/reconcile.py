@@ -1,43 +1,76 @@
-"""Make fleet, `model_versions` and registry say what the transition log says (invariant I4; design D11, D13)."""
+"""Make fleet, `model_versions` and registry say what the transition log says (invariant I4; ADR 0004, 0017)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from pipeline.domain.models import ModelType, rollback_target
-from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
+from pipeline.domain.ledger import Ledger
+from pipeline.domain.models import ModelType
+from pipeline.domain.transitions import Entry, Phase
+from pipeline.ports.bundles import Deployment
+from pipeline.steps.change_champion import mirror_registry
+from pipeline.steps.settle import settle
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """`champion` by the log; what was wrong: replicas, rows of `model_versions`, versions the registry lacked."""
+    """`champion` by the log; what was wrong: replicas, rows of `model_versions`, versions the registry lacked, replicas
+    that tried a version they should not, acts that were left open. `missing` are replicas that still serve something
+    else, with the reason: run it again when they are back.
+    """
 
     champion: str | None
     repaired: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     registered: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
-def reconcile(
-    model_type: ModelType,
-    *,
-    versions: ModelVersions,
-    transitions: Transitions,
-    fleet: ServingFleet,
-    registry: ModelRegistry,
-) -> Reconciled:
-    """Raises what the fleet or registry raised; run again later."""
-    with transitions.exclusive(model_type):
-        served = list(transitions.served(model_type))
-        if not served:
-            return Reconciled(None)
-        champion = versions.get(model_type, served[-1].to_version)
-        rows = tuple(transitions.project(model_type))
-        astray = tuple(s.replica for s in fleet.serving(model_type) if s.version != champion.version)
-        if astray:
-            fleet.swap(model_type, champion.version, champion.artifact)
-        previous = rollback_target(served)
-        named = [versions.get(model_type, previous)] if previous else []
-        missing = registry.missing([*named, champion])
-        for version in missing:
-            registry.register(version, None)
-        registry.mirror(model_type, champion=champion.version, previous=previous)
-        return Reconciled(champion.version, astray, rows, tuple(v.version for v in missing))
+def reconcile(d: Deployment, model_type: ModelType) -> Reconciled:
+    """As far as replicas answer. Raises what the registry raised; run again later."""
+    with d.transitions.preparing(model_type), d.transitions.exclusive(model_type):
+        before = d.transitions.ledger(model_type)
+        ledger = settle(d, before)
+        strays = _stop_strays(d, ledger)
+        settled = tuple(act.id for act in before.unsettled if not ledger.is_open(act))
+        if ledger.champion is None:
+            return Reconciled(None, strays=strays, settled=settled)
+        rows = tuple(d.transitions.project(model_type))
+        repaired, missing = _repair_replicas(d, ledger)
+        if ledger.incomplete is not None and not missing:
+            complete = Entry(Phase.COMPLETED, ledger.incomplete.act, d.clock.now())
+            ledger = d.transitions.append(ledger, complete)
+    registered = _register_again(d, ledger)
+    champion = mirror_registry(d, model_type)
+    return Reconciled(champion, repaired, rows, registered, strays, settled, missing)
+
+
+def _repair_replicas(d: Deployment, ledger: Ledger) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Replicas that were brought back, and those that could not be, with the reason."""
+    assert ledger.champion is not None
+    seen = d.fleet.serving(ledger.model_type)
+    missing = {one.replica: one.fault for one in seen if one.fault}
+    astray = [one.replica for one in seen if not one.fault and one.version != ledger.champion]
+    if not astray:
+        return (), missing
+    artifact = d.versions.get(ledger.model_type, ledger.champion).artifact
+    swap = d.fleet.bring_back(ledger.model_type, ledger.champion, artifact, astray)
+    return tuple(replica for replica in astray if replica not in swap.missing), missing | dict(swap.missing)
+
+
+def _stop_strays(d: Deployment, ledger: Ledger) -> tuple[str, ...]:
+    """Replicas that try what is not on trial by the log."""
+    tried = ledger.trial.version if ledger.trial else None
+    strays = [seen for seen in d.fleet.canaries(ledger.model_type) if seen.running and seen.version != tried]
+    for version in {seen.version for seen in strays if seen.version}:
+        d.fleet.abort_canary(ledger.model_type, version, "by the log it is not on trial")
+    return tuple(seen.replica for seen in strays)
+
+
+def _register_again(d: Deployment, ledger: Ledger) -> tuple[str, ...]:
+    named = [version for version in (ledger.previous, ledger.champion) if version is not None]
+    missing = d.registry.missing([d.versions.get(ledger.model_type, version) for version in named])
+    for version in missing:
+        d.registry.register(version, None)
+    return tuple(version.version for version in missing)

@@ -1,33 +1,14 @@
 """Move old versions' model files to the archive, and only what the archive was seen to have (specification §11)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.domain.errors import ArchiveDamaged
-from pipeline.domain.models import (
-    NOTES,
-    Artifact,
-    Kind,
-    ModelType,
-    ModelVersion,
-    Status,
-    Transition,
-    on_trial,
-    rollback_target,
-)
-from pipeline.domain.retention import (
-    MANIFEST,
-    RetentionPlan,
-    RetentionPolicy,
-    archive_uri,
-    demand_whole,
-    listed_files,
-)
-from pipeline.ports.clock import Clock
-from pipeline.ports.data import ObjectFolders
-from pipeline.ports.deployment import ModelVersions, ServingFleet, Transitions
-from pipeline.ports.events import RetrainingRuns
-from pipeline.ports.live import ArchiveStore
+from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable
+from pipeline.domain.ledger import Ledger
+from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.domain.retention import MANIFEST, RetentionPlan, RetentionPolicy, archive_uri, demand_whole, listed_files
+from pipeline.domain.transitions import By, Entry, Phase
+from pipeline.ports.bundles import Keeping
 
 
 @dataclass(frozen=True)
@@ -39,105 +20,77 @@ class Retired:
     failed: Mapping[str, str]
 
 
-def retire(
-    model_type: ModelType,
-    *,
-    policy: RetentionPolicy,
-    dry_run: bool,
-    archive_prefix: str,
-    actor: str,
-    versions: ModelVersions,
-    transitions: Transitions,
-    runs: RetrainingRuns,
-    fleet: ServingFleet,
-    objects: ObjectFolders,
-    archive: ArchiveStore,
-    clock: Clock,
-) -> Retired:
+def plan_retirement(k: Keeping, model_type: ModelType, policy: RetentionPolicy) -> RetentionPlan:
+    """What would be archived, and why the others stay.
+
+    Raises `ServiceUnavailable` without an answer of every replica: unless it is known what serves, nothing may move.
+    """
+    return _planned(k, k.transitions.ledger(model_type), policy)
+
+
+def retire(k: Keeping, model_type: ModelType, policy: RetentionPolicy, by: By, archive_prefix: str) -> Retired:
     """Archive what the policy selects; a version whose files are not what they should be stays as it is.
 
-    Reports beside the model (verdict, predictions) are evidence and stay where they are. Raises what the fleet raised:
-    without knowing what every replica serves, nothing is moved.
+    Reports beside the model (verdict, predictions) are evidence and stay where they are. Raises as `plan_retirement`.
     """
-
-    def plan() -> RetentionPlan:
-        return policy.select(versions.all(model_type), _protected(model_type, versions, transitions, runs, fleet))
-
-    planned = plan()
+    planned = plan_retirement(k, model_type, policy)
     archived: list[str] = []
     failed: dict[str, str] = {}
-    for version in () if dry_run else planned.archive:
-        row = versions.get(model_type, version)
+    for version in planned.archive:
+        row = k.versions.get(model_type, version)
         try:
-            _copy(row.artifact, archive_uri(archive_prefix, row.artifact), objects, archive)
+            _copy(k, row.artifact, archive_uri(archive_prefix, row.artifact))
         except (ArchiveDamaged, KeyError) as error:
             failed[version] = f"its files are not whole: {error}"
             continue
-        with transitions.exclusive(model_type):
-            # Copying took a while: what is needed by now must not go.
-            if version in plan().archive:
-                transitions.note(_note(row, transitions, actor, f"older than the newest {policy.keep}", clock))
-                archived.append(version)
-    if not dry_run:
-        _remove_archived(versions.all(model_type), objects)
+        if _archive(k, row, policy, by):
+            archived.append(version)
+    for row in k.versions.all(model_type):
+        _remove_archived(k, row)
     return Retired(planned, tuple(archived), failed)
 
 
-def _protected(
-    model_type: ModelType,
-    versions: ModelVersions,
-    transitions: Transitions,
-    runs: RetrainingRuns,
-    fleet: ServingFleet,
-) -> dict[str, str]:
-    facts = transitions.facts(model_type)
-    served = [fact for fact in facts if fact.kind not in NOTES]
+def _archive(k: Keeping, row: ModelVersion, policy: RetentionPolicy, by: By) -> bool:
+    """Copying took a while: what is needed by now does not go."""
+    with k.transitions.exclusive(row.model_type):
+        ledger = k.transitions.ledger(row.model_type)
+        if row.version not in _planned(k, ledger, policy).archive:
+            return False
+        gone = ledger.retire(row.version, by, k.clock.now())
+        k.transitions.append(ledger, Entry(Phase.NOTED, gone, gone.at))
+    return True
+
+
+def _planned(k: Keeping, ledger: Ledger, policy: RetentionPolicy) -> RetentionPlan:
     protected: dict[str, str] = {}
-    for serving in fleet.serving(model_type):
+    for serving in k.fleet.serving(ledger.model_type):
+        if serving.fault:
+            raise ServiceUnavailable("faceserve", f"{serving.replica} {serving.fault}: what it serves must not move")
         protected |= {v: f"kept warm by {serving.replica}" for v in (serving.previous,) if v}
         protected |= {v: f"served by {serving.replica}" for v in (serving.version,) if v}
-    if (running := runs.running(model_type)) and (made := versions.of_run(running)):
+    if (running := k.runs.running(ledger.model_type)) and (made := k.versions.of_run(running)):
         protected[made.version] = f"made by the running retraining {running}"
-    if (trial := on_trial(facts)) is not None:
-        protected[trial.to_version] = "canary"
-    if (target := rollback_target(served)) is not None:
-        protected[target] = "previous: what a rollback brings back"
-    if served:
-        protected[served[-1].to_version] = "champion"
-    return protected
+    at_hand = [row for row in k.versions.all(ledger.model_type) if row.version not in ledger.archived]
+    return policy.select([row.version for row in at_hand], {**protected, **ledger.needed})
 
 
-def _copy(artifact: Artifact, destination: str, objects: ObjectFolders, archive: ArchiveStore) -> None:
-    manifest = objects.read(f"{artifact.uri}{MANIFEST}")
+def _copy(k: Keeping, artifact: Artifact, destination: str) -> None:
+    manifest = k.objects.read(f"{artifact.uri}{MANIFEST}")
     for path, sha256 in listed_files(manifest, artifact.manifest_sha256).items():
-        archive.keep(f"{destination}{path}", demand_whole(path, objects.read(f"{artifact.uri}{path}"), sha256))
-    archive.keep(f"{destination}{MANIFEST}", manifest)
+        k.archive.keep(f"{destination}{path}", demand_whole(path, k.objects.read(f"{artifact.uri}{path}"), sha256))
+    k.archive.keep(f"{destination}{MANIFEST}", manifest)
 
 
-def _remove_archived(versions: Sequence[ModelVersion], objects: ObjectFolders) -> None:
-    """The manifest goes last: while it is there, a removal that was interrupted can be finished."""
-    for version in versions:
-        manifest_uri = f"{version.artifact.uri}{MANIFEST}"
-        if version.status is Status.ARCHIVED and objects.exists(manifest_uri):
-            for path in listed_files(objects.read(manifest_uri), version.artifact.manifest_sha256):
-                objects.delete(f"{version.artifact.uri}{path}")
-            objects.delete(manifest_uri)
-
-
-def _note(row: ModelVersion, transitions: Transitions, actor: str, reason: str, clock: Clock) -> Transition:
-    at, facts = clock.now(), transitions.facts(row.model_type)
-    times = sum(fact.kind is Kind.ARCHIVE and fact.to_version == row.version for fact in facts)
-    return Transition(
-        # A version that was restored may be archived again.
-        id=f"archive:{row.model_type}:{row.version}:{times + 1}",
-        model_type=row.model_type,
-        kind=Kind.ARCHIVE,
-        from_version=None,
-        to_version=row.version,
-        expected_current=None,
-        actor=actor,
-        reason=reason,
-        blessing_id=None,
-        requested_at=at,
-        confirmed_served_at=at,
-    )
+def _remove_archived(k: Keeping, row: ModelVersion) -> None:
+    """The manifest goes last: while it is there, a removal that was interrupted can be finished. What is being restored
+    stays.
+    """
+    manifest_uri = f"{row.artifact.uri}{MANIFEST}"
+    with k.transitions.exclusive(row.model_type):
+        ledger = k.transitions.ledger(row.model_type)
+        restoring = any(act.version == row.version for act in ledger.open_intents)
+        if row.version not in ledger.archived or restoring or not k.objects.exists(manifest_uri):
+            return
+        for path in listed_files(k.objects.read(manifest_uri), row.artifact.manifest_sha256):
+            k.objects.delete(f"{row.artifact.uri}{path}")
+        k.objects.delete(manifest_uri)

@@ -1,7 +1,9 @@
-"""One look at the champion's live accuracy: read, judge, tell once, decide (specification §9; design D16)."""
+"""One look at the champion's live accuracy: read, judge, tell once, decide (specification §9; decision D16)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import (
     LiveAccuracyPolicy,
     Observation,
@@ -11,16 +13,17 @@ from pipeline.domain.live_accuracy import (
     Tally,
     decide_rollback,
 )
-from pipeline.domain.live_events import live_accuracy_low, live_accuracy_recovered
-from pipeline.domain.models import NOTES, ROLLBACKS, ModelType, Status
-from pipeline.ports.clock import Clock
-from pipeline.ports.deployment import ModelVersions, Transitions
-from pipeline.ports.live import Episode, LiveMetrics, LiveReadings
+from pipeline.domain.model_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent
+from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Monitoring
+from pipeline.ports.live import Episode, Look
 
 
 @dataclass(frozen=True)
 class Watched:
-    """`problem` is what somebody has to mend whatever the reading: a rollback that failed."""
+    """`problem` is what somebody has to mend whatever the reading: a rollback that failed or is incomplete, or a change
+    of which nobody knows whether it came true.
+    """
 
     reading: Reading
     blind: Tally
@@ -28,72 +31,54 @@ class Watched:
     problem: str | None = None
 
 
-def watch(
-    model_type: ModelType,
-    *,
-    policy: LiveAccuracyPolicy,
-    transitions: Transitions,
-    versions: ModelVersions,
-    metrics: LiveMetrics,
-    readings: LiveReadings,
-    clock: Clock,
-) -> Watched | None:
+def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> Watched | None:
     """None while nothing serves. Acts on nothing itself: the decision names the version to bring back."""
-    now, facts = clock.now(), transitions.facts(model_type)
-    served = [fact for fact in facts if fact.kind not in NOTES]
-    if not served:
+    now, history = m.clock.now(), m.transitions.ledger(model_type)
+    if not history.reigns:
         return None
-    champion = served[-1]
-    assert champion.confirmed_served_at is not None
-    since, until = policy.period(champion.confirmed_served_at, now)
+    champion = history.reigns[-1]
+    period = policy.period(champion.since, now)
     seen = Observation(
-        champion.to_version,
-        metrics.tally(model_type, champion.to_version, since=since, until=until),
-        metrics.newest(model_type, champion.to_version, policy.min_confirmations, since=since, until=until),
-        metrics.blind(model_type, champion.to_version, since=since, until=until),
+        champion.version,
+        m.metrics.tally(history, champion.version, period),
+        m.metrics.newest(history, champion.version, period, policy.min_confirmations),
+        m.metrics.blind(history, champion.version, period),
     )
     reading = policy.judge(seen, now)
-    archived = {v.version for v in versions.all(model_type) if v.status is Status.ARCHIVED}
-    decision = decide_rollback(reading, facts, served, archived)
-    readings.record(
-        model_type,
-        reading,
-        seen,
-        versions=metrics.by_version(model_type, since=policy.window_start(now), until=until),
-        decision=decision.reason,
-        at=now,
-    )
-    _tell(model_type, reading, decision, readings, clock)
-    return Watched(reading, seen.blind, decision, _problem(model_type, transitions))
+    decision = decide_rollback(reading, history)
+    versions = m.metrics.by_version(history, policy.window(now))
+    m.readings.record(Look(model_type, now, seen, reading, versions, decision.reason))
+    _tell(m, model_type, reading, decision)
+    return Watched(reading, seen.blind, decision, "; ".join(_problems(history)) or None)
 
 
-def _tell(
-    model_type: ModelType, reading: Reading, decision: RollbackDecision, readings: LiveReadings, clock: Clock
-) -> None:
+def _tell(m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision) -> None:
     """One event when an episode begins and one when it ends, however often anybody looks in between."""
-    now, episode = clock.now(), readings.open_episode(model_type)
+    now, episode = m.clock.now(), m.readings.open_episode(model_type)
     if episode is not None and episode.version != reading.version:
-        readings.end_episode(episode, f"{reading.version} serves now", None, at=now)
+        m.readings.end_episode(episode, f"{reading.version} serves now", None, at=now)
         episode = None
     if episode is None and reading.state in {State.LOW, State.FAILING}:
         begun = Episode(f"{model_type}:{reading.version}:{now.isoformat()}", reading.version)
-        event = live_accuracy_low(
-            event_id=f"live-accuracy-low:{begun.id}",
-            reading=reading,
+        low = LiveAccuracyLowEvent.of(
+            reading,
+            id=f"live-accuracy-low:{begun.id}",
             model_type=model_type,
             consequence=f"It is rolled back to {decision.target}" if decision.act else decision.reason,
             at=now,
         )
-        readings.begin_episode(model_type, begun, event, at=now)
+        m.readings.begin_episode(model_type, begun, low.outgoing(), at=now)
     if episode is not None and reading.recovered:
-        event = live_accuracy_recovered(
-            event_id=f"live-accuracy-recovered:{episode.id}", reading=reading, model_type=model_type, at=now
+        recovered = LiveAccuracyRecoveredEvent.of(
+            reading, id=f"live-accuracy-recovered:{episode.id}", model_type=model_type, at=now
         )
-        readings.end_episode(episode, "recovered", event, at=now)
+        m.readings.end_episode(episode, "recovered", recovered.outgoing(), at=now)
 
 
-def _problem(model_type: ModelType, transitions: Transitions) -> str | None:
-    failure = transitions.latest_failure(model_type)
-    if failure is None or failure.transition.kind not in ROLLBACKS:
-        return None
-    return f"the rollback to {failure.transition.to_version} failed and was not repeated: {failure.reason}"
+def _problems(history: History) -> Iterator[str]:
+    if (incomplete := history.incomplete) is not None:
+        yield f"not every replica came back to {incomplete.act.version}: {incomplete.detail}"
+    if (failed := history.failed_rollback) is not None:
+        yield f"the rollback to {failed.act.version} failed and was not repeated: {failed.detail}"
+    for act in history.unsettled:
+        yield f"nobody knows yet what came of {act.version}, asked for by {act.by.actor} ({act.by.reason})"

@@ -1,26 +1,18 @@
 """Versions, transitions, registry, fleet."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from pipeline.domain.errors import ModelRefused, PromotionFrozen, ServiceUnavailable, StaleTransition, UnknownVersion
+from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, UnknownVersion
+from pipeline.domain.history import Row
+from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import (
-    ROLLBACKS,
-    Artifact,
-    FailedChange,
-    Kind,
-    ModelType,
-    ModelVersion,
-    Status,
-    Transition,
-    VersionNumber,
-    frozen_by,
-)
+from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, VersionNumber
 from pipeline.domain.rollout import CanarySeen
-from pipeline.ports.deployment import Serving, Swap
+from pipeline.domain.serving import Serving
+from pipeline.domain.transitions import Entry, Phase
+from pipeline.ports.deployment import Prepared, Swap
 from tests.fakes.events import FakeOutbox
 
 
@@ -52,97 +44,68 @@ class FakeVersions:
 
 @dataclass
 class FakeTransitions:
+    """Compare-and-swap and locks as the table has them; a lock that is not free says who would wait for ever."""
+
     versions: FakeVersions = field(default_factory=FakeVersions)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
-    log: list[tuple[str, Transition, str]] = field(default_factory=list)
+    ledgers: dict[ModelType, Ledger] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
 
-    def served(self, model_type: ModelType) -> Sequence[Transition]:
-        return [t for phase, t, _ in self.log if phase == "served" and t.model_type is model_type]
+    def ledger(self, model_type: ModelType) -> Ledger:
+        return self.ledgers.get(model_type, Ledger(model_type))
 
-    def facts(self, model_type: ModelType) -> Sequence[Transition]:
-        return [t for phase, t, _ in self.log if phase in {"served", "noted"} and t.model_type is model_type]
-
-    def latest_failure(self, model_type: ModelType) -> FailedChange | None:
-        ended = [e for e in self.log if e[0] in {"served", "failed"} and e[1].model_type is model_type]
-        return FailedChange(ended[-1][1], ended[-1][2]) if ended and ended[-1][0] == "failed" else None
-
-    def note(self, note: Transition, event: OutgoingEvent | None = None) -> None:
-        if any(phase == "noted" and t.id == note.id for phase, t, _ in self.log):
-            return
-        self.log.append(("noted", note, ""))
-        status = {
-            Kind.CANARY_START: Status.CANARY,
-            Kind.CANARY_ABORT: Status.RETIRED,
-            Kind.ARCHIVE: Status.ARCHIVED,
-            Kind.RESTORE: Status.RETIRED,
-        }.get(note.kind)
-        key = (note.model_type, note.to_version)
-        if status is not None and key in self.versions.rows:
-            self.versions.rows[key] = replace(self.versions.rows[key], status=status)
-        if event is not None:
+    def append(self, ledger: Ledger, *entries: Entry, events: Sequence[OutgoingEvent] = ()) -> Ledger:
+        now = self.ledger(ledger.model_type)
+        if now.position != ledger.position:
+            raise StaleTransition("something else happened meanwhile")
+        _demand_once(now, entries)
+        self.ledgers[ledger.model_type] = now.followed_by(*entries)
+        self.project(ledger.model_type)
+        for event in events:
             self.outbox.add(event)
+        return self.ledgers[ledger.model_type]
 
-    def request(self, transition: Transition) -> None:
-        freeze = frozen_by(self.facts(transition.model_type))
-        if freeze is not None and transition.kind not in ROLLBACKS:
-            raise PromotionFrozen(f"frozen since {freeze.from_version} was rolled back automatically")
-        self._demand_current(transition)
-        self.log.append(("requested", transition, ""))
-
-    def confirm(self, transition: Transition, event: OutgoingEvent) -> None:
-        if any(t.id == transition.id for t in self.served(transition.model_type)):
-            return
-        self._demand_current(transition)
-        self.log.append(("served", transition, ""))
-        self.outbox.add(event)
-        self._project(transition)
-
-    def fail(self, transition: Transition, reason: str) -> None:
-        self.log.append(("failed", transition, reason))
+    def project(self, model_type: ModelType) -> Sequence[str]:
+        rows, wrong = self.ledger(model_type).rows, []
+        for key, row in list(self.versions.rows.items()) if rows else ():
+            if row.model_type is model_type:
+                said = rows.get(row.version, Row(Status.CANDIDATE))
+                self.versions.rows[key] = replace(row, **vars(said))
+                wrong += [row.version] if self.versions.rows[key] != row else []
+        return sorted(wrong)
 
     @contextmanager
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
-        yield
+        with self._locked(f"champion of {model_type}"):
+            yield
 
-    def project(self, model_type: ModelType) -> Sequence[str]:
-        served, before = self.served(model_type), dict(self.versions.rows)
-        if not served:
-            return []
-        ever, champion = {t.to_version for t in served}, served[-1]
-        for key, row in before.items():
-            if row.model_type is not model_type:
-                continue
-            facts: dict[str, Any] = {}
-            if row.version == champion.to_version:
-                facts = {"status": Status.ACTIVE, "deployed_at": champion.confirmed_served_at}
-                facts["previous_version"] = champion.from_version
-            elif row.status is Status.ACTIVE or (row.status is Status.CANDIDATE and row.version in ever):
-                facts = {"status": Status.RETIRED if row.version in ever else Status.CANDIDATE}
-            self.versions.rows[key] = replace(row, **facts)
-        return sorted(v.version for key, v in self.versions.rows.items() if v != before[key])
+    @contextmanager
+    def preparing(self, model_type: ModelType) -> Iterator[None]:
+        with self._locked(f"deployment of {model_type}"):
+            yield
 
-    def phases(self) -> list[str]:
-        return [phase for phase, _, _ in self.log]
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        if name in self.held:
+            raise WouldWait(name)
+        self.held.add(name)
+        try:
+            yield
+        finally:
+            self.held.discard(name)
 
-    def _demand_current(self, transition: Transition) -> None:
-        served = self.served(transition.model_type)
-        current = served[-1].to_version if served else None
-        if current != transition.expected_current:
-            raise StaleTransition(f"planned against {transition.expected_current}, {current} serves now")
+    def phases(self, model_type: ModelType = ModelType.LAUNDRY) -> list[Phase]:
+        return [entry.phase for entry in self.ledger(model_type).entries]
 
-    def _project(self, t: Transition) -> None:
-        for key, row in self.versions.rows.items():
-            served = row.status in {Status.ACTIVE, Status.CANARY}
-            if row.model_type is t.model_type and served and row.version != t.to_version:
-                self.versions.rows[key] = replace(row, status=Status.RETIRED)
-        key = (t.model_type, t.to_version)
-        if key in self.versions.rows:
-            self.versions.rows[key] = replace(
-                self.versions.rows[key],
-                status=Status.ACTIVE,
-                deployed_at=t.confirmed_served_at,
-                previous_version=t.from_version,
-            )
+
+class WouldWait(Exception):
+    """The real lock would wait here until the other act is over."""
+
+
+def _demand_once(ledger: Ledger, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if any((e.phase, e.act.id) == (entry.phase, entry.act.id) for e in ledger.facts):
+            raise StaleTransition(f"{entry.act.id} is {entry.phase} already")
 
 
 @dataclass
@@ -172,51 +135,97 @@ class FakeRegistry:
 
 @dataclass
 class FakeFleet:
-    """Two replicas that switch together; `refuses` names versions they will not load, `down` is out of reach."""
+    """Replicas as faceserve behaves: `refuses` names versions that they will not load, `down` replicas that do not
+    answer, `forgets` those that say yes and go on as before.
+    """
 
     names: tuple[str, ...] = ("replica-1", "replica-2")
+    out: tuple[str, ...] = ()
     versions: dict[ModelType, dict[str, str]] = field(default_factory=dict)
+    prepared: set[tuple[str, str]] = field(default_factory=set)
     refuses: set[str] = field(default_factory=set)
-    down: bool = False
+    down: set[str] = field(default_factory=set)
+    forgets: set[str] = field(default_factory=set)
     swaps: list[str] = field(default_factory=list)
     trials: dict[str, CanarySeen] = field(default_factory=dict)
 
-    def swap(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
-        if self.down:
-            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
-        if version in self.refuses:
-            raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")
-        if self.versions.get(model_type) != dict.fromkeys(self.names, version):
-            ended = "promoted" if any(s.version == version for s in self.trials.values()) else "aborted"
-            self.trials = {n: replace(s, verdict=ended) for n, s in self.trials.items()}
-        self.versions[model_type] = dict.fromkeys(self.names, version)
-        self.swaps.append(version)
-        return Swap(tuple(self.serving(model_type)), 0.01, 0.5, 0.01)
+    def skipped(self) -> Sequence[str]:
+        return self.out
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]:
-        if self.down:
-            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
         now = self.versions.get(model_type, {})
-        return [Serving(name, now.get(name), None, 1) for name in self.names]
+        return [
+            Serving(name, None, fault="does not answer") if name in self.down else Serving(name, now.get(name))
+            for name in self.names
+        ]
 
-    def start_canary(self, model_type: ModelType, version: str, artifact: Artifact, percent: float) -> None:
-        if self.down:
-            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
-        if version in self.refuses:
-            raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")
+    def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
+        self._demand_answers()
+        self._demand_loads(version)
+        self.prepared |= {(name, version) for name in self.names}
+        return Prepared(version, dict.fromkeys(self.names, 1), 0.5)
+
+    def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
+        self._demand_answers()
         for name in self.names:
+            self._serve(model_type, name, prepared.version)
+        self.swaps.append(prepared.version)
+        return Swap(self.names, 0.01, 0.51, {})
+
+    def bring_back(
+        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
+    ) -> Swap:
+        wanted = [name for name in self.names if replicas is None or name in replicas]
+        there = [name for name in wanted if name not in self.down | self.forgets]
+        if not there:
+            raise ServiceUnavailable("faceserve", f"no replica could be brought back to {version}")
+        self._demand_loads(version)
+        for name in there:
+            self._serve(model_type, name, version)
+        self.swaps.append(version)
+        return Swap(tuple(there), 0.01, 0.5, {name: "does not answer" for name in wanted if name not in there})
+
+    def discard(self, model_type: ModelType, version: str) -> None:
+        self.prepared -= {(name, version) for name in self.names}
+
+    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
+        for name in self.names:
+            if name in self.down:
+                raise ServiceUnavailable("faceserve", f"{name} does not answer")
+            assert (name, version) in self.prepared, f"{version} is not prepared on {name}"
             running = self.trials.get(name)
-            if running is None or running.version != version or running.verdict != "inconclusive":
+            if running is None or running.version != version or not running.running:
                 self.trials[name] = CanarySeen(name, version, "inconclusive", "", 0, 0)
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
-        if self.down:
-            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
-        return [self.trials.get(name, CanarySeen(name, None, "", "", 0, 0)) for name in self.names]
+        answering = [name for name in self.names if name not in self.down]
+        return [self.trials.get(name, CanarySeen(name, None, "", "", 0, 0)) for name in answering]
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
-        if self.down:
-            raise ServiceUnavailable("faceserve", "replica-2 does not answer")
         for name, seen in self.trials.items():
-            if seen.version == version and seen.verdict == "inconclusive":
+            if seen.version == version and seen.running and name not in self.down:
                 self.trials[name] = replace(seen, verdict="aborted", reason=reason)
+        self._demand_answers()
+
+    def restart(self, name: str, model_type: ModelType, champion: str | None) -> None:
+        """Its memory is gone: it serves what the registry calls champion."""
+        self.trials.pop(name, None)
+        self.prepared = {(other, version) for other, version in self.prepared if other != name}
+        if champion is not None:
+            self.versions.setdefault(model_type, {})[name] = champion
+
+    def _serve(self, model_type: ModelType, name: str, version: str) -> None:
+        if name in self.forgets:
+            return
+        trial = self.trials.get(name)
+        if trial is not None and trial.running and self.versions.get(model_type, {}).get(name) != version:
+            self.trials[name] = replace(trial, verdict="promoted" if trial.version == version else "aborted")
+        self.versions.setdefault(model_type, {})[name] = version
+
+    def _demand_answers(self) -> None:
+        if self.down & set(self.names):
+            raise ServiceUnavailable("faceserve", f"{', '.join(sorted(self.down))} does not answer")
+
+    def _demand_loads(self, version: str) -> None:
+        if version in self.refuses:
+            raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")

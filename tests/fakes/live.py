@@ -6,47 +6,46 @@ from datetime import datetime
 
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.events import TaskConfirmedEvent
-from pipeline.domain.live_accuracy import LabelTally, Observation, Reading, Tally
+from pipeline.domain.history import History
+from pipeline.domain.live_accuracy import LabelTally, Period, Reading, Tally
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.ports.live import Episode
-from tests.fakes.deployment import FakeTransitions
+from pipeline.ports.live import Episode, Look
 from tests.fakes.events import FakeConfirmations, FakeOutbox
 
 
 @dataclass
 class FakeLiveMetrics:
     confirmations: FakeConfirmations
-    transitions: FakeTransitions
 
-    def tally(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
-        return _tally(self._of(model_type, version, since, until))
+    def tally(self, history: History, version: str, period: Period) -> Tally:
+        return _tally(self._of(history, version, period))
 
-    def newest(self, model_type: ModelType, version: str, count: int, *, since: datetime, until: datetime) -> Tally:
-        found = sorted(self._of(model_type, version, since, until), key=lambda e: e.confirmed_at, reverse=True)
+    def newest(self, history: History, version: str, period: Period, count: int) -> Tally:
+        found = sorted(self._of(history, version, period), key=lambda e: e.confirmed_at, reverse=True)
         return _tally(found[:count])
 
-    def blind(self, model_type: ModelType, version: str, *, since: datetime, until: datetime) -> Tally:
-        found = self._of(model_type, version, since, until)
-        return _tally([e for e in found if e.extra.get("blindAudit") is True])
+    def blind(self, history: History, version: str, period: Period) -> Tally:
+        return _tally([e for e in self._of(history, version, period) if e.extra.get("blindAudit") is True])
 
-    def by_version(self, model_type: ModelType, *, since: datetime, until: datetime) -> Mapping[str, Tally]:
-        events = self.confirmations.stored.values() if model_type is ModelType.LAUNDRY else ()
-        named = {version for e in events if since < e.confirmed_at <= until and (version := self._version(e))}
-        return {v: self.tally(model_type, v, since=since, until=until) for v in sorted(named)}
+    def by_version(self, history: History, period: Period) -> Mapping[str, Tally]:
+        named = {version for e in self._within(history, period) if (version := _version(history, e))}
+        return {v: self.tally(history, v, period) for v in sorted(named)}
 
-    def _of(self, model_type: ModelType, version: str, since: datetime, until: datetime) -> list[TaskConfirmedEvent]:
-        if model_type is not ModelType.LAUNDRY:
+    def _of(self, history: History, version: str, period: Period) -> list[TaskConfirmedEvent]:
+        return [e for e in self._within(history, period) if _version(history, e) == version]
+
+    def _within(self, history: History, period: Period) -> list[TaskConfirmedEvent]:
+        if history.model_type is not ModelType.LAUNDRY:
             return []
-        events = self.confirmations.stored.values()
-        return [e for e in events if since < e.confirmed_at <= until and self._version(e) == version]
+        return [e for e in self.confirmations.stored.values() if period.since < e.confirmed_at <= period.until]
 
-    def _version(self, event: TaskConfirmedEvent) -> str | None:
-        if event.model_version is not None:
-            return event.model_version
-        served = self.transitions.served(ModelType.LAUNDRY)
-        then = [t for t in served if t.confirmed_served_at and t.confirmed_served_at <= event.confirmed_at]
-        return then[-1].to_version if then else None
+
+def _version(history: History, event: TaskConfirmedEvent) -> str | None:
+    if event.model_version is not None:
+        return event.model_version
+    then = [reign.version for reign in history.reigns if reign.since <= event.confirmed_at]
+    return then[-1] if then else None
 
 
 def _tally(events: Sequence[TaskConfirmedEvent]) -> Tally:
@@ -70,17 +69,8 @@ class FakeReadings:
     recorded: list[tuple[Reading, str]] = field(default_factory=list)
     episodes: dict[str, tuple[ModelType, Episode, str | None]] = field(default_factory=dict)
 
-    def record(
-        self,
-        model_type: ModelType,
-        reading: Reading,
-        seen: Observation,
-        *,
-        versions: Mapping[str, Tally],
-        decision: str,
-        at: datetime,
-    ) -> None:
-        self.recorded.append((reading, decision))
+    def record(self, look: Look) -> None:
+        self.recorded.append((look.reading, look.decision))
 
     def open_episode(self, model_type: ModelType) -> Episode | None:
         return next((e for kind, e, ended in self.episodes.values() if kind is model_type and ended is None), None)

@@ -1,54 +1,127 @@
-"""A deployment with confirmations, an archive, and a clock they share."""
+"""Everything around the models of one type: versions and their log, a fleet, a registry, confirmations, an archive."""
 
 import hashlib
 import json
 from datetime import timedelta
 
+from pipeline.domain.checks import Check, Outcome
+from pipeline.domain.ledger import PREVIOUS, Asked
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
-from pipeline.domain.models import Artifact, ModelType, on_trial
+from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
+from pipeline.domain.transitions import Archive, By, Entry, Phase
+from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports.bundles import Deployment, Forcing, Keeping, Monitoring, Registration
 from pipeline.steps.abort_canary import abort_canary
+from pipeline.steps.clear_freeze import clear_freeze
+from pipeline.steps.force_promote import force_promote
+from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.judge_canary import judge_canary
 from pipeline.steps.promote_canary import promote_canary
+from pipeline.steps.reconcile import reconcile
+from pipeline.steps.register import register
 from pipeline.steps.restore import restore
-from pipeline.steps.retire import retire
+from pipeline.steps.retire import plan_retirement, retire
+from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.watch import watch
-from tests.builders import an_event
+from tests.builders import MANIFEST, MANIFEST_SHA256, a_blessing, a_performance, a_training_result, an_event
 from tests.fakes.data import FakeObjects
-from tests.fakes.events import FakeClock, FakeConfirmations, FakeRetrainingRuns
+from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
+from tests.fakes.events import FakeClock, FakeConfirmations, FakeOutbox, FakeRetrainingRuns
 from tests.fakes.faults import Fault
 from tests.fakes.live import FakeArchive, FakeLiveMetrics, FakeReadings
-from tests.unit.pipeline.steps import test_deployment_steps as deployment
+from tests.fakes.training import FakeTrainingRuns
+from tests.fakes.verification import FakeBlessings
 
 LAUNDRY = ModelType.LAUNDRY
+ARCHIVE = "s3://models/archive/"
+TOO_WEAK = Check("holdout_accuracy", Outcome.FAILED, 0.7, 0.88, 200, "holdout_accuracy 0.7, ≥ 0.88 needed (n=200)")
 
 
-class World(deployment.World):
-    """Everything of a deployment, and a clock that confirmations and steps share."""
+def by(request, actor="kim", reason="test"):
+    return By(actor, reason, request)
+
+
+class World:
+    """One clock for all of it; `fault` strikes at the ports of the step that is given it."""
 
     def __init__(self):
-        super().__init__()
-        self.clock = FakeClock()
+        self.clock, self.outbox, self.versions = FakeClock(), FakeOutbox(), FakeVersions()
+        self.transitions = FakeTransitions(self.versions, self.outbox)
+        self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
+        self.objects, self.archive = FakeObjects(), FakeArchive()
+        self.runs, self.trained = FakeRetrainingRuns(), FakeTrainingRuns()
         self.confirmations, self.readings = FakeConfirmations(), FakeReadings(self.outbox)
-        self.metrics = FakeLiveMetrics(self.confirmations, self.transitions)
-        self.objects, self.archive, self.runs = FakeObjects(), FakeArchive(), FakeRetrainingRuns()
+        self.metrics = FakeLiveMetrics(self.confirmations)
 
-    def _deployment(self, fault):
-        return {**super()._deployment(fault), "clock": self.clock}
+    # Bundles
 
-    def live(self, *runs):
-        """Versions of `runs`, each live in turn."""
-        for number, run in enumerate(runs):
-            self.accept(run, against=self.champion())
-            self.register(run)
-            self.hot_swap(f"v1.{number}.0")
-        return self
+    def deployment(self, fault=None):
+        bundle = Deployment(
+            self.versions, self.blessings, self.transitions, self.fleet, self.registry, self.outbox, self.clock
+        )
+        return (fault or Fault()).on_ports(bundle, but=("clock",))
+
+    def registration(self, fault=None):
+        bundle = Registration(self.versions, self.blessings, self.registry, self.objects, {"git_commit": "abc"})
+        return (fault or Fault()).on_ports(bundle, but=("blessings",))
+
+    def keeping(self, fault=None):
+        bundle = Keeping(self.versions, self.transitions, self.fleet, self.runs, self.objects, self.archive, self.clock)
+        return (fault or Fault()).on_ports(bundle, but=("clock",))
+
+    def monitoring(self, fault=None):
+        bundle = Monitoring(self.transitions, self.metrics, self.readings, self.clock)
+        return (fault or Fault()).on_ports(bundle, but=("clock",))
+
+    # What is there
+
+    def accept(self, run_id, *, against=None, accepted=True, manifest_sha256=MANIFEST_SHA256, **performance):
+        """A trained run with its verdict and its load test."""
+        self.objects.write(f"s3://models/LAUNDRY/{run_id}/manifest.json", MANIFEST)
+        self.trained.succeed(a_training_result(run_id, dataset_id=f"dataset-of-{run_id}"))
+        load = VerificationPolicy().judge_performance(a_performance(**performance))
+        self.blessings.granted[run_id] = a_blessing(
+            run_id,
+            accepted=accepted,
+            reasons=() if accepted else (TOO_WEAK.reason,),
+            checks=load if accepted else (TOO_WEAK, *load),
+            champion_version=against,
+            first_model=against is None,
+            artifact_manifest_sha256=manifest_sha256,
+        )
+
+    def register(self, run_id, fault=None, dataset=None, **changes):
+        result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
+        return register(LAUNDRY, result, self.registration(fault)).version
 
     def candidate(self, run):
         self.accept(run, against=self.champion())
         return self.register(run)
+
+    def live(self, *runs):
+        """Versions of `runs`, each live in turn."""
+        for run in runs:
+            self.hot_swap(self.candidate(run), request=run)
+        return self
+
+    def put_files(self, version):
+        """A real artifact of two files for a registered version."""
+        uri, files = f"s3://models/LAUNDRY/{version}/", {"model.bin": version.encode(), "golden.npz": b"golden"}
+        sums = {path: hashlib.sha256(body).hexdigest() for path, body in files.items()}
+        manifest = json.dumps({"files": sums}).encode()
+        for path, body in {**files, "manifest.json": manifest, "verification-report.json": b"{}"}.items():
+            self.objects.write(uri + path, body)
+        row = self.versions.rows[LAUNDRY, version]
+        artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest())
+        self.versions.rows[LAUNDRY, version] = type(row)(**{**vars(row), "artifact": artifact})
+
+    def archive_by_the_log(self, version):
+        """As an earlier release could: it did not know that a rollback may need it."""
+        act = Archive(f"archive:LAUNDRY:{version}:1", LAUNDRY, version, by("long ago"), self.clock.now())
+        self.transitions.append(self.ledger, Entry(Phase.NOTED, act, act.at))
 
     def later(self, **ago):
         self.clock.at += timedelta(**ago)
@@ -70,115 +143,77 @@ class World(deployment.World):
                 ]
             )
 
+    # Acts
+
+    def hot_swap(self, version, fault=None, request=None):
+        return hot_swap(self.deployment(fault), LAUNDRY, version, by(request or f"promotion of {version}", "DAG"))
+
+    def force(self, wanted, *, actor="kim", reason="drill", request="forcing", fault=None):
+        forcing = Forcing((fault or Fault()).on(self.trained), self.registration(fault))
+        return force_promote(self.deployment(fault), forcing, LAUNDRY, wanted, By(actor, reason, request))
+
+    def roll_back(self, target=PREVIOUS, request="request-1", fault=None, *, asked_at=None, judged=None):
+        asked = Asked(target, asked_at or self.clock.now(), judged)
+        actor = "live_accuracy_monitor" if judged else "kim"
+        return roll_back(self.deployment(fault), LAUNDRY, asked, by(request, actor, "too strict"))
+
+    def reconcile(self, fault=None):
+        return reconcile(self.deployment(fault), LAUNDRY)
+
     def watch(self, fault=None):
-        fault = fault or Fault()
-        return watch(
-            LAUNDRY,
-            policy=LiveAccuracyPolicy(matured_minutes=0),
-            transitions=fault.on(self.transitions),
-            versions=self.versions,
-            metrics=fault.on(self.metrics),
-            readings=fault.on(self.readings),
-            clock=self.clock,
-        )
+        return watch(self.monitoring(fault), LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
 
     def automatic(self):
         """What the monitor does when the decision says so."""
         seen = self.watch()
         assert seen.decision.act, seen.decision.reason
-        return self.roll_back(seen.decision.target, request=f"of-{seen.reading.version}", judged=seen.reading.version)
+        version = seen.reading.version
+        return self.roll_back(seen.decision.target, request=f"of-{version}", judged=version)
+
+    def clear_freeze(self, actor="kim", reason="wrong labels"):
+        return clear_freeze(self.transitions, LAUNDRY, By(actor, reason, "clearing"), self.clock)
 
     def start(self, version, request="run-1", fault=None):
-        ports = {k: v for k, v in self._deployment(fault).items() if k != "registry"}
-        return start_canary(
-            LAUNDRY,
-            version,
-            request_id=request,
-            percent=10,
-            actor="kim",
-            reason="test",
-            blessings=self.blessings,
-            **ports,
-        )
+        return start_canary(self.deployment(fault), LAUNDRY, version, 10, by(request))
 
-    def judge(self, version, **policy):
-        return judge_canary(
-            LAUNDRY,
-            version,
-            policy=CanaryPolicy(**policy),
-            versions=self.versions,
-            transitions=self.transitions,
-            metrics=self.metrics,
-            fleet=self.fleet,
-            clock=self.clock,
-        )
+    def judge(self, version, fault=None, **policy):
+        return judge_canary(self.deployment(fault), self.metrics, LAUNDRY, version, CanaryPolicy(**policy))
 
-    def promote(self, version, fault=None):
-        outbox = (fault or Fault()).on(self.outbox)
-        return promote_canary(
-            LAUNDRY,
-            version,
-            actor="kim",
-            reason="test",
-            blessings=self.blessings,
-            outbox=outbox,
-            **self._deployment(fault),
-        )
+    def promote(self, version, fault=None, request="run-1"):
+        return promote_canary(self.deployment(fault), LAUNDRY, version, by(request))
 
-    def abort(self, version, fault=None):
-        ports = self._deployment(fault)
-        return abort_canary(
-            LAUNDRY,
-            version,
-            actor="kim",
-            reason="too strict",
-            transitions=ports["transitions"],
-            fleet=ports["fleet"],
-            clock=self.clock,
-        )
+    def abort(self, version, fault=None, request="abort"):
+        return abort_canary(self.deployment(fault), LAUNDRY, version, by(request, reason="too strict"))
 
-    def trial(self):
-        found = on_trial(self.transitions.facts(LAUNDRY))
-        return found.to_version if found else None
+    def plan_retirement(self, keep=1):
+        return plan_retirement(self.keeping(), LAUNDRY, RetentionPolicy(keep))
 
-    def put_files(self, version):
-        """A real artifact of two files for a registered version."""
-        uri, files = f"s3://models/LAUNDRY/{version}/", {"model.bin": version.encode(), "golden.npz": b"golden"}
-        sums = {path: hashlib.sha256(body).hexdigest() for path, body in files.items()}
-        manifest = json.dumps({"files": sums}).encode()
-        for path, body in {**files, "manifest.json": manifest, "verification-report.json": b"{}"}.items():
-            self.objects.write(uri + path, body)
-        row = self.versions.rows[LAUNDRY, version]
-        artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest())
-        self.versions.rows[LAUNDRY, version] = type(row)(**{**vars(row), "artifact": artifact})
-
-    def retire(self, keep=1, dry_run=False, fault=None):
-        fault = fault or Fault()
-        return retire(
-            LAUNDRY,
-            policy=RetentionPolicy(keep),
-            dry_run=dry_run,
-            archive_prefix="s3://models/archive/",
-            actor="kim",
-            versions=self.versions,
-            transitions=fault.on(self.transitions),
-            runs=self.runs,
-            fleet=fault.on(self.fleet),
-            objects=fault.on(self.objects),
-            archive=fault.on(self.archive),
-            clock=self.clock,
-        )
+    def retire(self, keep=1, fault=None):
+        return retire(self.keeping(fault), LAUNDRY, RetentionPolicy(keep), by("sunday"), ARCHIVE)
 
     def restore(self, version, fault=None):
-        fault = fault or Fault()
-        return restore(
-            LAUNDRY,
-            version,
-            archive_prefix="s3://models/archive/",
-            actor="kim",
-            versions=self.versions,
-            transitions=fault.on(self.transitions),
-            objects=fault.on(self.objects),
-            archive=fault.on(self.archive),
-            clock=self.clock,
-        )
+        return restore(self.keeping(fault), LAUNDRY, version, by("back"), ARCHIVE)
+
+    # What is so
+
+    @property
+    def ledger(self):
+        return self.transitions.ledger(LAUNDRY)
+
+    def champion(self):
+        return self.ledger.champion
+
+    def trial(self):
+        return self.ledger.trial.version if self.ledger.trial else None
+
+    def serving(self):
+        return {s.replica: s.version for s in self.fleet.serving(LAUNDRY)}
+
+    def demand_one_story(self, champion):
+        """Log, replicas, `model_versions` and registry all say the same (invariant I4)."""
+        assert self.champion() == champion
+        assert set(self.serving().values()) == {champion}
+        active = [v.version for v in self.versions.all(LAUNDRY) if v.status is Status.ACTIVE]
+        assert active == [champion]
+        assert self.registry.aliases[LAUNDRY]["champion"] == champion
+        assert not self.ledger.unsettled

@@ -36,21 +36,20 @@ def test_old_versions_go_to_the_archive_with_their_files_and_reports_stay():
 
 def test_champion_previous_canary_and_running_work_stay_whatever_their_age():
     world = aged(5)
-    world.roll_back("v1.0.0", request="far back")
+    world.roll_back("v1.2.0", request="far back")
     world.start(world.candidate("candidate"))
-    world.runs.begin("run-2", LAUNDRY, at=NOW, lease_hours=12)
-    kept = world.retire(dry_run=True).plan.kept
-    assert kept["v1.0.0"] == "champion"
-    assert kept["v1.4.0"].startswith("previous")
-    assert kept["v1.2.0"] == "made by the running retraining run-2"
+    world.runs.begin("run-3", LAUNDRY, at=NOW, lease_hours=12)
+    kept = world.plan_retirement().kept
+    assert kept["v1.2.0"] == "champion"
+    assert kept["v1.1.0"].startswith("previous")
+    assert kept["v1.3.0"] == "made by the running retraining run-3"
     assert kept["v1.5.0"] == "canary"
 
 
 def test_a_dry_run_moves_nothing():
     world = aged()
     before = dict(world.objects.bodies)
-    done = world.retire(dry_run=True)
-    assert (done.plan.archive, done.archived) == (("v1.0.0", "v1.1.0"), ())
+    assert world.plan_retirement().archive == ("v1.0.0", "v1.1.0")
     assert (world.objects.bodies, world.archive.objects) == (before, {})
 
 
@@ -67,7 +66,7 @@ def test_a_version_whose_files_are_damaged_stays_and_says_why():
 
 def test_without_knowing_what_every_replica_serves_nothing_is_moved():
     world = aged()
-    world.fleet.down = True
+    world.fleet.down = {"replica-2"}
     with pytest.raises(ServiceUnavailable):
         world.retire()
     assert world.archive.objects == {}

@@ -7,7 +7,8 @@ from pipeline.domain.errors import (
     NotBlessed,
     StaleTransition,
 )
-from pipeline.domain.models import Kind, Status
+from pipeline.domain.models import Status
+from pipeline.domain.transitions import Kind
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps.live_world import LAUNDRY, World
 
@@ -31,7 +32,7 @@ def test_it_waits_for_confirmations_of_its_own_verdicts():
     world.promote("v1.1.0")
     world.demand_one_story("v1.1.0")
     assert world.trial() is None
-    assert world.transitions.served(LAUNDRY)[-1].kind is Kind.CANARY_PROMOTE
+    assert world.ledger.changes[-1].kind is Kind.CANARY_PROMOTE
     assert world.outbox.types()[-2:] == ["ModelDeployedEvent", "CanaryPromotedEvent"]
 
 
@@ -61,7 +62,7 @@ def test_a_rollback_during_a_canary_ends_it():
 def test_a_restarted_replica_gets_its_share_back():
     world = World().live("first")
     world.start(world.candidate("second"))
-    del world.fleet.trials["replica-2"]
+    world.fleet.restart("replica-2", LAUNDRY, "v1.0.0")
     assert world.judge("v1.1.0").decision == "wait"
     assert {s.version for s in world.fleet.canaries(LAUNDRY)} == {"v1.1.0"}
 

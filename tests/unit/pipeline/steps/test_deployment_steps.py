@@ -2,113 +2,22 @@
 
 import dataclasses
 import json
-from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.blessing import Blessing
 from pipeline.domain.errors import (
     ModelRefused,
     NotBlessed,
     ServiceUnavailable,
     StaleTransition,
+    Unconfirmed,
     UnknownVersion,
 )
-from pipeline.domain.models import ModelType, Status
-from pipeline.steps.hot_swap import hot_swap
-from pipeline.steps.reconcile import reconcile
-from pipeline.steps.register import register
-from pipeline.steps.roll_back import RollbackRequest, roll_back
-from tests.builders import MANIFEST, MANIFEST_SHA256, NOW, a_training_result
-from tests.fakes.data import FakeObjects
-from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
-from tests.fakes.events import FakeClock, FakeOutbox
-from tests.fakes.faults import Fault, Killed, every_fault
-from tests.fakes.verification import FakeBlessings
-
-LAUNDRY = ModelType.LAUNDRY
-LATER = NOW + timedelta(hours=1)
-
-
-class World:
-    def __init__(self):
-        self.outbox = FakeOutbox()
-        self.versions = FakeVersions()
-        self.transitions = FakeTransitions(self.versions, self.outbox)
-        self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
-        self.objects = FakeObjects()
-
-    def accept(self, run_id, *, against=None, accepted=True, manifest_sha256=MANIFEST_SHA256):
-        self.objects.write(f"s3://models/LAUNDRY/{run_id}/manifest.json", MANIFEST)
-        blessing = Blessing(
-            id=f"blessing:{run_id}",
-            run_id=run_id,
-            model_type=LAUNDRY,
-            accepted=accepted,
-            reasons=() if accepted else ("too weak",),
-            checks=(),
-            champion_version=against,
-            first_model=against is None,
-            artifact_manifest_sha256=manifest_sha256,
-            dataset_sha256="d" * 64,
-            thresholds_sha256="t" * 64,
-            report_uri="s3://models/report.json",
-            decided_at=NOW,
-        )
-        self.blessings.granted[run_id] = blessing
-
-    def register(self, run_id, fault=None, dataset=None, **changes):
-        fault = fault or Fault()
-        result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
-        return register(
-            LAUNDRY,
-            result,
-            versions=fault.on(self.versions),
-            blessings=self.blessings,
-            registry=fault.on(self.registry),
-            objects=fault.on(self.objects),
-            tags={"git_commit": "abc"},
-        ).version
-
-    def hot_swap(self, version, fault=None):
-        return hot_swap(
-            LAUNDRY, version, actor="DAG", reason="test", blessings=self.blessings, **self._deployment(fault)
-        )
-
-    def roll_back(self, target="previous", request="request-1", fault=None, *, asked_at=LATER, judged=None):
-        wanted = RollbackRequest(request, target, "kim", "too strict", asked_at, judged)
-        outbox = (fault or Fault()).on(self.outbox)
-        return roll_back(LAUNDRY, wanted, outbox=outbox, **self._deployment(fault))
-
-    def reconcile(self, fault=None):
-        ports = self._deployment(fault)
-        del ports["clock"]
-        return reconcile(LAUNDRY, **ports)
-
-    def _deployment(self, fault):
-        fault = fault or Fault()
-        return {
-            "versions": self.versions,
-            "transitions": fault.on(self.transitions),
-            "fleet": fault.on(self.fleet),
-            "registry": fault.on(self.registry),
-            "clock": FakeClock(),
-        }
-
-    def serving(self):
-        return {s.version for s in self.fleet.serving(LAUNDRY)}
-
-    def champion(self):
-        served = self.transitions.served(LAUNDRY)
-        return served[-1].to_version if served else None
-
-    def demand_one_story(self, champion):
-        """Log, replicas, `model_versions` and registry all say the same (invariant I4)."""
-        assert self.champion() == champion
-        assert self.serving() == {champion}
-        active = [v.version for v in self.versions.all(LAUNDRY) if v.status is Status.ACTIVE]
-        assert active == [champion]
-        assert self.registry.aliases[LAUNDRY]["champion"] == champion
+from pipeline.domain.models import Status
+from pipeline.domain.transitions import Phase
+from tests.builders import MANIFEST
+from tests.fakes.faults import Killed, every_fault
+from tests.unit.pipeline.steps.live_world import LAUNDRY, World
 
 
 def registered(*runs):
@@ -207,16 +116,17 @@ def test_a_model_the_replicas_refuse_leaves_the_old_champion_serving():
     with pytest.raises(ModelRefused, match="golden predictions differ"):
         world.hot_swap("v1.1.0")
     world.demand_one_story("v1.0.0")
-    assert world.transitions.log[-1][0] == "failed"
-    assert "golden predictions differ" in world.transitions.log[-1][2]
+    last = world.ledger.entries[-1]
+    assert last.phase is Phase.FAILED
+    assert "golden predictions differ" in last.detail
 
 
 def test_replicas_out_of_reach_are_worth_another_try():
     world = registered("first")
-    world.fleet.down = True
+    world.fleet.down = {"replica-2"}
     with pytest.raises(ServiceUnavailable):
         world.hot_swap("v1.0.0")
-    world.fleet.down = False
+    world.fleet.down = set()
     world.hot_swap("v1.0.0")
     world.demand_one_story("v1.0.0")
 
@@ -227,6 +137,7 @@ def test_a_verdict_on_other_files_does_not_let_a_version_live():
     with pytest.raises(NotBlessed, match="about other files"):
         world.hot_swap("v1.0.0")
     assert world.fleet.swaps == []
+    assert world.ledger.entries == ()
 
 
 def test_a_plan_against_an_older_champion_is_stale():
@@ -242,8 +153,8 @@ def test_a_plan_against_an_older_champion_is_stale():
 
 def test_a_replica_that_forgot_to_switch_is_not_called_deployed():
     world = registered("first")
-    world.fleet.serving = lambda model_type: FakeFleet.serving(FakeFleet(), model_type)
-    with pytest.raises(ServiceUnavailable, match="replica-1 serves None"):
+    world.fleet.forgets = {"replica-1"}
+    with pytest.raises(Unconfirmed, match="replica-1 serves None"):
         world.hot_swap("v1.0.0")
     assert world.champion() is None
 
@@ -255,7 +166,7 @@ def test_a_hot_swap_killed_at_any_call_and_run_again_deploys_once(fault):
         world.hot_swap("v1.0.0", fault)
     world.hot_swap("v1.0.0")
     world.demand_one_story("v1.0.0")
-    assert len(world.transitions.served(LAUNDRY)) == 1
+    assert len(world.ledger.changes) == 1
     assert world.outbox.types() == ["ModelDeployedEvent"]
 
 
@@ -301,9 +212,8 @@ def test_the_only_version_has_no_previous_one():
 
 def test_an_archived_version_must_be_restored_first():
     world = deployed("first", "second")
-    row = world.versions.rows[LAUNDRY, "v1.0.0"]
-    world.versions.rows[LAUNDRY, "v1.0.0"] = dataclasses.replace(row, status=Status.ARCHIVED)
-    with pytest.raises(UnknownVersion, match="archived"):
+    world.archive_by_the_log("v1.0.0")
+    with pytest.raises(UnknownVersion, match="archived: restore it"):
         world.roll_back()
 
 

@@ -10,10 +10,9 @@ from pipeline.domain.errors import (
     StaleTransition,
 )
 from pipeline.domain.live_accuracy import State
-from pipeline.domain.models import Kind
-from pipeline.steps.clear_freeze import clear_freeze
+from pipeline.domain.transitions import Kind
 from tests.fakes.faults import Killed, every_fault
-from tests.unit.pipeline.steps.live_world import LAUNDRY, World
+from tests.unit.pipeline.steps.live_world import World
 
 
 def test_before_any_deployment_there_is_nothing_to_watch():
@@ -73,8 +72,7 @@ def test_a_failing_champion_is_taken_down_once_and_promotions_freeze(look):
         world.watch()
     world.automatic()
     world.demand_one_story("v1.0.0")
-    kinds = [t.kind for t in world.transitions.served(LAUNDRY)]
-    assert kinds[-1] is Kind.ROLLBACK_AUTO
+    assert world.ledger.changes[-1].kind is Kind.ROLLBACK_AUTO
     with pytest.raises(PromotionFrozen, match="v1.1.0"):
         world.hot_swap(world.candidate("third"))
     with pytest.raises(PromotionFrozen):
@@ -96,7 +94,7 @@ def test_after_a_person_cleared_the_freeze_promotions_go_on():
     world = World().live("first", "second")
     world.confirm(20, 130)
     world.automatic()
-    clear_freeze(LAUNDRY, actor="kim", reason="wrong labels", transitions=world.transitions, clock=world.clock)
+    world.clear_freeze()
     world.hot_swap(world.candidate("third"))
     world.demand_one_story("v1.2.0")
 
@@ -105,7 +103,7 @@ def test_after_a_person_cleared_the_freeze_promotions_go_on():
 def test_a_freeze_is_cleared_by_somebody_for_a_reason_and_only_when_there_is_one(actor, reason):
     world = World().live("first")
     with pytest.raises(GiveUp):
-        clear_freeze(LAUNDRY, actor=actor, reason=reason, transitions=world.transitions, clock=world.clock)
+        world.clear_freeze(actor, reason)
 
 
 def test_an_automatic_rollback_of_a_version_that_serves_no_more_is_stale():

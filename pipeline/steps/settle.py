@@ -1,0 +1,135 @@
+"""Find out what became of acts that were begun and never ended: whoever finds one settles it (ADR 0017)."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+
+from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, TryAgain, Unconfirmed
+from pipeline.domain.ledger import Ledger
+from pipeline.domain.model_events import CanaryAbortedEvent
+from pipeline.domain.models import ModelType
+from pipeline.domain.serving import elsewhere, listed, outcome
+from pipeline.domain.transitions import (
+    ROLLBACKS,
+    By,
+    CanaryAbort,
+    CanaryStart,
+    ChampionChange,
+    Entry,
+    Phase,
+    Transition,
+)
+from pipeline.ports.bundles import Deployment
+from pipeline.steps.tell_change import told
+
+log = logging.getLogger(__name__)
+
+_MAX_DETAIL_CHARACTERS = 2000
+
+
+def demand_settled(d: Deployment, model_type: ModelType) -> Ledger:
+    """The ledger with nothing open about what serves. Raises `Unconfirmed` while replicas that could tell are away."""
+    ledger = d.transitions.ledger(model_type)
+    if ledger.unsettled:
+        with d.transitions.exclusive(model_type):
+            ledger = settle(d, d.transitions.ledger(model_type))
+    for act in ledger.unsettled:
+        raise Unconfirmed(
+            f"nobody knows yet what came of {act.version}, asked for by {act.by.actor} "
+            f"({act.by.reason}): {listed(elsewhere(act.version, d.fleet.serving(model_type)))}"
+        )
+    return ledger
+
+
+def settle(d: Deployment, ledger: Ledger) -> Ledger:
+    """As far as replicas answer, each open intent is seen to have come true, or undone. Call it inside `exclusive`,
+    and while nobody else prepares a deployment.
+    """
+    for act in ledger.unsettled:
+        if ledger.is_open(act):
+            ledger = _settled(d, ledger, act)
+    return ledger
+
+
+def overtake(d: Deployment, ledger: Ledger, by: By) -> Ledger:
+    """The ledger an emergency decides on: a change that any replica serves did happen. Waits for nothing and nobody."""
+    for act in ledger.unsettled:
+        if not isinstance(act, ChampionChange) or act.by.request_id == by.request_id:
+            continue
+        missing = elsewhere(act.version, seen := d.fleet.serving(ledger.model_type))
+        if len(missing) < len(seen):
+            ledger = confirm(d, ledger, act, missing)
+    return ledger
+
+
+def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str]) -> Ledger:
+    """Append that `change` serves, and where it does not yet, with the events that tell it."""
+    at = d.clock.now()
+    entries = [Entry(Phase.SERVED, change, at)]
+    if missing:
+        entries.append(Entry(Phase.INCOMPLETE, change, at, listed(missing)[:_MAX_DETAIL_CHARACTERS]))
+    return d.transitions.append(ledger, *entries, events=told(d, change, at, missing))
+
+
+def close(d: Deployment, act: Transition, phase: Phase, why: str) -> None:
+    """Append how a try ended. The cause is on its way to the caller already: what cannot be kept now stays open, and
+    whoever comes next settles it.
+    """
+    with suppress(StaleTransition):
+        try:
+            ledger = d.transitions.ledger(act.model_type)
+            if ledger.is_open(act):
+                d.transitions.append(ledger, Entry(phase, act, d.clock.now(), why[:_MAX_DETAIL_CHARACTERS]))
+        except TryAgain as error:
+            log.warning("%s stays open in the log: %s", act.id, error)
+
+
+def end_trial(d: Deployment, ledger: Ledger, abort: CanaryAbort) -> Ledger:
+    """Raises `ServiceUnavailable` while a replica may still try it; the intent stays open then."""
+    d.fleet.abort_canary(abort.model_type, abort.version, abort.by.reason)
+    at = d.clock.now()
+    event = CanaryAbortedEvent(
+        id=f"aborted:{abort.trial_id}",
+        model_type=abort.model_type,
+        model_version=abort.version,
+        reason=abort.by.reason,
+        at=at,
+    )
+    return d.transitions.append(ledger, Entry(Phase.NOTED, abort, at), events=[event.outgoing()])
+
+
+def _settled(d: Deployment, ledger: Ledger, act: Transition) -> Ledger:
+    try:
+        if isinstance(act, ChampionChange):
+            return _settled_change(d, ledger, act)
+        if isinstance(act, CanaryAbort):
+            return end_trial(d, ledger, act)
+        if isinstance(act, CanaryStart):
+            d.fleet.abort_canary(act.model_type, act.version, "its start was never confirmed")
+            return _failed(d, ledger, act, "its start was never confirmed: it was taken off everywhere")
+    except (ServiceUnavailable, ModelRefused) as error:
+        log.warning("%s stays open: %s", act.id, error)
+    return ledger
+
+
+def _settled_change(d: Deployment, ledger: Ledger, change: ChampionChange) -> Ledger:
+    seen = d.fleet.serving(change.model_type)
+    phase, somewhere = outcome(change.version, seen), any(one.serves(change.version) for one in seen)
+    if phase is Phase.UNCONFIRMED and somewhere:
+        # Half a rollback is finished, half a promotion is undone; the first model ever has nothing to go back to.
+        forward = change.kind in ROLLBACKS or ledger.champion is None
+        version = change.version if forward else ledger.champion
+        assert version is not None
+        swap = d.fleet.bring_back(change.model_type, version, d.versions.get(change.model_type, version).artifact)
+        if change.kind in ROLLBACKS:
+            return confirm(d, ledger, change, swap.missing)
+        phase = Phase.UNCONFIRMED if swap.missing else (Phase.SERVED if forward else Phase.FAILED)
+    if phase is Phase.SERVED:
+        return confirm(d, ledger, change, {})
+    if phase is Phase.FAILED:
+        return _failed(d, ledger, change, "no replica serves it")
+    return ledger
+
+
+def _failed(d: Deployment, ledger: Ledger, act: Transition, why: str) -> Ledger:
+    return d.transitions.append(ledger, Entry(Phase.FAILED, act, d.clock.now(), why))

@@ -1,0 +1,66 @@
+"""What the world is told of a change of champion, committed together with it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pipeline.domain.model_events import (
+    CanaryPromotedEvent,
+    ModelDeployedEvent,
+    ModelEvent,
+    ModelRolledBackEvent,
+    OutgoingEvent,
+    RollbackIncompleteEvent,
+)
+from pipeline.domain.transitions import ROLLBACKS, ChampionChange, Kind
+from pipeline.ports.bundles import Deployment
+
+
+def told(d: Deployment, change: ChampionChange, at: datetime, missing: Mapping[str, str]) -> list[OutgoingEvent]:
+    """The events of `change`, which serves since `at`; `missing` are replicas that it has not reached."""
+    found = _of_rollback(change, at, missing) if change.kind in ROLLBACKS else _of_promotion(d, change, at)
+    return [event.outgoing() for event in found]
+
+
+def _of_rollback(change: ChampionChange, at: datetime, missing: Mapping[str, str]) -> list[ModelEvent]:
+    back = ModelRolledBackEvent(
+        id=f"rolled-back:{change.id}",
+        model_type=change.model_type,
+        model_version=change.version,
+        rolled_back_from=change.from_version,
+        reason=change.by.reason,
+        actor=change.by.actor,
+        rolled_back_at=at,
+    )
+    if not missing:
+        return [back]
+    incomplete = RollbackIncompleteEvent(
+        id=f"incomplete:{change.id}",
+        model_type=change.model_type,
+        model_version=change.version,
+        missing=tuple(f"{replica} {why}" for replica, why in missing.items()),
+        at=at,
+    )
+    return [back, incomplete]
+
+
+def _of_promotion(d: Deployment, change: ChampionChange, at: datetime) -> list[ModelEvent]:
+    deployed = ModelDeployedEvent(
+        id=f"deployed:{change.id}",
+        model_type=change.model_type,
+        model_version=change.version,
+        accuracy=d.versions.get(change.model_type, change.version).accuracy,
+        deployed_at=at,
+        previous_version=change.from_version,
+        deployment_time=at - change.at,
+        forced_by=change.by.actor if change.kind is Kind.FORCED else None,
+    )
+    if change.kind is not Kind.CANARY_PROMOTE:
+        return [deployed]
+    promoted = CanaryPromotedEvent(
+        id=f"canary-{change.id}",
+        model_type=change.model_type,
+        model_version=change.version,
+        reason=change.by.reason,
+        at=at,
+    )
+    return [deployed, promoted]
