@@ -11,7 +11,7 @@ import click
 
 from pipeline.bootstrap import GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.training import Epoch
-from pipeline.people_commands import PEOPLE_COMMANDS
+from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, new_request
 
 _EXIT_GIVE_UP = 1
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
@@ -120,7 +120,7 @@ def register(run_id: str) -> None:
 def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
     """Serve a version on every replica."""
     pipeline = Pipeline.from_env()
-    _show(pipeline.hot_swap(model_type, version, actor, reason))
+    _show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
     pipeline.publish_events()
 
 
@@ -132,8 +132,10 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
     pipeline = Pipeline.from_env()
-    _show(pipeline.roll_back(model_type, target, reason, actor, request_id=f"cli-{time.time_ns()}"))
+    done = pipeline.roll_back(model_type, target, reason, actor, new_request())
+    _show(done)
     pipeline.publish_events()
+    demand_complete(done["missing"])
 
 
 @main.command()
@@ -153,7 +155,7 @@ def approve(run_id: str, actor: str, reason: str) -> None:
 def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
     """Serve a model that verification did not accept; its load test must have passed."""
     pipeline = Pipeline.from_env()
-    _show(pipeline.force_promote(model_type, wanted, actor, reason, request_id=f"cli-{time.time_ns()}"))
+    _show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
     pipeline.publish_events()
 
 
@@ -161,7 +163,9 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
 @_model
 def reconcile(model_type: str) -> None:
     """Make replicas and registry follow the transition log."""
-    _show(Pipeline.from_env().reconcile(model_type))
+    done = Pipeline.from_env().reconcile(model_type)
+    _show(done)
+    demand_complete(done["missing"])
 
 
 @main.command()
@@ -237,7 +241,7 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     if not verdict["accepted"]:
         return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
-    swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}"))
+    swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}", run_id))
     return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}
 
 

@@ -1,11 +1,13 @@
 """Commands for people: what serves and why, the archive, the freeze, and messages that could not be used."""
 
 import json
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from pipeline.bootstrap import GiveUp, Pipeline
+from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 
 _SHOWN_BYTES = 20_000
 _model = click.option(
@@ -13,6 +15,17 @@ _model = click.option(
 )
 _actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
 _reason = click.option("--reason", required=True, help="Why; kept in the transition log.")
+
+
+def new_request() -> str:
+    """Every command is a request of its own."""
+    return f"command-{time.time_ns()}"
+
+
+def demand_complete(missing: Sequence[str]) -> None:
+    """Raises `TryAgain` while replicas are missing from what was done."""
+    if missing:
+        raise TryAgain(f"{'; '.join(missing)}: `reconcile` brings them back once they answer")
 
 
 @click.command()
@@ -30,7 +43,7 @@ def watch(model_type: str) -> None:
 def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None:
     """Take the version on trial out of the requests."""
     pipeline = Pipeline.from_env()
-    _show({"aborted": pipeline.abort_canary(model_type, version, actor, reason)})
+    _show({"aborted": pipeline.abort_canary(model_type, version, actor, reason, new_request())})
     pipeline.publish_events()
 
 

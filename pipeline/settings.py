@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """MLflow tracking server and model registry."""
     faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8600",)
     """Lifecycle addresses of every faceserve replica."""
+    faceserve_out_of_rotation: tuple[str, ...] = ()
+    """Replicas that a person took out of rotation; a promotion does not wait for them."""
     faceserve_token: SecretStr = SecretStr("")
     """Bearer token of faceserve's lifecycle service."""
 

@@ -14,9 +14,9 @@ from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.transition_log import TransitionLog
-from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Monitoring
 from pipeline.steps.watch import watch
 
 _EVENTS = 1_000_000
@@ -31,9 +31,9 @@ _FILL = """
            CASE WHEN n %% 20 = 0 THEN '{"blindAudit": true}'::jsonb ELSE '{}' END
     FROM generate_series(1, %(count)s) n"""
 _SERVED = """
-    INSERT INTO transitions (id, phase, model_type, kind, to_version, position, actor, reason, requested_at,
-                             confirmed_served_at)
-    VALUES (%s, 'served', 'LAUNDRY', 'promote', %s, %s, 'bench', 'bench', %s, %s)"""
+    INSERT INTO transitions (id, phase, model_type, kind, to_version, entry, position, actor, reason, request_id,
+                             requested_at, confirmed_served_at)
+    VALUES (%s, 'served', 'LAUNDRY', 'promote', %s, %s, %s, 'bench', 'bench', 'bench', %s, %s)"""
 
 
 def monitor(say: Say) -> Iterator[Measurement]:
@@ -66,22 +66,15 @@ def _fill(dsn: str, say: Say) -> None:
         cursor.execute(_FILL, {"now": now, "count": _EVENTS})
         for position, (version, days) in enumerate((("v1.0.0", 30), ("v1.1.0", 6)), start=1):
             at = now - timedelta(days=days)
-            cursor.execute(_SERVED, (f"bench {version}", version, position, at, at))
+            cursor.execute(_SERVED, (f"bench {version}", version, position, position, at, at))
         cursor.execute("VACUUM ANALYZE task_confirmations")
     connection.close()
 
 
 def _look(dsn: str) -> None:
     database = MlopsDatabase(dsn)
-    seen = watch(
-        ModelType.LAUNDRY,
-        policy=LiveAccuracyPolicy(matured_minutes=0),
-        transitions=TransitionLog(database),
-        versions=VersionTable(database),
-        metrics=LiveMetricsView(database),
-        readings=ReadingTable(database),
-        clock=SystemClock(),
-    )
+    monitoring = Monitoring(TransitionLog(database), LiveMetricsView(database), ReadingTable(database), SystemClock())
+    seen = watch(monitoring, ModelType.LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
     assert seen is not None and seen.reading.confirmed > _EVENTS // 2
 
 

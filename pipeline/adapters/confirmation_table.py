@@ -19,11 +19,8 @@ _INSERT = """
 # Consumed: what the champion's dataset could have seen. Tried: what had arrived when the last judged dataset was begun.
 _BACKLOG = """
     WITH champion AS (
-        SELECT d.corrections_through FROM transitions t
-        JOIN model_versions v ON v.model_type = t.model_type AND v.version = t.to_version
-        JOIN datasets d USING (dataset_id)
-        WHERE t.model_type = %(model_type)s AND t.phase = 'served'
-        ORDER BY t.position DESC LIMIT 1
+        SELECT d.corrections_through FROM model_versions v JOIN datasets d USING (dataset_id)
+        WHERE v.model_type = %(model_type)s AND v.version = %(champion)s
     ), tried AS (
         SELECT max(d.begun_at) AS at FROM datasets d JOIN blessings b USING (run_id)
         WHERE d.model_type = %(model_type)s
@@ -50,9 +47,9 @@ class ConfirmationTable:
             new = cursor.rowcount
         return Stored(new, len(events) - new)
 
-    def backlog(self, model_type: ModelType) -> Backlog:
+    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         with self._database.transaction() as cursor:
-            cursor.execute(_BACKLOG, {"model_type": model_type})
+            cursor.execute(_BACKLOG, {"model_type": model_type, "champion": champion})
             row = cursor.fetchone()
         assert row is not None
         return Backlog(*row)

@@ -135,14 +135,7 @@ class _Kept:
 
 
 _PLAIN: dict[Kind, type[FreezeCleared | Archive | Restore]] = {
-    Kind.FREEZE_CLEARED: FreezeCleared,
-    Kind.ARCHIVE: Archive,
-    Kind.RESTORE: Restore,
-}
-_KINDS: dict[type[Transition], Kind] = {
-    **{act: kind for kind, act in _PLAIN.items()},
-    CanaryStart: Kind.CANARY_START,
-    CanaryAbort: Kind.CANARY_ABORT,
+    act.kind: act for act in (FreezeCleared, Archive, Restore)
 }
 
 
@@ -161,11 +154,10 @@ def _insert(cursor: Cursor, ledger: Ledger, entries: Sequence[Entry]) -> None:
 
 def _values(entry: Entry) -> tuple[object, ...]:
     act = entry.act
-    kind = act.kind if isinstance(act, ChampionChange) else _KINDS[type(act)]
     before = act.from_version if isinstance(act, ChampionChange) else getattr(act, "beside", None)
     by = (act.by.actor, act.by.reason, act.by.request_id, getattr(act, "blessing_id", None))
     came_true = entry.at if entry.phase not in {Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED} else None
-    return (act.id, entry.phase, kind, before, act.version, before, *by, act.at, came_true, entry.detail)
+    return (act.id, entry.phase, act.kind, before, act.version, before, *by, act.at, came_true, entry.detail)
 
 
 def _project(cursor: Cursor, ledger: Ledger) -> list[str]:

@@ -1,123 +1,108 @@
-"""Deployment: hot swap, canary, rollback, and telling the world."""
+"""From a registered version on: going live, going back, watching, keeping, telling."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
+from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired, of_watched
 from pipeline.bootstrap.live_wiring import LiveWiring
-from pipeline.bootstrap.lookups import Lookups
-from pipeline.bootstrap.verification import as_changed
-from pipeline.domain.errors import TryAgain
-from pipeline.domain.live_events import hot_swap_failed, retraining_skipped
-from pipeline.domain.models import Kind, ModelType, on_trial
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.errors import ServiceUnavailable, TryAgain
+from pipeline.domain.ledger import Asked
+from pipeline.domain.models import ModelType
+from pipeline.domain.serving import listed
+from pipeline.domain.transitions import By
 from pipeline.ports.events import DeadLetters
+from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-class LiveSteps(Lookups):
+class LiveSteps:
+    """What happens to versions that have a number. `request_id` names a request: asked twice, it acts once."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Settings from `RETRAIN_*` variables (see `pipeline.settings`)."""
+        return cls(Wiring(Settings()))
+
     @cached_property
     def _live(self) -> LiveWiring:
         return LiveWiring(self._w)
 
     # Going live
 
-    def hot_swap(self, model_type: str, version: str, actor: str, reason: str) -> dict[str, Any]:
+    def hot_swap(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `version` on every replica."""
         from pipeline.steps.hot_swap import hot_swap
 
-        w = self._w
-        changed = hot_swap(
-            ModelType(model_type),
-            version,
-            actor=actor,
-            reason=reason,
-            versions=w.versions,
-            blessings=w.blessings,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-            clock=w.clock,
-        )
-        return as_changed(changed)
+        by = By(actor, reason, request_id)
+        return of_changed(hot_swap(self._live.deployment, ModelType(model_type), version, by))
+
+    def force_promote(self, model_type: str, wanted: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
+        """Serve `wanted`, a version or a run, whatever its verdict says; recorded with `actor` and `reason`."""
+        from pipeline.steps.force_promote import force_promote
+
+        live, by = self._live, By(actor, reason, request_id)
+        return of_changed(force_promote(live.deployment, live.forcing, ModelType(model_type), wanted, by))
 
     def start_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Give `version` its share of the requests; the same request again goes on with the same trial."""
         from pipeline.steps.start_canary import start_canary
 
-        w, policy = self._w, self._live.canary_policy
-        trial = start_canary(
-            ModelType(model_type),
-            version,
-            request_id=request_id,
-            percent=policy.percent,
-            actor=actor,
-            reason=reason,
-            versions=w.versions,
-            blessings=w.blessings,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            clock=w.clock,
-        )
+        by, percent = By(actor, reason, request_id), self._live.canary_policy.percent
+        trial = start_canary(self._live.deployment, ModelType(model_type), version, percent, by)
         self._publish_soon()
-        return {"version": version, "percent": policy.percent, "beside": trial.from_version}
+        return {"version": version, "percent": percent, "beside": trial.beside}
 
     def judge_canary(self, model_type: str, version: str) -> dict[str, str]:
         """`promote`, `abort` or `wait`, with the reason."""
         from pipeline.steps.judge_canary import judge_canary
 
-        w, live = self._w, self._live
-        verdict = judge_canary(
-            ModelType(model_type),
-            version,
-            policy=live.canary_policy,
-            versions=w.versions,
-            transitions=w.transitions,
-            metrics=live.metrics,
-            fleet=w.fleet,
-            clock=w.clock,
-        )
+        live = self._live
+        verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, live.canary_policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
 
-    def promote_canary(self, model_type: str, version: str, actor: str, reason: str) -> dict[str, Any]:
+    def promote_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve the version on trial to everybody."""
         from pipeline.steps.promote_canary import promote_canary
 
-        w = self._w
-        changed = promote_canary(
-            ModelType(model_type),
-            version,
-            actor=actor,
-            reason=reason,
-            versions=w.versions,
-            blessings=w.blessings,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-            outbox=w.outbox,
-            clock=w.clock,
-        )
-        return as_changed(changed)
+        by = By(actor, reason, request_id)
+        return of_changed(promote_canary(self._live.deployment, ModelType(model_type), version, by))
 
-    def abort_canary(self, model_type: str, version: str, actor: str, reason: str) -> bool:
+    def abort_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> bool:
         """Take the version on trial out of the requests; False when it was not on trial."""
         from pipeline.steps.abort_canary import abort_canary
 
-        w = self._w
-        return abort_canary(
-            ModelType(model_type),
-            version,
-            actor=actor,
-            reason=reason,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            clock=w.clock,
-        )
+        return abort_canary(self._live.deployment, ModelType(model_type), version, By(actor, reason, request_id))
+
+    def conclude_deployment(self, run_id: str) -> str:
+        """Whether the run's model was `deployed`, `canary aborted`, `failed`, or is `unconfirmed`."""
+        from pipeline.steps.conclude_deployment import conclude_deployment
+
+        return conclude_deployment(self._live.deployment, run_id)
+
+    def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
+        """An accepted version could not go live, or nobody knows whether it did."""
+        from pipeline.steps.conclude_deployment import announce_failed_swap
+
+        by = By("hot_swap", reason, request_id)
+        announce_failed_swap(self._live.deployment, ModelType(model_type), version, by)
+        self._publish_soon()
 
     # Going back
+
+    def rollback_plan(self, model_type: str, target: str) -> dict[str, Any]:
+        """What rolling back to `target`, a version or `previous`, would do now, and the question to ask a person."""
+        from pipeline.steps.plan_rollback import plan_rollback
+
+        return asdict(plan_rollback(self._w.transitions, ModelType(model_type), target))
 
     def roll_back(
         self,
@@ -130,36 +115,78 @@ class LiveSteps(Lookups):
         asked_at: datetime | None = None,
         judged: str | None = None,
     ) -> dict[str, Any]:
-        """Serve an earlier version again; `target` a version or `previous`, `judged` as in `RollbackRequest`."""
-        from pipeline.steps.roll_back import RollbackRequest, roll_back
+        """Serve an earlier version again; `target`, `asked_at` and `judged` as in `Asked`."""
+        from pipeline.steps.roll_back import roll_back
 
-        w = self._w
-        request = RollbackRequest(request_id, target, actor, reason, asked_at or w.clock.now(), judged)
-        changed = roll_back(
-            ModelType(model_type),
-            request,
-            versions=w.versions,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-            outbox=w.outbox,
-            clock=w.clock,
-        )
-        return as_changed(changed)
+        asked = Asked(target, asked_at or self._w.clock.now(), judged)
+        changed = roll_back(self._live.deployment, ModelType(model_type), asked, By(actor, reason, request_id))
+        return of_changed(changed)
+
+    def complete_rollback(self, model_type: str) -> dict[str, Any]:
+        """Bring the replicas back that a rollback missed. Raises `ServiceUnavailable` while one is still missing."""
+        if self._w.transitions.ledger(ModelType(model_type)).incomplete is None:
+            return {"champion": self._w.transitions.ledger(ModelType(model_type)).champion, "missing": []}
+        done = self.reconcile(model_type)
+        if done["missing"]:
+            raise ServiceUnavailable("faceserve", f"not every replica is back: {'; '.join(done['missing'])}")
+        return done
 
     def reconcile(self, model_type: str) -> dict[str, Any]:
         """Make replicas and registry follow the transition log."""
         from pipeline.steps.reconcile import reconcile
 
-        w = self._w
-        done = reconcile(
-            ModelType(model_type),
-            versions=w.versions,
-            transitions=w.transitions,
-            fleet=w.fleet,
-            registry=w.registry,
-        )
-        return asdict(done)
+        done = reconcile(self._live.deployment, ModelType(model_type))
+        return {**asdict(done), "missing": [listed({replica: why}) for replica, why in done.missing.items()]}
+
+    def clear_freeze(self, model_type: str, actor: str, reason: str) -> dict[str, Any]:
+        """Allow promotions again after an automatic rollback."""
+        from pipeline.steps.clear_freeze import clear_freeze
+
+        by = By(actor, reason, f"clear-freeze-{self._w.clock.now().isoformat()}")
+        cleared = clear_freeze(self._w.transitions, ModelType(model_type), by, self._w.clock)
+        return {"cleared": cleared.id, "champion": cleared.version}
+
+    # Watching
+
+    def watch(self, model_type: str) -> dict[str, Any]:
+        """The champion's live accuracy, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
+
+        A broker out of reach does not keep the monitor from looking.
+        """
+        from pipeline.steps.announce_dead_letters import announce_dead_letters
+        from pipeline.steps.watch import watch
+
+        live = self._live
+        watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
+        announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
+        self._publish_soon()
+        if watched is None:
+            return {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
+        return of_watched(watched)
+
+    def history(self, model_type: str) -> list[dict[str, Any]]:
+        """Who served from when, by whom and why, and what was noted between; oldest first, as the log has it."""
+        return [of_entry(entry) for entry in self._w.transitions.ledger(ModelType(model_type)).facts]
+
+    # Keeping
+
+    def retire(self, model_type: str, actor: str, *, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
+        """Archive what the retention policy selects; `keep` instead of the setting."""
+        from pipeline.steps.retire import Retired, plan_retirement, retire
+
+        live, kind, policy = self._live, ModelType(model_type), self._live.retention_policy(keep)
+        if dry_run:
+            return of_retired(Retired(plan_retirement(live.keeping, kind, policy), (), {}), dry_run=True)
+        by = By(actor, f"older than the newest {policy.keep}", f"retire-{self._w.clock.now().isoformat()}")
+        return of_retired(retire(live.keeping, kind, policy, by, self._w.settings.archive_uri), dry_run=False)
+
+    def restore(self, model_type: str, version: str, actor: str) -> dict[str, Any]:
+        """Bring an archived version's files back."""
+        from pipeline.steps.restore import restore
+
+        by = By(actor, "by hand", f"restore-{self._w.clock.now().isoformat()}")
+        restored = restore(self._live.keeping, ModelType(model_type), version, by, self._w.settings.archive_uri)
+        return {"version": restored.version, "status": str(restored.status)}
 
     # Telling
 
@@ -178,59 +205,13 @@ class LiveSteps(Lookups):
 
     def untold(self) -> list[dict[str, Any]]:
         """What people have to be told, oldest first; `told` ends the matter."""
-        from pipeline.domain.notices import notice_of
+        from pipeline.steps.tell_people import untold
 
-        found = []
-        for event in self._w.outbox.untold():
-            if (notice := notice_of(event)) is None:
-                self._w.outbox.mark_told(event.id)
-            else:
-                found.append({"id": event.id, "subject": notice.subject, "body": notice.body, "urgent": notice.urgent})
-        return found
+        return [{"id": event_id, **asdict(notice)} for event_id, notice in untold(self._w.outbox)]
 
     def told(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:
             self._w.outbox.mark_told(event_id)
-
-    def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
-        """A nightly run had nothing to do."""
-        event = retraining_skipped(
-            event_id=f"skipped:{run_id}", run_id=run_id, model_type=model_type, reason=reason, at=self._w.clock.now()
-        )
-        self._w.outbox.add(event)
-        self.publish_events()
-
-    def conclude_deployment(self, run_id: str) -> str:
-        """Whether the run's model was `deployed`, `canary aborted` or `failed`; nothing stays on trial of a run that
-        ended otherwise.
-        """
-        version = self._w.versions.of_run(run_id)
-        if version is None:
-            return "failed"
-        model_type = version.model_type
-        if any(t.to_version == version.version for t in self._w.transitions.served(model_type)):
-            return "deployed"
-        trial = on_trial(self._w.transitions.facts(model_type))
-        if trial is not None and trial.to_version == version.version:
-            self.abort_canary(model_type, version.version, f"run {run_id}", "the run ended without a promotion")
-        facts = self._w.transitions.facts(model_type)
-        if any(t.kind is Kind.CANARY_ABORT and t.to_version == version.version for t in facts):
-            return "canary aborted"
-        return "failed"
-
-    def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
-        """An accepted version could not go live; a canary that was aborted has said so itself."""
-        facts = self._w.transitions.facts(ModelType(model_type))
-        if not (facts and facts[-1].kind is Kind.CANARY_ABORT and facts[-1].to_version == version):
-            event = hot_swap_failed(
-                event_id=f"hot-swap-failed:{model_type}:{version}:{request_id}",
-                version=version,
-                model_type=model_type,
-                reason=reason,
-                at=self._w.clock.now(),
-            )
-            self._w.outbox.add(event)
-        self._publish_soon()
 
     @property
     def dead_letters(self) -> DeadLetters:

@@ -1,17 +1,37 @@
-"""Policies and adapters of what happens after a model is live."""
+"""Bundles, policies and adapters of everything from a registered version on."""
 
 from functools import cached_property
 
+from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
+from pipeline.ports.bundles import Deployment, Forcing, Keeping, Monitoring
 from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
 
 class LiveWiring:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
+
+    @property
+    def deployment(self) -> Deployment:
+        w = self._w
+        return Deployment(w.versions, w.blessings, w.transitions, w.fleet, w.registry, w.outbox, w.clock)
+
+    @property
+    def forcing(self) -> Forcing:
+        return Forcing(self._w.training_runs, ModelWiring(self._w).registration)
+
+    @property
+    def monitoring(self) -> Monitoring:
+        return Monitoring(self._w.transitions, self.metrics, self._readings, self._w.clock)
+
+    @property
+    def keeping(self) -> Keeping:
+        w = self._w
+        return Keeping(w.versions, w.transitions, w.fleet, w.retraining_runs, w.objects, self._archive, w.clock)
 
     @property
     def accuracy_policy(self) -> LiveAccuracyPolicy:
@@ -45,13 +65,13 @@ class LiveWiring:
         return LiveMetricsView(self._w.database)
 
     @cached_property
-    def readings(self) -> LiveReadings:
+    def _readings(self) -> LiveReadings:
         from pipeline.adapters.reading_table import ReadingTable
 
         return ReadingTable(self._w.database)
 
     @cached_property
-    def archive(self) -> ArchiveStore:
+    def _archive(self) -> ArchiveStore:
         from pipeline.adapters.glacier import GlacierArchive
 
         return GlacierArchive(endpoint=self._w.settings.s3_endpoint)

@@ -85,19 +85,27 @@ class History:
     def champion(self) -> str | None:
         return self.changes[-1].version if self.changes else None
 
-    @cached_property
+    @property
     def standing(self) -> tuple[str, ...]:
         """The versions that lead to the champion, oldest first. A rollback takes everything above its target away, so
         that going back twice goes two steps back.
         """
+        return self._walked[0]
+
+    @cached_property
+    def _walked(self) -> tuple[tuple[str, ...], Mapping[str, ChampionChange]]:
+        """`standing` and `taken_down`: one follows from the other."""
         standing: list[str] = []
+        taken_down: dict[str, ChampionChange] = {}
         for change in self.changes:
-            if change.kind in ROLLBACKS and change.version in standing:
-                while standing[-1] != change.version:
-                    standing.pop()
-            else:
+            if change.kind not in ROLLBACKS or change.version not in standing:
+                # A rollback that names a newer version goes forth: it takes nothing down.
                 standing.append(change.version)
-        return tuple(standing)
+                continue
+            taken_down[standing[-1]] = change
+            while standing[-1] != change.version:
+                standing.pop()
+        return tuple(standing), taken_down
 
     @property
     def previous(self) -> str | None:
@@ -114,10 +122,10 @@ class History:
 
     # What was taken down
 
-    @cached_property
+    @property
     def taken_down(self) -> Mapping[str, ChampionChange]:
         """Versions that a rollback ended, with the last one that did: the monitor's or a person's."""
-        return {c.from_version: c for c in self.changes if c.kind in ROLLBACKS and c.from_version}
+        return self._walked[1]
 
     @cached_property
     def condemned(self) -> Mapping[str, ChampionChange]:
@@ -208,7 +216,7 @@ class History:
         ended = {Phase.SERVED, Phase.FAILED}
         tried = (e for e in reversed(self.entries) if e.phase in ended and isinstance(e.act, ChampionChange))
         last = next(tried, None)
-        failed = last is not None and last.phase is Phase.FAILED and getattr(last.act, "kind", None) in ROLLBACKS
+        failed = last is not None and last.phase is Phase.FAILED and last.act.kind in ROLLBACKS
         return last if failed else None
 
     # Files and rows

@@ -1,4 +1,4 @@
-"""The history of one model type as an aggregate that guards itself: every rule about what may happen next (ADR 0017).
+"""The history of one model type as an aggregate that guards itself: every rule about what may happen next (ADR 0016).
 
 Each decision returns the act to append, or raises the refusal as a sentence. A request that was served before gets the
 act it made then, whatever happened since: one request has one effect.

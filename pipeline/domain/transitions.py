@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
@@ -85,6 +86,8 @@ class CanaryStart(Act):
     beside: str
     blessing_id: str | None = None
 
+    kind: ClassVar[Kind] = Kind.CANARY_START
+
 
 @dataclass(frozen=True)
 class CanaryAbort(Act):
@@ -93,20 +96,28 @@ class CanaryAbort(Act):
     beside: str
     trial_id: str
 
+    kind: ClassVar[Kind] = Kind.CANARY_ABORT
+
 
 @dataclass(frozen=True)
 class FreezeCleared(Act):
     """A person looked after an automatic rollback; `version` is the champion then."""
+
+    kind: ClassVar[Kind] = Kind.FREEZE_CLEARED
 
 
 @dataclass(frozen=True)
 class Archive(Act):
     """The files of `version` were copied to the archive and may go."""
 
+    kind: ClassVar[Kind] = Kind.ARCHIVE
+
 
 @dataclass(frozen=True)
 class Restore(Act):
     """The files of `version` come back from the archive."""
+
+    kind: ClassVar[Kind] = Kind.RESTORE
 
 
 Transition = ChampionChange | CanaryStart | CanaryAbort | FreezeCleared | Archive | Restore

@@ -32,7 +32,7 @@ class ModelVersions(Protocol):
 
 
 class Transitions(Protocol):
-    """The append-only log of what happened to the models, one ledger a model type (ADR 0004, 0017)."""
+    """The append-only log of what happened to the models, one ledger a model type (ADR 0004, 0016)."""
 
     def ledger(self, model_type: ModelType) -> Ledger: ...
 

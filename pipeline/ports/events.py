@@ -98,7 +98,8 @@ class Confirmations(Protocol):
     def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
         """Insert in one transaction; keys already present count as duplicates. Raises `ServiceUnavailable`."""
 
-    def backlog(self, model_type: ModelType) -> Backlog: ...
+    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
+        """What `champion`, the version that serves, has not learned from."""
 
 
 class Decisions(Protocol):

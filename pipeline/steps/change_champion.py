@@ -1,4 +1,4 @@
-"""How the champion changes: intent, two-phase swap, read back, confirmation, projections (ADR 0004, 0017)."""
+"""How the champion changes: intent, two-phase swap, read back, confirmation, projections (ADR 0004, 0016)."""
 
 import logging
 from collections.abc import Callable

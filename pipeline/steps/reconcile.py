@@ -1,4 +1,4 @@
-"""Make fleet, `model_versions` and registry say what the transition log says (invariant I4; ADR 0004, 0017)."""
+"""Make fleet, `model_versions` and registry say what the transition log says (invariant I4; ADR 0004, 0016)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Find out what became of acts that were begun and never ended: whoever finds one settles it (ADR 0017)."""
+"""Find out what became of acts that were begun and never ended: whoever finds one settles it (ADR 0016)."""
 
 import logging
 from collections.abc import Mapping

@@ -76,7 +76,7 @@ class FakeConfirmations:
         new = len(self.stored) - before
         return Stored(new, len(events) - new)
 
-    def backlog(self, model_type: ModelType) -> Backlog:
+    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         return self.waiting
 
 

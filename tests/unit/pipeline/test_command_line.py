@@ -42,6 +42,8 @@ class FakePipeline:
         self.called = []
         self.ended = {}
         self.overrides = {}
+        self.requests: list[str] = []
+        self.missing: list[str] = []
 
     def _step(self, name, value):
         self.called.append(name)
@@ -94,11 +96,12 @@ class FakePipeline:
     def register(self, run_id):
         return self._step("register", "v1.1.0")
 
-    def hot_swap(self, model_type, version, actor, reason):
+    def hot_swap(self, model_type, version, actor, reason, request_id):
+        self.requests.append(request_id)
         return self._step("hot_swap", {"version": version})
 
     def roll_back(self, model_type, target, reason, actor, request_id):
-        return self._step("roll_back", {"version": target})
+        return self._step("roll_back", {"version": target, "missing": self.missing})
 
     def approve(self, run_id, actor, reason):
         return self._step("approve", {"run_id": run_id, "approved": True})
@@ -107,7 +110,7 @@ class FakePipeline:
         return self._step("force_promote", {"version": wanted})
 
     def reconcile(self, model_type):
-        return self._step("reconcile", {"champion": "v1.1.0", "repaired": []})
+        return self._step("reconcile", {"champion": "v1.1.0", "repaired": [], "missing": self.missing})
 
     def begin_run(self, run_id, model_type, asked_by, forced_by):
         return self._step("begin_run", {"due": self.due, "reason": "12 corrections, 100 needed"})
@@ -264,3 +267,23 @@ def test_a_retraining_that_fails_releases_its_claim(run_module, step):
     code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
     assert (code, lines[-1]) == (75, "try again: RabbitMQ is unavailable: connection refused")
     assert pipeline.ended == {"r1": "failed"}
+
+
+@pytest.mark.parametrize("step", ["roll-back", "reconcile"])
+def test_what_is_done_but_not_on_every_replica_says_which_and_may_be_repeated(step, run_module):
+    pipeline = FakePipeline()
+    pipeline.missing = ["replica-2 does not answer"]
+    assert run_module(pipeline, step, *STEPS[step])[0] == 75
+
+
+def test_every_command_is_a_request_of_its_own(run_module):
+    pipeline = FakePipeline()
+    for _ in range(2):
+        run_module(pipeline, "hot-swap", *STEPS["hot-swap"])
+    assert len(set(pipeline.requests)) == 2
+
+
+def test_a_whole_retraining_is_one_request_named_by_its_run(run_module):
+    pipeline = FakePipeline()
+    run_module(pipeline, "retrain", "--run-id", "r1")
+    assert pipeline.requests == ["r1"]

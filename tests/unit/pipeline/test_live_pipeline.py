@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
 from tests.fakes.events import FakeDeadLetters, FakePublisher
 from tests.unit.pipeline.steps.live_world import World
@@ -26,7 +27,9 @@ class Desk:
             dead_letters=self.letters,
         )
         self.pipeline = Pipeline(wiring)
-        self.pipeline.__dict__["_live"] = SimpleNamespace(accuracy_policy=None, metrics=w.metrics, readings=w.readings)
+        self.pipeline.__dict__["_live"] = SimpleNamespace(
+            accuracy_policy=LiveAccuracyPolicy(), monitoring=w.monitoring(), deployment=w.deployment()
+        )
 
     def told(self):
         return [notice["subject"] for notice in self.pipeline.untold()]
@@ -73,15 +76,10 @@ def test_what_was_told_is_told_no_more_and_what_nobody_waits_for_is_not_told(des
     assert desk.told() == []
 
 
-def test_a_night_without_work_says_why(desk):
-    desk.pipeline.announce_skipped("run-1", "LAUNDRY", "12 corrections, 100 needed")
-    assert desk.pipeline.untold()[-1]["body"] == "12 corrections, 100 needed."
-
-
 def test_waiting_dead_letters_are_told_once_a_day(desk):
     desk.letters.queue.dead = [("a message", "body is not JSON")] * 3
     for _ in range(3):
-        desk.pipeline._announce_dead_letters()
+        desk.pipeline.watch("LAUNDRY")
     assert desk.told()[-1] == "3 dead letters wait"
     assert desk.told().count("3 dead letters wait") == 1
 
@@ -91,7 +89,7 @@ def test_a_broker_out_of_reach_keeps_nothing_from_happening(desk, caplog):
         raise ServiceUnavailable("RabbitMQ", "connection refused")
 
     desk.publisher.publish = desk.letters.waiting = away
-    desk.pipeline._announce_dead_letters()
+    desk.pipeline.watch("LAUNDRY")
     desk.pipeline.announce_failed_swap("LAUNDRY", "v1.1.0", "run-1", "replica-2 refused")
     assert desk.world.outbox.pending()[-1].type == "HotSwapFailedEvent"
     assert "stay in the outbox" in caplog.text

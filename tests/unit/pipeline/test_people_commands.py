@@ -36,7 +36,7 @@ class Desk:
     def watch(self, model_type):
         return {"state": "unknown", "reason": "0 matured confirmations", "act": False}
 
-    def abort_canary(self, model_type, version, actor, reason):
+    def abort_canary(self, model_type, version, actor, reason, request_id):
         return version == "v1.1.0"
 
     def publish_events(self):

@@ -8,13 +8,14 @@ from pipeline.domain.live_accuracy import (
     LabelTally,
     LiveAccuracyPolicy,
     Observation,
+    Period,
     Reading,
     State,
     Tally,
     decide_rollback,
 )
-from pipeline.domain.models import Kind, ModelType, Transition
 from tests.builders import NOW
+from tests.histories import a_history
 
 POLICY = LiveAccuracyPolicy()
 
@@ -76,58 +77,47 @@ def test_an_episode_ends_only_clearly_above_the_alert():
 
 def test_a_new_champion_starts_a_fresh_window_and_the_newest_hour_is_left_out():
     young, old = NOW - timedelta(hours=3), NOW - timedelta(days=90)
-    assert POLICY.period(young, NOW) == (young, NOW - timedelta(hours=1))
-    assert POLICY.period(old, NOW)[0] == NOW - timedelta(days=7)
-
-
-def transition(to, kind=Kind.PROMOTE, before=None):
-    return Transition(f"{kind}:{to}", ModelType.LAUNDRY, kind, before, to, before, "kim", "test", None, NOW, NOW)
+    assert POLICY.period(young, NOW) == Period(young, NOW - timedelta(hours=1))
+    assert POLICY.period(old, NOW) == POLICY.window(NOW) == Period(NOW - timedelta(days=7), NOW - timedelta(hours=1))
 
 
 def failing(version="v2.0.0"):
     return Reading(version, State.FAILING, "too bad", 200, 100, 0.5, 0.43, 0.57, False)
 
 
-def decided(facts, reading=None, archived=()):
-    served = [f for f in facts if f.kind is not Kind.FREEZE_CLEARED]
-    return decide_rollback(reading or failing(), facts, served, archived)
-
-
-FIRST, SECOND = transition("v1.0.0"), transition("v2.0.0", before="v1.0.0")
-BACK = transition("v1.0.0", Kind.ROLLBACK_AUTO, before="v2.0.0")
-CLEARED = transition("v1.0.0", Kind.FREEZE_CLEARED)
+def decided(*history, reading=None):
+    return decide_rollback(reading or failing(), a_history("promote v1.0.0", "promote v2.0.0", *history))
 
 
 def test_a_failing_champion_goes_back_to_the_version_that_served_before():
-    decision = decided([FIRST, SECOND])
+    decision = decided()
     assert (decision.act, decision.target) == (True, "v1.0.0")
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.OK, State.LOW])
 def test_anything_less_than_failing_is_left_alone(state):
     reading = Reading("v2.0.0", state, "why", 200, 170, 0.85, 0.79, 0.89, False)
-    assert not decided([FIRST, SECOND], reading).act
+    assert not decided(reading=reading).act
 
 
 def test_after_one_automatic_rollback_nothing_more_happens_until_a_person_looked():
-    decision = decided([FIRST, SECOND, BACK], failing("v1.0.0"))
+    decision = decided("take down to v1.0.0", reading=failing("v1.0.0"))
     assert not decision.act
     assert "a person has to look" in decision.reason
 
 
 def test_a_version_that_a_person_put_back_is_not_taken_down_again():
-    again = transition("v2.0.0", Kind.ROLLBACK_MANUAL, before="v1.0.0")
-    decision = decided([FIRST, SECOND, BACK, CLEARED, again])
+    decision = decided("take down to v1.0.0", "clear freeze v1.0.0", "roll back v2.0.0")
     assert not decision.act
     assert "a person put it back" in decision.reason
 
 
-def test_it_never_goes_back_to_a_version_that_was_taken_down():
-    decision = decided([FIRST, SECOND, BACK, CLEARED], failing("v1.0.0"))
-    assert not decision.act
-    assert "no sound version" in decision.reason
+def test_it_never_goes_back_to_a_version_that_anybody_took_down():
+    for history in (("take down to v1.0.0", "clear freeze v1.0.0"), ("roll back v1.0.0",)):
+        decision = decided(*history, reading=failing("v1.0.0"))
+        assert not decision.act
+        assert "no sound version" in decision.reason
 
 
 def test_an_archived_version_is_no_target():
-    third = transition("v3.0.0", before="v2.0.0")
-    assert decided([FIRST, SECOND, third], failing("v3.0.0"), {"v2.0.0"}).target == "v1.0.0"
+    assert decided("promote v3.0.0", "archive v2.0.0", reading=failing("v3.0.0")).target == "v1.0.0"

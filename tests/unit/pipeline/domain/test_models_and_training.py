@@ -1,17 +1,10 @@
-"""Version numbers, rollback targets, and what is tried after a failed training."""
+"""Version numbers, and what is tried after a failed training."""
 
 import pytest
 
-from pipeline.domain.models import Kind, ModelType, Transition, VersionNumber, next_version, rollback_target
+from pipeline.domain.models import VersionNumber, next_version
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters, adjust, advise, learned_nothing, next_attempt
-from tests.builders import NOW, a_training_result
-
-
-def served(*versions: str) -> list[Transition]:
-    return [
-        Transition(f"t{i}", ModelType.LAUNDRY, Kind.PROMOTE, None, version, None, "kim", "", None, NOW, NOW)
-        for i, version in enumerate(versions)
-    ]
+from tests.builders import a_training_result
 
 
 def test_the_first_version_is_1_0_0():
@@ -37,19 +30,6 @@ def test_versions_compare_as_numbers():
 def test_odd_version_texts_are_refused(text):
     with pytest.raises(ValueError, match="is not a version"):
         VersionNumber.parse(text)
-
-
-def test_the_rollback_target_is_the_version_served_before():
-    assert rollback_target(served("v1.0.0", "v1.1.0")) == "v1.0.0"
-
-
-def test_after_a_rollback_previous_means_the_one_rolled_back_from():
-    assert rollback_target(served("v1.0.0", "v1.1.0", "v1.0.0")) == "v1.1.0"
-
-
-def test_the_only_version_has_no_rollback_target():
-    assert rollback_target(served("v1.0.0")) is None
-    assert rollback_target([]) is None
 
 
 def test_out_of_memory_halves_the_batch_and_adds_up_two_of_them():

@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.live_accuracy import LabelTally, Tally
-from pipeline.domain.models import Artifact, Status
+from pipeline.domain.models import Artifact
 from pipeline.domain.retention import RetentionPolicy, archive_uri, demand_whole, listed_files
 from pipeline.domain.rollout import CanaryPolicy, CanarySeen, difference
-from tests.builders import NOW, a_model_version
+from tests.builders import NOW
 
 HEALTHY = CanarySeen("replica-1", "v2.0.0", "inconclusive", "", 500, 0)
 
@@ -61,26 +61,25 @@ def test_the_interval_of_a_difference_is_newcombes():
     assert difference(tally(0, 0), tally(1, 1), 0.95).low == -1
 
 
-def rows(count, **statuses):
-    named = {name.replace("_", "."): status for name, status in statuses.items()}
-    return [a_model_version(f"v1.{n}.0", status=named.get(f"v1.{n}.0", Status.RETIRED)) for n in range(count)]
+def versions(count):
+    return [f"v1.{n}.0" for n in range(count)]
 
 
 def test_the_newest_stay_and_the_oldest_goes_first():
-    plan = RetentionPolicy(10).select(rows(12), {})
+    plan = RetentionPolicy(10).select(versions(12), {})
     assert plan.archive == ("v1.0.0", "v1.1.0")
     assert len(plan.kept) == 10
+    assert plan.kept["v1.11.0"] == plan.kept["v1.2.0"] == "among the newest 10"
+
+
+def test_the_newest_is_told_by_number_not_by_letters():
+    assert RetentionPolicy(1).select(["v1.10.0", "v1.2.0", "v1.9.0"], {}).archive == ("v1.2.0", "v1.9.0")
 
 
 def test_what_is_needed_stays_whatever_its_age():
-    plan = RetentionPolicy(2).select(rows(5), {"v1.0.0": "champion", "v1.2.0": "canary"})
+    plan = RetentionPolicy(2).select(versions(5), {"v1.0.0": "champion", "v1.2.0": "canary"})
     assert plan.archive == ("v1.1.0",)
     assert plan.kept["v1.0.0"] == "champion"
-
-
-def test_archived_versions_neither_count_nor_go_again():
-    plan = RetentionPolicy(2).select(rows(4, v1_0_0=Status.ARCHIVED), {})
-    assert plan.archive == ("v1.1.0",)
 
 
 def test_a_manifest_that_is_not_the_registered_one_is_not_believed():

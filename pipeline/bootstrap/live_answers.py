@@ -1,0 +1,63 @@
+"""What steps did to live versions, in the words of those who ask: plain values that travel as JSON."""
+
+from typing import Any
+
+from pipeline.domain.transitions import ChampionChange, Entry
+from pipeline.steps.change_champion import ChangedChampion
+from pipeline.steps.retire import Retired
+from pipeline.steps.watch import Watched
+
+
+def of_changed(changed: ChangedChampion) -> dict[str, Any]:
+    swap = changed.swap
+    return {
+        "version": changed.change.version,
+        "previous_version": changed.change.from_version,
+        "deploy_seconds": round(swap.seconds, 3) if swap else 0.0,
+        "swap_milliseconds_max": swap.swap_milliseconds_max if swap else None,
+        "replicas": list(swap.replicas) if swap else [],
+        "missing": [f"{replica} {why}" for replica, why in swap.missing.items()] if swap else [],
+        "skipped": list(changed.skipped),
+        "serves_now": changed.serves_now,
+    }
+
+
+def of_entry(entry: Entry) -> dict[str, Any]:
+    act = entry.act
+    before = act.from_version if isinstance(act, ChampionChange) else getattr(act, "beside", None)
+    return {
+        "served_from": entry.at.isoformat(),
+        "version": act.version,
+        "before": before,
+        "kind": str(act.kind),
+        "actor": act.by.actor,
+        "reason": act.by.reason,
+        "request": act.by.request_id,
+    }
+
+
+def of_watched(watched: Watched) -> dict[str, Any]:
+    reading, decision = watched.reading, watched.decision
+    return {
+        "version": reading.version,
+        "state": str(reading.state),
+        "confirmed": reading.confirmed,
+        "accuracy": reading.accuracy,
+        "interval": [reading.low, reading.high],
+        "blind_confirmed": watched.blind.confirmed,
+        "blind_accuracy": watched.blind.accuracy,
+        "act": decision.act,
+        "target": decision.target,
+        "reason": decision.reason,
+        "problem": watched.problem,
+    }
+
+
+def of_retired(done: Retired, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "selected": list(done.plan.archive),
+        "archived": list(done.archived),
+        "failed": dict(done.failed),
+        "kept": dict(done.plan.kept),
+        "dry_run": dry_run,
+    }

@@ -1,0 +1,22 @@
+"""Tell, at most once a day, that messages wait which could not be used."""
+
+import logging
+
+from pipeline.domain.errors import TryAgain
+from pipeline.domain.model_events import DeadLettersWaitingEvent
+from pipeline.ports.clock import Clock
+from pipeline.ports.events import DeadLetters, Outbox
+
+log = logging.getLogger(__name__)
+
+
+def announce_dead_letters(letters: DeadLetters, outbox: Outbox, clock: Clock) -> None:
+    """A broker out of reach is asked another time."""
+    try:
+        now, count = clock.now(), letters.waiting()
+    except TryAgain as error:
+        log.warning("dead letters are counted later: %s", error)
+        return
+    if count:
+        event = DeadLettersWaitingEvent(id=f"dead-letters:{now.date().isoformat()}", count=count, at=now)
+        outbox.add(event.outgoing())
