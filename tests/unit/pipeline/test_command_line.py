@@ -137,7 +137,7 @@ def run_module(monkeypatch, capsys):
     def invoke(pipeline, *arguments):
         monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: pipeline))
         monkeypatch.setattr(sys, "argv", ["pipeline", *arguments])
-        monkeypatch.delitem(sys.modules, "pipeline.__main__")
+        monkeypatch.delitem(sys.modules, "pipeline.__main__", raising=False)
         with pytest.raises(SystemExit) as ended:
             runpy.run_module("pipeline", run_name="__main__")
         return ended.value.code, capsys.readouterr().err.splitlines()
