@@ -59,7 +59,7 @@ class Learner:
         return np.concatenate([self._predict(inputs[at : at + _EVALUATED_AT_ONCE]).numpy() for at in slices])
 
     def state(self) -> Arrays:
-        """Weights, and the optimizer's moments and counter: with the epoch, all that what follows depends on."""
+        """Weights, and the optimizer's moments and counter: with the epoch's number, the whole state of a training."""
         return [np.array(variable.numpy()) for variable in self._state]
 
     def restore(self, state: Arrays) -> None:
