@@ -20,6 +20,7 @@ _ANNOUNCED = {
     "pipeline/domain/model_events.py",
     "pipeline/domain/dataset_folder.py",
     "pipeline/domain/artifact_folder.py",
+    "faceserve/storage.py",
     "tests/stateful/",
 }
 _ANNOUNCED_COMMANDS = {"settings"}
