@@ -20,7 +20,9 @@ _ANNOUNCED = {
     "pipeline/domain/model_events.py",
     "pipeline/domain/dataset_folder.py",
     "pipeline/domain/artifact_folder.py",
+    "faceserve/rollout/",
     "faceserve/storage.py",
+    "include/bench/registry.py",
     "tests/stateful/",
 }
 _ANNOUNCED_COMMANDS = {"settings"}
