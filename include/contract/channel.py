@@ -31,7 +31,7 @@ Method = Callable[[grpc.Channel], Callable[..., Any]]
 
 
 class FaceserveError(Exception):
-    """A replica said no, or nothing; `code` is the gRPC status name."""
+    """A replica refused or did not answer; `code` is the gRPC status name."""
 
     def __init__(self, address: str, code: str, detail: str) -> None:
         super().__init__(f"{address}: {code}: {detail}")

@@ -39,7 +39,7 @@ class CanaryStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """`version` None when nothing serves yet; `canary` the trial running, or how the last one ended."""
+    """`version` is None while nothing serves; `canary` is the running trial, or how the last one ended."""
 
     replica: str
     version: str | None
@@ -71,7 +71,7 @@ class ActivatedModel:
 
 
 class LifecycleClient:
-    """Of one replica's lifecycle port; needs its `token`, or a certificate. Every call raises `FaceserveError`."""
+    """Client of one replica's lifecycle port, with its `token` or a certificate. Every call raises `FaceserveError`."""
 
     def __init__(
         self, address: str, *, token: str = "", tls: ClientTls | None = None, timeout_seconds: float = 10.0
@@ -91,7 +91,7 @@ class LifecycleClient:
         return _status(self._call("GetStatus", pb.GetStatusRequest(model=model), timeout_seconds))
 
     def watch(self, model: str, *, timeout_seconds: float) -> Iterator[Status]:
-        """The status now and after every change, for so many seconds."""
+        """The status now and after every change, for `timeout_seconds`."""
         request = pb.GetStatusRequest(model=model)
         try:
             for found in self._call("WatchStatus", request, timeout_seconds):

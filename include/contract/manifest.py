@@ -23,7 +23,7 @@ class BadManifest(ValueError):
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs and the trainer's outputs for them; a server that answers otherwise must not serve.
+    """Inputs and the trainer's outputs for them; a server that answers differently must not serve the model.
 
     `file` is a NumPy `.npz` with `images` uint8 [N, 224, 224, 3] and `probabilities` float32 [N, labels].
     `tolerances` allow reduced precisions (`bf16`, `int8`) another distance than `tolerance`.

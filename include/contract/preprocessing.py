@@ -15,7 +15,7 @@ class UnreadablePhoto(ValueError):
 
 
 def photo_size(photo: bytes) -> tuple[int, int]:
-    """Width and height in pixels, from the header alone: a bomb is refused before it is decoded.
+    """Width and height in pixels, from the header alone: a decompression bomb is refused before it is decoded.
 
     Raises `UnreadablePhoto` for anything but JPEG, PNG and WebP of allowed size.
     """

@@ -1,4 +1,4 @@
-"""A manifest signed by who trained the model, so that a server takes models from nobody else (OpenSSF model signing).
+"""A manifest signed by whoever trained the model: servers take models from nobody else (OpenSSF model signing).
 
 The manifest names the sha256 of every file, so one signature covers the whole artifact. Keys are elliptic-curve keys in
 PEM files: `openssl ecparam -name prime256v1 -genkey -noout -out private.pem`, then
@@ -33,14 +33,14 @@ def check(manifest: bytes, signature: bytes, public_key: Path) -> None:
         try:
             verifying.Config().use_elliptic_key_verifier(public_key=public_key).verify(folder, path)
         except Exception as error:
-            # Whatever is wrong with a signature, and in whichever layer of it that is seen, it does not count.
+            # A signature that is wrong in any way, in any of its layers, does not count.
             reason = " ".join(str(error).split())[:200]
             raise BadManifest(f"manifest.json is not signed with the key expected here: {reason}") from error
 
 
 @contextmanager
 def _laid_out(manifest: bytes) -> Iterator[tuple[Path, Path]]:
-    """The library works on folders: one that holds the manifest alone, and a place for the signature beside it."""
+    """The library works on folders: one with only the manifest in it, and a place for the signature beside that."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "artifact")
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""`python -m include.docker.migrate`: tables, buckets, Airflow's database, login and pools; again changes nothing."""
+"""`python -m include.docker.migrate`: tables, buckets, Airflow's database, login and pools. May run twice."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""TaskController: the Helper service's HTTP face."""
+"""TaskController: the Helper service's HTTP interface."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -83,7 +83,7 @@ def create_app(settings: Settings, verdict: Callable[[str, str], tuple[str, str]
 
     @app.post("/helper/tasks/{task_id}/confirm")
     def confirm(task_id: TaskId, request: ConfirmRequest) -> TaskView:
-        """A branch manager's word (UC-14); the event is published even when the broker is away just now."""
+        """A branch manager confirms (UC-14); while the broker is out of reach the event waits in the outbox."""
         confirmation = Confirmation(**request.model_dump())
         return _view(_answered(lambda: app.state.tasks.confirm(task_id, confirmation)))
 

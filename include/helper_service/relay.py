@@ -22,7 +22,7 @@ _PERSISTENT = 2
 
 
 class Relay:
-    """One thread. A crash between publishing and marking publishes twice, never zero times."""
+    """One thread. A crash between publishing and marking publishes events twice; none is lost."""
 
     def __init__(self, tasks: Tasks, amqp_url: str, exchange: str, queue: str) -> None:
         self._tasks = tasks
@@ -77,7 +77,7 @@ class Relay:
 
 
 def _declare(channel: BlockingChannel, exchange: str, queue: str) -> None:
-    """The same topology the consumer declares: whoever comes first, no event finds no queue."""
+    """The same exchange and queue as the consumer declares: whoever starts first, every event finds the queue."""
     quorum = {"x-queue-type": "quorum"}
     dead = f"{queue}.dead"
     channel.exchange_declare(exchange, exchange_type="topic", durable=True)

@@ -1,4 +1,4 @@
-"""RewardConfirmationManager: tasks, confirmations, and the event that leaves with each (specification §2.1)."""
+"""RewardConfirmationManager: tasks, confirmations, and the event that each causes (specification §2.1)."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ class NoSuchTask(Exception):
 
 
 class Contradiction(Exception):
-    """What is asked does not fit what is known; the text says how."""
+    """The request contradicts what is known; the text says how."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Tasks:
             return _find(cursor, task_id)
 
     def _audit(self, task_id: str) -> dict[str, bool]:
-        """Drawn by the task's id, so that a task asked for twice is blind both times or never."""
+        """Decided by the task's id, so that a task is always blind, or never."""
         position = int.from_bytes(hashlib.sha256(f"blind {task_id}".encode()).digest()[:8], "big") / 2**64
         return {"blindAudit": True} if position < self._blind_audit_share else {}
 

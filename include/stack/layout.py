@@ -141,7 +141,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "STACK_DIR": str(stack.root),
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
-        # Airflow renames its processes over their environment, by which `down` finds those of a killed parent.
+        # Airflow's process titles would overwrite the environment by which `down` finds orphans.
         "SPT_NOENV": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "RETRAIN_AMQP_URL": stack.amqp_url,
@@ -152,7 +152,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_FACESERVE_REPLICAS": json.dumps(stack.lifecycle_addresses),
         "RETRAIN_FACESERVE_TOKEN": stack.secrets["faceserve"],
         "RETRAIN_BACKBONE": "EfficientNetLite0",
-        # On this one machine a week passes in a minute: the demo's first model was trained just before.
+        # In the demo a week passes in a minute: its first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
         "RETRAIN_LIVE_MATURED_MINUTES": "0",
         "RETRAIN_CANARY_MIN_CONFIRMATIONS": "25",
@@ -228,7 +228,7 @@ def bin_folder() -> Path:
 
 
 def _free_port(wanted: Sequence[int], taken: Collection[int]) -> int:
-    """Below the range from which Linux gives ports to outgoing connections: those come and go at any moment."""
+    """A free port below Linux' range for outgoing connections, which may take one at any moment."""
     for port in (*wanted, *random.sample(_SAFE_PORTS, 100)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -51,8 +51,8 @@ def migrate(dsn: str, folder: Path) -> None:
 
 
 def _unprivileged() -> tuple[str, ...]:
-    """PostgreSQL refuses to run as root: as root it runs as its own user, with the one capability that lets it
-    reach a data folder below a home that is closed to others.
+    """PostgreSQL refuses to run as root. Started by root it runs as user `postgres`, with the one capability that lets
+    it reach a data folder inside a home that is closed to others.
     """
     if os.geteuid() != 0:
         return ()

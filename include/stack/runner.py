@@ -20,7 +20,7 @@ _MIN_DISK_GB, _MIN_MEMORY_GB = 5, 4
 
 
 def all_services(stack: Stack) -> list[Service]:
-    """In an order in which each comes after those it needs."""
+    """Every service, after those it needs."""
     return [
         postgres(stack),
         services.rabbitmq(stack),

@@ -44,7 +44,7 @@ class Supervision:
                 self._add(program.name)
             return
         self._socket.unlink(missing_ok=True)
-        # A stack of its own process session: a Ctrl-C at the terminal must not kill the services.
+        # In a session of its own: a Ctrl-C in the terminal must not kill the services.
         subprocess.run(
             [str(bin_folder() / "supervisord"), "-c", str(path)],
             env={**os.environ, **environment},
@@ -168,7 +168,7 @@ def _quoted(text: str) -> str:
 
 
 def _socket_path(root: Path) -> Path:
-    """Below the stack's folder, unless that is too long a name for a socket."""
+    """In the stack's folder, unless that path is too long for a socket."""
     path = root / "supervisor.sock"
     if len(os.fsencode(path)) < _SOCKET_PATH_BYTES:
         return path

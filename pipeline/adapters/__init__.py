@@ -1,1 +1,1 @@
-"""One outside system a file; no policy."""
+"""One outside system per file; no policy."""

@@ -1,4 +1,4 @@
-"""Tables `blessings` and `blessing_overrides`: one verdict a run and a person's word beside it, never changed."""
+"""Tables `blessings` and `blessing_overrides`: one verdict per run, and what a person added; neither ever changes."""
 
 import json
 from dataclasses import asdict
@@ -54,7 +54,7 @@ class BlessingTable:
 
 def _to_json(blessing: Blessing) -> str:
     fields = asdict(blessing)
-    # Beside the verdict, never in it.
+    # What a person added has a table of its own: a verdict never changes.
     del fields["override"]
     fields["checks"] = json.loads(checks_to_json(blessing.checks))
     fields["decided_at"] = blessing.decided_at.isoformat()
@@ -67,7 +67,7 @@ def _from_json(fields: dict[str, Any], override: tuple[Any, ...]) -> Blessing:
         **{
             **fields,
             "reasons": tuple(fields["reasons"]),
-            # Verdicts of earlier versions knew no doubts.
+            # Verdicts of earlier releases have no doubts.
             "doubts": tuple(fields.get("doubts", ())),
             "checks": tuple(check_from_json(check) for check in fields["checks"]),
             "decided_at": datetime.fromisoformat(fields["decided_at"]),

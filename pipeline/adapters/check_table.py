@@ -30,7 +30,7 @@ class CheckTable:
 
 
 def checks_to_json(checks: Sequence[Check]) -> str:
-    """NaN is no JSON: a value that could not be measured is kept as null."""
+    """JSON has no NaN: a value that could not be measured becomes null."""
     rows = [asdict(check) for check in checks]
     for row in rows:
         for name in ("value", "bar", "low", "high"):
@@ -40,6 +40,6 @@ def checks_to_json(checks: Sequence[Check]) -> str:
 
 
 def check_from_json(fields: dict[str, Any]) -> Check:
-    # Checks of earlier versions were all floors.
+    # Checks of earlier releases have no weight: all of them were floors.
     weight = Weight(fields.get("weight", Weight.FLOOR))
     return Check(**{**fields, "outcome": Outcome(fields["outcome"]), "weight": weight})

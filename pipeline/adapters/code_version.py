@@ -1,4 +1,4 @@
-"""Which code is running: the commit when there is one, and a hash of the sources that never lies."""
+"""Which code is running: its commit, if known, and a hash of the sources, which also shows local changes."""
 
 import hashlib
 import subprocess
@@ -22,7 +22,7 @@ def code_version() -> str:
 
 @cache
 def git_commit() -> str:
-    """The checkout's commit, `unknown` without one: images are built with it in `RETRAIN_GIT_COMMIT`."""
+    """The commit of the checkout, or `unknown`: an image has no checkout but its commit in `RETRAIN_GIT_COMMIT`."""
     try:
         found = subprocess.run(
             ["git", "-C", str(_REPOSITORY), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10

@@ -1,4 +1,4 @@
-"""Table `task_confirmations`: every confirmation once, and the backlog they make."""
+"""Table `task_confirmations`: every confirmation once, and how many corrections wait."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,8 @@ _INSERT = """
          model_version, confirmed_at, extra)
     VALUES %s ON CONFLICT (key) DO NOTHING"""
 
-# Consumed: what the champion's dataset could have seen. Tried: what had arrived when the last judged dataset was begun.
+# Consumed: corrections that the champion's dataset could contain. Tried: those that had arrived when the last dataset
+# that got a verdict was begun.
 _BACKLOG = """
     WITH champion AS (
         SELECT d.corrections_through FROM model_versions v JOIN datasets d USING (dataset_id)

@@ -1,4 +1,4 @@
-"""The report of the data checks, for a person: one HTML page that needs nothing beside it."""
+"""The report of the data checks, for people: one HTML page with its pictures in it."""
 
 import base64
 import io
@@ -84,9 +84,7 @@ def _suspects(manifest: Manifest, suspects: Sequence[Suspect], photos: Mapping[s
         for s in suspects
         if s.task_id in photos
     ]
-    note = (
-        f"{len(suspects)} labels disagree with photos like them; about half of such flags are errors. All stay in use."
-    )
+    note = f"{len(suspects)} labels differ from those of similar photos; about half of such are wrong. All stay in use."
     return f'<h2>Labels to look at</h2><p>{note}</p><div class="cards">{"".join(cards)}</div>'
 
 

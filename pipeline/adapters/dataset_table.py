@@ -46,7 +46,7 @@ class DatasetTable:
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         with self._database.transaction() as cursor:
-            # One at a time: two freezes must not both make the next version of the holdout.
+            # One at a time: two datasets must not both make the next version of the holdout.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_NUMBERING_LOCK,))
             cursor.execute(
                 "UPDATE datasets SET manifest_sha256 = %s, corrections_through = %s, photo_count = %s"

@@ -14,7 +14,7 @@ _ID_CHARACTERS = 12
 
 
 class RabbitDeadLetters:
-    """`<queue>.dead`; every call looks at the whole queue, which is short or a problem of its own."""
+    """Queue `<queue>.dead`; every call reads the whole queue, which should be short."""
 
     def __init__(self, url: str, *, exchange: str, queue: str) -> None:
         self._url = url
@@ -29,7 +29,7 @@ class RabbitDeadLetters:
 
     def all(self) -> Sequence[DeadLetter]:
         with connection_to(self._url) as connection:
-            # Closing the channel puts back what was looked at.
+            # Closing the channel puts back what was read.
             return [letter for letter, _ in self._read(connection.channel())]
 
     def requeue(self, letter_id: str) -> DeadLetter:
@@ -65,5 +65,5 @@ class RabbitDeadLetters:
 
 
 def _id(message_id: str | None, body: bytes) -> str:
-    """Messages need not have an id of their own; the same message has the same one here."""
+    """An id made of the message itself, which need not have one: the same message always gets the same id."""
     return hashlib.sha256(f"{message_id}\n".encode() + body).hexdigest()[:_ID_CHARACTERS]

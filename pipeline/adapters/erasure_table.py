@@ -6,7 +6,7 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.lineage import Erased
 
-# The rows stay: they say which models learned from the task, and that is asked for exactly when a photo was erased.
+# The rows stay: when a photo was erased, people ask which models had learned from it.
 _ANONYMISE = {
     "dataset_photos": "SET photo_url = '', sha256 = '' WHERE task_id = %s AND (photo_url, sha256) <> ('', '')",
     "holdout_photos": "SET sha256 = '' WHERE task_id = %s AND sha256 <> ''",

@@ -30,7 +30,7 @@ _COLUMNS = (
     "height",
     "brightness",
 )
-# The pages load their looks from here; fonts, animations and the tour stay out of every dataset's folder.
+# The styles of the pages; fonts, animations and the tour are left out of every dataset's folder.
 _KEPT = (".html", ".css", ".svg")
 
 
@@ -135,7 +135,7 @@ def _validate(suites: Mapping[str, tuple["pd.DataFrame", list[Any]]], *, run: st
 
 
 def _sorted(results: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Sentences, each once: one fault often breaks several expectations."""
+    """Sentences without repetition: one fault often breaks several expectations."""
     from great_expectations.expectations.metadata_types import FailureSeverity
 
     failures: dict[str, None] = {}

@@ -24,14 +24,14 @@ class GlacierArchive:
             self._s3.put_object(Bucket=bucket, Key=key, Body=body)
             copy = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             if hashlib.sha256(copy).digest() != hashlib.sha256(body).digest():
-                raise ServiceUnavailable("S3", f"{uri} reads back otherwise than it was written")
+                raise ServiceUnavailable("S3", f"{uri} does not read back as it was written")
             source = {"Bucket": bucket, "Key": key}
             self._s3.copy_object(Bucket=bucket, Key=key, CopySource=source, StorageClass=_STORAGE_CLASS)
             found = self._s3.head_object(Bucket=bucket, Key=key)
         except (ClientError, BotoCoreError) as error:
             raise unavailable(error) from error
         if found["ContentLength"] != len(body) or found.get("StorageClass") != _STORAGE_CLASS:
-            raise ServiceUnavailable("S3", f"{uri} was not handed over to Glacier whole")
+            raise ServiceUnavailable("S3", f"{uri} did not reach Glacier complete")
 
     def fetch(self, uri: str) -> bytes:
         bucket, key = split(uri)
@@ -45,7 +45,7 @@ class GlacierArchive:
             self._thaw(bucket, key)
         except BotoCoreError as error:
             raise unavailable(error) from error
-        raise StillFrozen(f"{uri} comes back from Glacier within hours: ask again later")
+        raise StillFrozen(f"Glacier is thawing {uri}, which takes hours: run the same command later")
 
     def _thaw(self, bucket: str, key: str) -> None:
         request = {"Days": _DAYS_THAWED, "GlacierJobParameters": {"Tier": "Standard"}}

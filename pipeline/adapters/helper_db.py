@@ -19,8 +19,8 @@ _CORRECTIONS = f"""
     WHERE corrected = true AND confirmed_at > %(since)s
     ORDER BY confirmed_at DESC
     LIMIT %(limit)s"""
-# Sampling by a hash of the id costs the rows it returns where the Helper database has the indexes of its migration
-# 0002, one scan of the table where it has not; either way the same tasks come, and mostly the same next month.
+# Sampling by a hash of the id reads only the rows it returns if the Helper database has the indexes of its migration
+# 0002, else the whole table. Either way it draws the same tasks each time, and mostly the same ones next month.
 _EARLIER_CORRECTIONS = f"""
     SELECT {_COLUMNS} FROM tasks
     WHERE corrected AND confirmed_at IS NOT NULL AND confirmed_at <= %(until)s

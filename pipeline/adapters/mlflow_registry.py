@@ -1,4 +1,4 @@
-"""MLflow: runs people look at, and the registry's mirror of the truth."""
+"""MLflow: runs for people to look at, and a registry that mirrors the transition log."""
 
 import os
 import tempfile
@@ -81,7 +81,7 @@ class MlflowExperiment:
 
 
 class MlflowExperiments:
-    """One run a retraining, its attempts nested in it."""
+    """One run per retraining, with its attempts nested in it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -117,7 +117,7 @@ class MlflowExperiments:
                     return ""
                 raise
             if run.info.lifecycle_stage == LifecycleStage.DELETED:
-                # A person threw it away: what it would show lies beside the artifact as well.
+                # A person deleted the run: what it would show is beside the artifact as well.
                 return ""
             for name, body in files.items():
                 _attach(client, experiment_run_id, name, body)
@@ -127,7 +127,7 @@ class MlflowExperiments:
         return f"{self._mlflow.url}/#/experiments/{run.info.experiment_id}/runs/{experiment_run_id}/artifacts/{first}"
 
     def set_aside(self, model_type: ModelType, run_id: str) -> None:
-        # Parameters of a run can never change, so that a new beginning needs new runs.
+        # Parameters of a run can never change, so starting anew needs new runs.
         client = self._mlflow.client
         with self._mlflow.translated():
             experiment_id = _experiment(client, f"{model_type.lower()} retraining")
@@ -145,7 +145,7 @@ class MlflowExperiments:
         return self._run(experiment_id, run_id, {_RUN_TAG: run_id, _ATTEMPT_TAG: "all"})
 
     def _open(self, parent: MlflowExperiment, run_id: str, number: int) -> MlflowExperiment:
-        """The attempt's run, open, as is its parent's; an earlier attempt whose process died is closed."""
+        """The attempt's run, opened together with its parent; earlier attempts whose process died are closed."""
         tags = {_RUN_TAG: run_id, _ATTEMPT_TAG: str(number), _PARENT_TAG: parent.id}
         opened = self._run(parent.experiment_id, f"{run_id} attempt {number}", tags)
         query = f"tags.`{_PARENT_TAG}` = '{parent.id}' and attributes.status = 'RUNNING'"
@@ -222,14 +222,14 @@ class MlflowModelRegistry:
             for alias, number in numbers.items():
                 if number and aliases.get(alias) != number:
                     if alias == "champion":
-                        # A replica that was away tells by this whether it missed something.
+                        # By this tag a replica that was away finds out whether it missed a promotion.
                         client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
                 elif number is None and alias in aliases:
                     # Deleted in MLflow, or none: an alias that names another version would mislead.
                     client.delete_registered_model_alias(name, alias)
             if aliases.get("candidate") in set(numbers.values()) - {None}:
-                # What was promoted is no candidate any more.
+                # A promoted version is no longer a candidate.
                 client.delete_registered_model_alias(name, "candidate")
 
     def _number(self, name: str, version: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""An object store that waits out an outage: hours of training must not end with a minute of missing storage."""
+"""An object store that waits out an outage: one minute without storage must not end hours of training."""
 
 from collections.abc import Callable
 from datetime import timedelta

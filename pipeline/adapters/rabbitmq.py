@@ -25,7 +25,7 @@ _PERSISTENT = 2
 class RabbitEventQueue:
     """Quorum queue `queue` on topic exchange `exchange`, dead letters on `<queue>.dead`.
 
-    One connection while batches are read; nothing is acknowledged but by `acknowledge`.
+    One connection while batches are read; only `acknowledge` acknowledges them.
     """
 
     def __init__(self, url: str, *, exchange: str, queue: str) -> None:
@@ -122,7 +122,7 @@ class RabbitEventPublisher:
 
 @contextmanager
 def connection_to(url: str) -> Iterator[BlockingConnection]:
-    """Raises `ServiceUnavailable` for anything the broker does to us; the URL's password is never shown."""
+    """Raises `ServiceUnavailable` for every fault of broker or connection; the URL's password is never shown."""
     parameters = pika.URLParameters(url)
     parameters.heartbeat = 60
     parameters.blocked_connection_timeout = 30

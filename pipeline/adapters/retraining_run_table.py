@@ -1,4 +1,4 @@
-"""Table `retraining_runs`: a unique index lets one retraining of a model type claim it at a time."""
+"""Table `retraining_runs`: a unique index admits one retraining of a model type at a time."""
 
 from datetime import datetime, timedelta
 

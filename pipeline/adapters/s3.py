@@ -126,7 +126,7 @@ class S3PhotoStore:
 
 
 def _body(client: Any, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
-    """The object's bytes. A stream that breaks off is begun again: botocore retries requests, not bodies."""
+    """The object's bytes. A stream that breaks off is read anew; botocore repeats requests, not reading the body."""
     for attempt in stamina.retry_context(on=_BROKEN_STREAMS, attempts=3, timeout=None):
         with attempt:
             answer = client.get_object(Bucket=bucket, Key=key)

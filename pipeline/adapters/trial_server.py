@@ -28,7 +28,7 @@ from pipeline.domain.models import Artifact, ModelType
 _START_SECONDS = 30.0
 _PREPARE_SECONDS = 120.0
 _DEATH_SECONDS = 0.5
-# Far beyond any bar: a model that wants more takes down its own server, not the machine.
+# Far above the gate's bar: a model that needs more brings down its own server, not the machine.
 _MEMORY_LIMIT_BYTES = 8 * 1024**3
 _SAMPLE_SECONDS = 0.05
 _CLASSIFY_CONCURRENCY = 2
@@ -96,7 +96,7 @@ class FaceserveTrial:
                 with _turn():
                     found = pool.map(lambda p: self._client.classify(self._model, p), photos[start : start + _BATCH])
                     labels += [one.label for one in found]
-                # Whoever waits for its turn gets it only when we do not take the next one at once.
+                # A short pause: else we would take the lock again before anybody who waits for it.
                 time.sleep(_YIELD_SECONDS)
         return labels
 
@@ -126,7 +126,7 @@ class FaceserveTrial:
 
 
 class _Usage:
-    """Samples the process's memory, and the GPUs when there are any, until left."""
+    """Samples the process's memory, and the GPUs if there are any, until its block ends."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -197,7 +197,7 @@ def _load(
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """One trial of this machine works at a time: what one measures must not be slowed down by the other."""
+    """One trial works at a time on this machine: trials must not slow each other's measurements down."""
     with Path(tempfile.gettempdir(), f"faceserve-trials-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -205,7 +205,7 @@ def _turn() -> Iterator[None]:
 
 @contextmanager
 def _translated(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """An outage may pass; a server that dies or hangs with nobody else's model in it was brought down by this one."""
+    """An outage may pass; but when a server dies or hangs that has only this model in it, the model is the cause."""
     try:
         yield
     except FaceserveError as error:

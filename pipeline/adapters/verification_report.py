@@ -41,7 +41,7 @@ class HtmlReportPrinter:
         for index, (name, body) in enumerate(shown):
             x, y = index % _COLUMNS * _TILE, index // _COLUMNS * (_TILE + _CAPTION)
             sheet.paste(_thumbnail(body), (x, y))
-            # Pillow's own font has no Korean: the labels stand in the page.
+            # Pillow's own font has no Korean letters: the page has the labels as text.
             draw.text((x + 4, y + _TILE + 3), name[:24], fill="black", font=ImageFont.load_default(12))
         if not shown:
             draw.text((8, 8), "no photo became wrong", fill="grey", font=ImageFont.load_default(14))
@@ -75,7 +75,7 @@ def _points(share: float) -> str:
 
 
 def _constant_answer(checks: Sequence[Check]) -> float | None:
-    """How right a model would be that always says the most frequent label; None when nothing was measured."""
+    """Accuracy of always saying the most frequent label, 0-1; None when nothing was measured."""
     supports = [check.support for check in checks if check.name.startswith("class_accuracy.")]
     return max(supports) / sum(supports) if sum(supports) else None
 

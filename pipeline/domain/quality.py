@@ -1,4 +1,4 @@
-"""What is measured about a selection before anything is spent on it, and what each figure must be (design §3)."""
+"""What is measured about a selection before anything is spent on it, and what each figure must be (design D20)."""
 
 import math
 from collections import Counter, defaultdict

@@ -27,7 +27,7 @@ class Backbone:
 def build(name: str, objects: ObjectStore, weights_uri: str | None, precision: str = "float32") -> "keras.Model":
     """RGB float32 [N, 224, 224, 3] of 0-255 → features [N, width], frozen; `precision` as Keras names its policies.
 
-    Raises `GiveUp` naming which weights file to put where when none can be reached.
+    Raises `GiveUp` when no weights can be reached; it says which file to put where.
     """
     import keras
 
@@ -74,7 +74,7 @@ def _resnet50(objects: ObjectStore, weights_uri: str | None) -> "keras.Model":
 
 
 def _copy(objects: ObjectStore, uri: str, cached: Path) -> None:
-    """Keep the mirror's file in Keras' cache; only whole and readable, because what lies there is used from then on."""
+    """Keep the mirror's file in Keras' cache, if it is complete and readable: from then on it is used."""
     try:
         body = objects.read(uri)
     except KeyError:

@@ -1,4 +1,4 @@
-"""Checkpoints of one attempt: weights, optimizer, epoch and history of each phase; refused by other data or code."""
+"""Checkpoints of one attempt: weights, optimizer, epoch and history of each phase; not for other data or code."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ from pipeline.ports.training import TrainingJob
 
 log = logging.getLogger(__name__)
 
-# What decides how weights come about; other files of the package may change in the middle of a training.
+# The sources that decide what the weights become; the package's other files may change during a training.
 _CODE = (
     "backbones",
     "efficientnet_lite0",
@@ -45,7 +45,7 @@ def code_version() -> str:
 
 
 class Checkpoints:
-    """One object in the store, replaced as a whole: killed while writing, the one before is still there."""
+    """One object in the store, replaced as a whole: when killed while writing, the one before is still there."""
 
     def __init__(self, objects: ObjectStore, job: TrainingJob) -> None:
         self._objects = objects
@@ -59,9 +59,9 @@ class Checkpoints:
         }
 
     def open(self) -> None:
-        """Take up what an earlier try left. Raises `CheckpointRefused` when that was another training."""
+        """Go on from what an earlier try left. Raises `CheckpointRefused` when that was another training."""
         if self._job.fresh:
-            # Written at once: killed before its first checkpoint, the new training must not take up the old one.
+            # Written at once: a training killed before its first checkpoint must not go on from the old one later.
             self._write()
         try:
             body = self._objects.read(self._uri)
@@ -75,7 +75,7 @@ class Checkpoints:
                     "train with --fresh to start anew, or under another run id"
                 )
         if owner["hyperparameters"] != self._owner["hyperparameters"]:
-            log.info("checkpoint %s is of other hyperparameters: not taken up", self._uri)
+            log.info("checkpoint %s has other hyperparameters: training starts anew", self._uri)
             return
         self._phases = phases
         for name, progress in phases.items():

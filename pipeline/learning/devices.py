@@ -5,7 +5,7 @@ from typing import Any
 
 
 def strategy(devices: Sequence[str] = ()) -> Any:
-    """A `tf.distribute.Strategy` over `devices` (as TensorFlow names them), without any over all GPUs present."""
+    """A `tf.distribute.Strategy` over `devices` (as TensorFlow names them); when none are given, over all GPUs."""
     import tensorflow as tf
 
     chosen = tuple(devices) or tuple(device.name for device in tf.config.list_logical_devices("GPU"))

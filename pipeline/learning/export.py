@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _GOLDEN_FILE = "golden.npz"
 _PARITY_TOLERANCE = 0.01
-# What reduced precision may add on top; the answers still have to be the same ones.
+# What reduced precision may add to that distance; the most likely label must stay the same.
 _BF16_TOLERANCE = 0.06
 _INT8_SLACK = 2.0
 _MAX_LOST_ACCURACY = 0.005
@@ -37,7 +37,7 @@ _INT8, _ONNX = "openvino-int8/model.xml", "onnx/model.onnx"
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose model this is."""
+    """What the model is of: type, network, labels, run and dataset."""
 
     model_type: str
     backbone: str
@@ -49,7 +49,7 @@ class Identity:
 @dataclass(frozen=True)
 class Samples:
     """`golden` are the images a server must answer as the trainer did; int8 is calibrated on `calibration` (training
-    images) and kept only if it is as right on `validation`. All images are uint8 [N, 224, 224, 3]."""
+    images) and kept only if it is as accurate on `validation`. All images are uint8 [N, 224, 224, 3]."""
 
     golden: npt.NDArray[np.uint8]
     calibration: npt.NDArray[np.uint8]
@@ -67,9 +67,9 @@ def export(
     formats: Sequence[str] = ("int8", "onnx"),
     signing_key: Path | None = None,
 ) -> str:
-    """Write the artifact under `uri`, its manifest last; the manifest's sha256.
+    """Write the artifact under `uri`, its manifest last. Returns the manifest's sha256.
 
-    SavedModel and OpenVINO are always in it, `formats` says what else; `signing_key` is a private key.
+    SavedModel and OpenVINO are always in it, `formats` adds others; `signing_key` is a private key.
     Raises `TrainingFailed` when another engine answers otherwise than Keras; an int8 copy that loses more than half a
     percentage point is left out.
     """
@@ -91,7 +91,7 @@ def export(
                 engines["openvino-int8"] = _INT8
                 tolerances["int8"] = _int8_tolerance(folder / _INT8, samples.golden, expected["probabilities"])
             else:
-                log.warning("no int8 copy: it would be right %.1f pp less often", lost * 100)
+                log.warning("no int8 copy: its accuracy would be %.1f percentage points lower", lost * 100)
                 shutil.rmtree((folder / _INT8).parent)
         golden = io.BytesIO()
         np.savez_compressed(golden, images=samples.golden, probabilities=expected["probabilities"])
@@ -156,6 +156,6 @@ def _check_parity(engine: str, found: npt.NDArray[np.float32], expected: npt.NDA
 
 
 def _int8_tolerance(path: Path, images: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32]) -> float:
-    """Other processors round otherwise: some slack beyond the distance seen here."""
+    """The distance seen here, with some slack: other processors round differently."""
     worst = float(np.abs(probabilities(path, images) - expected).max())
     return round(max(_BF16_TOLERANCE, _INT8_SLACK * worst), 4)

@@ -33,10 +33,10 @@ def extract(
     batch_size: int = _MAX_CHUNK,
     report: Report = lambda what, done, of: None,
 ) -> list[npt.NDArray[np.floating]]:
-    """What the network says of each split's images, with progress in the log.
+    """The network's outputs for each split's images, with progress in the log.
 
-    On GPUs by TensorFlow, `batch_size` images each at a time, otherwise by OpenVINO. Features are float32 [N, width];
-    activations of more dimensions float16, which halves what they take.
+    TensorFlow computes them on GPUs, `batch_size` images on each at a time; without GPUs OpenVINO does.
+    Features are float32 [N, width]; outputs of more dimensions are float16, to halve their size.
     """
     if has_gpu() or strategy.num_replicas_in_sync > 1:
         forward, chunk = _on_devices(network, strategy), batch_size * strategy.num_replicas_in_sync
@@ -68,7 +68,7 @@ def _extract(
 
 
 def _on_devices(network: "keras.Model", strategy: Any) -> Forward:
-    """TensorFlow, each device its share of the images."""
+    """By TensorFlow, with the images divided over the devices."""
     import tensorflow as tf
 
     def on_one(images: Any) -> Any:

@@ -31,7 +31,7 @@ def fine_tune(
     keep: Callable[[Progress], None],
     on_epoch: Callable[[Epoch], None],
 ) -> Progress | None:
-    """Train head and tail on from where they are; None, with both as before, when that was not better."""
+    """Go on training head and tail. None when that was not better; then both are as before."""
     for layer in tail.layers:
         layer.trainable = True
     network, h = Network(head, tail), hyperparameters

@@ -28,7 +28,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Phase:
-    """`number` makes the phases draw differently; `learning_rate` of Adam, `patience` in epochs."""
+    """`number` gives each phase random draws of its own; `learning_rate` of Adam, `patience` in epochs."""
 
     name: str
     number: int
@@ -39,7 +39,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a phase is: everything that is needed to go on as if nothing had happened. `best` are weights."""
+    """State of a phase: all that is needed to go on as if nothing had happened. `best` are weights."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -77,7 +77,7 @@ def fit(
             if not all(math.isfinite(value) for value in logs.values()):
                 loss = f"loss is {logs['loss']:g}, val_loss {logs['val_loss']:g}"
                 raise TrainingFailed("diverged", f"{loss} in epoch {number} at rate {phase.learning_rate:g}")
-            # One assignment: an interruption finds the epoch before or this one, never half of it.
+            # One assignment: an interruption finds either the epoch before or this one, never a part of it.
             progress = _advanced(progress, learner, logs)
             if number % h.checkpoint_every_epochs == 0:
                 keep(progress)
@@ -127,7 +127,7 @@ def _one_epoch(
     loss = right = 0.0
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        # Drawn for the whole step at once: parts and devices see what one batch on one device would.
+        # Drawn for the whole step at once, so that dividing it over parts and devices changes nothing.
         drawn = rng.random((len(rows), learner.network.width), np.float32)
         kept = np.where(drawn >= _DROPOUT, _KEPT, np.float32(0))
         whole = Batch(train.inputs[rows], targets[rows], weights[rows], kept)
@@ -145,7 +145,7 @@ def _parts(whole: Batch, size: int) -> Iterator[Batch]:
 
 
 def row_weights(targets: npt.NDArray[np.float32], *, balanced: bool) -> npt.NDArray[np.float32]:
-    """Balanced, rare classes weigh more, so that each counts alike; the mean is 1 either way."""
+    """One weight per row, 1 on average. If `balanced`, rows of rare classes weigh more: all classes count alike."""
     if not balanced:
         return np.ones(len(targets), np.float32)
     counts = targets.sum(axis=0)

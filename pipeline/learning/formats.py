@@ -44,7 +44,7 @@ def to_onnx(function: Any, target: Path) -> None:
 
 
 def probabilities(path: Path, images: npt.NDArray[np.uint8], precision: str = "f32") -> npt.NDArray[np.float32]:
-    """What OpenVINO answers with the model file; float32 [N, labels]."""
+    """OpenVINO's answers with the model in the file; float32 [N, labels]."""
     import openvino as ov
 
     compiled = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
@@ -60,6 +60,6 @@ def onnx_probabilities(path: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray
 
 
 def lost_accuracy(path: Path, reference: Path, examples: Images) -> float:
-    """By how much the model in `path` is right less often than the one in `reference`; negative when more often."""
+    """Accuracy of the model in `reference` less that of the one in `path`; negative when the latter is better."""
     shares = [float((probabilities(p, examples.images).argmax(1) == examples.labels).mean()) for p in (reference, path)]
     return shares[0] - shares[1]

@@ -14,7 +14,7 @@ _EVALUATED_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs with one-hot targets [n, labels], a weight a row, and what dropout keeps of the features [n, width]."""
+    """Inputs with one-hot targets [n, labels], one weight per row, and the dropout mask of the features [n, width]."""
 
     inputs: npt.NDArray[Any]
     targets: npt.NDArray[np.float32]
@@ -39,7 +39,7 @@ class Learner:
         self._predict = tf.function(network.__call__, reduce_retracing=True)
 
     def step(self, parts: Iterable[Batch], rows: int) -> tuple[float, float]:
-        """One change of the weights by all `parts`, which have `rows` rows; sums of loss and of right answers."""
+        """One update of the weights from all `parts`, `rows` rows in all. The sums of loss and of right answers."""
         gradients, loss, right = None, 0.0, 0.0
         for part in parts:
             scores, more = self._gradients(part.inputs, part.targets, part.weights, part.kept, np.float32(1 / rows))
@@ -59,7 +59,7 @@ class Learner:
         return np.concatenate([self._predict(inputs[at : at + _EVALUATED_AT_ONCE]).numpy() for at in slices])
 
     def state(self) -> Arrays:
-        """Weights, and the optimizer's moments and counter: with the epoch's number, all that comes depends on."""
+        """Weights, and the optimizer's moments and counter: with the epoch's number, the whole state of a training."""
         return [np.array(variable.numpy()) for variable in self._state]
 
     def restore(self, state: Arrays) -> None:
@@ -95,11 +95,11 @@ class Learner:
         return self._strategy.run(on_one, args=(first, second))
 
     def _applied(self, gradients: Any) -> None:
-        # The optimizer itself adds up what the devices found.
+        # The optimizer itself adds up the gradients of the devices.
         self._strategy.run(lambda mine: self._optimizer.apply(mine, self.network.variables), args=(gradients,))
 
 
 def cross_entropy(probabilities: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]) -> float:
-    """Mean over rows; NaN when an answer is."""
+    """Mean over rows; NaN when a probability is NaN."""
     likelihoods = np.clip((probabilities * targets).sum(1, dtype=np.float64), 1e-7, 1.0)
     return float(-np.log(likelihoods).mean())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HEAD = "head"
-# What GPUs multiply fastest; only the frozen backbone runs in it, learning itself does not lose precision.
+# GPUs are fastest in this precision. Only the frozen backbone runs in it: what is trained keeps full precision.
 _GPU_PRECISION = "mixed_float16"
 
 
@@ -47,7 +47,7 @@ class Learned:
 
 @dataclass
 class Learning:
-    """One attempt's learning; `backbone` and `head` are there after `run`."""
+    """One attempt's learning; `run` makes `backbone` and `head`."""
 
     job: TrainingJob
     train: Images
@@ -97,7 +97,7 @@ class Learning:
         )
 
     def on_one_device(self) -> "tuple[keras.Model, keras.Model]":
-        """Backbone and head to export; copies when they lie on several devices."""
+        """Backbone and head to export; copies when they are spread over several devices."""
         if self.strategy.num_replicas_in_sync == 1:
             return self.backbone, self.head
         backbone, head = self._backbone(), new_head(self.head.input_shape[1], len(self.job.labels), 0)
@@ -128,7 +128,7 @@ class Learning:
         return _Answers(done, learner.predict(train.inputs), learner.predict(validation.inputs))
 
     def _sides(self, what: str, part: "Callable[[keras.Model], keras.Model]", report: Report) -> tuple[Split, Split]:
-        """What the frozen part says of both splits, computed once a dataset, backbone and code."""
+        """Outputs of the frozen part for both splits, computed once for the same dataset, backbone and code."""
 
         def compute() -> list[npt.NDArray[np.floating]]:
             network = part(self._backbone(_GPU_PRECISION) if has_gpu() else self.backbone)

@@ -16,7 +16,7 @@ Probabilities = npt.NDArray[np.float32]
 
 
 def guessing_loss(targets: Probabilities) -> float:
-    """Cross-entropy of always answering the classes' shares."""
+    """Cross-entropy of answering every photo with the shares of the classes."""
     shares = targets.mean(axis=0)
     return cross_entropy(np.tile(shares, (len(targets), 1)), targets)
 
@@ -49,12 +49,12 @@ def figures(
 
 
 def expected_calibration_error(probabilities: Probabilities, targets: Probabilities) -> float:
-    """0-1: mean distance of confidence and share right, over ten bins of confidence, weighted by their photos."""
+    """0-1: mean distance between confidence and accuracy, over ten bins of confidence weighted by their photos."""
     return float(sum(share * abs(said - right) for said, right, share in calibration(probabilities, targets)))
 
 
 def calibration(probabilities: Probabilities, targets: Probabilities) -> list[tuple[float, float, float]]:
-    """Of each bin of confidence with photos: mean confidence, share right, share of all photos."""
+    """For each bin of confidence that has photos: mean confidence, accuracy, share of all photos."""
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == targets.argmax(1)
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)

@@ -39,7 +39,7 @@ class Network:
 
 
 def new_head(width: int, labels: int, seed: int) -> "keras.Model":
-    """One dense layer; the same seed begins with the same weights."""
+    """One dense layer; the same seed gives the same first weights."""
     import keras
 
     inputs = keras.Input((width,))
@@ -49,7 +49,7 @@ def new_head(width: int, labels: int, seed: int) -> "keras.Model":
 
 
 def split(backbone: "keras.Model", at: str) -> tuple["keras.Model", "keras.Model"]:
-    """The backbone up to and with the layer `at`, and the rest; both share the backbone's weights."""
+    """The backbone up to and including layer `at`, and the rest; both share the backbone's weights."""
     import keras
 
     border = backbone.get_layer(at).output

@@ -38,9 +38,9 @@ class PillowPhotoInspector:
 
 
 def describe(pixels: npt.NDArray[np.uint8]) -> Floats:
-    """Colour and texture in 128 figures: how the cloth looks, and how far parts of it stray from the rest.
+    """Colour and texture in 128 figures: how the cloth looks, and how much its parts differ.
 
-    Cheap enough to come with every fingerprint; enough for other photos to notice a wrong label.
+    Cheap enough to come with every fingerprint, and enough to notice a wrong label by comparing photos.
     """
     small = cv2.resize(pixels, (_DESCRIBED_PIXELS,) * 2, interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)

@@ -64,7 +64,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
 
 
 def calibration_curve(probabilities: Probabilities, targets: Probabilities) -> bytes:
-    """On the diagonal, what the model says it is sure of is right as often as it says; larger dots, more photos."""
+    """On the diagonal the model is right as often as it is confident; a larger dot stands for more photos."""
     figure, axis = plt.subplots(figsize=(4.5, 4))
     bins = calibration(probabilities, targets)
     axis.plot([0.5, 1], [0.5, 1], color="grey", linestyle=":")

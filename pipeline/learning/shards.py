@@ -35,7 +35,7 @@ class Images:
 
 
 def task_ids(shards: Sequence[bytes]) -> set[str]:
-    """Whose photos are in the shards."""
+    """Ids of the tasks whose photos are in the shards."""
     return {
         str(task_id)
         for shard in shards
@@ -44,14 +44,14 @@ def task_ids(shards: Sequence[bytes]) -> set[str]:
 
 
 def without(shard: bytes, task_id: str) -> bytes | None:
-    """The same shard without this task's images, the others byte for byte as they were; None when it has none."""
+    """The shard without this task's images, the others byte for byte as they were; None when it has none."""
     table = pq.read_table(io.BytesIO(shard))
     kept = table.filter(pc.not_equal(table.column("task_id"), task_id))
     return _written(kept) if len(kept) < len(table) else None
 
 
 def pack(rows: Iterable[Row]) -> bytes:
-    """The same rows give the same bytes. JPEG at quality 95, colours not thinned: 1/6 of the raw size."""
+    """The same rows give the same bytes. JPEG at quality 95 without chroma subsampling: 1/6 of the raw size."""
     flags = [
         cv2.IMWRITE_JPEG_QUALITY,
         _JPEG_QUALITY,

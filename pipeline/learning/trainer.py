@@ -29,7 +29,7 @@ _NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 class KerasTrainer:
-    """`memory_mb` limits the process's data, so that a training that asks for too much fails alone.
+    """`memory_mb` limits the process's memory, so that a training that needs too much harms no other process.
 
     `devices` are those to train on, as TensorFlow names them; empty for all GPUs, or the processor.
     """
@@ -60,7 +60,7 @@ class KerasTrainer:
         try:
             return self._train(job, on_epoch, experiment)
         except (MemoryError, OSError, tf.errors.ResourceExhaustedError) as error:
-            # TensorFlow has one error for memory and disk.
+            # TensorFlow raises the same error for lack of memory and lack of disk.
             if _NO_SPACE in str(error):
                 raise ServiceUnavailable(
                     "the local disk", f"it is full ({str(error)[:300]}): free some of it"
@@ -115,7 +115,7 @@ class KerasTrainer:
         )
 
     def _remember(self, job: TrainingJob, answers: Iterable[int], task_ids: Sequence[str]) -> None:
-        """What the trainer itself says of each validation photo; verification asks the server the same."""
+        """The trainer's own answer for each validation photo, for verification to compare with the server's."""
         said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
         body = json.dumps(said, ensure_ascii=False).encode()
         self._objects.write(f"{job.artifact_uri}trainer-predictions.json", body, "application/json")

@@ -1,4 +1,4 @@
-"""Check a frozen selection before anything is spent on it (design §3; pipelines: a data gate that stops the run)."""
+"""Check a frozen selection before anything is spent on it (design D20)."""
 
 import base64
 import json

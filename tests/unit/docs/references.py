@@ -1,0 +1,68 @@
+"""What the repository's own texts refer to: decisions, invariants, sections, files, commands."""
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+_ROOMS = ("dags", "plugins", "pipeline", "faceserve", "include", "tests")
+_SUFFIXES = {".py", ".md", ".sql", ".yaml", ".sh", ".proto", ".html", ".toml"}
+_GENERATED = re.compile(r"_pb2|__pycache__")
+
+
+@dataclass(frozen=True)
+class Text:
+    """One line of prose: of a document, of a docstring or of a comment."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text.strip()[:100]}"
+
+
+def documents() -> list[Path]:
+    """Every Markdown page of the product."""
+    return [path for path in _files() if path.suffix == ".md"]
+
+
+@cache
+def lines() -> tuple[Text, ...]:
+    """Every line of prose but these tests' own; of Python files only strings and comments."""
+    return tuple(line for path in _files() if path.parent != Path(__file__).parent for line in _lines_of(path))
+
+
+def headings(page: Path) -> list[str]:
+    """Of Markdown, without code blocks."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """The fragment by which GitHub links to a heading."""
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return kept.replace(" ", "-")
+
+
+@cache
+def _files() -> list[Path]:
+    found = [path for room in _ROOMS for path in (ROOT / room).rglob("*")] + list(ROOT.glob("*"))
+    wanted = (path for path in found if path.suffix in _SUFFIXES and path.is_file())
+    return sorted(path for path in wanted if not _GENERATED.search(str(path)))
+
+
+def _lines_of(path: Path) -> Iterator[Text]:
+    text, name = path.read_text(), str(path.relative_to(ROOT))
+    rows = _prose_of_python(text) if path.suffix == ".py" else enumerate(text.splitlines(), start=1)
+    yield from (Text(name, number, row) for number, row in rows)
+
+
+def _prose_of_python(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in {tokenize.STRING, tokenize.COMMENT}:
+            yield from enumerate(token.string.splitlines(), start=token.start[0])

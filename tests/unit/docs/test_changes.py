@@ -1,0 +1,67 @@
+"""The README names every file that a change touches: the word that the change is about stands in no other file."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.unit.docs.references import ROOT
+
+_PRODUCT = ("pipeline", "faceserve", "dags", "plugins", "include/helper_service")
+# Whoever makes the row true takes the mark away: the test fails as soon as it is no longer deserved.
+_not_yet = pytest.mark.xfail(strict=True, reason="the row says what the code will look like")
+
+
+def says(pattern: str) -> Callable[[ast.AST], bool]:
+    """A text in the code, docstrings aside, that matches."""
+    wanted = re.compile(pattern)
+    return lambda node: (
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and wanted.fullmatch(node.value) is not None
+    )
+
+
+def imports(*libraries: str) -> Callable[[ast.AST], bool]:
+    def found(node: ast.AST) -> bool:
+        if isinstance(node, ast.ImportFrom):
+            return (node.module or "").split(".")[0] in libraries
+        return isinstance(node, ast.Import) and any(name.name.split(".")[0] in libraries for name in node.names)
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "is_about_it"),
+    [
+        ("a third label", says("양호")),
+        pytest.param("a third model type", says("FACE|face"), marks=_not_yet),
+        pytest.param("a backbone", says("EfficientNetLite0"), marks=_not_yet),
+        pytest.param("a field of an event that goes out", says(r"(Model|Canary|HotSwap)\w+Event"), marks=_not_yet),
+        pytest.param("GCS instead of S3", imports("boto3", "botocore"), marks=_not_yet),
+    ],
+)
+def test_a_change_touches_only_the_files_that_the_readme_names(change, is_about_it):
+    assert set(_files_with(is_about_it)) <= _named(change)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_about_it"),
+    [
+        ('LABELS = ("양호",)', says("양호")),
+        ("def f():\n    import boto3.session", imports("boto3")),
+        ("from botocore.config import Config", imports("boto3", "botocore")),
+    ],
+)
+def test_what_a_change_is_about_is_found(source, is_about_it):
+    assert any(is_about_it(node) for node in ast.walk(ast.parse(source)))
+
+
+def _named(change: str) -> set[str]:
+    row = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {change} |"))
+    return {path for path in re.findall(r"`([\w./]+)`", row) if "/" in path}
+
+
+def _files_with(is_about_it: Callable[[ast.AST], bool]) -> Iterator[str]:
+    for path in (path for room in _PRODUCT for path in (ROOT / room).rglob("*.py")):
+        if any(is_about_it(node) for node in ast.walk(ast.parse(path.read_text()))):
+            yield str(path.relative_to(ROOT))
