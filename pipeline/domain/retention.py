@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.domain.bounds import AtLeastOne
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.models import Artifact, ModelVersion, Status, VersionNumber
 
@@ -23,7 +24,8 @@ class RetentionPlan:
 class RetentionPolicy:
     """Keep the `keep` newest versions of a model type, and whatever is needed whatever its age."""
 
-    keep: int = 10
+    keep: AtLeastOne = 10
+    """Newest versions of a model type whose files stay at hand."""
 
     def select(self, versions: Sequence[ModelVersion], protected: Mapping[str, str]) -> RetentionPlan:
         """`protected` maps versions that must stay to the reason, e.g. `champion`.
