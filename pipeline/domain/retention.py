@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pipeline.domain.bounds import AtLeastOne
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.models import Artifact, VersionNumber
 
@@ -23,7 +24,8 @@ class RetentionPlan:
 class RetentionPolicy:
     """Keep the `keep` newest versions of a model type, and whatever is needed whatever its age."""
 
-    keep: int = 10
+    keep: AtLeastOne = 10
+    """Newest versions of a model type whose files stay at hand."""
 
     def select(self, versions: Iterable[str], protected: Mapping[str, str]) -> RetentionPlan:
         """Of the `versions` at hand; `protected` maps those that must stay to the reason, e.g. `champion`."""
