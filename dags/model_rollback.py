@@ -63,9 +63,15 @@ def model_rollback() -> None:
     def publish_events() -> int:
         return publish_and_tell()
 
-    # A week of trying; a change of champion meanwhile ends it. In the pool of changes that can wait, not in the
+    # Tries for a week; a change of champion meanwhile ends it. In the pool of changes that can wait, not in the
     # emergency's: a replica that hangs may hold a slot for a minute each time.
-    @task(retries=1000, retry_delay=timedelta(seconds=30), max_retry_delay=timedelta(minutes=10), pool="serving_swap")
+    @task(
+        pool="serving_swap",
+        retries=2000,
+        retry_delay=timedelta(seconds=30),
+        retry_exponential_backoff=2.0,
+        max_retry_delay=timedelta(minutes=5),
+    )
     def complete() -> dict[str, object]:
         try:
             return step(lambda p: p.complete_rollback(get_current_context()["params"]["model_type"]))
