@@ -1,10 +1,12 @@
-"""### Watches how right the champion is on what people confirm, and takes it down when it is surely too bad.
+"""### Watches how often the champion is right, by what people confirm, and takes it down when it is surely too bad.
 
-Below 85 % an alert, once an episode, and a notice when it recovered. Below 80 %, beyond doubt and on enough matured
-confirmations, `model_rollback` is triggered: at most once a version, and nothing is promoted afterwards until
-somebody looked (`python -m pipeline clear-freeze`). Too few or too old confirmations are *unknown*, never *ok*. Every
-look is kept in `live_accuracy_readings` with its reason. `reconcile` brings replicas and registry back to what the
-transition log says.
+Below 85 % people are told, once until it has recovered. Below 80 %, beyond doubt and on enough confirmations that had
+time to be corrected, `model_rollback` is triggered, without asking: at most once for a version. Nothing is promoted
+afterwards until somebody looked (`python -m pipeline clear-freeze`). Too few or too old confirmations are *unknown*,
+never *ok*. Every look is kept in `live_accuracy_readings` with its reason.
+
+`reconcile` brings replicas and registry back to what the transition log says; it fails while a replica is missing. What
+it waits for keeps neither the next look nor a rollback waiting.
 
 `RETRAIN_MONITOR_SCHEDULE` sets the period (cron, UTC; every 15 minutes by default).
 """
@@ -16,7 +18,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from plugins.notices import tell_people
-from plugins.retraining_tasks import step
+from plugins.steps import demand_complete, step
 
 _SEEN = "ti.xcom_pull(task_ids='watch')"
 
@@ -25,26 +27,29 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
     schedule=CronTriggerTimetable(os.environ.get("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"), timezone="UTC"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    max_active_runs=1,
+    # A reconcile that waits for a dead replica must not keep the next look waiting.
+    max_active_runs=4,
     doc_md=__doc__,
     tags=["live", "rollback", "LAUNDRY"],
     default_args={"owner": "mlops", "retries": 2, "retry_delay": timedelta(seconds=5)},
 )
 def live_accuracy_monitor() -> None:
-    @task.short_circuit
+    @task.short_circuit(pool="emergency", priority_weight=100, max_active_tis_per_dag=1)
     def watch() -> dict[str, object] | None:
         seen = step(lambda p: p.watch("LAUNDRY"))
         print(*(seen[name] for name in ("reason", "problem") if seen.get(name)), sep="\n")
         tell_people()
         return seen if seen["act"] else None
 
-    @task
+    @task(max_active_tis_per_dag=1, execution_timeout=timedelta(minutes=5))
     def reconcile() -> dict[str, object]:
-        return step(lambda p: p.reconcile("LAUNDRY"))
+        return demand_complete(step(lambda p: p.reconcile("LAUNDRY")))
 
     roll_back = TriggerDagRunOperator(
         task_id="roll_back",
         trigger_dag_id="model_rollback",
+        pool="emergency",
+        priority_weight=100,
         # Named by this run: a retry finds it, and the next period may try again what failed.
         trigger_run_id=f"live-accuracy-{{{{ {_SEEN}['version'] }}}}-{{{{ run_id }}}}",
         logical_date=None,

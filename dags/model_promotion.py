@@ -1,8 +1,9 @@
 """### Puts a registered version live: everybody at once, or a canary first.
 
 For a version that verification accepted but that is not live: its run ended before the swap, promotions were frozen
-then, or a canary is wanted. With *rollout* `canary` it answers a share of the requests until people confirmed enough
-of its verdicts; then everybody gets it, or nobody. With *approval* somebody has to allow that last step.
+at that time, somebody rolled it back, or a canary is wanted. With *rollout* `canary` it answers a share of the requests
+until people confirmed enough of its verdicts; then everybody gets it, or nobody. With *approval* somebody has to allow
+that last step; after a no the run fails and says that nobody gets it.
 """
 
 from datetime import datetime, timedelta
@@ -10,8 +11,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import Param, dag, task
 
 from plugins.model_rollout.hot_swap import HotSwapOperator
-from plugins.notices import tell_people
-from plugins.retraining_tasks import step
+from plugins.notices.publishing import publish_and_tell
 
 
 @dag(
@@ -28,18 +28,27 @@ from plugins.retraining_tasks import step
             pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}$",
             description_md="A registered version, e.g. `v1.2.0`.",
         ),
-        "rollout": Param("canary", type="string", enum=["full", "canary"]),
+        "rollout": Param(
+            "canary",
+            type="string",
+            enum=["full", "canary"],
+            description_md="`canary`: a share of the requests first. `full`: everybody at once.",
+        ),
         "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets it."),
-        "reason": Param("by hand", type="string", minLength=3, maxLength=500, description_md="Kept for ever."),
+        "reason": Param(
+            "by hand",
+            type="string",
+            minLength=3,
+            maxLength=500,
+            description_md="Why. It is kept in the history of the model for ever.",
+        ),
     },
     default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5)},
 )
 def model_promotion() -> None:
     @task
     def publish_events() -> int:
-        published = step(lambda p: p.publish_events())
-        tell_people()
-        return published
+        return publish_and_tell()
 
     HotSwapOperator(task_id="hot_swap", model_type="LAUNDRY", version="{{ params.version }}") >> publish_events()
 

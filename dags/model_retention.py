@@ -1,16 +1,16 @@
 """### Moves old versions' model files to S3 Glacier.
 
-The newest 10 of a model type stay at hand, and whatever their age: the champion, the version a rollback would bring
-back, a canary, what a replica serves or keeps warm, and what a running retraining made. A copy is read back and
-compared before anything is removed. **Trigger** with *dry_run* to see what would go, and why the others stay.
-`python -m pipeline restore VERSION` brings one back.
+The newest 10 of a model type keep their files. So do, whatever their age, the champion, the version that a rollback
+would bring back, a canary, what a replica serves or keeps warm, and what a running retraining made. A copy is read back
+and compared before anything is removed. **Trigger** it with *dry_run* to see what would be moved, and why the others
+stay. `python -m pipeline restore VERSION` brings one back.
 """
 
 from datetime import datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
-from plugins.retraining_tasks import step
+from plugins.steps import step
 
 
 @dag(
@@ -21,13 +21,13 @@ from plugins.retraining_tasks import step
     doc_md=__doc__,
     tags=["retention"],
     params={
-        "dry_run": Param(False, type="boolean", description_md="Only say what would be archived."),
+        "dry_run": Param(False, type="boolean", description_md="Only say what would be moved; move nothing."),
         "keep": Param(
             None,
             type=["null", "integer"],
             minimum=1,
             maximum=1000,
-            description_md="Versions to keep of each model type; empty for the setting.",
+            description_md="How many versions of each model type keep their files; empty for the setting.",
         ),
     },
     default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=30)},

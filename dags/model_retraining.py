@@ -5,8 +5,9 @@ decide → register → hot swap (with *rollout* `canary`: a share of the reques
 
 Runs when `task_confirmed_intake` finds enough corrections, every night at 02:00 Seoul time under the same policy, or by
 hand: **Trigger**, with *force* to train whatever the policy says. A refused model fails the run at `decide` with the
-reasons and a link to the report; the old champion keeps serving, and where other hyperparameters may help, `retry`
-starts one more run with them. Every task may be cleared and run again.
+reasons and a link to the report, and the champion keeps serving. Where other hyperparameters may help, `retry` starts
+one more run: on the same dataset, with everything that was asked for in this form, and the advised hyperparameters on
+top. Every task may be cleared and run again.
 """
 
 from datetime import datetime, timedelta
@@ -15,31 +16,73 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_
 
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.notices import tell_people
-from plugins.retraining_tasks import step
-from plugins.retraining_tasks.training import train_task
-from plugins.retraining_tasks.verdict import REPORT_URL, RetryAfterRefusal, VerificationReportLink
+from plugins.steps import step
+from plugins.training.task import train_task
+from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
+from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
-    "reason": Param("scheduled", type="string", maxLength=500, description_md="Why; kept in the transition log."),
+    "reason": Param(
+        "scheduled",
+        type="string",
+        maxLength=500,
+        description_md="Why. It is kept in the history of the model for ever.",
+    ),
     "rollout": Param(
         "full",
         type="string",
         enum=["full", "canary"],
-        description_md="`canary`: a share of the requests first, everybody when people confirmed it.",
+        description_md="`canary`: a share of the requests first, everybody once people confirmed it. `full`: everybody "
+        "at once.",
     ),
     "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets the new model."),
+    "dataset_id": Param(
+        None,
+        type=["null", "string"],
+        pattern=r"^DS-\d{4}-\d{3,}$",
+        description_md="Train on this dataset again, e.g. `DS-2026-001`, instead of collecting a new one; "
+        "the model gets a patch version. Empty: collect the corrections there are.",
+    ),
     "backbone": Param(
         None,
         type=["null", "string"],
         enum=[None, "ResNet50", "EfficientNetLite0"],
         section="Hyperparameters",
-        description_md="Frozen ImageNet network; empty for the setting.",
+        description_md="The network whose features are used, trained on ImageNet; empty for the setting.",
     ),
-    "epochs": Param(None, type=["null", "integer"], minimum=1, maximum=1000, section="Hyperparameters"),
-    "batch_size": Param(None, type=["null", "integer"], minimum=1, maximum=4096, section="Hyperparameters"),
-    "learning_rate": Param(None, type=["null", "number"], exclusiveMinimum=0, maximum=1, section="Hyperparameters"),
-    "label_smoothing": Param(None, type=["null", "number"], minimum=0, exclusiveMaximum=1, section="Hyperparameters"),
+    "epochs": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=1000,
+        section="Hyperparameters",
+        description_md="How often the training sees every photo, at most; empty for the setting.",
+    ),
+    "batch_size": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=4096,
+        section="Hyperparameters",
+        description_md="Photos in one step of the training; empty for the setting.",
+    ),
+    "learning_rate": Param(
+        None,
+        type=["null", "number"],
+        exclusiveMinimum=0,
+        maximum=1,
+        section="Hyperparameters",
+        description_md="How far one step moves the weights; empty for the setting.",
+    ),
+    "label_smoothing": Param(
+        None,
+        type=["null", "number"],
+        minimum=0,
+        exclusiveMaximum=1,
+        section="Hyperparameters",
+        description_md="How much the training distrusts every label, 0 to 1; empty for the setting.",
+    ),
 }
 RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
@@ -81,7 +124,7 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
 
         @task
         def collect(run: str) -> str:
-            return step(lambda p: p.collect(run, model_type))
+            return step(lambda p: p.collect(run, model_type, get_current_context()["params"]["dataset_id"]))
 
         @task
         def validate(dataset_id: str) -> dict[str, object]:

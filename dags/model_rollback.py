@@ -1,21 +1,24 @@
-"""### Brings an earlier model back on every replica.
+"""### Brings an earlier model back, on every replica that can be reached, at once.
 
-**Trigger** it with *target* `previous` (the version that really served before; never one that was taken down
-automatically) or a version that served once, and a *reason*. With *approval* somebody has to allow it first. The swap
-is two-phase over the whole fleet; it is done only when every replica, asked afterwards, says it serves the target.
-Anything else fails the run, and pages.
+**Trigger** it with a *target* and a *reason*. The target is `previous`, the version that really served before this one
+(never one that was taken down), or a version that served once. With *approval* somebody has to allow it first: the
+question names the version. An approval is worth nothing once another version serves; the question then ends by itself.
+After a no, or when nobody answered within 24 hours, the run fails and says that nothing was changed.
 
-Safe while a retraining runs: both take turns at the fleet, a rollback first, and a candidate that was verified against
-another champion is refused. Two people who press the button at once take one step back, not two.
+A replica that is dead does not hold up the others. The run names the replicas that are missing, people are told, and
+`complete` keeps trying until the last one is back; only then is the run green. A rollback that failed pages.
+
+A rollback waits for nothing that the retraining does: it has a pool and executor slots of its own. Two people who press
+the button at once take one step back, not two.
 """
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Param, dag, get_current_context, task
 
 from plugins.model_rollout.roll_back import RollBackOperator
-from plugins.notices import tell_people
-from plugins.retraining_tasks import step
+from plugins.notices.publishing import publish_and_tell, publish_soon
+from plugins.steps import step
 
 _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
 
@@ -24,7 +27,9 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    max_active_runs=1,
+    # Runs that wait for an answer or for a dead replica are still running: none of them may keep the next one waiting.
+    max_active_runs=100,
+    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["rollback"],
     params={
@@ -34,7 +39,13 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
             pattern=f"^(previous|{_VERSION})$",
             description_md="`previous`, or a version such as `v1.2.0` that served before.",
         ),
-        "reason": Param("by hand", type="string", minLength=3, maxLength=500, description_md="Kept for ever."),
+        "reason": Param(
+            "by hand",
+            type="string",
+            minLength=3,
+            maxLength=500,
+            description_md="Why. It is kept in the history of the model for ever.",
+        ),
         "model_type": Param("LAUNDRY", type="string", enum=["LAUNDRY", "FACE"]),
         "approval": Param(False, type="boolean", description_md="Ask somebody before anything changes."),
         "judged": Param(
@@ -42,19 +53,32 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
             type=["null", "string"],
             pattern=f"^{_VERSION}$",
             section="For the monitor",
-            description_md="The champion an automatic rollback is about; ignored when a person triggers.",
+            description_md="The version that the monitor found too bad. Ignored when a person triggers.",
         ),
     },
-    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5)},
+    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5), "priority_weight": 100},
 )
 def model_rollback() -> None:
     @task
     def publish_events() -> int:
-        published = step(lambda p: p.publish_events())
-        tell_people()
-        return published
+        return publish_and_tell()
 
-    RollBackOperator(task_id="roll_back") >> publish_events()
+    # Tries for a week; a change of champion meanwhile ends it. In the pool of changes that can wait, not in the
+    # emergency's: a replica that hangs may hold a slot for a minute each time.
+    @task(
+        pool="serving_swap",
+        retries=2000,
+        retry_delay=timedelta(seconds=30),
+        retry_exponential_backoff=2.0,
+        max_retry_delay=timedelta(minutes=5),
+    )
+    def complete() -> dict[str, object]:
+        try:
+            return step(lambda p: p.complete_rollback(get_current_context()["params"]["model_type"]))
+        finally:
+            publish_soon()
+
+    RollBackOperator(task_id="roll_back") >> [publish_events(), complete()]
 
 
 model_rollback()

@@ -1,7 +1,7 @@
-"""### Takes branch managers' confirmations in, and starts a retraining when one is due.
+"""### Takes the confirmations of branch managers in, and starts a retraining when one is due.
 
-Waits for messages on the task queue (a deferred sensor that only looks), stores them, commits, acknowledges, and asks
-the retraining policy. Each answer is kept in `retraining_decisions` with its reason.
+Waits for messages on the task queue (a deferred sensor that only looks), stores them, and acknowledges them once they
+are stored. Then it asks the retraining policy; each answer is kept in `retraining_decisions` with its reason.
 
 Pausing this DAG loses nothing: messages stay in RabbitMQ.
 """
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
-from plugins.retraining_tasks import step
+from plugins.steps import step
 from plugins.task_events.sensor import TaskEventsSensor
 
 

@@ -1,1 +1,1 @@
-"""Airflow plugins: waiting for task events, and what the UI shows."""
+"""What the DAGs are made of: operators, triggers, and telling people. DAG files only put them in order."""

@@ -14,9 +14,7 @@ from include.stack.postgres import migrate
 
 log = logging.getLogger(__name__)
 
-# The pools the DAGs name: one training at a time, one change of champion at a time. A pod that trains keeps its slot;
-# a canary that waits must not keep a rollback from the fleet.
-_POOLS = {"training": ("--include-deferred",), "serving_swap": ()}
+_POOLS = REPOSITORY / "include/stack/pools.json"
 
 
 def tables() -> None:
@@ -37,8 +35,7 @@ def airflow() -> None:
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}))
     subprocess.run(["airflow", "db", "migrate"], check=True)
-    for pool, options in _POOLS.items():
-        subprocess.run(["airflow", "pools", "set", *options, pool, "1", "one at a time"], check=True)
+    subprocess.run(["airflow", "pools", "import", str(_POOLS)], check=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUCKETS = ("tasks", "datasets", "models", "mlflow", "faces")
+# Airflow's pools, by name; a rollback has one of its own. An executor slot for every slot of every pool, and one for a
+# process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
+POOLS: dict[str, dict[str, object]] = json.loads((REPOSITORY / "include/stack/pools.json").read_text())
+PARALLELISM = 9
 DATABASES = ("helper", "mlops", "airflow", "mlflow")
 _SAFE_PORTS = range(20_000, 32_000)
 PREFERRED_PORTS = {
@@ -180,7 +184,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
             "postgresql://", "postgresql+psycopg2://"
         ),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__MP_START_METHOD": "fork",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),

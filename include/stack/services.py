@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from include.stack.layout import BUCKETS, REPOSITORY, Stack, bin_folder
+from include.stack.layout import BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
 
 
 class StackError(Exception):
@@ -243,20 +243,15 @@ def _finish_airflow(stack: Stack, url: str) -> None:
     """Make the pools the DAGs name, and wait until every part says it is healthy."""
     token = _post(f"{url}/auth/token", {"username": "admin", "password": stack.secrets["airflow_admin"]})
     headers = {"Authorization": f"Bearer {token['access_token']}"}
-    # A pod that trains keeps its slot; a canary that waits must not keep a rollback from the fleet.
-    for pool, description, deferred in (
-        ("training", "one training at a time", True),
-        ("serving_swap", "one change of champion", False),
-    ):
-        body = {"name": pool, "slots": 1, "description": description, "include_deferred": deferred}
+    for pool, fields in POOLS.items():
+        body = {"name": pool, **fields}
         try:
             _post(f"{url}/api/v2/pools", body, headers)
         except urllib.error.HTTPError as error:
             if error.code != 409:
                 raise
-            # Made by an earlier version of this program, perhaps with another idea of what a waiting task holds.
-            patch = {"pool" if name == "name" else name: value for name, value in body.items()}
-            _send("PATCH", f"{url}/api/v2/pools/{pool}", patch, headers)
+            # Airflow's own, or made by an earlier version of this program with other slots.
+            _send("PATCH", f"{url}/api/v2/pools/{pool}", {"pool": pool, **fields}, headers)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=10) as answer:

@@ -3,38 +3,62 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
-_PATIENCE = timedelta(hours=24)
+APPROVE, REJECT = "Approve", "Reject"
+PATIENCE = timedelta(hours=24)
+# Where the answer is kept from one try of the task to the next: a replica that is away for a moment must not cost
+# another question.
+_ANSWER = "answer"
 
 
-class ApprovedOperator(ApprovalOperator):
-    """Runs `act`; with `approval` in the form it asks first and waits in state `awaiting_input`, without a slot.
+class Declined(AirflowFailException):
+    """Somebody said no, nobody answered in time, or the question became pointless. No retry helps; nobody is paged."""
 
-    One task instead of two: a run that needs nobody's word does not pay for asking.
+
+class ApprovedOperator(HITLOperator):
+    """Runs `act`; with `approval` in the form it asks first and waits without a slot.
+
+    One task instead of two: a run that needs nobody's word does not pay for asking. After a no the task fails with a
+    sentence, because a run that changed nothing must not look done.
     """
 
     def __init__(self, **more: Any) -> None:
-        super().__init__(defaults=self.REJECT, response_timeout=_PATIENCE, **more)
+        super().__init__(options=[APPROVE, REJECT], defaults=REJECT, response_timeout=PATIENCE, **more)
 
     def act(self, context: Context, approved_by: str | None) -> Any:
         raise NotImplementedError
 
-    def refused(self, context: Context, by: str) -> None:
-        """Tidy up after a no."""
+    def decline(self, context: Context, by: str | None, why: str) -> str:
+        """Tidy up after a no, `by` None when nobody answered; the sentence that the task fails with."""
+        raise NotImplementedError
+
+    def needs_approval(self, context: Context) -> bool:
+        return bool(context["params"]["approval"])
 
     def execute(self, context: Context) -> Any:
-        return self.ask(context) if context["params"]["approval"] else self.act(context, None)
+        if not self.needs_approval(context):
+            return self.act(context, None)
+        answer = context["task_state_store"].get(_ANSWER)
+        return self._follow(context, answer) if answer else self.ask(context)
 
     def ask(self, context: Context) -> Any:
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        answer = super().execute_complete(context, event)
-        who = (answer["responded_by_user"] or {}).get("name") or "nobody within 24 hours"
-        if answer["chosen_options"][0] == self.APPROVE:
-            return self.act(context, who)
-        self.refused(context, who)
-        raise AirflowSkipException(f"refused by {who}")
+        response = super().execute_complete(context, event)
+        by = (response["responded_by_user"] or {}).get("name")
+        answer = {"approved": response["chosen_options"] == [APPROVE], "by": by}
+        context["task_state_store"].set(_ANSWER, answer)
+        return self._follow(context, answer)
+
+    def _follow(self, context: Context, answer: dict[str, Any]) -> Any:
+        by = answer["by"]
+        if answer["approved"]:
+            return self.act(context, by or "a person")
+        sentence = self.decline(context, by, f"rejected by {by}" if by else "not answered within 24 hours")
+        # Cleared by hand, the task may ask anew.
+        context["task_state_store"].delete(_ANSWER)
+        raise Declined(sentence)

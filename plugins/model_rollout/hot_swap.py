@@ -6,24 +6,28 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from plugins.model_rollout.approval import ApprovedOperator
+from plugins.model_rollout.answer import say
+from plugins.model_rollout.approval import ApprovedOperator, Declined
 from plugins.model_rollout.trigger import CanaryTrigger
-from plugins.notices import tell_people
-from plugins.retraining_tasks import step
+from plugins.notices.publishing import publish_soon
+from plugins.steps import step
 
 # Far beyond any canary's own deadline, which ends it: this only ends a trigger that is stuck.
 _PATIENCE = timedelta(days=8)
+# The good verdict is kept for the next try: the canary is over by then, and cannot be judged again.
+_VERDICT = "verdict"
 
 
 def announce_failure(context: Any) -> None:
-    """An accepted model that is not live is urgent."""
+    """An accepted model that is not live is urgent, unless a person wanted it so."""
     task, error = context["task"], context.get("exception")
-    step(lambda p: p.announce_failed_swap(task.model_type, task.version, context["run_id"], str(error)))
-    tell_people()
+    if not isinstance(error, Declined):
+        step(lambda p: p.announce_failed_swap(task.model_type, task.version, context["run_id"], str(error)))
+    publish_soon()
 
 
 class HotSwapOperator(ApprovedOperator):
-    """`rollout` in the form chooses; waiting for a canary takes no slot, so that a rollback never waits for it."""
+    """`rollout` in the form chooses; waiting for a canary takes no slot."""
 
     template_fields = (*ApprovedOperator.template_fields, "version")
 
@@ -39,32 +43,50 @@ class HotSwapOperator(ApprovedOperator):
         self.version = version
 
     def execute(self, context: Context) -> Any:
-        if context["params"]["rollout"] != "canary":
+        if not _canary(context) or context["task_state_store"].get(_VERDICT):
             return super().execute(context)
-        who, reason, run = _actor(context), context["params"]["reason"], context["run_id"]
-        print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, run)))
+        who, reason, run_id = _actor(context), context["params"]["reason"], context["run_id"]
+        print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, run_id)))
         trigger = CanaryTrigger(self.model_type, self.version)
         return self.defer(trigger=trigger, method_name="canary_judged", timeout=_PATIENCE)
 
     def canary_judged(self, context: Context, event: dict[str, str]) -> Any:
         print(event["reason"])
         if event["decision"] != "promote":
-            step(lambda p: p.abort_canary(self.model_type, self.version, _actor(context), event["reason"]))
+            self._abort(context, _actor(context), event["reason"])
             raise AirflowFailException(f"the canary was aborted: {event['reason']}")
-        return self.ask(context) if context["params"]["approval"] else self._promote(context, event["reason"], None)
+        context["task_state_store"].set(_VERDICT, event["reason"])
+        return super().execute(context)
 
     def act(self, context: Context, approved_by: str | None) -> Any:
-        if context["params"]["rollout"] == "canary":
-            return self._promote(context, f"canary approved by {approved_by}", approved_by)
-        who, reason = approved_by or _actor(context), context["params"]["reason"]
-        return step(lambda p: p.hot_swap(self.model_type, self.version, who, reason))
-
-    def refused(self, context: Context, by: str) -> None:
-        step(lambda p: p.abort_canary(self.model_type, self.version, by, f"refused by {by}"))
-
-    def _promote(self, context: Context, reason: str, approved_by: str | None) -> Any:
         who = approved_by or _actor(context)
-        return step(lambda p: p.promote_canary(self.model_type, self.version, who, reason))
+        if _canary(context):
+            return say(self._promote(context, who))
+        reason, run_id = context["params"]["reason"], context["run_id"]
+        return say(step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, run_id)))
+
+    def decline(self, context: Context, by: str | None, why: str) -> str:
+        if not _canary(context):
+            return f"nothing was changed: serving {self.version} to everybody was {why}"
+        self._abort(context, by or _actor(context), f"its promotion was {why}")
+        return f"the canary {self.version} was taken out of the requests: its promotion was {why}"
+
+    def _promote(self, context: Context, who: str) -> Any:
+        kept, run_id = context["task_state_store"], context["run_id"]
+        verdict = kept.get(_VERDICT)
+        try:
+            return step(lambda p: p.promote_canary(self.model_type, self.version, who, verdict, run_id))
+        except AirflowFailException:
+            # Cleared by hand, the task starts a canary anew.
+            kept.delete(_VERDICT)
+            raise
+
+    def _abort(self, context: Context, who: str, reason: str) -> None:
+        step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, context["run_id"]))
+
+
+def _canary(context: Context) -> bool:
+    return bool(context["params"]["rollout"] == "canary")
 
 
 def _actor(context: Context) -> str:

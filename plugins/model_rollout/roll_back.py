@@ -1,52 +1,78 @@
 """The task `roll_back`: at once, or after a person's word."""
 
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import TaskAwaitingInput
 
-from plugins.model_rollout.approval import ApprovedOperator
-from plugins.notices import tell_people
-from plugins.retraining_tasks import step
+from plugins.model_rollout.answer import say
+from plugins.model_rollout.approval import PATIENCE, ApprovedOperator, Declined
+from plugins.model_rollout.trigger import RollbackQuestionTrigger
+from plugins.notices.publishing import publish_soon
+from plugins.steps import step
 
 MONITOR = "live_accuracy_monitor"
+# The version that the question named: an approval is for that one, whatever `previous` means by then.
+_VERSION = "version"
 
 
 def page(context: Any) -> None:
     """A rollback that failed leaves the model that had to go; people are told at once."""
-    from pipeline.bootstrap import Pipeline, TryAgain
-
-    try:
-        Pipeline.from_env().publish_events()
-    except TryAgain as error:
-        print(f"the event stays in the outbox: {error}")
-    tell_people()
+    publish_soon()
 
 
 class RollBackOperator(ApprovedOperator):
-    """Only a run that another DAG started may say `judged`: a person's rollback is never an automatic one."""
+    """Only a run that another DAG started may say `judged`: a person's rollback is never an automatic one.
+
+    An automatic rollback never asks. While a person's waits for an answer, a trigger looks whether it is still wanted.
+    """
 
     def __init__(self, **more: Any) -> None:
         super().__init__(
             subject="Roll {{ params.model_type }} back to {{ params.target }}?",
             body="Reason given: {{ params.reason }}",
-            pool="serving_swap",
-            priority_weight=100,
+            pool="emergency",
+            # One that hangs gives its slot back to the next.
+            execution_timeout=timedelta(minutes=10),
             on_failure_callback=page,
             **more,
         )
 
+    def needs_approval(self, context: Context) -> bool:
+        return _judged(context) is None and super().needs_approval(context)
+
+    def ask(self, context: Context) -> Any:
+        params = context["params"]
+        plan = step(lambda p: p.rollback_plan(params["model_type"], params["target"]))
+        self.subject = plan["question"]
+        context["task_state_store"].set(_VERSION, plan["version"])
+        # The question is stored; but Airflow's own way of waiting would not look whether it is still open.
+        with suppress(TaskAwaitingInput):
+            super().ask(context)
+        deadline = context["dag_run"].run_after + PATIENCE
+        trigger = RollbackQuestionTrigger(params["model_type"], params["target"], plan["from_version"], deadline)
+        return self.defer(trigger=trigger, method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        if "withdrawn" in event:
+            raise Declined(f"nothing was changed: {event['withdrawn']}")
+        return super().execute_complete(context, event)
+
     def act(self, context: Context, approved_by: str | None) -> Any:
-        params, run = context["params"], context["dag_run"]
-        judged = params["judged"] if run.run_type == "operator_triggered" else None
+        params, run, judged = context["params"], context["dag_run"], _judged(context)
         who = approved_by or (MONITOR if judged else run.triggering_user_name) or "a person"
-        return step(
-            lambda p: p.roll_back(
-                params["model_type"],
-                params["target"],
-                params["reason"],
-                who,
-                request_id=run.run_id,
-                asked_at=run.run_after,
-                judged=judged,
-            )
-        )
+        target = context["task_state_store"].get(_VERSION) if approved_by else params["target"]
+        about = (params["model_type"], target, params["reason"], who, run.run_id)
+        return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged)))
+
+    def decline(self, context: Context, by: str | None, why: str) -> str:
+        params = context["params"]
+        version = context["task_state_store"].get(_VERSION)
+        return f"nothing was changed: rolling {params['model_type']} back to {version} was {why}"
+
+
+def _judged(context: Context) -> str | None:
+    """The champion that an automatic rollback is about; None for a person's."""
+    return context["params"]["judged"] if context["dag_run"].run_type == "operator_triggered" else None

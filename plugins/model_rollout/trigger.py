@@ -1,46 +1,52 @@
-"""Looks at a canary until there is a verdict; runs in the triggerer, holds nothing."""
+"""What a change of champion waits for without a worker: the verdict on a canary, or the answer to a question."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-_MAX_PAUSE_SECONDS = 120.0
+from plugins.polling import PollingTrigger
 
 
-class CanaryTrigger(BaseTrigger):
-    """`first_delay_seconds`: see `TaskEventsTrigger`. It may run twice: looking changes nothing."""
+class CanaryTrigger(PollingTrigger):
+    """Fires with the verdict: `decision` (`promote` or `abort`) and `reason`."""
+
+    def __init__(self, model_type: str, version: str, poll_seconds: float = 15.0) -> None:
+        super().__init__(poll_seconds, model_type=model_type, version=version)
+
+    def look(self, pipeline: Any) -> dict[str, Any] | None:
+        from pipeline.bootstrap import GiveUp
+
+        try:
+            verdict: dict[str, Any] = pipeline.judge_canary(self.about["model_type"], self.about["version"])
+        except GiveUp as error:
+            return {"decision": "abort", "reason": str(error)}
+        return None if verdict["decision"] == "wait" else verdict
+
+
+class RollbackQuestionTrigger(PollingTrigger):
+    """Fires with `withdrawn`, a sentence, once the question whether to roll back is pointless: another version serves
+    than `from_version`, there is nothing to go back to, or nobody answered until `deadline`.
+
+    A person's answer does not come through here: Airflow resumes the task itself.
+    """
 
     def __init__(
-        self, model_type: str, version: str, poll_seconds: float = 15.0, first_delay_seconds: float = 5.0
+        self, model_type: str, target: str, from_version: str, deadline: datetime, poll_seconds: float = 15.0
     ) -> None:
-        super().__init__()
-        self.model_type = model_type
-        self.version = version
-        self.poll_seconds = poll_seconds
-        self.first_delay_seconds = first_delay_seconds
+        about = {"model_type": model_type, "target": target, "from_version": from_version, "deadline": deadline}
+        super().__init__(poll_seconds, **about)
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("model_type", "version", "poll_seconds", "first_delay_seconds")
-        return "plugins.model_rollout.trigger.CanaryTrigger", {name: getattr(self, name) for name in names}
+    def look(self, pipeline: Any) -> dict[str, Any] | None:
+        why = self._pointless(pipeline)
+        return {"withdrawn": why} if why else None
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+    def _pointless(self, pipeline: Any) -> str | None:
+        from pipeline.bootstrap import GiveUp
 
-        pipeline = Pipeline.from_env()
-        pause = self.poll_seconds
-        await asyncio.sleep(self.first_delay_seconds)
-        while True:
-            try:
-                verdict = await asyncio.to_thread(pipeline.judge_canary, self.model_type, self.version)
-                pause = self.poll_seconds
-            except TryAgain as error:
-                self.log.warning("%s; looking again in %.0f s", error, pause)
-                verdict, pause = {"decision": "wait"}, min(pause * 2, _MAX_PAUSE_SECONDS)
-            except GiveUp as error:
-                verdict = {"decision": "abort", "reason": str(error)}
-            if verdict["decision"] != "wait":
-                yield TriggerEvent(verdict)
-                return
-            await asyncio.sleep(pause)
+        if datetime.now(UTC) >= self.about["deadline"]:
+            return "nobody answered in time"
+        try:
+            serves = pipeline.rollback_plan(self.about["model_type"], self.about["target"])["from_version"]
+        except GiveUp as error:
+            return str(error)
+        asked_about = self.about["from_version"]
+        return None if serves == asked_about else f"the question was about {asked_about}, but {serves} serves by now"

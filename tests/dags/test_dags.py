@@ -1,9 +1,12 @@
 """The DAGs as Airflow reads them."""
 
+import copy
+import importlib
 import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
@@ -72,10 +75,15 @@ def test_reading_the_dags_loads_nothing_heavy(parsed):
 
 
 @pytest.mark.parametrize("dag", ALL, ids=dag_id)
-def test_a_dag_explains_itself_and_runs_one_at_a_time(dag):
-    assert dag.doc_md and dag.tags
-    assert dag.max_active_runs == 1
+def test_a_dag_explains_itself_and_makes_up_for_no_missed_time(dag):
+    assert dag.doc_md.startswith("### ") and dag.tags
     assert not dag.catchup
+    assert {task.owner for task in dag.tasks} == {"mlops"}
+
+
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE, INTAKE, PROMOTION, RETENTION], ids=dag_id)
+def test_what_is_no_emergency_runs_one_at_a_time(dag):
+    assert dag.max_active_runs == 1
 
 
 @pytest.mark.parametrize("dag", ALL, ids=dag_id)
@@ -130,10 +138,9 @@ def test_when_nothing_is_due_the_whole_run_is_skipped():
     assert LAUNDRY.get_task("begin").ignore_downstream_trigger_rules
 
 
-def test_deployments_and_rollbacks_take_turns_and_a_rollback_goes_first():
-    hot_swap, roll_back = LAUNDRY.get_task("hot_swap"), ROLLBACK.get_task("roll_back")
-    assert hot_swap.pool == roll_back.pool == "serving_swap"
-    assert roll_back.priority_weight > hot_swap.priority_weight
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE, PROMOTION], ids=dag_id)
+def test_one_deployment_at_a_time(dag):
+    assert dag.get_task("hot_swap").pool == "serving_swap"
 
 
 def test_without_a_wish_for_a_canary_or_a_word_the_retraining_pays_for_neither():
@@ -147,10 +154,6 @@ def test_the_monitor_rolls_back_in_a_run_of_its_own_that_names_what_it_judged():
     assert set(roll_back.conf) == set(ROLLBACK.params) - {"approval"}
     assert upstream(MONITOR, "roll_back") == {"watch"}
     assert upstream(MONITOR, "reconcile") == set()
-
-
-def test_a_canary_that_waits_does_not_keep_a_rollback_waiting():
-    assert PROMOTION.get_task("hot_swap").pool == ROLLBACK.get_task("roll_back").pool == "serving_swap"
 
 
 def test_events_are_drained_before_the_policy_is_asked():
@@ -178,6 +181,23 @@ def test_events_are_drained_before_the_policy_is_asked():
         (ROLLBACK, "judged", "the one before"),
         (ROLLBACK, "approval", "maybe"),
         (LAUNDRY, "rollout", "blue-green"),
+        (LAUNDRY, "approval", "maybe"),
+        (LAUNDRY, "reason", "x" * 501),
+        (LAUNDRY, "epochs", 1001),
+        (LAUNDRY, "batch_size", 4097),
+        (LAUNDRY, "label_smoothing", 1),
+        (LAUNDRY, "label_smoothing", -0.1),
+        (LAUNDRY, "dataset_id", "DS-1"),
+        (LAUNDRY, "dataset_id", "DS-2026-01"),
+        (LAUNDRY, "dataset_id", "DS-2026-001; rm -rf /"),
+        (LAUNDRY, "dataset_id", "../DS-2026-001"),
+        (ROLLBACK, "reason", "no"),
+        (ROLLBACK, "reason", "x" * 501),
+        (PROMOTION, "reason", "no"),
+        (PROMOTION, "reason", "x" * 501),
+        (PROMOTION, "approval", "maybe"),
+        (PROMOTION, "rollout", "blue-green"),
+        (RETENTION, "keep", 1001),
         (PROMOTION, "version", "latest"),
         (PROMOTION, "version", "v1.0.0\nv2.0.0"),
         (RETENTION, "keep", 0),
@@ -187,7 +207,7 @@ def test_events_are_drained_before_the_policy_is_asked():
 )
 def test_the_form_refuses_what_makes_no_sense(dag, name, value):
     with pytest.raises(ParamValidationError):
-        dag.params.get_param(name).resolve(value)
+        copy.deepcopy(dag.params.get_param(name)).resolve(value)
 
 
 @pytest.mark.parametrize(
@@ -195,10 +215,113 @@ def test_the_form_refuses_what_makes_no_sense(dag, name, value):
     [
         (LAUNDRY, "force", True),
         (LAUNDRY, "backbone", None),
-        (LAUNDRY, "epochs", 50),
+        (LAUNDRY, "backbone", "ResNet50"),
+        (LAUNDRY, "backbone", "EfficientNetLite0"),
+        (LAUNDRY, "epochs", 1),
+        (LAUNDRY, "epochs", 1000),
+        (LAUNDRY, "epochs", None),
+        (LAUNDRY, "batch_size", 1),
+        (LAUNDRY, "batch_size", 4096),
+        (LAUNDRY, "batch_size", None),
+        (LAUNDRY, "learning_rate", 1),
+        (LAUNDRY, "learning_rate", 0.001),
+        (LAUNDRY, "learning_rate", None),
+        (LAUNDRY, "label_smoothing", 0),
+        (LAUNDRY, "label_smoothing", None),
+        (LAUNDRY, "reason", "x" * 500),
+        (LAUNDRY, "rollout", "full"),
+        (LAUNDRY, "rollout", "canary"),
+        (LAUNDRY, "dataset_id", "DS-2026-001"),
+        (LAUNDRY, "dataset_id", "DS-2026-1000"),
         (ROLLBACK, "target", "previous"),
         (ROLLBACK, "target", "v1.12.0"),
+        (ROLLBACK, "reason", "bad"),
+        (ROLLBACK, "reason", "x" * 500),
+        (ROLLBACK, "model_type", "FACE"),
+        (ROLLBACK, "judged", None),
+        (ROLLBACK, "judged", "v1.12.0"),
+        (PROMOTION, "version", "v1.12.0"),
+        (PROMOTION, "rollout", "full"),
+        (PROMOTION, "reason", "bad"),
+        (PROMOTION, "reason", "x" * 500),
+        (RETENTION, "keep", 1),
+        (RETENTION, "keep", 1000),
+        (RETENTION, "dry_run", True),
     ],
 )
 def test_the_form_takes_what_does(dag, name, value):
-    assert dag.params.get_param(name).resolve(value) == value
+    assert copy.deepcopy(dag.params.get_param(name)).resolve(value) == value
+
+
+def test_what_the_form_says_before_anybody_touches_it():
+    assert (
+        LAUNDRY.params.dump()
+        == FACE.params.dump()
+        == {
+            **{"force": False, "reason": "scheduled", "rollout": "full", "approval": False, "dataset_id": None},
+            **dict.fromkeys(("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")),
+        }
+    )
+    assert PROMOTION.params.dump() == {
+        **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": "by hand"}
+    }
+    assert ROLLBACK.params.dump() == {
+        **{"target": "previous", "reason": "by hand", "model_type": "LAUNDRY", "approval": False, "judged": None}
+    }
+    assert RETENTION.params.dump() == {"dry_run": False, "keep": None}
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_every_field_of_a_form_is_explained_or_names_its_choices(dag):
+    fields = {name: dag.params.get_param(name) for name in dag.params}
+    assert [name for name, p in fields.items() if not p.serialize()["schema"].get("description_md")] in (
+        [],
+        ["model_type"],
+    )
+
+
+def schedule(dag):
+    return getattr(dag.schedule, "expression", dag.schedule), getattr(dag.schedule, "timezone", None)
+
+
+@pytest.mark.parametrize(
+    ("dag", "expected"),
+    [
+        (INTAKE, ("@continuous", None)),
+        (MONITOR, ("*/15 * * * *", "UTC")),
+        (RETENTION, ("0 4 * * 0", "Asia/Seoul")),
+        (PROMOTION, (None, None)),
+        (ROLLBACK, (None, None)),
+    ],
+    ids=["intake", "monitor", "retention", "promotion", "rollback"],
+)
+def test_when_a_dag_runs_by_itself(dag, expected):
+    assert schedule(dag) == expected
+
+
+def test_the_period_of_the_monitor_is_a_setting(monkeypatch):
+    monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "* * * * *")
+    again = importlib.reload(live_accuracy_monitor).live_accuracy_monitor()
+    assert schedule(again) == ("* * * * *", "UTC")
+
+
+def test_an_intake_that_keeps_failing_stops_for_people_to_look():
+    assert INTAKE.max_consecutive_failed_dag_runs == 10
+
+
+@pytest.mark.parametrize(
+    ("dag", "retries", "seconds"),
+    [(LAUNDRY, 3, 15), (INTAKE, 3, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5), (RETENTION, 3, 30)],
+    ids=lambda value: getattr(value, "dag_id", value),
+)
+def test_how_often_a_task_is_tried_again_and_after_how_long(dag, retries, seconds):
+    own = {"finish", "train", "complete"}
+    found = {(t.retries, t.retry_delay.total_seconds()) for t in dag.tasks if t.task_id not in own}
+    assert found == {(retries, seconds)}
+
+
+def test_a_retraining_tries_patiently_and_ends_within_36_hours():
+    tasks = [LAUNDRY.get_task(name) for name in ("collect", "train", "hot_swap")]
+    assert {(t.retry_exponential_backoff, t.max_retry_delay) for t in tasks} == {(2.0, timedelta(minutes=10))}
+    assert LAUNDRY.get_task("finish").retries == 5
+    assert LAUNDRY.dagrun_timeout == timedelta(hours=36)

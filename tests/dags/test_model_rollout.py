@@ -1,252 +1,318 @@
-"""The tasks that change the champion: in full, by canary, after a person's word; and who is told."""
+"""The tasks that change the champion: in full, by canary, after a person's word."""
 
-import asyncio
-from datetime import UTC, datetime
-from importlib import import_module
-from types import SimpleNamespace
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowNotFoundException,
-    AirflowSkipException,
-    TaskAwaitingInput,
-    TaskDeferred,
-)
+from airflow.providers.standard.operators import hitl
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput, TaskDeferred
 
-from pipeline.bootstrap import GiveUp, Pipeline
-from pipeline.domain.errors import CanaryEnded, ServiceUnavailable
-from plugins.model_rollout.hot_swap import HotSwapOperator, announce_failure
-from plugins.model_rollout.roll_back import RollBackOperator
-from plugins.model_rollout.trigger import CanaryTrigger
-from plugins.notices import channels, tell_people
+from dags import model_promotion, model_rollback
+from pipeline.bootstrap import GiveUp, TryAgain
+from plugins.model_rollout.approval import Declined
+from plugins.model_rollout.hot_swap import announce_failure
+from plugins.model_rollout.roll_back import page
+from tests.dags.desk import CHANGED, PLAN, Turns
+from tests.dags.running import ASKED_AT, DagRun
 
-NOTICE = {"id": "event-1", "subject": "v1.1.0 is live", "body": "<script> {{ 7*7 }}", "urgent": False}
+PROMOTION, ROLLBACK = model_promotion.model_promotion(), model_rollback.model_rollback()
+GOOD, BAD = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "worse by 10%"}
 
 
-class Desk:
-    """The pipeline as these tasks use it; what was asked is kept."""
-
-    def __init__(self):
-        self.asked, self.verdicts, self.notices, self.marked = [], [], [NOTICE], []
-        self.down = None
-
-    def __getattr__(self, name):
-        def call(*values, **named):
-            self.asked.append((name, *values))
-            self.named = named
-            return {"version": "v1.1.0"}
-
-        return call
-
-    def judge_canary(self, model_type, version):
-        verdict = self.verdicts.pop(0)
-        if isinstance(verdict, Exception):
-            raise verdict
-        return verdict
-
-    def untold(self):
-        if self.down:
-            raise self.down
-        return self.notices
-
-    def told(self, ids):
-        self.marked += ids
-
-    def names(self):
-        return [name for name, *_ in self.asked]
+@pytest.fixture(autouse=True)
+def questions(monkeypatch):
+    """What people were asked, as Airflow keeps it."""
+    found = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **fields: found.append(fields))
+    return found
 
 
-@pytest.fixture
-def desk(monkeypatch):
-    made = Desk()
-    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: made))
-    monkeypatch.setattr("airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **fields: None)
-    return made
-
-
-def a_context(run_type="manual", user="kim", **params):
-    run = SimpleNamespace(
-        run_id="run-1", run_type=run_type, triggering_user_name=user, run_after=datetime(2026, 5, 4, tzinfo=UTC)
-    )
-    fields = {"rollout": "full", "approval": False, "reason": "better", **params}
-    return {
-        "params": fields,
-        "dag_run": run,
-        "run_id": "run-1",
-        "dag": SimpleNamespace(dag_id="model_promotion"),
-        "task_instance": SimpleNamespace(id="ti-1"),
-    }
+def promotion(**form):
+    run_fields = {name: form.pop(name) for name in ("run_type", "user", "run_id") if name in form}
+    return DagRun(PROMOTION, version="v1.1.0", reason="better", **run_fields, **{"rollout": "full", **form})
 
 
 def answer(chosen, user="lee"):
-    at = datetime(2026, 5, 4, tzinfo=UTC)
     who = {"id": user, "name": user} if user else None
+    at = datetime(2026, 5, 4, tzinfo=UTC)
     return {"chosen_options": [chosen], "params_input": {}, "responded_at": at, "responded_by_user": who}
 
 
-def hot_swap():
-    return HotSwapOperator(task_id="hot_swap", model_type="LAUNDRY", version="v1.1.0")
+def reply(run, task_id, chosen, user="lee"):
+    return run.do(task_id, method="execute_complete", event=answer(chosen, user))
 
 
-def test_in_full_it_swaps_at_once(desk):
-    assert hot_swap().execute(a_context()) == {"version": "v1.1.0"}
-    assert desk.asked == [("hot_swap", "LAUNDRY", "v1.1.0", "kim", "better")]
+def judged(run, verdict):
+    return run.do("hot_swap", method="canary_judged", event=verdict)
+
+
+# Hot swap
+
+
+def test_in_full_it_swaps_at_once_in_the_name_of_the_run(desk):
+    assert promotion().do("hot_swap") == CHANGED
+    assert desk.only("hot_swap") == ("LAUNDRY", "v1.1.0", "kim", "better", "run-1")
+
+
+def test_a_version_asked_for_again_by_another_run_is_another_request(desk):
+    promotion(run_id="run-1").do("hot_swap")
+    promotion(run_id="run-2").do("hot_swap")
+    assert [values[-1] for _, values, _ in desk.asked] == ["run-1", "run-2"]
 
 
 def test_a_scheduled_run_acts_in_the_name_of_its_dag(desk):
-    hot_swap().execute(a_context("scheduled", user=None))
-    assert desk.asked[0][3] == "model_promotion"
+    promotion(run_type="scheduled", user=None).do("hot_swap")
+    assert desk.only("hot_swap")[2] == "model_promotion"
+
+
+def test_the_log_says_when_something_else_serves_by_now_and_which_replicas_were_left_out(desk, capsys):
+    desk.answers["hot_swap"] = {**CHANGED, "serves_now": "v1.2.0", "skipped": ["replica-2", "replica-3"]}
+    promotion().do("hot_swap")
+    said = capsys.readouterr().out
+    assert "this request put v1.1.0 live before; v1.2.0 serves by now, and stays" in said
+    assert "left out, because a person took them out of rotation: replica-2, replica-3" in said
+
+
+def test_an_ordinary_swap_says_nothing_of_that(desk, capsys):
+    promotion().do("hot_swap")
+    assert not {"serves by now", "rotation"} & set(capsys.readouterr().out.split())
+    assert "this request" not in capsys.readouterr().out
 
 
 def test_a_canary_is_started_and_waited_for_without_a_slot(desk):
     with pytest.raises(TaskDeferred) as deferred:
-        hot_swap().execute(a_context(rollout="canary"))
-    assert desk.names() == ["start_canary"]
+        promotion(rollout="canary").do("hot_swap")
+    assert desk.asked == [("start_canary", ("LAUNDRY", "v1.1.0", "kim", "better", "run-1"), {})]
     assert deferred.value.method_name == "canary_judged"
-    assert deferred.value.trigger.version == "v1.1.0"
+    assert deferred.value.trigger.about == {"model_type": "LAUNDRY", "version": "v1.1.0"}
+    assert deferred.value.timeout == timedelta(days=8)
 
 
-def test_a_good_canary_is_promoted_with_its_figures_as_the_reason(desk):
-    hot_swap().canary_judged(a_context(rollout="canary"), {"decision": "promote", "reason": "92/100 right"})
-    assert desk.asked == [("promote_canary", "LAUNDRY", "v1.1.0", "kim", "92/100 right")]
+def test_a_good_canary_is_promoted_with_its_figures_as_the_reason(desk, capsys):
+    assert judged(promotion(rollout="canary"), GOOD) == CHANGED
+    assert desk.only("promote_canary") == ("LAUNDRY", "v1.1.0", "kim", "92/100 right", "run-1")
+    assert desk.names() == ["promote_canary"]
+    assert "92/100 right" in capsys.readouterr().out
+
+
+def test_a_promotion_that_has_to_be_tried_again_does_not_start_a_second_canary(desk):
+    desk.answers["promote_canary"] = Turns([TryAgain("replica-1 is busy"), CHANGED])
+    run = promotion(rollout="canary")
+    with pytest.raises(TryAgain):
+        judged(run, GOOD)
+    assert run.do("hot_swap") == CHANGED
+    assert desk.asked[0] == desk.asked[1] and desk.names() == ["promote_canary"] * 2
 
 
 def test_a_bad_canary_is_taken_off_and_fails_the_task_without_retries(desk):
-    with pytest.raises(AirflowFailException, match="worse by 10%"):
-        hot_swap().canary_judged(a_context(rollout="canary"), {"decision": "abort", "reason": "worse by 10%"})
-    assert desk.names() == ["abort_canary"]
+    with pytest.raises(AirflowFailException, match="the canary was aborted: worse by 10%"):
+        judged(promotion(rollout="canary"), BAD)
+    assert desk.asked == [("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {})]
 
 
-@pytest.mark.parametrize(("rollout", "done"), [("full", "hot_swap"), ("canary", "promote_canary")])
-def test_with_approval_somebody_is_asked_first_and_answers_for_it(desk, rollout, done):
-    operator, context = hot_swap(), a_context(rollout=rollout, approval=True)
+def test_an_approval_that_comes_after_the_canary_was_aborted_changes_nothing(desk):
+    desk.answers["promote_canary"] = GiveUp("v1.1.0 is not on trial: kim aborted it")
+    run = promotion(rollout="canary", approval=True)
     with pytest.raises(TaskAwaitingInput):
-        if rollout == "full":
-            operator.execute(context)
-        else:
-            operator.canary_judged(context, {"decision": "promote", "reason": "92/100 right"})
-    assert desk.asked == []
-    operator.execute_complete(context, answer("Approve"))
-    assert (desk.names(), desk.asked[0][3]) == ([done], "lee")
+        judged(run, GOOD)
+    with pytest.raises(AirflowFailException, match=r"v1\.1\.0 is not on trial"):
+        reply(run, "hot_swap", "Approve")
+    assert desk.names() == ["promote_canary"]
 
 
-@pytest.mark.parametrize(("user", "by"), [("lee", "lee"), (None, "nobody within 24 hours")])
-def test_a_no_takes_the_canary_off_and_is_no_failure(desk, user, by):
-    with pytest.raises(AirflowSkipException, match=f"refused by {by}"):
-        hot_swap().execute_complete(a_context(rollout="canary", approval=True), answer("Reject", user))
-    assert desk.asked == [("abort_canary", "LAUNDRY", "v1.1.0", by, f"refused by {by}")]
+def test_after_a_refusal_the_task_cleared_by_hand_starts_a_canary_anew(desk):
+    desk.answers["promote_canary"] = GiveUp("promotions are frozen")
+    run = promotion(rollout="canary")
+    with pytest.raises(AirflowFailException):
+        judged(run, GOOD)
+    with pytest.raises(TaskDeferred):
+        run.do("hot_swap")
 
 
-def test_a_swap_that_failed_is_announced(desk):
-    announce_failure({"task": hot_swap(), "run_id": "run-1", "exception": GiveUp("replica-2 refused")})
-    assert desk.asked[0] == ("announce_failed_swap", "LAUNDRY", "v1.1.0", "run-1", "replica-2 refused")
-
-
-def rollback(desk, **context):
-    RollBackOperator(task_id="roll_back").execute(
-        a_context(target="previous", model_type="LAUNDRY", judged="v1.1.0", **context)
+@pytest.mark.parametrize(
+    ("rollout", "done", "reason"), [("full", "hot_swap", "better"), ("canary", "promote_canary", "92/100 right")]
+)
+def test_with_approval_somebody_is_asked_first_and_answers_for_it(desk, questions, rollout, done, reason):
+    run = promotion(rollout=rollout, approval=True)
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        run.do("hot_swap") if rollout == "full" else judged(run, GOOD)
+    assert desk.asked == [] and waiting.value.timeout == timedelta(hours=24)
+    assert (questions[0]["subject"], questions[0]["body"]) == (
+        "Serve LAUNDRY v1.1.0 to everybody?",
+        "Reason given: better",
     )
-    return desk.asked[0], desk.named
+    assert (questions[0]["options"], questions[0]["defaults"]) == (["Approve", "Reject"], ["Reject"])
+    assert reply(run, "hot_swap", "Approve") == CHANGED
+    assert desk.asked == [(done, ("LAUNDRY", "v1.1.0", "lee", reason, "run-1"), {})]
+
+
+def test_an_approval_is_remembered_while_replicas_are_away(desk, questions):
+    desk.answers["hot_swap"] = Turns([TryAgain("replica-1 is away"), CHANGED])
+    run = promotion(approval=True)
+    with pytest.raises(TryAgain):
+        reply(run, "hot_swap", "Approve")
+    assert run.do("hot_swap") == CHANGED
+    assert questions == [] and [values[2] for _, values, _ in desk.asked] == ["lee", "lee"]
+
+
+@pytest.mark.parametrize(("user", "why"), [("lee", "rejected by lee"), (None, "not answered within 24 hours")])
+def test_a_no_fails_the_run_with_a_sentence_and_changes_nothing(desk, user, why):
+    with pytest.raises(Declined, match=f"nothing was changed: serving v1.1.0 to everybody was {why}"):
+        reply(promotion(approval=True), "hot_swap", "Reject", user)
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("user", "actor", "why"), [("lee", "lee", "rejected by lee"), (None, "kim", "not answered within 24 hours")]
+)
+def test_a_no_takes_the_canary_off(desk, user, actor, why):
+    with pytest.raises(Declined, match=f"the canary v1.1.0 was taken out of the requests: its promotion was {why}"):
+        reply(promotion(rollout="canary", approval=True), "hot_swap", "Reject", user)
+    assert desk.only("abort_canary") == ("LAUNDRY", "v1.1.0", actor, f"its promotion was {why}", "run-1")
+
+
+def test_a_no_is_remembered_until_the_canary_is_off_and_then_forgotten(desk, questions):
+    desk.answers["abort_canary"] = Turns([TryAgain("replica-1 is away"), True])
+    run = promotion(rollout="canary", approval=True)
+    with pytest.raises(TaskAwaitingInput):
+        judged(run, GOOD)
+    with pytest.raises(TryAgain):
+        reply(run, "hot_swap", "Reject")
+    with pytest.raises(Declined):
+        run.do("hot_swap")
+    with pytest.raises(TaskAwaitingInput):
+        run.do("hot_swap")
+    assert len(questions) == 2
+
+
+@pytest.mark.parametrize("error", [GiveUp("replica-2 refused"), None])
+def test_a_swap_that_failed_is_announced_and_people_are_told(desk, error):
+    context = promotion().context("hot_swap")
+    context["task"].version = "v1.1.0"
+    announce_failure({**context, **({"exception": error} if error else {})})
+    assert desk.asked == [
+        ("announce_failed_swap", ("LAUNDRY", "v1.1.0", "run-1", str(error)), {}),
+        ("publish_events", (), {}),
+        ("untold", (), {}),
+    ]
+
+
+def test_a_no_is_not_announced_as_a_failure(desk):
+    announce_failure({**promotion().context("hot_swap"), "exception": Declined("rejected by lee")})
+    assert desk.names() == ["publish_events"]
+
+
+# Roll back
+
+
+def rollback(**form):
+    run_fields = {name: form.pop(name) for name in ("run_type", "user") if name in form}
+    return DagRun(ROLLBACK, reason="too many wrong", **run_fields, **form)
+
+
+def ask(run):
+    with pytest.raises(TaskDeferred) as deferred:
+        run.do("roll_back")
+    return deferred.value
 
 
 def test_a_persons_rollback_is_never_an_automatic_one(desk):
-    asked, named = rollback(desk)
-    assert asked == ("roll_back", "LAUNDRY", "previous", "better", "kim")
-    assert (named["judged"], named["request_id"]) == (None, "run-1")
+    assert rollback(judged="v1.1.0").do("roll_back") == {**CHANGED, "missing": []}
+    assert desk.only("roll_back") == (
+        *("LAUNDRY", "previous", "too many wrong", "kim", "run-1"),
+        *(("asked_at", ASKED_AT), ("judged", None)),
+    )
 
 
-def test_the_monitors_rollback_names_the_version_it_judged(desk):
-    asked, named = rollback(desk, run_type="operator_triggered", user=None)
-    assert (asked[4], named["judged"]) == ("live_accuracy_monitor", "v1.1.0")
+def test_a_rollback_of_nobody_in_particular_says_so(desk):
+    rollback(user=None, model_type="FACE", target="v1.0.0").do("roll_back")
+    assert desk.only("roll_back")[:4] == ("FACE", "v1.0.0", "too many wrong", "a person")
 
 
-# Waiting for a verdict
+def test_the_monitors_rollback_names_the_version_it_judged_and_never_asks(desk, questions):
+    run = rollback(run_type="operator_triggered", user=None, judged="v1.1.0", approval=True)
+    run.do("roll_back")
+    assert questions == []
+    assert desk.only("roll_back")[3:] == (
+        *("live_accuracy_monitor", "run-1"),
+        *(("asked_at", ASKED_AT), ("judged", "v1.1.0")),
+    )
 
 
-def fire(desk, *verdicts):
-    desk.verdicts = list(verdicts)
-    trigger = CanaryTrigger("LAUNDRY", "v1.1.0", poll_seconds=0.001, first_delay_seconds=0)
-    return asyncio.run(anext(trigger.run())).payload
+def test_the_question_names_the_version_and_waits_without_a_slot(desk, questions):
+    deferred = ask(rollback(approval=True, target="previous"))
+    assert questions[0]["subject"] == PLAN["question"]
+    assert questions[0]["body"] == "Reason given: too many wrong"
+    assert deferred.method_name == "execute_complete" and deferred.timeout is None
+    assert deferred.trigger.about == {
+        "model_type": "LAUNDRY",
+        "target": "previous",
+        "from_version": "v1.2.0",
+        "deadline": ASKED_AT + timedelta(hours=24),
+    }
+    assert desk.asked == [("rollback_plan", ("LAUNDRY", "previous"), {})]
 
 
-def test_it_waits_through_outages_until_there_is_a_verdict(desk):
-    verdict = {"decision": "promote", "reason": "92/100 right"}
-    assert fire(desk, {"decision": "wait"}, ServiceUnavailable("faceserve", "away"), verdict) == verdict
+def test_nobody_is_asked_when_there_is_nothing_to_go_back_to(desk, questions):
+    desk.answers["rollback_plan"] = GiveUp("v1.0.0 is the only LAUNDRY version that ever served")
+    with pytest.raises(AirflowFailException, match="the only LAUNDRY version"):
+        rollback(approval=True).do("roll_back")
+    assert questions == []
 
 
-def test_what_cannot_be_judged_is_aborted(desk):
-    assert fire(desk, CanaryEnded("gone")) == {"decision": "abort", "reason": "gone"}
+def test_an_approval_is_for_the_version_in_the_question_and_as_old_as_the_request(desk):
+    run = rollback(approval=True)
+    ask(run)
+    assert reply(run, "roll_back", "Approve") == {**CHANGED, "missing": []}
+    assert desk.only("roll_back") == (
+        *("LAUNDRY", "v1.1.3", "too many wrong", "lee", "run-1"),
+        *(("asked_at", ASKED_AT), ("judged", None)),
+    )
 
 
-def test_it_is_the_same_after_a_restart_of_the_triggerer():
-    path, fields = CanaryTrigger("LAUNDRY", "v1.1.0", 7, 1).serialize()
-    module, name = path.rsplit(".", 1)
-    again = getattr(import_module(module), name)(**fields)
-    assert again.serialize() == (path, fields)
+def test_an_approved_rollback_is_tried_again_without_another_question(desk, questions):
+    desk.answers["roll_back"] = Turns([TryAgain("no replica answers"), {**CHANGED, "missing": []}])
+    run = rollback(approval=True)
+    ask(run)
+    with pytest.raises(TryAgain):
+        reply(run, "roll_back", "Approve")
+    run.do("roll_back")
+    assert len(questions) == 1
+    assert [(values[1], values[3]) for name, values, _ in desk.asked if name == "roll_back"] == [("v1.1.3", "lee")] * 2
 
 
-# Telling people
+@pytest.mark.parametrize(("user", "why"), [("lee", "rejected by lee"), (None, "not answered within 24 hours")])
+def test_a_rejected_rollback_fails_and_says_that_nothing_was_changed(desk, user, why):
+    run = rollback(approval=True)
+    ask(run)
+    with pytest.raises(Declined, match=f"nothing was changed: rolling LAUNDRY back to v1.1.3 was {why}"):
+        reply(run, "roll_back", "Reject", user)
+    assert desk.names() == ["rollback_plan"]
 
 
-@pytest.fixture
-def connections(monkeypatch):
-    """Connections by id; asking for another one says there is none."""
-    known = {}
-
-    def get(conn_id):
-        if conn_id not in known:
-            raise AirflowNotFoundException(conn_id)
-        return known[conn_id]
-
-    monkeypatch.setattr(channels.BaseHook, "get_connection", staticmethod(get))
-    return known
+def test_a_rollback_that_another_one_overtook_ends_by_itself(desk):
+    run = rollback(approval=True)
+    ask(run)
+    with pytest.raises(Declined, match=r"nothing was changed: v1\.3\.0 serves by now"):
+        run.do("roll_back", method="execute_complete", event={"withdrawn": "v1.3.0 serves by now"})
+    assert desk.names() == ["rollback_plan"]
 
 
-def test_without_a_connection_there_is_one_warning_and_no_failure(desk, connections, caplog):
-    tell_people()
-    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
-        "nobody is told of 1 events: no connection smtp_default or notices_webhook"
-    ]
-    assert desk.marked == ["event-1"]
+def test_an_approval_by_somebody_without_a_name_is_one_all_the_same(desk):
+    run = rollback(approval=True)
+    ask(run)
+    reply(run, "roll_back", "Approve", user=None)
+    assert desk.only("roll_back")[3] == "a person"
 
 
-def test_a_webhook_gets_plain_text(desk, connections, monkeypatch):
-    connections["notices_webhook"] = SimpleNamespace(password="https://hooks.example.com/secret", extra_dejson={})
-    posted = []
-
-    def post(address, json, timeout):
-        posted.append((address, json))
-        return SimpleNamespace(raise_for_status=lambda: None)
-
-    monkeypatch.setattr(channels.httpx, "post", post)
-    tell_people()
-    assert posted == [("https://hooks.example.com/secret", {"text": "v1.1.0 is live\n<script> {{ 7*7 }}"})]
-    assert desk.marked == ["event-1"]
+def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk):
+    desk.answers["publish_events"] = TryAgain("RabbitMQ is away")
+    page({})
+    assert [name for name, *_ in desk.asked] == ["publish_events", "untold"]
 
 
-def test_what_no_channel_could_send_is_told_later(desk, connections, monkeypatch, caplog):
-    connections["notices_webhook"] = SimpleNamespace(password="https://hooks.example.com/secret", extra_dejson={})
-
-    def post(address, json, timeout):
-        raise OSError("connection refused")
-
-    monkeypatch.setattr(channels.httpx, "post", post)
-    tell_people()
-    assert desk.marked == []
-    assert "secret" not in caplog.text
-
-
-def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, monkeypatch):
-    connections["smtp_default"] = SimpleNamespace(extra_dejson={"to": "ops@example.com"})
-    sent = []
-    notifier = "airflow.providers.smtp.notifications.smtp.SmtpNotifier.notify"
-    monkeypatch.setattr(notifier, lambda self, context: sent.append((self.to, self.subject, self.html_content)))
-    tell_people()
-    assert sent == [("ops@example.com", "v1.1.0 is live", "<p>&lt;script&gt; {{ 7*7 }}</p>")]
-
-
-def test_a_database_that_is_away_fails_nothing(desk, connections):
-    desk.down = ServiceUnavailable("the mlops database", "gone")
-    tell_people()
-    assert desk.marked == []
+@pytest.mark.parametrize(
+    ("dag", "task_id", "callback"), [(PROMOTION, "hot_swap", announce_failure), (ROLLBACK, "roll_back", page)]
+)
+def test_what_happens_when_the_task_has_failed(dag, task_id, callback):
+    (found,) = dag.get_task(task_id).on_failure_callback
+    assert found is callback

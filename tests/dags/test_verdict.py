@@ -1,34 +1,108 @@
 """After the verdict: the report's button, and one more run where other hyperparameters may help."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dags.model_retraining import face, laundry
 from pipeline.bootstrap import GiveUp, Pipeline
-from plugins.retraining_tasks.verdict import VerificationReportLink
+from plugins.verdict.report_link import VerificationReportLink
+from plugins.verdict.retry_after_refusal import NOT_TRAVELLING, conf_of_retry
+from tests.dags.running import DagRun
 
-ADVICE = {"run_id": "retry-of-run-1", "reason": "run-1 was refused: …", "hyperparameters": {"epochs": 100}}
+ADVICE = {
+    "run_id": "retry-of-run-1",
+    "reason": "run-1 was refused: …",
+    "dataset_id": "DS-2026-001",
+    "hyperparameters": {"epochs": 100},
+}
+FIELDS = sorted(laundry.params)
+OWN = {"force": True, "reason": ADVICE["reason"], "dataset_id": "DS-2026-001"}
 
 
-def retry_task(monkeypatch, answer):
-    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: SimpleNamespace(retry=lambda run: answer)))
-    return laundry.get_task("retry")
-
-
-def test_the_same_dag_runs_again_with_the_hyperparameters_that_change(monkeypatch):
-    ti = SimpleNamespace(task_id="retry", xcom_push=lambda *values, **named: None)
+def conf_of(desk, advice=ADVICE, **form):
+    desk.answers["retry"] = advice
     with pytest.raises(DagRunTriggerException) as triggered:
-        retry_task(monkeypatch, ADVICE).execute({"ti": ti})
-    assert (triggered.value.trigger_dag_id, triggered.value.dag_run_id) == (laundry.dag_id, "retry-of-run-1")
-    assert triggered.value.conf == {"force": True, "reason": ADVICE["reason"], "epochs": 100}
+        DagRun(laundry, **form).do("retry")
+    return triggered.value
 
 
-def test_where_none_may_help_it_is_skipped(monkeypatch):
-    with pytest.raises(AirflowSkipException):
-        retry_task(monkeypatch, None).execute({})
+def some_value_of(name):
+    """What a person may enter in this field; None where it may stay empty."""
+    schema = laundry.params.get_param(name).schema
+    return from_schema({key: value for key, value in schema.items() if key not in {"section", "description_md"}})
+
+
+def from_schema(schema):
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    low, high = schema.get("minimum", 1e-9), schema.get("maximum", 0.999)
+    made = {
+        "null": st.none(),
+        "boolean": st.booleans(),
+        "integer": st.integers(int(low), int(high)),
+        "number": st.floats(low, high),
+        "string": st.from_regex(schema["pattern"], fullmatch=True) if "pattern" in schema else st.text(max_size=500),
+    }
+    return st.one_of([made[kind] for kind in kinds])
+
+
+def test_the_same_dag_runs_again_on_the_same_dataset_with_the_advised_hyperparameters_on_top(desk):
+    triggered = conf_of(desk, epochs=50, backbone="ResNet50", rollout="canary", approval=True)
+    assert (triggered.trigger_dag_id, triggered.dag_run_id) == (laundry.dag_id, "retry-of-run-1")
+    assert triggered.skip_when_already_exists and triggered.logical_date is None
+    assert desk.only("retry") == ("run-1",)
+    assert triggered.conf == {
+        **OWN,
+        **{"epochs": 100, "backbone": "ResNet50", "rollout": "canary", "approval": True},
+        **dict.fromkeys(("batch_size", "learning_rate", "label_smoothing")),
+    }
+
+
+@given(form=st.fixed_dictionaries({name: some_value_of(name) for name in FIELDS}))
+def test_whatever_a_person_asked_for_travels_with_the_retry(form):
+    """Also in fields that are added later: what does not travel is listed with its reason."""
+    travelling = [name for name in FIELDS if name not in NOT_TRAVELLING]
+    conf = conf_of_retry(form, {**ADVICE, "hyperparameters": {}})
+    assert {name: conf[name] for name in travelling} == {name: form[name] for name in travelling}
+    assert {name: conf[name] for name in OWN} == OWN
+
+
+def test_what_does_not_travel_is_a_field_that_the_retry_sets_itself():
+    assert set(NOT_TRAVELLING) == set(OWN) <= set(FIELDS)
+    assert all(NOT_TRAVELLING.values())
+
+
+def test_the_form_accepts_the_conf_of_a_retry(desk):
+    for name, value in conf_of(desk).conf.items():
+        assert copy.deepcopy(laundry.params.get_param(name)).resolve(value) == value
+
+
+def test_the_training_of_the_retry_gets_the_dataset_and_the_hyperparameters(desk):
+    retry = DagRun(laundry, **conf_of(desk, backbone="ResNet50").conf)
+    desk.answers["collect"] = "DS-2026-001"
+    retry.do("collect")
+    assert desk.only("collect")[2] == "DS-2026-001"
+    expected = "--dataset-id DS-2026-001 --backbone ResNet50 --epochs 100"
+    assert " ".join(rendered(retry, "train").split()).endswith(expected)
+
+
+def rendered(run, task_id):
+    task = copy.copy(run.dag.get_task(task_id)).prepare_for_execution()
+    task.render_template_fields(run.context(task_id))
+    return task.bash_command
+
+
+def test_where_none_may_help_it_is_skipped(desk):
+    desk.answers["retry"] = None
+    with pytest.raises(AirflowSkipException, match="other hyperparameters cannot help, or enough of them were tried"):
+        DagRun(laundry).do("retry")
 
 
 @pytest.mark.parametrize("dag", [laundry, face], ids=lambda dag: dag.dag_id)
@@ -39,16 +113,14 @@ def test_only_a_failed_verdict_is_followed_by_a_retry_and_the_run_still_fails(da
     assert {leaf.task_id for leaf in dag.leaves} == {"finish", "retry"}
 
 
-def test_advised_hyperparameters_fit_the_form():
-    assert {"epochs", "backbone", "learning_rate", "label_smoothing"} <= set(laundry.params)
-
-
 def test_the_report_is_a_button_of_the_task_that_decides():
     (link,) = laundry.get_task("decide").operator_extra_links
     pushed = {("decide", "report_url"): "http://mlflow/report.html"}
     ti = SimpleNamespace(task_id="decide", xcom_pull=lambda task_ids, key: pushed.get((task_ids, key)))
-    assert isinstance(link, VerificationReportLink)
+    assert isinstance(link, VerificationReportLink) and link.name == "Verification report"
     assert link.get_link(None, ti_key=ti) == "http://mlflow/report.html"
+    pushed.clear()
+    assert link.get_link(None, ti_key=ti) == ""
 
 
 @pytest.mark.parametrize(

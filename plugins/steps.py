@@ -14,3 +14,12 @@ def step(call: Callable[[Any], Any]) -> Any:
         return call(Pipeline.from_env())
     except GiveUp as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def demand_complete(done: dict[str, Any]) -> dict[str, Any]:
+    """`done` when no replica is missing; else raises `TryAgain` naming them, so that the task is tried again."""
+    from pipeline.bootstrap import TryAgain
+
+    if done["missing"]:
+        raise TryAgain("; ".join(done["missing"]))
+    return done

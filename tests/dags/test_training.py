@@ -6,9 +6,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
-from plugins.retraining_tasks import step, training
-from plugins.retraining_tasks.memory import memory_is_to_blame, oom_kills
-from plugins.retraining_tasks.training import ExitCodeRetryPolicy, LocalTraining
+from plugins.steps import step
+from plugins.training import local
+from plugins.training.local import ExitCodeRetryPolicy, LocalTraining
+from plugins.training.memory import memory_is_to_blame, oom_kills
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_a_local_training_that_the_kernel_killed_for_memory_is_recorded_as_such(
 ):
     pipeline, counter = Recording(), iter([7, 7 + kernel_killed])
     monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: pipeline))
-    monkeypatch.setattr(training, "oom_kills", lambda: next(counter))
+    monkeypatch.setattr(local, "oom_kills", lambda: next(counter))
     command = f"{script} # train --run-id run-1 --dataset-id DS-1"
     task = LocalTraining(task_id="train", bash_command=command, env={}, append_env=True)
     with pytest.raises(AirflowException, match="exit code"):

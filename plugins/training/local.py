@@ -1,6 +1,5 @@
-"""The train task: a local child process, or a GPU pod; the same command either way."""
+"""The train task as a child process of the worker."""
 
-import os
 import re
 import sys
 from datetime import timedelta
@@ -10,30 +9,14 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowException
 
-from plugins.retraining_tasks import step
-from plugins.retraining_tasks.memory import memory_is_to_blame, oom_kills
+from plugins.training.command import GAVE_UP, blame_memory, train_arguments
+from plugins.training.memory import memory_is_to_blame, oom_kills
 
 _GIVE_UP_EXIT_CODE = 1
 _EXIT_CODE = re.compile(r"exit code (-?\d+)")
-_OPTIONS = ("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")
 
 
-def train_arguments(model_type: str, run_id: str) -> list[str]:
-    """Arguments of `python -m pipeline`; parameters left empty in the form are left out."""
-    options = "".join(
-        f"{{% if params.{name} is not none %}} --{name.replace('_', '-')} {{{{ params.{name} }}}}{{% endif %}}"
-        for name in _OPTIONS
-    )
-    dataset = "{{ ti.xcom_pull(task_ids='collect') }}"
-    return ["train", "--model-type", model_type, "--run-id", run_id, "--dataset-id", dataset, options]
-
-
-def train_task(model_type: str, run_id: str) -> Any:
-    """`RETRAIN_TRAINING_RUNTIME=kubernetes` trains in a pod, anything else here."""
-    if os.environ.get("RETRAIN_TRAINING_RUNTIME") == "kubernetes":
-        from plugins.spot_training.operator import train_in_pod
-
-        return train_in_pod(model_type, run_id)
+def train_here(model_type: str, run_id: str) -> "LocalTraining":
     return LocalTraining(
         task_id="train",
         # exec: a SIGTERM from Airflow reaches the training itself, which then keeps its checkpoint.
@@ -59,18 +42,11 @@ class LocalTraining(BashOperator):
             raise
 
 
-def blame_memory(arguments: list[str], detail: str) -> None:
-    """Let the next try of the training with these arguments adjust to what happened."""
-    run_id, dataset_id = (arguments[arguments.index(name) + 1] for name in ("--run-id", "--dataset-id"))
-    change = step(lambda p: p.blame_memory(run_id, dataset_id, detail))
-    print(f"{detail}; next: {change or 'nothing, no attempt was running'}")
-
-
 class ExitCodeRetryPolicy(RetryPolicy):
     """The command says with its exit code whether trying again can help (see `pipeline.__main__`)."""
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         code = _EXIT_CODE.search(str(exception))
         if code and int(code[1]) == _GIVE_UP_EXIT_CODE:
-            return RetryDecision.fail("the training gave up: another try would end the same way")
+            return RetryDecision.fail(GAVE_UP)
         return RetryDecision.default()

@@ -10,8 +10,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import V1Pod
 
-from plugins.retraining_tasks.training import blame_memory, train_arguments
-from plugins.spot_training.retry_policy import SpotRetryPolicy
+from plugins.training.command import blame_memory, train_arguments
+from plugins.training.spot_retry_policy import SpotRetryPolicy
 
 _POD = Path(__file__).resolve().parents[2] / "include/k8s/train-pod.yaml"
 _RETRIES = 4

@@ -1,0 +1,22 @@
+"""Model events to the broker and to people: neither waits for the other."""
+
+from plugins.notices import tell_people
+from plugins.steps import step
+
+
+def publish_and_tell() -> int:
+    """How many events were published. Raises `TryAgain` while the broker is away; people are told all the same."""
+    try:
+        return int(step(lambda p: p.publish_events()))
+    finally:
+        tell_people()
+
+
+def publish_soon() -> None:
+    """Where something else matters more: what cannot be published now stays in the outbox for the next task."""
+    from pipeline.bootstrap import TryAgain
+
+    try:
+        publish_and_tell()
+    except TryAgain as error:
+        print(f"events stay in the outbox: {error}")

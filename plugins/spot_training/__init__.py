@@ -1,1 +1,0 @@
-"""Training in a GPU pod on spot nodes."""

@@ -1,0 +1,16 @@
+"""Where the train task runs."""
+
+import os
+from typing import Any
+
+
+def train_task(model_type: str, run_id: str) -> Any:
+    """`RETRAIN_TRAINING_RUNTIME=kubernetes` trains in a pod, anything else here. `run_id` may be a template."""
+    if os.environ.get("RETRAIN_TRAINING_RUNTIME") == "kubernetes":
+        # Loading Kubernetes' client takes a while: only where it is used.
+        from plugins.training.pod import train_in_pod
+
+        return train_in_pod(model_type, run_id)
+    from plugins.training.local import train_here
+
+    return train_here(model_type, run_id)

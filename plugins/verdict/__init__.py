@@ -1,0 +1,1 @@
+"""What the UI offers after a verdict: the report as a link, and one more run with other hyperparameters."""

@@ -1,0 +1,65 @@
+"""The pipeline as DAGs and plugins use it: keeps what was asked, answers what a test put ready."""
+
+from collections.abc import Callable
+from typing import Any
+
+CHANGED = {
+    "version": "v1.1.0",
+    "previous_version": "v1.0.0",
+    "deploy_seconds": 1.0,
+    "swap_milliseconds_max": 2.0,
+    "replicas": ["replica-1", "replica-2"],
+    "skipped": [],
+    "serves_now": "v1.1.0",
+}
+PLAN = {
+    "version": "v1.1.3",
+    "from_version": "v1.2.0",
+    "question": "Roll LAUNDRY back from v1.2.0 to v1.1.3, which served until 2026-05-04 06:11 UTC?",
+}
+
+
+class Turns(list[Any]):
+    """Answers one after the other; the last one stays."""
+
+    def next(self) -> Any:
+        return self.pop(0) if len(self) > 1 else self[0]
+
+
+class Desk:
+    """`asked` holds (method, positional arguments, named arguments), oldest first.
+
+    `answers` by method: a value, an exception to raise, or `Turns` of them.
+    """
+
+    def __init__(self, **answers: Any) -> None:
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {
+            **dict.fromkeys(("hot_swap", "promote_canary"), CHANGED),
+            "roll_back": {**CHANGED, "missing": []},
+            "rollback_plan": PLAN,
+            "publish_events": 3,
+            "untold": [],
+            "told": None,
+            **answers,
+        }
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*values: Any, **named: Any) -> Any:
+            self.asked.append((name, values, named))
+            answer = self.answers.get(name, f"the answer of {name}")
+            answer = answer.next() if isinstance(answer, Turns) else answer
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+    def names(self) -> list[str]:
+        """What was asked, without looking for people to tell."""
+        return [name for name, *_ in self.asked if name != "untold"]
+
+    def only(self, name: str) -> tuple[Any, ...]:
+        """Arguments of the one call of `name`; named ones follow as (name, value)."""
+        ((values, named),) = [(v, n) for asked, v, n in self.asked if asked == name]
+        return (*values, *named.items())

@@ -1,0 +1,255 @@
+"""What every task asks of the pipeline, with which arguments, and what becomes of the answer."""
+
+import pytest
+from airflow.providers.standard.operators.trigger_dagrun import DagIsPaused
+from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException, DownstreamTasksSkipped
+
+from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
+from dags.model_retraining import face, laundry
+from pipeline.bootstrap import GiveUp, TryAgain
+from tests.dags.desk import CHANGED, Turns
+from tests.dags.running import DagRun
+
+RUN_ID = "scheduled__2026-03-01T17:00:00+00:00"
+RUN = "scheduled__2026-03-01T17-00-00-00-00"
+INTAKE, MONITOR = task_confirmed_intake.task_confirmed_intake(), live_accuracy_monitor.live_accuracy_monitor()
+RETENTION, ROLLBACK = model_retention.model_retention(), model_rollback.model_rollback()
+PROMOTION = model_promotion.model_promotion()
+SEEN = {"act": True, "version": "v1.2.0", "target": "v1.1.3", "reason": "right in 78 of 100", "problem": None}
+MISSING = ["replica-2 does not answer"]
+
+
+def positional(desk):
+    return [(name, *values) for name, values, _ in desk.asked]
+
+
+# Retraining
+
+
+@pytest.mark.parametrize(("dag", "model_type"), [(laundry, "LAUNDRY"), (face, "FACE")])
+def test_a_retraining_asks_for_one_step_after_the_other_each_under_its_run(desk, dag, model_type):
+    desk.answers |= {
+        "begin_run": {"due": True, "reason": "500 corrections"},
+        "collect": "DS-2026-001",
+        "slices": [0, 1],
+        "decide": {"accepted": True, "report_url": "http://mlflow/report.html"},
+        "register": "v1.1.0",
+    }
+    run = DagRun(dag, run_id=RUN_ID, run_type="scheduled", user=None)
+    for task in ("begin", "collect", "validate", "plan"):
+        run.do(task)
+    run.do("augment_slice", map_index=1)
+    for task in ("assemble", "verify.accuracy", "verify.performance", "decide", "register", "hot_swap", "finish"):
+        run.do(task)
+    assert positional(desk) == [
+        ("begin_run", RUN, model_type, dag.dag_id, None),
+        ("collect", RUN, model_type, None),
+        ("validate", "DS-2026-001"),
+        ("slices", "DS-2026-001"),
+        ("augment_slice", "DS-2026-001", 1),
+        ("assemble", RUN, "DS-2026-001"),
+        ("verify_accuracy", RUN),
+        ("verify_performance", RUN),
+        ("decide", RUN),
+        ("demand_acceptance", RUN, desk.answers["decide"]),
+        ("register", RUN),
+        ("hot_swap", model_type, "v1.1.0", dag.dag_id, "scheduled", RUN_ID),
+        ("finish_run", RUN),
+        ("untold",),
+    ]
+
+
+def test_a_task_hands_on_what_the_step_answered(desk):
+    run = DagRun(laundry, run_id=RUN_ID)
+    run.results["collect"] = "DS-2026-001"
+    for task, method in (
+        ("validate", "validate"),
+        ("plan", "slices"),
+        ("assemble", "assemble"),
+        ("verify.accuracy", "verify_accuracy"),
+        ("verify.performance", "verify_performance"),
+        ("register", "register"),
+        ("finish", "finish_run"),
+    ):
+        assert run.do(task) == f"the answer of {method}"
+    run.results["plan"] = [0, 1]
+    assert run.do("augment_slice", map_index=0) == "the answer of augment_slice"
+
+
+def test_a_slice_is_named_in_the_ui_by_its_number():
+    assert laundry.get_task("augment_slice").map_index_template == "slice {{ task.op_kwargs['index'] }}"
+
+
+@pytest.mark.parametrize(
+    ("user", "force", "forced_by"),
+    [("kim", True, "kim"), ("kim", False, None), (None, True, "run-0 was refused"), (None, False, None)],
+)
+def test_only_a_forced_run_is_forced_by_a_person_or_by_the_reason_of_the_retry(desk, user, force, forced_by):
+    desk.answers["begin_run"] = {"due": True, "reason": "…"}
+    assert DagRun(laundry, user=user, force=force, reason="run-0 was refused").do("begin") is True
+    assert desk.only("begin_run") == ("run-1", "LAUNDRY", laundry.dag_id, forced_by)
+
+
+@pytest.mark.parametrize(("run_type", "told"), [("scheduled", True), ("manual", False)])
+def test_when_nothing_is_due_everything_is_skipped_and_a_nightly_run_says_so(desk, capsys, run_type, told):
+    desk.answers["begin_run"] = {"due": False, "reason": "3 of 500 corrections"}
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        DagRun(laundry, run_type=run_type, user=None).do("begin")
+    assert {"collect", "hot_swap", "finish", "retry"} <= set(skipped.value.tasks)
+    assert "3 of 500 corrections" in capsys.readouterr().out
+    announced = [("announce_skipped", "run-1", "LAUNDRY", "3 of 500 corrections"), ("untold",)]
+    assert positional(desk)[1:] == (announced if told else [])
+
+
+def test_a_nightly_run_that_is_due_announces_nothing(desk):
+    desk.answers["begin_run"] = {"due": True, "reason": "…"}
+    DagRun(laundry, run_type="scheduled").do("begin")
+    assert desk.names() == ["begin_run"]
+
+
+def test_a_dataset_of_the_form_is_trained_on_again(desk):
+    DagRun(laundry, dataset_id="DS-2026-007").do("collect")
+    assert desk.only("collect") == ("run-1", "LAUNDRY", "DS-2026-007")
+
+
+def test_the_report_is_linked_even_when_the_model_is_refused(desk):
+    desk.answers |= {"decide": {"report_url": "http://mlflow/r.html"}, "demand_acceptance": GiveUp("too weak")}
+    run = DagRun(laundry)
+    with pytest.raises(AirflowFailException, match="too weak"):
+        run.do("decide")
+    assert run.pushed == {("decide", "report_url"): "http://mlflow/r.html"}
+
+
+def test_people_are_told_however_a_retraining_ends(desk):
+    desk.answers["finish_run"] = GiveUp("refused")
+    with pytest.raises(AirflowFailException):
+        DagRun(laundry).do("finish")
+    assert positional(desk) == [("finish_run", "run-1"), ("untold",)]
+
+
+# Intake
+
+
+def test_the_intake_drains_considers_and_triggers_a_retraining_by_its_decision(desk, capsys):
+    desk.answers["consider"] = {"due": True, "reason": "500 corrections", "decision_id": "d-7"}
+    run = DagRun(INTAKE)
+    assert run.do("drain") == "the answer of accumulate"
+    run.do("consider")
+    assert run.do("due") is True
+    assert "500 corrections" in capsys.readouterr().out
+    with pytest.raises(DagRunTriggerException) as triggered:
+        run.do("retrain")
+    assert triggered.value.trigger_dag_id == "laundry_model_retraining"
+    assert triggered.value.dag_run_id == "corrections-d-7"
+    assert triggered.value.conf == {"reason": "500 corrections"}
+    assert triggered.value.skip_when_already_exists and triggered.value.logical_date is None
+    assert desk.asked == [
+        ("accumulate", (), {}),
+        ("consider", ("LAUNDRY",), {"asked_by": "task_confirmed_intake"}),
+    ]
+
+
+def test_without_enough_corrections_nothing_is_triggered(desk):
+    run = DagRun(INTAKE)
+    run.results["consider"] = {"due": False, "reason": "3 of 500 corrections"}
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        run.do("due")
+    assert list(skipped.value.tasks) == ["retrain"]
+
+
+# Monitor
+
+
+def test_the_monitor_rolls_back_what_it_found_failing(desk, capsys):
+    desk.answers["watch"] = {**SEEN, "problem": "a rollback is incomplete"}
+    run = DagRun(MONITOR, run_id=RUN_ID)
+    assert run.do("watch") == desk.answers["watch"]
+    assert positional(desk) == [("watch", "LAUNDRY"), ("untold",)]
+    assert "right in 78 of 100\na rollback is incomplete\n" in capsys.readouterr().out
+    with pytest.raises(DagRunTriggerException) as triggered:
+        run.do("roll_back")
+    assert triggered.value.trigger_dag_id == "model_rollback"
+    assert triggered.value.dag_run_id == f"live-accuracy-v1.2.0-{RUN_ID}"
+    assert triggered.value.skip_when_already_exists and triggered.value.logical_date is None
+    assert triggered.value.conf == {
+        "target": "v1.1.3",
+        "judged": "v1.2.0",
+        "reason": "right in 78 of 100",
+        "model_type": "LAUNDRY",
+    }
+
+
+def test_the_monitor_leaves_a_sound_champion_alone(desk, capsys):
+    desk.answers["watch"] = {**SEEN, "act": False}
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        DagRun(MONITOR).do("watch")
+    assert list(skipped.value.tasks) == ["roll_back"]
+    assert "None" not in capsys.readouterr().out.splitlines()
+
+
+def test_a_paused_rollback_dag_fails_the_monitor_instead_of_waiting_unseen(desk):
+    run = DagRun(MONITOR)
+    run.results["watch"], run.paused = SEEN, {"model_rollback"}
+    with pytest.raises(DagIsPaused):
+        run.do("roll_back")
+
+
+def test_reconcile_fails_until_no_replica_is_missing(desk):
+    whole = {"missing": [], "replicas": ["replica-1", "replica-2"]}
+    desk.answers["reconcile"] = Turns([{"missing": MISSING}, whole])
+    run = DagRun(MONITOR)
+    with pytest.raises(TryAgain, match="replica-2 does not answer"):
+        run.do("reconcile")
+    assert run.do("reconcile") == whole
+    assert positional(desk) == [("reconcile", "LAUNDRY")] * 2
+
+
+# Rollback and promotion
+
+
+@pytest.mark.parametrize("dag", [ROLLBACK, PROMOTION], ids=lambda dag: dag.dag_id)
+def test_events_are_published_and_people_told(desk, dag):
+    assert DagRun(dag).do("publish_events") == 3
+    assert positional(desk) == [("publish_events",), ("untold",)]
+
+
+def test_people_are_told_also_while_the_broker_is_away(desk):
+    desk.answers["publish_events"] = TryAgain("RabbitMQ is away")
+    with pytest.raises(TryAgain):
+        DagRun(ROLLBACK).do("publish_events")
+    assert positional(desk)[-1] == ("untold",)
+
+
+@pytest.mark.parametrize("model_type", ["LAUNDRY", "FACE"])
+def test_a_rollback_is_not_complete_before_the_last_replica_is_back(desk, capsys, model_type):
+    desk.answers |= {
+        "complete_rollback": Turns([TryAgain("replica-2 is missing"), {"version": "v1.1.3"}]),
+        "publish_events": TryAgain("RabbitMQ is away"),
+    }
+    run = DagRun(ROLLBACK, model_type=model_type)
+    with pytest.raises(TryAgain, match="replica-2 is missing"):
+        run.do("complete")
+    assert run.do("complete") == {"version": "v1.1.3"}
+    assert positional(desk) == [("complete_rollback", model_type), ("publish_events",), ("untold",)] * 2
+    assert "events stay in the outbox: RabbitMQ is away" in capsys.readouterr().out
+
+
+def test_the_log_of_a_rollback_names_the_replicas_that_are_missing(desk, capsys):
+    desk.answers["roll_back"] = {**CHANGED, "missing": MISSING}
+    DagRun(ROLLBACK).do("roll_back")
+    assert MISSING[0] in capsys.readouterr().out
+
+
+# Retention
+
+
+@pytest.mark.parametrize(("user", "who"), [("kim", "kim"), (None, "model_retention")])
+def test_old_versions_of_both_model_types_are_retired_as_the_form_says(desk, user, who):
+    run = DagRun(RETENTION, user=user, keep=3, dry_run=True)
+    assert [run.do("retire", map_index=index) for index in (0, 1)] == ["the answer of retire"] * 2
+    named = {"keep": 3, "dry_run": True}
+    assert desk.asked == [("retire", ("LAUNDRY", who), named), ("retire", ("FACE", who), named)]
+
+
+def test_a_retired_model_type_is_named_in_the_ui():
+    assert RETENTION.get_task("retire").map_index_template == "{{ task.op_kwargs['model_type'] }}"

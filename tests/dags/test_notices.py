@@ -1,0 +1,127 @@
+"""Who is told of model events, and how; nothing of it fails a task."""
+
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from pipeline.domain.errors import ServiceUnavailable
+from plugins.notices import channels, tell_people
+
+NOTICE = {"id": "event-1", "subject": "v1.1.0 is live", "body": "<script> {{ 7*7 }}", "urgent": False}
+SECRET = "https://hooks.example.com/secret"
+_SMTP = "airflow.providers.smtp.notifications.smtp.SmtpNotifier.notify"
+
+
+@pytest.fixture
+def connections(monkeypatch):
+    """Connections by id; asking for another one says there is none."""
+    known = {}
+
+    def get(conn_id):
+        if conn_id not in known:
+            raise AirflowNotFoundException(conn_id)
+        return known[conn_id]
+
+    monkeypatch.setattr(channels.BaseHook, "get_connection", staticmethod(get))
+    return known
+
+
+@pytest.fixture
+def posted(monkeypatch):
+    """What the webhook was sent; a status above 400 is answered when `posted.refuses`."""
+    found = SimpleNamespace(calls=[], error=None)
+
+    def raise_for_status():
+        if found.error:
+            raise found.error
+
+    def post(address, json, timeout):
+        found.calls.append((address, json, timeout))
+        return SimpleNamespace(raise_for_status=raise_for_status)
+
+    monkeypatch.setattr(channels.httpx, "post", post)
+    return found
+
+
+@pytest.fixture
+def mailed(monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        _SMTP, lambda self, context: found.append((self.to, self.subject, self.html_content, self.smtp_conn_id))
+    )
+    return found
+
+
+def webhook():
+    return SimpleNamespace(password=SECRET, extra_dejson={})
+
+
+def told(desk):
+    return [values[0] for name, values, _ in desk.asked if name == "told"]
+
+
+def warnings(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+
+
+@pytest.fixture(autouse=True)
+def news(desk):
+    desk.answers["untold"] = [NOTICE]
+
+
+def test_without_news_nobody_is_told_and_no_connection_is_asked_for(desk, connections, caplog):
+    desk.answers["untold"] = []
+    tell_people()
+    assert told(desk) == [] and warnings(caplog) == []
+
+
+def test_without_a_connection_there_is_one_warning_and_no_failure(desk, connections, caplog):
+    tell_people()
+    assert warnings(caplog) == ["nobody is told of 1 events: no connection smtp_default or notices_webhook"]
+    assert told(desk) == [["event-1"]]
+
+
+def test_a_webhook_gets_plain_text(desk, connections, posted):
+    connections["notices_webhook"] = webhook()
+    tell_people()
+    assert posted.calls == [(SECRET, {"text": "v1.1.0 is live\n<script> {{ 7*7 }}"}, 10.0)]
+    assert told(desk) == [["event-1"]]
+
+
+@pytest.mark.parametrize("error", [OSError("connection refused"), RuntimeError(f"404 for {SECRET}")])
+def test_what_no_channel_could_send_is_told_later_and_no_secret_is_logged(desk, connections, posted, caplog, error):
+    connections["notices_webhook"], posted.error = webhook(), error
+    tell_people()
+    assert told(desk) == [[]]
+    assert warnings(caplog) == [f"WebhookNotifier could not send: {type(error).__name__}"]
+
+
+def test_one_channel_that_could_send_is_enough_and_both_are_tried(desk, connections, posted, mailed):
+    connections |= {"notices_webhook": webhook(), "smtp_default": SimpleNamespace(extra_dejson={"to": "ops@a.example"})}
+    posted.error = OSError("connection refused")
+    tell_people()
+    assert (len(posted.calls), len(mailed)) == (1, 1)
+    assert told(desk) == [["event-1"]]
+
+
+def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, mailed):
+    connections["smtp_default"] = SimpleNamespace(extra_dejson={"to": "ops@example.com"})
+    tell_people()
+    body = "<p>&lt;script&gt; {{ 7*7 }}</p>"
+    assert mailed == [("ops@example.com", "v1.1.0 is live", body, "smtp_default")]
+    assert told(desk) == [["event-1"]]
+
+
+def test_a_mail_connection_without_an_address_says_what_to_add(desk, connections, mailed, caplog):
+    connections["smtp_default"] = SimpleNamespace(extra_dejson={})
+    tell_people()
+    assert warnings(caplog) == ["connection smtp_default names nobody to write to: add `to` to its extra"]
+    assert mailed == [] and told(desk) == [[]]
+
+
+def test_a_database_that_is_away_fails_nothing(desk, connections, caplog):
+    desk.answers["untold"] = ServiceUnavailable("the mlops database", "gone")
+    tell_people()
+    assert warnings(caplog) == ["people are told later: the mlops database is unavailable: gone"]
+    assert told(desk) == []

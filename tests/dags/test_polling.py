@@ -1,0 +1,111 @@
+"""Triggers only look, wait through outages, and survive a restart of the triggerer."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from dags.task_confirmed_intake import task_confirmed_intake
+from pipeline.bootstrap import GiveUp, TryAgain
+from plugins import polling
+from plugins.model_rollout.trigger import CanaryTrigger, RollbackQuestionTrigger
+from plugins.task_events.trigger import TaskEventsTrigger
+from tests.dags.desk import PLAN, Turns
+from tests.dags.running import DagRun
+
+AWAY = TryAgain("RabbitMQ is away")
+SOON = datetime.now(UTC) + timedelta(hours=1)
+INTAKE = task_confirmed_intake()
+
+
+@pytest.fixture
+def naps(monkeypatch):
+    """How long a trigger slept, in seconds, without sleeping."""
+    found = []
+
+    async def sleep(seconds):
+        found.append(seconds)
+
+    monkeypatch.setattr(polling.asyncio, "sleep", sleep)
+    return found
+
+
+def fire(trigger):
+    return asyncio.run(anext(trigger.run())).payload
+
+
+def question(**more):
+    return RollbackQuestionTrigger("LAUNDRY", "previous", "v1.2.0", **{"deadline": SOON, **more})
+
+
+def test_it_fires_when_the_first_message_waits(desk, naps):
+    desk.answers["event_queue_depth"] = Turns([0, 0, 3])
+    assert fire(TaskEventsTrigger()) == {"waiting": 3}
+    assert naps == [5.0, 5.0, 5.0]
+
+
+def test_while_something_is_away_it_looks_less_often_and_then_as_before(desk, naps):
+    desk.answers["event_queue_depth"] = Turns([*[AWAY] * 5, 0, 0, 1])
+    assert fire(TaskEventsTrigger()) == {"waiting": 1}
+    assert naps == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 5.0, 5.0]
+
+
+def test_a_sensor_with_messages_waiting_does_not_wait(desk):
+    desk.answers["event_queue_depth"] = 2
+    assert DagRun(INTAKE).do("wait_for_events") == {"waiting": 2}
+
+
+def test_a_sensor_without_messages_waits_without_a_worker_and_hands_on_what_came(desk):
+    desk.answers["event_queue_depth"] = 0
+    run = DagRun(INTAKE)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.do("wait_for_events")
+    assert isinstance(deferred.value.trigger, TaskEventsTrigger)
+    assert deferred.value.timeout == timedelta(hours=6)
+    assert run.do("wait_for_events", method=deferred.value.method_name, event={"waiting": 1}) == {"waiting": 1}
+
+
+def test_a_canary_is_looked_at_until_there_is_a_verdict(desk, naps):
+    verdict = {"decision": "promote", "reason": "92/100 right"}
+    desk.answers["judge_canary"] = Turns([{"decision": "wait"}, AWAY, verdict])
+    assert fire(CanaryTrigger("LAUNDRY", "v1.1.0")) == verdict
+    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {})
+    assert naps == [5.0, 15.0, 30.0]
+
+
+def test_a_canary_that_cannot_be_judged_is_aborted(desk, naps):
+    desk.answers["judge_canary"] = GiveUp("v1.1.0 is not on trial")
+    assert fire(CanaryTrigger("LAUNDRY", "v1.1.0")) == {"decision": "abort", "reason": "v1.1.0 is not on trial"}
+
+
+def test_a_question_is_withdrawn_once_another_version_serves(desk, naps):
+    desk.answers["rollback_plan"] = Turns([PLAN, AWAY, {**PLAN, "from_version": "v1.3.0"}])
+    said = fire(question())
+    assert said == {"withdrawn": "the question was about v1.2.0, but v1.3.0 serves by now"}
+    assert desk.asked[0] == ("rollback_plan", ("LAUNDRY", "previous"), {})
+    assert naps == [5.0, 15.0, 30.0]
+
+
+def test_a_question_is_withdrawn_once_there_is_nothing_to_go_back_to(desk, naps):
+    desk.answers["rollback_plan"] = GiveUp("v1.1.3 serves already")
+    assert fire(question()) == {"withdrawn": "v1.1.3 serves already"}
+
+
+def test_a_question_is_withdrawn_when_nobody_answered_in_time(desk, naps):
+    assert fire(question(deadline=datetime.now(UTC))) == {"withdrawn": "nobody answered in time"}
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [TaskEventsTrigger(7), CanaryTrigger("LAUNDRY", "v1.1.0", 7), question(poll_seconds=7)],
+    ids=lambda trigger: type(trigger).__name__,
+)
+def test_it_is_the_same_after_a_restart_of_the_triggerer(trigger):
+    path, fields = trigger.serialize()
+    module, name = path.rsplit(".", 1)
+    again = getattr(import_module(module), name)(**fields)
+    assert again.serialize() == (path, fields)
+    assert again.poll_seconds == 7 and type(again) is type(trigger)
