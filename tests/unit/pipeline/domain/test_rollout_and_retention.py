@@ -72,6 +72,12 @@ def test_the_newest_stay_and_the_oldest_goes_first():
     assert len(plan.kept) == 10
 
 
+def test_newer_is_by_number_not_by_letter():
+    plan = RetentionPolicy(2).select(list(reversed(rows(12))), {})
+    assert plan.kept.keys() == {"v1.11.0", "v1.10.0"}
+    assert plan.archive == tuple(f"v1.{n}.0" for n in range(10))
+
+
 def test_what_is_needed_stays_whatever_its_age():
     plan = RetentionPolicy(2).select(rows(5), {"v1.0.0": "champion", "v1.2.0": "canary"})
     assert plan.archive == ("v1.1.0",)
