@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
+.PHONY: help install check lint types imports test test-unit mutate up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,12 +40,14 @@ types:
 imports:
 	@NO_COLOR=1 .venv/bin/lint-imports
 
-test: install check ## Everything: lint, types, import contracts, all tests
-	@$(PY) -m pytest tests/unit -q
-	@$(PY) -m pytest tests --ignore=tests/unit -q
+test: install ## Everything: lint, types, import contracts, all tests
+	@$(PY) -m tests
 
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q
+
+mutate: install ## Change the code in small ways: does a unit test notice? FILES=pipeline/domain/retention.py for some only
+	@$(PY) -m tests.mutation $(FILES)
 
 bench: install ## Benchmarks, as ratios; writes .bench/results.json
 	@$(PY) -m include.bench

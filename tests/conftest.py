@@ -1,4 +1,4 @@
-"""Fixtures of every test that needs a real service; an Airflow home of the tests' own."""
+"""Fixtures of every test that needs a real service; an Airflow home of the tests' own; nothing outlives the run."""
 
 import os
 import tempfile
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import lifeline
 from tests.services import Services, running
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    lifeline.hold()
     # Airflow writes its configuration at the first import, which collecting the tests of the DAGs does.
     home = tempfile.TemporaryDirectory(prefix="airflow-of-tests-")
     config.add_cleanup(home.cleanup)

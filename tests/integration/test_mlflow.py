@@ -144,7 +144,11 @@ def test_memory_and_processor_are_measured_while_an_attempt_runs(url, client, mo
         until(lambda: "system/system_memory_usage_megabytes" in client.get_run(experiment.id).data.metrics, "a sample")
 
 
-def test_while_mlflow_is_down_nothing_is_half_registered_and_later_it_succeeds(running_services, client, registry):
+def test_while_mlflow_is_down_nothing_is_half_registered_and_later_it_succeeds(
+    running_services, client, registry, monkeypatch
+):
+    # Its client tries again by itself; how often is no matter here.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     version = a_model_version("v1.0.0")
     experiments = MlflowExperiments(registry._mlflow.url)
     calls = (

@@ -76,6 +76,12 @@ def test_the_newest_is_told_by_number_not_by_letters():
     assert RetentionPolicy(1).select(["v1.10.0", "v1.2.0", "v1.9.0"], {}).archive == ("v1.2.0", "v1.9.0")
 
 
+def test_newer_is_by_number_not_by_letter():
+    plan = RetentionPolicy(2).select(list(reversed(rows(12))), {})
+    assert plan.kept.keys() == {"v1.11.0", "v1.10.0"}
+    assert plan.archive == tuple(f"v1.{n}.0" for n in range(10))
+
+
 def test_what_is_needed_stays_whatever_its_age():
     plan = RetentionPolicy(2).select(versions(5), {"v1.0.0": "champion", "v1.2.0": "canary"})
     assert plan.archive == ("v1.1.0",)

@@ -1,0 +1,92 @@
+"""`python -m tests`: every part of the tests, in two lanes beside each other; each line says which part wrote it."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from include.stack.layout import REPOSITORY
+from tests import lifeline
+
+_PYTEST = (sys.executable, "-m", "pytest", "-q")
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    part: Part
+    failed: bool
+    output: str
+    seconds: float
+
+    @property
+    def closing_line(self) -> str:
+        return self.output.rstrip().rpartition("\n")[2]
+
+
+# The end-to-end run mostly waits for Airflow, the tests of the services for processes: together they fill two cores.
+LANES = (
+    (Part("e2e", (*_PYTEST, "tests/e2e")),),
+    (
+        Part("check", ("make", "--no-print-directory", "check")),
+        Part("unit", (*_PYTEST, "tests/unit")),
+        Part("services", (*_PYTEST, "-n2", "--dist=loadfile", "tests", "--ignore=tests/unit", "--ignore=tests/e2e")),
+    ),
+)
+
+
+def main(lanes: Sequence[Sequence[Part]] = LANES) -> int:
+    """Run all parts, even after one failed; 1 when any did, with its output once more at the end."""
+    _end_with_parent()
+    lifeline.hold()
+    outcomes: list[Outcome] = []
+    threads = [threading.Thread(target=lambda lane=lane: outcomes.extend(map(_run, lane))) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    for outcome in failed:
+        print(f"\n---- {outcome.part.name} failed ----\n{outcome.output}")
+    print()
+    for outcome in outcomes:
+        word = "FAILED" if outcome.failed else "ok"
+        print(f"{outcome.part.name:<10}{word:<8}{outcome.seconds:4.0f} s  {outcome.closing_line}")
+    return 1 if failed else 0
+
+
+def _run(part: Part) -> Outcome:
+    begun = time.monotonic()
+    lines = []
+    with subprocess.Popen(
+        part.command,
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            print(f"{part.name:<10}{line}", end="", flush=True)
+    return Outcome(part, process.returncode != 0, "".join(lines), time.monotonic() - begun)
+
+
+def _end_with_parent() -> None:
+    """A killed `make` must not leave its recipe running."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
