@@ -39,6 +39,12 @@ def upload(
         return list(uploads.map(put, enumerate(painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE))))
 
 
+def read(uri: str, *, endpoint: str) -> bytes:
+    """The object at an `s3://` address."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bytes(boto3.client("s3", endpoint_url=endpoint).get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
 def archive(garments_: Sequence[Garment], *, helper_dsn: str) -> None:
     """Tasks confirmed a month ago, before there was any AI verdict to correct: label and verdict agree."""
     month_ago = datetime.now(UTC) - timedelta(days=30)
