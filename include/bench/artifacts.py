@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from include.bench.backbones import BACKBONES
+from include.bench.photos import LABELS
 from pipeline.learning.export import Identity, Samples, export
 from pipeline.learning.network import new_head
 from pipeline.learning.shards import Images
@@ -15,7 +16,6 @@ from pipeline.ports.data import ObjectStore
 if TYPE_CHECKING:
     import keras
 
-LABELS = ("양호", "불량")
 _GOLDEN, _CALIBRATION = 16, 32
 _SHARPNESS = 4.0
 

@@ -7,7 +7,7 @@ import pytest
 
 from include.bench.training.dataset import photos, write
 from include.bench.training.one_run import PARAMETERS
-from include.bench.training.resuming import Life, lived
+from include.bench.training.resuming import Kill, Life, lived
 from pipeline.adapters.s3 import S3ObjectStore
 
 pytestmark = pytest.mark.integration
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 def _lives(endpoint: str, signal: str, epochs: list[int]) -> list[Life]:
     """Of one run: one that ends after each of `epochs`, and one that nobody ends."""
-    killed = [lived(endpoint, f"run-{signal}", kill=(signal, epoch, 0.01)) for epoch in epochs]
+    killed = [lived(endpoint, f"run-{signal}", Kill(signal, epoch, 0.01)) for epoch in epochs]
     return [*killed, lived(endpoint, f"run-{signal}")]
 
 

@@ -1,19 +1,17 @@
 """A selection out of millions of confirmed tasks: how long the Helper database is asked, and what collecting holds."""
 
 import hashlib
-import os
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import cv2
 import numpy as np
 import psycopg2
 
-from include.bench.data.child import in_child
-from include.bench.measurement import Say, seconds
-from include.stack import runner
-from include.stack.layout import Stack, environment
+from include.bench.child import in_child
+from include.bench.measurement import Found, Say, seconds
+from include.bench.photos import LABELS
+from include.bench.services import private_stack
+from include.stack.layout import Stack
 from pipeline.domain.selection import SelectionPolicy
 
 _MILLION = 1_000_000
@@ -33,42 +31,35 @@ _ROWS = """
     FROM generate_series(%(first)s, %(last)s) AS n"""
 
 
-def collecting(say: Say) -> tuple[dict[str, float], dict[str, str]]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        root = Path(name)
-        before = dict(os.environ)
-        try:
-            stack = runner.up(root, say, ["postgres", "s3"], preferred_ports=False)
-            os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
-            _fill(stack, 0, _MILLION, say)
-            asked = in_child(_ask, stack.dsn("mlops_reader", "helper"))
-            say(f"all questions of one selection: {asked['seconds'] * 1000:.0f} ms")
-            one = in_child(_collect, *_addresses(stack), "one million")
-            say(f"collecting out of 1 million: {one['photos']:.0f} photos, {one['peak_mb']:.0f} MB")
-            _fill(stack, _MILLION, 5 * _MILLION, say)
-            five = in_child(_collect, *_addresses(stack), "five million")
-            say(f"collecting out of 5 million: {five['photos']:.0f} photos, {five['peak_mb']:.0f} MB")
-        finally:
-            os.environ.clear()
-            os.environ |= before
-            runner.clean(root)
+def collecting(say: Say) -> Found:
+    with private_stack(say, "postgres", "s3") as stack:
+        _fill(stack, 0, _MILLION, say)
+        asked = in_child(_ask, stack.dsn("mlops_reader", "helper"))
+        say(f"all questions of one selection: {asked['seconds'] * 1000:.0f} ms")
+        one = _collected(stack, "one million", say)
+        _fill(stack, _MILLION, 5 * _MILLION, say)
+        five = _collected(stack, "five million", say)
     figures = {
-        "collect_seconds_150_of_1000000": round(asked["seconds"], 3),
-        "collect_seconds_corrections_query_of_1000000": round(asked["corrections_seconds"], 3),
+        "collect_seconds_150_of_1000000": asked["seconds"],
+        "collect_seconds_corrections_query_of_1000000": asked["corrections_seconds"],
         "collect_peak_memory_mb_1000000": round(one["peak_mb"]),
         "collect_peak_memory_mb_5000000": round(five["peak_mb"]),
     }
-    context = {
-        "how": "private PostgreSQL, rows by generate_series, every 20th a correction, 150 of them new. "
+    return Found(
+        figures,
+        f"Private PostgreSQL, rows by generate_series, every {_TASKS_PER_CORRECTION}th a correction, "
+        f"{_NEW_CORRECTIONS} of them new. "
         "Seconds: every read of one selection (new corrections, 2 000 newest, 500 of all time, up to 500 earlier "
         "corrections); the corrections query alone beside it. Memory: the whole collect step with its own database, "
-        "manifest to S3; each photo is made on the spot from its address, and inspected",
-    }
-    return figures, context
+        "manifest to S3; each photo is made on the spot from its address, and inspected.",
+    )
 
 
-def _addresses(stack: Stack) -> tuple[str, str, str]:
-    return stack.dsn("mlops_reader", "helper"), stack.dsn("mlops", "mlops"), stack.s3_endpoint
+def _collected(stack: Stack, tasks: str, say: Say) -> dict[str, float]:
+    addresses = stack.dsn("mlops_reader", "helper"), stack.dsn("mlops", "mlops"), stack.s3_endpoint
+    found = in_child(_collect, *addresses, tasks)
+    say(f"collecting out of {tasks}: {found['photos']:.0f} photos, {found['peak_mb']:.0f} MB")
+    return found
 
 
 def _fill(stack: Stack, first: int, last: int, say: Say) -> None:
@@ -137,7 +128,7 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
     dataset_id = collect(
         run_id,
         ModelType.LAUNDRY,
-        labels=("양호", "불량"),
+        labels=LABELS,
         since=_SINCE,
         policy=SelectionPolicy(),
         augmentation=Augmentation(),

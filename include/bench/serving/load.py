@@ -34,17 +34,10 @@ class Load:
         photos = [Path(self._folder.name, f"{number}.jpg") for number in range(_PHOTOS)]
         for path, spec in zip(photos, live_specs(_PHOTOS, seed=1), strict=True):
             path.write_bytes(draw(spec))
-        command = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
-        options: dict[str, object] = {
-            "--rate": rate,
-            "--seconds": seconds,
-            "--in-flight": in_flight,
-            "--protocol": protocol,
-        }
-        options["--out"] = self._out
-        command += [str(part) for pair in options.items() for part in pair]
-        command += [part for path in photos for part in ("--photo", str(path))]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+        command: list[object] = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
+        command += ["--rate", rate, "--seconds", seconds, "--in-flight", in_flight, "--protocol", protocol]
+        command += ["--out", self._out, *(part for path in photos for part in ("--photo", path))]
+        self._process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, env=os.environ)
 
     @property
     def running(self) -> bool:

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 
+from include.bench.photos import LABELS
 from include.contract.preprocessing import to_input
 from include.demo.photos import draw, live_specs
 from pipeline.domain.dataset import Dataset
@@ -13,7 +14,6 @@ from pipeline.learning.shards import Images, Row, pack
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.training import TrainingJob
 
-LABELS = ("양호", "불량")
 URI = "s3://datasets/DS-bench/"
 
 

@@ -1,14 +1,11 @@
 """One look of the live accuracy monitor at a million confirmations, through a real PostgreSQL of our own."""
 
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg2
 
-from include.bench.measurement import Measurement, Say, seconds
-from include.stack import runner
+from include.bench.measurement import Found, Say, compared, seconds
+from include.bench.services import private_stack
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -36,24 +33,16 @@ _SERVED = """
     VALUES (%s, 'served', 'LAUNDRY', 'promote', %s, %s, 'bench', 'bench', %s, %s)"""
 
 
-def monitor(say: Say) -> Iterator[Measurement]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        root = Path(name)
-        try:
-            stack = runner.up(root, say, ["postgres"], preferred_ports=False)
-            dsn = stack.dsn("mlops", "mlops")
-            _fill(dsn, say)
-            ours = min(seconds(lambda: _look(dsn)) for _ in range(_LOOKS))
-            plain = seconds(lambda: _count_here(dsn))
-        finally:
-            runner.clean(root)
-    yield Measurement(
-        "monitor",
-        "s",
-        ours,
-        plain,
-        "rows fetched and counted in Python",
-        f"{_EVENTS} confirmations in the window: tallies of champion, newest, blind sample and every version",
+def monitor(say: Say) -> Found:
+    with private_stack(say, "postgres") as stack:
+        dsn = stack.dsn("mlops", "mlops")
+        _fill(dsn, say)
+        ours = min(seconds(lambda: _look(dsn)) for _ in range(_LOOKS))
+        plain = seconds(lambda: _count_here(dsn))
+    return Found(
+        compared("monitor", "seconds", ours=ours, plain=plain),
+        f"{_EVENTS} confirmations in the window: tallies of champion, newest, blind sample and every version; "
+        f"the fastest of {_LOOKS} looks. Plain: rows fetched and counted in Python.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Replay study (design D2): learn from corrections alone, or from corrections with replay, round after round."""
+"""Replay study (ADR 0002): learn from corrections alone, or from corrections with replay, round after round."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from include.studies.material import LIVE, Head, Material, Numbers
+from include.bench.studies.material import LIVE, Head, Material, Numbers
 from pipeline.domain.dataset import Photo
 from pipeline.domain.selection import SelectionPolicy, select
 

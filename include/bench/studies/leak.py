@@ -1,11 +1,11 @@
-"""Leak study (design D1): augment and then split, or split photos and augment the training side, against the truth."""
+"""Leak study (ADR 0001): augment and then split, or split photos and augment the training side, against the truth."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from include.studies.material import Head, Material, Numbers
+from include.bench.studies.material import Head, Material, Numbers
 
 # The specification's numbers: 150 photos become 750 images, 80 % of them for training.
 PHOTOS, TRAIN_SHARE, HELD_OUT = 150, 0.8, 400

@@ -1,16 +1,13 @@
 """Confirmations stored per second, through a real RabbitMQ and a real PostgreSQL of our own."""
 
 import json
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pika
 import psycopg2
 
-from include.bench.measurement import Measurement, Say, seconds
-from include.stack import runner
+from include.bench.measurement import Found, Say, compared, seconds
+from include.bench.services import private_stack
 from include.stack.layout import Stack
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
@@ -29,25 +26,17 @@ _INSERT = """
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}') ON CONFLICT (key) DO NOTHING"""
 
 
-def intake(say: Say) -> Iterator[Measurement]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        root = Path(name)
-        try:
-            stack = runner.up(root, say, ["postgres", "rabbitmq"], preferred_ports=False)
-            _publish(stack, "plain", _PLAIN_EVENTS, say)
-            plain_seconds = seconds(lambda: _one_by_one(stack, _PLAIN_EVENTS))
-            _publish(stack, "ours", _EVENTS, say)
-            ours_seconds = seconds(lambda: _accumulate(stack, _EVENTS))
-            _demand_all_stored(stack)
-        finally:
-            runner.clean(root)
-    yield Measurement(
-        "intake",
-        "events/s",
-        _EVENTS / ours_seconds,
-        _PLAIN_EVENTS / plain_seconds,
-        "one commit and acknowledgement per event, connections kept open",
-        f"{_EVENTS} events ours, {_PLAIN_EVENTS} plain; validated, stored, acknowledged",
+def intake(say: Say) -> Found:
+    with private_stack(say, "postgres", "rabbitmq") as stack:
+        _publish(stack, "plain", _PLAIN_EVENTS, say)
+        plain = _PLAIN_EVENTS / seconds(lambda: _one_by_one(stack, _PLAIN_EVENTS))
+        _publish(stack, "ours", _EVENTS, say)
+        ours = _EVENTS / seconds(lambda: _accumulate(stack, _EVENTS))
+        _demand_all_stored(stack)
+    return Found(
+        compared("intake", "events_per_second", ours=ours, plain=plain),
+        f"{_EVENTS} events ours, {_PLAIN_EVENTS} plain; validated, stored, acknowledged. "
+        "Plain: one commit and one acknowledgement for each event, connections kept open.",
     )
 
 
