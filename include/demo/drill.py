@@ -53,12 +53,11 @@ console = Console(highlight=False)
 class Drill:
     """One drill; every act prints what it does, and the next one follows even when it did not happen."""
 
-    def __init__(self, stage: Stage, pipeline: Pipeline) -> None:
-        self._stage, self._pipeline = stage, pipeline
-        self._stamp = str(int(time.time()))
+    def __init__(self, stage: Stage, pipeline: Pipeline, tasks: Tasks) -> None:
+        self._stage, self._pipeline, self._tasks = stage, pipeline, tasks
+        self._stamp = tasks.stamp
         self._database = MlopsDatabase(stage.stack.dsn("mlops", "mlops"))
         self._history = History(stage)
-        self._tasks = Tasks(stage, self._stamp, pipeline.accumulate)
 
     def run(self) -> Report:
         champion = self._history.champion()
@@ -136,18 +135,16 @@ class Drill:
     def _aborted_canary(self) -> None:
         stage, champion = self._stage, self._history.champion()
         stage.act("A canary of such a model: a tenth of the tasks, until people have seen enough")
-        version = self._approved_candidate(f"drill-worse-{self._stamp}", upside_down=True)
-        aborted = self._canary(version) == "failed" and self._history.champion() == champion
-        stage.say(self._history.end_of_canary(version))
+        version, state = self._trial(f"drill-worse-{self._stamp}", upside_down=True)
+        aborted = state == "failed" and self._history.champion() == champion
         stage.report.record(aborted_version=version, canary_aborted=aborted)
         stage.report.demand(aborted, "the bad canary was aborted")
 
     def _promoted_canary(self) -> None:
         stage = self._stage
         stage.act("A canary of a model that is as good as the champion")
-        version = self._approved_candidate(f"drill-same-{self._stamp}", upside_down=False)
-        promoted = self._canary(version) == "success" and self._history.champion() == version
-        stage.say(self._history.end_of_canary(version))
+        version, state = self._trial(f"drill-same-{self._stamp}", upside_down=False)
+        promoted = state == "success" and self._history.champion() == version
         stage.report.record(promoted_version=version, canary_promoted=promoted)
         stage.report.demand(promoted, "the good canary was promoted")
 
@@ -199,6 +196,13 @@ class Drill:
         BlessingTable(self._database).override(approval)
         return self._pipeline.register(run_id)
 
+    def _trial(self, run_id: str, *, upside_down: bool) -> tuple[str, str]:
+        """A version that went on trial, and the state in which its promotion ended."""
+        version = self._approved_candidate(run_id, upside_down=upside_down)
+        state = self._canary(version)
+        self._stage.say(self._history.end_of_canary(version))
+        return version, state
+
     def _derive(self, run_id: str, *, upside_down: bool) -> None:
         champion_run = self._history.run_of(self._history.champion())
         objects = S3ObjectStore(endpoint=self._stage.stack.s3_endpoint)
@@ -232,7 +236,8 @@ def main() -> None:
     if stack is None or not Supervision(stack).running():
         raise StackError("the stack is down: `make demo` starts it and trains a first model")
     os.environ.update({**environment(stack), **_PATIENCE})
-    drill = Drill(Stage(stack, "After a model is live", console), Pipeline.from_env())
+    stage, pipeline = Stage(stack, "After a model is live", console), Pipeline.from_env()
+    drill = Drill(stage, pipeline, Tasks(stage, pipeline.accumulate))
     sys.exit(publish(drill.run(), stack.root / "drill-report.json", console))
 
 

@@ -1,5 +1,6 @@
 """The drill's branch managers, and what the transition log says of its versions."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +20,11 @@ _NOTES = "SELECT reason FROM transitions WHERE kind = %s AND to_version = %s AND
 
 
 class Tasks:
-    """New tasks whose photos are the drill's; `stamp` makes their names its own."""
+    """New tasks whose photos are the drill's; `stamp` makes the names of one drill its own."""
 
-    def __init__(self, stage: Stage, stamp: str, accumulate: Callable[[], object]) -> None:
-        self._stage, self._stamp, self._accumulate = stage, stamp, accumulate
+    def __init__(self, stage: Stage, accumulate: Callable[[], object]) -> None:
+        self._stage, self._accumulate = stage, accumulate
+        self.stamp = str(int(time.time()))
         self._confirmed = 0
         self._garments: list[Garment] = []
 
@@ -45,11 +47,11 @@ class Tasks:
 
     def _garment(self, number: int) -> Garment:
         shown = self._garments[number % len(self._garments)]
-        return Garment(f"DRILL-{self._stamp}-{number:05d}", shown.photo_url, shown.label)
+        return Garment(f"DRILL-{self.stamp}-{number:05d}", shown.photo_url, shown.label)
 
     def _all_stored(self) -> bool:
         self._accumulate()
-        mine = f"DRILL-{self._stamp}-_____"
+        mine = f"DRILL-{self.stamp}-_____"
         ((stored,),) = self._stage.query("SELECT count(*) FROM task_confirmations WHERE task_id LIKE %s", mine)
         return int(stored) >= self._confirmed
 

@@ -239,12 +239,13 @@ def _innocent(cloth: Pixels, rng: np.random.Generator) -> Pixels:
     cloth = cloth.copy()
     kind = rng.integers(4)
     x, y = int(rng.uniform(120, 520)), int(rng.uniform(100, 380))
-    if kind == 0:
-        _button(cloth, x, y)
-    elif kind == 1:
-        cv2.line(cloth, (x, 0), (x + int(rng.normal(0, 40)), HEIGHT), (40, 40, 40), 2, cv2.LINE_AA)
-    elif kind == 2:
-        cv2.rectangle(cloth, (x, y), (x + 60, y + 26), _colour(rng).tolist(), -1)
+    match kind:
+        case 0:
+            _button(cloth, x, y)
+        case 1:
+            cv2.line(cloth, (x, 0), (x + int(rng.normal(0, 40)), HEIGHT), (40, 40, 40), 2, cv2.LINE_AA)
+        case 2:
+            cv2.rectangle(cloth, (x, y), (x + 60, y + 26), _colour(rng).tolist(), -1)
     return cloth
 
 
