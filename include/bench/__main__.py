@@ -28,7 +28,7 @@ console = Console(highlight=False, soft_wrap=True)
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(context: click.Context) -> None:
-    """What the product can do, measured: each figure beside the plain way where there is one."""
+    """Measure what the product can do; where there is a plain way to do the same, it is measured too."""
     context.obj = context.obj or BENCHMARKS
 
 
@@ -67,7 +67,7 @@ def run(benchmarks: Sequence[Benchmark], names: Sequence[str], out: Path, pages:
 
 
 def _run(benchmark: Benchmark, place: str, out: Path, pages: Path) -> bool:
-    """Whether it came to a result."""
+    """Run one benchmark, print and keep what it finds; False when it failed."""
     about = f"{benchmark.measures} (about {benchmark.minutes:g} min)"
     console.print(f"[bold]{place} {benchmark.name}[/]  [dim]{escape(about)}[/]")
     began = time.monotonic()

@@ -11,7 +11,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Found:
-    """`how` it was measured, and against what; `pages` are files for people, by name, that go to `include/studies/`."""
+    """What was measured, `how`, and beside what; `pages` are files for people, written to `include/studies/`."""
 
     figures: Mapping[str, float]
     how: str
@@ -25,7 +25,10 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def calls_per_second(call: Callable[[], object], *, callers: int, at_least_seconds: float) -> float:
-    """Of so many callers at once, each with its next call as soon as the last one ends; warmed up for a second."""
+    """Calls answered per second while each of `callers` threads calls again as soon as it has an answer.
+
+    The first second warms up and is not counted.
+    """
 
     def ask(until: float) -> int:
         calls = 0

@@ -1,4 +1,4 @@
-"""Photos to measure with: as rows of a dataset, as a phone takes them, and the plain way to augment them."""
+"""Photos to measure with: rows of a dataset, JPEGs as a phone takes them, and the plain way to augment them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ DIFFERENT, _SIZE = 10, (4000, 3000)
 
 
 def a_photo(number: int, label: str, **changes: Any) -> Photo:
-    """A garment of its own that people agreed on."""
+    """A row of a dataset: a garment like no other, on which people and the AI agreed."""
     task_id = f"TASK-{number:05d}"
     usual = Photo(
         task_id=task_id,
@@ -53,7 +53,7 @@ def phone_photos() -> list[tuple[str, bytes]]:
 
 
 def a_phone_photo(number: int, different: Sequence[tuple[str, bytes]], **changes: Any) -> tuple[Photo, bytes]:
-    """One of as many as wanted: a few again and again cost a decoder as much as all different ones."""
+    """The row and the JPEG of photo `number`; the same few repeat, which takes a decoder as long as many different."""
     label, body = different[number % len(different)]
     return a_photo(number, label, sha256=_sha256(body), width=_SIZE[0], height=_SIZE[1], **changes), body
 
@@ -76,7 +76,7 @@ def small(pixels: npt.NDArray[Any], side: int = 224) -> npt.NDArray[np.uint8]:
 
 
 def plain_augmentation() -> A.Compose:
-    """The transforms that we use too, as their library's documentation has them."""
+    """The pipeline's transforms, written as the library's documentation shows them."""
     return A.Compose(
         [
             A.Rotate(limit=15, border_mode=cv2.BORDER_REFLECT_101, p=1.0),

@@ -9,15 +9,15 @@ from include.bench.measurement import Found, Say
 
 
 class UnknownBenchmark(Exception):
-    """The text says which name is unknown, and what is like it."""
+    """No benchmark has this name; the text suggests one that is spelled alike."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`minutes` are those of two cores; `pages` are written to `include/studies/`.
+    """One row of the table: `minutes` on two cores; `pages` are the files written to `include/studies/`.
 
-    `where` is `module:function` in the package of its group, imported when it runs: a list must not wait for
-    TensorFlow.
+    `where` is `module:function` in the package of its group. It is imported when it runs, so that `list` does not
+    wait for TensorFlow.
     """
 
     group: str

@@ -17,17 +17,17 @@ _LIBRARIES = ("albumentations", "boto3", "keras", "openvino", "pika", "psycopg2-
 
 
 class UnreadableResults(Exception):
-    """The file of results is not what this program writes; the text says what to do."""
+    """The file of results was not written by this program; the text says what to do."""
 
 
 def keep(path: Path, name: str, found: Found, took_seconds: float) -> None:
-    """Put it in place of what the benchmark of that name found before; all others stay."""
+    """Replace what the benchmark of that name found before; the results of all others stay."""
     figures = {name: float(f"{value:.6g}") for name, value in found.figures.items()}
     entry = {"figures": figures, "how": found.how, "took_seconds": round(took_seconds, 1), **_circumstances()}
     written = path.with_suffix(".new")
     path.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(json.dumps({**read(path), name: entry}, ensure_ascii=False, indent=1) + "\n")
-    # Whoever is interrupted leaves the old file or the new one.
+    # A program that is interrupted leaves the old file or the new one, never half of it.
     written.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""Services of a stack that a benchmark has to itself."""
+"""A stack that one benchmark has to itself."""
 
 import os
 import tempfile
@@ -15,14 +15,14 @@ from include.stack.layout import Stack, environment
 
 @contextmanager
 def private_stack(say: Say, *names: str) -> Iterator[Stack]:
-    """The services named, on free ports, with data that goes with them; AWS_* variables point to its S3 meanwhile."""
+    """The named services on free ports, gone afterwards with their data; meanwhile AWS_* variables point to their S3."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         root = Path(name)
         try:
             stack = runner.up(root, say, names, preferred_ports=False)
             os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
-            # boto3 would go on with the credentials of the store before.
+            # boto3 would keep the credentials of an earlier store.
             boto3.setup_default_session()
             yield stack
         finally:

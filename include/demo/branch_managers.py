@@ -1,4 +1,4 @@
-"""Branch managers at work: tasks come in, verdicts are confirmed or corrected; and what goes wrong on the way."""
+"""Branch managers who confirm or correct verdicts, and what can go wrong with their messages on the way."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Confirmed:
 
 
 def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[], None]) -> list[Confirmed]:
-    """Each garment gets the AI's first verdict, then a person's; through the Helper service's own API."""
+    """Each garment gets the AI's verdict, then a person's, through the Helper service's API."""
     with httpx.Client(base_url=base_url, timeout=30) as http, ThreadPoolExecutor(_CLERKS) as clerks:
 
         def confirm(garment: Garment) -> Confirmed:
@@ -76,7 +76,7 @@ GARBAGE = (
 
 
 class Mischief:
-    """Garbage, duplicates, redeliveries and clocks that are wrong, on the task queue."""
+    """Garbage, duplicates, redeliveries and wrong clocks on the task queue."""
 
     def __init__(self, amqp_url: str, exchange: str = "task.events", queue: str = "mlops.task-confirmed") -> None:
         self._parameters = pika.URLParameters(amqp_url)
@@ -88,8 +88,8 @@ class Mischief:
             return int(channel.queue_declare(self._queue, passive=True).method.message_count)
 
     def add(self, *, duplicates: int, redeliveries: int) -> int:
-        """Publish the garbage and repeat some real messages; how many messages that added to the queue."""
-        # Closing without acknowledging sends everything taken here back: duplicates and redeliveries at once.
+        """Publish the garbage and repeat some real messages; returns how many messages the queue got."""
+        # Closing without acknowledging puts all that was taken back: duplicates and redeliveries at once.
         with self._channel() as channel:
             for body in GARBAGE:
                 self._publish(channel, body)

@@ -1,4 +1,4 @@
-"""`python -m include.demo.drill`: what happens after a model is live, on the running stack, in one go."""
+"""`python -m include.demo.drill`: what can happen after a model is live, played on the running stack."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ _ACTOR = "drill"
 _QUIET, _NEEDED = (INTAKE, RETRAINING, MONITOR), (ROLLBACK, PROMOTION, RETENTION)
 _BATCH, _BATCHES = 150, 6
 _MONITOR_PERIOD_SECONDS = 60
-# A confirmation that is further ahead than five minutes is a dead letter; this one is so for some seconds more.
+# A confirmation from more than five minutes ahead is a dead letter; this one stops being that far ahead in seconds.
 _AHEAD, _UNTIL_USABLE_SECONDS = timedelta(minutes=5, seconds=8), 9
 _EVENTS = (
     "ModelRolledBackEvent",
@@ -51,7 +51,7 @@ console = Console(highlight=False)
 
 
 class Drill:
-    """One drill; every act prints what it does, and the next one follows even when it did not happen."""
+    """One drill; every act prints what it does, and when it is refused the next one follows."""
 
     def __init__(self, stage: Stage, pipeline: Pipeline, tasks: Tasks) -> None:
         self._stage, self._pipeline, self._tasks = stage, pipeline, tasks
@@ -89,7 +89,7 @@ class Drill:
 
     @contextmanager
     def _dags_of_the_drill(self) -> Iterator[None]:
-        """Afterwards every DAG is as it was, but for the intake: it would start a retraining on wrong verdicts."""
+        """Only the drill's DAGs run inside. Afterwards each is as it was, but the intake stays paused."""
         airflow = self._stage.airflow
         before = {dag: airflow.paused(dag) for dag in (*_QUIET, *_NEEDED)}
         try:
@@ -224,7 +224,7 @@ class Drill:
 
 
 def finish(report: Report) -> None:
-    """What the report has to show, whatever kept an act from happening."""
+    """Figures that the report names even when their act was refused."""
     for name in ("automatic_rollback_seconds", "canary_promoted", "canary_aborted", "archived", "restored"):
         report.figures.setdefault(name, None)
 

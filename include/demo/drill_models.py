@@ -1,4 +1,4 @@
-"""Candidates for the drill, made of the champion in seconds: one that answers alike, one that answers upside down.
+"""Candidates for the drill, made from the champion in seconds: one answers like it, one gives the opposite answer.
 
 A replica cannot tell: their golden predictions are what these networks really answer. Only people who look at the
 photos can, and that is what the drill is about.
@@ -27,7 +27,7 @@ _ENTRY = "openvino/model.xml"
 def derive(
     run_id: str, champion_run: str, *, upside_down: bool, database: MlopsDatabase, objects: S3ObjectStore
 ) -> None:
-    """Write an artifact made of the champion's, and the training result that a run with this id would have left."""
+    """Write an artifact made from the champion's, and the training result that a run with this id would have left."""
     runs = TrainingTable(database)
     trained = runs.result(champion_run)
     if trained is None:
@@ -46,7 +46,7 @@ def derive(
 
 
 def _derived_artifact(champion_uri: str, uri: str, *, upside_down: bool, objects: S3ObjectStore) -> str:
-    """Write the artifact below `uri`; the sha256 of its manifest."""
+    """Write the artifact below `uri`; returns the sha256 of its manifest."""
     manifest = ArtifactManifest.from_json(objects.read(f"{champion_uri}{MANIFEST}"))
     source = {path: objects.read(f"{champion_uri}{path}") for path in _wanted(manifest)}
     files = derived_files(source, manifest.golden.file, upside_down=upside_down)

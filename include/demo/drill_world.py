@@ -1,4 +1,4 @@
-"""The drill's branch managers, and what the transition log says of its versions."""
+"""Tasks for the drill, and what the transition log says about its versions."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _NOTES = "SELECT reason FROM transitions WHERE kind = %s AND to_version = %s AND
 
 
 class Tasks:
-    """New tasks whose photos are the drill's; `stamp` makes the names of one drill its own."""
+    """Tasks that come in and are confirmed; `stamp` sets the names of one drill apart from those of others."""
 
     def __init__(self, stage: Stage, accumulate: Callable[[], object]) -> None:
         self._stage, self._accumulate = stage, accumulate
@@ -37,7 +37,7 @@ class Tasks:
         self._stage.send(photos[:_PHOTOS_SENT], _REQUESTS_PER_SECOND)
 
     def confirm(self, count: int) -> None:
-        """As many tasks come in, people confirm or correct every one, and the confirmations are stored."""
+        """Let `count` tasks come in and people confirm or correct each; wait until the confirmations are stored."""
         helper_url = f"http://127.0.0.1:{self._stage.stack.port('helper')}"
         numbers = range(self._confirmed, self._confirmed + count)
         self._confirmed += count
@@ -80,7 +80,7 @@ class History:
         return str(run_id)
 
     def noted(self, kind: str, version: str) -> list[tuple[Any, ...]]:
-        """Reasons of the changes of this kind that the version saw."""
+        """Reasons of the version's changes of this kind."""
         return self._query(_NOTES, kind, version)
 
     def end_of_canary(self, version: str) -> str:

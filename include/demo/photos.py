@@ -186,7 +186,7 @@ def _ink(cloth: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _grease(cloth: Pixels, rng: np.random.Generator) -> Pixels:
-    """Fat darkens the cloth and lets its pattern through."""
+    """Grease darkens the cloth, and its pattern still shows."""
     mask = cv2.GaussianBlur(_blob(rng, 60, 120, 0.35), (0, 0), 3)
     return cloth * (1 - mask[..., None] * rng.uniform(0.35, 0.5))
 
@@ -235,7 +235,7 @@ _DEFECTS: Mapping[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
 
 
 def _innocent(cloth: Pixels, rng: np.random.Generator) -> Pixels:
-    """What a careless look takes for a defect: a button, a pocket's seam, a small logo; or nothing."""
+    """Adds what may be mistaken for a defect: a button, a pocket's seam, a small logo; or nothing."""
     cloth = cloth.copy()
     kind = rng.integers(4)
     x, y = int(rng.uniform(120, 520)), int(rng.uniform(100, 380))

@@ -26,7 +26,7 @@ def garments(specs: Sequence[PhotoSpec], prefix: str) -> list[Garment]:
 def upload(
     specs: Sequence[PhotoSpec], prefix: str, *, endpoint: str, on_done: Callable[[], None], processes: int = 2
 ) -> list[bytes]:
-    """Draw every photo and put it in the bucket; the photos, in order."""
+    """Draw every photo and put it in the bucket; returns the photos in order."""
     s3 = boto3.client("s3", endpoint_url=endpoint)
 
     def put(numbered: tuple[int, bytes]) -> bytes:

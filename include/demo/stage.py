@@ -1,4 +1,4 @@
-"""What the acts of demo and drill stand on: time, words, promises, traffic, and questions to Airflow and database."""
+"""The stage that demo and drill share: headlines, waiting, promises, traffic, and access to Airflow and database."""
 
 import sys
 import time
@@ -23,14 +23,14 @@ from pipeline.bootstrap import GiveUp, TryAgain
 
 _POLL_SECONDS = 0.5
 _ANSWER_SECONDS = 30.0
-# Ends an act, or the whole performance, with a sentence; anything else is a fault of the program.
+# Each ends an act, or the whole performance, with a sentence; any other exception is a fault of the program.
 REFUSALS = (StackError, GiveUp, TryAgain, RuntimeError, TimeoutError)
 
 
 class Stage:
     """One performance on a running stack; `report` keeps what its acts measured and the promises they broke.
 
-    Inside `with stage:` model events are heard, and what `send` sends off goes on; both end with it.
+    Inside `with stage:` model events are recorded and the traffic that `send` starts goes on; both end with it.
     """
 
     def __init__(self, stack: Stack, title: str, console: Console) -> None:
@@ -62,13 +62,13 @@ class Stage:
 
     @contextmanager
     def bar(self, title: str, total: int) -> Iterator[Callable[[], None]]:
-        """A bar of progress on a terminal; each call is one of `total` steps."""
+        """Yields a function to call after each of `total` steps; a terminal shows a bar."""
         with Progress(console=self._console, transient=True, disable=not self._console.is_terminal) as progress:
             task = progress.add_task(title, total=total)
             yield lambda: progress.advance(task)
 
     def attempt(self, act: Callable[[], None]) -> None:
-        """Play an act; when it is refused, that breaks a promise, and the next act can follow."""
+        """Play an act; a refusal is noted as a broken promise, so that the next act can follow."""
         try:
             act()
         except REFUSALS as error:
@@ -96,7 +96,7 @@ class Stage:
     # Traffic
 
     def send(self, photos: Sequence[bytes], requests_per_second: float) -> None:
-        """Ask each replica so often, until the end of the performance."""
+        """Start asking each replica about these photos, until the end of the performance."""
         self._traffic = Traffic(self.stack.replicas, photos, requests_per_second)
         self._traffic.start()
 
@@ -113,7 +113,7 @@ class Stage:
         self.wait(served, f"both replicas to answer as {version}", _ANSWER_SECONDS)
 
     def conclude(self) -> Report:
-        """Count what was asked meanwhile, and how long it all took."""
+        """Count requests and seconds, judge the requests, and return the report."""
         answers = self.answers()
         failed = [answer for answer in answers if answer.error]
         for answer in failed[:5]:
@@ -139,7 +139,7 @@ def publish(report: Report, path: Path, console: Console) -> int:
 
 @contextmanager
 def refusals_as_sentences(what: str, console: Console) -> Iterator[None]:
-    """Whatever keeps the program from going on is printed, and its exit status 1."""
+    """Print what keeps the program from going on as one sentence, and exit with status 1."""
     try:
         yield
     except REFUSALS as error:

@@ -30,7 +30,7 @@ _INTAKE_DECISION = """
 
 @dataclass(frozen=True)
 class Size:
-    """How many photos the first model learns from, how many tasks are confirmed; another seed, other photos."""
+    """How many photos the first model learns from, and how many tasks are confirmed; every seed has other photos."""
 
     base_photos: int
     live_photos: int
@@ -176,7 +176,7 @@ class Story:
     # Steps of acts
 
     def _paint(self, specs: list[PhotoSpec]) -> list[bytes]:
-        """In one process: the other core belongs to the training."""
+        """Draw and upload the live photos in one process, which leaves the other core to the training."""
         endpoint = self._stage.stack.s3_endpoint
         return seeding.upload(specs, "TASK", endpoint=endpoint, on_done=lambda: None, processes=1)
 

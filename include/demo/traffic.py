@@ -13,7 +13,7 @@ from include.contract.client import FaceserveClient
 
 @dataclass(frozen=True)
 class Answer:
-    """One request; `at` seconds of the monotonic clock when it was sent, `error` empty when it was answered."""
+    """One request: `at` is when it was sent, in seconds of the monotonic clock; `error` is empty if it was answered."""
 
     at: float
     milliseconds: float
@@ -23,7 +23,7 @@ class Answer:
 
 
 class Traffic:
-    """One thread a replica, each sending `requests_per_second` whatever the answers take (as far as one thread can)."""
+    """One thread for each replica, which sends `requests_per_second`, or as many as it can, one after the other."""
 
     def __init__(self, replicas: Sequence[str], photos: Sequence[bytes], requests_per_second: float) -> None:
         self._photos = photos

@@ -1,6 +1,6 @@
-"""The calls of Airflow's REST API that stack, demo and healthchecks make, with the rights of the page's user.
+"""A client for the part of Airflow's REST API that stack, demo and healthchecks need.
 
-It needs the standard library alone: healthchecks start it every few seconds, in images that have nothing else.
+It uses the standard library alone, because healthchecks import it anew every few seconds.
 """
 
 import json
@@ -45,7 +45,7 @@ class TaskTime:
 
 
 class AirflowApi:
-    """Logs in before the first call that needs it, and again when its token is no longer taken."""
+    """Logs in before the first call that needs it, and again when Airflow no longer accepts its token."""
 
     def __init__(self, url: str, user: str = "", password: str = "", *, timeout_seconds: float = 30) -> None:
         self._url, self._timeout_seconds = url, timeout_seconds
@@ -58,7 +58,7 @@ class AirflowApi:
         return {name: str(part.get("status")) for name, part in parts.items()}
 
     def pool(self, name: str, description: str, *, slots: int, include_deferred: bool) -> None:
-        """Make the pool, or change one that is there to be like this."""
+        """Make the pool; one that exists is changed to be like this."""
         rules = {"slots": slots, "description": description, "include_deferred": include_deferred}
         try:
             self._call("POST", "/api/v2/pools", {"name": name, **rules})
@@ -95,13 +95,13 @@ class AirflowApi:
         self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
 
     def runs(self, dag_id: str, **wanted: str) -> list[dict[str, Any]]:
-        """The 50 oldest runs that are as `wanted` (query of the REST API, e.g. `run_after_gte`), oldest first."""
+        """At most 50 runs, oldest first; `wanted` are filters of the REST API, e.g. `run_after_gte`."""
         query = urlencode({"order_by": "run_after", "limit": 50, **wanted})
         found: list[dict[str, Any]] = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?{query}")["dag_runs"]
         return found
 
     def fail_open_runs(self, dag_id: str) -> None:
-        """Runs that wait or go on end as failed."""
+        """Mark every queued and running run as failed, which ends it."""
         for run in [*self.runs(dag_id, state="running"), *self.runs(dag_id, state="queued")]:
             self._call("PATCH", _run(dag_id, run["dag_run_id"]), {"state": "failed"})
 

@@ -1,4 +1,4 @@
-"""A selection out of millions of confirmed tasks: how long the Helper database is asked, and what collecting holds."""
+"""A selection out of millions of confirmed tasks: how long its queries take, and how much memory collecting needs."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ _MILLION = 1_000_000
 _NEW_CORRECTIONS = 150
 _NEWEST = datetime(2026, 11, 1, tzinfo=UTC)
 _SECONDS_BETWEEN_TASKS, _TASKS_PER_CORRECTION = 10, 20
-# The champion's corrections ended where 150 newer ones remain.
+# Of the corrections, 150 are newer than what the champion learned from.
 _SINCE = _NEWEST - timedelta(seconds=_NEW_CORRECTIONS * _TASKS_PER_CORRECTION * _SECONDS_BETWEEN_TASKS - 1)
 _ROWS = """
     INSERT INTO tasks
@@ -103,7 +103,7 @@ def _ask(helper_dsn: str) -> dict[str, float]:
 
 
 class _DrawnPhotos:
-    """Another photo for every address, the same for the same one."""
+    """A photo store that draws a photo for every address, always the same one for the same address."""
 
     def read(self, url: str) -> bytes:
         seed = int.from_bytes(hashlib.sha256(url.encode()).digest()[:8])

@@ -28,7 +28,7 @@ Images = npt.NDArray[np.uint8]
 
 
 def child_process(say: Say) -> Found:
-    """What the hop to another process costs a request, and what a process more costs in memory."""
+    """The milliseconds that a hop to another process adds to a request, and the memory one more process takes."""
     figures: Figures = {}
     for network in _NETWORKS:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -47,7 +47,7 @@ def child_process(say: Say) -> Found:
 
 
 def _here_and_there(path: Path) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """What was measured in this process and in a child, and the megabytes that are the child's own."""
+    """Measured in this process, measured in a child, and the megabytes that only the child uses."""
     precision = precisions("openvino", "auto")[0]
     here = _measured(factory("openvino", available_cores())(path, precision).infer)
     child = _ChildEngine(path, precision, available_cores())
@@ -66,7 +66,7 @@ def _measured(infer: Callable[[Images], object]) -> tuple[float, float]:
 
 
 class _ChildEngine:
-    """An engine in a process of its own: images by shared memory, answers by a pipe, one of each a slot."""
+    """An engine in another process; each slot has shared memory for images and a pipe for answers."""
 
     def __init__(self, path: Path, precision: str, slots: int) -> None:
         context = multiprocessing.get_context("spawn")

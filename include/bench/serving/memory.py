@@ -102,7 +102,7 @@ def _per_model(replica: Replica, client: LifecycleClient, model: Artifact) -> fl
 
 @contextmanager
 def _peak(replica: Replica) -> Iterator[list[tuple[float, float]]]:
-    """Samples of the server's memory, and of it and its children together; MB."""
+    """Samples in MB: the server's memory, and that of the server with its children."""
     found: list[tuple[float, float]] = []
     done = threading.Event()
 
@@ -125,7 +125,7 @@ def _resident_mb(replica: Replica) -> float:
 
 
 def _children_mb(replica: Replica) -> float:
-    """What the children have for themselves: pages they share with the process they were forked from count once."""
+    """MB that only the children use; pages they share with the server are counted there."""
     total = 0.0
     for child in psutil.Process(replica.pid).children(recursive=True):
         try:

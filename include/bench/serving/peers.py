@@ -42,7 +42,7 @@ _UPDATES, _STEADY_SECONDS, _UPDATE_SECONDS = 10, 2.0, 2.5
 
 @dataclass(frozen=True)
 class Server:
-    """`update` serves the model of that number from then on."""
+    """A running server; after `update(number)` it serves the model of that number."""
 
     name: str
     address: str
@@ -50,7 +50,7 @@ class Server:
 
 
 class _NotReady(Exception):
-    """MLServer answers, but not with the model yet."""
+    """MLServer answers, but has not loaded the model yet."""
 
 
 def peers(say: Say) -> Found:
@@ -81,7 +81,7 @@ def _both(network: str, python: Path, folder: Path, say: Say) -> Figures:
 
 
 def _better_workers(python: Path, folder: Path, say: Say) -> int:
-    """Without worker processes images need not be copied to them; with one a core, cores share the load."""
+    """Workers with which MLServer is faster: none saves copying images to them, one a core uses every core."""
     found = {}
     for workers in (0, available_cores()):
         with _mlserver(python, folder, workers) as server:
@@ -156,7 +156,7 @@ def _mlserver(python: Path, folder: Path, workers: int) -> Iterator[Server]:
 
 
 def _configure(repository: Path, workers: int) -> str:
-    """The server's settings on free ports; where it will take requests."""
+    """Write the server's settings, on free ports; returns the address for requests."""
     http, grpc_port, metrics = free_ports(3)
     ports = {"http_port": http, "grpc_port": grpc_port, "metrics_port": metrics}
     (repository / MODEL).mkdir(parents=True)

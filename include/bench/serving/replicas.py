@@ -35,7 +35,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Replica:
-    """`ready_seconds` from the start of the process to its first answer."""
+    """A running replica; `ready_seconds` passed from the start of its process to its first answer."""
 
     address: str
     lifecycle_address: str
@@ -55,7 +55,7 @@ def object_store(say: Say = click.echo) -> Iterator[Stack]:
 
 
 def upload(folder: Path, store: Stack, uri: str) -> None:
-    """Everything in the folder, below `uri`."""
+    """Copy everything in the folder to S3, below `uri`."""
     objects = S3ObjectStore(endpoint=store.s3_endpoint)
     for path in folder.rglob("*"):
         if path.is_file():
@@ -66,7 +66,7 @@ def upload(folder: Path, store: Stack, uri: str) -> None:
 def replicas(
     stack: Stack, count: int, *, state: Path | None = None, settings: Mapping[str, object] | None = None
 ) -> Iterator[list[Replica]]:
-    """Running replicas; `settings` are FACESERVE_* variables. With `state` they come back with what they served."""
+    """Running replicas; `settings` become FACESERVE_* variables. With an old `state` they serve as before."""
     with ExitStack() as cleanup:
         root = state or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-state-")))
         yield [cleanup.enter_context(_replica(stack, root / str(number), settings or {})) for number in range(count)]
@@ -100,7 +100,7 @@ def _replica(stack: Stack, state: Path, settings: Mapping[str, object]) -> Itera
 
 @dataclass(frozen=True)
 class Deployed:
-    """`moments` when each replica's activation was confirmed; all times in seconds of the monotonic clock."""
+    """`moments` at which each activation was confirmed; all times are seconds of the monotonic clock."""
 
     replicas: tuple[ActivatedModel, ...]
     prepared_at: float

@@ -1,4 +1,4 @@
-"""Two replicas under open load while their model changes, goes back, and bad ones are refused."""
+"""Two replicas under constant load while models are swapped and rolled back, and bad ones are refused."""
 
 import functools
 import itertools
@@ -22,7 +22,7 @@ from pipeline.adapters.s3 import S3ObjectStore
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
 _SPREAD_REPLICAS, _SPREAD_SWAPS = 3, 10
-# Kept free in each turn for a change and what follows it.
+# The end of each turn is kept free for the change and what follows it.
 _CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
 # What the exchange itself may delay is over after this; the version that was replaced is freed later.
 _EXCHANGE_SECONDS = 0.15
@@ -32,7 +32,7 @@ Window = tuple[float, float]
 
 @dataclass(frozen=True)
 class Drive:
-    """`requests` in all at `share` of what the replicas can take; the rest is spread evenly between."""
+    """How much load, and which changes are spread evenly over it; `share` is that of the load the replicas can take."""
 
     network: str
     requests: int
@@ -44,7 +44,7 @@ class Drive:
 
 @dataclass
 class Seen:
-    """Windows by what went on in them."""
+    """Windows of time by what happened in them, and how long changes took."""
 
     steady: list[Window] = field(default_factory=list)
     swapping: list[list[Window]] = field(default_factory=list)
@@ -55,12 +55,12 @@ class Seen:
 
 
 def swaps(say: Say) -> Found:
-    """Of a network so small that many requests fit in."""
+    """Swaps of a network so small that many requests fit in."""
     return _found(swapping(Drive("small", requests=105_000, swaps=20, rollbacks=5, failed_deployments=3), say))
 
 
 def swaps_resnet50(say: Say) -> Found:
-    """Of a network that fills the processor."""
+    """Swaps of a network that fills the processor."""
     figures = swapping(Drive("ResNet50", requests=3_200, swaps=5), say)
     return _found({f"resnet50_{name}": value for name, value in figures.items()})
 
@@ -74,7 +74,7 @@ def _found(figures: Figures) -> Found:
 
 
 def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = None) -> Figures:
-    """Figures; `settings` are FACESERVE_* variables of the replicas."""
+    """Figures of one drive; `settings` become FACESERVE_* variables of the replicas."""
     with ExitStack() as stack:
         store = stack.enter_context(object_store(say))
         fleet = stack.enter_context(replicas(store, _REPLICAS, settings=settings))
@@ -195,7 +195,7 @@ def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> Figures:
 
 
 def _artifacts(store: Stack, network: str, count: int) -> tuple[list[Artifact], list[Artifact]]:
-    """As many versions, each to be downloaded anew, and bad ones: tampered with, and missing a file."""
+    """`count` good versions, none of which a replica has in its cache, and two with a broken file."""
     objects = S3ObjectStore(endpoint=store.s3_endpoint)
     uri = "s3://models/bench/"
     artifact(network, objects, uri)
@@ -209,7 +209,7 @@ def _artifacts(store: Stack, network: str, count: int) -> tuple[list[Artifact], 
 
 
 def _another(objects: S3ObjectStore, uri: str, number: int) -> Artifact:
-    """The same network as an artifact of its own: another run's name in the manifest is another manifest."""
+    """A copy under another run's name: its manifest differs, so replicas take it for another artifact."""
     manifest = ArtifactManifest.from_json(objects.read(f"{uri}{MANIFEST}"))
     body = replace(manifest, run_id=f"run-{number}").to_json()
     target = f"s3://models/bench-{number}/"

@@ -25,7 +25,7 @@ _EXPORTED = ("int8", "onnx")
 
 @dataclass(frozen=True)
 class Measured:
-    """`images` with decoded images, `photos` with JPEGs that the server decodes."""
+    """Pace with decoded images, and with `photos`: JPEGs that the server decodes."""
 
     images: Pace
     photos: Pace
@@ -77,7 +77,7 @@ def _replica(store: Stack, model: Artifact, engine: str, precision: str) -> Iter
 
 
 def _efficiency(store: Stack, model: Artifact, folder: Path, say: Say) -> float:
-    """Requests a second with decoded images through gRPC, to images a second of the engine alone; in turn."""
+    """Requests a second through gRPC divided by images a second of the engine alone, measured in turn."""
     precision, image = _fastest_float(), np.random.default_rng(1).integers(0, 256, (1, 224, 224, 3), np.uint8)
     cores = available_cores()
     engine = factory("openvino", cores)(folder / "openvino" / "model.xml", precision)

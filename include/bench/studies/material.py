@@ -80,7 +80,7 @@ class Head:
         self._only: int | None = None
 
     def fit(self, images: npt.NDArray[np.float32], labels: Numbers) -> "Head":
-        """Photos of one class alone teach to answer always that."""
+        """Learn; from photos of one class alone it learns to give always that answer."""
         found = np.unique(labels)
         self._only = int(found[0]) if len(found) == 1 else None
         if self._only is None:

@@ -1,4 +1,4 @@
-"""As right as a plain fit: both learn the same photos with the same settings, and answer photos neither has seen."""
+"""Accuracy of our training and of a plain fit: the same photos, the same settings, judged on photos neither saw."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

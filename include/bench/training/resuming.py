@@ -1,4 +1,4 @@
-"""A training process killed at a random moment, started again, compared with one that nobody touched."""
+"""A training that is killed at a random moment and started again, compared with one that was left alone."""
 
 import json
 import random
@@ -19,14 +19,14 @@ from pipeline.adapters.s3 import S3ObjectStore
 _TRAIN, _VALIDATION = 48, 16
 _RUNS = 10
 _EPOCHS = PARAMETERS.epochs + PARAMETERS.fine_tune_epochs
-# From within an epoch of the head, which takes milliseconds, to one of the last block, and to exporting.
+# An epoch of the head takes milliseconds, one of the last block more, exporting seconds.
 _DELAYS_SECONDS = (0.002, 0.02, 0.2, 2.0)
 _PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Life:
-    """One process's: first and last epoch it told of (0: none), and its result's numbers when it came to one."""
+    """What one process told: its first and last epoch (0: none), and the numbers of its result if it had one."""
 
     first: int
     last: int
@@ -35,7 +35,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Kill:
-    """The signal a process gets, so many seconds after it told of so many epochs."""
+    """A signal that is sent `delay_seconds` after the process told of `epochs` epochs."""
 
     signal: str
     epochs: int
@@ -47,7 +47,7 @@ class Kill:
 
 
 def killed(say: Say) -> Found:
-    """With `kill -9`: nobody can prepare for it."""
+    """With SIGKILL, for which no process can prepare."""
     return _resuming("SIGKILL", say)
 
 
@@ -66,7 +66,7 @@ def _resuming(name: str, say: Say) -> Found:
             kill = Kill(name, rng.randrange(_EPOCHS), rng.uniform(0, rng.choice(_DELAYS_SECONDS)))
             first = lived(stack.s3_endpoint, f"run-{number}", kill)
             second = lived(stack.s3_endpoint, f"run-{number}")
-            # What was told of and is done again is lost; a life that ended in exporting has no epoch to do again.
+            # Epochs that were told of and are done again are lost; a process that died while exporting repeats none.
             lost.append(max(0, first.last - second.first + 1) if second.first else 0)
             differences.append(max(abs(a - b) for a, b in zip(_result(second), undisturbed, strict=True)))
             say(f"{name} after epoch {first.last}: {lost[-1]} epochs again, result differs by {differences[-1]:g}")
@@ -103,7 +103,7 @@ def lived(endpoint: str, run_id: str, kill: Kill | None = None) -> Life:
 
 
 def _heard(process: "subprocess.Popen[str]", kill: Kill | None) -> Life:
-    """What the process told until it ended."""
+    """Listen until the process ends."""
     assert process.stdout is not None, "it is piped"
     epochs: list[int] = []
     numbers: tuple[float, ...] | None = None

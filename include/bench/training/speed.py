@@ -47,7 +47,7 @@ def _ours(backbone: "keras.Model", train: Images, validation: Images) -> None:
 
 
 def _plain_seconds(backbone: "keras.Model", train: Images, validation: Images) -> float:
-    """Of all epochs, from a few that are measured."""
+    """Of all epochs, extrapolated from a few."""
     model, few = plain.compiled(backbone, 1), Images(train.images[:_BATCH], train.labels[:_BATCH])
     plain.fit(model, few, few, epochs=1, batch=_BATCH)
     measured = seconds(lambda: plain.fit(model, train, validation, epochs=_MEASURED_EPOCHS, batch=_BATCH))

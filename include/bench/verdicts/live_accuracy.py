@@ -29,7 +29,7 @@ surely below {_POLICY.rollback_accuracy:.0%}.
 
 
 def looks(right: Sequence[bool]) -> Iterator[tuple[int, Reading]]:
-    """The monitor's reading after every few confirmations of one champion, from its first on."""
+    """Readings of the monitor, one after every few confirmations of a champion."""
     agreed = [0, *accumulate(right)]
     for seen in range(_A_LOOK, len(right) + 1, _A_LOOK):
         window = _tally(agreed, max(0, seen - _WINDOW), seen)
@@ -94,7 +94,7 @@ def _good(accuracy: float, champions_a_year: int) -> Good:
 
 
 def _champion(accuracy: float, champions_a_year: int, number: int) -> tuple[bool, int]:
-    """Whether this one is rolled back, and how often an alert begins before that."""
+    """Whether this champion is rolled back, and how many alerts begin before that."""
     draw, alerts, is_open = random.Random(f"{accuracy} {champions_a_year} {number}"), 0, False
     for _, reading in looks(_verdicts(accuracy, _YEAR // champions_a_year, draw)):
         if reading.state is State.FAILING:

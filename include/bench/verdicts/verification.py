@@ -31,7 +31,7 @@ _LITERAL = (
     *(f"class_accuracy.{x}" for x in LABELS),
 )
 POLICY = VerificationPolicy()
-# What the verdict would be if a holdout had to be large enough to call most equally good models not worse.
+# Demands a holdout so large that most equally good models are recognised as not worse.
 STRICT = replace(POLICY, comparison=ComparisonPolicy(min_holdout_photos=550))
 
 
@@ -90,7 +90,7 @@ _OPINIONS = (
 
 
 def _opinions(measured: AccuracyMeasurement, facts: dict[str, Photo]) -> list[str]:
-    """Our verdict, and every other rule that promotes."""
+    """Names of our verdict and of every other rule that promotes."""
     checks = _checks(POLICY, measured, facts)
     others = {
         "specification": _literally(checks),
@@ -106,7 +106,7 @@ def _checks(policy: VerificationPolicy, measured: AccuracyMeasurement, facts: di
 
 
 def _round(draw: np.random.Generator, photos: int, gain: float) -> tuple[AccuracyMeasurement, dict[str, Photo]]:
-    """Both models right, only one, or neither: `_DISCORDANT` of the photos tell them apart."""
+    """What both models answer to each photo; they differ on the share `_DISCORDANT` of them."""
     wins, losses = (_DISCORDANT + gain) / 2, (_DISCORDANT - gain) / 2
     shares = [wins, losses, _CHAMPION - losses, 1 - _CHAMPION - wins]
     kinds = draw.choice(4, size=2 * photos, p=shares)
@@ -133,7 +133,7 @@ def _verdict(checks: tuple[Check, ...]) -> Verdict:
 
 
 def _with_corrections_as_proof(checks: tuple[Check, ...]) -> tuple[Check, ...]:
-    """As if fixing corrections alone proved a gain, which it does not: an equally good model does that too."""
+    """The checks, if fixing corrections alone proved a gain. It does not: an equally good model fixes them too."""
     either = {"gain_beyond_chance", "corrections_fixed"}
     if all(c.outcome is Outcome.FAILED for c in checks if c.name in either):
         return checks
@@ -141,7 +141,7 @@ def _with_corrections_as_proof(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 
 def _literally(checks: tuple[Check, ...]) -> bool:
-    """The specification's accuracy conditions as it states them: point estimates against bars."""
+    """Whether the specification's accuracy conditions hold as it states them: point estimates against bars."""
     return all(c.outcome is Outcome.PASSED for c in checks if c.weight is Weight.FLOOR and c.name in _LITERAL)
 
 
