@@ -15,7 +15,7 @@ from include.stack.layout import Stack, environment
 
 @contextmanager
 def private_stack(say: Say, *names: str) -> Iterator[Stack]:
-    """The named services on free ports, gone afterwards with their data; meanwhile AWS_* variables point to their S3."""
+    """The named services on free ports, gone afterwards; AWS_* variables point to their S3 meanwhile."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         root = Path(name)

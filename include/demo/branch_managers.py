@@ -52,7 +52,7 @@ def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[]
         return list(clerks.map(confirm, garments))
 
 
-def _confirmation(task_id: str, at: str, **changes: object) -> bytes:
+def confirmation(task_id: str, at: str, **changes: object) -> bytes:
     """The body of a `TaskConfirmedEvent` as the Helper service writes it."""
     body = {
         "eventType": "TaskConfirmedEvent",
@@ -70,8 +70,8 @@ def _confirmation(task_id: str, at: str, **changes: object) -> bytes:
 GARBAGE = (
     b"not json at all",
     b'{"eventType": "TaskConfirmedEvent"}',
-    _confirmation("TASK-FUTURE", "2970-01-01T00:00:00Z"),
-    _confirmation("TASK-ELSEWHERE", "2026-01-01T00:00:00Z", photoUrl="file:///etc/passwd"),
+    confirmation("TASK-FUTURE", "2970-01-01T00:00:00Z"),
+    confirmation("TASK-ELSEWHERE", "2026-01-01T00:00:00Z", photoUrl="file:///etc/passwd"),
 )
 
 
@@ -101,7 +101,7 @@ class Mischief:
 
     def from_the_future(self, task_id: str, at: datetime) -> str:
         """Publish a confirmation whose clock is ahead; its message id."""
-        body = _confirmation(task_id, at.isoformat(), photoUrl="s3://tasks/DRILL-00000.jpg")
+        body = confirmation(task_id, at.isoformat(), photoUrl="s3://tasks/DRILL-00000.jpg")
         with self._channel() as channel:
             self._publish(channel, body, pika.BasicProperties(message_id=task_id, delivery_mode=2))
         return task_id

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psycopg2
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -18,6 +17,7 @@ from include.demo.report import Report
 from include.demo.traffic import Answer, Traffic, versions
 from include.stack.airflow_api import airflow_of
 from include.stack.layout import Stack
+from include.stack.postgres import query
 from include.stack.services import StackError
 from pipeline.bootstrap import GiveUp, TryAgain
 
@@ -86,12 +86,7 @@ class Stage:
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the pipeline's database."""
-        connection = psycopg2.connect(self.stack.dsn("mlops", "mlops"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            rows = cursor.fetchall()
-        connection.close()
-        return rows
+        return query(self.stack.dsn("mlops", "mlops"), sql, values or None)
 
     # Traffic
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import boto3
 import pika
-import psycopg2
 
 from include.stack.airflow_api import AirflowApi, airflow_of
 from include.stack.layout import BUCKETS, Stack
+from include.stack.postgres import query
 from include.stack.services import StackError, faceserve
 from include.stack.supervision import Supervision
 
@@ -53,17 +53,12 @@ def _await_dag(airflow: AirflowApi, dag_id: str) -> None:
 
 def truncate(dsn: str) -> None:
     """Every table of a database, migrations aside."""
-    connection = psycopg2.connect(dsn)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'"
-        )
-        row = cursor.fetchone()
-        assert row is not None
-        (tables,) = row
-        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-    connection.close()
+    ((tables,),) = query(
+        dsn,
+        "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
+        " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'",
+    )
+    query(dsn, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
 
 def empty(stack: Stack, bucket: str) -> None:

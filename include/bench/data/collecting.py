@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
-import psycopg2
 
 from include.bench.child import in_child
 from include.bench.measurement import Found, Say, seconds
 from include.bench.photos import LABELS
 from include.bench.services import private_stack
 from include.stack.layout import Stack
+from include.stack.postgres import query
 from pipeline.domain.selection import SelectionPolicy
 
 _MILLION = 1_000_000
@@ -70,15 +70,8 @@ def _fill(stack: Stack, first: int, last: int, say: Say) -> None:
         "newest": _NEWEST,
         "gap": _SECONDS_BETWEEN_TASKS,
     }
-    connection = psycopg2.connect(stack.dsn("helper", "helper"))
-
-    def work() -> None:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(_ROWS, values)
-            cursor.execute("ANALYZE tasks")
-
-    say(f"tasks {first:,} to {last:,} written in {seconds(work):.0f} s")
-    connection.close()
+    took = seconds(lambda: query(stack.dsn("helper", "helper"), f"{_ROWS}; ANALYZE tasks", values))
+    say(f"tasks {first:,} to {last:,} written in {took:.0f} s")
 
 
 def _ask(helper_dsn: str) -> dict[str, float]:

@@ -1,11 +1,13 @@
 """One look of the live accuracy monitor at a million confirmations, through a real PostgreSQL of our own."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
 
 from include.bench.measurement import Found, Say, compared, seconds
 from include.bench.services import private_stack
+from include.stack.postgres import query
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -75,10 +77,5 @@ def _look(dsn: str) -> None:
 
 
 def _count_here(dsn: str) -> None:
-    connection = psycopg2.connect(dsn)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT model_version, final_result, corrected, confirmed_at FROM task_confirmations")
-        counts: dict[tuple[str | None, str, bool], int] = {}
-        for version, label, corrected, _ in cursor.fetchall():
-            counts[version, label, corrected] = counts.get((version, label, corrected), 0) + 1
-    connection.close()
+    rows = query(dsn, "SELECT model_version, final_result, corrected, confirmed_at FROM task_confirmations")
+    Counter((version, label, corrected) for version, label, corrected, _ in rows)

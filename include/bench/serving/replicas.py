@@ -1,7 +1,6 @@
 """Replicas as processes of their own over a real S3 server, as in production."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import psutil
 from include.bench.measurement import Say
 from include.bench.services import private_stack
 from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient
-from include.stack.layout import Stack
+from include.stack.layout import Stack, free_ports
 from pipeline.adapters.s3 import S3ObjectStore
 
 TOKEN = "bench"  # noqa: S105 - of processes that live for minutes on the loopback interface
@@ -153,11 +152,3 @@ def _refusal(ask: Callable[[], object], refused: tuple[type[Exception], ...]) ->
     except refused as error:
         return error
     return None
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
