@@ -49,26 +49,26 @@ test-unit: install ## Unit tests only
 mutate: install ## Change the code in small ways: does a unit test notice? FILES=pipeline/domain/retention.py for some only
 	@$(PY) -m tests.mutation $(FILES)
 
-bench: install ## Benchmarks, as ratios; writes .bench/results.json
-	@$(PY) -m include.bench
+bench: install ## Each beside the plain way, as ratios; all benchmarks: .venv/bin/python -m include.bench list
+	@$(PY) -m include.bench run ratios
 
-bench-serving: install ## Two replicas under load while their model changes; writes .bench/serving.json
-	@$(PY) -m include.bench.serving
+bench-serving: install ## Replicas under load while their model changes; half an hour
+	@$(PY) -m include.bench run serving
 
-bench-training: install ## Against a plain fit, and killed at random moments; writes .bench/training.json
-	@$(PY) -m include.bench.training
+bench-training: install ## Against a plain fit, and killed at random moments
+	@$(PY) -m include.bench run training
+
+bench-data: install ## Seconds and memory of collecting and augmenting
+	@$(PY) -m include.bench run data
 
 bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
-	@$(PY) -m include.bench.live_accuracy
-
-bench-data: install ## Seconds and memory of collecting and augmenting; writes .bench/data.json
-	@$(PY) -m include.bench.data
-
-studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
-	@$(PY) -m include.studies
+	@$(PY) -m include.bench run live-accuracy
 
 bench-verification: install ## Who is promoted, held, refused, by simulation; writes include/studies/
-	@$(PY) -m include.bench.verification
+	@$(PY) -m include.bench run verification
+
+studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
+	@$(PY) -m include.bench run studies
 
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto

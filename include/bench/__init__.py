@@ -1,1 +1,1 @@
-"""Benchmarks, each against the plain alternative in the same run."""
+"""Benchmarks and studies: one registry, one command line, one file of results."""

@@ -1,106 +1,98 @@
-"""`python -m include.bench [name…]`: measure, print a table, write `.bench/results.json`."""
+"""`python -m include.bench`: list and run benchmarks and studies."""
 
-import json
+import itertools
 import os
-import platform
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Before anything imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
-from include.bench.measurement import Measurement, Say
+from include.bench import results
+from include.bench.registry import BENCHMARKS, Benchmark, UnknownBenchmark, chosen
+from include.bench.results import RESULTS, UnreadableResults
 from include.stack.layout import REPOSITORY
 
-_RESULTS = REPOSITORY / ".bench" / "results.json"
-_LIBRARIES = ("tensorflow", "keras", "openvino", "opencv-python-headless", "albumentations", "pika", "psycopg2-binary")
+_PAGES = REPOSITORY / "include" / "studies"
 
-console = Console(highlight=False)
-
-
-def _intake(say: Say) -> Iterator[Measurement]:
-    from include.bench.intake import intake
-
-    return intake(say)
+console = Console(highlight=False, soft_wrap=True)
 
 
-def _augmentation(say: Say) -> Iterator[Measurement]:
-    from include.bench.augmentation import augmentation
-
-    return augmentation(say)
-
-
-def _engines(say: Say) -> Iterator[Measurement]:
-    from include.bench.engines import engines
-
-    return engines(say)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Measure what the product can do; where there is a plain way to do the same, it is measured too."""
+    context.obj = context.obj or BENCHMARKS
 
 
-def _monitor(say: Say) -> Iterator[Measurement]:
-    from include.bench.monitor import monitor
-
-    return monitor(say)
-
-
-BENCHMARKS: dict[str, Callable[[Say], Iterator[Measurement]]] = {
-    "intake": _intake,
-    "augmentation": _augmentation,
-    "engines": _engines,
-    "monitor": _monitor,
-}
+@main.command("list")
+@click.pass_obj
+def list_(benchmarks: Sequence[Benchmark]) -> None:
+    """Every benchmark by group: minutes on two cores, what it measures, what it writes for people."""
+    for group, members in itertools.groupby(benchmarks, key=lambda b: b.group):
+        console.print(f"[bold]{group}[/]")
+        for b in members:
+            written = f"; writes {', '.join(b.pages)}" if b.pages else ""
+            console.print(f"  {b.name:<18}{b.minutes:>3g} min   {b.measures}{written}")
+    console.print("Figures of all go to .bench/results.json, what is written for people to include/studies/.")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
-@click.option("--out", type=click.Path(path_type=Path), default=_RESULTS, help="Results file; others are kept in it.")
-def main(names: Sequence[str], out: Path) -> None:
-    """Each figure with the plain alternative, measured in the same run. Without NAMES: all, about five minutes."""
-    found: list[Measurement] = []
-    for name in names or BENCHMARKS:
-        console.print(f"[bold]{name}[/]")
-        found += BENCHMARKS[name](lambda text: console.print(f"  {text}", style="dim"))
-    console.print(_table(found))
-    _write(found, out)
+@main.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="File of results; others stay in it.")
+@click.option("--pages", type=click.Path(path_type=Path), default=_PAGES, help="Folder of what is written for people.")
+@click.pass_obj
+def run(benchmarks: Sequence[Benchmark], names: Sequence[str], out: Path, pages: Path) -> None:
+    """Run benchmarks by name, by group, or `all`; exit status 1 when one of them failed.
+
+    Each is written as soon as it is done: an interrupted run keeps what it has found.
+    """
+    try:
+        wanted = chosen(names, benchmarks)
+        results.read(out)
+    except (UnknownBenchmark, UnreadableResults) as error:
+        raise click.UsageError(str(error)) from error
+    failed = [b.name for number, b in enumerate(wanted, 1) if not _run(b, f"{number}/{len(wanted)}", out, pages)]
     console.print(f"written: {out}")
+    if failed:
+        console.print(f"[bold red]failed:[/] {', '.join(failed)}")
+        sys.exit(1)
 
 
-def _table(found: Sequence[Measurement]) -> Table:
-    """What each is measured against and how stands in the results file, under `context`."""
-    table = Table("benchmark", "ours", "plain", "times better")
-    for m in found:
-        table.add_row(m.name, f"{m.ours:,.1f} {m.unit}", f"{m.plain:,.1f} {m.unit}", f"{m.ratio:.1f}")
-    return table
+def _run(benchmark: Benchmark, place: str, out: Path, pages: Path) -> bool:
+    """Run one benchmark, print and keep what it finds; False when it failed."""
+    about = f"{benchmark.measures} (about {benchmark.minutes:g} min)"
+    console.print(f"[bold]{place} {benchmark.name}[/]  [dim]{escape(about)}[/]")
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"  {time.monotonic() - began:6.1f} s  {text}", style="dim", markup=False)
+
+    try:
+        found = benchmark.run(say)
+    except Exception as error:  # noqa: BLE001 - whatever one ends with, the others are still to be measured
+        traceback.print_exc()
+        console.print(f"  [bold red]{benchmark.name} failed:[/] {escape(str(error))}")
+        return False
+    results.keep(out, benchmark.name, found, time.monotonic() - began)
+    _write(found.pages, pages)
+    for name, value in found.figures.items():
+        console.print(f"  {name:<56}{value:>14,.3f}", markup=False)
+    return True
 
 
-def _write(found: Sequence[Measurement], out: Path) -> None:
-    """Figures measured before and not now stay in the file; each name's context says when it was measured."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(out.read_text()) if out.exists() else {"figures": {}, "context": {}}
-    for m in found:
-        kept["figures"] |= m.figures()
-        kept["context"][m.name] = {
-            "plain": m.plain_is,
-            "how": m.note,
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-    kept["context"]["machine"] = {
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "python": platform.python_version(),
-    }
-    kept["context"]["versions"] = {name: version(name) for name in _LIBRARIES}
-    out.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+def _write(pages: Mapping[str, bytes], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in pages.items():
+        (folder / name).write_bytes(body)
+        console.print(f"  written: {folder / name}")
 
 
 if __name__ == "__main__":

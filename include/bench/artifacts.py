@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from include.bench.backbones import BACKBONES
+from include.bench.photos import LABELS
 from pipeline.learning.export import Identity, Samples, export
 from pipeline.learning.network import new_head
 from pipeline.learning.shards import Images
@@ -15,13 +16,12 @@ from pipeline.ports.data import ObjectStore
 if TYPE_CHECKING:
     import keras
 
-LABELS = ("양호", "불량")
 _GOLDEN, _CALIBRATION = 16, 32
 _SHARPNESS = 4.0
 
 
 class Folder:
-    """An object store that is a folder: the part of the URI behind `s3://bench/` is the path."""
+    """An object store in a folder: what follows `s3://bench/` in a URI is the path."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -39,7 +39,7 @@ class Folder:
 
 
 def artifact(name: str, objects: ObjectStore, uri: str, *, seed: int = 0, formats: tuple[str, ...] = ()) -> str:
-    """Export the named network with a head of its own; the manifest's sha256."""
+    """Export the named network with a head made for it; returns the sha256 of its manifest."""
     network = small_network() if name == "small" else BACKBONES[name]()
     images, labels = _dark_and_bright()
     classifier = _nearest_centroid(network.predict(images.astype(np.float32), verbose=0), labels, seed)
@@ -56,7 +56,7 @@ def _dark_and_bright() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
 
 
 def _nearest_centroid(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], seed: int) -> "keras.Model":
-    """A head that says which class's mean features are nearer; `seed` makes it a version of its own."""
+    """A head that answers with the class whose mean features are nearer; every `seed` gives other weights."""
     classifier = new_head(features.shape[1], len(LABELS), seed)
     centroids = np.stack([features[labels == label].mean(0) for label in range(len(LABELS))])
     apart = centroids[0] - centroids[1]
@@ -67,7 +67,7 @@ def _nearest_centroid(features: npt.NDArray[np.float32], labels: npt.NDArray[np.
 
 
 def small_network() -> "keras.Model":
-    """A few milliseconds of processor time, so that many requests fit into a benchmark."""
+    """A network that takes a few milliseconds, so that a benchmark can send many requests."""
     import keras
 
     layers = keras.layers

@@ -1,4 +1,4 @@
-"""The networks that are measured; ResNet50 with random weights, which cost the same as learned ones."""
+"""The networks that are measured; ResNet50 has random weights, which take as long as learned ones."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING

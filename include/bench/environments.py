@@ -1,4 +1,4 @@
-"""Python environments of other people's programs, whose requirements exclude ours; made once under `.bench/`."""
+"""Python environments for programs whose requirements contradict ours; each is made once, under `.bench/`."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ _MADE = ".made"
 
 
 def environment(name: str, *packages: str) -> Path:
-    """The interpreter of an environment with these packages; `name` says which and in which version."""
+    """Path of the interpreter that has these packages; `name` must change when they or their versions do."""
     home = REPOSITORY / ".bench" / name
     python = home / "bin" / "python"
     if not (home / _MADE).exists():

@@ -7,13 +7,12 @@ import time
 import click
 from rich.console import Console
 
-from include.demo.airflow_api import DagRunFailed
-from include.demo.story import INTAKE, RETRAINING, ROLLBACK, Scenery, Story
+from include.demo.stage import Stage, publish, refusals_as_sentences
+from include.demo.story import INTAKE, RETRAINING, ROLLBACK, Size, Story
 from include.stack import runner
 from include.stack.__main__ import show_addresses
-from include.stack.layout import Stack, default_root, environment
+from include.stack.layout import default_root, environment
 from include.stack.reset import pause_dags, reset
-from include.stack.services import StackError
 
 console = Console(highlight=False)
 
@@ -29,41 +28,16 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     pause_dags(stack, (INTAKE, RETRAINING, ROLLBACK))
     reset(stack)
     start_seconds = round(time.monotonic() - started, 1)
-    variables = environment(stack)
-    os.environ.update(variables)
-    story = Story(_scenery(stack, variables, base_photos, live_photos, seed), console)
-    report = story.tell()
+    os.environ.update(environment(stack))
+    stage = Stage(stack, "The whole loop, measured", console)
+    report = Story(stage, Size(base_photos, live_photos, seed)).tell()
     report.record(stack_start_seconds=start_seconds, stack_memory_mb=runner.memory_mb(stack))
-    report.write(stack.root / "demo-report.json")
-    report.show(console)
+    status = publish(report, stack.root / "demo-report.json", console)
     show_addresses(stack)
-    console.print(
-        f"report: {stack.root / 'demo-report.json'}; the stack stays up, `make down` stops it", soft_wrap=True
-    )
-    sys.exit(1 if report.broken else 0)
-
-
-def _scenery(stack: Stack, variables: dict[str, str], base_photos: int, live_photos: int, seed: int) -> Scenery:
-    return Scenery(
-        root=stack.root,
-        environment=variables,
-        airflow_url=f"http://127.0.0.1:{stack.port('airflow')}",
-        airflow_user="admin",
-        airflow_password=stack.secrets["airflow_admin"],
-        helper_url=f"http://127.0.0.1:{stack.port('helper')}",
-        helper_owner_dsn=stack.dsn("helper", "helper"),
-        amqp_url=stack.amqp_url,
-        s3_endpoint=stack.s3_endpoint,
-        replicas=stack.replicas,
-        base_photos=base_photos,
-        live_photos=live_photos,
-        seed=seed,
-    )
+    console.print("the stack stays up: `make down` stops it")
+    sys.exit(status)
 
 
 if __name__ == "__main__":
-    try:
+    with refusals_as_sentences("demo", console):
         main()
-    except (StackError, DagRunFailed, RuntimeError, TimeoutError) as error:
-        console.print(f"[bold red]the demo cannot go on:[/] {error}", markup=True)
-        sys.exit(1)

@@ -1,10 +1,12 @@
-"""Branch managers at work: tasks come in, verdicts are confirmed or corrected; and what goes wrong on the way."""
+"""Branch managers who confirm or correct verdicts, and what can go wrong with their messages on the way."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import httpx
 import pika
@@ -30,7 +32,7 @@ class Confirmed:
 
 
 def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[], None]) -> list[Confirmed]:
-    """Each garment gets the AI's first verdict, then a person's; through the Helper service's own API."""
+    """Each garment gets the AI's verdict, then a person's, through the Helper service's API."""
     with httpx.Client(base_url=base_url, timeout=30) as http, ThreadPoolExecutor(_CLERKS) as clerks:
 
         def confirm(garment: Garment) -> Confirmed:
@@ -50,94 +52,84 @@ def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[]
         return list(clerks.map(confirm, garments))
 
 
+def confirmation(task_id: str, at: str, **changes: object) -> bytes:
+    """The body of a `TaskConfirmedEvent` as the Helper service writes it."""
+    body = {
+        "eventType": "TaskConfirmedEvent",
+        "taskId": task_id,
+        "helperId": "HELPER-001",
+        "finalResult": "양호",
+        "aiResult": "양호",
+        "corrected": False,
+        "photoUrl": f"s3://tasks/{task_id}.jpg",
+        "timestamp": at,
+    }
+    return json.dumps({**body, **changes}).encode()
+
+
 GARBAGE = (
     b"not json at all",
     b'{"eventType": "TaskConfirmedEvent"}',
-    json.dumps(
-        {
-            "eventType": "TaskConfirmedEvent",
-            "taskId": "TASK-FUTURE",
-            "helperId": "HELPER-001",
-            "finalResult": "양호",
-            "aiResult": "불량",
-            "corrected": True,
-            "photoUrl": "s3://tasks/TASK-FUTURE.jpg",
-            "timestamp": "2970-01-01T00:00:00Z",
-        }
-    ).encode(),
-    json.dumps(
-        {
-            "eventType": "TaskConfirmedEvent",
-            "taskId": "TASK-ELSEWHERE",
-            "helperId": "HELPER-001",
-            "finalResult": "양호",
-            "aiResult": "불량",
-            "corrected": True,
-            "photoUrl": "file:///etc/passwd",
-            "timestamp": "2026-01-01T00:00:00Z",
-        }
-    ).encode(),
+    confirmation("TASK-FUTURE", "2970-01-01T00:00:00Z"),
+    confirmation("TASK-ELSEWHERE", "2026-01-01T00:00:00Z", photoUrl="file:///etc/passwd"),
 )
 
 
 class Mischief:
-    """Garbage, duplicates and redeliveries on the task queue."""
+    """Garbage, duplicates, redeliveries and wrong clocks on the task queue."""
 
     def __init__(self, amqp_url: str, exchange: str = "task.events", queue: str = "mlops.task-confirmed") -> None:
         self._parameters = pika.URLParameters(amqp_url)
         self._exchange, self._queue = exchange, queue
 
     def waiting(self) -> int:
-        connection = pika.BlockingConnection(self._parameters)
-        try:
-            return int(connection.channel().queue_declare(self._queue, passive=True).method.message_count)
-        finally:
-            connection.close()
+        """Messages in the queue."""
+        with self._channel() as channel:
+            return int(channel.queue_declare(self._queue, passive=True).method.message_count)
 
     def add(self, *, duplicates: int, redeliveries: int) -> int:
-        """Publish the garbage and repeat some real messages; how many messages that added to the queue."""
-        connection = pika.BlockingConnection(self._parameters)
-        channel = connection.channel()
-        channel.confirm_delivery()
-        for body in GARBAGE:
-            channel.basic_publish(self._exchange, "TaskConfirmedEvent", body)
-        for _ in range(duplicates):
-            method, properties, body = channel.basic_get(self._queue)
-            if method is None:
-                raise RuntimeError(f"{self._queue} is empty: nothing to repeat")
-            channel.basic_publish(self._exchange, "TaskConfirmedEvent", body, properties)
-        for _ in range(redeliveries):
-            channel.basic_get(self._queue)
-        # Closing without acknowledging sends everything taken here back: duplicates and redeliveries at once.
-        connection.close()
+        """Publish the garbage and repeat some real messages; returns how many messages the queue got."""
+        # Closing without acknowledging puts all that was taken back: duplicates and redeliveries at once.
+        with self._channel() as channel:
+            for body in GARBAGE:
+                self._publish(channel, body)
+            for _ in range(duplicates):
+                self._repeat_one(channel)
+            for _ in range(redeliveries):
+                channel.basic_get(self._queue)
         return len(GARBAGE) + duplicates
 
     def from_the_future(self, task_id: str, at: datetime) -> str:
-        """A confirmation whose clock is ahead; its message id."""
-        body = {
-            "eventType": "TaskConfirmedEvent",
-            "taskId": task_id,
-            "helperId": "HELPER-001",
-            "finalResult": "양호",
-            "aiResult": "양호",
-            "corrected": False,
-            "photoUrl": "s3://tasks/DRILL-00000.jpg",
-            "timestamp": at.isoformat(),
-        }
-        connection = pika.BlockingConnection(self._parameters)
-        channel = connection.channel()
-        channel.confirm_delivery()
-        properties = pika.BasicProperties(message_id=task_id, delivery_mode=2)
-        channel.basic_publish(self._exchange, "TaskConfirmedEvent", json.dumps(body).encode(), properties)
-        connection.close()
+        """Publish a confirmation whose clock is ahead; its message id."""
+        body = confirmation(task_id, at.isoformat(), photoUrl="s3://tasks/DRILL-00000.jpg")
+        with self._channel() as channel:
+            self._publish(channel, body, pika.BasicProperties(message_id=task_id, delivery_mode=2))
         return task_id
 
     def dead_letter_reasons(self) -> list[str]:
         """Reasons of the dead letters, which stay where they are."""
-        connection = pika.BlockingConnection(self._parameters)
-        channel = connection.channel()
         reasons = []
-        while (found := channel.basic_get(f"{self._queue}.dead"))[0] is not None:
-            reasons.append(str((found[1].headers or {}).get("x-reason", "")))
-        connection.close()
+        with self._channel() as channel:
+            while (found := channel.basic_get(f"{self._queue}.dead"))[0] is not None:
+                reasons.append(str((found[1].headers or {}).get("x-reason", "")))
         return reasons
+
+    def _repeat_one(self, channel: Any) -> None:
+        method, properties, body = channel.basic_get(self._queue)
+        if method is None:
+            raise RuntimeError(f"{self._queue} is empty: nothing to repeat")
+        self._publish(channel, body, properties)
+
+    def _publish(self, channel: Any, body: bytes, properties: pika.BasicProperties | None = None) -> None:
+        channel.basic_publish(self._exchange, "TaskConfirmedEvent", body, properties)
+
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        """A channel whose messages are confirmed by the broker, on a connection of its own."""
+        connection = pika.BlockingConnection(self._parameters)
+        try:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
+        finally:
+            connection.close()

@@ -1,27 +1,28 @@
-"""`python -m include.demo.drill`: what happens after a model is live, on the running stack, in one go."""
+"""`python -m include.demo.drill`: what can happen after a model is live, played on the running stack."""
 
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import click
+from rich.console import Console
 
-from include.demo.airflow_api import AirflowApi, DagRunFailed
 from include.demo.branch_managers import Mischief
 from include.demo.drill_models import derive
-from include.demo.drill_stage import Stage, console
-from include.demo.event_log import EventLog
+from include.demo.drill_world import History, Tasks
 from include.demo.report import Report
+from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, RETRAINING, ROLLBACK
-from include.stack.layout import Stack, default_root, environment, load
+from include.stack.layout import default_root, environment, load
 from include.stack.services import StackError
 from include.stack.supervision import Supervision
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.bootstrap import GiveUp, TryAgain
+from pipeline.bootstrap import Pipeline
 from pipeline.domain.blessing import Override, OverrideKind
 
 MONITOR, PROMOTION, RETENTION = "live_accuracy_monitor", "model_promotion", "model_retention"
@@ -30,6 +31,8 @@ _ACTOR = "drill"
 _QUIET, _NEEDED = (INTAKE, RETRAINING, MONITOR), (ROLLBACK, PROMOTION, RETENTION)
 _BATCH, _BATCHES = 150, 6
 _MONITOR_PERIOD_SECONDS = 60
+# A confirmation from more than five minutes ahead is a dead letter; this one stops being that far ahead in seconds.
+_AHEAD, _UNTIL_USABLE_SECONDS = timedelta(minutes=5, seconds=8), 9
 _EVENTS = (
     "ModelRolledBackEvent",
     "LiveAccuracyLowEvent",
@@ -44,140 +47,147 @@ _PATIENCE = {
     "RETRAIN_MAX_MEAN_LATENCY_MS": "2000",
 }
 
+console = Console(highlight=False)
 
-class Drill(Stage):
-    """One drill; every act prints what it does, and goes on after one that did not happen."""
 
-    def __init__(self, stack: Stack) -> None:
-        super().__init__(stack)
-        self._database = MlopsDatabase(stack.dsn("mlops", "mlops"))
-        url = f"http://127.0.0.1:{stack.port('airflow')}"
-        self._airflow = AirflowApi(url, "admin", stack.secrets["airflow_admin"])
-        self._events = EventLog(stack.amqp_url)
+class Drill:
+    """One drill; every act prints what it does, and when it is refused the next one follows."""
+
+    def __init__(self, stage: Stage, pipeline: Pipeline, tasks: Tasks) -> None:
+        self._stage, self._pipeline, self._tasks = stage, pipeline, tasks
+        self._stamp = tasks.stamp
+        self._database = MlopsDatabase(stage.stack.dsn("mlops", "mlops"))
+        self._history = History(stage)
 
     def run(self) -> Report:
-        champion = self._champion()
-        self._act(f"{champion} serves. Photos for the drill, and traffic on both replicas")
-        self._set()
-        self._events.start()
-        before = {dag: self._airflow.paused(dag) for dag in (*_QUIET, *_NEEDED)}
-        try:
-            for dag in before:
-                self._airflow.pause(dag) if dag in _QUIET else self._airflow.unpause(dag)
-            for act in (
-                self._bad_model,
-                self._aborted_canary,
-                self._promoted_canary,
-                self._archive,
-                self._dead_letters,
-            ):
-                self._attempt(act)
-            self._hear()
-        finally:
-            self._leave_well(champion, before)
-        self._requests()
-        self.report.record(total_seconds=round(time.monotonic() - self._started, 1))
-        return self.report
+        champion = self._history.champion()
+        with self._stage:
+            self._stage.act(f"{champion} serves. Photos for the drill, and traffic on both replicas")
+            self._tasks.begin()
+            with self._dags_of_the_drill(), self._no_bad_model_left(champion):
+                self._acts()
+                self._hear()
+        report = self._stage.conclude()
+        finish(report)
+        return report
+
+    def _acts(self) -> None:
+        for act in (
+            self._bad_model,
+            self._aborted_canary,
+            self._promoted_canary,
+            self._archive,
+            self._dead_letters,
+        ):
+            self._stage.attempt(act)
 
     def _hear(self) -> None:
         self._pipeline.publish_events()
         for event_type in _EVENTS:
-            heard = self._events.wait_for(event_type, 1, timeout_seconds=10)
-            self.report.demand(bool(heard), f"{event_type} was published")
+            heard = self._stage.events.wait_for(event_type, 1, timeout_seconds=10)
+            self._stage.report.demand(bool(heard), f"{event_type} was published")
 
-    def _leave_well(self, champion: str, before: dict[str, bool]) -> None:
-        """No bad model stays live, and every DAG is as it was but for the intake: it would start a retraining on the
-        wrong verdicts of the drill.
-        """
-        if self._champion() == self.report.figures.get("bad_version"):
-            reason, request_id = "drill: the monitor did not roll back", f"drill-{self._stamp}"
-            self._pipeline.roll_back("LAUNDRY", champion, reason, _ACTOR, request_id)
-        for dag, paused in before.items():
-            self._airflow.pause(dag) if paused or dag == INTAKE else self._airflow.unpause(dag)
-        self._say(f"{INTAKE} stays paused: unpaused, it starts a retraining on the drill's corrections")
-        if self._traffic:
-            self._traffic.stop()
-        self._events.stop()
+    @contextmanager
+    def _dags_of_the_drill(self) -> Iterator[None]:
+        """Only the drill's DAGs run inside. Afterwards each is as it was, but the intake stays paused."""
+        airflow = self._stage.airflow
+        before = {dag: airflow.paused(dag) for dag in (*_QUIET, *_NEEDED)}
+        try:
+            for dag in before:
+                airflow.pause(dag) if dag in _QUIET else airflow.unpause(dag)
+            yield
+        finally:
+            for dag, paused in before.items():
+                airflow.pause(dag) if paused or dag == INTAKE else airflow.unpause(dag)
+            self._stage.say(f"{INTAKE} stays paused: unpaused, it starts a retraining on the drill's corrections")
+
+    @contextmanager
+    def _no_bad_model_left(self, champion: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self._history.champion() == self._stage.report.figures.get("bad_version"):
+                reason, request_id = "drill: the monitor did not roll back", f"drill-{self._stamp}"
+                self._pipeline.roll_back("LAUNDRY", champion, reason, _ACTOR, request_id)
 
     # Acts
 
     def _bad_model(self) -> None:
-        self._act("A model that answers upside down is forced live; branch managers go on confirming")
-        champion, run_id = self._champion(), f"drill-bad-{self._stamp}"
+        stage, champion = self._stage, self._history.champion()
+        stage.act("A model that answers upside down is forced live; branch managers go on confirming")
+        bad = self._forced_live(f"drill-bad-{self._stamp}")
+        stage.report.record(bad_version=bad)
+        stage.say(f"{bad} serves; verification had refused it, {_ACTOR} forced it")
+        self._tasks.confirm(_BATCH)
+        stage.airflow.unpause(MONITOR)
+        fell_at, patience = time.monotonic(), 4 * _MONITOR_PERIOD_SECONDS
+        stage.wait(lambda: self._history.champion() != bad, "the monitor to roll back", patience)
+        stage.wait_until_served(champion)
+        seconds = round(time.monotonic() - fell_at, 1)
+        stage.airflow.pause(MONITOR)
+        _, kind, actor, why = self._history.newest_change()
+        stage.say(f"{actor} rolled back to {champion} after {seconds} s: {why}")
+        stage.report.record(automatic_rollback_seconds=seconds, rollback_reason=why)
+        stage.report.demand(kind == "rollback_auto", "the monitor itself rolled back")
+        stage.report.demand(seconds <= 2 * _MONITOR_PERIOD_SECONDS, "within two periods of the monitor")
+        self._pipeline.clear_freeze("LAUNDRY", _ACTOR, "drill: the model was bad on purpose")
+
+    def _aborted_canary(self) -> None:
+        stage, champion = self._stage, self._history.champion()
+        stage.act("A canary of such a model: a tenth of the tasks, until people have seen enough")
+        version, state = self._trial(f"drill-worse-{self._stamp}", upside_down=True)
+        aborted = state == "failed" and self._history.champion() == champion
+        stage.report.record(aborted_version=version, canary_aborted=aborted)
+        stage.report.demand(aborted, "the bad canary was aborted")
+
+    def _promoted_canary(self) -> None:
+        stage = self._stage
+        stage.act("A canary of a model that is as good as the champion")
+        version, state = self._trial(f"drill-same-{self._stamp}", upside_down=False)
+        promoted = state == "success" and self._history.champion() == version
+        stage.report.record(promoted_version=version, canary_promoted=promoted)
+        stage.report.demand(promoted, "the good canary was promoted")
+
+    def _archive(self) -> None:
+        stage, airflow, run_id = self._stage, self._stage.airflow, f"drill-{self._stamp}"
+        stage.act("All but the versions that are needed go to the archive, and come back")
+        airflow.trigger(RETENTION, run_id, {"keep": 1, "dry_run": False})
+        airflow.demand_success(RETENTION, run_id, airflow.wait(RETENTION, run_id, timeout_seconds=120))
+        rows = stage.query("SELECT version FROM model_versions WHERE status = 'ARCHIVED' AND model_type = 'LAUNDRY'")
+        archived = sorted(version for (version,) in rows)
+        restored = [self._pipeline.restore("LAUNDRY", version, _ACTOR)["version"] for version in archived]
+        stage.say(f"archived and restored: {', '.join(archived)}")
+        stage.report.record(archived=archived, restored=restored)
+        stage.report.demand(bool(archived) and restored == archived, "what was archived was restored")
+
+    def _dead_letters(self) -> None:
+        stage, letters_of = self._stage, self._pipeline.dead_letters
+        stage.act("A confirmation from a clock that is ahead: dead letter, then put back")
+        ahead = f"DRILL-{self._stamp}-ahead"
+        message_id = Mischief(stage.stack.amqp_url).from_the_future(ahead, datetime.now(UTC) + _AHEAD)
+        self._pipeline.accumulate()
+        letters = [letter for letter in letters_of.all() if letter.message_id == message_id]
+        stage.say(f"dead letter: {letters[0].reason if letters else 'none'}")
+        time.sleep(_UNTIL_USABLE_SECONDS)
+        for letter in letters:
+            letters_of.requeue(letter.id)
+        self._pipeline.accumulate()
+        stored = bool(stage.query("SELECT 1 FROM task_confirmations WHERE key = %s", message_id))
+        stage.report.record(dead_letters_requeued=len(letters))
+        stage.report.demand(bool(letters) and stored, "the dead letter was put back and stored")
+
+    # Steps of acts
+
+    def _forced_live(self, run_id: str) -> str:
+        """The version of a bad model, which serves against the verdict."""
         self._derive(run_id, upside_down=True)
         self._pipeline.verify_performance(run_id)
         self._pipeline.decide(run_id)
         reason = "drill: a deliberately bad model"
-        forced = self._pipeline.force_promote("LAUNDRY", run_id, _ACTOR, reason, request_id=run_id)
-        bad = forced["version"]
-        self.report.record(bad_version=bad)
-        self._say(f"{bad} serves; verification had refused it, {_ACTOR} forced it")
-        self._confirm(_BATCH)
-        self._airflow.unpause(MONITOR)
-        fell_at = time.monotonic()
-        self._wait(lambda: self._champion() != bad, "the monitor to roll back", 4 * _MONITOR_PERIOD_SECONDS)
-        self._wait(lambda: self._answered_by({champion}), f"both replicas to answer as {champion}", 30)
-        seconds = round(time.monotonic() - fell_at, 1)
-        self._airflow.pause(MONITOR)
-        (kind, actor, why) = self._query(
-            "SELECT kind, actor, reason FROM transitions WHERE phase = 'served' AND model_type = 'LAUNDRY'"
-            " ORDER BY position DESC LIMIT 1"
-        )[0]
-        self._say(f"{actor} rolled back to {champion} after {seconds} s: {why}")
-        self.report.record(automatic_rollback_seconds=seconds, rollback_reason=why)
-        self.report.demand(kind == "rollback_auto", "the monitor itself rolled back")
-        self.report.demand(seconds <= 2 * _MONITOR_PERIOD_SECONDS, "within two periods of the monitor")
-        self._pipeline.clear_freeze("LAUNDRY", _ACTOR, "drill: the model was bad on purpose")
+        return str(self._pipeline.force_promote("LAUNDRY", run_id, _ACTOR, reason, request_id=run_id)["version"])
 
-    def _aborted_canary(self) -> None:
-        self._act("A canary of such a model: a tenth of the tasks, until people have seen enough")
-        champion, version = self._champion(), self._candidate("drill-worse", upside_down=True)
-        state = self._canary(version)
-        self.report.record(aborted_version=version, canary_aborted=state == "failed" and self._champion() == champion)
-        self._say(self._ended_canary(version))
-        self.report.demand(bool(self.report.figures["canary_aborted"]), "the bad canary was aborted")
-
-    def _promoted_canary(self) -> None:
-        self._act("A canary of a model that is as good as the champion")
-        version = self._candidate("drill-same", upside_down=False)
-        state = self._canary(version)
-        promoted = state == "success" and self._champion() == version
-        self.report.record(promoted_version=version, canary_promoted=promoted)
-        self._say(self._ended_canary(version))
-        self.report.demand(promoted, "the good canary was promoted")
-
-    def _archive(self) -> None:
-        self._act("All but the versions that are needed go to the archive, and come back")
-        run_id = f"drill-{self._stamp}"
-        self._airflow.trigger(RETENTION, run_id, {"keep": 1, "dry_run": False})
-        self._airflow.demand_success(RETENTION, run_id, self._airflow.wait(RETENTION, run_id, timeout_seconds=120))
-        rows = self._query("SELECT version FROM model_versions WHERE status = 'ARCHIVED' AND model_type = 'LAUNDRY'")
-        archived = sorted(version for (version,) in rows)
-        restored = [self._pipeline.restore("LAUNDRY", version, _ACTOR)["version"] for version in archived]
-        self._say(f"archived and restored: {', '.join(archived)}")
-        self.report.record(archived=archived, restored=restored)
-        self.report.demand(bool(archived) and restored == archived, "what was archived was restored")
-
-    def _dead_letters(self) -> None:
-        self._act("A confirmation from a clock that is ahead: dead letter, then put back")
-        soon = datetime.now(UTC) + timedelta(minutes=5, seconds=8)
-        message_id = Mischief(self._stack.amqp_url).from_the_future(f"DRILL-{self._stamp}-ahead", soon)
-        self._pipeline.accumulate()
-        letters = [letter for letter in self._pipeline.dead_letters.all() if letter.message_id == message_id]
-        self._say(f"dead letter: {letters[0].reason if letters else 'none'}")
-        time.sleep(9)
-        for letter in letters:
-            self._pipeline.dead_letters.requeue(letter.id)
-        self._pipeline.accumulate()
-        stored = bool(self._query("SELECT 1 FROM task_confirmations WHERE key = %s", message_id))
-        self.report.record(dead_letters_requeued=len(letters))
-        self.report.demand(bool(letters) and stored, "the dead letter was put back and stored")
-
-    # Steps of acts
-
-    def _candidate(self, name: str, *, upside_down: bool) -> str:
+    def _approved_candidate(self, run_id: str, *, upside_down: bool) -> str:
         """A registered version that somebody approved; verification measured it beside the champion."""
-        run_id = f"{name}-{self._stamp}"
         self._derive(run_id, upside_down=upside_down)
         self._pipeline.verify_accuracy(run_id)
         self._pipeline.verify_performance(run_id)
@@ -186,40 +196,37 @@ class Drill(Stage):
         BlessingTable(self._database).override(approval)
         return self._pipeline.register(run_id)
 
+    def _trial(self, run_id: str, *, upside_down: bool) -> tuple[str, str]:
+        """A version that went on trial, and the state in which its promotion ended."""
+        version = self._approved_candidate(run_id, upside_down=upside_down)
+        state = self._canary(version)
+        self._stage.say(self._history.end_of_canary(version))
+        return version, state
+
     def _derive(self, run_id: str, *, upside_down: bool) -> None:
-        (champion_run,) = self._query(
-            "SELECT run_id FROM model_versions WHERE model_type = 'LAUNDRY' AND version = %s", self._champion()
-        )[0]
-        objects = S3ObjectStore(endpoint=self._stack.s3_endpoint)
+        champion_run = self._history.run_of(self._history.champion())
+        objects = S3ObjectStore(endpoint=self._stage.stack.s3_endpoint)
         derive(run_id, champion_run, upside_down=upside_down, database=self._database, objects=objects)
 
     def _canary(self, version: str) -> str:
         """The state in which the promotion ended; confirmations come in until it does."""
-        run_id = f"drill-{version}-{self._stamp}"
+        stage, run_id = self._stage, f"drill-{version}-{self._stamp}"
         conf = {"version": version, "rollout": "canary", "reason": "drill", "approval": False}
-        self._airflow.trigger(PROMOTION, run_id, conf)
-        self._wait(lambda: self._noted("canary_start", version), f"the canary of {version} to begin", 90)
+        stage.airflow.trigger(PROMOTION, run_id, conf)
+        stage.wait(lambda: self._history.noted("canary_start", version), f"the canary of {version} to begin", 90)
         for _ in range(_BATCHES):
-            self._confirm(_BATCH)
+            self._tasks.confirm(_BATCH)
             verdict = self._pipeline.judge_canary("LAUNDRY", version)
-            self._say(verdict["reason"])
+            stage.say(verdict["reason"])
             if verdict["decision"] != "wait":
                 break
-        return self._airflow.wait(PROMOTION, run_id, timeout_seconds=120)
-
-    def _attempt(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except (GiveUp, TryAgain, DagRunFailed, RuntimeError, TimeoutError) as error:
-            console.print(f"          [red]did not happen:[/] {error}", soft_wrap=True)
-            self.report.demand(False, f"{act.__name__.strip('_').replace('_', ' ')}: {error}")
+        return stage.airflow.wait(PROMOTION, run_id, timeout_seconds=120)
 
 
 def finish(report: Report) -> None:
-    """What the report has to show, whatever kept an act from happening."""
+    """Figures that the report names even when their act was refused."""
     for name in ("automatic_rollback_seconds", "canary_promoted", "canary_aborted", "archived", "restored"):
-        if name not in report.figures:
-            report.record(**{name: None})
+        report.figures.setdefault(name, None)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -229,17 +236,11 @@ def main() -> None:
     if stack is None or not Supervision(stack).running():
         raise StackError("the stack is down: `make demo` starts it and trains a first model")
     os.environ.update({**environment(stack), **_PATIENCE})
-    report = Drill(stack).run()
-    finish(report)
-    report.write(stack.root / "drill-report.json")
-    report.show(console)
-    console.print(f"report: {stack.root / 'drill-report.json'}", soft_wrap=True)
-    sys.exit(1 if report.broken else 0)
+    stage, pipeline = Stage(stack, "After a model is live", console), Pipeline.from_env()
+    drill = Drill(stage, pipeline, Tasks(stage, pipeline.accumulate))
+    sys.exit(publish(drill.run(), stack.root / "drill-report.json", console))
 
 
 if __name__ == "__main__":
-    try:
+    with refusals_as_sentences("drill", console):
         main()
-    except (StackError, DagRunFailed, RuntimeError, TimeoutError, GiveUp, TryAgain) as error:
-        console.print(f"[bold red]the drill cannot go on:[/] {error}")
-        sys.exit(1)

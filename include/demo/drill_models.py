@@ -1,4 +1,4 @@
-"""Candidates for the drill, made of the champion in seconds: one that answers alike, one that answers upside down.
+"""Candidates for the drill, made from the champion in seconds: one answers like it, one gives the opposite answer.
 
 A replica cannot tell: their golden predictions are what these networks really answer. Only people who look at the
 photos can, and that is what the drill is about.
@@ -27,34 +27,36 @@ _ENTRY = "openvino/model.xml"
 def derive(
     run_id: str, champion_run: str, *, upside_down: bool, database: MlopsDatabase, objects: S3ObjectStore
 ) -> None:
-    """Write an artifact made of the champion's, and the training result that a run with this id would have left."""
+    """Write an artifact made from the champion's, and the training result that a run with this id would have left."""
     runs = TrainingTable(database)
     trained = runs.result(champion_run)
     if trained is None:
         raise RuntimeError(f"the champion's run {champion_run} left no training result")
     uri = trained.artifact_uri.removesuffix("/").rpartition("/")[0] + f"/{run_id}/"
-    manifest = ArtifactManifest.from_json(objects.read(f"{trained.artifact_uri}{MANIFEST}"))
-    source = {path: objects.read(f"{trained.artifact_uri}{path}") for path in _wanted(manifest)}
-    files = derived_files(source, manifest.golden.file, upside_down=upside_down)
-    made = replace(
-        manifest,
-        run_id=run_id,
-        engines={"openvino": _ENTRY},
-        files={path: sha256(body) for path, body in files.items()},
-    ).to_json()
-    for path, body in files.items():
-        objects.write(f"{uri}{path}", body)
-    objects.write(f"{uri}{MANIFEST}", made, "application/json")
     result = replace(
         trained,
         run_id=run_id,
         artifact_uri=uri,
-        manifest_sha256=sha256(made),
+        manifest_sha256=_derived_artifact(trained.artifact_uri, uri, upside_down=upside_down, objects=objects),
         trained_at=datetime.now(UTC),
         # The champion's run in MLflow is not theirs to write to.
         experiment_run_id=None,
     )
     runs.succeed(result)
+
+
+def _derived_artifact(champion_uri: str, uri: str, *, upside_down: bool, objects: S3ObjectStore) -> str:
+    """Write the artifact below `uri`; returns the sha256 of its manifest."""
+    manifest = ArtifactManifest.from_json(objects.read(f"{champion_uri}{MANIFEST}"))
+    source = {path: objects.read(f"{champion_uri}{path}") for path in _wanted(manifest)}
+    files = derived_files(source, manifest.golden.file, upside_down=upside_down)
+    for path, body in files.items():
+        objects.write(f"{uri}{path}", body)
+    run_id = uri.removesuffix("/").rpartition("/")[2]
+    hashes = {path: sha256(body) for path, body in files.items()}
+    made = replace(manifest, run_id=run_id, engines={"openvino": _ENTRY}, files=hashes).to_json()
+    objects.write(f"{uri}{MANIFEST}", made, "application/json")
+    return sha256(made)
 
 
 def derived_files(source: Mapping[str, bytes], golden: str, *, upside_down: bool) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Hears every model event the broker passes on, like the Monitoring and Notification services would."""
+"""Listens to every model event, as the Monitoring and Notification services do."""
 
 import json
 import threading

@@ -186,7 +186,7 @@ def _ink(cloth: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _grease(cloth: Pixels, rng: np.random.Generator) -> Pixels:
-    """Fat darkens the cloth and lets its pattern through."""
+    """Grease darkens the cloth, and its pattern still shows."""
     mask = cv2.GaussianBlur(_blob(rng, 60, 120, 0.35), (0, 0), 3)
     return cloth * (1 - mask[..., None] * rng.uniform(0.35, 0.5))
 
@@ -235,19 +235,24 @@ _DEFECTS: Mapping[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
 
 
 def _innocent(cloth: Pixels, rng: np.random.Generator) -> Pixels:
-    """What a careless look takes for a defect: a button, a pocket's seam, a small logo."""
+    """Adds what may be mistaken for a defect: a button, a pocket's seam, a small logo; or nothing."""
     cloth = cloth.copy()
     kind = rng.integers(4)
     x, y = int(rng.uniform(120, 520)), int(rng.uniform(100, 380))
-    if kind == 0:
-        cv2.circle(cloth, (x, y), 16, (200, 205, 210), -1, cv2.LINE_AA)
-        for dx, dy in ((-5, -5), (5, 5), (-5, 5), (5, -5)):
-            cv2.circle(cloth, (x + dx, y + dy), 2, (60, 60, 60), -1, cv2.LINE_AA)
-    elif kind == 1:
-        cv2.line(cloth, (x, 0), (x + int(rng.normal(0, 40)), HEIGHT), (40, 40, 40), 2, cv2.LINE_AA)
-    elif kind == 2:
-        cv2.rectangle(cloth, (x, y), (x + 60, y + 26), _colour(rng).tolist(), -1)
+    match kind:
+        case 0:
+            _button(cloth, x, y)
+        case 1:
+            cv2.line(cloth, (x, 0), (x + int(rng.normal(0, 40)), HEIGHT), (40, 40, 40), 2, cv2.LINE_AA)
+        case 2:
+            cv2.rectangle(cloth, (x, y), (x + 60, y + 26), _colour(rng).tolist(), -1)
     return cloth
+
+
+def _button(cloth: Pixels, x: int, y: int) -> None:
+    cv2.circle(cloth, (x, y), 16, (200, 205, 210), -1, cv2.LINE_AA)
+    for dx, dy in ((-5, -5), (5, 5), (-5, 5), (5, -5)):
+        cv2.circle(cloth, (x + dx, y + dy), 2, (60, 60, 60), -1, cv2.LINE_AA)
 
 
 # Camera -----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def garments(specs: Sequence[PhotoSpec], prefix: str) -> list[Garment]:
 def upload(
     specs: Sequence[PhotoSpec], prefix: str, *, endpoint: str, on_done: Callable[[], None], processes: int = 2
 ) -> list[bytes]:
-    """Draw every photo and put it in the bucket; the photos, in order."""
+    """Draw every photo and put it in the bucket; returns the photos in order."""
     s3 = boto3.client("s3", endpoint_url=endpoint)
 
     def put(numbered: tuple[int, bytes]) -> bytes:
@@ -37,6 +37,12 @@ def upload(
 
     with ProcessPoolExecutor(processes) as painters, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
         return list(uploads.map(put, enumerate(painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE))))
+
+
+def read(uri: str, *, endpoint: str) -> bytes:
+    """The object at an `s3://` address."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bytes(boto3.client("s3", endpoint_url=endpoint).get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
 def archive(garments_: Sequence[Garment], *, helper_dsn: str) -> None:

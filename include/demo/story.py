@@ -4,337 +4,211 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import boto3
-import psycopg2
-from rich.console import Console
-from rich.progress import Progress
-
-from include.demo import seeding
-from include.demo.airflow_api import AirflowApi, TaskTime
+from include.demo import measurements, seeding
 from include.demo.branch_managers import GARBAGE, Confirmed, Mischief, confirm_all
-from include.demo.event_log import EventLog
-from include.demo.photos import base_specs, live_specs
+from include.demo.photos import PhotoSpec, base_specs, live_specs
 from include.demo.report import Report
-from include.demo.traffic import Answer, Traffic, p99_ms, versions
+from include.demo.stage import Stage
+from include.demo.traffic import p99_ms
+from include.stack.airflow_api import TaskTime
+from include.stack.layout import environment
 
 INTAKE, RETRAINING, ROLLBACK = "task_confirmed_intake", "laundry_model_retraining", "model_rollback"
 _DUPLICATES, _REDELIVERIES = 7, 5
 _STEADY_SECONDS = 10.0
+_REQUESTS_PER_SECOND, _PHOTOS_SENT = 8.0, 32
 _STAGES = ("collect", "validate", "augment", "train", "verify", "register", "hot_swap")
+_INTAKE_DECISION = """
+    SELECT reason FROM retraining_decisions WHERE due AND asked_by LIKE '%intake%' ORDER BY decided_at DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
-class Scenery:
-    """Where things are, and how large the demo is; `environment` holds the variables of every program."""
+class Size:
+    """How many photos the first model learns from, and how many tasks are confirmed; every seed has other photos."""
 
-    root: Path
-    environment: Mapping[str, str]
-    airflow_url: str
-    airflow_user: str
-    airflow_password: str
-    helper_url: str
-    helper_owner_dsn: str
-    amqp_url: str
-    s3_endpoint: str
-    replicas: tuple[str, ...]
-    base_photos: int = 400
-    live_photos: int = 1100
-    seed: int = 1
+    base_photos: int
+    live_photos: int
+    seed: int
 
 
 class Story:
     """One telling; every act prints what it does and records what it measured."""
 
-    def __init__(self, scenery: Scenery, console: Console) -> None:
-        self._s = scenery
-        self._console = console
-        self._progress = console.is_terminal
-        self._started = time.monotonic()
-        self.report = Report()
-        self._airflow = AirflowApi(scenery.airflow_url, scenery.airflow_user, scenery.airflow_password)
-        self._events = EventLog(scenery.amqp_url)
-        self._traffic: Traffic | None = None
+    def __init__(self, stage: Stage, size: Size) -> None:
+        self._stage, self._size = stage, size
+        self._mischief = Mischief(stage.stack.amqp_url)
 
     def tell(self) -> Report:
-        self._events.start()
-        try:
+        with self._stage:
             live = self._first_model()
-            confirmed = self._corrections(live)
-            self._retraining(confirmed)
+            self._corrections(live)
+            self._retraining()
             self._rollback()
-        finally:
-            if self._traffic:
-                self._traffic.stop()
-            self._events.stop()
-        self._requests()
-        self.report.record(total_seconds=round(time.monotonic() - self._started, 1))
-        self.report.judge()
-        return self.report
+        report = self._stage.conclude()
+        report.judge_loop()
+        return report
 
     # Acts
 
-    def _first_model(self) -> list[Any]:
-        s = self._s
-        self._act("Drawing the archive and training the first model (v1.0.0) with the same pipeline")
-        base, live = base_specs(s.base_photos, s.seed), live_specs(s.live_photos, s.seed)
-        self._upload(base, "BASE")
-        seeding.archive(seeding.garments(base, "BASE"), helper_dsn=s.helper_owner_dsn)
-        # Live photos are drawn by one process while the first model trains: it leaves the second core to the training.
-        painting = threading.Thread(target=self._paint, args=(live,))
-        painting.start()
-        first = self._pipeline("retrain", "--run-id", f"demo-first-{s.seed}", "--force", "demo")
-        painting.join()
-        self._say(
+    def _first_model(self) -> list[PhotoSpec]:
+        stage, stack, size = self._stage, self._stage.stack, self._size
+        stage.act("Drawing the archive and training the first model (v1.0.0) with the same pipeline")
+        base, live = base_specs(size.base_photos, size.seed), live_specs(size.live_photos, size.seed)
+        with stage.bar("drawing", len(base)) as done:
+            seeding.upload(base, "BASE", endpoint=stack.s3_endpoint, on_done=done)
+        seeding.archive(seeding.garments(base, "BASE"), helper_dsn=stack.dsn("helper", "helper"))
+        with ThreadPoolExecutor(1) as beside:
+            painting = beside.submit(self._paint, live)
+            first = self._retrain(f"demo-first-{size.seed}")
+            photos = painting.result()
+        stage.say(
             f"{first['version']} serves: trained on {first['train_count']} images of an archive without tears, "
-            f"grease and some fabrics"
+            "grease and some fabrics"
         )
-        self.report.record(first_model_version=first["version"], first_model_seconds=first["stage_seconds"])
-        photos = self._some_photos()
-        self._traffic = Traffic(s.replicas, photos)
-        self._traffic.start()
+        stage.report.record(first_model_version=first["version"], first_model_seconds=first["stage_seconds"])
+        stage.send(photos[:_PHOTOS_SENT], _REQUESTS_PER_SECOND)
         return live
 
-    def _corrections(self, live: list[Any]) -> list[Confirmed]:
-        s = self._s
-        self._act(f"{len(live)} pieces of laundry: the AI's verdict, then a branch manager's")
-        with self._bar("confirming", len(live)) as done:
-            confirmed = confirm_all(s.helper_url, seeding.garments(live, "TASK"), done)
+    def _corrections(self, live: list[PhotoSpec]) -> None:
+        stage = self._stage
+        stage.act(f"{len(live)} pieces of laundry: the AI's verdict, then a branch manager's")
+        helper_url = f"http://127.0.0.1:{stage.stack.port('helper')}"
+        with stage.bar("confirming", len(live)) as done:
+            confirmed: list[Confirmed] = confirm_all(helper_url, seeding.garments(live, "TASK"), done)
         corrections = sum(c.corrected for c in confirmed)
         agreement = 1 - corrections / len(confirmed)
-        self._say(f"{corrections} verdicts corrected: the first model is right on {agreement:.1%}")
-        mischief = Mischief(s.amqp_url)
-        self._wait(lambda: mischief.waiting() >= len(confirmed), "the Helper's outbox to be published", 30)
-        added = mischief.add(duplicates=_DUPLICATES, redeliveries=_REDELIVERIES)
-        self.report.record(
+        stage.say(f"{corrections} verdicts corrected: the first model is right on {agreement:.1%}")
+        stage.wait(lambda: self._mischief.waiting() >= len(confirmed), "the Helper's outbox to be published", 30)
+        added = self._mischief.add(duplicates=_DUPLICATES, redeliveries=_REDELIVERIES)
+        stage.report.record(
             events_published=len(confirmed) + added,
             first_model_agreement=round(agreement, 4),
             garbage_published=len(GARBAGE),
             duplicates_published=_DUPLICATES,
         )
-        return confirmed
 
-    def _retraining(self, confirmed: list[Confirmed]) -> None:
-        assert self._traffic is not None
-        self._act("A quiet moment to measure steady latency")
+    def _retraining(self) -> None:
+        stage, airflow = self._stage, self._stage.airflow
+        stage.act("A quiet moment to measure steady latency")
         steady_from = time.monotonic()
         time.sleep(_STEADY_SECONDS)
-        steady_to = time.monotonic()
-        self._act(f"DAG {INTAKE} takes the events in; the policy decides")
+        steady = steady_from, time.monotonic()
+        stage.act(f"DAG {INTAKE} takes the events in; the policy decides")
         since = datetime.now(UTC)
         for dag in (RETRAINING, ROLLBACK, INTAKE):
-            self._airflow.unpause(dag)
-        run = self._wait(lambda: self._newest(RETRAINING, since), f"{INTAKE} to trigger {RETRAINING}", 120)
+            airflow.unpause(dag)
+        run_id = stage.wait(lambda: self._triggered_since(since), f"{INTAKE} to trigger {RETRAINING}", 120)
         self._record_intake()
-        self._act(f"DAG {RETRAINING}, run {run['dag_run_id']}")
+        stage.act(f"DAG {RETRAINING}, run {run_id}")
         triggered = time.monotonic()
-        state = self._airflow.wait(RETRAINING, run["dag_run_id"], timeout_seconds=900, on_task=self._task_done)
-        self._airflow.demand_success(RETRAINING, run["dag_run_id"], state)
-        self.report.record(retraining_seconds=round(time.monotonic() - triggered, 1))
-        self._record_retraining(run["dag_run_id"], steady_from, steady_to)
+        state = airflow.wait(RETRAINING, run_id, timeout_seconds=900, on_task=self._task_done)
+        airflow.demand_success(RETRAINING, run_id, state)
+        stage.report.record(retraining_seconds=round(time.monotonic() - triggered, 1))
+        self._record_retraining(run_id, steady)
 
     def _rollback(self) -> None:
-        f = self.report.figures
-        self._act("Rolling back with DAG model_rollback, then forward again")
+        stage, report = self._stage, self._stage.report
+        stage.act(f"Rolling back with DAG {ROLLBACK}, then forward again")
         started = time.monotonic()
-        self._roll("previous", "demo: show the way back", f["previous_version"])
-        self.report.record(rollback_seconds=round(time.monotonic() - started, 2))
-        self._roll(f["model_version"], "demo: and forward again", f["model_version"])
-        heard = self._events.wait_for("ModelRolledBackEvent", 2)
-        self.report.demand(len(heard) >= 2, "ModelRolledBackEvent was published for both changes")
+        self._roll("previous", "demo: show the way back", report.figures["previous_version"])
+        report.record(rollback_seconds=round(time.monotonic() - started, 2))
+        newest = report.figures["model_version"]
+        self._roll(newest, "demo: and forward again", newest)
+        heard = stage.events.wait_for("ModelRolledBackEvent", 2)
+        report.demand(len(heard) >= 2, "ModelRolledBackEvent was published for both changes")
 
     # Measurements
 
     def _record_intake(self) -> None:
-        self._wait(lambda: Mischief(self._s.amqp_url).waiting() == 0, "the queue to be empty", 60)
-        stored, corrections = self._query("SELECT count(*), count(*) FILTER (WHERE corrected) FROM task_confirmations")[
-            0
-        ]
-        reasons = Mischief(self._s.amqp_url).dead_letter_reasons()
-        (decision,) = self._query(
-            "SELECT reason FROM retraining_decisions WHERE due AND asked_by LIKE '%intake%'"
-            " ORDER BY decided_at DESC LIMIT 1"
-        )
+        stage, report = self._stage, self._stage.report
+        stage.wait(lambda: self._mischief.waiting() == 0, "the queue to be empty", 60)
+        counted = stage.query("SELECT count(*), count(*) FILTER (WHERE corrected) FROM task_confirmations")
+        stored, corrections = counted[0]
+        reasons = self._mischief.dead_letter_reasons()
+        ((due_because,),) = stage.query(_INTAKE_DECISION)
         for reason in reasons:
-            self._say(f"dead letter: {reason}")
-        self._say(f"retraining is due: {decision[0]}")
-        published = self.report.figures["events_published"]
-        self.report.record(
+            stage.say(f"dead letter: {reason}")
+        stage.say(f"retraining is due: {due_because}")
+        report.record(
             events_stored=stored,
             corrections=corrections,
             dead_lettered=len(reasons),
-            duplicates_ignored=published - stored - len(reasons),
-            retraining_reason=decision[0],
+            duplicates_ignored=report.figures["events_published"] - stored - len(reasons),
+            retraining_reason=due_because,
         )
-        self.report.demand(all(reasons), "every dead letter says why")
+        report.demand(all(reasons), "every dead letter says why")
 
-    def _record_retraining(self, run_id: str, steady_from: float, steady_to: float) -> None:
-        assert self._traffic is not None
-        counts = self._airflow.result(RETRAINING, run_id, "assemble")
-        swapped = self._airflow.result(RETRAINING, run_id, "hot_swap")
-        tasks = self._airflow.tasks(RETRAINING, run_id)
+    def _record_retraining(self, run_id: str, steady: tuple[float, float]) -> None:
+        stage, airflow = self._stage, self._stage.airflow
+        counts = airflow.result(RETRAINING, run_id, "assemble")
+        swapped = airflow.result(RETRAINING, run_id, "hot_swap")
+        tasks, answers = airflow.tasks(RETRAINING, run_id), stage.answers()
         before, after = self._holdout_accuracy(run_id)
-        swap_from, swap_to = _monotonic(tasks, "hot_swap")
-        answers = self._traffic.answers()
-        self.report.record(
+        stage.report.record(
             **{name: counts[name] for name in ("dataset_id", "image_count", "train_count", "validation_count")},
             model_version=swapped["version"],
             previous_version=swapped["previous_version"],
             holdout_accuracy_before=before,
             holdout_accuracy_after=after,
-            stage_seconds={stage: _seconds(tasks, stage) for stage in _STAGES},
+            stage_seconds={name: measurements.seconds(tasks, name) for name in _STAGES},
             deploy_seconds=swapped["deploy_seconds"],
             swap_milliseconds_max=swapped["swap_milliseconds_max"],
-            request_p99_ms_steady=p99_ms(answers, steady_from, steady_to),
-            request_p99_ms_during_swap=p99_ms(answers, swap_from, swap_to),
+            request_p99_ms_steady=p99_ms(answers, *steady),
+            request_p99_ms_during_swap=p99_ms(answers, *measurements.on_our_clock(tasks, "hot_swap")),
         )
-        deployed = [
-            e for e in self._events.wait_for("ModelDeployedEvent", 1) if e["modelVersion"] == swapped["version"]
-        ]
-        self.report.demand(bool(deployed), f"ModelDeployedEvent for {swapped['version']} was published")
+        told = [e["modelVersion"] for e in stage.events.wait_for("ModelDeployedEvent", 1)]
+        promise = f"ModelDeployedEvent for {swapped['version']} was published"
+        stage.report.demand(swapped["version"] in told, promise)
 
     def _holdout_accuracy(self, run_id: str) -> tuple[float, float]:
         """Champion and candidate on the same holdout photos, as verification saw them."""
-        (uri,) = self._query("SELECT result->>'artifact_uri' FROM training_results WHERE run_id = %s", run_id)[0]
-        bucket, _, key = str(uri).removeprefix("s3://").partition("/")
-        s3 = boto3.client("s3", endpoint_url=self._s.s3_endpoint)
-        body = json.loads(s3.get_object(Bucket=bucket, Key=f"{key}predictions.json")["Body"].read())
-        return _accuracy(body["champion_holdout"]), _accuracy(body["holdout"])
+        sql = "SELECT result->>'artifact_uri' FROM training_results WHERE run_id = %s"
+        ((uri,),) = self._stage.query(sql, run_id)
+        kept = json.loads(seeding.read(f"{uri}predictions.json", endpoint=self._stage.stack.s3_endpoint))
+        return measurements.accuracy(kept["champion_holdout"]), measurements.accuracy(kept["holdout"])
 
-    def _requests(self) -> None:
-        answers = self._traffic.answers() if self._traffic else []
-        failed = [a for a in answers if a.error]
-        for answer in failed[:5]:
-            self._say(f"failed request at {answer.replica}: {answer.error}")
-        self._say("answers by version: " + ", ".join(f"{v}: {n}" for v, n in sorted(versions(answers).items())))
-        self.report.record(
-            requests_sent=len(answers),
-            requests_failed=len(failed),
-            unversioned_answers=sum(not a.version and not a.error for a in answers),
-        )
+    # Steps of acts
 
-    # Small things
+    def _paint(self, specs: list[PhotoSpec]) -> list[bytes]:
+        """Draw and upload the live photos in one process, which leaves the other core to the training."""
+        endpoint = self._stage.stack.s3_endpoint
+        return seeding.upload(specs, "TASK", endpoint=endpoint, on_done=lambda: None, processes=1)
 
-    def _roll(self, target: str, reason: str, expected: str) -> None:
-        run_id = f"demo-{target}-{time.time_ns()}"
-        self._airflow.trigger(ROLLBACK, run_id, {"target": target, "reason": reason, "model_type": "LAUNDRY"})
-        state = self._airflow.wait(ROLLBACK, run_id, timeout_seconds=120)
-        self._airflow.demand_success(ROLLBACK, run_id, state)
-        self._wait(lambda: self._answered_by({expected}), f"both replicas to answer as {expected}", 30)
-        self._say(f"both replicas answer as {expected}")
-
-    def _answered_by(self, expected: set[str]) -> bool:
-        assert self._traffic is not None
-        newest: dict[str, Answer] = {a.replica: a for a in self._traffic.answers()}
-        return {a.version for a in newest.values()} == expected
-
-    def _newest(self, dag_id: str, since: datetime) -> dict[str, Any] | None:
-        runs = [r for r in self._airflow.runs(dag_id, since=since) if r["run_type"] != "scheduled"]
-        return runs[-1] if runs else None
-
-    def _pipeline(self, *command: str) -> dict[str, Any]:
-        """One command of `python -m pipeline`, its progress in `.stack/logs/demo-pipeline.log`."""
-        log = self._s.root / "logs" / "demo-pipeline.log"
+    def _retrain(self, run_id: str) -> dict[str, Any]:
+        """The first model, by `python -m pipeline`; its progress is in `.stack/logs/demo-pipeline.log`."""
+        stack = self._stage.stack
+        log = stack.log("demo-pipeline")
+        command = [sys.executable, "-m", "pipeline", "retrain", "--run-id", run_id, "--force", "demo"]
         with log.open("w") as out:
-            done = subprocess.run(
-                [sys.executable, "-m", "pipeline", *command],
-                env={**os.environ, **self._s.environment},
-                stdout=subprocess.PIPE,
-                stderr=out,
-                check=False,
-            )
+            variables = {**os.environ, **environment(stack)}
+            done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=out, check=False)
         if done.returncode != 0:
             tail = "\n".join(log.read_text().splitlines()[-15:])
-            raise RuntimeError(f"python -m pipeline {command[0]} failed ({done.returncode}); end of {log}:\n{tail}")
+            raise RuntimeError(f"python -m pipeline retrain failed ({done.returncode}); end of {log}:\n{tail}")
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         if not answer.get("accepted", True):
             raise RuntimeError(f"the first model was refused: {'; '.join(answer['reasons'])}")
         return answer
 
-    def _upload(self, specs: list[Any], prefix: str) -> list[bytes]:
-        with self._bar("drawing", len(specs)) as done:
-            return seeding.upload(specs, prefix, endpoint=self._s.s3_endpoint, on_done=done)
+    def _roll(self, target: str, reason: str, expected: str) -> None:
+        stage, airflow, run_id = self._stage, self._stage.airflow, f"demo-{target}-{time.time_ns()}"
+        airflow.trigger(ROLLBACK, run_id, {"target": target, "reason": reason, "model_type": "LAUNDRY"})
+        airflow.demand_success(ROLLBACK, run_id, airflow.wait(ROLLBACK, run_id, timeout_seconds=120))
+        stage.wait_until_served(expected)
+        stage.say(f"both replicas answer as {expected}")
 
-    def _paint(self, specs: list[Any]) -> None:
-        seeding.upload(specs, "TASK", endpoint=self._s.s3_endpoint, on_done=lambda: None, processes=1)
-
-    def _some_photos(self, count: int = 32) -> list[bytes]:
-        s3 = boto3.client("s3", endpoint_url=self._s.s3_endpoint)
-        keys = [f"TASK-{number:05d}.jpg" for number in range(count)]
-        return [s3.get_object(Bucket=seeding.BUCKET, Key=key)["Body"].read() for key in keys]
-
-    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        connection = psycopg2.connect(self._s.environment["RETRAIN_MLOPS_DSN"])
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            rows = cursor.fetchall()
-        connection.close()
-        return rows
-
-    def _wait(self, ready: Callable[[], Any], what: str, seconds: float) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if found := ready():
-                return found
-            time.sleep(0.5)
-        raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+    def _triggered_since(self, since: datetime) -> str | None:
+        """Id of the newest retraining that no schedule started."""
+        runs = self._stage.airflow.runs(RETRAINING, run_after_gte=since.isoformat())
+        return next((run["dag_run_id"] for run in reversed(runs) if run["run_type"] != "scheduled"), None)
 
     def _task_done(self, task: TaskTime) -> None:
         assert task.started and task.ended
         index = f"[{task.map_index}]" if task.map_index >= 0 else ""
-        self._say(f"{task.task_id}{index}: {task.state} in {(task.ended - task.started).total_seconds():.1f} s")
-
-    def _act(self, title: str) -> None:
-        self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  [bold]{title}[/]")
-
-    def _say(self, text: str) -> None:
-        self._console.print(f"          {text}", markup=False, highlight=False)
-
-    def _bar(self, title: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-        return _Bar(self._console, title, total) if self._progress else nullcontext(lambda: None)
-
-
-class _Bar:
-    def __init__(self, console: Console, title: str, total: int) -> None:
-        self._progress = Progress(console=console, transient=True)
-        self._task = self._progress.add_task(title, total=total)
-
-    def __enter__(self) -> Callable[[], None]:
-        self._progress.start()
-        return lambda: self._progress.advance(self._task)
-
-    def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
-
-
-def _accuracy(predictions: list[dict[str, str]]) -> float:
-    return round(sum(p["label"] == p["predicted"] for p in predictions) / len(predictions), 4)
-
-
-def _of_stage(tasks: list[TaskTime], stage: str) -> list[tuple[datetime, datetime]]:
-    """Times of a stage's tasks: the task itself, or the tasks of the group with its name."""
-    return [
-        (t.started, t.ended)
-        for t in tasks
-        if t.started and t.ended and (t.task_id.split(".")[0] == stage or t.task_id == f"{stage}_slice")
-    ]
-
-
-def _seconds(tasks: list[TaskTime], stage: str) -> float:
-    times = _of_stage(tasks, stage)
-    return round((max(e for _, e in times) - min(s for s, _ in times)).total_seconds(), 2) if times else 0.0
-
-
-def _monotonic(tasks: list[TaskTime], stage: str) -> tuple[float, float]:
-    """A stage's begin and end on this process's monotonic clock."""
-    ago = time.monotonic() - time.time()
-    times = _of_stage(tasks, stage)
-    return min(s for s, _ in times).timestamp() + ago, max(e for _, e in times).timestamp() + ago
+        self._stage.say(f"{task.task_id}{index}: {task.state} in {(task.ended - task.started).total_seconds():.1f} s")

@@ -13,7 +13,7 @@ from include.contract.client import FaceserveClient
 
 @dataclass(frozen=True)
 class Answer:
-    """One request; `at` seconds of the monotonic clock when it was sent, `error` empty when it was answered."""
+    """One request: `at` is when it was sent, in seconds of the monotonic clock; `error` is empty if it was answered."""
 
     at: float
     milliseconds: float
@@ -23,9 +23,9 @@ class Answer:
 
 
 class Traffic:
-    """One thread a replica, each sending `requests_per_second` whatever the answers take (as far as one thread can)."""
+    """One thread for each replica, which sends `requests_per_second`, or as many as it can, one after the other."""
 
-    def __init__(self, replicas: Sequence[str], photos: Sequence[bytes], requests_per_second: float = 8.0) -> None:
+    def __init__(self, replicas: Sequence[str], photos: Sequence[bytes], requests_per_second: float) -> None:
         self._photos = photos
         self._interval = 1.0 / requests_per_second
         self._stop = threading.Event()
@@ -47,10 +47,9 @@ class Traffic:
     def _ask(self, replica: str) -> None:
         with FaceserveClient([replica]) as client:
             due = time.monotonic()
-            for photo in itertools.cycle(self._photos):
-                if self._stop.wait(max(0.0, due - time.monotonic())):
-                    return
-                self._answers.append(_one(client, replica, photo))
+            photos = itertools.cycle(self._photos)
+            while not self._stop.wait(max(0.0, due - time.monotonic())):
+                self._answers.append(_one(client, replica, next(photos)))
                 due = max(due + self._interval, time.monotonic() - self._interval)
 
 

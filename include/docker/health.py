@@ -3,7 +3,6 @@
 `http URL` wants status 200, `port HOST NUMBER` a connection, `airflow PART` Airflow's own word that the part is well.
 """
 
-import json
 import os
 import socket
 import sys
@@ -25,8 +24,9 @@ def port(host: str, number: str) -> bool:
 
 def airflow(part: str) -> bool:
     """`part` as the api-server's health page names it, e.g. `dag_processor`."""
-    with urllib.request.urlopen(f"{os.environ['AIRFLOW_URL']}/api/v2/monitor/health", timeout=_SECONDS) as answer:
-        return bool(json.load(answer)[part]["status"] == "healthy")
+    from include.stack.airflow_api import AirflowApi
+
+    return AirflowApi(os.environ["AIRFLOW_URL"], timeout_seconds=_SECONDS).health()[part] == "healthy"
 
 
 _CHECKS: Mapping[str, Callable[..., bool]] = {"http": http, "port": port, "airflow": airflow}
@@ -35,7 +35,7 @@ _CHECKS: Mapping[str, Callable[..., bool]] = {"http": http, "port": port, "airfl
 def healthy(kind: str, *arguments: str) -> bool:
     try:
         return _CHECKS[kind](*arguments)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError) as error:
         print(f"{kind} {' '.join(arguments)}: {error!r}", file=sys.stderr)
         return False
 

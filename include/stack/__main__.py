@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from include.stack import runner
+from include.stack.airflow_api import AirflowError
 from include.stack.layout import PREFERRED_PORTS, Stack, default_root, environment, load
 from include.stack.reset import reset as reset_data
 from include.stack.services import StackError
@@ -113,6 +114,6 @@ def _existing() -> Stack:
 if __name__ == "__main__":
     try:
         main()
-    except StackError as error:
+    except (StackError, AirflowError) as error:
         console.print(f"[bold red]cannot go on:[/] {error}", highlight=False)
         sys.exit(1)

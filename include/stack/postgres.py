@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from psycopg2 import sql
@@ -38,6 +39,17 @@ def answers(stack: Stack) -> bool:
     except psycopg2.OperationalError:
         return False
     return True
+
+
+def query(dsn: str, sql: str, values: Any = None) -> list[tuple[Any, ...]]:
+    """Run statements in one transaction on a connection of their own; rows of the last one, none if it has none."""
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
 
 
 def migrate(dsn: str, folder: Path) -> None:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 
 import boto3
-import httpx
 import pika
-import psycopg2
 
+from include.stack.airflow_api import AirflowApi, airflow_of
 from include.stack.layout import BUCKETS, Stack
+from include.stack.postgres import query
 from include.stack.services import StackError, faceserve
 from include.stack.supervision import Supervision
 
@@ -36,23 +36,16 @@ def reset(stack: Stack) -> None:
 
 def pause_dags(stack: Stack, dag_ids: Sequence[str]) -> None:
     """Wait until Airflow knows the DAGs, then pause them and end their open runs."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port('airflow')}", timeout=30) as http:
-        login = {"username": "admin", "password": stack.secrets["airflow_admin"]}
-        token = http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        for dag_id in dag_ids:
-            _await_dag(http, dag_id)
-            http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": True}).raise_for_status()
-            for state in ("running", "queued"):
-                found = http.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"state": state}).raise_for_status().json()
-                for run in found["dag_runs"]:
-                    path = f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
-                    http.patch(path, json={"state": "failed"}).raise_for_status()
+    airflow = airflow_of(stack)
+    for dag_id in dag_ids:
+        _await_dag(airflow, dag_id)
+        airflow.pause(dag_id)
+        airflow.fail_open_runs(dag_id)
 
 
-def _await_dag(http: httpx.Client, dag_id: str) -> None:
+def _await_dag(airflow: AirflowApi, dag_id: str) -> None:
     deadline = time.monotonic() + _PARSE_SECONDS
-    while http.get(f"/api/v2/dags/{dag_id}").is_error:
+    while not airflow.knows(dag_id):
         if time.monotonic() > deadline:
             raise StackError(f"Airflow did not find DAG {dag_id} within {_PARSE_SECONDS} s: see its dag_processor log")
         time.sleep(0.5)
@@ -60,17 +53,12 @@ def _await_dag(http: httpx.Client, dag_id: str) -> None:
 
 def truncate(dsn: str) -> None:
     """Every table of a database, migrations aside."""
-    connection = psycopg2.connect(dsn)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'"
-        )
-        row = cursor.fetchone()
-        assert row is not None
-        (tables,) = row
-        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-    connection.close()
+    ((tables,),) = query(
+        dsn,
+        "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
+        " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'",
+    )
+    query(dsn, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
 
 def empty(stack: Stack, bucket: str) -> None:

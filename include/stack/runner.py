@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from include.stack import services
-from include.stack.layout import Stack, environment, load, load_or_create
+from include.stack.layout import Stack, environment, is_free, load, load_or_create
 from include.stack.postgres import postgres
 from include.stack.services import Service, StackError
 from include.stack.supervision import Supervision
@@ -110,12 +109,8 @@ def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stac
 
 
 def _check_port(name: str, port: int, root: Path) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise StackError(
-                f"port {port} for {name} is taken by another program: stop that, or delete {root}/stack.json "
-                "to choose other ports"
-            ) from None
+    if not is_free(port):
+        raise StackError(
+            f"port {port} for {name} is taken by another program: stop that, or delete {root}/stack.json "
+            "to choose other ports"
+        )

@@ -6,12 +6,12 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from include.stack.airflow_api import airflow_of
 from include.stack.layout import BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
 
 
@@ -234,45 +234,18 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
         Program("airflow_dag_processor", (cli, "dag-processor"), lambda: True),
         Program("airflow_triggerer", (cli, "triggerer"), lambda: True),
     )
-    return Service(
-        "airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack, url)
-    )
+    return Service("airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack))
 
 
-def _finish_airflow(stack: Stack, url: str) -> None:
+def _finish_airflow(stack: Stack) -> None:
     """Make the pools the DAGs name, and wait until every part says it is healthy."""
-    token = _post(f"{url}/auth/token", {"username": "admin", "password": stack.secrets["airflow_admin"]})
-    headers = {"Authorization": f"Bearer {token['access_token']}"}
-    for pool, fields in POOLS.items():
-        body = {"name": pool, **fields}
-        try:
-            _post(f"{url}/api/v2/pools", body, headers)
-        except urllib.error.HTTPError as error:
-            if error.code != 409:
-                raise
-            # Airflow's own, or made by an earlier version of this program with other slots.
-            _send("PATCH", f"{url}/api/v2/pools/{pool}", {"pool": pool, **fields}, headers)
+    api = airflow_of(stack)
+    for name, rules in POOLS.items():
+        api.pool(name, rules)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=10) as answer:
-            parts = json.loads(answer.read())
-        ill = [name for name, part in parts.items() if part.get("status") != "healthy"]
+        ill = [name for name, state in api.health().items() if state != "healthy"]
         if not ill:
             return
         time.sleep(1)
     raise StackError(f"Airflow's {', '.join(ill)} did not become healthy within 90 s, see {stack.root}/logs")
-
-
-def _post(url: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> dict[str, str]:
-    return _send("POST", url, body, headers)
-
-
-def _send(
-    method: str, url: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}, method=method
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        value: dict[str, str] = json.loads(answer.read())
-    return value

@@ -7,7 +7,7 @@ import pytest
 
 from include.bench.training.dataset import photos, write
 from include.bench.training.one_run import PARAMETERS
-from include.bench.training.resuming import Life, lived
+from include.bench.training.resuming import Kill, Life, lived
 from pipeline.adapters.s3 import S3ObjectStore
 
 pytestmark = pytest.mark.integration
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 def _lives(endpoint: str, kills: list[tuple[str, int]]) -> list[Life]:
     """Of one run: one that ends by each of `kills`, signal and epoch, and one that nobody ends."""
-    killed = [lived(endpoint, "run", kill=(signal, epoch, 0.01)) for signal, epoch in kills]
+    killed = [lived(endpoint, "run", Kill(signal, epoch, 0.01)) for signal, epoch in kills]
     return [*killed, lived(endpoint, "run")]
 
 

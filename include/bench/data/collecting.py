@@ -1,26 +1,23 @@
-"""A selection out of millions of confirmed tasks: how long the Helper database is asked, and what collecting holds."""
+"""A selection out of millions of confirmed tasks: how long its queries take, and how much memory collecting needs."""
 
 import hashlib
-import os
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import cv2
 import numpy as np
-import psycopg2
 
-from include.bench.data.child import in_child
-from include.bench.measurement import Say, seconds
-from include.stack import runner
-from include.stack.layout import Stack, environment
+from include.bench.child import in_child
+from include.bench.measurement import Found, Say, seconds
+from include.bench.services import private_stack
+from include.stack.layout import Stack
+from include.stack.postgres import query
 from pipeline.domain.selection import SelectionPolicy
 
 _MILLION = 1_000_000
 _NEW_CORRECTIONS = 150
 _NEWEST = datetime(2026, 11, 1, tzinfo=UTC)
 _SECONDS_BETWEEN_TASKS, _TASKS_PER_CORRECTION = 10, 20
-# The champion's corrections ended where 150 newer ones remain.
+# Of the corrections, 150 are newer than what the champion learned from.
 _SINCE = _NEWEST - timedelta(seconds=_NEW_CORRECTIONS * _TASKS_PER_CORRECTION * _SECONDS_BETWEEN_TASKS - 1)
 _ROWS = """
     INSERT INTO tasks
@@ -33,42 +30,35 @@ _ROWS = """
     FROM generate_series(%(first)s, %(last)s) AS n"""
 
 
-def collecting(say: Say) -> tuple[dict[str, float], dict[str, str]]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        root = Path(name)
-        before = dict(os.environ)
-        try:
-            stack = runner.up(root, say, ["postgres", "s3"], preferred_ports=False)
-            os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
-            _fill(stack, 0, _MILLION, say)
-            asked = in_child(_ask, stack.dsn("mlops_reader", "helper"))
-            say(f"all questions of one selection: {asked['seconds'] * 1000:.0f} ms")
-            one = in_child(_collect, *_addresses(stack), "one million")
-            say(f"collecting out of 1 million: {one['photos']:.0f} photos, {one['peak_mb']:.0f} MB")
-            _fill(stack, _MILLION, 5 * _MILLION, say)
-            five = in_child(_collect, *_addresses(stack), "five million")
-            say(f"collecting out of 5 million: {five['photos']:.0f} photos, {five['peak_mb']:.0f} MB")
-        finally:
-            os.environ.clear()
-            os.environ |= before
-            runner.clean(root)
+def collecting(say: Say) -> Found:
+    with private_stack(say, "postgres", "s3") as stack:
+        _fill(stack, 0, _MILLION, say)
+        asked = in_child(_ask, stack.dsn("mlops_reader", "helper"))
+        say(f"all questions of one selection: {asked['seconds'] * 1000:.0f} ms")
+        one = _collected(stack, "one million", say)
+        _fill(stack, _MILLION, 5 * _MILLION, say)
+        five = _collected(stack, "five million", say)
     figures = {
-        "collect_seconds_150_of_1000000": round(asked["seconds"], 3),
-        "collect_seconds_corrections_query_of_1000000": round(asked["corrections_seconds"], 3),
+        "collect_seconds_150_of_1000000": asked["seconds"],
+        "collect_seconds_corrections_query_of_1000000": asked["corrections_seconds"],
         "collect_peak_memory_mb_1000000": round(one["peak_mb"]),
         "collect_peak_memory_mb_5000000": round(five["peak_mb"]),
     }
-    context = {
-        "how": "private PostgreSQL, rows by generate_series, every 20th a correction, 150 of them new. "
+    return Found(
+        figures,
+        f"Private PostgreSQL, rows by generate_series, every {_TASKS_PER_CORRECTION}th a correction, "
+        f"{_NEW_CORRECTIONS} of them new. "
         "Seconds: every read of one selection (new corrections, 2 000 newest, 500 of all time, up to 500 earlier "
         "corrections); the corrections query alone beside it. Memory: the whole collect step with its own database, "
-        "manifest to S3; each photo is made on the spot from its address, and inspected",
-    }
-    return figures, context
+        "manifest to S3; each photo is made on the spot from its address, and inspected.",
+    )
 
 
-def _addresses(stack: Stack) -> tuple[str, str, str]:
-    return stack.dsn("mlops_reader", "helper"), stack.dsn("mlops", "mlops"), stack.s3_endpoint
+def _collected(stack: Stack, tasks: str, say: Say) -> dict[str, float]:
+    addresses = stack.dsn("mlops_reader", "helper"), stack.dsn("mlops", "mlops"), stack.s3_endpoint
+    found = in_child(_collect, *addresses, tasks)
+    say(f"collecting out of {tasks}: {found['photos']:.0f} photos, {found['peak_mb']:.0f} MB")
+    return found
 
 
 def _fill(stack: Stack, first: int, last: int, say: Say) -> None:
@@ -79,15 +69,8 @@ def _fill(stack: Stack, first: int, last: int, say: Say) -> None:
         "newest": _NEWEST,
         "gap": _SECONDS_BETWEEN_TASKS,
     }
-    connection = psycopg2.connect(stack.dsn("helper", "helper"))
-
-    def work() -> None:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(_ROWS, values)
-            cursor.execute("ANALYZE tasks")
-
-    say(f"tasks {first:,} to {last:,} written in {seconds(work):.0f} s")
-    connection.close()
+    took = seconds(lambda: query(stack.dsn("helper", "helper"), f"{_ROWS}; ANALYZE tasks", values))
+    say(f"tasks {first:,} to {last:,} written in {took:.0f} s")
 
 
 def _ask(helper_dsn: str) -> dict[str, float]:
@@ -112,7 +95,7 @@ def _ask(helper_dsn: str) -> dict[str, float]:
 
 
 class _DrawnPhotos:
-    """Another photo for every address, the same for the same one."""
+    """A photo store that draws a photo for every address, always the same one for the same address."""
 
     def read(self, url: str) -> bytes:
         seed = int.from_bytes(hashlib.sha256(url.encode()).digest()[:8])

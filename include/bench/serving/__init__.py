@@ -1,1 +1,1 @@
-"""What faceserve can do, measured in one run; each figure beside the plain way where there is one."""
+"""What the model server can do, measured on replicas that run as in production."""

@@ -5,9 +5,7 @@ import queue
 import statistics
 import tempfile
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -18,7 +16,7 @@ import psutil
 
 from faceserve.engines.base import available_cores, factory, precisions
 from include.bench.artifacts import Folder, artifact
-from include.bench.measurement import Say
+from include.bench.measurement import Figures, Found, Say, calls_per_second, seconds
 
 _NETWORKS = ("small", "EfficientNetLite0")
 _SHAPE = (1, 224, 224, 3)
@@ -29,53 +27,46 @@ _MB = 2**20
 Images = npt.NDArray[np.uint8]
 
 
-def child_process(say: Say) -> dict[str, float]:
-    """What the hop to another process costs a request, and what a process more costs in memory."""
-    figures: dict[str, float] = {}
+def child_process(say: Say) -> Found:
+    """The milliseconds that a hop to another process adds to a request, and the memory one more process takes."""
+    figures: Figures = {}
     for network in _NETWORKS:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             artifact(network, Folder(Path(folder)), "s3://bench/")
-            path = Path(folder, "openvino", "model.xml")
-            precision = precisions("openvino", "auto")[0]
-            engine = factory("openvino", available_cores())(path, precision)
-            here = _measured(lambda images, engine=engine: engine.infer(images))  # type: ignore[misc]
-            child = _ChildEngine(path, precision, available_cores())
-            try:
-                there = _measured(child.infer)
-                memory = child.own_mb()
-            finally:
-                child.close()
-        say(f"{network}: p50 {here[0]:.2f} ms here, {there[0]:.2f} ms in a child that takes {memory:.0f} MB")
+            here, there, own_mb = _here_and_there(Path(folder, "openvino", "model.xml"))
+        say(f"{network}: p50 {here[0]:.2f} ms here, {there[0]:.2f} ms in a child that takes {own_mb:.0f} MB")
         name = network.lower()
-        figures[f"child_process_{name}_added_ms"] = round(there[0] - here[0], 3)
-        figures[f"child_process_{name}_throughput_ratio"] = round(there[1] / here[1], 3)
-        figures[f"child_process_{name}_own_mb"] = round(memory)
-    return figures
+        figures[f"child_process_{name}_added_ms"] = there[0] - here[0]
+        figures[f"child_process_{name}_throughput_ratio"] = there[1] / here[1]
+        figures[f"child_process_{name}_own_mb"] = round(own_mb)
+    return Found(
+        figures,
+        f"One image a call. Added: median of {_CALLS} calls in a child (images by shared memory, answers by a pipe) "
+        "minus those in this process. Ratio: calls a second of as many callers as cores.",
+    )
+
+
+def _here_and_there(path: Path) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """Measured in this process, measured in a child, and the megabytes that only the child uses."""
+    precision = precisions("openvino", "auto")[0]
+    here = _measured(factory("openvino", available_cores())(path, precision).infer)
+    child = _ChildEngine(path, precision, available_cores())
+    try:
+        return here, _measured(child.infer), child.own_mb()
+    finally:
+        child.close()
 
 
 def _measured(infer: Callable[[Images], object]) -> tuple[float, float]:
     """Milliseconds of one call alone, and calls a second of as many callers as cores."""
     images = np.random.default_rng(1).integers(0, 256, _SHAPE, np.uint8)
-    alone = []
-    for _ in range(_CALLS):
-        began = time.perf_counter()
-        infer(images)
-        alone.append((time.perf_counter() - began) * 1000)
-
-    def ask(until: float) -> int:
-        calls = 0
-        while time.monotonic() < until:
-            infer(images)
-            calls += 1
-        return calls
-
-    cores = available_cores()
-    with ThreadPoolExecutor(cores) as pool:
-        return statistics.median(alone), sum(pool.map(ask, [time.monotonic() + _SECONDS] * cores)) / _SECONDS
+    alone = [seconds(lambda: infer(images)) * 1000 for _ in range(_CALLS)]
+    most = calls_per_second(lambda: infer(images), callers=available_cores(), at_least_seconds=_SECONDS)
+    return statistics.median(alone), most
 
 
 class _ChildEngine:
-    """An engine in a process of its own: images by shared memory, answers by a pipe, one of each a slot."""
+    """An engine in another process; each slot has shared memory for images and a pipe for answers."""
 
     def __init__(self, path: Path, precision: str, slots: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -18,7 +18,7 @@ _PHOTOS = 8
 
 
 class Load:
-    """An open load of `rate` requests a second, or with rate 0 a closed one, for `seconds` or until `stop`."""
+    """`rate` requests a second for `seconds`; at rate 0, `in_flight` clients that ask again once answered."""
 
     def __init__(
         self,
@@ -34,24 +34,17 @@ class Load:
         photos = [Path(self._folder.name, f"{number}.jpg") for number in range(_PHOTOS)]
         for path, spec in zip(photos, live_specs(_PHOTOS, seed=1), strict=True):
             path.write_bytes(draw(spec))
-        command = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
-        options: dict[str, object] = {
-            "--rate": rate,
-            "--seconds": seconds,
-            "--in-flight": in_flight,
-            "--protocol": protocol,
-        }
-        options["--out"] = self._out
-        command += [str(part) for pair in options.items() for part in pair]
-        command += [part for path in photos for part in ("--photo", str(path))]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+        command: list[object] = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
+        command += ["--rate", rate, "--seconds", seconds, "--in-flight", in_flight, "--protocol", protocol]
+        command += ["--out", self._out, *(part for path in photos for part in ("--photo", path))]
+        self._process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, env=os.environ)
 
     @property
     def running(self) -> bool:
         return self._process.poll() is None
 
     def requests(self) -> list[Request]:
-        """Everything sent, once the time is over."""
+        """Wait until the time is over; every request that was sent."""
         self._process.wait()
         with self._folder:
             return read(self._out)
@@ -59,7 +52,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Pace:
-    """What was answered when asked as fast as answers come."""
+    """What the replicas manage when every client asks again as soon as it is answered."""
 
     requests_per_second: float
     mean_ms: float
@@ -69,7 +62,7 @@ class Pace:
 
 
 def pace(addresses: Sequence[str], *, seconds: float, in_flight: int = 8, protocol: str = "photos") -> Pace:
-    """The first second is left out."""
+    """Measure it; the first second is not counted."""
     found = Load(addresses, rate=0, seconds=seconds + 1, in_flight=in_flight, protocol=protocol).requests()
     begin = min(request.due for request in found) + 1
     counted = [request for request in found if request.due >= begin]
@@ -85,13 +78,13 @@ def pace(addresses: Sequence[str], *, seconds: float, in_flight: int = 8, protoc
 
 
 def p99(requests: Sequence[Request], windows: Sequence[tuple[float, float]]) -> float:
-    """Of the requests due within the windows; milliseconds."""
+    """99th percentile of latency, in milliseconds, of the requests due within the windows; 0 for fewer than two."""
     inside = [r.milliseconds for r in requests if any(begin <= r.due < end for begin, end in windows)]
     return statistics.quantiles(inside, n=100, method="inclusive")[98] if len(inside) > 1 else 0.0
 
 
 def settle(seconds: float) -> tuple[float, float]:
-    """Let time pass; the window."""
+    """Let time pass; returns the window of time that passed."""
     begin = time.monotonic()
     time.sleep(seconds)
     return begin, time.monotonic()

@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,71 +11,86 @@ from pathlib import Path
 import psutil
 
 from include.bench.artifacts import artifact
-from include.bench.measurement import Say
+from include.bench.measurement import Found, Say
 from include.bench.serving.load import Load
 from include.bench.serving.replicas import MODEL, Artifact, Replica, deploy, object_store, replicas
 from include.contract.lifecycle_client import LifecycleClient
+from include.stack.layout import Stack
 from pipeline.adapters.s3 import S3ObjectStore
 
 _NETWORK = "EfficientNetLite0"
-_SWAPS, _COMPARED = 100, 10
+_SWAPS, _COMPARED, _SAID_EVERY = 100, 10, 20
 _REQUESTS_PER_SECOND = 10.0
 _EXTRA_MODELS = 4
 _STARTS = 3
 _MB = 2**20
 
 
-def memory(say: Say) -> dict[str, float]:
+def memory(say: Say) -> Found:
     """Every swap is to a version never seen before, under light load."""
-    with object_store() as store, replicas(store, 1) as (replica,), replica.lifecycle() as client:
-        objects = S3ObjectStore(endpoint=store.s3_endpoint)
-        pair = [
-            Artifact("v1.0.0", f"s3://models/{seed}/", artifact(_NETWORK, objects, f"s3://models/{seed}/", seed=seed))
-            for seed in range(2)
-        ]
+    with object_store(say) as store, replicas(store, 1) as (replica,), replica.lifecycle() as client:
+        pair = [_model(store, seed) for seed in range(2)]
         empty = _resident_mb(replica)
         deploy([client], pair[0])
         load = Load([replica.address], rate=_REQUESTS_PER_SECOND, seconds=_SWAPS * 1.5)
-        settled = []
         with _peak(replica) as peaks:
-            for number in range(_SWAPS):
-                deploy([client], replace(pair[number % 2], version=f"v2.{number}.0"))
-                settled.append(_resident_mb(replica))
-                if number % 20 == 19:  # noqa: PLR2004
-                    say(f"{number + 1} of {_SWAPS} swaps, {settled[-1]:.0f} MB")
+            settled = list(_after_each_swap(replica, client, pair, say))
         failed = sum(request.code != "OK" for request in load.requests())
         per_model = _per_model(replica, client, pair[0])
     first, last = statistics.median(settled[_COMPARED : 2 * _COMPARED]), statistics.median(settled[-_COMPARED:])
-    return {
-        "memory_drift_percent_100_swaps": round((last / first - 1) * 100, 2),
+    figures = {
+        "memory_drift_percent_100_swaps": (last / first - 1) * 100,
         "memory_mb_before_any_model": round(empty),
         "memory_mb_two_versions_loaded": round(last),
-        "memory_mb_per_model": round(per_model, 1),
+        "memory_mb_per_model": per_model,
         "memory_mb_server_peak_in_swaps": round(max(server for server, _ in peaks)),
         "memory_mb_server_and_vetting_peak_in_swaps": round(max(both for _, both in peaks)),
         "memory_requests_failed": failed,
     }
+    return Found(
+        figures,
+        f"{_NETWORK}, {_SWAPS} swaps under {_REQUESTS_PER_SECOND:.0f} requests/s. Drift: median resident memory after "
+        f"the last {_COMPARED} swaps over that after swaps {_COMPARED + 1} to {2 * _COMPARED}.",
+    )
 
 
-def cold_start(say: Say) -> dict[str, float]:
+def cold_start(say: Say) -> Found:
     """From the start of the process to its first answer, without and with a model to restore."""
-    empty, with_model = [], []
-    with object_store() as store:
-        uri = "s3://models/0/"
-        model = Artifact("v1.0.0", uri, artifact(_NETWORK, S3ObjectStore(endpoint=store.s3_endpoint), uri))
-        for _ in range(_STARTS):
-            with tempfile.TemporaryDirectory(prefix="bench-state-") as state:
-                with replicas(store, 1, state=Path(state)) as (replica,), replica.lifecycle() as client:
-                    empty.append(replica.ready_seconds)
-                    deploy([client], model)
-                with replicas(store, 1, state=Path(state)) as (replica,), replica.lifecycle() as client:
-                    assert client.status(MODEL).version == model.version
-                    with_model.append(replica.ready_seconds)
-    say(f"median of {_STARTS} starts")
-    return {
-        "cold_start_seconds_without_model": round(statistics.median(empty), 2),
-        "cold_start_seconds_with_model": round(statistics.median(with_model), 2),
+    with object_store(say) as store:
+        model = _model(store, 0)
+        starts = [_empty_and_restored(store, model) for _ in range(_STARTS)]
+    empty, restored = (statistics.median(times) for times in zip(*starts, strict=True))
+    figures = {
+        "cold_start_seconds_without_model": empty,
+        "cold_start_seconds_with_model": restored,
     }
+    return Found(figures, f"{_NETWORK}; from the start of the process to its first answer, median of {_STARTS} starts.")
+
+
+def _model(store: Stack, seed: int) -> Artifact:
+    uri = f"s3://models/{seed}/"
+    return Artifact("v1.0.0", uri, artifact(_NETWORK, S3ObjectStore(endpoint=store.s3_endpoint), uri, seed=seed))
+
+
+def _empty_and_restored(store: Stack, model: Artifact) -> tuple[float, float]:
+    """Seconds until a replica without a state answers, and until one that has served a model does."""
+    with tempfile.TemporaryDirectory(prefix="bench-state-") as state:
+        with replicas(store, 1, state=Path(state)) as (replica,), replica.lifecycle() as client:
+            empty = replica.ready_seconds
+            deploy([client], model)
+        with replicas(store, 1, state=Path(state)) as (replica,), replica.lifecycle() as client:
+            assert client.status(MODEL).version == model.version
+            return empty, replica.ready_seconds
+
+
+def _after_each_swap(replica: Replica, client: LifecycleClient, pair: Sequence[Artifact], say: Say) -> Iterator[float]:
+    """Resident memory after each swap; MB."""
+    for number in range(_SWAPS):
+        deploy([client], replace(pair[number % 2], version=f"v2.{number}.0"))
+        settled = _resident_mb(replica)
+        yield settled
+        if (number + 1) % _SAID_EVERY == 0:
+            say(f"{number + 1} of {_SWAPS} swaps, {settled:.0f} MB")
 
 
 def _per_model(replica: Replica, client: LifecycleClient, model: Artifact) -> float:
@@ -87,7 +102,7 @@ def _per_model(replica: Replica, client: LifecycleClient, model: Artifact) -> fl
 
 @contextmanager
 def _peak(replica: Replica) -> Iterator[list[tuple[float, float]]]:
-    """Samples of the server's memory, and of it and its children together; MB."""
+    """Samples in MB: the server's memory, and that of the server with its children."""
     found: list[tuple[float, float]] = []
     done = threading.Event()
 
@@ -110,7 +125,7 @@ def _resident_mb(replica: Replica) -> float:
 
 
 def _children_mb(replica: Replica) -> float:
-    """What the children have for themselves: pages they share with the process they were forked from count once."""
+    """MB that only the children use; pages they share with the server are counted there."""
     total = 0.0
     for child in psutil.Process(replica.pid).children(recursive=True):
         try:

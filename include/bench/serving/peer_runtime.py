@@ -1,4 +1,4 @@
-"""What MLServer runs to serve the same OpenVINO model; it is imported in MLServer's own environment alone."""
+"""What MLServer runs to serve the same OpenVINO model; only MLServer's own environment imports it."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 """MLServer beside faceserve: same model, same engine, same client, both updated under load."""
 
+import functools
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,46 +20,60 @@ from tritonclient.grpc import service_pb2_grpc as oip_grpc
 from faceserve.engines.base import available_cores, precisions
 from include.bench.artifacts import Folder, artifact
 from include.bench.environments import environment
-from include.bench.measurement import Say
+from include.bench.measurement import Figures, Found, Say
 from include.bench.serving.load import Load, p99, pace, settle
-from include.bench.serving.replicas import MODEL, Artifact, deploy, free_ports, object_store, replicas, upload
+from include.bench.serving.replicas import MODEL, Artifact, await_answer, deploy, object_store, replicas, upload
+from include.stack.layout import free_ports
 
 _MLSERVER = "1.7.1"
 _NETWORKS = ("small", "EfficientNetLite0")
 _PROTOCOL = "open-inference"
 _SECONDS, _SHARE = 10.0, 0.6
 _UPDATES, _STEADY_SECONDS, _UPDATE_SECONDS = 10, 2.0, 2.5
-_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """`update` serves the model of that number from then on."""
+    """A running server; after `update(number)` it serves the model of that number."""
 
     name: str
     address: str
     update: Callable[[int], None]
 
 
-def peers(say: Say) -> dict[str, float]:
+class _NotReady(Exception):
+    """MLServer answers, but has not loaded the model yet."""
+
+
+def peers(say: Say) -> Found:
     # Its workers do not start with a newer uvloop.
     packages = (f"mlserver=={_MLSERVER}", "uvloop<0.22", f"openvino=={version('openvino')}")
     python = environment(f"mlserver-{_MLSERVER}", *packages)
-    figures: dict[str, float] = {}
+    figures: Figures = {}
     for network in _NETWORKS:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            shas = [artifact(network, Folder(Path(folder, str(seed))), "s3://bench/", seed=seed) for seed in range(2)]
-            workers = _better_workers(python, Path(folder), say)
-            for starting in (_faceserve(Path(folder), shas), _mlserver(python, Path(folder), workers)):
-                with starting as server:
-                    found = _measured(server)
-                    say(f"{server.name}, {network}: {found}")
-                    figures |= {f"peer_{server.name}_{network.lower()}_{key}": value for key, value in found.items()}
+            figures |= _both(network, python, Path(folder), say)
+    return Found(
+        figures,
+        f"MLServer {_MLSERVER} and faceserve with the same OpenVINO model, client and protocol; {_UPDATES} updates "
+        f"under load at {_SHARE:.0%} of each one's own capacity.",
+    )
+
+
+def _both(network: str, python: Path, folder: Path, say: Say) -> Figures:
+    shas = [artifact(network, Folder(folder / str(seed)), "s3://bench/", seed=seed) for seed in range(2)]
+    workers = _better_workers(python, folder, say)
+    figures: Figures = {}
+    for starting in (_faceserve(folder, shas, say), _mlserver(python, folder, workers)):
+        with starting as server:
+            found = _measured(server)
+        say(f"{server.name}, {network}: {found['requests_per_second']:.0f}/s, p99 {found['p99_ms']:.1f} ms")
+        figures |= {f"peer_{server.name}_{network.lower()}_{key}": value for key, value in found.items()}
     return figures
 
 
 def _better_workers(python: Path, folder: Path, say: Say) -> int:
-    """Without worker processes images need not be copied to them; with one a core, cores share the load."""
+    """Workers with which MLServer is faster: none saves copying images to them, one a core uses every core."""
     found = {}
     for workers in (0, available_cores()):
         with _mlserver(python, folder, workers) as server:
@@ -67,7 +82,7 @@ def _better_workers(python: Path, folder: Path, say: Say) -> int:
     return max(found, key=lambda workers: found[workers])
 
 
-def _measured(server: Server) -> dict[str, float]:
+def _measured(server: Server) -> Figures:
     most = pace([server.address], seconds=_SECONDS, protocol=_PROTOCOL)
     rate = most.requests_per_second * _SHARE
     seconds = _UPDATES * (_STEADY_SECONDS + _UPDATE_SECONDS) + 2
@@ -81,20 +96,19 @@ def _measured(server: Server) -> dict[str, float]:
         updating.append((began, time.monotonic() + 0.3))
         time.sleep(max(0.0, began + _UPDATE_SECONDS - time.monotonic()))
     requests = load.requests()
-    usual = p99(requests, steady)
     return {
-        "requests_per_second": round(most.requests_per_second, 1),
-        "p50_ms": round(most.p50_ms, 2),
-        "p99_ms": round(most.p99_ms, 2),
-        "p99_ratio_during_update": round(p99(requests, updating) / usual, 3),
+        "requests_per_second": most.requests_per_second,
+        "p50_ms": most.p50_ms,
+        "p99_ms": most.p99_ms,
+        "p99_ratio_during_update": p99(requests, updating) / p99(requests, steady),
         "requests": len(requests),
         "requests_failed": sum(request.code != "OK" for request in requests),
     }
 
 
 @contextmanager
-def _faceserve(folder: Path, shas: list[str]) -> Iterator[Server]:
-    with object_store() as store:
+def _faceserve(folder: Path, shas: list[str], say: Say) -> Iterator[Server]:
+    with object_store(say) as store:
         pair = [Artifact("v1.0.0", f"s3://models/{number}/", sha256) for number, sha256 in enumerate(shas)]
         for number, one in enumerate(pair):
             upload(folder / str(number), store, one.uri)
@@ -110,27 +124,20 @@ def _faceserve(folder: Path, shas: list[str]) -> Iterator[Server]:
 @contextmanager
 def _mlserver(python: Path, folder: Path, workers: int) -> Iterator[Server]:
     """Updated as its documentation says, by loading the changed settings; `workers` 0 serves in its main process."""
-    ports = free_ports(3)
-    names = ("http_port", "grpc_port", "metrics_port")
-    settings = {"host": "127.0.0.1", "parallel_workers": workers, **dict(zip(names, ports, strict=True))}
-    repository = folder / "mlserver"
-    model = repository / MODEL
-    model.mkdir(parents=True)
-    (repository / "settings.json").write_text(json.dumps(settings))
-    _name_model(model, folder / "0", workers)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    with (folder / "mlserver.log").open("w") as log:
-        process = subprocess.Popen(
-            [python.parent / "mlserver", "start", repository], env=environment, cwd=folder, stdout=log, stderr=log
-        )
-    address = f"127.0.0.1:{ports[1]}"
+    repository, log = folder / "mlserver", folder / "mlserver.log"
+    address = _configure(repository, workers)
+    _name_model(repository, folder / "0", workers)
+    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [str(python.parent / "mlserver"), "start", str(repository)]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=variables, cwd=folder, stdout=out, stderr=out)
     try:
         with grpc.insecure_channel(address) as channel:
             stub = oip_grpc.GRPCInferenceServiceStub(channel)
-            _await_ready(stub, process, folder / "mlserver.log")
+            await_answer(functools.partial(_demand_ready, stub), process, log, (grpc.RpcError, _NotReady))
 
             def update(number: int) -> None:
-                _name_model(model, folder / str(number % 2), workers)
+                _name_model(repository, folder / str(number % 2), workers)
                 stub.RepositoryModelLoad(oip.RepositoryModelLoadRequest(model_name=MODEL), timeout=60)
 
             yield Server("mlserver", address, update)
@@ -140,25 +147,22 @@ def _mlserver(python: Path, folder: Path, workers: int) -> Iterator[Server]:
         shutil.rmtree(repository)
 
 
-def _name_model(model: Path, artifact: Path, workers: int) -> None:
+def _configure(repository: Path, workers: int) -> str:
+    """Write the server's settings, on free ports; returns the address for requests."""
+    http, grpc_port, metrics = free_ports(3)
+    ports = {"http_port": http, "grpc_port": grpc_port, "metrics_port": metrics}
+    (repository / MODEL).mkdir(parents=True)
+    (repository / "settings.json").write_text(json.dumps({"host": "127.0.0.1", "parallel_workers": workers, **ports}))
+    return f"127.0.0.1:{grpc_port}"
+
+
+def _name_model(repository: Path, artifact: Path, workers: int) -> None:
     extra = {"precision": precisions("openvino", "auto")[0], "threads": 1 if workers else available_cores()}
-    (model / "model-settings.json").write_text(
-        json.dumps(
-            {
-                "name": MODEL,
-                "implementation": "peer_runtime.OpenVinoModel",
-                "parameters": {"uri": str(artifact / "openvino"), "version": "v1", "extra": extra},
-            }
-        )
-    )
+    parameters = {"uri": str(artifact / "openvino"), "version": "v1", "extra": extra}
+    settings = {"name": MODEL, "implementation": "peer_runtime.OpenVinoModel", "parameters": parameters}
+    (repository / MODEL / "model-settings.json").write_text(json.dumps(settings))
 
 
-def _await_ready(stub: oip_grpc.GRPCInferenceServiceStub, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        with suppress(grpc.RpcError):
-            if stub.ModelReady(oip.ModelReadyRequest(name=MODEL), timeout=2).ready:
-                return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"MLServer does not start: {log.read_text()[-1500:]}")
-        time.sleep(0.1)
+def _demand_ready(stub: oip_grpc.GRPCInferenceServiceStub) -> None:
+    if not stub.ModelReady(oip.ModelReadyRequest(name=MODEL), timeout=2).ready:
+        raise _NotReady(f"{MODEL} is not loaded")

@@ -1,24 +1,23 @@
 """Replicas as processes of their own over a real S3 server, as in production."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import click
 import psutil
 
+from include.bench.measurement import Say
+from include.bench.services import private_stack
 from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient
-from include.stack import runner
-from include.stack.layout import Stack, environment
+from include.stack.layout import Stack, free_ports
 from pipeline.adapters.s3 import S3ObjectStore
 
 TOKEN = "bench"  # noqa: S105 - of processes that live for minutes on the loopback interface
@@ -35,7 +34,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Replica:
-    """`ready_seconds` from the start of the process to its first answer."""
+    """A running replica; `ready_seconds` passed from the start of its process to its first answer."""
 
     address: str
     lifecycle_address: str
@@ -47,26 +46,15 @@ class Replica:
 
 
 @contextmanager
-def object_store() -> Iterator[Stack]:
-    """An S3 server with empty buckets; this process's AWS_* variables point to it meanwhile."""
-    before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        try:
-            stack = runner.up(Path(name), click.echo, ["s3"], preferred_ports=False)
-            _yield_to_others("rclone", Path(name))
-            os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
-            # It would go on with the credentials of the store before.
-            boto3.setup_default_session()
-            yield stack
-        finally:
-            runner.clean(Path(name))
-            os.environ.clear()
-            os.environ |= before
-            boto3.setup_default_session()
+def object_store(say: Say = click.echo) -> Iterator[Stack]:
+    """An S3 server with empty buckets, to which this process's AWS_* variables point meanwhile."""
+    with private_stack(say, "s3") as stack:
+        _yield_to_others("rclone", stack.root)
+        yield stack
 
 
 def upload(folder: Path, store: Stack, uri: str) -> None:
-    """Everything in the folder, below `uri`."""
+    """Copy everything in the folder to S3, below `uri`."""
     objects = S3ObjectStore(endpoint=store.s3_endpoint)
     for path in folder.rglob("*"):
         if path.is_file():
@@ -77,7 +65,7 @@ def upload(folder: Path, store: Stack, uri: str) -> None:
 def replicas(
     stack: Stack, count: int, *, state: Path | None = None, settings: Mapping[str, object] | None = None
 ) -> Iterator[list[Replica]]:
-    """Running replicas; `settings` are FACESERVE_* variables. With `state` they come back with what they served."""
+    """Running replicas; `settings` become FACESERVE_* variables. With an old `state` they serve as before."""
     with ExitStack() as cleanup:
         root = state or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-state-")))
         yield [cleanup.enter_context(_replica(stack, root / str(number), settings or {})) for number in range(count)]
@@ -86,24 +74,20 @@ def replicas(
 @contextmanager
 def _replica(stack: Stack, state: Path, settings: Mapping[str, object]) -> Iterator[Replica]:
     port, lifecycle_port = free_ports(2)
-    variables = {
-        "FACESERVE_GRPC_PORT": port,
-        "FACESERVE_LIFECYCLE_PORT": lifecycle_port,
-        "FACESERVE_METRICS_PORT": 0,
-        "FACESERVE_STATE_DIR": state,
-        "FACESERVE_LIFECYCLE_TOKEN": TOKEN,
-        "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
-        **{f"FACESERVE_{name.upper()}": value for name, value in settings.items()},
+    ours = {
+        "grpc_port": port,
+        "lifecycle_port": lifecycle_port,
+        "metrics_port": 0,
+        "state_dir": state,
+        "lifecycle_token": TOKEN,
+        "s3_endpoint": stack.s3_endpoint,
     }
-    started = time.monotonic()
+    variables = {f"FACESERVE_{name.upper()}": str(value) for name, value in {**ours, **settings}.items()}
+    command = [sys.executable, "-m", "faceserve", "serve"]
     state.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     with (state / "log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "faceserve", "serve"],
-            env={**os.environ, **{name: str(value) for name, value in variables.items()}},
-            stdout=log,
-            stderr=log,
-        )
+        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=log, stderr=log)
     try:
         address = f"127.0.0.1:{lifecycle_port}"
         _await(address, process, state / "log")
@@ -115,7 +99,7 @@ def _replica(stack: Stack, state: Path, settings: Mapping[str, object]) -> Itera
 
 @dataclass(frozen=True)
 class Deployed:
-    """`moments` when each replica's activation was confirmed; all times in seconds of the monotonic clock."""
+    """`moments` at which each activation was confirmed; all times are seconds of the monotonic clock."""
 
     replicas: tuple[ActivatedModel, ...]
     prepared_at: float
@@ -147,22 +131,24 @@ def _yield_to_others(name: str, root: Path) -> None:
 
 
 def _await(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
     with LifecycleClient(address, token=TOKEN, timeout_seconds=2) as client:
-        while True:
-            try:
-                client.status(MODEL)
-            except FaceserveError as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"no replica: {error}; its log: {log.read_text()[-1500:]}") from error
-                time.sleep(0.02)
-            else:
-                return
+        await_answer(lambda: client.status(MODEL), process, log, (FaceserveError,))
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+def await_answer(
+    ask: Callable[[], object], process: "subprocess.Popen[bytes]", log: Path, refused: tuple[type[Exception], ...]
+) -> None:
+    """Ask until there is an answer; `RuntimeError` with the end of the log when the server does not start."""
+    deadline = time.monotonic() + _START_SECONDS
+    while (error := _refusal(ask, refused)) is not None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"no server: {error}; its log: {log.read_text()[-1500:]}") from error
+        time.sleep(0.02)
+
+
+def _refusal(ask: Callable[[], object], refused: tuple[type[Exception], ...]) -> Exception | None:
+    try:
+        ask()
+    except refused as error:
+        return error
+    return None

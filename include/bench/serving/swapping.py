@@ -1,6 +1,7 @@
-"""Two replicas under open load while their model changes, goes back, and bad ones are refused."""
+"""Two replicas under constant load while models are swapped and rolled back, and bad ones are refused."""
 
 import functools
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from faceserve.load_test import Request
 from include.bench.artifacts import artifact
-from include.bench.measurement import Say
+from include.bench.measurement import Figures, Found, Say
 from include.bench.serving.load import Load, p99, pace, settle
-from include.bench.serving.replicas import MODEL, Artifact, deploy, object_store, replicas
+from include.bench.serving.replicas import MODEL, Artifact, Deployed, deploy, object_store, replicas
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
 from include.contract.manifest import MANIFEST, ArtifactManifest, sha256
 from include.stack.layout import Stack
@@ -21,7 +22,7 @@ from pipeline.adapters.s3 import S3ObjectStore
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
 _SPREAD_REPLICAS, _SPREAD_SWAPS = 3, 10
-# Kept free in each turn for a change and what follows it.
+# The end of each turn is kept free for the change and what follows it.
 _CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
 # What the exchange itself may delay is over after this; the version that was replaced is freed later.
 _EXCHANGE_SECONDS = 0.15
@@ -31,7 +32,7 @@ Window = tuple[float, float]
 
 @dataclass(frozen=True)
 class Drive:
-    """`requests` in all at `share` of what the replicas can take; the rest is spread evenly between."""
+    """How much load, and which changes are spread evenly over it; `share` is that of the load the replicas can take."""
 
     network: str
     requests: int
@@ -43,7 +44,7 @@ class Drive:
 
 @dataclass
 class Seen:
-    """Windows by what went on in them."""
+    """Windows of time by what happened in them, and how long changes took."""
 
     steady: list[Window] = field(default_factory=list)
     swapping: list[list[Window]] = field(default_factory=list)
@@ -53,10 +54,29 @@ class Seen:
     spread_ms: list[float] = field(default_factory=list)
 
 
-def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = None) -> dict[str, float]:
-    """Figures; `settings` are FACESERVE_* variables of the replicas."""
+def swaps(say: Say) -> Found:
+    """Swaps of a network so small that many requests fit in."""
+    return _found(swapping(Drive("small", requests=105_000, swaps=20, rollbacks=5, failed_deployments=3), say))
+
+
+def swaps_resnet50(say: Say) -> Found:
+    """Swaps of a network that fills the processor."""
+    figures = swapping(Drive("ResNet50", requests=3_200, swaps=5), say)
+    return _found({f"resnet50_{name}": value for name, value in figures.items()})
+
+
+def _found(figures: Figures) -> Found:
+    return Found(
+        figures,
+        f"{_REPLICAS} replicas and their client on the same cores, open load at {Drive.share:.0%} of capacity. "
+        "Ratios: 99th percentile of latency in each phase over that of steady moments, median of all swaps.",
+    )
+
+
+def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = None) -> Figures:
+    """Figures of one drive; `settings` become FACESERVE_* variables of the replicas."""
     with ExitStack() as stack:
-        store = stack.enter_context(object_store())
+        store = stack.enter_context(object_store(say))
         fleet = stack.enter_context(replicas(store, _REPLICAS, settings=settings))
         clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
         good, bad = _artifacts(store, drive.network, drive.swaps + 1)
@@ -67,20 +87,25 @@ def swapping(drive: Drive, say: Say, settings: Mapping[str, object] | None = Non
         say(f"{drive.network}: capacity {most:.0f} requests/s, load {rate:.0f}")
         load = Load(addresses, rate=rate, seconds=drive.requests / rate)
         seen = _Driver(drive, clients, good[1:], bad, say).run(drive.requests / rate)
-        return {"capacity_requests_per_second": round(most, 1)} | _figures(drive, seen, load.requests())
+        return {"capacity_requests_per_second": most} | _figures(drive, seen, load.requests())
 
 
-def activation_spread(say: Say) -> dict[str, float]:
+def activation_spread(say: Say) -> Found:
     """How far apart the replicas of a fleet of three change over."""
-    spread = []
-    with object_store() as store, replicas(store, _SPREAD_REPLICAS) as fleet, ExitStack() as stack:
+    spread_ms = []
+    with object_store(say) as store, replicas(store, _SPREAD_REPLICAS) as fleet, ExitStack() as stack:
         clients = [stack.enter_context(replica.lifecycle()) for replica in fleet]
         good, _ = _artifacts(store, "small", _SPREAD_SWAPS)
         for version in good:
-            moments = deploy(clients, version).moments
-            spread.append((max(moments) - min(moments)) * 1000)
-    say(f"{_SPREAD_SWAPS} swaps over {_SPREAD_REPLICAS} replicas")
-    return {"activation_spread_milliseconds_max_3_replicas": round(max(spread), 2)}
+            spread_ms.append(_spread_ms(deploy(clients, version)))
+    return Found(
+        {f"activation_spread_milliseconds_max_{_SPREAD_REPLICAS}_replicas": max(spread_ms)},
+        f"From the first to the last confirmed activation, largest of {_SPREAD_SWAPS} swaps.",
+    )
+
+
+def _spread_ms(deployed: Deployed) -> float:
+    return (max(deployed.moments) - min(deployed.moments)) * 1000
 
 
 @dataclass
@@ -120,14 +145,12 @@ class _Driver:
         deployed = deploy(self.clients, version)
         done = time.monotonic()
         seen = self.seen
-        exchange, unload = (
-            (deployed.prepared_at, done + _EXCHANGE_SECONDS),
-            (done + _EXCHANGE_SECONDS, done + _AFTER_SECONDS),
-        )
-        seen.swapping.append([(began, deployed.prepared_at), exchange, unload])
+        exchanged = done + _EXCHANGE_SECONDS
+        moments = began, deployed.prepared_at, exchanged, done + _AFTER_SECONDS
+        seen.swapping.append(list(itertools.pairwise(moments)))
         seen.deploy_seconds.append(done - began)
         seen.exchange_ms += [one.swap_milliseconds for one in deployed.replicas]
-        seen.spread_ms.append((max(deployed.moments) - min(deployed.moments)) * 1000)
+        seen.spread_ms.append(_spread_ms(deployed))
 
     def _roll_back(self) -> None:
         began = time.monotonic()
@@ -144,7 +167,7 @@ class _Driver:
             raise RuntimeError("a bad artifact was accepted")
 
 
-def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> dict[str, float]:
+def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> Figures:
     steady = p99(requests, seen.steady)
     phases = {
         name: statistics.median(p99(requests, [windows[number]]) / steady for windows in seen.swapping)
@@ -154,17 +177,17 @@ def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> dict[str,
         "requests_total": len(requests),
         "requests_failed": sum(request.code != "OK" for request in requests),
         "swaps": len(seen.swapping),
-        "p99_ms_steady": round(steady, 2),
-        "p99_ratio_during_swap": round(max(phases.values()), 3),
-        **{f"p99_ratio_{name}": round(ratio, 3) for name, ratio in phases.items()},
-        "exchange_milliseconds_max": round(max(seen.exchange_ms), 4),
-        "activation_spread_milliseconds_max": round(max(seen.spread_ms), 2),
-        "deploy_seconds_max": round(max(seen.deploy_seconds), 3),
+        "p99_ms_steady": steady,
+        "p99_ratio_during_swap": max(phases.values()),
+        **{f"p99_ratio_{name}": ratio for name, ratio in phases.items()},
+        "exchange_milliseconds_max": max(seen.exchange_ms),
+        "activation_spread_milliseconds_max": max(seen.spread_ms),
+        "deploy_seconds_max": max(seen.deploy_seconds),
     }
     if seen.rollback_seconds:
         figures |= {
             "rollbacks": len(seen.rollback_seconds),
-            "rollback_seconds_max": round(max(seen.rollback_seconds), 4),
+            "rollback_seconds_max": max(seen.rollback_seconds),
         }
     if drive.failed_deployments:
         figures["failed_deployments"] = drive.failed_deployments
@@ -172,7 +195,7 @@ def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> dict[str,
 
 
 def _artifacts(store: Stack, network: str, count: int) -> tuple[list[Artifact], list[Artifact]]:
-    """As many versions, each to be downloaded anew, and bad ones: tampered with, and missing a file."""
+    """`count` good versions, none of which a replica has in its cache, and two with a broken file."""
     objects = S3ObjectStore(endpoint=store.s3_endpoint)
     uri = "s3://models/bench/"
     artifact(network, objects, uri)
@@ -186,7 +209,7 @@ def _artifacts(store: Stack, network: str, count: int) -> tuple[list[Artifact], 
 
 
 def _another(objects: S3ObjectStore, uri: str, number: int) -> Artifact:
-    """The same network as an artifact of its own: another run's name in the manifest is another manifest."""
+    """A copy under another run's name: its manifest differs, so replicas take it for another artifact."""
     manifest = ArtifactManifest.from_json(objects.read(f"{uri}{MANIFEST}"))
     body = replace(manifest, run_id=f"run-{number}").to_json()
     target = f"s3://models/bench-{number}/"

@@ -1,1 +1,1 @@
-"""Training: how much faster than a plain fit, as right as one, and what a kill costs it."""
+"""Training beside a plain fit, in speed and in accuracy; and what it loses when it is killed."""

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 
+from include.bench.photos import LABELS
 from include.contract.preprocessing import to_input
 from include.demo.photos import draw, live_specs
 from pipeline.domain.dataset import Dataset
@@ -13,19 +14,18 @@ from pipeline.learning.shards import Images, Row, pack
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.training import TrainingJob
 
-LABELS = ("양호", "불량")
 URI = "s3://datasets/DS-bench/"
 
 
 def photos(count: int, seed: int) -> Images:
-    """As drawn for the demo's live traffic, at the network's size."""
+    """Photos like the demo's live traffic, scaled to the network's input."""
     specs = live_specs(count, seed)
     images = np.stack([to_input(draw(spec)) for spec in specs])
     return Images(images, np.array([LABELS.index(spec.label) for spec in specs], np.int32))
 
 
 def write(objects: ObjectStore, train: Images, validation: Images) -> None:
-    """Both splits as shards, and their index."""
+    """Store both splits as shards, and their index."""
     index: dict[str, list[dict[str, str]]] = {}
     for split, images in (("train", train), ("validation", validation)):
         pairs = enumerate(zip(images.images, images.labels, strict=True))
@@ -36,7 +36,7 @@ def write(objects: ObjectStore, train: Images, validation: Images) -> None:
 
 
 def job(run_id: str, objects: ObjectStore, hyperparameters: Hyperparameters) -> TrainingJob:
-    """A training of the dataset that was written."""
+    """A training run on the dataset that `write` stored."""
     sha256 = hashlib.sha256(objects.read(f"{URI}dataset.json")).hexdigest()
     dataset = Dataset("DS-bench", run_id, "LAUNDRY", URI, sha256, 0, 0, 0, 0, 0, 0, None)
     prefix = f"s3://models/LAUNDRY/{run_id}/"

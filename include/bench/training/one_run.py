@@ -1,6 +1,6 @@
-"""`python -m include.bench.training.one_run ENDPOINT RUN_ID`: one training as its process runs it, to be killed.
+"""`python -m include.bench.training.one_run ENDPOINT RUN_ID`: one training in a process that can be killed.
 
-Images, checkpoints and artifact are in S3. A line of JSON an epoch, at the end one with the result.
+Images, checkpoints and artifact are in S3. It prints a line of JSON for every epoch, and one with the result.
 """
 
 import io
@@ -27,7 +27,7 @@ INTERRUPTED = 75
 
 
 class Quiet:
-    """An experiment nobody looks at."""
+    """An experiment that keeps nothing."""
 
     id = "bench"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.bench.verification import simulate
+from include.bench.verdicts.verification import simulate
 
 
 @pytest.mark.parametrize("candidate", ["3 pp worse", "4 pp better"])

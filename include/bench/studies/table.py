@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.studies.leak import HELD_OUT as LEAK_HELD_OUT
-from include.studies.leak import PHOTOS
-from include.studies.material import Material
-from include.studies.replay import ARCHIVE_HELD_OUT, HELD_OUT, PHOTOS_A_ROUND
+from include.bench.studies.leak import HELD_OUT as LEAK_HELD_OUT
+from include.bench.studies.leak import PHOTOS
+from include.bench.studies.material import Material
+from include.bench.studies.replay import ARCHIVE_HELD_OUT, HELD_OUT, PHOTOS_A_ROUND
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -1,6 +1,6 @@
 """The demo's photos as features of the frozen backbone, computed once; and the head that every study trains on them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from include.demo.photos import PhotoSpec, base_specs, draw, live_specs
-from pipeline.domain.dataset import Augmentation, Photo, Source, Split
+from include.bench.measurement import Say
+from include.bench.photos import LABELS, a_photo
+from include.demo.photos import base_specs, draw, live_specs
+from pipeline.domain.dataset import Augmentation, Photo
 from pipeline.learning import features
 from pipeline.learning.augmentation import AlbumentationsAugmenter
 from pipeline.learning.devices import strategy
@@ -18,7 +20,6 @@ from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.learning.shards import unpack
 
 ARCHIVE, LIVE = 400, 1400
-LABELS = ("양호", "불량")
 _DRAWN_AT_ONCE, _PHOTOS_A_SHARD = 32, 100
 _ITERATIONS = 300
 Numbers = npt.NDArray[np.int64]
@@ -46,16 +47,15 @@ class Material:
         return chosen.reshape(-1, chosen.shape[-1]), self.labels[np.asarray(numbers, int)].repeat(chosen.shape[1])
 
 
-def gather(say: Callable[[str], None]) -> Material:
+def gather(say: Say) -> Material:
     specs = [*base_specs(ARCHIVE, 11), *live_specs(LIVE, 11)]
     with ProcessPoolExecutor(2) as painters:
         bodies = list(painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE))
     say(f"{len(bodies)} photos drawn")
     inspector = PillowPhotoInspector()
-    photos = [
-        _photo(n, spec, inspector.fingerprint(body).phash)
-        for n, (spec, body) in enumerate(zip(specs, bodies, strict=True))
-    ]
+    hashes = [f"{inspector.fingerprint(body).phash:016x}" for body in bodies]
+    named = enumerate(zip(specs, hashes, strict=True))
+    photos = [a_photo(number, spec.label, phash=phash, cluster_id=phash) for number, (spec, phash) in named]
     network, augmenter, parts = backbone(), AlbumentationsAugmenter(), []
     for start in range(0, len(photos), _PHOTOS_A_SHARD):
         some = list(zip(photos, bodies, strict=True))[start : start + _PHOTOS_A_SHARD]
@@ -65,24 +65,6 @@ def gather(say: Callable[[str], None]) -> Material:
     say(f"{len(found)} images seen by the backbone")
     labels = np.array([LABELS.index(photo.label) for photo in photos])
     return Material(found.reshape(len(photos), -1, found.shape[-1]), labels, tuple(photos))
-
-
-def _photo(number: int, spec: PhotoSpec, phash: int) -> Photo:
-    return Photo(
-        task_id=f"TASK-{number:05d}",
-        photo_url=f"s3://tasks/{number:05d}.jpg",
-        sha256=f"{number:064x}",
-        phash=f"{phash:016x}",
-        cluster_id=f"{phash:016x}",
-        label=spec.label,
-        corrected=False,
-        source=Source.EVALUATION,
-        split=Split.TRAIN,
-        confirmed_at="2026-01-01T00:00:00+00:00",
-        width=640,
-        height=480,
-        brightness=0.5,
-    )
 
 
 class Head:
@@ -98,7 +80,7 @@ class Head:
         self._only: int | None = None
 
     def fit(self, images: npt.NDArray[np.float32], labels: Numbers) -> "Head":
-        """Photos of one class alone teach to answer always that."""
+        """Learn; from photos of one class alone it learns to give always that answer."""
         found = np.unique(labels)
         self._only = int(found[0]) if len(found) == 1 else None
         if self._only is None:

@@ -1,18 +1,18 @@
-"""Leak study (design D1): augment and then split, or split photos and augment the training side, against the truth."""
+"""What validation promises when images are split after augmenting, and when photos are split before (ADR 0001)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from include.studies.material import Head, Material, Numbers
+from include.bench.studies.material import Head, Material, Numbers
 
 # The specification's numbers: 150 photos become 750 images, 80 % of them for training.
 PHOTOS, TRAIN_SHARE, HELD_OUT = 150, 0.8, 400
 
 
 def run(material: Material, seed: int) -> Iterator[Mapping[str, Any]]:
-    """Validation accuracy of each way beside the same model's accuracy on untouched photos; true and random labels."""
+    """A row for each way and kind of labels: accuracy in validation, and of the same model on untouched photos."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(material.live)
     holdout, photos = order[:HELD_OUT], order[HELD_OUT : HELD_OUT + PHOTOS]

@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that its peak of memory is its own too."""
+"""Work in a new process, whose peak of memory is that of the work alone."""
 
 import multiprocessing
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def in_child(work: Callable[..., dict[str, float]], *values: Any) -> dict[str, float]:
-    """What `work` returned, with `peak_mb`: the most memory that was resident at once."""
+    """What `work` returns there, and `peak_mb`: the most memory that was resident at once."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_watched, work, *values).result()
 

@@ -1,14 +1,13 @@
 """One look of the live accuracy monitor at a million confirmations, through a real PostgreSQL of our own."""
 
-import tempfile
-from collections.abc import Iterator
+from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg2
 
-from include.bench.measurement import Measurement, Say, seconds
-from include.stack import runner
+from include.bench.measurement import Found, Say, compared, seconds
+from include.bench.services import private_stack
+from include.stack.postgres import query
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -36,24 +35,16 @@ _SERVED = """
     VALUES (%s, 'served', 'LAUNDRY', 'promote', %s, %s, %s, 'bench', 'bench', 'bench', %s, %s)"""
 
 
-def monitor(say: Say) -> Iterator[Measurement]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        root = Path(name)
-        try:
-            stack = runner.up(root, say, ["postgres"], preferred_ports=False)
-            dsn = stack.dsn("mlops", "mlops")
-            _fill(dsn, say)
-            ours = min(seconds(lambda: _look(dsn)) for _ in range(_LOOKS))
-            plain = seconds(lambda: _count_here(dsn))
-        finally:
-            runner.clean(root)
-    yield Measurement(
-        "monitor",
-        "s",
-        ours,
-        plain,
-        "rows fetched and counted in Python",
-        f"{_EVENTS} confirmations in the window: tallies of champion, newest, blind sample and every version",
+def monitor(say: Say) -> Found:
+    with private_stack(say, "postgres") as stack:
+        dsn = stack.dsn("mlops", "mlops")
+        _fill(dsn, say)
+        ours = min(seconds(lambda: _look(dsn)) for _ in range(_LOOKS))
+        plain = seconds(lambda: _count_here(dsn))
+    return Found(
+        compared("monitor", "seconds", ours=ours, plain=plain),
+        f"{_EVENTS} confirmations in the window: tallies of champion, newest, blind sample and every version; "
+        f"the fastest of {_LOOKS} looks. Plain: rows fetched and counted in Python.",
     )
 
 
@@ -79,10 +70,5 @@ def _look(dsn: str) -> None:
 
 
 def _count_here(dsn: str) -> None:
-    connection = psycopg2.connect(dsn)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT model_version, final_result, corrected, confirmed_at FROM task_confirmations")
-        counts: dict[tuple[str | None, str, bool], int] = {}
-        for version, label, corrected, _ in cursor.fetchall():
-            counts[version, label, corrected] = counts.get((version, label, corrected), 0) + 1
-    connection.close()
+    rows = query(dsn, "SELECT model_version, final_result, corrected, confirmed_at FROM task_confirmations")
+    Counter((version, label, corrected) for version, label, corrected, _ in rows)

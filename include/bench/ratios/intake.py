@@ -1,17 +1,15 @@
 """Confirmations stored per second, through a real RabbitMQ and a real PostgreSQL of our own."""
 
-import json
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pika
 import psycopg2
 
-from include.bench.measurement import Measurement, Say, seconds
-from include.stack import runner
+from include.bench.measurement import Found, Say, compared, seconds
+from include.bench.services import private_stack
+from include.demo.branch_managers import confirmation
 from include.stack.layout import Stack
+from include.stack.postgres import query
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -30,25 +28,17 @@ _INSERT = """
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}') ON CONFLICT (key) DO NOTHING"""
 
 
-def intake(say: Say) -> Iterator[Measurement]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        root = Path(name)
-        try:
-            stack = runner.up(root, say, ["postgres", "rabbitmq"], preferred_ports=False)
-            _publish(stack, "plain", _PLAIN_EVENTS, say)
-            plain_seconds = seconds(lambda: _one_by_one(stack, _PLAIN_EVENTS))
-            _publish(stack, "ours", _EVENTS, say)
-            ours_seconds = seconds(lambda: _accumulate(stack, _EVENTS))
-            _demand_all_stored(stack)
-        finally:
-            runner.clean(root)
-    yield Measurement(
-        "intake",
-        "events/s",
-        _EVENTS / ours_seconds,
-        _PLAIN_EVENTS / plain_seconds,
-        "one commit and acknowledgement per event, connections kept open",
-        f"{_EVENTS} events ours, {_PLAIN_EVENTS} plain; validated, stored, acknowledged",
+def intake(say: Say) -> Found:
+    with private_stack(say, "postgres", "rabbitmq") as stack:
+        _publish(stack, "plain", _PLAIN_EVENTS, say)
+        plain = _PLAIN_EVENTS / seconds(lambda: _one_by_one(stack, _PLAIN_EVENTS))
+        _publish(stack, "ours", _EVENTS, say)
+        ours = _EVENTS / seconds(lambda: _accumulate(stack, _EVENTS))
+        _demand_all_stored(stack)
+    return Found(
+        compared("intake", "events_per_second", ours=ours, plain=plain),
+        f"{_EVENTS} events ours, {_PLAIN_EVENTS} plain; validated, stored, acknowledged. "
+        "Plain: one commit and one acknowledgement for each event, connections kept open.",
     )
 
 
@@ -85,34 +75,16 @@ def _publish(stack: Stack, prefix: str, count: int, say: Say) -> None:
     at = datetime.now(UTC).isoformat()
     for number in range(count):
         task = f"{prefix}-{number}"
-        body = json.dumps(_event(task, at, corrected=number % 8 == 0), ensure_ascii=False).encode()
-        channel.basic_publish(
-            _EXCHANGE, "TaskConfirmedEvent", body, pika.BasicProperties(message_id=task, delivery_mode=2)
-        )
+        corrected = {"finalResult": "불량", "corrected": True} if number % 8 == 0 else {}
+        properties = pika.BasicProperties(message_id=task, delivery_mode=2)
+        channel.basic_publish(_EXCHANGE, "TaskConfirmedEvent", confirmation(task, at, **corrected), properties)
     while channel.queue_declare(_QUEUE, passive=True).method.message_count < count:
         broker.sleep(0.1)
     broker.close()
     say(f"{count} events are in the queue")
 
 
-def _event(task: str, at: str, *, corrected: bool) -> dict[str, object]:
-    return {
-        "eventType": "TaskConfirmedEvent",
-        "taskId": task,
-        "helperId": "helper-1",
-        "aiResult": "양호",
-        "finalResult": "불량" if corrected else "양호",
-        "corrected": corrected,
-        "photoUrl": f"s3://tasks/{task}.jpg",
-        "timestamp": at,
-    }
-
-
 def _demand_all_stored(stack: Stack) -> None:
-    database = psycopg2.connect(stack.dsn("mlops", "mlops"))
-    with database.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM task_confirmations")
-        row = cursor.fetchone()
-    database.close()
-    if row != (_EVENTS + _PLAIN_EVENTS,):
-        raise RuntimeError(f"{row} of {_EVENTS + _PLAIN_EVENTS} events were stored: the figures would say nothing")
+    ((stored,),) = query(stack.dsn("mlops", "mlops"), "SELECT count(*) FROM task_confirmations")
+    if stored != _EVENTS + _PLAIN_EVENTS:
+        raise RuntimeError(f"{stored} of {_EVENTS + _PLAIN_EVENTS} events were stored: the figures would say nothing")

@@ -1,4 +1,4 @@
-"""Replay study (design D2): learn from corrections alone, or from corrections with replay, round after round."""
+"""Round after round of learning from corrections alone, or from corrections with replay (ADR 0002)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from include.studies.material import LIVE, Head, Material, Numbers
+from include.bench.studies.material import LIVE, Head, Material, Numbers
 from pipeline.domain.dataset import Photo
 from pipeline.domain.selection import SelectionPolicy, select
 
@@ -17,7 +17,7 @@ _POLICY = SelectionPolicy()
 
 
 def run(material: Material, seed: int) -> Iterator[Mapping[str, Any]]:
-    """One row a round and way; round 0 is the first model, trained on the archive, the same for all."""
+    """A row for each way and round; round 0 is the first model, trained on the archive, and the same for all."""
     rng = np.random.default_rng(seed)
     live, archive = rng.permutation(material.live), rng.permutation(material.archive)
     holdout, rest = live[:HELD_OUT], live[HELD_OUT:]

@@ -1,0 +1,1 @@
+"""Our way beside the plain way, measured in the same run."""

@@ -1,0 +1,78 @@
+"""Every benchmark and study by name: what it measures, its group, how long it takes, what it writes for people."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from include.bench.measurement import Found, Say
+
+
+class UnknownBenchmark(Exception):
+    """No benchmark has this name; the text suggests one that is spelled alike."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One row of the table: `minutes` on two cores; `pages` are the files written to `include/studies/`.
+
+    `where` is `module:function` in the package of its group. It is imported when it runs, so that `list` does not
+    wait for TensorFlow.
+    """
+
+    group: str
+    name: str
+    minutes: float
+    where: str
+    measures: str
+    pages: tuple[str, ...] = ()
+
+    def run(self, say: Say) -> Found:
+        module, _, function = self.where.partition(":")
+        found: Found = getattr(import_module(f"include.bench.{self.group}.{module}"), function)(say)
+        return found
+
+
+_VERDICTS = "verification-table.md", "verification.svg"
+_STUDIES = "data.md", "replay.csv", "replay.png", "leak.csv", "leak.png"
+BENCHMARKS = (
+    Benchmark("ratios", "intake", 1, "intake:intake", "confirmations stored; plain: a commit for each"),
+    Benchmark("ratios", "augmentation", 1, "augmentation:augmentation", "150 phone photos; plain: decoded in full"),
+    Benchmark("ratios", "engines", 2, "engines:engines", "images a second by OpenVINO; plain: TensorFlow"),
+    Benchmark("ratios", "monitor", 1, "monitor:monitor", "a look at a million confirmations; plain: rows counted"),
+    Benchmark("serving", "swaps", 5, "swapping:swaps", "two replicas under load: swaps, rollbacks, bad models"),
+    Benchmark("serving", "swaps-resnet50", 5, "swapping:swaps_resnet50", "swaps of a large network under load"),
+    Benchmark("serving", "fleet", 1, "swapping:activation_spread", "how far apart three replicas change over"),
+    Benchmark(
+        "serving", "throughput", 5, "throughput:throughput", "ResNet50 by engine and precision; plain: TensorFlow"
+    ),
+    Benchmark("serving", "batching", 2, "batching:batching", "the same crowd with and without batching"),
+    Benchmark("serving", "memory", 3, "memory:memory", "a replica's memory over a hundred swaps"),
+    Benchmark("serving", "cold-start", 1, "memory:cold_start", "from process start to the first answer"),
+    Benchmark("serving", "child-process", 1, "child_process:child_process", "a process for each version (ADR 0010)"),
+    Benchmark("serving", "peers", 5, "peers:peers", "MLServer with the same model and the same client"),
+    Benchmark("training", "speedup", 5, "speed:speed", "600 images × 50 epochs; plain: one model.fit"),
+    Benchmark("training", "accuracy", 4, "accuracy:accuracy", "how often it is right; plain: one model.fit"),
+    Benchmark("training", "resume-kill", 4, "resuming:killed", "killed at random moments, and started again"),
+    Benchmark("training", "resume-term", 4, "resuming:terminated", "ended by SIGTERM, as a spot node does it"),
+    Benchmark("data", "augmenting", 4, "augmenting:augmenting", "photos in S3 to shards; memory to 5 000 photos"),
+    Benchmark("data", "collecting", 3, "collecting:collecting", "a selection out of up to 5 million tasks"),
+    Benchmark("verdicts", "verification", 5, "verification:verification", "who is promoted, held, refused", _VERDICTS),
+    Benchmark(
+        "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)
+    ),
+    Benchmark(
+        "studies", "replay-and-split", 4, "replay_and_split:both", "why replay, why split photos first", _STUDIES
+    ),
+)
+
+
+def chosen(names: Sequence[str], benchmarks: Sequence[Benchmark] = BENCHMARKS) -> list[Benchmark]:
+    """Those named, by their own name, their group's or `all`, each once and in the order of the registry."""
+    known = {"all", *(b.name for b in benchmarks), *(b.group for b in benchmarks)}
+    for name in names:
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else ""
+            raise UnknownBenchmark(f"no benchmark or group is called {name!r}{hint} (`list` shows all)")
+    return [b for b in benchmarks if {"all", b.name, b.group} & set(names)]
