@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import Param, dag, task
 
+from pipeline.bootstrap import MODEL_TYPES
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices import tell_people
 from plugins.retraining_tasks import step
@@ -35,7 +36,7 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
             description_md="`previous`, or a version such as `v1.2.0` that served before.",
         ),
         "reason": Param("by hand", type="string", minLength=3, maxLength=500, description_md="Kept for ever."),
-        "model_type": Param("LAUNDRY", type="string", enum=["LAUNDRY", "FACE"]),
+        "model_type": Param("LAUNDRY", type="string", enum=list(MODEL_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before anything changes."),
         "judged": Param(
             None,

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.domain.backbones import demand_known
+from pipeline.domain.training import Hyperparameters
 
 
 class Settings(BaseSettings):
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
     # Training (specification, message 18)
     training_runtime: Literal["local", "kubernetes"] = "local"
     """`local` trains in a child process, `kubernetes` in a GPU pod; the same command either way."""
-    backbone: Literal["ResNet50", "EfficientNetLite0"] = "ResNet50"
+    backbone: Annotated[str, AfterValidator(demand_known)] = Hyperparameters.backbone
     """Frozen ImageNet backbone."""
     weights_uri: str | None = None
     """`s3://…` mirror of the Keras weights file; empty: Keras' cache, then download."""

@@ -8,9 +8,11 @@ from pipeline.bootstrap.training import TrainingSteps
 from pipeline.bootstrap.training import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.upkeep import UpkeepSteps
 from pipeline.bootstrap.verification import VerificationSteps
+from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
+from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision
 

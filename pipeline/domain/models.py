@@ -12,6 +12,9 @@ class ModelType(StrEnum):
     FACE = "FACE"
 
 
+MODEL_TYPES = tuple(str(one) for one in ModelType)
+
+
 class Status(StrEnum):
     """Projection of the transition log onto `model_versions.status`."""
 

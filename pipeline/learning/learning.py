@@ -107,7 +107,7 @@ class Learning:
 
     def _fine_tune(self, report: Report) -> "_Answers | None":
         h = self.job.hyperparameters
-        border = backbones.BACKBONES[h.backbone].border
+        border = backbones.BUILDERS[h.backbone].border
         log.info("phase fine-tuning: %s after %s, at most %d epochs", h.backbone, border, h.fine_tune_epochs)
         train, validation = self._sides("activations", lambda network: split(network, border)[0], report)
         _, tail = split(self.backbone, border)
