@@ -1,8 +1,9 @@
 """Bring an archived version's files back, each compared with its checksum; then it can be rolled back to."""
 
+from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.errors import UnknownVersion
 from pipeline.domain.models import Kind, ModelType, ModelVersion, Status, Transition
-from pipeline.domain.retention import MANIFEST, archive_uri, demand_whole, listed_files
+from pipeline.domain.retention import archive_uri, demand_whole, listed_files
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.deployment import ModelVersions, Transitions

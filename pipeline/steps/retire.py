@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.models import (
     NOTES,
@@ -16,7 +17,6 @@ from pipeline.domain.models import (
     rollback_target,
 )
 from pipeline.domain.retention import (
-    MANIFEST,
     RetentionPlan,
     RetentionPolicy,
     archive_uri,
