@@ -25,7 +25,8 @@ _BACKLOG = """
         WHERE t.model_type = %(model_type)s AND t.phase = 'served'
         ORDER BY t.position DESC LIMIT 1
     ), tried AS (
-        SELECT max(d.begun_at) AS at FROM datasets d JOIN blessings b USING (run_id)
+        SELECT max(d.begun_at) AS at FROM datasets d
+        JOIN training_results r USING (dataset_id) JOIN blessings b ON b.run_id = r.run_id
         WHERE d.model_type = %(model_type)s
     )
     SELECT

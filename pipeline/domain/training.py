@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pipeline.domain.backbones import smaller_than
+from pipeline.domain.backbones import BACKBONES, smaller_than
 from pipeline.domain.checks import CheckName, Group, label_of
 
 MAX_ATTEMPTS = 3
@@ -23,7 +23,7 @@ class Hyperparameters:
     rare classes weigh more; `fine_tune_epochs` above 0 also trains the backbone's last block, at a tenth of the rate.
     """
 
-    backbone: str = "ResNet50"
+    backbone: str = BACKBONES[-1]
     epochs: int = 50
     batch_size: int = 32
     learning_rate: float = 0.001
