@@ -45,9 +45,7 @@ class ObjectStore(Protocol):
     """S3 objects by `s3://bucket/key`."""
 
     def read(self, uri: str) -> bytes:
-        """Raises `KeyError` when there is none, `ObjectArchived` for one in Glacier, and `ServiceUnavailable` when S3 does
-        not answer.
-        """
+        """Raises `KeyError` when there is none, `ObjectArchived` for one in Glacier, else `ServiceUnavailable`."""
 
     def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None: ...
 
