@@ -17,6 +17,7 @@ from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.rabbitmq import RabbitEventQueue, declare_task_topology
 from pipeline.domain.events import parse_task_confirmed
+from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import accumulate
 
 _EVENTS, _PLAIN_EVENTS = 50_000, 10_000
@@ -52,13 +53,9 @@ def intake(say: Say) -> Iterator[Measurement]:
 
 
 def _accumulate(stack: Stack, count: int) -> None:
-    accumulate(
-        queue=RabbitEventQueue(stack.amqp_url, exchange=_EXCHANGE, queue=_QUEUE),
-        confirmations=ConfirmationTable(MlopsDatabase(stack.dsn("mlops", "mlops"))),
-        clock=SystemClock(),
-        photo_buckets=_BUCKETS,
-        limit=count,
-    )
+    queue = RabbitEventQueue(stack.amqp_url, exchange=_EXCHANGE, queue=_QUEUE)
+    confirmations = ConfirmationTable(MlopsDatabase(stack.dsn("mlops", "mlops")))
+    accumulate(Intake(queue, confirmations, SystemClock(), _BUCKETS), limit=count)
 
 
 def _one_by_one(stack: Stack, count: int) -> None:

@@ -1,137 +1,104 @@
-"""Adapters and policies of everything up to a finished dataset."""
+"""Bundles of everything up to a finished dataset, and of forgetting a photo; adapters that nothing else needs."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from pipeline.domain.dataset import Augmentation
-from pipeline.domain.quality import QualityPolicy
-from pipeline.domain.selection import SelectionPolicy
-from pipeline.ports.data import (
-    Augmenter,
-    CorrectionSource,
-    DataReporter,
-    Datasets,
-    DataValidator,
-    Erasures,
-    LabelReviewer,
-    PhotoInspector,
-    PhotoStore,
-)
-from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.events import LABELS
+from pipeline.domain.selection import Recipe
+from pipeline.ports.bundles import DataChecks, DataSources, Forgetting, Images, Intake
+from pipeline.ports.data import Augmenter, CorrectionSource, DataReporter, DataValidator, LabelReviewer, PhotoInspector
 
 
 class DataWiring:
-    """Part of `Wiring`, which has the settings and the application's own database."""
-
-    settings: Settings
-
-    if TYPE_CHECKING:
-
-        @property
-        def database(self) -> MlopsDatabase: ...
-
-    # Policies
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
 
     @property
-    def selection_policy(self) -> SelectionPolicy:
-        s = self.settings
-        return SelectionPolicy(
-            correction_limit=s.correction_limit,
-            sample_limit=s.sample_limit,
-            history_limit=s.history_limit,
-            replay_per_correction=s.replay_per_correction,
-            earlier_per_correction=s.earlier_per_correction,
-            min_train_photos=s.min_train_photos,
-            holdout_limit=s.holdout_limit,
-            validation_share=s.validation_share,
-            holdout_share=s.holdout_share,
+    def intake(self) -> Intake:
+        w = self._w
+        return Intake(w.event_queue, w.confirmations, w.clock, frozenset(w.settings.photo_buckets))
+
+    @property
+    def sources(self) -> DataSources:
+        w = self._w
+        return DataSources(
+            source=self._corrections,
+            photos=w.photos,
+            inspector=self._inspector,
+            datasets=w.datasets,
+            erasures=w.erasures,
+            objects=w.objects,
+            recipe=Recipe(LABELS, w.selection_policy, w.augmentation),
+            prefix=w.dataset_prefix,
         )
 
     @property
-    def quality_policy(self) -> QualityPolicy:
-        s = self.settings
-        return QualityPolicy(
-            max_unusable_share=s.max_unusable_share,
-            min_class_share=s.min_class_share,
-            blurred=s.blurred_below,
-            warn_drift=s.warn_drift,
-            warn_holdout_uses=s.warn_holdout_uses,
+    def checks(self) -> DataChecks:
+        w = self._w
+        return DataChecks(
+            validator=self._validator,
+            reviewer=self._reviewer,
+            reporter=self._reporter,
+            datasets=w.datasets,
+            photos=w.photos,
+            objects=w.objects,
+            clock=w.clock,
+            policy=w.quality_policy,
         )
 
     @property
-    def augmentation(self) -> Augmentation:
-        s = self.settings
-        return Augmentation(
-            copies=s.augmentation_copies,
-            rotation_degrees=s.augmentation_rotation_degrees,
-            flip_probability=s.augmentation_flip_probability,
-            brightness=s.augmentation_brightness,
-            contrast=s.augmentation_contrast,
-            seed=s.augmentation_seed,
-            photos_per_slice=s.photos_per_slice,
-        )
+    def images(self) -> Images:
+        w = self._w
+        return Images(w.photos, self._augmenter, w.objects)
 
-    # Databases
+    @property
+    def forgetting(self) -> Forgetting:
+        w = self._w
+        return Forgetting(
+            datasets=w.datasets,
+            erasures=w.erasures,
+            runs=w.training_runs,
+            versions=w.versions,
+            experiments=w.experiments,
+            augmenter=self._augmenter,
+            objects=w.objects,
+            clock=w.clock,
+            dataset_prefix=w.dataset_prefix,
+            model_prefix=w.model_prefix,
+        )
 
     @cached_property
-    def correction_source(self) -> CorrectionSource:
+    def _corrections(self) -> CorrectionSource:
         from pipeline.adapters.helper_db import HelperDatabase
 
-        return HelperDatabase(self.settings.helper_dsn.get_secret_value())
+        return HelperDatabase(self._w.settings.helper_dsn.get_secret_value())
 
     @cached_property
-    def datasets(self) -> Datasets:
-        from pipeline.adapters.dataset_table import DatasetTable
-
-        return DatasetTable(self.database)
-
-    @cached_property
-    def erasures(self) -> Erasures:
-        from pipeline.adapters.erasure_table import ErasureTable
-
-        return ErasureTable(self.database)
-
-    # Photos
-
-    @cached_property
-    def photos(self) -> PhotoStore:
-        from pipeline.adapters.s3 import S3PhotoStore
-
-        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=frozenset(self.settings.photo_buckets))
-
-    @cached_property
-    def inspector(self) -> PhotoInspector:
+    def _inspector(self) -> PhotoInspector:
         from pipeline.learning.photos import PillowPhotoInspector
 
         return PillowPhotoInspector()
 
-    # Checks
-
     @cached_property
-    def validator(self) -> DataValidator:
+    def _validator(self) -> DataValidator:
         from pipeline.adapters.expectations import GreatExpectationsValidator
 
-        return GreatExpectationsValidator(min_side_pixels=self.quality_policy.min_side_pixels)
+        return GreatExpectationsValidator(min_side_pixels=self._w.quality_policy.min_side_pixels)
 
     @cached_property
-    def label_reviewer(self) -> LabelReviewer:
+    def _reviewer(self) -> LabelReviewer:
         from pipeline.learning.suspects import ConfidentLearningReviewer
 
         return ConfidentLearningReviewer()
 
     @cached_property
-    def data_reporter(self) -> DataReporter:
+    def _reporter(self) -> DataReporter:
         from pipeline.adapters.data_report import HtmlDataReport
 
         return HtmlDataReport()
 
-    # Images
-
     @cached_property
-    def augmenter(self) -> Augmenter:
+    def _augmenter(self) -> Augmenter:
         from pipeline.learning.augmentation import AlbumentationsAugmenter
 
         return AlbumentationsAugmenter()

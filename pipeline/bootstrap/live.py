@@ -11,7 +11,7 @@ from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.lookups import Lookups
 from pipeline.bootstrap.verification import as_changed
 from pipeline.domain.errors import TryAgain
-from pipeline.domain.live_events import hot_swap_failed, retraining_skipped
+from pipeline.domain.live_events import hot_swap_failed
 from pipeline.domain.models import Kind, ModelType, on_trial
 from pipeline.ports.events import DeadLetters
 
@@ -191,14 +191,6 @@ class LiveSteps(Lookups):
     def told(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:
             self._w.outbox.mark_told(event_id)
-
-    def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
-        """A nightly run had nothing to do."""
-        event = retraining_skipped(
-            event_id=f"skipped:{run_id}", run_id=run_id, model_type=model_type, reason=reason, at=self._w.clock.now()
-        )
-        self._w.outbox.add(event)
-        self.publish_events()
 
     def conclude_deployment(self, run_id: str) -> str:
         """Whether the run's model was `deployed`, `canary aborted` or `failed`; nothing stays on trial of a run that

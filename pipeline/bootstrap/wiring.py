@@ -3,36 +3,45 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.domain.comparison import ComparisonPolicy
+from pipeline.domain.dataset import Augmentation
+from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.clock import Clock
-from pipeline.ports.data import ObjectFolders
+from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoStore
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.ports.events import (
     Confirmations,
     DeadLetters,
-    Decisions,
     EventPublisher,
     EventQueue,
     Outbox,
     RetrainingRuns,
 )
-from pipeline.ports.training import Experiments, Trainer, TrainingRuns
-from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
+from pipeline.ports.training import Experiments, TrainingRuns
+from pipeline.ports.verification import Blessings
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.adapters.mlops_db import MlopsDatabase
 
 
-class Wiring(DataWiring):
+class Wiring:
     """One adapter a property; constructing one opens no connection."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @property
+    def dataset_prefix(self) -> str:
+        return f"s3://{self.settings.dataset_bucket}/"
+
+    @property
+    def model_prefix(self) -> str:
+        return f"s3://{self.settings.model_bucket}/"
 
     @property
     def code_tags(self) -> dict[str, str]:
@@ -47,6 +56,45 @@ class Wiring(DataWiring):
     def retraining_policy(self) -> RetrainingPolicy:
         s = self.settings
         return RetrainingPolicy(s.min_corrections, s.urgent_corrections, s.min_days_between_trainings)
+
+    @property
+    def selection_policy(self) -> SelectionPolicy:
+        s = self.settings
+        return SelectionPolicy(
+            correction_limit=s.correction_limit,
+            sample_limit=s.sample_limit,
+            history_limit=s.history_limit,
+            replay_per_correction=s.replay_per_correction,
+            earlier_per_correction=s.earlier_per_correction,
+            min_train_photos=s.min_train_photos,
+            holdout_limit=s.holdout_limit,
+            validation_share=s.validation_share,
+            holdout_share=s.holdout_share,
+        )
+
+    @property
+    def quality_policy(self) -> QualityPolicy:
+        s = self.settings
+        return QualityPolicy(
+            max_unusable_share=s.max_unusable_share,
+            min_class_share=s.min_class_share,
+            blurred=s.blurred_below,
+            warn_drift=s.warn_drift,
+            warn_holdout_uses=s.warn_holdout_uses,
+        )
+
+    @property
+    def augmentation(self) -> Augmentation:
+        s = self.settings
+        return Augmentation(
+            copies=s.augmentation_copies,
+            rotation_degrees=s.augmentation_rotation_degrees,
+            flip_probability=s.augmentation_flip_probability,
+            brightness=s.augmentation_brightness,
+            contrast=s.augmentation_contrast,
+            seed=s.augmentation_seed,
+            photos_per_slice=s.photos_per_slice,
+        )
 
     @property
     def verification_policy(self) -> VerificationPolicy:
@@ -128,12 +176,6 @@ class Wiring(DataWiring):
         return ConfirmationTable(self.database)
 
     @cached_property
-    def decisions(self) -> Decisions:
-        from pipeline.adapters.decision_table import DecisionTable
-
-        return DecisionTable(self.database)
-
-    @cached_property
     def retraining_runs(self) -> RetrainingRuns:
         from pipeline.adapters.retraining_run_table import RetrainingRunTable
 
@@ -146,16 +188,22 @@ class Wiring(DataWiring):
         return TrainingTable(self.database)
 
     @cached_property
-    def checks(self) -> Checks:
-        from pipeline.adapters.check_table import CheckTable
-
-        return CheckTable(self.database)
-
-    @cached_property
     def blessings(self) -> Blessings:
         from pipeline.adapters.blessing_table import BlessingTable
 
         return BlessingTable(self.database)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        from pipeline.adapters.dataset_table import DatasetTable
+
+        return DatasetTable(self.database)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        from pipeline.adapters.erasure_table import ErasureTable
+
+        return ErasureTable(self.database)
 
     @cached_property
     def versions(self) -> ModelVersions:
@@ -183,27 +231,11 @@ class Wiring(DataWiring):
 
         return S3ObjectStore(endpoint=self.settings.s3_endpoint)
 
-    # Learning
-
     @cached_property
-    def trainer(self) -> Trainer:
-        from pipeline.adapters.patient_objects import PatientObjectStore
-        from pipeline.learning.trainer import KerasTrainer
+    def photos(self) -> PhotoStore:
+        from pipeline.adapters.s3 import S3PhotoStore
 
-        s = self.settings
-        return KerasTrainer(
-            PatientObjectStore(self.objects),
-            weights_uri=s.weights_uri,
-            memory_mb=s.training_memory_mb,
-            formats=s.export_formats,
-            signing_key=s.signing_key,
-        )
-
-    @cached_property
-    def printer(self) -> ReportPrinter:
-        from pipeline.adapters.verification_report import HtmlReportPrinter
-
-        return HtmlReportPrinter()
+        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=frozenset(self.settings.photo_buckets))
 
     # Registry and serving
 
@@ -230,9 +262,3 @@ class Wiring(DataWiring):
             prepare_timeout_seconds=s.prepare_timeout_seconds,
             activate_timeout_seconds=s.activate_timeout_seconds,
         )
-
-    @cached_property
-    def trials(self) -> TrialServer:
-        from pipeline.adapters.trial_server import FaceserveTrialServer
-
-        return FaceserveTrialServer(s3_endpoint=self.settings.s3_endpoint)

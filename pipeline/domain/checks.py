@@ -169,6 +169,16 @@ class AccuracyMeasurement:
 
 
 @dataclass(frozen=True)
+class LoadTest:
+    """How hard a candidate is asked before it may go live."""
+
+    requests: int = 1000
+    """Inferences behind the performance verdict."""
+    concurrency: int = 4
+    """Requests in flight while measuring."""
+
+
+@dataclass(frozen=True)
 class PerformanceMeasurement:
     """Measured through a private server process over gRPC; `gpu_utilization` 0-1 or None without a GPU."""
 

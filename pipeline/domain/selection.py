@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.domain.dataset import Photo, Source, Split
+from pipeline.domain.dataset import Augmentation, Photo, Source, Split
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,15 @@ class SelectionPolicy:
         if point < self.holdout_share:
             return Split.HOLDOUT
         return Split.VALIDATION if point < self.holdout_share + self.validation_share else Split.TRAIN
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a dataset is made by: `labels` in their order, which photos, and how training photos are multiplied."""
+
+    labels: tuple[str, ...]
+    selection: SelectionPolicy
+    augmentation: Augmentation
 
 
 def select(

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.errors import DatasetRefused
-from pipeline.ports.data import Augmenter, ObjectStore, PhotoStore
+from pipeline.ports.bundles import Images
+from pipeline.ports.data import PhotoStore
 
 _DOWNLOADS_AT_ONCE = 8
 
@@ -32,28 +33,20 @@ def shard_uri(dataset_uri: str, work: Sequence[Slice], index: int) -> str:
     return f"{dataset_uri}shards/{split}-{number:05d}.parquet"
 
 
-def augment(
-    dataset_uri: str,
-    index: int,
-    *,
-    photos: PhotoStore,
-    augmenter: Augmenter,
-    objects: ObjectStore,
-) -> str:
+def augment(dataset_uri: str, index: int, images: Images) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
     Only training photos are augmented; validation photos stay single.
     Raises `DatasetRefused` when a photo is no longer the one that was frozen.
     """
-    manifest = Manifest.from_json(objects.read(f"{dataset_uri}manifest.json"))
+    manifest = Manifest.from_json(images.objects.read(f"{dataset_uri}manifest.json"))
     work = slices(manifest)
     split, rows = work[index]
     copies = manifest.augmentation.copies if split is Split.TRAIN else 1
-    body = augmenter.shard(
-        _fetched(rows, photos), augmentation=replace(manifest.augmentation, copies=copies), labels=manifest.labels
-    )
+    augmentation = replace(manifest.augmentation, copies=copies)
+    body = images.augmenter.shard(_fetched(rows, images.photos), augmentation=augmentation, labels=manifest.labels)
     uri = shard_uri(dataset_uri, work, index)
-    objects.write(uri, body)
+    images.objects.write(uri, body)
     return uri
 
 

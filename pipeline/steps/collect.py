@@ -9,23 +9,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from pipeline.domain.clusters import cluster_ids
-from pipeline.domain.dataset import (
-    Augmentation,
-    ConfirmedTask,
-    Fingerprint,
-    Manifest,
-    Photo,
-    Quarantined,
-    Source,
-    Split,
-)
+from pipeline.domain.dataset import ConfirmedTask, Fingerprint, Manifest, Photo, Quarantined, Source, Split
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.domain.leakage import HeldOut, separate, without_contradictions
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import SelectionPolicy, select
-from pipeline.ports.data import CorrectionSource, Datasets, Erasures, ObjectStore, PhotoInspector, PhotoStore
+from pipeline.ports.bundles import DataSources
 
 _DOWNLOADS_AT_ONCE = 8
+
+Printed = tuple[ConfirmedTask, Fingerprint]
 
 
 @dataclass(frozen=True)
@@ -36,70 +29,50 @@ class _Gathered:
     natural: frozenset[str]
 
 
-def collect(
-    run_id: str,
-    model_type: ModelType,
-    *,
-    labels: Sequence[str],
-    since: datetime | None,
-    policy: SelectionPolicy,
-    augmentation: Augmentation,
-    source: CorrectionSource,
-    photos: PhotoStore,
-    inspector: PhotoInspector,
-    datasets: Datasets,
-    erasures: Erasures,
-    objects: ObjectStore,
-    prefix: str,
-) -> str:
+@dataclass(frozen=True)
+class _Chosen:
+    """Photos of the dataset, and those that were set aside with the reason."""
+
+    photos: Sequence[Photo]
+    aside: tuple[Quarantined, ...]
+
+
+def collect(run_id: str, model_type: ModelType, sources: DataSources, *, since: datetime | None) -> str:
     """The dataset's id. Run again, the frozen selection stays as it was, whatever was confirmed meanwhile.
 
-    `since` is when the champion's corrections ended; `prefix` the `s3://…/` under which datasets live.
-    Raises `DatasetRefused` when nothing can be collected.
+    `since` is when the champion's corrections ended. Raises `DatasetRefused` when nothing can be collected.
     """
+    datasets = sources.datasets
     dataset_id = datasets.begin(run_id, model_type)
     if datasets.frozen_sha256(dataset_id) is not None:
         return dataset_id
-    erased = erasures.all()
-    holdout = datasets.holdout(model_type)
-    gathered = _gather(source, since, policy, holdout, without={e.task_id for e in erased})
-    if not gathered.tasks:
-        raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
-    found = _fingerprints(gathered.tasks, photos, inspector)
+    erased, holdout = sources.erasures.all(), datasets.holdout(model_type)
+    gathered = _gather(sources, since, holdout, without={e.task_id for e in erased})
+    found = _fingerprints(gathered.tasks, sources)
     forgotten = {sha256 for e in erased for sha256 in e.sha256s}
     usable = [(task, print_) for task, print_ in found if not print_.fault and print_.sha256 not in forgotten]
-    rows = _rows(usable, policy, datasets.clusters())
-    agreed, contradictions = without_contradictions(rows)
-    separated, near = separate(agreed, holdout)
-    chosen = select(separated, policy, natural=gathered.natural, since=since)
+    chosen = _choose(usable, gathered.natural, holdout, since, sources)
     unusable = [Quarantined(t.task_id, t.photo_url, p.fault) for t, p in found if p.fault]
     manifest = Manifest(
         dataset_id=dataset_id,
         model_type=model_type,
-        labels=tuple(labels),
+        labels=sources.recipe.labels,
         corrections_since=since.isoformat() if since else None,
         corrections_through=max(task.confirmed_at for task in gathered.tasks).isoformat(),
-        photos=tuple(chosen),
-        quarantined=(*unusable, *contradictions, *near),
-        policy=asdict(policy),
-        augmentation=augmentation,
+        photos=tuple(chosen.photos),
+        quarantined=(*unusable, *chosen.aside),
+        policy=asdict(sources.recipe.selection),
+        augmentation=sources.recipe.augmentation,
     )
-    uri = f"{prefix}{dataset_id}/"
-    objects.write(f"{uri}descriptors.json", _descriptors(chosen, usable), "application/json")
-    body = manifest.to_json()
-    objects.write(f"{uri}manifest.json", body, "application/json")
-    datasets.freeze(dataset_id, manifest, hashlib.sha256(body).hexdigest())
+    _freeze(manifest, _descriptors(chosen.photos, usable), sources)
     return dataset_id
 
 
 def _gather(
-    source: CorrectionSource,
-    since: datetime | None,
-    policy: SelectionPolicy,
-    holdout: Sequence[HeldOut],
-    without: set[str],
+    sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: set[str]
 ) -> _Gathered:
     """Never more tasks than the policy's limits add up to, however many the Helper database has."""
+    source, policy = sources.source, sources.recipe.selection
     members = [member.task_id for member in holdout[: policy.holdout_limit]]
     natural = [
         *source.confirmed(limit=policy.sample_limit),
@@ -109,16 +82,16 @@ def _gather(
     corrections = source.corrections(since=since, limit=policy.correction_limit)
     earlier = source.earlier_corrections(until=since, limit=policy.correction_limit) if since else ()
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
+    if not tasks:
+        raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
     ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
     return _Gathered(ordered, frozenset(t.task_id for t in natural))
 
 
-def _fingerprints(
-    tasks: Sequence[ConfirmedTask], photos: PhotoStore, inspector: PhotoInspector
-) -> list[tuple[ConfirmedTask, Fingerprint]]:
+def _fingerprints(tasks: Sequence[ConfirmedTask], sources: DataSources) -> list[Printed]:
     def fingerprint(task: ConfirmedTask) -> Fingerprint:
         try:
-            return inspector.fingerprint(photos.read(task.photo_url))
+            return sources.inspector.fingerprint(sources.photos.read(task.photo_url))
         except (PhotoMissing, PhotoRefused) as error:
             return Fingerprint(fault=str(error))
 
@@ -126,9 +99,29 @@ def _fingerprints(
         return list(zip(tasks, pool.map(fingerprint, tasks), strict=True))
 
 
-def _rows(
-    usable: Sequence[tuple[ConfirmedTask, Fingerprint]], policy: SelectionPolicy, known: Mapping[int, Split]
-) -> list[Photo]:
+def _choose(
+    usable: Sequence[Printed],
+    natural: frozenset[str],
+    holdout: Sequence[HeldOut],
+    since: datetime | None,
+    sources: DataSources,
+) -> _Chosen:
+    policy = sources.recipe.selection
+    rows = _rows(usable, policy, sources.datasets.clusters())
+    agreed, contradictions = without_contradictions(rows)
+    separated, near = separate(agreed, holdout)
+    return _Chosen(select(separated, policy, natural=natural, since=since), (*contradictions, *near))
+
+
+def _freeze(manifest: Manifest, descriptors: bytes, sources: DataSources) -> None:
+    uri = f"{sources.prefix}{manifest.dataset_id}/"
+    sources.objects.write(f"{uri}descriptors.json", descriptors, "application/json")
+    body = manifest.to_json()
+    sources.objects.write(f"{uri}manifest.json", body, "application/json")
+    sources.datasets.freeze(manifest.dataset_id, manifest, hashlib.sha256(body).hexdigest())
+
+
+def _rows(usable: Sequence[Printed], policy: SelectionPolicy, known: Mapping[int, Split]) -> list[Photo]:
     clusters = cluster_ids([print_.phash for _, print_ in usable], known)
     sides = {f"{founder:016x}": split for founder, split in known.items()}
     return [
@@ -155,7 +148,7 @@ def _rows(
     ]
 
 
-def _descriptors(chosen: Sequence[Photo], usable: Sequence[tuple[ConfirmedTask, Fingerprint]]) -> bytes:
+def _descriptors(chosen: Sequence[Photo], usable: Sequence[Printed]) -> bytes:
     """Kept beside the manifest, so that labels can be reviewed without fetching every photo again."""
     found = {task.task_id: print_.descriptor for task, print_ in usable}
     return json.dumps({p.task_id: base64.b64encode(found[p.task_id]).decode() for p in chosen}).encode()

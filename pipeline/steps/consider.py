@@ -1,22 +1,14 @@
 """Ask the retraining policy and keep its answer (specification, messages 5-6; design D4, D15)."""
 
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy
-from pipeline.ports.clock import Clock
-from pipeline.ports.events import Confirmations, Decisions
+from pipeline.domain.retraining import RetrainingDecision
+from pipeline.ports.bundles import Scheduling
 
 
 def consider(
-    model_type: ModelType,
-    *,
-    asked_by: str,
-    forced_by: str | None,
-    policy: RetrainingPolicy,
-    confirmations: Confirmations,
-    decisions: Decisions,
-    clock: Clock,
+    model_type: ModelType, scheduling: Scheduling, *, asked_by: str, forced_by: str | None = None
 ) -> tuple[str, RetrainingDecision]:
     """The id of the recorded decision, and the decision."""
-    now = clock.now()
-    decision = policy.decide(confirmations.backlog(model_type), now=now, forced_by=forced_by)
-    return decisions.record(model_type, decision, at=now, asked_by=asked_by), decision
+    now = scheduling.clock.now()
+    decision = scheduling.policy.decide(scheduling.confirmations.backlog(model_type), now=now, forced_by=forced_by)
+    return scheduling.decisions.record(model_type, decision, at=now, asked_by=asked_by), decision

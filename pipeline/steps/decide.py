@@ -2,21 +2,19 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from pipeline.domain.blessing import Blessing, Conclusion, WhenInconclusive, conclude
-from pipeline.domain.checks import Check, Outcome, Prediction, Weight, negative_flips
+from pipeline.domain.blessing import Blessing, conclude
+from pipeline.domain.checks import Outcome, Prediction, Weight, negative_flips
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.events import OutgoingEvent, model_verification_failed, model_verification_held
 from pipeline.domain.training import TrainingResult, advise
-from pipeline.domain.verification import VerificationPolicy
-from pipeline.ports.clock import Clock
+from pipeline.ports.bundles import Verification
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.training import Experiments
-from pipeline.ports.verification import Blessings, Checks, ReportPrinter, VerificationReport
+from pipeline.ports.verification import VerificationReport
 from pipeline.steps.verify import FLIPS, PREDICTIONS, SLICES
 
 _SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))
@@ -31,39 +29,21 @@ class Decided:
     report_url: str
 
 
-def decide(
-    result: TrainingResult,
-    dataset: Dataset,
-    *,
-    labels: Sequence[str],
-    policy: VerificationPolicy,
-    when_inconclusive: WhenInconclusive,
-    checks: Checks,
-    blessings: Blessings,
-    objects: ObjectStore,
-    printer: ReportPrinter,
-    experiments: Experiments,
-    clock: Clock,
-    code: Mapping[str, str],
-) -> Decided:
+def decide(result: TrainingResult, dataset: Dataset, verification: Verification) -> Decided:
     """The verdict, with its event in the outbox when it refuses or holds; one verdict a run, for ever.
 
     The report lies beside the artifact and in the experiment tracker.
     """
-    run_id = result.run_id
-    blessing = blessings.of_run(run_id)
+    v = verification
+    blessing = v.blessings.of_run(result.run_id)
     if blessing is None:
-        found = tuple(checks.of(run_id))
-        if not found:
-            raise GiveUp(f"run {run_id} has no verification results: run verify before decide")
-        conclusion = conclude(found, labels, when_inconclusive=when_inconclusive)
-        blessing = _blessing(result, dataset, found, conclusion, policy=policy, clock=clock, code=code)
-        blessings.grant(blessing, _event(blessing))
-    report = _report(blessing, result, dataset, objects)
-    pages = {_HTML: printer.html(report), _JSON: to_json(report)}
-    objects.write(f"{result.artifact_uri}{_HTML}", pages[_HTML], "text/html; charset=utf-8")
-    objects.write(blessing.report_uri, pages[_JSON], "application/json")
-    return Decided(blessing, _attach(report, pages, experiments))
+        blessing = _blessing(result, dataset, v)
+        v.blessings.grant(blessing, _event(blessing))
+    report = _report(blessing, result, dataset, v.objects)
+    pages = {_HTML: v.printer.html(report), _JSON: to_json(report)}
+    v.objects.write(f"{result.artifact_uri}{_HTML}", pages[_HTML], "text/html; charset=utf-8")
+    v.objects.write(blessing.report_uri, pages[_JSON], "application/json")
+    return Decided(blessing, _attach(report, pages, v.experiments))
 
 
 def to_json(report: VerificationReport) -> bytes:
@@ -77,16 +57,12 @@ def to_json(report: VerificationReport) -> bytes:
     return json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
 
 
-def _blessing(
-    result: TrainingResult,
-    dataset: Dataset,
-    checks: tuple[Check, ...],
-    conclusion: Conclusion,
-    *,
-    policy: VerificationPolicy,
-    clock: Clock,
-    code: Mapping[str, str],
-) -> Blessing:
+def _blessing(result: TrainingResult, dataset: Dataset, verification: Verification) -> Blessing:
+    v = verification
+    checks = tuple(v.checks.of(result.run_id))
+    if not checks:
+        raise GiveUp(f"run {result.run_id} has no verification results: run verify before decide")
+    conclusion = conclude(checks, v.labels, when_inconclusive=v.when_inconclusive)
     # The champion that was measured against, not the one of this moment: a rollback may have come in between.
     champion_version = next((check.against for check in checks if check.against), None)
     failed = [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
@@ -101,13 +77,13 @@ def _blessing(
         first_model=champion_version is None,
         artifact_manifest_sha256=result.manifest_sha256,
         dataset_sha256=dataset.sha256,
-        thresholds_sha256=policy.sha256(),
+        thresholds_sha256=v.policy.sha256(),
         report_uri=f"{result.artifact_uri}{_JSON}",
-        decided_at=clock.now(),
+        decided_at=v.clock.now(),
         held=conclusion.held,
         doubts=conclusion.doubts,
-        git_commit=code["git_commit"],
-        code_version=code["code_version"],
+        git_commit=v.code["git_commit"],
+        code_version=v.code["code_version"],
         advice="" if conclusion.accepted or conclusion.held else advise(result, failed).change,
     )
 

@@ -8,6 +8,7 @@ from pipeline.domain.blessing import Blessing, Override, OverrideKind, load_obje
 from pipeline.domain.errors import GiveUp, NotBlessed, UnknownVersion
 from pipeline.domain.events import OutgoingEvent, model_deployed
 from pipeline.domain.models import Kind, ModelType, ModelVersion, Status, Transition
+from pipeline.ports.bundles import Registration
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
@@ -48,15 +49,8 @@ def force_promote(
     if result is None or result.manifest_sha256 != blessing.artifact_manifest_sha256:
         raise NotBlessed(f"the verdict on {wanted} is about other files than those trained")
     blessings.override(Override(run_id, OverrideKind.FORCED, actor, reason, clock.now()))
-    version = register(
-        model_type,
-        result,
-        versions=versions,
-        blessings=blessings,
-        registry=registry,
-        objects=objects,
-        tags={**tags, "forced_by": actor, "forced_because": reason},
-    )
+    forced = {**tags, "forced_by": actor, "forced_because": reason}
+    version = register(model_type, result, Registration(versions, blessings, registry, objects, forced))
     served, transition_id = transitions.served(model_type), f"forced:{model_type}:{request_id}"
     if served and served[-1].to_version == version.version and served[-1].id != transition_id:
         raise UnknownVersion(f"{version.version} serves already: nothing to force")

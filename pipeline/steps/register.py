@@ -8,35 +8,36 @@ from typing import Any
 from pipeline.domain.errors import ModelRefused, NotBlessed
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber, next_version
 from pipeline.domain.training import TrainingResult
+from pipeline.ports.bundles import Registration
 from pipeline.ports.data import ObjectStore
-from pipeline.ports.deployment import ModelRegistry, ModelVersions
-from pipeline.ports.verification import Blessings
 
 
-def register(
-    model_type: ModelType,
-    result: TrainingResult,
-    *,
-    versions: ModelVersions,
-    blessings: Blessings,
-    registry: ModelRegistry,
-    objects: ObjectStore,
-    tags: Mapping[str, str],
-) -> ModelVersion:
-    """The version; the same run gets the same one again, `tags` go to the registry people look at.
+def register(model_type: ModelType, result: TrainingResult, registration: Registration) -> ModelVersion:
+    """The version; the same run gets the same one again.
 
     Raises `NotBlessed` unless verification accepted the run, or a person did, and `ModelRefused` when the artifact is
     not the one that was trained.
     """
-    blessing = blessings.of_run(result.run_id)
+    blessing, versions = registration.blessings.of_run(result.run_id), registration.versions
     if blessing is None or not blessing.may_be_registered:
         raise NotBlessed(f"run {result.run_id} was not accepted by verification: it cannot be registered")
-    manifest = _manifest(result, objects)
+    manifest = _manifest(result, registration.objects)
     version = versions.of_run(result.run_id)
     if version is None:
-        version = versions.register(_numbered(model_type, result, versions.latest(model_type)))
-    registry.register(version, result.experiment_run_id, {**_described(manifest), **tags})
+        number = next_number(result, versions.latest(model_type))
+        version = versions.register(_numbered(model_type, result, number))
+    tags = {**_described(manifest), **registration.tags}
+    registration.registry.register(version, result.experiment_run_id, tags)
     return version
+
+
+def next_number(result: TrainingResult, latest: ModelVersion | None) -> VersionNumber:
+    """The number that a model gets after `latest`, the highest version registered."""
+    return next_version(
+        VersionNumber.parse(latest.version) if latest else None,
+        architecture_changed=latest is not None and latest.backbone != result.backbone,
+        data_changed=latest is None or latest.dataset_id != result.dataset_id,
+    )
 
 
 def _manifest(result: TrainingResult, objects: ObjectStore) -> dict[str, Any]:
@@ -67,12 +68,7 @@ def _tensor(name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}
 
 
-def _numbered(model_type: ModelType, result: TrainingResult, latest: ModelVersion | None) -> ModelVersion:
-    number = next_version(
-        VersionNumber.parse(latest.version) if latest else None,
-        architecture_changed=latest is not None and latest.backbone != result.backbone,
-        data_changed=latest is None or latest.dataset_id != result.dataset_id,
-    )
+def _numbered(model_type: ModelType, result: TrainingResult, number: VersionNumber) -> ModelVersion:
     return ModelVersion(
         version=str(number),
         model_type=model_type,

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType, ModelVersion
-from pipeline.ports.data import Datasets
-from pipeline.ports.deployment import ModelVersions
+from pipeline.ports.bundles import Records
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Origin:
     photos: tuple[Appearance, ...]
 
 
-def trace_model(model_type: ModelType, version: str, *, datasets: Datasets, versions: ModelVersions) -> Origin:
+def trace_model(model_type: ModelType, version: str, records: Records) -> Origin:
     """Raises `UnknownVersion`."""
-    found = versions.get(model_type, version)
-    return Origin(found, tuple(datasets.appearances(dataset_id=found.dataset_id)))
+    found = records.versions.get(model_type, version)
+    return Origin(found, tuple(records.datasets.appearances(dataset_id=found.dataset_id)))

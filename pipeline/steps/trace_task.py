@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.domain.lineage import ROLES, Appearance
 from pipeline.domain.models import ModelVersion
-from pipeline.ports.data import Datasets
-from pipeline.ports.deployment import ModelVersions
-from pipeline.ports.training import TrainingRuns
+from pipeline.ports.bundles import Records
 
 
 @dataclass(frozen=True)
@@ -19,14 +17,14 @@ class Use:
     version: ModelVersion | None
 
 
-def trace_task(task_id: str, *, datasets: Datasets, runs: TrainingRuns, versions: ModelVersions) -> tuple[Use, ...]:
+def trace_task(task_id: str, records: Records) -> tuple[Use, ...]:
     """Oldest dataset first; empty when no dataset ever had the task."""
     return tuple(
         Use(
             appearance=found,
             role=ROLES[found.split],
-            trained=runs.result(found.run_id) is not None,
-            version=versions.of_run(found.run_id),
+            trained=records.runs.result(found.run_id) is not None,
+            version=records.versions.of_run(found.run_id),
         )
-        for found in datasets.appearances(task_id=task_id)
+        for found in records.datasets.appearances(task_id=task_id)
     )

@@ -1,117 +1,130 @@
 """Train with at most three attempts, each adjusted to what went wrong before (specification, messages 18-19, §5)."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson
 from pipeline.domain.events import training_failed
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
-from pipeline.ports.clock import Clock
-from pipeline.ports.events import Outbox
-from pipeline.ports.training import Experiment, Experiments, Trainer, TrainingJob, TrainingRuns
+from pipeline.ports.bundles import Training
+from pipeline.ports.training import Experiment, Trainer, TrainingJob
+from pipeline.steps.look_up import unseen_demand
 
 log = logging.getLogger(__name__)
 
+OnEpoch = Callable[[Epoch], None]
 
-def train(
-    run_id: str,
-    dataset: Dataset,
-    *,
-    labels: Sequence[str],
-    hyperparameters: Hyperparameters,
-    artifact_uri: str,
-    trainer: Trainer,
-    experiments: Experiments,
-    runs: TrainingRuns,
-    outbox: Outbox,
-    clock: Clock,
-    on_epoch: Callable[[Epoch], None],
-    fresh: bool = False,
-    demand_unseen: Callable[[Iterable[str]], None] = lambda task_ids: None,
-    files: Mapping[str, bytes] | None = None,
-) -> TrainingResult:
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What is asked for; `fresh` forgets earlier attempts and checkpoints of the run."""
+
+    run_id: str
+    dataset_id: str
+    hyperparameters: Hyperparameters
+    fresh: bool = False
+
+
+def train(request: TrainingRequest, on_epoch: OnEpoch, training: Training) -> TrainingResult:
     """The result; a run that has one already is not trained again, one that was interrupted goes on.
 
-    `demand_unseen` is asked about the photos that were read; `files` are attached to every attempt in the tracker,
-    `fresh` forgets earlier attempts and checkpoints. Raises `TrainingNeedsPerson` after the last attempt, with
-    `TrainingFailedEvent` in the outbox, and `RunBusy` while another process trains the same run.
+    Raises `TrainingNeedsPerson` after the last attempt, with `TrainingFailedEvent` in the outbox, `RunBusy` while
+    another process trains the same run, and `DatasetRefused` for a dataset that is not what was frozen.
     """
+    run_id, runs = request.run_id, training.runs
     with runs.exclusive(run_id):
         if (earlier := runs.result(run_id)) is not None:
-            if fresh:
+            if request.fresh:
                 raise GiveUp(f"run {run_id} has a trained model: start anew under another run id")
             log.info("run %s was trained before: nothing to do", run_id)
             return earlier
-        if fresh:
-            experiments.set_aside(ModelType(dataset.model_type), run_id)
+        dataset = training.datasets.get(request.dataset_id)
+        if request.fresh:
+            training.experiments.set_aside(ModelType(dataset.model_type), run_id)
             runs.forget(run_id)
         tried = list(runs.attempts(run_id))
-        _demand_the_same_beginning(run_id, hyperparameters, tried)
-        while (attempt := next_attempt(hyperparameters, tried)) is not None:
-            runs.record(run_id, dataset.id, attempt)
-            job = TrainingJob(
-                run_id,
-                dataset,
-                tuple(labels),
-                attempt.hyperparameters,
-                checkpoint_uri=f"{artifact_uri}checkpoints/{attempt.number}/",
-                artifact_uri=artifact_uri,
-                demand_unseen=demand_unseen,
-                fresh=fresh,
-            )
-            ended, result = _attempt(
-                job, attempt, files or {}, trainer=trainer, experiments=experiments, on_epoch=on_epoch
-            )
-            runs.record(run_id, dataset.id, ended)
-            if result is not None:
-                runs.succeed(result)
-                return result
-            tried = [*tried[: attempt.number - 1], ended]
-        link = experiments.link(ModelType(dataset.model_type), run_id)
-        reasons = tuple(f"attempt {a.number}: {a.cause}: {a.detail} ({a.change})" for a in tried)
-        outbox.add(
-            training_failed(
-                event_id=f"training-failed:{run_id}",
-                run_id=run_id,
-                model_type=dataset.model_type,
-                attempts=reasons,
-                link=link,
-                at=clock.now(),
-            )
+        _demand_the_same_beginning(request, tried)
+        result = _try(request, dataset, tried, on_epoch, training)
+        if result is None:
+            raise _give_up(run_id, dataset, tried, training)
+        runs.succeed(result)
+        return result
+
+
+def _try(
+    request: TrainingRequest, dataset: Dataset, tried: list[Attempt], on_epoch: OnEpoch, training: Training
+) -> TrainingResult | None:
+    """Attempt after attempt, each kept in `tried`; None when the last one failed."""
+    job = _job(request, dataset, training)
+    files = {"contact-sheet.png": training.objects.read(f"{dataset.uri}contact-sheet.png")}
+    while (attempt := next_attempt(request.hyperparameters, tried)) is not None:
+        training.runs.record(request.run_id, dataset.id, attempt)
+        job = replace(
+            job,
+            hyperparameters=attempt.hyperparameters,
+            checkpoint_uri=f"{job.artifact_uri}checkpoints/{attempt.number}/",
         )
-    raise TrainingNeedsPerson(f"training needs a person, see {link}; " + "; ".join(reasons))
+        ended, result = _attempt(job, attempt, files, on_epoch, training)
+        training.runs.record(request.run_id, dataset.id, ended)
+        if result is not None:
+            return result
+        tried[attempt.number - 1 :] = [ended]
+    return None
 
 
-def _demand_the_same_beginning(run_id: str, requested: Hyperparameters, tried: Sequence[Attempt]) -> None:
-    if tried and tried[0].hyperparameters != requested:
-        began, now = asdict(tried[0].hyperparameters), asdict(requested)
+def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> TrainingJob:
+    return TrainingJob(
+        request.run_id,
+        dataset,
+        training.labels,
+        request.hyperparameters,
+        checkpoint_uri="",
+        artifact_uri=f"{training.model_prefix}{dataset.model_type}/{request.run_id}/",
+        demand_unseen=unseen_demand(dataset, training.datasets, training.objects),
+        fresh=request.fresh,
+    )
+
+
+def _give_up(run_id: str, dataset: Dataset, tried: Sequence[Attempt], training: Training) -> TrainingNeedsPerson:
+    link = training.experiments.link(ModelType(dataset.model_type), run_id)
+    reasons = tuple(f"attempt {a.number}: {a.cause}: {a.detail} ({a.change})" for a in tried)
+    training.outbox.add(
+        training_failed(
+            event_id=f"training-failed:{run_id}",
+            run_id=run_id,
+            model_type=dataset.model_type,
+            attempts=reasons,
+            link=link,
+            at=training.clock.now(),
+        )
+    )
+    return TrainingNeedsPerson(f"training needs a person, see {link}; " + "; ".join(reasons))
+
+
+def _demand_the_same_beginning(request: TrainingRequest, tried: Sequence[Attempt]) -> None:
+    if tried and tried[0].hyperparameters != request.hyperparameters:
+        began, now = asdict(tried[0].hyperparameters), asdict(request.hyperparameters)
         changed = ", ".join(f"{name} {began[name]} → {now[name]}" for name in now if began[name] != now[name])
         raise GiveUp(
-            f"run {run_id} began with other hyperparameters ({changed}): train with --fresh to start anew, "
+            f"run {request.run_id} began with other hyperparameters ({changed}): train with --fresh to start anew, "
             "or under another run id"
         )
 
 
 def _attempt(
-    job: TrainingJob,
-    attempt: Attempt,
-    files: Mapping[str, bytes],
-    *,
-    trainer: Trainer,
-    experiments: Experiments,
-    on_epoch: Callable[[Epoch], None],
+    job: TrainingJob, attempt: Attempt, files: Mapping[str, bytes], on_epoch: OnEpoch, training: Training
 ) -> tuple[Attempt, TrainingResult | None]:
-    """How the attempt ended, and its result when it succeeded."""
+    """How the attempt ended, and its result when it succeeded; `files` are attached to it in the tracker."""
     failed: Attempt | None = None
     try:
-        with experiments.attempt(ModelType(job.dataset.model_type), job.run_id, attempt.number) as experiment:
+        with training.experiments.attempt(ModelType(job.dataset.model_type), job.run_id, attempt.number) as experiment:
             try:
                 for name, body in files.items():
                     experiment.log_file(name, body)
-                result = _trained(job, trainer, experiment, on_epoch)
+                result = _trained(job, training.trainer, experiment, on_epoch)
             except TrainingFailed as failure:
                 change = adjust(attempt.hyperparameters, failure.cause, attempt.number).change
                 failed = replace(attempt, cause=failure.cause, detail=failure.detail, change=change)
@@ -124,31 +137,23 @@ def _attempt(
     return replace(attempt, cause=""), result
 
 
-def _trained(
-    job: TrainingJob, trainer: Trainer, experiment: Experiment, on_epoch: Callable[[Epoch], None]
-) -> TrainingResult:
+def _trained(job: TrainingJob, trainer: Trainer, experiment: Experiment, on_epoch: OnEpoch) -> TrainingResult:
     experiment.log_parameters({name: str(value) for name, value in asdict(job.hyperparameters).items()})
     experiment.log_parameters({"dataset_id": job.dataset.id, "train_count": str(job.dataset.train_count)})
 
     def progress(epoch: Epoch) -> None:
-        prefix = "" if epoch.phase == "head" else f"{epoch.phase}."
-        experiment.log_metrics(
-            {
-                f"{prefix}loss": epoch.loss,
-                f"{prefix}accuracy": epoch.accuracy,
-                f"{prefix}val_loss": epoch.val_loss,
-                f"{prefix}val_accuracy": epoch.val_accuracy,
-                f"{prefix}learning_rate": epoch.learning_rate,
-                f"{prefix}eta_seconds": epoch.eta_seconds,
-                f"{prefix}memory_mb": epoch.memory_mb,
-            },
-            step=epoch.number,
-        )
+        experiment.log_metrics(_figures(epoch), step=epoch.number)
         on_epoch(epoch)
 
     result = trainer.train(job, progress, experiment)
     experiment.log_metrics(_final(result))
     return replace(result, experiment_run_id=experiment.id)
+
+
+def _figures(epoch: Epoch) -> dict[str, float]:
+    prefix = "" if epoch.phase == "head" else f"{epoch.phase}."
+    names = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "eta_seconds", "memory_mb")
+    return {f"{prefix}{name}": getattr(epoch, name) for name in names}
 
 
 def _final(result: TrainingResult) -> dict[str, float]:

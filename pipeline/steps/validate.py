@@ -9,18 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.domain.models import ModelType
-from pipeline.domain.quality import QualityPolicy, measure
-from pipeline.ports.clock import Clock
-from pipeline.ports.data import (
-    DataReporter,
-    Datasets,
-    DataValidator,
-    LabelReviewer,
-    ObjectFolders,
-    PhotoStore,
-    Suspect,
-    Validation,
-)
+from pipeline.domain.quality import measure
+from pipeline.ports.bundles import DataChecks
+from pipeline.ports.data import Datasets, ObjectFolders, PhotoStore, Suspect, Validation
 
 _SHOWN_PHOTOS = 24
 _DOWNLOADS_AT_ONCE = 8
@@ -36,39 +27,32 @@ class Validated:
     suspects: tuple[Suspect, ...]
 
 
-def validate(
-    dataset_uri: str,
-    *,
-    policy: QualityPolicy,
-    validator: DataValidator,
-    reviewer: LabelReviewer,
-    reporter: DataReporter,
-    datasets: Datasets,
-    photos: PhotoStore,
-    objects: ObjectFolders,
-    clock: Clock,
-) -> Validated:
+def validate(dataset_uri: str, checks: DataChecks) -> Validated:
     """What was found. Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway."""
+    objects = checks.objects
     manifest = Manifest.from_json(objects.read(f"{dataset_uri}manifest.json"))
-    previous, gone = _previous(manifest, datasets, objects)
-    held = [p.task_id for p in manifest.of(Split.HOLDOUT)]
-    uses = datasets.holdout_uses(ModelType(manifest.model_type), held)
-    found = validator.check(manifest, measure(manifest, previous, uses, policy), now=clock.now())
-    suspects = tuple(reviewer.suspects(manifest, _descriptors(dataset_uri, objects)))
-    found = replace(found, warnings=(*found.warnings, *gone, *_doubted(manifest, suspects)))
-    shown = _photos(manifest, suspects, photos)
-    objects.write(
-        f"{dataset_uri}suspects.json",
-        json.dumps([asdict(s) for s in suspects], ensure_ascii=False).encode(),
-        "application/json",
-    )
+    found, suspects = _look(dataset_uri, manifest, checks)
+    shown = _photos(manifest, suspects, checks.photos)
+    listed = json.dumps([asdict(s) for s in suspects], ensure_ascii=False).encode()
+    objects.write(f"{dataset_uri}suspects.json", listed, "application/json")
     pages = _write_pages(f"{dataset_uri}data-docs/", found.pages, objects)
     report_uri = f"{dataset_uri}data-report.html"
-    objects.write(report_uri, reporter.page(manifest, found, suspects, shown), "text/html; charset=utf-8")
+    page = checks.reporter.page(manifest, found, suspects, shown)
+    objects.write(report_uri, page, "text/html; charset=utf-8")
     if found.failures:
         reasons = "; ".join(found.failures)
         raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(report_uri)})")
     return Validated(report_uri, pages, found, suspects)
+
+
+def _look(dataset_uri: str, manifest: Manifest, checks: DataChecks) -> tuple[Validation, tuple[Suspect, ...]]:
+    previous, gone = _previous(manifest, checks.datasets, checks.objects)
+    held = [p.task_id for p in manifest.of(Split.HOLDOUT)]
+    uses = checks.datasets.holdout_uses(ModelType(manifest.model_type), held)
+    measured = measure(manifest, previous, uses, checks.policy)
+    found = checks.validator.check(manifest, measured, now=checks.clock.now())
+    suspects = tuple(checks.reviewer.suspects(manifest, _descriptors(dataset_uri, checks.objects)))
+    return replace(found, warnings=(*found.warnings, *gone, *_doubted(manifest, suspects))), suspects
 
 
 def _previous(

@@ -10,9 +10,11 @@ from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.leakage import leaks
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
-from pipeline.domain.verification import VerificationPolicy, refused_to_load
+from pipeline.domain.verification import refused_to_load
+from pipeline.ports.bundles import Records, Verification
 from pipeline.ports.data import ObjectStore, PhotoStore
-from pipeline.ports.verification import Checks, ReportPrinter, Trial, TrialServer
+from pipeline.ports.verification import Trial
+from pipeline.steps.look_up import champion, manifest_of, trained
 
 _DOWNLOADS_AT_ONCE = 8
 _PERFORMANCE_PHOTOS = 32
@@ -33,99 +35,106 @@ class Contest:
     manifest: Manifest
 
 
-def verify_accuracy(
-    contest: Contest,
-    *,
-    policy: VerificationPolicy,
-    photos: PhotoStore,
-    trials: TrialServer,
-    checks: Checks,
-    objects: ObjectStore,
-    printer: ReportPrinter,
-) -> tuple[Check, ...]:
+def contest_of(run_id: str, records: Records) -> Contest:
+    """The run's candidate beside the champion of this moment."""
+    result, dataset = trained(run_id, records)
+    model_type = ModelType(dataset.model_type)
+    return Contest(
+        run_id=run_id,
+        model_type=model_type,
+        candidate=Artifact(result.artifact_uri, result.manifest_sha256),
+        champion=champion(model_type, records),
+        manifest=manifest_of(dataset.id, records),
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Photos both models are asked about, each with its bytes."""
+
+    rows: Sequence[Photo]
+    bodies: Sequence[bytes]
+
+
+def verify_accuracy(contest: Contest, verification: Verification) -> tuple[Check, ...]:
     """Candidate and champion see the same original photos, each through a real model server.
 
     Every prediction is kept beside the artifact, so that the verdict can be checked later, and the photos that only
     the champion judges right, to look at. Raises `DatasetRefused` when training and evaluation overlap.
     """
-    candidate, manifest = contest.candidate, contest.manifest
+    v, manifest = verification, contest.manifest
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"what was trained on cannot be verified on: {'; '.join(found[:3])}")
-    rows, more = manifest.natural, manifest.of(Split.HELD_OUT_CORRECTIONS)
-    bodies = _read(rows, photos)
+    asked = _read(manifest.natural, v.photos)
     try:
-        with trials.serve(contest.model_type, contest.run_id, candidate) as trial:
-            ours = _predict(trial, rows, bodies)
-            corrections = _predict(trial, more, _read(more, photos))
+        with v.trials.serve(contest.model_type, contest.run_id, contest.candidate) as trial:
+            ours = _predict(trial, asked)
+            corrections = _predict(trial, _read(manifest.of(Split.HELD_OUT_CORRECTIONS), v.photos))
     except ModelRefused as error:
         judged: tuple[Check, ...] = (refused_to_load(str(error)),)
     else:
-        measured = _beside_champion(contest, ours, rows, bodies, trials=trials, objects=objects)
-        measured = replace(measured, corrections=corrections)
-        body = json.dumps(asdict(measured), ensure_ascii=False).encode()
-        objects.write(f"{candidate.uri}{PREDICTIONS}", body, "application/json")
-        flipped = _flipped(measured)
-        sheet = [(row.task_id, body) for row, body in zip(rows, bodies, strict=True) if row.task_id in flipped]
-        objects.write(f"{candidate.uri}{FLIPS}", printer.contact_sheet(sheet), "image/png")
-        by_task = {row.task_id: row for row in rows}
-        slices = [asdict(one) for one in policy.comparison.slices(measured, by_task)]
-        objects.write(f"{candidate.uri}{SLICES}", json.dumps(slices, ensure_ascii=False).encode(), "application/json")
-        judged = policy.judge_accuracy(measured, manifest.labels, by_task)
-    checks.save(contest.run_id, "accuracy", judged)
+        measured = replace(_beside_champion(contest, ours, asked, v), corrections=corrections)
+        _keep(measured, asked, contest.candidate, v)
+        judged = v.policy.judge_accuracy(measured, manifest.labels, _by_task(asked))
+    v.checks.save(contest.run_id, "accuracy", judged)
     return judged
 
 
-def verify_performance(
-    contest: Contest,
-    *,
-    policy: VerificationPolicy,
-    photos: PhotoStore,
-    trials: TrialServer,
-    checks: Checks,
-    requests: int,
-    concurrency: int,
-) -> tuple[Check, ...]:
-    """The candidate alone in a private server, asked `requests` times with real photos."""
-    bodies = _read(contest.manifest.of(Split.VALIDATION)[:_PERFORMANCE_PHOTOS], photos)
-    if not bodies:
+def verify_performance(contest: Contest, verification: Verification) -> tuple[Check, ...]:
+    """The candidate alone in a private server, asked again and again with real photos."""
+    v = verification
+    asked = _read(contest.manifest.of(Split.VALIDATION)[:_PERFORMANCE_PHOTOS], v.photos)
+    if not asked.bodies:
         raise DatasetRefused(f"{contest.manifest.dataset_id} has no validation photos to ask the model about")
     try:
-        with trials.serve(contest.model_type, contest.run_id, contest.candidate) as trial:
-            measured = trial.measure(bodies, requests=requests, concurrency=concurrency)
+        with v.trials.serve(contest.model_type, contest.run_id, contest.candidate) as trial:
+            measured = trial.measure(asked.bodies, requests=v.load_test.requests, concurrency=v.load_test.concurrency)
     except ModelRefused as error:
         judged: tuple[Check, ...] = (refused_to_load(str(error)),)
     else:
-        judged = policy.judge_performance(measured)
-    checks.save(contest.run_id, "performance", judged)
+        judged = v.policy.judge_performance(measured)
+    v.checks.save(contest.run_id, "performance", judged)
     return judged
 
 
 def _beside_champion(
-    contest: Contest,
-    ours: tuple[Prediction, ...],
-    rows: Sequence[Photo],
-    bodies: Sequence[bytes],
-    *,
-    trials: TrialServer,
-    objects: ObjectStore,
+    contest: Contest, ours: tuple[Prediction, ...], asked: _Asked, verification: Verification
 ) -> AccuracyMeasurement:
-    champion, theirs, fault = contest.champion, None, ""
-    if champion is not None:
+    other, theirs, fault = contest.champion, None, ""
+    if other is not None:
         try:
-            with trials.serve(contest.model_type, champion.version, champion.artifact) as trial:
-                theirs = _predict(trial, rows, bodies)
+            with verification.trials.serve(contest.model_type, other.version, other.artifact) as trial:
+                theirs = _predict(trial, asked)
         except ModelRefused as error:
             fault = str(error)
     n = len(contest.manifest.of(Split.VALIDATION))
     return AccuracyMeasurement(
-        champion_version=champion.version if champion else None,
+        champion_version=other.version if other else None,
         validation=ours[:n],
         holdout=ours[n:],
         champion_validation=theirs[:n] if theirs is not None else None,
         champion_holdout=theirs[n:] if theirs is not None else None,
         champion_fault=fault,
-        trainer=_said_by_trainer(contest.candidate, objects),
+        trainer=_said_by_trainer(contest.candidate, verification.objects),
     )
+
+
+def _keep(measured: AccuracyMeasurement, asked: _Asked, candidate: Artifact, verification: Verification) -> None:
+    """Predictions, slices and the photos that became wrong, beside the artifact."""
+    objects, flipped = verification.objects, _flipped(measured)
+    objects.write(f"{candidate.uri}{PREDICTIONS}", _json(asdict(measured)), "application/json")
+    sheet = [(row.task_id, body) for row, body in zip(asked.rows, asked.bodies, strict=True) if row.task_id in flipped]
+    objects.write(f"{candidate.uri}{FLIPS}", verification.printer.contact_sheet(sheet), "image/png")
+    slices = [asdict(one) for one in verification.policy.comparison.slices(measured, _by_task(asked))]
+    objects.write(f"{candidate.uri}{SLICES}", _json(slices), "application/json")
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _by_task(asked: _Asked) -> dict[str, Photo]:
+    return {row.task_id: row for row in asked.rows}
 
 
 def _said_by_trainer(candidate: Artifact, objects: ObjectStore) -> dict[str, str] | None:
@@ -141,11 +150,11 @@ def _flipped(measured: AccuracyMeasurement) -> set[str]:
     return set(negative_flips((*measured.validation, *measured.holdout), theirs))
 
 
-def _read(rows: Sequence[Photo], photos: PhotoStore) -> list[bytes]:
+def _read(rows: Sequence[Photo], photos: PhotoStore) -> _Asked:
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        return list(pool.map(lambda row: photos.read(row.photo_url), rows))
+        return _Asked(rows, list(pool.map(lambda row: photos.read(row.photo_url), rows)))
 
 
-def _predict(trial: Trial, rows: Sequence[Photo], bodies: Sequence[bytes]) -> tuple[Prediction, ...]:
-    labels = trial.classify(bodies)
-    return tuple(Prediction(row.task_id, row.label, predicted) for row, predicted in zip(rows, labels, strict=True))
+def _predict(trial: Trial, asked: _Asked) -> tuple[Prediction, ...]:
+    labels = trial.classify(asked.bodies)
+    return tuple(Prediction(row.task_id, row.label, said) for row, said in zip(asked.rows, labels, strict=True))

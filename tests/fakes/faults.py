@@ -1,7 +1,7 @@
 """Failure at the n-th call to any port, before or after the call took effect."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from pipeline.domain.errors import ServiceUnavailable
@@ -28,9 +28,20 @@ class Fault:
     def on(self, port: T) -> T:
         return _Wrapped(port, self)  # type: ignore[return-value]
 
+    def on_ports(self, bundle: T, *, but: tuple[str, ...] = ()) -> T:
+        """The bundle with every port wrapped but those named; values that settings choose stay as they are."""
+        ports = {f.name: getattr(bundle, f.name) for f in fields(bundle)}  # type: ignore[arg-type]
+        wrapped = {n: self.on(port) for n, port in ports.items() if n not in but and _is_port(port)}
+        return replace(bundle, **wrapped)  # type: ignore[type-var]
+
     @property
     def struck(self) -> bool:
         return 0 < self.at <= self.calls
+
+
+def _is_port(value: Any) -> bool:
+    """Whether it does something: values come from the domain or are built in, ports are fakes or adapters."""
+    return not type(value).__module__.startswith(("builtins", "pipeline.domain"))
 
 
 class _Wrapped:

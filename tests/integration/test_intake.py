@@ -10,6 +10,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.rabbitmq import RabbitEventQueue, declare_task_topology
 from pipeline.domain.errors import ServiceUnavailable
+from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import accumulate
 from tests.builders import BUCKETS, event_body
 from tests.corpus import POISON_MESSAGES
@@ -73,13 +74,8 @@ def drain(services):
 
     def drain(fault=None, limit=10_000):
         fault = fault or Fault()
-        return accumulate(
-            queue=fault.on(queue),
-            confirmations=fault.on(ConfirmationTable(services.mlops)),
-            clock=SystemClock(),
-            photo_buckets=BUCKETS,
-            limit=limit,
-        )
+        intake = Intake(queue, ConfirmationTable(services.mlops), SystemClock(), BUCKETS)
+        return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit)
 
     return drain
 

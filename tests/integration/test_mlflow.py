@@ -12,6 +12,7 @@ from pipeline.adapters import mlflow_registry
 from pipeline.adapters.mlflow_registry import MlflowExperiments, MlflowModelRegistry
 from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Registration
 from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_model_version, a_training_result
 from tests.fakes.data import FakeObjects
@@ -167,9 +168,10 @@ def test_tags_say_what_the_model_takes_and_mlflow_reads_its_signature(client, re
     result = a_training_result("run-1")
     blessings, objects = FakeBlessings(), FakeObjects({f"{result.artifact_uri}manifest.json": MANIFEST})
     blessings.granted["run-1"] = a_blessing("run-1")
-    ports = {"versions": FakeVersions(), "blessings": blessings, "registry": registry, "objects": objects}
+    tags = {"git_commit": "abc", "code_version": "def"}
+    registration = Registration(FakeVersions(), blessings, registry, objects, tags)
     for _ in range(2):
-        register(LAUNDRY, result, tags={"git_commit": "abc", "code_version": "def"}, **ports)
+        register(LAUNDRY, result, registration)
     (version,) = client.search_model_versions("name = 'laundry'")
     assert {"git_commit", "code_version", "dataset_id", "retraining.run_id"} <= set(version.tags)
     signature = ModelSignature.from_dict(json.loads(version.tags["signature"]))

@@ -15,11 +15,13 @@ from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.adapters.trial_server import FaceserveTrialServer
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.blessing import WhenInconclusive
+from pipeline.domain.checks import LoadTest
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports.bundles import Verification
 from pipeline.steps.decide import decide
 from pipeline.steps.verify import Contest, verify_accuracy, verify_performance
 from tests.builders import a_dataset, a_model_version, a_photo, a_training_result
@@ -81,16 +83,28 @@ class World:
     def contest(self, candidate, champion=None):
         return Contest("run-1", LAUNDRY, candidate, champion, self.manifest)
 
+    def verification(self):
+        return Verification(
+            photos=self.photos,
+            trials=self.trials,
+            checks=self.checks,
+            blessings=self.blessings,
+            objects=self.objects,
+            printer=HtmlReportPrinter(),
+            experiments=FakeExperiments(),
+            clock=FakeClock(),
+            labels=LABELS,
+            policy=POLICY,
+            load_test=LoadTest(requests=200),
+            when_inconclusive=WhenInconclusive.FLOORS,
+            code={"git_commit": "abc", "code_version": "def"},
+        )
+
     def verify(self, contest, side_by_side=False):
-        both = {"policy": POLICY, "photos": self.photos, "trials": self.trials, "checks": self.checks}
-        printer = HtmlReportPrinter()
-        parts = [
-            lambda: verify_accuracy(contest, objects=self.objects, printer=printer, **both),
-            lambda: verify_performance(contest, requests=200, concurrency=4, **both),
-        ]
+        parts = (verify_accuracy, verify_performance)
         if not side_by_side:
-            return [part() for part in parts]
-        threads = [threading.Thread(target=part) for part in parts]
+            return [part(contest, self.verification()) for part in parts]
+        threads = [threading.Thread(target=part, args=(contest, self.verification())) for part in parts]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -101,20 +115,7 @@ class World:
         result = a_training_result(
             "run-1", artifact_uri=candidate.uri, manifest_sha256=candidate.manifest_sha256, experiment_run_id="m"
         )
-        return decide(
-            result,
-            a_dataset(),
-            labels=LABELS,
-            policy=POLICY,
-            when_inconclusive=WhenInconclusive.FLOORS,
-            checks=self.checks,
-            blessings=self.blessings,
-            objects=self.objects,
-            printer=HtmlReportPrinter(),
-            experiments=FakeExperiments(),
-            clock=FakeClock(),
-            code={"git_commit": "abc", "code_version": "def"},
-        ).blessing
+        return decide(result, a_dataset(), self.verification()).blessing
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ def augmenting(say: Say) -> tuple[dict[str, float], dict[str, str]]:
 def _ours(endpoint: str, count: int) -> dict[str, float]:
     from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
     from pipeline.learning.augmentation import AlbumentationsAugmenter
+    from pipeline.ports.bundles import Images
     from pipeline.steps.augment import augment, slices
 
     objects = S3ObjectStore(endpoint=endpoint)
@@ -81,9 +82,11 @@ def _ours(endpoint: str, count: int) -> dict[str, float]:
         labels=_LABELS,
     )
 
+    images = Images(photos, augmenter, objects)
+
     def work() -> None:
         for index in range(len(slices(manifest))):
-            augment(uri, index, photos=photos, augmenter=augmenter, objects=objects)
+            augment(uri, index, images)
 
     return {"seconds": seconds(work)}
 

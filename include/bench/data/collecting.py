@@ -130,24 +130,22 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
     from pipeline.adapters.s3 import S3ObjectStore
     from pipeline.domain.dataset import Augmentation, Manifest
     from pipeline.domain.models import ModelType
+    from pipeline.domain.selection import Recipe
     from pipeline.learning.photos import PillowPhotoInspector
+    from pipeline.ports.bundles import DataSources
     from pipeline.steps.collect import collect
 
     database, objects = MlopsDatabase(mlops_dsn), S3ObjectStore(endpoint=endpoint)
-    dataset_id = collect(
-        run_id,
-        ModelType.LAUNDRY,
-        labels=("양호", "불량"),
-        since=_SINCE,
-        policy=SelectionPolicy(),
-        augmentation=Augmentation(),
+    sources = DataSources(
         source=HelperDatabase(helper_dsn),
         photos=_DrawnPhotos(),
         inspector=PillowPhotoInspector(),
         datasets=DatasetTable(database),
         erasures=ErasureTable(database),
         objects=objects,
+        recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),
         prefix="s3://datasets/",
     )
+    dataset_id = collect(run_id, ModelType.LAUNDRY, sources, since=_SINCE)
     manifest = Manifest.from_json(objects.read(f"s3://datasets/{dataset_id}/manifest.json"))
     return {"photos": len(manifest.photos)}

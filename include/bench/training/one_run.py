@@ -15,7 +15,7 @@ import numpy as np
 
 from include.bench.training.dataset import job
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.bootstrap.training import end_on_sigterm
+from pipeline.bootstrap import end_on_sigterm
 from pipeline.domain.errors import TrainingInterrupted
 from pipeline.domain.training import Epoch, Hyperparameters
 from pipeline.learning.trainer import KerasTrainer

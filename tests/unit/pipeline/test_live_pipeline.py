@@ -73,11 +73,6 @@ def test_what_was_told_is_told_no_more_and_what_nobody_waits_for_is_not_told(des
     assert desk.told() == []
 
 
-def test_a_night_without_work_says_why(desk):
-    desk.pipeline.announce_skipped("run-1", "LAUNDRY", "12 corrections, 100 needed")
-    assert desk.pipeline.untold()[-1]["body"] == "12 corrections, 100 needed."
-
-
 def test_waiting_dead_letters_are_told_once_a_day(desk):
     desk.letters.queue.dead = [("a message", "body is not JSON")] * 3
     for _ in range(3):

@@ -12,6 +12,7 @@ from include.contract.preprocessing import to_input
 from pipeline.domain.dataset import Augmentation, Manifest, Split
 from pipeline.learning.augmentation import AlbumentationsAugmenter
 from pipeline.learning.shards import Row, pack, unpack
+from pipeline.ports.bundles import Images
 from pipeline.steps.augment import augment
 from tests.builders import a_photo
 from tests.fakes.data import FakeObjects, FakePhotos
@@ -99,13 +100,7 @@ def _step(photos):
     manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, tuple(photo for photo, _ in photos))
     objects = FakeObjects({f"{DATASET}manifest.json": manifest.to_json()})
     store = FakePhotos({photo.photo_url: body for photo, body in photos})
-    uri = augment(
-        DATASET,
-        0,
-        photos=store,
-        augmenter=AlbumentationsAugmenter(),
-        objects=objects,
-    )
+    uri = augment(DATASET, 0, Images(store, AlbumentationsAugmenter(), objects))
     return objects.read(uri)
 
 

@@ -13,8 +13,9 @@ from PIL.ImageFilter import GaussianBlur
 from include.contract.preprocessing import MAX_PHOTO_BYTES, to_input
 from pipeline.domain.dataset import Augmentation, Manifest
 from pipeline.domain.models import ModelType
-from pipeline.domain.selection import SelectionPolicy
+from pipeline.domain.selection import Recipe, SelectionPolicy
 from pipeline.learning.photos import PillowPhotoInspector
+from pipeline.ports.bundles import DataSources
 from pipeline.steps.collect import collect
 from tests.builders import a_task
 from tests.fakes.data import FakeCorrectionSource, FakeDatasets, FakeErasures, FakeObjects, FakePhotos
@@ -132,21 +133,17 @@ def test_bad_photos_are_set_aside_with_reasons_and_the_good_ones_collected():
     bodies = {"missing": None, "good": JPEG, **{name: body for name, (body, _) in BAD.items()}}
     tasks = {name: a_task(number) for number, name in enumerate(bodies)}
     objects, datasets = FakeObjects(), FakeDatasets()
-    collect(
-        "run-1",
-        ModelType.LAUNDRY,
-        labels=("양호", "불량"),
-        since=None,
-        policy=SelectionPolicy(),
-        augmentation=Augmentation(),
+    sources = DataSources(
         source=FakeCorrectionSource(list(tasks.values())),
         photos=FakePhotos({tasks[name].photo_url: body for name, body in bodies.items() if body is not None}),
         inspector=PillowPhotoInspector(),
         datasets=datasets,
         erasures=FakeErasures(datasets),
         objects=objects,
+        recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),
         prefix="s3://datasets/",
     )
+    collect("run-1", ModelType.LAUNDRY, sources, since=None)
     manifest = Manifest.from_json(objects.read("s3://datasets/DS-2026-001/manifest.json"))
     assert [photo.task_id for photo in manifest.photos] == [tasks["good"].task_id]
     assert {row.task_id for row in manifest.quarantined} == {t.task_id for n, t in tasks.items() if n != "good"}

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.domain.errors import ServiceUnavailable
+from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import accumulate
 from tests.builders import BUCKETS, event_body
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeQueue
@@ -16,13 +17,8 @@ class World:
         self.queue, self.confirmations = FakeQueue(), FakeConfirmations()
 
     def drain(self, fault=NO_FAULT, limit=1000):
-        return accumulate(
-            queue=fault.on(self.queue),
-            confirmations=fault.on(self.confirmations),
-            clock=FakeClock(),
-            photo_buckets=BUCKETS,
-            limit=limit,
-        )
+        intake = Intake(self.queue, self.confirmations, FakeClock(), BUCKETS)
+        return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit)
 
 
 def three_good_one_bad_one_duplicate():

@@ -7,107 +7,15 @@ from collections import Counter
 
 import pytest
 
-from pipeline.domain.dataset import Augmentation, Manifest, Source, Split
+from pipeline.domain.dataset import Augmentation, Source, Split
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable
 from pipeline.domain.lineage import Erased
-from pipeline.domain.models import ModelType
-from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.selection import SelectionPolicy
 from pipeline.steps.assemble import assemble
-from pipeline.steps.augment import augment, slices
-from pipeline.steps.collect import collect
-from pipeline.steps.validate import validate
 from tests.builders import NOW, a_task
-from tests.fakes.data import (
-    FakeAugmenter,
-    FakeCorrectionSource,
-    FakeDatasets,
-    FakeErasures,
-    FakeInspector,
-    FakeObjects,
-    FakePhotos,
-    FakeReporter,
-    FakeReviewer,
-    FakeValidator,
-)
-from tests.fakes.events import FakeClock
+from tests.fakes.data import FakeAugmenter, FakeReviewer, FakeValidator
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
-
-LABELS = ("양호", "불량")
-POLICY = SelectionPolicy(min_train_photos=20)
-COPIES = 5
-AUGMENTATION = Augmentation(copies=COPIES, photos_per_slice=10)
-URI = "s3://datasets/DS-2026-001/"
-
-
-class World:
-    """Sixty confirmed tasks, every third a correction."""
-
-    def __init__(self):
-        tasks = [a_task(n, corrected=n % 3 == 0, label=LABELS[n % 2]) for n in range(60)]
-        self.source = FakeCorrectionSource(tasks)
-        self.photos = FakePhotos({t.photo_url: f"photo {t.task_id}".encode() for t in tasks})
-        self.datasets, self.objects = FakeDatasets(), FakeObjects()
-        self.erasures = FakeErasures(self.datasets)
-        self.augmenter, self.validator, self.reviewer = FakeAugmenter(), FakeValidator(), FakeReviewer()
-
-    def collect(self, fault=None, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
-        fault = fault or Fault()
-        return collect(
-            run_id,
-            ModelType.LAUNDRY,
-            labels=LABELS,
-            since=since,
-            policy=policy,
-            augmentation=augmentation,
-            source=fault.on(self.source),
-            photos=self.photos,
-            inspector=FakeInspector(),
-            datasets=fault.on(self.datasets),
-            erasures=fault.on(self.erasures),
-            objects=fault.on(self.objects),
-            prefix="s3://datasets/",
-        )
-
-    def validate(self, fault=None, uri=URI, policy=QualityPolicy()):  # noqa: B008 - frozen
-        fault = fault or Fault()
-        return validate(
-            uri,
-            policy=policy,
-            validator=self.validator,
-            reviewer=self.reviewer,
-            reporter=FakeReporter(),
-            datasets=fault.on(self.datasets),
-            photos=self.photos,
-            objects=fault.on(self.objects),
-            clock=FakeClock(),
-        )
-
-    def prepare(self, fault=None, run_id="run-1", uri=URI):
-        """Augment every slice, then assemble."""
-        fault = fault or Fault()
-        for index in range(len(slices(self.manifest(uri)))):
-            self.augment(index, fault, uri)
-        return assemble(
-            run_id,
-            uri,
-            augmenter=self.augmenter,
-            objects=fault.on(self.objects),
-            datasets=fault.on(self.datasets),
-        )
-
-    def augment(self, index, fault=None, uri=URI):
-        fault = fault or Fault()
-        return augment(
-            uri,
-            index,
-            photos=self.photos,
-            augmenter=self.augmenter,
-            objects=fault.on(self.objects),
-        )
-
-    def manifest(self, uri=URI):
-        return Manifest.from_json(self.objects.read(f"{uri}manifest.json"))
+from tests.unit.pipeline.steps.dataset_world import COPIES, POLICY, URI, World
 
 
 @pytest.fixture
@@ -378,19 +286,19 @@ def test_shards_stay_the_same_when_the_settings_change_after_collecting(world):
 def test_a_dataset_without_one_of_its_shards_is_not_assembled():
     world = collected()
     with pytest.raises(DatasetRefused, match="train-00000.parquet is missing: run augment"):
-        assemble("run-1", URI, augmenter=world.augmenter, objects=world.objects, datasets=world.datasets)
+        assemble("run-1", URI, world.images(), world.datasets)
 
 
 def test_only_a_few_photos_are_in_memory_at_once():
     world = collected()
-    alive = peak = 0
+    photos, alive, peak = world.photos, 0, 0
 
     class Counting:
         def read(self, url):
             nonlocal alive, peak
             alive += 1
             peak = max(peak, alive)
-            return world.photos.read(url)
+            return photos.read(url)
 
     class Consuming(FakeAugmenter):
         def shard(self, photos, *, augmentation, labels):
@@ -403,5 +311,6 @@ def test_only_a_few_photos_are_in_memory_at_once():
 
     manifest = dataclasses.replace(world.manifest(), augmentation=Augmentation(photos_per_slice=1000))
     world.objects.write(f"{URI}manifest.json", manifest.to_json())
-    augment(URI, 0, photos=Counting(), augmenter=Consuming(), objects=world.objects)
+    world.photos, world.augmenter = Counting(), Consuming()
+    world.augment(0)
     assert len(manifest.of(Split.TRAIN)) > 20 and peak <= 9

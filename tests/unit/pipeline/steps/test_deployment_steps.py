@@ -15,6 +15,7 @@ from pipeline.domain.errors import (
     UnknownVersion,
 )
 from pipeline.domain.models import ModelType, Status
+from pipeline.ports.bundles import Registration
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import register
@@ -60,15 +61,8 @@ class World:
     def register(self, run_id, fault=None, dataset=None, **changes):
         fault = fault or Fault()
         result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
-        return register(
-            LAUNDRY,
-            result,
-            versions=fault.on(self.versions),
-            blessings=self.blessings,
-            registry=fault.on(self.registry),
-            objects=fault.on(self.objects),
-            tags={"git_commit": "abc"},
-        ).version
+        registration = Registration(self.versions, self.blessings, self.registry, self.objects, {"git_commit": "abc"})
+        return register(LAUNDRY, result, fault.on_ports(registration)).version
 
     def hot_swap(self, version, fault=None):
         return hot_swap(

@@ -10,16 +10,17 @@ import pytest
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, UnknownVersion
 from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Forgetting, Records
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
 from tests.builders import a_model_version, a_training_result
-from tests.fakes.deployment import FakeVersions
+from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock
-from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.faults import Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
-from tests.unit.pipeline.steps.test_dataset_steps import URI
-from tests.unit.pipeline.steps.test_dataset_steps import World as DataWorld
+from tests.unit.pipeline.steps.dataset_world import NO_FAULT, URI
+from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 FEATURES = "s3://models/LAUNDRY/run-1/features/ResNet50-abc.npz"
 SECOND = "s3://datasets/DS-2026-002/"
@@ -44,23 +45,24 @@ class World(DataWorld):
     def task(self, split=Split.TRAIN):
         return self.manifest().of(split)[0].task_id
 
-    def erase(self, task_id, fault=None):
-        fault = fault or Fault()
-        return erase_photo(
-            task_id,
-            actor="kim",
-            reason="asked by the customer",
-            prefix="s3://datasets/",
-            model_prefix="s3://models/",
-            datasets=fault.on(self.datasets),
-            erasures=fault.on(self.erasures),
+    def erase(self, task_id, fault=NO_FAULT):
+        forgetting = Forgetting(
+            datasets=self.datasets,
+            erasures=self.erasures,
             runs=self.runs,
             versions=self.versions,
-            experiments=fault.on(self.experiments),
+            experiments=self.experiments,
             augmenter=self.augmenter,
-            objects=fault.on(self.objects),
+            objects=self.objects,
             clock=FakeClock(),
+            dataset_prefix="s3://datasets/",
+            model_prefix="s3://models/",
         )
+        safe = ("runs", "versions", "augmenter", "clock")
+        return erase_photo(task_id, fault.on_ports(forgetting, but=safe), actor="kim", reason="asked by the customer")
+
+    def records(self):
+        return Records(self.runs, self.datasets, self.versions, FakeTransitions(), self.objects, "s3://datasets/")
 
     def shards(self, uri=URI):
         index = json.loads(self.objects.read(f"{uri}dataset.json"))
@@ -202,7 +204,7 @@ def test_an_index_that_was_changed_is_not_made_true_by_erasing(world):
 
 
 def uses(world, task):
-    found = trace_task(task, datasets=world.datasets, runs=world.runs, versions=world.versions)
+    found = trace_task(task, world.records())
     return [(u.appearance.dataset_id, u.role, u.trained, u.version and u.version.version) for u in found]
 
 
@@ -222,7 +224,7 @@ def test_it_still_does_after_the_photo_was_forgotten(world):
 
 
 def test_a_model_leads_to_its_photos(world):
-    origin = trace_model(ModelType.LAUNDRY, "v1.0.0", datasets=world.datasets, versions=world.versions)
+    origin = trace_model(ModelType.LAUNDRY, "v1.0.0", world.records())
     assert {p.task_id for p in origin.photos} == {p.task_id for p in world.manifest().photos}
     with pytest.raises(UnknownVersion, match="no version 'v9'"):
-        trace_model(ModelType.LAUNDRY, "v9", datasets=world.datasets, versions=world.versions)
+        trace_model(ModelType.LAUNDRY, "v9", world.records())

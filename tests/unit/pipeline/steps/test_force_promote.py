@@ -9,6 +9,7 @@ from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.errors import GiveUp, ModelRefused, NotBlessed, UnknownVersion
 from pipeline.domain.models import Kind, ModelType, Status
 from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports.bundles import Registration
 from pipeline.steps.force_promote import force_promote
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.register import register
@@ -59,8 +60,8 @@ class World:
 
     def _registered(self, run_id):
         result = self.runs.results[run_id]
-        ports = {"versions": self.versions, "blessings": self.blessings, "registry": self.registry}
-        return register(LAUNDRY, result, objects=self.objects, tags={}, **ports).version
+        registration = Registration(self.versions, self.blessings, self.registry, self.objects, {})
+        return register(LAUNDRY, result, registration).version
 
     def force(self, wanted="bad", *, actor="kim", reason="drill", request="request-1", fault=None):
         return force_promote(

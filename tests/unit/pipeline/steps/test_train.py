@@ -1,39 +1,60 @@
 """At most three attempts, each adjusted to what went wrong before."""
 
+import hashlib
+
 import pytest
 
-from pipeline.domain.errors import GiveUp, RunBusy, TrainingNeedsPerson
+from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.errors import DatasetRefused, GiveUp, RunBusy, TrainingNeedsPerson
+from pipeline.domain.models import ModelType
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
+from pipeline.ports.bundles import Training
 from pipeline.steps.blame_memory import blame_memory
-from pipeline.steps.train import train
-from tests.builders import a_dataset
+from pipeline.steps.train import TrainingRequest, train
+from tests.builders import NOW, a_dataset, a_photo
+from tests.fakes.data import FakeDatasets, FakeObjects
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiments, FakeTrainer, FakeTrainingRuns
 
+LABELS = ("양호", "불량")
+URI = "s3://datasets/DS-2026-001/"
+NO_FAULT = Fault()
+
 
 class World:
+    """One frozen dataset of two photos, the second of them held out."""
+
     def __init__(self, *failures):
         self.trainer = FakeTrainer(failures)
+        self.datasets, self.objects = FakeDatasets(), FakeObjects({f"{URI}contact-sheet.png": b"picture"})
+        self._freeze(self.datasets.begin("run-1", ModelType.LAUNDRY))
         self.experiments, self.runs, self.outbox = FakeExperiments(), FakeTrainingRuns(), FakeOutbox()
         self.epochs = []
 
-    def train(self, fault=None, *, batch_size=32, **options):
-        fault = fault or Fault()
-        return train(
-            "run-1",
-            a_dataset(),
-            labels=("양호", "불량"),
-            hyperparameters=Hyperparameters(batch_size=batch_size, learning_rate=0.001),
-            artifact_uri="s3://models/LAUNDRY/run-1/",
-            trainer=fault.on(self.trainer),
-            experiments=fault.on(self.experiments),
-            runs=fault.on(self.runs),
-            outbox=fault.on(self.outbox),
+    def _freeze(self, dataset_id):
+        photos = (a_photo(1), a_photo(2, split=Split.HOLDOUT))
+        manifest = Manifest(dataset_id, "LAUNDRY", LABELS, None, NOW.isoformat(), photos)
+        body = manifest.to_json()
+        self.objects.write(f"{URI}manifest.json", body)
+        self.datasets.freeze(dataset_id, manifest, hashlib.sha256(body).hexdigest())
+        self.datasets.complete(a_dataset(id=dataset_id, uri=URI))
+
+    def train(self, fault=NO_FAULT, *, batch_size=32, fresh=False):
+        training = Training(
+            trainer=self.trainer,
+            experiments=self.experiments,
+            runs=self.runs,
+            datasets=self.datasets,
+            objects=self.objects,
+            outbox=self.outbox,
             clock=FakeClock(),
-            on_epoch=self.epochs.append,
-            **options,
+            labels=LABELS,
+            model_prefix="s3://models/",
         )
+        hyperparameters = Hyperparameters(batch_size=batch_size, learning_rate=0.001)
+        request = TrainingRequest("run-1", "DS-2026-001", hyperparameters, fresh)
+        return train(request, self.epochs.append, fault.on_ports(training, but=("clock",)))
 
     def tried(self):
         return [(j.hyperparameters.batch_size, j.hyperparameters.learning_rate) for j in self.trainer.jobs]
@@ -62,15 +83,25 @@ def test_each_attempt_leaves_its_reason_and_what_changes_with_the_run_and_the_ex
 
 def test_pictures_of_the_dataset_stand_beside_the_figures_of_each_attempt():
     world = World("diverged")
-    world.train(files={"contact-sheet.png": b"picture"})
+    world.train()
     assert [e.files for e in world.experiments.opened.values()] == [{"contact-sheet.png": b"picture"}] * 2
 
 
-def test_the_trainer_is_told_whom_to_ask_about_what_it_reads():
-    world, asked = World(), []
-    world.train(demand_unseen=asked.append)
-    world.trainer.jobs[0].demand_unseen({"TASK-1"})
-    assert asked == [{"TASK-1"}]
+def test_a_photo_that_was_held_out_is_refused_when_the_trainer_says_that_it_read_it():
+    world = World()
+    world.train()
+    demand_unseen = world.trainer.jobs[0].demand_unseen
+    demand_unseen(["TASK-00001"])
+    with pytest.raises(DatasetRefused, match="TASK-00002"):
+        demand_unseen(["TASK-00001", "TASK-00002"])
+
+
+def test_a_manifest_that_was_changed_since_it_was_frozen_is_not_trained_on():
+    world = World()
+    world.objects.write(f"{URI}manifest.json", world.objects.read(f"{URI}manifest.json") + b" ")
+    with pytest.raises(DatasetRefused, match="manifest.json is not what was frozen"):
+        world.train()
+    assert world.trainer.jobs == []
 
 
 def test_out_of_memory_halves_the_batch():
@@ -139,10 +170,10 @@ def test_the_failure_event_is_kept_once_though_the_task_runs_again():
 
 def test_a_rerun_goes_on_with_the_attempt_it_was_killed_in():
     world = World("diverged")
-    # Calls to ports: lock, result, attempts; record, experiment, training, record of the attempt that fails; then
-    # record, experiment and training of the second.
+    # Killed while the second attempt trains.
+    world.trainer = Fault(at=2).on(world.trainer)
     with pytest.raises(Killed):
-        world.train(Fault(at=10, after=False))
+        world.train()
     assert [a.cause for a in world.runs.attempts("run-1")] == ["diverged", RUNNING]
     world.train()
     assert world.tried() == [(32, 0.001), (32, pytest.approx(1e-4))]

@@ -10,7 +10,7 @@ from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
 from tests.builders import MANIFEST_SHA256
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
-from tests.unit.pipeline.steps.verification_world import CANDIDATE, World
+from tests.unit.pipeline.steps.verification_world import CANDIDATE, NO_FAULT, World
 
 
 def test_a_candidate_that_is_better_in_everything_is_accepted():
@@ -150,7 +150,7 @@ def test_the_verdict_never_changes():
 # Killed
 
 
-def both(world, fault=None):
+def both(world, fault=NO_FAULT):
     world.verify(fault)
     world.decide(fault)
 

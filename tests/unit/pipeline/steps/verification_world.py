@@ -3,10 +3,12 @@
 import json
 
 from pipeline.domain.blessing import WhenInconclusive
+from pipeline.domain.checks import LoadTest
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports.bundles import Verification
 from pipeline.steps.approve import approve
 from pipeline.steps.decide import decide
 from pipeline.steps.verify import Contest, verify_accuracy, verify_performance
@@ -18,6 +20,7 @@ from tests.fakes.training import FakeExperiments
 from tests.fakes.verification import FakeBlessings, FakeChecks, FakePrinter, FakeTrialServer
 
 LABELS = ("양호", "불량")
+NO_FAULT = Fault()
 CANDIDATE = Artifact("s3://models/LAUNDRY/run-1/", "a" * 64)
 CHAMPION = a_model_version("v1.0.0")
 # Twenty photos a split prove what thousands would in earnest.
@@ -45,34 +48,32 @@ class World:
         said = {body.decode(): label for body, label in candidate.items()}
         self.objects = FakeObjects({f"{CANDIDATE.uri}trainer-predictions.json": json.dumps(said).encode()})
 
-    def verify(self, fault=None):
-        fault = fault or Fault()
-        contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest)
-        both = {
-            "policy": self.policy,
-            "photos": self.photos,
-            "trials": fault.on(self.trials),
-            "checks": fault.on(self.checks),
-        }
-        verify_accuracy(contest, objects=fault.on(self.objects), printer=self.printer, **both)
-        verify_performance(contest, requests=100, concurrency=4, **both)
-
-    def decide(self, fault=None, when_inconclusive=WhenInconclusive.FLOORS):
-        fault = fault or Fault()
-        return decide(
-            a_training_result("run-1", experiment_run_id="mlflow-1"),
-            a_dataset(),
+    def verification(self, fault=NO_FAULT, when_inconclusive=WhenInconclusive.FLOORS):
+        bundle = Verification(
+            photos=self.photos,
+            trials=self.trials,
+            checks=self.checks,
+            blessings=self.blessings,
+            objects=self.objects,
+            printer=self.printer,
+            experiments=self.experiments,
+            clock=FakeClock(),
             labels=LABELS,
             policy=self.policy,
+            load_test=LoadTest(requests=100),
             when_inconclusive=when_inconclusive,
-            checks=fault.on(self.checks),
-            blessings=fault.on(self.blessings),
-            objects=fault.on(self.objects),
-            printer=self.printer,
-            experiments=fault.on(self.experiments),
-            clock=FakeClock(),
             code={"git_commit": "abc", "code_version": "def"},
-        ).blessing
+        )
+        return fault.on_ports(bundle, but=("photos", "printer", "clock"))
+
+    def verify(self, fault=NO_FAULT):
+        contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest)
+        verify_accuracy(contest, self.verification(fault))
+        verify_performance(contest, self.verification(fault))
+
+    def decide(self, fault=NO_FAULT, **how):
+        result = a_training_result("run-1", experiment_run_id="mlflow-1")
+        return decide(result, a_dataset(), self.verification(fault, **how)).blessing
 
     def judge(self, **how):
         self.verify()

@@ -1,10 +1,9 @@
 """The result of a training as the specification writes it."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from pipeline.bootstrap import Pipeline
+from pipeline.domain.models import ModelType
+from pipeline.steps.report_training import report_training
 from tests.builders import a_model_version, a_training_result
 from tests.fakes.deployment import FakeVersions
 
@@ -13,7 +12,7 @@ def report(*registered, **result):
     versions = FakeVersions()
     for version in registered:
         versions.register(version)
-    return Pipeline(SimpleNamespace(versions=versions)).training_report("LAUNDRY", a_training_result(**result))
+    return report_training(ModelType.LAUNDRY, a_training_result(**result), versions)
 
 
 def test_a_result_has_the_fields_of_the_specification():

@@ -1,0 +1,163 @@
+"""What one family of steps works with, handed over together: its ports, and the values that settings choose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.domain.blessing import WhenInconclusive
+from pipeline.domain.checks import LoadTest
+from pipeline.domain.quality import QualityPolicy
+from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.domain.selection import Recipe
+from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import (
+    Augmenter,
+    CorrectionSource,
+    DataReporter,
+    Datasets,
+    DataValidator,
+    Erasures,
+    LabelReviewer,
+    ObjectFolders,
+    ObjectStore,
+    PhotoInspector,
+    PhotoStore,
+)
+from pipeline.ports.deployment import ModelRegistry, ModelVersions, Transitions
+from pipeline.ports.events import Confirmations, Decisions, EventPublisher, EventQueue, Outbox, RetrainingRuns
+from pipeline.ports.training import Experiments, Trainer, TrainingRuns
+from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Confirmations come in; their photos may lie in `photo_buckets` alone."""
+
+    queue: EventQueue
+    confirmations: Confirmations
+    clock: Clock
+    photo_buckets: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """Whether a retraining starts, who holds the claim, and how it ended."""
+
+    confirmations: Confirmations
+    decisions: Decisions
+    runs: RetrainingRuns
+    blessings: Blessings
+    outbox: Outbox
+    publisher: EventPublisher
+    clock: Clock
+    policy: RetrainingPolicy
+
+
+@dataclass(frozen=True)
+class Records:
+    """What earlier steps wrote down; datasets live under `dataset_prefix` (`s3://…/`)."""
+
+    runs: TrainingRuns
+    datasets: Datasets
+    versions: ModelVersions
+    transitions: Transitions
+    objects: ObjectStore
+    dataset_prefix: str
+
+
+@dataclass(frozen=True)
+class DataSources:
+    """Where photos are chosen from, and where the choice is kept: under `prefix` (`s3://…/`)."""
+
+    source: CorrectionSource
+    photos: PhotoStore
+    inspector: PhotoInspector
+    datasets: Datasets
+    erasures: Erasures
+    objects: ObjectStore
+    recipe: Recipe
+    prefix: str
+
+
+@dataclass(frozen=True)
+class DataChecks:
+    """What looks at a frozen selection, and what it has to be like."""
+
+    validator: DataValidator
+    reviewer: LabelReviewer
+    reporter: DataReporter
+    datasets: Datasets
+    photos: PhotoStore
+    objects: ObjectFolders
+    clock: Clock
+    policy: QualityPolicy
+
+
+@dataclass(frozen=True)
+class Images:
+    """What makes shards of images of a selection, and a dataset of the shards."""
+
+    photos: PhotoStore
+    augmenter: Augmenter
+    objects: ObjectStore
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Everything that may hold a photo; datasets and models live under their prefixes (`s3://…/`)."""
+
+    datasets: Datasets
+    erasures: Erasures
+    runs: TrainingRuns
+    versions: ModelVersions
+    experiments: Experiments
+    augmenter: Augmenter
+    objects: ObjectFolders
+    clock: Clock
+    dataset_prefix: str
+    model_prefix: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What trains, and what is known of it afterwards; artifacts go under `model_prefix` (`s3://…/`)."""
+
+    trainer: Trainer
+    experiments: Experiments
+    runs: TrainingRuns
+    datasets: Datasets
+    objects: ObjectStore
+    outbox: Outbox
+    clock: Clock
+    labels: tuple[str, ...]
+    model_prefix: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What measures a candidate beside the champion, and what judges it; `code` says which code made the model."""
+
+    photos: PhotoStore
+    trials: TrialServer
+    checks: Checks
+    blessings: Blessings
+    objects: ObjectStore
+    printer: ReportPrinter
+    experiments: Experiments
+    clock: Clock
+    labels: tuple[str, ...]
+    policy: VerificationPolicy
+    load_test: LoadTest
+    when_inconclusive: WhenInconclusive
+    code: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where an accepted model gets its number; `tags` go to the registry people look at."""
+
+    versions: ModelVersions
+    blessings: Blessings
+    registry: ModelRegistry
+    objects: ObjectStore
+    tags: Mapping[str, str]

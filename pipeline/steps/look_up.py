@@ -1,0 +1,47 @@
+"""What a step needs to know of earlier ones: the champion, a run's model, its dataset, the photos it must not see."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from pipeline.domain.dataset import Dataset, Manifest
+from pipeline.domain.errors import DatasetRefused, GiveUp
+from pipeline.domain.leakage import demand_unseen
+from pipeline.domain.models import ModelType, ModelVersion
+from pipeline.domain.training import TrainingResult
+from pipeline.ports.bundles import Records
+from pipeline.ports.data import Datasets, ObjectStore
+
+
+def champion(model_type: ModelType, records: Records) -> ModelVersion | None:
+    """The version that serves, None before the first."""
+    served = records.transitions.served(model_type)
+    return records.versions.get(model_type, served[-1].to_version) if served else None
+
+
+def corrections_since(model_type: ModelType, records: Records) -> datetime | None:
+    """Until when the champion has learned; corrections from then on are new."""
+    serving = champion(model_type, records)
+    return records.datasets.get(serving.dataset_id).corrections_through if serving else None
+
+
+def trained(run_id: str, records: Records) -> tuple[TrainingResult, Dataset]:
+    """What the run trained, and on what. Raises `GiveUp` when it has not."""
+    result = records.runs.result(run_id)
+    if result is None:
+        raise GiveUp(f"run {run_id} has no trained model: run train first")
+    return result, records.datasets.get(result.dataset_id)
+
+
+def manifest_of(dataset_id: str, records: Records) -> Manifest:
+    return Manifest.from_json(records.objects.read(f"{records.dataset_prefix}{dataset_id}/manifest.json"))
+
+
+def unseen_demand(dataset: Dataset, datasets: Datasets, objects: ObjectStore) -> Callable[[Iterable[str]], None]:
+    """What training asks about the photos it read: raises `DatasetRefused` if one of them was ever held out."""
+    uri = f"{dataset.uri}manifest.json"
+    body = objects.read(uri)
+    if hashlib.sha256(body).hexdigest() != datasets.frozen_sha256(dataset.id):
+        raise DatasetRefused(f"{uri} is not what was frozen (sha256 differs)")
+    manifest, holdout = Manifest.from_json(body), datasets.holdout(ModelType(dataset.model_type))
+    return lambda task_ids: demand_unseen(manifest, holdout, task_ids)

@@ -1,0 +1,88 @@
+"""Sixty confirmed tasks, and everything that makes a dataset of them."""
+
+from pipeline.domain.dataset import Augmentation, Manifest
+from pipeline.domain.models import ModelType
+from pipeline.domain.quality import QualityPolicy
+from pipeline.domain.selection import Recipe, SelectionPolicy
+from pipeline.ports.bundles import DataChecks, DataSources, Images
+from pipeline.steps.assemble import assemble
+from pipeline.steps.augment import augment, slices
+from pipeline.steps.collect import collect
+from pipeline.steps.validate import validate
+from tests.builders import a_task
+from tests.fakes.data import (
+    FakeAugmenter,
+    FakeCorrectionSource,
+    FakeDatasets,
+    FakeErasures,
+    FakeInspector,
+    FakeObjects,
+    FakePhotos,
+    FakeReporter,
+    FakeReviewer,
+    FakeValidator,
+)
+from tests.fakes.events import FakeClock
+from tests.fakes.faults import Fault
+
+LABELS = ("양호", "불량")
+POLICY = SelectionPolicy(min_train_photos=20)
+COPIES = 5
+AUGMENTATION = Augmentation(copies=COPIES, photos_per_slice=10)
+URI = "s3://datasets/DS-2026-001/"
+NO_FAULT = Fault()
+# Photos are read by several threads at once, and the others touch nothing that lasts.
+_SAFE = ("photos", "inspector", "validator", "reviewer", "reporter", "augmenter", "clock")
+
+
+class World:
+    """Sixty confirmed tasks, every third a correction."""
+
+    def __init__(self):
+        tasks = [a_task(n, corrected=n % 3 == 0, label=LABELS[n % 2]) for n in range(60)]
+        self.source = FakeCorrectionSource(tasks)
+        self.photos = FakePhotos({t.photo_url: f"photo {t.task_id}".encode() for t in tasks})
+        self.datasets, self.objects = FakeDatasets(), FakeObjects()
+        self.erasures = FakeErasures(self.datasets)
+        self.augmenter, self.validator, self.reviewer = FakeAugmenter(), FakeValidator(), FakeReviewer()
+
+    def collect(self, fault=NO_FAULT, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
+        sources = DataSources(
+            source=self.source,
+            photos=self.photos,
+            inspector=FakeInspector(),
+            datasets=self.datasets,
+            erasures=self.erasures,
+            objects=self.objects,
+            recipe=Recipe(LABELS, policy, augmentation),
+            prefix="s3://datasets/",
+        )
+        return collect(run_id, ModelType.LAUNDRY, fault.on_ports(sources, but=_SAFE), since=since)
+
+    def validate(self, fault=NO_FAULT, uri=URI):
+        checks = DataChecks(
+            validator=self.validator,
+            reviewer=self.reviewer,
+            reporter=FakeReporter(),
+            datasets=self.datasets,
+            photos=self.photos,
+            objects=self.objects,
+            clock=FakeClock(),
+            policy=QualityPolicy(),
+        )
+        return validate(uri, fault.on_ports(checks, but=_SAFE))
+
+    def images(self, fault=NO_FAULT):
+        return fault.on_ports(Images(self.photos, self.augmenter, self.objects), but=_SAFE)
+
+    def prepare(self, fault=NO_FAULT, run_id="run-1", uri=URI):
+        """Augment every slice, then assemble."""
+        for index in range(len(slices(self.manifest(uri)))):
+            self.augment(index, fault, uri)
+        return assemble(run_id, uri, self.images(fault), fault.on(self.datasets))
+
+    def augment(self, index, fault=NO_FAULT, uri=URI):
+        return augment(uri, index, self.images(fault))
+
+    def manifest(self, uri=URI):
+        return Manifest.from_json(self.objects.read(f"{uri}manifest.json"))

@@ -1,0 +1,141 @@
+"""Whether a retraining starts, who holds the claim, and how it ended."""
+
+import pytest
+
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.ports.bundles import Scheduling
+from pipeline.steps.announce_skipped import announce_skipped
+from pipeline.steps.begin_run import begin_run
+from pipeline.steps.consider import consider
+from pipeline.steps.finish_run import finish_run
+from tests.builders import a_backlog, a_blessing
+from tests.fakes.events import (
+    FakeClock,
+    FakeConfirmations,
+    FakeDecisions,
+    FakeOutbox,
+    FakePublisher,
+    FakeRetrainingRuns,
+)
+from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.verification import FakeBlessings
+
+LAUNDRY = ModelType.LAUNDRY
+NO_FAULT = Fault()
+
+
+class World:
+    """A model type with 150 corrections waiting, unless told otherwise."""
+
+    def __init__(self, **backlog):
+        self.confirmations, self.decisions = FakeConfirmations(waiting=a_backlog(**backlog)), FakeDecisions()
+        self.runs, self.outbox, self.publisher = FakeRetrainingRuns(), FakeOutbox(), FakePublisher()
+        self.blessings = FakeBlessings(self.outbox)
+
+    def scheduling(self, fault=NO_FAULT):
+        bundle = Scheduling(
+            confirmations=self.confirmations,
+            decisions=self.decisions,
+            runs=self.runs,
+            blessings=self.blessings,
+            outbox=self.outbox,
+            publisher=self.publisher,
+            clock=FakeClock(),
+            policy=RetrainingPolicy(),
+        )
+        return fault.on_ports(bundle, but=("clock",))
+
+    def begin(self, run_id="run-1", fault=NO_FAULT, **asked):
+        return begin_run(run_id, LAUNDRY, self.scheduling(fault), asked_by="the night", **asked)
+
+    def finish(self, fault=NO_FAULT, deployment="deployed"):
+        return finish_run("run-1", self.scheduling(fault), conclude_deployment=lambda run_id: deployment)
+
+
+def begun(**backlog):
+    world = World(**backlog)
+    world.begin()
+    return world
+
+
+@pytest.mark.parametrize(("corrections", "answer"), [(150, (True, "threshold")), (20, (False, "too_few"))])
+def test_the_answer_is_recorded_with_who_asked_whether_due_or_not(corrections, answer):
+    world = World(corrections=corrections)
+    decision_id, decision = consider(LAUNDRY, world.scheduling(), asked_by="task_confirmed_intake")
+    ((_, recorded, asked_by),) = world.decisions.recorded
+    assert (decision_id, recorded, asked_by) == ("decision-1", decision, "task_confirmed_intake")
+    assert (decision.due, decision.rule) == answer
+
+
+def test_a_due_run_claims_its_model_type_and_a_second_one_is_told_to_stay_away():
+    world = World()
+    assert world.begin("run-1").due and world.runs.running(LAUNDRY) == "run-1"
+    second = world.begin("run-2")
+    assert (second.due, second.rule, second.reason) == (False, "running", "another retraining claimed the model type")
+    assert world.runs.running(LAUNDRY) == "run-1"
+
+
+def test_a_run_that_is_not_due_claims_nothing_unless_somebody_forces_it():
+    world = World(corrections=20)
+    assert world.begin().rule == "too_few" and world.runs.running(LAUNDRY) is None
+    forced = world.begin(forced_by="kim")
+    assert (forced.due, forced.reason) == (True, "forced by kim")
+
+
+def test_a_run_that_holds_the_claim_goes_on_whatever_the_policy_says_by_now():
+    world = begun()
+    world.confirmations.waiting = a_backlog(corrections=0)
+    assert (world.begin().due, world.begin().rule) == (True, "claimed")
+    assert len(world.decisions.recorded) == 1
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: World().begin(fault=fault)), ids=str)
+def test_killed_at_any_call_the_run_begins_when_it_is_tried_again(fault):
+    world = World()
+    with pytest.raises(Killed):
+        world.begin(fault=fault)
+    assert world.begin().due and world.runs.running(LAUNDRY) == "run-1"
+
+
+def test_a_run_whose_model_serves_ends_well_and_gives_its_claim_back():
+    world = begun()
+    assert world.finish() == "deployed"
+    assert world.runs.ended == {"run-1": "deployed"}
+
+
+@pytest.mark.parametrize(
+    ("blessing", "outcome"),
+    [
+        ({"accepted": False}, "refused"),
+        ({"accepted": False, "held": True}, "held"),
+        ({"accepted": True}, "canary aborted"),
+        (None, "canary aborted"),
+    ],
+)
+def test_any_other_end_fails_the_run_after_all_is_told_and_released(blessing, outcome):
+    world = begun()
+    if blessing is not None:
+        world.blessings.granted["run-1"] = a_blessing(**blessing)
+    announce_skipped("run-0", LAUNDRY, "waits in the outbox", world.scheduling())
+    with pytest.raises(GiveUp, match=f"run-1 ended without a deployment: {outcome}"):
+        world.finish(deployment="canary aborted")
+    assert world.runs.ended == {"run-1": outcome} and world.outbox.pending() == []
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: begun().finish(fault)), ids=str)
+def test_killed_at_any_call_the_run_is_released_when_it_is_tried_again(fault):
+    world = begun()
+    with pytest.raises(Killed):
+        world.finish(fault)
+    world.finish()
+    assert world.runs.ended == {"run-1": "deployed"}
+
+
+def test_a_night_without_work_says_why_once():
+    world = World()
+    for _ in range(2):
+        announce_skipped("run-1", LAUNDRY, "12 corrections, 100 needed", world.scheduling())
+    (event,) = world.publisher.published
+    assert event.type == "RetrainingSkippedEvent" and event.payload["reason"] == "12 corrections, 100 needed"
