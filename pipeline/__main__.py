@@ -49,9 +49,10 @@ def consider(model_type: str) -> None:
 @main.command()
 @_run
 @model_option
-def collect(run_id: str, model_type: str) -> None:
+@click.option("--dataset-id", help="A finished dataset to learn from once more; nothing is chosen then.")
+def collect(run_id: str, model_type: str, dataset_id: str | None) -> None:
     """Choose photos and freeze the choice."""
-    _show({"dataset_id": Pipeline.from_env().collect(run_id, model_type)})
+    _show({"dataset_id": Pipeline.from_env().collect(run_id, model_type, dataset_id)})
 
 
 @main.command()

@@ -12,6 +12,7 @@ from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.upkeep import UpkeepSteps
 from pipeline.bootstrap.verification import as_changed
 from pipeline.domain.backbones import BACKBONES as BACKBONES
+from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
@@ -82,11 +83,14 @@ class Pipeline(UpkeepSteps):
 
     # Data
 
-    def collect(self, run_id: str, model_type: str) -> str:
-        """Freeze a selection; its dataset id."""
+    def collect(self, run_id: str, model_type: str, dataset_id: str | None = None) -> str:
+        """Freeze a selection; its dataset id. `dataset_id` names a finished dataset to use again instead."""
         from pipeline.steps.collect import collect
         from pipeline.steps.look_up import corrections_since
+        from pipeline.steps.reuse_dataset import reuse_dataset
 
+        if dataset_id:
+            return reuse_dataset(dataset_id, ModelType(model_type), self._data.sources)
         since = corrections_since(ModelType(model_type), self._models.records)
         return collect(run_id, ModelType(model_type), self._data.sources, since=since)
 
@@ -167,7 +171,7 @@ class Pipeline(UpkeepSteps):
         """The specification's result (message 19); `modelVersion` is the number it gets when it is accepted next."""
         from pipeline.steps.report_training import report_training
 
-        return report_training(ModelType(model_type), result, self._w.versions)
+        return report_training(ModelType(model_type), result, self._models.registration)
 
     # Verification
 
@@ -247,4 +251,4 @@ class Pipeline(UpkeepSteps):
         return as_changed(changed)
 
     def _dataset_uri(self, dataset_id: str) -> str:
-        return f"{self._w.dataset_prefix}{dataset_id}/"
+        return DatasetFolder.of(self._w.dataset_prefix, dataset_id).uri

@@ -64,17 +64,6 @@ class VersionNumber:
         return f"v{self.major}.{self.minor}.{self.patch}"
 
 
-def next_version(latest: VersionNumber | None, *, architecture_changed: bool, data_changed: bool) -> VersionNumber:
-    """The number after `latest`, the highest ever registered for the model type."""
-    if latest is None:
-        return VersionNumber(1, 0, 0)
-    if architecture_changed:
-        return VersionNumber(latest.major + 1, 0, 0)
-    if data_changed:
-        return VersionNumber(latest.major, latest.minor + 1, 0)
-    return VersionNumber(latest.major, latest.minor, latest.patch + 1)
-
-
 @dataclass(frozen=True)
 class Artifact:
     """Where the served files are: `uri` an `s3://…/` prefix, `manifest_sha256` the hash of its manifest.json."""

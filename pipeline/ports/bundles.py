@@ -157,6 +157,8 @@ class Registration:
     """Where an accepted model gets its number; `tags` go to the registry people look at."""
 
     versions: ModelVersions
+    transitions: Transitions
+    runs: TrainingRuns
     blessings: Blessings
     registry: ModelRegistry
     objects: ObjectStore

@@ -50,7 +50,8 @@ def force_promote(
         raise NotBlessed(f"the verdict on {wanted} is about other files than those trained")
     blessings.override(Override(run_id, OverrideKind.FORCED, actor, reason, clock.now()))
     forced = {**tags, "forced_by": actor, "forced_because": reason}
-    version = register(model_type, result, Registration(versions, blessings, registry, objects, forced))
+    registration = Registration(versions, transitions, runs, blessings, registry, objects, forced)
+    version = register(model_type, result, registration)
     served, transition_id = transitions.served(model_type), f"forced:{model_type}:{request_id}"
     if served and served[-1].to_version == version.version and served[-1].id != transition_id:
         raise UnknownVersion(f"{version.version} serves already: nothing to force")

@@ -21,7 +21,7 @@ _AMBIGUOUS = {CheckName.SLICES}
 def objects_of(folder):
     """The names of a folder's objects, without what comes before them."""
     properties = [name for name, found in vars(type(folder)).items() if isinstance(found, property)]
-    return {uri.strip("/") for name in properties if isinstance(uri := getattr(folder, name), str)}
+    return {uri for name in properties if isinstance(uri := getattr(folder, name), str)}
 
 
 def texts(path):
@@ -29,7 +29,7 @@ def texts(path):
     tree = ast.parse(path.read_text())
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return {
-        node.value.strip("/")
+        node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     }

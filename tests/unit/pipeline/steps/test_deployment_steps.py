@@ -25,6 +25,7 @@ from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
 
 LAUNDRY = ModelType.LAUNDRY
@@ -37,7 +38,7 @@ class World:
         self.versions = FakeVersions()
         self.transitions = FakeTransitions(self.versions, self.outbox)
         self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
-        self.objects = FakeObjects()
+        self.objects, self.training_runs = FakeObjects(), FakeTrainingRuns()
 
     def accept(self, run_id, *, against=None, accepted=True, manifest_sha256=MANIFEST_SHA256):
         self.objects.write(f"s3://models/LAUNDRY/{run_id}/manifest.json", MANIFEST)
@@ -61,7 +62,16 @@ class World:
     def register(self, run_id, fault=None, dataset=None, **changes):
         fault = fault or Fault()
         result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
-        registration = Registration(self.versions, self.blessings, self.registry, self.objects, {"git_commit": "abc"})
+        self.training_runs.succeed(result)
+        registration = Registration(
+            self.versions,
+            self.transitions,
+            self.training_runs,
+            self.blessings,
+            self.registry,
+            self.objects,
+            {"git_commit": "abc"},
+        )
         return register(LAUNDRY, result, fault.on_ports(registration)).version
 
     def hot_swap(self, version, fault=None):
@@ -126,11 +136,22 @@ def deployed(*runs):
 
 
 def test_versions_count_architecture_data_and_hyperparameters():
-    world = registered("first")
-    for run in ("more-data", "other-network"):
+    world = deployed("first")
+    for run in ("more-data", "other-network", "retry-of-refused", "another-retry"):
         world.accept(run)
     assert world.register("more-data") == "v1.1.0"
     assert world.register("other-network", backbone="EfficientNetLite0") == "v2.0.0"
+    world.training_runs.succeed(a_training_result("refused", dataset_id="DS-3"))
+    assert world.register("retry-of-refused", dataset="DS-3") == "v1.2.1"
+    assert world.register("another-retry", dataset="DS-3") == "v1.2.2"
+
+
+def test_a_number_goes_on_in_the_line_of_the_champion_even_when_another_network_was_tried_meanwhile():
+    world = deployed("first")
+    for run in ("other-network", "more-data"):
+        world.accept(run)
+    assert world.register("other-network", backbone="EfficientNetLite0") == "v2.0.0"
+    assert world.register("more-data") == "v1.1.0"
 
 
 @pytest.mark.parametrize("verdict", ["refused", "none"])
@@ -150,7 +171,7 @@ def test_the_registry_shows_what_the_model_takes_and_gives_and_which_code_made_i
     assert images["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 224, 224, 3]}
 
 
-@pytest.mark.parametrize(("manifest", "complaint"), [(None, "is gone"), (b"{}", "is not what training wrote")])
+@pytest.mark.parametrize(("manifest", "complaint"), [(None, "is gone"), (b"{}", "is not what was recorded")])
 def test_a_model_without_its_files_is_not_registered(manifest, complaint):
     world = accepted()
     world.objects.bodies = {uri: manifest for uri in world.objects.bodies if manifest}

@@ -60,7 +60,9 @@ class World:
 
     def _registered(self, run_id):
         result = self.runs.results[run_id]
-        registration = Registration(self.versions, self.blessings, self.registry, self.objects, {})
+        registration = Registration(
+            self.versions, self.transitions, self.runs, self.blessings, self.registry, self.objects, {}
+        )
         return register(LAUNDRY, result, registration).version
 
     def force(self, wanted="bad", *, actor="kim", reason="drill", request="request-1", fault=None):

@@ -2,17 +2,32 @@
 
 import pytest
 
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import Kind, ModelType, Transition
+from pipeline.ports.bundles import Registration
 from pipeline.steps.report_training import report_training
-from tests.builders import a_model_version, a_training_result
-from tests.fakes.deployment import FakeVersions
+from tests.builders import NOW, a_model_version, a_training_result
+from tests.fakes.data import FakeObjects
+from tests.fakes.deployment import FakeRegistry, FakeTransitions, FakeVersions
+from tests.fakes.events import FakeOutbox
+from tests.fakes.training import FakeTrainingRuns
+from tests.fakes.verification import FakeBlessings
 
 
 def report(*registered, **result):
+    """`registered` versions, the last of which serves."""
     versions = FakeVersions()
+    transitions = FakeTransitions(versions)
     for version in registered:
         versions.register(version)
-    return report_training(ModelType.LAUNDRY, a_training_result(**result), versions)
+        transitions.log.append(("served", a_change_to(version.version), ""))
+    registration = Registration(
+        versions, transitions, FakeTrainingRuns(), FakeBlessings(FakeOutbox()), FakeRegistry(), FakeObjects(), {}
+    )
+    return report_training(ModelType.LAUNDRY, a_training_result(**result), registration)
+
+
+def a_change_to(version):
+    return Transition(version, ModelType.LAUNDRY, Kind.PROMOTE, None, version, None, "DAG", "better", None, NOW, NOW)
 
 
 def test_a_result_has_the_fields_of_the_specification():
