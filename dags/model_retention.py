@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
+from pipeline.bootstrap import MODEL_TYPES
 from plugins.steps import step
 
 
@@ -39,7 +40,7 @@ def model_retention() -> None:
         params, who = context["params"], context["dag_run"].triggering_user_name or context["dag"].dag_id
         return step(lambda p: p.retire(model_type, who, keep=params["keep"], dry_run=params["dry_run"]))
 
-    retire.expand(model_type=["LAUNDRY", "FACE"])
+    retire.expand(model_type=list(MODEL_TYPES))
 
 
 model_retention()

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task, task_group
 
+from pipeline.bootstrap import BACKBONES
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.notices import tell_people
 from plugins.steps import step
@@ -47,7 +48,7 @@ _PARAMS = {
     "backbone": Param(
         None,
         type=["null", "string"],
-        enum=[None, "ResNet50", "EfficientNetLite0"],
+        enum=[None, *BACKBONES],
         section="Hyperparameters",
         description_md="The network whose features are used, trained on ImageNet; empty for the setting.",
     ),

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import Param, dag, get_current_context, task
 
+from pipeline.bootstrap import MODEL_TYPES
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices.publishing import publish_and_tell, publish_soon
 from plugins.steps import step
@@ -46,7 +47,7 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
             maxLength=500,
             description_md="Why. It is kept in the history of the model for ever.",
         ),
-        "model_type": Param("LAUNDRY", type="string", enum=["LAUNDRY", "FACE"]),
+        "model_type": Param("LAUNDRY", type="string", enum=list(MODEL_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before anything changes."),
         "judged": Param(
             None,

@@ -9,18 +9,15 @@ from typing import Any
 
 import click
 
-from pipeline.bootstrap import GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.bootstrap import BACKBONES, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.training import Epoch
-from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, new_request
+from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, model_option, new_request
 
 _EXIT_GIVE_UP = 1
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
 _run = click.option("--run-id", required=True, help="Names one retraining; keys everything it writes.")
 _dataset = click.option("--dataset-id", required=True, help="As printed by collect, e.g. DS-2026-001.")
-_model = click.option(
-    "--model-type", type=click.Choice(["LAUNDRY", "FACE"]), default="LAUNDRY", show_default=True, help="Which model."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -43,7 +40,7 @@ def publish() -> None:
 
 
 @main.command()
-@_model
+@model_option
 def consider(model_type: str) -> None:
     """Ask the retraining policy; the answer is recorded."""
     _show(Pipeline.from_env().consider(model_type, asked_by="command line"))
@@ -51,10 +48,11 @@ def consider(model_type: str) -> None:
 
 @main.command()
 @_run
-@_model
-def collect(run_id: str, model_type: str) -> None:
+@model_option
+@click.option("--dataset-id", help="A finished dataset to learn from once more; nothing is chosen then.")
+def collect(run_id: str, model_type: str, dataset_id: str | None) -> None:
     """Choose photos and freeze the choice."""
-    _show({"dataset_id": Pipeline.from_env().collect(run_id, model_type)})
+    _show({"dataset_id": Pipeline.from_env().collect(run_id, model_type, dataset_id)})
 
 
 @main.command()
@@ -80,8 +78,8 @@ def augment(run_id: str, dataset_id: str) -> None:
 @main.command()
 @_run
 @_dataset
-@_model
-@click.option("--backbone", type=click.Choice(["ResNet50", "EfficientNetLite0"]), help="Instead of the setting.")
+@model_option
+@click.option("--backbone", type=click.Choice(BACKBONES), help="Instead of the setting.")
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
@@ -113,7 +111,7 @@ def register(run_id: str) -> None:
 
 
 @main.command("hot-swap")
-@_model
+@model_option
 @click.option("--version", required=True, help="A registered version, e.g. v1.2.0.")
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
@@ -125,7 +123,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 
 
 @main.command("roll-back")
-@_model
+@model_option
 @click.option("--target", default="previous", show_default=True, help="A version that served before, or `previous`.")
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
@@ -149,7 +147,7 @@ def approve(run_id: str, actor: str, reason: str) -> None:
 
 @main.command("force-promote")
 @click.argument("wanted", metavar="VERSION_OR_RUN")
-@_model
+@model_option
 @click.option("--actor", required=True, help="Who answers for it.")
 @click.option("--reason", required=True, help="Why; kept in the transition log, beside the verdict and in MLflow.")
 def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
@@ -160,7 +158,7 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
 
 
 @main.command()
-@_model
+@model_option
 def reconcile(model_type: str) -> None:
     """Make replicas and registry follow the transition log."""
     done = Pipeline.from_env().reconcile(model_type)
@@ -170,7 +168,7 @@ def reconcile(model_type: str) -> None:
 
 @main.command()
 @_run
-@_model
+@model_option
 @click.option("--force", "forced_by", metavar="WHO", help="Retrain whatever the backlog; WHO is recorded.")
 def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
     """The whole loop in one process: due? collect … hot swap."""
@@ -203,7 +201,7 @@ def lineage_of_task(task_id: str) -> None:
 
 
 @lineage.command("model")
-@_model
+@model_option
 @click.argument("version")
 def lineage_of_model(version: str, model_type: str) -> None:
     """The version, then every photo it learned from or was judged by."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import MODEL_TYPES, GiveUp, Pipeline, TryAgain
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
-_model = click.option(
-    "--model-type", type=click.Choice(["LAUNDRY", "FACE"]), default="LAUNDRY", show_default=True, help="Which model."
+model_option = click.option(
+    "--model-type", type=click.Choice(MODEL_TYPES), default=MODEL_TYPES[0], show_default=True, help="Which model."
 )
 _actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
 _reason = click.option("--reason", required=True, help="Why; kept in the transition log.")
@@ -30,7 +30,7 @@ def demand_complete(missing: Sequence[str]) -> None:
 
 
 @click.command()
-@_model
+@model_option
 def watch(model_type: str) -> None:
     """Look at the champion's live accuracy; says whether the monitor would roll back, and acts on nothing."""
     _show(Pipeline.from_env().watch(model_type))
@@ -38,7 +38,7 @@ def watch(model_type: str) -> None:
 
 @click.command("abort-canary")
 @click.argument("version")
-@_model
+@model_option
 @_actor
 @_reason
 def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None:
@@ -49,7 +49,7 @@ def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None
 
 
 @click.command("clear-freeze")
-@_model
+@model_option
 @_actor
 @_reason
 def clear_freeze(model_type: str, actor: str, reason: str) -> None:
@@ -58,7 +58,7 @@ def clear_freeze(model_type: str, actor: str, reason: str) -> None:
 
 
 @click.command()
-@_model
+@model_option
 @click.option("--keep", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be archived.")
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
@@ -69,7 +69,7 @@ def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None
 
 @click.command()
 @click.argument("version")
-@_model
+@model_option
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def restore(version: str, model_type: str, actor: str) -> None:
     """Bring an archived version's files back; exit status 75 while Glacier thaws them."""
@@ -77,7 +77,7 @@ def restore(version: str, model_type: str, actor: str) -> None:
 
 
 @click.command()
-@_model
+@model_option
 def history(model_type: str) -> None:
     """Who served from when, by whom and why; one JSON object a line."""
     for row in Pipeline.from_env().history(model_type):

@@ -43,7 +43,7 @@ def trained(*devices: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    backbones.BACKBONES = {"small": backbones.Backbone(lambda objects, uri: small_network(), border="first")}
+    backbones.BUILDERS = {"small": backbones.Backbone(lambda objects, uri: small_network(), border="first")}
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     sys.stdout.write(json.dumps([trained(), trained("CPU:0", "CPU:1")]) + "\n")

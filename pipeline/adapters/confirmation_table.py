@@ -23,7 +23,8 @@ _BACKLOG = """
         SELECT d.corrections_through FROM model_versions v JOIN datasets d USING (dataset_id)
         WHERE v.model_type = %(model_type)s AND v.version = %(champion)s
     ), tried AS (
-        SELECT max(d.begun_at) AS at FROM datasets d JOIN blessings b USING (run_id)
+        SELECT max(d.begun_at) AS at FROM datasets d
+        JOIN training_results r USING (dataset_id) JOIN blessings b ON b.run_id = r.run_id
         WHERE d.model_type = %(model_type)s
     )
     SELECT

@@ -100,6 +100,10 @@ class DatasetTable:
                 ),
             )
 
+    def finished_sha256(self, dataset_id: str) -> str | None:
+        rows = self._rows("SELECT sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
+        return rows[0][0] if rows else None
+
     def get(self, dataset_id: str) -> Dataset:
         rows = self._rows(f"{_DATASET} dataset_id = %s", dataset_id)
         if not rows:

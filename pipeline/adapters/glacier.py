@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.adapters.s3 import MISSING, client, code, split, unavailable
+from pipeline.adapters.s3 import ARCHIVED, MISSING, client, code, split, unavailable
 from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable, StillFrozen
 
 _STORAGE_CLASS = "GLACIER"
@@ -40,7 +40,7 @@ class GlacierArchive:
         except ClientError as error:
             if code(error) in MISSING:
                 raise ArchiveDamaged(f"the archive has no {uri}") from None
-            if code(error) != "InvalidObjectState":
+            if code(error) != ARCHIVED:
                 raise unavailable(error) from error
             self._thaw(bucket, key)
         except BotoCoreError as error:

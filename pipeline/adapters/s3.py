@@ -15,9 +15,10 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
+from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
 
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
+ARCHIVED = "InvalidObjectState"
 _MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _CONNECTIONS = 16
 _READ_TIMEOUT_SECONDS = 30.0
@@ -49,6 +50,8 @@ class S3ObjectStore:
         except ClientError as error:
             if code(error) in MISSING:
                 raise KeyError(uri) from None
+            if code(error) == ARCHIVED:
+                raise ObjectArchived(f"{uri} lies in S3's archive (Glacier): restore it there first") from None
             raise unavailable(error) from error
         except BotoCoreError as error:
             raise unavailable(error) from error
@@ -120,6 +123,8 @@ class S3PhotoStore:
         except ClientError as error:
             if code(error) in MISSING:
                 raise PhotoMissing(f"no photo at {url}") from None
+            if code(error) == ARCHIVED:
+                raise PhotoMissing(f"the photo at {url} lies in S3's archive (Glacier)") from None
             raise unavailable(error) from error
         except BotoCoreError as error:
             raise unavailable(error) from error

@@ -67,6 +67,16 @@ class TrainingTable:
             rows = cursor.fetchall()
         return [Attempt(number, Hyperparameters(**chosen), *rest) for number, chosen, *rest in rows]
 
+    def on(self, dataset_id: str) -> Sequence[str]:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT run_id FROM (SELECT run_id, dataset_id, recorded_at FROM training_runs"
+                " UNION ALL SELECT run_id, dataset_id, recorded_at FROM training_results) AS tried"
+                " WHERE dataset_id = %s GROUP BY run_id ORDER BY min(recorded_at), run_id",
+                (dataset_id,),
+            )
+            return [row[0] for row in cursor.fetchall()]
+
     def forget(self, run_id: str) -> None:
         with self._database.transaction() as cursor:
             cursor.execute("DELETE FROM training_runs WHERE run_id = %s", (run_id,))

@@ -9,27 +9,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
-from pipeline.domain.checks import Check
+from pipeline.domain.checks import Check, label_of
 from pipeline.ports.verification import VerificationReport
 
 _TILE, _CAPTION, _COLUMNS, _MOST_SHOWN = 160, 34, 6, 30
-_TITLES = {
-    "candidate_loads": "The model server loads it",
-    "validation_accuracy": "Accuracy on validation photos",
-    "better_than_champion": "Better than the champion on the same photos",
-    "holdout_accuracy": "Accuracy on the holdout",
-    "serving_agrees_with_training": "Server and trainer agree",
-    "mean_latency_ms": "Mean latency, ms",
-    "memory_bytes": "Memory of the server, bytes",
-    "throughput_per_second": "Requests a second",
-    "gpu_utilization": "GPU utilisation",
-    "not_worse_on_holdout": "Not worse on the holdout, by bootstrap",
-    "corrections_fixed": "Held-out corrections fixed",
-    "gain_beyond_chance": "A gain beyond chance: exact McNemar, p-value",
-    "negative_flips": "Right before, wrong now",
-    "slices": "Worst fall of a slice",
-    "gain_not_suspicious": "Gain not suspiciously large",
-}
 
 
 class HtmlReportPrinter:
@@ -52,7 +35,7 @@ class HtmlReportPrinter:
     def html(self, report: VerificationReport) -> bytes:
         folder = FileSystemLoader(Path(__file__).parent)
         pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        pages.filters |= {"title_of": _title, "figure": _figure, "points": _points}
+        pages.filters |= {"figure": _figure, "points": _points}
         flips = base64.b64encode(report.flips).decode() if report.flips else ""
         page = pages.get_template("verification_report.html")
         constant = _constant_answer(report.blessing.checks)
@@ -76,14 +59,8 @@ def _points(share: float) -> str:
 
 def _constant_answer(checks: Sequence[Check]) -> float | None:
     """Accuracy of always saying the most frequent label, 0-1; None when nothing was measured."""
-    supports = [check.support for check in checks if check.name.startswith("class_accuracy.")]
+    supports = [check.support for check in checks if label_of(check.name)]
     return max(supports) / sum(supports) if sum(supports) else None
-
-
-def _title(check: Check) -> str:
-    if check.name.startswith("class_accuracy."):
-        return f"Accuracy on {check.name.removeprefix('class_accuracy.')}"
-    return _TITLES.get(check.name, check.name)
 
 
 def _figure(value: float | None) -> str:

@@ -10,9 +10,12 @@ from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
+from pipeline.domain.backbones import BACKBONES as BACKBONES
+from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
+from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Epoch, TrainingResult
 
@@ -79,11 +82,14 @@ class Pipeline(LiveSteps):
 
     # Data
 
-    def collect(self, run_id: str, model_type: str) -> str:
-        """Freeze a selection; its dataset id."""
+    def collect(self, run_id: str, model_type: str, dataset_id: str | None = None) -> str:
+        """Freeze a selection; its dataset id. `dataset_id` names a finished dataset to use again instead."""
         from pipeline.steps.collect import collect
         from pipeline.steps.look_up import corrections_since
+        from pipeline.steps.reuse_dataset import reuse_dataset
 
+        if dataset_id:
+            return reuse_dataset(dataset_id, ModelType(model_type), self._data.sources)
         since = corrections_since(ModelType(model_type), self._models.records)
         return collect(run_id, ModelType(model_type), self._data.sources, since=since)
 
@@ -164,7 +170,7 @@ class Pipeline(LiveSteps):
         """The specification's result (message 19); `modelVersion` is the number it gets when it is accepted next."""
         from pipeline.steps.report_training import report_training
 
-        return report_training(ModelType(model_type), result, self._w.versions)
+        return report_training(ModelType(model_type), result, self._models.registration)
 
     # Verification
 
@@ -219,4 +225,4 @@ class Pipeline(LiveSteps):
         return retry(run_id, blessings=self._w.blessings, runs=self._w.training_runs)
 
     def _dataset_uri(self, dataset_id: str) -> str:
-        return f"{self._w.dataset_prefix}{dataset_id}/"
+        return DatasetFolder.of(self._w.dataset_prefix, dataset_id).uri

@@ -37,6 +37,7 @@ def of_dataset(dataset: Dataset) -> dict[str, Any]:
 def of_use(use: Use) -> dict[str, Any]:
     return {
         **of_appearance(use.appearance),
+        "run_id": use.run_id,
         "role": use.role,
         "trained": use.trained,
         "version": use.version.version if use.version else None,

@@ -50,7 +50,7 @@ class LiveSteps:
         from pipeline.steps.force_promote import force_promote
 
         live, by = self._live, By(actor, reason, request_id)
-        return of_changed(force_promote(live.deployment, live.forcing, ModelType(model_type), wanted, by))
+        return of_changed(force_promote(live.deployment, live.registration, ModelType(model_type), wanted, by))
 
     def start_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Give `version` its share of the requests; the same request again goes on with the same trial."""

@@ -8,7 +8,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports.bundles import Deployment, Forcing, Keeping, Monitoring
+from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Registration
 from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
 
@@ -22,8 +22,8 @@ class LiveWiring:
         return Deployment(w.versions, w.blessings, w.transitions, w.fleet, w.registry, w.outbox, w.clock)
 
     @property
-    def forcing(self) -> Forcing:
-        return Forcing(self._w.training_runs, ModelWiring(self._w).registration)
+    def registration(self) -> Registration:
+        return ModelWiring(self._w).registration
 
     @property
     def monitoring(self) -> Monitoring:

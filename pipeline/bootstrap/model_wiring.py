@@ -71,7 +71,7 @@ class ModelWiring:
     @property
     def registration(self) -> Registration:
         w = self._w
-        return Registration(w.versions, w.blessings, w.registry, w.objects, w.code_tags)
+        return Registration(w.versions, w.transitions, w.training_runs, w.blessings, w.registry, w.objects, w.code_tags)
 
     @cached_property
     def _decisions(self) -> Decisions:

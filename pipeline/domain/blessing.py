@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pipeline.domain.checks import Check, Outcome, Weight
-from pipeline.domain.comparison import COMPARISONS
-from pipeline.domain.verification import LOAD_CHECKS, REQUIRED_CHECKS
+from pipeline.domain.checks import Check, CheckName, Group, Outcome, Weight, required
 
 
 class Verdict(StrEnum):
@@ -103,8 +101,9 @@ class Blessing:
 def load_objections(checks: Sequence[Check]) -> tuple[str, ...]:
     """Why not even a person may force this model: judging quality can be skipped, the load test cannot."""
     found = {check.name: check for check in checks}
-    missing = [f"{name} was not measured" for name in LOAD_CHECKS if name not in found]
-    failed = [found[name].reason for name in LOAD_CHECKS if name in found and found[name].outcome is Outcome.FAILED]
+    load = CheckName.of(Group.LOAD)
+    missing = [f"{name} was not measured" for name in load if name not in found]
+    failed = [found[name].reason for name in load if name in found and found[name].outcome is Outcome.FAILED]
     return (*missing, *failed)
 
 
@@ -126,19 +125,17 @@ def conclude(checks: Sequence[Check], labels: Sequence[str], *, when_inconclusiv
 def objections(checks: Sequence[Check], labels: Sequence[str]) -> tuple[str, ...]:
     """Why a candidate may not serve whatever a setting says; empty when it may."""
     found = {check.name: check for check in checks}
-    loads = found.get("candidate_loads")
+    loads = found.get(CheckName.CANDIDATE_LOADS)
     if loads is not None and loads.outcome is Outcome.FAILED:
         # What does not load has no other figures.
         return (loads.reason,)
-    required = [*REQUIRED_CHECKS, *(f"class_accuracy.{label}" for label in labels)]
-    champion = found.get("better_than_champion")
-    if champion is not None and champion.against and champion.bar is not None:
-        required += COMPARISONS
-    missing = [f"{name} was not measured" for name in required if name not in found]
+    champion = found.get(CheckName.BETTER_THAN_CHAMPION)
+    compared = champion is not None and bool(champion.against) and champion.bar is not None
+    missing = [f"{name} was not measured" for name in required(labels, compared=compared) if name not in found]
     unmeasured = [
         f"{c.name} was not measured"
         for c in checks
-        if c.outcome is Outcome.NOT_MEASURED and c.name != "gpu_utilization"
+        if c.outcome is Outcome.NOT_MEASURED and c.name != CheckName.GPU_UTILIZATION
     ]
     failed = [c.reason for c in checks if c.weight is Weight.FLOOR and c.outcome is Outcome.FAILED and c.enough]
     nothing = [] if labels else ["no labels configured"]

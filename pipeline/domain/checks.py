@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from pipeline.domain.bounds import AtLeastOne
 
@@ -22,12 +23,95 @@ class Weight(StrEnum):
     HOLD = "hold"
 
 
+class Group(StrEnum):
+    """What a check is about, and so what a failed one calls for."""
+
+    EXPORT = "export"
+    QUALITY = "quality"
+    LOAD = "load"
+    COMPARISON = "comparison"
+
+
+class CheckName(StrEnum):
+    """Every condition a candidate is judged by; the value is what is stored, `heading` and `unit` are for people.
+
+    `class_accuracy` stands once for each label, as `class_accuracy.<label>`.
+    """
+
+    heading: str
+    unit: str
+    group: Group
+
+    def __new__(cls, value: str, heading: str, unit: str, group: Group) -> Self:
+        name = str.__new__(cls, value)
+        name._value_ = value
+        name.heading, name.unit, name.group = heading, unit, group
+        return name
+
+    CANDIDATE_LOADS = "candidate_loads", "The model server loads it", "", Group.EXPORT
+    VALIDATION_ACCURACY = "validation_accuracy", "Accuracy on validation photos", "0-1", Group.QUALITY
+    BETTER_THAN_CHAMPION = (
+        "better_than_champion",
+        "Better than the champion on the same photos",
+        "accuracy 0-1",
+        Group.QUALITY,
+    )
+    HOLDOUT_ACCURACY = "holdout_accuracy", "Accuracy on the holdout", "0-1", Group.QUALITY
+    SERVING_AGREES = "serving_agrees_with_training", "Server and trainer agree", "share 0-1", Group.EXPORT
+    MEAN_LATENCY = "mean_latency_ms", "Mean latency", "ms", Group.LOAD
+    MEMORY = "memory_bytes", "Memory of the server", "bytes", Group.LOAD
+    THROUGHPUT = "throughput_per_second", "Requests answered", "per second", Group.LOAD
+    GPU_UTILIZATION = "gpu_utilization", "GPU utilisation", "0-1", Group.LOAD
+    CLASS_ACCURACY = "class_accuracy", "Accuracy on", "0-1", Group.QUALITY
+    NOT_WORSE_ON_HOLDOUT = (
+        "not_worse_on_holdout",
+        "Not worse on the holdout, by bootstrap",
+        "accuracy gained, 0-1",
+        Group.COMPARISON,
+    )
+    GAIN_BEYOND_CHANCE = "gain_beyond_chance", "A gain beyond chance: exact McNemar", "p-value", Group.COMPARISON
+    CORRECTIONS_FIXED = "corrections_fixed", "Held-out corrections fixed", "share 0-1", Group.COMPARISON
+    NEGATIVE_FLIPS = "negative_flips", "Right before, wrong now", "share 0-1", Group.COMPARISON
+    SLICES = "slices", "Worst fall of a slice", "accuracy lost, 0-1", Group.COMPARISON
+    GAIN_NOT_SUSPICIOUS = (
+        "gain_not_suspicious",
+        "Gain not suspiciously large",
+        "accuracy gained, 0-1",
+        Group.COMPARISON,
+    )
+
+    @classmethod
+    def of(cls, group: Group) -> "tuple[CheckName, ...]":
+        return tuple(name for name in cls if name.group is group)
+
+
+def class_accuracy(label: str) -> str:
+    """The check of one label: `class_accuracy.양호`."""
+    return f"{CheckName.CLASS_ACCURACY}.{label}"
+
+
+def label_of(name: str) -> str | None:
+    """The label that a check of one label is about, None for any other check."""
+    kind, _, label = name.partition(".")
+    return label if kind == CheckName.CLASS_ACCURACY and label else None
+
+
+def required(labels: Sequence[str], *, compared: bool) -> tuple[str, ...]:
+    """Every check that must be there for a model to be accepted: one that did not run is a refusal.
+
+    `compared`: there was a champion to compare with.
+    """
+    alone = [n for n in CheckName if n.group is not Group.COMPARISON and n is not CheckName.CLASS_ACCURACY]
+    return (*alone, *map(class_accuracy, labels), *(CheckName.of(Group.COMPARISON) if compared else ()))
+
+
 @dataclass(frozen=True)
 class Check:
     """One condition: `value` measured, `bar` the threshold, `support` the number of photos or requests behind it.
 
-    `against` is the champion's version where the condition compares with it; `low` and `high` bound the value with
-    95 % confidence; `enough` is False when the support is too small to be sure of the outcome.
+    `name` is a `CheckName`, or that of one label. `against` is the champion's version where the condition compares
+    with it; `low` and `high` bound the value with 95 % confidence; `enough` is False when the support is too small to
+    be sure of the outcome.
     """
 
     name: str
@@ -41,6 +125,16 @@ class Check:
     low: float | None = None
     high: float | None = None
     enough: bool = True
+
+    @property
+    def title(self) -> str:
+        """For people, with the unit; verdicts of earlier versions may name checks that are no more."""
+        label = label_of(self.name)
+        kind = CheckName.CLASS_ACCURACY if label else self.name
+        name = next((name for name in CheckName if name == kind), None)
+        if name is None:
+            return self.name
+        return ", ".join(part for part in (f"{name.heading} {label or ''}".strip(), name.unit) if part)
 
 
 @dataclass(frozen=True)

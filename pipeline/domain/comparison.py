@@ -6,20 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.domain.bounds import AtLeastOne, Confidence, Share
-from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, Weight, outcome
+from pipeline.domain.checks import AccuracyMeasurement, Check, CheckName, Prediction, Weight, outcome
 from pipeline.domain.dataset import Photo
 from pipeline.domain.statistics import binomial_lower_bound, bootstrap_lower_bound, mcnemar
 
 _DARK, _BRIGHT = 0.35, 0.65
 _NEWEST = timedelta(days=7)
-COMPARISONS = (
-    "not_worse_on_holdout",
-    "gain_beyond_chance",
-    "corrections_fixed",
-    "negative_flips",
-    "slices",
-    "gain_not_suspicious",
-)
 
 
 @dataclass(frozen=True)
@@ -113,7 +105,7 @@ class ComparisonPolicy:
         if not enough:
             reason += f"; {self.min_holdout_photos} photos are needed to prove it"
         return Check(
-            COMPARISONS[0],
+            CheckName.NOT_WORSE_ON_HOLDOUT,
             outcome(enough and low >= -self.margin),
             gain,
             -self.margin,
@@ -133,7 +125,9 @@ class ComparisonPolicy:
             f"on {losses}: by chance alone with probability {p_value:.3g}"
         )
         bar, n = round(1 - self.confidence, 6), wins + losses
-        return Check(COMPARISONS[1], outcome(p_value < bar), p_value, bar, n, reason, version, Weight.PROOF)
+        return Check(
+            CheckName.GAIN_BEYOND_CHANCE, outcome(p_value < bar), p_value, bar, n, reason, version, Weight.PROOF
+        )
 
     def _corrections_fixed(self, pairs: Sequence[Pair], more: Sequence[Prediction], version: str) -> Check:
         """An absolute bar: the model that was corrected is wrong on these by construction.
@@ -152,7 +146,9 @@ class ComparisonPolicy:
             f"{self.min_corrections_fixed_for_sure:.0%} needed"
         )
         bar = self.min_corrections_fixed
-        return Check(COMPARISONS[2], outcome(passed), value, bar, n, reason, version, Weight.PROOF, low=low)
+        return Check(
+            CheckName.CORRECTIONS_FIXED, outcome(passed), value, bar, n, reason, version, Weight.PROOF, low=low
+        )
 
     def _negative_flips(self, pairs: Sequence[Pair], version: str) -> Check:
         flipped, n = sum(pair.difference < 0 for pair in pairs), len(pairs)
@@ -162,7 +158,9 @@ class ComparisonPolicy:
             f"at most {self.max_negative_flips:.0%} may"
         )
         passed = value <= self.max_negative_flips
-        return Check(COMPARISONS[3], outcome(passed), value, self.max_negative_flips, n, reason, version, Weight.PROOF)
+        return Check(
+            CheckName.NEGATIVE_FLIPS, outcome(passed), value, self.max_negative_flips, n, reason, version, Weight.PROOF
+        )
 
     def _slices(self, pairs: Sequence[Pair], version: str) -> Check:
         """A floor: who falls far and beyond chance in one slice is refused, however well the others do."""
@@ -176,7 +174,7 @@ class ComparisonPolicy:
             named = "; ".join(f"{s.name} {s.champion:.3f} → {s.candidate:.3f} (n={s.photos})" for s in fallen)
             reason = f"worse than champion {version} on {named}: a fall of {self.max_slice_fall * 100:g} pp is allowed"
         return Check(
-            COMPARISONS[4], outcome(not fallen), worst, self.max_slice_fall, len(pairs), reason, version, Weight.FLOOR
+            CheckName.SLICES, outcome(not fallen), worst, self.max_slice_fall, len(pairs), reason, version, Weight.FLOOR
         )
 
     def _suspicion(self, splits: Mapping[str, Sequence[Pair]], version: str) -> Check:
@@ -188,7 +186,7 @@ class ComparisonPolicy:
         if suspicious:
             reason += f" is suspicious, for {self.confidence:.0%} sure beyond {_points(self.max_gain)}: look for a leak"
         return Check(
-            COMPARISONS[5],
+            CheckName.GAIN_NOT_SUSPICIOUS,
             outcome(not suspicious),
             gain,
             self.max_gain,

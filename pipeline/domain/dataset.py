@@ -1,7 +1,7 @@
 """What a dataset is made of: confirmed tasks, photos, the frozen manifest (design D1, D2)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -209,8 +209,3 @@ class Dataset:
             corrections=sum(photo.source is Source.CORRECTION for photo in manifest.photos),
             corrections_through=datetime.fromisoformat(through) if through else None,
         )
-
-
-def shard_index(manifest: Manifest, shards: Mapping[str, Sequence[Mapping[str, str]]]) -> bytes:
-    """`dataset.json`: every shard's `uri` and `sha256` by split; its own sha256 is the dataset's."""
-    return json.dumps({"labels": manifest.labels, **shards}, ensure_ascii=False, sort_keys=True).encode()

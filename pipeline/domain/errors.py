@@ -88,6 +88,10 @@ class ArchiveDamaged(GiveUp):
     """An archived file is missing or has another checksum: the version cannot be restored from it."""
 
 
+class ObjectArchived(GiveUp):
+    """An object that was moved to S3's archive, where it cannot be read before somebody restores it."""
+
+
 class StillFrozen(TryAgain):
     """S3 was asked to bring an object back from Glacier, which takes hours."""
 

@@ -1,6 +1,6 @@
 """Which photo shaped which dataset and model, and which photos may be used no more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,7 +16,10 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Appearance:
-    """One task's photo in one dataset; address and hash are empty once it was erased."""
+    """One task's photo in one dataset; address and hash are empty once it was erased.
+
+    `run_id` is the run that made the dataset; others may have been trained on it as well (see `runs_of`).
+    """
 
     dataset_id: str
     run_id: str
@@ -27,6 +30,11 @@ class Appearance:
     label: str
     source: Source
     split: Split
+
+
+def runs_of(made_by: str, tried: Sequence[str]) -> tuple[str, ...]:
+    """Every run of a dataset once: the one that made it, then those that were trained on it in their order."""
+    return tuple(dict.fromkeys((made_by, *tried)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ class ModelType(StrEnum):
     FACE = "FACE"
 
 
+MODEL_TYPES = tuple(str(one) for one in ModelType)
+
+
 class Status(StrEnum):
     """Projection of the transition log onto `model_versions.status`."""
 
@@ -38,17 +41,6 @@ class VersionNumber:
 
     def __str__(self) -> str:
         return f"v{self.major}.{self.minor}.{self.patch}"
-
-
-def next_version(latest: VersionNumber | None, *, architecture_changed: bool, data_changed: bool) -> VersionNumber:
-    """The number after `latest`, the highest ever registered for the model type."""
-    if latest is None:
-        return VersionNumber(1, 0, 0)
-    if architecture_changed:
-        return VersionNumber(latest.major + 1, 0, 0)
-    if data_changed:
-        return VersionNumber(latest.major, latest.minor + 1, 0)
-    return VersionNumber(latest.major, latest.minor, latest.patch + 1)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
 """Which versions stay at hand and which go to the archive (specification §11)."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.bounds import AtLeastOne
+from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.models import Artifact, VersionNumber
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,13 @@ def listed_files(manifest: bytes, manifest_sha256: str) -> Mapping[str, str]:
 
     Raises `ArchiveDamaged` for a manifest that is not the registered one.
     """
-    if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
-        raise ArchiveDamaged("manifest.json is not the one that was registered")
-    files: Mapping[str, str] = json.loads(manifest)["files"]
+    files: Mapping[str, str] = json.loads(demand_whole(MANIFEST, manifest, manifest_sha256))["files"]
     return files
 
 
 def demand_whole(path: str, body: bytes, sha256: str) -> bytes:
     """Raises `ArchiveDamaged` for other bytes than the manifest promises."""
-    if hashlib.sha256(body).hexdigest() != sha256:
-        raise ArchiveDamaged(f"{path} has another checksum than its manifest says")
-    return body
+    return demand_unaltered(body, sha256, path, ArchiveDamaged)
 
 
 def archive_uri(prefix: str, artifact: Artifact) -> str:

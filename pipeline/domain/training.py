@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated
 
+from pipeline.domain.backbones import BACKBONES, smaller_than
 from pipeline.domain.bounds import AtLeastOne, Count, OneOf, Range
+from pipeline.domain.checks import CheckName, Group, label_of
 
 MAX_ATTEMPTS = 3
 # Cause of an attempt that began and has not said how it ended: it goes on, or somebody saw it die.
@@ -19,7 +21,7 @@ _PLATEAU_SLOWDOWN = 3
 class Hyperparameters:
     """What a training may be told (specification, message 18)."""
 
-    backbone: Annotated[str, OneOf(("ResNet50", "EfficientNetLite0"))] = "ResNet50"
+    backbone: Annotated[str, OneOf(BACKBONES)] = BACKBONES[-1]
     """Frozen ImageNet backbone; the weights of EfficientNetLite0 come with a package."""
     epochs: AtLeastOne = 50
     """Most times that training goes through all images."""
@@ -184,9 +186,6 @@ def learned_nothing(best_val_loss: float, guessing_loss: float, *, stopped_early
 _UNDERFIT_ACCURACY = 0.90
 _OVERFIT_GAP = 0.08
 _LABEL_SMOOTHING = 0.1
-_SMALLER = {"ResNet50": "EfficientNetLite0"}
-_EXPORT_CHECKS = {"candidate_loads", "serving_agrees_with_training"}
-_LOAD_CHECKS = {"mean_latency_ms", "memory_bytes", "throughput_per_second", "gpu_utilization"}
 
 
 def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
@@ -195,12 +194,11 @@ def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
     With other hyperparameters another training on the same photos may help; without, more or other data is needed.
     """
     h, missed = result.hyperparameters, set(failed)
-    if missed & _EXPORT_CHECKS:
+    if missed.intersection(CheckName.of(Group.EXPORT)):
         return Adjustment(None, "the served model is not the trained one: look at the export, no training can help")
-    if missed & _LOAD_CHECKS:
-        if h.backbone not in _SMALLER:
+    if missed.intersection(CheckName.of(Group.LOAD)):
+        if (smaller := smaller_than(h.backbone)) is None:
             return Adjustment(None, f"{h.backbone} is the smallest backbone already: the server needs a faster machine")
-        smaller = _SMALLER[h.backbone]
         return Adjustment(replace(h, backbone=smaller), f"a smaller backbone may help: {h.backbone} → {smaller}")
     if result.epochs_completed >= h.epochs:
         return Adjustment(
@@ -219,7 +217,7 @@ def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
             f"it learned photos by heart ({result.accuracy:.2f} against {result.val_accuracy:.2f}), softer labels may "
             f"help: label smoothing 0 → {_LABEL_SMOOTHING:g}",
         )
-    weak = sorted(name.removeprefix("class_accuracy.") for name in missed if name.startswith("class_accuracy."))
+    weak = sorted(label for label in map(label_of, missed) if label)
     if weak:
         return Adjustment(None, f"more confirmed photos of {', '.join(weak)} are needed, training again cannot help")
     return Adjustment(None, "more corrections are needed, training again on the same ones cannot help")

@@ -10,10 +10,12 @@ from pipeline.domain.bounds import AtLeastOne, NotNegative, Positive, Share
 from pipeline.domain.checks import (
     AccuracyMeasurement,
     Check,
+    CheckName,
     Outcome,
     PerformanceMeasurement,
     Prediction,
     accuracy,
+    class_accuracy,
     outcome,
 )
 from pipeline.domain.comparison import ComparisonPolicy
@@ -56,31 +58,28 @@ class VerificationPolicy:
         """`photos` by task id say what is a near-duplicate of what, and which slice a photo is in."""
         checks = [
             LOADED,
-            self._share("validation_accuracy", measured.validation, self.min_validation_accuracy),
+            self._share(CheckName.VALIDATION_ACCURACY, measured.validation, self.min_validation_accuracy),
             self._improvement(measured),
-            self._share("holdout_accuracy", measured.holdout, self.min_holdout_accuracy),
+            self._share(CheckName.HOLDOUT_ACCURACY, measured.holdout, self.min_holdout_accuracy),
         ]
         for label in labels:
             of_class = [p for p in measured.validation if p.label == label]
-            checks.append(self._share(f"class_accuracy.{label}", of_class, self.min_class_accuracy))
+            checks.append(self._share(class_accuracy(label), of_class, self.min_class_accuracy))
         checks.append(self._agreement(measured))
         return (*checks, *self.comparison.judge(measured, photos))
 
     def judge_performance(self, measured: PerformanceMeasurement) -> tuple[Check, ...]:
         n = measured.requests
         checks = [
-            _at_most("mean_latency_ms", measured.mean_latency_ms, self.max_mean_latency_ms, n),
-            _at_most("memory_bytes", measured.memory_bytes, self.max_memory_bytes, n),
-            _at_least("throughput_per_second", measured.throughput_per_second, self.min_throughput_per_second, n),
+            _at_most(CheckName.MEAN_LATENCY, measured.mean_latency_ms, self.max_mean_latency_ms, n),
+            _at_most(CheckName.MEMORY, measured.memory_bytes, self.max_memory_bytes, n),
+            _at_least(CheckName.THROUGHPUT, measured.throughput_per_second, self.min_throughput_per_second, n),
         ]
         if measured.gpu_utilization is None:
-            checks.append(
-                Check(
-                    "gpu_utilization", Outcome.NOT_MEASURED, None, self.max_gpu_utilization, 0, "not measured: no GPU"
-                )
-            )
+            bar, reason = self.max_gpu_utilization, "not measured: no GPU"
+            checks.append(Check(CheckName.GPU_UTILIZATION, Outcome.NOT_MEASURED, None, bar, 0, reason))
         else:
-            checks.append(_at_most("gpu_utilization", measured.gpu_utilization, self.max_gpu_utilization, n))
+            checks.append(_at_most(CheckName.GPU_UTILIZATION, measured.gpu_utilization, self.max_gpu_utilization, n))
         return tuple(checks)
 
     def _share(self, name: str, predictions: Sequence[Prediction], bar: float) -> Check:
@@ -93,7 +92,7 @@ class VerificationPolicy:
         return Check(name, outcome(passed), value, bar, n, reason, low=interval.low, high=interval.high, enough=enough)
 
     def _improvement(self, measured: AccuracyMeasurement) -> Check:
-        name, n, theirs = "better_than_champion", len(measured.validation), measured.champion_validation
+        name, n, theirs = CheckName.BETTER_THAN_CHAMPION, len(measured.validation), measured.champion_validation
         validation, version = accuracy(measured.validation), measured.champion_version
         if version is None:
             reason = "first model, rubber-stamped: there is no champion to compare with, only the floors apply"
@@ -113,7 +112,7 @@ class VerificationPolicy:
 
     def _agreement(self, measured: AccuracyMeasurement) -> Check:
         """Training/serving skew: the exported model, asked through the server, beside the trainer's own answers."""
-        name, trainer = "serving_agrees_with_training", measured.trainer or {}
+        name, trainer = CheckName.SERVING_AGREES, measured.trainer or {}
         both = [(p.predicted, trainer[p.task_id]) for p in measured.validation if p.task_id in trainer]
         same = sum(ours == theirs for ours, theirs in both)
         value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
@@ -126,21 +125,13 @@ class VerificationPolicy:
         return Check(name, outcome(passed), value, self.min_agreement, len(both), reason, high=high)
 
 
-# Every one of these must be present for a model to be accepted: a check that did not run is a refusal.
-LOAD_CHECKS = ("mean_latency_ms", "memory_bytes", "throughput_per_second", "gpu_utilization")
-REQUIRED_CHECKS = (
-    "candidate_loads",
-    "validation_accuracy",
-    "better_than_champion",
-    "holdout_accuracy",
-    "serving_agrees_with_training",
-    *LOAD_CHECKS,
+LOADED = Check(
+    CheckName.CANDIDATE_LOADS, Outcome.PASSED, 1.0, 1.0, 1, "the model server loads and serves the candidate"
 )
-LOADED = Check("candidate_loads", Outcome.PASSED, 1.0, 1.0, 1, "the model server loads and serves the candidate")
 
 
 def refused_to_load(reason: str) -> Check:
-    return Check("candidate_loads", Outcome.FAILED, 0.0, 1.0, 1, reason)
+    return Check(CheckName.CANDIDATE_LOADS, Outcome.FAILED, 0.0, 1.0, 1, reason)
 
 
 def _at_least(name: str, value: float, bar: float, support: int) -> Check:

@@ -1,4 +1,4 @@
-"""Frozen ImageNet networks to learn on top of; a new one is one entry in `BACKBONES`."""
+"""How each of the frozen ImageNet networks is built; their names stand in `pipeline.domain.backbones`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.domain.backbones import demand_known
 from pipeline.domain.errors import GiveUp
 from pipeline.ports.data import ObjectStore
 
@@ -31,12 +32,14 @@ def build(name: str, objects: ObjectStore, weights_uri: str | None, precision: s
     """
     import keras
 
-    if name not in BACKBONES:
-        raise GiveUp(f"unknown backbone {name[:40]!r}: choose one of {', '.join(BACKBONES)}")
+    try:
+        demand_known(name, BUILDERS)
+    except ValueError as error:
+        raise GiveUp(str(error)) from None
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        model = BACKBONES[name].build(objects, weights_uri)
+        model = BUILDERS[name].build(objects, weights_uri)
     finally:
         keras.config.set_dtype_policy(before)
     model.trainable = False
@@ -87,7 +90,7 @@ def _copy(objects: ObjectStore, uri: str, cached: Path) -> None:
     partial.replace(cached)
 
 
-BACKBONES: Mapping[str, Backbone] = {
-    "ResNet50": Backbone(_resnet50, border="conv5_block2_out"),
+BUILDERS: Mapping[str, Backbone] = {
     "EfficientNetLite0": Backbone(_efficientnet_lite0, border="block14_add"),
+    "ResNet50": Backbone(_resnet50, border="conv5_block2_out"),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.errors import TrainingFailed
 from pipeline.domain.training import Epoch, learned_nothing
 from pipeline.learning import backbones, features
@@ -64,7 +65,7 @@ class Learning:
         with self.strategy.scope():
             self.backbone = self._backbone()
             log.info("phase features: %s, once over every image", h.backbone)
-            train, validation = self._sides("features", lambda network: network, report)
+            train, validation = self._sides(ArtifactFolder.features, lambda network: network, report)
             log.info("phase head: at most %d epochs on %d images", h.epochs, len(train.inputs))
             self.head = new_head(train.inputs.shape[1], len(self.job.labels), h.seed)
             learner = Learner(Network(self.head), h.learning_rate, self.strategy)
@@ -107,9 +108,9 @@ class Learning:
 
     def _fine_tune(self, report: Report) -> "_Answers | None":
         h = self.job.hyperparameters
-        border = backbones.BACKBONES[h.backbone].border
+        border = backbones.BUILDERS[h.backbone].border
         log.info("phase fine-tuning: %s after %s, at most %d epochs", h.backbone, border, h.fine_tune_epochs)
-        train, validation = self._sides("activations", lambda network: split(network, border)[0], report)
+        train, validation = self._sides(ArtifactFolder.activations, lambda network: split(network, border)[0], report)
         _, tail = split(self.backbone, border)
         done = fine_tune(
             self.head,
@@ -127,7 +128,12 @@ class Learning:
         learner = Learner(Network(self.head, tail), h.learning_rate, self.strategy)
         return _Answers(done, learner.predict(train.inputs), learner.predict(validation.inputs))
 
-    def _sides(self, what: str, part: "Callable[[keras.Model], keras.Model]", report: Report) -> tuple[Split, Split]:
+    def _sides(
+        self,
+        cache: Callable[[ArtifactFolder, str], str],
+        part: "Callable[[keras.Model], keras.Model]",
+        report: Report,
+    ) -> tuple[Split, Split]:
         """Outputs of the frozen part for both splits, computed once for the same dataset, backbone and code."""
 
         def compute() -> list[npt.NDArray[np.floating]]:
@@ -141,7 +147,7 @@ class Learning:
             )
 
         key = f"{self.job.hyperparameters.backbone}-{self.job.dataset.sha256[:16]}-{code_version()}"
-        found = features.cached(self.objects, f"{self.job.artifact_uri}{what}/{key}.npz", compute)
+        found = features.cached(self.objects, cache(ArtifactFolder(self.job.artifact_uri), key), compute)
         one_hot = np.eye(len(self.job.labels), dtype=np.float32)
         return Split(found[0], one_hot[self.train.labels]), Split(found[1], one_hot[self.validation.labels])
 

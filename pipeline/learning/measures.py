@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pipeline.domain.training import ClassFigures
 from pipeline.learning.learner import cross_entropy
 
-_DEFECTIVE = 1
+DEFECTIVE = 1
 _BINS = 10
 
 Probabilities = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ def figures(
         "loss": cross_entropy(*train),
         "val_loss": cross_entropy(*validation),
         "f1_score": float(np.mean(rows[2])),
-        "auc": float(metrics.roc_auc_score(truth == _DEFECTIVE, probabilities[:, _DEFECTIVE])) if both else 0.0,
+        "auc": float(metrics.roc_auc_score(truth == DEFECTIVE, probabilities[:, DEFECTIVE])) if both else 0.0,
         "confusion": tuple(tuple(row) for row in matrix.tolist()),
         "per_class": tuple(
             ClassFigures(labels[i], float(rows[0][i]), float(rows[1][i]), float(rows[2][i]), int(rows[3][i]))

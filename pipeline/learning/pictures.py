@@ -10,11 +10,10 @@ from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen 
 from matplotlib.figure import Figure  # noqa: E402
 
 from pipeline.learning.learning import Learned  # noqa: E402
-from pipeline.learning.measures import Probabilities, calibration, expected_calibration_error  # noqa: E402
+from pipeline.learning.measures import DEFECTIVE, Probabilities, calibration, expected_calibration_error  # noqa: E402
 
 # Matplotlib's own font has no Korean letters: pictures name the classes in English.
 _ENGLISH = {"양호": "good", "불량": "defective"}
-_DEFECTIVE = 1
 
 
 def of_training(learned: Learned, confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, bytes]:
@@ -80,9 +79,9 @@ def roc_curve(probabilities: Probabilities, targets: Probabilities) -> bytes:
     from sklearn import metrics
 
     figure, axis = plt.subplots(figsize=(4.5, 4))
-    truth = targets.argmax(1) == _DEFECTIVE
+    truth = targets.argmax(1) == DEFECTIVE
     if truth.any() and not truth.all():
-        false_alarms, found, _ = metrics.roc_curve(truth, probabilities[:, _DEFECTIVE])
+        false_alarms, found, _ = metrics.roc_curve(truth, probabilities[:, DEFECTIVE])
         axis.plot(false_alarms, found)
     axis.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axis.set(xlabel="false alarms", ylabel="defects found", title="ROC")

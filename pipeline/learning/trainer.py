@@ -1,7 +1,6 @@
 """KerasTrainer: one training attempt, from shards to artifact (specification, messages 18-19)."""
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -11,6 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.checksums import demand_unaltered
+from pipeline.domain.dataset import Split
+from pipeline.domain.dataset_folder import DatasetFolder, shards_in
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS, Epoch, TrainingResult
 from pipeline.learning import measures, pictures
@@ -118,13 +121,14 @@ class KerasTrainer:
         """The trainer's own answer for each validation photo, for verification to compare with the server's."""
         said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
         body = json.dumps(said, ensure_ascii=False).encode()
-        self._objects.write(f"{job.artifact_uri}trainer-predictions.json", body, "application/json")
+        self._objects.write(ArtifactFolder(job.artifact_uri).trainer_predictions, body, "application/json")
 
     def _load(self, job: TrainingJob) -> tuple[Images, Images]:
         """Both splits, every byte checked against the hashes that were recorded with the dataset."""
-        index_body = self._read(f"{job.dataset.uri}dataset.json", job.dataset.sha256)
-        index = json.loads(index_body)
-        sides = [[self._read(s["uri"], s["sha256"]) for s in index[split]] for split in ("train", "validation")]
+        shards = shards_in(self._read(DatasetFolder(job.dataset.uri).index, job.dataset.sha256))
+        sides = [
+            [self._read(s["uri"], s["sha256"]) for s in shards[split]] for split in (Split.TRAIN, Split.VALIDATION)
+        ]
         job.demand_unseen(task_ids(sides[0]))
         return unpack(sides[0]), unpack(sides[1])
 
@@ -133,9 +137,7 @@ class KerasTrainer:
             body = self._objects.read(uri)
         except KeyError:
             raise DatasetRefused(f"{uri} is missing: augment and assemble the dataset again") from None
-        if hashlib.sha256(body).hexdigest() != sha256:
-            raise DatasetRefused(f"{uri} is not what was recorded (sha256 differs): it was changed after augmenting")
-        return body
+        return demand_unaltered(body, sha256, uri, DatasetRefused)
 
 
 def _demand_enough(train: Images, validation: Images, labels: tuple[str, ...]) -> None:

@@ -159,18 +159,12 @@ class Registration:
     """Where an accepted model gets its number; `tags` go to the registry people look at."""
 
     versions: ModelVersions
+    transitions: Transitions
+    runs: TrainingRuns
     blessings: Blessings
     registry: ModelRegistry
     objects: ObjectStore
     tags: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Forcing:
-    """What a forced promotion needs besides: what was trained, and where it gets its number."""
-
-    runs: TrainingRuns
-    registration: Registration
 
 
 @dataclass(frozen=True)

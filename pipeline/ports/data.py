@@ -45,7 +45,7 @@ class ObjectStore(Protocol):
     """S3 objects by `s3://bucket/key`."""
 
     def read(self, uri: str) -> bytes:
-        """Raises `KeyError` when there is none, `ServiceUnavailable` when S3 is."""
+        """Raises `KeyError` when there is none, `ObjectArchived` for one in Glacier, else `ServiceUnavailable`."""
 
     def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None: ...
 
@@ -91,7 +91,10 @@ class Datasets(Protocol):
         """Verdicts that the oldest of these holdout members took part in."""
 
     def complete(self, dataset: Dataset) -> None:
-        """Record the dataset's counts and hash; again with the same values changes nothing."""
+        """Record the dataset's counts and hash; it stays the dataset of the run that began it."""
+
+    def finished_sha256(self, dataset_id: str) -> str | None:
+        """Hash of the index of shards, None before `complete`."""
 
     def get(self, dataset_id: str) -> Dataset:
         """Raises `GiveUp` when the dataset is unknown or not complete."""

@@ -81,6 +81,9 @@ class TrainingRuns(Protocol):
     def attempts(self, run_id: str) -> Sequence[Attempt]:
         """Oldest first."""
 
+    def on(self, dataset_id: str) -> Sequence[str]:
+        """Runs that were trained on the dataset, or tried to, in the order in which they began."""
+
     def forget(self, run_id: str) -> None:
         """Remove the attempts of a run that starts anew."""
 

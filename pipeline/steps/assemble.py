@@ -1,48 +1,54 @@
 """Make a dataset of its shards: check all are there, count, write the index, record lineage (design D1)."""
 
-import hashlib
-
-from pipeline.domain.dataset import Dataset, Manifest, Split, shard_index
+from pipeline.domain.checksums import sha256
+from pipeline.domain.dataset import Dataset, Manifest, Split
+from pipeline.domain.dataset_folder import DatasetFolder, Shard, index_of
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import Datasets, ObjectStore
-from pipeline.steps.augment import shard_uri, slices
+from pipeline.steps.augment import shard_number, slices
+from pipeline.steps.stored_dataset import demand_whole, manifest_in
 
-_SHARDS_ON_CONTACT_SHEET = 2
-
-Shards = dict[str, list[dict[str, str]]]
+SHARDS_ON_CONTACT_SHEET = 2
 
 
 def assemble(run_id: str, dataset_uri: str, images: Images, datasets: Datasets) -> Dataset:
-    """The finished dataset. `dataset.json` is written after every shard, the row after `dataset.json`.
+    """The finished dataset: the index is written after every shard, the row after the index.
 
-    Raises `DatasetRefused` when a cluster stands on two sides of the split, or a shard is missing.
+    One that is finished already stays as it is, and with the run that made it. Raises `DatasetRefused` when a cluster
+    stands on two sides of the split, a shard is missing, or one of a finished dataset is not what was recorded.
     """
-    objects = images.objects
-    manifest = Manifest.from_json(objects.read(f"{dataset_uri}manifest.json"))
+    folder, objects = DatasetFolder(dataset_uri), images.objects
+    manifest = manifest_in(folder, objects)
+    if datasets.finished_sha256(manifest.dataset_id) is not None:
+        finished = datasets.get(manifest.dataset_id)
+        demand_whole(finished, objects)
+        return finished
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"leak between splits: {'; '.join(found[:5])}")
-    shards, sample = _listed(dataset_uri, manifest, objects)
+    shards, sample = _listed(folder, manifest, objects)
     sheet = images.augmenter.contact_sheet(sample, manifest.labels)
-    objects.write(f"{dataset_uri}contact-sheet.png", sheet, "image/png")
-    index = shard_index(manifest, shards)
-    objects.write(f"{dataset_uri}dataset.json", index, "application/json")
-    dataset = Dataset.counted(run_id, dataset_uri, manifest, hashlib.sha256(index).hexdigest())
+    objects.write(folder.contact_sheet, sheet, "image/png")
+    index = index_of(manifest, shards)
+    objects.write(folder.index, index, "application/json")
+    dataset = Dataset.counted(run_id, dataset_uri, manifest, sha256(index))
     datasets.complete(dataset)
     return datasets.get(dataset.id)
 
 
-def _listed(dataset_uri: str, manifest: Manifest, objects: ObjectStore) -> tuple[Shards, list[bytes]]:
+def _listed(
+    folder: DatasetFolder, manifest: Manifest, objects: ObjectStore
+) -> tuple[dict[str, list[Shard]], list[bytes]]:
     """Address and hash of every shard, and some of those with training photos to look at."""
-    shards: Shards = {Split.TRAIN: [], Split.VALIDATION: []}
+    shards: dict[str, list[Shard]] = {Split.TRAIN: [], Split.VALIDATION: []}
     sample: list[bytes] = []
     work = slices(manifest)
     for index, (split, _) in enumerate(work):
-        uri = shard_uri(dataset_uri, work, index)
+        uri = folder.shard(split, shard_number(work, index))
         body = _shard(uri, objects)
-        shards[split].append({"uri": uri, "sha256": hashlib.sha256(body).hexdigest()})
-        if split is Split.TRAIN and len(sample) < _SHARDS_ON_CONTACT_SHEET:
+        shards[split].append({"uri": uri, "sha256": sha256(body)})
+        if split is Split.TRAIN and len(sample) < SHARDS_ON_CONTACT_SHEET:
             sample.append(body)
     return shards, sample
 

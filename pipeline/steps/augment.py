@@ -1,17 +1,16 @@
 """Turn frozen photos into shards of images, slice by slice (specification, messages 14-17; design D1)."""
 
-import hashlib
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
+from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset import Manifest, Photo, Split
+from pipeline.domain.dataset_folder import DatasetFolder, shards_in
 from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Images
-from pipeline.ports.data import PhotoStore
-
-_DOWNLOADS_AT_ONCE = 8
+from pipeline.ports.data import ObjectStore, PhotoStore
+from pipeline.steps.downloads import several_at_once
+from pipeline.steps.stored_dataset import is_whole, manifest_in
 
 Slice = tuple[Split, tuple[Photo, ...]]
 
@@ -27,43 +26,45 @@ def slices(manifest: Manifest) -> list[Slice]:
     ]
 
 
-def shard_uri(dataset_uri: str, work: Sequence[Slice], index: int) -> str:
+def shard_number(work: Sequence[Slice], index: int) -> int:
+    """Which of its split's slices it is, from 0."""
     split = work[index][0]
-    number = sum(1 for other, _ in work[:index] if other is split)
-    return f"{dataset_uri}shards/{split}-{number:05d}.parquet"
+    return sum(other is split for other, _ in work[:index])
 
 
 def augment(dataset_uri: str, index: int, images: Images) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
-    Only training photos are augmented; validation photos stay single.
-    Raises `DatasetRefused` when a photo is no longer the one that was frozen.
+    A finished dataset keeps the shards it has: another run may learn from them. Only training photos are augmented;
+    validation photos stay single. Raises `DatasetRefused` when a photo is no longer the one that was frozen.
     """
-    manifest = Manifest.from_json(images.objects.read(f"{dataset_uri}manifest.json"))
+    folder = DatasetFolder(dataset_uri)
+    manifest = manifest_in(folder, images.objects)
     work = slices(manifest)
-    split, rows = work[index]
+    (split, rows), number = work[index], shard_number(work, index)
+    if (kept := _kept(folder, split, number, images.objects)) is not None:
+        return kept
     copies = manifest.augmentation.copies if split is Split.TRAIN else 1
     augmentation = replace(manifest.augmentation, copies=copies)
     body = images.augmenter.shard(_fetched(rows, images.photos), augmentation=augmentation, labels=manifest.labels)
-    uri = shard_uri(dataset_uri, work, index)
+    uri = folder.shard(split, number)
     images.objects.write(uri, body)
     return uri
+
+
+def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore) -> str | None:
+    """The shard of a finished dataset; None when there is none yet, or it is not what was recorded."""
+    if not objects.exists(folder.index):
+        return None
+    shard = shards_in(objects.read(folder.index))[split][number]
+    return shard["uri"] if is_whole(shard, objects) else None
 
 
 def _fetched(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Photo, bytes]]:
     """Each photo with its bytes, in order; only as many as are downloading are in memory."""
 
     def fetch(row: Photo) -> tuple[Photo, bytes]:
-        body = photos.read(row.photo_url)
-        if hashlib.sha256(body).hexdigest() != row.sha256:
-            raise DatasetRefused(f"photo {row.photo_url} of task {row.task_id} changed since it was collected")
-        return row, body
+        name = f"photo {row.photo_url} of task {row.task_id}"
+        return row, demand_unaltered(photos.read(row.photo_url), row.sha256, name, DatasetRefused)
 
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        ahead: deque[Future[tuple[Photo, bytes]]] = deque()
-        for row in rows:
-            ahead.append(pool.submit(fetch, row))
-            if len(ahead) >= _DOWNLOADS_AT_ONCE:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    return several_at_once(fetch, rows)

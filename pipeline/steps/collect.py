@@ -1,22 +1,21 @@
 """Choose the photos of a dataset and freeze the choice (specification, messages 9-13; design D1, D2)."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from pipeline.domain.checksums import sha256
 from pipeline.domain.clusters import cluster_ids
 from pipeline.domain.dataset import ConfirmedTask, Fingerprint, Manifest, Photo, Quarantined, Source, Split
+from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.domain.leakage import HeldOut, separate, without_contradictions
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import SelectionPolicy, select
 from pipeline.ports.bundles import DataSources
-
-_DOWNLOADS_AT_ONCE = 8
+from pipeline.steps.downloads import several_at_once
 
 Printed = tuple[ConfirmedTask, Fingerprint]
 
@@ -95,8 +94,7 @@ def _fingerprints(tasks: Sequence[ConfirmedTask], sources: DataSources) -> list[
         except (PhotoMissing, PhotoRefused) as error:
             return Fingerprint(fault=str(error))
 
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        return list(zip(tasks, pool.map(fingerprint, tasks), strict=True))
+    return list(zip(tasks, several_at_once(fingerprint, tasks), strict=True))
 
 
 def _choose(
@@ -114,11 +112,10 @@ def _choose(
 
 
 def _freeze(manifest: Manifest, descriptors: bytes, sources: DataSources) -> None:
-    uri = f"{sources.prefix}{manifest.dataset_id}/"
-    sources.objects.write(f"{uri}descriptors.json", descriptors, "application/json")
-    body = manifest.to_json()
-    sources.objects.write(f"{uri}manifest.json", body, "application/json")
-    sources.datasets.freeze(manifest.dataset_id, manifest, hashlib.sha256(body).hexdigest())
+    folder, body = DatasetFolder.of(sources.prefix, manifest.dataset_id), manifest.to_json()
+    sources.objects.write(folder.descriptors, descriptors, "application/json")
+    sources.objects.write(folder.manifest, body, "application/json")
+    sources.datasets.freeze(manifest.dataset_id, manifest, sha256(body))
 
 
 def _rows(usable: Sequence[Printed], policy: SelectionPolicy, known: Mapping[int, Split]) -> list[Photo]:

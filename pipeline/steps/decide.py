@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.blessing import Blessing, conclude
 from pipeline.domain.checks import Outcome, Prediction, Weight, negative_flips
 from pipeline.domain.comparison import Slice
@@ -16,10 +17,8 @@ from pipeline.ports.bundles import Verification
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.training import Experiments
 from pipeline.ports.verification import VerificationReport
-from pipeline.steps.verify import FLIPS, PREDICTIONS, SLICES
 
 _SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))
-_HTML, _JSON = "verification-report.html", "verification-report.json"
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,10 @@ def decide(result: TrainingResult, dataset: Dataset, verification: Verification)
         blessing = _blessing(result, dataset, v)
         v.blessings.grant(blessing, _event(blessing))
     report = _report(blessing, result, dataset, v.objects)
-    pages = {_HTML: v.printer.html(report), _JSON: to_json(report)}
-    v.objects.write(f"{result.artifact_uri}{_HTML}", pages[_HTML], "text/html; charset=utf-8")
-    v.objects.write(blessing.report_uri, pages[_JSON], "application/json")
+    pages = {REPORT_PAGE: v.printer.html(report), REPORT: to_json(report)}
+    folder = ArtifactFolder(result.artifact_uri)
+    v.objects.write(folder.report_page, pages[REPORT_PAGE], "text/html; charset=utf-8")
+    v.objects.write(blessing.report_uri, pages[REPORT], "application/json")
     return Decided(blessing, _attach(report, pages, v.experiments))
 
 
@@ -79,7 +79,7 @@ def _blessing(result: TrainingResult, dataset: Dataset, verification: Verificati
         artifact_manifest_sha256=result.manifest_sha256,
         dataset_sha256=dataset.sha256,
         thresholds_sha256=v.policy.sha256(),
-        report_uri=f"{result.artifact_uri}{_JSON}",
+        report_uri=ArtifactFolder(result.artifact_uri).report,
         decided_at=v.clock.now(),
         held=conclusion.held,
         doubts=conclusion.doubts,
@@ -108,7 +108,8 @@ def _event(blessing: Blessing) -> OutgoingEvent | None:
 
 
 def _report(blessing: Blessing, result: TrainingResult, dataset: Dataset, objects: ObjectStore) -> VerificationReport:
-    slices, predictions, flips = (f"{result.artifact_uri}{name}" for name in (SLICES, PREDICTIONS, FLIPS))
+    folder = ArtifactFolder(result.artifact_uri)
+    slices, predictions, flips = folder.slices, folder.predictions, folder.flips
     return VerificationReport(
         blessing,
         result,

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.dataset import Split
+from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure
+from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, runs_of
 from pipeline.ports.bundles import Forgetting
-from pipeline.ports.deployment import ModelVersions
 from pipeline.steps.erase_from_dataset import Place, erase_from_dataset
+from pipeline.steps.stored_dataset import manifest_in
 
 
 def erase_photo(task_id: str, forgetting: Forgetting, *, actor: str, reason: str) -> Erasure:
@@ -26,7 +28,7 @@ def erase_photo(task_id: str, forgetting: Forgetting, *, actor: str, reason: str
     for place in places:
         erase_from_dataset(place, task_id, f, found)
     for row in known:
-        _list_model(row, f.versions, found)
+        _list_models(row, f, found)
     found.rows = f.erasures.anonymise(task_id)
     urls = sorted({row.photo_url for row in known if row.photo_url})
     found.left += [f"the original {url} belongs to the Helper service: delete it there" for url in urls]
@@ -37,15 +39,17 @@ def _places(forgetting: Forgetting) -> Iterator[Place]:
     """Every frozen dataset whose manifest is still there."""
     f = forgetting
     for dataset_id, model_type, run_id in f.datasets.frozen():
-        uri = f"{f.dataset_prefix}{dataset_id}/"
-        if f.objects.exists(f"{uri}manifest.json"):
-            manifest = Manifest.from_json(f.objects.read(f"{uri}manifest.json"))
-            yield Place(uri, run_id, f"{f.model_prefix}{model_type}/{run_id}/", manifest)
+        folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
+        if f.objects.exists(folder.manifest):
+            runs = runs_of(run_id, f.runs.on(dataset_id))
+            models = tuple(ArtifactFolder.of(f.model_prefix, model_type, run) for run in runs)
+            yield Place(folder, manifest_in(folder, f.objects), runs, models)
 
 
-def _list_model(row: Appearance, versions: ModelVersions, found: Erasure) -> None:
-    if (version := versions.of_run(row.run_id)) is None:
-        return
-    found.models.append(f"{version.model_type} {version.version} {ROLES[row.split]} it")
-    if row.split is Split.VALIDATION:
-        found.left.append(f"{version.artifact.uri} may hold it, 224 pixels wide, among its golden samples")
+def _list_models(row: Appearance, forgetting: Forgetting, found: Erasure) -> None:
+    for run_id in runs_of(row.run_id, forgetting.runs.on(row.dataset_id)):
+        if (version := forgetting.versions.of_run(run_id)) is None:
+            continue
+        found.models.append(f"{version.model_type} {version.version} {ROLES[row.split]} it")
+        if row.split is Split.VALIDATION:
+            found.left.append(f"{version.artifact.uri} may hold it, 224 pixels wide, among its golden samples")

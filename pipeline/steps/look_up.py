@@ -1,27 +1,29 @@
 """What a step needs to know of earlier ones: the champion, a run's model, its dataset, the photos it must not see."""
 
-import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from pipeline.domain.dataset import Dataset, Manifest
-from pipeline.domain.errors import DatasetRefused, GiveUp
+from pipeline.domain.dataset_folder import DatasetFolder
+from pipeline.domain.errors import GiveUp
 from pipeline.domain.leakage import demand_unseen
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Records
 from pipeline.ports.data import Datasets, ObjectStore
+from pipeline.ports.deployment import ModelVersions, Transitions
+from pipeline.steps.stored_dataset import manifest_in, read_recorded
 
 
-def champion(model_type: ModelType, records: Records) -> ModelVersion | None:
+def champion(model_type: ModelType, transitions: Transitions, versions: ModelVersions) -> ModelVersion | None:
     """The version that serves, None before the first."""
-    serving = records.transitions.ledger(model_type).champion
-    return records.versions.get(model_type, serving) if serving else None
+    serving = transitions.ledger(model_type).champion
+    return versions.get(model_type, serving) if serving else None
 
 
 def corrections_since(model_type: ModelType, records: Records) -> datetime | None:
     """Until when the champion has learned; corrections from then on are new."""
-    serving = champion(model_type, records)
+    serving = champion(model_type, records.transitions, records.versions)
     return records.datasets.get(serving.dataset_id).corrections_through if serving else None
 
 
@@ -34,14 +36,11 @@ def trained(run_id: str, records: Records) -> tuple[TrainingResult, Dataset]:
 
 
 def manifest_of(dataset_id: str, records: Records) -> Manifest:
-    return Manifest.from_json(records.objects.read(f"{records.dataset_prefix}{dataset_id}/manifest.json"))
+    return manifest_in(DatasetFolder.of(records.dataset_prefix, dataset_id), records.objects)
 
 
 def unseen_demand(dataset: Dataset, datasets: Datasets, objects: ObjectStore) -> Callable[[Iterable[str]], None]:
     """What training asks about the photos it read: raises `DatasetRefused` if one of them was ever held out."""
-    uri = f"{dataset.uri}manifest.json"
-    body = objects.read(uri)
-    if hashlib.sha256(body).hexdigest() != datasets.frozen_sha256(dataset.id):
-        raise DatasetRefused(f"{uri} is not what was frozen (sha256 differs)")
+    body = read_recorded(DatasetFolder(dataset.uri).manifest, datasets.frozen_sha256(dataset.id), objects)
     manifest, holdout = Manifest.from_json(body), datasets.holdout(ModelType(dataset.model_type))
     return lambda task_ids: demand_unseen(manifest, holdout, task_ids)

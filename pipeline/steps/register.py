@@ -1,15 +1,18 @@
 """Give an accepted candidate its version number (specification, messages 31-34)."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.errors import ModelRefused, NotBlessed
-from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber, next_version
+from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber
+from pipeline.domain.numbering import next_number
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Registration
 from pipeline.ports.data import ObjectStore
+from pipeline.steps.look_up import champion
 
 
 def register(model_type: ModelType, result: TrainingResult, registration: Registration) -> ModelVersion:
@@ -24,31 +27,27 @@ def register(model_type: ModelType, result: TrainingResult, registration: Regist
     manifest = _manifest(result, registration.objects)
     version = versions.of_run(result.run_id)
     if version is None:
-        number = next_number(result, versions.latest(model_type))
-        version = versions.register(_numbered(model_type, result, number))
+        version = versions.register(_numbered(model_type, result, number_for(model_type, result, registration)))
     tags = {**_described(manifest), **registration.tags}
     registration.registry.register(version, result.experiment_run_id, tags)
     return version
 
 
-def next_number(result: TrainingResult, latest: ModelVersion | None) -> VersionNumber:
-    """The number that a model gets after `latest`, the highest version registered."""
-    return next_version(
-        VersionNumber.parse(latest.version) if latest else None,
-        architecture_changed=latest is not None and latest.backbone != result.backbone,
-        data_changed=latest is None or latest.dataset_id != result.dataset_id,
-    )
+def number_for(model_type: ModelType, result: TrainingResult, registration: Registration) -> VersionNumber:
+    """The number that the run's model gets when it is the next to be registered."""
+    r, tried = registration, registration.runs.on(result.dataset_id)
+    serving = champion(model_type, r.transitions, r.versions)
+    retried = bool(tried) and tried[0] != result.run_id
+    return next_number(result, r.versions.all(model_type), serving, retried=retried)
 
 
 def _manifest(result: TrainingResult, objects: ObjectStore) -> dict[str, Any]:
-    uri = f"{result.artifact_uri}manifest.json"
+    uri = ArtifactFolder(result.artifact_uri).manifest
     try:
         body = objects.read(uri)
     except KeyError:
         raise ModelRefused(f"{uri} is gone: a model without its files cannot be registered") from None
-    if hashlib.sha256(body).hexdigest() != result.manifest_sha256:
-        raise ModelRefused(f"{uri} is not what training wrote (sha256 differs): it was changed since")
-    manifest: dict[str, Any] = json.loads(body)
+    manifest: dict[str, Any] = json.loads(demand_unaltered(body, result.manifest_sha256, uri, ModelRefused))
     return manifest
 
 

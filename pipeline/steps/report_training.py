@@ -4,16 +4,16 @@ from typing import Any
 
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import TrainingResult
-from pipeline.ports.deployment import ModelVersions
-from pipeline.steps.register import next_number
+from pipeline.ports.bundles import Registration
+from pipeline.steps.register import number_for
 
 
-def report_training(model_type: ModelType, result: TrainingResult, versions: ModelVersions) -> dict[str, Any]:
+def report_training(model_type: ModelType, result: TrainingResult, registration: Registration) -> dict[str, Any]:
     """`modelVersion` is the number that the model gets when it is the next to be accepted."""
     return {
         "run_id": result.run_id,
         "model_type": model_type,
-        "modelVersion": str(next_number(result, versions.latest(model_type))),
+        "modelVersion": str(number_for(model_type, result, registration)),
         "accuracy": result.accuracy,
         "val_accuracy": result.val_accuracy,
         "loss": result.loss,

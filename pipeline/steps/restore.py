@@ -1,7 +1,8 @@
 """Bring an archived version's files back, each compared with its checksum; then it can be rolled back to."""
 
+from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.models import ModelType, ModelVersion
-from pipeline.domain.retention import MANIFEST, archive_uri, demand_whole, listed_files
+from pipeline.domain.retention import archive_uri, demand_whole, listed_files
 from pipeline.domain.transitions import By, Entry, Phase
 from pipeline.ports.bundles import Keeping
 

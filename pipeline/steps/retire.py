@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
-from pipeline.domain.retention import MANIFEST, RetentionPlan, RetentionPolicy, archive_uri, demand_whole, listed_files
+from pipeline.domain.retention import RetentionPlan, RetentionPolicy, archive_uri, demand_whole, listed_files
 from pipeline.domain.transitions import By, Entry, Phase
 from pipeline.ports.bundles import Keeping
 

@@ -13,10 +13,11 @@ PREFIX = "retry-of-"
 
 
 def retry(run_id: str, *, blessings: Blessings, runs: TrainingRuns) -> dict[str, Any] | None:
-    """`run_id` of the next run, its `reason` and the hyperparameters that change.
+    """`run_id` of the next run, its `reason`, the `dataset_id` it learns from again, and the `hyperparameters` that
+    advice changes; whatever else was asked for stays as it was.
 
-    None unless the run was refused, advice names hyperparameters, and attempts are left: the same corrections are
-    tried three times at most.
+    None unless the run was refused, advice names hyperparameters, and attempts are left: the same dataset is tried
+    three times at most.
     """
     blessing, result = blessings.of_run(run_id), runs.result(run_id)
     if blessing is None or result is None or blessing.verdict is not Verdict.REJECT or blessing.override:
@@ -28,4 +29,5 @@ def retry(run_id: str, *, blessings: Blessings, runs: TrainingRuns) -> dict[str,
     before, after = asdict(result.hyperparameters), asdict(advice.hyperparameters)
     changed = {name: value for name, value in after.items() if value != before[name]}
     reason = f"{run_id} was refused: {advice.change}"
-    return {"run_id": f"{PREFIX}{run_id}", "reason": reason, "hyperparameters": changed}
+    following = f"{PREFIX}{run_id}"
+    return {"run_id": following, "reason": reason, "dataset_id": result.dataset_id, "hyperparameters": changed}

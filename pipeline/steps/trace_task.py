@@ -2,29 +2,32 @@
 
 from dataclasses import dataclass
 
-from pipeline.domain.lineage import ROLES, Appearance
+from pipeline.domain.lineage import ROLES, Appearance, runs_of
 from pipeline.domain.models import ModelVersion
 from pipeline.ports.bundles import Records
 
 
 @dataclass(frozen=True)
 class Use:
-    """One dataset the photo was in; `trained`: a training came of it; `version`: that was registered."""
+    """One run on a dataset that the photo was in; `trained`: a model came of it; `version`: that was registered."""
 
     appearance: Appearance
     role: str
+    run_id: str
     trained: bool
     version: ModelVersion | None
 
 
 def trace_task(task_id: str, records: Records) -> tuple[Use, ...]:
-    """Oldest dataset first; empty when no dataset ever had the task."""
+    """Oldest dataset first, each with every run that was tried on it; empty when no dataset ever had the task."""
     return tuple(
         Use(
             appearance=found,
             role=ROLES[found.split],
-            trained=records.runs.result(found.run_id) is not None,
-            version=records.versions.of_run(found.run_id),
+            run_id=run_id,
+            trained=records.runs.result(run_id) is not None,
+            version=records.versions.of_run(run_id),
         )
         for found in records.datasets.appearances(task_id=task_id)
+        for run_id in runs_of(found.run_id, records.runs.on(found.dataset_id))
     )

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset
+from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder
 from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson
 from pipeline.domain.model_events import TrainingFailedEvent
 from pipeline.domain.models import ModelType
@@ -59,13 +61,13 @@ def _try(
 ) -> TrainingResult | None:
     """Attempt after attempt, each kept in `tried`; None when the last one failed."""
     job = _job(request, dataset, training)
-    files = {"contact-sheet.png": training.objects.read(f"{dataset.uri}contact-sheet.png")}
+    files = {CONTACT_SHEET: training.objects.read(DatasetFolder(dataset.uri).contact_sheet)}
     while (attempt := next_attempt(request.hyperparameters, tried)) is not None:
         training.runs.record(request.run_id, dataset.id, attempt)
         job = replace(
             job,
             hyperparameters=attempt.hyperparameters,
-            checkpoint_uri=f"{job.artifact_uri}checkpoints/{attempt.number}/",
+            checkpoint_uri=ArtifactFolder(job.artifact_uri).checkpoint(attempt.number),
         )
         ended, result = _attempt(job, attempt, files, on_epoch, training)
         training.runs.record(request.run_id, dataset.id, ended)
@@ -82,7 +84,7 @@ def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> Trai
         training.labels,
         request.hyperparameters,
         checkpoint_uri="",
-        artifact_uri=f"{training.model_prefix}{dataset.model_type}/{request.run_id}/",
+        artifact_uri=ArtifactFolder.of(training.model_prefix, dataset.model_type, request.run_id).uri,
         demand_unseen=unseen_demand(dataset, training.datasets, training.objects),
         fresh=request.fresh,
     )

@@ -3,18 +3,19 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import measure
 from pipeline.ports.bundles import DataChecks
 from pipeline.ports.data import Datasets, ObjectFolders, PhotoStore, Suspect, Validation
+from pipeline.steps.downloads import several_at_once
+from pipeline.steps.stored_dataset import manifest_in
 
 _SHOWN_PHOTOS = 24
-_DOWNLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,28 @@ class Validated:
 
 def validate(dataset_uri: str, checks: DataChecks) -> Validated:
     """What was found. Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway."""
-    objects = checks.objects
-    manifest = Manifest.from_json(objects.read(f"{dataset_uri}manifest.json"))
-    found, suspects = _look(dataset_uri, manifest, checks)
+    objects, folder = checks.objects, DatasetFolder(dataset_uri)
+    manifest = manifest_in(folder, objects)
+    found, suspects = _look(folder, manifest, checks)
     shown = _photos(manifest, suspects, checks.photos)
     listed = json.dumps([asdict(s) for s in suspects], ensure_ascii=False).encode()
-    objects.write(f"{dataset_uri}suspects.json", listed, "application/json")
-    pages = _write_pages(f"{dataset_uri}data-docs/", found.pages, objects)
-    report_uri = f"{dataset_uri}data-report.html"
+    objects.write(folder.suspects, listed, "application/json")
+    pages = _write_pages(folder.docs, found.pages, objects)
     page = checks.reporter.page(manifest, found, suspects, shown)
-    objects.write(report_uri, page, "text/html; charset=utf-8")
+    objects.write(folder.report, page, "text/html; charset=utf-8")
     if found.failures:
         reasons = "; ".join(found.failures)
-        raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(report_uri)})")
-    return Validated(report_uri, pages, found, suspects)
+        raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(folder.report)})")
+    return Validated(folder.report, pages, found, suspects)
 
 
-def _look(dataset_uri: str, manifest: Manifest, checks: DataChecks) -> tuple[Validation, tuple[Suspect, ...]]:
+def _look(folder: DatasetFolder, manifest: Manifest, checks: DataChecks) -> tuple[Validation, tuple[Suspect, ...]]:
     previous, gone = _previous(manifest, checks.datasets, checks.objects)
     held = [p.task_id for p in manifest.of(Split.HOLDOUT)]
     uses = checks.datasets.holdout_uses(ModelType(manifest.model_type), held)
     measured = measure(manifest, previous, uses, checks.policy)
     found = checks.validator.check(manifest, measured, now=checks.clock.now())
-    suspects = tuple(checks.reviewer.suspects(manifest, _descriptors(dataset_uri, checks.objects)))
+    suspects = tuple(checks.reviewer.suspects(manifest, _descriptors(folder, checks.objects)))
     return replace(found, warnings=(*found.warnings, *gone, *_doubted(manifest, suspects))), suspects
 
 
@@ -63,14 +63,14 @@ def _previous(
     if before is None:
         return None, ()
     try:
-        return Manifest.from_json(objects.read(f"{before.uri}manifest.json")), ()
+        return manifest_in(DatasetFolder(before.uri), objects), ()
     except KeyError:
         return None, (f"the manifest of {before.id} is gone: drift was not measured",)
 
 
-def _descriptors(dataset_uri: str, objects: ObjectFolders) -> Mapping[str, bytes]:
+def _descriptors(folder: DatasetFolder, objects: ObjectFolders) -> Mapping[str, bytes]:
     try:
-        kept = json.loads(objects.read(f"{dataset_uri}descriptors.json"))
+        kept = json.loads(objects.read(folder.descriptors))
     except KeyError:
         # Collected by an earlier version: its labels are not reviewed.
         return {}
@@ -100,9 +100,8 @@ def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore)
         except (PhotoMissing, PhotoRefused):
             return None
 
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        bodies = pool.map(read, wanted.values())
-        return {task_id: body for task_id, body in zip(wanted, bodies, strict=True) if body is not None}
+    bodies = several_at_once(read, wanted.values())
+    return {task_id: body for task_id, body in zip(wanted, bodies, strict=True) if body is not None}
 
 
 def _write_pages(prefix: str, pages: Mapping[str, bytes], objects: ObjectFolders) -> tuple[str, ...]:
@@ -114,6 +113,5 @@ def _write_pages(prefix: str, pages: Mapping[str, bytes], objects: ObjectFolders
     def write(page: tuple[str, bytes]) -> None:
         objects.write(f"{prefix}{page[0]}", page[1], kinds[page[0].rpartition(".")[2]])
 
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        list(pool.map(write, pages.items()))
+    list(several_at_once(write, pages.items()))
     return tuple(f"{prefix}{path}" for path in pages if path.startswith("validations/"))

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, negative_flips
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.errors import DatasetRefused, ModelRefused
@@ -14,14 +14,10 @@ from pipeline.domain.verification import refused_to_load
 from pipeline.ports.bundles import Records, Verification
 from pipeline.ports.data import ObjectStore, PhotoStore
 from pipeline.ports.verification import Trial
+from pipeline.steps.downloads import several_at_once
 from pipeline.steps.look_up import champion, manifest_of, trained
 
-_DOWNLOADS_AT_ONCE = 8
 _PERFORMANCE_PHOTOS = 32
-TRAINER_PREDICTIONS = "trainer-predictions.json"
-PREDICTIONS = "predictions.json"
-FLIPS = "negative-flips.png"
-SLICES = "slices.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ def contest_of(run_id: str, records: Records) -> Contest:
         run_id=run_id,
         model_type=model_type,
         candidate=Artifact(result.artifact_uri, result.manifest_sha256),
-        champion=champion(model_type, records),
+        champion=champion(model_type, records.transitions, records.versions),
         manifest=manifest_of(dataset.id, records),
     )
 
@@ -121,12 +117,12 @@ def _beside_champion(
 
 def _keep(measured: AccuracyMeasurement, asked: _Asked, candidate: Artifact, verification: Verification) -> None:
     """Predictions, slices and the photos that became wrong, beside the artifact."""
-    objects, flipped = verification.objects, _flipped(measured)
-    objects.write(f"{candidate.uri}{PREDICTIONS}", _json(asdict(measured)), "application/json")
+    objects, folder, flipped = verification.objects, ArtifactFolder(candidate.uri), _flipped(measured)
+    objects.write(folder.predictions, _json(asdict(measured)), "application/json")
     sheet = [(row.task_id, body) for row, body in zip(asked.rows, asked.bodies, strict=True) if row.task_id in flipped]
-    objects.write(f"{candidate.uri}{FLIPS}", verification.printer.contact_sheet(sheet), "image/png")
+    objects.write(folder.flips, verification.printer.contact_sheet(sheet), "image/png")
     slices = [asdict(one) for one in verification.policy.comparison.slices(measured, _by_task(asked))]
-    objects.write(f"{candidate.uri}{SLICES}", _json(slices), "application/json")
+    objects.write(folder.slices, _json(slices), "application/json")
 
 
 def _json(value: object) -> bytes:
@@ -138,7 +134,7 @@ def _by_task(asked: _Asked) -> dict[str, Photo]:
 
 
 def _said_by_trainer(candidate: Artifact, objects: ObjectStore) -> dict[str, str] | None:
-    uri = f"{candidate.uri}{TRAINER_PREDICTIONS}"
+    uri = ArtifactFolder(candidate.uri).trainer_predictions
     if not objects.exists(uri):
         return None
     said: dict[str, str] = json.loads(objects.read(uri))
@@ -151,8 +147,7 @@ def _flipped(measured: AccuracyMeasurement) -> set[str]:
 
 
 def _read(rows: Sequence[Photo], photos: PhotoStore) -> _Asked:
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        return _Asked(rows, list(pool.map(lambda row: photos.read(row.photo_url), rows)))
+    return _Asked(rows, list(several_at_once(lambda row: photos.read(row.photo_url), rows)))
 
 
 def _predict(trial: Trial, asked: _Asked) -> tuple[Prediction, ...]:

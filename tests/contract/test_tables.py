@@ -121,6 +121,11 @@ def a_completed_dataset(tables, run_id="run-1"):
     return tables.datasets.get(dataset.id)
 
 
+def judged(tables, run_id, dataset_id, **verdict):
+    tables.training.succeed(a_training_result(run_id, dataset_id=dataset_id))
+    tables.blessings.grant(a_blessing(run_id, **verdict), None)
+
+
 def versions(tables, *numbers):
     for number in numbers:
         dataset = a_completed_dataset(tables, f"run-of-{number}")
@@ -283,13 +288,14 @@ def test_a_manifest_that_lost_a_photo_is_frozen_anew(tables):
 @pytest.mark.integration
 def test_every_verdict_on_a_holdout_counts_as_a_use(services):
     tables = Tables(services.mlops)
-    a_frozen_dataset(tables, "one", *held(1))
-    a_frozen_dataset(tables, "two", *held(2))
-    for run_id in ("one", "two", "two"):
-        tables.blessings.grant(a_blessing(run_id), None)
+    one, two = a_frozen_dataset(tables, "one", *held(1)), a_frozen_dataset(tables, "two", *held(2))
+    for run_id, dataset_id in (("one", one), ("two", two), ("two", two)):
+        judged(tables, run_id, dataset_id)
     assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-00001", "TASK-00002"]) == 2
     assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-00002"]) == 1
     assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-404"]) == 0
+    judged(tables, "retry-of-two", two)
+    assert tables.datasets.holdout_uses(LAUNDRY, ["TASK-00002"]) == 2
 
 
 @pytest.mark.integration
@@ -304,6 +310,20 @@ def test_postgres_itself_lets_the_holdout_only_grow(services, change):
 def test_a_completed_dataset_is_read_back_with_its_counts(tables):
     dataset = a_completed_dataset(tables)
     assert tables.datasets.get(dataset.id) == dataset
+
+
+def test_a_dataset_stays_with_the_run_that_made_it_whoever_completes_it_again(tables):
+    dataset = a_completed_dataset(tables)
+    tables.datasets.complete(dataclasses.replace(dataset, run_id="retry-of-run-1"))
+    assert tables.datasets.get(dataset.id) == dataset
+
+
+def test_a_dataset_is_finished_when_it_is_complete(tables):
+    dataset_id = tables.datasets.begin("run-0", LAUNDRY)
+    assert tables.datasets.finished_sha256(dataset_id) is None
+    assert tables.datasets.finished_sha256("DS-404") is None
+    dataset = a_completed_dataset(tables)
+    assert tables.datasets.finished_sha256(dataset.id) == dataset.sha256
 
 
 def test_an_incomplete_dataset_cannot_be_used(tables):
@@ -336,6 +356,18 @@ def test_attempts_come_back_oldest_first_with_the_newest_word_on_each(tables):
     assert training.attempts("run-2") == []
     training.forget("run-1")
     assert training.attempts("run-1") == []
+
+
+def test_a_dataset_knows_every_run_that_was_trained_on_it_or_tried_to(tables):
+    dataset, training = a_completed_dataset(tables), tables.training
+    assert training.on(dataset.id) == []
+    for run_id in ("run-1", "retry-of-run-1", "a-third"):
+        training.record(run_id, dataset.id, Attempt(1, Hyperparameters(), RUNNING))
+    training.record("run-1", dataset.id, Attempt(2, Hyperparameters(), RUNNING))
+    training.succeed(a_training_result("run-1", dataset_id=dataset.id))
+    assert training.on(dataset.id) == ["run-1", "retry-of-run-1", "a-third"]
+    training.forget("a-third")
+    assert training.on(dataset.id) == ["run-1", "retry-of-run-1"]
 
 
 def test_one_process_trains_a_run_the_second_is_told_to_come_back(tables):
@@ -476,13 +508,25 @@ def test_corrections_are_consumed_by_promotion_alone_and_tried_by_any_verdict(se
     dataset = a_completed_dataset(tables, "refused")
     backlog = tables.confirmations.backlog(LAUNDRY)
     assert (backlog.corrections, backlog.since_last_try) == (3, 3)
-    tables.blessings.grant(a_blessing("refused"), None)
+    judged(tables, "refused", dataset.id)
     backlog = tables.confirmations.backlog(LAUNDRY)
     assert (backlog.corrections, backlog.since_last_try) == (3, 0)
     store(tables, 2, NOW + timedelta(hours=1), start=10)
     assert tables.confirmations.backlog(LAUNDRY).since_last_try == 2
-    tables.blessings.grant(a_blessing("promoted", accepted=True), None)
+    judged(tables, "promoted", dataset.id, accepted=True)
     tables.versions.register(a_model_version("v1.0.0", run_id="promoted", dataset_id=dataset.id))
     tables.transitions.confirm(a_transition("v1.0.0"), EVENT)
     # The dataset saw corrections up to NOW: two came later.
     assert tables.confirmations.backlog(LAUNDRY).corrections == 2
+
+
+@pytest.mark.integration
+def test_the_verdict_on_a_retry_counts_as_a_try_of_the_dataset_that_another_run_made(services):
+    tables = Tables(services.mlops)
+    store(tables, 3, NOW - timedelta(hours=1))
+    dataset = a_completed_dataset(tables, "could-not-be-trained")
+    assert tables.confirmations.backlog(LAUNDRY).since_last_try == 3
+    store(tables, 2, NOW - timedelta(hours=1), start=10)
+    judged(tables, "retry", dataset.id)
+    # Those that came after the dataset was begun were tried by nobody.
+    assert tables.confirmations.backlog(LAUNDRY).since_last_try == 2

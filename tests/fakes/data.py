@@ -137,7 +137,13 @@ class FakeDatasets:
         return self.uses
 
     def complete(self, dataset: Dataset) -> None:
-        self.completed[dataset.id] = replace(dataset, holdout_version=self.holdout_versions.get(dataset.id, 0))
+        made_by = next((run for run, known in self.ids.items() if known == dataset.id), dataset.run_id)
+        version = self.holdout_versions.get(dataset.id, 0)
+        self.completed[dataset.id] = replace(dataset, run_id=made_by, holdout_version=version)
+
+    def finished_sha256(self, dataset_id: str) -> str | None:
+        found = self.completed.get(dataset_id)
+        return found.sha256 if found else None
 
     def get(self, dataset_id: str) -> Dataset:
         if dataset_id not in self.completed:

@@ -86,6 +86,7 @@ class FakeExperiments:
 class FakeTrainingRuns:
     attempted: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     results: dict[str, TrainingResult] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
     at_work: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -100,17 +101,23 @@ class FakeTrainingRuns:
 
     def record(self, run_id: str, dataset_id: str, attempt: Attempt) -> None:
         self.attempted[run_id, attempt.number] = attempt
+        self.datasets.setdefault(run_id, dataset_id)
 
     def attempts(self, run_id: str) -> Sequence[Attempt]:
         return [
             attempt for (run, _), attempt in sorted(self.attempted.items(), key=lambda item: item[0]) if run == run_id
         ]
 
+    def on(self, dataset_id: str) -> Sequence[str]:
+        return [run_id for run_id, used in self.datasets.items() if used == dataset_id]
+
     def forget(self, run_id: str) -> None:
+        self.datasets = {run: dataset for run, dataset in self.datasets.items() if run != run_id}
         self.attempted = {key: attempt for key, attempt in self.attempted.items() if key[0] != run_id}
 
     def succeed(self, result: TrainingResult) -> None:
         self.results.setdefault(result.run_id, result)
+        self.datasets.setdefault(result.run_id, result.dataset_id)
 
     def result(self, run_id: str) -> TrainingResult | None:
         return self.results.get(run_id)

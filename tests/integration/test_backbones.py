@@ -41,7 +41,7 @@ def test_the_network_itself_is_not_trained():
 
 
 def test_an_unknown_network_is_refused_with_the_choice():
-    with pytest.raises(GiveUp, match=r"unknown backbone 'VGG': choose one of ResNet50, EfficientNetLite0"):
+    with pytest.raises(GiveUp, match=r"unknown backbone 'VGG': choose one of EfficientNetLite0, ResNet50"):
         backbones.build("VGG", FakeObjects(), None)
 
 
@@ -84,7 +84,7 @@ def test_resnet50_takes_keras_own_weights_file_and_can_be_split_at_its_last_bloc
     photo = resize(data.coffee())[None].astype(np.float32)
     expected = original(keras.applications.resnet50.preprocess_input(photo.copy())).numpy()
     assert network(photo).numpy() == pytest.approx(expected, abs=1e-3)
-    trunk, tail = split(network, backbones.BACKBONES["ResNet50"].border)
+    trunk, tail = split(network, backbones.BUILDERS["ResNet50"].border)
     assert trunk.output_shape == (None, 7, 7, 2048)
     assert tail(trunk(photo)).numpy() == pytest.approx(expected, abs=1e-3)
 

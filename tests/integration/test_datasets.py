@@ -136,7 +136,7 @@ def test_a_manifest_that_was_changed_after_freezing_is_not_trained_on(world):
     counts = world.prepare()
     key = f"{counts['dataset_id']}/manifest.json"
     world.s3.put_object(Bucket="datasets", Key=key, Body=world.read(key) + b" ")
-    with pytest.raises(DatasetRefused, match="manifest.json is not what was frozen"):
+    with pytest.raises(DatasetRefused, match="manifest.json is not what was recorded"):
         world.unseen_demand(counts["dataset_id"])
 
 

@@ -16,7 +16,8 @@ from pipeline.ports.bundles import Registration
 from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_model_version, a_training_result
 from tests.fakes.data import FakeObjects
-from tests.fakes.deployment import FakeVersions
+from tests.fakes.deployment import FakeTransitions, FakeVersions
+from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
 from tests.waiting import until
 
@@ -173,7 +174,9 @@ def test_tags_say_what_the_model_takes_and_mlflow_reads_its_signature(client, re
     blessings, objects = FakeBlessings(), FakeObjects({f"{result.artifact_uri}manifest.json": MANIFEST})
     blessings.granted["run-1"] = a_blessing("run-1")
     tags = {"git_commit": "abc", "code_version": "def"}
-    registration = Registration(FakeVersions(), blessings, registry, objects, tags)
+    registration = Registration(
+        FakeVersions(), FakeTransitions(), FakeTrainingRuns(), blessings, registry, objects, tags
+    )
     for _ in range(2):
         register(LAUNDRY, result, registration)
     (version,) = client.search_model_versions("name = 'laundry'")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.adapters import s3
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
-from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
+from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
 
 pytestmark = pytest.mark.integration
 
@@ -114,7 +114,9 @@ class _Answer(BaseHTTPRequestHandler):
         mood = self.server.moods.pop(0) if self.server.moods else "well"
         if mood == "slow":
             time.sleep(1.5)
-        if isinstance(mood, int):
+        if mood == "archived":
+            self._send(403, b"<Error><Code>InvalidObjectState</Code><Message>its class is GLACIER</Message></Error>")
+        elif isinstance(mood, int):
             self._send(mood, b"<Error><Code>Trouble</Code><Message>no space left on device</Message></Error>")
         else:
             self._send(200, b"photo", promised=500 if mood == "truncated" else None)
@@ -171,3 +173,14 @@ def test_a_full_disk_behind_s3_is_an_outage_that_says_so(moody):
     server = moody(*[507] * 20)
     with pytest.raises(ServiceUnavailable, match="no space left on device"):
         S3ObjectStore(endpoint=server.url).write("s3://datasets/x", b"shard")
+
+
+def test_what_lies_in_glacier_is_no_outage_asking_again_brings_nothing(moody):
+    server = moody("archived", "archived")
+    with pytest.raises(
+        ObjectArchived, match=r"s3://datasets/x lies in S3's archive \(Glacier\): restore it there first"
+    ):
+        S3ObjectStore(endpoint=server.url).read("s3://datasets/x")
+    with pytest.raises(PhotoMissing, match="lies in S3's archive"):
+        S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
+    assert server.requests == 2

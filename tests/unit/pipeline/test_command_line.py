@@ -60,8 +60,8 @@ class FakePipeline:
     def consider(self, model_type, asked_by):
         return self._step("consider", {"due": False, "reason": "12 corrections, 100 needed"})
 
-    def collect(self, run_id, model_type):
-        return self._step("collect", "DS-2026-001")
+    def collect(self, run_id, model_type, dataset_id=None):
+        return self._step("collect", dataset_id or "DS-2026-001")
 
     def validate(self, dataset_id):
         return self._step("validate", {"warnings": ["밝기"]})

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.domain.checks import AccuracyMeasurement, Outcome, Prediction, Weight
-from pipeline.domain.comparison import COMPARISONS, ComparisonPolicy, paired, slices
+from pipeline.domain.checks import AccuracyMeasurement, CheckName, Group, Outcome, Prediction, Weight
+from pipeline.domain.comparison import ComparisonPolicy, paired, slices
 from tests.builders import a_photo, predictions
 
 POLICY = ComparisonPolicy()
@@ -50,7 +50,7 @@ def outcome(name, validation=None, holdout=None, policy=POLICY):
 
 def test_a_gain_that_is_proven_passes_every_comparison():
     found = judged(Photos(0, 5, 275) + Photos(20, corrected=True, start=20_000), Photos(10, 10, 580, start=10_000))
-    assert {c.outcome for c in found.values() if c.name in COMPARISONS} == {Outcome.PASSED}
+    assert {c.outcome for c in found.values() if c.name in CheckName.of(Group.COMPARISON)} == {Outcome.PASSED}
     assert {c.name: c.weight for c in found.values()} == {
         "not_worse_on_holdout": Weight.PROOF,
         "gain_beyond_chance": Weight.PROOF,

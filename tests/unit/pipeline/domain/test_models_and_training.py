@@ -2,22 +2,9 @@
 
 import pytest
 
-from pipeline.domain.models import VersionNumber, next_version
+from pipeline.domain.models import VersionNumber
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters, adjust, advise, learned_nothing, next_attempt
 from tests.builders import a_training_result
-
-
-def test_the_first_version_is_1_0_0():
-    assert str(next_version(None, architecture_changed=False, data_changed=True)) == "v1.0.0"
-
-
-@pytest.mark.parametrize(
-    ("architecture", "data", "expected"),
-    [(True, True, "v3.0.0"), (False, True, "v2.4.0"), (False, False, "v2.3.5")],
-)
-def test_the_number_says_what_changed(architecture, data, expected):
-    latest = VersionNumber.parse("v2.3.4")
-    assert str(next_version(latest, architecture_changed=architecture, data_changed=data)) == expected
 
 
 def test_versions_compare_as_numbers():

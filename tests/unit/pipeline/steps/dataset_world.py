@@ -8,6 +8,7 @@ from pipeline.ports.bundles import DataChecks, DataSources, Images
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
 from pipeline.steps.collect import collect
+from pipeline.steps.reuse_dataset import reuse_dataset
 from pipeline.steps.validate import validate
 from tests.builders import a_task
 from tests.fakes.data import (
@@ -46,8 +47,8 @@ class World:
         self.erasures = FakeErasures(self.datasets)
         self.augmenter, self.validator, self.reviewer = FakeAugmenter(), FakeValidator(), FakeReviewer()
 
-    def collect(self, fault=NO_FAULT, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
-        sources = DataSources(
+    def sources(self, policy=POLICY, augmentation=AUGMENTATION):
+        return DataSources(
             source=self.source,
             photos=self.photos,
             inspector=FakeInspector(),
@@ -57,7 +58,13 @@ class World:
             recipe=Recipe(LABELS, policy, augmentation),
             prefix="s3://datasets/",
         )
-        return collect(run_id, ModelType.LAUNDRY, fault.on_ports(sources, but=_SAFE), since=since)
+
+    def collect(self, fault=NO_FAULT, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
+        sources = fault.on_ports(self.sources(policy, augmentation), but=_SAFE)
+        return collect(run_id, ModelType.LAUNDRY, sources, since=since)
+
+    def reuse(self, dataset_id="DS-2026-001", model_type=ModelType.LAUNDRY, fault=NO_FAULT):
+        return reuse_dataset(dataset_id, model_type, fault.on_ports(self.sources(), but=_SAFE))
 
     def validate(self, fault=NO_FAULT, uri=URI):
         checks = DataChecks(

@@ -12,7 +12,7 @@ from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.transitions import Archive, By, Entry, Phase
 from pipeline.domain.verification import VerificationPolicy
-from pipeline.ports.bundles import Deployment, Forcing, Keeping, Monitoring, Registration
+from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Registration
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.force_promote import force_promote
@@ -65,7 +65,15 @@ class World:
         return (fault or Fault()).on_ports(bundle, but=("clock",))
 
     def registration(self, fault=None):
-        bundle = Registration(self.versions, self.blessings, self.registry, self.objects, {"git_commit": "abc"})
+        bundle = Registration(
+            self.versions,
+            self.transitions,
+            self.trained,
+            self.blessings,
+            self.registry,
+            self.objects,
+            {"git_commit": "abc"},
+        )
         return (fault or Fault()).on_ports(bundle, but=("blessings",))
 
     def keeping(self, fault=None):
@@ -95,6 +103,7 @@ class World:
 
     def register(self, run_id, fault=None, dataset=None, **changes):
         result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
+        self.trained.results[run_id] = result
         return register(LAUNDRY, result, self.registration(fault)).version
 
     def candidate(self, run):
@@ -149,8 +158,8 @@ class World:
         return hot_swap(self.deployment(fault), LAUNDRY, version, by(request or f"promotion of {version}", "DAG"))
 
     def force(self, wanted, *, actor="kim", reason="drill", request="forcing", fault=None):
-        forcing = Forcing((fault or Fault()).on(self.trained), self.registration(fault))
-        return force_promote(self.deployment(fault), forcing, LAUNDRY, wanted, By(actor, reason, request))
+        by_whom = By(actor, reason, request)
+        return force_promote(self.deployment(fault), self.registration(fault), LAUNDRY, wanted, by_whom)
 
     def roll_back(self, target=PREVIOUS, request="request-1", fault=None, *, asked_at=None, judged=None):
         asked = Asked(target, asked_at or self.clock.now(), judged)

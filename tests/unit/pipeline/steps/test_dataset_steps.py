@@ -179,7 +179,7 @@ def test_a_photo_that_changed_since_it_was_collected_is_refused():
     world = collected()
     changed = world.manifest().of(Split.TRAIN)[0]
     world.photos.bodies[changed.photo_url] = b"another photo"
-    with pytest.raises(DatasetRefused, match=f"{changed.task_id} changed since"):
+    with pytest.raises(DatasetRefused, match=f"{changed.task_id} is not what was recorded"):
         world.prepare()
 
 

@@ -15,7 +15,7 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.models import Status
 from pipeline.domain.transitions import Phase
-from tests.builders import MANIFEST
+from tests.builders import MANIFEST, a_training_result
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps.live_world import LAUNDRY, World
 
@@ -41,11 +41,22 @@ def deployed(*runs):
 
 
 def test_versions_count_architecture_data_and_hyperparameters():
-    world = registered("first")
-    for run in ("more-data", "other-network"):
+    world = deployed("first")
+    for run in ("more-data", "other-network", "retry-of-refused", "another-retry"):
         world.accept(run)
     assert world.register("more-data") == "v1.1.0"
     assert world.register("other-network", backbone="EfficientNetLite0") == "v2.0.0"
+    world.trained.succeed(a_training_result("refused", dataset_id="DS-3"))
+    assert world.register("retry-of-refused", dataset="DS-3") == "v1.2.1"
+    assert world.register("another-retry", dataset="DS-3") == "v1.2.2"
+
+
+def test_a_number_goes_on_in_the_line_of_the_champion_even_when_another_network_was_tried_meanwhile():
+    world = deployed("first")
+    for run in ("other-network", "more-data"):
+        world.accept(run)
+    assert world.register("other-network", backbone="EfficientNetLite0") == "v2.0.0"
+    assert world.register("more-data") == "v1.1.0"
 
 
 @pytest.mark.parametrize("verdict", ["refused", "none"])
@@ -65,7 +76,7 @@ def test_the_registry_shows_what_the_model_takes_and_gives_and_which_code_made_i
     assert images["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 224, 224, 3]}
 
 
-@pytest.mark.parametrize(("manifest", "complaint"), [(None, "is gone"), (b"{}", "is not what training wrote")])
+@pytest.mark.parametrize(("manifest", "complaint"), [(None, "is gone"), (b"{}", "is not what was recorded")])
 def test_a_model_without_its_files_is_not_registered(manifest, complaint):
     world = accepted()
     world.objects.bodies = {uri: manifest for uri in world.objects.bodies if manifest}

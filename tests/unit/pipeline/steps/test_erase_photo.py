@@ -10,6 +10,7 @@ import pytest
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, UnknownVersion
 from pipeline.domain.models import ModelType
+from pipeline.domain.training import Attempt, Hyperparameters
 from pipeline.ports.bundles import Forgetting, Records
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.trace_model import trace_model
@@ -201,6 +202,44 @@ def test_an_index_that_was_changed_is_not_made_true_by_erasing(world):
 
 
 # Lineage
+
+
+def tried_again(world, run_id="retry-of-run-1"):
+    """Another run on the same dataset, with a model and caches of its own."""
+    world.experiments.opened["mlflow-2"] = FakeExperiment("mlflow-2", files={"contact-sheet.png": b"old"})
+    result = a_training_result(run_id, dataset_id="DS-2026-001", experiment_run_id="mlflow-2")
+    world.runs.succeed(result)
+    world.versions.register(a_model_version("v1.0.1", run_id=run_id, dataset_id="DS-2026-001"))
+    caches = [f"s3://models/LAUNDRY/{run_id}/{what}/ResNet50-abc.npz" for what in ("features", "activations")]
+    for uri in caches:
+        world.objects.write(uri, b"of every photo")
+    return caches
+
+
+def test_what_a_retry_on_the_same_dataset_kept_of_the_photo_is_forgotten_too(world):
+    caches = tried_again(world)
+    found = world.erase(world.task())
+    assert not any(world.objects.exists(uri) for uri in caches)
+    sheets = {world.experiments.opened[run].files["contact-sheet.png"] for run in ("mlflow-1", "mlflow-2")}
+    assert sheets == {world.objects.read(f"{URI}contact-sheet.png")}
+    assert found.models == ["LAUNDRY v1.0.0 learned from it", "LAUNDRY v1.0.1 learned from it"]
+
+
+def test_caches_of_a_run_that_never_came_to_a_model_are_forgotten_too(world):
+    cache = "s3://models/LAUNDRY/failed/features/ResNet50-abc.npz"
+    world.runs.record("failed", "DS-2026-001", Attempt(1, Hyperparameters(), "diverged"))
+    world.objects.write(cache, b"of every photo")
+    world.erase(world.task())
+    assert not world.objects.exists(cache)
+
+
+def test_a_task_leads_to_every_model_that_was_made_of_its_dataset(world):
+    tried_again(world)
+    found = trace_task(world.task(), world.records())
+    assert [(use.run_id, use.version.version) for use in found if use.version] == [
+        ("run-1", "v1.0.0"),
+        ("retry-of-run-1", "v1.0.1"),
+    ]
 
 
 def uses(world, task):

@@ -3,16 +3,28 @@
 import pytest
 
 from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Registration
 from pipeline.steps.report_training import report_training
 from tests.builders import a_model_version, a_training_result
-from tests.fakes.deployment import FakeVersions
+from tests.fakes.data import FakeObjects
+from tests.fakes.deployment import FakeRegistry, FakeTransitions, FakeVersions
+from tests.fakes.events import FakeOutbox
+from tests.fakes.training import FakeTrainingRuns
+from tests.fakes.verification import FakeBlessings
+from tests.histories import a_history
 
 
 def report(*registered, **result):
+    """`registered` versions, the last of which serves."""
     versions = FakeVersions()
+    transitions = FakeTransitions(versions)
     for version in registered:
         versions.register(version)
-    return report_training(ModelType.LAUNDRY, a_training_result(**result), versions)
+    transitions.ledgers[ModelType.LAUNDRY] = a_history(*(f"promote {version.version}" for version in registered))
+    registration = Registration(
+        versions, transitions, FakeTrainingRuns(), FakeBlessings(FakeOutbox()), FakeRegistry(), FakeObjects(), {}
+    )
+    return report_training(ModelType.LAUNDRY, a_training_result(**result), registration)
 
 
 def test_a_result_has_the_fields_of_the_specification():

@@ -99,7 +99,7 @@ def test_a_photo_that_was_held_out_is_refused_when_the_trainer_says_that_it_read
 def test_a_manifest_that_was_changed_since_it_was_frozen_is_not_trained_on():
     world = World()
     world.objects.write(f"{URI}manifest.json", world.objects.read(f"{URI}manifest.json") + b" ")
-    with pytest.raises(DatasetRefused, match="manifest.json is not what was frozen"):
+    with pytest.raises(DatasetRefused, match="manifest.json is not what was recorded"):
         world.train()
     assert world.trainer.jobs == []
 

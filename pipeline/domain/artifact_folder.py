@@ -1,0 +1,73 @@
+"""The objects of one trained model: what each is called; the files that serve are named in its manifest alone."""
+
+from dataclasses import dataclass
+
+MANIFEST = "manifest.json"
+"""What the model takes and gives, and its files with their hashes; without it there is no model."""
+FLIPS = "negative-flips.png"
+"""Photos that only the champion judges right; its name also in the experiment tracker."""
+REPORT_PAGE, REPORT = "verification-report.html", "verification-report.json"
+"""The verdict for people and for programs; their names also in the experiment tracker."""
+
+
+@dataclass(frozen=True)
+class ArtifactFolder:
+    """`uri` is `s3://…/<model type>/<run id>/`; everything of the run's model lies under it."""
+
+    uri: str
+
+    @classmethod
+    def of(cls, prefix: str, model_type: str, run_id: str) -> "ArtifactFolder":
+        """`prefix` is the `s3://…/` under which models live."""
+        return cls(f"{prefix}{model_type}/{run_id}/")
+
+    @property
+    def manifest(self) -> str:
+        return f"{self.uri}{MANIFEST}"
+
+    @property
+    def trainer_predictions(self) -> str:
+        """What the trainer itself says of each validation photo."""
+        return f"{self.uri}trainer-predictions.json"
+
+    @property
+    def predictions(self) -> str:
+        """What candidate and champion said of every photo they were judged by."""
+        return f"{self.uri}predictions.json"
+
+    @property
+    def flips(self) -> str:
+        return f"{self.uri}{FLIPS}"
+
+    @property
+    def slices(self) -> str:
+        """Figures of every slice of the photos."""
+        return f"{self.uri}slices.json"
+
+    @property
+    def report_page(self) -> str:
+        return f"{self.uri}{REPORT_PAGE}"
+
+    @property
+    def report(self) -> str:
+        return f"{self.uri}{REPORT}"
+
+    def checkpoint(self, attempt: int) -> str:
+        """Prefix of what an attempt at training goes on from."""
+        return f"{self.uri}checkpoints/{attempt}/"
+
+    def features(self, key: str) -> str:
+        """What the frozen network says of every image."""
+        return f"{self._caches[0]}{key}.npz"
+
+    def activations(self, key: str) -> str:
+        """What the part below the block that is trained too says of every image."""
+        return f"{self._caches[1]}{key}.npz"
+
+    def is_cache(self, uri: str) -> bool:
+        """Whether an object was computed of single photos: it goes when one of them is erased."""
+        return uri.startswith(self._caches)
+
+    @property
+    def _caches(self) -> tuple[str, str]:
+        return f"{self.uri}features/", f"{self.uri}activations/"

@@ -1,0 +1,30 @@
+"""Which number a version gets (specification §11): architecture changed, new data, or the same data once more."""
+
+from collections.abc import Sequence
+
+from pipeline.domain.models import ModelVersion, VersionNumber
+from pipeline.domain.training import TrainingResult
+
+_FIRST_MAJOR = 1
+
+
+def next_number(
+    result: TrainingResult, registered: Sequence[ModelVersion], champion: ModelVersion | None, *, retried: bool
+) -> VersionNumber:
+    """The number that the trained model gets when it is accepted next.
+
+    Another network than the champion's opens the next major line; the same one goes on in the champion's line, which
+    after a rollback need not be the highest. Without a champion the highest line goes on, whatever the network.
+    `retried`: another run was tried on the same dataset before. That run would have been the next minor, so this one
+    is its first patch; a second model of a dataset is the next patch of the first.
+    """
+    versions = {VersionNumber.parse(version.version): version for version in registered}
+    if not versions:
+        return VersionNumber(_FIRST_MAJOR, 0, int(retried))
+    if champion is not None and champion.backbone != result.backbone:
+        return VersionNumber(max(versions).major + 1, 0, 0)
+    major = VersionNumber.parse(champion.version).major if champion else max(versions).major
+    latest = max(number for number in versions if number.major == major)
+    if versions[latest].dataset_id == result.dataset_id:
+        return VersionNumber(major, latest.minor, latest.patch + 1)
+    return VersionNumber(major, latest.minor + 1, int(retried))

@@ -1,0 +1,36 @@
+"""Read what is stored of a dataset, and only what was recorded."""
+
+from pipeline.domain.checksums import demand_unaltered, sha256
+from pipeline.domain.dataset import Dataset, Manifest
+from pipeline.domain.dataset_folder import DatasetFolder, Shard, shards_in
+from pipeline.domain.errors import DatasetRefused, ObjectArchived
+from pipeline.ports.data import ObjectStore
+
+
+def manifest_in(folder: DatasetFolder, objects: ObjectStore) -> Manifest:
+    """The frozen selection as it lies there; raises `KeyError` when there is none."""
+    return Manifest.from_json(objects.read(folder.manifest))
+
+
+def read_recorded(uri: str, recorded: str | None, objects: ObjectStore) -> bytes:
+    """The object whose sha256 was recorded. Raises `DatasetRefused` when it is gone, archived or another one."""
+    try:
+        body = objects.read(uri)
+    except KeyError:
+        raise DatasetRefused(f"{uri} is missing: bring it back") from None
+    except ObjectArchived as error:
+        raise DatasetRefused(str(error)) from None
+    return demand_unaltered(body, recorded, uri, DatasetRefused)
+
+
+def demand_whole(dataset: Dataset, objects: ObjectStore) -> None:
+    """Raises `DatasetRefused` unless the index and every shard are there as they were recorded."""
+    index = read_recorded(DatasetFolder(dataset.uri).index, dataset.sha256, objects)
+    for shards in shards_in(index).values():
+        for shard in shards:
+            read_recorded(shard["uri"], shard["sha256"], objects)
+
+
+def is_whole(shard: Shard, objects: ObjectStore) -> bool:
+    """Whether the shard is there as it was recorded."""
+    return objects.exists(shard["uri"]) and sha256(objects.read(shard["uri"])) == shard["sha256"]
