@@ -1,4 +1,4 @@
-"""Commands for people: what serves and why, the archive, the freeze, and messages that could not be used."""
+"""Commands for people: what serves and why, the archive, the freeze, messages that could not be used, settings."""
 
 import json
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pipeline.bootstrap import MODEL_TYPES, GiveUp, Pipeline
+from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
 model_option = click.option(
@@ -110,8 +111,16 @@ def discard(letter_ids: tuple[str, ...]) -> None:
         _show({"discarded": Pipeline.from_env().dead_letters.discard(letter_id).id})
 
 
+@click.command()
+@click.option("--changed", is_flag=True, help="Only those that differ from their default.")
+@click.option("--markdown", is_flag=True, help="The table of the README.")
+def settings(changed: bool, markdown: bool) -> None:
+    """Every setting: its variable, value, default, bounds and meaning."""
+    click.echo(settings_as_markdown() if markdown else settings_as_text(changed_only=changed))
+
+
 def _show(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
-PEOPLE_COMMANDS = (watch, history, abort_canary, clear_freeze, retire, restore, dead_letters)
+PEOPLE_COMMANDS = (watch, history, abort_canary, clear_freeze, retire, restore, dead_letters, settings)

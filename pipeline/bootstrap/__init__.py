@@ -157,7 +157,7 @@ class Pipeline(UpkeepSteps):
         from pipeline.steps.train import TrainingRequest, train
 
         chosen = {name: value for name, value in overrides.items() if value is not None}
-        request = TrainingRequest(run_id, dataset_id, replace(self._w.hyperparameters, **chosen), fresh)
+        request = TrainingRequest(run_id, dataset_id, replace(self._w.settings.hyperparameters, **chosen), fresh)
         return train(request, on_epoch, self._models.training)
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:

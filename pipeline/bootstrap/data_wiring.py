@@ -28,7 +28,7 @@ class DataWiring:
             datasets=w.datasets,
             erasures=w.erasures,
             objects=w.objects,
-            recipe=Recipe(LABELS, w.selection_policy, w.augmentation),
+            recipe=Recipe(LABELS, w.settings.selection, w.settings.augmentation),
             prefix=w.dataset_prefix,
         )
 
@@ -43,7 +43,7 @@ class DataWiring:
             photos=w.photos,
             objects=w.objects,
             clock=w.clock,
-            policy=w.quality_policy,
+            policy=w.settings.quality,
         )
 
     @property
@@ -83,7 +83,7 @@ class DataWiring:
     def _validator(self) -> DataValidator:
         from pipeline.adapters.expectations import GreatExpectationsValidator
 
-        return GreatExpectationsValidator(min_side_pixels=self._w.quality_policy.min_side_pixels)
+        return GreatExpectationsValidator(min_side_pixels=self._w.settings.quality.min_side_pixels)
 
     @cached_property
     def _reviewer(self) -> LabelReviewer:

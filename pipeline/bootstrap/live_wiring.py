@@ -1,5 +1,6 @@
 """Policies and adapters of what happens after a model is live."""
 
+from dataclasses import replace
 from functools import cached_property
 
 from pipeline.bootstrap.wiring import Wiring
@@ -15,28 +16,15 @@ class LiveWiring:
 
     @property
     def accuracy_policy(self) -> LiveAccuracyPolicy:
-        s = self._w.settings
-        return LiveAccuracyPolicy(
-            window_hours=s.live_window_hours,
-            min_confirmations=s.live_min_confirmations,
-            matured_minutes=s.live_matured_minutes,
-            stale_hours=s.live_stale_hours,
-            alert_accuracy=s.live_alert_accuracy,
-            rollback_accuracy=s.live_rollback_accuracy,
-        )
+        return self._w.settings.live
 
     @property
     def canary_policy(self) -> CanaryPolicy:
         s = self._w.settings
-        return CanaryPolicy(
-            percent=s.canary_percent,
-            min_confirmations=s.canary_min_confirmations,
-            deadline_hours=s.canary_deadline_hours,
-            floor=s.live_rollback_accuracy,
-        )
+        return replace(s.canary, floor=s.live.rollback_accuracy)
 
     def retention_policy(self, keep: int | None) -> RetentionPolicy:
-        return RetentionPolicy(self._w.settings.keep_versions if keep is None else keep)
+        return self._w.settings.retention if keep is None else RetentionPolicy(keep)
 
     @cached_property
     def metrics(self) -> LiveMetrics:

@@ -3,8 +3,6 @@
 from functools import cached_property
 
 from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.blessing import WhenInconclusive
-from pipeline.domain.checks import LoadTest
 from pipeline.domain.events import LABELS
 from pipeline.ports.bundles import Records, Registration, Scheduling, Training, Verification
 from pipeline.ports.events import Decisions
@@ -27,7 +25,7 @@ class ModelWiring:
             outbox=w.outbox,
             publisher=w.event_publisher,
             clock=w.clock,
-            policy=w.retraining_policy,
+            policy=w.settings.retraining,
         )
 
     @property
@@ -63,9 +61,9 @@ class ModelWiring:
             experiments=w.experiments,
             clock=w.clock,
             labels=LABELS,
-            policy=w.verification_policy,
-            load_test=LoadTest(w.settings.performance_requests, w.settings.performance_concurrency),
-            when_inconclusive=WhenInconclusive(w.settings.inconclusive),
+            policy=w.settings.verification,
+            load_test=w.settings.load_test,
+            when_inconclusive=w.settings.inconclusive,
             code=w.code_tags,
         )
 

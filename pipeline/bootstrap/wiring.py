@@ -3,13 +3,6 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pipeline.domain.comparison import ComparisonPolicy
-from pipeline.domain.dataset import Augmentation
-from pipeline.domain.quality import QualityPolicy
-from pipeline.domain.retraining import RetrainingPolicy
-from pipeline.domain.selection import SelectionPolicy
-from pipeline.domain.training import Hyperparameters
-from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoStore
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
@@ -49,87 +42,6 @@ class Wiring:
         from pipeline.adapters.code_version import code_version, git_commit
 
         return {"git_commit": self.settings.git_commit or git_commit(), "code_version": code_version()}
-
-    # Policies
-
-    @property
-    def retraining_policy(self) -> RetrainingPolicy:
-        s = self.settings
-        return RetrainingPolicy(s.min_corrections, s.urgent_corrections, s.min_days_between_trainings)
-
-    @property
-    def selection_policy(self) -> SelectionPolicy:
-        s = self.settings
-        return SelectionPolicy(
-            correction_limit=s.correction_limit,
-            sample_limit=s.sample_limit,
-            history_limit=s.history_limit,
-            replay_per_correction=s.replay_per_correction,
-            earlier_per_correction=s.earlier_per_correction,
-            min_train_photos=s.min_train_photos,
-            holdout_limit=s.holdout_limit,
-            validation_share=s.validation_share,
-            holdout_share=s.holdout_share,
-        )
-
-    @property
-    def quality_policy(self) -> QualityPolicy:
-        s = self.settings
-        return QualityPolicy(
-            max_unusable_share=s.max_unusable_share,
-            min_class_share=s.min_class_share,
-            blurred=s.blurred_below,
-            warn_drift=s.warn_drift,
-            warn_holdout_uses=s.warn_holdout_uses,
-        )
-
-    @property
-    def augmentation(self) -> Augmentation:
-        s = self.settings
-        return Augmentation(
-            copies=s.augmentation_copies,
-            rotation_degrees=s.augmentation_rotation_degrees,
-            flip_probability=s.augmentation_flip_probability,
-            brightness=s.augmentation_brightness,
-            contrast=s.augmentation_contrast,
-            seed=s.augmentation_seed,
-            photos_per_slice=s.photos_per_slice,
-        )
-
-    @property
-    def verification_policy(self) -> VerificationPolicy:
-        s = self.settings
-        return VerificationPolicy(
-            min_validation_accuracy=s.min_validation_accuracy,
-            min_holdout_accuracy=s.min_holdout_accuracy,
-            min_class_accuracy=s.min_class_accuracy,
-            max_mean_latency_ms=s.max_mean_latency_ms,
-            max_memory_bytes=s.max_memory_bytes,
-            max_gpu_utilization=s.max_gpu_utilization,
-            min_throughput_per_second=s.min_throughput_per_second,
-            min_support=s.min_support,
-            comparison=ComparisonPolicy(
-                margin=s.non_inferiority_margin,
-                min_holdout_photos=s.min_holdout_photos,
-                max_negative_flips=s.max_negative_flips,
-                max_slice_fall=s.max_slice_fall,
-                max_gain=s.max_gain,
-            ),
-        )
-
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        s = self.settings
-        return Hyperparameters(
-            backbone=s.backbone,
-            epochs=s.epochs,
-            batch_size=s.batch_size,
-            learning_rate=s.learning_rate,
-            patience=s.patience,
-            label_smoothing=s.label_smoothing,
-            balance_classes=s.balance_classes,
-            fine_tune_epochs=s.fine_tune_epochs,
-        )
 
     # Time
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from pipeline.domain.bounds import AtLeastOne
+
 
 class Outcome(StrEnum):
     PASSED = "passed"
@@ -172,9 +174,9 @@ class AccuracyMeasurement:
 class LoadTest:
     """How hard a candidate is asked before it may go live."""
 
-    requests: int = 1000
+    requests: AtLeastOne = 1000
     """Inferences behind the performance verdict."""
-    concurrency: int = 4
+    concurrency: AtLeastOne = 4
     """Requests in flight while measuring."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.domain.bounds import AtLeastOne, Confidence, Share
 from pipeline.domain.checks import AccuracyMeasurement, Check, CheckName, Prediction, Weight, outcome
 from pipeline.domain.dataset import Photo
 from pipeline.domain.statistics import binomial_lower_bound, bootstrap_lower_bound, mcnemar
@@ -43,22 +44,28 @@ class Slice:
 
 @dataclass(frozen=True)
 class ComparisonPolicy:
-    """What proves a gain; shares and differences of shares 0-1. Photos count by cluster of near-duplicates.
+    """What proves a gain. Photos count by cluster of near-duplicates."""
 
-    `margin`: how much worse than the champion the holdout may leave possible; `min_holdout_photos` the fewest on which
-    not one photo that became wrong would prove it (0.97 ^ 99 < 5 %). `max_gain`: a champion this much worse
-    would have been rolled back already, so a greater gain smells of a leak.
-    """
-
-    confidence: float = 0.95
-    margin: float = 0.03
-    min_holdout_photos: int = 100
-    min_corrections_fixed: float = 0.50
-    min_corrections_fixed_for_sure: float = 0.35
-    max_negative_flips: float = 0.05
-    max_slice_fall: float = 0.10
-    min_slice_photos: int = 50
-    max_gain: float = 0.15
+    confidence: Confidence = 0.95
+    """How sure a proof has to be."""
+    margin: Share = 0.03
+    """How much worse than the champion the holdout may leave possible, for a proof."""
+    min_holdout_photos: AtLeastOne = 100
+    """Holdout photos, near-duplicates counted once, below which nothing is proven: with fewer, not even a candidate
+    that turns none of them wrong would prove the margin (0.97 ^ 99 < 5 %)."""
+    min_corrections_fixed: Share = 0.50
+    """Share of the corrections kept from training that the candidate answers as people corrected them, for a proof."""
+    min_corrections_fixed_for_sure: Share = 0.35
+    """Lower bound of that share, for a proof."""
+    max_negative_flips: Share = 0.05
+    """Share of photos that the champion judges right and the candidate wrong, for a proof."""
+    max_slice_fall: Share = 0.10
+    """How far accuracy may fall beyond chance on a slice of photos."""
+    min_slice_photos: AtLeastOne = 50
+    """Photos below which a slice says nothing."""
+    max_gain: Share = 0.15
+    """A gain over the champion surely beyond this waits for a person: a champion so much worse would have been rolled
+    back already, so it smells of a leak."""
 
     def judge(self, measured: AccuracyMeasurement, photos: Mapping[str, Photo]) -> tuple[Check, ...]:
         """Nothing without a champion, or with one that could not be measured."""

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pipeline.domain.bounds import AtLeastOne, Count, Range, Share
 
 
 class Split(StrEnum):
@@ -94,19 +96,22 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The specification's three transforms, frozen with the dataset; the same photo and seed give the same images.
+    """The specification's three transforms, frozen with the dataset; the same photo and seed give the same images."""
 
-    `copies` images a training photo, the photo itself included; rotation up to ±`rotation_degrees`;
-    brightness and contrast change by at most that share of the full range.
-    """
-
-    copies: int = 5
-    rotation_degrees: float = 15.0
-    flip_probability: float = 0.5
-    brightness: float = 0.2
-    contrast: float = 0.2
-    seed: int = 7
-    photos_per_slice: int = 250
+    copies: AtLeastOne = 5
+    """Images per training photo: the original and this many less one augmented."""
+    rotation_degrees: Annotated[float, Range(at_least=0, at_most=180)] = 15.0
+    """Rotation up to plus or minus this."""
+    flip_probability: Share = 0.5
+    """Share of copies that are mirrored."""
+    brightness: Share = 0.2
+    """Largest change of brightness, as a share of the full range."""
+    contrast: Share = 0.2
+    """Largest change of contrast, as a share."""
+    seed: Count = 7
+    """Seed of the augmentations; the same photo and seed give the same images."""
+    photos_per_slice: AtLeastOne = 250
+    """Photos that one mapped augment task prepares."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive, Share
 from pipeline.domain.models import Transition, frozen_by, taken_down
 from pipeline.domain.statistics import wilson
 
@@ -86,16 +87,26 @@ class LiveAccuracyPolicy:
     cannot hide; other ones at every look, they have to be surer.
     """
 
-    window_hours: float = 168.0
-    min_confirmations: int = 100
-    matured_minutes: float = 60.0
-    stale_hours: float = 48.0
-    alert_accuracy: float = 0.85
-    rollback_accuracy: float = 0.80
-    alert_confidence: float = 0.80
-    rollback_confidence: float = 0.95
-    recent_confidence: float = 0.995
-    recovery_margin: float = 0.02
+    window_hours: Positive = 168.0
+    """Confirmations of the champion that count for its live accuracy are at most so old."""
+    min_confirmations: AtLeastOne = 100
+    """Fewer matured confirmations say nothing: the state is `unknown`."""
+    matured_minutes: NotNegative = 60.0
+    """Confirmations count once they are so old, when late ones are in."""
+    stale_hours: Positive = 48.0
+    """Without any confirmation for so long the state is `unknown`."""
+    alert_accuracy: Share = 0.85
+    """Live accuracy below which people are told, when it is likely."""
+    rollback_accuracy: Share = 0.80
+    """Live accuracy below which the champion is taken down, when it is sure."""
+    alert_confidence: Confidence = 0.80
+    """How likely a fall has to be before people are told."""
+    rollback_confidence: Confidence = 0.95
+    """How sure a fall has to be, over the window, before the champion is taken down."""
+    recent_confidence: Confidence = 0.995
+    """How sure it has to be on the newest confirmations alone, which are looked at many times."""
+    recovery_margin: Share = 0.02
+    """How far above the alert accuracy has to rise before the state is well again."""
 
     def period(self, serving_since: datetime, now: datetime) -> tuple[datetime, datetime]:
         """From and until when confirmations count: a new champion starts a fresh window."""

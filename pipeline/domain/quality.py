@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.domain.bounds import AtLeastOne, NotNegative, Share
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.leakage import leaks
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
@@ -14,26 +15,33 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class QualityPolicy:
-    """Bounds of one dataset; shares 0-1, brightness 0-1, sharpness as in `Fingerprint`. `warn_…` do not stop a run.
+    """Bounds of one dataset; brightness 0-1, sharpness as in `Fingerprint`. `warn_…` do not stop a run."""
 
-    `max_unusable_share`: photos that are missing, unreadable, too large or too small, of all collected.
-    `warn_drift`: difference to the last dataset that is worth a look, of class shares (and more than chance, 3 standard
-    errors) and of brightness (largest gap between the two distributions).
-    `warn_holdout_uses`: verdicts after which holdout photos are worn: each tells a little of what is in them.
-    """
-
-    min_side_pixels: int = 64
-    min_class_share: float = 0.10
-    warn_class_share: float = 0.25
-    max_unusable_share: float = 0.20
-    max_contradiction_share: float = 0.05
-    dark: float = 0.05
-    bright: float = 0.97
-    blurred: float = 20.0
-    warn_extreme_share: float = 0.01
-    warn_near_duplicate_share: float = 0.10
-    warn_drift: float = 0.15
-    warn_holdout_uses: int = 50
+    min_side_pixels: AtLeastOne = 64
+    """Shorter side below which a photo cannot be used."""
+    min_class_share: Share = 0.10
+    """Least share of each class among the training photos."""
+    warn_class_share: Share = 0.25
+    """Share of a class among the training photos below which the report warns."""
+    max_unusable_share: Share = 0.20
+    """Share of photos that are missing, unreadable, too large or too small, of all, above which a run stops."""
+    max_contradiction_share: Share = 0.05
+    """Share of photos that were confirmed with two labels above which a run stops."""
+    dark: Share = 0.05
+    """Brightness below which a photo counts as dark."""
+    bright: Share = 0.97
+    """Brightness above which a photo counts as overexposed."""
+    blurred: NotNegative = 20.0
+    """Sharpness (variance of the Laplacian at 256 pixels) below which a photo counts as blurred."""
+    warn_extreme_share: Share = 0.01
+    """Share of dark, overexposed or blurred photos above which the report warns."""
+    warn_near_duplicate_share: Share = 0.10
+    """Share of near-duplicates on the same side above which the report warns."""
+    warn_drift: Share = 0.15
+    """Difference to the last dataset that the report warns of, if it is more than chance: of class shares (3 standard
+    errors) and of brightness (largest gap between the two distributions)."""
+    warn_holdout_uses: AtLeastOne = 50
+    """Verdicts after which holdout photos count as worn: each tells a little of what is in them."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import MANIFEST
+from pipeline.domain.bounds import AtLeastOne
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.errors import ArchiveDamaged
 from pipeline.domain.models import Artifact, ModelVersion, Status, VersionNumber
@@ -22,7 +23,8 @@ class RetentionPlan:
 class RetentionPolicy:
     """Keep the `keep` newest versions of a model type, and whatever is needed whatever its age."""
 
-    keep: int = 10
+    keep: AtLeastOne = 10
+    """Newest versions of a model type whose files stay at hand."""
 
     def select(self, versions: Sequence[ModelVersion], protected: Mapping[str, str]) -> RetentionPlan:
         """`protected` maps versions that must stay to the reason, e.g. `champion`.

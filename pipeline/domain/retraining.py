@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipeline.domain.bounds import AtLeastOne, NotNegative
+
 
 @dataclass(frozen=True)
 class Backlog:
@@ -30,11 +32,14 @@ class RetrainingDecision:
 
 @dataclass(frozen=True)
 class RetrainingPolicy:
-    """Thresholds of the specification; `min_days` is days since the last training."""
+    """Thresholds of the specification."""
 
-    min_corrections: int = 100
-    urgent_corrections: int = 300
-    min_days: float = 7.0
+    min_corrections: AtLeastOne = 100
+    """Corrections since the last training that make one due."""
+    urgent_corrections: AtLeastOne = 300
+    """Corrections that make one due whatever the time since the last training."""
+    min_days: NotNegative = 7.0
+    """Days since the last training before another one that is not urgent."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_corrections <= self.urgent_corrections:

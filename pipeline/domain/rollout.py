@@ -8,8 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
+from pipeline.domain.bounds import AtLeastOne, Confidence, Positive, Range, Share
 from pipeline.domain.live_accuracy import Tally
 from pipeline.domain.statistics import Interval, wilson
 
@@ -55,12 +56,18 @@ class CanaryPolicy:
     Looked at many times, harm must be surer before the end (`early_confidence`) than at it (`confidence`).
     """
 
-    percent: float = 10.0
-    min_confirmations: int = 100
-    deadline_hours: float = 24.0
-    floor: float = 0.80
-    confidence: float = 0.95
-    early_confidence: float = 0.995
+    percent: Annotated[float, Range(above=0, at_most=100)] = 10.0
+    """Share of the requests that a canary answers."""
+    min_confirmations: AtLeastOne = 100
+    """Confirmations of the canary's own answers that decide."""
+    deadline_hours: Positive = 24.0
+    """A canary without enough confirmations by then is aborted."""
+    floor: Share = 0.80
+    """Accuracy that a canary must not surely fall below: that at which a champion is taken down."""
+    confidence: Confidence = 0.95
+    """How sure harm has to be when enough people confirmed."""
+    early_confidence: Confidence = 0.995
+    """How sure harm has to be before that."""
 
     def judge(
         self, canary: Tally, stable: Tally, seen: Sequence[CanarySeen], *, started: datetime, now: datetime

@@ -6,31 +6,36 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pipeline.domain.bounds import AtLeastOne, Count, NotNegative, Share
 from pipeline.domain.dataset import Augmentation, Photo, Source, Split
 
 
 @dataclass(frozen=True)
 class SelectionPolicy:
-    """How much of what goes into a dataset (ADR 0002).
+    """How much of what goes into a dataset (ADR 0002)."""
 
-    `sample_limit`: most recent confirmed tasks, and `history_limit` more spread over all time, drawn whatever their
-    verdict: validation, holdout and replay come from these.
-    `replay_per_correction`: unchanged verdicts replayed for each correction, class-balanced.
-    `earlier_per_correction`: corrections of earlier trainings replayed for each new one, at most `correction_limit`.
-    `min_train_photos`: replay tops the training split up to this many photos.
-    `holdout_limit`: most members of the earlier holdout that a new model is judged on as well.
-    Shares are 0-1 of photo clusters, decided by hash once and then kept.
-    """
+    correction_limit: AtLeastOne = 500
+    """Most corrections collected for one dataset, and most earlier ones replayed."""
+    sample_limit: AtLeastOne = 2000
+    """Most recent confirmed tasks drawn for validation, holdout and replay, whatever their verdict."""
+    history_limit: Count = 500
+    """Confirmed tasks spread over all time, drawn beside the most recent ones, whatever their verdict."""
+    replay_per_correction: NotNegative = 3.0
+    """Unchanged verdicts replayed for each correction, from the class that has least first."""
+    earlier_per_correction: NotNegative = 1.0
+    """Corrections of earlier trainings replayed for each new one."""
+    min_train_photos: Count = 400
+    """Replay tops the training photos up to this many."""
+    holdout_limit: Count = 1000
+    """Most photos of the earlier holdout that a new model is judged on as well, newest first."""
+    validation_share: Share = 0.16
+    """Share of photo clusters for validation, decided by hash for ever (0.2 of what the holdout leaves)."""
+    holdout_share: Share = 0.20
+    """Share of photo clusters never trained on; a cluster that was seen keeps its side when shares change."""
 
-    correction_limit: int = 500
-    sample_limit: int = 2000
-    history_limit: int = 500
-    replay_per_correction: float = 3.0
-    earlier_per_correction: float = 1.0
-    min_train_photos: int = 400
-    holdout_limit: int = 1000
-    validation_share: float = 0.16
-    holdout_share: float = 0.20
+    def __post_init__(self) -> None:
+        if self.validation_share + self.holdout_share >= 1:
+            raise ValueError("validation_share and holdout_share leave nothing to train on: together below 1 is needed")
 
     def split_of(self, cluster_id: str, known: Mapping[str, Split] | None = None) -> Split:
         """The same cluster gives the same split in every dataset; `known` ones stay whatever the shares are now."""

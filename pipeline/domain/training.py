@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Annotated
 
 from pipeline.domain.backbones import BACKBONES, smaller_than
+from pipeline.domain.bounds import AtLeastOne, Count, OneOf, Range
 from pipeline.domain.checks import CheckName, Group, label_of
 
 MAX_ATTEMPTS = 3
@@ -17,23 +19,31 @@ _PLATEAU_SLOWDOWN = 3
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Specification message 18; `learning_rate` of Adam, `patience` in epochs without better val_loss.
+    """What a training may be told (specification, message 18)."""
 
-    A step of the optimizer sees `batch_size` × `accumulation` images, in `accumulation` parts. `balance_classes` lets
-    rare classes weigh more; `fine_tune_epochs` above 0 also trains the backbone's last block, at a tenth of the rate.
-    """
-
-    backbone: str = BACKBONES[-1]
-    epochs: int = 50
-    batch_size: int = 32
-    learning_rate: float = 0.001
-    patience: int = 5
-    checkpoint_every_epochs: int = 5
-    label_smoothing: float = 0.0
-    seed: int = 7
-    accumulation: int = 1
+    backbone: Annotated[str, OneOf(BACKBONES)] = BACKBONES[-1]
+    """Frozen ImageNet backbone; the weights of EfficientNetLite0 come with a package."""
+    epochs: AtLeastOne = 50
+    """Most times that training goes through all images."""
+    batch_size: AtLeastOne = 32
+    """Images that are in memory at a time; a step of the optimizer sees as many, or more where memory was short."""
+    learning_rate: Annotated[float, Range(above=0, at_most=1)] = 0.001
+    """Step size of the optimizer (Adam)."""
+    patience: AtLeastOne = 5
+    """Epochs without better val_loss after which training stops."""
+    checkpoint_every_epochs: AtLeastOne = 5
+    """Epochs between checkpoints, which a training that was killed goes on from."""
+    label_smoothing: Annotated[float, Range(at_least=0, below=1)] = 0.0
+    """Share of certainty taken off the labels: against overconfidence, and wrong labels."""
+    seed: Count = 7
+    """Seed of initial weights and of the order of images."""
+    accumulation: AtLeastOne = 1
+    """Batches that make one step of the optimizer; more than one where memory was short."""
     balance_classes: bool = True
-    fine_tune_epochs: int = 0
+    """Rare classes weigh more in training, so that each counts alike."""
+    fine_tune_epochs: Count = 0
+    """Epochs of a second phase that trains the backbone's last block too, at a tenth of the rate, kept only if it helps
+    validation; 0: none."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
+from pipeline.domain.bounds import AtLeastOne, NotNegative, Positive, Share
 from pipeline.domain.checks import (
     AccuracyMeasurement,
     Check,
@@ -24,19 +25,29 @@ from pipeline.domain.statistics import binomial_upper_bound, wilson
 
 @dataclass(frozen=True)
 class VerificationPolicy:
-    """Accuracies 0-1, limits inclusive. A floor measured on fewer than `min_support` photos is called unsure."""
+    """Floors and limits, each inclusive."""
 
-    min_validation_accuracy: float = 0.90
-    min_holdout_accuracy: float = 0.88
-    min_class_accuracy: float = 0.90
-    max_mean_latency_ms: float = 200.0
-    max_memory_bytes: int = 2_000_000_000
-    max_gpu_utilization: float = 0.80
-    min_throughput_per_second: float = 50.0
-    min_support: int = 50
-    # bf16 and int8 may turn a verdict that hangs on a hair, never more than one in fifty.
-    min_agreement: float = 0.98
+    min_validation_accuracy: Share = 0.90
+    """Least share of validation photos judged right."""
+    min_holdout_accuracy: Share = 0.88
+    """Least share of holdout photos judged right."""
+    min_class_accuracy: Share = 0.90
+    """Least share of each class among the validation photos judged right."""
+    max_mean_latency_ms: Positive = 200.0
+    """Longest mean time of an answer under load."""
+    max_memory_bytes: AtLeastOne = 2_000_000_000
+    """Most memory that the server may take under load."""
+    max_gpu_utilization: Share = 0.80
+    """Largest share of the GPU that the server may use under load, where there is one."""
+    min_throughput_per_second: NotNegative = 50.0
+    """Least answers a second under load."""
+    min_support: AtLeastOne = 50
+    """Photos behind an accuracy, of a class too, below which it is called unsure."""
+    min_agreement: Share = 0.98
+    """Least share of photos on which server and trainer agree: bf16 and int8 may turn a verdict that hangs on a hair,
+    never more than one in fifty."""
     comparison: ComparisonPolicy = field(default_factory=ComparisonPolicy)
+    """What proves that a candidate is better than the champion"""
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

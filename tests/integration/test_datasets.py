@@ -18,10 +18,11 @@ import pytest
 from include.stack.layout import REPOSITORY, environment
 from pipeline.bootstrap import GiveUp, Pipeline
 from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Augmentation, Manifest, Split
 from pipeline.domain.errors import DatasetRefused
 from pipeline.learning.shards import task_ids
 from pipeline.settings import Settings
+from pipeline.steps.look_up import unseen_demand
 from tests.builders import NOW
 
 pytestmark = pytest.mark.integration
@@ -67,8 +68,7 @@ class World:
                     mlops_dsn=self.stack.dsn("mlops", "mlops"),
                     helper_dsn=self.stack.dsn("mlops_reader", "helper"),
                     s3_endpoint=self.stack.s3_endpoint,
-                    photos_per_slice=20,
-                    augmentation_copies=COPIES,
+                    augmentation=Augmentation(copies=COPIES, photos_per_slice=20),
                 )
             )
         )
@@ -78,6 +78,11 @@ class World:
         for index in self.pipeline.slices(dataset_id):
             self.pipeline.augment_slice(dataset_id, index)
         return self.pipeline.assemble(run_id, dataset_id)
+
+    def unseen_demand(self, dataset_id):
+        """What training asks about the photos it read."""
+        wiring = self.pipeline._w
+        return unseen_demand(wiring.datasets.get(dataset_id), wiring.datasets, wiring.objects)
 
     def objects(self, dataset_id):
         """Hash of every object of a dataset but the report's pages, whose names have the time in them."""
@@ -120,11 +125,11 @@ def test_a_dataset_is_what_the_policies_say_and_asks_training_to_look(world):
     shards = [world.read(key) for key in world.objects(counts["dataset_id"]) if "/shards/train" in key]
     trained = task_ids(shards)
     assert trained == {p.task_id for p in manifest.of(Split.TRAIN)}
-    dataset = world.pipeline._w.datasets.get(counts["dataset_id"])
-    world.pipeline._unseen_demand(dataset)(trained)
+    demand = world.unseen_demand(counts["dataset_id"])
+    demand(trained)
     held = manifest.of(Split.HOLDOUT)[0].task_id
     with pytest.raises(DatasetRefused, match=f"no training photos of .*{held}"):
-        world.pipeline._unseen_demand(dataset)([*trained, held])
+        demand([*trained, held])
 
 
 def test_a_manifest_that_was_changed_after_freezing_is_not_trained_on(world):
@@ -132,7 +137,7 @@ def test_a_manifest_that_was_changed_after_freezing_is_not_trained_on(world):
     key = f"{counts['dataset_id']}/manifest.json"
     world.s3.put_object(Bucket="datasets", Key=key, Body=world.read(key) + b" ")
     with pytest.raises(DatasetRefused, match="manifest.json is not what was recorded"):
-        world.pipeline._unseen_demand(world.pipeline._w.datasets.get(counts["dataset_id"]))
+        world.unseen_demand(counts["dataset_id"])
 
 
 def test_killed_at_any_moment_and_run_again_it_is_the_same_dataset(world):

@@ -13,12 +13,17 @@ from include.helper_service.settings import Settings as HelperSettings
 from include.stack.layout import environment, load_or_create
 from include.stack.runner import all_services
 from pipeline.settings import Settings as PipelineSettings
+from pipeline.settings.variables import variables
 
 _ROOT = Path(__file__).parents[3]
 _COMPOSE = yaml.safe_load((_ROOT / "docker-compose.yaml").read_text())
 _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
 _IMAGES = ("application", "faceserve")
-_SETTINGS = {"RETRAIN_": PipelineSettings, "FACESERVE_": FaceserveSettings, "HELPER_": HelperSettings}
+_READ = {
+    *(one.name for one in variables(PipelineSettings)),
+    *(f"FACESERVE_{name}".upper() for name in FaceserveSettings.model_fields),
+    *(f"HELPER_{name}".upper() for name in HelperSettings.model_fields),
+}
 # Databases are made by `postgres` and its passwords are its own; the image of RabbitMQ starts epmd by itself.
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq"}
 _PARTS_OF_OTHERS = {"epmd"}
@@ -26,6 +31,7 @@ _PARTS_OF_OTHERS = {"epmd"}
 _DEMO_ONLY = {
     "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS",
     "RETRAIN_LIVE_MATURED_MINUTES",
+    "RETRAIN_MONITOR_SCHEDULE",
     "RETRAIN_CANARY_MIN_CONFIRMATIONS",
     "RETRAIN_CANARY_DEADLINE_HOURS",
 }
@@ -52,7 +58,7 @@ def _ours() -> list[tuple[str, str]]:
         for service, fields in _SERVICES.items()
         if service not in _IMAGES_OF_OTHERS
         for variable in _variables(fields)
-        if variable.startswith(tuple(_SETTINGS))
+        if variable.startswith(("RETRAIN_", "FACESERVE_", "HELPER_"))
     ]
 
 
@@ -119,20 +125,13 @@ def test_every_service_that_stays_up_says_whether_it_is_healthy():
 
 @pytest.mark.parametrize(("service", "variable"), _ours())
 def test_a_variable_is_one_that_a_program_reads(service, variable):
-    prefix = next(p for p in _SETTINGS if variable.startswith(p))
-    assert variable.removeprefix(prefix).lower() in _SETTINGS[prefix].model_fields
+    assert variable in _READ
 
 
 def test_what_the_local_stack_sets_is_set_here_too(local_stack):
     programs = [p for service in all_services(local_stack) for p in service.programs]
     local = set(environment(local_stack)).union(*(p.environment for p in programs))
-    read = {
-        name
-        for name in local - _DEMO_ONLY
-        for prefix, settings in _SETTINGS.items()
-        if name.startswith(prefix) and name.removeprefix(prefix).lower() in settings.model_fields
-    }
-    assert read - {variable for _, variable in _ours()} == set()
+    assert (local & _READ) - _DEMO_ONLY - {variable for _, variable in _ours()} == set()
 
 
 def test_every_program_listens_where_other_containers_reach_it():

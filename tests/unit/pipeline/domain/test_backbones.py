@@ -1,13 +1,13 @@
 """The networks a model may be trained on: one list, which everybody reads."""
 
 import pytest
-from pydantic import ValidationError
 
 from pipeline.__main__ import main
 from pipeline.domain.backbones import BACKBONES, smaller_than
 from pipeline.domain.training import Hyperparameters
 from pipeline.learning.backbones import BUILDERS
 from pipeline.settings import Settings
+from pipeline.settings.refusals import SettingsRefused
 
 
 def test_each_backbone_that_is_offered_can_be_built_and_none_besides():
@@ -22,7 +22,7 @@ def test_the_setting_and_the_command_take_every_backbone():
 
 def test_a_setting_that_names_no_backbone_is_told_which_there_are(monkeypatch):
     monkeypatch.setenv("RETRAIN_BACKBONE", "VGG16")
-    with pytest.raises(ValidationError, match=f"choose one of {', '.join(BACKBONES)}"):
+    with pytest.raises(SettingsRefused, match=f"must be one of {', '.join(BACKBONES)}"):
         Settings()
 
 

@@ -1,0 +1,141 @@
+"""Every setting of the retraining application: environment variables with the prefix `RETRAIN_`.
+
+A policy's settings, their defaults, bounds and meanings stand in the policy; `python -m pipeline settings` lists all.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.domain.blessing import WhenInconclusive
+from pipeline.domain.bounds import Positive, Range
+from pipeline.domain.checks import LoadTest
+from pipeline.domain.dataset import Augmentation
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy
+from pipeline.domain.quality import QualityPolicy
+from pipeline.domain.retention import RetentionPolicy
+from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.domain.rollout import CanaryPolicy
+from pipeline.domain.selection import SelectionPolicy
+from pipeline.domain.training import Hyperparameters
+from pipeline.domain.verification import VerificationPolicy
+from pipeline.settings.refusals import SettingsRefused, of_bounds, of_types
+from pipeline.settings.variables import Environment, Named
+
+
+class Settings(BaseSettings):
+    """Read by `bootstrap` alone. Raises `SettingsRefused`, which names each variable that is wrong."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/%2F")
+    """RabbitMQ, as `amqp://user:password@host:port/vhost`."""
+    task_exchange: str = "task.events"
+    """Exchange the Helper service publishes `TaskConfirmedEvent` to (topic)."""
+    task_queue: str = "mlops.task-confirmed"
+    """Quorum queue this application drains; its dead letters go to `<task_queue>.dead`."""
+    model_exchange: str = "model.events"
+    """Exchange for model events (topic; routing key = event type)."""
+    mlops_dsn: SecretStr = SecretStr("postgresql://mlops@127.0.0.1:5432/mlops")
+    """This application's own database."""
+    helper_dsn: SecretStr = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
+    """The Helper database, with the read-only role."""
+    s3_endpoint: str | None = None
+    """S3 endpoint; empty for AWS itself. Credentials come from the usual AWS_* variables."""
+    photo_buckets: tuple[str, ...] = ("tasks",)
+    """Buckets that `photoUrl` may name; anything else is never fetched."""
+    dataset_bucket: str = "datasets"
+    """Bucket for manifests, shards, checkpoints and reports."""
+    model_bucket: str = "models"
+    """Bucket for model artifacts."""
+    mlflow_url: str = "http://127.0.0.1:5000"
+    """MLflow tracking server and model registry."""
+    faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8600",)
+    """Lifecycle addresses of every faceserve replica."""
+    faceserve_out_of_rotation: tuple[str, ...] = ()
+    """Addresses of replicas that a person took out of rotation: promotions go on without them."""
+    faceserve_token: SecretStr = SecretStr("")
+    """Bearer token of faceserve's lifecycle service."""
+    prepare_timeout_seconds: Positive = 60.0
+    """Deadline for one replica to download, load, warm up and check a model."""
+    activate_timeout_seconds: Positive = 5.0
+    """Deadline for one replica to exchange the reference."""
+    git_commit: str = ""
+    """Commit this build was made of, kept with every registered model; empty: asked of git."""
+
+    retraining: Annotated[RetrainingPolicy, Named(own={"min_days": "min_days_between_trainings"})] = RetrainingPolicy()
+    """When to retrain"""
+    selection: SelectionPolicy = SelectionPolicy()
+    """Which photos make a dataset"""
+    quality: Annotated[
+        QualityPolicy, Named(own={"dark": "dark_below", "bright": "bright_above", "blurred": "blurred_below"})
+    ] = QualityPolicy()
+    """What a dataset has to be like"""
+    augmentation: Annotated[Augmentation, Named("augmentation_", own={"photos_per_slice": "photos_per_slice"})] = (
+        Augmentation()
+    )
+    """How training photos are multiplied; frozen with the dataset"""
+
+    hyperparameters: Annotated[Hyperparameters, Named(own={"seed": "training_seed", "accumulation": None})] = (
+        Hyperparameters()
+    )
+    """Training"""
+    training_runtime: Literal["local", "kubernetes"] = "local"
+    """`local` trains in a child process, `kubernetes` in a GPU pod (spot, last attempt on demand); the same command."""
+    training_image: str = ""
+    """Image of the training pod, by digest; read by the DAG of a retraining."""
+    weights_uri: str | None = None
+    """`s3://…` mirror of the Keras weights file; empty: Keras' cache, then download."""
+    export_formats: tuple[Literal["int8", "onnx"], ...] = ("int8", "onnx")
+    """What an artifact holds besides SavedModel and OpenVINO: an int8 copy, and ONNX for ONNX Runtime."""
+    signing_key: Path | None = None
+    """Private key (PEM) that signs artifacts; servers with its public key take models from nobody else."""
+    training_memory_mb: Annotated[int | None, Range(at_least=1)] = None
+    """Memory limit of one training attempt; empty: none."""
+
+    verification: Annotated[
+        VerificationPolicy, Named(own={"margin": "non_inferiority_margin", "confidence": "comparison_confidence"})
+    ] = VerificationPolicy()
+    """What may go live"""
+    inconclusive: WhenInconclusive = WhenInconclusive.FLOORS
+    """Who decides when the evidence proves neither: `floors`, as the specification says, or a person (`approval`)."""
+    load_test: Annotated[LoadTest, Named("performance_")] = LoadTest()
+    """How performance is measured"""
+
+    live: Annotated[LiveAccuracyPolicy, Named("live_")] = LiveAccuracyPolicy()
+    """Live accuracy: when people are told, and when the champion is taken down"""
+    monitor_schedule: str = "*/15 * * * *"
+    """When the monitor looks at live accuracy (cron, UTC); read by its DAG."""
+    # A canary is aborted where a champion would be taken down, so its floor is no setting of its own.
+    canary: Annotated[CanaryPolicy, Named("canary_", own={"floor": None})] = CanaryPolicy()
+    """Canary: how many requests it gets, and when it is judged"""
+    retention: Annotated[RetentionPolicy, Named(own={"keep": "keep_versions"})] = RetentionPolicy()
+    """What is kept of older versions"""
+    archive_uri: str = "s3://models/archive/"
+    """Where older versions' files go, in Glacier."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsRefused(of_types(type(self), error)) from None
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        if refused := of_bounds(self):
+            raise SettingsRefused(refused)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment alone, by names that do not depend on how deep a value lies."""
+        return init_settings, Environment(settings_cls)

@@ -1,0 +1,49 @@
+"""Wrong values in sentences: which variable, what it is, what is allowed."""
+
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings
+
+from pipeline.domain.errors import GiveUp
+from pipeline.settings.variables import Variable, variables
+
+
+class SettingsRefused(GiveUp):
+    """A value that no setting may have; the message has a sentence for each."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        super().__init__("; ".join(sentences))
+
+
+def of_types(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+    """What is no value of its type at all, or contradicts another one of its policy."""
+    return list(dict.fromkeys(_of_type(settings, found) for found in error.errors()))
+
+
+def of_bounds(settings: BaseSettings) -> list[str]:
+    """Values of the right type, but not within their bounds."""
+    return [
+        _sentence(variable, variable.raw or value)
+        for variable in variables(type(settings))
+        if variable.bounds is not None
+        and (value := variable.value_in(settings)) is not None
+        and not variable.bounds.allows(value)
+    ]
+
+
+def _of_type(settings: type[BaseSettings], found: Any) -> str:
+    place = found["loc"]
+    for variable in variables(settings):
+        if variable.path == place[: len(variable.path)]:
+            return _sentence(variable, variable.raw or found["input"])
+    # A policy as a whole: its own check names the fields that contradict each other.
+    why = str(found.get("ctx", {}).get("error", found["msg"]))
+    named = [v for v in variables(settings) if v.path[: len(place)] == place and v.path[-1] in why]
+    values = ", ".join(f"{v.name} is {v.raw or v.default}" for v in named)
+    return f"{values or '.'.join(map(str, place))}: {why}"
+
+
+def _sentence(variable: Variable, value: object) -> str:
+    shown = "'**********'" if variable.kind is SecretStr else repr(str(value))
+    return f"{variable.name} is {shown}, but must be {variable.allowed}"

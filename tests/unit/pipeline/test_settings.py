@@ -1,0 +1,284 @@
+"""Environment variables: each changes its one value, wrong ones are refused by name, and the README tells the truth."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from pipeline.__main__ import main
+from pipeline.bootstrap.settings_listing import settings_as_markdown
+from pipeline.domain.bounds import Range
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.rollout import CanaryPolicy
+from pipeline.settings import Settings
+from pipeline.settings.variables import variables
+
+ROOT = Path(__file__).parents[3]
+ALL = variables(Settings)
+
+# A name that people set once goes on working: this list only grows. `path` is where its value is read.
+NAMES = {
+    "RETRAIN_AMQP_URL": ("amqp://other", "amqp_url"),
+    "RETRAIN_TASK_EXCHANGE": ("other", "task_exchange"),
+    "RETRAIN_TASK_QUEUE": ("other", "task_queue"),
+    "RETRAIN_MODEL_EXCHANGE": ("other", "model_exchange"),
+    "RETRAIN_MLOPS_DSN": ("postgresql://other", "mlops_dsn"),
+    "RETRAIN_HELPER_DSN": ("postgresql://other", "helper_dsn"),
+    "RETRAIN_S3_ENDPOINT": ("http://other", "s3_endpoint"),
+    "RETRAIN_PHOTO_BUCKETS": ('["a", "b"]', "photo_buckets"),
+    "RETRAIN_DATASET_BUCKET": ("other", "dataset_bucket"),
+    "RETRAIN_MODEL_BUCKET": ("other", "model_bucket"),
+    "RETRAIN_MLFLOW_URL": ("http://other", "mlflow_url"),
+    "RETRAIN_FACESERVE_REPLICAS": ('["a:1", "b:2"]', "faceserve_replicas"),
+    "RETRAIN_FACESERVE_OUT_OF_ROTATION": ('["b:2"]', "faceserve_out_of_rotation"),
+    "RETRAIN_FACESERVE_TOKEN": ("other", "faceserve_token"),
+    "RETRAIN_GIT_COMMIT": ("abc", "git_commit"),
+    "RETRAIN_MIN_CORRECTIONS": ("99", "retraining.min_corrections"),
+    "RETRAIN_URGENT_CORRECTIONS": ("301", "retraining.urgent_corrections"),
+    "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": ("0.5", "retraining.min_days"),
+    "RETRAIN_CORRECTION_LIMIT": ("7", "selection.correction_limit"),
+    "RETRAIN_SAMPLE_LIMIT": ("7", "selection.sample_limit"),
+    "RETRAIN_HISTORY_LIMIT": ("7", "selection.history_limit"),
+    "RETRAIN_REPLAY_PER_CORRECTION": ("0.5", "selection.replay_per_correction"),
+    "RETRAIN_EARLIER_PER_CORRECTION": ("0.5", "selection.earlier_per_correction"),
+    "RETRAIN_MIN_TRAIN_PHOTOS": ("7", "selection.min_train_photos"),
+    "RETRAIN_VALIDATION_SHARE": ("0.25", "selection.validation_share"),
+    "RETRAIN_HOLDOUT_SHARE": ("0.25", "selection.holdout_share"),
+    "RETRAIN_HOLDOUT_LIMIT": ("7", "selection.holdout_limit"),
+    "RETRAIN_MAX_UNUSABLE_SHARE": ("0.25", "quality.max_unusable_share"),
+    "RETRAIN_MIN_CLASS_SHARE": ("0.25", "quality.min_class_share"),
+    "RETRAIN_BLURRED_BELOW": ("7.5", "quality.blurred"),
+    "RETRAIN_WARN_DRIFT": ("0.25", "quality.warn_drift"),
+    "RETRAIN_WARN_HOLDOUT_USES": ("7", "quality.warn_holdout_uses"),
+    "RETRAIN_AUGMENTATION_COPIES": ("7", "augmentation.copies"),
+    "RETRAIN_AUGMENTATION_ROTATION_DEGREES": ("7.5", "augmentation.rotation_degrees"),
+    "RETRAIN_AUGMENTATION_FLIP_PROBABILITY": ("0.25", "augmentation.flip_probability"),
+    "RETRAIN_AUGMENTATION_BRIGHTNESS": ("0.25", "augmentation.brightness"),
+    "RETRAIN_AUGMENTATION_CONTRAST": ("0.25", "augmentation.contrast"),
+    "RETRAIN_PHOTOS_PER_SLICE": ("7", "augmentation.photos_per_slice"),
+    "RETRAIN_AUGMENTATION_SEED": ("8", "augmentation.seed"),
+    "RETRAIN_TRAINING_RUNTIME": ("kubernetes", "training_runtime"),
+    "RETRAIN_TRAINING_IMAGE": ("image@sha256:abc", "training_image"),
+    "RETRAIN_BACKBONE": ("EfficientNetLite0", "hyperparameters.backbone"),
+    "RETRAIN_WEIGHTS_URI": ("s3://other", "weights_uri"),
+    "RETRAIN_EPOCHS": ("7", "hyperparameters.epochs"),
+    "RETRAIN_BATCH_SIZE": ("7", "hyperparameters.batch_size"),
+    "RETRAIN_LEARNING_RATE": ("0.25", "hyperparameters.learning_rate"),
+    "RETRAIN_PATIENCE": ("7", "hyperparameters.patience"),
+    "RETRAIN_LABEL_SMOOTHING": ("0.25", "hyperparameters.label_smoothing"),
+    "RETRAIN_BALANCE_CLASSES": ("false", "hyperparameters.balance_classes"),
+    "RETRAIN_FINE_TUNE_EPOCHS": ("7", "hyperparameters.fine_tune_epochs"),
+    "RETRAIN_EXPORT_FORMATS": ('["onnx"]', "export_formats"),
+    "RETRAIN_SIGNING_KEY": ("/keys/other.pem", "signing_key"),
+    "RETRAIN_TRAINING_MEMORY_MB": ("4096", "training_memory_mb"),
+    "RETRAIN_MIN_VALIDATION_ACCURACY": ("0.25", "verification.min_validation_accuracy"),
+    "RETRAIN_MIN_HOLDOUT_ACCURACY": ("0.25", "verification.min_holdout_accuracy"),
+    "RETRAIN_MIN_CLASS_ACCURACY": ("0.25", "verification.min_class_accuracy"),
+    "RETRAIN_MAX_MEAN_LATENCY_MS": ("7.5", "verification.max_mean_latency_ms"),
+    "RETRAIN_MAX_MEMORY_BYTES": ("7", "verification.max_memory_bytes"),
+    "RETRAIN_MAX_GPU_UTILIZATION": ("0.25", "verification.max_gpu_utilization"),
+    "RETRAIN_MIN_THROUGHPUT_PER_SECOND": ("7.5", "verification.min_throughput_per_second"),
+    "RETRAIN_INCONCLUSIVE": ("approval", "inconclusive"),
+    "RETRAIN_MIN_SUPPORT": ("7", "verification.min_support"),
+    "RETRAIN_NON_INFERIORITY_MARGIN": ("0.25", "verification.comparison.margin"),
+    "RETRAIN_MIN_HOLDOUT_PHOTOS": ("7", "verification.comparison.min_holdout_photos"),
+    "RETRAIN_MAX_NEGATIVE_FLIPS": ("0.25", "verification.comparison.max_negative_flips"),
+    "RETRAIN_MAX_SLICE_FALL": ("0.25", "verification.comparison.max_slice_fall"),
+    "RETRAIN_MAX_GAIN": ("0.25", "verification.comparison.max_gain"),
+    "RETRAIN_PERFORMANCE_REQUESTS": ("7", "load_test.requests"),
+    "RETRAIN_PERFORMANCE_CONCURRENCY": ("7", "load_test.concurrency"),
+    "RETRAIN_PREPARE_TIMEOUT_SECONDS": ("7.5", "prepare_timeout_seconds"),
+    "RETRAIN_ACTIVATE_TIMEOUT_SECONDS": ("7.5", "activate_timeout_seconds"),
+    "RETRAIN_LIVE_WINDOW_HOURS": ("7.5", "live.window_hours"),
+    "RETRAIN_LIVE_MIN_CONFIRMATIONS": ("7", "live.min_confirmations"),
+    "RETRAIN_LIVE_MATURED_MINUTES": ("0", "live.matured_minutes"),
+    "RETRAIN_LIVE_STALE_HOURS": ("7.5", "live.stale_hours"),
+    "RETRAIN_LIVE_ALERT_ACCURACY": ("0.25", "live.alert_accuracy"),
+    "RETRAIN_LIVE_ROLLBACK_ACCURACY": ("0.25", "live.rollback_accuracy"),
+    "RETRAIN_MONITOR_SCHEDULE": ("* * * * *", "monitor_schedule"),
+    "RETRAIN_CANARY_PERCENT": ("25", "canary.percent"),
+    "RETRAIN_CANARY_MIN_CONFIRMATIONS": ("7", "canary.min_confirmations"),
+    "RETRAIN_CANARY_DEADLINE_HOURS": ("7.5", "canary.deadline_hours"),
+    "RETRAIN_KEEP_VERSIONS": ("7", "retention.keep"),
+    "RETRAIN_ARCHIVE_URI": ("s3://other/", "archive_uri"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    for name in os.environ:
+        if name.startswith("RETRAIN_"):
+            monkeypatch.delenv(name)
+
+
+def everything(settings):
+    """Every value by its path, as it would stand in the environment."""
+    return {".".join(v.path): in_environment(v.value_in(settings)) for v in ALL}
+
+
+def in_environment(value):
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool | tuple):
+        return json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_variable_changes_its_value_and_nothing_else(monkeypatch, name):
+    text, path = NAMES[name]
+    before = everything(Settings())
+    monkeypatch.setenv(name, text)
+    after = everything(Settings())
+    assert {p: value for p, value in after.items() if value != before[p]} == {path: text}
+
+
+def test_every_variable_has_a_name_of_its_own_and_says_what_it_means():
+    assert len({v.name for v in ALL}) == len(ALL)
+    assert set(NAMES) <= {v.name for v in ALL}
+    assert [v.name for v in ALL if len(v.meaning) < 15] == []
+
+
+def test_every_number_has_bounds_and_its_default_is_within_them():
+    numbers = [v for v in ALL if v.kind in {int, float, int | None}]
+    assert len(numbers) > 70
+    assert [v.name for v in numbers if v.bounds is None] == []
+    assert [v.name for v in numbers if v.default is not None and not v.bounds.allows(v.default)] == []
+
+
+def test_a_default_stands_in_its_policy_alone():
+    assert Settings().canary == CanaryPolicy()
+
+
+def test_lower_case_and_empty_values_are_understood(monkeypatch):
+    monkeypatch.setenv("retrain_epochs", "7")
+    monkeypatch.setenv("RETRAIN_TRAINING_MEMORY_MB", "")
+    assert (Settings().hyperparameters.epochs, Settings().training_memory_mb) == (7, None)
+
+
+def test_a_keyword_that_is_no_setting_is_refused():
+    with pytest.raises(GiveUp, match="epochs"):
+        Settings(epochs=7)
+
+
+# Wrong values
+
+
+REFUSED = [
+    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number, at least 1"),
+    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number, at least 1"),
+    ({"RETRAIN_CANARY_PERCENT": "150"}, "RETRAIN_CANARY_PERCENT is '150', but must be a number, above 0, at most 100"),
+    ({"RETRAIN_MAX_GAIN": "nan"}, "RETRAIN_MAX_GAIN is 'nan', but must be a number from 0 to 1"),
+    (
+        {"RETRAIN_TRAINING_MEMORY_MB": "-1"},
+        "RETRAIN_TRAINING_MEMORY_MB is '-1', but must be a whole number, at least 1",
+    ),
+    ({"RETRAIN_BACKBONE": "VGG"}, "RETRAIN_BACKBONE is 'VGG', but must be one of "),
+    ({"RETRAIN_INCONCLUSIVE": "me"}, "RETRAIN_INCONCLUSIVE is 'me', but must be one of floors, approval"),
+    ({"RETRAIN_BALANCE_CLASSES": "maybe"}, "RETRAIN_BALANCE_CLASSES is 'maybe', but must be true or false"),
+    ({"RETRAIN_PHOTO_BUCKETS": "tasks"}, "RETRAIN_PHOTO_BUCKETS is 'tasks', but must be a JSON list"),
+    (
+        {"RETRAIN_EXPORT_FORMATS": '["onnx", "tar"]'},
+        """RETRAIN_EXPORT_FORMATS is '["onnx", "tar"]', but must be a JSON list, each one of int8, onnx""",
+    ),
+    (
+        {"RETRAIN_MIN_CORRECTIONS": "400"},
+        "RETRAIN_MIN_CORRECTIONS is 400, RETRAIN_URGENT_CORRECTIONS is 300: need 0 < min_corrections",
+    ),
+    (
+        {"RETRAIN_HOLDOUT_SHARE": "0.9"},
+        "RETRAIN_VALIDATION_SHARE is 0.16, RETRAIN_HOLDOUT_SHARE is 0.9: validation_share and holdout_share leave",
+    ),
+    (
+        {"RETRAIN_EPOCHS": "0", "RETRAIN_PATIENCE": "0"},
+        "RETRAIN_EPOCHS is '0', but must be a whole number, at least 1; RETRAIN_PATIENCE is '0', but",
+    ),
+]
+
+
+@pytest.mark.parametrize(("environment", "sentence"), REFUSED, ids=[" ".join(e) for e, _ in REFUSED])
+def test_a_wrong_value_is_refused_with_its_variable_and_what_is_allowed(monkeypatch, environment, sentence):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(GiveUp) as refused:
+        Settings()
+    assert str(refused.value).startswith(sentence)
+
+
+def test_the_command_line_refuses_it_without_a_traceback():
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "consider"],
+        cwd=ROOT,
+        env={**os.environ, "RETRAIN_PATIENCE": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "refused: RETRAIN_PATIENCE is '0', but must be a whole number, at least 1\n"
+
+
+@given(st.sampled_from([v for v in ALL if isinstance(v.bounds, Range)]), st.floats())
+def test_no_number_out_of_its_bounds_comes_through(variable, number):
+    number = number if variable.kind is float or number != number or abs(number) == float("inf") else int(number)  # noqa: PLR0124
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variable.name, str(number))
+        try:
+            value = variable.value_in(Settings())
+        except GiveUp as refused:
+            assert variable.name in str(refused)
+        else:
+            assert variable.bounds.allows(number) and value == number
+
+
+# What people see
+
+
+def listed(*options):
+    shown = CliRunner().invoke(main, ["settings", *options], catch_exceptions=False)
+    assert shown.exit_code == 0
+    return shown.stdout
+
+
+def test_the_list_has_every_setting_with_value_source_default_bounds_and_meaning(monkeypatch):
+    monkeypatch.setenv("RETRAIN_EPOCHS", "7")
+    shown = listed()
+    assert sorted(re.findall(r"^  (RETRAIN_\w+) = ", shown, re.MULTILINE)) == sorted(v.name for v in ALL)
+    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number, at least 1)\n" in shown
+    assert "RETRAIN_PATIENCE = 5  (default; a whole number, at least 1)\n" in shown
+    assert "      Epochs without better val_loss after which training stops.\n" in shown
+
+
+def test_secrets_are_masked(monkeypatch):
+    monkeypatch.setenv("RETRAIN_FACESERVE_TOKEN", "hunter2")
+    monkeypatch.setenv("RETRAIN_MLOPS_DSN", "postgresql://mlops:hunter2@db/mlops")
+    assert "hunter2" not in listed() and "hunter2" not in listed("--changed")
+
+
+def test_only_what_differs_from_its_default_counts_as_changed(monkeypatch):
+    assert listed("--changed") == "Every setting has its default.\n"
+    monkeypatch.setenv("RETRAIN_EPOCHS", "7")
+    monkeypatch.setenv("RETRAIN_PATIENCE", "5")
+    assert re.findall(r"RETRAIN_\w+", listed("--changed")) == ["RETRAIN_EPOCHS"]
+
+
+def test_the_table_of_the_readme_is_the_one_that_the_command_makes():
+    marks = "<!-- settings: generated by python -m pipeline settings --markdown -->", "<!-- /settings -->"
+    before, _, rest = (ROOT / "README.md").read_text().partition(marks[0])
+    table, found, _ = rest.partition(marks[1])
+    assert before and found, f"README.md lacks the lines {marks}"
+    assert table.strip() == settings_as_markdown() == listed("--markdown").strip()
+
+
+def test_the_monitors_dag_has_the_default_that_is_listed():
+    dag = (ROOT / "dags/live_accuracy_monitor.py").read_text()
+    assert f'"RETRAIN_MONITOR_SCHEDULE", "{Settings().monitor_schedule}"' in dag
