@@ -51,9 +51,6 @@ class VersionTable:
         found = self._find("WHERE run_id = %s", run_id)
         return found[0] if found else None
 
-    def latest(self, model_type: ModelType) -> ModelVersion | None:
-        return next(iter(self.all(model_type)), None)
-
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         found = self._find("WHERE model_type = %s", model_type)
         return sorted(found, key=lambda v: VersionNumber.parse(v.version), reverse=True)

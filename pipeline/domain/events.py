@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-LABELS = ("양호", "불량")
+# Of each verdict the word for places without Korean letters; models answer in this order.
+ENGLISH = {"양호": "good", "불량": "defective"}
+LABELS = tuple(ENGLISH)
 MAX_BODY_BYTES = 256 * 1024
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime.fromisoformat("2020-01-01T00:00:00+00:00")

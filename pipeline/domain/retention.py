@@ -50,4 +50,4 @@ def demand_whole(path: str, body: bytes, sha256: str) -> bytes:
 
 def archive_uri(prefix: str, artifact: Artifact) -> str:
     """Where an artifact lies in the archive: the same path under `prefix`."""
-    return prefix + artifact.uri.removeprefix("s3://").partition("/")[2]
+    return prefix + artifact.uri.partition("://")[2].partition("/")[2]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.domain.backbones import demand_known
 from pipeline.domain.errors import GiveUp
 from pipeline.ports.data import ObjectStore
 
@@ -32,10 +31,8 @@ def build(name: str, objects: ObjectStore, weights_uri: str | None, precision: s
     """
     import keras
 
-    try:
-        demand_known(name, BUILDERS)
-    except ValueError as error:
-        raise GiveUp(str(error)) from None
+    if name not in BUILDERS:
+        raise GiveUp(f"unknown backbone {name[:40]!r}: choose one of {', '.join(BUILDERS)}")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

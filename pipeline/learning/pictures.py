@@ -9,11 +9,9 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
 from matplotlib.figure import Figure  # noqa: E402
 
+from pipeline.domain.events import ENGLISH  # noqa: E402
 from pipeline.learning.learning import Learned  # noqa: E402
 from pipeline.learning.measures import DEFECTIVE, Probabilities, calibration, expected_calibration_error  # noqa: E402
-
-# Matplotlib's own font has no Korean letters: pictures name the classes in English.
-_ENGLISH = {"양호": "good", "불량": "defective"}
 
 
 def of_training(learned: Learned, confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, bytes]:
@@ -45,7 +43,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
     """Rows true, columns predicted."""
     figure, axis = plt.subplots(figsize=(4.5, 4))
     axis.imshow(counts, cmap="Blues")
-    names = [_ENGLISH.get(label, label) for label in labels]
+    # Matplotlib's own font has no Korean letters.
+    names = [ENGLISH.get(label, label) for label in labels]
     axis.set(
         xticks=range(len(names)),
         yticks=range(len(names)),

@@ -24,9 +24,6 @@ class ModelVersions(Protocol):
 
     def of_run(self, run_id: str) -> ModelVersion | None: ...
 
-    def latest(self, model_type: ModelType) -> ModelVersion | None:
-        """The highest version ever registered."""
-
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         """Newest first."""
 

@@ -44,11 +44,12 @@ def erase_from_dataset(place: Place, task_id: str, forgetting: Forgetting, found
     Raises `DatasetRefused` when an object is not what was recorded.
     """
     folder, objects, smaller = place.folder, forgetting.objects, place.manifest.without(task_id)
-    if objects.exists(folder.index):
+    finished = forgetting.datasets.finished_sha256(smaller.dataset_id) is not None
+    if finished and objects.exists(folder.index):
         _rewrite_shards(place, task_id, forgetting, found)
     else:
         # Augmenting makes them again, from the manifest that no longer names the photo.
-        _delete(objects.list(folder.shards), objects, found)
+        _delete([*objects.list(folder.index), *objects.list(folder.shards)], objects, found)
     # Pages that may show the photo: validating again makes them without it.
     pages = [page for prefix in (folder.report, folder.docs) for page in objects.list(prefix)]
     caches = [uri for model in place.models for uri in objects.list(model.uri) if model.is_cache(uri)]

@@ -34,9 +34,6 @@ class FakeVersions:
     def of_run(self, run_id: str) -> ModelVersion | None:
         return next((v for v in self.rows.values() if v.run_id == run_id), None)
 
-    def latest(self, model_type: ModelType) -> ModelVersion | None:
-        return next(iter(self.all(model_type)), None)
-
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         rows = [v for v in self.rows.values() if v.model_type is model_type]
         return sorted(rows, key=lambda v: VersionNumber.parse(v.version), reverse=True)

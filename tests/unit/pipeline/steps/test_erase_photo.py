@@ -233,6 +233,15 @@ def test_caches_of_a_run_that_never_came_to_a_model_are_forgotten_too(world):
     assert not world.objects.exists(cache)
 
 
+def test_a_dataset_whose_assembly_was_killed_before_its_row_is_made_again_without_the_photo(world):
+    task = world.task()
+    world.datasets.completed.clear()
+    world.erase(task)
+    assert not world.objects.exists(f"{URI}dataset.json") and world.objects.list(f"{URI}shards/") == []
+    assert world.prepare().id == "DS-2026-001"
+    assert task.encode() not in world.everything()
+
+
 def test_a_task_leads_to_every_model_that_was_made_of_its_dataset(world):
     tried_again(world)
     found = trace_task(world.task(), world.records())
