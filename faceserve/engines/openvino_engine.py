@@ -9,7 +9,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from faceserve.engines.base import Output, demand_uint8
-from faceserve.priority import aside
+from faceserve.machine.priority import aside
 
 
 def precisions() -> tuple[str, ...]:

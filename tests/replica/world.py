@@ -38,7 +38,7 @@ class Replica:
 
     def generation(self, version, model="laundry"):
         """The server's own copy of a version, to make it misbehave."""
-        found = self.server.manager.slot(model).loaded(version)
+        found = self.server.manager.snapshot(model).loaded(version)
         assert found is not None
         return found
 
