@@ -164,21 +164,24 @@ class Batcher:
     def _hand_over(self) -> None:
         """Give the slot to the next batch: engines in turn, work for idle times last."""
         with self._change:
-            while self._queues:
-                engine = next(iter(self._queues))
-                batch = self._taken(engine, self._max_batch)
-                if engine in self._queues:
-                    self._queues[engine] = self._queues.pop(engine)
-                if batch:
-                    batch[0].batch = batch
-                    batch[0].ready.set()
-                    return
-            if self._idle_work:
-                _, request = self._idle_work.popleft()
-                request.batch = [request]
-                request.ready.set()
+            batch = self._next_batch()
+            if not batch:
+                self._free += 1
                 return
-            self._free += 1
+            batch[0].batch = batch
+            batch[0].ready.set()
+
+    def _next_batch(self) -> list[_Request]:
+        batch: list[_Request] = []
+        while self._queues and not batch:
+            engine = next(iter(self._queues))
+            batch = self._taken(engine, self._max_batch)
+            if engine in self._queues:
+                self._queues[engine] = self._queues.pop(engine)
+        if not batch and self._idle_work:
+            _, request = self._idle_work.popleft()
+            batch = [request]
+        return batch
 
     def _taken(self, engine: InferenceEngine, most: int) -> list[_Request]:
         """Requests for one batch, at least one when any waits in time; those that came too late are told so."""

@@ -4,8 +4,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from faceserve.errors import BadArtifact
@@ -37,6 +36,8 @@ class ArtifactCache:
             raise BadArtifact(f"manifest hash {manifest_sha256[:80]!r} is no sha256")
         folder = self._folder / manifest_sha256
         if folder.exists():
+            # It is in use from now on: see `keep_only`.
+            folder.touch()
             self._check(folder, manifest_sha256)
         else:
             self._download(uri, manifest_sha256, folder)
@@ -77,10 +78,8 @@ class ArtifactCache:
     def keep_only(self, manifest_hashes: set[str]) -> None:
         """Delete other artifacts, and what a crash left half-written; a young one may be loading just now."""
         for folder in self._folder.iterdir():
-            with suppress(FileNotFoundError):
-                age_seconds = time.time() - folder.stat().st_mtime
-                if folder.name not in manifest_hashes and age_seconds >= _LOADING_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
+            if folder.name not in manifest_hashes and _age_seconds(folder) >= _LOADING_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _download(self, uri: str, manifest_sha256: str, folder: Path) -> None:
         body = self._read(uri, MANIFEST)
@@ -100,19 +99,12 @@ class ArtifactCache:
 
     def _copy(self, uri: str, path: str, sha256: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest, began = hashlib.sha256(), time.monotonic()
         try:
-            with target.open("wb") as file:
-                for chunk in self._source.chunks(f"{uri.rstrip('/')}/{path}"):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    # Half of the time the memory is left to requests: copying at full speed slows inference down.
-                    time.sleep(time.monotonic() - began)
-                    began = time.monotonic()
-                length = file.tell()
+            found = _write(self._source.chunks(f"{uri.rstrip('/')}/{path}"), target)
         except FileNotFoundError:
             raise BadArtifact(f"{path} is missing at {uri}") from None
-        if digest.hexdigest() != sha256:
+        if found != sha256:
+            length = target.stat().st_size
             raise BadArtifact(f"{path} does not have the sha256 its manifest gives ({length} bytes)")
 
     def _read(self, uri: str, path: str) -> bytes:
@@ -129,6 +121,27 @@ class ArtifactCache:
             return ArtifactManifest.from_json(body)
         except BadManifest as error:
             raise BadArtifact(str(error)) from None
+
+
+def _write(chunks: Iterable[bytes], target: Path) -> str:
+    """The sha256 of what was written."""
+    digest, began = hashlib.sha256(), time.monotonic()
+    with target.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            # Half of the time the memory is left to requests: copying at full speed slows inference down.
+            time.sleep(time.monotonic() - began)
+            began = time.monotonic()
+    return digest.hexdigest()
+
+
+def _age_seconds(folder: Path) -> float:
+    """0 for one that is gone already."""
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _sha256(path: Path) -> str:

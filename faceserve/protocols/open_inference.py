@@ -90,14 +90,16 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ModelStatistics(
         self, request: oip.ModelStatisticsRequest, context: grpc.ServicerContext
     ) -> oip.ModelStatisticsResponse:
-        names = [request.name] if request.name else self._manager.models
-        found = oip.ModelStatisticsResponse()
-        for name in names:
-            self._manager.snapshot(name)
-            for number, totals in self._metrics.totals(name).items():
-                if not request.version or number == request.version:
-                    found.model_stats.append(_statistics(name, number, totals))
-        return found
+        if request.name:
+            self._manager.slot(request.name)
+        return oip.ModelStatisticsResponse(
+            model_stats=[
+                _statistics(name, number, totals)
+                for name in ([request.name] if request.name else self._manager.models)
+                for number, totals in self._metrics.totals(name).items()
+                if request.version in {"", number}
+            ]
+        )
 
     @statuses
     def ModelInfer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:

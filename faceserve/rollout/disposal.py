@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from faceserve.machine.memory import resident_bytes, return_freed
@@ -35,12 +35,12 @@ class Disposal:
 
     def soon(self, slot: Slot, gone: Sequence[Generation]) -> None:
         """After an exchange: free `gone`, what memory does not suffice for, and files that nobody needs."""
-        threading.Thread(target=self._tidy, args=(slot, gone), daemon=True).start()
+        _aside(self._tidy, slot, gone)
 
     def at_once(self, gone: Sequence[Generation]) -> None:
         """As soon as the last request on each is over."""
         for generation in gone:
-            threading.Thread(target=self.free, args=(generation,), daemon=True).start()
+            _aside(self.free, generation)
 
     def free(self, generation: Generation) -> None:
         """Waits for the last request."""
@@ -65,6 +65,10 @@ class Disposal:
         for generation in before.gone(after):
             log.warning("%s is not kept warm: the memory budget is used up", generation.version)
             self.free(generation)
+
+
+def _aside(work: Callable[..., None], *about: object) -> None:
+    threading.Thread(target=work, args=about, name="disposal", daemon=True).start()
 
 
 def _needed(slot: Slot) -> list[Origin]:

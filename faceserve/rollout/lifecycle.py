@@ -78,12 +78,15 @@ class ModelLifecycleManager:
         problems = {}
         for model, slot in self._slots.items():
             try:
-                before = slot.snapshot
-                if restore(slot, self._loader, champions.get(model)):
-                    self.changes.serving(before, slot.snapshot)
+                self._restore(slot, champions.get(model))
             except ServingError as error:
                 problems[model] = error
         return problems
+
+    def _restore(self, slot: Slot, champion: Origin | None) -> None:
+        before = slot.snapshot
+        if restore(slot, self._loader, champion):
+            self.changes.serving(before, slot.snapshot)
 
     # Versions
 
