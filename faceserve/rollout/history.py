@@ -1,6 +1,7 @@
-"""What served here, one entry for each change, and which way the last change went."""
+"""What served here, one entry for each change, and the way back from what serves now."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from faceserve.models.generation import Origin
 
@@ -9,36 +10,49 @@ LENGTH = 10
 
 @dataclass(frozen=True)
 class History:
-    """Oldest first, at most `LENGTH` entries; the last one serves now, or did before a restart."""
+    """Oldest first, at most `LENGTH` entries; the last one serves now, or did before a restart.
+
+    Serving a version again that served before is going back, and ends what came after it: v1, v2, v1, v2 is going on,
+    back, and on again. What remains is the line, on which every version stands once.
+    """
 
     entries: tuple[Origin, ...] = ()
 
     def and_now(self, origin: Origin) -> "History":
-        """With what serves now at its end."""
-        if self.entries and self.entries[-1].version == origin.version:
-            return History((*self.entries[:-1], origin))
-        kept = [*self.entries, origin]
-        # Entries of what serves now stay: they tell that it served before (see `went_back`).
-        others = [one for one in kept if one.version != origin.version]
-        for one in others[: max(0, len(kept) - LENGTH)]:
-            kept.remove(one)
-        return History(tuple(kept))
+        """With what serves now at its end. Forgotten is first what is not on the line, then the oldest."""
+        again = bool(self.entries) and self.entries[-1].version == origin.version
+        after = History((*(self.entries[:-1] if again else self.entries), origin))
+        while len(after.entries) > LENGTH:
+            after = after._without(after._dispensable)
+        return after
 
-    def last(self, version: str = "", *, but: str = "") -> Origin | None:
-        """The newest entry of a version, or of any; never of the version `but`."""
-        fitting = [one for one in self.entries if one.version != but and version in {"", one.version}]
-        return fitting[-1] if fitting else None
+    def last(self, version: str) -> Origin | None:
+        """The newest entry of a version."""
+        return next((one for one in reversed(self.entries) if one.version == version), None)
 
     @property
     def went_back(self) -> bool:
-        """Whether the last change went back to a version that had served, not on to another one.
+        """Whether the last change did."""
+        return bool(self.entries) and self._line[-1] != len(self.entries) - 1
 
-        Going back ends what came after it: serving v1, v2, v1, v2 is going on, back, and on again.
-        """
-        line: list[str] = []
-        back = False
-        for origin in self.entries:
-            back = origin.version in line
-            line = line[: line.index(origin.version)] if back else line
-            line.append(origin.version)
-        return back
+    @property
+    def before(self) -> Origin | None:
+        """What served before the last entry, the way the line goes."""
+        return self.entries[self._line[-2]] if len(self._line) > 1 else None
+
+    @cached_property
+    def _line(self) -> list[int]:
+        """Indices of entries."""
+        line: list[int] = []
+        for index, origin in enumerate(self.entries):
+            passed = [self.entries[one].version for one in line]
+            line = line[: passed.index(origin.version) + 1] if origin.version in passed else [*line, index]
+        return line
+
+    @property
+    def _dispensable(self) -> int:
+        aside = [index for index in range(len(self.entries) - 1) if index not in self._line]
+        return aside[0] if aside else 0
+
+    def _without(self, index: int) -> "History":
+        return History((*self.entries[:index], *self.entries[index + 1 :]))

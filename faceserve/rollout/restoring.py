@@ -5,6 +5,7 @@ import logging
 from faceserve.errors import BadArtifact, ServingError
 from faceserve.models.generation import Generation, Origin
 from faceserve.models.loading import Loader
+from faceserve.rollout.history import History
 from faceserve.rollout.slot import Slot
 from faceserve.rollout.state import State
 
@@ -35,7 +36,8 @@ def what_is_due(state: State | None, champion: Origin | None) -> State | None:
         return state if champion is None else State(champion, None, 1, (champion,))
     if champion.version == state.active.version or champion.activated_at <= state.active.activated_at:
         return state
-    return State(champion, state.active, state.epoch + 1, (*state.history, champion))
+    history = History(state.history).and_now(champion)
+    return State(champion, state.active, state.epoch + 1, history.entries)
 
 
 def _remembered(slot: Slot) -> State | None:

@@ -207,13 +207,18 @@ class Snapshot:
         """
         if self.active and (self._serves(version) or (not version and self.history.went_back)):
             return self.active.origin
-        if self.previous and not version:
-            return self.previous.origin
-        earlier = self.history.last(version, but=self.active.version if self.active else "")
+        earlier = self.history.last(version) if version else self._before
         if earlier is None:
             what = f"{version[:40]} among the last {LENGTH} that served" if version else "previous version"
             raise UnknownModel(f"{self.model} has no {what} on this replica")
         return earlier
+
+    @property
+    def _before(self) -> Origin | None:
+        """What served last; that is in the history too when it is in memory no more, or nothing is."""
+        if self.active:
+            return self.history.before
+        return self.history.entries[-1] if self.history.entries else None
 
     def demand_epoch(self, expected_epoch: int) -> None:
         """Raises `StaleEpoch`."""

@@ -44,10 +44,30 @@ def test_ten_changes_are_remembered_newest_last():
     assert names(served(*"abcdefghij")) == list("abcdefghij")
 
 
-def test_going_back_to_the_oldest_still_shows_that_it_served_before():
-    found = served(*"abcdefghij", "a")
-    assert names(found) == [*"acdefghij", "a"]
-    assert found.went_back
+@pytest.mark.parametrize(
+    ("versions", "kept"),
+    [
+        ("abcdefghija", "acdefghija"),
+        ("abcdefghijab", "adefghijab"),
+        ("abaaaaaaaaaa", "aba"),
+        ("abacdefghijk", "acdefghijk"),
+        ("abcbdefghijk", "abdefghijk"),
+    ],
+)
+def test_forgotten_is_first_what_one_went_back_from(versions, kept):
+    assert "".join(names(served(*versions))) == kept
+
+
+def test_going_to_and_fro_between_two_versions_stays_within_ten():
+    found = served(*"ab" * 20)
+    assert (len(found.entries), found.went_back, found.before.version) == (10, False, "a")
+    assert found.and_now(origin("a")).went_back
+
+
+@pytest.mark.parametrize(("versions", "before"), [("", None), ("a", None), ("ab", "a"), ("aba", None), ("abcb", "a")])
+def test_the_way_back_is_what_served_before_on_the_line(versions, before):
+    found = served(*versions).before
+    assert (found.version if found else None) == before
 
 
 def test_what_serves_already_is_noted_once_with_its_latest_time():
@@ -55,11 +75,7 @@ def test_what_serves_already_is_noted_once_with_its_latest_time():
     assert [(one.version, one.activated_at) for one in found.entries] == [("a", 1.0), ("b", 3.0)]
 
 
-def test_the_newest_entry_is_found_by_version_or_without_one():
+def test_the_newest_entry_of_a_version_is_found():
     found = served("a", "b", "a", "c")
-    assert found.last() == origin("c", 4.0)
-    assert found.last("a") == origin("a", 3.0)
-    assert found.last(but="c") == origin("a", 3.0)
-    assert found.last("c", but="c") is None
-    assert found.last("d") is None
-    assert History().last() is None
+    assert (found.last("a"), found.last("c")) == (origin("a", 3.0), origin("c", 4.0))
+    assert (found.last("d"), History().last("a")) == (None, None)

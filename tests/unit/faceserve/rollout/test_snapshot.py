@@ -250,7 +250,7 @@ def test_in_shadow_the_stable_version_answers_and_the_share_is_mirrored(serving)
 
 
 def test_the_previous_version_is_what_a_rollback_serves(serving):
-    assert activated(serving, "v2").rollback_target("") == origin("v1")
+    assert activated(serving, "v2").rollback_target("") == origin("v1", 1.0)
 
 
 def test_who_went_back_stays_there(serving):
