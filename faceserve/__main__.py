@@ -4,11 +4,17 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from include.contract.lifecycle_client import Status
+
+_A_YEAR = 365 * 24 * 3600.0
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,15 +45,11 @@ def serve() -> None:
 @click.option("--watch", is_flag=True, help="Go on: a line after every change.")
 def status(address: str, model: str, token: str, watch: bool) -> None:
     """What the replica whose lifecycle port is ADDRESS (host:port) serves."""
-    from include.contract.lifecycle_client import FaceserveError, LifecycleClient
+    from include.contract.lifecycle_client import FaceserveError
 
     try:
-        with LifecycleClient(address, token=token) as client:
-            if not watch:
-                click.echo(json.dumps(asdict(client.status(model)), ensure_ascii=False))
-                return
-            for found in client.watch(model, timeout_seconds=365 * 24 * 3600.0):
-                click.echo(json.dumps(asdict(found), ensure_ascii=False))
+        for found in _statuses(address, model, token, watch):
+            click.echo(json.dumps(asdict(found), ensure_ascii=False))
     except FaceserveError as error:
         raise click.ClickException(str(error)) from None
 
@@ -75,6 +77,13 @@ def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | 
         load.write(requests, out)
     click.echo(json.dumps(found, ensure_ascii=False, indent=1))
     sys.exit(1 if found["failed"] else 0)
+
+
+def _statuses(address: str, model: str, token: str, watch: bool) -> Iterator["Status"]:
+    from include.contract.lifecycle_client import LifecycleClient
+
+    with LifecycleClient(address, token=token) as client:
+        yield from client.watch(model, timeout_seconds=_A_YEAR) if watch else [client.status(model)]
 
 
 if __name__ == "__main__":

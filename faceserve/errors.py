@@ -8,7 +8,7 @@ class ServingError(Exception):
 
 
 class Refused(ServingError):
-    """The request cannot be served as it is; the text says why."""
+    """The request cannot be served as it is; the text says why and what would be taken."""
 
 
 class BadRequest(Refused):
@@ -61,6 +61,12 @@ class TooLate(Refused):
 
 class InferenceFailed(ServingError):
     """The engine failed on a request that was fine."""
+
+
+class RegistryUnavailable(ServingError):
+    """The model registry did not answer; the same call may succeed later."""
+
+    status = "UNAVAILABLE"
 
 
 class StorageUnavailable(ServingError):

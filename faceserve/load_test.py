@@ -131,9 +131,7 @@ def _body(plan: Plan, photo: bytes) -> pb.ClassifyRequest | oip.ModelInferReques
 async def _open(plan: Plan, ask: Callable[[float], Coroutine[None, None, None]]) -> None:
     async with asyncio.TaskGroup() as tasks:
         for due in _times(plan):
-            pause = due - time.monotonic()
-            if pause > 0:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             tasks.create_task(ask(due))
 
 

@@ -3,17 +3,16 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client import start_http_server as _start
 
-from faceserve import gpu
-from faceserve.batching import Batched
 from faceserve.engines.base import available_cores
 from faceserve.errors import ServingError
+from faceserve.machine import gpu
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -83,10 +82,10 @@ class Metrics:
         self.mirrored = Counter("faceserve_mirrored", "Shadow requests by outcome", ("model", "outcome"), registry=r)
         Gauge("faceserve_cores", "Processor cores that may be used", registry=r).set(available_cores())
 
-    def batched(self, batch: Batched) -> None:
-        """One engine call."""
-        self.batch_images.observe(batch.images)
-        for seconds in batch.queue_seconds:
+    def batched(self, images: int, queue_seconds: Sequence[float]) -> None:
+        """One engine call for so many images, after each request waited so long."""
+        self.batch_images.observe(images)
+        for seconds in queue_seconds:
             self.queue_seconds.observe(seconds)
 
     @contextmanager

@@ -9,28 +9,36 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import grpc
+import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from tritonclient.grpc import service_pb2_grpc
 
-from faceserve.access import Draining, LifecycleToken
-from faceserve.answering import Answering
-from faceserve.artifacts import ArtifactCache, S3Source, Source
-from faceserve.batching import Batcher, batch_sizes
-from faceserve.canary import Limits
 from faceserve.engines.base import available_cores, factory, precisions
-from faceserve.enrolment import Enrolment, embed_gallery, warm_up
-from faceserve.errors import ServingError, StorageUnavailable
-from faceserve.gallery import Gallery
-from faceserve.lifecycle import ModelLifecycleManager
-from faceserve.lifecycle_servicer import LifecycleServicer
-from faceserve.loading import Examination, Generation, Loader
+from faceserve.errors import RegistryUnavailable, StorageUnavailable
+from faceserve.faces.enrolment import Enrolment
+from faceserve.faces.gallery import Gallery
+from faceserve.inference.answering import Answering
+from faceserve.inference.batching import Batcher, batch_sizes
+from faceserve.inference.photos import PhotoReader
 from faceserve.metrics import Metrics
-from faceserve.open_inference import SERVICE_NAME, OpenInferenceServicer
-from faceserve.registry import ModelRegistry
-from faceserve.servicer import InferenceServicer
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.examination import Examination
+from faceserve.models.generation import Generation, Origin
+from faceserve.models.loading import Loader
+from faceserve.models.vetting import ChildVetting
+from faceserve.protocols.access import Draining, LifecycleToken
+from faceserve.protocols.lifecycle import MAX_WATCHERS, LifecycleServicer
+from faceserve.protocols.open_inference import SERVICE_NAME, OpenInferenceServicer
+from faceserve.protocols.photos import InferenceServicer
+from faceserve.rollout.canary import Limits
+from faceserve.rollout.changes import Changes
+from faceserve.rollout.disposal import Keeping
+from faceserve.rollout.lifecycle import ModelLifecycleManager, Rules
+from faceserve.rollout.registry import ModelRegistry
+from faceserve.rollout.slot import MAX_LOADING
 from faceserve.settings import Settings
-from faceserve.vetting import ChildVetting
+from faceserve.storage import S3Source, Source
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
@@ -39,7 +47,8 @@ log = logging.getLogger(__name__)
 LIVE = "faceserve.live"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_LIFECYCLE_THREADS = 16
+# Besides calls that watch and calls that load: a rollback finds a thread whatever else goes on.
+_SPARE_THREADS = 8
 _RETRY_SECONDS = 5.0
 _INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
 
@@ -62,23 +71,11 @@ class Server:
             max_waiting=s.max_queued,
             observe=self._metrics.batched,
         )
-        self._galleries = {model: Gallery(self._source, s.gallery_uri, model) for model in s.models}
+        galleries = {model: Gallery(self._source, s.gallery_uri, model) for model in s.models}
         self._vet: ChildVetting | None = None
-        self.manager = ModelLifecycleManager(
-            s.models,
-            self._loader(),
-            s.state_dir,
-            self._metrics,
-            drain_seconds=s.drain_seconds,
-            calm_seconds=s.calm_ms / 1000,
-            warm_memory_bytes=s.warm_memory_mb << 20,
-            canary_limits=Limits(
-                error_rate=s.canary_error_rate,
-                errors_in_a_row=s.canary_errors_in_a_row,
-                latency_ratio=s.canary_latency_ratio,
-            ),
-            on_change=self._model_serves,
-        )
+        changes = Changes(self._metrics, self._model_serves)
+        self.manager = ModelLifecycleManager(s.models, self._loader(), s.state_dir, changes, _rules(s))
+        self._enrolment = Enrolment(self.manager, self._batcher, galleries)
         self._inference = self._inference_server()
         self.port = self._inference.add_insecure_port(f"{s.host}:{s.grpc_port}")
         self._lifecycle = self._lifecycle_server()
@@ -144,18 +141,34 @@ class Server:
         )
 
     def _settle(self, generation: Generation) -> None:
-        warm_up(self._batcher, generation)
-        embed_gallery(self._batcher, self._galleries[generation.model], generation)
+        pixels = generation.input_pixels
+        self._batcher.warm_up(generation.engine, np.zeros((pixels, pixels, 3), np.uint8))
+        self._enrolment.embed(generation)
 
-    def _restore(self) -> dict[str, ServingError]:
-        """What could not be restored now, but may be later."""
-        s = self._settings
-        registry = ModelRegistry(s.registry_url) if s.registry_url else None
-        found = {model: registry.champion(model) for model in s.models} if registry else {}
-        problems = self.manager.restore({model: origin for model, origin in found.items() if origin})
+    def _restore(self) -> set[str]:
+        """Models that serve nothing now, but may when the registry or the store is back."""
+        champions, unknown = self._champions()
+        problems = self.manager.restore(champions)
         for model, problem in problems.items():
             log.error("%s does not serve: %s; `python -m pipeline reconcile` brings it back", model, problem)
-        return {model: problem for model, problem in problems.items() if isinstance(problem, StorageUnavailable)}
+        waiting = {model for model, problem in problems.items() if isinstance(problem, StorageUnavailable)}
+        return waiting | {model for model in unknown if not self.manager.snapshot(model).active}
+
+    def _champions(self) -> tuple[dict[str, Origin], set[str]]:
+        """By model; and the models for which the registry cannot be asked: what these replicas remember decides."""
+        if not self._settings.registry_url:
+            return {}, set()
+        registry, found, unknown = ModelRegistry(self._settings.registry_url), {}, set()
+        for model in self._settings.models:
+            try:
+                champion = registry.champion(model)
+            except RegistryUnavailable as error:
+                log.warning("%s comes back with what it served: %s", model, error)
+                unknown.add(model)
+                continue
+            if champion:
+                found[model] = champion
+        return found, unknown
 
     def _keep_restoring(self) -> None:
         while not self._stopped.wait(_RETRY_SECONDS):
@@ -165,7 +178,8 @@ class Server:
     def _inference_server(self) -> grpc.Server:
         s = self._settings
         answering = Answering(self.manager, self._batcher, self._metrics)
-        photos = InferenceServicer(answering, photos=self._source, photo_buckets=s.photo_buckets, replica=s.replica)
+        reader = PhotoReader(self._source, s.photo_buckets)
+        photos = InferenceServicer(answering, self._enrolment, reader, replica=s.replica)
         tensors = OpenInferenceServicer(answering, self.manager, self._metrics, engine=s.engine, replica=s.replica)
         # A thread for each request that may wait and as many to refuse others at once; only those needed are started.
         server = self._server(threads=2 * (self._threads + s.max_queued), interceptors=[self._draining])
@@ -176,10 +190,10 @@ class Server:
 
     def _lifecycle_server(self) -> grpc.Server:
         s = self._settings
-        enrolment = Enrolment(self.manager, self._batcher, self._galleries)
-        servicer = LifecycleServicer(self.manager, enrolment, self._batcher, engine=s.engine, replica=s.replica)
+        servicer = LifecycleServicer(self.manager, self._enrolment, self._batcher, engine=s.engine, replica=s.replica)
         token = LifecycleToken(s.lifecycle_token.get_secret_value(), certified=s.tls_client_ca is not None)
-        server = self._server(threads=_LIFECYCLE_THREADS, interceptors=[self._draining, token])
+        threads = MAX_WATCHERS + MAX_LOADING * len(s.models) + _SPARE_THREADS
+        server = self._server(threads=threads, interceptors=[self._draining, token])
         pb_grpc.add_LifecycleServicer_to_server(servicer, server)
         self._describe(server, [_LIFECYCLE])
         return server
@@ -217,6 +231,17 @@ class Server:
         )
         return int(self._lifecycle.add_secure_port(address, credentials))
 
-    def _model_serves(self, model: str, serving: bool) -> None:
+    def _model_serves(self, model: str) -> None:
         for service in ("", model):
-            self._health.set(service, _SERVING if serving else _NOT_SERVING)
+            self._health.set(service, _SERVING)
+
+
+def _rules(s: Settings) -> Rules:
+    return Rules(
+        Keeping(s.drain_seconds, s.calm_ms / 1000, s.warm_memory_mb << 20),
+        Limits(
+            error_rate=s.canary_error_rate,
+            errors_in_a_row=s.canary_errors_in_a_row,
+            latency_ratio=s.canary_latency_ratio,
+        ),
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Output, demand_uint8
-from faceserve.priority import aside
+from faceserve.machine.priority import aside
 
 _OUTPUTS = ["probabilities", "features"]
 

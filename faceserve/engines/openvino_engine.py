@@ -9,7 +9,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from faceserve.engines.base import Output, demand_uint8
-from faceserve.priority import aside
+from faceserve.machine.priority import aside
 
 
 def precisions() -> tuple[str, ...]:
@@ -48,10 +48,7 @@ class OpenVinoEngine:
     def prepare(self, sizes: "list[int]") -> None:
         for size in sizes:
             if size not in self._sizes:
-                requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-                for _ in range(self._threads):
-                    requests.put(aside(lambda size=size: self._network(size)))  # type: ignore[misc]
-                self._sizes[size] = requests
+                self._sizes[size] = self._networks(size)
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Output:
         fitting = self._sizes.get(len(images))
@@ -65,6 +62,13 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         self._sizes = {}
+
+    def _networks(self, size: int) -> "queue.SimpleQueue[Any]":
+        """One infer request a core."""
+        requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(self._threads):
+            requests.put(aside(lambda: self._network(size)))
+        return requests
 
     def _network(self, size: int) -> Any:
         """An infer request, which holds all that it needs."""

@@ -8,7 +8,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from faceserve.artifacts import S3Source
+from faceserve.storage import S3Source
 from include.contract.lifecycle_client import FaceserveError
 from include.contract.manifest import MANIFEST
 from tests.replica.world import replica

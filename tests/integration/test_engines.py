@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from faceserve.artifacts import ArtifactCache
 from faceserve.engines import base
 from faceserve.engines.base import artifact_key, factory
 from faceserve.errors import BadArtifact
-from faceserve.loading import Examination, Loader, Origin
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.examination import Examination
+from faceserve.models.generation import Origin
+from faceserve.models.loading import Loader
 from include.bench.artifacts import Folder, artifact
 from include.contract.manifest import MANIFEST, ArtifactManifest
 

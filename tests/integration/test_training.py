@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from faceserve.artifacts import ArtifactCache
 from faceserve.engines.base import factory
-from faceserve.loading import Examination, Loader, Origin
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.examination import Examination
+from faceserve.models.generation import Origin
+from faceserve.models.loading import Loader
 from include.contract.manifest import MANIFEST, ArtifactManifest
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed

@@ -8,11 +8,13 @@ import time
 
 import pytest
 
-from faceserve.artifacts import ArtifactCache
 from faceserve.engines.base import factory
 from faceserve.errors import BadArtifact, StorageUnavailable
-from faceserve.loading import Examination, Loader, Origin
-from faceserve.vetting import ChildVetting
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.examination import Examination
+from faceserve.models.generation import Origin
+from faceserve.models.loading import Loader
+from faceserve.models.vetting import ChildVetting
 from tests.tiny_model import FolderSource, tiny_artifact
 
 pytestmark = pytest.mark.integration

@@ -5,6 +5,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from faceserve.models.generation import Origin
 from faceserve.server import Server
 from faceserve.settings import Settings
 from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
@@ -28,7 +29,8 @@ def server(tmp_path_factory):
     running.start()
     for version, sharpness in (("v1.0.0", 8.0), ("v1.1.0", 9.0)):
         uri = f"s3://models/{version}/"
-        running.manager.prepare("laundry", version, uri, source.put(uri, tiny_artifact(sharpness=sharpness)))
+        sha256 = source.put(uri, tiny_artifact(sharpness=sharpness))
+        running.manager.prepare("laundry", Origin(version, uri, sha256))
         running.manager.activate("laundry", version)
     yield running
     running.stop()

@@ -1,22 +1,19 @@
-"""A replica as operators meet it: watching, rolling back, draining, joining late, encrypted."""
+"""A replica as operators meet it: watching, rolling back, draining, encrypted."""
 
-import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from faceserve.errors import StorageUnavailable
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
 from tests.replica.certificates import authority
 from tests.replica.world import TOKEN, replica
-from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
+from tests.tiny_model import grey_photo
 from tests.waiting import until
 
 DARK = grey_photo(20)
@@ -104,28 +101,6 @@ def test_without_memory_to_keep_it_warm_the_previous_version_is_loaded_again(tmp
         assert world.lifecycle.rollback("laundry").version == "v1.0.0"
 
 
-def test_a_rollback_does_not_wait_for_a_candidate_that_is_loading(world, monkeypatch):
-    world.serve("v1.0.0")
-    world.serve("v1.1.0")
-    world.prepare("v1.2.0")
-    loading, finish = threading.Event(), threading.Event()
-    plain = world.source.read
-
-    def slow(uri):
-        if "v1.3.0" in uri:
-            loading.set()
-            finish.wait(20)
-        return plain(uri)
-
-    monkeypatch.setattr(world.source, "read", slow)
-    candidate = threading.Thread(target=world.prepare, args=("v1.3.0",))
-    candidate.start()
-    assert loading.wait(10)
-    assert world.lifecycle.rollback("laundry").version == "v1.0.0"
-    finish.set()
-    candidate.join()
-
-
 # Overload and the end
 
 
@@ -184,104 +159,6 @@ def test_while_it_drains_work_in_flight_finishes_and_new_work_is_sent_elsewhere(
         assert dict(late.trailing_metadata())["grpc-retry-pushback-ms"] == "200"
         gate.set()
         assert in_flight.result().label == "불량"
-
-
-# Joining late, and coming back
-
-
-class Registry(BaseHTTPRequestHandler):
-    """MLflow's answer about the alias `champion`, as its REST API gives it."""
-
-    champion = None
-
-    def do_GET(self):
-        found = type(self).champion if "name=laundry" in self.path else None
-        body = json.dumps(found or {"error_code": "RESOURCE_DOES_NOT_EXIST"}).encode()
-        self.send_response(200 if found else 404)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        """Quiet."""
-
-
-@pytest.fixture
-def registry():
-    class Own(Registry):
-        pass
-
-    with HTTPServer(("127.0.0.1", 0), Own) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        Own.url = f"http://127.0.0.1:{server.server_port}"
-        yield Own
-        server.shutdown()
-
-
-def promoted(source, version, at):
-    uri = f"s3://models/laundry/{version}/"
-    sha256 = source.put(uri, tiny_artifact(sharpness=4.0 + int(version.split(".")[1])))
-    tags = {"retraining.version": version, "manifest_sha256": sha256, "promoted_at": f"{at:.3f}"}
-    return {"model_version": {"source": uri, "tags": [{"key": k, "value": v} for k, v in tags.items()]}}
-
-
-def test_a_replica_that_joins_late_serves_the_champion_before_it_answers_anybody(tmp_path, registry):
-    source = FolderSource()
-    registry.champion = promoted(source, "v1.4.0", time.time())
-    with replica(tmp_path, source, registry_url=registry.url) as world:
-        assert versions_asked(world, 1) == {"v1.4.0"}
-
-
-def test_a_replica_that_was_away_during_a_promotion_comes_back_with_the_new_champion(tmp_path, registry):
-    source = FolderSource()
-    with replica(tmp_path, source) as world:
-        world.serve("v1.0.0")
-    registry.champion = promoted(source, "v1.1.0", time.time() + 1)
-    with replica(tmp_path, source, registry_url=registry.url) as world:
-        assert versions_asked(world, 1) == {"v1.1.0"}
-        assert world.lifecycle.rollback("laundry").version == "v1.0.0"
-
-
-def test_a_replica_that_knows_of_a_later_activation_than_the_registry_keeps_it(tmp_path, registry):
-    source = FolderSource()
-    registry.champion = promoted(source, "v1.0.0", time.time() - 60)
-    with replica(tmp_path, source) as world:
-        world.serve("v1.1.0")
-    with replica(tmp_path, source, registry_url=registry.url) as world:
-        assert versions_asked(world, 1) == {"v1.1.0"}
-
-
-@pytest.mark.parametrize("champion", [{}, {"model_version": None}, {"model_version": {"tags": []}}, [1]])
-def test_a_registry_that_answers_nonsense_does_not_stop_a_replica(tmp_path, registry, champion):
-    source = FolderSource()
-    with replica(tmp_path, source) as world:
-        world.serve("v1.0.0")
-    registry.champion = champion
-    with replica(tmp_path, source, registry_url=registry.url) as world:
-        assert versions_asked(world, 1) == {"v1.0.0"}
-
-
-def test_an_unreachable_registry_does_not_stop_a_replica(tmp_path):
-    with replica(tmp_path, registry_url="http://127.0.0.1:9") as world:
-        assert world.lifecycle.status("laundry").version is None
-
-
-def test_a_replica_that_starts_during_an_outage_of_the_store_serves_when_it_is_over(tmp_path, registry, monkeypatch):
-    source = FolderSource()
-    registry.champion = promoted(source, "v1.0.0", time.time())
-    plain, down = source.read, threading.Event()
-    down.set()
-
-    def read(uri):
-        if down.is_set():
-            raise StorageUnavailable("S3: timed out")
-        return plain(uri)
-
-    monkeypatch.setattr(source, "read", read)
-    monkeypatch.setattr("faceserve.server._RETRY_SECONDS", 0.1)
-    with replica(tmp_path, source, registry_url=registry.url) as world:
-        assert world.lifecycle.status("laundry").version is None
-        down.clear()
-        until(lambda: world.lifecycle.status("laundry").version == "v1.0.0", "the champion to be loaded")
 
 
 # Certificates

@@ -1,0 +1,1 @@
+"""Enrolled faces: their reference photos, and whom a photo looks most like."""

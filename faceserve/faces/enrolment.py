@@ -1,0 +1,71 @@
+"""Who is compared with, in every version that is in memory."""
+
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from faceserve.faces.comparison import Match, VectorComparisonEngine
+from faceserve.faces.features import FeatureExtractor
+from faceserve.faces.gallery import Gallery
+from faceserve.inference.batching import Batcher
+from faceserve.inference.photos import decoded
+from faceserve.models.generation import Generation
+from faceserve.rollout.lifecycle import ModelLifecycleManager
+
+
+class Enrolment:
+    """Keeps the photos, and the embeddings of each generation as long as that is in memory.
+
+    Embeddings of two versions do not compare: a request asks with the generation that embedded its photo.
+    """
+
+    def __init__(self, manager: ModelLifecycleManager, batcher: Batcher, galleries: Mapping[str, Gallery]) -> None:
+        self._manager = manager
+        self._batcher = batcher
+        self._galleries = galleries
+        self._embedded: WeakKeyDictionary[Generation, VectorComparisonEngine] = WeakKeyDictionary()
+
+    def enroll(self, model: str, identity: str, photo: bytes) -> int:
+        """Add an identity or replace its photo; how many there are now.
+
+        Raises `BadRequest`, `BadPhoto`, `Overloaded` or `StorageUnavailable`.
+        """
+        slot = self._manager.slot(model)
+        # A version that is being loaded reads the stored photos: it must see this one or be loaded already.
+        with slot.turn():
+            self._galleries[model].enroll(identity, photo)
+            image = decoded([photo])
+            for generation in slot.snapshot.generations:
+                vector = self._extractor(generation).extract(image)[0]
+                self._embedded[generation] = self._of(generation).enrolled(identity, vector)
+            return self._size(model)
+
+    def withdraw(self, model: str, identity: str) -> int:
+        """Forget an identity, if it is there; how many there are now. Raises as `enroll` does."""
+        slot = self._manager.slot(model)
+        with slot.turn():
+            self._galleries[model].withdraw(identity)
+            for generation in slot.snapshot.generations:
+                self._embedded[generation] = self._of(generation).without(identity)
+            return self._size(model)
+
+    def embed(self, generation: Generation) -> None:
+        """Everybody enrolled, anew by a generation that does not serve yet (design D7)."""
+        self._embedded[generation] = self._galleries[generation.model].embedded(self._extractor(generation))
+
+    def nearest(self, generation: Generation, vector: npt.NDArray[np.float32], count: int) -> list[Match]:
+        """The most similar first; `vector` is an embedding by this generation."""
+        return self._of(generation).nearest(vector, count)
+
+    def _of(self, generation: Generation) -> VectorComparisonEngine:
+        return self._embedded.get(generation, VectorComparisonEngine())
+
+    def _size(self, model: str) -> int:
+        active = self._manager.snapshot(model).active
+        return len(self._of(active)) if active else 0
+
+    def _extractor(self, generation: Generation) -> FeatureExtractor:
+        """Works when no request wants an engine."""
+        return FeatureExtractor(lambda images: self._batcher.infer_when_idle(generation.engine, images))

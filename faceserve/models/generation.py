@@ -1,0 +1,73 @@
+"""One version in memory: where it came from, its engine, and the requests that use it just now."""
+
+import threading
+from dataclasses import dataclass
+
+from faceserve.engines.base import InferenceEngine
+from include.contract.manifest import ArtifactManifest
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a version comes from: enough to load it again after a restart. `activated_at` in seconds since 1970."""
+
+    version: str
+    artifact_uri: str
+    manifest_sha256: str
+    activated_at: float = 0.0
+
+
+class Generation:
+    """One loaded version: counts the requests that hold it, so that its engine is closed only after the last."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        manifest: ArtifactManifest,
+        engine: InferenceEngine,
+        *,
+        precision: str = "f32",
+        cpu_ms: float = 0.0,
+    ) -> None:
+        """`cpu_ms` is the processor time one image took when the artifact was tried out; 0 when that is not known."""
+        self.origin = origin
+        self.model = manifest.model_type.lower()
+        self.labels = manifest.labels
+        self.backbone = manifest.backbone
+        self.feature_width = manifest.feature_width
+        self.input_pixels = manifest.input_pixels
+        self.precision = precision
+        self.cpu_ms = cpu_ms
+        self.engine = engine
+        self._held = 0
+        self._closed = False
+        self._idle = threading.Condition()
+
+    @property
+    def version(self) -> str:
+        return self.origin.version
+
+    def hold(self) -> bool:
+        """Count one more request; False when this generation was freed meanwhile and another one serves."""
+        with self._idle:
+            if not self._closed:
+                self._held += 1
+            return not self._closed
+
+    def release(self) -> None:
+        with self._idle:
+            self._held -= 1
+            self._idle.notify_all()
+
+    @property
+    def held(self) -> int:
+        """Requests that use this version just now."""
+        return self._held
+
+    def close_when_idle(self, seconds: float) -> bool:
+        """Wait for the last request, then free the engine; False when the deadline came first (freed all the same)."""
+        with self._idle:
+            idle = self._idle.wait_for(lambda: self._held == 0, timeout=seconds)
+            self._closed = True
+        self.engine.close()
+        return idle

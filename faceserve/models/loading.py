@@ -1,0 +1,73 @@
+"""From an artifact to a generation that may serve: every check comes before the first request."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from faceserve.engines.base import EngineFactory
+from faceserve.errors import BadArtifact
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.examination import Examination, Examined
+from faceserve.models.generation import Generation, Origin
+from include.contract.preprocessing import INPUT_PIXELS
+
+
+@dataclass(frozen=True)
+class Loaded:
+    generation: Generation
+    load_seconds: float
+    warm_up_seconds: float
+
+
+Vet = Callable[[str, Origin], Examined]
+"""Fetches an artifact and tries it out where it can do no harm; raises what `Loader.load` does."""
+
+
+class Loader:
+    """Download → checksums → (elsewhere: `vet`) → load → labels and shapes → warm-up → golden predictions."""
+
+    def __init__(
+        self,
+        cache: ArtifactCache,
+        examination: Examination,
+        load_engine: EngineFactory,
+        *,
+        vet: Vet | None = None,
+        settle: Callable[[Generation], None] = lambda generation: None,
+    ) -> None:
+        """`settle` readies a generation that passed every check: warm-up, gallery."""
+        self._cache = cache
+        self._examination = examination
+        self._load_engine = load_engine
+        self._vet = vet
+        self._settle = settle
+
+    def load(self, model: str, origin: Origin) -> Loaded:
+        """Raises `BadArtifact` with the reason, or `StorageUnavailable`."""
+        started = time.perf_counter()
+        examined = self._vet(model, origin) if self._vet else self.examine(model, origin)
+        manifest, folder = self._cache.opened(origin.manifest_sha256)
+        engine = self._examination.loaded(folder, manifest, self._load_engine, examined.precision)
+        loaded = time.perf_counter()
+        # Other requests' work would count as the candidate's, unless it was tried out in a process of its own.
+        cpu_ms = examined.cpu_ms if self._vet else 0.0
+        generation = Generation(origin, manifest, engine, precision=examined.precision, cpu_ms=cpu_ms)
+        try:
+            self._settle(generation)
+        except Exception:
+            engine.close()
+            raise
+        return Loaded(generation, loaded - started, time.perf_counter() - loaded)
+
+    def examine(self, model: str, origin: Origin) -> Examined:
+        """Fetch and try out in this process."""
+        manifest, folder = self._cache.fetch(origin.artifact_uri, origin.manifest_sha256)
+        if manifest.model_type.lower() != model:
+            raise BadArtifact(f"the artifact is a {manifest.model_type} model, not {model}")
+        if manifest.input_pixels != INPUT_PIXELS:
+            raise BadArtifact(f"the model takes images of {manifest.input_pixels} pixels, {INPUT_PIXELS} are made here")
+        return self._examination.examine(folder, manifest, self._load_engine)
+
+    def forget_all_but(self, origins: Iterable[Origin]) -> None:
+        """Free the disk of artifacts that no version in use or in the history needs."""
+        self._cache.keep_only({origin.manifest_sha256 for origin in origins})

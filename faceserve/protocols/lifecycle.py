@@ -1,0 +1,172 @@
+"""The lifecycle service: gRPC to Python and back."""
+
+import resource
+from collections.abc import Iterator
+
+import grpc
+
+from faceserve.faces.enrolment import Enrolment
+from faceserve.inference.batching import Batcher
+from faceserve.machine.memory import resident_bytes
+from faceserve.models.generation import Origin
+from faceserve.protocols.statuses import statuses
+from faceserve.rollout.canary import Counts
+from faceserve.rollout.lifecycle import Activated, ModelLifecycleManager
+from faceserve.rollout.preparation import Prepared
+from faceserve.rollout.snapshot import Canary, Snapshot
+from include.contract import faceserve_pb2 as pb
+from include.contract import faceserve_pb2_grpc as pb_grpc
+
+MAX_WATCHERS = 8
+_HEARTBEAT_SECONDS = 10.0
+
+
+class LifecycleServicer(pb_grpc.LifecycleServicer):
+    def __init__(
+        self, manager: ModelLifecycleManager, enrolment: Enrolment, batcher: Batcher, *, engine: str, replica: str
+    ) -> None:
+        self._manager = manager
+        self._enrolment = enrolment
+        self._batcher = batcher
+        self._engine = engine
+        self._replica = replica
+        self._watchers = 0
+
+    @statuses
+    def Prepare(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.PrepareResponse:
+        done = self._prepared(request, context)
+        return pb.PrepareResponse(
+            version=done.version,
+            load_seconds=done.load_seconds,
+            warm_up_seconds=done.warm_up_seconds,
+            epoch=done.epoch,
+        )
+
+    @statuses
+    def Activate(self, request: pb.ActivateRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
+        return _activated(self._manager.activate(request.model, request.version, request.expected_epoch))
+
+    @statuses
+    def UpdateModel(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
+        done = self._prepared(request, context)
+        return _activated(self._manager.activate(request.model, request.version, done.epoch))
+
+    @statuses
+    def Rollback(self, request: pb.RollbackRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
+        return _activated(self._manager.rollback(request.model, request.version, request.expected_epoch))
+
+    @statuses
+    def Discard(self, request: pb.DiscardRequest, context: grpc.ServicerContext) -> pb.DiscardResponse:
+        self._manager.discard(request.model, request.version)
+        return pb.DiscardResponse()
+
+    @statuses
+    def SetCanary(self, request: pb.SetCanaryRequest, context: grpc.ServicerContext) -> pb.CanaryStatus:
+        return _trial(self._manager.set_canary(request.model, request.version, request.percent, shadow=request.shadow))
+
+    @statuses
+    def PromoteCanary(self, request: pb.PromoteCanaryRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
+        return _activated(self._manager.promote_canary(request.model, request.version, request.expected_epoch))
+
+    @statuses
+    def AbortCanary(self, request: pb.AbortCanaryRequest, context: grpc.ServicerContext) -> pb.AbortCanaryResponse:
+        self._manager.abort_canary(request.model, request.version, request.reason or "as asked")
+        return pb.AbortCanaryResponse()
+
+    @statuses
+    def Enroll(self, request: pb.EnrollRequest, context: grpc.ServicerContext) -> pb.EnrollResponse:
+        return pb.EnrollResponse(enrolled=self._enrolment.enroll(request.model, request.identity, request.image))
+
+    @statuses
+    def Withdraw(self, request: pb.WithdrawRequest, context: grpc.ServicerContext) -> pb.WithdrawResponse:
+        return pb.WithdrawResponse(enrolled=self._enrolment.withdraw(request.model, request.identity))
+
+    @statuses
+    def GetStatus(self, request: pb.GetStatusRequest, context: grpc.ServicerContext) -> pb.GetStatusResponse:
+        return self._status(request.model)
+
+    def WatchStatus(
+        self, request: pb.GetStatusRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.GetStatusResponse]:
+        """Now, after every change, and every ten seconds, so that both ends notice a dead connection."""
+        if self._watchers >= MAX_WATCHERS:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} watch already")
+        self._watchers += 1
+        try:
+            revision = self._manager.changes.wait(-1, 0)
+            while context.is_active():
+                yield self._watched(request.model, context)
+                revision = self._manager.changes.wait(revision, _HEARTBEAT_SECONDS)
+        finally:
+            self._watchers -= 1
+
+    @statuses
+    def ListVersions(self, request: pb.ListVersionsRequest, context: grpc.ServicerContext) -> pb.ListVersionsResponse:
+        served = self._manager.snapshot(request.model).history
+        return pb.ListVersionsResponse(
+            versions=[pb.VersionRecord(**vars(origin)) for origin in reversed(served.entries)]
+        )
+
+    def _prepared(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> Prepared:
+        # A caller that gave up waiting told the fleet so: a copy that nobody will activate must not stay.
+        origin = Origin(request.version, request.artifact_uri, request.manifest_sha256)
+        return self._manager.prepare(request.model, origin, wanted=context.is_active)
+
+    @statuses
+    def _watched(self, model: str, context: grpc.ServicerContext) -> pb.GetStatusResponse:
+        return self._status(model)
+
+    def _status(self, model: str) -> pb.GetStatusResponse:
+        snapshot = self._manager.snapshot(model)
+        return pb.GetStatusResponse(
+            replica=self._replica,
+            version=snapshot.active.version if snapshot.active else "",
+            previous_version=snapshot.previous.version if snapshot.previous else "",
+            epoch=snapshot.epoch,
+            prepared=sorted(one.version for one in snapshot.prepared),
+            requests_in_flight=snapshot.active.held if snapshot.active else 0,
+            requests_waiting=self._batcher.waiting,
+            memory_bytes=resident_bytes(),
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            canary=_canary(snapshot),
+            engine=self._engine,
+            precision=snapshot.active.precision if snapshot.active else "",
+        )
+
+
+def _canary(snapshot: Snapshot) -> pb.CanaryStatus | None:
+    if snapshot.canary:
+        return _trial(snapshot.canary)
+    if snapshot.concluded:
+        ended = snapshot.concluded
+        return pb.CanaryStatus(version=ended.version, verdict=ended.outcome, reason=ended.reason)
+    return None
+
+
+def _trial(canary: Canary) -> pb.CanaryStatus:
+    opinion = canary.trial.opinion()
+    compared, agreed = canary.trial.agreement
+    return pb.CanaryStatus(
+        version=canary.version,
+        percent=canary.share.percent,
+        shadow=canary.shadow,
+        verdict=opinion.verdict,
+        reason=opinion.reason,
+        stable=_side(canary.trial.counts("stable")),
+        canary=_side(canary.trial.counts("canary")),
+        compared=compared,
+        agreed=agreed,
+    )
+
+
+def _side(counts: Counts) -> pb.SideStatus:
+    return pb.SideStatus(requests=counts.requests, errors=counts.errors, mean_seconds=counts.mean_seconds)
+
+
+def _activated(done: Activated) -> pb.ActivateResponse:
+    return pb.ActivateResponse(
+        version=done.version,
+        previous_version=done.previous or "",
+        epoch=done.epoch,
+        swap_milliseconds=done.swap_milliseconds,
+    )

@@ -1,0 +1,71 @@
+"""The inference service of `faceserve.v1`: photos in, verdicts, embeddings and enrolled faces out."""
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+
+from faceserve.faces.enrolment import Enrolment
+from faceserve.faces.features import unit_length
+from faceserve.inference.answering import Answer, Answering, Asked
+from faceserve.inference.photos import PhotoReader, decoded
+from faceserve.protocols.statuses import deadline, statuses
+from include.contract import faceserve_pb2 as pb
+from include.contract import faceserve_pb2_grpc as pb_grpc
+
+_MAX_MATCHES = 100
+
+
+class InferenceServicer(pb_grpc.InferenceServicer):
+    def __init__(self, answering: Answering, enrolment: Enrolment, photos: PhotoReader, *, replica: str) -> None:
+        self._answering = answering
+        self._enrolment = enrolment
+        self._photos = photos
+        self._replica = replica
+
+    @statuses
+    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        asked = Asked(request.model, request.version, request.task_id, deadline(context))
+        found = self._answering.answer(asked, lambda: self._photo(request))
+        probabilities = found.output.probabilities[0]
+        labels = found.generation.labels
+        return pb.ClassifyResponse(
+            label=labels[int(probabilities.argmax())],
+            probabilities={label: float(p) for label, p in zip(labels, probabilities, strict=True)},
+            model_version=found.generation.version,
+            epoch=found.epoch,
+            task_id=request.task_id,
+            replica=self._replica,
+            side=found.side,
+        )
+
+    @statuses
+    def ExtractFeatures(
+        self, request: pb.ExtractFeaturesRequest, context: grpc.ServicerContext
+    ) -> pb.ExtractFeaturesResponse:
+        vector, found = self._embedding(request, context)
+        return pb.ExtractFeaturesResponse(
+            features=vector.tolist(), model_version=found.generation.version, epoch=found.epoch
+        )
+
+    @statuses
+    def Compare(self, request: pb.CompareRequest, context: grpc.ServicerContext) -> pb.CompareResponse:
+        vector, found = self._embedding(request, context)
+        count = min(max(1, request.count), _MAX_MATCHES)
+        matches = self._enrolment.nearest(found.generation, vector, count)
+        return pb.CompareResponse(
+            matches=[pb.Match(identity=match.identity, similarity=match.similarity) for match in matches],
+            model_version=found.generation.version,
+            epoch=found.epoch,
+        )
+
+    def _embedding(
+        self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, context: grpc.ServicerContext
+    ) -> tuple[npt.NDArray[np.float32], Answer]:
+        asked = Asked(request.model, request.version, deadline=deadline(context))
+        found = self._answering.answer(asked, lambda: decoded([request.image]))
+        return unit_length(found.output.features)[0], found
+
+    def _photo(self, request: pb.ClassifyRequest) -> npt.NDArray[np.uint8]:
+        if request.WhichOneof("photo") == "uri":
+            return self._photos.fetch(request.uri)
+        return decoded([request.image])

@@ -1,0 +1,76 @@
+"""Who is told when what serves has changed: metrics, health, the log, and callers that watch."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from faceserve.metrics import Metrics
+from faceserve.rollout.snapshot import Canary, Snapshot
+
+log = logging.getLogger(__name__)
+
+
+class Changes:
+    """`on_serving` is called with a model's name whenever a version of it begins to serve."""
+
+    def __init__(self, metrics: Metrics, on_serving: Callable[[str], None] = lambda model: None) -> None:
+        self._metrics = metrics
+        self._on_serving = on_serving
+        self._revision = 0
+        self._changed = threading.Condition()
+
+    def announce(self) -> None:
+        """Wake those that watch."""
+        with self._changed:
+            self._revision += 1
+            self._changed.notify_all()
+
+    def wait(self, revision: int, seconds: float) -> int:
+        """Wait until something changed since `revision`, at most `seconds`; the revision now."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._revision != revision, timeout=seconds)
+            return self._revision
+
+    def prepared(self, model: str, load_seconds: float, warm_up_seconds: float) -> None:
+        """A version waits beside the one that serves."""
+        self._metrics.load_seconds.labels(model).observe(load_seconds)
+        self._metrics.warm_up_seconds.labels(model).observe(warm_up_seconds)
+        self.announce()
+
+    def refused(self, model: str) -> None:
+        """An artifact must not serve."""
+        self._metrics.refusals.labels(model).inc()
+
+    def activated(self, before: Snapshot, after: Snapshot, seconds: float) -> None:
+        """Another version serves; the exchange took `seconds`."""
+        self._metrics.swap_seconds.labels(after.model).observe(seconds)
+        self._metrics.swaps.labels(after.model, "activated").inc()
+        self._metrics.canary_share.labels(after.model).set(0)
+        log.info("%s hot-swapped: %s -> %s", after.model, _active(before), _active(after))
+        self.serving(before, after)
+
+    def serving(self, before: Snapshot, after: Snapshot) -> None:
+        """The version of `after` serves, also after a restart."""
+        if before.active:
+            self._metrics.active.labels(after.model, before.active.version).set(0)
+        self._metrics.active.labels(after.model, str(_active(after))).set(1)
+        self._on_serving(after.model)
+        self.announce()
+
+    def tried(self, model: str, canary: Canary) -> None:
+        """A trial began, or goes on with another share."""
+        percent = canary.share.percent
+        self._metrics.canary_share.labels(model).set(0 if canary.shadow else percent / 100)
+        log.info("%s %s gets %g %% of the requests%s", model, canary.version, percent, " in shadow" * canary.shadow)
+        self.announce()
+
+    def aborted(self, model: str, version: str, reason: str) -> None:
+        """A trial ended without success."""
+        self._metrics.canary_share.labels(model).set(0)
+        self._metrics.swaps.labels(model, "canary_aborted").inc()
+        log.warning("%s %s is off: %s", model, version, reason)
+        self.announce()
+
+
+def _active(snapshot: Snapshot) -> str | None:
+    return snapshot.active.version if snapshot.active else None

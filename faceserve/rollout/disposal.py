@@ -1,0 +1,76 @@
+"""Frees versions that serve no more, in memory and on disk; away from the requests."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from faceserve.machine.memory import resident_bytes, return_freed
+from faceserve.models.generation import Generation, Origin
+from faceserve.models.loading import Loader
+from faceserve.rollout.slot import Slot
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """`drain_seconds` is how long requests may finish on a version; `calm_seconds` how long freeing waits at least.
+
+    Beyond `warm_memory_bytes` of this process previous versions are not kept warm.
+    """
+
+    drain_seconds: float = 10.0
+    calm_seconds: float = 0.0
+    warm_memory_bytes: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Disposal:
+    slots: Mapping[str, Slot]
+    loader: Loader
+    keeping: Keeping
+
+    def soon(self, slot: Slot, gone: Sequence[Generation]) -> None:
+        """After an exchange: free `gone`, what memory does not suffice for, and files that nobody needs."""
+        _aside(self._tidy, slot, gone)
+
+    def at_once(self, gone: Sequence[Generation]) -> None:
+        """As soon as the last request on each is over."""
+        for generation in gone:
+            _aside(self.free, generation)
+
+    def free(self, generation: Generation) -> None:
+        """Waits for the last request."""
+        if not generation.close_when_idle(self.keeping.drain_seconds):
+            log.warning("%s still had requests after %s s", generation.version, self.keeping.drain_seconds)
+        return_freed()
+
+    def _tidy(self, slot: Slot, gone: Sequence[Generation]) -> None:
+        # Some time after the exchange, and not on all replicas at once.
+        time.sleep(random.uniform(1, 4) * self.keeping.calm_seconds)
+        for generation in gone:
+            self.free(generation)
+        if resident_bytes() > self.keeping.warm_memory_bytes:
+            self._cool(slot)
+        self.loader.forget_all_but([origin for one in self.slots.values() for origin in _needed(one)])
+
+    def _cool(self, slot: Slot) -> None:
+        """Without memory for it, the previous version is loaded again when it is rolled back to."""
+        with slot.change:
+            before, after = slot.snapshot, slot.snapshot.without_previous()
+            slot.exchange(after)
+        for generation in before.gone(after):
+            log.warning("%s is not kept warm: the memory budget is used up", generation.version)
+            self.free(generation)
+
+
+def _aside(work: Callable[..., None], *about: object) -> None:
+    threading.Thread(target=work, args=about, name="disposal", daemon=True).start()
+
+
+def _needed(slot: Slot) -> list[Origin]:
+    snapshot = slot.snapshot
+    return [*(generation.origin for generation in snapshot.generations), *snapshot.history.entries]

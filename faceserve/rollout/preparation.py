@@ -1,0 +1,71 @@
+"""A version is loaded beside the one that serves, alone and with the least disturbance."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from faceserve.errors import BadArtifact, TooLate
+from faceserve.models.generation import Origin
+from faceserve.models.loading import Loaded, Loader
+from faceserve.rollout.changes import Changes
+from faceserve.rollout.disposal import Disposal
+from faceserve.rollout.slot import Slot
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`epoch` is that of what serves now; both durations are 0 when the version was loaded already."""
+
+    version: str
+    epoch: int
+    load_seconds: float = 0.0
+    warm_up_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preparation:
+    loader: Loader
+    changes: Changes
+    disposal: Disposal
+
+    def prepare(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
+        """Waits for another version that is being loaded, unless this one is in memory already."""
+        if slot.snapshot.has(origin):
+            return Prepared(origin.version, slot.snapshot.epoch)
+        with slot.turn():
+            return self._prepared(slot, origin, wanted)
+
+    def prepare_again(self, slot: Slot, origin: Origin) -> Prepared:
+        """What served before and is not in memory any more: it waits its turn, and is never turned away."""
+        with slot.loading:
+            return self._prepared(slot, origin, lambda: True)
+
+    def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
+        if slot.snapshot.has(origin):
+            return Prepared(origin.version, slot.snapshot.epoch)
+        loaded = self._loaded(slot, origin)
+        if not wanted():
+            self.disposal.free(loaded.generation)
+            raise TooLate(f"{origin.version} was loaded when nobody waited for it any more")
+        with slot.change:
+            slot.exchange(slot.snapshot.with_prepared(loaded.generation))
+        self.changes.prepared(slot.model, loaded.load_seconds, loaded.warm_up_seconds)
+        # Loading took processor time: requests that queued up meanwhile come before whatever the caller does next.
+        time.sleep(self.disposal.keeping.calm_seconds)
+        return Prepared(origin.version, slot.snapshot.epoch, loaded.load_seconds, loaded.warm_up_seconds)
+
+    def _loaded(self, slot: Slot, origin: Origin) -> Loaded:
+        try:
+            loaded = self.loader.load(slot.model, origin)
+            self._demand_pace(slot, loaded)
+        except BadArtifact:
+            self.changes.refused(slot.model)
+            raise
+        return loaded
+
+    def _demand_pace(self, slot: Slot, loaded: Loaded) -> None:
+        try:
+            slot.snapshot.demand_pace(loaded.generation)
+        except BadArtifact:
+            self.disposal.free(loaded.generation)
+            raise

@@ -1,0 +1,48 @@
+"""Who is champion, asked of MLflow's REST API: for a replica that joins late, or was away (design D11)."""
+
+import logging
+
+import httpx
+
+from faceserve.errors import RegistryUnavailable
+from faceserve.models.generation import Origin
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 5.0
+_TAGS = ("retraining.version", "manifest_sha256")
+
+
+class ModelRegistry:
+    """`url` is the MLflow server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def champion(self, model: str) -> Origin | None:
+        """None when there is none, or none that the pipeline registered. Raises `RegistryUnavailable`."""
+        try:
+            answer = httpx.get(
+                f"{self._url}/api/2.0/mlflow/registered-models/alias",
+                params={"name": model, "alias": "champion"},
+                timeout=_SECONDS,
+            )
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return None
+            answer.raise_for_status()
+            return _origin(answer.json()["model_version"])
+        except httpx.HTTPError as error:
+            raise RegistryUnavailable(f"the registry cannot be asked: {type(error).__name__} {error}") from error
+        except (KeyError, ValueError, TypeError) as error:
+            log.warning("the registry did not say which %s is champion: %s %s", model, type(error).__name__, error)
+            return None
+
+
+def _origin(version: dict[str, object]) -> Origin:
+    """Raises `KeyError` or `ValueError` for a version that was not registered by the pipeline."""
+    found = version["tags"]
+    if not isinstance(found, list):
+        raise TypeError("tags are no list")
+    tags = {str(tag["key"]): str(tag["value"]) for tag in found}
+    number, sha256 = (tags[name] for name in _TAGS)
+    return Origin(number, str(version["source"]), sha256, float(tags.get("promoted_at", 0.0)))

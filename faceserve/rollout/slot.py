@@ -1,0 +1,63 @@
+"""One model name on this replica: its snapshot, taken by requests without a lock and replaced by one reference."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faceserve.errors import Overloaded
+from faceserve.rollout.snapshot import Lease, Snapshot
+from faceserve.rollout.state import StateFile
+
+# So many calls may load or enrol at a time, one after the other: the service's threads are left to everything else.
+MAX_LOADING = 4
+
+
+class Slot:
+    """`change` is held for the moment of an exchange, `loading` for the seconds that loading a version takes."""
+
+    def __init__(self, model: str, file: StateFile) -> None:
+        self.model = model
+        self.file = file
+        self.snapshot = Snapshot(model)
+        self.change = threading.RLock()
+        self.loading = threading.Lock()
+        self._places = threading.BoundedSemaphore(MAX_LOADING)
+
+    @contextmanager
+    def lease(self, version: str = "", task_id: str = "") -> Iterator[Lease]:
+        """What answers this request, held until it ends. No lock is waited for.
+
+        Raises `UnknownModel` or `NoModel`.
+        """
+        while True:
+            lease = self.snapshot.lease(version, task_id)
+            if lease.generation.hold():
+                break
+        try:
+            yield lease
+        finally:
+            lease.generation.release()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """`loading`, for which not more than a few may wait. Raises `Overloaded`."""
+        if not self._places.acquire(blocking=False):
+            raise Overloaded(f"{MAX_LOADING} calls load a version of {self.model} or wait for it: try again later")
+        try:
+            with self.loading:
+                yield
+        finally:
+            self._places.release()
+
+    def exchange(self, after: Snapshot) -> float:
+        """Replace the snapshot, under `change`; the seconds that the replacement itself took.
+
+        What must survive a restart is kept on disk first: a replica that dies right after the exchange comes back with
+        what it answered.
+        """
+        if after.remembered and after.remembered != self.snapshot.remembered:
+            self.file.write(after.remembered)
+        started = time.perf_counter()
+        self.snapshot = after
+        return time.perf_counter() - started

@@ -1,0 +1,255 @@
+"""What a replica has in memory of one model, as a value: every rule about how that may change stands here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from faceserve.errors import BadArtifact, BadRequest, NoModel, StaleEpoch, UnknownModel
+from faceserve.models.generation import Generation, Origin
+from faceserve.rollout.canary import Limits, Share, Side, Trial
+from faceserve.rollout.history import LENGTH, History
+from faceserve.rollout.state import State
+
+ANY_EPOCH = -1
+_ALL_PERCENT = 100
+# A retrained network costs what the old one does; several times as much is a fault, not a choice.
+_SLOWER = 4.0
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A candidate that answers `share` of the requests; in `shadow` its answers are compared and thrown away."""
+
+    generation: Generation
+    share: Share
+    trial: Trial
+    shadow: bool = False
+
+    @property
+    def version(self) -> str:
+        return self.generation.version
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """How the last canary ended; `outcome` is `promoted` or `aborted`."""
+
+    version: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What one request works with; `canary` is set while one is on trial, whichever side the request is on."""
+
+    generation: Generation
+    epoch: int
+    side: Side = "stable"
+    canary: Canary | None = None
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A request takes one and keeps it to its end; each change makes another one.
+
+    A change that was made already gives the same snapshot again. `prepared` waits in memory and answers nobody;
+    `concluded` is how the last trial ended. `epoch` only grows, with every change of what answers.
+    """
+
+    model: str
+    active: Generation | None = None
+    previous: Generation | None = None
+    canary: Canary | None = None
+    prepared: tuple[Generation, ...] = ()
+    history: History = History()
+    concluded: Concluded | None = None
+    epoch: int = 0
+
+    # What there is
+
+    @property
+    def answering(self) -> list[Generation]:
+        """What a request may ask for."""
+        canary = self.canary.generation if self.canary else None
+        return list(dict.fromkeys(one for one in (self.active, self.previous, canary) if one))
+
+    @property
+    def generations(self) -> list[Generation]:
+        """Everything in memory, each once."""
+        return list(dict.fromkeys((*self.answering, *self.prepared)))
+
+    def loaded(self, version: str) -> Generation | None:
+        """A version in memory, whatever it is there for."""
+        return _find(self.generations, version)
+
+    def gone(self, after: "Snapshot") -> list[Generation]:
+        """What is in memory for nothing after a change."""
+        return [one for one in self.generations if one not in after.generations]
+
+    def has(self, origin: Origin) -> bool:
+        """Whether this very artifact is in memory. Raises `BadArtifact` when the version is, from another artifact."""
+        known = self.loaded(origin.version)
+        if known and known.origin.manifest_sha256 != origin.manifest_sha256:
+            raise BadArtifact(f"{origin.version} is loaded from another artifact: a version never changes its files")
+        return known is not None
+
+    @property
+    def remembered(self) -> State | None:
+        """What has to be on disk for a restart; a trial does not survive one, and its end is counted beforehand."""
+        if self.active is None:
+            return None
+        previous = self.previous.origin if self.previous else None
+        entries = self.history.entries
+        return State(entries[-1], previous, self.epoch + (self.canary is not None), entries)
+
+    # Requests
+
+    def lease(self, version: str, task_id: str) -> Lease:
+        """What answers a request. Raises `UnknownModel` or `NoModel`."""
+        if self.active is None:
+            raise NoModel(f"no version of {self.model} serves on this replica yet")
+        if version:
+            return self._named(version, self.active.version)
+        if self.canary is None:
+            return Lease(self.active, self.epoch)
+        chosen = self.canary.share.has(task_id)
+        if chosen and not self.canary.shadow:
+            return Lease(self.canary.generation, self.epoch, "canary", self.canary)
+        return Lease(self.active, self.epoch, "stable", self.canary, mirrored=chosen)
+
+    def _named(self, version: str, active: str) -> Lease:
+        generation = _find(self.answering, version)
+        if generation is None:
+            raise UnknownModel(f"{self.model} {version[:40]!r} is not loaded; {active} is active")
+        return Lease(generation, self.epoch)
+
+    # Changes
+
+    def with_prepared(self, generation: Generation) -> "Snapshot":
+        return replace(self, prepared=(*self.prepared, generation))
+
+    def without_prepared(self, version: str) -> "Snapshot":
+        """A version that serves, served just before, or is unknown stays as it is."""
+        kept = tuple(one for one in self.prepared if one.version != version)
+        return self if kept == self.prepared else replace(self, prepared=kept)
+
+    def without_previous(self) -> "Snapshot":
+        return replace(self, previous=None)
+
+    def activated(self, version: str, expected_epoch: int, at: float) -> "Snapshot":
+        """`version` serves from `at` (seconds since 1970) on, what served stays as the previous one, a trial is over.
+
+        Raises `StaleEpoch` or `UnknownModel`.
+        """
+        if self._serves(version):
+            return self
+        self.demand_epoch(expected_epoch)
+        generation = self.loaded(version)
+        if generation is None:
+            raise UnknownModel(f"{self.model} {version[:40]} is not prepared on this replica")
+        after = self.without_prepared(version)
+        return replace(
+            after,
+            active=generation,
+            previous=self.active,
+            canary=None,
+            history=self.history.and_now(replace(generation.origin, activated_at=at)),
+            concluded=self._concluded_by(version),
+            epoch=self.epoch + 1,
+        )
+
+    def remembering(self, state: State) -> "Snapshot":
+        """After a restart: epochs and history go on from there, whatever will serve; the same once something does."""
+        if self.active:
+            return self
+        return replace(self, history=History(state.history), epoch=max(self.epoch, state.epoch))
+
+    def restored(self, active: Generation, previous: Generation | None, state: State) -> "Snapshot":
+        """After a restart: serving what `state` names."""
+        after = self.remembering(state)
+        return replace(after, active=active, previous=previous, history=after.history.and_now(state.active))
+
+    def on_trial(self, version: str, percent: float, *, shadow: bool, limits: Limits) -> "Snapshot":
+        """`version` gets its share from now on. Raises `BadRequest` or `UnknownModel`."""
+        if not 0 < percent <= _ALL_PERCENT:
+            raise BadRequest(f"a canary gets more than 0 and at most 100 percent, not {percent:g}")
+        running = self.canary
+        if running and running.version != version:
+            raise BadRequest(f"{running.version} is on trial already: promote or abort it first")
+        if running and (running.share.percent, running.shadow) == (percent, shadow):
+            return self
+        generation = self.loaded(version)
+        if self.active is None or generation is None or generation is self.active:
+            raise UnknownModel(f"{self.model} {version[:40]} is not prepared beside an active version on this replica")
+        # From shadow to live, or to another share, nothing is kept: the figures would not compare.
+        canary = Canary(generation, Share(percent, version), Trial(limits), shadow)
+        after = self.without_prepared(version)
+        return replace(after, canary=canary, concluded=None, epoch=self.epoch + 1)
+
+    def promoted(self, version: str, expected_epoch: int, at: float) -> "Snapshot":
+        """The candidate serves everybody. Raises `UnknownModel` unless this very version is on trial or active."""
+        if not self._serves(version) and not self._tries(version):
+            raise UnknownModel(f"{self.model} {version[:40]} is not on trial on this replica")
+        return self.activated(version, expected_epoch, at)
+
+    def trial_aborted(self, version: str, reason: str) -> "Snapshot":
+        """Without the candidate; the same when another one is on trial, or none."""
+        if not self._tries(version):
+            return self
+        return replace(self, canary=None, concluded=Concluded(version, "aborted", reason), epoch=self.epoch + 1)
+
+    def rollback_target(self, version: str) -> Origin:
+        """What a rollback serves: `version`, or without one what served before the active version.
+
+        Who went back already stays there: the same request twice goes neither forth again nor further back. Raises
+        `UnknownModel`.
+        """
+        if self.active and (self._serves(version) or (not version and self.history.went_back)):
+            return self.active.origin
+        earlier = self.history.last(version) if version else self._before
+        if earlier is None:
+            what = f"{version[:40]} among the last {LENGTH} that served" if version else "previous version"
+            raise UnknownModel(f"{self.model} has no {what} on this replica")
+        return earlier
+
+    @property
+    def _before(self) -> Origin | None:
+        """What served last; that is in the history too when it is in memory no more, or nothing is."""
+        if self.active:
+            return self.history.before
+        return self.history.entries[-1] if self.history.entries else None
+
+    def demand_epoch(self, expected_epoch: int) -> None:
+        """Raises `StaleEpoch`."""
+        if expected_epoch not in {ANY_EPOCH, self.epoch}:
+            serves = self.active.version if self.active else None
+            raise StaleEpoch(f"epoch {self.epoch} serves {serves}, {expected_epoch} was expected")
+
+    def demand_pace(self, candidate: Generation) -> None:
+        """Raises `BadArtifact` for a candidate far slower than the same network was before, where both are known."""
+        active = self.active
+        if active is None or not active.cpu_ms or active.backbone != candidate.backbone:
+            return
+        if candidate.cpu_ms > _SLOWER * max(1.0, active.cpu_ms):
+            raise BadArtifact(
+                f"an image takes {candidate.cpu_ms:.0f} ms of processor time, "
+                f"{active.version} took {active.cpu_ms:.0f} ms with the same backbone"
+            )
+
+    def _serves(self, version: str) -> bool:
+        return self.active is not None and self.active.version == version
+
+    def _tries(self, version: str) -> bool:
+        return self.canary is not None and self.canary.version == version
+
+    def _concluded_by(self, activated: str) -> Concluded | None:
+        if self.canary is None:
+            return self.concluded
+        if self._tries(activated):
+            return Concluded(activated, "promoted", "as asked")
+        return Concluded(self.canary.version, "aborted", f"{activated} was activated")
+
+
+def _find(generations: Sequence[Generation], version: str) -> Generation | None:
+    return next((one for one in generations if one.version == version), None)

@@ -1,0 +1,205 @@
+"""A replica that joins late, or was away, asks the registry before it is ready."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from faceserve.errors import StorageUnavailable
+from include.contract.lifecycle_client import FaceserveError
+from tests.replica.world import replica
+from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
+from tests.waiting import until
+
+DARK = grey_photo(20)
+NOWHERE = "http://127.0.0.1:9"
+
+
+class Registry(BaseHTTPRequestHandler):
+    """MLflow's answer about the alias `champion`, as its REST API gives it; `up` says whether it answers."""
+
+    champion = None
+    up = True
+
+    def do_GET(self):
+        found = type(self).champion if "name=laundry" in self.path else None
+        body = json.dumps(found or {"error_code": "RESOURCE_DOES_NOT_EXIST"}).encode()
+        self.send_response((200 if found else 404) if self.up else 503)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Quiet."""
+
+
+@pytest.fixture
+def registry():
+    class Own(Registry):
+        pass
+
+    with HTTPServer(("127.0.0.1", 0), Own) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Own.url = f"http://127.0.0.1:{server.server_port}"
+        yield Own
+        server.shutdown()
+
+
+@pytest.fixture
+def source():
+    return FolderSource()
+
+
+@pytest.fixture(autouse=True)
+def soon_again(monkeypatch):
+    monkeypatch.setattr("faceserve.server._RETRY_SECONDS", 0.1)
+
+
+def promoted(source, version, at, *, with_files=True):
+    """What the registry says of a champion, as `pipeline/adapters/mlflow_registry.py` writes it."""
+    uri = f"s3://models/laundry/{version}/"
+    files = tiny_artifact(sharpness=4.0 + int(version.split(".")[1]))
+    sha256 = (source if with_files else FolderSource()).put(uri, files)
+    tags = {"retraining.version": version, "manifest_sha256": sha256, "promoted_at": f"{at:.3f}"}
+    return {"model_version": {"source": uri, "tags": [{"key": k, "value": v} for k, v in tags.items()]}}
+
+
+def served(folder, source, *versions):
+    """A replica served these and went away."""
+    with replica(folder, source) as world:
+        for version in versions:
+            world.serve(version)
+
+
+def answered(world):
+    return world.client.classify("laundry", DARK).model_version
+
+
+def health(world):
+    with grpc.insecure_channel(world.address) as channel:
+        request = health_pb2.HealthCheckRequest(service="laundry")
+        found = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5).status
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(found)
+
+
+@contextmanager
+def store_down(source, monkeypatch, prefix="s3://"):
+    """The store does not answer about what begins with `prefix`."""
+    plain = source.read
+
+    def read(uri):
+        if uri.startswith(prefix):
+            raise StorageUnavailable("S3: timed out")
+        return plain(uri)
+
+    monkeypatch.setattr(source, "read", read)
+    yield
+    monkeypatch.setattr(source, "read", plain)
+
+
+def test_a_replica_that_joins_late_serves_the_champion_before_it_answers_anybody(tmp_path, registry, source):
+    registry.champion = promoted(source, "v1.4.0", time.time())
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert (answered(world), health(world)) == ("v1.4.0", "SERVING")
+
+
+def test_a_replica_that_missed_a_promotion_comes_back_with_the_new_champion(tmp_path, registry, source):
+    served(tmp_path, source, "v1.0.0")
+    registry.champion = promoted(source, "v1.1.0", time.time() + 1)
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert (answered(world), health(world)) == ("v1.1.0", "SERVING")
+        assert world.lifecycle.rollback("laundry").version == "v1.0.0"
+
+
+def test_a_replica_that_missed_a_rollback_comes_back_with_the_version_before(tmp_path, registry, source):
+    served(tmp_path, source, "v1.0.0", "v1.1.0")
+    registry.champion = promoted(source, "v1.0.0", time.time() + 1)
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert answered(world) == "v1.0.0"
+        assert world.lifecycle.rollback("laundry").version == "v1.0.0"
+        assert world.lifecycle.versions("laundry") == ["v1.0.0", "v1.1.0", "v1.0.0"]
+
+
+def test_a_replica_that_knows_of_a_later_activation_than_the_registry_keeps_it(tmp_path, registry, source):
+    registry.champion = promoted(source, "v1.0.0", time.time() - 60)
+    served(tmp_path, source, "v1.1.0")
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert answered(world) == "v1.1.0"
+
+
+def test_until_the_champion_is_loaded_a_returning_replica_takes_no_requests(tmp_path, registry, source, monkeypatch):
+    served(tmp_path, source, "v1.0.0")
+    registry.champion = promoted(source, "v1.1.0", time.time() + 1)
+    with (
+        store_down(source, monkeypatch, "s3://models/laundry/v1.1.0/"),
+        replica(tmp_path, source, registry_url=registry.url) as world,
+    ):
+        assert health(world) == "NOT_SERVING"
+        with pytest.raises(FaceserveError, match="no version of laundry serves on this replica yet") as caught:
+            answered(world)
+        assert caught.value.code == "UNAVAILABLE"
+        monkeypatch.undo()
+        until(lambda: health(world) == "SERVING", "the champion to be loaded")
+        assert answered(world) == "v1.1.0"
+
+
+def test_without_the_champions_files_a_returning_replica_waits_for_the_pipeline(tmp_path, registry, source, caplog):
+    """It does not serve what was replaced while it was away, maybe for a cause."""
+    served(tmp_path, source, "v1.0.0")
+    registry.champion = promoted(source, "v1.1.0", time.time() + 1, with_files=False)
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert (health(world), world.lifecycle.status("laundry").version) == ("NOT_SERVING", None)
+        assert "laundry does not serve: manifest.json is missing at s3://models/laundry/v1.1.0/" in caplog.text
+        assert "`python -m pipeline reconcile` brings it back" in caplog.text
+        # As reconcile does, when the files are there again.
+        assert world.prepare("v1.1.0").epoch == 1
+        world.lifecycle.activate("laundry", "v1.1.0", 1)
+        assert (health(world), answered(world)) == ("SERVING", "v1.1.0")
+        assert world.lifecycle.versions("laundry") == ["v1.1.0", "v1.0.0"]
+
+
+def test_while_the_registry_is_away_a_replica_comes_back_with_what_it_served(tmp_path, source, caplog):
+    served(tmp_path, source, "v1.0.0")
+    with replica(tmp_path, source, registry_url=NOWHERE) as world:
+        assert (answered(world), health(world)) == ("v1.0.0", "SERVING")
+        assert "laundry comes back with what it served: the registry cannot be asked" in caplog.text
+
+
+def test_a_replica_that_joins_while_the_registry_is_away_serves_when_it_is_back(tmp_path, registry, source):
+    registry.champion, registry.up = promoted(source, "v1.0.0", time.time()), False
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert (health(world), world.lifecycle.status("laundry").version) == ("NOT_SERVING", None)
+        registry.up = True
+        until(lambda: health(world) == "SERVING", "the champion to be loaded")
+        assert answered(world) == "v1.0.0"
+
+
+def test_what_the_pipeline_activates_meanwhile_stays(tmp_path, registry, source):
+    registry.champion, registry.up = promoted(source, "v1.0.0", time.time()), False
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        world.serve("v1.2.0")
+        registry.up = True
+        time.sleep(0.5)
+        assert answered(world) == "v1.2.0"
+
+
+@pytest.mark.parametrize("champion", [{}, {"model_version": None}, {"model_version": {"tags": []}}, [1]])
+def test_a_registry_that_answers_nonsense_does_not_stop_a_replica(tmp_path, registry, source, champion):
+    served(tmp_path, source, "v1.0.0")
+    registry.champion = champion
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert answered(world) == "v1.0.0"
+
+
+def test_a_replica_that_starts_during_an_outage_of_the_store_serves_when_it_is_over(
+    tmp_path, registry, source, monkeypatch
+):
+    registry.champion = promoted(source, "v1.0.0", time.time())
+    with store_down(source, monkeypatch), replica(tmp_path, source, registry_url=registry.url) as world:
+        assert world.lifecycle.status("laundry").version is None
+        monkeypatch.undo()
+        until(lambda: world.lifecycle.status("laundry").version == "v1.0.0", "the champion to be loaded")

@@ -1,0 +1,196 @@
+"""Requests share engine calls, wait in turn, and are told when there is no room or no time."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from faceserve.engines.base import Output
+from faceserve.errors import InferenceFailed, Overloaded, TooLate
+from faceserve.inference.batching import Batcher, batch_sizes
+from tests.waiting import until
+
+
+class Engine:
+    """Answers each image with its own first pixel; can be held up, and remembers the size of each call."""
+
+    def __init__(self):
+        self.calls = []
+        self.prepared = []
+        self.open = threading.Event()
+        self.open.set()
+        self.entered = threading.Semaphore(0)
+        self.broken = False
+
+    def prepare(self, sizes):
+        self.prepared = sizes
+
+    def infer(self, images):
+        self.calls.append(len(images))
+        self.entered.release()
+        self.open.wait(10)
+        if self.broken:
+            raise RuntimeError("no")
+        values = images[:, 0, 0, 0].astype(np.float32)
+        return Output(np.stack([values, values], 1), values[:, None])
+
+
+def image(value, count=1):
+    return np.full((count, 2, 2, 3), value, np.uint8)
+
+
+def asked(pool, batcher, engine, *values):
+    """Ask for each value once the one before waits in the queue; the futures."""
+    found = []
+    for value in values:
+        before = batcher.waiting
+        found.append(pool.submit(batcher.infer, engine, image(value)))
+        until(lambda before=before: batcher.waiting == before + 1, "the request to wait")
+    return found
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(64) as made:
+        yield made
+
+
+@pytest.fixture
+def busy(pool):
+    """An engine whose only slot is taken, with what to do to free it."""
+
+    def busy(batcher, engine):
+        engine.open.clear()
+        first = pool.submit(batcher.infer, engine, image(99))
+        engine.entered.acquire(timeout=5)
+        return first
+
+    return busy
+
+
+def test_a_request_to_an_idle_server_is_answered_at_once_and_alone():
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=8, wait_seconds=60)
+    assert batcher.infer(engine, image(7)).features.tolist() == [[7.0]]
+    assert engine.calls == [1]
+
+
+def test_requests_that_wait_share_one_call_and_each_gets_its_own_answer(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
+    busy(batcher, engine)
+    waiting = asked(pool, batcher, engine, 1, 2, 3, 4)
+    engine.open.set()
+    assert [future.result(5).features[0, 0] for future in waiting] == [1, 2, 3, 4]
+    assert engine.calls == [1, 4]
+
+
+def test_no_call_is_of_a_size_that_the_engine_was_not_prepared_for(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
+    busy(batcher, engine)
+    waiting = asked(pool, batcher, engine, 1, 2, 3)
+    engine.open.set()
+    assert [future.result(5).features[0, 0] for future in waiting] == [1, 2, 3]
+    assert set(engine.calls) <= set(batch_sizes(4)) == {1, 2, 4}
+
+
+def test_a_large_request_is_cut_into_calls_and_put_together_again():
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
+    found = batcher.infer(engine, np.concatenate([image(n) for n in range(11)]))
+    assert found.features[:, 0].tolist() == list(range(11))
+    assert engine.calls == [4, 4, 2, 1]
+
+
+def test_a_waiting_request_waits_a_little_for_company(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=2, wait_seconds=5)
+    busy(batcher, engine)
+    (alone,) = asked(pool, batcher, engine, 1)
+    engine.open.set()
+    company = pool.submit(batcher.infer, engine, image(2))
+    assert (alone.result(5).features[0, 0], company.result(5).features[0, 0]) == (1, 2)
+    assert engine.calls == [1, 2]
+
+
+def test_two_models_are_served_in_turn_however_long_one_queue_is(pool, busy):
+    popular, rare, batcher = Engine(), Engine(), Batcher(slots=1)
+    order = []
+    busy(batcher, popular)
+    crowd = asked(pool, batcher, popular, 1, 2, 3, 4)
+    (single,) = asked(pool, batcher, rare, 9)
+    for future in (*crowd, single):
+        future.add_done_callback(lambda done: order.append(done.result().features[0, 0]))
+    popular.open.set()
+    single.result(5)
+    until(lambda: len(order) == 5, "all answers")
+    assert order.index(9) <= 2
+
+
+def test_beyond_the_limit_a_request_is_refused_at_once():
+    batcher = Batcher(slots=1, max_waiting=1)
+    with batcher.admitted(), batcher.admitted(), pytest.raises(Overloaded, match="2 requests"), batcher.admitted():
+        pytest.fail("the third was let in")
+    with batcher.admitted():
+        """There is room again."""
+
+
+def test_a_request_whose_deadline_passes_in_the_queue_is_told_so_and_never_run(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1)
+    first = busy(batcher, engine)
+    with pytest.raises(TooLate):
+        batcher.infer(engine, image(1), deadline=time.monotonic() + 0.05)
+    engine.open.set()
+    first.result(5)
+    assert engine.calls == [1]
+    assert batcher.infer(engine, image(2)).features[0, 0] == 2
+
+
+def test_an_engine_that_fails_fails_only_the_requests_of_that_call(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=2)
+    engine.broken = True
+    with pytest.raises(InferenceFailed, match="RuntimeError no"):
+        batcher.infer(engine, image(1))
+    engine.broken = False
+    assert batcher.infer(engine, image(2)).features[0, 0] == 2
+
+
+def test_work_for_idle_times_waits_until_no_request_does(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1)
+    busy(batcher, engine)
+    idle = pool.submit(batcher.infer_when_idle, engine, image(50))
+    time.sleep(0.05)
+    requests = asked(pool, batcher, engine, 1, 2)
+    order = []
+    for future in (idle, *requests):
+        future.add_done_callback(lambda done: order.append(done.result().features[0, 0]))
+    engine.open.set()
+    until(lambda: len(order) == 3, "all answers")
+    assert order[-1] == 50
+
+
+def test_warming_up_prepares_and_runs_every_batch_size_on_every_slot():
+    engine, batcher = Engine(), Batcher(slots=2, max_batch=4)
+    batcher.warm_up(engine, image(0)[0])
+    assert engine.prepared == [1, 2, 4]
+    assert engine.calls == [1, 1, 2, 2, 4, 4]
+
+
+def test_under_a_crowd_everybody_gets_the_right_answer_and_slots_are_never_exceeded(pool):
+    engine, batcher = Engine(), Batcher(slots=2, max_batch=4)
+    inside, most, lock = 0, 0, threading.Lock()
+    plain = engine.infer
+
+    def counted(images):
+        nonlocal inside, most
+        with lock:
+            inside, most = inside + 1, max(most, inside + 1)
+        try:
+            return plain(images)
+        finally:
+            with lock:
+                inside -= 1
+
+    engine.infer = counted
+    values = [n % 200 for n in range(2000)]
+    found = list(pool.map(lambda value: batcher.infer(engine, image(value)).features[0, 0], values))
+    assert found == values
+    assert most <= 2

@@ -1,0 +1,238 @@
+"""Loading, swapping and rolling back models while requests flow."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from faceserve.engines.base import factory
+from faceserve.errors import BadArtifact, NoModel, StaleEpoch, UnknownModel
+from faceserve.metrics import Metrics
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.examination import Examination
+from faceserve.models.generation import Origin
+from faceserve.models.loading import Loader
+from faceserve.rollout.changes import Changes
+from faceserve.rollout.disposal import Keeping
+from faceserve.rollout.lifecycle import ModelLifecycleManager, Rules
+from include.contract.manifest import MANIFEST
+from tests.tiny_model import FolderSource, manifest_sha256, tiny_artifact
+
+MODELS = ("laundry", "face")
+DARK = np.full((1, 224, 224, 3), 5, np.uint8)
+
+
+class Replica:
+    """A manager over objects in memory; `restarted` is a new process on the same disk."""
+
+    def __init__(self, folder, source=None):
+        self.folder = folder
+        self.source = source or FolderSource()
+        examination = Examination("openvino", ("f32",))
+        cache = ArtifactCache(folder / "artifacts", self.source, examination.keys)
+        loader = Loader(cache, examination, factory("openvino", 1))
+        changes = Changes(Metrics(MODELS))
+        self.manager = ModelLifecycleManager(MODELS, loader, folder, changes, Rules(Keeping(drain_seconds=2)))
+
+    def prepare(self, version, files=None):
+        sha256 = self.source.put(f"s3://models/{version}/", files or tiny_artifact(sharpness=8 + len(version)))
+        return self.manager.prepare("laundry", Origin(version, f"s3://models/{version}/", sha256))
+
+    def serve(self, version, files=None):
+        self.prepare(version, files)
+        return self.manager.activate("laundry", version)
+
+    def prepared(self):
+        return [one.version for one in self.manager.snapshot("laundry").prepared]
+
+    def serving(self):
+        active = self.manager.snapshot("laundry").active
+        return active.origin.version if active else None
+
+    def restarted(self):
+        return Replica(self.folder, self.source)
+
+
+@pytest.fixture
+def replica(tmp_path):
+    return Replica(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    return tiny_artifact()
+
+
+def test_preparing_a_model_changes_nothing_that_serves(replica, artifact):
+    replica.prepare("v1.0.0", artifact)
+    assert replica.serving() is None
+    with pytest.raises(NoModel), replica.manager.lease("laundry"):
+        pass
+
+
+def test_an_activated_model_answers_and_names_itself(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    with replica.manager.lease("laundry") as lease:
+        generation, epoch = lease.generation, lease.epoch
+        answer = generation.engine.infer(DARK).probabilities[0]
+    assert (generation.origin.version, epoch) == ("v1.0.0", 1)
+    assert generation.labels[int(answer.argmax())] == "불량"
+
+
+def test_a_request_in_flight_finishes_on_the_model_it_began_with(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    with replica.manager.lease("laundry") as lease:
+        generation = lease.generation
+        for version in ("v1.1.0", "v1.2.0", "v1.3.0"):
+            replica.serve(version)
+        assert generation.origin.version == "v1.0.0"
+        assert generation.engine.infer(DARK).probabilities.shape == (1, 2)
+    assert replica.serving() == "v1.3.0"
+
+
+def test_no_request_fails_while_models_are_swapped(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    answers, errors, stop = [], [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            try:
+                with replica.manager.lease("laundry") as lease:
+                    lease.generation.engine.infer(DARK)
+                    answers.append((lease.epoch, lease.generation.origin.version))
+            except Exception as error:  # noqa: BLE001 - any failure is one
+                errors.append(error)
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for number in range(1, 9):
+        replica.serve(f"v1.{number}.0")
+    stop.set()
+    for asker in askers:
+        asker.join()
+    assert errors == []
+    assert len({version for _, version in answers}) > 2
+    assert all(version == f"v1.{epoch - 1}.0" for epoch, version in answers)
+
+
+def test_the_same_commands_twice_have_the_effect_of_one(replica, artifact):
+    replica.prepare("v1.0.0", artifact)
+    replica.prepare("v1.0.0", artifact)
+    first = replica.manager.activate("laundry", "v1.0.0", 0)
+    again = replica.manager.activate("laundry", "v1.0.0", 0)
+    assert (first.epoch, again.epoch) == (1, 1)
+
+
+def test_activation_against_an_old_epoch_is_refused(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    replica.prepare("v1.1.0")
+    with pytest.raises(StaleEpoch, match="epoch 1 serves v1.0.0"):
+        replica.manager.activate("laundry", "v1.1.0", 0)
+
+
+def test_a_version_that_was_not_prepared_cannot_be_activated(replica):
+    with pytest.raises(UnknownModel, match="not prepared"):
+        replica.manager.activate("laundry", "v9.9.9")
+
+
+def test_rolling_back_serves_the_version_before_and_epochs_never_go_back(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    replica.serve("v1.1.0")
+    back = replica.manager.rollback("laundry")
+    assert (back.version, back.previous, back.epoch) == ("v1.0.0", "v1.1.0", 3)
+
+
+def test_without_a_previous_version_there_is_nothing_to_roll_back_to(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    with pytest.raises(UnknownModel, match="no previous version"):
+        replica.manager.rollback("laundry")
+
+
+def test_a_discarded_candidate_is_gone(replica, artifact):
+    replica.prepare("v1.0.0", artifact)
+    replica.manager.discard("laundry", "v1.0.0")
+    assert replica.prepared() == []
+
+
+def test_a_restarted_replica_serves_what_it_served(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    replica.serve("v1.1.0")
+    restarted = replica.restarted()
+    assert restarted.manager.restore({}) == {}
+    assert restarted.serving() == "v1.1.0"
+    assert restarted.manager.rollback("laundry").version == "v1.0.0"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"format": 1, "active": {}}'])
+def test_a_damaged_state_file_is_set_aside_with_the_reason(replica, text, caplog):
+    (replica.folder / "laundry.json").write_text(text)
+    replica.manager.restore({})
+    assert "laundry.json" in caplog.text
+    assert replica.serving() is None
+    assert (replica.folder / "laundry.refused.json").exists()
+
+
+def test_a_damaged_byte_on_disk_is_found_at_restart(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    (weights,) = replica.folder.glob("artifacts/*/openvino/model.bin")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert "damaged" in str(replica.restarted().manager.restore({})["laundry"])
+
+
+def _changed(path, body):
+    return lambda files: files | {path: body(files[path])}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_changed("openvino/model.bin", lambda b: b[:-4]), "sha256"),
+        (_changed("openvino/model.xml", lambda b: b.replace(b"tiny", b"evil")), "sha256"),
+        (_changed("golden.npz", lambda b: b""), "sha256"),
+        (lambda files: {k: v for k, v in files.items() if k != "openvino/model.bin"}, "missing"),
+        (lambda files: {k: v for k, v in files.items() if k != MANIFEST} | {MANIFEST: b"{"}, "cannot be read"),
+        (lambda files: tiny_artifact(golden_shift=0.2), "golden predictions differ"),
+        (lambda files: tiny_artifact(golden_shift=float("nan")), "golden predictions differ"),
+        (lambda files: tiny_artifact(sharpness=float("nan"), golden_shift=0), "not finite"),
+        (lambda files: tiny_artifact(labels=("양호", "불량", "보류")), "shape"),
+        (lambda files: tiny_artifact(labels=("양호", "양호")), "same one twice"),
+        (lambda files: tiny_artifact(model_type="FACE"), "FACE model"),
+        (lambda files: tiny_artifact(engines={"onnx": "openvino/model.xml"}), "no openvino model"),
+        (lambda files: tiny_artifact(engines={"openvino": "openvino/model.bin"}), "cannot load"),
+        (lambda files: tiny_artifact(format=7), "manifest format 7"),
+        (lambda files: tiny_artifact(files={"model.pkl": "0" * 64}), "cannot carry code"),
+        (lambda files: tiny_artifact(files={"savedmodel/keras_metadata.keras": "0" * 64}), "cannot carry code"),
+        (lambda files: tiny_artifact(files={"openvino/extension.so": "0" * 64}), "cannot carry code"),
+        (lambda files: tiny_artifact(files={"../../etc/passwd": "0" * 64}), "unsafe path"),
+    ],
+)
+def test_a_model_that_must_not_serve_is_refused_and_the_old_one_stays(replica, artifact, spoil, reason):
+    replica.serve("v1.0.0", artifact)
+    bad = spoil(tiny_artifact(run_id="candidate"))
+    with pytest.raises(BadArtifact, match=reason):
+        replica.prepare("v1.1.0", bad)
+    assert replica.serving() == "v1.0.0"
+    assert replica.prepared() == []
+
+
+def test_an_artifact_whose_manifest_was_exchanged_is_refused(replica, artifact):
+    replica.source.put("s3://models/v1.0.0/", artifact)
+    with pytest.raises(BadArtifact, match="sha256 the command gave"):
+        sha256 = manifest_sha256(tiny_artifact(run_id="other"))
+        replica.manager.prepare("laundry", Origin("v1.0.0", "s3://models/v1.0.0/", sha256))
+
+
+def test_a_version_never_changes_its_files(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    with pytest.raises(BadArtifact, match="never changes its files"):
+        replica.prepare("v1.0.0", tiny_artifact(run_id="another"))
+
+
+def test_the_state_file_names_what_serves(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    state = json.loads((replica.folder / "laundry.json").read_text())
+    assert (state["active"]["version"], state["epoch"]) == ("v1.0.0", 1)
+    assert state["active"]["activated_at"] <= time.time()

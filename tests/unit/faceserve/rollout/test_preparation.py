@@ -1,0 +1,177 @@
+"""Versions are loaded one after the other; what is in memory already waits for nothing."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from faceserve.errors import BadArtifact, Overloaded, StaleEpoch, StorageUnavailable, TooLate
+from faceserve.rollout.slot import MAX_LOADING
+from tests.unit.faceserve.rollout.world import MODEL, Replica, origin
+from tests.waiting import until
+
+
+@pytest.fixture
+def replica(tmp_path):
+    return Replica(tmp_path)
+
+
+class Stuck:
+    """A version whose load does not come to an end before `finish`."""
+
+    def __init__(self, replica, version):
+        self.begun, self.finish = threading.Event(), threading.Event()
+        self.failed = None
+        replica.loader.before = lambda asked: asked == version and (self.begun.set(), self.finish.wait(10))
+        self.thread = threading.Thread(target=self._prepare, args=(replica, version))
+
+    def _prepare(self, replica, version):
+        try:
+            replica.prepare(version)
+        except BadArtifact as error:
+            self.failed = error
+
+    def __enter__(self):
+        self.thread.start()
+        assert self.begun.wait(5)
+        return self
+
+    def __exit__(self, *exc):
+        self.finish.set()
+        self.thread.join(5)
+
+
+@pytest.fixture
+def stuck(replica):
+    """v0 served before, v1 serves, v2 is prepared, and v3 does not get loaded."""
+    replica.serve("v0", "v1")
+    replica.prepare("v2")
+    with Stuck(replica, "v3") as made:
+        yield made
+
+
+@pytest.mark.parametrize("version", ["v0", "v1", "v2"])
+def test_what_is_in_memory_is_prepared_while_another_version_loads(replica, stuck, version):
+    done = replica.prepare(version)
+    assert (done.version, done.load_seconds, done.warm_up_seconds, done.epoch) == (version, 0, 0, 2)
+    assert not stuck.finish.is_set()
+
+
+@pytest.mark.parametrize(
+    ("act", "serves"),
+    [
+        (lambda replica: replica.activate("v2"), "v2"),
+        (lambda replica: replica.activate("v0"), "v0"),
+        (lambda replica: replica.rollback(), "v0"),
+        (lambda replica: replica.rollback("v0"), "v0"),
+        (lambda replica: replica.rollback("v1"), "v1"),
+    ],
+)
+def test_what_is_in_memory_serves_while_another_version_loads(replica, stuck, act, serves):
+    act(replica)
+    assert replica.serving == serves
+
+
+def test_trials_begin_and_end_while_another_version_loads(replica, stuck):
+    replica.try_out("v2")
+    replica.abort("v2")
+    replica.discard("v2")
+    assert replica.trial is None
+
+
+def test_a_version_asked_for_twice_is_loaded_once(replica, stuck):
+    with ThreadPoolExecutor(2) as pool:
+        second = pool.submit(replica.prepare, "v3")
+        stuck.finish.set()
+        assert second.result(5).load_seconds == 0
+    assert replica.loader.versions.count("v3") == 1
+
+
+def test_when_too_many_wait_to_load_the_next_is_told_so_and_a_rollback_is_not(replica, stuck):
+    replica.manager.slot(MODEL).snapshot = replica.now.without_previous()
+    with ThreadPoolExecutor(MAX_LOADING) as pool:
+        waiting = [pool.submit(replica.prepare, f"w{n}") for n in range(MAX_LOADING - 1)]
+        until(lambda: replica.manager.slot(MODEL)._places._value == 0, "all to wait", seconds=5)
+        with pytest.raises(Overloaded, match="try again later"):
+            replica.prepare("w9")
+        back = pool.submit(replica.rollback)
+        stuck.finish.set()
+        assert back.result(5).version == "v0"
+        assert {one.result(5).version for one in waiting} == {"w0", "w1", "w2"}
+
+
+def test_other_models_do_not_wait(replica, stuck):
+    assert replica.manager.prepare("face", origin("f1")).version == "f1"
+
+
+def test_a_rollback_to_what_is_not_in_memory_loads_it_again(replica):
+    replica.serve("v0", "v1", "v2")
+    assert replica.rollback("v0").version == "v0"
+    assert replica.loader.versions == ["v0", "v1", "v2", "v0"]
+    assert replica.prepared == []
+
+
+def test_a_rollback_against_another_epoch_loads_nothing(replica):
+    replica.serve("v0", "v1", "v2")
+    with pytest.raises(StaleEpoch):
+        replica.rollback("v0", epoch=1)
+    assert replica.loader.versions == ["v0", "v1", "v2"]
+    assert replica.rollback("v0", epoch=3).version == "v0"
+
+
+def test_nothing_is_kept_for_a_caller_that_is_gone(replica):
+    with pytest.raises(TooLate, match="v1 was loaded when nobody waited for it any more"):
+        replica.prepare("v1", wanted=lambda: False)
+    assert replica.prepared == []
+    assert replica.engine("v1").closed == 1
+
+
+def test_a_caller_that_is_gone_takes_nothing_from_one_that_waits(replica):
+    replica.prepare("v1")
+    replica.prepare("v1", wanted=lambda: False)
+    assert replica.prepared == ["v1"]
+
+
+def test_a_refused_artifact_is_counted_and_an_outage_is_not(replica):
+    refused = lambda: replica.metric("faceserve_refused_artifacts_total")  # noqa: E731
+    replica.loader.fails = {"v1": BadArtifact("damaged"), "v2": StorageUnavailable("S3: timed out")}
+    with pytest.raises(BadArtifact, match="damaged"):
+        replica.prepare("v1")
+    assert refused() == 1
+    with pytest.raises(StorageUnavailable):
+        replica.prepare("v2")
+    assert (refused(), replica.prepared) == (1, [])
+
+
+def test_a_candidate_far_slower_than_what_serves_is_freed_and_counted(replica):
+    replica.loader.cpu_ms = {"v1": 10.0, "v2": 50.0}
+    replica.serve("v1")
+    with pytest.raises(BadArtifact, match="takes 50 ms"):
+        replica.prepare("v2")
+    assert (replica.engine("v2").closed, replica.prepared) == (1, [])
+    assert replica.metric("faceserve_refused_artifacts_total") == 1
+    assert replica.metric("faceserve_model_load_seconds_count") == 1
+
+
+def test_another_artifact_of_a_version_in_memory_is_refused(replica):
+    replica.prepare("v1")
+    with pytest.raises(BadArtifact, match="another artifact"):
+        replica.manager.prepare(MODEL, origin("v1", sha256="other"))
+    assert replica.loader.versions == ["v1"]
+
+
+def test_what_was_loaded_tells_how_long_that_took_and_the_epoch_to_activate_against(replica):
+    replica.serve("v1")
+    done = replica.prepare("v2")
+    assert (done.version, done.load_seconds, done.warm_up_seconds, done.epoch) == ("v2", 2.0, 1.0, 1)
+
+
+def test_after_loading_requests_get_a_moment_to_catch_up(tmp_path):
+    replica = Replica(tmp_path, calm_seconds=0.2)
+    began = time.monotonic()
+    replica.prepare("v1")
+    assert time.monotonic() - began >= 0.2
+    began = time.monotonic()
+    replica.prepare("v1")
+    assert time.monotonic() - began < 0.2

@@ -1,0 +1,81 @@
+"""Who is champion, as MLflow's REST API says it."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from faceserve.errors import RegistryUnavailable
+from faceserve.models.generation import Origin
+from faceserve.rollout.registry import ModelRegistry
+
+TAGS = {"retraining.version": "v1.2.0", "manifest_sha256": "abc", "promoted_at": "12.5"}
+
+
+def answer(tags, source="s3://models/v1.2.0/"):
+    return {"model_version": {"source": source, "tags": [{"key": k, "value": v} for k, v in tags.items()]}}
+
+
+@pytest.fixture
+def mlflow():
+    """Answers with `status` and `body`; `asked` are the paths."""
+
+    class Own(BaseHTTPRequestHandler):
+        status, body, asked = 200, b"", []
+
+        def do_GET(self):
+            self.asked.append(self.path)
+            self.send_response(self.status)
+            self.end_headers()
+            self.wfile.write(self.body)
+
+        def log_message(self, *args):
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Own) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Own.registry = ModelRegistry(f"http://127.0.0.1:{server.server_port}/")
+        yield Own
+        server.shutdown()
+
+
+def test_the_champion_has_a_version_its_files_and_the_time_of_its_promotion(mlflow):
+    mlflow.body = json.dumps(answer(TAGS)).encode()
+    assert mlflow.registry.champion("laundry") == Origin("v1.2.0", "s3://models/v1.2.0/", "abc", 12.5)
+    assert mlflow.asked == ["/api/2.0/mlflow/registered-models/alias?name=laundry&alias=champion"]
+
+
+def test_a_champion_without_a_time_was_promoted_before_everything(mlflow):
+    mlflow.body = json.dumps(answer({k: v for k, v in TAGS.items() if k != "promoted_at"})).encode()
+    assert mlflow.registry.champion("laundry").activated_at == 0.0
+
+
+def test_where_there_is_none_there_is_none(mlflow, caplog):
+    mlflow.status = 404
+    assert mlflow.registry.champion("laundry") is None
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("status", [500, 503, 401])
+def test_a_registry_that_fails_has_not_answered(mlflow, status):
+    mlflow.status = status
+    with pytest.raises(RegistryUnavailable, match=f"the registry cannot be asked: HTTPStatusError .*{status}"):
+        mlflow.registry.champion("laundry")
+
+
+def test_a_registry_that_is_not_there_has_not_answered():
+    with pytest.raises(RegistryUnavailable, match="ConnectError"):
+        ModelRegistry("http://127.0.0.1:9").champion("laundry")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[1]", b"{}", b'{"model_version": null}', b'{"model_version": {"tags": {}}}']
+    + [json.dumps(answer({k: v for k, v in TAGS.items() if k != missing})).encode() for missing in list(TAGS)[:2]]
+    + [json.dumps(answer(TAGS | {"promoted_at": "soon"})).encode()],
+)
+def test_a_version_that_the_pipeline_did_not_register_is_none_and_said_so(mlflow, body, caplog):
+    mlflow.body = body
+    assert mlflow.registry.champion("laundry") is None
+    assert "the registry did not say which laundry is champion" in caplog.text

@@ -1,0 +1,96 @@
+"""What a replica keeps on disk."""
+
+import json
+
+import pytest
+
+from faceserve.errors import BadArtifact
+from faceserve.rollout.state import State, StateFile
+from tests.unit.faceserve.rollout.world import MODEL, origin
+
+STATE = State(origin("v2", 2.0), origin("v1", 1.0), 7, (origin("v1", 1.0), origin("v2", 2.0)))
+
+
+@pytest.fixture
+def file(tmp_path):
+    return StateFile(tmp_path / "made" / "on demand", MODEL)
+
+
+@pytest.fixture
+def path(file, tmp_path):
+    return tmp_path / "made" / "on demand" / "laundry.json"
+
+
+def test_what_was_written_is_read(file):
+    for state in (STATE, State(origin("v1", 1.0), None, 1, (origin("v1", 1.0),))):
+        file.write(state)
+        assert file.read() == state
+
+
+def test_nothing_is_read_where_nothing_served(file):
+    assert file.read() is None
+
+
+def test_the_format_is_what_earlier_versions_wrote(file, path):
+    file.write(STATE)
+    fields = {"version": "v2", "artifact_uri": "s3://models/v2/", "manifest_sha256": "sha256 of v2"}
+    found = json.loads(path.read_text())
+    assert list(found) == ["format", "epoch", "active", "previous", "history"]
+    assert (found["format"], found["epoch"]) == (2, 7)
+    assert found["active"] == fields | {"activated_at": 2.0}
+    assert (found["previous"]["version"], [one["version"] for one in found["history"]]) == ("v1", ["v1", "v2"])
+
+
+def test_a_write_leaves_one_file(file, path):
+    file.write(STATE)
+    file.write(STATE)
+    assert [one.name for one in path.parent.iterdir()] == ["laundry.json"]
+
+
+def test_a_crash_in_the_middle_of_a_write_leaves_the_earlier_state(file, path):
+    file.write(STATE)
+    path.with_suffix(".partial").write_text('{"format": 2, "ep')
+    assert file.read() == STATE
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format": 1}, "laundry.json has format 1, this program reads 2"),
+        ({"format": 3}, "has format 3"),
+        ({"epoch": "many"}, "damaged: ValueError"),
+        ({"active": None}, "damaged: TypeError"),
+        ({"active": {"version": "v1"}}, "damaged: TypeError"),
+        ({"history": [1]}, "damaged: TypeError"),
+        ({"history": None}, "damaged: TypeError"),
+    ],
+)
+def test_what_cannot_be_trusted_is_refused_with_the_reason(file, path, change, reason):
+    file.write(STATE)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadArtifact, match=reason):
+        file.read()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", "{"])
+def test_what_is_no_state_at_all_is_refused(file, path, text):
+    path.write_text(text)
+    with pytest.raises(BadArtifact, match="laundry.json is damaged"):
+        file.read()
+
+
+@pytest.mark.parametrize("missing", ["active", "previous", "epoch", "history"])
+def test_half_a_state_is_refused(file, path, missing):
+    file.write(STATE)
+    found = json.loads(path.read_text())
+    del found[missing]
+    path.write_text(json.dumps(found))
+    with pytest.raises(BadArtifact, match=f"damaged: KeyError '{missing}'"):
+        file.read()
+
+
+def test_a_refused_file_is_kept_out_of_the_way(file, path):
+    path.write_text("{")
+    file.set_aside()
+    assert [one.name for one in path.parent.iterdir()] == ["laundry.refused.json"]
+    assert file.read() is None

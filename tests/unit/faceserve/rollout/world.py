@@ -1,0 +1,153 @@
+"""A manager whose versions load at once and answer with nothing: what is under test is which of them serves."""
+
+import threading
+from types import SimpleNamespace
+
+from faceserve.metrics import Metrics
+from faceserve.models.generation import Generation, Origin
+from faceserve.models.loading import Loaded
+from faceserve.rollout.canary import Limits
+from faceserve.rollout.changes import Changes
+from faceserve.rollout.disposal import Keeping
+from faceserve.rollout.lifecycle import ModelLifecycleManager, Rules
+from tests.waiting import until
+
+MODELS = ("laundry", "face")
+MODEL = "laundry"
+
+
+class Engine:
+    """`closed` counts, since a second time would free what is somebody else's by then."""
+
+    def __init__(self):
+        self.closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+def origin(version, activated_at=0.0, sha256=None):
+    return Origin(version, f"s3://models/{version}/", sha256 or f"sha256 of {version}", activated_at)
+
+
+def generation(version, *, cpu_ms=0.0, backbone="Tiny", model=MODEL, **changes):
+    manifest = SimpleNamespace(
+        model_type=model.upper(), labels=("양호", "불량"), backbone=backbone, feature_width=3, input_pixels=224
+    )
+    return Generation(origin(version, **changes), manifest, Engine(), precision="f32", cpu_ms=cpu_ms)
+
+
+class FakeLoader:
+    """Loads whatever is asked for, unless `fails` names an error for it; `before` is called first, with the version."""
+
+    def __init__(self):
+        self.loaded = []
+        self.fails = {}
+        self.before = lambda version: None
+        self.cpu_ms = {}
+        self.backbones = {}
+        self.kept_files = None
+
+    def load(self, model, origin):
+        version = origin.version
+        self.before(version)
+        if version in self.fails:
+            raise self.fails[version]
+        cpu_ms, backbone = self.cpu_ms.get(version, 0.0), self.backbones.get(version, "Tiny")
+        made = generation(version, cpu_ms=cpu_ms, backbone=backbone, model=model)
+        made.origin = origin
+        self.loaded.append(made)
+        return Loaded(made, 2.0, 1.0)
+
+    def forget_all_but(self, origins):
+        self.kept_files = {one.version for one in origins}
+
+    @property
+    def versions(self):
+        return [one.version for one in self.loaded]
+
+
+class Replica:
+    """`restarted` is a new process on the same disk."""
+
+    def __init__(self, folder, loader=None, **keeping):
+        self.folder = folder
+        self.keeping = keeping
+        self.loader = loader or FakeLoader()
+        self.serving_told = []
+        self.metrics = Metrics(MODELS)
+        self.changes = Changes(self.metrics, self.serving_told.append)
+        rules = Rules(Keeping(**{"drain_seconds": 0.2, **keeping}), Limits())
+        self.manager = ModelLifecycleManager(MODELS, self.loader, folder, self.changes, rules)
+
+    def restarted(self, champion=None):
+        made = Replica(self.folder, self.loader, **self.keeping)
+        made.problems = made.manager.restore({MODEL: champion} if champion else {})
+        return made
+
+    def prepare(self, version, **options):
+        return self.manager.prepare(MODEL, origin(version), **options)
+
+    def activate(self, version, epoch=-1):
+        return self.manager.activate(MODEL, version, epoch)
+
+    def serve(self, *versions):
+        for version in versions:
+            self.prepare(version)
+            done = self.activate(version)
+        return done
+
+    def rollback(self, version="", epoch=-1):
+        return self.manager.rollback(MODEL, version, epoch)
+
+    def try_out(self, version, percent=10, *, shadow=False):
+        return self.manager.set_canary(MODEL, version, percent, shadow=shadow)
+
+    def promote(self, version, epoch=-1):
+        return self.manager.promote_canary(MODEL, version, epoch)
+
+    def abort(self, version, reason="as asked"):
+        self.manager.abort_canary(MODEL, version, reason)
+
+    def discard(self, version):
+        self.manager.discard(MODEL, version)
+
+    @property
+    def now(self):
+        return self.manager.snapshot(MODEL)
+
+    @property
+    def serving(self):
+        return self.now.active.version if self.now.active else None
+
+    @property
+    def previous(self):
+        return self.now.previous.version if self.now.previous else None
+
+    @property
+    def trial(self):
+        return self.now.canary.version if self.now.canary else None
+
+    @property
+    def prepared(self):
+        return [one.version for one in self.now.prepared]
+
+    @property
+    def history(self):
+        return [one.version for one in self.now.history.entries]
+
+    def engine(self, version):
+        """The newest one of a version."""
+        return next(one.engine for one in reversed(self.loader.loaded) if one.version == version)
+
+    def settle(self):
+        """Wait until what is done aside is done."""
+        for thread in threading.enumerate():
+            if thread.name == "disposal":
+                thread.join(5)
+
+    def until_freed(self, version):
+        until(lambda: self.engine(version).closed, f"{version} to be freed", seconds=5)
+
+    def metric(self, name, **labels):
+        return self.metrics.registry.get_sample_value(name, {"model": MODEL, **labels})
