@@ -1,4 +1,4 @@
-"""What the model server says no to; `status` is the name of the gRPC status each becomes."""
+"""Why the model server refuses a call; `status` is the name of the gRPC status each becomes."""
 
 
 class ServingError(Exception):

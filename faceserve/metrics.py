@@ -34,7 +34,7 @@ class Totals:
 
 @dataclass
 class Observed:
-    """One request as far as it is known; who answers fills it in."""
+    """What is known of one request; the code that answers it fills it in."""
 
     version: str = ""
     side: str = "stable"
@@ -44,7 +44,7 @@ class Observed:
 
 
 class Metrics:
-    """One registry a server, so that tests may run several in one process; `models` bounds the label."""
+    """One registry per server, so that tests may run several in one process; `models` bounds the label."""
 
     def __init__(self, models: tuple[str, ...]) -> None:
         self._models = models
@@ -107,7 +107,7 @@ class Metrics:
             self._count(known, seen, time.perf_counter() - started)
 
     def totals(self, model: str) -> dict[str, Totals]:
-        """By version; what no version answered stands under the empty one."""
+        """By version; requests that no version answered are under the empty name."""
         with self._lock:
             return {version: total for (name, version), total in self._totals.items() if name == model}
 

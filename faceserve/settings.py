@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     batch_images: int = 1
     """Most images in one engine call; 1 turns batching off, for which on CPUs little is gained (ADR 0013)."""
     batch_wait_ms: float = 0.0
-    """How long a waiting request may wait for company; a request to an idle engine never does."""
+    """How long a request may wait for others to fill its batch; at an idle engine none waits."""
     signing_key: Path | None = None
     """Public key (PEM): models that its owner did not sign are refused; empty: checksums alone decide."""
     vet_seconds: float = 45.0
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     warm_memory_mb: int = 4096
     """Up to this much memory of the server the previous version stays loaded, so that rolling back is one exchange."""
     canary_error_rate: float = 0.001
-    """Share of failed requests at which a candidate on trial still counts as sound, if the stable one has no more."""
+    """Share of failed requests up to which a candidate on trial counts as sound (the stable version's, if higher)."""
     canary_errors_in_a_row: int = 3
     """So many failed requests one after the other end a trial."""
     canary_latency_ratio: float = 3.0

@@ -32,7 +32,7 @@ def demand_complete(missing: Sequence[str]) -> None:
 @click.command()
 @model_option
 def watch(model_type: str) -> None:
-    """Look at the champion's live accuracy; says whether the monitor would roll back, and acts on nothing."""
+    """Look at the champion's live accuracy; says whether the monitor would roll back, and rolls nothing back."""
     _show(Pipeline.from_env().watch(model_type))
 
 

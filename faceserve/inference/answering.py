@@ -51,7 +51,7 @@ class Answering:
         self._mirrored = threading.BoundedSemaphore(_MAX_MIRRORED)
 
     def answer(self, asked: Asked, read: Callable[[], Images]) -> Answer:
-        """`read` gives the images, uint8 RGB [N, 224, 224, 3]; it is called once a place in the server is sure."""
+        """`read` gives the images, uint8 RGB [N, 224, 224, 3]; it is called when the request has a place here."""
         with (
             self._metrics.request(asked.model) as seen,
             self._batcher.admitted(),

@@ -22,7 +22,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(eq=False)
 class _Request:
-    """`batch` is what its thread has to run; without one, somebody else left the outcome here."""
+    """One waiting request. Its thread has to run `batch`; without one, another thread left the outcome here."""
 
     images: Images
     deadline: float
@@ -128,7 +128,7 @@ class Batcher:
         if request.ready.wait(max(0.0, seconds)):
             return
         with self._change, suppress(KeyError, ValueError):
-            # Not there any more: somebody runs it just now, or has handed it a batch to run.
+            # No longer in the queue: it is being run, or was handed a batch to run.
             self._queues[engine].remove(request)
             self._drop_empty(engine)
             request.error = TooLate("the deadline passed while the request waited for an engine")

@@ -17,7 +17,7 @@ _LOADING_SECONDS = 3600.0
 
 
 class ArtifactCache:
-    """Verified artifacts on disk, one folder a manifest hash; a half-written one never has that name."""
+    """Verified artifacts on disk, one folder per manifest hash; a folder gets that name when it is complete."""
 
     def __init__(self, folder: Path, source: Source, keys: Sequence[str], public_key: Path | None = None) -> None:
         """`keys` are the engines' names in the manifest whose files are needed.
@@ -50,7 +50,7 @@ class ArtifactCache:
         return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
 
     def _check(self, folder: Path, manifest_sha256: str) -> None:
-        """Also what lies in the cache is checked each time: disks change bytes too."""
+        """Files in the cache are checked each time as well: disks change bytes too."""
         manifest, _ = self.opened(manifest_sha256)
         for path, sha256 in self._needed(manifest).items():
             if not (folder / path).is_file() or _sha256(folder / path) != sha256:

@@ -27,7 +27,7 @@ _ERRORS: dict[str, type[ServingError]] = {e.__name__: e for e in (BadArtifact, S
 
 @dataclass(frozen=True)
 class ChildVetting:
-    """Waits at most `seconds` for the child's word; it may take `memory_bytes` of its own."""
+    """Waits at most `seconds` for the child's answer; the child may take `memory_bytes` of its own."""
 
     artifacts: Path
     source: Callable[[], Source]

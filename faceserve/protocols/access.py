@@ -13,7 +13,7 @@ _PUSHBACK_MS = "200"
 class LifecycleToken(grpc.ServerInterceptor):
     """Lifecycle calls need `authorization: Bearer <token>`.
 
-    Without a token set, nobody has it, unless `certified`: then the port lets in nobody without a client certificate.
+    Without a token every call is refused, unless `certified`: then the port itself demands a client certificate.
     """
 
     def __init__(self, token: str, *, certified: bool = False) -> None:
@@ -44,7 +44,7 @@ class Draining(grpc.ServerInterceptor):
             return continuation(details)
 
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            # gRPC clients that retry wait this long, by when their channel has found another replica.
+            # How long gRPC clients wait before they retry; by then their channel has found another replica.
             context.set_trailing_metadata((("grpc-retry-pushback-ms", _PUSHBACK_MS),))
             context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
 

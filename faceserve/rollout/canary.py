@@ -28,7 +28,7 @@ class Share:
 
     A task id's trailing number steps through the unit interval by the golden ratio (the most even sequence there is),
     offset by a hash of the rest and of the candidate: consecutive ids split exactly, random ids like a hash.
-    Requests without a task id are counted off.
+    Requests without a task id take turns.
     """
 
     def __init__(self, percent: float, candidate: str) -> None:
@@ -93,7 +93,7 @@ class Trial:
         self._compared = self._agreed = 0
 
     def observe(self, side: Side, seconds: float, *, failed: bool) -> None:
-        """`seconds` in the engine; errors of the request itself (a bad photo) are no business of the trial."""
+        """`seconds` in the engine; errors of the request itself (a bad photo) do not count."""
         with self._lock:
             counts = self._counts[side]
             self._counts[side] = replace(

@@ -58,7 +58,7 @@ class Disposal:
         self.loader.forget_all_but([origin for one in self.slots.values() for origin in _needed(one)])
 
     def _cool(self, slot: Slot) -> None:
-        """Without memory for it, the previous version is loaded again when it is rolled back to."""
+        """When memory does not suffice, the previous version is freed, and loaded again for a rollback."""
         with slot.change:
             before, after = slot.snapshot, slot.snapshot.without_previous()
             slot.exchange(after)

@@ -21,7 +21,7 @@ class State:
 
 
 class StateFile:
-    """One file a model, replaced atomically."""
+    """One file per model, replaced atomically."""
 
     def __init__(self, folder: Path, model: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)

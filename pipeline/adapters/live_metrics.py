@@ -11,7 +11,7 @@ from pipeline.domain.models import ModelType
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
-# A confirmation without a version belongs to whoever served when it was given.
+# A confirmation without a version belongs to the version that served when it was given.
 _REIGNS = """
     SELECT * FROM unnest(%(reigning)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
         AS reigns (version, since, until)"""
@@ -45,7 +45,7 @@ _BY_VERSION = f"""
 
 
 class LiveMetricsView:
-    """`TaskConfirmedEvent`s are about laundry: of any other model nothing is confirmed, and nothing known."""
+    """`TaskConfirmedEvent`s are about laundry: other models have no confirmations, so nothing is known of them."""
 
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database

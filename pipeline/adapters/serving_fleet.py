@@ -148,7 +148,7 @@ class GrpcServingFleet:
         return prepare
 
     def _one_first(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
-        """One replica first, the others at once after it: what it refuses burdens no other."""
+        """One replica first, then all others at once: what the first refuses troubles no other."""
         results = self._on(self._addresses[:1], call)
         return results if _errors(results) else results | self._on(self._addresses[1:], call)
 

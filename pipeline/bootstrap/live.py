@@ -197,7 +197,7 @@ class LiveSteps:
         return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
     def _publish_soon(self) -> None:
-        """Now, or with whatever is published next: a broker out of reach must not hold up what matters more."""
+        """Publish now, or with the next events: a broker out of reach must not hold up what matters more."""
         try:
             self.publish_events()
         except TryAgain as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Wiring:
-    """One adapter a property; constructing one opens no connection."""
+    """One property per adapter; making one opens no connection."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

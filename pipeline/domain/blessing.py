@@ -30,7 +30,7 @@ class OverrideKind(StrEnum):
 
 @dataclass(frozen=True)
 class Override:
-    """A person's word beside a verdict: kept for ever with actor and reason, the verdict itself stays as it was."""
+    """What a person added to a verdict, kept for ever with actor and reason; the verdict itself never changes."""
 
     run_id: str
     kind: OverrideKind

@@ -10,9 +10,9 @@ _PART_BITS = 13
 
 
 class NearDuplicates:
-    """64-bit perceptual hashes that can be asked who is at most `NEAR_DUPLICATE_BITS` bits away.
+    """An index of 64-bit perceptual hashes that finds those at most `NEAR_DUPLICATE_BITS` bits away.
 
-    Of five parts of two such hashes at least one is equal: looking those up spares comparing everybody with everybody.
+    Of five parts of two such hashes at least one is equal: looking parts up saves comparing every pair.
     """
 
     def __init__(self, hashes: Iterable[int] = ()) -> None:
@@ -38,7 +38,7 @@ class NearDuplicates:
 
 
 def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
-    """One cluster id a photo; near-duplicates share the first one's.
+    """One cluster id per photo; near-duplicates share that of the first.
 
     `known` are the founders of earlier datasets' clusters, oldest first: a new near-duplicate inherits the old cluster,
     so that it can never land on the other side of the split.

@@ -49,7 +49,7 @@ class ComparisonPolicy:
     confidence: Confidence = 0.95
     """How sure a proof has to be."""
     margin: Share = 0.03
-    """How much worse than the champion the holdout may leave possible, for a proof."""
+    """Loss against the champion, 0-1, that the holdout has to rule out for a proof."""
     min_holdout_photos: AtLeastOne = 100
     """Holdout photos, near-duplicates counted once, below which nothing is proven: with fewer, not even a candidate
     that turns none of them wrong would prove the margin (0.97 ^ 99 < 5 %)."""
@@ -163,7 +163,7 @@ class ComparisonPolicy:
         )
 
     def _slices(self, pairs: Sequence[Pair], version: str) -> Check:
-        """A floor: who falls far and beyond chance in one slice is refused, however well the others do."""
+        """A floor: one slice that falls far, and beyond chance, refuses the candidate however good the others are."""
         found = slices(pairs, self.min_slice_photos)
         # Many slices are looked at: one of them falls by chance sooner or later.
         bar = (1 - self.confidence) / max(1, len(found))

@@ -99,7 +99,7 @@ class Augmentation:
     """The specification's three transforms, frozen with the dataset; the same photo and seed give the same images."""
 
     copies: AtLeastOne = 5
-    """Images per training photo: the original and this many less one augmented."""
+    """Images per training photo, the original included."""
     rotation_degrees: Annotated[float, Range(at_least=0, at_most=180)] = 15.0
     """Rotation up to plus or minus this."""
     flip_probability: Share = 0.5

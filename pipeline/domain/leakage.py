@@ -21,7 +21,7 @@ class HeldOut:
 
 
 def separate(photos: Sequence[Photo], holdout: Sequence[HeldOut]) -> tuple[list[Photo], list[Quarantined]]:
-    """What may be used, and the photos set aside because one that judges more strictly looks like them.
+    """Photos that may be used, and photos set aside because they look like one on a stricter side of the split.
 
     A photo near two clusters inherits the older one's side; its twin in the other cluster may stand on the other side.
     The holdout, of this dataset and of earlier ones, keeps its photos; validation gives way to it, training to both.
@@ -41,7 +41,7 @@ def separate(photos: Sequence[Photo], holdout: Sequence[HeldOut]) -> tuple[list[
 
 
 def without_contradictions(photos: Sequence[Photo]) -> tuple[list[Photo], list[Quarantined]]:
-    """The same bytes with two labels teach nothing and judge nobody: all of them are set aside for a person."""
+    """A photo confirmed with two labels neither teaches nor judges: all its copies are set aside for a person."""
     labels: dict[str, set[str]] = {}
     for photo in photos:
         labels.setdefault(photo.sha256, set()).add(photo.label)

@@ -96,13 +96,13 @@ class LiveAccuracyPolicy:
     """
 
     window_hours: Positive = 168.0
-    """Confirmations of the champion that count for its live accuracy are at most so old."""
+    """Live accuracy counts confirmations that are at most this many hours old."""
     min_confirmations: AtLeastOne = 100
     """Fewer matured confirmations say nothing: the state is `unknown`."""
     matured_minutes: NotNegative = 60.0
-    """Confirmations count once they are so old, when late ones are in."""
+    """Live accuracy counts confirmations that are at least this many minutes old, when late ones are in."""
     stale_hours: Positive = 48.0
-    """Without any confirmation for so long the state is `unknown`."""
+    """Without a confirmation for this many hours the state is `unknown`."""
     alert_accuracy: Share = 0.85
     """Live accuracy below which people are told, when it is likely."""
     rollback_accuracy: Share = 0.80
@@ -193,10 +193,10 @@ def decide_rollback(reading: Reading, history: History) -> RollbackDecision:
         return RollbackDecision(False, reading.reason)
     if (freeze := history.freeze) is not None:
         return RollbackDecision(
-            False, f"{reading.reason}; not rolled back: {freeze.from_version} was just now, and a person has to look"
+            False, f"{reading.reason}; not rolled back: {freeze.from_version} was before, and a person has to look"
         )
     if reading.version in history.condemned:
-        return RollbackDecision(False, f"{reading.reason}; not rolled back: it was once, and a person put it back")
+        return RollbackDecision(False, f"{reading.reason}; not rolled back again: a person put it back")
     if history.sound_target is None:
         return RollbackDecision(False, f"{reading.reason}; not rolled back: no sound version served before it")
     return RollbackDecision(True, reading.reason, history.sound_target)

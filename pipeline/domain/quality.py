@@ -70,7 +70,7 @@ def measure(
         Measured(
             "holdout_uses",
             holdout_uses,
-            f"the oldest holdout photos judged {holdout_uses} models, {policy.warn_holdout_uses} wear them out:"
+            f"the oldest holdout photos judged {holdout_uses} models, after {policy.warn_holdout_uses} they are worn:"
             " lower RETRAIN_HOLDOUT_LIMIT, so that newer ones take over",
             maximum=policy.warn_holdout_uses,
             hard=False,
@@ -163,7 +163,7 @@ def _doubles(photos: Sequence[Photo], policy: QualityPolicy) -> list[Measured]:
 
 
 def _drift(manifest: Manifest, previous: Manifest, policy: QualityPolicy) -> list[Measured]:
-    """Between the natural samples: training photos are chosen, their shares say nothing of the world."""
+    """Of the natural samples only: training photos are chosen, so their shares say nothing about the world."""
     now, before = manifest.natural, previous.natural
     if not now or not before:
         return []
@@ -182,7 +182,7 @@ def _drift(manifest: Manifest, previous: Manifest, policy: QualityPolicy) -> lis
             )
         )
     gap = _largest_gap([p.brightness for p in now], [p.brightness for p in before])
-    # Kolmogorov and Smirnov: beyond this gap, two samples of one distribution are one in a thousand.
+    # Kolmogorov-Smirnov: two samples of one distribution are further apart than this once in a thousand times.
     chance = 1.95 * math.sqrt(1 / len(now) + 1 / len(before))
     found.append(
         Measured(

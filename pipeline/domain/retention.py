@@ -21,7 +21,7 @@ class RetentionPlan:
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """Keep the `keep` newest versions of a model type, and whatever is needed whatever its age."""
+    """Keep the `keep` newest versions of a model type, and every version that is needed, however old."""
 
     keep: AtLeastOne = 10
     """Newest versions of a model type whose files stay at hand."""

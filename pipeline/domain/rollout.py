@@ -16,7 +16,7 @@ from pipeline.domain.statistics import Interval, wilson
 
 Decision = Literal["promote", "abort", "wait"]
 
-# Of the confirmations that decide, so many must be there before harm may end a canary early.
+# Share of `min_confirmations` that must be there before harm may end a canary early.
 _EARLY_SHARE = 0.2
 
 
@@ -59,7 +59,7 @@ def difference(first: Tally, second: Tally, confidence: float) -> Interval:
 class CanaryPolicy:
     """Promote on enough confirmations without evidence of harm; abort on harm, or at the deadline without enough.
 
-    Looked at many times, harm must be surer before the end (`early_confidence`) than at it (`confidence`).
+    Since it is looked at many times, harm needs more confidence before the end (`early_confidence`) than at it.
     """
 
     percent: Annotated[float, Range(above=0, at_most=100)] = 10.0
@@ -86,7 +86,7 @@ class CanaryPolicy:
         figures = f"{_figures(canary)} of the canary against {_figures(stable)} of the champion"
         gap = difference(canary, stable, confidence)
         if some and gap.high < 0:
-            return CanaryVerdict("abort", f"{figures}: worse by {-gap.high:.1%} at least")
+            return CanaryVerdict("abort", f"{figures}: worse by at least {-gap.high:.1%}")
         if some and wilson(canary.agreed, canary.confirmed, confidence).high < self.floor:
             return CanaryVerdict("abort", f"{figures}: surely below {self.floor:.0%}")
         if enough:
@@ -97,7 +97,7 @@ class CanaryPolicy:
             return CanaryVerdict(
                 "abort",
                 f"{canary.confirmed} confirmations within {self.deadline_hours:g} hours, "
-                f"{self.min_confirmations} needed: nobody can tell",
+                f"{self.min_confirmations} needed: too few to tell",
             )
         return CanaryVerdict("wait", f"{figures}; {self.min_confirmations} confirmations are needed")
 

@@ -84,7 +84,7 @@ def _after(photo: Photo, since: datetime | None) -> bool:
 
 
 def _held_out(photo: Photo, natural: Collection[str]) -> Photo:
-    """A correction that was looked for would make validation and holdout harder than the world is."""
+    """Corrections that were looked for would make validation and holdout harder than the world is."""
     split = photo.split if photo.task_id in natural else Split.HELD_OUT_CORRECTIONS
     return replace(photo, source=Source.EVALUATION, split=split)
 

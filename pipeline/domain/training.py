@@ -10,7 +10,7 @@ from pipeline.domain.bounds import AtLeastOne, Count, OneOf, Range
 from pipeline.domain.checks import CheckName, Group, label_of
 
 MAX_ATTEMPTS = 3
-# Cause of an attempt that began and has not said how it ended: it goes on, or somebody saw it die.
+# Cause of an attempt whose end is not recorded: it is running, or its process died.
 RUNNING = "running"
 MIN_PHOTOS_PER_CLASS = 8
 _MIN_BATCH_SIZE = 4
@@ -34,7 +34,7 @@ class Hyperparameters:
     checkpoint_every_epochs: AtLeastOne = 5
     """Epochs between checkpoints, which a training that was killed goes on from."""
     label_smoothing: Annotated[float, Range(at_least=0, below=1)] = 0.0
-    """Share of certainty taken off the labels: against overconfidence, and wrong labels."""
+    """Label smoothing: share of certainty taken off the labels, against overconfidence and wrong labels."""
     seed: Count = 7
     """Seed of initial weights and of the order of images."""
     accumulation: AtLeastOne = 1
@@ -176,7 +176,7 @@ def next_attempt(requested: Hyperparameters, tried: Sequence[Attempt]) -> Attemp
 
 
 def learned_nothing(best_val_loss: float, guessing_loss: float, *, stopped_early: bool) -> bool:
-    """A plateau: patience ran out, and always answering the classes' shares would have been no worse.
+    """A plateau: patience ran out, and answering every photo with the shares of the classes would be as good.
 
     Losses are mean cross-entropies on the validation photos.
     """

@@ -87,7 +87,7 @@ class VerificationPolicy:
         value, interval = accuracy(predictions), wilson(right, n)
         passed = n > 0 and value >= bar
         reason = _reason(name, value, "≥", bar, n)
-        # Nothing measured is no matter of doubt: it refuses.
+        # A check without measurements is not a doubt: it refuses.
         enough = n == 0 or n >= self.min_support
         return Check(name, outcome(passed), value, bar, n, reason, low=interval.low, high=interval.high, enough=enough)
 
@@ -116,7 +116,7 @@ class VerificationPolicy:
         both = [(p.predicted, trainer[p.task_id]) for p in measured.validation if p.task_id in trainer]
         same = sum(ours == theirs for ours, theirs in both)
         value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
-        # Few photos, and one that hangs on a hair: refused is only what surely is another model.
+        # On few photos one close verdict weighs much: refused is only what is surely another model.
         passed = bool(both) and len(both) == len(measured.validation) and high >= self.min_agreement
         reason = (
             f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, for 95% sure not above "

@@ -59,7 +59,7 @@ class ObjectFolders(ObjectStore, Protocol):
         """URIs that begin with `prefix`, sorted."""
 
     def delete(self, uri: str) -> None:
-        """Gone; deleting what is not there changes nothing."""
+        """Delete the object; deleting what is not there changes nothing."""
 
     def link(self, uri: str) -> str:
         """An http address a browser can open for some days, without credentials of its own."""
@@ -171,11 +171,11 @@ class Augmenter(Protocol):
     ) -> bytes:
         """One shard: each photo resized, `copies` images in all (the original and augmented ones); deterministic.
 
-        Photos are taken one at a time, so that as many may come as like.
+        Photos are taken one at a time, so memory does not limit their number.
         """
 
     def without(self, shard: bytes, task_id: str) -> bytes | None:
         """The shard without any image of this task; None when it has none."""
 
     def contact_sheet(self, shards: Sequence[bytes], labels: Sequence[str]) -> bytes:
-        """PNG of sample images, one row a label."""
+        """PNG of sample images, one row per label."""

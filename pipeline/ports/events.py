@@ -125,4 +125,4 @@ class RetrainingRuns(Protocol):
         """The run that holds the claim."""
 
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `failed` or `not due`; again changes nothing."""
+        """Release the claim: `deployed`, `refused`, `failed` or `not due`; a second release changes nothing."""

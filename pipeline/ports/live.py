@@ -54,7 +54,7 @@ class LiveReadings(Protocol):
     def open_episode(self, model_type: ModelType) -> Episode | None: ...
 
     def begin_episode(self, model_type: ModelType, episode: Episode, event: OutgoingEvent, *, at: datetime) -> None:
-        """Keep it with its event, in one transaction; again changes nothing."""
+        """Keep it with its event, in one transaction; a second time changes nothing."""
 
     def end_episode(self, episode: Episode, ended_by: str, event: OutgoingEvent | None, *, at: datetime) -> None: ...
 

@@ -46,7 +46,7 @@ class Experiment(Protocol):
         """Attach a picture, report or other small file under `name`."""
 
     def note(self, notes: dict[str, str]) -> None:
-        """Short remarks for people; again replaces them."""
+        """Short remarks for people; a remark of the same name is replaced."""
 
 
 class Experiments(Protocol):
@@ -73,7 +73,7 @@ class TrainingRuns(Protocol):
     """What was tried and what came of it; readable by later steps."""
 
     def exclusive(self, run_id: str) -> AbstractContextManager[None]:
-        """One process a run; ends with the process. Raises `RunBusy` while another one is at it."""
+        """One process per run at a time; ends with the process. Raises `RunBusy` while another one trains the run."""
 
     def record(self, run_id: str, dataset_id: str, attempt: Attempt) -> None:
         """Insert, or replace what was known of the attempt with this number."""

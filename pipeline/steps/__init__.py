@@ -1,1 +1,1 @@
-"""Use cases over ports: one public function a file, named by its verb."""
+"""Use cases over ports: one public function per file, named by its verb."""

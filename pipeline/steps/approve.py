@@ -7,7 +7,7 @@ from pipeline.ports.verification import Blessings
 
 
 def approve(run_id: str, *, actor: str, reason: str, blessings: Blessings, clock: Clock) -> Blessing:
-    """Only what verification held can be approved; what it refused needs force. Again changes nothing."""
+    """Only a held run can be approved; a refused one needs force. A second approval changes nothing."""
     if not actor.strip() or not reason.strip():
         raise GiveUp("an approval needs an actor and a reason")
     blessing = blessings.of_run(run_id)

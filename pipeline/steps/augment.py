@@ -16,7 +16,7 @@ Slice = tuple[Split, tuple[Photo, ...]]
 
 
 def slices(manifest: Manifest) -> list[Slice]:
-    """The work of one mapped task each: photos of one split only, in manifest order; the holdout is never touched."""
+    """Slices, one per mapped task: photos of one split only, in manifest order; the holdout is never touched."""
     size = manifest.augmentation.photos_per_slice
     return [
         (split, photos[start : start + size])
@@ -61,7 +61,7 @@ def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore
 
 
 def _fetched(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Photo, bytes]]:
-    """Each photo with its bytes, in order; only as many as are downloading are in memory."""
+    """Each photo with its bytes, in order; only those being downloaded are in memory."""
 
     def fetch(row: Photo) -> tuple[Photo, bytes]:
         name = f"photo {row.photo_url} of task {row.task_id}"

@@ -1,4 +1,4 @@
-"""A training that the kernel killed for its memory could not say so itself: who saw it records it."""
+"""Record that the kernel killed a training for its memory: the training itself could not."""
 
 from dataclasses import replace
 

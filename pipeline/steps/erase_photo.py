@@ -22,7 +22,7 @@ def erase_photo(task_id: str, forgetting: Forgetting, *, actor: str, reason: str
     places = [place for place in _places(f) if place.manifest.names(task_id)]
     if not known and not places and all(erased.task_id != task_id for erased in f.erasures.all()):
         raise GiveUp(f"no dataset has task {task_id[:40]!r}: nothing to erase")
-    # First of all no selection takes it again; its bytes are known by their hash when they come as another task.
+    # First, so that no selection takes it again; by the hash its bytes are known when they come as another task.
     hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
     f.erasures.record(Erased(task_id, hashes, actor, reason, f.clock.now()))
     for place in places:

@@ -4,7 +4,7 @@ from pipeline.ports.events import EventPublisher, Outbox
 
 
 def publish(*, outbox: Outbox, publisher: EventPublisher) -> int:
-    """Publish what is pending, oldest first; a crash before the mark publishes twice, never zero times."""
+    """Publish what is pending, oldest first; a crash before the mark publishes an event twice, and loses none."""
     events = outbox.pending()
     for event in events:
         publisher.publish(event)

@@ -32,7 +32,7 @@ class Watched:
 
 
 def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> Watched | None:
-    """None while nothing serves. Acts on nothing itself: the decision names the version to bring back."""
+    """None while nothing serves. Rolls nothing back itself: the decision names the version to bring back."""
     now, history = m.clock.now(), m.transitions.ledger(model_type)
     if not history.reigns:
         return None

@@ -21,7 +21,7 @@ class Declined(AirflowFailException):
 class ApprovedOperator(HITLOperator):
     """Runs `act`; with `approval` in the form it asks first and waits without a slot.
 
-    One task instead of two: a run that needs nobody's word does not pay for asking. After a no the task fails with a
+    One task instead of two, so that a run without approval is no slower. After a no the task fails with a
     sentence, because a run that changed nothing must not look done.
     """
 

@@ -19,7 +19,7 @@ _VERSION = "version"
 
 
 def page(context: Any) -> None:
-    """A rollback that failed leaves the model that had to go; people are told at once."""
+    """After a failed rollback the model that had to go still serves: people are told at once."""
     publish_soon()
 
 

@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 def tell_people() -> None:
-    """Never raises for what is out of reach: what could not be told is told by the next task that comes here.
+    """Never raises when a channel is out of reach: the next task that calls this tells what is left.
 
     Without any connection the events are on RabbitMQ all the same, and one warning says so.
     """

@@ -30,7 +30,7 @@ class WebhookNotifier(BaseNotifier):
 
 
 def open_channels() -> list[Callable[[Notice], bool]]:
-    """One function a connection that exists; each says whether it could send."""
+    """One function per connection that exists; each returns whether it could send."""
     return [send for conn_id, send in ((SMTP, _mail), (WEBHOOK, _post)) if _exists(conn_id)]
 
 

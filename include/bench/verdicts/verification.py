@@ -5,7 +5,7 @@ that judges real models.
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from include.bench.measurement import Figures, Found, Say
 from include.bench.photos import LABELS, a_photo
+from include.bench.verdicts.rates import Rates
+from include.bench.verdicts.verification_pages import plot, table
 from pipeline.domain.blessing import Verdict, WhenInconclusive, conclude
 from pipeline.domain.checks import AccuracyMeasurement, Check, Outcome, PerformanceMeasurement, Prediction, Weight
 from pipeline.domain.comparison import ComparisonPolicy
@@ -35,25 +37,8 @@ POLICY = VerificationPolicy()
 STRICT = replace(POLICY, comparison=ComparisonPolicy(min_holdout_photos=550))
 
 
-@dataclass(frozen=True)
-class Rates:
-    """Shares of rounds, 0-1: the specification's rule promotes; our evidence promotes, rejects, or leaves it open."""
-
-    photos: int
-    candidate: str
-    specification_promotes: float
-    floors_promote: float
-    evidence_promotes: float
-    evidence_inconclusive: float
-    evidence_rejects: float
-    strict_promotes: float
-    corrections_promote: float
-
-
 def verification(say: Say) -> Found:
     """All sizes and candidates; the table and the plot."""
-    from include.bench.verdicts.verification_pages import plot, table
-
     found = []
     for photos in _SIZES:
         found += [simulate(photos, candidate, _ROUNDS, _SEED) for candidate in _CANDIDATES]

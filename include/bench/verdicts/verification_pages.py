@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from include.bench.plots import rendered
-from include.bench.verdicts.verification import Rates
+from include.bench.verdicts.rates import Rates
 
 _COLUMNS = (
     "photos",
