@@ -55,14 +55,14 @@ class Pipeline(LiveSteps):
         from pipeline.steps.consider import consider
 
         scheduling = self._models.scheduling
-        return of_decision(*consider(ModelType(model_type), scheduling, asked_by=asked_by, forced_by=forced_by))
+        return of_decision(*consider(scheduling, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
 
     def begin_run(self, run_id: str, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
         """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
         from pipeline.steps.begin_run import begin_run
 
         scheduling = self._models.scheduling
-        return asdict(begin_run(run_id, ModelType(model_type), scheduling, asked_by=asked_by, forced_by=forced_by))
+        return asdict(begin_run(scheduling, run_id, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
 
     def end_run(self, run_id: str, outcome: str) -> None:
         """Release the claim: `deployed`, `refused`, `held`, `failed`."""
@@ -72,13 +72,13 @@ class Pipeline(LiveSteps):
         """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""
         from pipeline.steps.finish_run import finish_run
 
-        return finish_run(run_id, self._models.scheduling, conclude_deployment=self.conclude_deployment)
+        return finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment)
 
     def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
         """A nightly run had nothing to do."""
         from pipeline.steps.announce_skipped import announce_skipped
 
-        announce_skipped(run_id, ModelType(model_type), reason, self._models.scheduling)
+        announce_skipped(self._models.scheduling, run_id, ModelType(model_type), reason)
 
     # Data
 
@@ -89,16 +89,16 @@ class Pipeline(LiveSteps):
         from pipeline.steps.reuse_dataset import reuse_dataset
 
         if dataset_id:
-            return reuse_dataset(dataset_id, ModelType(model_type), self._data.sources)
-        since = corrections_since(ModelType(model_type), self._models.records)
-        return collect(run_id, ModelType(model_type), self._data.sources, since=since)
+            return reuse_dataset(self._data.sources, dataset_id, ModelType(model_type))
+        since = corrections_since(self._models.records, ModelType(model_type))
+        return collect(self._data.sources, run_id, ModelType(model_type), since=since)
 
     def validate(self, dataset_id: str) -> dict[str, Any]:
         """Check the selection; addresses a browser opens, and what was found. Raises `DatasetRefused`."""
         from pipeline.bootstrap.answers import of_validated
         from pipeline.steps.validate import validate
 
-        done = validate(self._dataset_uri(dataset_id), self._data.checks)
+        done = validate(self._data.checks, self._dataset_uri(dataset_id))
         for warning in done.found.warnings:
             log.warning("%s", warning)
         answer = of_validated(done, self._w.objects)
@@ -110,34 +110,34 @@ class Pipeline(LiveSteps):
         from pipeline.steps.augment import slices
         from pipeline.steps.look_up import manifest_of
 
-        return list(range(len(slices(manifest_of(dataset_id, self._models.records)))))
+        return list(range(len(slices(manifest_of(self._models.records, dataset_id)))))
 
     def augment_slice(self, dataset_id: str, index: int) -> str:
         """Write one shard; its URI."""
         from pipeline.steps.augment import augment
 
-        return augment(self._dataset_uri(dataset_id), index, self._data.images)
+        return augment(self._data.images, self._dataset_uri(dataset_id), index)
 
     def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
         """Finish the dataset; its counts."""
         from pipeline.bootstrap.answers import of_dataset
         from pipeline.steps.assemble import assemble
 
-        return of_dataset(assemble(run_id, self._dataset_uri(dataset_id), self._data.images, self._w.datasets))
+        return of_dataset(assemble(self._data.images, run_id, self._dataset_uri(dataset_id), self._w.datasets))
 
     def lineage_of_task(self, task_id: str) -> list[dict[str, Any]]:
         """Datasets and models that the task's photo shaped, oldest first."""
         from pipeline.bootstrap.answers import of_use
         from pipeline.steps.trace_task import trace_task
 
-        return [of_use(use) for use in trace_task(task_id, self._models.records)]
+        return [of_use(use) for use in trace_task(self._models.records, task_id)]
 
     def lineage_of_model(self, model_type: str, version: str) -> Iterator[dict[str, Any]]:
         """The version, then every photo it learned from or was judged by."""
         from pipeline.bootstrap.answers import of_appearance, of_origin
         from pipeline.steps.trace_model import trace_model
 
-        origin = trace_model(ModelType(model_type), version, self._models.records)
+        origin = trace_model(self._models.records, ModelType(model_type), version)
         yield of_origin(origin)
         yield from map(of_appearance, origin.photos)
 
@@ -145,7 +145,7 @@ class Pipeline(LiveSteps):
         """Forget a task's photo everywhere; what was touched, and what is left to people."""
         from pipeline.steps.erase_photo import erase_photo
 
-        return asdict(erase_photo(task_id, self._data.forgetting, actor=actor, reason=reason))
+        return asdict(erase_photo(self._data.forgetting, task_id, actor=actor, reason=reason))
 
     # Training
 
@@ -157,7 +157,7 @@ class Pipeline(LiveSteps):
 
         chosen = {name: value for name, value in overrides.items() if value is not None}
         request = TrainingRequest(run_id, dataset_id, replace(self._w.settings.hyperparameters, **chosen), fresh)
-        return train(request, on_epoch, self._models.training)
+        return train(self._models.training, request, on_epoch)
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:
         """The kernel killed this run's training for its memory: what the next try changes, None when none ran."""
@@ -170,7 +170,7 @@ class Pipeline(LiveSteps):
         """The specification's result (message 19); `modelVersion` is the number it gets when it is accepted next."""
         from pipeline.steps.report_training import report_training
 
-        return report_training(ModelType(model_type), result, self._models.registration)
+        return report_training(self._models.registration, ModelType(model_type), result)
 
     # Verification
 
@@ -178,14 +178,14 @@ class Pipeline(LiveSteps):
         """Accuracy checks of the run's candidate beside the champion on the same photos."""
         from pipeline.steps.verify import contest_of, verify_accuracy
 
-        checks = verify_accuracy(contest_of(run_id, self._models.records), self._models.verification)
+        checks = verify_accuracy(self._models.verification, contest_of(self._models.records, run_id))
         return [asdict(check) for check in checks]
 
     def verify_performance(self, run_id: str) -> list[dict[str, Any]]:
         """Performance checks of the run's candidate in a private server."""
         from pipeline.steps.verify import contest_of, verify_performance
 
-        checks = verify_performance(contest_of(run_id, self._models.records), self._models.verification)
+        checks = verify_performance(self._models.verification, contest_of(self._models.records, run_id))
         return [asdict(check) for check in checks]
 
     def decide(self, run_id: str) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class Pipeline(LiveSteps):
         from pipeline.steps.decide import decide
         from pipeline.steps.look_up import trained
 
-        return of_verdict(decide(*trained(run_id, self._models.records), self._models.verification))
+        return of_verdict(decide(self._models.verification, *trained(self._models.records, run_id)))
 
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
@@ -215,8 +215,8 @@ class Pipeline(LiveSteps):
         from pipeline.steps.look_up import trained
         from pipeline.steps.register import register
 
-        result, dataset = trained(run_id, self._models.records)
-        return register(ModelType(dataset.model_type), result, self._models.registration).version
+        result, dataset = trained(self._models.records, run_id)
+        return register(self._models.registration, ModelType(dataset.model_type), result).version
 
     def retry(self, run_id: str) -> dict[str, Any] | None:
         """Conf of one more training with other hyperparameters, None when verification says that none may help."""

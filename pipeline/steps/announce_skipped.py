@@ -6,7 +6,7 @@ from pipeline.ports.bundles import Scheduling
 from pipeline.steps.publish import publish
 
 
-def announce_skipped(run_id: str, model_type: ModelType, reason: str, scheduling: Scheduling) -> None:
+def announce_skipped(scheduling: Scheduling, run_id: str, model_type: ModelType, reason: str) -> None:
     """Once a run, however often it is asked for."""
     at = scheduling.clock.now()
     skipped = RetrainingSkippedEvent(id=f"skipped:{run_id}", run_id=run_id, model_type=model_type, reason=reason, at=at)

@@ -13,7 +13,7 @@ from pipeline.steps.stored_dataset import demand_whole, manifest_in
 SHARDS_ON_CONTACT_SHEET = 2
 
 
-def assemble(run_id: str, dataset_uri: str, images: Images, datasets: Datasets) -> Dataset:
+def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) -> Dataset:
     """The finished dataset: the index is written after every shard, the row after the index.
 
     One that is finished already stays as it is, and with the run that made it. Raises `DatasetRefused` when a cluster

@@ -32,7 +32,7 @@ def shard_number(work: Sequence[Slice], index: int) -> int:
     return sum(other is split for other, _ in work[:index])
 
 
-def augment(dataset_uri: str, index: int, images: Images) -> str:
+def augment(images: Images, dataset_uri: str, index: int) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
     A finished dataset keeps the shards it has: another run may learn from them. Only training photos are augmented;

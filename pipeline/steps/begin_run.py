@@ -21,12 +21,12 @@ class Begun:
 
 
 def begin_run(
-    run_id: str, model_type: ModelType, scheduling: Scheduling, *, asked_by: str, forced_by: str | None = None
+    scheduling: Scheduling, run_id: str, model_type: ModelType, *, asked_by: str, forced_by: str | None = None
 ) -> Begun:
     """A run that holds the claim goes on with it, whatever the policy says by now."""
     if scheduling.runs.holds(run_id):
         return Begun(True, "claimed", f"{run_id} goes on", run_id)
-    decision_id, decision = consider(model_type, scheduling, asked_by=asked_by, forced_by=forced_by)
+    decision_id, decision = consider(scheduling, model_type, asked_by=asked_by, forced_by=forced_by)
     now = scheduling.clock.now()
     if decision.due and not scheduling.runs.begin(run_id, model_type, at=now, lease_hours=_LEASE_HOURS):
         return Begun(False, "running", "another retraining claimed the model type", decision_id)

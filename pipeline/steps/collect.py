@@ -36,7 +36,7 @@ class _Chosen:
     aside: tuple[Quarantined, ...]
 
 
-def collect(run_id: str, model_type: ModelType, sources: DataSources, *, since: datetime | None) -> str:
+def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: datetime | None) -> str:
     """The dataset's id. Run again, the frozen selection stays as it was, whatever was confirmed meanwhile.
 
     `since` is when the champion's corrections ended. Raises `DatasetRefused` when nothing can be collected.

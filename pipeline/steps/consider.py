@@ -6,7 +6,7 @@ from pipeline.ports.bundles import Scheduling
 
 
 def consider(
-    model_type: ModelType, scheduling: Scheduling, *, asked_by: str, forced_by: str | None = None
+    scheduling: Scheduling, model_type: ModelType, *, asked_by: str, forced_by: str | None = None
 ) -> tuple[str, RetrainingDecision]:
     """The id of the recorded decision, and the decision."""
     now, champion = scheduling.clock.now(), scheduling.transitions.ledger(model_type).champion

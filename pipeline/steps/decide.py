@@ -29,7 +29,7 @@ class Decided:
     report_url: str
 
 
-def decide(result: TrainingResult, dataset: Dataset, verification: Verification) -> Decided:
+def decide(verification: Verification, result: TrainingResult, dataset: Dataset) -> Decided:
     """The verdict, with its event in the outbox when it refuses or holds; one verdict a run, for ever.
 
     The report lies beside the artifact and in the experiment tracker.

@@ -37,7 +37,7 @@ class Place:
     models: tuple[ArtifactFolder, ...]
 
 
-def erase_from_dataset(place: Place, task_id: str, forgetting: Forgetting, found: Erasure) -> None:
+def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found: Erasure) -> None:
     """The manifest names the photo until everything else is done: whoever is killed here starts again with it.
 
     Each hash is recorded before the object that has it: in between the two disagree, and training refuses the dataset.

@@ -12,7 +12,7 @@ from pipeline.steps.erase_from_dataset import Place, erase_from_dataset
 from pipeline.steps.stored_dataset import manifest_in
 
 
-def erase_photo(task_id: str, forgetting: Forgetting, *, actor: str, reason: str) -> Erasure:
+def erase_photo(forgetting: Forgetting, task_id: str, *, actor: str, reason: str) -> Erasure:
     """Killed anywhere and run again, it goes on. Models that learned from the photo are listed, not deleted.
 
     Raises `GiveUp` for a task that is unknown everywhere.
@@ -26,7 +26,7 @@ def erase_photo(task_id: str, forgetting: Forgetting, *, actor: str, reason: str
     hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
     f.erasures.record(Erased(task_id, hashes, actor, reason, f.clock.now()))
     for place in places:
-        erase_from_dataset(place, task_id, f, found)
+        erase_from_dataset(f, place, task_id, found)
     for row in known:
         _list_models(row, f, found)
     found.rows = f.erasures.anonymise(task_id)

@@ -7,7 +7,7 @@ from pipeline.ports.bundles import Scheduling
 from pipeline.steps.publish import publish
 
 
-def finish_run(run_id: str, scheduling: Scheduling, *, conclude_deployment: Callable[[str], str]) -> str:
+def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Callable[[str], str]) -> str:
     """`deployed`, the only end that is none of failure: raises `GiveUp` with any other, after all is done.
 
     `conclude_deployment` says of a run that may go live whether it did.

@@ -34,4 +34,4 @@ def _registered(d: Deployment, r: Registration, model_type: ModelType, blessing:
         raise NotBlessed(f"the verdict on run {blessing.run_id} is about other files than those trained")
     d.blessings.override(Override(blessing.run_id, OverrideKind.FORCED, by.actor, by.reason, d.clock.now()))
     tags = {**r.tags, "forced_by": by.actor, "forced_because": by.reason}
-    return register(model_type, result, replace(r, tags=tags))
+    return register(replace(r, tags=tags), model_type, result)

@@ -21,13 +21,13 @@ def champion(model_type: ModelType, transitions: Transitions, versions: ModelVer
     return versions.get(model_type, serving) if serving else None
 
 
-def corrections_since(model_type: ModelType, records: Records) -> datetime | None:
+def corrections_since(records: Records, model_type: ModelType) -> datetime | None:
     """Until when the champion has learned; corrections from then on are new."""
     serving = champion(model_type, records.transitions, records.versions)
     return records.datasets.get(serving.dataset_id).corrections_through if serving else None
 
 
-def trained(run_id: str, records: Records) -> tuple[TrainingResult, Dataset]:
+def trained(records: Records, run_id: str) -> tuple[TrainingResult, Dataset]:
     """What the run trained, and on what. Raises `GiveUp` when it has not."""
     result = records.runs.result(run_id)
     if result is None:
@@ -35,7 +35,7 @@ def trained(run_id: str, records: Records) -> tuple[TrainingResult, Dataset]:
     return result, records.datasets.get(result.dataset_id)
 
 
-def manifest_of(dataset_id: str, records: Records) -> Manifest:
+def manifest_of(records: Records, dataset_id: str) -> Manifest:
     return manifest_in(DatasetFolder.of(records.dataset_prefix, dataset_id), records.objects)
 
 

@@ -15,7 +15,7 @@ from pipeline.ports.data import ObjectStore
 from pipeline.steps.look_up import champion
 
 
-def register(model_type: ModelType, result: TrainingResult, registration: Registration) -> ModelVersion:
+def register(registration: Registration, model_type: ModelType, result: TrainingResult) -> ModelVersion:
     """The version; the same run gets the same one again.
 
     Raises `NotBlessed` unless verification accepted the run, or a person did, and `ModelRefused` when the artifact is
@@ -27,13 +27,13 @@ def register(model_type: ModelType, result: TrainingResult, registration: Regist
     manifest = _manifest(result, registration.objects)
     version = versions.of_run(result.run_id)
     if version is None:
-        version = versions.register(_numbered(model_type, result, number_for(model_type, result, registration)))
+        version = versions.register(_numbered(model_type, result, number_for(registration, model_type, result)))
     tags = {**_described(manifest), **registration.tags}
     registration.registry.register(version, result.experiment_run_id, tags)
     return version
 
 
-def number_for(model_type: ModelType, result: TrainingResult, registration: Registration) -> VersionNumber:
+def number_for(registration: Registration, model_type: ModelType, result: TrainingResult) -> VersionNumber:
     """The number that the run's model gets when it is the next to be registered."""
     r, tried = registration, registration.runs.on(result.dataset_id)
     serving = champion(model_type, r.transitions, r.versions)

@@ -8,12 +8,12 @@ from pipeline.ports.bundles import Registration
 from pipeline.steps.register import number_for
 
 
-def report_training(model_type: ModelType, result: TrainingResult, registration: Registration) -> dict[str, Any]:
+def report_training(registration: Registration, model_type: ModelType, result: TrainingResult) -> dict[str, Any]:
     """`modelVersion` is the number that the model gets when it is the next to be accepted."""
     return {
         "run_id": result.run_id,
         "model_type": model_type,
-        "modelVersion": str(number_for(model_type, result, registration)),
+        "modelVersion": str(number_for(registration, model_type, result)),
         "accuracy": result.accuracy,
         "val_accuracy": result.val_accuracy,
         "loss": result.loss,

@@ -9,7 +9,7 @@ from pipeline.steps.stored_dataset import demand_whole, read_recorded
 _INSTEAD = "start a retraining without naming a dataset, which collects a new one"
 
 
-def reuse_dataset(dataset_id: str, model_type: ModelType, sources: DataSources) -> str:
+def reuse_dataset(sources: DataSources, dataset_id: str, model_type: ModelType) -> str:
     """The dataset's id. Raises `GiveUp` for one that is unknown or not complete, and `DatasetRefused` for one of
     another model type, one that lost a photo since, and one whose objects are gone, archived or changed.
     """

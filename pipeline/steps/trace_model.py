@@ -15,7 +15,7 @@ class Origin:
     photos: tuple[Appearance, ...]
 
 
-def trace_model(model_type: ModelType, version: str, records: Records) -> Origin:
+def trace_model(records: Records, model_type: ModelType, version: str) -> Origin:
     """Raises `UnknownVersion`."""
     found = records.versions.get(model_type, version)
     return Origin(found, tuple(records.datasets.appearances(dataset_id=found.dataset_id)))

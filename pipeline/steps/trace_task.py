@@ -18,7 +18,7 @@ class Use:
     version: ModelVersion | None
 
 
-def trace_task(task_id: str, records: Records) -> tuple[Use, ...]:
+def trace_task(records: Records, task_id: str) -> tuple[Use, ...]:
     """Oldest dataset first, each with every run that was tried on it; empty when no dataset ever had the task."""
     return tuple(
         Use(

@@ -30,7 +30,7 @@ class TrainingRequest:
     fresh: bool = False
 
 
-def train(request: TrainingRequest, on_epoch: OnEpoch, training: Training) -> TrainingResult:
+def train(training: Training, request: TrainingRequest, on_epoch: OnEpoch) -> TrainingResult:
     """The result; a run that has one already is not trained again, one that was interrupted goes on.
 
     Raises `TrainingNeedsPerson` after the last attempt, with `TrainingFailedEvent` in the outbox, `RunBusy` while

@@ -28,7 +28,7 @@ class Validated:
     suspects: tuple[Suspect, ...]
 
 
-def validate(dataset_uri: str, checks: DataChecks) -> Validated:
+def validate(checks: DataChecks, dataset_uri: str) -> Validated:
     """What was found. Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway."""
     objects, folder = checks.objects, DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, objects)

@@ -31,16 +31,16 @@ class Contest:
     manifest: Manifest
 
 
-def contest_of(run_id: str, records: Records) -> Contest:
+def contest_of(records: Records, run_id: str) -> Contest:
     """The run's candidate beside the champion of this moment."""
-    result, dataset = trained(run_id, records)
+    result, dataset = trained(records, run_id)
     model_type = ModelType(dataset.model_type)
     return Contest(
         run_id=run_id,
         model_type=model_type,
         candidate=Artifact(result.artifact_uri, result.manifest_sha256),
         champion=champion(model_type, records.transitions, records.versions),
-        manifest=manifest_of(dataset.id, records),
+        manifest=manifest_of(records, dataset.id),
     )
 
 
@@ -52,7 +52,7 @@ class _Asked:
     bodies: Sequence[bytes]
 
 
-def verify_accuracy(contest: Contest, verification: Verification) -> tuple[Check, ...]:
+def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check, ...]:
     """Candidate and champion see the same original photos, each through a real model server.
 
     Every prediction is kept beside the artifact, so that the verdict can be checked later, and the photos that only
@@ -76,7 +76,7 @@ def verify_accuracy(contest: Contest, verification: Verification) -> tuple[Check
     return judged
 
 
-def verify_performance(contest: Contest, verification: Verification) -> tuple[Check, ...]:
+def verify_performance(verification: Verification, contest: Contest) -> tuple[Check, ...]:
     """The candidate alone in a private server, asked again and again with real photos."""
     v = verification
     asked = _read(contest.manifest.of(Split.VALIDATION)[:_PERFORMANCE_PHOTOS], v.photos)

@@ -178,7 +178,7 @@ def test_tags_say_what_the_model_takes_and_mlflow_reads_its_signature(client, re
         FakeVersions(), FakeTransitions(), FakeTrainingRuns(), blessings, registry, objects, tags
     )
     for _ in range(2):
-        register(LAUNDRY, result, registration)
+        register(registration, LAUNDRY, result)
     (version,) = client.search_model_versions("name = 'laundry'")
     assert {"git_commit", "code_version", "dataset_id", "retraining.run_id"} <= set(version.tags)
     signature = ModelSignature.from_dict(json.loads(version.tags["signature"]))

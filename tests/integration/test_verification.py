@@ -115,7 +115,7 @@ class World:
         result = a_training_result(
             "run-1", artifact_uri=candidate.uri, manifest_sha256=candidate.manifest_sha256, experiment_run_id="m"
         )
-        return decide(result, a_dataset(), self.verification()).blessing
+        return decide(self.verification(), result, a_dataset()).blessing
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def _ours(endpoint: str, count: int) -> dict[str, float]:
 
     def work() -> None:
         for index in range(len(slices(manifest))):
-            augment(uri, index, images)
+            augment(images, uri, index)
 
     return {"seconds": seconds(work)}
 

@@ -129,6 +129,6 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
         recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),
         prefix="s3://datasets/",
     )
-    dataset_id = collect(run_id, ModelType.LAUNDRY, sources, since=_SINCE)
+    dataset_id = collect(sources, run_id, ModelType.LAUNDRY, since=_SINCE)
     manifest = Manifest.from_json(objects.read(f"s3://datasets/{dataset_id}/manifest.json"))
     return {"photos": len(manifest.photos)}

@@ -100,7 +100,7 @@ def _step(photos):
     manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, tuple(photo for photo, _ in photos))
     objects = FakeObjects({f"{DATASET}manifest.json": manifest.to_json()})
     store = FakePhotos({photo.photo_url: body for photo, body in photos})
-    uri = augment(DATASET, 0, Images(store, AlbumentationsAugmenter(), objects))
+    uri = augment(Images(store, AlbumentationsAugmenter(), objects), DATASET, 0)
     return objects.read(uri)
 
 

@@ -143,7 +143,7 @@ def test_bad_photos_are_set_aside_with_reasons_and_the_good_ones_collected():
         recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),
         prefix="s3://datasets/",
     )
-    collect("run-1", ModelType.LAUNDRY, sources, since=None)
+    collect(sources, "run-1", ModelType.LAUNDRY, since=None)
     manifest = Manifest.from_json(objects.read("s3://datasets/DS-2026-001/manifest.json"))
     assert [photo.task_id for photo in manifest.photos] == [tasks["good"].task_id]
     assert {row.task_id for row in manifest.quarantined} == {t.task_id for n, t in tasks.items() if n != "good"}

@@ -61,10 +61,10 @@ class World:
 
     def collect(self, fault=NO_FAULT, run_id="run-1", since=None, policy=POLICY, augmentation=AUGMENTATION):
         sources = fault.on_ports(self.sources(policy, augmentation), but=_SAFE)
-        return collect(run_id, ModelType.LAUNDRY, sources, since=since)
+        return collect(sources, run_id, ModelType.LAUNDRY, since=since)
 
     def reuse(self, dataset_id="DS-2026-001", model_type=ModelType.LAUNDRY, fault=NO_FAULT):
-        return reuse_dataset(dataset_id, model_type, fault.on_ports(self.sources(), but=_SAFE))
+        return reuse_dataset(fault.on_ports(self.sources(), but=_SAFE), dataset_id, model_type)
 
     def validate(self, fault=NO_FAULT, uri=URI):
         checks = DataChecks(
@@ -77,7 +77,7 @@ class World:
             clock=FakeClock(),
             policy=QualityPolicy(),
         )
-        return validate(uri, fault.on_ports(checks, but=_SAFE))
+        return validate(fault.on_ports(checks, but=_SAFE), uri)
 
     def images(self, fault=NO_FAULT):
         return fault.on_ports(Images(self.photos, self.augmenter, self.objects), but=_SAFE)
@@ -86,10 +86,10 @@ class World:
         """Augment every slice, then assemble."""
         for index in range(len(slices(self.manifest(uri)))):
             self.augment(index, fault, uri)
-        return assemble(run_id, uri, self.images(fault), fault.on(self.datasets))
+        return assemble(self.images(fault), run_id, uri, fault.on(self.datasets))
 
     def augment(self, index, fault=NO_FAULT, uri=URI):
-        return augment(uri, index, self.images(fault))
+        return augment(self.images(fault), uri, index)
 
     def manifest(self, uri=URI):
         return Manifest.from_json(self.objects.read(f"{uri}manifest.json"))

@@ -104,7 +104,7 @@ class World:
     def register(self, run_id, fault=None, dataset=None, **changes):
         result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
         self.trained.results[run_id] = result
-        return register(LAUNDRY, result, self.registration(fault)).version
+        return register(self.registration(fault), LAUNDRY, result).version
 
     def candidate(self, run):
         self.accept(run, against=self.champion())

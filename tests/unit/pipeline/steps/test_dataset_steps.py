@@ -286,7 +286,7 @@ def test_shards_stay_the_same_when_the_settings_change_after_collecting(world):
 def test_a_dataset_without_one_of_its_shards_is_not_assembled():
     world = collected()
     with pytest.raises(DatasetRefused, match="train-00000.parquet is missing: run augment"):
-        assemble("run-1", URI, world.images(), world.datasets)
+        assemble(world.images(), "run-1", URI, world.datasets)
 
 
 def test_only_a_few_photos_are_in_memory_at_once():

@@ -60,7 +60,7 @@ class World(DataWorld):
             model_prefix="s3://models/",
         )
         safe = ("runs", "versions", "augmenter", "clock")
-        return erase_photo(task_id, fault.on_ports(forgetting, but=safe), actor="kim", reason="asked by the customer")
+        return erase_photo(fault.on_ports(forgetting, but=safe), task_id, actor="kim", reason="asked by the customer")
 
     def records(self):
         return Records(self.runs, self.datasets, self.versions, FakeTransitions(), self.objects, "s3://datasets/")
@@ -244,7 +244,7 @@ def test_a_dataset_whose_assembly_was_killed_before_its_row_is_made_again_withou
 
 def test_a_task_leads_to_every_model_that_was_made_of_its_dataset(world):
     tried_again(world)
-    found = trace_task(world.task(), world.records())
+    found = trace_task(world.records(), world.task())
     assert [(use.run_id, use.version.version) for use in found if use.version] == [
         ("run-1", "v1.0.0"),
         ("retry-of-run-1", "v1.0.1"),
@@ -252,7 +252,7 @@ def test_a_task_leads_to_every_model_that_was_made_of_its_dataset(world):
 
 
 def uses(world, task):
-    found = trace_task(task, world.records())
+    found = trace_task(world.records(), task)
     return [(u.appearance.dataset_id, u.role, u.trained, u.version and u.version.version) for u in found]
 
 
@@ -272,7 +272,7 @@ def test_it_still_does_after_the_photo_was_forgotten(world):
 
 
 def test_a_model_leads_to_its_photos(world):
-    origin = trace_model(ModelType.LAUNDRY, "v1.0.0", world.records())
+    origin = trace_model(world.records(), ModelType.LAUNDRY, "v1.0.0")
     assert {p.task_id for p in origin.photos} == {p.task_id for p in world.manifest().photos}
     with pytest.raises(UnknownVersion, match="no version 'v9'"):
-        trace_model(ModelType.LAUNDRY, "v9", world.records())
+        trace_model(world.records(), ModelType.LAUNDRY, "v9")

@@ -24,7 +24,7 @@ def report(*registered, **result):
     registration = Registration(
         versions, transitions, FakeTrainingRuns(), FakeBlessings(FakeOutbox()), FakeRegistry(), FakeObjects(), {}
     )
-    return report_training(ModelType.LAUNDRY, a_training_result(**result), registration)
+    return report_training(registration, ModelType.LAUNDRY, a_training_result(**result))
 
 
 def test_a_result_has_the_fields_of_the_specification():

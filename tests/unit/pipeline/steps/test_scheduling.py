@@ -50,10 +50,10 @@ class World:
         return fault.on_ports(bundle, but=("clock",))
 
     def begin(self, run_id="run-1", fault=NO_FAULT, **asked):
-        return begin_run(run_id, LAUNDRY, self.scheduling(fault), asked_by="the night", **asked)
+        return begin_run(self.scheduling(fault), run_id, LAUNDRY, asked_by="the night", **asked)
 
     def finish(self, fault=NO_FAULT, deployment="deployed"):
-        return finish_run("run-1", self.scheduling(fault), conclude_deployment=lambda run_id: deployment)
+        return finish_run(self.scheduling(fault), "run-1", conclude_deployment=lambda run_id: deployment)
 
 
 def begun(**backlog):
@@ -65,7 +65,7 @@ def begun(**backlog):
 @pytest.mark.parametrize(("corrections", "answer"), [(150, (True, "threshold")), (20, (False, "too_few"))])
 def test_the_answer_is_recorded_with_who_asked_whether_due_or_not(corrections, answer):
     world = World(corrections=corrections)
-    decision_id, decision = consider(LAUNDRY, world.scheduling(), asked_by="task_confirmed_intake")
+    decision_id, decision = consider(world.scheduling(), LAUNDRY, asked_by="task_confirmed_intake")
     ((_, recorded, asked_by),) = world.decisions.recorded
     assert (decision_id, recorded, asked_by) == ("decision-1", decision, "task_confirmed_intake")
     assert (decision.due, decision.rule) == answer
@@ -120,7 +120,7 @@ def test_any_other_end_fails_the_run_after_all_is_told_and_released(blessing, ou
     world = begun()
     if blessing is not None:
         world.blessings.granted["run-1"] = a_blessing(**blessing)
-    announce_skipped("run-0", LAUNDRY, "waits in the outbox", world.scheduling())
+    announce_skipped(world.scheduling(), "run-0", LAUNDRY, "waits in the outbox")
     with pytest.raises(GiveUp, match=f"run-1 ended without a deployment: {outcome}"):
         world.finish(deployment="canary aborted")
     assert world.runs.ended == {"run-1": outcome} and world.outbox.pending() == []
@@ -138,6 +138,6 @@ def test_killed_at_any_call_the_run_is_released_when_it_is_tried_again(fault):
 def test_a_night_without_work_says_why_once():
     world = World()
     for _ in range(2):
-        announce_skipped("run-1", LAUNDRY, "12 corrections, 100 needed", world.scheduling())
+        announce_skipped(world.scheduling(), "run-1", LAUNDRY, "12 corrections, 100 needed")
     (event,) = world.publisher.published
     assert event.type == "RetrainingSkippedEvent" and event.payload["reason"] == "12 corrections, 100 needed"

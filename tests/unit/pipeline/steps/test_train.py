@@ -54,7 +54,7 @@ class World:
         )
         hyperparameters = Hyperparameters(batch_size=batch_size, learning_rate=0.001)
         request = TrainingRequest("run-1", "DS-2026-001", hyperparameters, fresh)
-        return train(request, self.epochs.append, fault.on_ports(training, but=("clock",)))
+        return train(fault.on_ports(training, but=("clock",)), request, self.epochs.append)
 
     def tried(self):
         return [(j.hyperparameters.batch_size, j.hyperparameters.learning_rate) for j in self.trainer.jobs]

@@ -68,12 +68,12 @@ class World:
 
     def verify(self, fault=NO_FAULT):
         contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest)
-        verify_accuracy(contest, self.verification(fault))
-        verify_performance(contest, self.verification(fault))
+        verify_accuracy(self.verification(fault), contest)
+        verify_performance(self.verification(fault), contest)
 
     def decide(self, fault=NO_FAULT, **how):
         result = a_training_result("run-1", experiment_run_id="mlflow-1")
-        return decide(result, a_dataset(), self.verification(fault, **how)).blessing
+        return decide(self.verification(fault, **how), result, a_dataset()).blessing
 
     def judge(self, **how):
         self.verify()
