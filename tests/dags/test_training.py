@@ -130,8 +130,8 @@ def rendered(run):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("batch size 32 → 16", "killed; next: batch size 32 → 16\n"),
-        (None, "killed; next: nothing, no attempt was running\n"),
+        ("batch size 32 → 16", "batch size 32 → 16"),
+        (None, "nothing, no attempt was running"),
     ],
 )
 def test_the_log_says_what_the_next_try_changes(desk, capsys, change, said):
