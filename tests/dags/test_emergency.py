@@ -8,6 +8,7 @@ import yaml
 
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
 from dags.model_retraining import face, laundry
+from include.docker import migrate
 from include.stack.layout import PARALLELISM, POOLS, environment, load_or_create
 
 _ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def test_every_pool_that_a_task_names_exists_and_none_is_left_over():
 
 
 def test_containers_import_the_same_pools():
-    assert 'REPOSITORY / "include/stack/pools.json"' in (_ROOT / "include/docker/migrate.py").read_text()
+    assert json.loads(migrate._POOLS.read_text()) == POOLS
 
 
 def test_the_emergencys_pool_is_for_rollbacks_and_what_asks_for_them():
