@@ -31,7 +31,12 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
     max_active_runs=4,
     doc_md=__doc__,
     tags=["live", "rollback", "LAUNDRY"],
-    default_args={"owner": "mlops", "retries": 2, "retry_delay": timedelta(seconds=5)},
+    default_args={
+        "owner": "mlops",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=5),
+        "execution_timeout": timedelta(minutes=5),
+    },
 )
 def live_accuracy_monitor() -> None:
     @task.short_circuit(pool="emergency", priority_weight=100, max_active_tis_per_dag=1)
@@ -41,7 +46,7 @@ def live_accuracy_monitor() -> None:
         tell_people()
         return seen if seen["act"] else None
 
-    @task(max_active_tis_per_dag=1, execution_timeout=timedelta(minutes=5))
+    @task(max_active_tis_per_dag=1)
     def reconcile() -> dict[str, object]:
         return demand_complete(step(lambda p: p.reconcile("LAUNDRY")))
 

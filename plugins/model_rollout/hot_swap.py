@@ -60,9 +60,10 @@ class HotSwapOperator(ApprovedOperator):
 
     def act(self, context: Context, approved_by: str | None) -> Any:
         who = approved_by or _actor(context)
+        verdict, run_id = context["task_state_store"].get(_VERDICT), context["run_id"]
         if _canary(context):
-            return say(self._promote(context, who))
-        reason, run_id = context["params"]["reason"], context["run_id"]
+            return say(step(lambda p: p.promote_canary(self.model_type, self.version, who, verdict, run_id)))
+        reason = context["params"]["reason"]
         return say(step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, run_id)))
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
@@ -70,16 +71,6 @@ class HotSwapOperator(ApprovedOperator):
             return f"nothing was changed: serving {self.version} to everybody was {why}"
         self._abort(context, by or _actor(context), f"its promotion was {why}")
         return f"the canary {self.version} was taken out of the requests: its promotion was {why}"
-
-    def _promote(self, context: Context, who: str) -> Any:
-        kept, run_id = context["task_state_store"], context["run_id"]
-        verdict = kept.get(_VERDICT)
-        try:
-            return step(lambda p: p.promote_canary(self.model_type, self.version, who, verdict, run_id))
-        except AirflowFailException:
-            # Cleared by hand, the task starts a canary anew.
-            kept.delete(_VERDICT)
-            raise
 
     def _abort(self, context: Context, who: str, reason: str) -> None:
         step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, context["run_id"]))

@@ -43,7 +43,7 @@ class RollbackQuestionTrigger(PollingTrigger):
         from pipeline.bootstrap import GiveUp
 
         if datetime.now(UTC) >= self.about["deadline"]:
-            return "nobody answered in time"
+            return "nobody answered within 24 hours"
         try:
             serves = pipeline.rollback_plan(self.about["model_type"], self.about["target"])["from_version"]
         except GiveUp as error:

@@ -1,8 +1,13 @@
 """The pipeline as DAGs and plugins use it: keeps what was asked, answers what a test put ready."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.bootstrap import Pipeline
+
+# What the pipeline is about to offer: to be emptied, and then deleted, as it does.
+COMING = {"hot_swap", "promote_canary", "abort_canary", "collect", "rollback_plan", "complete_rollback"}
 CHANGED = {
     "version": "v1.1.0",
     "previous_version": "v1.0.0",
@@ -27,8 +32,9 @@ class Turns(list[Any]):
 
 
 class Desk:
-    """`asked` holds (method, positional arguments, named arguments), oldest first.
+    """Takes a call only as `Pipeline` would.
 
+    `asked` holds (method, positional arguments, named arguments), oldest first.
     `answers` by method: a value, an exception to raise, or `Turns` of them.
     """
 
@@ -46,6 +52,8 @@ class Desk:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*values: Any, **named: Any) -> Any:
+            if name not in COMING:
+                inspect.signature(getattr(object.__new__(Pipeline), name)).bind(*values, **named)
             self.asked.append((name, values, named))
             answer = self.answers.get(name, f"the answer of {name}")
             answer = answer.next() if isinstance(answer, Turns) else answer

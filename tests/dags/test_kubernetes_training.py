@@ -1,12 +1,14 @@
 """The train task of the retraining DAG when it runs in a GPU pod."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import kubernetes_validate
 import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiClient
 
 from dags.model_retraining import model_retraining
@@ -110,6 +112,90 @@ def test_the_task_waits_in_the_triggerer_and_one_at_a_time(dag: Any) -> None:
 def test_what_a_failed_pod_says_decides_whether_another_is_started(dag: Any, said: str, action: RetryAction) -> None:
     decision = dag.get_task("train").retry_policy.evaluate(RuntimeError(said), 1, 4)
     assert decision.action is action
+
+
+def _resumed(dag: Any, pod: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What becomes of a pod that ended badly while the task waited for it."""
+    task = dag.get_task("train").prepare_for_execution()
+    context = _context(dag)
+    task.render_template_fields(context)
+    task.pod = pod
+
+    def failed(self: Any, context: Any, event: Any) -> None:
+        raise AirflowException("Pod train-x returned a failure")
+
+    monkeypatch.setattr(KubernetesPodOperator, "trigger_reentry", failed)
+    with pytest.raises(AirflowException) as error:
+        task.trigger_reentry(context, {})
+    return str(error.value)
+
+
+def _ended(reason: str | None) -> Any:
+    terminated = SimpleNamespace(reason=reason) if reason else None
+    statuses = [SimpleNamespace(state=SimpleNamespace(terminated=terminated))]
+    return SimpleNamespace(status=SimpleNamespace(container_statuses=statuses))
+
+
+@pytest.mark.parametrize(
+    ("pod", "blamed"),
+    [
+        (_ended("OOMKilled"), True),
+        (_ended("Error"), False),
+        (_ended(None), False),
+        (SimpleNamespace(status=SimpleNamespace(container_statuses=None)), False),
+        (None, False),
+    ],
+    ids=["out of memory", "error", "gone", "never started", "no pod"],
+)
+def test_a_pod_killed_for_its_memory_is_recorded_as_such(
+    dag: Any, desk: Any, monkeypatch: pytest.MonkeyPatch, pod: Any, blamed: bool
+) -> None:
+    desk.answers["blame_memory"] = "batch size 32 → 16"
+    assert _resumed(dag, pod, monkeypatch) == "Pod train-x returned a failure"
+    why = ("scheduled__2026-03-01T17-00-00-00-00", "DS-2026-001", "the pod was killed for its memory (OOMKilled)")
+    assert [values for _, values, _ in desk.asked] == ([why] if blamed else [])
+
+
+@pytest.mark.parametrize(("phase", "deleted"), [("Pending", ["train-x"]), ("Failed", [])])
+def test_a_pod_that_never_started_does_not_begin_beside_the_next_one(
+    dag: Any, monkeypatch: pytest.MonkeyPatch, phase: str, deleted: list[str]
+) -> None:
+    pod = SimpleNamespace(metadata=SimpleNamespace(name="train-x"), status=SimpleNamespace(phase=phase))
+    task, gone = dag.get_task("train").prepare_for_execution(), []
+    monkeypatch.setattr(
+        type(task), "pod_manager", SimpleNamespace(delete_pod=lambda pod: gone.append(pod.metadata.name))
+    )
+    monkeypatch.setattr(KubernetesPodOperator, "process_pod_deletion", lambda self, pod, reraise: ("kept", reraise))
+    answer = task.process_pod_deletion(pod, reraise=False)
+    assert gone == deleted and answer == (True if deleted else ("kept", False))
+
+
+def test_how_patiently_a_pod_is_waited_for(dag: Any) -> None:
+    task = dag.get_task("train")
+    assert (task.poll_interval, task.logging_interval) == (20, 60)
+    assert task.startup_timeout_seconds == task.schedule_timeout_seconds == 900
+    assert task.execution_timeout == timedelta(hours=6)
+    assert task.termination_message_policy == "FallbackToLogsOnError" and task.log_events_on_failure
+
+
+def test_a_pod_says_what_it_is_for(dag: Any) -> None:
+    metadata = _pod(dag)["metadata"]
+    assert metadata["name"].startswith("train-laundry-")
+    assert {"app.kubernetes.io/name": "retraining-train", "model-type": "laundry"}.items() <= metadata["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence", "minutes"),
+    [
+        ("NodeLost", "the spot node went away: training resumes on another one", 2),
+        ("Preempting", "the spot node went away: training resumes on another one", 2),
+        ("refused: no", "the training gave up: another try would end the same way", None),
+    ],
+)
+def test_the_decision_says_why(dag: Any, said: str, sentence: str, minutes: int | None) -> None:
+    decision = dag.get_task("train").retry_policy.evaluate(RuntimeError(said), 1, 4)
+    assert decision.reason == sentence
+    assert decision.retry_delay == (timedelta(minutes=minutes) if minutes else None)
 
 
 @pytest.mark.parametrize("image", ["", "retraining:latest", "retraining@sha256:abc"])

@@ -119,13 +119,13 @@ def test_an_approval_that_comes_after_the_canary_was_aborted_changes_nothing(des
     assert desk.names() == ["promote_canary"]
 
 
-def test_after_a_refusal_the_task_cleared_by_hand_starts_a_canary_anew(desk):
-    desk.answers["promote_canary"] = GiveUp("promotions are frozen")
+def test_after_a_freeze_the_task_cleared_by_hand_promotes_the_canary_it_had_found_good(desk):
+    desk.answers["promote_canary"] = Turns([GiveUp("promotions are frozen"), CHANGED])
     run = promotion(rollout="canary")
-    with pytest.raises(AirflowFailException):
+    with pytest.raises(AirflowFailException, match="promotions are frozen"):
         judged(run, GOOD)
-    with pytest.raises(TaskDeferred):
-        run.do("hot_swap")
+    assert run.do("hot_swap") == CHANGED
+    assert desk.names() == ["promote_canary"] * 2
 
 
 @pytest.mark.parametrize(

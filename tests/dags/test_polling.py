@@ -94,7 +94,7 @@ def test_a_question_is_withdrawn_once_there_is_nothing_to_go_back_to(desk, naps)
 
 
 def test_a_question_is_withdrawn_when_nobody_answered_in_time(desk, naps):
-    assert fire(question(deadline=datetime.now(UTC))) == {"withdrawn": "nobody answered in time"}
+    assert fire(question(deadline=datetime.now(UTC))) == {"withdrawn": "nobody answered within 24 hours"}
     assert desk.asked == []
 
 

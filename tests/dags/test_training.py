@@ -1,15 +1,22 @@
 """What cannot succeed later fails at once; the rest is tried again."""
 
+import copy
+import sys
+from datetime import timedelta
+
 import pytest
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from dags.model_retraining import laundry
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from plugins.steps import step
 from plugins.training import local
+from plugins.training.command import blame_memory
 from plugins.training.local import ExitCodeRetryPolicy, LocalTraining
 from plugins.training.memory import memory_is_to_blame, oom_kills
+from tests.dags.running import DagRun
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +100,51 @@ def test_the_kernels_own_count_of_memory_kills_is_read(tmp_path):
 )
 def test_memory_is_blamed_for_an_outright_kill_unless_the_kernel_denies_it(code, before, after, blamed):
     assert memory_is_to_blame(code, before, after) is blamed
+
+
+def test_the_training_runs_here_with_the_environment_of_the_worker_unless_told_otherwise():
+    task = laundry.get_task("train")
+    assert isinstance(task, LocalTraining) and task.append_env
+    assert task.pool == "training" and task.execution_timeout == timedelta(hours=6)
+    assert isinstance(task.retry_policy, ExitCodeRetryPolicy)
+
+
+def test_empty_fields_of_the_form_are_no_options_of_the_command():
+    run = DagRun(laundry, batch_size=16, learning_rate=0.01, label_smoothing=0.0, epochs=3, backbone="ResNet50")
+    run.results["collect"] = "DS-2026-001"
+    assert rendered(run) == (
+        f"exec {sys.executable} -m pipeline train --model-type LAUNDRY --run-id run-1 --dataset-id DS-2026-001"
+        " --backbone ResNet50 --epochs 3 --batch-size 16 --learning-rate 0.01 --label-smoothing 0.0"
+    )
+    run = DagRun(laundry)
+    run.results["collect"] = "DS-2026-001"
+    assert rendered(run).endswith("--dataset-id DS-2026-001")
+
+
+def rendered(run):
+    task = copy.copy(run.dag.get_task("train")).prepare_for_execution()
+    task.render_template_fields(run.context("train"))
+    return " ".join(task.bash_command.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("batch size 32 → 16", "batch size 32 → 16"),
+        (None, "nothing, no attempt was running"),
+    ],
+)
+def test_the_log_says_what_the_next_try_changes(desk, capsys, change, said):
+    desk.answers["blame_memory"] = change
+    blame_memory(["train", "--run-id", "run-1", "--dataset-id", "DS-1"], "killed")
+    assert desk.only("blame_memory") == ("run-1", "DS-1", "killed")
+    assert capsys.readouterr().out == f"killed; next: {said}\n"
+
+
+def test_giving_up_says_so_in_the_grid():
+    failed = RuntimeError("The command returned a non-zero exit code 1.")
+    assert (
+        ExitCodeRetryPolicy().evaluate(failed, 1, 3).reason
+        == "the training gave up: another try would end the same way"
+    )
+    assert ExitCodeRetryPolicy().evaluate(RuntimeError("no code"), 1, 3).action is RetryAction.DEFAULT
