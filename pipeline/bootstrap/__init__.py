@@ -194,9 +194,14 @@ class Pipeline(UpkeepSteps):
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
         """The verdict that `decide` gave; raises `GiveUp` with its reasons when the model may not go live."""
-        from pipeline.bootstrap.answers import demand_acceptance
-
-        return demand_acceptance(run_id, verdict)
+        report = verdict["report_url"] or verdict["report_uri"]
+        why = "; ".join(verdict["reasons"])
+        if verdict["held"]:
+            how = f"`python -m pipeline approve --run-id {run_id} --actor … --reason …`, then clear this task"
+            raise GiveUp(f"the model waits for a person: {why}. To let it go on: {how} (report: {report})")
+        if not verdict["accepted"]:
+            raise GiveUp(f"the model was refused: {why}. Next: {verdict['advice']} (report: {report})")
+        return verdict
 
     def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:
         """Let a held run go on; recorded with `actor` and `reason`."""
