@@ -17,6 +17,23 @@ from pipeline.domain.serving import listed
 from pipeline.domain.transitions import By
 from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
+from pipeline.steps.abort_canary import abort_canary
+from pipeline.steps.announce_dead_letters import announce_dead_letters
+from pipeline.steps.clear_freeze import clear_freeze
+from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
+from pipeline.steps.force_promote import force_promote
+from pipeline.steps.hot_swap import hot_swap
+from pipeline.steps.judge_canary import judge_canary
+from pipeline.steps.plan_rollback import plan_rollback
+from pipeline.steps.promote_canary import promote_canary
+from pipeline.steps.publish import publish
+from pipeline.steps.reconcile import reconcile
+from pipeline.steps.restore import restore
+from pipeline.steps.retire import Retired, plan_retirement, retire
+from pipeline.steps.roll_back import roll_back
+from pipeline.steps.start_canary import start_canary
+from pipeline.steps.tell_people import untold
+from pipeline.steps.watch import watch
 
 log = logging.getLogger(__name__)
 
@@ -40,22 +57,16 @@ class LiveSteps:
 
     def hot_swap(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `version` on every replica."""
-        from pipeline.steps.hot_swap import hot_swap
-
         by = By(actor, reason, request_id)
         return of_changed(hot_swap(self._live.deployment, ModelType(model_type), version, by))
 
     def force_promote(self, model_type: str, wanted: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `wanted`, a version or a run, whatever its verdict says; recorded with `actor` and `reason`."""
-        from pipeline.steps.force_promote import force_promote
-
         live, by = self._live, By(actor, reason, request_id)
         return of_changed(force_promote(live.deployment, live.registration, ModelType(model_type), wanted, by))
 
     def start_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Give `version` its share of the requests; the same request again goes on with the same trial."""
-        from pipeline.steps.start_canary import start_canary
-
         by, percent = By(actor, reason, request_id), self._live.canary_policy.percent
         trial = start_canary(self._live.deployment, ModelType(model_type), version, percent, by)
         self._publish_soon()
@@ -63,35 +74,25 @@ class LiveSteps:
 
     def judge_canary(self, model_type: str, version: str) -> dict[str, str]:
         """`promote`, `abort` or `wait`, with the reason."""
-        from pipeline.steps.judge_canary import judge_canary
-
         live = self._live
         verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, live.canary_policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
 
     def promote_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve the version on trial to everybody."""
-        from pipeline.steps.promote_canary import promote_canary
-
         by = By(actor, reason, request_id)
         return of_changed(promote_canary(self._live.deployment, ModelType(model_type), version, by))
 
     def abort_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> bool:
         """Take the version on trial out of the requests; False when it was not on trial."""
-        from pipeline.steps.abort_canary import abort_canary
-
         return abort_canary(self._live.deployment, ModelType(model_type), version, By(actor, reason, request_id))
 
     def conclude_deployment(self, run_id: str) -> str:
         """Whether the run's model was `deployed`, `canary aborted`, `failed`, or is `unconfirmed`."""
-        from pipeline.steps.conclude_deployment import conclude_deployment
-
         return conclude_deployment(self._live.deployment, run_id)
 
     def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
         """An accepted version could not go live, or nobody knows whether it did."""
-        from pipeline.steps.conclude_deployment import announce_failed_swap
-
         by = By("hot_swap", reason, request_id)
         announce_failed_swap(self._live.deployment, ModelType(model_type), version, by)
         self._publish_soon()
@@ -100,8 +101,6 @@ class LiveSteps:
 
     def rollback_plan(self, model_type: str, target: str) -> dict[str, Any]:
         """What rolling back to `target`, a version or `previous`, would do now, and the question to ask a person."""
-        from pipeline.steps.plan_rollback import plan_rollback
-
         return asdict(plan_rollback(self._w.transitions, ModelType(model_type), target))
 
     def roll_back(
@@ -116,8 +115,6 @@ class LiveSteps:
         judged: str | None = None,
     ) -> dict[str, Any]:
         """Serve an earlier version again; `target`, `asked_at` and `judged` as in `Asked`."""
-        from pipeline.steps.roll_back import roll_back
-
         asked = Asked(target, asked_at or self._w.clock.now(), judged)
         changed = roll_back(self._live.deployment, ModelType(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
@@ -133,15 +130,11 @@ class LiveSteps:
 
     def reconcile(self, model_type: str) -> dict[str, Any]:
         """Make replicas and registry follow the transition log."""
-        from pipeline.steps.reconcile import reconcile
-
         done = reconcile(self._live.deployment, ModelType(model_type))
         return {**asdict(done), "missing": [listed({replica: why}) for replica, why in done.missing.items()]}
 
     def clear_freeze(self, model_type: str, actor: str, reason: str) -> dict[str, Any]:
         """Allow promotions again after an automatic rollback."""
-        from pipeline.steps.clear_freeze import clear_freeze
-
         by = By(actor, reason, f"clear-freeze-{self._w.clock.now().isoformat()}")
         cleared = clear_freeze(self._w.transitions, ModelType(model_type), by, self._w.clock)
         return {"cleared": cleared.id, "champion": cleared.version}
@@ -153,9 +146,6 @@ class LiveSteps:
 
         A broker out of reach does not keep the monitor from looking.
         """
-        from pipeline.steps.announce_dead_letters import announce_dead_letters
-        from pipeline.steps.watch import watch
-
         live = self._live
         watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
         announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
@@ -172,8 +162,6 @@ class LiveSteps:
 
     def retire(self, model_type: str, actor: str, *, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
         """Archive what the retention policy selects; `keep` instead of the setting."""
-        from pipeline.steps.retire import Retired, plan_retirement, retire
-
         live, kind, policy = self._live, ModelType(model_type), self._live.retention_policy(keep)
         if dry_run:
             return of_retired(Retired(plan_retirement(live.keeping, kind, policy), (), {}), dry_run=True)
@@ -182,8 +170,6 @@ class LiveSteps:
 
     def restore(self, model_type: str, version: str, actor: str) -> dict[str, Any]:
         """Bring an archived version's files back."""
-        from pipeline.steps.restore import restore
-
         by = By(actor, "by hand", f"restore-{self._w.clock.now().isoformat()}")
         restored = restore(self._live.keeping, ModelType(model_type), version, by, self._w.settings.archive_uri)
         return {"version": restored.version, "status": str(restored.status)}
@@ -192,8 +178,6 @@ class LiveSteps:
 
     def publish_events(self) -> int:
         """Publish committed model events; how many."""
-        from pipeline.steps.publish import publish
-
         return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
     def _publish_soon(self) -> None:
@@ -205,8 +189,6 @@ class LiveSteps:
 
     def untold(self) -> list[dict[str, Any]]:
         """What people have to be told, oldest first; `told` ends the matter."""
-        from pipeline.steps.tell_people import untold
-
         return [{"id": event_id, **asdict(notice)} for event_id, notice in untold(self._w.outbox)]
 
     def told(self, event_ids: Sequence[str]) -> None:
