@@ -73,8 +73,8 @@ class World:
             )
         )
 
-    def prepare(self, run_id="run-1"):
-        dataset_id = self.pipeline.collect(run_id, "LAUNDRY")
+    def prepare(self, run_id="run-1", dataset_id=None):
+        dataset_id = self.pipeline.collect(run_id, "LAUNDRY", dataset_id)
         for index in self.pipeline.slices(dataset_id):
             self.pipeline.augment_slice(dataset_id, index)
         return self.pipeline.assemble(run_id, dataset_id)
@@ -138,6 +138,18 @@ def test_a_manifest_that_was_changed_after_freezing_is_not_trained_on(world):
     world.s3.put_object(Bucket="datasets", Key=key, Body=world.read(key) + b" ")
     with pytest.raises(DatasetRefused, match="manifest.json is not what was recorded"):
         world.unseen_demand(counts["dataset_id"])
+
+
+def test_a_retry_goes_through_every_step_on_the_same_dataset_and_changes_nothing(world):
+    counts = world.prepare()
+    before = world.objects(counts["dataset_id"])
+    assert world.prepare("retry-of-run-1", counts["dataset_id"]) == counts
+    assert world.objects(counts["dataset_id"]) == before
+    assert world.pipeline._w.datasets.get(counts["dataset_id"]).run_id == "run-1"
+    photo = world.manifest(counts["dataset_id"]).of(Split.TRAIN)[0]
+    world.pipeline.erase_photo(photo.task_id, actor="kim", reason="asked by the customer")
+    with pytest.raises(DatasetRefused, match=f"the photo of {photo.task_id} was erased"):
+        world.prepare("retry-of-retry-of-run-1", counts["dataset_id"])
 
 
 def test_killed_at_any_moment_and_run_again_it_is_the_same_dataset(world):
