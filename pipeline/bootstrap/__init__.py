@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
+from pipeline.bootstrap import answers
 from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.model_wiring import ModelWiring
@@ -19,6 +20,29 @@ from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Epoch, TrainingResult
+from pipeline.steps.accumulate import accumulate
+from pipeline.steps.announce_skipped import announce_skipped
+from pipeline.steps.approve import approve
+from pipeline.steps.assemble import assemble
+from pipeline.steps.augment import augment, slices
+from pipeline.steps.begin_run import begin_run
+from pipeline.steps.blame_memory import blame_memory
+from pipeline.steps.collect import collect
+from pipeline.steps.consider import consider
+from pipeline.steps.decide import decide
+from pipeline.steps.erase_photo import erase_photo
+from pipeline.steps.finish_run import finish_run
+from pipeline.steps.force_promote import force_promote
+from pipeline.steps.look_up import corrections_since, manifest_of, trained
+from pipeline.steps.register import register
+from pipeline.steps.report_training import report_training
+from pipeline.steps.retry import retry
+from pipeline.steps.reuse_dataset import reuse_dataset
+from pipeline.steps.trace_model import trace_model
+from pipeline.steps.trace_task import trace_task
+from pipeline.steps.train import TrainingRequest, train
+from pipeline.steps.validate import validate
+from pipeline.steps.verify import contest_of, verify_accuracy, verify_performance
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +66,6 @@ class Pipeline(UpkeepSteps):
 
     def accumulate(self, limit: int = 100_000) -> dict[str, Any]:
         """Store waiting confirmations; counts of what came."""
-        from pipeline.steps.accumulate import accumulate
-
         counts = accumulate(self._data.intake, limit=limit)
         log.info("intake: %s", counts)
         return asdict(counts)
@@ -52,16 +74,11 @@ class Pipeline(UpkeepSteps):
 
     def consider(self, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
         """The policy's answer, recorded."""
-        from pipeline.bootstrap.answers import of_decision
-        from pipeline.steps.consider import consider
-
         scheduling = self._models.scheduling
-        return of_decision(*consider(ModelType(model_type), scheduling, asked_by=asked_by, forced_by=forced_by))
+        return answers.of_decision(*consider(ModelType(model_type), scheduling, asked_by=asked_by, forced_by=forced_by))
 
     def begin_run(self, run_id: str, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
         """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
-        from pipeline.steps.begin_run import begin_run
-
         scheduling = self._models.scheduling
         return asdict(begin_run(run_id, ModelType(model_type), scheduling, asked_by=asked_by, forced_by=forced_by))
 
@@ -71,24 +88,16 @@ class Pipeline(UpkeepSteps):
 
     def finish_run(self, run_id: str) -> str:
         """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""
-        from pipeline.steps.finish_run import finish_run
-
         return finish_run(run_id, self._models.scheduling, conclude_deployment=self.conclude_deployment)
 
     def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
         """A nightly run had nothing to do."""
-        from pipeline.steps.announce_skipped import announce_skipped
-
         announce_skipped(run_id, ModelType(model_type), reason, self._models.scheduling)
 
     # Data
 
     def collect(self, run_id: str, model_type: str, dataset_id: str | None = None) -> str:
         """Freeze a selection; its dataset id. `dataset_id` names a finished dataset to use again instead."""
-        from pipeline.steps.collect import collect
-        from pipeline.steps.look_up import corrections_since
-        from pipeline.steps.reuse_dataset import reuse_dataset
-
         if dataset_id:
             return reuse_dataset(dataset_id, ModelType(model_type), self._data.sources)
         since = corrections_since(ModelType(model_type), self._models.records)
@@ -96,56 +105,37 @@ class Pipeline(UpkeepSteps):
 
     def validate(self, dataset_id: str) -> dict[str, Any]:
         """Check the selection; addresses a browser opens, and what was found. Raises `DatasetRefused`."""
-        from pipeline.bootstrap.answers import of_validated
-        from pipeline.steps.validate import validate
-
         done = validate(self._dataset_uri(dataset_id), self._data.checks)
         for warning in done.found.warnings:
             log.warning("%s", warning)
-        answer = of_validated(done, self._w.objects)
+        answer = answers.of_validated(done, self._w.objects)
         log.info("report: %s", answer["report"])
         return answer
 
     def slices(self, dataset_id: str) -> list[int]:
         """Indexes of the slices to augment."""
-        from pipeline.steps.augment import slices
-        from pipeline.steps.look_up import manifest_of
-
         return list(range(len(slices(manifest_of(dataset_id, self._models.records)))))
 
     def augment_slice(self, dataset_id: str, index: int) -> str:
         """Write one shard; its URI."""
-        from pipeline.steps.augment import augment
-
         return augment(self._dataset_uri(dataset_id), index, self._data.images)
 
     def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
         """Finish the dataset; its counts."""
-        from pipeline.bootstrap.answers import of_dataset
-        from pipeline.steps.assemble import assemble
-
-        return of_dataset(assemble(run_id, self._dataset_uri(dataset_id), self._data.images, self._w.datasets))
+        return answers.of_dataset(assemble(run_id, self._dataset_uri(dataset_id), self._data.images, self._w.datasets))
 
     def lineage_of_task(self, task_id: str) -> list[dict[str, Any]]:
         """Datasets and models that the task's photo shaped, oldest first."""
-        from pipeline.bootstrap.answers import of_use
-        from pipeline.steps.trace_task import trace_task
-
-        return [of_use(use) for use in trace_task(task_id, self._models.records)]
+        return [answers.of_use(use) for use in trace_task(task_id, self._models.records)]
 
     def lineage_of_model(self, model_type: str, version: str) -> Iterator[dict[str, Any]]:
         """The version, then every photo it learned from or was judged by."""
-        from pipeline.bootstrap.answers import of_appearance, of_origin
-        from pipeline.steps.trace_model import trace_model
-
         origin = trace_model(ModelType(model_type), version, self._models.records)
-        yield of_origin(origin)
-        yield from map(of_appearance, origin.photos)
+        yield answers.of_origin(origin)
+        yield from map(answers.of_appearance, origin.photos)
 
     def erase_photo(self, task_id: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a task's photo everywhere; what was touched, and what is left to people."""
-        from pipeline.steps.erase_photo import erase_photo
-
         return asdict(erase_photo(task_id, self._data.forgetting, actor=actor, reason=reason))
 
     # Training
@@ -154,83 +144,65 @@ class Pipeline(UpkeepSteps):
         self, run_id: str, dataset_id: str, on_epoch: Callable[[Epoch], None], *, fresh: bool = False, **overrides: Any
     ) -> TrainingResult:
         """Train the run's model; `overrides` replace hyperparameters of the settings, `fresh` forgets earlier tries."""
-        from pipeline.steps.train import TrainingRequest, train
-
         chosen = {name: value for name, value in overrides.items() if value is not None}
         request = TrainingRequest(run_id, dataset_id, replace(self._w.settings.hyperparameters, **chosen), fresh)
         return train(request, on_epoch, self._models.training)
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:
         """The kernel killed this run's training for its memory: what the next try changes, None when none ran."""
-        from pipeline.steps.blame_memory import blame_memory
-
         ended = blame_memory(run_id, dataset_id, detail, runs=self._w.training_runs)
         return ended.change if ended else None
 
     def training_report(self, model_type: str, result: TrainingResult) -> dict[str, Any]:
         """The specification's result (message 19); `modelVersion` is the number it gets when it is accepted next."""
-        from pipeline.steps.report_training import report_training
-
         return report_training(ModelType(model_type), result, self._models.registration)
 
     # Verification
 
     def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
         """Accuracy checks of the run's candidate beside the champion on the same photos."""
-        from pipeline.steps.verify import contest_of, verify_accuracy
-
         checks = verify_accuracy(contest_of(run_id, self._models.records), self._models.verification)
         return [asdict(check) for check in checks]
 
     def verify_performance(self, run_id: str) -> list[dict[str, Any]]:
         """Performance checks of the run's candidate in a private server."""
-        from pipeline.steps.verify import contest_of, verify_performance
-
         checks = verify_performance(contest_of(run_id, self._models.records), self._models.verification)
         return [asdict(check) for check in checks]
 
     def decide(self, run_id: str) -> dict[str, Any]:
         """The verdict, kept for ever, and where its report is."""
-        from pipeline.bootstrap.answers import of_verdict
-        from pipeline.steps.decide import decide
-        from pipeline.steps.look_up import trained
-
-        return of_verdict(decide(*trained(run_id, self._models.records), self._models.verification))
+        return answers.of_verdict(decide(*trained(run_id, self._models.records), self._models.verification))
 
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
         """The verdict that `decide` gave; raises `GiveUp` with its reasons when the model may not go live."""
-        from pipeline.bootstrap.answers import demand_acceptance
-
-        return demand_acceptance(run_id, verdict)
+        report = verdict["report_url"] or verdict["report_uri"]
+        why = "; ".join(verdict["reasons"])
+        if verdict["held"]:
+            how = f"`python -m pipeline approve --run-id {run_id} --actor … --reason …`, then clear this task"
+            raise GiveUp(f"the model waits for a person: {why}. To let it go on: {how} (report: {report})")
+        if not verdict["accepted"]:
+            raise GiveUp(f"the model was refused: {why}. Next: {verdict['advice']} (report: {report})")
+        return verdict
 
     def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:
         """Let a held run go on; recorded with `actor` and `reason`."""
-        from pipeline.steps.approve import approve
-
         blessing = approve(run_id, actor=actor, reason=reason, blessings=self._w.blessings, clock=self._w.clock)
         return {"run_id": run_id, "approved": blessing.approved, "waited_for": list(blessing.reasons)}
 
     def register(self, run_id: str) -> str:
         """Number the accepted candidate; its version."""
-        from pipeline.steps.look_up import trained
-        from pipeline.steps.register import register
-
         result, dataset = trained(run_id, self._models.records)
         return register(ModelType(dataset.model_type), result, self._models.registration).version
 
     def retry(self, run_id: str) -> dict[str, Any] | None:
         """Conf of one more training with other hyperparameters, None when verification says that none may help."""
-        from pipeline.steps.retry import retry
-
         return retry(run_id, blessings=self._w.blessings, runs=self._w.training_runs)
 
     # Deployment
 
     def force_promote(self, model_type: str, wanted: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `wanted`, a version or a run, whatever its verdict says; recorded with `actor` and `reason`."""
-        from pipeline.steps.force_promote import force_promote
-
         w = self._w
         changed = force_promote(
             ModelType(model_type),

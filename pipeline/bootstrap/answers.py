@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.errors import GiveUp
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.retraining import RetrainingDecision
 from pipeline.ports.data import ObjectFolders
@@ -75,15 +74,3 @@ def of_verdict(decided: Decided) -> dict[str, Any]:
         "report_uri": blessing.report_uri,
         "report_url": decided.report_url,
     }
-
-
-def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
-    """The verdict that `decide` gave; raises `GiveUp` with its reasons when the model may not go live."""
-    report = verdict["report_url"] or verdict["report_uri"]
-    why = "; ".join(verdict["reasons"])
-    if verdict["held"]:
-        how = f"`python -m pipeline approve --run-id {run_id} --actor … --reason …`, then clear this task"
-        raise GiveUp(f"the model waits for a person: {why}. To let it go on: {how} (report: {report})")
-    if not verdict["accepted"]:
-        raise GiveUp(f"the model was refused: {why}. Next: {verdict['advice']} (report: {report})")
-    return verdict

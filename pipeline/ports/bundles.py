@@ -31,7 +31,7 @@ from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialS
 
 @dataclass(frozen=True)
 class Intake:
-    """Confirmations come in; their photos may lie in `photo_buckets` alone."""
+    """Where confirmations come in. Their photos may lie in `photo_buckets` only."""
 
     queue: EventQueue
     confirmations: Confirmations
@@ -67,7 +67,7 @@ class Records:
 
 @dataclass(frozen=True)
 class DataSources:
-    """Where photos are chosen from, and where the choice is kept: under `prefix` (`s3://…/`)."""
+    """Where photos are chosen from; the choice is kept under `prefix` (`s3://…/`)."""
 
     source: CorrectionSource
     photos: PhotoStore
@@ -81,7 +81,7 @@ class DataSources:
 
 @dataclass(frozen=True)
 class DataChecks:
-    """What looks at a frozen selection, and what it has to be like."""
+    """What checks a frozen selection, and the policy it is checked by."""
 
     validator: DataValidator
     reviewer: LabelReviewer

@@ -35,15 +35,26 @@ class Named:
 
 @dataclass(frozen=True)
 class Variable:
-    """One setting: `path` leads to its value in `Settings`, `section` is what it belongs to, for people."""
+    """One setting: `path` leads to its value in `Settings`; its text stands in the class `owner`, that of its section
+    under the field `section_of`.
+    """
 
     name: str
     path: tuple[str, ...]
-    section: str
     kind: Any
     bounds: Range | OneOf | None
     default: object
-    meaning: str
+    owner: type
+    section_of: tuple[type, str] | None
+
+    @property
+    def meaning(self) -> str:
+        return _docstrings(self.owner)[self.path[-1]]
+
+    @property
+    def section(self) -> str:
+        """What it belongs to, for people."""
+        return _docstrings(self.section_of[0])[self.section_of[1]] if self.section_of else _FIRST_SECTION
 
     @property
     def raw(self) -> str | None:
@@ -100,34 +111,39 @@ def variables(settings: type[BaseSettings]) -> tuple[Variable, ...]:
 
 
 def _of_settings(settings: type[BaseSettings]) -> Iterator[Variable]:
-    section, hints, meanings = _FIRST_SECTION, get_type_hints(settings, include_extras=True), _docstrings(settings)
+    section, hints = None, get_type_hints(settings, include_extras=True)
     for name, info in settings.model_fields.items():
         kind, extras = _unpacked(hints[name])
         if is_dataclass(kind):
-            section = meanings[name]
+            section = (settings, name)
             named = next((extra for extra in extras if isinstance(extra, Named)), Named())
             yield from _of_policy(info.default, (name,), named, section)
         else:
-            bounds = next((extra for extra in extras if isinstance(extra, Range | OneOf)), None)
-            yield Variable(f"{PREFIX}{name}".upper(), (name,), section, kind, bounds, info.default, meanings[name])
+            variable = f"{PREFIX}{name}".upper()
+            yield Variable(variable, (name,), kind, _bounds(extras), info.default, settings, section)
 
 
-def _of_policy(policy: Any, path: tuple[str, ...], named: Named, section: str) -> Iterator[Variable]:
-    hints, meanings = get_type_hints(type(policy), include_extras=True), _docstrings(type(policy))
+def _of_policy(policy: Any, path: tuple[str, ...], named: Named, section: tuple[type, str]) -> Iterator[Variable]:
+    hints = get_type_hints(type(policy), include_extras=True)
     for one in fields(policy):
         kind, extras = _unpacked(hints[one.name])
         default, here = getattr(policy, one.name), (*path, one.name)
         if is_dataclass(kind):
-            yield from _of_policy(default, here, named, meanings[one.name])
+            yield from _of_policy(default, here, named, (type(policy), one.name))
         elif (name := named(one.name)) is not None:
-            bounds = next((extra for extra in extras if isinstance(extra, Range | OneOf)), None)
-            yield Variable(f"{PREFIX}{name}".upper(), here, section, kind, bounds, default, meanings[one.name])
+            variable = f"{PREFIX}{name}".upper()
+            yield Variable(variable, here, kind, _bounds(extras), default, type(policy), section)
+
+
+def _bounds(extras: tuple[Any, ...]) -> Range | OneOf | None:
+    return next((extra for extra in extras if isinstance(extra, Range | OneOf)), None)
 
 
 def _unpacked(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     return (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
 
 
+@cache
 def _docstrings(owner: type) -> dict[str, str]:
     """The string under each field, in one line."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body

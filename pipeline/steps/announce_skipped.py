@@ -7,7 +7,7 @@ from pipeline.steps.publish import publish
 
 
 def announce_skipped(run_id: str, model_type: ModelType, reason: str, scheduling: Scheduling) -> None:
-    """Once a run, however often it is asked for."""
+    """Asked again for the same run, it changes nothing."""
     at = scheduling.clock.now()
     event = retraining_skipped(event_id=f"skipped:{run_id}", run_id=run_id, model_type=model_type, reason=reason, at=at)
     scheduling.outbox.add(event)

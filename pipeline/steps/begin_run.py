@@ -6,7 +6,7 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.consider import consider
 
-# A run that died gives its claim up after so long; the longest training takes less.
+# A claim this old belongs to a run that died; no training takes as long.
 _LEASE_HOURS = 36.0
 
 

@@ -8,9 +8,9 @@ from pipeline.steps.publish import publish
 
 
 def finish_run(run_id: str, scheduling: Scheduling, *, conclude_deployment: Callable[[str], str]) -> str:
-    """`deployed`, the only end that is none of failure: raises `GiveUp` with any other, after all is done.
+    """Returns `deployed`. With any other end the claim is released as well, and then `GiveUp` is raised.
 
-    `conclude_deployment` says of a run that may go live whether it did.
+    `conclude_deployment` says whether a run that may go live did.
     """
     blessing = scheduling.blessings.of_run(run_id)
     if blessing is not None and not blessing.approved:

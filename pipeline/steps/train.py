@@ -1,7 +1,8 @@
 """Train with at most three attempts, each adjusted to what went wrong before (specification, messages 18-19, §5)."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
@@ -119,23 +120,36 @@ def _attempt(
     job: TrainingJob, attempt: Attempt, files: Mapping[str, bytes], on_epoch: OnEpoch, training: Training
 ) -> tuple[Attempt, TrainingResult | None]:
     """How the attempt ended, and its result when it succeeded; `files` are attached to it in the tracker."""
-    failed: Attempt | None = None
+    model_type = ModelType(job.dataset.model_type)
     try:
-        with training.experiments.attempt(ModelType(job.dataset.model_type), job.run_id, attempt.number) as experiment:
-            try:
-                for name, body in files.items():
-                    experiment.log_file(name, body)
-                result = _trained(job, training.trainer, experiment, on_epoch)
-            except TrainingFailed as failure:
-                change = adjust(attempt.hyperparameters, failure.cause, attempt.number).change
-                failed = replace(attempt, cause=failure.cause, detail=failure.detail, change=change)
-                experiment.note({"cause": failure.cause, "detail": failure.detail, "change": change})
-                raise
+        with (
+            training.experiments.attempt(model_type, job.run_id, attempt.number) as experiment,
+            _failure_noted(attempt, experiment),
+        ):
+            for name, body in files.items():
+                experiment.log_file(name, body)
+            result = _trained(job, training.trainer, experiment, on_epoch)
     except TrainingFailed as failure:
-        assert failed is not None
+        failed = _failed(attempt, failure)
         log.warning("attempt %d failed: %s; next: %s", attempt.number, failure, failed.change)
         return failed, None
     return replace(attempt, cause=""), result
+
+
+@contextmanager
+def _failure_noted(attempt: Attempt, experiment: Experiment) -> Iterator[None]:
+    """While the experiment is still open: why the attempt failed, and what the next one changes."""
+    try:
+        yield
+    except TrainingFailed as failure:
+        failed = _failed(attempt, failure)
+        experiment.note({"cause": failed.cause, "detail": failed.detail, "change": failed.change})
+        raise
+
+
+def _failed(attempt: Attempt, failure: TrainingFailed) -> Attempt:
+    change = adjust(attempt.hyperparameters, failure.cause, attempt.number).change
+    return replace(attempt, cause=failure.cause, detail=failure.detail, change=change)
 
 
 def _trained(job: TrainingJob, trainer: Trainer, experiment: Experiment, on_epoch: OnEpoch) -> TrainingResult:

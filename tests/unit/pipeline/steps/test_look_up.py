@@ -1,0 +1,63 @@
+"""What earlier steps left: the champion, until when it learned, and what is compared with it."""
+
+import pytest
+
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.models import Artifact, Kind, ModelType, Transition
+from pipeline.ports.bundles import Records
+from pipeline.steps.look_up import corrections_since, trained
+from pipeline.steps.verify import contest_of
+from tests.builders import NOW, a_model_version, a_training_result
+from tests.fakes.deployment import FakeTransitions, FakeVersions
+from tests.fakes.training import FakeTrainingRuns
+from tests.unit.pipeline.steps.dataset_world import World as DataWorld
+
+LAUNDRY = ModelType.LAUNDRY
+
+
+class World(DataWorld):
+    """One dataset that the runs `run-1` and `run-2` were trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.collect()
+        self.prepare()
+        self.runs, self.versions = FakeTrainingRuns(), FakeVersions()
+        self.transitions = FakeTransitions(self.versions)
+        for run_id in ("run-1", "run-2"):
+            self.runs.succeed(a_training_result(run_id))
+
+    def records(self):
+        return Records(self.runs, self.datasets, self.versions, self.transitions, self.objects, "s3://datasets/")
+
+    def serve(self, version="v1.0.0"):
+        champion = self.versions.register(a_model_version(version, run_id="run-1"))
+        served = Transition("t-1", LAUNDRY, Kind.PROMOTE, None, version, None, "kim", "first", None, NOW, NOW)
+        self.transitions.log.append(("served", served, ""))
+        return champion
+
+
+def test_before_the_first_champion_every_correction_is_new():
+    assert corrections_since(LAUNDRY, World().records()) is None
+
+
+def test_corrections_are_new_from_when_the_champions_dataset_ended():
+    world = World()
+    world.serve()
+    assert corrections_since(LAUNDRY, world.records()) == max(task.confirmed_at for task in world.source.rows)
+
+
+def test_a_run_without_a_trained_model_says_what_to_do_first():
+    with pytest.raises(GiveUp, match="run-3 has no trained model: run train first"):
+        trained("run-3", World().records())
+
+
+def test_a_candidate_is_compared_with_the_champion_on_its_own_datasets_photos():
+    world = World()
+    assert contest_of("run-2", world.records()).champion is None
+    champion = world.serve()
+    contest = contest_of("run-2", world.records())
+    result = world.runs.result("run-2")
+    assert (contest.run_id, contest.champion) == ("run-2", champion)
+    assert contest.candidate == Artifact(result.artifact_uri, result.manifest_sha256)
+    assert contest.manifest == world.manifest()
