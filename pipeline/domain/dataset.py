@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pipeline.domain.bounds import AtLeastOne, Count, Range, Share
+from pipeline.domain.checksums import sha256
 
 
 class Split(StrEnum):
@@ -151,6 +152,11 @@ class Manifest:
     def held_out_corrections(self) -> tuple[Photo, ...]:
         """Corrected photos that no training saw and no epoch was chosen by."""
         return tuple(p for p in self.of(Split.HOLDOUT) if p.corrected) + self.of(Split.HELD_OUT_CORRECTIONS)
+
+    @property
+    def sha256(self) -> str:
+        """Of the manifest as it is stored."""
+        return sha256(self.to_json())
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, indent=0).encode()

@@ -1,18 +1,15 @@
-"""The objects of one dataset: what each is called, and how the index names its shards."""
+"""The objects of one dataset: what each is called, and the index of its shards."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.checksums import sha256
+from pipeline.domain.dataset import Split
 
 CONTACT_SHEET = "contact-sheet.png"
 """Its name also in the experiment tracker, beside the training's figures."""
-
-Shard = Mapping[str, str]
-"""`uri` and `sha256` of one shard."""
-Shards = Mapping[str, Sequence[Shard]]
-"""The shards of each split that is trained with, in order."""
+_SHARD, _WITHOUT = ".parquet", "-without-"
 
 
 @dataclass(frozen=True)
@@ -71,20 +68,47 @@ class DatasetFolder:
         return f"{self.shards}{split}-{number:05d}{_SHARD}"
 
 
-_SHARD, _WITHOUT = ".parquet", "-without-"
+@dataclass(frozen=True)
+class Shard:
+    """Images of some photos of one split, and the hash they were recorded with."""
+
+    uri: str
+    sha256: str
+
+    @classmethod
+    def of(cls, uri: str, body: bytes) -> "Shard":
+        return cls(uri, sha256(body))
+
+    def rewritten(self, body: bytes) -> "Shard":
+        """Without a photo, under a name of its own: the old one stays whole until the index no longer names it."""
+        stem = self.uri.removesuffix(_SHARD).partition(_WITHOUT)[0]
+        return Shard.of(f"{stem}{_WITHOUT}{sha256(body)[:8]}{_SHARD}", body)
 
 
-def rewritten_shard(uri: str, sha256: str) -> str:
-    """The name of a shard that lost a photo: the old one stays whole until the index no longer names it."""
-    return f"{uri.removesuffix(_SHARD).partition(_WITHOUT)[0]}{_WITHOUT}{sha256[:8]}{_SHARD}"
+@dataclass(frozen=True)
+class ShardIndex:
+    """Every shard of a dataset by split, in order; the hash of the index is that of the dataset."""
 
+    labels: Sequence[str]
+    train: Sequence[Shard]
+    validation: Sequence[Shard]
 
-def index_of(manifest: Manifest, shards: Shards) -> bytes:
-    """The index of the dataset's shards as it is stored."""
-    return json.dumps({"labels": manifest.labels, **shards}, ensure_ascii=False, sort_keys=True).encode()
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        return (*self.train, *self.validation)
 
+    def of(self, split: Split) -> Sequence[Shard]:
+        return self.train if split is Split.TRAIN else self.validation
 
-def shards_in(index: bytes) -> Shards:
-    """What `index_of` was made of."""
-    found = json.loads(index)
-    return {split: found[split] for split in (Split.TRAIN, Split.VALIDATION)}
+    @property
+    def sha256(self) -> str:
+        return sha256(self.to_json())
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "ShardIndex":
+        found = json.loads(body)
+        train, validation = ([Shard(**shard) for shard in found[split]] for split in (Split.TRAIN, Split.VALIDATION))
+        return cls(found.get("labels", ()), train, validation)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checksums import demand_unaltered
-from pipeline.domain.dataset import Split
-from pipeline.domain.dataset_folder import DatasetFolder, shards_in
+from pipeline.domain.dataset_folder import DatasetFolder, ShardIndex
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS, Epoch, TrainingResult
 from pipeline.learning import measures, pictures
@@ -125,12 +124,12 @@ class KerasTrainer:
 
     def _load(self, job: TrainingJob) -> tuple[Images, Images]:
         """Both splits, every byte checked against the hashes that were recorded with the dataset."""
-        shards = shards_in(self._read(DatasetFolder(job.dataset.uri).index, job.dataset.sha256))
-        sides = [
-            [self._read(s["uri"], s["sha256"]) for s in shards[split]] for split in (Split.TRAIN, Split.VALIDATION)
-        ]
-        job.demand_unseen(task_ids(sides[0]))
-        return unpack(sides[0]), unpack(sides[1])
+        index = ShardIndex.from_json(self._read(DatasetFolder(job.dataset.uri).index, job.dataset.sha256))
+        train, validation = (
+            [self._read(shard.uri, shard.sha256) for shard in listed] for listed in (index.train, index.validation)
+        )
+        job.demand_unseen(task_ids(train))
+        return unpack(train), unpack(validation)
 
     def _read(self, uri: str, sha256: str) -> bytes:
         try:

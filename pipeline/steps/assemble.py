@@ -1,8 +1,7 @@
 """Make a dataset of its shards: check all are there, count, write the index, record lineage (design D1)."""
 
-from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset, Manifest, Split
-from pipeline.domain.dataset_folder import DatasetFolder, Shard, index_of
+from pipeline.domain.dataset_folder import DatasetFolder, Shard, ShardIndex
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
@@ -30,9 +29,9 @@ def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) 
     shards, sample = _listed(folder, manifest, objects)
     sheet = images.augmenter.contact_sheet(sample, manifest.labels)
     objects.write(folder.contact_sheet, sheet, "image/png")
-    index = index_of(manifest, shards)
-    objects.write(folder.index, index, "application/json")
-    dataset = Dataset.counted(run_id, dataset_uri, manifest, sha256(index))
+    index = ShardIndex(manifest.labels, shards[Split.TRAIN], shards[Split.VALIDATION])
+    objects.write(folder.index, index.to_json(), "application/json")
+    dataset = Dataset.counted(run_id, dataset_uri, manifest, index.sha256)
     datasets.complete(dataset)
     return datasets.get(dataset.id)
 
@@ -47,7 +46,7 @@ def _listed(
     for index, (split, _) in enumerate(work):
         uri = folder.shard(split, shard_number(work, index))
         body = _shard(uri, objects)
-        shards[split].append({"uri": uri, "sha256": sha256(body)})
+        shards[split].append(Shard.of(uri, body))
         if split is Split.TRAIN and len(sample) < SHARDS_ON_CONTACT_SHEET:
             sample.append(body)
     return shards, sample

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset import Manifest, Photo, Split
-from pipeline.domain.dataset_folder import DatasetFolder, shards_in
+from pipeline.domain.dataset_folder import DatasetFolder, ShardIndex
 from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import ObjectStore, PhotoStore
@@ -56,8 +56,8 @@ def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore
     """The shard of a finished dataset; None when there is none yet, or it is not what was recorded."""
     if not objects.exists(folder.index):
         return None
-    shard = shards_in(objects.read(folder.index))[split][number]
-    return shard["uri"] if is_whole(shard, objects) else None
+    shard = ShardIndex.from_json(objects.read(folder.index)).of(split)[number]
+    return shard.uri if is_whole(shard, objects) else None
 
 
 def _fetched(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Photo, bytes]]:

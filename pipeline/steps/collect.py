@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from pipeline.domain.checksums import sha256
 from pipeline.domain.clusters import cluster_ids
 from pipeline.domain.dataset import ConfirmedTask, Fingerprint, Manifest, Photo, Quarantined, Source, Split
 from pipeline.domain.dataset_folder import DatasetFolder
@@ -112,10 +111,10 @@ def _choose(
 
 
 def _freeze(manifest: Manifest, descriptors: bytes, sources: DataSources) -> None:
-    folder, body = DatasetFolder.of(sources.prefix, manifest.dataset_id), manifest.to_json()
+    folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
     sources.objects.write(folder.descriptors, descriptors, "application/json")
-    sources.objects.write(folder.manifest, body, "application/json")
-    sources.datasets.freeze(manifest.dataset_id, manifest, sha256(body))
+    sources.objects.write(folder.manifest, manifest.to_json(), "application/json")
+    sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
 
 
 def _rows(usable: Sequence[Printed], policy: SelectionPolicy, known: Mapping[int, Split]) -> list[Photo]:

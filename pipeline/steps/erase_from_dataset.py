@@ -5,18 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import ArtifactFolder
-from pipeline.domain.checksums import demand_unaltered, sha256
-from pipeline.domain.dataset import Dataset, Manifest, Split
-from pipeline.domain.dataset_folder import (
-    CONTACT_SHEET,
-    DatasetFolder,
-    Shard,
-    Shards,
-    index_of,
-    rewritten_shard,
-    shards_in,
-)
-from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.dataset import Dataset, Manifest
+from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder, Shard, ShardIndex
 from pipeline.domain.lineage import Erasure
 from pipeline.ports.bundles import Forgetting
 from pipeline.ports.data import ObjectFolders
@@ -55,41 +45,41 @@ def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found
     caches = [uri for model in place.models for uri in objects.list(model.uri) if model.is_cache(uri)]
     _delete([*pages, *caches], objects, found)
     _rewrite_descriptors(folder, task_id, objects, found)
-    body = smaller.to_json()
-    forgetting.erasures.replace_manifest(smaller.dataset_id, smaller, sha256(body))
-    objects.write(folder.manifest, body, "application/json")
+    forgetting.erasures.replace_manifest(smaller.dataset_id, smaller, smaller.sha256)
+    objects.write(folder.manifest, smaller.to_json(), "application/json")
     found.rewritten.append(folder.manifest)
 
 
 def _rewrite_shards(place: Place, task_id: str, forgetting: Forgetting, found: Erasure) -> None:
     objects = forgetting.objects
     shards = objects.list(place.folder.shards)
-    kept = {
-        split: [_shard_without(task_id, shard, forgetting, found) for shard in listed]
-        for split, listed in shards_in(objects.read(place.folder.index)).items()
-    }
+    index = ShardIndex.from_json(objects.read(place.folder.index))
+    train, validation = (
+        [_shard_without(task_id, shard, forgetting, found) for shard in listed]
+        for listed in (index.train, index.validation)
+    )
+    kept = ShardIndex(index.labels, train, validation)
     _rewrite_index(place, task_id, kept, forgetting, found)
-    _redraw_contact_sheet(place, kept[Split.TRAIN], forgetting, found)
-    named = {shard["uri"] for rows in kept.values() for shard in rows}
+    _redraw_contact_sheet(place, kept.train, forgetting, found)
+    named = {shard.uri for shard in kept.shards}
     _delete([shard for shard in shards if shard not in named], objects, found)
 
 
-def _rewrite_index(place: Place, task_id: str, kept: Shards, forgetting: Forgetting, found: Erasure) -> None:
+def _rewrite_index(place: Place, task_id: str, kept: ShardIndex, forgetting: Forgetting, found: Erasure) -> None:
     uri, smaller = place.folder.index, place.manifest.without(task_id)
-    smaller_body = index_of(smaller, kept)
     recorded = forgetting.datasets.finished_sha256(smaller.dataset_id)
     # Killed between row and object, an earlier try left the row a step ahead.
-    if recorded != sha256(smaller_body):
-        demand_unaltered(forgetting.objects.read(uri), recorded, uri, DatasetRefused)
-    counted = Dataset.counted(place.run_ids[0], place.folder.uri, smaller, sha256(smaller_body))
+    if recorded != kept.sha256:
+        read_recorded(uri, recorded, forgetting.objects)
+    counted = Dataset.counted(place.run_ids[0], place.folder.uri, smaller, kept.sha256)
     forgetting.datasets.complete(counted)
-    forgetting.objects.write(uri, smaller_body, "application/json")
+    forgetting.objects.write(uri, kept.to_json(), "application/json")
     found.rewritten.append(uri)
 
 
 def _redraw_contact_sheet(place: Place, shards: Sequence[Shard], forgetting: Forgetting, found: Erasure) -> None:
     """Beside the dataset, and in the place of the one that each training attached to its run."""
-    first = [forgetting.objects.read(shard["uri"]) for shard in shards[:SHARDS_ON_CONTACT_SHEET]]
+    first = [forgetting.objects.read(shard.uri) for shard in shards[:SHARDS_ON_CONTACT_SHEET]]
     sheet = forgetting.augmenter.contact_sheet(first, place.manifest.labels)
     forgetting.objects.write(place.folder.contact_sheet, sheet, "image/png")
     found.rewritten.append(place.folder.contact_sheet)
@@ -101,14 +91,14 @@ def _redraw_contact_sheet(place: Place, shards: Sequence[Shard], forgetting: For
 
 def _shard_without(task_id: str, shard: Shard, forgetting: Forgetting, found: Erasure) -> Shard:
     """Under a name of its own: the old one stays whole until the index no longer names it."""
-    body = read_recorded(shard["uri"], shard["sha256"], forgetting.objects)
+    body = read_recorded(shard.uri, shard.sha256, forgetting.objects)
     smaller = forgetting.augmenter.without(body, task_id)
     if smaller is None:
         return shard
-    uri = rewritten_shard(shard["uri"], sha256(smaller))
-    forgetting.objects.write(uri, smaller)
-    found.rewritten.append(uri)
-    return {"uri": uri, "sha256": sha256(smaller)}
+    rewritten = shard.rewritten(smaller)
+    forgetting.objects.write(rewritten.uri, smaller)
+    found.rewritten.append(rewritten.uri)
+    return rewritten
 
 
 def _rewrite_descriptors(folder: DatasetFolder, task_id: str, objects: ObjectFolders, found: Erasure) -> None:

@@ -8,11 +8,10 @@ from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.errors import ModelRefused, NotBlessed
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber
-from pipeline.domain.numbering import next_number
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Registration
 from pipeline.ports.data import ObjectStore
-from pipeline.steps.look_up import champion
+from pipeline.steps.number_version import number_for
 
 
 def register(registration: Registration, model_type: ModelType, result: TrainingResult) -> ModelVersion:
@@ -31,14 +30,6 @@ def register(registration: Registration, model_type: ModelType, result: Training
     tags = {**_described(manifest), **registration.tags}
     registration.registry.register(version, result.experiment_run_id, tags)
     return version
-
-
-def number_for(registration: Registration, model_type: ModelType, result: TrainingResult) -> VersionNumber:
-    """The number that the run's model gets when it is the next to be registered."""
-    r, tried = registration, registration.runs.on(result.dataset_id)
-    serving = champion(model_type, r.transitions, r.versions)
-    retried = bool(tried) and tried[0] != result.run_id
-    return next_number(result, r.versions.all(model_type), serving, retried=retried)
 
 
 def _manifest(result: TrainingResult, objects: ObjectStore) -> dict[str, Any]:

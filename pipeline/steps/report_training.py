@@ -5,7 +5,7 @@ from typing import Any
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Registration
-from pipeline.steps.register import number_for
+from pipeline.steps.number_version import number_for
 
 
 def report_training(registration: Registration, model_type: ModelType, result: TrainingResult) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """Learn once more from the photos of an earlier run: a refused model's retry changes how it is trained, not on what."""
 
-from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import DataSources
-from pipeline.steps.stored_dataset import demand_whole, read_recorded
+from pipeline.steps.stored_dataset import demand_whole, frozen_manifest
 
 _INSTEAD = "start a retraining without naming a dataset, which collects a new one"
 
@@ -21,8 +20,7 @@ def reuse_dataset(sources: DataSources, dataset_id: str, model_type: ModelType) 
     if lost:
         raise DatasetRefused(f"the photo of {lost[0]} was erased from {dataset_id} since it was made: {_INSTEAD}")
     try:
-        manifest = DatasetFolder(dataset.uri).manifest
-        read_recorded(manifest, sources.datasets.frozen_sha256(dataset_id), sources.objects)
+        frozen_manifest(dataset, sources.datasets, sources.objects)
         demand_whole(dataset, sources.objects)
     except DatasetRefused as error:
         raise DatasetRefused(f"{dataset_id} cannot be used again: {error}; or {_INSTEAD}") from None

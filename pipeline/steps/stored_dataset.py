@@ -1,15 +1,25 @@
 """Read what is stored of a dataset, and only what was recorded."""
 
+from collections.abc import Callable, Iterable
+
 from pipeline.domain.checksums import demand_unaltered, sha256
 from pipeline.domain.dataset import Dataset, Manifest
-from pipeline.domain.dataset_folder import DatasetFolder, Shard, shards_in
+from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder, Shard, ShardIndex
 from pipeline.domain.errors import DatasetRefused, ObjectArchived
-from pipeline.ports.data import ObjectStore
+from pipeline.domain.leakage import demand_unseen
+from pipeline.domain.models import ModelType
+from pipeline.ports.data import Datasets, ObjectStore
 
 
 def manifest_in(folder: DatasetFolder, objects: ObjectStore) -> Manifest:
     """The frozen selection as it lies there; raises `KeyError` when there is none."""
     return Manifest.from_json(objects.read(folder.manifest))
+
+
+def frozen_manifest(dataset: Dataset, datasets: Datasets, objects: ObjectStore) -> Manifest:
+    """The selection as it was frozen; raises `DatasetRefused` when that is not what lies there."""
+    recorded = datasets.frozen_sha256(dataset.id)
+    return Manifest.from_json(read_recorded(DatasetFolder(dataset.uri).manifest, recorded, objects))
 
 
 def read_recorded(uri: str, recorded: str | None, objects: ObjectStore) -> bytes:
@@ -26,11 +36,22 @@ def read_recorded(uri: str, recorded: str | None, objects: ObjectStore) -> bytes
 def demand_whole(dataset: Dataset, objects: ObjectStore) -> None:
     """Raises `DatasetRefused` unless the index and every shard are there as they were recorded."""
     index = read_recorded(DatasetFolder(dataset.uri).index, dataset.sha256, objects)
-    for shards in shards_in(index).values():
-        for shard in shards:
-            read_recorded(shard["uri"], shard["sha256"], objects)
+    for shard in ShardIndex.from_json(index).shards:
+        read_recorded(shard.uri, shard.sha256, objects)
 
 
 def is_whole(shard: Shard, objects: ObjectStore) -> bool:
     """Whether the shard is there as it was recorded."""
-    return objects.exists(shard["uri"]) and sha256(objects.read(shard["uri"])) == shard["sha256"]
+    return objects.exists(shard.uri) and sha256(objects.read(shard.uri)) == shard.sha256
+
+
+def pictures_of(dataset: Dataset, objects: ObjectStore) -> dict[str, bytes]:
+    """What people look at beside a training's own figures, by name."""
+    return {CONTACT_SHEET: objects.read(DatasetFolder(dataset.uri).contact_sheet)}
+
+
+def unseen_demand(dataset: Dataset, datasets: Datasets, objects: ObjectStore) -> Callable[[Iterable[str]], None]:
+    """What training asks about the photos it read: raises `DatasetRefused` if one of them was ever held out."""
+    manifest = frozen_manifest(dataset, datasets, objects)
+    holdout = datasets.holdout(ModelType(dataset.model_type))
+    return lambda task_ids: demand_unseen(manifest, holdout, task_ids)

@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder
 from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson
 from pipeline.domain.model_events import TrainingFailedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
 from pipeline.ports.bundles import Training
 from pipeline.ports.training import Experiment, Trainer, TrainingJob
-from pipeline.steps.look_up import unseen_demand
+from pipeline.steps.stored_dataset import pictures_of, unseen_demand
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def _try(
 ) -> TrainingResult | None:
     """Attempt after attempt, each kept in `tried`; None when the last one failed."""
     job = _job(request, dataset, training)
-    files = {CONTACT_SHEET: training.objects.read(DatasetFolder(dataset.uri).contact_sheet)}
+    files = pictures_of(dataset, training.objects)
     while (attempt := next_attempt(request.hyperparameters, tried)) is not None:
         training.runs.record(request.run_id, dataset.id, attempt)
         job = replace(

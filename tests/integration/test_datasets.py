@@ -22,7 +22,7 @@ from pipeline.domain.dataset import Augmentation, Manifest, Split
 from pipeline.domain.errors import DatasetRefused
 from pipeline.learning.shards import task_ids
 from pipeline.settings import Settings
-from pipeline.steps.look_up import unseen_demand
+from pipeline.steps.stored_dataset import unseen_demand
 from tests.builders import NOW
 
 pytestmark = pytest.mark.integration
@@ -73,8 +73,8 @@ class World:
             )
         )
 
-    def prepare(self, run_id="run-1"):
-        dataset_id = self.pipeline.collect(run_id, "LAUNDRY")
+    def prepare(self, run_id="run-1", dataset_id=None):
+        dataset_id = self.pipeline.collect(run_id, "LAUNDRY", dataset_id)
         for index in self.pipeline.slices(dataset_id):
             self.pipeline.augment_slice(dataset_id, index)
         return self.pipeline.assemble(run_id, dataset_id)
@@ -140,6 +140,18 @@ def test_a_manifest_that_was_changed_after_freezing_is_not_trained_on(world):
         world.unseen_demand(counts["dataset_id"])
 
 
+def test_a_retry_goes_through_every_step_on_the_same_dataset_and_changes_nothing(world):
+    counts = world.prepare()
+    before = world.objects(counts["dataset_id"])
+    assert world.prepare("retry-of-run-1", counts["dataset_id"]) == counts
+    assert world.objects(counts["dataset_id"]) == before
+    assert world.pipeline._w.datasets.get(counts["dataset_id"]).run_id == "run-1"
+    photo = world.manifest(counts["dataset_id"]).of(Split.TRAIN)[0]
+    world.pipeline.erase_photo(photo.task_id, actor="kim", reason="asked by the customer")
+    with pytest.raises(DatasetRefused, match=f"the photo of {photo.task_id} was erased"):
+        world.prepare("retry-of-retry-of-run-1", counts["dataset_id"])
+
+
 def test_killed_at_any_moment_and_run_again_it_is_the_same_dataset(world):
     expected = world.prepare()
     dataset_id = expected["dataset_id"]
@@ -175,7 +187,7 @@ def test_a_forgotten_photo_is_in_no_object_and_no_later_dataset_and_its_lineage_
     index = json.loads(world.read(f"{dataset_id}/dataset.json"))
     trained = task_ids([world.read(shard["uri"].removeprefix("s3://datasets/")) for shard in index["train"]])
     assert len(trained) * COPIES == dataset.train_count
-    world.pipeline._unseen_demand(dataset)(trained)
+    world.unseen_demand(dataset.id)(trained)
     (row,) = world.pipeline.lineage_of_task(photo.task_id)
     assert (row["dataset_id"], row["role"], row["photo_url"]) == (dataset_id, "learned from", "")
     second = world.pipeline.collect("run-2", "LAUNDRY")
