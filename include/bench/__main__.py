@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +22,7 @@ from include.bench.results import RESULTS, UnreadableResults
 from include.stack.layout import REPOSITORY
 
 _PAGES = REPOSITORY / "include" / "studies"
+_ENDED = 128 + signal.SIGTERM
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -59,6 +61,8 @@ def run(benchmarks: Sequence[Benchmark], names: Sequence[str], out: Path, pages:
         results.read(out)
     except (UnknownBenchmark, UnreadableResults) as error:
         raise click.UsageError(str(error)) from error
+    # Whoever ends this program ends the services that a benchmark started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_ENDED))
     failed = [b.name for number, b in enumerate(wanted, 1) if not _run(b, f"{number}/{len(wanted)}", out, pages)]
     console.print(f"written: {out}")
     if failed:

@@ -15,13 +15,16 @@ from include.stack.layout import Stack, environment
 
 @contextmanager
 def private_stack(say: Say, *names: str) -> Iterator[Stack]:
-    """The named services on free ports, gone afterwards; AWS_* variables point to their S3 meanwhile."""
+    """The named services on free ports, gone afterwards with their data.
+
+    Meanwhile this process's AWS_* and RETRAIN_* variables point to them, so that `Pipeline.from_env` does too.
+    """
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         root = Path(name)
         try:
             stack = runner.up(root, say, names, preferred_ports=False)
-            os.environ |= {k: v for k, v in environment(stack).items() if k.startswith("AWS_")}
+            os.environ |= {k: v for k, v in environment(stack).items() if k.startswith(("AWS_", "RETRAIN_"))}
             # boto3 would keep the credentials of an earlier store.
             boto3.setup_default_session()
             yield stack

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -59,7 +60,7 @@ class Report:
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
         console.print(table)
         for promise in self.broken:
-            console.print(f"[bold red]✗ did not hold:[/] {promise}")
+            console.print(f"[bold red]✗ did not hold:[/] {escape(promise)}")
         if not self.broken:
             console.print("[bold green]✓ every promise held[/]")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
 
 from include.stack.layout import DATABASES, REPOSITORY, Stack
 from include.stack.services import Program, Service, StackError, executable
@@ -41,12 +42,12 @@ def answers(stack: Stack) -> bool:
     return True
 
 
-def query(dsn: str, sql: str, values: Any = None) -> list[tuple[Any, ...]]:
+def query(dsn: str, statements: str, values: Any = None) -> list[tuple[Any, ...]]:
     """Run statements in one transaction on a connection of their own; rows of the last one, none if it has none."""
     connection = psycopg2.connect(dsn)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(sql, values)
+            cursor.execute(statements, values)
             return cursor.fetchall() if cursor.description else []
     finally:
         connection.close()
@@ -105,19 +106,26 @@ def _create(stack: Stack) -> None:
     connection.autocommit = True
     with connection.cursor() as cursor:
         for role in (*DATABASES, "mlops_reader"):
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
-            if cursor.fetchone() is None:
-                cursor.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role)), (stack.secrets[role],)
-                )
+            _create_role(cursor, role, stack.secrets[role])
         cursor.execute("ALTER ROLE mlops_reader SET default_transaction_read_only = on")
         for database in DATABASES:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-            if cursor.fetchone() is None:
-                name = sql.Identifier(database)
-                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
-                cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+            _create_database(cursor, database)
         cursor.execute("GRANT CONNECT ON DATABASE helper TO mlops_reader")
     connection.close()
     for database in ("helper", "mlops"):
         migrate(stack.dsn(database, database), REPOSITORY / "include" / "sql" / database)
+
+
+def _create_role(cursor: Cursor, role: str, password: str) -> None:
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+    if cursor.fetchone() is None:
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role)), (password,))
+
+
+def _create_database(cursor: Cursor, database: str) -> None:
+    """The role of that name owns it."""
+    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+    if cursor.fetchone() is None:
+        name = sql.Identifier(database)
+        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+        cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from include.docker.health import healthy
 from include.stack.airflow_api import AirflowApi, AirflowError, DagRunFailed
 
 STARTED, ENDED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:02+00:00"
@@ -174,3 +175,17 @@ def test_what_a_task_returned_is_read(airflow, api):
     path = "/api/v2/dags/intake/dagRuns/run-1/taskInstances/due/xcomEntries/return_value?deserialize=true"
     airflow.answers["GET", path] = [(200, {"value": {"due": True}})]
     assert api.result("intake", "run-1", "due") == {"due": True}
+
+
+@pytest.mark.parametrize(("part", "well"), [("scheduler", True), ("triggerer", False), ("no such part", False)])
+def test_a_container_is_healthy_when_airflow_says_so(airflow, url, monkeypatch, part, well):
+    monkeypatch.setenv("AIRFLOW_URL", url)
+    parts = {"scheduler": {"status": "healthy"}, "triggerer": {"status": "unhealthy"}}
+    airflow.answers["GET", "/api/v2/monitor/health"] = [(200, parts)]
+    assert healthy("airflow", part) is well
+
+
+def test_a_container_is_not_healthy_when_airflow_does_not_answer(monkeypatch, capsys):
+    monkeypatch.setenv("AIRFLOW_URL", "http://127.0.0.1:9")
+    assert not healthy("airflow", "scheduler")
+    assert "no answer from Airflow" in capsys.readouterr().err

@@ -22,11 +22,11 @@ def augmenting(say: Say) -> Found:
     )
     with private_stack(say, "s3") as stack:
         _upload(stack.s3_endpoint, different)
-        few = in_child(_ours, stack.s3_endpoint, _FEW)
+        few = in_child(_ours, _FEW)
         say(f"{_FEW} {size}: {few['seconds']:.1f} s, {few['peak_mb']:.0f} MB")
         plain = in_child(_plain, stack.s3_endpoint, _PLAIN)
         say(f"plain: {plain['seconds'] / _PLAIN * 1000:.0f} ms a photo")
-        many = in_child(_ours, stack.s3_endpoint, _MANY)
+        many = in_child(_ours, _MANY)
         say(f"{_MANY} photos: {many['seconds']:.1f} s, {many['peak_mb']:.0f} MB")
     per_photo = few["seconds"] / _FEW
     figures = {
@@ -44,26 +44,18 @@ def augmenting(say: Say) -> Found:
     )
 
 
-def _ours(endpoint: str, count: int) -> dict[str, float]:
-    from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
-    from pipeline.learning.augmentation import AlbumentationsAugmenter
-    from pipeline.ports.bundles import Images
-    from pipeline.steps.augment import augment, slices
+def _ours(count: int) -> dict[str, float]:
+    from pipeline.bootstrap import Pipeline
 
-    objects, augmenter, uri = S3ObjectStore(endpoint=endpoint), AlbumentationsAugmenter(), _uri(count)
-    photos = S3PhotoStore(endpoint=endpoint, buckets=frozenset({"tasks"}))
-    manifest = Manifest.from_json(objects.read(f"{uri}manifest.json"))
+    pipeline = Pipeline.from_env()
+
+    def work(photos: int) -> None:
+        for index in pipeline.slices(_dataset(photos)):
+            pipeline.augment_slice(_dataset(photos), index)
+
     # One first: imports and connections are not what is measured.
-    first = manifest.photos[0]
-    augmenter.shard([(first, photos.read(first.photo_url))], augmentation=manifest.augmentation, labels=LABELS)
-
-    images = Images(photos, augmenter, objects)
-
-    def work() -> None:
-        for index in range(len(slices(manifest))):
-            augment(images, uri, index)
-
-    return {"seconds": seconds(work)}
+    work(1)
+    return {"seconds": seconds(lambda: work(count))}
 
 
 def _plain(endpoint: str, count: int) -> dict[str, float]:
@@ -87,21 +79,21 @@ def _plain(endpoint: str, count: int) -> dict[str, float]:
 
 
 def _upload(endpoint: str, different: Sequence[tuple[str, bytes]]) -> None:
-    """The photos, and manifests of a small and a large dataset of them."""
+    """The photos, and manifests of datasets of one, of few and of many of them."""
     from pipeline.adapters.s3 import S3ObjectStore
 
     objects = S3ObjectStore(endpoint=endpoint)
     for number, (_, body) in enumerate(different):
         objects.write(_url(number), body)
-    for count in (_FEW, _MANY):
+    for count in (1, _FEW, _MANY):
         photos = tuple(a_phone_photo(n, different, photo_url=_url(n))[0] for n in range(count))
         augmentation = Augmentation(copies=_COPIES)
-        manifest = Manifest(f"bench-{count}", "LAUNDRY", LABELS, None, None, photos, augmentation=augmentation)
-        objects.write(f"{_uri(count)}manifest.json", manifest.to_json())
+        manifest = Manifest(_dataset(count), "LAUNDRY", LABELS, None, None, photos, augmentation=augmentation)
+        objects.write(f"s3://datasets/{_dataset(count)}/manifest.json", manifest.to_json())
 
 
-def _uri(count: int) -> str:
-    return f"s3://datasets/bench-{count}/"
+def _dataset(photos: int) -> str:
+    return f"bench-{photos}"
 
 
 def _url(number: int) -> str:

@@ -10,13 +10,9 @@ from include.bench.services import private_stack
 from include.demo.branch_managers import confirmation
 from include.stack.layout import Stack
 from include.stack.postgres import query
-from pipeline.adapters.clock import SystemClock
-from pipeline.adapters.confirmation_table import ConfirmationTable
-from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.adapters.rabbitmq import RabbitEventQueue, declare_task_topology
+from pipeline.adapters.rabbitmq import declare_task_topology
+from pipeline.bootstrap import Pipeline
 from pipeline.domain.events import parse_task_confirmed
-from pipeline.ports.bundles import Intake
-from pipeline.steps.accumulate import accumulate
 
 _EVENTS, _PLAIN_EVENTS = 50_000, 10_000
 _EXCHANGE, _QUEUE = "task.events", "mlops.task-confirmed"
@@ -33,19 +29,13 @@ def intake(say: Say) -> Found:
         _publish(stack, "plain", _PLAIN_EVENTS, say)
         plain = _PLAIN_EVENTS / seconds(lambda: _one_by_one(stack, _PLAIN_EVENTS))
         _publish(stack, "ours", _EVENTS, say)
-        ours = _EVENTS / seconds(lambda: _accumulate(stack, _EVENTS))
+        ours = _EVENTS / seconds(lambda: Pipeline.from_env().accumulate(_EVENTS))
         _demand_all_stored(stack)
     return Found(
         compared("intake", "events_per_second", ours=ours, plain=plain),
         f"{_EVENTS} events ours, {_PLAIN_EVENTS} plain; validated, stored, acknowledged. "
         "Plain: one commit and one acknowledgement for each event, connections kept open.",
     )
-
-
-def _accumulate(stack: Stack, count: int) -> None:
-    queue = RabbitEventQueue(stack.amqp_url, exchange=_EXCHANGE, queue=_QUEUE)
-    confirmations = ConfirmationTable(MlopsDatabase(stack.dsn("mlops", "mlops")))
-    accumulate(Intake(queue, confirmations, SystemClock(), _BUCKETS), limit=count)
 
 
 def _one_by_one(stack: Stack, count: int) -> None:

@@ -8,15 +8,7 @@ import psycopg2
 from include.bench.measurement import Found, Say, compared, seconds
 from include.bench.services import private_stack
 from include.stack.postgres import query
-from pipeline.adapters.clock import SystemClock
-from pipeline.adapters.live_metrics import LiveMetricsView
-from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.adapters.reading_table import ReadingTable
-from pipeline.adapters.transition_log import TransitionLog
-from pipeline.domain.live_accuracy import LiveAccuracyPolicy
-from pipeline.domain.models import ModelType
-from pipeline.ports.bundles import Monitoring
-from pipeline.steps.watch import watch
+from pipeline.bootstrap import Pipeline
 
 _EVENTS = 1_000_000
 _LOOKS = 3
@@ -36,10 +28,10 @@ _SERVED = """
 
 
 def monitor(say: Say) -> Found:
-    with private_stack(say, "postgres") as stack:
+    with private_stack(say, "postgres", "rabbitmq") as stack:
         dsn = stack.dsn("mlops", "mlops")
         _fill(dsn, say)
-        ours = min(seconds(lambda: _look(dsn)) for _ in range(_LOOKS))
+        ours = min(seconds(_look) for _ in range(_LOOKS))
         plain = seconds(lambda: _count_here(dsn))
     return Found(
         compared("monitor", "seconds", ours=ours, plain=plain),
@@ -62,11 +54,9 @@ def _fill(dsn: str, say: Say) -> None:
     connection.close()
 
 
-def _look(dsn: str) -> None:
-    database = MlopsDatabase(dsn)
-    monitoring = Monitoring(TransitionLog(database), LiveMetricsView(database), ReadingTable(database), SystemClock())
-    seen = watch(monitoring, ModelType.LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
-    assert seen is not None and seen.reading.confirmed > _EVENTS // 2
+def _look() -> None:
+    seen = Pipeline.from_env().watch("LAUNDRY")
+    assert seen["confirmed"] > _EVENTS // 2
 
 
 def _count_here(dsn: str) -> None:

@@ -1,6 +1,10 @@
 """One command line for all: what runs is announced, what it found is kept, what fails is said."""
 
 import json
+import os
+import signal
+import time
+from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +14,14 @@ from include.bench.measurement import Found
 from include.bench.registry import BENCHMARKS, Benchmark
 
 
+@contextmanager
+def cleaned_up(done):
+    try:
+        yield
+    finally:
+        done.append("services are gone")
+
+
 class Told(Benchmark):
     """A benchmark whose result is known beforehand."""
 
@@ -17,6 +29,10 @@ class Told(Benchmark):
         say("half of it is done")
         if self.where == "fails":
             raise RuntimeError("RabbitMQ is [gone]")
+        if self.where == "is ended":
+            with cleaned_up(self.pages):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
         return Found({f"{self.name}_ratio": 2.0}, "by hand", {f"{self.name}.md": b"# page"})
 
 
@@ -30,7 +46,9 @@ def run(tmp_path):
         options = ["--out", str(tmp_path / "results.json"), "--pages", str(tmp_path / "pages")]
         return CliRunner().invoke(main, ["run", *options, *names], obj=told)
 
-    return invoke
+    before = signal.getsignal(signal.SIGTERM)
+    yield invoke
+    signal.signal(signal.SIGTERM, before)
 
 
 def kept(tmp_path):
@@ -62,6 +80,16 @@ def test_nothing_runs_when_its_result_could_not_be_kept(run, tmp_path):
     (tmp_path / "results.json").write_text("{")
     done = run("a")
     assert done.exit_code == 2 and "move it away" in done.output
+
+
+def test_whoever_ends_it_ends_what_it_started(tmp_path):
+    before, done = signal.getsignal(signal.SIGTERM), []
+    try:
+        options = ["--out", str(tmp_path / "results.json"), "--pages", str(tmp_path)]
+        ended = CliRunner().invoke(main, ["run", *options, "a"], obj=(Told("trial", "a", 1, "is ended", "", done),))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.exit_code == 143 and done == ["services are gone"]
 
 
 def test_without_a_name_the_usage_is_shown(run):

@@ -3,13 +3,14 @@
 import pytest
 
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.models import Artifact, Kind, ModelType, Transition
+from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.bundles import Records
 from pipeline.steps.look_up import corrections_since, trained
 from pipeline.steps.verify import contest_of
-from tests.builders import NOW, a_model_version, a_training_result
+from tests.builders import a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.training import FakeTrainingRuns
+from tests.histories import a_history
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 LAUNDRY = ModelType.LAUNDRY
@@ -32,31 +33,30 @@ class World(DataWorld):
 
     def serve(self, version="v1.0.0"):
         champion = self.versions.register(a_model_version(version, run_id="run-1"))
-        served = Transition("t-1", LAUNDRY, Kind.PROMOTE, None, version, None, "kim", "first", None, NOW, NOW)
-        self.transitions.log.append(("served", served, ""))
+        self.transitions.ledgers[LAUNDRY] = a_history(f"promote {version}")
         return champion
 
 
 def test_before_the_first_champion_every_correction_is_new():
-    assert corrections_since(LAUNDRY, World().records()) is None
+    assert corrections_since(World().records(), LAUNDRY) is None
 
 
 def test_corrections_are_new_from_when_the_champions_dataset_ended():
     world = World()
     world.serve()
-    assert corrections_since(LAUNDRY, world.records()) == max(task.confirmed_at for task in world.source.rows)
+    assert corrections_since(world.records(), LAUNDRY) == max(task.confirmed_at for task in world.source.rows)
 
 
 def test_a_run_without_a_trained_model_says_what_to_do_first():
     with pytest.raises(GiveUp, match="run-3 has no trained model: run train first"):
-        trained("run-3", World().records())
+        trained(World().records(), "run-3")
 
 
 def test_a_candidate_is_compared_with_the_champion_on_its_own_datasets_photos():
     world = World()
-    assert contest_of("run-2", world.records()).champion is None
+    assert contest_of(world.records(), "run-2").champion is None
     champion = world.serve()
-    contest = contest_of("run-2", world.records())
+    contest = contest_of(world.records(), "run-2")
     result = world.runs.result("run-2")
     assert (contest.run_id, contest.champion) == ("run-2", champion)
     assert contest.candidate == Artifact(result.artifact_uri, result.manifest_sha256)
