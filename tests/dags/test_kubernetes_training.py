@@ -168,6 +168,7 @@ def test_a_pod_that_never_started_does_not_begin_beside_the_next_one(
     monkeypatch.setattr(KubernetesPodOperator, "process_pod_deletion", lambda self, pod, reraise: ("kept", reraise))
     answer = task.process_pod_deletion(pod, reraise=False)
     assert gone == deleted and answer == (True if deleted else ("kept", False))
+    assert task.process_pod_deletion(pod) == (True if deleted else ("kept", True))
 
 
 def test_how_patiently_a_pod_is_waited_for(dag: Any) -> None:

@@ -3,6 +3,7 @@
 import copy
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from airflow.sdk import RetryAction
@@ -92,6 +93,7 @@ def test_the_kernels_own_count_of_memory_kills_is_read(tmp_path):
     counters.write_text("nr_free_pages 12\noom_kill 3\n")
     assert oom_kills(counters) == 3
     assert oom_kills(tmp_path / "missing") is None
+    assert oom_kills() == oom_kills(Path("/proc/vmstat"))
 
 
 @pytest.mark.parametrize(
