@@ -113,9 +113,10 @@ class LiveSteps:
         *,
         asked_at: datetime | None = None,
         judged: str | None = None,
+        instead_of: str | None = None,
     ) -> dict[str, Any]:
-        """Serve an earlier version again; `target`, `asked_at` and `judged` as in `Asked`."""
-        asked = Asked(target, asked_at or self._w.clock.now(), judged)
+        """Serve an earlier version again; `target`, `asked_at`, `judged` and `instead_of` as in `Asked`."""
+        asked = Asked(target, asked_at or self._w.clock.now(), judged, instead_of)
         changed = roll_back(self._live.deployment, ModelType(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
 

@@ -37,12 +37,14 @@ PREVIOUS = "previous"
 class Asked:
     """What a rollback is about: `target` a version or `previous`, asked for `at`.
 
-    `judged` is the champion that an automatic rollback condemns; None for a person's.
+    `judged` is the champion that an automatic rollback condemns; None for a person's. `instead_of` is the champion that
+    the question named, when a person had to allow it.
     """
 
     target: str
     at: datetime
     judged: str | None = None
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -226,8 +228,9 @@ class Ledger(History):
         if not self.reigns:
             return
         reign = self.reigns[-1]
-        if asked.judged is not None and reign.version != asked.judged:
-            raise StaleTransition(f"the rollback was about {asked.judged}, but {reign.version} serves by now")
+        about = asked.judged or asked.instead_of
+        if about is not None and reign.version != about:
+            raise StaleTransition(f"the rollback was about {about}, but {reign.version} serves by now")
         if asked.target == PREVIOUS and reign.since > asked.at:
             raise StaleTransition(
                 f"{reign.version} serves since {reign.since.isoformat(timespec='seconds')}, after this rollback was "

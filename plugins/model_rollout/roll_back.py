@@ -14,8 +14,8 @@ from plugins.notices.publishing import publish_soon
 from plugins.steps import step
 
 MONITOR = "live_accuracy_monitor"
-# The version that the question named: an approval is for that one, whatever `previous` means by then.
-_VERSION = "version"
+# What the question named: an approval is for that version, whatever `previous` means by then, and instead of that one.
+_VERSION, _INSTEAD_OF = "version", "instead_of"
 
 
 def page(context: Any) -> None:
@@ -48,6 +48,7 @@ class RollBackOperator(ApprovedOperator):
         plan = step(lambda p: p.rollback_plan(params["model_type"], params["target"]))
         self.subject = plan["question"]
         context["task_state_store"].set(_VERSION, plan["version"])
+        context["task_state_store"].set(_INSTEAD_OF, plan["from_version"])
         # The question is stored; but Airflow's own way of waiting would not look whether it is still open.
         with suppress(TaskAwaitingInput):
             super().ask(context)
@@ -63,9 +64,10 @@ class RollBackOperator(ApprovedOperator):
     def act(self, context: Context, approved_by: str | None) -> Any:
         params, run, judged = context["params"], context["dag_run"], _judged(context)
         who = approved_by or (MONITOR if judged else run.triggering_user_name) or "a person"
-        target = context["task_state_store"].get(_VERSION) if approved_by else params["target"]
+        store = context["task_state_store"]
+        target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
         about = (params["model_type"], target, params["reason"], who, run.run_id)
-        return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged)))
+        return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of)))
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
         params = context["params"]

@@ -270,6 +270,14 @@ def test_two_people_who_ask_at_once_take_one_step_back():
     assert roll_back(ledger, "v1.1.0", at=since - timedelta(hours=9)).version == "v1.1.0"
 
 
+def test_an_approval_is_for_the_version_that_the_question_named_instead_of_the_one_that_served_then():
+    ledger = a_history("promote v1.0.0", "promote v1.1.0", "promote v1.2.0")
+    allowed = Asked("v1.0.0", LATER, instead_of="v1.1.0")
+    with pytest.raises(StaleTransition, match=r"about v1\.1\.0, but v1\.2\.0 serves"):
+        ledger.roll_back(allowed, BY, LATER)
+    assert ledger.roll_back(Asked("v1.0.0", LATER, instead_of="v1.2.0"), BY, LATER).kind is Kind.ROLLBACK_MANUAL
+
+
 @pytest.mark.parametrize(
     ("history", "judged", "error", "complaint"),
     [
