@@ -175,7 +175,7 @@ def test_a_forgotten_photo_is_in_no_object_and_no_later_dataset_and_its_lineage_
     index = json.loads(world.read(f"{dataset_id}/dataset.json"))
     trained = task_ids([world.read(shard["uri"].removeprefix("s3://datasets/")) for shard in index["train"]])
     assert len(trained) * COPIES == dataset.train_count
-    world.pipeline._unseen_demand(dataset)(trained)
+    world.unseen_demand(dataset.id)(trained)
     (row,) = world.pipeline.lineage_of_task(photo.task_id)
     assert (row["dataset_id"], row["role"], row["photo_url"]) == (dataset_id, "learned from", "")
     second = world.pipeline.collect("run-2", "LAUNDRY")
