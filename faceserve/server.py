@@ -1,4 +1,4 @@
-"""Builds the server from its settings, runs it, drains it on SIGTERM."""
+"""Builds the server from its settings, runs it, and drains it on SIGTERM."""
 
 import functools
 import logging
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 LIVE = "faceserve.live"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-# Besides calls that watch and calls that load: a rollback finds a thread whatever else goes on.
+# More than calls that watch and calls that load can take, so that a rollback always finds a thread.
 _SPARE_THREADS = 8
 _RETRY_SECONDS = 5.0
 _INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
@@ -146,7 +146,7 @@ class Server:
         self._enrolment.embed(generation)
 
     def _restore(self) -> set[str]:
-        """Models that serve nothing now, but may when the registry or the store is back."""
+        """Returns the models that serve nothing now but may when the registry or the store answers again."""
         champions, unknown = self._champions()
         problems = self.manager.restore(champions)
         for model, problem in problems.items():
@@ -155,7 +155,7 @@ class Server:
         return waiting | {model for model in unknown if not self.manager.snapshot(model).active}
 
     def _champions(self) -> tuple[dict[str, Origin], set[str]]:
-        """By model; and the models for which the registry cannot be asked: what these replicas remember decides."""
+        """By model; and the models for which the registry did not answer: there the state on disk decides."""
         if not self._settings.registry_url:
             return {}, set()
         registry, found, unknown = ModelRegistry(self._settings.registry_url), {}, set()
@@ -181,7 +181,7 @@ class Server:
         reader = PhotoReader(self._source, s.photo_buckets)
         photos = InferenceServicer(answering, self._enrolment, reader, replica=s.replica)
         tensors = OpenInferenceServicer(answering, self.manager, self._metrics, engine=s.engine, replica=s.replica)
-        # A thread for each request that may wait and as many to refuse others at once; only those needed are started.
+        # One thread for each request that may wait, and as many to refuse others at once; they start when needed.
         server = self._server(threads=2 * (self._threads + s.max_queued), interceptors=[self._draining])
         pb_grpc.add_InferenceServicer_to_server(photos, server)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(tensors, server)

@@ -21,7 +21,7 @@ def load(path: Path, threads: int, precision: str) -> "OnnxRuntimeEngine":
 
 
 class OnnxRuntimeEngine:
-    """One core a call: several calls run side by side, which answers more requests than sharing cores on each."""
+    """One core for each call: several calls side by side answer more requests than one call on all cores."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime

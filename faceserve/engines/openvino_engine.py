@@ -23,9 +23,10 @@ def load(path: Path, threads: int, precision: str) -> "OpenVinoEngine":
 class OpenVinoEngine:
     """A network of fixed shape for each batch size and core.
 
-    Fixed, because dynamic shapes are slower and worked out anew on first use. One a core rather than one with a stream
-    a core, because then the caller's own thread does the work: the threads that loaded the network, and keep the
-    lowest priority they loaded it with, are not needed again. It is as fast, and costs its packed weights once a core.
+    The shapes are fixed because dynamic ones are slower and are worked out again on first use. There is one network for
+    each core, not one with a stream for each core, because then the caller's own thread does the work; the threads that
+    loaded the network keep the lowest priority, and are not needed again. It is as fast, and takes the memory of its
+    packed weights once for each core.
     """
 
     def __init__(self, path: Path, threads: int, precision: str = "f32") -> None:

@@ -1,4 +1,4 @@
-"""One request from its arrival to its answer, whichever protocol it came by."""
+"""One request from its arrival to its answer, whichever protocol it came through."""
 
 import logging
 import threading
@@ -27,7 +27,10 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Asked:
-    """`deadline` in seconds of the monotonic clock."""
+    """What a request asks for; an empty `version` means the one that serves.
+
+    `deadline` is in seconds of the monotonic clock.
+    """
 
     model: str
     version: str = ""
@@ -51,7 +54,10 @@ class Answering:
         self._mirrored = threading.BoundedSemaphore(_MAX_MIRRORED)
 
     def answer(self, asked: Asked, read: Callable[[], Images]) -> Answer:
-        """`read` gives the images, uint8 RGB [N, 224, 224, 3]; it is called once a place in the server is sure."""
+        """`read` returns the images, uint8 RGB [N, 224, 224, 3]; it is called when the request has a place here.
+
+        Raises `ServingError`s: what `read`, the lease and the engine refuse.
+        """
         with (
             self._metrics.request(asked.model) as seen,
             self._batcher.admitted(),
@@ -96,7 +102,7 @@ class Answering:
             self._manager.abort_canary(model, canary.version, opinion.reason)
 
     def _mirror(self, model: str, canary: Canary, images: Images, stable: Output) -> None:
-        """Ask the candidate the same, when nobody waits for an engine, and only compare."""
+        """Ask the candidate the same when no request waits for an engine, and only compare the answers."""
         if not self._mirrored.acquire(blocking=False):
             self._metrics.mirrored.labels(model, "dropped").inc()
             return

@@ -1,6 +1,6 @@
 """Importing this gives the whole process the lowest priority.
 
-For the process that candidates' processes are forked from, and these; the server must never import it.
+It is meant for the process that candidates' processes are forked from; the server must never import it.
 """
 
 from faceserve.machine import priority

@@ -1,4 +1,4 @@
-"""Who may call, and when: interceptors."""
+"""gRPC interceptors: who may call, and that nobody may while the replica shuts down."""
 
 import hmac
 import threading
@@ -13,7 +13,8 @@ _PUSHBACK_MS = "200"
 class LifecycleToken(grpc.ServerInterceptor):
     """Lifecycle calls need `authorization: Bearer <token>`.
 
-    Without a token set, nobody has it, unless `certified`: then the port lets in nobody without a client certificate.
+    If no token is set, every call is refused, unless the port is `certified`: then gRPC itself demands a client
+    certificate, and that is enough.
     """
 
     def __init__(self, token: str, *, certified: bool = False) -> None:
@@ -52,7 +53,7 @@ class Draining(grpc.ServerInterceptor):
 
 
 def _for_kind(handler: Any, refuse: Any) -> Any:
-    """gRPC wants a handler of the same kind as the method's, or the refusal itself fails."""
+    """A refusal must be a handler of the same kind as the method's own, or gRPC fails on the refusal."""
     if handler is None:
         return None
     if handler.request_streaming and handler.response_streaming:

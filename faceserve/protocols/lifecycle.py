@@ -1,4 +1,4 @@
-"""The lifecycle service: gRPC to Python and back."""
+"""The lifecycle service of `faceserve.v1`: load, activate, roll back, try out, enrol, and what the replica serves."""
 
 import resource
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
     def WatchStatus(
         self, request: pb.GetStatusRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.GetStatusResponse]:
-        """Now, after every change, and every ten seconds, so that both ends notice a dead connection."""
+        """The status now, after every change, and every ten seconds, so that both ends notice a dead connection."""
         if self._watchers >= MAX_WATCHERS:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} watch already")
         self._watchers += 1
@@ -108,7 +108,7 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
         )
 
     def _prepared(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> Prepared:
-        # A caller that gave up waiting told the fleet so: a copy that nobody will activate must not stay.
+        # A caller that gave up waiting will not activate what it asked for, so the copy must not stay in memory.
         origin = Origin(request.version, request.artifact_uri, request.manifest_sha256)
         return self._manager.prepare(request.model, origin, wanted=context.is_active)
 

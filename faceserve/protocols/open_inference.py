@@ -1,6 +1,7 @@
 """The Open Inference Protocol v2, so that any of its clients can use faceserve.
 
-Read-only: models come and go by the lifecycle service alone, so repository and shared-memory calls are UNIMPLEMENTED.
+It changes nothing: models are loaded and activated through the lifecycle service alone, so the calls for a model
+repository and for shared memory are UNIMPLEMENTED.
 """
 
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         return oip.ServerLiveResponse(live=True)
 
     def ServerReady(self, request: oip.ServerReadyRequest, context: grpc.ServicerContext) -> oip.ServerReadyResponse:
-        """Ready when a model serves: a fleet behind a load balancer gets no traffic before."""
+        """True as soon as any model serves, so that a load balancer sends no traffic before."""
         return oip.ServerReadyResponse(ready=any(self._manager.snapshot(m).active for m in self._manager.models))
 
     def ServerMetadata(
@@ -108,7 +109,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ModelStreamInfer(
         self, requests: Iterator[oip.ModelInferRequest], context: grpc.ServicerContext
     ) -> Iterator[oip.ModelStreamInferResponse]:
-        """One answer a request, in order; an error ends that request alone."""
+        """One answer for each request, in order; an error is the answer to its own request and ends no other."""
         for request in requests:
             try:
                 yield oip.ModelStreamInferResponse(infer_response=self._infer(request, context))

@@ -1,4 +1,4 @@
-"""Open Inference Protocol tensors to arrays and back."""
+"""Tensors of the Open Inference Protocol to arrays, and back."""
 
 from collections.abc import Mapping
 
@@ -39,7 +39,10 @@ def answer(
     response: oip.ModelInferResponse,
     known: Mapping[str, npt.NDArray[np.float32]],
 ) -> None:
-    """Add the outputs the request names, all when it names none, as raw little-endian float32."""
+    """Add the outputs that the request names, or all if it names none, as raw little-endian float32.
+
+    Raises `BadRequest` for an unknown name.
+    """
     for name in [output.name for output in request.outputs] or list(known):
         if name not in known:
             raise BadRequest(f"unknown output {name[:80]!r}, the model gives {', '.join(known)}")
@@ -82,7 +85,7 @@ def _byte_strings(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | N
 
 
 def _split(raw: bytes) -> list[bytes]:
-    """Each string stands behind its length: four bytes, little-endian."""
+    """The strings of a raw BYTES tensor: before each stands its length, four bytes, little-endian."""
     found, at = [], 0
     while at < len(raw):
         length = int.from_bytes(raw[at : at + _LENGTH_BYTES], "little")
@@ -96,4 +99,4 @@ def _split(raw: bytes) -> list[bytes]:
 
 def _demand_batch(size: int) -> None:
     if not 1 <= size <= MAX_BATCH:
-        raise BadRequest(f"batch of {size}, 1 to {MAX_BATCH} are taken")
+        raise BadRequest(f"a batch of {size} images; 1 to {MAX_BATCH} are allowed")

@@ -1,4 +1,4 @@
-"""Frees versions that serve no more, in memory and on disk; away from the requests."""
+"""Frees versions that serve no more, in memory and on disk, without delaying requests."""
 
 import logging
 import random
@@ -17,9 +17,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Keeping:
-    """`drain_seconds` is how long requests may finish on a version; `calm_seconds` how long freeing waits at least.
+    """What is kept in memory, and how long.
 
-    Beyond `warm_memory_bytes` of this process previous versions are not kept warm.
+    `drain_seconds`: how long requests may take to finish on a version that serves no more. `calm_seconds`: how long
+    requests get to catch up after a load, and at least before a version is freed. `warm_memory_bytes`: when this
+    process takes more, previous versions are not kept.
     """
 
     drain_seconds: float = 10.0
@@ -34,7 +36,7 @@ class Disposal:
     keeping: Keeping
 
     def soon(self, slot: Slot, gone: Sequence[Generation]) -> None:
-        """After an exchange: free `gone`, what memory does not suffice for, and files that nobody needs."""
+        """After an exchange: free `gone`, the previous version if memory is short, and files that nobody needs."""
         _aside(self._tidy, slot, gone)
 
     def at_once(self, gone: Sequence[Generation]) -> None:
@@ -58,7 +60,7 @@ class Disposal:
         self.loader.forget_all_but([origin for one in self.slots.values() for origin in _needed(one)])
 
     def _cool(self, slot: Slot) -> None:
-        """Without memory for it, the previous version is loaded again when it is rolled back to."""
+        """Free the previous version; a rollback to it loads it again."""
         with slot.change:
             before, after = slot.snapshot, slot.snapshot.without_previous()
             slot.exchange(after)

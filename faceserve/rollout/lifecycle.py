@@ -1,4 +1,4 @@
-"""ModelLifecycleManager: load, check, exchange one reference, drain, keep the previous warm (specification §3.1)."""
+"""ModelLifecycleManager: replaces the model that serves while requests go on (specification §3.1, messages 35-39)."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,9 +36,9 @@ class Rules:
 
 
 class ModelLifecycleManager:
-    """Acts on what `Snapshot` decides. The same call twice has the effect of one.
+    """Does what `Snapshot` decides: load, exchange one reference, drain, free. Every call may be repeated.
 
-    Only loading takes time, and only those that have to load wait for it.
+    Only a call that has to load a version waits while another one is loaded.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ModelLifecycleManager:
             yield lease
 
     def restore(self, champions: Mapping[str, Origin]) -> dict[str, ServingError]:
-        """Load what served, for every model that has nothing yet; for each that could not, the reason.
+        """Load what served, for every model that serves nothing; returns the reason for each that could not be loaded.
 
         `champions` is what the registry names; see `restoring`.
         """
@@ -114,7 +114,7 @@ class ModelLifecycleManager:
         return self.activate(model, target.version, expected_epoch)
 
     def discard(self, model: str, version: str) -> None:
-        """Drop a prepared version; one that serves, served just before, or is unknown stays as it is."""
+        """Drop a prepared version. One that serves, is the previous one, is on trial or is unknown stays as it is."""
         slot = self.slot(model)
         with slot.change:
             before, after = slot.snapshot, slot.snapshot.without_prepared(version)
@@ -127,7 +127,7 @@ class ModelLifecycleManager:
     # Canary
 
     def set_canary(self, model: str, version: str, percent: float, *, shadow: bool = False) -> Canary:
-        """Give a prepared version `percent` of the requests, or of their copies. Repeating it goes on with the trial.
+        """Give a prepared version `percent` of the requests or, in `shadow`, of their copies. A repeat changes nothing.
 
         Raises `BadRequest` or `UnknownModel`.
         """

@@ -1,4 +1,4 @@
-"""A version is loaded beside the one that serves, alone and with the least disturbance."""
+"""Loads a version beside the one that serves: one at a time, so that requests are disturbed least."""
 
 import time
 from collections.abc import Callable
@@ -29,14 +29,17 @@ class Preparation:
     disposal: Disposal
 
     def prepare(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
-        """Waits for another version that is being loaded, unless this one is in memory already."""
+        """Waits while another version is being loaded, unless this one is in memory already.
+
+        Raises what `Loader.load` raises, `Overloaded`, or `TooLate` when the answer is not `wanted` any more.
+        """
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)
         with slot.turn():
             return self._prepared(slot, origin, wanted)
 
     def prepare_again(self, slot: Slot, origin: Origin) -> Prepared:
-        """What served before and is not in memory any more: it waits its turn, and is never turned away."""
+        """Load what served before and is not in memory any more. It waits for its turn, but is never refused one."""
         with slot.loading:
             return self._prepared(slot, origin, lambda: True)
 

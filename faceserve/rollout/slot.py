@@ -9,7 +9,7 @@ from faceserve.errors import Overloaded
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
 
-# So many calls may load or enrol at a time, one after the other: the service's threads are left to everything else.
+# At most this many calls for one model may load, enrol or wait to: each takes a thread of the lifecycle service.
 MAX_LOADING = 4
 
 
@@ -41,9 +41,9 @@ class Slot:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """`loading`, for which not more than a few may wait. Raises `Overloaded`."""
+        """Hold `loading`. Raises `Overloaded` if too many wait for it already."""
         if not self._places.acquire(blocking=False):
-            raise Overloaded(f"{MAX_LOADING} calls load a version of {self.model} or wait for it: try again later")
+            raise Overloaded(f"{MAX_LOADING} calls load a version of {self.model} or wait to: try again later")
         try:
             with self.loading:
                 yield

@@ -34,7 +34,7 @@ class Replica:
         cache = ArtifactCache(folder / "artifacts", self.source, examination.keys)
         loader = Loader(cache, examination, factory("openvino", 1))
         changes = Changes(Metrics(MODELS))
-        self.manager = ModelLifecycleManager(MODELS, loader, folder, changes, Rules(Keeping(drain_seconds=2)))
+        self.manager = ModelLifecycleManager(MODELS, loader, folder, changes, Rules(Keeping(drain_seconds=60)))
 
     def prepare(self, version, files=None):
         sha256 = self.source.put(f"s3://models/{version}/", files or tiny_artifact(sharpness=8 + len(version)))
