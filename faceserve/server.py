@@ -31,11 +31,12 @@ from faceserve.protocols.access import Draining, LifecycleToken
 from faceserve.protocols.lifecycle import MAX_WATCHERS, LifecycleServicer
 from faceserve.protocols.open_inference import SERVICE_NAME, OpenInferenceServicer
 from faceserve.protocols.photos import InferenceServicer
+from faceserve.protocols.replica_status import ReplicaStatus
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
-from faceserve.rollout.disposal import Keeping
-from faceserve.rollout.lifecycle import ModelLifecycleManager, Rules
+from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.registry import ModelRegistry
+from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import MAX_LOADING
 from faceserve.settings import Settings
 from faceserve.storage import S3Source, Source
@@ -190,7 +191,8 @@ class Server:
 
     def _lifecycle_server(self) -> grpc.Server:
         s = self._settings
-        servicer = LifecycleServicer(self.manager, self._enrolment, self._batcher, engine=s.engine, replica=s.replica)
+        status = ReplicaStatus(self._batcher, s.engine, s.replica)
+        servicer = LifecycleServicer(self.manager, self._enrolment, status)
         token = LifecycleToken(s.lifecycle_token.get_secret_value(), certified=s.tls_client_ca is not None)
         threads = MAX_WATCHERS + MAX_LOADING * len(s.models) + _SPARE_THREADS
         server = self._server(threads=threads, interceptors=[self._draining, token])

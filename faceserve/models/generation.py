@@ -47,6 +47,11 @@ class Generation:
     def version(self) -> str:
         return self.origin.version
 
+    @property
+    def output_widths(self) -> dict[str, int]:
+        """How many numbers each output has for an image."""
+        return {"probabilities": len(self.labels), "features": self.feature_width}
+
     def hold(self) -> bool:
         """Count one more request; False if this generation was freed meanwhile: then another one serves."""
         with self._idle:

@@ -4,34 +4,21 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from faceserve.machine.memory import resident_bytes, return_freed
 from faceserve.models.generation import Generation, Origin
 from faceserve.models.loading import Loader
-from faceserve.rollout.slot import Slot
+from faceserve.rollout.rules import Keeping
+from faceserve.rollout.slot import Slot, Slots
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """What is kept in memory, and how long.
-
-    `drain_seconds`: how long requests may take to finish on a version that serves no more. `calm_seconds`: how long
-    requests get to catch up after a load, and at least before a version is freed. `warm_memory_bytes`: when this
-    process takes more, previous versions are not kept.
-    """
-
-    drain_seconds: float = 10.0
-    calm_seconds: float = 0.0
-    warm_memory_bytes: float = float("inf")
-
-
-@dataclass(frozen=True)
 class Disposal:
-    slots: Mapping[str, Slot]
+    slots: Slots
     loader: Loader
     keeping: Keeping
 

@@ -6,17 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceserve.errors import ServingError, UnknownModel
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
-from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
-from faceserve.rollout.disposal import Disposal, Keeping
+from faceserve.rollout.disposal import Disposal
 from faceserve.rollout.preparation import Preparation, Prepared
-from faceserve.rollout.restoring import restore
-from faceserve.rollout.slot import Slot
+from faceserve.rollout.rules import Rules
+from faceserve.rollout.slot import Slot, Slots
 from faceserve.rollout.snapshot import ANY_EPOCH, Canary, Lease, Snapshot
-from faceserve.rollout.state import StateFile
 
 
 @dataclass(frozen=True)
@@ -29,12 +26,6 @@ class Activated:
     swap_milliseconds: float
 
 
-@dataclass(frozen=True)
-class Rules:
-    keeping: Keeping = Keeping()
-    canary: Limits = Limits()
-
-
 class ModelLifecycleManager:
     """Does what `Snapshot` decides: load, exchange one reference, drain, free. Every call may be repeated.
 
@@ -42,10 +33,9 @@ class ModelLifecycleManager:
     """
 
     def __init__(
-        self, models: tuple[str, ...], loader: Loader, state_dir: Path, changes: Changes, rules: Rules = Rules()
+        self, models: tuple[str, ...], loader: Loader, state_dir: Path, changes: Changes, rules: Rules
     ) -> None:
-        self._slots = {name: Slot(name, StateFile(state_dir, name)) for name in models}
-        self._loader = loader
+        self._slots = Slots(models, state_dir)
         self._rules = rules
         self._disposal = Disposal(self._slots, loader, rules.keeping)
         self._preparation = Preparation(loader, changes, self._disposal)
@@ -57,8 +47,6 @@ class ModelLifecycleManager:
 
     def slot(self, model: str) -> Slot:
         """Raises `UnknownModel`."""
-        if model not in self._slots:
-            raise UnknownModel(f"no model {model[:40]!r}, only {', '.join(self._slots)}")
         return self._slots[model]
 
     def snapshot(self, model: str) -> Snapshot:
@@ -70,23 +58,13 @@ class ModelLifecycleManager:
         with self.slot(model).lease(version, task_id) as lease:
             yield lease
 
-    def restore(self, champions: Mapping[str, Origin]) -> dict[str, ServingError]:
+    def restore(self, champions: Mapping[str, Origin]) -> dict[str, Exception]:
         """Load what served, for every model that serves nothing; returns the reason for each that could not be loaded.
 
         `champions` is what the registry names; see `restoring`.
         """
-        problems = {}
-        for model, slot in self._slots.items():
-            try:
-                self._restore(slot, champions.get(model))
-            except ServingError as error:
-                problems[model] = error
-        return problems
-
-    def _restore(self, slot: Slot, champion: Origin | None) -> None:
-        before = slot.snapshot
-        if restore(slot, self._loader, champion):
-            self.changes.serving(before, slot.snapshot)
+        found = {model: self._preparation.restore(slot, champions.get(model)) for model, slot in self._slots.items()}
+        return {model: problem for model, problem in found.items() if problem}
 
     # Versions
 

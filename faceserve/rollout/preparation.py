@@ -1,14 +1,15 @@
-"""Loads a version beside the one that serves: one at a time, so that requests are disturbed least."""
+"""Loads versions, one at a time, so that requests are disturbed least."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faceserve.errors import BadArtifact, TooLate
+from faceserve.errors import BadArtifact, ServingError, TooLate
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
+from faceserve.rollout.restoring import restored
 from faceserve.rollout.slot import Slot
 
 
@@ -42,6 +43,16 @@ class Preparation:
         """Load what served before and is not in memory any more. It waits for its turn, but is never refused one."""
         with slot.loading:
             return self._prepared(slot, origin, lambda: True)
+
+    def restore(self, slot: Slot, champion: Origin | None) -> ServingError | None:
+        """Load what served before a restart; returns the reason why that could not be."""
+        before = slot.snapshot
+        try:
+            if restored(slot, self.loader, champion):
+                self.changes.serving(before, slot.snapshot)
+        except ServingError as error:
+            return error
+        return None
 
     def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
         if slot.snapshot.has(origin):

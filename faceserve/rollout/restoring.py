@@ -12,7 +12,7 @@ from faceserve.rollout.state import State
 log = logging.getLogger(__name__)
 
 
-def restore(slot: Slot, loader: Loader, champion: Origin | None) -> bool:
+def restored(slot: Slot, loader: Loader, champion: Origin | None) -> bool:
     """Whether something serves now that did not before.
 
     `champion` is what the registry names. A version that is activated during this stays. Raises `BadArtifact` or

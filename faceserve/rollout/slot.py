@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from faceserve.errors import Overloaded
+from faceserve.errors import Overloaded, UnknownModel
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
 
@@ -16,9 +17,9 @@ MAX_LOADING = 4
 class Slot:
     """`change` is held for the moment of an exchange, `loading` for the seconds that loading a version takes."""
 
-    def __init__(self, model: str, file: StateFile) -> None:
+    def __init__(self, model: str, state_dir: Path) -> None:
         self.model = model
-        self.file = file
+        self.file = StateFile(state_dir, model)
         self.snapshot = Snapshot(model)
         self.change = threading.RLock()
         self.loading = threading.Lock()
@@ -61,3 +62,13 @@ class Slot:
         started = time.perf_counter()
         self.snapshot = after
         return time.perf_counter() - started
+
+
+class Slots(dict[str, Slot]):
+    """By model name; any other name raises `UnknownModel`."""
+
+    def __init__(self, models: Iterable[str], state_dir: Path) -> None:
+        super().__init__((model, Slot(model, state_dir)) for model in models)
+
+    def __missing__(self, model: str) -> Slot:
+        raise UnknownModel(f"no model {model[:40]!r}, only {', '.join(self)}")

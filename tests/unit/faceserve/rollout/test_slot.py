@@ -7,14 +7,13 @@ import pytest
 
 from faceserve.errors import NoModel, Overloaded
 from faceserve.rollout.slot import MAX_LOADING, Slot
-from faceserve.rollout.state import StateFile
 from tests.unit.faceserve.rollout.world import MODEL, generation
 from tests.waiting import until
 
 
 @pytest.fixture
 def slot(tmp_path):
-    return Slot(MODEL, StateFile(tmp_path, MODEL))
+    return Slot(MODEL, tmp_path)
 
 
 def serve(slot, version):
