@@ -104,7 +104,7 @@ class ModelLifecycleManager:
 
     # Canary
 
-    def set_canary(self, model: str, version: str, percent: float, *, shadow: bool = False) -> Canary:
+    def set_canary(self, model: str, version: str, percent: float, *, shadow: bool) -> Canary:
         """Give a prepared version `percent` of the requests or, in `shadow`, of their copies. A repeat changes nothing.
 
         Raises `BadRequest` or `UnknownModel`.

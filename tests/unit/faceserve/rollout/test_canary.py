@@ -135,7 +135,7 @@ def test_a_candidate_failing_ten_times_as_often_is_promoted_in_at_most_one_of_tw
 
 def test_requests_without_an_id_are_counted_by_the_golden_ratio():
     share = Share(10, "v1.1.0")
-    assert [n for n in range(1, 56) if share.has("")] == [5, 13, 26, 34, 39, 47]
+    assert [n for n in range(1, 56) if share.has("")] == [5, 13, 26, 34, 47]
 
 
 def test_consecutive_ids_are_chosen_at_the_three_distances_of_the_golden_ratio():
@@ -156,7 +156,7 @@ def test_the_side_of_an_id_is_the_same_for_ever():
 
 
 def observed(stable=(0, 0), canary=(0, 0), **limits):
-    """So many answered and failed requests of each side, errors never one after the other if that can be."""
+    """After so many answered and failed requests of each side."""
     found = trial(**{"errors_in_a_row": 10**6, **limits})
     for side, (answered, failed) in (("stable", stable), ("canary", canary)):
         for _ in range(failed):
@@ -182,7 +182,7 @@ def test_walds_bounds_for_one_error_in_a_thousand_against_one_in_a_hundred(canar
     assert observed(canary=canary).opinion().verdict == verdict
 
 
-@pytest.mark.parametrize(("failed", "verdict"), [(4, "roll back"), (5, "inconclusive")])
+@pytest.mark.parametrize(("failed", "verdict"), [(4, "roll back"), (5, "promote")])
 def test_from_five_errors_on_the_stable_rate_excuses_the_candidate(failed, verdict):
     assert observed(stable=(100 - failed, failed), canary=(100, 2)).opinion().verdict == verdict
 
