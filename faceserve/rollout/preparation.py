@@ -57,10 +57,12 @@ class Preparation:
     def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)
+        if not wanted():
+            raise TooLate(f"nobody waits for {origin.version} any more, so it was not loaded")
         loaded = self._loaded(slot, origin)
         if not wanted():
             self.disposal.free(loaded.generation)
-            raise TooLate(f"{origin.version} was loaded when nobody waited for it any more")
+            raise TooLate(f"nobody waits for {origin.version} any more, so it was freed again")
         with slot.change:
             slot.exchange(slot.snapshot.with_prepared(loaded.generation))
         self.changes.prepared(slot.model, loaded.load_seconds, loaded.warm_up_seconds)

@@ -227,9 +227,14 @@ class Snapshot:
             raise StaleEpoch(f"epoch {self.epoch} serves {serves}, {expected_epoch} was expected")
 
     def demand_pace(self, candidate: Generation) -> None:
-        """Raises `BadArtifact` for a candidate far slower than the same network was before, where both are known."""
+        """Raises `BadArtifact` for a candidate far slower than the active version with the same backbone.
+
+        Nothing is said where a pace is not known, or of a version that served here: nobody must fail to go back to it.
+        """
         active = self.active
         if active is None or not active.cpu_ms or active.backbone != candidate.backbone:
+            return
+        if self.history.last(candidate.version):
             return
         if candidate.cpu_ms > _SLOWER * max(1.0, active.cpu_ms):
             raise BadArtifact(
