@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 
-from faceserve.engines.base import Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_uint8
 from faceserve.machine.priority import aside
 
 
@@ -51,7 +50,7 @@ class OpenVinoEngine:
             if size not in self._sizes:
                 self._sizes[size] = self._networks(size)
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> Output:
+    def infer(self, images: Images) -> Output:
         fitting = self._sizes.get(len(images))
         if fitting is not None:
             return _inferred(fitting, images)
@@ -80,7 +79,7 @@ class OpenVinoEngine:
         return self._core.compile_model(model, "CPU", self._options).create_infer_request()
 
 
-def _inferred(free: "queue.SimpleQueue[Any]", images: npt.NDArray[np.uint8]) -> Output:
+def _inferred(free: "queue.SimpleQueue[Any]", images: Images) -> Output:
     """An infer request is not thread-safe: it is handed from caller to caller."""
     request = free.get()
     try:

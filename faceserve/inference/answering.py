@@ -6,10 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from faceserve.engines.base import Output
+from faceserve.engines.base import Images, Output
 from faceserve.errors import InferenceFailed
 from faceserve.inference.batching import Batcher
 from faceserve.metrics import Metrics, Observed
@@ -21,8 +18,6 @@ log = logging.getLogger(__name__)
 
 # More copies than this are dropped: shadow traffic must not pile up behind a busy server.
 _MAX_MIRRORED = 16
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

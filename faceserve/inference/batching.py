@@ -12,12 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from faceserve.engines.base import InferenceEngine, Output
+from faceserve.engines.base import Images, InferenceEngine, Output
 from faceserve.errors import InferenceFailed, Overloaded, TooLate
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(eq=False)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from faceserve.engines.base import EngineFactory, InferenceEngine, Output, artifact_key
+from faceserve.engines.base import EngineFactory, Images, InferenceEngine, Output, artifact_key
 from faceserve.errors import BadArtifact
 from include.contract.manifest import ArtifactManifest
 
@@ -97,11 +96,11 @@ def _cpu_ms(engine: InferenceEngine, manifest: ArtifactManifest) -> float:
     return (time.process_time() - started) * 1000 / _TIMED_CALLS
 
 
-def _blank(manifest: ArtifactManifest, count: int) -> npt.NDArray[np.uint8]:
+def _blank(manifest: ArtifactManifest, count: int) -> Images:
     return np.zeros((count, manifest.input_pixels, manifest.input_pixels, 3), np.uint8)
 
 
-def _infer(engine: InferenceEngine, manifest: ArtifactManifest, images: npt.NDArray[np.uint8]) -> Output:
+def _infer(engine: InferenceEngine, manifest: ArtifactManifest, images: Images) -> Output:
     try:
         output = engine.infer(images)
     except Exception as error:

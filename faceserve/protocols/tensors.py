@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from tritonclient.grpc import service_pb2 as oip
 
+from faceserve.engines.base import Images
 from faceserve.errors import BadRequest
 from faceserve.inference.photos import decoded
 from include.contract.preprocessing import INPUT_PIXELS
@@ -16,7 +17,7 @@ _SHAPE = (INPUT_PIXELS, INPUT_PIXELS, 3)
 _LENGTH_BYTES = 4
 
 
-def images_of(request: oip.ModelInferRequest) -> npt.NDArray[np.uint8]:
+def images_of(request: oip.ModelInferRequest) -> Images:
     """Uint8 RGB [N, 224, 224, 3] from the tensor `images`, or from encoded photos in the BYTES tensor `photos`.
 
     Raises `BadRequest` or `BadPhoto` naming the tensor and what it should be.
@@ -51,7 +52,7 @@ def answer(
         response.raw_output_contents.append(np.ascontiguousarray(array, "<f4").tobytes())
 
 
-def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> npt.NDArray[np.uint8]:
+def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Images:
     if tensor.datatype != "UINT8":
         raise BadRequest(f"input {IMAGES!r} has datatype {tensor.datatype[:20]!r}, UINT8 is needed")
     shape = tuple(tensor.shape)
