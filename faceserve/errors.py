@@ -1,24 +1,24 @@
-"""Why the model server refuses a call; `status` is the name of the gRPC status each becomes."""
+"""What the model server refuses, and why; `status` is the name of the gRPC status that a caller gets."""
 
 
 class ServingError(Exception):
-    """The text is the status's detail, read by people and clients."""
+    """The text becomes the detail of the gRPC status; people and clients read it."""
 
     status = "INTERNAL"
 
 
 class Refused(ServingError):
-    """The request cannot be served as it is; the text says why and what would be taken."""
+    """The request cannot be served as it is; the text says why."""
 
 
 class BadRequest(Refused):
-    """Tensors, names or shapes that the model does not take."""
+    """The model does not take such tensors, names or shapes."""
 
     status = "INVALID_ARGUMENT"
 
 
 class BadPhoto(Refused):
-    """No usable photo."""
+    """What was sent is not a photo that can be used."""
 
     status = "INVALID_ARGUMENT"
 
@@ -36,7 +36,7 @@ class UnknownModel(Refused):
 
 
 class BadArtifact(Refused):
-    """A model that must not serve: damaged, tampered with, or answering otherwise than its trainer said."""
+    """A model that must not serve: it is damaged, was tampered with, or does not answer as its trainer recorded."""
 
     status = "FAILED_PRECONDITION"
 
@@ -48,7 +48,7 @@ class StaleEpoch(Refused):
 
 
 class Overloaded(Refused):
-    """More requests wait than settings allow; another replica, or a moment later, may answer."""
+    """More requests wait than the settings allow; another replica may answer, or this one a moment later."""
 
     status = "RESOURCE_EXHAUSTED"
 

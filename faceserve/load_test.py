@@ -1,4 +1,4 @@
-"""Requests at a fixed rate, whatever the answers take, or as fast as answers come."""
+"""Sends requests at a fixed rate, however long the answers take, or as fast as answers come."""
 
 import asyncio
 import csv

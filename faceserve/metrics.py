@@ -21,7 +21,7 @@ _MILLISECONDS = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2)
 
 @dataclass
 class Totals:
-    """Of one version since the server started; `images` counts those of answered requests."""
+    """What one version did since the server started; `images` counts those of answered requests."""
 
     answered: int = 0
     failed: int = 0
@@ -34,7 +34,7 @@ class Totals:
 
 @dataclass
 class Observed:
-    """What is known of one request; the code that answers it fills it in."""
+    """What is known of one request so far; whoever answers it fills in the rest."""
 
     version: str = ""
     side: str = "stable"
@@ -44,7 +44,7 @@ class Observed:
 
 
 class Metrics:
-    """One registry per server, so that tests may run several in one process; `models` bounds the label."""
+    """Each server has a registry of its own, so that several can run in one process; `models` bounds the label."""
 
     def __init__(self, models: tuple[str, ...]) -> None:
         self._models = models
@@ -107,7 +107,7 @@ class Metrics:
             self._count(known, seen, time.perf_counter() - started)
 
     def totals(self, model: str) -> dict[str, Totals]:
-        """By version; requests that no version answered are under the empty name."""
+        """By version; requests that no version answered are counted under the empty name."""
         with self._lock:
             return {version: total for (name, version), total in self._totals.items() if name == model}
 

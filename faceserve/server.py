@@ -1,4 +1,4 @@
-"""Builds the server from its settings, runs it, drains it on SIGTERM."""
+"""Builds the server from its settings, runs it, and drains it on SIGTERM."""
 
 import functools
 import logging
@@ -31,11 +31,12 @@ from faceserve.protocols.access import Draining, LifecycleToken
 from faceserve.protocols.lifecycle import MAX_WATCHERS, LifecycleServicer
 from faceserve.protocols.open_inference import SERVICE_NAME, OpenInferenceServicer
 from faceserve.protocols.photos import InferenceServicer
+from faceserve.protocols.replica_status import ReplicaStatus
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
-from faceserve.rollout.disposal import Keeping
-from faceserve.rollout.lifecycle import ModelLifecycleManager, Rules
+from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.registry import ModelRegistry
+from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import MAX_LOADING
 from faceserve.settings import Settings
 from faceserve.storage import S3Source, Source
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 LIVE = "faceserve.live"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-# Besides calls that watch and calls that load: a rollback finds a thread whatever else goes on.
+# More than calls that watch and calls that load can take, so that a rollback always finds a thread.
 _SPARE_THREADS = 8
 _RETRY_SECONDS = 5.0
 _INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
@@ -146,7 +147,7 @@ class Server:
         self._enrolment.embed(generation)
 
     def _restore(self) -> set[str]:
-        """Models that serve nothing now, but may when the registry or the store is back."""
+        """Returns the models that serve nothing now but may when the registry or the store answers again."""
         champions, unknown = self._champions()
         problems = self.manager.restore(champions)
         for model, problem in problems.items():
@@ -155,7 +156,7 @@ class Server:
         return waiting | {model for model in unknown if not self.manager.snapshot(model).active}
 
     def _champions(self) -> tuple[dict[str, Origin], set[str]]:
-        """By model; and the models for which the registry cannot be asked: what these replicas remember decides."""
+        """By model; and the models for which the registry did not answer: there the state on disk decides."""
         if not self._settings.registry_url:
             return {}, set()
         registry, found, unknown = ModelRegistry(self._settings.registry_url), {}, set()
@@ -181,7 +182,7 @@ class Server:
         reader = PhotoReader(self._source, s.photo_buckets)
         photos = InferenceServicer(answering, self._enrolment, reader, replica=s.replica)
         tensors = OpenInferenceServicer(answering, self.manager, self._metrics, engine=s.engine, replica=s.replica)
-        # A thread for each request that may wait and as many to refuse others at once; only those needed are started.
+        # One thread for each request that may wait, and as many to refuse others at once; they start when needed.
         server = self._server(threads=2 * (self._threads + s.max_queued), interceptors=[self._draining])
         pb_grpc.add_InferenceServicer_to_server(photos, server)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(tensors, server)
@@ -190,7 +191,8 @@ class Server:
 
     def _lifecycle_server(self) -> grpc.Server:
         s = self._settings
-        servicer = LifecycleServicer(self.manager, self._enrolment, self._batcher, engine=s.engine, replica=s.replica)
+        status = ReplicaStatus(self._batcher, s.engine, s.replica)
+        servicer = LifecycleServicer(self.manager, self._enrolment, status)
         token = LifecycleToken(s.lifecycle_token.get_secret_value(), certified=s.tls_client_ca is not None)
         threads = MAX_WATCHERS + MAX_LOADING * len(s.models) + _SPARE_THREADS
         server = self._server(threads=threads, interceptors=[self._draining, token])

@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     grpc_port: int = 8500
     """Port for inference; 0 takes a free one."""
     lifecycle_port: int = 8600
-    """Port for the lifecycle service: a fleet can be rolled back also while inference is overloaded. 0: a free one."""
+    """Port for the lifecycle service, so that a rollback works while inference is overloaded; 0 takes a free one."""
     metrics_port: int = 9500
     """Prometheus `/metrics` port; 0 serves none."""
     replica: str = "replica-1"
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     gallery_uri: str = ""
     """`s3://bucket/prefix/` with the reference photos of enrolled faces; empty: nobody can be enrolled."""
     registry_url: str = ""
-    """MLflow server asked at start which version is champion; empty: this replica's own memory alone decides."""
+    """MLflow server that is asked at start which version is champion; empty: the state on disk alone decides."""
     engine: str = "openvino"
     """Inference engine: `openvino`, `onnxruntime` or `tensorflow`."""
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
@@ -49,30 +49,30 @@ class Settings(BaseSettings):
     engine_threads: int = 0
     """Cores for inference; 0: all that this process may use."""
     batch_images: int = 1
-    """Most images in one engine call; 1 turns batching off, for which on CPUs little is gained (ADR 0013)."""
+    """Most images in one engine call; 1 turns batching off, which gains little on CPUs (ADR 0013)."""
     batch_wait_ms: float = 0.0
-    """How long a request may wait for others to fill its batch; at an idle engine none waits."""
+    """How long a waiting request may wait for others to join its batch; with an idle engine none waits."""
     signing_key: Path | None = None
-    """Public key (PEM): models that its owner did not sign are refused; empty: checksums alone decide."""
+    """Public key (PEM): models that its owner did not sign are refused. Empty: checksums alone decide."""
     vet_seconds: float = 45.0
-    """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server."""
+    """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server itself."""
     vet_memory_mb: int = 4096
-    """How much memory that process may take."""
+    """How much memory that process may take, in MB."""
     max_cpu_ms: float = 2000.0
-    """Most processor time that a candidate may need for one image."""
+    """Most processor time that a candidate may need for one image, in milliseconds."""
     warm_memory_mb: int = 4096
-    """Up to this much memory of the server the previous version stays loaded, so that rolling back is one exchange."""
+    """While the server takes less memory than this, the previous version stays loaded: rolling back is one exchange."""
     canary_error_rate: float = 0.001
-    """Share of failed requests up to which a candidate on trial counts as sound (the stable version's, if higher)."""
+    """Share of failed requests at which a candidate on trial still counts as sound, if the stable one has no more."""
     canary_errors_in_a_row: int = 3
-    """So many failed requests one after the other end a trial."""
+    """This many failed requests one after the other end a trial."""
     canary_latency_ratio: float = 3.0
-    """A candidate slower than the stable version by more than this ends its trial."""
+    """A trial ends when the candidate takes more than this many times as long as the stable version."""
     max_queued: int = 128
-    """Requests waiting for an engine; beyond that they are refused with RESOURCE_EXHAUSTED at once."""
+    """Most requests that wait for an engine; more are refused at once with RESOURCE_EXHAUSTED."""
     max_message_bytes: int = 34 * 1024 * 1024
-    """Largest request."""
+    """Largest request, in bytes."""
     calm_ms: float = 150.0
-    """How long requests may catch up after a candidate was loaded, and again before the replaced version is freed."""
+    """How long requests get to catch up after a candidate was loaded, and again before a replaced version is freed."""
     drain_seconds: float = 10.0
     """How long requests in flight may finish on a version that was replaced, and after SIGTERM."""

@@ -11,6 +11,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+Images = npt.NDArray[np.uint8]
+"""RGB [N, H, W, 3]."""
+
 _SUFFIX = "_engine"
 # Fastest first; int8 is another file with answers of its own, so it is only used when asked for.
 _AUTOMATIC = ("bf16", "f32")
@@ -27,8 +30,7 @@ class Output:
 class InferenceEngine(Protocol):
     """A loaded model; safe to call from several threads at once."""
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> Output:
-        """`images` uint8 RGB [N, H, W, 3]."""
+    def infer(self, images: Images) -> Output: ...
 
     def prepare(self, sizes: list[int]) -> None:
         """Be quick from the first call of these batch sizes on."""

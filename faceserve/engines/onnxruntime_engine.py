@@ -3,10 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from faceserve.engines.base import Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_uint8
 from faceserve.machine.priority import aside
 
 _OUTPUTS = ["probabilities", "features"]
@@ -21,7 +18,7 @@ def load(path: Path, threads: int, precision: str) -> "OnnxRuntimeEngine":
 
 
 class OnnxRuntimeEngine:
-    """One core a call: several calls run side by side, which answers more requests than sharing cores on each."""
+    """One core for each call: several calls side by side answer more requests than one call on all cores."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -34,7 +31,7 @@ class OnnxRuntimeEngine:
         )
         demand_uint8(self._session.get_inputs()[0].type.removeprefix("tensor(").removesuffix(")"))
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> Output:
+    def infer(self, images: Images) -> Output:
         probabilities, features = self._session.run(_OUTPUTS, {"images": images})
         return Output(probabilities, features)
 

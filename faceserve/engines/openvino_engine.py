@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 
-from faceserve.engines.base import Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_uint8
 from faceserve.machine.priority import aside
 
 
@@ -23,9 +22,10 @@ def load(path: Path, threads: int, precision: str) -> "OpenVinoEngine":
 class OpenVinoEngine:
     """A network of fixed shape for each batch size and core.
 
-    Fixed, because dynamic shapes are slower and worked out anew on first use. One a core rather than one with a stream
-    a core, because then the caller's own thread does the work: the threads that loaded the network, and keep the
-    lowest priority they loaded it with, are not needed again. It is as fast, and costs its packed weights once a core.
+    The shapes are fixed because dynamic ones are slower and are worked out again on first use. There is one network for
+    each core, not one with a stream for each core, because then the caller's own thread does the work; the threads that
+    loaded the network keep the lowest priority, and are not needed again. It is as fast, and takes the memory of its
+    packed weights once for each core.
     """
 
     def __init__(self, path: Path, threads: int, precision: str = "f32") -> None:
@@ -50,7 +50,7 @@ class OpenVinoEngine:
             if size not in self._sizes:
                 self._sizes[size] = self._networks(size)
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> Output:
+    def infer(self, images: Images) -> Output:
         fitting = self._sizes.get(len(images))
         if fitting is not None:
             return _inferred(fitting, images)
@@ -79,7 +79,7 @@ class OpenVinoEngine:
         return self._core.compile_model(model, "CPU", self._options).create_infer_request()
 
 
-def _inferred(free: "queue.SimpleQueue[Any]", images: npt.NDArray[np.uint8]) -> Output:
+def _inferred(free: "queue.SimpleQueue[Any]", images: Images) -> Output:
     """An infer request is not thread-safe: it is handed from caller to caller."""
     request = free.get()
     try:

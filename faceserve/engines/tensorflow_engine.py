@@ -4,10 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from faceserve.engines.base import Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_uint8
 
 
 def precisions() -> tuple[str, ...]:
@@ -37,7 +34,7 @@ class TensorFlowEngine:
         self._serve: Any = self._model.signatures["serving_default"]
         demand_uint8(self._serve.structured_input_signature[1]["images"].dtype.as_numpy_dtype)
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> Output:
+    def infer(self, images: Images) -> Output:
         found = self._serve(images=self._tf.constant(images))
         return Output(found["probabilities"].numpy(), found["features"].numpy())
 

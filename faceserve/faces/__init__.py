@@ -1,1 +1,1 @@
-"""Enrolled faces: their reference photos, and whom a photo looks most like."""
+"""Enrolled faces: their reference photos, and which of them a photo resembles most."""

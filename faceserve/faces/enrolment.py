@@ -1,4 +1,4 @@
-"""Who is compared with, in every version that is in memory."""
+"""The enrolled identities that photos are compared with, embedded by every version in memory."""
 
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
@@ -16,9 +16,9 @@ from faceserve.rollout.lifecycle import ModelLifecycleManager
 
 
 class Enrolment:
-    """Keeps the photos, and the embeddings of each generation as long as that is in memory.
+    """Changes the stored photos and, in one step for each, the embeddings of every generation in memory.
 
-    Embeddings of two versions do not compare: a request asks with the generation that embedded its photo.
+    Embeddings of two versions must not be compared, so a request names the generation that embedded its photo.
     """
 
     def __init__(self, manager: ModelLifecycleManager, batcher: Batcher, galleries: Mapping[str, Gallery]) -> None:
@@ -28,12 +28,12 @@ class Enrolment:
         self._embedded: WeakKeyDictionary[Generation, VectorComparisonEngine] = WeakKeyDictionary()
 
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
-        """Add an identity or replace its photo; how many there are now.
+        """Add an identity or replace its photo; returns how many identities there are now.
 
         Raises `BadRequest`, `BadPhoto`, `Overloaded` or `StorageUnavailable`.
         """
         slot = self._manager.slot(model)
-        # A version that is being loaded reads the stored photos: it must see this one or be loaded already.
+        # A version that is being loaded reads the stored photos: either it finds this one, or it is loaded already.
         with slot.turn():
             self._galleries[model].enroll(identity, photo)
             image = decoded([photo])
@@ -43,7 +43,7 @@ class Enrolment:
             return self._size(model)
 
     def withdraw(self, model: str, identity: str) -> int:
-        """Forget an identity, if it is there; how many there are now. Raises as `enroll` does."""
+        """Forget an identity, if it is there; returns how many there are now. Raises what `enroll` raises."""
         slot = self._manager.slot(model)
         with slot.turn():
             self._galleries[model].withdraw(identity)
@@ -52,7 +52,7 @@ class Enrolment:
             return self._size(model)
 
     def embed(self, generation: Generation) -> None:
-        """Everybody enrolled, anew by a generation that does not serve yet (design D7)."""
+        """Embed everybody enrolled with a generation that does not serve yet (design D7)."""
         self._embedded[generation] = self._galleries[generation.model].embedded(self._extractor(generation))
 
     def nearest(self, generation: Generation, vector: npt.NDArray[np.float32], count: int) -> list[Match]:
@@ -67,5 +67,5 @@ class Enrolment:
         return len(self._of(active)) if active else 0
 
     def _extractor(self, generation: Generation) -> FeatureExtractor:
-        """Works when no request wants an engine."""
+        """It runs when no request waits for an engine."""
         return FeatureExtractor(lambda images: self._batcher.infer_when_idle(generation.engine, images))

@@ -5,16 +5,16 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from faceserve.engines.base import Output
+from faceserve.engines.base import Images, Output
 
 
 class FeatureExtractor:
     """Unit-length embeddings of one engine; vectors of two engines must never be compared."""
 
-    def __init__(self, infer: Callable[[npt.NDArray[np.uint8]], Output]) -> None:
+    def __init__(self, infer: Callable[[Images], Output]) -> None:
         self._infer = infer
 
-    def extract(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def extract(self, images: Images) -> npt.NDArray[np.float32]:
         """Float32 [N, width], each of length 1 (a zero vector stays zero)."""
         return unit_length(self._infer(images).features)
 

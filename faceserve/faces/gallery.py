@@ -15,10 +15,10 @@ _AT_ONCE = 16
 
 
 class Gallery:
-    """The photos are kept, not the embeddings: every version embeds them anew, so spaces cannot mix (design D7)."""
+    """Photos are stored, not embeddings: every version embeds them itself, so that versions cannot mix (design D7)."""
 
     def __init__(self, source: Source, uri: str, model: str) -> None:
-        """`uri` is an `s3://…/` prefix; empty: nobody is enrolled and nobody can be."""
+        """`uri` is an `s3://…/` prefix; if it is empty, nobody is enrolled and nobody can be."""
         self._source = source
         self._prefix = f"{uri.rstrip('/')}/{model}/" if uri else ""
 
@@ -45,5 +45,5 @@ class Gallery:
         if not self._prefix:
             raise BadRequest("this server has no gallery: set FACESERVE_GALLERY_URI")
         if not _IDENTITY.fullmatch(identity):
-            raise BadRequest(f"identity {identity[:40]!r} has other than letters, digits and . _ @ -, or is too long")
+            raise BadRequest(f"identity {identity[:40]!r}: use letters, digits and . _ @ -, not too long (100 at most)")
         return f"{self._prefix}{identity}"

@@ -1,1 +1,1 @@
-"""A request on its way to an answer: its photo, its turn at an engine, and which version answers."""
+"""How a request gets its answer: the photo is decoded, an engine becomes free, a version answers."""

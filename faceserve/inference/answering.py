@@ -1,4 +1,4 @@
-"""One request from its arrival to its answer, whichever protocol it came by."""
+"""One request from its arrival to its answer, whichever protocol it came through."""
 
 import logging
 import threading
@@ -6,10 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from faceserve.engines.base import Output
+from faceserve.engines.base import Images, Output
 from faceserve.errors import InferenceFailed
 from faceserve.inference.batching import Batcher
 from faceserve.metrics import Metrics, Observed
@@ -22,12 +19,13 @@ log = logging.getLogger(__name__)
 # More copies than this are dropped: shadow traffic must not pile up behind a busy server.
 _MAX_MIRRORED = 16
 
-Images = npt.NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Asked:
-    """`deadline` in seconds of the monotonic clock."""
+    """What a request asks for; an empty `version` means the one that serves.
+
+    `deadline` is in seconds of the monotonic clock.
+    """
 
     model: str
     version: str = ""
@@ -51,7 +49,10 @@ class Answering:
         self._mirrored = threading.BoundedSemaphore(_MAX_MIRRORED)
 
     def answer(self, asked: Asked, read: Callable[[], Images]) -> Answer:
-        """`read` gives the images, uint8 RGB [N, 224, 224, 3]; it is called when the request has a place here."""
+        """`read` returns the images, uint8 RGB [N, 224, 224, 3]; it is called when the request has a place here.
+
+        Raises `ServingError`s: what `read`, the lease and the engine refuse.
+        """
         with (
             self._metrics.request(asked.model) as seen,
             self._batcher.admitted(),
@@ -96,7 +97,7 @@ class Answering:
             self._manager.abort_canary(model, canary.version, opinion.reason)
 
     def _mirror(self, model: str, canary: Canary, images: Images, stable: Output) -> None:
-        """Ask the candidate the same, when nobody waits for an engine, and only compare."""
+        """Ask the candidate the same when no request waits for an engine, and only compare the answers."""
         if not self._mirrored.acquire(blocking=False):
             self._metrics.mirrored.labels(model, "dropped").inc()
             return

@@ -1,7 +1,7 @@
-"""Who may use the engines next: batches, fairness between models, and an end to waiting.
+"""Which request may use an engine next: batches, fairness between models, and deadlines.
 
-There are no worker threads: the first request of a batch runs it for the others, so that a request to an idle server
-is answered by the thread it came in on, without any hand-over.
+There are no worker threads: the thread of the first request in a batch runs it for the others. So a request to an idle
+server is answered by the thread that received it.
 """
 
 import threading
@@ -12,17 +12,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from faceserve.engines.base import InferenceEngine, Output
+from faceserve.engines.base import Images, InferenceEngine, Output
 from faceserve.errors import InferenceFailed, Overloaded, TooLate
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(eq=False)
 class _Request:
-    """One waiting request. Its thread has to run `batch`; without one, another thread left the outcome here."""
+    """`batch` is what its own thread has to run; if there is none, another thread leaves `output` or `error` here."""
 
     images: Images
     deadline: float
@@ -34,7 +31,7 @@ class _Request:
 
 
 class Batcher:
-    """`slots` engine calls at once for all models together; each engine's requests queue apart, served in turn."""
+    """At most `slots` engine calls at once, for all models together; each engine has a queue, and queues take turns."""
 
     def __init__(
         self,
@@ -90,7 +87,7 @@ class Batcher:
         return self._finished(engine, request)
 
     def infer_when_idle(self, engine: InferenceEngine, images: Images) -> Output:
-        """The same for work nobody waits for: it begins only when no request does."""
+        """The same for work that nobody waits for: it begins only when no request waits."""
         request = _Request(images, float("inf"))
         with self._change:
             if self._free and not self._queues:
@@ -101,7 +98,7 @@ class Batcher:
         return self._finished(engine, request)
 
     def warm_up(self, engine: InferenceEngine, image: Images) -> None:
-        """Run every batch size that requests may meet, on every slot. Raises `InferenceFailed`."""
+        """Run every batch size that requests may come in, on every slot. Raises `InferenceFailed`."""
         engine.prepare(self.sizes)
         for size in self.sizes:
             for _ in range(self._slots):
@@ -128,7 +125,7 @@ class Batcher:
         if request.ready.wait(max(0.0, seconds)):
             return
         with self._change, suppress(KeyError, ValueError):
-            # No longer in the queue: it is being run, or was handed a batch to run.
+            # If it is not in the queue any more, another thread runs it just now or has handed it a batch to run.
             self._queues[engine].remove(request)
             self._drop_empty(engine)
             request.error = TooLate("the deadline passed while the request waited for an engine")
@@ -162,7 +159,7 @@ class Batcher:
             batch += self._taken(engine, missing)
 
     def _hand_over(self) -> None:
-        """Give the slot to the next batch: engines in turn, work for idle times last."""
+        """Give the slot to the next batch: engines take turns, work for idle times comes last."""
         with self._change:
             batch = self._next_batch()
             if not batch:
@@ -184,7 +181,7 @@ class Batcher:
         return batch
 
     def _taken(self, engine: InferenceEngine, most: int) -> list[_Request]:
-        """Requests for one batch, at least one when any waits in time; those that came too late are told so."""
+        """Requests for one batch, at least one if any is still in time; those that are too late are told so."""
         waiting = self._queues.get(engine)
         if not waiting:
             return []

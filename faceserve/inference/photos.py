@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto
 from faceserve.storage import Source
 from include.contract.preprocessing import UnreadablePhoto, to_input
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What this process takes from the machine: cores, memory, priority, graphics processors."""
+"""What this process takes from the machine: memory, priority, graphics processors."""

@@ -1,6 +1,6 @@
 """Importing this gives the whole process the lowest priority.
 
-For the process from which candidates' processes are forked; the server itself must never import it.
+It is meant for the process that candidates' processes are forked from; the server must never import it.
 """
 
 from faceserve.machine import priority

@@ -1,4 +1,4 @@
-"""What this process takes, and giving back what it no longer needs."""
+"""How much memory this process takes, and how it gives back what it no longer needs."""
 
 import ctypes
 
@@ -10,7 +10,7 @@ def resident_bytes() -> int:
 
 
 def return_freed() -> None:
-    """Have the C library hand freed pages back to the system: it keeps a closed model's memory otherwise."""
+    """Make the C library return freed pages to the system; otherwise it keeps the memory of a closed model."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

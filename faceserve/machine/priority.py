@@ -1,6 +1,6 @@
 """Work that must not delay requests runs when nothing else wants the processor.
 
-Also an unprivileged process may lower its priority; none can raise it again, hence a thread of its own.
+A process without privileges may lower its priority but never raise it again. So such work gets a thread of its own.
 """
 
 import os
@@ -19,9 +19,9 @@ def lower() -> None:
 
 
 def aside(work: Callable[[], _Found]) -> _Found:
-    """What `work` gives or raises; done at the lowest priority.
+    """What `work` returns or raises; it is done at the lowest priority.
 
-    For calls into libraries that leave Python alone meanwhile: Python at that priority would hold up its other threads.
+    For calls into libraries that release Python's lock: Python code at that priority would hold up its other threads.
     """
     found: list[_Found] = []
     raised: list[BaseException] = []

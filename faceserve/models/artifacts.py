@@ -17,7 +17,7 @@ _LOADING_SECONDS = 3600.0
 
 
 class ArtifactCache:
-    """Verified artifacts on disk, one folder per manifest hash; a folder gets that name when it is complete."""
+    """Verified artifacts on disk, one folder for each manifest hash; a half-written folder never has that name."""
 
     def __init__(self, folder: Path, source: Source, keys: Sequence[str], public_key: Path | None = None) -> None:
         """`keys` are the engines' names in the manifest whose files are needed.
@@ -33,10 +33,10 @@ class ArtifactCache:
     def fetch(self, uri: str, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
         """The manifest and the folder with its files. Raises `BadArtifact` or `StorageUnavailable`."""
         if not manifest_sha256 or not set(manifest_sha256) <= set("0123456789abcdef"):
-            raise BadArtifact(f"manifest hash {manifest_sha256[:80]!r} is no sha256")
+            raise BadArtifact(f"manifest hash {manifest_sha256[:80]!r} is not a sha256 in hexadecimal digits")
         folder = self._folder / manifest_sha256
         if folder.exists():
-            # It is in use from now on: see `keep_only`.
+            # It is in use again, so that `keep_only` takes it for young.
             folder.touch()
             self._check(folder, manifest_sha256)
         else:
@@ -45,17 +45,17 @@ class ArtifactCache:
         return self.opened(manifest_sha256)
 
     def opened(self, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
-        """What `fetch` has put there and checked a moment ago."""
+        """What `fetch` put there and checked a moment ago."""
         folder = self._folder / manifest_sha256
         return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
 
     def _check(self, folder: Path, manifest_sha256: str) -> None:
-        """Files in the cache are checked each time as well: disks change bytes too."""
+        """What lies in the cache is checked each time too: disks change bytes."""
         manifest, _ = self.opened(manifest_sha256)
         for path, sha256 in self._needed(manifest).items():
             if not (folder / path).is_file() or _sha256(folder / path) != sha256:
                 shutil.rmtree(folder, ignore_errors=True)
-                raise BadArtifact(f"{path} in the local cache was damaged; it was dropped, try again")
+                raise BadArtifact(f"{path} was damaged in the local cache; it was deleted there, so try again")
 
     def _demand_signature(self, uri: str, folder: Path) -> None:
         if self._public_key is None:
@@ -76,7 +76,7 @@ class ArtifactCache:
         }
 
     def keep_only(self, manifest_hashes: set[str]) -> None:
-        """Delete other artifacts, and what a crash left half-written; a young one may be loading just now."""
+        """Delete other artifacts and what a crash left half-written. What is young stays: it may be loading."""
         for folder in self._folder.iterdir():
             if folder.name not in manifest_hashes and _age_seconds(folder) >= _LOADING_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -130,7 +130,7 @@ def _write(chunks: Iterable[bytes], target: Path) -> str:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
-            # Half of the time the memory is left to requests: copying at full speed slows inference down.
+            # Copying at full speed slows inference down, so half of the time the memory is left to requests.
             time.sleep(time.monotonic() - began)
             began = time.monotonic()
     return digest.hexdigest()

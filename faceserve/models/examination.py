@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from faceserve.engines.base import EngineFactory, InferenceEngine, Output, artifact_key
+from faceserve.engines.base import EngineFactory, Images, InferenceEngine, Output, artifact_key
 from faceserve.errors import BadArtifact
 from include.contract.manifest import ArtifactManifest
 
@@ -16,7 +15,7 @@ _TIMED_CALLS = 3
 
 @dataclass(frozen=True)
 class Examined:
-    """`precision` is the first that gave the trainer's answers."""
+    """`precision` is the first one that gave the trainer's answers; `cpu_ms` the processor time for one image."""
 
     precision: str
     cpu_ms: float
@@ -33,11 +32,11 @@ class Examination:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The artifact's files needed, as the manifest names them."""
+        """Which of the artifact's engines are needed, as the manifest names them."""
         return tuple(dict.fromkeys(artifact_key(self.engine, precision) for precision in self.precisions))
 
     def examine(self, folder: Path, manifest: ArtifactManifest, load: EngineFactory) -> Examined:
-        """Try the precisions in order. Raises `BadArtifact` with what the last one did wrong."""
+        """Try the precisions in order. If none passes, raises `BadArtifact` with the reason of the last one."""
         for precision in self.precisions[:-1]:
             try:
                 return self._examined(folder, manifest, load, precision)
@@ -97,11 +96,11 @@ def _cpu_ms(engine: InferenceEngine, manifest: ArtifactManifest) -> float:
     return (time.process_time() - started) * 1000 / _TIMED_CALLS
 
 
-def _blank(manifest: ArtifactManifest, count: int) -> npt.NDArray[np.uint8]:
+def _blank(manifest: ArtifactManifest, count: int) -> Images:
     return np.zeros((count, manifest.input_pixels, manifest.input_pixels, 3), np.uint8)
 
 
-def _infer(engine: InferenceEngine, manifest: ArtifactManifest, images: npt.NDArray[np.uint8]) -> Output:
+def _infer(engine: InferenceEngine, manifest: ArtifactManifest, images: Images) -> Output:
     try:
         output = engine.infer(images)
     except Exception as error:

@@ -47,8 +47,13 @@ class Generation:
     def version(self) -> str:
         return self.origin.version
 
+    @property
+    def output_widths(self) -> dict[str, int]:
+        """How many numbers each output has for an image."""
+        return {"probabilities": len(self.labels), "features": self.feature_width}
+
     def hold(self) -> bool:
-        """Count one more request; False when this generation was freed meanwhile and another one serves."""
+        """Count one more request; False if this generation was freed meanwhile: then another one serves."""
         with self._idle:
             if not self._closed:
                 self._held += 1
@@ -65,7 +70,7 @@ class Generation:
         return self._held
 
     def close_when_idle(self, seconds: float) -> bool:
-        """Wait for the last request, then free the engine; False when the deadline came first (freed all the same)."""
+        """Wait for the last request, then free the engine. False if `seconds` passed first (freed all the same)."""
         with self._idle:
             idle = self._idle.wait_for(lambda: self._held == 0, timeout=seconds)
             self._closed = True

@@ -35,7 +35,7 @@ class Loader:
         vet: Vet | None = None,
         settle: Callable[[Generation], None] = lambda generation: None,
     ) -> None:
-        """`settle` readies a generation that passed every check: warm-up, gallery."""
+        """`settle` is called with a generation that passed every check, to warm it up and to embed the gallery."""
         self._cache = cache
         self._examination = examination
         self._load_engine = load_engine

@@ -1,4 +1,4 @@
-"""A candidate is tried out in a process of its own: what crashes, hangs or swells there harms nobody (ADR 0010).
+"""A candidate is tried out in a process of its own, where it can crash, hang or swell and harm nobody (ADR 0010).
 
 The process is forked from one that has imported what it needs and does nothing else, so that trying a candidate out
 costs what the candidate costs. It runs when nothing else wants the processor.
@@ -27,7 +27,7 @@ _ERRORS: dict[str, type[ServingError]] = {e.__name__: e for e in (BadArtifact, S
 
 @dataclass(frozen=True)
 class ChildVetting:
-    """Waits at most `seconds` for the child's answer; the child may take `memory_bytes` of its own."""
+    """Waits at most `seconds` for the child's answer; the child may take `memory_bytes` of memory."""
 
     artifacts: Path
     source: Callable[[], Source]

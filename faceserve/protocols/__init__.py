@@ -1,1 +1,1 @@
-"""The gRPC services: who may call, Python objects in and out, refusals as statuses; no decisions."""
+"""The gRPC services: they translate messages to Python and errors to statuses, and decide nothing."""

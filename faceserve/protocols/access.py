@@ -1,4 +1,4 @@
-"""Who may call, and when: interceptors."""
+"""gRPC interceptors: who may call, and that nobody may while the replica shuts down."""
 
 import hmac
 import threading
@@ -13,7 +13,8 @@ _PUSHBACK_MS = "200"
 class LifecycleToken(grpc.ServerInterceptor):
     """Lifecycle calls need `authorization: Bearer <token>`.
 
-    Without a token every call is refused, unless `certified`: then the port itself demands a client certificate.
+    If no token is set, every call is refused, unless the port is `certified`: then gRPC itself demands a client
+    certificate, and that is enough.
     """
 
     def __init__(self, token: str, *, certified: bool = False) -> None:
@@ -44,7 +45,7 @@ class Draining(grpc.ServerInterceptor):
             return continuation(details)
 
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            # How long gRPC clients wait before they retry; by then their channel has found another replica.
+            # gRPC clients that retry wait this long, by when their channel has found another replica.
             context.set_trailing_metadata((("grpc-retry-pushback-ms", _PUSHBACK_MS),))
             context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
 
@@ -52,7 +53,7 @@ class Draining(grpc.ServerInterceptor):
 
 
 def _for_kind(handler: Any, refuse: Any) -> Any:
-    """gRPC wants a handler of the same kind as the method's, or the refusal itself fails."""
+    """A refusal must be a handler of the same kind as the method's own, or gRPC fails on the refusal."""
     if handler is None:
         return None
     if handler.request_streaming and handler.response_streaming:

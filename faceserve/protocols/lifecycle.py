@@ -1,19 +1,15 @@
-"""The lifecycle service: gRPC to Python and back."""
+"""The lifecycle service of `faceserve.v1`: load, activate, roll back, try out, enrol, and what the replica serves."""
 
-import resource
 from collections.abc import Iterator
 
 import grpc
 
 from faceserve.faces.enrolment import Enrolment
-from faceserve.inference.batching import Batcher
-from faceserve.machine.memory import resident_bytes
 from faceserve.models.generation import Origin
+from faceserve.protocols.replica_status import ReplicaStatus, canary_status
 from faceserve.protocols.statuses import statuses
-from faceserve.rollout.canary import Counts
 from faceserve.rollout.lifecycle import Activated, ModelLifecycleManager
 from faceserve.rollout.preparation import Prepared
-from faceserve.rollout.snapshot import Canary, Snapshot
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
@@ -22,14 +18,10 @@ _HEARTBEAT_SECONDS = 10.0
 
 
 class LifecycleServicer(pb_grpc.LifecycleServicer):
-    def __init__(
-        self, manager: ModelLifecycleManager, enrolment: Enrolment, batcher: Batcher, *, engine: str, replica: str
-    ) -> None:
+    def __init__(self, manager: ModelLifecycleManager, enrolment: Enrolment, status: ReplicaStatus) -> None:
         self._manager = manager
         self._enrolment = enrolment
-        self._batcher = batcher
-        self._engine = engine
-        self._replica = replica
+        self._status = status
         self._watchers = 0
 
     @statuses
@@ -62,7 +54,9 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def SetCanary(self, request: pb.SetCanaryRequest, context: grpc.ServicerContext) -> pb.CanaryStatus:
-        return _trial(self._manager.set_canary(request.model, request.version, request.percent, shadow=request.shadow))
+        return canary_status(
+            self._manager.set_canary(request.model, request.version, request.percent, shadow=request.shadow)
+        )
 
     @statuses
     def PromoteCanary(self, request: pb.PromoteCanaryRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
@@ -83,12 +77,12 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def GetStatus(self, request: pb.GetStatusRequest, context: grpc.ServicerContext) -> pb.GetStatusResponse:
-        return self._status(request.model)
+        return self._status.of(self._manager.snapshot(request.model))
 
     def WatchStatus(
         self, request: pb.GetStatusRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.GetStatusResponse]:
-        """Now, after every change, and every ten seconds, so that both ends notice a dead connection."""
+        """The status now, after every change, and every ten seconds, so that both ends notice a dead connection."""
         if self._watchers >= MAX_WATCHERS:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} watch already")
         self._watchers += 1
@@ -108,59 +102,13 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
         )
 
     def _prepared(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> Prepared:
-        # A caller that gave up waiting told the fleet so: a copy that nobody will activate must not stay.
+        # A caller that gave up waiting will not activate what it asked for, so the copy must not stay in memory.
         origin = Origin(request.version, request.artifact_uri, request.manifest_sha256)
         return self._manager.prepare(request.model, origin, wanted=context.is_active)
 
     @statuses
     def _watched(self, model: str, context: grpc.ServicerContext) -> pb.GetStatusResponse:
-        return self._status(model)
-
-    def _status(self, model: str) -> pb.GetStatusResponse:
-        snapshot = self._manager.snapshot(model)
-        return pb.GetStatusResponse(
-            replica=self._replica,
-            version=snapshot.active.version if snapshot.active else "",
-            previous_version=snapshot.previous.version if snapshot.previous else "",
-            epoch=snapshot.epoch,
-            prepared=sorted(one.version for one in snapshot.prepared),
-            requests_in_flight=snapshot.active.held if snapshot.active else 0,
-            requests_waiting=self._batcher.waiting,
-            memory_bytes=resident_bytes(),
-            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            canary=_canary(snapshot),
-            engine=self._engine,
-            precision=snapshot.active.precision if snapshot.active else "",
-        )
-
-
-def _canary(snapshot: Snapshot) -> pb.CanaryStatus | None:
-    if snapshot.canary:
-        return _trial(snapshot.canary)
-    if snapshot.concluded:
-        ended = snapshot.concluded
-        return pb.CanaryStatus(version=ended.version, verdict=ended.outcome, reason=ended.reason)
-    return None
-
-
-def _trial(canary: Canary) -> pb.CanaryStatus:
-    opinion = canary.trial.opinion()
-    compared, agreed = canary.trial.agreement
-    return pb.CanaryStatus(
-        version=canary.version,
-        percent=canary.share.percent,
-        shadow=canary.shadow,
-        verdict=opinion.verdict,
-        reason=opinion.reason,
-        stable=_side(canary.trial.counts("stable")),
-        canary=_side(canary.trial.counts("canary")),
-        compared=compared,
-        agreed=agreed,
-    )
-
-
-def _side(counts: Counts) -> pb.SideStatus:
-    return pb.SideStatus(requests=counts.requests, errors=counts.errors, mean_seconds=counts.mean_seconds)
+        return self._status.of(self._manager.snapshot(model))
 
 
 def _activated(done: Activated) -> pb.ActivateResponse:

@@ -1,6 +1,7 @@
 """The Open Inference Protocol v2, so that any of its clients can use faceserve.
 
-Read-only: models come and go by the lifecycle service alone, so repository and shared-memory calls are UNIMPLEMENTED.
+It changes nothing: models are loaded and activated through the lifecycle service alone, so the calls for a model
+repository and for shared memory are UNIMPLEMENTED.
 """
 
 from collections.abc import Iterator
@@ -14,14 +15,12 @@ from faceserve import __version__
 from faceserve.errors import NoModel, ServingError, UnknownModel
 from faceserve.inference.answering import Answering, Asked
 from faceserve.metrics import Metrics, Totals
-from faceserve.models.generation import Generation
 from faceserve.protocols.statuses import deadline, statuses
 from faceserve.protocols.tensors import IMAGES, MAX_BATCH, PHOTOS, answer, images_of
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from include.contract.preprocessing import INPUT_PIXELS
 
 SERVICE_NAME = "inference.GRPCInferenceService"
-_OUTPUTS = ("probabilities", "features")
 _NANOSECONDS = 1_000_000_000
 
 
@@ -39,7 +38,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         return oip.ServerLiveResponse(live=True)
 
     def ServerReady(self, request: oip.ServerReadyRequest, context: grpc.ServicerContext) -> oip.ServerReadyResponse:
-        """Ready when a model serves: a fleet behind a load balancer gets no traffic before."""
+        """True as soon as any model serves, so that a load balancer sends no traffic before."""
         return oip.ServerReadyResponse(ready=any(self._manager.snapshot(m).active for m in self._manager.models))
 
     def ServerMetadata(
@@ -70,7 +69,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             )
             answer.inputs.add(name=IMAGES, datatype="UINT8", shape=[-1, INPUT_PIXELS, INPUT_PIXELS, 3])
             answer.inputs.add(name=PHOTOS, datatype="BYTES", shape=[-1])
-            for name, width in zip(_OUTPUTS, _widths(generation), strict=True):
+            for name, width in generation.output_widths.items():
                 answer.outputs.add(name=name, datatype="FP32", shape=[-1, width])
             return answer
 
@@ -80,7 +79,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             generation = lease.generation
             config = model_config_pb2.ModelConfig(name=request.name, platform=self._engine, max_batch_size=MAX_BATCH)
             config.input.add(name=IMAGES, data_type=model_config_pb2.TYPE_UINT8, dims=[INPUT_PIXELS, INPUT_PIXELS, 3])
-            for name, width in zip(_OUTPUTS, _widths(generation), strict=True):
+            for name, width in generation.output_widths.items():
                 config.output.add(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
             config.parameters["labels"].string_value = ",".join(generation.labels)
             config.parameters["model_version"].string_value = generation.version
@@ -108,7 +107,7 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ModelStreamInfer(
         self, requests: Iterator[oip.ModelInferRequest], context: grpc.ServicerContext
     ) -> Iterator[oip.ModelStreamInferResponse]:
-        """One answer a request, in order; an error ends that request alone."""
+        """One answer for each request, in order; an error is the answer to its own request and ends no other."""
         for request in requests:
             try:
                 yield oip.ModelStreamInferResponse(infer_response=self._infer(request, context))
@@ -132,10 +131,6 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     def _versions(self, model: str) -> list[str]:
         snapshot = self._manager.snapshot(model)
         return [g.version for g in (snapshot.active, snapshot.previous) if g]
-
-
-def _widths(generation: Generation) -> tuple[int, int]:
-    return len(generation.labels), generation.feature_width
 
 
 def _statistics(name: str, number: str, totals: Totals) -> oip.ModelStatistics:

@@ -4,6 +4,7 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from faceserve.engines.base import Images
 from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.features import unit_length
 from faceserve.inference.answering import Answer, Answering, Asked
@@ -65,7 +66,7 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         found = self._answering.answer(asked, lambda: decoded([request.image]))
         return unit_length(found.output.features)[0], found
 
-    def _photo(self, request: pb.ClassifyRequest) -> npt.NDArray[np.uint8]:
+    def _photo(self, request: pb.ClassifyRequest) -> Images:
         if request.WhichOneof("photo") == "uri":
             return self._photos.fetch(request.uri)
         return decoded([request.image])

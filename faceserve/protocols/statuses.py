@@ -1,4 +1,4 @@
-"""What a call is refused with, and how long its caller waits: the same for every service."""
+"""What every service shares: errors become gRPC statuses, and a call's deadline becomes a time of the clock."""
 
 import functools
 import time
@@ -11,7 +11,7 @@ from faceserve.errors import ServingError
 
 
 def statuses(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What a method refuses becomes a gRPC status with the sentence as detail."""
+    """A `ServingError` that the method raises becomes its gRPC status, with the error's sentence as the detail."""
 
     @functools.wraps(method)
     def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
@@ -24,6 +24,6 @@ def statuses(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def deadline(context: grpc.ServicerContext) -> float:
-    """The caller's, in seconds of the monotonic clock; infinite without one."""
+    """When the caller stops waiting, in seconds of the monotonic clock; infinite when it gave no deadline."""
     remaining = context.time_remaining()
     return float("inf") if remaining is None else time.monotonic() + remaining

@@ -1,4 +1,4 @@
-"""Open Inference Protocol tensors to arrays and back."""
+"""Tensors of the Open Inference Protocol to arrays, and back."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from tritonclient.grpc import service_pb2 as oip
 
+from faceserve.engines.base import Images
 from faceserve.errors import BadRequest
 from faceserve.inference.photos import decoded
 from include.contract.preprocessing import INPUT_PIXELS
@@ -16,7 +17,7 @@ _SHAPE = (INPUT_PIXELS, INPUT_PIXELS, 3)
 _LENGTH_BYTES = 4
 
 
-def images_of(request: oip.ModelInferRequest) -> npt.NDArray[np.uint8]:
+def images_of(request: oip.ModelInferRequest) -> Images:
     """Uint8 RGB [N, 224, 224, 3] from the tensor `images`, or from encoded photos in the BYTES tensor `photos`.
 
     Raises `BadRequest` or `BadPhoto` naming the tensor and what it should be.
@@ -39,7 +40,10 @@ def answer(
     response: oip.ModelInferResponse,
     known: Mapping[str, npt.NDArray[np.float32]],
 ) -> None:
-    """Add the outputs the request names, all when it names none, as raw little-endian float32."""
+    """Add the outputs that the request names, or all if it names none, as raw little-endian float32.
+
+    Raises `BadRequest` for an unknown name.
+    """
     for name in [output.name for output in request.outputs] or list(known):
         if name not in known:
             raise BadRequest(f"unknown output {name[:80]!r}, the model gives {', '.join(known)}")
@@ -48,7 +52,7 @@ def answer(
         response.raw_output_contents.append(np.ascontiguousarray(array, "<f4").tobytes())
 
 
-def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> npt.NDArray[np.uint8]:
+def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Images:
     if tensor.datatype != "UINT8":
         raise BadRequest(f"input {IMAGES!r} has datatype {tensor.datatype[:20]!r}, UINT8 is needed")
     shape = tuple(tensor.shape)
@@ -82,7 +86,7 @@ def _byte_strings(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | N
 
 
 def _split(raw: bytes) -> list[bytes]:
-    """Each string stands behind its length: four bytes, little-endian."""
+    """The strings of a raw BYTES tensor: before each stands its length, four bytes, little-endian."""
     found, at = [], 0
     while at < len(raw):
         length = int.from_bytes(raw[at : at + _LENGTH_BYTES], "little")
@@ -96,4 +100,4 @@ def _split(raw: bytes) -> list[bytes]:
 
 def _demand_batch(size: int) -> None:
     if not 1 <= size <= MAX_BATCH:
-        raise BadRequest(f"batch of {size}, 1 to {MAX_BATCH} are taken")
+        raise BadRequest(f"a batch of {size} images; 1 to {MAX_BATCH} are allowed")

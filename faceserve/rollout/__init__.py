@@ -1,1 +1,1 @@
-"""Which version answers which requests, how that changes, and what a replica remembers of it."""
+"""Which version answers which request, how that changes, and what a replica remembers of it."""

@@ -1,8 +1,8 @@
-"""Which requests a candidate gets, and what is said of it (specification §11; notes of Argo Rollouts and Kayenta).
+"""Which requests a candidate gets, and what their outcome says of it (specification §11).
 
-The verdict is three-valued. Errors go through Wald's sequential probability ratio test ("Sequential Tests of
-Statistical Hypotheses", 1945), so that it may be looked at after every request; trip-wires end a canary that fails at
-once.
+There are three verdicts, as in Argo Rollouts and Kayenta. Errors go through Wald's sequential probability ratio test
+("Sequential Tests of Statistical Hypotheses", 1945), which may be looked at after every request. Several errors in a
+row, or answers that take far longer, end a trial at once.
 """
 
 import hashlib
@@ -17,18 +17,18 @@ Verdict = Literal["promote", "roll back", "inconclusive"]
 Side = Literal["stable", "canary"]
 
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-# Fewer requests than this say nothing about a mean.
+# With fewer requests than this, a mean says nothing.
 _LATENCY_REQUESTS = 20
-# One error among the first few requests of the stable version is no rate to excuse the candidate with.
+# With fewer errors than this, the stable version's rate is not known well enough to excuse the candidate.
 _ERRORS_OF_A_RATE = 5
 
 
 class Share:
     """`percent` of the requests; those of one task always fall on the same side, on every replica.
 
-    A task id's trailing number steps through the unit interval by the golden ratio (the most even sequence there is),
-    offset by a hash of the rest and of the candidate: consecutive ids split exactly, random ids like a hash.
-    Requests without a task id take turns.
+    The number at the end of a task id steps through the unit interval by the golden ratio (the most even sequence there
+    is), from an offset that is a hash of the rest of the id and of the candidate. So consecutive ids split exactly, and
+    random ids as a hash would. Requests without a task id are counted.
     """
 
     def __init__(self, percent: float, candidate: str) -> None:
@@ -53,8 +53,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Limits:
-    """`error_rate` is what the stable version may show at least and still count as sound; `worse` how many times more
-    the candidate must fail to be refused; `latency_ratio` how much slower it may be on average."""
+    """When a trial ends.
+
+    `error_rate`: share of failed requests that is always acceptable. `worse`: a candidate that fails this many times as
+    often is bad. `errors_in_a_row`: this many end a trial. `latency_ratio`: how many times as long the candidate may
+    take on average. `false_alarm` and `missed`: how often a sound candidate may be refused, and a bad one promoted.
+    """
 
     error_rate: float = 0.001
     worse: float = 10.0
@@ -93,7 +97,7 @@ class Trial:
         self._compared = self._agreed = 0
 
     def observe(self, side: Side, seconds: float, *, failed: bool) -> None:
-        """`seconds` in the engine; errors of the request itself (a bad photo) do not count."""
+        """One request: `seconds` in the engine. Errors of the request itself (a bad photo) do not belong here."""
         with self._lock:
             counts = self._counts[side]
             self._counts[side] = replace(
@@ -116,11 +120,11 @@ class Trial:
 
     @property
     def agreement(self) -> tuple[int, int]:
-        """Compared, and of these agreed."""
+        """How many answers were compared, and how many of these agreed."""
         return self._compared, self._agreed
 
     def opinion(self) -> Opinion:
-        """What the figures say so far; `inconclusive` means: go on."""
+        """What the figures say so far; `inconclusive` means that the trial should go on."""
         with self._lock:
             stable, canary, in_a_row = self._counts["stable"], self._counts["canary"], self._errors_in_a_row
         limits = self._limits

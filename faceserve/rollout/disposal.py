@@ -1,40 +1,29 @@
-"""Frees versions that serve no more, in memory and on disk; away from the requests."""
+"""Frees versions that serve no more, in memory and on disk, without delaying requests."""
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from faceserve.machine.memory import resident_bytes, return_freed
 from faceserve.models.generation import Generation, Origin
 from faceserve.models.loading import Loader
-from faceserve.rollout.slot import Slot
+from faceserve.rollout.rules import Keeping
+from faceserve.rollout.slot import Slot, Slots
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """`drain_seconds` is how long requests may finish on a version; `calm_seconds` how long freeing waits at least.
-
-    Beyond `warm_memory_bytes` of this process previous versions are not kept warm.
-    """
-
-    drain_seconds: float = 10.0
-    calm_seconds: float = 0.0
-    warm_memory_bytes: float = float("inf")
-
-
-@dataclass(frozen=True)
 class Disposal:
-    slots: Mapping[str, Slot]
+    slots: Slots
     loader: Loader
     keeping: Keeping
 
     def soon(self, slot: Slot, gone: Sequence[Generation]) -> None:
-        """After an exchange: free `gone`, what memory does not suffice for, and files that nobody needs."""
+        """After an exchange: free `gone`, the previous version if memory is short, and files that nobody needs."""
         _aside(self._tidy, slot, gone)
 
     def at_once(self, gone: Sequence[Generation]) -> None:
@@ -58,7 +47,7 @@ class Disposal:
         self.loader.forget_all_but([origin for one in self.slots.values() for origin in _needed(one)])
 
     def _cool(self, slot: Slot) -> None:
-        """When memory does not suffice, the previous version is freed, and loaded again for a rollback."""
+        """Free the previous version; a rollback to it loads it again."""
         with slot.change:
             before, after = slot.snapshot, slot.snapshot.without_previous()
             slot.exchange(after)

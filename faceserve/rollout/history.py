@@ -1,4 +1,4 @@
-"""What served here, one entry for each change, and the way back from what serves now."""
+"""What served here, one entry for each change, and to which version one would go back."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +12,14 @@ LENGTH = 10
 class History:
     """Oldest first, at most `LENGTH` entries; the last one serves now, or did before a restart.
 
-    Serving a version again that served before is going back, and ends what came after it: v1, v2, v1, v2 is going on,
-    back, and on again. What remains is the line, on which every version stands once.
+    To serve a version that served before is to go back, and undoes what came after it: in v1, v2, v1, v2 the third step
+    goes back and the fourth goes on again. What is not undone is the line; no version is on it twice.
     """
 
     entries: tuple[Origin, ...] = ()
 
     def and_now(self, origin: Origin) -> "History":
-        """With what serves now at its end. Forgotten is first what is not on the line, then the oldest."""
+        """With what serves now at the end. Beyond `LENGTH`, entries off the line are forgotten before the oldest."""
         again = bool(self.entries) and self.entries[-1].version == origin.version
         after = History((*(self.entries[:-1] if again else self.entries), origin))
         while len(after.entries) > LENGTH:
@@ -32,12 +32,12 @@ class History:
 
     @property
     def went_back(self) -> bool:
-        """Whether the last change did."""
+        """Whether the last change went back."""
         return bool(self.entries) and self._line[-1] != len(self.entries) - 1
 
     @property
     def before(self) -> Origin | None:
-        """What served before the last entry, the way the line goes."""
+        """What stands on the line before the last entry."""
         return self.entries[self._line[-2]] if len(self._line) > 1 else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""ModelLifecycleManager: load, check, exchange one reference, drain, keep the previous warm (specification §3.1)."""
+"""ModelLifecycleManager: replaces the model that serves while requests go on (specification §3.1, messages 35-39)."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -6,17 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceserve.errors import ServingError, UnknownModel
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
-from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
-from faceserve.rollout.disposal import Disposal, Keeping
+from faceserve.rollout.disposal import Disposal
 from faceserve.rollout.preparation import Preparation, Prepared
-from faceserve.rollout.restoring import restore
-from faceserve.rollout.slot import Slot
+from faceserve.rollout.rules import Rules
+from faceserve.rollout.slot import Slot, Slots
 from faceserve.rollout.snapshot import ANY_EPOCH, Canary, Lease, Snapshot
-from faceserve.rollout.state import StateFile
 
 
 @dataclass(frozen=True)
@@ -29,23 +26,16 @@ class Activated:
     swap_milliseconds: float
 
 
-@dataclass(frozen=True)
-class Rules:
-    keeping: Keeping = Keeping()
-    canary: Limits = Limits()
-
-
 class ModelLifecycleManager:
-    """Acts on what `Snapshot` decides. The same call twice has the effect of one.
+    """Does what `Snapshot` decides: load, exchange one reference, drain, free. Every call may be repeated.
 
-    Only loading takes time, and only those that have to load wait for it.
+    Only a call that has to load a version waits while another one is loaded.
     """
 
     def __init__(
-        self, models: tuple[str, ...], loader: Loader, state_dir: Path, changes: Changes, rules: Rules = Rules()
+        self, models: tuple[str, ...], loader: Loader, state_dir: Path, changes: Changes, rules: Rules
     ) -> None:
-        self._slots = {name: Slot(name, StateFile(state_dir, name)) for name in models}
-        self._loader = loader
+        self._slots = Slots(models, state_dir)
         self._rules = rules
         self._disposal = Disposal(self._slots, loader, rules.keeping)
         self._preparation = Preparation(loader, changes, self._disposal)
@@ -57,8 +47,6 @@ class ModelLifecycleManager:
 
     def slot(self, model: str) -> Slot:
         """Raises `UnknownModel`."""
-        if model not in self._slots:
-            raise UnknownModel(f"no model {model[:40]!r}, only {', '.join(self._slots)}")
         return self._slots[model]
 
     def snapshot(self, model: str) -> Snapshot:
@@ -70,23 +58,13 @@ class ModelLifecycleManager:
         with self.slot(model).lease(version, task_id) as lease:
             yield lease
 
-    def restore(self, champions: Mapping[str, Origin]) -> dict[str, ServingError]:
-        """Load what served, for every model that has nothing yet; for each that could not, the reason.
+    def restore(self, champions: Mapping[str, Origin]) -> dict[str, Exception]:
+        """Load what served, for every model that serves nothing; returns the reason for each that could not be loaded.
 
         `champions` is what the registry names; see `restoring`.
         """
-        problems = {}
-        for model, slot in self._slots.items():
-            try:
-                self._restore(slot, champions.get(model))
-            except ServingError as error:
-                problems[model] = error
-        return problems
-
-    def _restore(self, slot: Slot, champion: Origin | None) -> None:
-        before = slot.snapshot
-        if restore(slot, self._loader, champion):
-            self.changes.serving(before, slot.snapshot)
+        found = {model: self._preparation.restore(slot, champions.get(model)) for model, slot in self._slots.items()}
+        return {model: problem for model, problem in found.items() if problem}
 
     # Versions
 
@@ -114,7 +92,7 @@ class ModelLifecycleManager:
         return self.activate(model, target.version, expected_epoch)
 
     def discard(self, model: str, version: str) -> None:
-        """Drop a prepared version; one that serves, served just before, or is unknown stays as it is."""
+        """Drop a prepared version. One that serves, is the previous one, is on trial or is unknown stays as it is."""
         slot = self.slot(model)
         with slot.change:
             before, after = slot.snapshot, slot.snapshot.without_prepared(version)
@@ -126,8 +104,8 @@ class ModelLifecycleManager:
 
     # Canary
 
-    def set_canary(self, model: str, version: str, percent: float, *, shadow: bool = False) -> Canary:
-        """Give a prepared version `percent` of the requests, or of their copies. Repeating it goes on with the trial.
+    def set_canary(self, model: str, version: str, percent: float, *, shadow: bool) -> Canary:
+        """Give a prepared version `percent` of the requests or, in `shadow`, of their copies. A repeat changes nothing.
 
         Raises `BadRequest` or `UnknownModel`.
         """

@@ -1,14 +1,15 @@
-"""A version is loaded beside the one that serves, alone and with the least disturbance."""
+"""Loads versions, one at a time, so that requests are disturbed least."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faceserve.errors import BadArtifact, TooLate
+from faceserve.errors import BadArtifact, ServingError, TooLate
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
+from faceserve.rollout.restoring import restored
 from faceserve.rollout.slot import Slot
 
 
@@ -29,24 +30,39 @@ class Preparation:
     disposal: Disposal
 
     def prepare(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
-        """Waits for another version that is being loaded, unless this one is in memory already."""
+        """Waits while another version is being loaded, unless this one is in memory already.
+
+        Raises what `Loader.load` raises, `Overloaded`, or `TooLate` when the answer is not `wanted` any more.
+        """
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)
         with slot.turn():
             return self._prepared(slot, origin, wanted)
 
     def prepare_again(self, slot: Slot, origin: Origin) -> Prepared:
-        """What served before and is not in memory any more: it waits its turn, and is never turned away."""
+        """Load what served before and is not in memory any more. It waits for its turn, but is never refused one."""
         with slot.loading:
             return self._prepared(slot, origin, lambda: True)
+
+    def restore(self, slot: Slot, champion: Origin | None) -> ServingError | None:
+        """Load what served before a restart; returns the reason why that could not be."""
+        before = slot.snapshot
+        try:
+            if restored(slot, self.loader, champion):
+                self.changes.serving(before, slot.snapshot)
+        except ServingError as error:
+            return error
+        return None
 
     def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)
+        if not wanted():
+            raise TooLate(f"nobody waits for {origin.version} any more, so it was not loaded")
         loaded = self._loaded(slot, origin)
         if not wanted():
             self.disposal.free(loaded.generation)
-            raise TooLate(f"{origin.version} was loaded when nobody waited for it any more")
+            raise TooLate(f"nobody waits for {origin.version} any more, so it was freed again")
         with slot.change:
             slot.exchange(slot.snapshot.with_prepared(loaded.generation))
         self.changes.prepared(slot.model, loaded.load_seconds, loaded.warm_up_seconds)

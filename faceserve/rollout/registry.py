@@ -1,4 +1,4 @@
-"""Who is champion, asked of MLflow's REST API: for a replica that joins late, or was away (design D11)."""
+"""Asks MLflow's REST API which version is champion, for a replica that joins late or was away (design D11)."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""What a replica serves when it comes back: its own memory, unless the fleet went on meanwhile (design D11)."""
+"""What a replica serves when it comes back: what it served, unless the fleet went on meanwhile (design D11)."""
 
 import logging
 
@@ -12,11 +12,12 @@ from faceserve.rollout.state import State
 log = logging.getLogger(__name__)
 
 
-def restore(slot: Slot, loader: Loader, champion: Origin | None) -> bool:
+def restored(slot: Slot, loader: Loader, champion: Origin | None) -> bool:
     """Whether something serves now that did not before.
 
-    `champion` is what the registry names. What was activated while this loads stays. Raises `BadArtifact` or
-    `StorageUnavailable` when what should serve cannot: then nothing does, since whatever else there is was replaced.
+    `champion` is what the registry names. A version that is activated during this stays. Raises `BadArtifact` or
+    `StorageUnavailable` if what should serve cannot be loaded. Then nothing serves: any other version was replaced,
+    maybe because it was bad.
     """
     with slot.loading:
         if slot.snapshot.active:
@@ -31,7 +32,7 @@ def restore(slot: Slot, loader: Loader, champion: Origin | None) -> bool:
 
 
 def what_is_due(state: State | None, champion: Origin | None) -> State | None:
-    """The registry's champion when it was promoted after what this replica remembers; None when nothing ever served."""
+    """The registry's champion if it was promoted after `state` was activated, else `state`."""
     if champion is None or state is None:
         return state if champion is None else State(champion, None, 1, (champion,))
     if champion.version == state.active.version or champion.activated_at <= state.active.activated_at:
@@ -41,7 +42,7 @@ def what_is_due(state: State | None, champion: Origin | None) -> State | None:
 
 
 def _remembered(slot: Slot) -> State | None:
-    """Also for what serves later, should this not: epochs never go back."""
+    """Epochs and history go on from there, even if another version will serve."""
     try:
         state = slot.file.read()
     except BadArtifact as error:
@@ -55,7 +56,7 @@ def _remembered(slot: Slot) -> State | None:
 
 
 def _kept_warm(model: str, loader: Loader, origin: Origin | None) -> Generation | None:
-    """When it can be loaded; the active version serves all the same."""
+    """None if it cannot be loaded; the active version serves all the same."""
     if origin is None:
         return None
     try:

@@ -2,23 +2,24 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from faceserve.errors import Overloaded
+from faceserve.errors import Overloaded, UnknownModel
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
 
-# So many calls may load or enrol at a time, one after the other: the service's threads are left to everything else.
+# At most this many calls for one model may load, enrol or wait to: each takes a thread of the lifecycle service.
 MAX_LOADING = 4
 
 
 class Slot:
     """`change` is held for the moment of an exchange, `loading` for the seconds that loading a version takes."""
 
-    def __init__(self, model: str, file: StateFile) -> None:
+    def __init__(self, model: str, state_dir: Path) -> None:
         self.model = model
-        self.file = file
+        self.file = StateFile(state_dir, model)
         self.snapshot = Snapshot(model)
         self.change = threading.RLock()
         self.loading = threading.Lock()
@@ -41,9 +42,9 @@ class Slot:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """`loading`, for which not more than a few may wait. Raises `Overloaded`."""
+        """Hold `loading`. Raises `Overloaded` if too many wait for it already."""
         if not self._places.acquire(blocking=False):
-            raise Overloaded(f"{MAX_LOADING} calls load a version of {self.model} or wait for it: try again later")
+            raise Overloaded(f"{MAX_LOADING} calls load a version of {self.model} or wait to: try again later")
         try:
             with self.loading:
                 yield
@@ -61,3 +62,13 @@ class Slot:
         started = time.perf_counter()
         self.snapshot = after
         return time.perf_counter() - started
+
+
+class Slots(dict[str, Slot]):
+    """By model name; any other name raises `UnknownModel`."""
+
+    def __init__(self, models: Iterable[str], state_dir: Path) -> None:
+        super().__init__((model, Slot(model, state_dir)) for model in models)
+
+    def __missing__(self, model: str) -> Slot:
+        raise UnknownModel(f"no model {model[:40]!r}, only {', '.join(self)}")

@@ -1,4 +1,4 @@
-"""What a replica has in memory of one model, as a value: every rule about how that may change stands here."""
+"""What a replica has in memory of one model, as a value, with every rule about how that may change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -51,10 +51,10 @@ class Lease:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A request takes one and keeps it to its end; each change makes another one.
+    """A request takes one and keeps it to its end; every change makes a new one.
 
-    A change that was made already gives the same snapshot again. `prepared` waits in memory and answers nobody;
-    `concluded` is how the last trial ended. `epoch` only grows, with every change of what answers.
+    A change that was made already returns the same snapshot. `prepared` versions wait in memory and answer nobody;
+    `concluded` is how the last trial ended; `epoch` grows with every change of what answers requests.
     """
 
     model: str
@@ -84,7 +84,7 @@ class Snapshot:
         return _find(self.generations, version)
 
     def gone(self, after: "Snapshot") -> list[Generation]:
-        """What is in memory for nothing after a change."""
+        """What a change leaves without a purpose in memory."""
         return [one for one in self.generations if one not in after.generations]
 
     def has(self, origin: Origin) -> bool:
@@ -96,7 +96,7 @@ class Snapshot:
 
     @property
     def remembered(self) -> State | None:
-        """What has to be on disk for a restart; a trial does not survive one, and its end is counted beforehand."""
+        """What a restart needs. A trial does not survive one, so that its end is counted in the epoch beforehand."""
         if self.active is None:
             return None
         previous = self.previous.origin if self.previous else None
@@ -138,7 +138,7 @@ class Snapshot:
         return replace(self, previous=None)
 
     def activated(self, version: str, expected_epoch: int, at: float) -> "Snapshot":
-        """`version` serves from `at` (seconds since 1970) on, what served stays as the previous one, a trial is over.
+        """From `at` (seconds since 1970) on `version` serves, what served is the previous version, and a trial is over.
 
         Raises `StaleEpoch` or `UnknownModel`.
         """
@@ -160,13 +160,13 @@ class Snapshot:
         )
 
     def remembering(self, state: State) -> "Snapshot":
-        """After a restart: epochs and history go on from there, whatever will serve; the same once something does."""
+        """After a restart: epochs and history go on from `state`, whatever will serve. No change if something does."""
         if self.active:
             return self
         return replace(self, history=History(state.history), epoch=max(self.epoch, state.epoch))
 
     def restored(self, active: Generation, previous: Generation | None, state: State) -> "Snapshot":
-        """After a restart: serving what `state` names."""
+        """After a restart: what `state` names serves."""
         after = self.remembering(state)
         return replace(after, active=active, previous=previous, history=after.history.and_now(state.active))
 
@@ -182,7 +182,7 @@ class Snapshot:
         generation = self.loaded(version)
         if self.active is None or generation is None or generation is self.active:
             raise UnknownModel(f"{self.model} {version[:40]} is not prepared beside an active version on this replica")
-        # From shadow to live, or to another share, nothing is kept: the figures would not compare.
+        # From shadow to live, or to another share, counting begins anew: the figures could not be compared.
         canary = Canary(generation, Share(percent, version), Trial(limits), shadow)
         after = self.without_prepared(version)
         return replace(after, canary=canary, concluded=None, epoch=self.epoch + 1)
@@ -194,16 +194,16 @@ class Snapshot:
         return self.activated(version, expected_epoch, at)
 
     def trial_aborted(self, version: str, reason: str) -> "Snapshot":
-        """Without the candidate; the same when another one is on trial, or none."""
+        """Without the candidate. No change if another one is on trial, or none."""
         if not self._tries(version):
             return self
         return replace(self, canary=None, concluded=Concluded(version, "aborted", reason), epoch=self.epoch + 1)
 
     def rollback_target(self, version: str) -> Origin:
-        """What a rollback serves: `version`, or without one what served before the active version.
+        """What a rollback serves: `version`, or if that is empty what served before the active version.
 
-        Who went back already stays there: the same request twice goes neither forth again nor further back. Raises
-        `UnknownModel`.
+        After going back, a rollback without a version changes nothing: the same request twice must lead neither
+        forward again nor further back. Raises `UnknownModel`.
         """
         if self.active and (self._serves(version) or (not version and self.history.went_back)):
             return self.active.origin
@@ -215,7 +215,7 @@ class Snapshot:
 
     @property
     def _before(self) -> Origin | None:
-        """What served last; that is in the history too when it is in memory no more, or nothing is."""
+        """What served before the active version, or last if nothing serves; it need not be in memory."""
         if self.active:
             return self.history.before
         return self.history.entries[-1] if self.history.entries else None
@@ -227,9 +227,14 @@ class Snapshot:
             raise StaleEpoch(f"epoch {self.epoch} serves {serves}, {expected_epoch} was expected")
 
     def demand_pace(self, candidate: Generation) -> None:
-        """Raises `BadArtifact` for a candidate far slower than the same network was before, where both are known."""
+        """Raises `BadArtifact` for a candidate far slower than the active version with the same backbone.
+
+        Nothing is said where a pace is not known, or of a version that served here: nobody must fail to go back to it.
+        """
         active = self.active
         if active is None or not active.cpu_ms or active.backbone != candidate.backbone:
+            return
+        if self.history.last(candidate.version):
             return
         if candidate.cpu_ms > _SLOWER * max(1.0, active.cpu_ms):
             raise BadArtifact(

@@ -1,4 +1,4 @@
-"""What served, on disk: a replica comes back with it (design D11)."""
+"""What served, kept on disk, so that a replica comes back with it after a restart (design D11)."""
 
 import json
 import os
@@ -21,7 +21,7 @@ class State:
 
 
 class StateFile:
-    """One file per model, replaced atomically."""
+    """One file for each model, replaced atomically."""
 
     def __init__(self, folder: Path, model: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,5 +58,5 @@ class StateFile:
         partial.replace(self._path)
 
     def set_aside(self) -> None:
-        """Keep a file that could not be used, out of the way of the next start."""
+        """Rename a file that cannot be used: it stays for a look, and the next start does not meet it."""
         self._path.replace(self._path.with_suffix(".refused.json"))

@@ -298,7 +298,7 @@ class LifecycleServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Serve the previous version again, or any of the last ten.
+        """Serve the version before again, or by name any of the last ten. Without a name, a repeat goes no further.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -219,7 +219,7 @@ def test_a_persons_rollback_is_never_an_automatic_one(desk):
     assert rollback(judged="v1.1.0").do("roll_back") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
         *("LAUNDRY", "previous", "too many wrong", "kim", "run-1"),
-        *(("asked_at", ASKED_AT), ("instead_of", None), ("judged", None)),
+        *(("asked_at", ASKED_AT), ("judged", None), ("instead_of", None)),
     )
 
 
@@ -234,7 +234,7 @@ def test_the_monitors_rollback_names_the_version_it_judged_and_never_asks(desk, 
     assert questions == []
     assert desk.only("roll_back")[3:] == (
         *("live_accuracy_monitor", "run-1"),
-        *(("asked_at", ASKED_AT), ("instead_of", None), ("judged", "v1.1.0")),
+        *(("asked_at", ASKED_AT), ("judged", "v1.1.0"), ("instead_of", None)),
     )
 
 
@@ -265,7 +265,7 @@ def test_an_approval_is_for_the_version_in_the_question_and_as_old_as_the_reques
     assert reply(run, "roll_back", "Approve") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
         *("LAUNDRY", "v1.1.3", "too many wrong", "lee", "run-1"),
-        *(("asked_at", ASKED_AT), ("instead_of", "v1.2.0"), ("judged", None)),
+        *(("asked_at", ASKED_AT), ("judged", None), ("instead_of", "v1.2.0")),
     )
 
 

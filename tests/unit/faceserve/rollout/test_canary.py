@@ -1,5 +1,6 @@
 """Which requests a candidate gets, and what is said of it."""
 
+import itertools
 import random
 import uuid
 
@@ -8,6 +9,7 @@ import pytest
 from faceserve.rollout.canary import Limits, Share, Trial
 
 ROLLOUTS, REQUESTS = 200, 3000
+SIDES = {"task-": [1, 14, 22, 35, 48, 56], "": [2, 15, 23, 28, 36, 49, 57]}
 
 
 def share_of(share, task_ids):
@@ -126,3 +128,124 @@ def test_a_sound_candidate_is_rolled_back_in_at_most_one_of_twenty_rollouts():
 
 def test_a_candidate_failing_ten_times_as_often_is_promoted_in_at_most_one_of_twenty_rollouts():
     assert verdicts(0.01).count("promote") <= ROLLOUTS * 0.05
+
+
+# The same to the digit: replicas of different ages must agree, and a limit is where it says
+
+
+def test_requests_without_an_id_are_counted_by_the_golden_ratio():
+    share = Share(10, "v1.1.0")
+    assert [n for n in range(1, 56) if share.has("")] == [5, 13, 26, 34, 47]
+
+
+def test_consecutive_ids_are_chosen_at_the_three_distances_of_the_golden_ratio():
+    share = Share(10, "v1.1.0")
+    chosen = [n for n in range(2000) if share.has(f"task-{n}")]
+    assert {after - before for before, after in itertools.pairwise(chosen)} == {5, 8, 13}
+
+
+def test_ids_with_more_digits_than_a_float_holds_are_split_as_evenly():
+    ids = [str(10**19 + n) for n in range(10_000)]
+    assert share_of(Share(10, "v1.1.0"), ids) == pytest.approx(10, abs=0.5)
+
+
+def test_the_side_of_an_id_is_the_same_for_ever():
+    """Written down: a version that computed it otherwise would move tasks from side to side during an update."""
+    assert [n for n in range(60) if Share(10, "v1.1.0").has(f"task-{n}")] == SIDES["task-"]
+    assert [n for n in range(60) if Share(10, "v1.2.0").has(f"{n}")] == SIDES[""]
+
+
+def observed(stable=(0, 0), canary=(0, 0), **limits):
+    """After so many answered and failed requests of each side."""
+    found = trial(**{"errors_in_a_row": 10**6, **limits})
+    for side, (answered, failed) in (("stable", stable), ("canary", canary)):
+        for _ in range(failed):
+            found.observe(side, 0.0, failed=True)
+        for _ in range(answered):
+            found.observe(side, 0.01, failed=False)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("canary", "verdict"),
+    [
+        ((19, 1), "inconclusive"),
+        ((181, 2), "roll back"),
+        ((182, 2), "inconclusive"),
+        ((381, 0), "inconclusive"),
+        ((382, 0), "promote"),
+        ((636, 1), "inconclusive"),
+        ((637, 1), "promote"),
+    ],
+)
+def test_walds_bounds_for_one_error_in_a_thousand_against_one_in_a_hundred(canary, verdict):
+    assert observed(canary=canary).opinion().verdict == verdict
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(4, "roll back"), (5, "promote")])
+def test_from_five_errors_on_the_stable_rate_excuses_the_candidate(failed, verdict):
+    assert observed(stable=(100 - failed, failed), canary=(100, 2)).opinion().verdict == verdict
+
+
+def test_a_stable_version_that_fails_most_of_the_time_does_not_excuse_everything():
+    found = observed(stable=(10, 90), canary=(0, 6)).opinion()
+    assert (found.verdict, found.reason) == ("roll back", "6 errors in 6 requests: more like 90.0% than 50.0%")
+
+
+@pytest.mark.parametrize(("answered", "verdict"), [(19, "inconclusive"), (20, "promote")])
+def test_fewer_than_twenty_requests_promote_nobody(answered, verdict):
+    assert observed(stable=(10, 90), canary=(answered, 0)).opinion().verdict == verdict
+
+
+def test_the_reason_names_the_figures():
+    assert observed(canary=(98, 2)).opinion().reason == "2 errors in 100 requests: more like 1.0% than 0.1%"
+    assert observed(canary=(400, 0)).opinion().reason == "0 errors in 400 requests: more like 0.1% than 1.0%"
+    assert observed(canary=(9, 1)).opinion().reason == "1 errors in 10 requests do not decide yet"
+
+
+@pytest.mark.parametrize(("failures", "reason"), [([1, 1, 0, 1, 1], None), ([1, 1, 1], "3 errors in a row")])
+def test_only_errors_in_a_row_end_a_trial_at_once(failures, reason):
+    found = trial(errors_in_a_row=3, error_rate=0.4)
+    for failed in failures:
+        found.observe("canary", 0.01, failed=bool(failed))
+        found.observe("stable", 0.01, failed=True)
+    assert (found.opinion().reason == "3 errors in a row") is (reason is not None)
+
+
+def paced(stable_seconds, canary_seconds, requests=(20, 20), limit=2.0):
+    found = trial(latency_ratio=limit)
+    for side, seconds, count in zip(("stable", "canary"), (stable_seconds, canary_seconds), requests, strict=True):
+        for _ in range(count):
+            found.observe(side, seconds, failed=False)
+    return found.opinion().verdict
+
+
+def test_a_candidate_may_be_as_slow_as_the_limit_says_but_not_slower():
+    assert paced(0.25, 0.5) == "inconclusive"
+    assert paced(0.25, 0.51) == "roll back"
+
+
+@pytest.mark.parametrize("requests", [(19, 400), (400, 19), (19, 19)])
+def test_pace_needs_twenty_requests_on_both_sides(requests):
+    assert paced(0.25, 5.0, requests) != "roll back"
+
+
+def test_without_measured_time_pace_says_nothing():
+    assert paced(0.0, 5.0) == "inconclusive"
+
+
+def test_failed_requests_do_not_count_for_the_pace():
+    found = trial()
+    for failed in (False, True, False):
+        found.observe("canary", 0.5, failed=failed)
+    counts = found.counts("canary")
+    assert (counts.requests, counts.errors, counts.seconds, counts.mean_seconds) == (3, 1, 1.0, 0.5)
+    assert (found.counts("stable").requests, found.counts("stable").mean_seconds) == (0, 0.0)
+
+
+def test_compared_answers_are_counted_and_how_many_agreed():
+    found = trial()
+    assert found.agreement == (0, 0)
+    for agreed in (True, False, True):
+        found.compare(agreed=agreed)
+    assert found.agreement == (3, 2)

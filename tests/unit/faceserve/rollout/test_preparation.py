@@ -120,9 +120,16 @@ def test_a_rollback_against_another_epoch_loads_nothing(replica):
     assert replica.rollback("v0", epoch=3).version == "v0"
 
 
-def test_nothing_is_kept_for_a_caller_that_is_gone(replica):
-    with pytest.raises(TooLate, match="v1 was loaded when nobody waited for it any more"):
+def test_nothing_is_loaded_for_a_caller_that_went_while_it_waited(replica):
+    with pytest.raises(TooLate, match="nobody waits for v1 any more, so it was not loaded"):
         replica.prepare("v1", wanted=lambda: False)
+    assert replica.loader.versions == []
+
+
+def test_nothing_is_kept_for_a_caller_that_went_during_the_load(replica):
+    answers = iter([True, False])
+    with pytest.raises(TooLate, match="nobody waits for v1 any more, so it was freed again"):
+        replica.prepare("v1", wanted=lambda: next(answers))
     assert replica.prepared == []
     assert replica.engine("v1").closed == 1
 

@@ -119,7 +119,7 @@ def test_an_outage_is_over_and_the_next_attempt_serves(replica):
 def test_what_serves_is_not_restored_again(replica):
     replica.serve("v1")
     assert replica.manager.restore({MODEL: later("v2")}) == {}
-    assert (replica.serving, replica.loader.versions) == ("v1", ["v1"])
+    assert (replica.serving, replica.loader.versions, replica.serving_told) == ("v1", ["v1"], [MODEL])
 
 
 def test_what_was_activated_while_the_old_version_loaded_stays(replica):

@@ -5,16 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faceserve.errors import NoModel, Overloaded
-from faceserve.rollout.slot import MAX_LOADING, Slot
-from faceserve.rollout.state import StateFile
+from faceserve.errors import NoModel, Overloaded, UnknownModel
+from faceserve.rollout.slot import MAX_LOADING, Slot, Slots
 from tests.unit.faceserve.rollout.world import MODEL, generation
 from tests.waiting import until
 
 
 @pytest.fixture
 def slot(tmp_path):
-    return Slot(MODEL, StateFile(tmp_path, MODEL))
+    return Slot(MODEL, tmp_path)
 
 
 def serve(slot, version):
@@ -87,6 +86,13 @@ def test_what_cannot_be_kept_on_disk_is_not_done(slot, monkeypatch):
     # Nothing of this has to survive a restart, so that it works on a full disk.
     slot.exchange(slot.snapshot.with_prepared(generation("v3")))
     assert slot.snapshot.loaded("v3")
+
+
+def test_a_model_that_this_replica_does_not_have_is_named(tmp_path):
+    slots = Slots(("laundry", "face"), tmp_path)
+    assert slots["face"].model == "face"
+    with pytest.raises(UnknownModel, match="no model 'laundri', only laundry, face"):
+        slots["laundri"]
 
 
 def test_only_a_few_may_wait_for_their_turn_to_load(slot):

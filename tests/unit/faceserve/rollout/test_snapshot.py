@@ -119,6 +119,13 @@ def test_the_pace_of_another_backbone_or_one_not_known_says_nothing():
     Snapshot(MODEL).demand_pace(generation("v1", cpu_ms=400.0))
 
 
+def test_what_served_here_may_be_gone_back_to_whatever_its_pace(serving):
+    fast = activated(serving.with_prepared(generation("fast", cpu_ms=10.0)), "fast")
+    fast.demand_pace(generation("v1", cpu_ms=400.0))
+    with pytest.raises(BadArtifact):
+        fast.demand_pace(generation("v2", cpu_ms=400.0))
+
+
 def test_below_a_millisecond_pace_is_noise():
     pace(0.1, 4.0)
     with pytest.raises(BadArtifact):

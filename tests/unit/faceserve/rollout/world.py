@@ -8,8 +8,8 @@ from faceserve.models.generation import Generation, Origin
 from faceserve.models.loading import Loaded
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
-from faceserve.rollout.disposal import Keeping
-from faceserve.rollout.lifecycle import ModelLifecycleManager, Rules
+from faceserve.rollout.lifecycle import ModelLifecycleManager
+from faceserve.rollout.rules import Keeping, Rules
 from tests.waiting import until
 
 MODELS = ("laundry", "face")
