@@ -1,5 +1,6 @@
 """A canary's verdict, and which versions stay at hand."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -89,8 +90,13 @@ def test_archived_versions_neither_count_nor_go_again():
     assert plan.archive == ("v1.1.0",)
 
 
+def test_a_manifest_lists_its_files_with_their_checksums():
+    manifest = b'{"files": {"model.bin": "abc"}, "labels": []}'
+    assert listed_files(manifest, hashlib.sha256(manifest).hexdigest()) == {"model.bin": "abc"}
+
+
 def test_a_manifest_that_is_not_the_registered_one_is_not_believed():
-    with pytest.raises(ArchiveDamaged, match="not the one that was registered"):
+    with pytest.raises(ArchiveDamaged, match=r"^manifest\.json is not the one that was registered$"):
         listed_files(b'{"files": {}}', "a" * 64)
 
 
