@@ -6,6 +6,7 @@ code stand in `equivalent_mutants.toml` with the reason, and count as never made
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -78,6 +79,8 @@ def mutants(file: str) -> list[Mutant]:
 
 
 def _run(files: Sequence[str]) -> None:
+    # mutmut goes on where it stopped and would not ask sharper tests about an earlier survivor.
+    shutil.rmtree(_MUTANTS, ignore_errors=True)
     patterns = [file.removesuffix(".py").replace("/", ".") + ".x*" for file in files]
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", _PROCESSES, *patterns]
     if subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=False).returncode:
