@@ -13,7 +13,15 @@ def part(name, *lines, code=0):
 
 
 def test_every_part_is_told_by_its_closing_line_at_the_end(capsys):
-    assert main([[part("one", "..", "2 passed in 1 s"), part("two", "3 passed in 1 s")], [part("three", "ok")]]) == 0
+    assert (
+        main(
+            [
+                [part("one", "..", "2 passed in 1 s", "left behind: a process"), part("two", "3 passed in 1 s")],
+                [part("three", "ok")],
+            ]
+        )
+        == 0
+    )
     told = capsys.readouterr().out.splitlines()
     assert sorted(line.split()[0] for line in told[-3:]) == ["one", "three", "two"]
     assert any(line.startswith("one ") and line.endswith("2 passed in 1 s") for line in told[-3:])
