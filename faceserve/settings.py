@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     warm_memory_mb: int = 4096
     """While the server takes less memory than this, the previous version stays loaded: rolling back is one exchange."""
     canary_error_rate: float = 0.001
-    """Share of failed requests at which a candidate on trial still counts as sound, if the stable one has no more."""
+    """Share of failed requests up to which a candidate on trial counts as sound (the stable version's, if higher)."""
     canary_errors_in_a_row: int = 3
     """This many failed requests one after the other end a trial."""
     canary_latency_ratio: float = 3.0

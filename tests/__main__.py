@@ -1,18 +1,22 @@
 """`python -m tests`: every part of the tests, in two lanes beside each other; each line says which part wrote it."""
 
 import ctypes
+import os
+import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from include.stack.layout import REPOSITORY
 from tests import lifeline
 
 _PYTEST = (sys.executable, "-m", "pytest", "-q")
+# In their own order: by number of tests, those of a file with one long test would begin last.
+_BY_FILE = ("-n2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True)
@@ -30,30 +34,26 @@ class Outcome:
 
     @property
     def closing_line(self) -> str:
-        return self.output.rstrip().rpartition("\n")[2]
+        """pytest's, or the last one there is."""
+        lines = self.output.rstrip().splitlines() or [""]
+        return next((line for line in reversed(lines) if re.search(r"\d (passed|failed|error)", line)), lines[-1])
 
 
-# The end-to-end run mostly waits for Airflow, the tests of the services for processes: together they fill two cores.
+# Each waits for other processes much of its time: the end-to-end run for Airflow, the tests for services to answer.
 LANES = (
     (Part("e2e", (*_PYTEST, "tests/e2e")),),
     (
         Part("check", ("make", "--no-print-directory", "check")),
         Part("unit", (*_PYTEST, "tests/unit")),
-        Part("services", (*_PYTEST, "-n2", "--dist=loadfile", "tests", "--ignore=tests/unit", "--ignore=tests/e2e")),
+        Part("services", (*_PYTEST, *_BY_FILE, "tests", "--ignore=tests/unit", "--ignore=tests/e2e")),
     ),
 )
 
 
 def main(lanes: Sequence[Sequence[Part]] = LANES) -> int:
     """Run all parts, even after one failed; 1 when any did, with its output once more at the end."""
-    _end_with_parent()
-    lifeline.hold()
-    outcomes: list[Outcome] = []
-    threads = [threading.Thread(target=lambda lane=lane: outcomes.extend(map(_run, lane))) for lane in lanes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(lanes)) as side_by_side:
+        outcomes = [outcome for lane in side_by_side.map(_run_lane, lanes) for outcome in lane]
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
         print(f"\n---- {outcome.part.name} failed ----\n{outcome.output}")
@@ -64,12 +64,19 @@ def main(lanes: Sequence[Sequence[Part]] = LANES) -> int:
     return 1 if failed else 0
 
 
+def _run_lane(lane: Sequence[Part]) -> list[Outcome]:
+    return [_run(part) for part in lane]
+
+
 def _run(part: Part) -> Outcome:
     begun = time.monotonic()
+    print(f"{part.name:<10}begins", flush=True)
     lines = []
     with subprocess.Popen(
         part.command,
         cwd=REPOSITORY,
+        # Progress is read while it is made.
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -89,4 +96,6 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    _end_with_parent()
+    lifeline.hold()
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 Every process of a run carries the run's mark in its environment, daemons too, which no process group would hold. A
 watcher outside the run waits for the end of a pipe, which the kernel closes even after SIGKILL, and then ends whatever
-still carries the mark.
+still carries the mark. A run within a run (a worker, a part) adds a mark of its own to those around it.
 """
 
 import os
@@ -14,47 +14,41 @@ from pathlib import Path
 
 import psutil
 
-MARK = "TEST_RUN"
+MARKS = "TEST_RUNS"
 _SWEEP_SECONDS = 30
 _POLL_SECONDS = 0.2
 _watchers: list["subprocess.Popen[bytes]"] = []
 
 
 def hold() -> None:
-    """Mark this process's environment and start the watcher; inside a run that is marked already nothing happens."""
-    if os.environ.get(MARK):
-        return
+    """Mark this process's environment, and with it all that it starts from now on; start the watcher."""
     mark = uuid.uuid4().hex
     watcher = subprocess.Popen(
         [sys.executable, "-m", "tests.lifeline", mark],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         cwd=Path(__file__).parents[1],
+        env={name: value for name, value in os.environ.items() if name != MARKS},
         # Neither a Ctrl-C at the terminal nor a signal to the run's group may reach it.
         start_new_session=True,
     )
     # Its standard input stays open for as long as this process lives.
     _watchers.append(watcher)
-    os.environ[MARK] = mark
+    os.environ[MARKS] = f"{os.environ.get(MARKS, '')} {mark}".strip()
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """The processes that carry `mark` now."""
-    return [process for process in psutil.process_iter() if _mark_of(process) == mark]
-
-
-def _mark_of(process: psutil.Process) -> str | None:
+def _marks_of(process: psutil.Process) -> list[str]:
     try:
-        return process.environ().get(MARK)
+        return process.environ().get(MARKS, "").split()
     except (psutil.Error, OSError):
         # Ended meanwhile, or somebody else's.
-        return None
+        return []
 
 
 def _end_all(mark: str) -> None:
     """Until none is left: a supervisor may start another one before it is ended itself."""
     deadline = time.monotonic() + _SWEEP_SECONDS
-    while (left := marked(mark)) and time.monotonic() < deadline:
+    while (left := [p for p in psutil.process_iter() if mark in _marks_of(p)]) and time.monotonic() < deadline:
         print(f"left behind by the tests, ended: {', '.join(sorted({_name(p) for p in left}))}", file=sys.stderr)
         for process in left:
             process.kill()

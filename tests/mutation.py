@@ -1,10 +1,12 @@
 """`python -m tests.mutation [FILE …]`: change the code in small ways and see which changes no unit test notices.
 
 mutmut makes the mutants and runs the tests that reach each (`[tool.mutmut]` in pyproject.toml says what is mutated);
-this prints the survivors and a score a file, and fails below the threshold.
+this prints the survivors and a score a file, and fails below the threshold. Mutants that no test could tell from the
+code stand in `equivalent_mutants.toml` with the reason, and count as never made.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,10 +23,8 @@ from tests.measure import REPOSITORY
 THRESHOLD = 0.85
 _MUTANTS = REPOSITORY / "mutants"
 _PROCESSES = "2"
+_EQUIVALENT = REPOSITORY / "tests" / "equivalent_mutants.toml"
 _KILLED = {"killed", "timeout", "segfault", "suspicious", "caught by type check"}
-
-# (file, the line as it is, the line as mutated) → why no test could tell them apart.
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,17 @@ class Mutant:
         lines = get_diff_for_mutant(self.name, path=self.file).splitlines()
         return "\n".join(line for line in lines if line[:1] in "+-" and line[:3] not in {"+++", "---"})
 
-    @property
-    def equivalent(self) -> bool:
-        lines = [(line[0], line[1:].strip()) for line in self.change().splitlines()]
-        before, after = (" ".join(text for sign, text in lines if sign == wanted) for wanted in "-+")
-        return (self.file, before, after) in EQUIVALENT
+    def lines(self) -> tuple[str, str]:
+        """Before and after, each in one line."""
+        changed = [(line[0], line[1:].strip()) for line in self.change().splitlines()]
+        before, after = (" ".join(text for sign, text in changed if sign == wanted) for wanted in "-+")
+        return before, after
+
+
+def equivalents() -> set[tuple[str, str, str]]:
+    """File, line and what it becomes, of all mutants that no test could tell apart."""
+    kept = tomllib.loads(_EQUIVALENT.read_text())["mutant"]
+    return {(mutant["file"], mutant["line"], after) for mutant in kept for after in mutant["becomes"]}
 
 
 def wanted_files(arguments: Sequence[str]) -> list[str]:
@@ -73,6 +79,8 @@ def mutants(file: str) -> list[Mutant]:
 
 
 def _run(files: Sequence[str]) -> None:
+    # mutmut goes on where it stopped and would not ask sharper tests about an earlier survivor.
+    shutil.rmtree(_MUTANTS, ignore_errors=True)
     patterns = [file.removesuffix(".py").replace("/", ".") + ".x*" for file in files]
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", _PROCESSES, *patterns]
     if subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=False).returncode:
@@ -81,9 +89,10 @@ def _run(files: Sequence[str]) -> None:
 
 def _report(files: Sequence[str]) -> float:
     """Print survivors and scores; the score of all together."""
+    same = equivalents()
     scores: dict[str, tuple[int, int]] = {}
     for file in files:
-        of_file = [m for m in mutants(file) if m.killed or not m.equivalent]
+        of_file = [m for m in mutants(file) if m.killed or (file, *m.lines()) not in same]
         survivors = [m for m in of_file if not m.killed]
         for mutant in survivors:
             print(f"{mutant.name} ({mutant.status})\n{mutant.change()}\n")

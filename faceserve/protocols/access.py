@@ -45,7 +45,7 @@ class Draining(grpc.ServerInterceptor):
             return continuation(details)
 
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            # gRPC clients that retry wait this long, by when their channel has found another replica.
+            # How long gRPC clients wait before they retry; by then their channel has found another replica.
             context.set_trailing_metadata((("grpc-retry-pushback-ms", _PUSHBACK_MS),))
             context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
 

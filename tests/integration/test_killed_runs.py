@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import psutil
@@ -12,7 +11,6 @@ import pytest
 
 from include.stack.layout import REPOSITORY, load
 from include.stack.supervision import Supervision
-from tests import lifeline
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -22,7 +20,7 @@ import time, pathlib
 
 def test_waits_with_its_services_running(services):
     pathlib.Path({told!r}).write_text(str(services.stack.root))
-    time.sleep(120)
+    time.sleep(200)
 """
 
 
@@ -35,8 +33,8 @@ def alive(process):
 
 @pytest.fixture
 def bystander():
-    """Of another run, and not to be touched."""
-    process = subprocess.Popen(["sleep", "120"], env={**os.environ, lifeline.MARK: uuid.uuid4().hex})
+    """Not of that run, and not to be touched."""
+    process = subprocess.Popen(["sleep", "120"])
     yield psutil.Process(process.pid)
     process.kill()
     process.wait()
@@ -48,13 +46,12 @@ def test_a_killed_run_leaves_no_process_behind_and_touches_no_other(tmp_path, by
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-n1", "-p", "tests.conftest", f"--rootdir={REPOSITORY}", "-c"]
         + [str(REPOSITORY / "pyproject.toml"), f"--basetemp={tmp_path / 'temp'}", str(tmp_path / "test_waits.py")],
-        env={**os.environ, lifeline.MARK: ""},
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: told.exists() and told.read_text(), "the services of the run", seconds=90)
+        until(lambda: told.exists() and told.read_text(), "the services of the run", seconds=150)
         stack = load(Path(told.read_text()))
         family = [*psutil.Process(run.pid).children(recursive=True), *Supervision(stack).processes()]
         names = {process.name() for process in family}

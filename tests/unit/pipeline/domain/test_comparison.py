@@ -182,3 +182,95 @@ def test_corrections_held_out_beyond_the_natural_sample_count_as_well():
     )
     found = {c.name: c for c in POLICY.judge(measured, validation.photos | holdout.photos)}["corrections_fixed"]
     assert (found.outcome, found.value, found.support) == (Outcome.PASSED, 0.9, 30)
+
+
+# All of it
+
+
+def test_every_comparison_says_its_figure_its_bar_and_what_it_saw():
+    validation = Photos(8, 2, 40) + Photos(wins=2, ties=1, corrected=True, start=20_000)
+    found = judged(validation, Photos(1, 3, 116, start=10_000, brightness=0.1))
+    told = {name: (c.outcome, c.value, c.bar, c.support, c.low, c.reason) for name, c in found.items()}
+    passed, failed, champion = Outcome.PASSED, Outcome.FAILED, "champion v1.0.0"
+    assert told == {
+        "not_worse_on_holdout": (
+            *(failed, -2 / 120, -0.03, 120, -5 / 120),
+            f"on the holdout the candidate is -1.7 pp against {champion} and for 95% sure not below -4.2 pp; "
+            "-3.0 pp needed (n=120)",
+        ),
+        "gain_beyond_chance": (
+            *(passed, 79 / 4096, 0.05, 12, None),
+            "of the validation photos on which they differ the candidate is right on 10, "
+            f"{champion} on 2: by chance alone with probability 0.0193",
+        ),
+        "corrections_fixed": (
+            *(passed, 1.0, 0.5, 3, pytest.approx(0.05 ** (1 / 3))),
+            "3 of 3 corrections kept from training are answered as people corrected them, for 95% sure 37%; "
+            "50% and 35% needed",
+        ),
+        "negative_flips": (
+            *(passed, 5 / 173, 0.05, 173, None),
+            f"5 of 173 photos that {champion} judges right become wrong, at most 5% may",
+        ),
+        "slices": (
+            *(passed, pytest.approx(2 / 120), 0.1, 173, None),
+            "of 4 slices none falls more than 10 pp beyond chance",
+        ),
+        "gain_not_suspicious": (
+            passed,
+            8 / 53,
+            0.15,
+            53,
+            pytest.approx(3 / 53),
+            f"+15.1 pp against {champion} on validation",
+        ),
+    }
+    assert {c.against for c in found.values()} == {"v1.0.0"} and all(c.enough for c in found.values())
+
+
+def test_a_leak_and_a_fall_are_named_with_their_figures():
+    found = judged(Photos(70, 0, 230), Photos(0, 60, 60, start=10_000, brightness=0.9))
+    leak, fall = found["gain_not_suspicious"], found["slices"]
+    assert (leak.outcome, leak.value, leak.support) == (Outcome.FAILED, 70 / 300, 300)
+    sentence = "+23.3 pp against champion v1.0.0 on validation is suspicious, for 95% sure beyond +15.0 pp"
+    assert leak.reason == f"{sentence}: look for a leak"
+    assert (fall.outcome, fall.value) == (Outcome.FAILED, 0.5)
+    expected = "worse than champion v1.0.0 on bright photos 1.000 → 0.500 (n=120): a fall of 10 pp is allowed"
+    assert fall.reason == expected
+
+
+def test_without_a_single_photo_nothing_is_proven_and_nothing_smells():
+    found = {name: (c.outcome, c.value, c.support) for name, c in judged(Photos(), Photos()).items()}
+    passed, failed = Outcome.PASSED, Outcome.FAILED
+    assert found == {
+        "not_worse_on_holdout": (failed, 0.0, 0),
+        "gain_beyond_chance": (failed, 1.0, 0),
+        "corrections_fixed": (failed, 0.0, 0),
+        "negative_flips": (failed, 1.0, 0),
+        "slices": (passed, 0.0, 0),
+        "gain_not_suspicious": (passed, 0.0, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("brightness", "name"),
+    [(0.34, "dark photos"), (0.35, "evenly lit"), (0.65, "evenly lit"), (0.66, "bright photos")],
+)
+def test_dark_and_bright_begin_beyond_their_bounds(brightness, name):
+    found = [s.name for s in slices(Photos(ties=1, brightness=brightness).pairs(), 1)]
+    assert found == sorted([name, "label 양호", "newest week"])
+
+
+def test_the_newest_week_is_counted_from_the_newest_photo_and_ends_on_its_seventh_day():
+    newest = Photos(ties=1, confirmed_at="2026-06-30T00:00:00+00:00")
+    week_old = Photos(ties=2, start=10, confirmed_at="2026-06-23T00:00:00+00:00")
+    older = Photos(ties=4, start=20, confirmed_at="2026-06-22T23:59:59+00:00")
+    found = {s.name: s.photos for s in slices((newest + week_old + older).pairs(), 1)}
+    assert (found["newest week"], found["older than a week"]) == (3, 4)
+
+
+def test_a_slice_counts_who_was_right_and_how_likely_its_fall_is_chance():
+    (found,) = [s for s in slices(Photos(wins=1, losses=9, ties=10).pairs(), 20) if s.name == "label 양호"]
+    assert (found.photos, found.candidate, found.champion) == (20, 11 / 20, 19 / 20)
+    assert (found.fall, found.p_value) == (pytest.approx(8 / 20), 11 / 1024)
+    assert slices(Photos(ties=19).pairs(), 20) == []

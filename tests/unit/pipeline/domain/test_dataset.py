@@ -2,12 +2,15 @@
 
 import json
 from collections import Counter
+from datetime import timedelta
 
-from pipeline.domain.clusters import cluster_ids
+import pytest
+
+from pipeline.domain.clusters import cluster_ids, sides_of_clusters
 from pipeline.domain.dataset import Manifest, Source, Split
 from pipeline.domain.leakage import leaks
 from pipeline.domain.selection import SelectionPolicy, select
-from tests.builders import a_photo
+from tests.builders import NOW, a_photo
 
 POLICY = SelectionPolicy(replay_per_correction=2.0, min_train_photos=0)
 
@@ -20,6 +23,14 @@ def _select(photos, policy=POLICY, since=None):
 def test_a_cluster_stays_on_its_side_whatever_else_is_collected():
     before = {cluster: POLICY.split_of(cluster) for cluster in map(str, range(200))}
     assert {cluster: POLICY.split_of(cluster) for cluster in reversed(list(before))} == before
+
+
+@pytest.mark.parametrize("side", [Split.TRAIN, Split.VALIDATION, Split.HOLDOUT])
+def test_a_cluster_that_took_a_side_before_keeps_it_whatever_its_hash_says(side):
+    clusters = [str(n) for n in range(50)]
+    known = dict.fromkeys(clusters[:25], side)
+    assert {POLICY.split_of(cluster, known) for cluster in clusters[:25]} == {side}
+    assert [POLICY.split_of(c, known) for c in clusters[25:]] == [POLICY.split_of(c) for c in clusters[25:]]
 
 
 def test_shares_of_the_split_are_as_configured():
@@ -62,6 +73,46 @@ def test_validation_and_holdout_keep_their_natural_frequency():
     chosen = _select(held)
     assert [p.task_id for p in chosen] == [p.task_id for p in held]
     assert {p.source for p in chosen} == {Source.EVALUATION}
+
+
+def correction(number, days):
+    """Confirmed so many days after `NOW`."""
+    return a_photo(number, corrected=True, confirmed_at=(NOW + timedelta(days=days)).isoformat())
+
+
+@pytest.mark.parametrize(("per_correction", "replayed"), [(0.0, 0), (0.5, 2), (1.0, 4), (9.0, 20)])
+def test_so_many_earlier_corrections_are_replayed_for_each_new_one(per_correction, replayed):
+    photos = [correction(n, days=1) for n in range(4)] + [correction(n, days=-1) for n in range(10, 30)]
+    policy = SelectionPolicy(earlier_per_correction=per_correction, min_train_photos=0)
+    sources = Counter(p.source for p in _select(photos, policy, since=NOW))
+    assert sources == Counter({Source.CORRECTION: 4, Source.EARLIER_CORRECTION: replayed})
+
+
+def test_a_correction_of_the_very_moment_of_the_last_training_is_an_earlier_one():
+    chosen = _select([correction(1, days=0), correction(2, days=0.001)], since=NOW)
+    assert [p.source for p in chosen] == [Source.EARLIER_CORRECTION, Source.CORRECTION]
+
+
+def test_which_earlier_corrections_are_replayed_is_a_matter_of_their_hash_not_of_their_age():
+    photos = [correction(0, days=1), *(correction(n, days=-n) for n in range(1, 40))]
+    (earlier,) = [p for p in _select(photos, since=NOW) if p.source is Source.EARLIER_CORRECTION]
+    assert earlier == next(p for p in _select(photos[::-1], since=NOW) if p.source is Source.EARLIER_CORRECTION)
+    assert earlier.task_id not in {"TASK-00001", "TASK-00039"}
+
+
+def test_a_held_out_correction_that_was_looked_for_judges_apart_from_the_natural_sample():
+    held = [a_photo(n, split=Split.HOLDOUT, corrected=True) for n in (1, 2)]
+    chosen = select(held, POLICY, natural={"TASK-00001"})
+    assert [p.split for p in chosen] == [Split.HOLDOUT, Split.HELD_OUT_CORRECTIONS]
+    assert {p.source for p in chosen} == {Source.EVALUATION}
+
+
+def test_a_cluster_seen_only_as_a_held_out_correction_judges_from_then_on():
+    beside = a_photo(2, cluster_id="b", split=Split.VALIDATION)
+    looked_for = [a_photo(n, cluster_id=c, split=Split.HELD_OUT_CORRECTIONS) for n, c in ((1, "a"), (3, "b"))]
+    photos = (looked_for[0], beside, looked_for[1], a_photo(4, cluster_id="c"))
+    manifest = Manifest("DS-2026-001", "LAUNDRY", ("양호", "불량"), None, None, photos)
+    assert sides_of_clusters(manifest) == {"a": Split.HOLDOUT, "b": Split.VALIDATION, "c": Split.TRAIN}
 
 
 def test_the_selection_does_not_depend_on_the_order_of_the_rows():

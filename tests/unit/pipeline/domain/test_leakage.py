@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pipeline.domain.clusters import NEAR_DUPLICATE_BITS, NearDuplicates, cluster_ids
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Manifest, Quarantined, Split
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import HeldOut, demand_unseen, leaks, separate, without_contradictions
 from tests.builders import a_photo
@@ -47,6 +47,12 @@ def test_exactly_hashes_that_are_near_enough_are_found(bits):
         assert index.of(near(far(number), bits)) == ([number] if bits <= NEAR_DUPLICATE_BITS else [])
 
 
+@pytest.mark.parametrize("bits", [*([bit] for bit in range(64)), (13, 26, 39, 52), (12, 25, 38, 51)], ids=str)
+def test_wherever_the_bits_differ_a_near_hash_is_found(bits):
+    index = NearDuplicates([far(1)])
+    assert index.of(far(1) ^ sum(1 << bit for bit in bits)) == [0]
+
+
 def test_looking_parts_up_finds_what_comparing_all_with_all_finds():
     rng = random.Random(5)
     hashes = [near(far(rng.randrange(60)), rng.randrange(6)) for _ in range(300)]
@@ -68,6 +74,17 @@ def test_a_training_photo_that_looks_like_a_held_out_one_is_set_aside_with_the_r
     assert [p.task_id for p in kept] == ["TASK-00002", "TASK-00003"]
     assert [(q.task_id, q.kind) for q in aside] == [("TASK-00001", "near_duplicate")]
     assert aside[0].reason == "near-duplicate of the held-out photo of task TASK-00002"
+    assert aside[0].photo_url == train.photo_url
+
+
+@pytest.mark.parametrize("other", [VALIDATION, HOLDOUT])
+def test_the_reason_names_the_held_out_photo_whatever_it_judges(other):
+    _, aside = separate([photo(1, phash=0xABC), photo(2, other, phash=0xABD)], [])
+    assert [q.reason for q in aside] == ["near-duplicate of the held-out photo of task TASK-00002"]
+
+
+def test_hashes_are_near_by_their_bits_not_by_their_letters():
+    assert separate([photo(1, phash=0x10), photo(2, HOLDOUT, phash=0xFF0F)], [])[1] == []
 
 
 def test_members_of_earlier_holdouts_count_even_when_they_are_not_in_this_dataset():
@@ -93,6 +110,14 @@ def test_near_duplicates_on_one_side_stay():
 def test_the_same_photo_with_one_label_twice_is_no_contradiction():
     photos = [photo(1, sha256="a" * 64), photo(2, sha256="a" * 64), photo(3, label="불량")]
     assert without_contradictions(photos) == (photos, [])
+
+
+def test_the_same_photo_with_two_labels_is_set_aside_both_times_with_the_labels():
+    photos = [photo(1, sha256="a" * 64), photo(2, sha256="a" * 64, label="불량"), photo(3, label="불량")]
+    kept, aside = without_contradictions(photos)
+    reason = "the same photo was confirmed as 불량 and as 양호"
+    assert kept == photos[2:]
+    assert aside == [Quarantined(p.task_id, p.photo_url, reason, "contradiction") for p in photos[:2]]
 
 
 @pytest.mark.parametrize("other", [VALIDATION, HOLDOUT])
@@ -128,6 +153,23 @@ def test_a_cluster_on_both_sides_of_the_manifest_stops_the_training(split):
     manifest = a_manifest(photo(1, cluster_id="c"), photo(2, split, cluster_id="c"))
     with pytest.raises(DatasetRefused, match="were held out"):
         demand_unseen(manifest, [], ["TASK-00001"])
+
+
+@pytest.mark.parametrize("split", [VALIDATION, HOLDOUT, CORRECTIONS])
+def test_the_same_bytes_on_both_sides_of_the_manifest_stop_the_training(split):
+    manifest = a_manifest(photo(1, sha256="b" * 64), photo(2, split, sha256="b" * 64))
+    with pytest.raises(DatasetRefused, match="were held out"):
+        demand_unseen(manifest, [], ["TASK-00001"])
+
+
+def test_a_refusal_names_five_photos_and_what_to_do():
+    photos = [photo(n, cluster_id="of-old") for n in range(1, 8)]
+    five = ", ".join(f"TASK-0000{n}" for n in range(1, 6))
+    advice = "a model that learned them could not be judged; collect the dataset again"
+    with pytest.raises(DatasetRefused, match=f"^7 training photos .* were held out, e.g. {five}: {advice}$"):
+        demand_unseen(a_manifest(*photos), [member()], [p.task_id for p in photos])
+    with pytest.raises(DatasetRefused, match=f"^7 photos in the training shards .* e.g. {five}: augment the dataset"):
+        demand_unseen(a_manifest(), [], [p.task_id for p in photos])
 
 
 def test_an_erased_member_without_a_hash_matches_nobody_by_it():

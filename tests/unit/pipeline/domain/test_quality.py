@@ -138,3 +138,109 @@ def test_darker_photos_than_last_time_are_mentioned():
 def test_a_worn_holdout_is_mentioned():
     assert out_of_bounds(a_manifest(*GOOD), uses=50) == {}
     assert "judged 51 models" in out_of_bounds(a_manifest(*GOOD), uses=51)["holdout_uses"][1]
+
+
+# All of it
+
+
+def an_odd_selection():
+    train = [a_photo(n, label=LABELS[n < 2], cluster_id="burst" if n < 3 else f"c{n}") for n in range(8)]
+    held = [
+        a_photo(10, split=Split.HOLDOUT, brightness=0.01, sharpness=5.0),
+        a_photo(11, split=Split.HOLDOUT, brightness=0.99, label="불량"),
+    ]
+    kinds = [
+        ("unusable", "empty"),
+        ("contradiction", "two labels"),
+        ("near_duplicate", "a twin"),
+        ("near_duplicate", ""),
+    ]
+    aside = [Quarantined(f"BAD-{n}", f"s3://tasks/{n}.jpg", why, kind) for n, (kind, why) in enumerate(kinds, 1)]
+    return a_manifest(*train, *held, quarantined=aside)
+
+
+def test_every_figure_of_an_odd_selection_has_its_bounds_and_its_sentence():
+    last = before(*(a_photo(n, split=Split.VALIDATION, brightness=0.01) for n in range(4)))
+    few = "training photos are {}: 8 photos and 10% needed"
+    good, bad = (few.format(label) for label in LABELS)
+    # Three standard errors of the difference of 1 in 2 from 4 in 4; Kolmogorov and Smirnov's bound for 2 and 4 photos.
+    chance, gap = 3 * (5 / 6 * 1 / 6 * 3 / 4) ** 0.5, 1.95 * (1 / 2 + 1 / 4) ** 0.5
+    expected = [
+        ("leaks", 0, None, 0, True, "leak: "),
+        ("train_photos_0", 6, 8, None, True, f"only 6 of 8 {good}"),
+        ("train_share_0", 0.75, 0.1, None, True, f"only 6 of 8 {good}"),
+        ("train_balance_0", 0.75, 0.25, None, False, "only 6 of 8 training photos are 양호"),
+        ("train_photos_1", 2, 8, None, True, f"only 2 of 8 {bad}"),
+        ("train_share_1", 0.25, 0.1, None, True, f"only 2 of 8 {bad}"),
+        ("train_balance_1", 0.25, 0.25, None, False, "only 2 of 8 training photos are 불량"),
+        ("unusable_share", 1 / 14, None, 0.2, True, "1 of 14 photos cannot be used, e.g. BAD-1: empty (20% allowed)"),
+        ("unusable_photos", 1, None, 0, False, "1 of 14 photos cannot be used, e.g. BAD-1: empty"),
+        (
+            *("contradiction_share", 1 / 14, None, 0.05, True),
+            "1 of 14 photos were confirmed with two labels, e.g. BAD-2: two labels (5% allowed)",
+        ),
+        (
+            *("contradiction_photos", 1, None, 0, False),
+            "1 of 14 photos were confirmed with two labels, e.g. BAD-2: two labels",
+        ),
+        (
+            *("near_duplicate_photos", 2, None, 0, False),
+            "2 of 14 photos look like held-out ones and were left out, e.g. BAD-3: a twin",
+        ),
+        ("dark_share", 0.1, None, 0.01, False, "1 of 10 photos are dark, e.g. TASK-00010"),
+        ("overexposed_share", 0.1, None, 0.01, False, "1 of 10 photos are overexposed, e.g. TASK-00011"),
+        ("blurred_share", 0.1, None, 0.01, False, "1 of 10 photos are blurred, e.g. TASK-00010"),
+        (
+            *("near_duplicates_share", 0.2, None, 0.1, False),
+            "2 of 10 photos are near-duplicates of another one on the same side",
+        ),
+        (
+            *("disputed_clusters", 1, None, 0, False),
+            "near-duplicates with different labels, to be looked at: TASK-00000 불량, TASK-00001 불량, TASK-00002 양호",
+        ),
+        ("class_drift_0", 0.5, None, chance, False, "50% of the natural sample are 양호, 100% in DS-2026-001"),
+        ("class_drift_1", 0.5, None, chance, False, "50% of the natural sample are 불량, 0% in DS-2026-001"),
+        ("brightness_drift", 0.5, None, gap, False, "photos are 0.50 bright on average, 0.01 in DS-2026-001"),
+        (
+            *("holdout_uses", 7, None, 50, False),
+            "the oldest holdout photos judged 7 models, 50 wear them out: lower RETRAIN_HOLDOUT_LIMIT, so that newer"
+            " ones take over",
+        ),
+    ]
+    found = measure(an_odd_selection(), last, 7, POLICY)
+    for one, (name, value, least, most, hard, sentence) in zip(found, expected, strict=True):
+        assert (one.name, one.hard, one.sentence) == (name, hard, sentence)
+        assert (one.value, one.minimum, one.maximum) == (pytest.approx(value), least, pytest.approx(most)), name
+
+
+def test_nothing_at_all_is_no_photo_of_either_class_and_no_drift():
+    found = {one.name: one.value for one in measure(a_manifest(), before(*natural(9, 0.5)), 0, POLICY)}
+    assert found == dict.fromkeys(found, 0) and "brightness_drift" not in found
+    assert not any("drift" in one.name for one in measure(a_manifest(*GOOD), before(*photos(9)), 0, POLICY))
+
+
+@pytest.mark.parametrize(
+    ("fields", "mentioned"),
+    [
+        ({"brightness": 0.05}, set()),
+        ({"brightness": 0.0499}, {"dark_share"}),
+        ({"brightness": 0.97}, set()),
+        ({"brightness": 0.9701}, {"overexposed_share"}),
+        ({"sharpness": 20.0}, set()),
+        ({"sharpness": 19.9}, {"blurred_share"}),
+    ],
+)
+def test_a_photo_at_the_bound_is_not_out_of_it(fields, mentioned):
+    assert out_of_bounds(a_manifest(*GOOD, *photos(10, 5000, **fields))).keys() == mentioned
+
+
+def test_a_leak_is_shown_by_five_examples_at_most():
+    twins = [a_photo(n, split=Split.HOLDOUT) for n in range(9)]
+    sentence = out_of_bounds(a_manifest(*GOOD, *twins))["leaks"][1]
+    assert sentence.startswith("leak: cluster ") and sentence.count("; ") == 4
+
+
+def test_five_disputed_clusters_are_shown_at_most():
+    pairs = [a_photo(n, cluster_id=f"d{n // 2}", label=LABELS[n % 2]) for n in range(7000, 7014)]
+    found = {one.name: one for one in measure(a_manifest(*GOOD, *pairs), None, 0, POLICY)}["disputed_clusters"]
+    assert (found.value, found.sentence.count("; ")) == (7, 4)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy
 from tests.builders import NOW, a_backlog
 
 
@@ -56,6 +56,37 @@ def test_without_any_model_only_force_starts_the_first_training():
     assert decide(last_trained_at=None).rule == "no_champion"
 
 
-def test_a_policy_that_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match="min_corrections"):
-        RetrainingPolicy(min_corrections=400, urgent_corrections=300)
+@pytest.mark.parametrize(
+    ("changes", "forced_by", "due", "rule", "reason"),
+    [
+        ({"running": True}, None, False, "running", "a retraining is already running"),
+        ({}, "kim", True, "forced", "forced by kim"),
+        ({"last_trained_at": None}, None, False, "no_champion", "no model yet: run the first training with force"),
+        ({"corrections": 99}, None, False, "too_few", "99 corrections, 100 needed"),
+        ({"since_last_try": 99}, None, False, "tried", "150 corrections were tried already, only 99 are new since"),
+        ({"corrections": 300}, None, True, "urgent", "300 corrections reach the urgent 300"),
+        (
+            {"last_trained_at": NOW - timedelta(days=2)},
+            None,
+            False,
+            "too_soon",
+            "150 corrections, but 2.0 of 7 days since the last training",
+        ),
+        ({}, None, True, "threshold", "150 corrections and 8.0 days since the last training"),
+    ],
+)
+def test_every_answer_names_its_rule_its_reason_and_the_backlog_it_judged(changes, forced_by, due, rule, reason):
+    backlog = a_backlog(**changes)
+    decision = RetrainingPolicy().decide(backlog, now=NOW, forced_by=forced_by)
+    assert decision == RetrainingDecision(due, rule, reason, backlog)
+
+
+@pytest.mark.parametrize(("least", "urgent"), [(400, 300), (0, 300), (-1, 300)])
+def test_a_policy_that_makes_no_sense_is_refused(least, urgent):
+    with pytest.raises(ValueError, match="^need 0 < min_corrections <= urgent_corrections$"):
+        RetrainingPolicy(min_corrections=least, urgent_corrections=urgent)
+
+
+def test_one_correction_may_be_enough_and_urgent_at_once():
+    policy = RetrainingPolicy(min_corrections=1, urgent_corrections=1)
+    assert policy.decide(a_backlog(corrections=1, since_last_try=1), now=NOW).rule == "urgent"

@@ -1,5 +1,6 @@
 """A canary's verdict, and which versions stay at hand."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -82,6 +83,11 @@ def test_what_is_needed_stays_whatever_its_age():
     plan = RetentionPolicy(2).select(versions(5), {"v1.0.0": "champion", "v1.2.0": "canary"})
     assert plan.archive == ("v1.1.0",)
     assert plan.kept["v1.0.0"] == "champion"
+
+
+def test_a_manifest_lists_its_files_with_their_checksums():
+    manifest = b'{"files": {"model.bin": "abc"}, "labels": []}'
+    assert listed_files(manifest, hashlib.sha256(manifest).hexdigest()) == {"model.bin": "abc"}
 
 
 def test_a_manifest_that_is_not_the_registered_one_is_not_believed():

@@ -85,3 +85,37 @@ def test_the_bootstrap_bound_holds_about_as_often_as_it_says():
         differences = draw.choices([1.0, -1.0, 0.0], [0.05, 0.03, 0.92], k=300)
         held += bootstrap_lower_bound(differences, [f"{n}" for n in range(300)], resamples=200) <= 0.02
     assert 0.92 <= held / 400 <= 0.98
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.99])
+def test_other_confidences_are_scipys_too(confidence):
+    test = stats.binomtest(18, 20)
+    expected = test.proportion_ci(confidence, method="wilson")
+    found = wilson(18, 20, confidence)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    lower = stats.binomtest(18, 20, alternative="greater").proportion_ci(confidence).low
+    upper = stats.binomtest(18, 20, alternative="less").proportion_ci(confidence).high
+    assert binomial_lower_bound(18, 20, confidence) == pytest.approx(lower, abs=1e-9)
+    assert binomial_upper_bound(18, 20, confidence) == pytest.approx(upper, abs=1e-9)
+
+
+@pytest.mark.parametrize(("confidence", "bound"), [(0.95, -1), (0.6, 0.5), (0.4, 0.5), (0.1, 1)])
+def test_drawing_two_clusters_of_unequal_size_gives_the_mean_of_photos_not_of_clusters(confidence, bound):
+    """Three photos won against one lost: both drawn alike in a half of all draws, each alone in a quarter."""
+    assert bootstrap_lower_bound([1, 1, 1, -1], ["a", "a", "a", "b"], confidence=confidence) == bound
+
+
+def test_the_bound_of_one_draw_is_that_draw():
+    assert bootstrap_lower_bound([0.5, 0.5], ["a", "b"], resamples=1) == 0.5
+
+
+def test_differences_without_a_cluster_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        bootstrap_lower_bound([1.0, 0.0], ["a"])
+
+
+def test_fewer_than_no_successes_or_losses_are_no_count():
+    with pytest.raises(ValueError, match=r"^-1 of 2 is no count of successes$"):
+        binomial_tail(-1, 2, 0.5)
+    with pytest.raises(ValueError, match="3 of 1 is no count"):
+        mcnemar(3, -2)

@@ -1,0 +1,39 @@
+"""All parts of the tests run, and one that fails is neither lost nor hidden."""
+
+import sys
+
+import pytest
+
+from tests.__main__ import Part, main
+
+
+def part(name, *lines, code=0):
+    """Prints the lines and ends with the code."""
+    return Part(name, (sys.executable, "-c", f"print({chr(10).join(lines)!r}); raise SystemExit({code})"))
+
+
+def test_every_part_is_told_by_its_closing_line_at_the_end(capsys):
+    assert (
+        main(
+            [
+                [part("one", "..", "2 passed in 1 s", "left behind: a process"), part("two", "3 passed in 1 s")],
+                [part("three", "ok")],
+            ]
+        )
+        == 0
+    )
+    told = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in told[-3:]) == ["one", "three", "two"]
+    assert any(line.startswith("one ") and line.endswith("2 passed in 1 s") for line in told[-3:])
+
+
+def test_a_part_that_fails_fails_all_and_is_shown_once_more_and_those_behind_it_run(capsys):
+    assert main([[part("bad", "E assert 1 == 2", "1 failed", code=1), part("behind", "4 passed")], []]) == 1
+    told = capsys.readouterr().out
+    assert "---- bad failed ----\nE assert 1 == 2\n1 failed" in told
+    assert "4 passed" in told and "FAILED" in told.splitlines()[-2]
+
+
+def test_a_part_that_cannot_even_start_fails_all():
+    with pytest.raises(FileNotFoundError, match="/no/such/program"):
+        main([[Part("gone", ("/no/such/program",))], [part("other", "1 passed")]])
