@@ -94,8 +94,12 @@ def lived(endpoint: str, run_id: str, kill: Kill | None = None) -> Life:
     command = [sys.executable, "-m", "include.bench.training.one_run", endpoint, run_id]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=REPOSITORY)
-        life = _heard(process, kill)
-        code = process.wait(_PATIENCE_SECONDS)
+        try:
+            life = _heard(process, kill)
+            code = process.wait(_PATIENCE_SECONDS)
+        finally:
+            # Whoever stops listening leaves no training behind; of one that has ended nothing is left to kill.
+            process.kill()
         if code and not kill:
             errors.seek(0)
             raise RuntimeError(f"training {run_id} ended with {code}: {errors.read()[-2000:]}")
