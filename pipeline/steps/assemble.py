@@ -1,5 +1,6 @@
 """Make a dataset of its shards: check all are there, count, write the index, record lineage (design D1)."""
 
+from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset import Dataset, Manifest, Split
 from pipeline.domain.dataset_folder import DatasetFolder, Shard, ShardIndex
 from pipeline.domain.errors import DatasetRefused
@@ -15,12 +16,14 @@ SHARDS_ON_CONTACT_SHEET = 2
 def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) -> Dataset:
     """The finished dataset: the index is written after every shard, the row after the index.
 
-    One that is finished already stays as it is, and with the run that made it. Raises `DatasetRefused` when a cluster
-    stands on two sides of the split, a shard is missing, or one of a finished dataset is not what was recorded.
+    One that is finished already stays as it is and with the run that made it; what was lost of it is made again.
+    Raises `DatasetRefused` when a cluster stands on two sides of the split, a shard is missing, or one of a finished
+    dataset is not what was recorded.
     """
     folder, objects = DatasetFolder(dataset_uri), images.objects
     manifest = manifest_in(folder, objects)
-    if datasets.finished_sha256(manifest.dataset_id) is not None:
+    recorded = datasets.finished_sha256(manifest.dataset_id)
+    if recorded is not None and all(objects.exists(uri) for uri in (folder.index, folder.contact_sheet)):
         finished = datasets.get(manifest.dataset_id)
         demand_whole(finished, objects)
         return finished
@@ -30,7 +33,8 @@ def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) 
     sheet = images.augmenter.contact_sheet(sample, manifest.labels)
     objects.write(folder.contact_sheet, sheet, "image/png")
     index = ShardIndex(manifest.labels, shards[Split.TRAIN], shards[Split.VALIDATION])
-    objects.write(folder.index, index.to_json(), "application/json")
+    body = demand_unaltered(index.to_json(), recorded or index.sha256, folder.index, DatasetRefused)
+    objects.write(folder.index, body, "application/json")
     dataset = Dataset.counted(run_id, dataset_uri, manifest, index.sha256)
     datasets.complete(dataset)
     return datasets.get(dataset.id)

@@ -8,6 +8,7 @@ from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, ObjectArchived
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
+from pipeline.steps.assemble import assemble
 from tests.builders import NOW, a_task
 from tests.fakes.data import FakeObjects
 from tests.unit.pipeline.steps.dataset_world import URI, World
@@ -55,6 +56,23 @@ def test_a_shard_that_was_lost_is_made_again_when_the_step_is_repeated(world):
     body = world.objects.bodies.pop(lost)
     world.augment(0)
     assert world.objects.read(lost) == body
+
+
+def test_a_finished_dataset_that_lost_objects_is_made_again_as_it_was_recorded(world):
+    before, row = dict(world.objects.bodies), world.datasets.get("DS-2026-001")
+    for uri in (INDEX, f"{URI}contact-sheet.png", *shards(world)):
+        del world.objects.bodies[uri]
+    assert world.prepare(run_id="retry-of-refused") == row
+    assert world.objects.bodies == before
+
+
+def test_an_index_that_was_lost_is_not_made_again_of_other_shards(world):
+    first = shards(world)[0]
+    del world.objects.bodies[INDEX]
+    world.objects.write(first, b"other images")
+    with pytest.raises(DatasetRefused, match=r"dataset\.json is not what was recorded"):
+        assemble("retry-of-refused", URI, world.images(), world.datasets)
+    assert not world.objects.exists(INDEX)
 
 
 def test_a_shard_that_became_another_does_not_become_the_dataset_by_assembling_again(world):
