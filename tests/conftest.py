@@ -10,7 +10,6 @@ import pytest
 from tests import lifeline
 from tests.services import Services, running
 
-
 # How long a case takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
