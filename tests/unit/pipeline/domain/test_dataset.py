@@ -101,7 +101,7 @@ def test_which_earlier_corrections_are_replayed_is_a_matter_of_their_hash_not_of
 
 
 def test_a_held_out_correction_that_was_looked_for_judges_apart_from_the_natural_sample():
-    held = [a_photo(n, split=Split.HOLDOUT, corrected=True) for n in (1, 2)]
+    held = [a_photo(n, split=Split.HOLDOUT, corrected=True, source=Source.CORRECTION) for n in (1, 2)]
     chosen = select(held, POLICY, natural={"TASK-00001"})
     assert [p.split for p in chosen] == [Split.HOLDOUT, Split.HELD_OUT_CORRECTIONS]
     assert {p.source for p in chosen} == {Source.EVALUATION}
