@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -11,7 +12,7 @@ from include.bench.serving.replicas import MODEL, TOKEN, object_store, replicas
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import LifecycleClient
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.adapters.serving_fleet import GrpcServingFleet
+from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from tests.tiny_model import grey_photo, manifest_sha256, tiny_artifact
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.integration
 
 LAUNDRY = ModelType.LAUNDRY
 PREPARE_SECONDS = 3.0
+# A healthy replica is back in a fraction of a second; what is away is waited for until its first deadline.
+STATUS_SECONDS = 5.0
 
 
 class Fleet:
@@ -74,12 +77,19 @@ class Fleet:
     def pipeline(self):
         """What the pipeline knows of it."""
         addresses = [replica.lifecycle_address for replica, _ in self.running.values()]
-        return GrpcServingFleet(
-            addresses, token=TOKEN, prepare_timeout_seconds=PREPARE_SECONDS, activate_timeout_seconds=2
-        )
+        return GrpcServingFleet(Replicas(addresses, TOKEN, PREPARE_SECONDS, 2))
+
+    def address(self, name):
+        return self.running[name][0].lifecycle_address
 
     def swap(self, version):
-        return self.pipeline.swap(LAUNDRY, version, self.artifact(version))
+        pipeline = self.pipeline
+        return pipeline.activate(LAUNDRY, pipeline.prepare(LAUNDRY, version, self.artifact(version)))
+
+    def bring_back(self, version):
+        """And how long it took."""
+        started = time.monotonic()
+        return self.pipeline.bring_back(LAUNDRY, version, self.artifact(version)), time.monotonic() - started
 
     def artifact(self, version):
         if version not in self.artifacts:
@@ -133,7 +143,7 @@ def test_a_replica_that_hangs_after_the_first_look_stops_the_swap_too(fleet):
 
     def swap():
         try:
-            pipeline.swap(LAUNDRY, "v1.1.0", artifact)
+            pipeline.activate(LAUNDRY, pipeline.prepare(LAUNDRY, "v1.1.0", artifact))
         except ServiceUnavailable as error:
             found.append(error)
 
@@ -157,7 +167,7 @@ def test_a_replica_killed_while_it_prepares_keeps_everybody_on_the_old_version(f
     pipeline, artifact = fleet.pipeline, fleet.artifact("v1.2.0")
     fleet.kill("c")
     with pytest.raises(ServiceUnavailable):
-        pipeline.swap(LAUNDRY, "v1.2.0", artifact)
+        pipeline.prepare(LAUNDRY, "v1.2.0", artifact)
     assert {name: fleet.status(name).version for name in "ab"} == dict.fromkeys("ab", "v1.0.0")
     assert not any(fleet.status(name).prepared for name in "ab")
     fleet.start("c")
@@ -175,7 +185,8 @@ def test_a_replica_killed_between_two_activations_is_brought_to_the_fleets_versi
     fleet.kill("c")
     fleet.start("c")
     assert fleet.serving() == {"a": "v1.3.0", "b": "v1.3.0", "c": "v1.0.0"}
-    fleet.pipeline.swap(LAUNDRY, "v1.3.0", artifact)
+    back = fleet.pipeline.bring_back(LAUNDRY, "v1.3.0", artifact, [fleet.address("c")])
+    assert back.replicas == (fleet.address("c"),)
     assert fleet.serving() == everywhere("v1.3.0")
 
 
@@ -184,3 +195,67 @@ def test_a_replica_killed_while_it_serves_answers_with_the_same_version_from_its
     fleet.start("b")
     with FaceserveClient([fleet.running["b"][0].address], timeout_seconds=10) as client:
         assert client.classify(MODEL, grey_photo(20)).model_version == "v1.0.0"
+
+
+# Rollbacks: what is healthy is back at once
+
+
+def test_a_replica_that_was_killed_keeps_no_other_from_a_rollback_and_comes_back_later(fleet):
+    fleet.swap("v1.4.0")
+    fleet.kill("b")
+    gone = fleet.address("b")
+    done, seconds = fleet.bring_back("v1.0.0")
+    print(f"one of three killed: {seconds:.2f} s")
+    assert {name: fleet.status(name).version for name in "ac"} == dict.fromkeys("ac", "v1.0.0")
+    assert (len(done.replicas), list(done.missing)) == (2, [gone])
+    assert done.missing[gone].startswith("does not answer (UNAVAILABLE")
+    fleet.start("b")
+    assert fleet.serving() == {"a": "v1.0.0", "b": "v1.4.0", "c": "v1.0.0"}
+    fleet.bring_back("v1.0.0")
+    assert fleet.serving() == everywhere("v1.0.0")
+
+
+def test_healthy_replicas_are_back_while_a_hung_one_is_still_waited_for(fleet):
+    fleet.swap("v1.4.0")
+    started, back, done = time.monotonic(), [], []
+    with fleet.hung("b"):
+        thread = threading.Thread(target=lambda: done.append(fleet.bring_back("v1.0.0")))
+        thread.start()
+        until(lambda: {fleet.status(n).version for n in "ac"} == {"v1.0.0"}, "the healthy ones to be back")
+        back.append(time.monotonic() - started)
+        thread.join(timeout=60)
+    ((swap, seconds),) = done
+    print(f"one of three hung: the healthy ones after {back[0]:.2f} s, the answer after {seconds:.2f} s")
+    assert seconds < 4 * STATUS_SECONDS
+    assert swap.missing == {fleet.address("b"): "does not answer (DEADLINE_EXCEEDED)"}
+
+
+def test_a_replica_that_refuses_is_missing_with_its_reason(fleet):
+    fleet.swap("v1.4.0")
+    with fleet.client("b") as client:
+        # It has v1.5.0 from other files: a version never changes its files.
+        other = fleet.artifact("v1.6.0")
+        client.prepare(MODEL, "v1.5.0", other.uri, other.manifest_sha256, timeout_seconds=20)
+    done, _ = fleet.bring_back("v1.5.0")
+    assert fleet.serving() == {"a": "v1.5.0", "b": "v1.4.0", "c": "v1.5.0"}
+    assert list(done.missing) == [fleet.address("b")]
+    assert "another artifact" in done.missing[fleet.address("b")]
+    with fleet.client("b") as client:
+        client.discard(MODEL, "v1.5.0")
+
+
+def test_a_canary_is_taken_off_where_replicas_answer(fleet):
+    pipeline = fleet.pipeline
+    pipeline.prepare(LAUNDRY, "v1.7.0", fleet.artifact("v1.7.0"))
+    with fleet.hung("c"), pytest.raises(ServiceUnavailable):
+        pipeline.give_canary(LAUNDRY, "v1.7.0", 10)
+    with fleet.hung("c"):
+        assert {seen.version for seen in pipeline.canaries(LAUNDRY)} == {"v1.7.0"}
+        with pytest.raises(ServiceUnavailable):
+            pipeline.abort_canary(LAUNDRY, "v1.7.0", "test")
+        assert {seen.verdict for seen in pipeline.canaries(LAUNDRY)} == {"aborted"}
+    # Calls that waited there may have arrived after it woke up: whoever settles asks again.
+    until(lambda: fleet.status("c"), "the hung replica to answer again")
+    pipeline.abort_canary(LAUNDRY, "v1.7.0", "test")
+    pipeline.discard(LAUNDRY, "v1.7.0")
+    assert not any(seen.running for seen in pipeline.canaries(LAUNDRY))
