@@ -21,7 +21,8 @@ from tests.waiting import until
 pytestmark = pytest.mark.integration
 
 LAUNDRY = ModelType.LAUNDRY
-PREPARE_SECONDS = 3.0
+# Long enough for a busy machine to load a model; short where a replica hangs that is to be waited for.
+PREPARE_SECONDS, HURRIED_SECONDS = 20.0, 3.0
 # A healthy replica is back in a fraction of a second; what is away is waited for until its first deadline.
 STATUS_SECONDS = 5.0
 
@@ -75,16 +76,18 @@ class Fleet:
 
     @property
     def pipeline(self):
+        return self.known_with(PREPARE_SECONDS)
+
+    def known_with(self, prepare_seconds):
         """What the pipeline knows of it."""
         addresses = [replica.lifecycle_address for replica, _ in self.running.values()]
-        return GrpcServingFleet(Replicas(addresses, TOKEN, PREPARE_SECONDS, 2))
+        return GrpcServingFleet(Replicas(addresses, TOKEN, prepare_seconds, 2))
 
     def address(self, name):
         return self.running[name][0].lifecycle_address
 
     def swap(self, version):
-        pipeline = self.pipeline
-        return pipeline.activate(LAUNDRY, pipeline.prepare(LAUNDRY, version, self.artifact(version)))
+        swap(self.pipeline, version, self.artifact(version))
 
     def bring_back(self, version):
         """And how long it took."""
@@ -109,6 +112,10 @@ class Fleet:
             stack.close()
 
 
+def swap(pipeline, version, artifact):
+    return pipeline.activate(LAUNDRY, pipeline.prepare(LAUNDRY, version, artifact))
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
     with object_store() as store:
@@ -129,25 +136,26 @@ def everywhere(version):
 
 
 def test_a_replica_that_hangs_while_it_prepares_stops_the_swap_and_keeps_nothing(fleet):
+    artifact = fleet.artifact("v1.1.0")
     with fleet.hung("c"), pytest.raises(ServiceUnavailable):
-        # Its status is asked first; the pipeline must not wait for it for ever.
-        fleet.swap("v1.1.0")
+        # The pipeline must not wait for it for ever.
+        swap(fleet.known_with(HURRIED_SECONDS), "v1.1.0", artifact)
     until(lambda: fleet.serving() == everywhere("v1.0.0"), "the hung replica to answer again")
     until(lambda: not any(fleet.prepared().values()), "prepared copies to be dropped")
 
 
 def test_a_replica_that_hangs_after_the_first_look_stops_the_swap_too(fleet):
     artifact = fleet.artifact("v1.1.0")
-    pipeline = fleet.pipeline
+    pipeline = fleet.known_with(HURRIED_SECONDS)
     found = []
 
-    def swap():
+    def try_it():
         try:
-            pipeline.activate(LAUNDRY, pipeline.prepare(LAUNDRY, "v1.1.0", artifact))
+            swap(pipeline, "v1.1.0", artifact)
         except ServiceUnavailable as error:
             found.append(error)
 
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=try_it)
     # The first replica prepares alone, before the others: by then everybody said what serves.
     with fleet.client("a") as client:
         watching = client.watch(MODEL, timeout_seconds=30)
@@ -224,10 +232,10 @@ def test_healthy_replicas_are_back_while_a_hung_one_is_still_waited_for(fleet):
         until(lambda: {fleet.status(n).version for n in "ac"} == {"v1.0.0"}, "the healthy ones to be back")
         back.append(time.monotonic() - started)
         thread.join(timeout=60)
-    ((swap, seconds),) = done
+    ((outcome, seconds),) = done
     print(f"one of three hung: the healthy ones after {back[0]:.2f} s, the answer after {seconds:.2f} s")
     assert seconds < 4 * STATUS_SECONDS
-    assert swap.missing == {fleet.address("b"): "does not answer (DEADLINE_EXCEEDED)"}
+    assert outcome.missing == {fleet.address("b"): "does not answer (DEADLINE_EXCEEDED)"}
 
 
 def test_a_replica_that_refuses_is_missing_with_its_reason(fleet):
