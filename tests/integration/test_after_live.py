@@ -69,7 +69,9 @@ class World:
     def register(self, version):
         run_id, artifact = f"run-of-{version}", self.replicas.artifact(version)
         dataset = a_completed_dataset(self.tables, run_id)
-        self.tables.versions.register(a_model_version(version, artifact=artifact, dataset_id=dataset.id))
+        row = a_model_version(version, artifact=artifact, dataset_id=dataset.id)
+        self.tables.versions.register(row)
+        self.registry.register(row, None)
         blessing = a_blessing(
             run_id,
             accepted=True,

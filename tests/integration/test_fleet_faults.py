@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 
+import psutil
 import pytest
 
 from include.bench.serving.replicas import MODEL, TOKEN, object_store, replicas
@@ -54,6 +55,9 @@ class Fleet:
     @contextmanager
     def hung(self, name):
         self.signal(name, signal.SIGSTOP)
+        process = psutil.Process(self.running[name][0].pid)
+        # On a busy machine it may answer one more call before it stops.
+        until(lambda: process.status() == psutil.STATUS_STOPPED, f"{name} to stop")
         try:
             yield
         finally:

@@ -14,8 +14,11 @@ from include.stack.layout import REPOSITORY
 from pipeline.adapters import mlops_db
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.errors import StaleTransition
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, Status
+from tests.contract.test_tables import versions
+from tests.contract.test_transitions import RealLog, tell
 from tests.histories import a_history
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -118,3 +121,26 @@ def test_after_a_restart_of_the_database_the_holder_of_a_lost_lock_overwrites_no
             log.append(seen, late)
     assert log.ledger(LAUNDRY) == after
     assert after.champion == "v1.2.0"
+
+
+def test_whoever_puts_rows_right_by_an_older_ledger_does_not_have_the_last_word(services, log):
+    """A projection and an append at once: the row looks right to the append until the projection is committed."""
+    tables = RealLog(services.mlops)
+    versions(tables, "v1.0.0", "v1.1.0")
+    tell(tables, "promote v1.0.0")
+    tables.edit("v1.1.0", status=Status.CANARY)
+    trial = a_history("promote v1.0.0", "try v1.1.0").entries[-1]
+    appending = threading.Thread(target=log.append, args=(log.ledger(LAUNDRY), trial))
+    with services.mlops.transaction() as projecting:
+        projecting.execute("SELECT version FROM model_versions FOR UPDATE")
+        projecting.execute("UPDATE model_versions SET status = 'CANDIDATE' WHERE version = 'v1.1.0'")
+        appending.start()
+        until(lambda: somebody_waits(services), "the append to wait for the rows")
+    appending.join()
+    assert tables.versions.get(LAUNDRY, "v1.1.0").status is Status.CANARY
+
+
+def somebody_waits(services):
+    with services.mlops.transaction() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = 'mlops'")
+        return cursor.fetchone() is not None
