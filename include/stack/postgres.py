@@ -54,13 +54,16 @@ def query(dsn: str, statements: str, values: Any = None) -> list[tuple[Any, ...]
 
 
 def migrate(dsn: str, folder: Path) -> None:
-    """Apply the numbered migrations that are not applied yet."""
+    """Apply the numbered migrations that are not applied yet; one that was killed is done again."""
     from yoyo import get_backend, read_migrations
 
     backend = get_backend(dsn)
-    with backend.lock():
+    try:
+        # Not yoyo's own lock: it is a row, which a killed process leaves behind. This one ends with the connection.
+        backend.execute("SELECT pg_advisory_lock(hashtext('migrations'))")
         backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
-    backend.connection.close()
+    finally:
+        backend.connection.close()
 
 
 def _unprivileged() -> tuple[str, ...]:

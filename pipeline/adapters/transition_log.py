@@ -30,14 +30,17 @@ from pipeline.domain.transitions import (
 )
 
 _COLUMNS = (
-    "id, phase, kind, from_version, to_version, actor, reason, request_id, blessing_id, requested_at,"
-    " COALESCE(confirmed_served_at, requested_at), detail"
+    "id, phase, kind, from_version, to_version, actor, reason, request_id, blessing_id, trial_id, requested_at, at,"
+    " detail"
 )
 _READ = f"SELECT {_COLUMNS} FROM transitions WHERE model_type = %s ORDER BY entry"
 _INSERT = """
     INSERT INTO transitions (model_type, entry, position, id, phase, kind, from_version, to_version, expected_current,
-                             actor, reason, request_id, blessing_id, requested_at, confirmed_served_at, detail)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+                             actor, reason, request_id, blessing_id, trial_id, requested_at, at, confirmed_served_at,
+                             detail)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+# Whoever writes rows takes them first, and looks at them and at the log afterwards: the last word is the newest log's.
+_TAKE_ROWS = "SELECT version FROM model_versions WHERE model_type = %s ORDER BY version FOR UPDATE"
 # Only rows that say something else are written; a version that the log does not name is a candidate.
 _PROJECT = f"""
     UPDATE model_versions v SET status = r.status, deployed_at = r.deployed_at, previous_version = r.previous_version
@@ -67,6 +70,7 @@ class TransitionLog:
         try:
             with self._database.transaction() as cursor:
                 _insert(cursor, ledger, entries)
+                cursor.execute(_TAKE_ROWS, (ledger.model_type,))
                 _project(cursor, after)
                 for event in events:
                     insert_event(cursor, event)
@@ -78,6 +82,7 @@ class TransitionLog:
 
     def project(self, model_type: ModelType) -> Sequence[str]:
         with self._database.transaction() as cursor:
+            cursor.execute(_TAKE_ROWS, (model_type,))
             return _project(cursor, _ledger(cursor, model_type))
 
     @contextmanager
@@ -93,17 +98,20 @@ class TransitionLog:
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         with self._database.connection() as connection:
-            # The lock ends with the session: a killed process never keeps it. Waiting must not hit the time limit.
+            # The lock ends with the session: a killed process never keeps it, and the database asks after a machine
+            # that is gone, because an emergency waits here. Waiting must not hit the time limit.
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("SET statement_timeout = 0")
+                cursor.execute("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5")
+                cursor.execute("SET tcp_keepalives_count = 3")
                 cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
             yield
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """One row of the table; `at` is when the entry came true, or was asked for."""
+    """One row of the table."""
 
     id: str
     phase: str
@@ -114,6 +122,7 @@ class _Kept:
     reason: str
     request_id: str
     blessing_id: str | None
+    trial_id: str | None
     requested_at: datetime
     at: datetime
     detail: str
@@ -128,7 +137,7 @@ class _Kept:
         if kind is Kind.CANARY_START:
             return CanaryStart(*of, beside, self.blessing_id)
         if kind is Kind.CANARY_ABORT:
-            return CanaryAbort(*of, beside, self.id.removesuffix(":aborted"))
+            return CanaryAbort(*of, beside, self.trial_id or "")
         if kind in _PLAIN:
             return _PLAIN[kind](*of)
         return ChampionChange(*of, kind, self.from_version, self.blessing_id)
@@ -155,9 +164,11 @@ def _insert(cursor: Cursor, ledger: Ledger, entries: Sequence[Entry]) -> None:
 def _values(entry: Entry) -> tuple[object, ...]:
     act = entry.act
     before = act.from_version if isinstance(act, ChampionChange) else getattr(act, "beside", None)
-    by = (act.by.actor, act.by.reason, act.by.request_id, getattr(act, "blessing_id", None))
-    came_true = entry.at if entry.phase not in {Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED} else None
-    return (act.id, entry.phase, act.kind, before, act.version, before, *by, act.at, came_true, entry.detail)
+    by = (act.by.actor, act.by.reason, act.by.request_id)
+    about = (getattr(act, "blessing_id", None), getattr(act, "trial_id", None))
+    served_at = entry.at if entry.phase is Phase.SERVED else None
+    when = (act.at, entry.at, served_at)
+    return (act.id, entry.phase, act.kind, before, act.version, before, *by, *about, *when, entry.detail)
 
 
 def _project(cursor: Cursor, ledger: Ledger) -> list[str]:

@@ -1,14 +1,18 @@
 """Make fleet, `model_versions` and registry say what the transition log says (invariant I4; ADR 0004, 0016)."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.change_champion import mirror_registry
 from pipeline.steps.settle import settle
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,11 @@ def _repair_replicas(d: Deployment, ledger: Ledger) -> tuple[tuple[str, ...], di
     if not astray:
         return (), missing
     artifact = d.versions.get(ledger.model_type, ledger.champion).artifact
-    swap = d.fleet.bring_back(ledger.model_type, ledger.champion, artifact, astray)
+    try:
+        swap = d.fleet.bring_back(ledger.model_type, ledger.champion, artifact, astray)
+    except (ServiceUnavailable, ModelRefused) as error:
+        # What else is wrong is mended all the same.
+        return (), missing | dict.fromkeys(astray, str(error))
     return tuple(replica for replica in astray if replica not in swap.missing), missing | dict(swap.missing)
 
 
@@ -64,7 +72,10 @@ def _stop_strays(d: Deployment, ledger: Ledger) -> tuple[str, ...]:
     tried = ledger.trial.version if ledger.trial else None
     strays = [seen for seen in d.fleet.canaries(ledger.model_type) if seen.running and seen.version != tried]
     for version in {seen.version for seen in strays if seen.version}:
-        d.fleet.abort_canary(ledger.model_type, version, "by the log it is not on trial")
+        try:
+            d.fleet.abort_canary(ledger.model_type, version, "by the log it is not on trial")
+        except (ServiceUnavailable, ModelRefused) as error:
+            log.warning("%s was taken off where replicas answer: %s", version, error)
     return tuple(seen.replica for seen in strays)
 
 

@@ -1,11 +1,14 @@
 """The fake fleet, and two real replicas over gRPC, through the same cases."""
 
+import dataclasses
+import functools
+
 import pytest
 
 from faceserve.server import Server
 from faceserve.settings import Settings
 from include.demo.traffic import Traffic
-from pipeline.adapters.serving_fleet import GrpcServingFleet
+from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from tests.fakes.deployment import FakeFleet
@@ -15,7 +18,14 @@ from tests.waiting import until
 LAUNDRY, TOKEN = ModelType.LAUNDRY, "only-the-pipeline-knows"
 
 
+@functools.cache
+def _files(version):
+    return tiny_artifact(sharpness=4 + int(version.split(".")[1]))
+
+
 class Fake:
+    gone = "replica-2"
+
     def __init__(self):
         self.fleet = FakeFleet()
 
@@ -26,10 +36,15 @@ class Fake:
         self.fleet.refuses.add(version)
 
     def stop_one(self):
-        self.fleet.down = True
+        self.fleet.down.add(self.gone)
 
     def start_one(self):
-        self.fleet.down = False
+        self.fleet.down.clear()
+
+    def out_of_rotation(self):
+        """The fleet when a person took out the replica that stops."""
+        self.fleet.names, self.fleet.out = ("replica-1",), (self.gone,)
+        return self.fleet
 
     def close(self):
         """Nothing runs."""
@@ -59,18 +74,21 @@ class Real:
             server.start()
         self.addresses = [f"127.0.0.1:{s.port}" for s in self.servers]
         self.lifecycle_addresses = [f"127.0.0.1:{s.lifecycle_port}" for s in self.servers]
-        self.fleet = GrpcServingFleet(
-            self.lifecycle_addresses, token=TOKEN, prepare_timeout_seconds=20, activate_timeout_seconds=5
-        )
+        self.gone = self.lifecycle_addresses[1]
+        self.replicas = Replicas(self.lifecycle_addresses, TOKEN, 20, 5)
+        self.fleet = GrpcServingFleet(self.replicas)
 
     def artifact(self, version):
         uri = f"s3://models/{version}/"
-        files = tiny_artifact(sharpness=4 + int(version.split(".")[1]))
-        sha256 = [source.put(uri, files) for source in self.sources][0]
+        sha256 = [source.put(uri, _files(version)) for source in self.sources][0]
         return Artifact(uri, sha256)
 
     def spoil(self, version):
         self.sources[1].objects[f"s3://models/{version}/openvino/model.bin"] = b"truncated"
+
+    def out_of_rotation(self):
+        """The fleet when a person took out the replica that stops."""
+        return GrpcServingFleet(dataclasses.replace(self.replicas, out_of_rotation=[self.gone]))
 
     def stop_one(self):
         self.servers[1].stop()
@@ -97,55 +115,210 @@ def serving(world):
     return {s.version for s in world.fleet.serving(LAUNDRY)}
 
 
+def swap(fleet, version, artifact):
+    return fleet.activate(LAUNDRY, fleet.prepare(LAUNDRY, version, artifact))
+
+
+@pytest.fixture
+def live(world):
+    """v1.0.0 serves on both."""
+    world.champion = world.artifact("v1.0.0")
+    swap(world.fleet, "v1.0.0", world.champion)
+    return world
+
+
+# Two phases
+
+
 def test_after_a_swap_every_replica_says_it_serves_the_version(world):
     assert serving(world) == {None}
-    swap = world.fleet.swap(LAUNDRY, "v1.0.0", world.artifact("v1.0.0"))
-    assert {s.version for s in swap.replicas} == serving(world) == {"v1.0.0"}
-    assert len(swap.replicas) == 2
+    done = swap(world.fleet, "v1.0.0", world.artifact("v1.0.0"))
+    assert serving(world) == {"v1.0.0"}
+    assert (len(done.replicas), done.missing) == (2, {})
 
 
-def test_swapping_to_what_serves_already_changes_nothing(world):
-    artifact = world.artifact("v1.0.0")
+def test_what_is_only_prepared_does_not_serve_and_can_be_dropped(live):
+    prepared = live.fleet.prepare(LAUNDRY, "v1.1.0", live.artifact("v1.1.0"))
+    assert (prepared.version, len(prepared.epochs), serving(live)) == ("v1.1.0", 2, {"v1.0.0"})
     for _ in range(2):
-        world.fleet.swap(LAUNDRY, "v1.0.0", artifact)
-    assert serving(world) == {"v1.0.0"}
+        live.fleet.discard(LAUNDRY, "v1.1.0")
+    assert serving(live) == {"v1.0.0"}
 
 
-def test_one_replica_that_refuses_keeps_all_on_the_old_version(world):
-    world.fleet.swap(LAUNDRY, "v1.0.0", world.artifact("v1.0.0"))
-    artifact = world.artifact("v1.1.0")
-    world.spoil("v1.1.0")
+def test_swapping_to_what_serves_already_changes_nothing(live):
+    swap(live.fleet, "v1.0.0", live.champion)
+    assert serving(live) == {"v1.0.0"}
+
+
+def test_one_replica_that_refuses_keeps_all_on_the_old_version(live):
+    artifact = live.artifact("v1.1.0")
+    live.spoil("v1.1.0")
     with pytest.raises(ModelRefused):
-        world.fleet.swap(LAUNDRY, "v1.1.0", artifact)
-    assert serving(world) == {"v1.0.0"}
+        live.fleet.prepare(LAUNDRY, "v1.1.0", artifact)
+    assert serving(live) == {"v1.0.0"}
 
 
-def test_one_replica_out_of_reach_is_worth_another_try_and_nobody_switches_meanwhile(world):
-    world.fleet.swap(LAUNDRY, "v1.0.0", world.artifact("v1.0.0"))
-    artifact = world.artifact("v1.1.0")
-    world.stop_one()
+def test_one_replica_out_of_reach_is_worth_another_try_and_nobody_switches_meanwhile(live):
+    artifact = live.artifact("v1.1.0")
+    live.stop_one()
     with pytest.raises(ServiceUnavailable):
-        world.fleet.swap(LAUNDRY, "v1.1.0", artifact)
-    world.start_one()
+        live.fleet.prepare(LAUNDRY, "v1.1.0", artifact)
+    live.start_one()
     # The replica that was away remembers what it served.
-    until_ready(world)
-    assert serving(world) == {"v1.0.0"}
-    world.fleet.swap(LAUNDRY, "v1.1.0", artifact)
-    assert serving(world) == {"v1.1.0"}
+    until_ready(live)
+    assert serving(live) == {"v1.0.0"}
+    swap(live.fleet, "v1.1.0", artifact)
+    assert serving(live) == {"v1.1.0"}
+
+
+def test_a_replica_lost_between_the_phases_fails_the_activation_and_the_other_goes_back(live):
+    prepared = live.fleet.prepare(LAUNDRY, "v1.1.0", live.artifact("v1.1.0"))
+    live.stop_one()
+    with pytest.raises(ServiceUnavailable):
+        live.fleet.activate(LAUNDRY, prepared)
+    there = [s for s in live.fleet.serving(LAUNDRY) if not s.fault]
+    assert [s.version for s in there] == ["v1.0.0"]
 
 
 def until_ready(world):
     until(lambda: None not in serving(world), "both replicas to serve")
 
 
+# Who is asked
+
+
+def test_a_replica_that_does_not_answer_is_named_with_its_fault(live):
+    live.stop_one()
+    one, other = live.fleet.serving(LAUNDRY)
+    assert (one.version, one.fault) == ("v1.0.0", "")
+    assert other.version is None
+    assert other.fault.startswith("does not answer")
+
+
+def test_a_replica_out_of_rotation_is_named_and_neither_asked_nor_changed(live):
+    fleet = live.out_of_rotation()
+    live.stop_one()
+    done = swap(fleet, "v1.1.0", live.artifact("v1.1.0"))
+    assert (len(done.replicas), list(fleet.skipped())) == (1, [live.gone])
+    assert live.gone not in {s.replica for s in fleet.serving(LAUNDRY)}
+    assert {s.version for s in fleet.serving(LAUNDRY)} == {"v1.1.0"}
+    assert fleet.bring_back(LAUNDRY, "v1.0.0", live.champion).missing == {}
+    assert [seen.replica for seen in fleet.canaries(LAUNDRY)] == list(done.replicas)
+
+
+# Bringing back
+
+
+def test_a_rollback_reaches_the_replica_that_answers_and_says_what_is_missing(live):
+    swap(live.fleet, "v1.1.0", live.artifact("v1.1.0"))
+    live.stop_one()
+    done = live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion)
+    one, other = live.fleet.serving(LAUNDRY)
+    assert (one.version, done.replicas, list(done.missing)) == ("v1.0.0", (one.replica,), [other.replica])
+    assert done.missing[other.replica].startswith("does not answer")
+    live.start_one()
+    until_ready(live)
+    done = live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion, [other.replica])
+    assert (done.replicas, serving(live)) == ((other.replica,), {"v1.0.0"})
+
+
+def test_a_rollback_that_reaches_nobody_says_so(live):
+    live.stop_one()
+    with pytest.raises(ServiceUnavailable, match="no replica could be brought back to"):
+        live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion, [live.gone])
+
+
+# Canaries
+
+
+def on_trial_at(world):
+    return {(seen.version, seen.verdict) for seen in world.fleet.canaries(LAUNDRY)}
+
+
+def start(world, version="v1.1.0", times=1):
+    artifact = world.artifact(version)
+    for _ in range(times):
+        world.fleet.prepare(LAUNDRY, version, artifact)
+        world.fleet.give_canary(LAUNDRY, version, 10)
+    return artifact
+
+
+def test_a_canary_is_on_trial_everywhere_beside_the_champion(live):
+    start(live, times=2)
+    assert on_trial_at(live) == {("v1.1.0", "inconclusive")}
+    assert serving(live) == {"v1.0.0"}
+
+
+def test_an_aborted_canary_is_on_trial_nowhere_and_aborting_again_is_harmless(live):
+    start(live)
+    live.fleet.abort_canary(LAUNDRY, "v1.9.0", "another one")
+    assert on_trial_at(live) == {("v1.1.0", "inconclusive")}
+    for _ in range(2):
+        live.fleet.abort_canary(LAUNDRY, "v1.1.0", "too strict")
+    assert on_trial_at(live) == {("v1.1.0", "aborted")}
+
+
+def test_a_swap_to_the_canary_promotes_it_and_a_swap_to_another_version_ends_it(live):
+    swap(live.fleet, "v1.1.0", start(live))
+    assert on_trial_at(live) == {("v1.1.0", "promoted")}
+    start(live, "v1.2.0")
+    live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion)
+    assert on_trial_at(live) == {("v1.2.0", "aborted")}
+
+
+def test_one_replica_that_refuses_keeps_the_canary_off_everywhere(live):
+    artifact = live.artifact("v1.1.0")
+    live.spoil("v1.1.0")
+    with pytest.raises(ModelRefused):
+        live.fleet.prepare(LAUNDRY, "v1.1.0", artifact)
+    assert on_trial_at(live) == {(None, "")}
+
+
+def test_with_a_replica_out_of_reach_the_others_end_the_trial_and_it_may_go_on_there(live):
+    start(live)
+    live.stop_one()
+    (seen,) = live.fleet.canaries(LAUNDRY)
+    assert seen.running
+    with pytest.raises(ServiceUnavailable):
+        live.fleet.abort_canary(LAUNDRY, "v1.1.0", "too strict")
+    (seen,) = live.fleet.canaries(LAUNDRY)
+    assert (seen.verdict, seen.reason) == ("aborted", "too strict")
+
+
+def test_a_canary_that_one_replica_cannot_get_may_run_on_the_others(live):
+    live.fleet.prepare(LAUNDRY, "v1.1.0", live.artifact("v1.1.0"))
+    live.stop_one()
+    with pytest.raises(ServiceUnavailable):
+        live.fleet.give_canary(LAUNDRY, "v1.1.0", 10)
+    assert {seen.version for seen in live.fleet.canaries(LAUNDRY)} <= {"v1.1.0", None}
+
+
+# Real replicas alone
+
+
+@pytest.mark.parametrize("call", ["prepare", "bring_back"])
+def test_without_a_replica_in_rotation_nothing_can_serve_and_a_sentence_says_so(call):
+    fleet = GrpcServingFleet(Replicas(["127.0.0.1:1"], TOKEN, out_of_rotation=["127.0.0.1:1"]))
+    with pytest.raises(ServiceUnavailable, match="no replica is in rotation"):
+        getattr(fleet, call)(LAUNDRY, "v1.0.0", Artifact("s3://models/v1.0.0/", "a" * 64))
+    assert (fleet.serving(LAUNDRY), fleet.canaries(LAUNDRY)) == ([], [])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no such host:50051", "", "http://127.0.0.1", "127.0.0.1:port"])
+def test_whatever_the_address_a_replica_that_cannot_be_asked_has_a_fault(address):
+    (one,) = GrpcServingFleet(Replicas([address], TOKEN)).serving(LAUNDRY)
+    assert (one.replica, one.version) == (address, None)
+    assert one.fault
+
+
 def test_a_stranger_without_the_token_changes_nothing(tmp_path):
     world = Real(tmp_path)
     artifact = world.artifact("v1.0.0")
-    stranger = GrpcServingFleet(
-        world.lifecycle_addresses, token="guess", prepare_timeout_seconds=5, activate_timeout_seconds=5
-    )
-    with pytest.raises(ModelRefused, match="UNAUTHENTICATED"):
-        stranger.swap(LAUNDRY, "v1.0.0", artifact)
+    stranger = GrpcServingFleet(Replicas(world.lifecycle_addresses, "guess", 5, 5))
+    for act in (stranger.prepare, stranger.bring_back):
+        with pytest.raises(ModelRefused, match="UNAUTHENTICATED"):
+            act(LAUNDRY, "v1.0.0", artifact)
+    assert all("UNAUTHENTICATED" in one.fault for one in stranger.serving(LAUNDRY))
     assert serving(world) == {None}
     world.close()
 
@@ -154,12 +327,12 @@ def test_requests_never_fail_and_always_name_a_version_while_versions_change(tmp
     """Both replicas under load, swapped back and forth (invariant I1)."""
     world = Real(tmp_path)
     artifacts = {v: world.artifact(v) for v in ("v1.1.0", "v1.2.0")}
-    world.fleet.swap(LAUNDRY, "v1.1.0", artifacts["v1.1.0"])
+    swap(world.fleet, "v1.1.0", artifacts["v1.1.0"])
     traffic = Traffic(world.addresses, [grey_photo(10), grey_photo(240)], requests_per_second=200)
     traffic.start()
     for _ in range(25):
         for version in ("v1.2.0", "v1.1.0"):
-            world.fleet.swap(LAUNDRY, version, artifacts[version])
+            swap(world.fleet, version, artifacts[version])
     traffic.stop()
     answers = traffic.answers()
     assert len(answers) > 20

@@ -19,10 +19,10 @@ from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Split
-from pipeline.domain.errors import GiveUp, RunBusy, StaleTransition, UnknownVersion
+from pipeline.domain.errors import GiveUp, RunBusy, UnknownVersion
 from pipeline.domain.lineage import Erased
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import Kind, ModelType, Status, Transition
+from pipeline.domain.models import ModelType
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets, FakeErasures
@@ -43,11 +43,6 @@ class Fakes:
         self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
         self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
 
-    def break_statuses(self, statuses):
-        for version, status in statuses.items():
-            row = self.versions.rows[LAUNDRY, version]
-            self.versions.rows[LAUNDRY, version] = dataclasses.replace(row, status=status)
-
 
 class Tables:
     def __init__(self, database):
@@ -61,11 +56,6 @@ class Tables:
             CheckTable(database),
         )
         self.erasures = ErasureTable(database)
-
-    def break_statuses(self, statuses):
-        with self.database.transaction() as cursor:
-            for version, status in statuses.items():
-                cursor.execute("UPDATE model_versions SET status = %s WHERE version = %s", (status, version))
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -93,24 +83,6 @@ def a_blessing(run_id="run-1", **changes):
         **changes,
     }
     return Blessing(**values)
-
-
-def a_transition(to="v1.0.0", current=None, **changes):
-    values = {
-        "id": f"promote:{to}",
-        "model_type": LAUNDRY,
-        "kind": Kind.PROMOTE,
-        "from_version": current,
-        "to_version": to,
-        "expected_current": current,
-        "actor": "laundry_model_retraining",
-        "reason": "150 corrections",
-        "blessing_id": "blessing:run-1",
-        "requested_at": NOW,
-        "confirmed_served_at": NOW + timedelta(seconds=1),
-        **changes,
-    }
-    return Transition(**values)
 
 
 def a_completed_dataset(tables, run_id="run-1"):
@@ -428,69 +400,6 @@ def test_an_unknown_version_is_named(tables):
         tables.versions.get(LAUNDRY, "v3.0.0")
 
 
-# Transitions
-
-
-def test_a_confirmed_transition_changes_log_projection_and_outbox_together(tables):
-    versions(tables, "v1.0.0", "v1.1.0")
-    for transition in (a_transition("v1.0.0"), a_transition("v1.1.0", "v1.0.0")):
-        tables.transitions.request(transition)
-        tables.transitions.confirm(transition, dataclasses.replace(EVENT, id=transition.id))
-    assert [t.to_version for t in tables.transitions.served(LAUNDRY)] == ["v1.0.0", "v1.1.0"]
-    rows = {v.version: v for v in tables.versions.all(LAUNDRY)}
-    assert (rows["v1.0.0"].status, rows["v1.1.0"].status) == (Status.RETIRED, Status.ACTIVE)
-    assert (rows["v1.1.0"].previous_version, rows["v1.1.0"].deployed_at) == ("v1.0.0", NOW + timedelta(seconds=1))
-    assert [e.id for e in tables.outbox.pending()] == ["promote:v1.0.0", "promote:v1.1.0"]
-
-
-def test_confirming_again_changes_nothing(tables):
-    versions(tables, "v1.0.0")
-    for _ in range(2):
-        tables.transitions.confirm(a_transition(), EVENT)
-    assert len(tables.transitions.served(LAUNDRY)) == 1
-    assert len(tables.outbox.pending()) == 1
-
-
-def test_a_transition_planned_against_another_champion_is_stale(tables):
-    versions(tables, "v1.0.0", "v1.1.0", "v1.2.0")
-    tables.transitions.confirm(a_transition("v1.0.0"), EVENT)
-    tables.transitions.confirm(a_transition("v1.1.0", "v1.0.0"), dataclasses.replace(EVENT, id="event-2"))
-    late = a_transition("v1.2.0", "v1.0.0")
-    for attempt in (tables.transitions.request, lambda t: tables.transitions.confirm(t, EVENT)):
-        with pytest.raises(StaleTransition, match="v1.1.0 serves now"):
-            attempt(late)
-    assert [t.to_version for t in tables.transitions.served(LAUNDRY)] == ["v1.0.0", "v1.1.0"]
-
-
-def test_a_failed_intent_leaves_the_champion(tables):
-    versions(tables, "v1.0.0")
-    tables.transitions.request(a_transition())
-    tables.transitions.fail(a_transition(), "golden predictions differ")
-    assert list(tables.transitions.served(LAUNDRY)) == []
-
-
-def test_rows_that_contradict_the_log_are_found_and_put_right(tables):
-    versions(tables, "v1.0.0", "v1.1.0", "v1.2.0")
-    back = a_transition("v1.0.0", "v1.1.0", id="back")
-    for transition in (a_transition("v1.0.0"), a_transition("v1.1.0", "v1.0.0"), back):
-        tables.transitions.confirm(transition, dataclasses.replace(EVENT, id=transition.id))
-    assert list(tables.transitions.project(LAUNDRY)) == []
-    before = list(tables.versions.all(LAUNDRY))
-    tables.break_statuses({"v1.0.0": Status.RETIRED, "v1.1.0": Status.CANDIDATE, "v1.2.0": Status.ACTIVE})
-    assert list(tables.transitions.project(LAUNDRY)) == ["v1.0.0", "v1.1.0", "v1.2.0"]
-    assert list(tables.versions.all(LAUNDRY)) == before
-
-
-def test_an_archived_version_stays_archived_and_before_any_deployment_nothing_is_projected(tables):
-    versions(tables, "v1.0.0", "v1.1.0")
-    assert list(tables.transitions.project(LAUNDRY)) == []
-    for transition in (a_transition("v1.0.0"), a_transition("v1.1.0", "v1.0.0")):
-        tables.transitions.confirm(transition, dataclasses.replace(EVENT, id=transition.id))
-    tables.break_statuses({"v1.0.0": Status.ARCHIVED})
-    assert list(tables.transitions.project(LAUNDRY)) == []
-    assert tables.versions.get(LAUNDRY, "v1.0.0").status is Status.ARCHIVED
-
-
 # Watermarks
 
 
@@ -504,18 +413,18 @@ def test_corrections_are_consumed_by_promotion_alone_and_tried_by_any_verdict(se
     tables = Tables(services.mlops)
     store(tables, 3, NOW - timedelta(hours=1))
     dataset = a_completed_dataset(tables, "refused")
-    backlog = tables.confirmations.backlog(LAUNDRY)
+    backlog = tables.confirmations.backlog(LAUNDRY, None)
     assert (backlog.corrections, backlog.since_last_try) == (3, 3)
     judged(tables, "refused", dataset.id)
-    backlog = tables.confirmations.backlog(LAUNDRY)
+    backlog = tables.confirmations.backlog(LAUNDRY, None)
     assert (backlog.corrections, backlog.since_last_try) == (3, 0)
     store(tables, 2, NOW + timedelta(hours=1), start=10)
-    assert tables.confirmations.backlog(LAUNDRY).since_last_try == 2
+    assert tables.confirmations.backlog(LAUNDRY, None).since_last_try == 2
     judged(tables, "promoted", dataset.id, accepted=True)
     tables.versions.register(a_model_version("v1.0.0", run_id="promoted", dataset_id=dataset.id))
-    tables.transitions.confirm(a_transition("v1.0.0"), EVENT)
-    # The dataset saw corrections up to NOW: two came later.
-    assert tables.confirmations.backlog(LAUNDRY).corrections == 2
+    # The champion's dataset saw corrections up to NOW: two came later. Of a version nobody knows nothing is consumed.
+    assert tables.confirmations.backlog(LAUNDRY, "v1.0.0").corrections == 2
+    assert tables.confirmations.backlog(LAUNDRY, "v9.9.9").corrections == 5
 
 
 @pytest.mark.integration
@@ -523,8 +432,8 @@ def test_the_verdict_on_a_retry_counts_as_a_try_of_the_dataset_that_another_run_
     tables = Tables(services.mlops)
     store(tables, 3, NOW - timedelta(hours=1))
     dataset = a_completed_dataset(tables, "could-not-be-trained")
-    assert tables.confirmations.backlog(LAUNDRY).since_last_try == 3
+    assert tables.confirmations.backlog(LAUNDRY, None).since_last_try == 3
     store(tables, 2, NOW - timedelta(hours=1), start=10)
     judged(tables, "retry", dataset.id)
     # Those that came after the dataset was begun were tried by nobody.
-    assert tables.confirmations.backlog(LAUNDRY).since_last_try == 2
+    assert tables.confirmations.backlog(LAUNDRY, None).since_last_try == 2

@@ -1,6 +1,7 @@
 """After a model is live, with a real PostgreSQL, real S3 and two real replicas."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,17 +11,21 @@ from pipeline.adapters.glacier import GlacierArchive
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable, StaleTransition
+from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable, StaleTransition, TryAgain
+from pipeline.domain.ledger import PREVIOUS, Asked
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
-from pipeline.domain.models import Artifact, Kind, ModelType, Status
+from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
+from pipeline.domain.transitions import By, Kind, Phase
+from pipeline.ports.bundles import Deployment, Keeping, Monitoring
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.judge_canary import judge_canary
 from pipeline.steps.promote_canary import promote_canary
+from pipeline.steps.reconcile import reconcile
 from pipeline.steps.restore import restore
 from pipeline.steps.retire import retire
-from pipeline.steps.roll_back import RollbackRequest, roll_back
+from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.watch import watch
 from tests.builders import a_model_version, an_event
@@ -32,35 +37,41 @@ from tests.tiny_model import tiny_artifact
 pytestmark = pytest.mark.integration
 
 LAUNDRY = ModelType.LAUNDRY
+ARCHIVE = "s3://models/archive/"
 
 
 class World:
     def __init__(self, services, folder):
-        self.replicas = Real(folder)
+        self.services, self.replicas = services, Real(folder)
         self.fleet, self.tables, self.clock = self.replicas.fleet, Tables(services.mlops), SystemClock()
         self.metrics, self.readings = LiveMetricsView(services.mlops), ReadingTable(services.mlops)
         self.objects = S3ObjectStore(endpoint=services.stack.s3_endpoint)
         self.archive = GlacierArchive(endpoint=services.stack.s3_endpoint)
         self.registry = FakeRegistry()
 
-    def ports(self):
+    @property
+    def deployment(self):
         t = self.tables
-        return {
-            "versions": t.versions,
-            "transitions": t.transitions,
-            "fleet": self.fleet,
-            "registry": self.registry,
-            "clock": self.clock,
-        }
+        return Deployment(t.versions, t.blessings, t.transitions, self.fleet, self.registry, t.outbox, self.clock)
+
+    @property
+    def keeping(self):
+        t = self.tables
+        return Keeping(t.versions, t.transitions, self.fleet, t.runs, self.objects, self.archive, self.clock)
+
+    @property
+    def ledger(self):
+        return self.tables.transitions.ledger(LAUNDRY)
 
     def champion(self):
-        served = self.tables.transitions.served(LAUNDRY)
-        return served[-1].to_version if served else None
+        return self.ledger.champion
 
     def register(self, version):
         run_id, artifact = f"run-of-{version}", self.replicas.artifact(version)
         dataset = a_completed_dataset(self.tables, run_id)
-        self.tables.versions.register(a_model_version(version, artifact=artifact, dataset_id=dataset.id))
+        row = a_model_version(version, artifact=artifact, dataset_id=dataset.id)
+        self.tables.versions.register(row)
+        self.registry.register(row, None)
         blessing = a_blessing(
             run_id,
             accepted=True,
@@ -73,9 +84,17 @@ class World:
 
     def live(self, *versions):
         for version in versions:
-            self.register(version)
-            hot_swap(LAUNDRY, version, actor="test", reason="test", blessings=self.tables.blessings, **self.ports())
+            self.hot_swap(self.register(version))
         return self
+
+    def hot_swap(self, version, deployment=None):
+        return hot_swap(deployment or self.deployment, LAUNDRY, version, by(f"promotion of {version}"))
+
+    def start(self, version, deployment=None):
+        return start_canary(deployment or self.deployment, LAUNDRY, version, 10, by("run-1"))
+
+    def reconcile(self):
+        return reconcile(self.deployment, LAUNDRY)
 
     def confirm(self, agreed, wrong, version):
         def event(n):
@@ -91,22 +110,30 @@ class World:
         self.tables.confirmations.store([event(n) for n in range(agreed + wrong)])
 
     def watch(self):
-        return watch(
-            LAUNDRY,
-            policy=LiveAccuracyPolicy(matured_minutes=0),
-            transitions=self.tables.transitions,
-            versions=self.tables.versions,
-            metrics=self.metrics,
-            readings=self.readings,
-            clock=self.clock,
-        )
+        monitoring = Monitoring(self.tables.transitions, self.metrics, self.readings, self.clock)
+        return watch(monitoring, LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
 
-    def roll_back(self, request="one", target="previous", judged=None, asked_at=None):
-        wanted = RollbackRequest(request, target, "kim", "too strict", asked_at or self.clock.now(), judged)
-        return roll_back(LAUNDRY, wanted, outbox=self.tables.outbox, **self.ports())
+    def roll_back(self, request="one", target=PREVIOUS, judged=None, asked_at=None):
+        asked = Asked(target, asked_at or self.clock.now(), judged)
+        return roll_back(self.deployment, LAUNDRY, asked, by(request))
 
     def serving(self):
         return {s.version for s in self.fleet.serving(LAUNDRY)}
+
+    def events(self):
+        return [event.type for event in self.tables.outbox.pending()]
+
+    def demand_one_story(self, champion):
+        """Log, rows, replicas and registry all say the same (invariant I4)."""
+        assert self.serving() == {champion} == {self.champion()}
+        active = [v.version for v in self.tables.versions.all(LAUNDRY) if v.status is Status.ACTIVE]
+        assert active == [champion]
+        assert self.registry.aliases[LAUNDRY]["champion"] == champion
+        assert (self.ledger.unsettled, self.ledger.incomplete) == ((), None)
+
+
+def by(request, reason="too strict"):
+    return By("kim", reason, request)
 
 
 @pytest.fixture
@@ -124,10 +151,9 @@ def test_a_bad_champion_is_seen_and_taken_down_everywhere(world):
     assert (seen.decision.act, seen.decision.target) == (True, "v1.0.0")
     done = world.roll_back(target=seen.decision.target, judged=seen.reading.version)
     assert world.serving() == {"v1.0.0"}
-    assert (done.transition.kind, done.seconds < 10) == (Kind.ROLLBACK_AUTO, True)
+    assert (done.change.kind, done.swap.seconds < 10) == (Kind.ROLLBACK_AUTO, True)
     assert not world.watch().decision.act
-    types = [event.type for event in world.tables.outbox.pending()]
-    assert types[-2:] == ["LiveAccuracyLowEvent", "ModelRolledBackEvent"]
+    assert world.events()[-2:] == ["LiveAccuracyLowEvent", "ModelRolledBackEvent"]
 
 
 def test_two_rollbacks_at_once_take_one_step_back(world):
@@ -136,7 +162,7 @@ def test_two_rollbacks_at_once_take_one_step_back(world):
 
     def press(name):
         try:
-            ended.append(world.roll_back(name, asked_at=asked_at).transition.to_version)
+            ended.append(world.roll_back(name, asked_at=asked_at).change.version)
         except StaleTransition as error:
             ended.append(error)
 
@@ -149,45 +175,136 @@ def test_two_rollbacks_at_once_take_one_step_back(world):
     assert world.serving() == {"v1.1.0"} == {world.champion()}
 
 
-def test_with_a_replica_out_of_reach_a_rollback_fails_and_says_so_until_it_is_repeated(world):
+def test_a_rollback_without_one_replica_is_incomplete_until_reconcile_finds_it_back(world):
     world.live("v1.0.0", "v1.1.0")
     world.replicas.stop_one()
-    with pytest.raises(ServiceUnavailable):
-        world.roll_back("one")
-    assert world.champion() == "v1.1.0"
-    assert "the rollback to v1.0.0 failed" in world.watch().problem
-    assert world.tables.outbox.pending()[-1].type == "RollbackFailedEvent"
+    done = world.roll_back("one")
+    (missing,) = done.swap.missing
+    assert world.champion() == "v1.0.0"
+    assert missing in world.ledger.incomplete.detail
+    assert f"not every replica came back to v1.0.0: {missing} does not answer" in world.watch().problem
+    assert world.events()[-2:] == ["ModelRolledBackEvent", "RollbackIncompleteEvent"]
+    # It is still away: nothing is complete, and nothing is told twice.
+    assert list(world.reconcile().missing) == [missing]
+    assert world.ledger.incomplete is not None
     world.replicas.start_one()
     until_ready(world.replicas)
-    assert world.serving() == {"v1.1.0"}
-    world.roll_back("two")
-    assert (world.serving(), world.watch().problem) == ({"v1.0.0"}, None)
+    assert world.serving() == {"v1.0.0", "v1.1.0"}
+    assert world.reconcile().repaired == (missing,)
+    world.demand_one_story("v1.0.0")
+    assert world.watch().problem is None
+    assert world.events().count("RollbackIncompleteEvent") == 1
+
+
+class Fleet:
+    """The real fleet, of which nobody learns anything while `silent`."""
+
+    def __init__(self, fleet):
+        self._fleet, self.silent = fleet, False
+
+    def __getattr__(self, name):
+        return getattr(self._fleet, name)
+
+    def activate(self, model_type, prepared):
+        """The replicas do it; the way back is cut."""
+        self._fleet.activate(model_type, prepared)
+        self.silent = True
+        raise ServiceUnavailable("faceserve", "the connection was lost")
+
+    def serving(self, model_type):
+        found = self._fleet.serving(model_type)
+        return [replace(one, version=None, fault="does not answer") for one in found] if self.silent else found
+
+
+def test_a_swap_whose_end_nobody_saw_is_unconfirmed_and_settled_later_with_one_event(world):
+    world.live("v1.0.0")
+    version, told = world.register("v1.1.0"), len(world.events())
+    with pytest.raises(TryAgain):
+        world.hot_swap(version, replace(world.deployment, fleet=Fleet(world.fleet)))
+    assert world.ledger.entries[-1].phase is Phase.UNCONFIRMED
+    assert (world.champion(), world.serving(), world.events()[told:]) == ("v1.0.0", {version}, [])
+    (open_change,) = world.ledger.unsettled
+    for settled in ((open_change.id,), ()):
+        assert world.reconcile().settled == settled
+    world.demand_one_story(version)
+    assert world.events()[told:] == ["ModelDeployedEvent"]
+    # The same request again finds its work done.
+    assert world.hot_swap(version).swap is None
+    assert world.events()[told:] == ["ModelDeployedEvent"]
+
+
+class Log:
+    """The real log, whose database goes away when the start of a canary is to be noted."""
+
+    def __init__(self, log):
+        self._log = log
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+    def append(self, ledger, *entries, events=()):
+        if any(entry.phase is Phase.NOTED for entry in entries):
+            raise ServiceUnavailable("the mlops database", "connection refused")
+        return self._log.append(ledger, *entries, events=events)
+
+
+def test_a_canary_whose_start_was_not_noted_is_taken_off_by_reconcile(world):
+    world.live("v1.0.0")
+    version, told = world.register("v1.1.0"), len(world.events())
+    with pytest.raises(ServiceUnavailable):
+        world.start(version, replace(world.deployment, transitions=Log(world.tables.transitions)))
+    assert {(c.version, c.running) for c in world.fleet.canaries(LAUNDRY)} == {(version, True)}
+    (intent,) = world.ledger.unsettled
+    assert world.reconcile().settled == (intent.id,)
+    assert not any(c.running for c in world.fleet.canaries(LAUNDRY))
+    assert world.ledger.trial is None
+    world.demand_one_story("v1.0.0")
+    assert "CanaryStartedEvent" not in world.events()[told:]
+
+
+def test_a_database_that_restarts_during_a_rollback_lets_nobody_overwrite_the_log(world):
+    """Its lock is gone with the session: somebody else acts, and the first one's word does not count any more."""
+    world.live("v1.0.0", "v1.1.0", "v1.2.0")
+    first = Restarting(world)
+    with pytest.raises(StaleTransition):
+        roll_back(replace(world.deployment, fleet=first), LAUNDRY, Asked("v1.0.0", world.clock.now()), by("first"))
+    assert first.other.change.version == "v1.1.0"
+    assert world.champion() == "v1.1.0"
+    world.reconcile()
+    world.demand_one_story("v1.1.0")
+
+
+class Restarting:
+    """The real fleet; while a version comes back the database restarts, and another person rolls back."""
+
+    def __init__(self, world):
+        self._world = world
+
+    def __getattr__(self, name):
+        return getattr(self._world.fleet, name)
+
+    def bring_back(self, *values):
+        swap = self._world.fleet.bring_back(*values)
+        with self._world.services.without("postgres"):
+            pass
+        self.other = self._world.roll_back("other", target="v1.1.0")
+        return swap
 
 
 def test_a_canary_is_judged_by_what_people_say_of_its_own_verdicts(world):
     world.live("v1.0.0")
     version = world.register("v1.1.0")
-    ports = {name: port for name, port in world.ports().items() if name != "registry"}
-    trial = {"request_id": "run-1", "percent": 10, "actor": "kim", "reason": "test"}
-    start_canary(LAUNDRY, version, blessings=world.tables.blessings, **trial, **ports)
+    world.start(version)
 
     def judged():
-        return judge_canary(LAUNDRY, version, policy=CanaryPolicy(), metrics=world.metrics, **ports).decision
+        return judge_canary(world.deployment, world.metrics, LAUNDRY, version, CanaryPolicy()).decision
 
     world.confirm(950, 50, "v1.0.0")
     assert judged() == "wait"
     world.confirm(96, 4, version)
     assert judged() == "promote"
-    promote_canary(
-        LAUNDRY,
-        version,
-        actor="kim",
-        reason="96/100",
-        blessings=world.tables.blessings,
-        outbox=world.tables.outbox,
-        **world.ports(),
-    )
-    assert world.serving() == {version} == {world.champion()}
+    promote_canary(world.deployment, LAUNDRY, version, by("run-1", "96/100"))
+    world.demand_one_story(version)
 
 
 def put_in_s3(world, version):
@@ -203,20 +320,18 @@ def put_in_s3(world, version):
 def test_an_archived_version_comes_back_whole_or_not_at_all(world):
     for number in range(3):
         put_in_s3(world, f"v1.{number}.0")
-    t, prefix = world.tables, "s3://models/archive/"
-    kept = {"objects": world.objects, "archive": world.archive, "archive_prefix": prefix, "actor": "kim"}
-    where = {"versions": t.versions, "transitions": t.transitions, "clock": world.clock, **kept}
-    done = retire(LAUNDRY, policy=RetentionPolicy(1), dry_run=False, runs=t.runs, fleet=world.fleet, **where)
+    done = retire(world.keeping, LAUNDRY, RetentionPolicy(1), by("sunday"), ARCHIVE)
     assert (done.archived, done.failed) == (("v1.0.0",), {})
     assert not world.objects.exists("s3://models/LAUNDRY/v1.0.0/openvino/model.xml")
-    uri = f"{prefix}LAUNDRY/v1.0.0/openvino/model.xml"
+    uri = f"{ARCHIVE}LAUNDRY/v1.0.0/openvino/model.xml"
     whole = world.archive.fetch(uri)
     world.archive.keep(uri, whole[:-1])
     with pytest.raises(ArchiveDamaged, match=r"model\.xml is not what was recorded"):
-        restore(LAUNDRY, "v1.0.0", **where)
-    assert t.versions.get(LAUNDRY, "v1.0.0").status is Status.ARCHIVED
+        restore(world.keeping, LAUNDRY, "v1.0.0", by("back"), ARCHIVE)
+    assert world.tables.versions.get(LAUNDRY, "v1.0.0").status is Status.ARCHIVED
     world.archive.keep(uri, whole)
-    assert restore(LAUNDRY, "v1.0.0", **where).status is Status.RETIRED
+    restore(world.keeping, LAUNDRY, "v1.0.0", by("back"), ARCHIVE)
+    assert world.tables.versions.get(LAUNDRY, "v1.0.0").status is Status.RETIRED
     world.roll_back(target="v1.0.0")
     assert world.serving() == {"v1.0.0"}
 

@@ -3,15 +3,17 @@
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 
+import psutil
 import pytest
 
 from include.bench.serving.replicas import MODEL, TOKEN, object_store, replicas
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import LifecycleClient
 from pipeline.adapters.s3 import S3ObjectStore
-from pipeline.adapters.serving_fleet import GrpcServingFleet
+from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from tests.tiny_model import grey_photo, manifest_sha256, tiny_artifact
@@ -20,7 +22,10 @@ from tests.waiting import until
 pytestmark = pytest.mark.integration
 
 LAUNDRY = ModelType.LAUNDRY
-PREPARE_SECONDS = 3.0
+# Long enough for a busy machine to load a model; short where a replica hangs that is to be waited for.
+PREPARE_SECONDS, HURRIED_SECONDS = 20.0, 3.0
+# A healthy replica is back in a fraction of a second; what is away is waited for until its first deadline.
+STATUS_SECONDS = 5.0
 
 
 class Fleet:
@@ -50,6 +55,9 @@ class Fleet:
     @contextmanager
     def hung(self, name):
         self.signal(name, signal.SIGSTOP)
+        process = psutil.Process(self.running[name][0].pid)
+        # On a busy machine it may answer one more call before it stops.
+        until(lambda: process.status() == psutil.STATUS_STOPPED, f"{name} to stop")
         try:
             yield
         finally:
@@ -72,14 +80,23 @@ class Fleet:
 
     @property
     def pipeline(self):
+        return self.known_with(PREPARE_SECONDS)
+
+    def known_with(self, prepare_seconds):
         """What the pipeline knows of it."""
         addresses = [replica.lifecycle_address for replica, _ in self.running.values()]
-        return GrpcServingFleet(
-            addresses, token=TOKEN, prepare_timeout_seconds=PREPARE_SECONDS, activate_timeout_seconds=2
-        )
+        return GrpcServingFleet(Replicas(addresses, TOKEN, prepare_seconds, 2))
+
+    def address(self, name):
+        return self.running[name][0].lifecycle_address
 
     def swap(self, version):
-        return self.pipeline.swap(LAUNDRY, version, self.artifact(version))
+        swap(self.pipeline, version, self.artifact(version))
+
+    def bring_back(self, version):
+        """And how long it took."""
+        started = time.monotonic()
+        return self.pipeline.bring_back(LAUNDRY, version, self.artifact(version)), time.monotonic() - started
 
     def artifact(self, version):
         if version not in self.artifacts:
@@ -97,6 +114,10 @@ class Fleet:
     def close(self):
         for _, stack in self.running.values():
             stack.close()
+
+
+def swap(pipeline, version, artifact):
+    return pipeline.activate(LAUNDRY, pipeline.prepare(LAUNDRY, version, artifact))
 
 
 @pytest.fixture(scope="module")
@@ -119,25 +140,26 @@ def everywhere(version):
 
 
 def test_a_replica_that_hangs_while_it_prepares_stops_the_swap_and_keeps_nothing(fleet):
+    artifact = fleet.artifact("v1.1.0")
     with fleet.hung("c"), pytest.raises(ServiceUnavailable):
-        # Its status is asked first; the pipeline must not wait for it for ever.
-        fleet.swap("v1.1.0")
+        # The pipeline must not wait for it for ever.
+        swap(fleet.known_with(HURRIED_SECONDS), "v1.1.0", artifact)
     until(lambda: fleet.serving() == everywhere("v1.0.0"), "the hung replica to answer again")
     until(lambda: not any(fleet.prepared().values()), "prepared copies to be dropped")
 
 
 def test_a_replica_that_hangs_after_the_first_look_stops_the_swap_too(fleet):
     artifact = fleet.artifact("v1.1.0")
-    pipeline = fleet.pipeline
+    pipeline = fleet.known_with(HURRIED_SECONDS)
     found = []
 
-    def swap():
+    def try_it():
         try:
-            pipeline.swap(LAUNDRY, "v1.1.0", artifact)
+            swap(pipeline, "v1.1.0", artifact)
         except ServiceUnavailable as error:
             found.append(error)
 
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=try_it)
     # The first replica prepares alone, before the others: by then everybody said what serves.
     with fleet.client("a") as client:
         watching = client.watch(MODEL, timeout_seconds=30)
@@ -157,7 +179,7 @@ def test_a_replica_killed_while_it_prepares_keeps_everybody_on_the_old_version(f
     pipeline, artifact = fleet.pipeline, fleet.artifact("v1.2.0")
     fleet.kill("c")
     with pytest.raises(ServiceUnavailable):
-        pipeline.swap(LAUNDRY, "v1.2.0", artifact)
+        pipeline.prepare(LAUNDRY, "v1.2.0", artifact)
     assert {name: fleet.status(name).version for name in "ab"} == dict.fromkeys("ab", "v1.0.0")
     assert not any(fleet.status(name).prepared for name in "ab")
     fleet.start("c")
@@ -175,7 +197,8 @@ def test_a_replica_killed_between_two_activations_is_brought_to_the_fleets_versi
     fleet.kill("c")
     fleet.start("c")
     assert fleet.serving() == {"a": "v1.3.0", "b": "v1.3.0", "c": "v1.0.0"}
-    fleet.pipeline.swap(LAUNDRY, "v1.3.0", artifact)
+    back = fleet.pipeline.bring_back(LAUNDRY, "v1.3.0", artifact, [fleet.address("c")])
+    assert back.replicas == (fleet.address("c"),)
     assert fleet.serving() == everywhere("v1.3.0")
 
 
@@ -184,3 +207,67 @@ def test_a_replica_killed_while_it_serves_answers_with_the_same_version_from_its
     fleet.start("b")
     with FaceserveClient([fleet.running["b"][0].address], timeout_seconds=10) as client:
         assert client.classify(MODEL, grey_photo(20)).model_version == "v1.0.0"
+
+
+# Rollbacks: what is healthy is back at once
+
+
+def test_a_replica_that_was_killed_keeps_no_other_from_a_rollback_and_comes_back_later(fleet):
+    fleet.swap("v1.4.0")
+    fleet.kill("b")
+    gone = fleet.address("b")
+    done, seconds = fleet.bring_back("v1.0.0")
+    print(f"one of three killed: {seconds:.2f} s")
+    assert {name: fleet.status(name).version for name in "ac"} == dict.fromkeys("ac", "v1.0.0")
+    assert (len(done.replicas), list(done.missing)) == (2, [gone])
+    assert done.missing[gone].startswith("does not answer (UNAVAILABLE")
+    fleet.start("b")
+    assert fleet.serving() == {"a": "v1.0.0", "b": "v1.4.0", "c": "v1.0.0"}
+    fleet.bring_back("v1.0.0")
+    assert fleet.serving() == everywhere("v1.0.0")
+
+
+def test_healthy_replicas_are_back_while_a_hung_one_is_still_waited_for(fleet):
+    fleet.swap("v1.4.0")
+    started, back, done = time.monotonic(), [], []
+    with fleet.hung("b"):
+        thread = threading.Thread(target=lambda: done.append(fleet.bring_back("v1.0.0")))
+        thread.start()
+        until(lambda: {fleet.status(n).version for n in "ac"} == {"v1.0.0"}, "the healthy ones to be back")
+        back.append(time.monotonic() - started)
+        thread.join(timeout=60)
+    ((outcome, seconds),) = done
+    print(f"one of three hung: the healthy ones after {back[0]:.2f} s, the answer after {seconds:.2f} s")
+    assert seconds < 4 * STATUS_SECONDS
+    assert outcome.missing == {fleet.address("b"): "does not answer (DEADLINE_EXCEEDED)"}
+
+
+def test_a_replica_that_refuses_is_missing_with_its_reason(fleet):
+    fleet.swap("v1.4.0")
+    with fleet.client("b") as client:
+        # It has v1.5.0 from other files: a version never changes its files.
+        other = fleet.artifact("v1.6.0")
+        client.prepare(MODEL, "v1.5.0", other.uri, other.manifest_sha256, timeout_seconds=20)
+    done, _ = fleet.bring_back("v1.5.0")
+    assert fleet.serving() == {"a": "v1.5.0", "b": "v1.4.0", "c": "v1.5.0"}
+    assert list(done.missing) == [fleet.address("b")]
+    assert "another artifact" in done.missing[fleet.address("b")]
+    with fleet.client("b") as client:
+        client.discard(MODEL, "v1.5.0")
+
+
+def test_a_canary_is_taken_off_where_replicas_answer(fleet):
+    pipeline = fleet.pipeline
+    pipeline.prepare(LAUNDRY, "v1.7.0", fleet.artifact("v1.7.0"))
+    with fleet.hung("c"), pytest.raises(ServiceUnavailable):
+        pipeline.give_canary(LAUNDRY, "v1.7.0", 10)
+    with fleet.hung("c"):
+        assert {seen.version for seen in pipeline.canaries(LAUNDRY)} == {"v1.7.0"}
+        with pytest.raises(ServiceUnavailable):
+            pipeline.abort_canary(LAUNDRY, "v1.7.0", "test")
+        assert {seen.verdict for seen in pipeline.canaries(LAUNDRY)} == {"aborted"}
+    # Calls that waited there may have arrived after it woke up: whoever settles asks again.
+    until(lambda: fleet.status("c"), "the hung replica to answer again")
+    pipeline.abort_canary(LAUNDRY, "v1.7.0", "test")
+    pipeline.discard(LAUNDRY, "v1.7.0")
+    assert not any(seen.running for seen in pipeline.canaries(LAUNDRY))

@@ -15,10 +15,12 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Registration
 from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_model_version, a_training_result
+from tests.contract.test_fleet import until_ready
 from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
+from tests.integration.test_after_live import World
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -226,3 +228,24 @@ def test_a_run_that_a_person_deleted_does_not_stop_the_verdict(url, client, run)
             run = experiment.id
         client.delete_run(run)
     assert experiments.attach(run, {"verification-report.html": b""}, {}) == ""
+
+
+def test_aliases_follow_a_rollback_that_was_incomplete_and_what_people_removed_comes_back(
+    services, client, registry, tmp_path
+):
+    """Log, replicas and registry together: one replica dies and returns old, a person deletes the registered model."""
+    world = World(services, tmp_path)
+    world.registry = registry
+    world.live("v1.0.0", "v1.1.0")
+    assert aliases(client) == {"champion": "v1.1.0", "previous": "v1.0.0"}
+    world.replicas.stop_one()
+    world.roll_back("one")
+    assert aliases(client) == {"champion": "v1.0.0"}
+    client.delete_registered_model("laundry")
+    world.replicas.start_one()
+    until_ready(world.replicas)
+    done = world.reconcile()
+    assert (done.repaired, done.registered, done.missing) == ((world.replicas.gone,), ("v1.0.0",), {})
+    assert (world.serving(), world.ledger.incomplete) == ({"v1.0.0"}, None)
+    assert aliases(client) == {"champion": "v1.0.0"}
+    world.replicas.close()

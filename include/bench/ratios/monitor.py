@@ -23,7 +23,7 @@ _FILL = """
     FROM generate_series(1, %(count)s) n"""
 _SERVED = """
     INSERT INTO transitions (id, phase, model_type, kind, to_version, entry, position, actor, reason, request_id,
-                             requested_at, confirmed_served_at)
+                             requested_at, at)
     VALUES (%s, 'served', 'LAUNDRY', 'promote', %s, %s, %s, 'bench', 'bench', 'bench', %s, %s)"""
 
 

@@ -1,0 +1,249 @@
+"""The log of transitions, fake and PostgreSQL, through the same cases: one ledger a model type, appended to by one."""
+
+import dataclasses
+from contextlib import ExitStack
+from datetime import timedelta
+
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase as HP
+from hypothesis import strategies as st
+
+from pipeline.adapters.transition_log import TransitionLog
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.ledger import Ledger
+from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.models import ModelType, Status
+from pipeline.domain.transitions import (
+    Archive,
+    By,
+    CanaryAbort,
+    CanaryStart,
+    ChampionChange,
+    Entry,
+    FreezeCleared,
+    Kind,
+    Phase,
+    Restore,
+)
+from tests.builders import NOW
+from tests.contract.test_tables import Fakes, Tables, versions
+from tests.histories import a_history
+
+LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
+LIFE = (
+    *("promote v1.0.0", "promote v1.1.0", "try v1.2.0", "abort v1.2.0", "roll back v1.0.0", "archive v1.1.0"),
+    *("try v1.3.0", "promote canary v1.3.0", "take down to v1.0.0", "clear freeze v1.0.0", "restore v1.1.0"),
+)
+NUMBERS = ("v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0")
+
+
+class FakeLog(Fakes):
+    def edit(self, version, **columns):
+        row = self.versions.rows[LAUNDRY, version]
+        self.versions.rows[LAUNDRY, version] = dataclasses.replace(row, **columns)
+
+
+class RealLog(Tables):
+    def edit(self, version, **columns):
+        with self.database.transaction() as cursor:
+            for name, value in columns.items():
+                cursor.execute(f"UPDATE model_versions SET {name} = %s WHERE version = %s", (value, version))
+
+
+@pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
+def tables(request):
+    return FakeLog() if request.param == "fake" else RealLog(request.getfixturevalue("services").mlops)
+
+
+def an_event(number):
+    return OutgoingEvent(f"event-{number}", "ModelDeployedEvent", {"reason": "더 정확함"})
+
+
+def append(tables, *entries, events=()):
+    return tables.transitions.append(tables.transitions.ledger(entries[0].act.model_type), *entries, events=events)
+
+
+def tell(tables, *acts):
+    """The acts one by one, as `a_history` tells them; the ledger then."""
+    for entry in a_history(*acts).entries[tables.transitions.ledger(LAUNDRY).position :]:
+        append(tables, entry)
+    return tables.transitions.ledger(LAUNDRY)
+
+
+def statuses(tables):
+    return {row.version: row.status for row in tables.versions.all(LAUNDRY)}
+
+
+# One ledger, one writer
+
+
+def test_a_model_type_nothing_happened_to_has_an_empty_ledger(tables):
+    assert tables.transitions.ledger(FACE) == Ledger(FACE)
+
+
+def test_of_two_who_decided_on_the_same_ledger_one_wins_and_of_the_other_nothing_is_kept(tables):
+    versions(tables, *NUMBERS)
+    seen = tell(tables, "promote v1.0.0")
+    one, other = (a_history("promote v1.0.0", act).entries[-1] for act in ("promote v1.1.0", "promote v1.2.0"))
+    other = dataclasses.replace(other, act=dataclasses.replace(other.act, id="of the other"))
+    won = tables.transitions.append(seen, one, events=[an_event(1)])
+    rows = statuses(tables)
+    with pytest.raises(StaleTransition, match="meanwhile"):
+        tables.transitions.append(seen, other, events=[an_event(2)])
+    assert tables.transitions.ledger(LAUNDRY) == won
+    assert won.champion == "v1.1.0"
+    assert statuses(tables) == rows
+    assert list(tables.outbox.pending()) == [an_event(1)]
+
+
+def test_even_an_intent_is_stale_on_an_older_ledger(tables):
+    tell(tables, "promote v1.0.0")
+    intent = dataclasses.replace(a_history("promote v1.1.0").entries[0], phase=Phase.REQUESTED)
+    with pytest.raises(StaleTransition):
+        tables.transitions.append(Ledger(LAUNDRY), intent)
+    assert tables.transitions.ledger(LAUNDRY).position == 1
+
+
+def test_an_act_comes_true_once(tables):
+    ledger = tell(tables, "promote v1.0.0")
+    with pytest.raises(StaleTransition):
+        tables.transitions.append(ledger, ledger.entries[0], events=[an_event(1)])
+    assert tables.transitions.ledger(LAUNDRY) == ledger
+    assert list(tables.outbox.pending()) == []
+
+
+def test_what_happens_to_one_model_type_is_nothing_to_the_other(tables):
+    laundry = tell(tables, "promote v1.0.0")
+    act = ChampionChange("of faces", FACE, "v1.0.0", By("kim", "first", "run-2"), NOW, Kind.PROMOTE, None)
+    face = append(tables, Entry(Phase.SERVED, act, NOW))
+    assert tables.transitions.ledger(LAUNDRY) == laundry
+    assert tables.transitions.ledger(FACE) == face == Ledger(FACE, (Entry(Phase.SERVED, act, NOW),))
+
+
+def test_several_entries_and_their_events_come_together(tables):
+    served = a_history("promote v1.0.0").entries[0]
+    incomplete = Entry(Phase.INCOMPLETE, served.act, served.at, "replica-2 does not answer")
+    after = append(tables, served, incomplete, events=[an_event(1), an_event(2)])
+    assert tables.transitions.ledger(LAUNDRY) == after
+    assert after.incomplete == incomplete
+    assert list(tables.outbox.pending()) == [an_event(1), an_event(2)]
+
+
+# A ledger comes back as it was written
+
+WORDS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=20)
+TIMES = st.datetimes(NOW.replace(tzinfo=None), timezones=st.just(NOW.tzinfo))
+VERSIONS = st.sampled_from(NUMBERS)
+ACT = {"id": WORDS, "model_type": st.sampled_from(ModelType), "version": VERSIONS}
+ACT |= {"by": st.builds(By, WORDS, WORDS, WORDS), "at": TIMES}
+BLESSING = st.none() | WORDS
+CHANGES = sorted(set(Kind) - {a.kind for a in (CanaryStart, CanaryAbort, FreezeCleared, Archive, Restore)})
+MADE = st.builds(
+    ChampionChange, **ACT, kind=st.sampled_from(CHANGES), from_version=st.none() | VERSIONS, blessing_id=BLESSING
+)
+NOTES = st.one_of(
+    st.builds(CanaryStart, **ACT, beside=VERSIONS, blessing_id=BLESSING),
+    st.builds(CanaryAbort, **ACT, beside=VERSIONS, trial_id=WORDS),
+    *(st.builds(kind, **ACT) for kind in (FreezeCleared, Archive, Restore)),
+)
+NOTED = (Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED, Phase.NOTED)
+ENTRIES = st.lists(
+    st.one_of(
+        st.builds(Entry, st.sampled_from(sorted(set(Phase) - {Phase.NOTED})), MADE, TIMES, WORDS),
+        st.builds(Entry, st.sampled_from(NOTED), NOTES, TIMES, WORDS),
+    ),
+    max_size=8,
+    unique_by=lambda entry: (entry.phase, entry.act.id),
+)
+
+
+# Not shrunk: an example is seconds of database, and its few entries can be read as they are.
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[HP.explicit, HP.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(entries=ENTRIES)
+def test_every_act_and_phase_comes_back_as_it_was_written(tables, entries):
+    if isinstance(tables, RealLog):
+        with tables.database.transaction() as cursor:
+            cursor.execute("TRUNCATE transitions")
+    else:
+        tables.transitions.ledgers.clear()
+    for entry in entries:
+        append(tables, entry)
+    for model_type in ModelType:
+        of_it = tuple(entry for entry in entries if entry.act.model_type is model_type)
+        assert tables.transitions.ledger(model_type) == Ledger(model_type, of_it)
+
+
+# Rows of `model_versions`
+
+
+def test_the_rows_follow_the_ledger_after_every_entry(tables):
+    versions(tables, *NUMBERS)
+    for end in range(1, len(LIFE) + 1):
+        ledger = tell(tables, *LIFE[:end])
+        for row in tables.versions.all(LAUNDRY):
+            said = ledger.rows.get(row.version)
+            found = (row.status, row.deployed_at, row.previous_version)
+            assert found == (dataclasses.astuple(said) if said else (Status.CANDIDATE, None, None)), LIFE[:end]
+        assert list(tables.transitions.project(LAUNDRY)) == []
+
+
+def test_rows_that_were_edited_by_hand_are_found_and_put_right(tables):
+    versions(tables, *NUMBERS)
+    tell(tables, *LIFE[:6])
+    right = list(tables.versions.all(LAUNDRY))
+    tables.edit("v1.0.0", status=Status.RETIRED, deployed_at=NOW - timedelta(days=9))
+    tables.edit("v1.1.0", status=Status.ACTIVE)
+    tables.edit("v1.3.0", status=Status.CANARY, previous_version="v1.0.0")
+    assert list(tables.transitions.project(LAUNDRY)) == ["v1.0.0", "v1.1.0", "v1.3.0"]
+    assert list(tables.versions.all(LAUNDRY)) == right
+    assert list(tables.transitions.project(LAUNDRY)) == []
+
+
+def test_before_anything_happened_no_row_is_touched(tables):
+    versions(tables, "v1.0.0")
+    assert list(tables.transitions.project(LAUNDRY)) == []
+    assert statuses(tables) == {"v1.0.0": Status.CANDIDATE}
+
+
+# Locks
+
+
+def test_one_change_and_one_preparation_at_a_time_and_neither_waits_for_the_other(tables):
+    with ExitStack() as held:
+        for lock in (tables.transitions.preparing, tables.transitions.exclusive):
+            for model_type in ModelType:
+                held.enter_context(lock(model_type))
+    with tables.transitions.exclusive(LAUNDRY), tables.transitions.preparing(LAUNDRY):
+        pass
+
+
+# What PostgreSQL alone has to keep
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("change", ["DELETE FROM transitions", "UPDATE transitions SET to_version = 'v9.9.9'"])
+def test_the_log_refuses_to_be_changed(services, change):
+    ledger = tell(RealLog(services.mlops), "promote v1.0.0")
+    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), services.mlops.transaction() as cursor:
+        cursor.execute(change)
+    assert TransitionLog(services.mlops).ledger(LAUNDRY) == ledger
+
+
+@pytest.mark.integration
+def test_entries_rows_and_events_are_one_transaction(services):
+    """The last event cannot be written: nothing before it stays."""
+    tables = RealLog(services.mlops)
+    versions(tables, "v1.0.0")
+    broken = OutgoingEvent(None, "ModelDeployedEvent", {})  # type: ignore[arg-type]
+    with pytest.raises(psycopg2.errors.NotNullViolation):
+        append(tables, a_history("promote v1.0.0").entries[0], events=[an_event(1), broken])
+    assert tables.transitions.ledger(LAUNDRY) == Ledger(LAUNDRY)
+    assert statuses(tables) == {"v1.0.0": Status.CANDIDATE}
+    assert list(tables.outbox.pending()) == []
