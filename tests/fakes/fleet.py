@@ -69,7 +69,12 @@ class FakeFleet:
 
     def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
         version, before = prepared.version, self.serving(model_type)
-        activated = self._everywhere(lambda r: r.activate(version, prepared.epochs[r.name], self._now()))
+
+        def activate(replica: FakeReplica) -> None:
+            replica.activate(version, prepared.epochs[replica.name], self._now())
+            _alone(replica, version)
+
+        activated = self._everywhere(activate)
         if failed := _errors(activated):
             self._restore(version, before)
             raise _translated(failed, f"{version} could not be activated everywhere")
@@ -97,6 +102,7 @@ class FakeFleet:
         def back(replica: FakeReplica) -> None:
             epoch = self._preparing(version, artifact)(replica)
             replica.activate(version, epoch, self._now())
+            _alone(replica, version)
             if (serves := replica.status().version) != version:
                 raise Refused(replica.name, "ABORTED", f"serves {serves} after {version} was activated")
 
@@ -198,6 +204,11 @@ class FakeFleet:
 
     def _befall(self, replica: FakeReplica, accident: Accident) -> None:
         (self.hung if accident.hangs else self.down).add(replica.name)
+
+
+def _alone(replica: FakeReplica, version: str) -> None:
+    if replica.canary is not None:
+        replica.abort_canary(replica.canary.version, f"{version} serves everybody")
 
 
 def _why(error: Refused) -> str:
