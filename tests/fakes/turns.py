@@ -27,6 +27,10 @@ class Turns:
         self._other.start()
         self._first_goes_on.acquire()
 
+    @property
+    def began(self) -> bool:
+        return self._other.ident is not None
+
     def wait(self, name: str) -> None:
         self._waits += 1
         if threading.current_thread() is self._other:
@@ -41,7 +45,7 @@ class Turns:
 
     def finish(self) -> None:
         """Raises what the other act was not meant to raise."""
-        if self._other.ident is not None:
+        if self.began:
             self._other_goes_on.release()
             self._other.join(10)
             assert not self._other.is_alive(), f"it waits for ever for {self.waited_for}"
