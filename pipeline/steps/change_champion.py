@@ -58,11 +58,11 @@ def mirror_registry(d: Deployment, model_type: ModelType) -> str:
     """
     while True:
         ledger = d.transitions.ledger(model_type)
-        assert ledger.champion is not None
-        d.registry.mirror(model_type, champion=ledger.champion, previous=ledger.previous)
+        champion, since = ledger.reigns[-1].version, ledger.reigns[-1].since
+        d.registry.mirror(model_type, champion=champion, previous=ledger.previous, since=since)
         after = d.transitions.ledger(model_type)
-        if (after.champion, after.previous) == (ledger.champion, ledger.previous):
-            return ledger.champion
+        if (after.reigns[-1], after.previous) == (ledger.reigns[-1], ledger.previous):
+            return champion
 
 
 def _intend(d: Deployment, model_type: ModelType, decide: _Decide) -> tuple[ChampionChange, bool]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from pipeline.domain.errors import StaleTransition, UnknownVersion
 from pipeline.domain.history import Row
@@ -10,7 +11,7 @@ from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType, ModelVersion, Status, VersionNumber
 from pipeline.domain.transitions import Entry, Phase
-from tests.fakes.events import FakeClock, FakeOutbox
+from tests.fakes.events import FakeOutbox
 
 
 @dataclass
@@ -114,7 +115,6 @@ def _demand_once(ledger: Ledger, entries: Sequence[Entry]) -> None:
 class FakeRegistry:
     """Aliases by model type, as people see them, and when a version became `champion` (seconds since 1970)."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
     aliases: dict[ModelType, dict[str, str]] = field(default_factory=dict)
     promoted_at: dict[str, float] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
@@ -131,9 +131,8 @@ class FakeRegistry:
     def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
         return [v for v in versions if v.version not in self.registered]
 
-    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
+    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None, since: datetime) -> None:
         named = {champion, previous}
-        if self.aliases.get(model_type, {}).get("champion") != champion:
-            self.promoted_at[champion] = self.clock.now().timestamp()
+        self.promoted_at[champion] = since.timestamp()
         kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v not in named}
         self.aliases[model_type] = {**kept, "champion": champion} | ({"previous": previous} if previous else {})

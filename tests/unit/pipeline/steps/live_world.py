@@ -51,7 +51,7 @@ class World:
     def __init__(self):
         self.clock, self.outbox, self.versions = FakeClock(), FakeOutbox(), FakeVersions()
         self.transitions = FakeTransitions(self.versions, self.outbox)
-        self.fleet, self.registry = FakeFleet(clock=self.clock), FakeRegistry(clock=self.clock)
+        self.fleet, self.registry = FakeFleet(clock=self.clock), FakeRegistry()
         self.blessings = FakeBlessings(self.outbox)
         self.objects, self.archive = FakeObjects(), FakeArchive()
         self.runs, self.trained = FakeRetrainingRuns(), FakeTrainingRuns()
