@@ -49,7 +49,7 @@ class FakeFleet:
         self.replicas = {name: FakeReplica(name, self.objects) for name in self.names}
 
     def skipped(self) -> Sequence[str]:
-        return sorted(self.out)
+        return tuple(sorted(self.out))
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]:
         found = self._everywhere(FakeReplica.status, lingers=False)

@@ -100,6 +100,16 @@ class Story:
 
     # Replicas
 
+    def restart(self, name):
+        """It asks the registry: where that tells the truth, it does not come back with anything else."""
+        self.world.restart(name)
+        champion = oracle.champion(self.entries)
+        if champion is not None and self.world.registry.aliases.get(LAUNDRY, {}).get("champion") == champion:
+            active = self.world.fleet.replicas[name].active
+            assert active is not None, f"{name} came back with nothing"
+            assert active.version == champion, f"{name} came back with {active.version}, {champion} is champion"
+        self.back(name)
+
     def back(self, name):
         """It came back: with the champion, or astray until somebody reconciles."""
         self.astray.add(name)
@@ -110,7 +120,7 @@ class Story:
         for name in list(fleet.hung):
             fleet.wake(name, late=late)
         for name in list(fleet.down):
-            self.world.restart(name)
+            self.restart(name)
         for trouble in (fleet.out, fleet.refuses, fleet.forgets):
             trouble.clear()
         answer = self.perform(self.request("reconcile"))

@@ -139,8 +139,7 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(name=replicas)
     def replica_restarts(self, name):
-        self.story.world.restart(name)
-        self.story.back(name)
+        self.story.restart(name)
 
     @rule(name=replicas, late=st.booleans())
     def replica_wakes(self, name, late):

@@ -5,9 +5,11 @@ import json
 from dataclasses import dataclass, field
 
 from pipeline.domain.blessing import Override, OverrideKind
+from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import LabelTally, Period, Tally
 from pipeline.domain.models import Artifact
+from pipeline.domain.transitions import Phase
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_performance, a_training_result
@@ -41,11 +43,19 @@ class Opinions:
         return {}
 
 
+@dataclass
 class LockedTransitions(FakeTransitions):
-    """Nothing is appended but by whoever holds the lock: the log then is as an emergency read it."""
+    """Nothing is appended but by whoever holds the lock: the log then is as an emergency read it.
+
+    `lost` are phases that the database is down for.
+    """
+
+    lost: set[Phase] = field(default_factory=set)
 
     def append(self, ledger, *entries, events=()):
         assert f"champion of {ledger.model_type}" in self.held, f"{entries} outside the lock"
+        if self.lost & {entry.phase for entry in entries}:
+            raise ServiceUnavailable("the mlops database", "connection refused")
         return super().append(ledger, *entries, events=events)
 
 
