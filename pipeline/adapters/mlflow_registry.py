@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,16 +215,17 @@ class MlflowModelRegistry:
         with self._mlflow.translated():
             return [v for v in versions if self._number(v.model_type.lower(), v.version) is None]
 
-    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
+    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None, since: datetime) -> None:
         client, name = self._mlflow.client, model_type.lower()
         with self._mlflow.translated():
             aliases = client.get_registered_model(name).aliases
             numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
             for alias, number in numbers.items():
+                if number and alias == "champion":
+                    # A replica that was away tells by this whether it missed something. Also when the alias is right:
+                    # what served in between may never have had it.
+                    client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{since.timestamp():.3f}")
                 if number and aliases.get(alias) != number:
-                    if alias == "champion":
-                        # By this tag a replica that was away finds out whether it missed a promotion.
-                        client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
                 elif number is None and alias in aliases:
                     # Deleted in MLflow, or none: an alias that names another version would mislead.

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from include.contract.lifecycle_client import FaceserveError, LifecycleClient, PreparedModel
+from include.contract.lifecycle_client import FaceserveError, LifecycleClient, PreparedModel, Status
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen
@@ -14,6 +14,7 @@ from pipeline.domain.serving import Serving
 from pipeline.ports.deployment import Prepared, Swap
 
 _STATUS_SECONDS = 5.0
+_ENDED = frozenset({"aborted", "promoted"})
 _Result = TypeVar("_Result")
 _Call = Callable[[LifecycleClient, str], _Result]
 
@@ -69,6 +70,7 @@ class GrpcServingFleet:
         def activate(client: LifecycleClient, address: str) -> float:
             epoch = prepared.epochs[address]
             done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
+            _alone(client, model, version)
             return done.swap_milliseconds
 
         activated = self._everywhere(activate)
@@ -104,7 +106,8 @@ class GrpcServingFleet:
             client.status(model, timeout_seconds=_STATUS_SECONDS)
             epoch = prepare(client, address).epoch
             done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
-            if (found := client.status(model, timeout_seconds=_STATUS_SECONDS)).version != version:
+            found = _alone(client, model, version)
+            if found.version != version:
                 raise FaceserveError(address, "ABORTED", f"serves {found.version} after {version} was activated")
             return done.swap_milliseconds
 
@@ -167,6 +170,16 @@ class GrpcServingFleet:
 
         with ThreadPoolExecutor(max(1, len(addresses))) as pool:
             return dict(zip(addresses, pool.map(one, addresses), strict=True))
+
+
+def _alone(client: LifecycleClient, model: str, version: str) -> Status:
+    """What the replica serves; a trial beside `version` is over. Only an exchange ends a trial by itself, and a replica
+    that served `version` before exchanges nothing.
+    """
+    found = client.status(model, timeout_seconds=_STATUS_SECONDS)
+    if found.canary is not None and found.canary.verdict not in _ENDED:
+        client.abort_canary(model, found.canary.version, f"{version} serves everybody")
+    return found
 
 
 def _swap(found: "Mapping[str, float | FaceserveError]", seconds: float) -> Swap:

@@ -1,7 +1,7 @@
 """What is so by the transition log: who serves, who served, what was taken down, what is on trial or still open."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import zip_longest
@@ -42,6 +42,38 @@ class Row:
     status: Status
     deployed_at: datetime | None = None
     previous_version: str | None = None
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """How one came to the champion: `standing` leads to it, `first` numbers the versions as they first served.
+
+    `taken_down` are those that a rollback ever ended, `down` those of them that did not serve again.
+    """
+
+    standing: tuple[str, ...] = ()
+    first: Mapping[str, int] = field(default_factory=dict)
+    taken_down: Mapping[str, ChampionChange] = field(default_factory=dict)
+    down: frozenset[str] = frozenset()
+
+    def after(self, change: ChampionChange) -> "_Walk":
+        version, first = change.version, {change.version: len(self.first), **self.first}
+        if change.kind not in ROLLBACKS or not self._is_back(version):
+            # A rollback that names a newer version goes forth: it takes nothing down.
+            return _Walk((*self.standing, version), first, self.taken_down, self.down - {version})
+        ended = self.standing[-1]
+        taken_down = {**self.taken_down, ended: change}
+        return _Walk((*self._below(version), version), first, taken_down, (self.down | {ended}) - {version})
+
+    def _is_back(self, version: str) -> bool:
+        return version in self.standing or self.first[version] < self.first[self.standing[-1]]
+
+    def _below(self, version: str) -> tuple[str, ...]:
+        """What stands below `version`, or stood when it first served."""
+        if version in self.standing:
+            newest = max(i for i, one in enumerate(self.standing) if one == version)
+            return self.standing[:newest]
+        return tuple(one for one in self.standing if self.first[one] < self.first[version])
 
 
 @dataclass(frozen=True)
@@ -90,27 +122,21 @@ class History:
         """The versions that lead to the champion, oldest first. A rollback takes everything above its target away, so
         that going back twice goes two steps back.
         """
-        return self._walked[0]
+        return self._walk.standing
 
     @cached_property
-    def _walked(self) -> tuple[tuple[str, ...], Mapping[str, ChampionChange]]:
-        """`standing` and `taken_down`: one follows from the other."""
-        standing: list[str] = []
-        taken_down: dict[str, ChampionChange] = {}
+    def _walk(self) -> "_Walk":
+        walk = _Walk()
         for change in self.changes:
-            if change.kind not in ROLLBACKS or change.version not in standing:
-                # A rollback that names a newer version goes forth: it takes nothing down.
-                standing.append(change.version)
-                continue
-            taken_down[standing[-1]] = change
-            while standing[-1] != change.version:
-                standing.pop()
-        return tuple(standing), taken_down
+            walk = walk.after(change)
+        return walk
 
     @property
     def previous(self) -> str | None:
-        """What a person's rollback brings back: never a version that was taken down automatically."""
-        return next(self._below(frozenset(self.condemned)), None)
+        """What a person's rollback brings back: never a version that was taken down automatically, nor one that is down
+        since another rollback.
+        """
+        return next(self._below(frozenset(self.condemned) | self._walk.down), None)
 
     @property
     def sound_target(self) -> str | None:
@@ -125,7 +151,7 @@ class History:
     @property
     def taken_down(self) -> Mapping[str, ChampionChange]:
         """Versions that a rollback ended, with the last one that did: the monitor's or a person's."""
-        return self._walked[1]
+        return self._walk.taken_down
 
     @cached_property
     def condemned(self) -> Mapping[str, ChampionChange]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.ledger import Ledger
@@ -59,8 +60,11 @@ class ModelRegistry(Protocol):
     def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
         """Those the registry does not know, whoever removed them."""
 
-    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
-        """Make the aliases `champion` and `previous` say what the transition log says; neither is a candidate."""
+    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None, since: datetime) -> None:
+        """Make the aliases `champion` and `previous` say what the transition log says; neither is a candidate.
+
+        A replica that was away compares `since`, when the champion began to serve, with its own memory.
+        """
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from pipeline.domain.serving import elsewhere, listed, outcome
 from pipeline.domain.transitions import ChampionChange, Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.deployment import Prepared, Swap
-from pipeline.steps.settle import close, confirm, demand_settled
+from pipeline.steps.settle import abandon, close, confirm, demand_settled
 
 log = logging.getLogger(__name__)
+
+_Decide = Callable[[Ledger], ChampionChange]
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,15 @@ class ChangedChampion:
     registry_is_behind: bool = False
 
 
-def promote_everywhere(
-    d: Deployment, model_type: ModelType, decide: Callable[[Ledger], ChampionChange]
-) -> ChangedChampion:
+def promote_everywhere(d: Deployment, model_type: ModelType, decide: _Decide) -> ChangedChampion:
     """Make live what `decide` allows, on every replica in rotation or on none.
 
     Raises what `decide` refuses, what the fleet refuses (the champion then keeps serving), `StaleTransition` when a
     rollback overtook it, or `Unconfirmed` when nobody could be asked what serves.
     """
     with d.transitions.preparing(model_type):
-        ledger = demand_settled(d, model_type)
-        change = decide(ledger)
-        swap = None if ledger.done(change.id) else _deploy(d, ledger, change)
+        change, done = _intend(d, model_type, decide)
+        swap = None if done else _deploy(d, change, decide)
     return finished(d, change, swap)
 
 
@@ -59,30 +58,53 @@ def mirror_registry(d: Deployment, model_type: ModelType) -> str:
     """
     while True:
         ledger = d.transitions.ledger(model_type)
-        assert ledger.champion is not None
-        d.registry.mirror(model_type, champion=ledger.champion, previous=ledger.previous)
+        champion, since = ledger.reigns[-1].version, ledger.reigns[-1].since
+        d.registry.mirror(model_type, champion=champion, previous=ledger.previous, since=since)
         after = d.transitions.ledger(model_type)
-        if (after.champion, after.previous) == (ledger.champion, ledger.previous):
-            return ledger.champion
+        if (after.reigns[-1], after.previous) == (ledger.reigns[-1], ledger.previous):
+            return champion
 
 
-def _deploy(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap | None:
-    target = d.versions.get(change.model_type, change.version)
-    d.transitions.append(ledger, Entry(Phase.REQUESTED, change, change.at))
+def _intend(d: Deployment, model_type: ModelType, decide: _Decide) -> tuple[ChampionChange, bool]:
+    """The change, its intent in the log, or True when the same request did it before. Whatever is appended is appended
+    inside `exclusive`: a rollback at this moment finds the log as it read it.
+    """
+    with d.transitions.exclusive(model_type):
+        ledger = demand_settled(d, model_type)
+        change = decide(ledger)
+        done = ledger.done(change.id) is not None
+        if not done:
+            d.transitions.append(ledger, Entry(Phase.REQUESTED, change, change.at))
+    return change, done
+
+
+def _deploy(d: Deployment, change: ChampionChange, decide: _Decide) -> Swap | None:
     try:
+        target = d.versions.get(change.model_type, change.version)
         prepared = d.fleet.prepare(change.model_type, change.version, target.artifact)
     except (GiveUp, TryAgain) as error:
-        close(d, change, Phase.FAILED, str(error))
+        abandon(d, change, str(error))
         raise
     with d.transitions.exclusive(change.model_type):
-        return _activate(d, change, prepared)
+        ledger = _demand_still_allowed(d, change, decide)
+        return _activate(d, ledger, change, prepared)
 
 
-def _activate(d: Deployment, change: ChampionChange, prepared: Prepared) -> Swap | None:
+def _demand_still_allowed(d: Deployment, change: ChampionChange, decide: _Decide) -> Ledger:
+    """While it was prepared it may have been overtaken, its trial aborted, promotions frozen."""
     ledger = d.transitions.ledger(change.model_type)
-    if not ledger.is_open(change):
+    try:
+        if not ledger.is_open(change):
+            raise StaleTransition(f"{change.version} was overtaken while it was prepared: {ledger.champion} serves now")
+        decide(ledger)
+    except GiveUp as error:
+        close(d, change, Phase.FAILED, str(error))
         d.fleet.discard(change.model_type, change.version)
-        raise StaleTransition(f"{change.version} was overtaken while it was prepared: {ledger.champion} serves now")
+        raise
+    return ledger
+
+
+def _activate(d: Deployment, ledger: Ledger, change: ChampionChange, prepared: Prepared) -> Swap | None:
     failure: GiveUp | TryAgain | None = None
     swap: Swap | None = None
     try:

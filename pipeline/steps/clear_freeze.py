@@ -8,7 +8,8 @@ from pipeline.ports.deployment import Transitions
 
 def clear_freeze(transitions: Transitions, model_type: ModelType, by: By, clock: Clock) -> FreezeCleared:
     """Raises `GiveUp` when nothing is frozen or nobody says why."""
-    ledger = transitions.ledger(model_type)
-    cleared = ledger.clear_freeze(by, clock.now())
-    transitions.append(ledger, Entry(Phase.NOTED, cleared, cleared.at))
+    with transitions.exclusive(model_type):
+        ledger = transitions.ledger(model_type)
+        cleared = ledger.clear_freeze(by, clock.now())
+        transitions.append(ledger, Entry(Phase.NOTED, cleared, cleared.at))
     return cleared

@@ -21,16 +21,17 @@ def conclude_deployment(d: Deployment, run_id: str) -> str:
     if any(act.version == found.version for act in ledger.unsettled):
         with d.transitions.preparing(found.model_type), d.transitions.exclusive(found.model_type):
             ledger = settle(d, d.transitions.ledger(found.model_type))
-    if any(change.version == found.version for change in ledger.changes):
-        return "deployed"
-    if ledger.trial is not None and ledger.trial.version == found.version:
+    if _ended(ledger, found.version) != "deployed" and ledger.trial and ledger.trial.version == found.version:
         over = By(f"run {run_id}", "the run ended without a promotion", run_id)
         abort_canary(d, found.model_type, found.version, over)
-        return "canary aborted"
+        # Somebody may have promoted it just before.
+        ledger = d.transitions.ledger(found.model_type)
     return _ended(ledger, found.version)
 
 
 def _ended(history: History, version: str) -> str:
+    if any(change.version == version for change in history.changes):
+        return "deployed"
     if any(act.version == version for act in history.unsettled):
         return "unconfirmed"
     return "canary aborted" if history.aborted(version) else "failed"

@@ -28,11 +28,10 @@ _MAX_DETAIL_CHARACTERS = 2000
 
 
 def demand_settled(d: Deployment, model_type: ModelType) -> Ledger:
-    """The ledger with nothing open about what serves. Raises `Unconfirmed` while replicas that could tell are away."""
-    ledger = d.transitions.ledger(model_type)
-    if ledger.unsettled:
-        with d.transitions.exclusive(model_type):
-            ledger = settle(d, d.transitions.ledger(model_type))
+    """The ledger with nothing open about what serves. Raises `Unconfirmed` while replicas that could tell are away.
+    Call it as `settle`.
+    """
+    ledger = settle(d, d.transitions.ledger(model_type))
     for act in ledger.unsettled:
         raise Unconfirmed(
             f"nobody knows yet what came of {act.version}, asked for by {act.by.actor} "
@@ -71,9 +70,18 @@ def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapp
     return d.transitions.append(ledger, *entries, events=told(d, change, at, missing))
 
 
+def abandon(d: Deployment, act: Transition, why: str) -> None:
+    """As `close`, for what came to nothing while it was prepared, outside `exclusive`."""
+    try:
+        with d.transitions.exclusive(act.model_type):
+            close(d, act, Phase.FAILED, why)
+    except TryAgain as error:
+        log.warning("%s stays open in the log: %s", act.id, error)
+
+
 def close(d: Deployment, act: Transition, phase: Phase, why: str) -> None:
-    """Append how a try ended. The cause is on its way to the caller already: what cannot be kept now stays open, and
-    whoever comes next settles it.
+    """Append how a try ended; call it inside `exclusive`. The cause is on its way to the caller already: what cannot be
+    kept now stays open, and whoever comes next settles it.
     """
     with suppress(StaleTransition):
         try:

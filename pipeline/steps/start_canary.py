@@ -5,7 +5,7 @@ from pipeline.domain.model_events import CanaryStartedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, CanaryStart, Entry, Phase
 from pipeline.ports.bundles import Deployment
-from pipeline.steps.settle import close, demand_settled, settle
+from pipeline.steps.settle import abandon, demand_settled, settle
 
 
 def start_canary(d: Deployment, model_type: ModelType, version: str, percent: float, by: By) -> CanaryStart:
@@ -16,15 +16,16 @@ def start_canary(d: Deployment, model_type: ModelType, version: str, percent: fl
     target = d.versions.get(model_type, version)
     blessing = d.blessings.of_run(target.run_id)
     with d.transitions.preparing(model_type):
-        ledger = demand_settled(d, model_type)
-        trial = ledger.start_canary(target, blessing, by, d.clock.now())
-        if ledger.trial != trial:
-            d.transitions.append(ledger, Entry(Phase.REQUESTED, trial, trial.at))
+        with d.transitions.exclusive(model_type):
+            ledger = demand_settled(d, model_type)
+            trial = ledger.start_canary(target, blessing, by, d.clock.now())
+            if ledger.trial != trial:
+                d.transitions.append(ledger, Entry(Phase.REQUESTED, trial, trial.at))
         try:
             # Also when it runs already: a replica may have lost it with its memory.
             d.fleet.prepare(model_type, version, target.artifact)
         except (GiveUp, TryAgain) as error:
-            close(d, trial, Phase.FAILED, str(error))
+            abandon(d, trial, str(error))
             raise
         with d.transitions.exclusive(model_type):
             _give(d, trial, percent)

@@ -11,7 +11,7 @@ from include.demo.traffic import Traffic
 from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from tests.fakes.deployment import FakeFleet
+from tests.fakes.fleet import FakeFleet
 from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
 from tests.waiting import until
 

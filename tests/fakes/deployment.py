@@ -1,18 +1,16 @@
-"""Versions, transitions, registry, fleet."""
+"""Versions, transitions, registry."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, UnknownVersion
+from pipeline.domain.errors import StaleTransition, UnknownVersion
 from pipeline.domain.history import Row
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, VersionNumber
-from pipeline.domain.rollout import CanarySeen
-from pipeline.domain.serving import Serving
+from pipeline.domain.models import ModelType, ModelVersion, Status, VersionNumber
 from pipeline.domain.transitions import Entry, Phase
-from pipeline.ports.deployment import Prepared, Swap
 from tests.fakes.events import FakeOutbox
 
 
@@ -41,12 +39,13 @@ class FakeVersions:
 
 @dataclass
 class FakeTransitions:
-    """Compare-and-swap and locks as the table has them; a lock that is not free says who would wait for ever."""
+    """Compare-and-swap and locks as the table has them; `wait` is called for a lock that is not free."""
 
     versions: FakeVersions = field(default_factory=FakeVersions)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     ledgers: dict[ModelType, Ledger] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
+    wait: Callable[[str], None] = field(default_factory=lambda: for_ever)
 
     def ledger(self, model_type: ModelType) -> Ledger:
         return self.ledgers.get(model_type, Ledger(model_type))
@@ -83,8 +82,8 @@ class FakeTransitions:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        if name in self.held:
-            raise WouldWait(name)
+        while name in self.held:
+            self.wait(name)
         self.held.add(name)
         try:
             yield
@@ -99,6 +98,10 @@ class WouldWait(Exception):
     """The real lock would wait here until the other act is over."""
 
 
+def for_ever(name: str) -> None:
+    raise WouldWait(name)
+
+
 def _demand_once(ledger: Ledger, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if any((e.phase, e.act.id) == (entry.phase, entry.act.id) for e in ledger.facts):
@@ -107,9 +110,10 @@ def _demand_once(ledger: Ledger, entries: Sequence[Entry]) -> None:
 
 @dataclass
 class FakeRegistry:
-    """Aliases by model type, as people see them."""
+    """Aliases by model type, as people see them, and when a version became `champion` (seconds since 1970)."""
 
     aliases: dict[ModelType, dict[str, str]] = field(default_factory=dict)
+    promoted_at: dict[str, float] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -124,105 +128,8 @@ class FakeRegistry:
     def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
         return [v for v in versions if v.version not in self.registered]
 
-    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None) -> None:
+    def mirror(self, model_type: ModelType, *, champion: str, previous: str | None, since: datetime) -> None:
         named = {champion, previous}
+        self.promoted_at[champion] = since.timestamp()
         kept = {k: v for k, v in self.aliases.get(model_type, {}).items() if k == "candidate" and v not in named}
         self.aliases[model_type] = {**kept, "champion": champion} | ({"previous": previous} if previous else {})
-
-
-@dataclass
-class FakeFleet:
-    """Replicas as faceserve behaves: `refuses` names versions that they will not load, `down` replicas that do not
-    answer, `forgets` those that say yes and go on as before.
-    """
-
-    names: tuple[str, ...] = ("replica-1", "replica-2")
-    out: tuple[str, ...] = ()
-    versions: dict[ModelType, dict[str, str]] = field(default_factory=dict)
-    prepared: set[tuple[str, str]] = field(default_factory=set)
-    refuses: set[str] = field(default_factory=set)
-    down: set[str] = field(default_factory=set)
-    forgets: set[str] = field(default_factory=set)
-    swaps: list[str] = field(default_factory=list)
-    trials: dict[str, CanarySeen] = field(default_factory=dict)
-
-    def skipped(self) -> Sequence[str]:
-        return self.out
-
-    def serving(self, model_type: ModelType) -> Sequence[Serving]:
-        now = self.versions.get(model_type, {})
-        return [
-            Serving(name, None, fault="does not answer") if name in self.down else Serving(name, now.get(name))
-            for name in self.names
-        ]
-
-    def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
-        self._demand_answers()
-        self._demand_loads(version)
-        self.prepared |= {(name, version) for name in self.names}
-        return Prepared(version, dict.fromkeys(self.names, 1), 0.5)
-
-    def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
-        self._demand_answers()
-        for name in self.names:
-            self._serve(model_type, name, prepared.version)
-        self.swaps.append(prepared.version)
-        return Swap(self.names, 0.01, 0.51, {})
-
-    def bring_back(
-        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
-    ) -> Swap:
-        wanted = [name for name in self.names if replicas is None or name in replicas]
-        there = [name for name in wanted if name not in self.down | self.forgets]
-        if not there:
-            raise ServiceUnavailable("faceserve", f"no replica could be brought back to {version}")
-        self._demand_loads(version)
-        for name in there:
-            self._serve(model_type, name, version)
-        self.swaps.append(version)
-        return Swap(tuple(there), 0.01, 0.5, {name: "does not answer" for name in wanted if name not in there})
-
-    def discard(self, model_type: ModelType, version: str) -> None:
-        self.prepared -= {(name, version) for name in self.names}
-
-    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
-        for name in self.names:
-            if name in self.down:
-                raise ServiceUnavailable("faceserve", f"{name} does not answer")
-            assert (name, version) in self.prepared, f"{version} is not prepared on {name}"
-            running = self.trials.get(name)
-            if running is None or running.version != version or not running.running:
-                self.trials[name] = CanarySeen(name, version, "inconclusive", "", 0, 0)
-
-    def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
-        answering = [name for name in self.names if name not in self.down]
-        return [self.trials.get(name, CanarySeen(name, None, "", "", 0, 0)) for name in answering]
-
-    def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
-        for name, seen in self.trials.items():
-            if seen.version == version and seen.running and name not in self.down:
-                self.trials[name] = replace(seen, verdict="aborted", reason=reason)
-        self._demand_answers()
-
-    def restart(self, name: str, model_type: ModelType, champion: str | None) -> None:
-        """Its memory is gone: it serves what the registry calls champion."""
-        self.trials.pop(name, None)
-        self.prepared = {(other, version) for other, version in self.prepared if other != name}
-        if champion is not None:
-            self.versions.setdefault(model_type, {})[name] = champion
-
-    def _serve(self, model_type: ModelType, name: str, version: str) -> None:
-        if name in self.forgets:
-            return
-        trial = self.trials.get(name)
-        if trial is not None and trial.running and self.versions.get(model_type, {}).get(name) != version:
-            self.trials[name] = replace(trial, verdict="promoted" if trial.version == version else "aborted")
-        self.versions.setdefault(model_type, {})[name] = version
-
-    def _demand_answers(self) -> None:
-        if self.down & set(self.names):
-            raise ServiceUnavailable("faceserve", f"{', '.join(sorted(self.down))} does not answer")
-
-    def _demand_loads(self, version: str) -> None:
-        if version in self.refuses:
-            raise ModelRefused(f"replica-1 refused {version}: golden predictions differ")

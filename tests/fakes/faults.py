@@ -18,12 +18,14 @@ class Fault:
     """Strikes at call number `at` (from 1) of all wrapped ports together; `after` means the call took effect.
 
     `error` builds what is raised; `calls` counts, so that a run without a strike tells how many calls there are.
+    With `meanwhile` nothing is raised: it runs before the call.
     """
 
     at: int = 0
     after: bool = False
     error: Callable[[], BaseException] = Killed
     calls: int = 0
+    meanwhile: Callable[[], object] | None = None
 
     def on(self, port: T) -> T:
         return _Wrapped(port, self)  # type: ignore[return-value]
@@ -58,6 +60,9 @@ class _Wrapped:
             fault = self._fault
             fault.calls += 1
             strikes = fault.calls == fault.at
+            if strikes and fault.meanwhile is not None:
+                fault.meanwhile()
+                strikes = False
             if strikes and not fault.after:
                 raise fault.error()
             try:

@@ -14,7 +14,7 @@ from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Registration
 from pipeline.steps.register import register
-from tests.builders import MANIFEST, a_blessing, a_model_version, a_training_result
+from tests.builders import MANIFEST, NOW, a_blessing, a_model_version, a_training_result
 from tests.contract.test_fleet import until_ready
 from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeTransitions, FakeVersions
@@ -67,9 +67,9 @@ def test_a_version_is_registered_once_as_candidate(client, registry):
 def test_the_aliases_say_what_the_log_says(client, registry):
     for version in ("v1.0.0", "v1.1.0"):
         registry.register(a_model_version(version), None)
-    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0")
+    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0", since=NOW)
     assert aliases(client) == {"champion": "v1.1.0", "previous": "v1.0.0"}
-    registry.mirror(LAUNDRY, champion="v1.0.0", previous="v1.1.0")
+    registry.mirror(LAUNDRY, champion="v1.0.0", previous="v1.1.0", since=NOW)
     assert aliases(client) == {"champion": "v1.0.0", "previous": "v1.1.0"}
 
 
@@ -157,7 +157,7 @@ def test_while_mlflow_is_down_nothing_is_half_registered_and_later_it_succeeds(
     calls = (
         lambda: registry.register(version, None),
         lambda: registry.missing([version]),
-        lambda: registry.mirror(LAUNDRY, champion="v1.0.0", previous=None),
+        lambda: registry.mirror(LAUNDRY, champion="v1.0.0", previous=None, since=NOW),
         lambda: experiments.attach("0" * 32, {"report.html": b""}, {}),
         lambda: experiments.attempt(LAUNDRY, "run-1", 1).__enter__(),
     )
@@ -191,10 +191,10 @@ def test_tags_say_what_the_model_takes_and_mlflow_reads_its_signature(client, re
 def test_broken_aliases_are_mended(client, registry):
     for version in ("v1.0.0", "v1.1.0", "v1.2.0"):
         registry.register(a_model_version(version), None)
-    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0")
+    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0", since=NOW)
     client.set_registered_model_alias("laundry", "champion", "3")
     client.delete_registered_model_alias("laundry", "previous")
-    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0")
+    registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0", since=NOW)
     assert aliases(client) == {"champion": "v1.1.0", "previous": "v1.0.0", "candidate": "v1.2.0"}
 
 

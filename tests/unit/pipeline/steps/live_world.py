@@ -28,9 +28,10 @@ from pipeline.steps.start_canary import start_canary
 from pipeline.steps.watch import watch
 from tests.builders import MANIFEST, MANIFEST_SHA256, a_blessing, a_performance, a_training_result, an_event
 from tests.fakes.data import FakeObjects
-from tests.fakes.deployment import FakeFleet, FakeRegistry, FakeTransitions, FakeVersions
+from tests.fakes.deployment import FakeRegistry, FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeOutbox, FakeRetrainingRuns
 from tests.fakes.faults import Fault
+from tests.fakes.fleet import FakeFleet
 from tests.fakes.live import FakeArchive, FakeLiveMetrics, FakeReadings
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
@@ -50,7 +51,8 @@ class World:
     def __init__(self):
         self.clock, self.outbox, self.versions = FakeClock(), FakeOutbox(), FakeVersions()
         self.transitions = FakeTransitions(self.versions, self.outbox)
-        self.fleet, self.registry, self.blessings = FakeFleet(), FakeRegistry(), FakeBlessings(self.outbox)
+        self.fleet, self.registry = FakeFleet(clock=self.clock), FakeRegistry()
+        self.blessings = FakeBlessings(self.outbox)
         self.objects, self.archive = FakeObjects(), FakeArchive()
         self.runs, self.trained = FakeRetrainingRuns(), FakeTrainingRuns()
         self.confirmations, self.readings = FakeConfirmations(), FakeReadings(self.outbox)

@@ -1,0 +1,173 @@
+"""The state machine's body: acts under faults, and what is demanded after each."""
+
+from dataclasses import dataclass
+
+from pipeline.domain.errors import GiveUp, TryAgain
+from pipeline.domain.model_events import HotSwapFailedEvent
+from tests.fakes.deployment import for_ever
+from tests.fakes.faults import Fault, Killed, unavailable
+from tests.fakes.fleet import Accident
+from tests.fakes.turns import Turns
+from tests.stateful import oracle
+from tests.stateful.acts import PREVIOUS, Request
+from tests.unit.pipeline.steps.live_world import LAUNDRY
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What befalls an act at its call number `at`: `how` is `none`, `unavailable`, `killed`, `hangs` or `dies`."""
+
+    how: str = "none"
+    at: int = 0
+    after: bool = False
+
+
+CALM = Trouble()
+
+
+@dataclass(frozen=True)
+class Other:
+    """Of the act that ran meanwhile: whether it did, what it got, and the locks it waited for."""
+
+    began: bool
+    answer: object
+    waited_for: tuple[str, ...]
+
+
+class Story:
+    """A world, everything asked of it so far, and the parts of it that an accident put astray."""
+
+    def __init__(self, world):
+        self.world = world
+        self.requests: list[Request] = []
+        self.versions: list[str] = []
+        self.runs = 0
+        self.astray: set[str] = set()
+        self.judged = 0
+        self.other = Other(False, None, ())
+
+    # Acts
+
+    def request(self, kind, of="", **more):
+        made = Request(kind, of, f"request-{len(self.requests) + 1}", self.world.clock.now(), **more)
+        self.requests.append(made)
+        return made
+
+    def candidate(self, verdict):
+        self.runs += 1
+        run = f"run-{self.runs}"
+        self.world.train(run, verdict)
+        if verdict in {"accepted", "approved"}:
+            self.versions.append(self.world.register(run))
+        return run
+
+    def perform(self, request, trouble=CALM, meanwhile=None):
+        """The answer, or the refusal: always a sentence. `meanwhile` is another request that runs at call `at`."""
+        fault = self._fault(trouble)
+        if trouble.how in {"hangs", "dies"}:
+            self.world.fleet.accident = Accident(trouble.at, trouble.after, trouble.how == "hangs")
+        try:
+            if meanwhile is None:
+                return _answer(request, self.world, fault)
+            return self._together(request, fault, meanwhile)
+        finally:
+            self.world.fleet.accident = None
+            self.note_new_versions()
+
+    def _together(self, request, fault, meanwhile):
+        answers = []
+        turns = Turns(lambda: answers.append(_answer(meanwhile, self.world, Fault())))
+        fault.meanwhile = turns.begin
+        self.world.transitions.wait = turns.wait
+        try:
+            return _answer(request, self.world, fault)
+        finally:
+            turns.finish()
+            self.other = Other(turns.began, answers[0] if answers else None, tuple(turns.waited_for))
+            self.world.transitions.wait = for_ever
+
+    def _fault(self, trouble):
+        if trouble.how == "unavailable":
+            return Fault(trouble.at, trouble.after, unavailable())
+        if trouble.how == "killed":
+            return Fault(trouble.at, trouble.after, Killed)
+        return Fault(trouble.at if trouble.how == "meanwhile" else 0)
+
+    def note_new_versions(self):
+        """A forced run gets its number by being forced."""
+        known = {v.version for v in self.world.versions.all(LAUNDRY)}
+        self.versions += sorted(known - set(self.versions))
+
+    # Replicas
+
+    def restart(self, name):
+        """It asks the registry: where that tells the truth, it comes back with nothing that served before."""
+        self.world.restart(name)
+        reigns, replica = self.world.ledger.reigns, self.world.fleet.replicas[name]
+        if reigns and self.world.registry.aliases.get(LAUNDRY, {}).get("champion") == reigns[-1].version:
+            champion, since = reigns[-1].version, reigns[-1].since.timestamp()
+            assert replica.active is not None, f"{name} came back with nothing"
+            right = replica.active.version == champion or replica.active.activated_at > since
+            assert right, f"{name} came back with {replica.active.version}, {champion} is champion"
+        self.back(name)
+
+    def back(self, name):
+        """It came back: with the champion, or astray until somebody reconciles."""
+        self.astray.add(name)
+
+    def recover(self, *, late):
+        """Every service is up, every replica answers, somebody reconciles once; the monitor of a canary looks."""
+        fleet = self.world.fleet
+        for name in list(fleet.hung):
+            fleet.wake(name, late=late)
+        for name in list(fleet.down):
+            self.restart(name)
+        for trouble in (fleet.out, fleet.refuses, fleet.forgets):
+            trouble.clear()
+        answer = self.perform(self.request("reconcile"))
+        assert not isinstance(answer, BaseException), f"reconciling was refused: {answer}"
+        self.check()
+        oracle.demand_one_story(self.world, self.entries)
+        if (trial := oracle.trial(self.entries)) is not None:
+            verdict = self.perform(self.request("judge canary", trial))
+            if getattr(verdict, "decision", "") == "wait":
+                assert {s.version for s in fleet.canaries(LAUNDRY) if s.running} == {trial}
+                assert len(fleet.canaries(LAUNDRY)) == len(fleet.names)
+
+    # What is demanded
+
+    @property
+    def entries(self):
+        return self.world.ledger.entries
+
+    def check(self):
+        entries, world = self.entries, self.world
+        wanted_previous = {r.id for r in self.requests if r.of == PREVIOUS and r.judged is None}
+        for number in range(self.judged, len(entries)):
+            oracle.demand_rightful(world, entries[:number], entries[number], wanted_previous)
+        self.judged = len(entries)
+        self.astray = {
+            name
+            for name in self.astray
+            if (active := world.fleet.replicas[name].active) is None
+            or active.version != oracle.champion(entries)
+            or (world.fleet.replicas[name].canary is not None)
+        }
+        oracle.demand_one_effect_a_request(entries)
+        oracle.demand_events_for_effects(world, entries)
+        oracle.demand_rows_follow(world, entries)
+        oracle.demand_files(world)
+        oracle.demand_rightful_replicas(world, entries, self.astray)
+
+
+def _answer(request, world, fault):
+    try:
+        return request.run(world, fault)
+    except (GiveUp, TryAgain) as refusal:
+        assert len(str(refusal)) > 10, f"{request.kind} was refused without a sentence: {refusal!r}"
+        return refusal
+    except Killed as killed:
+        return killed
+
+
+__all__ = ["CALM", "HotSwapFailedEvent", "Story", "Trouble"]

@@ -1,0 +1,160 @@
+"""At every port call of one act another runs whole: neither leaves the wrong model live, nor anything half done."""
+
+from itertools import product
+
+import pytest
+
+from pipeline.domain.errors import StaleTransition, UnknownVersion
+from tests.stateful.acts import PREVIOUS
+from tests.stateful.machine import Story, Trouble
+from tests.stateful.world import StatefulWorld
+
+MOST_CALLS = 60
+
+
+def story(of):
+    """Three versions were live in turn, the fourth is a candidate."""
+    made = Story(StatefulWorld())
+    for _ in range(3):
+        made.candidate("accepted")
+        made.perform(made.request("promote", made.versions[-1]))
+    made.candidate("accepted")
+    made.candidate("refused")
+    _SETTINGS[of](made)
+    made.check()
+    return made
+
+
+def _trial(made):
+    made.perform(made.request("start canary", "v1.3.0"))
+    # It lost its share: a look at the canary gives it back.
+    made.world.restart("replica-2")
+
+
+def _archived(made):
+    made.perform(made.request("retire"))
+    assert oracle_archived(made) == {"v1.0.0"}
+
+
+def _frozen(made):
+    made.world.metrics.agreed["v1.2.0"] = 60
+    made.perform(made.request("watch"))
+    made.world.metrics.agreed["v1.1.0"] = 60
+    assert made.world.ledger.freeze is not None
+
+
+def oracle_archived(made):
+    return set(made.world.ledger.archived)
+
+
+_SETTINGS = {"candidate": lambda made: None, "trial": _trial, "archived": _archived, "frozen": _frozen}
+
+
+def _failing(made):
+    made.world.metrics.agreed["v1.2.0"] = 60
+    return made.request("watch")
+
+
+ACTS = {
+    "promote": lambda s: s.request("promote", "v1.3.0"),
+    "start canary": lambda s: s.request("start canary", "v1.3.0"),
+    "abort canary": lambda s: s.request("abort canary", "v1.3.0"),
+    "judge canary": lambda s: s.request("judge canary", "v1.3.0"),
+    "promote canary": lambda s: s.request("promote canary", "v1.3.0"),
+    "roll back": lambda s: s.request("roll back", PREVIOUS),
+    "roll back by name": lambda s: s.request("roll back", "v1.0.0"),
+    "monitor": _failing,
+    "force": lambda s: s.request("force", "run-5"),
+    "clear freeze": lambda s: s.request("clear freeze"),
+    "retire": lambda s: s.request("retire"),
+    "restore": lambda s: s.request("restore", "v1.0.0"),
+    "reconcile": lambda s: s.request("reconcile"),
+    "conclude": lambda s: s.request("conclude", "v1.3.0"),
+}
+ROLLBACKS = ("roll back", "roll back by name", "monitor")
+OF_STORY = {
+    "candidate": ("promote", "start canary", *ROLLBACKS, "force", "retire", "reconcile", "conclude"),
+    "trial": ("abort canary", "judge canary", "promote canary", *ROLLBACKS, "force", "retire", "reconcile", "conclude"),
+    "archived": ("promote", "roll back by name", "retire", "restore", "reconcile"),
+    "frozen": ("clear freeze", "roll back", "roll back by name", "promote", "monitor", "reconcile", "retire"),
+}
+PAIRS = [(of, a, b) for of, acts in OF_STORY.items() for a, b in product(acts, repeat=2)]
+
+
+def interleaved(of, first, second):
+    """The story after `second` ran whole at each call of `first` in turn."""
+    for at in range(1, MOST_CALLS):
+        made = story(of)
+        a, b = ACTS[first](made), ACTS[second](made)
+        answer = made.perform(a, Trouble("meanwhile", at), meanwhile=b)
+        if not made.other.began:
+            return
+        yield made, answer, at
+    raise AssertionError(f"{first} makes over {MOST_CALLS} calls")
+
+
+@pytest.mark.parametrize(("of", "first", "second"), PAIRS, ids=lambda one: one.replace(" ", "_"))
+def test_two_at_once_leave_one_story(of, first, second):
+    for made, answer, at in interleaved(of, first, second):
+        try:
+            made.check()
+            _demand_true_answers(made, first, {first: answer, second: made.other.answer})
+            made.recover(late=False)
+        except AssertionError as error:
+            raise AssertionError(f"{second} at call {at} of {first}: {error}") from error
+
+
+@pytest.mark.parametrize("second", ROLLBACKS)
+@pytest.mark.parametrize(
+    ("of", "first"),
+    [
+        *(("candidate", first) for first in ("promote", "start canary", "force", "retire")),
+        *(("trial", first) for first in ("judge canary", "promote canary", "abort canary")),
+        ("frozen", "clear freeze"),
+    ],
+)
+def test_an_emergency_waits_for_no_preparation_and_is_never_turned_away(of, first, second):
+    if of == "frozen" and second == "monitor":
+        pytest.skip("after one automatic step a person has to look")
+    for made, answer, at in interleaved(of, first, second):
+        other = made.other
+        assert set(other.waited_for) <= {"champion of LAUNDRY"}, at
+        if first == "retire" and isinstance(other.answer, UnknownVersion):
+            assert "is archived: restore it" in str(other.answer)
+        elif hasattr(answer, "change") and isinstance(other.answer, StaleTransition):
+            # The new version went live first, and nobody has seen how good it is.
+            assert _says_that_another_serves(other.answer), f"at call {at}: {other.answer}"
+        else:
+            assert not isinstance(other.answer, BaseException), f"at call {at}: {other.answer}"
+
+
+@pytest.mark.parametrize("first", ROLLBACKS)
+@pytest.mark.parametrize(
+    ("of", "second"),
+    [
+        *(("candidate", second) for second in ("promote", "start canary", "force", "retire", "reconcile")),
+        *(("trial", second) for second in ("judge canary", "promote canary", "abort canary", "conclude")),
+    ],
+)
+def test_nothing_that_comes_in_between_turns_an_emergency_away(of, second, first):
+    for made, answer, at in interleaved(of, first, second):
+        if second == "retire" and isinstance(answer, UnknownVersion):
+            continue
+        if not (isinstance(answer, StaleTransition) and hasattr(made.other.answer, "change")):
+            assert not isinstance(answer, BaseException), f"at call {at}: {answer}"
+        else:
+            assert _says_that_another_serves(answer), f"at call {at}: {answer}"
+
+
+def _says_that_another_serves(refusal):
+    return any(said in str(refusal) for said in ("after this rollback was asked for", "serves by now"))
+
+
+def _demand_true_answers(made, first, answers):
+    """What an act said of itself is so by the log; one that ran meanwhile could not know what came after."""
+    for act, answer in answers.items():
+        if act == "conclude" and act == first and isinstance(answer, str):
+            live = "v1.3.0" in {change.version for change in made.world.ledger.changes}
+            assert (answer == "deployed") == live, f"conclude says {answer}"
+        if act in {*ROLLBACKS, "promote", "promote canary", "force"} and hasattr(answer, "change"):
+            assert made.world.ledger.done(answer.change.id) == answer.change

@@ -1,0 +1,378 @@
+"""Sequences of acts that once put the wrong model live, or said what was not so: one test each, a sentence."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.errors import (
+    CanaryEnded,
+    NotBlessed,
+    ServiceUnavailable,
+    StaleTransition,
+    TakenDown,
+    Unconfirmed,
+    UnknownVersion,
+)
+from pipeline.domain.models import Status
+from pipeline.domain.transitions import Kind, Phase
+from tests.fakes.faults import Fault, Killed
+from tests.fakes.fleet import Accident
+from tests.stateful.acts import PREVIOUS
+from tests.stateful.machine import CALM, Story, Trouble
+from tests.stateful.world import StatefulWorld
+from tests.unit.pipeline.steps.live_world import LAUNDRY
+
+
+@pytest.fixture
+def story():
+    return Story(StatefulWorld())
+
+
+def live(story, count):
+    """`count` versions, each live in turn."""
+    for _ in range(count):
+        story.candidate("accepted")
+        done(story, "promote", story.versions[-1])
+    return story.world
+
+
+def candidate(story, verdict="accepted"):
+    story.candidate(verdict)
+    return story.versions[-1]
+
+
+def ask(story, kind, of="", trouble=CALM, meanwhile=None):
+    """The answer or the refusal, after which everything still holds."""
+    answer = story.perform(story.request(kind, of), trouble, meanwhile)
+    story.check()
+    return answer
+
+
+def done(story, kind, of="", **more):
+    answer = ask(story, kind, of, **more)
+    assert not isinstance(answer, BaseException), answer
+    return answer
+
+
+def refused(story, error, said, kind, of="", **more):
+    answer = ask(story, kind, of, **more)
+    assert isinstance(answer, error), answer
+    assert said in str(answer)
+
+
+def everybody_serves(story, version):
+    story.recover(late=False)
+    story.world.demand_one_story(version)
+
+
+def trying(story):
+    return {seen.version for seen in story.world.fleet.canaries(LAUNDRY) if seen.running}
+
+
+def events(story):
+    return story.world.outbox.types()
+
+
+# Canaries
+
+
+def test_an_approval_that_comes_a_day_after_the_canary_was_aborted_promotes_nothing(story):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    done(story, "abort canary", "v1.1.0")
+    world.later(days=1)
+    refused(story, CanaryEnded, "its trial was aborted by kim", "promote canary", "v1.1.0")
+    refused(story, TakenDown, "Try it as a canary again", "promote", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_canary_that_is_aborted_while_its_promotion_is_prepared_is_not_promoted(story):
+    live(story, 1)
+    done(story, "start canary", candidate(story))
+    for at in range(1, 30):
+        abort = story.request("abort canary", "v1.1.0")
+        answer = ask(story, "promote canary", "v1.1.0", trouble=Trouble("meanwhile", at), meanwhile=abort)
+        if hasattr(answer, "change"):
+            break
+        everybody_serves(story, "v1.0.0")
+        done(story, "start canary", "v1.1.0")
+    everybody_serves(story, "v1.1.0")
+
+
+@pytest.mark.parametrize("settled_by", ["reconcile", "conclude", "abort canary", "start canary"])
+def test_a_trial_whose_note_the_database_lost_goes_on_nowhere(story, settled_by):
+    world = live(story, 1)
+    version = candidate(story)
+    world.transitions.lost = {Phase.NOTED, Phase.FAILED}
+    refused(story, ServiceUnavailable, "database", "start canary", version)
+    assert trying(story) == {version}
+    world.transitions.lost = set()
+    done(story, settled_by, "" if settled_by == "reconcile" else version)
+    assert trying(story) == ({version} if settled_by == "start canary" else set())
+    assert world.ledger.unsettled == ()
+
+
+def test_a_version_that_was_rolled_back_can_be_promoted_again_in_another_request(story):
+    live(story, 2)
+    done(story, "roll back", PREVIOUS)
+    assert done(story, "promote", "v1.1.0").serves_now == "v1.1.0"
+    everybody_serves(story, "v1.1.0")
+    assert events(story).count("ModelDeployedEvent") == 3
+
+
+def test_the_same_request_again_changes_nothing_and_says_what_serves_now(story):
+    world = live(story, 1)
+    promotion = story.request("promote", candidate(story))
+    story.perform(promotion)
+    done(story, "roll back", PREVIOUS)
+    assert story.perform(promotion).serves_now == "v1.0.0"
+    assert world.champion() == "v1.0.0"
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_rolled_back_canary_is_tried_and_promoted_again_and_the_event_tells_of_everybody(story):
+    world = live(story, 1)
+    version = candidate(story)
+    for _ in range(2):
+        done(story, "start canary", version)
+        done(story, "promote canary", version)
+        assert set(world.serving().values()) == {version}
+        done(story, "roll back", PREVIOUS)
+    assert events(story).count("CanaryPromotedEvent") == 2
+    assert trying(story) == set()
+
+
+def test_a_trial_ends_where_a_replica_served_the_rollbacks_target_already(story):
+    """One replica did not take the forced version: going back exchanges nothing there."""
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    world.fleet.forgets = {"replica-1"}
+    refused(story, Unconfirmed, "replica-1 serves v1.0.0", "force", "v1.1.0")
+    ask(story, "roll back", "v1.0.0")
+    ask(story, "roll back", PREVIOUS)
+    assert trying(story) == set()
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_run_whose_canary_somebody_promotes_meanwhile_is_concluded_as_deployed(story):
+    live(story, 1)
+    version = candidate(story)
+    done(story, "start canary", version)
+    promotion = story.request("promote canary", version)
+    assert ask(story, "conclude", version, trouble=Trouble("meanwhile", 3), meanwhile=promotion) == "deployed"
+    everybody_serves(story, version)
+
+
+# Going back
+
+
+def test_the_monitor_never_goes_to_what_a_person_took_down(story):
+    world = live(story, 3)
+    done(story, "roll back", PREVIOUS)
+    world.metrics.agreed["v1.1.0"] = 60
+    assert done(story, "watch").change.kind is Kind.ROLLBACK_AUTO
+    everybody_serves(story, "v1.0.0")
+
+
+def test_nor_to_what_a_person_took_down_by_naming_a_version_that_was_jumped_over(story):
+    world = live(story, 3)
+    done(story, "roll back", "v1.0.0")
+    done(story, "promote", candidate(story))
+    done(story, "roll back", "v1.1.0")
+    world.metrics.agreed["v1.1.0"] = 60
+    done(story, "watch")
+    everybody_serves(story, "v1.0.0")
+
+
+def test_previous_pressed_twice_goes_two_steps_back(story):
+    live(story, 3)
+    for target in ("v1.1.0", "v1.0.0"):
+        done(story, "roll back", PREVIOUS)
+        everybody_serves(story, target)
+    refused(story, UnknownVersion, "no previous one", "roll back", PREVIOUS)
+
+
+def test_previous_does_not_come_back_to_what_it_has_just_taken_down(story):
+    live(story, 2)
+    done(story, "force", "v1.0.0")
+    done(story, "roll back", PREVIOUS)
+    refused(story, UnknownVersion, "no previous one", "roll back", PREVIOUS)
+    everybody_serves(story, "v1.1.0")
+
+
+def test_the_monitor_does_not_go_back_and_forth_between_two_bad_versions(story):
+    world = live(story, 2)
+    for version in ("v1.1.0", "v1.0.0"):
+        world.metrics.agreed[version] = 60
+        done(story, "watch")
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_rollback_while_a_promotion_is_prepared_waits_for_nothing_and_overtakes_it(story):
+    live(story, 2)
+    version = candidate(story)
+    for at in range(1, 60):
+        rollback = story.request("roll back", "v1.0.0")
+        answer = ask(story, "promote", version, trouble=Trouble("meanwhile", at), meanwhile=rollback)
+        assert set(story.other.waited_for) <= {"champion of LAUNDRY"}
+        if hasattr(answer, "change"):
+            break
+        assert isinstance(answer, StaleTransition)
+        everybody_serves(story, "v1.0.0")
+        done(story, "roll back", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["hung", "dead"])
+def test_a_rollback_brings_the_healthy_replica_back_and_stays_a_problem_until_the_other_returns(story, hangs):
+    world = live(story, 2)
+    (world.fleet.hung if hangs else world.fleet.down).add("replica-2")
+    changed = done(story, "roll back", PREVIOUS)
+    assert set(changed.swap.missing) == {"replica-2"}
+    assert world.serving()["replica-1"] == "v1.0.0"
+    assert "RollbackIncompleteEvent" in events(story)
+    assert "not every replica came back" in done(story, "watch").problem
+    everybody_serves(story, "v1.0.0")
+    assert done(story, "watch").problem is None
+
+
+def test_a_replica_that_was_away_asks_the_registry_before_it_is_ready(story):
+    world = live(story, 2)
+    world.fleet.down = {"replica-2"}
+    done(story, "roll back", PREVIOUS)
+    story.restart("replica-2")
+    assert world.serving()["replica-2"] == "v1.0.0"
+
+
+def test_it_learns_of_the_rollback_although_the_registry_never_heard_of_the_promotion(story):
+    world = live(story, 1)
+    version = candidate(story)
+    mirror, world.registry.mirror = world.registry.mirror, _away
+    refused(story, ServiceUnavailable, "MLflow", "promote", version)
+    world.registry.mirror = mirror
+    world.fleet.down = {"replica-2"}
+    done(story, "roll back", PREVIOUS)
+    story.restart("replica-2")
+    assert world.serving()["replica-2"] == "v1.0.0"
+
+
+def _away(*args, **named):
+    raise ServiceUnavailable("MLflow", "connection refused")
+
+
+def test_a_promotion_needs_every_replica_but_those_a_person_took_out(story):
+    world = live(story, 1)
+    version = candidate(story)
+    world.fleet.down = {"replica-2"}
+    refused(story, ServiceUnavailable, "replica-2", "promote", version)
+    everybody_serves(story, "v1.0.0")
+    world.fleet.out = {"replica-2"}
+    assert done(story, "promote", version).skipped == ("replica-2",)
+    everybody_serves(story, version)
+
+
+# What is said of an act
+
+
+def test_a_swap_after_which_nobody_could_be_asked_is_unconfirmed_not_failed(story):
+    world = live(story, 1)
+    version = candidate(story)
+    promotion = story.request("promote", version)
+    # Both replicas prepare, tell what they serve, activate; the second one does and is silent from then on.
+    world.fleet.accident = Accident(6, after=True, hangs=True)
+    with pytest.raises(ServiceUnavailable):
+        promotion.run(world, Fault())
+    assert world.ledger.entries[-1].phase is Phase.UNCONFIRMED
+    story.perform(type(promotion)("announce failure", version, promotion.id, promotion.at))
+    assert events(story)[-1] == "HotSwapUnconfirmedEvent"
+    everybody_serves(story, world.champion())
+
+
+@pytest.mark.parametrize("serves", ["v1.0.0", "v1.1.0"])
+def test_what_both_replicas_serve_decides_what_became_of_an_unconfirmed_swap(story, serves):
+    world = live(story, 1)
+    version = candidate(story)
+    story.perform(story.request("promote", version), Trouble("killed", _first_call_after_activation(story, version)))
+    assert set(world.serving().values()) == {version}
+    if serves == "v1.0.0":
+        artifact = world.versions.get(LAUNDRY, serves).artifact
+        world.fleet.bring_back(LAUNDRY, serves, artifact)
+    everybody_serves(story, serves)
+    assert events(story).count("ModelDeployedEvent") == (2 if serves == version else 1)
+
+
+def _first_call_after_activation(story, version):
+    """Of the same promotion in a world of its own."""
+    other = Story(StatefulWorld())
+    live(other, 1)
+    candidate(other)
+    for at in range(1, 40):
+        other.perform(other.request("promote", version), Trouble("killed", at))
+        if set(other.world.serving().values()) == {version}:
+            return at
+        other.recover(late=False)
+    raise AssertionError("it was never activated")
+
+
+# What may go live
+
+
+@pytest.mark.parametrize("verdict", ["refused", "held"])
+def test_what_verification_did_not_accept_goes_live_by_a_persons_force_alone(story, verdict):
+    world = live(story, 1)
+    run = story.candidate(verdict)
+    with pytest.raises(NotBlessed, match="was not accepted"):
+        world.register(run)
+    done(story, "force", run)
+    everybody_serves(story, "v1.1.0")
+    assert [c.kind for c in world.ledger.changes] == [Kind.PROMOTE, Kind.FORCED]
+    assert world.outbox.pending()[-1].payload["forcedBy"] == "kim"
+
+
+def test_what_a_person_approved_goes_live_as_usual(story):
+    live(story, 1)
+    done(story, "promote", candidate(story, "approved"))
+    everybody_serves(story, "v1.1.0")
+
+
+def test_an_archived_version_serves_again_after_it_was_restored(story):
+    world = live(story, 3)
+    done(story, "retire")
+    assert world.versions.get(LAUNDRY, "v1.0.0").status is Status.ARCHIVED
+    for kind in ("roll back", "promote", "start canary", "force"):
+        refused(story, UnknownVersion, "is archived: restore it", kind, "v1.0.0")
+    done(story, "restore", "v1.0.0")
+    done(story, "roll back", "v1.0.0")
+    everybody_serves(story, "v1.0.0")
+
+
+@pytest.mark.parametrize("kind", ["promote", "start canary", "promote canary", "force", "restore", "roll back"])
+def test_a_version_that_nobody_knows_is_refused_with_a_sentence(story, kind):
+    live(story, 1)
+    assert isinstance(ask(story, kind, "v9.9.9"), (UnknownVersion, CanaryEnded))
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_freeze_that_is_cleared_while_somebody_goes_back_turns_nobody_away(story):
+    world = live(story, 3)
+    world.metrics.agreed["v1.2.0"] = 60
+    done(story, "watch")
+    clearing = story.request("clear freeze")
+    done(story, "roll back", "v1.0.0", trouble=Trouble("meanwhile", 5), meanwhile=clearing)
+    assert not isinstance(story.other.answer, BaseException)
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_request_that_was_killed_goes_on_when_it_is_delivered_again(story):
+    world = live(story, 2)
+    rollback = story.request(
+        "roll back",
+        PREVIOUS,
+    )
+    for at in range(1, 40):
+        if not isinstance(story.perform(rollback, Trouble("killed", at)), Killed):
+            break
+        story.check()
+    everybody_serves(story, "v1.0.0")
+    assert events(story).count("ModelRolledBackEvent") == 1
+    assert world.ledger.changes[-1].at <= world.clock.now() - timedelta(0)
