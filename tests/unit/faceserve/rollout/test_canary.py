@@ -249,3 +249,16 @@ def test_compared_answers_are_counted_and_how_many_agreed():
     for agreed in (True, False, True):
         found.compare(agreed=agreed)
     assert found.agreement == (3, 2)
+
+
+def test_all_digits_of_a_long_id_matter():
+    share = Share(50, "v1.1.0")
+    assert {share.has(f"{n}000000000000001") for n in range(1, 30)} == {True, False}
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(1, "inconclusive"), (2, "inconclusive"), (3, "roll back")])
+def test_three_errors_in_a_row_are_too_many_unless_told_otherwise(failed, verdict):
+    found = trial(error_rate=0.4)
+    for _ in range(failed):
+        found.observe("canary", 0.0, failed=True)
+    assert found.opinion().verdict == verdict
