@@ -232,11 +232,12 @@ def test_two_open_changes_to_the_same_version_come_true_once(story):
     """A forced change and a rollback to the same version, neither confirmed, and a third request that finds both."""
     world = live(story, 2)
     world.fleet.forgets = {"replica-2"}
+    refused(story, Unconfirmed, "replica-2 serves v1.1.0", "force", "v1.0.0")
     world.fleet.hung = {"replica-1"}
-    for kind, of in (("force", "v1.0.0"), ("roll back", PREVIOUS)):
-        ask(story, kind, of)
+    refused(story, ServiceUnavailable, "no replica could be brought back", "roll back", PREVIOUS)
+    assert len(world.ledger.unsettled) == 2
     world.fleet.wake("replica-1", late=False)
-    ask(story, "roll back", PREVIOUS)
+    refused(story, StaleTransition, "after this rollback was asked for", "roll back", PREVIOUS)
     everybody_serves(story, "v1.0.0")
     assert len(world.ledger.changes) == 3
 
