@@ -1,6 +1,7 @@
 PY := .venv/bin/python
+LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit mutate up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
+.PHONY: help install check lint types imports test test-unit stateful mutate up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,8 +47,12 @@ test: install ## Everything: lint, types, import contracts, all tests
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q
 
+stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; an hour or so
+	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
+
 mutate: install ## Change the code in small ways: does a unit test notice? FILES=pipeline/domain/retention.py for some only
 	@$(PY) -m tests.mutation $(FILES)
+
 
 bench: install ## Each beside the plain way, as ratios; all benchmarks: .venv/bin/python -m include.bench list
 	@$(PY) -m include.bench run ratios

@@ -64,8 +64,9 @@ class AirflowApi:
         except AirflowError as error:
             if error.status != _CONFLICT:
                 raise
-            # Airflow's own, or made by an earlier version of this program with other slots.
-            self._call("PATCH", f"/api/v2/pools/{name}", {"pool": name, **rules})
+            # Airflow's own, of which nothing else may be changed, or made by an earlier version of this program.
+            mask = urlencode([("update_mask", rule) for rule in ("slots", "include_deferred")])
+            self._call("PATCH", f"/api/v2/pools/{name}?{mask}", {"pool": name, **rules})
 
     # DAGs
 

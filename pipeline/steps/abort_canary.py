@@ -3,7 +3,7 @@
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, Entry, Phase
 from pipeline.ports.bundles import Deployment
-from pipeline.steps.settle import end_trial
+from pipeline.steps.settle import end_trial, overtake
 
 
 def abort_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> bool:
@@ -11,7 +11,8 @@ def abort_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> 
     try it.
     """
     with d.transitions.exclusive(model_type):
-        ledger = d.transitions.ledger(model_type)
+        # A promotion of it that any replica serves did happen: there is no trial to end, but a champion to roll back.
+        ledger = overtake(d, d.transitions.ledger(model_type), by)
         abort = ledger.abort_canary(version, by, d.clock.now())
         if abort is None:
             return _stop_strays(d, model_type, version, by)

@@ -51,9 +51,13 @@ def settle(d: Deployment, ledger: Ledger) -> Ledger:
 
 
 def overtake(d: Deployment, ledger: Ledger, by: By) -> Ledger:
-    """The ledger an emergency decides on: a change that any replica serves did happen. Waits for nothing and nobody."""
+    """The ledger an emergency decides on: a change that any replica serves did happen. Waits for nothing and nobody.
+
+    A rollback that the same request began is no news to it.
+    """
     for act in ledger.unsettled:
-        if not isinstance(act, ChampionChange) or act.by.request_id == by.request_id:
+        own = act.kind in ROLLBACKS and act.by.request_id == by.request_id
+        if not isinstance(act, ChampionChange) or own or not ledger.is_open(act):
             continue
         missing = elsewhere(act.version, seen := d.fleet.serving(ledger.model_type))
         if len(missing) < len(seen):

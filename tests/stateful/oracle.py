@@ -186,7 +186,7 @@ def demand_events_for_effects(world, entries):
         CanaryStartedEvent=len(noted(entries, CanaryStart)),
         CanaryAbortedEvent=len(noted(entries, CanaryAbort)),
     )
-    told = Counter(world.outbox.types())
+    told = Counter(event.type for event in world.outbox.pending())
     assert {k: told[k] for k in expected} == dict(expected)
 
 
@@ -229,7 +229,9 @@ def demand_one_story(world, entries):
     """After reconciling with everything up: log, rows, registry and replicas agree and nothing is open."""
     ledger = world.ledger
     assert ledger.unsettled == () and ledger.incomplete is None
-    assert set(world.serving().values()) == {champion(entries)}
+    if champion(entries) is not None:
+        # Before the first deployment came true there is nothing to go back to.
+        assert set(world.serving().values()) == {champion(entries)}
     assert set(s.version for s in world.fleet.canaries(LAUNDRY) if s.running) <= {trial(entries)}
     if champion(entries) is not None:
         aliases = world.registry.aliases[LAUNDRY]

@@ -1,4 +1,7 @@
-"""Any sequence of acts, faults and accidents: hypothesis looks for the one that puts the wrong model live."""
+"""Any sequence of acts, faults and accidents: hypothesis looks for the one that puts the wrong model live.
+
+`STATEFUL_EXAMPLES` sequences of `STATEFUL_STEPS` acts each; `make stateful` takes 20 000.
+"""
 
 import os
 from dataclasses import replace
@@ -11,7 +14,7 @@ from tests.stateful.acts import PREVIOUS
 from tests.stateful.machine import CALM, Story, Trouble
 from tests.stateful.world import StatefulWorld
 
-EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "100"))
 STEPS = int(os.environ.get("STATEFUL_STEPS", "30"))
 SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -37,6 +40,8 @@ SAME_REQUEST = ["promote canary", "abort canary", "announce failure", "conclude"
 
 class Deployments(RuleBasedStateMachine):
     """`which` chooses among the newest versions, requests and runs, so that shrinking ends at the newest."""
+
+    at_once = True
 
     def make(self):
         return StatefulWorld()
@@ -113,7 +118,7 @@ class Deployments(RuleBasedStateMachine):
         earlier = self._request(which)
         self.story.perform(type(earlier)(kind, self._version(0), earlier.id, earlier.at), trouble)
 
-    @precondition(lambda self: self.story.versions)
+    @precondition(lambda self: self.at_once and self.story.versions)
     @rule(
         kinds=st.tuples(*[st.sampled_from([*NAMED, *PLAIN, *OF_TRIAL])] * 2),
         of=st.tuples(which, which),

@@ -163,6 +163,34 @@ def test_a_run_whose_canary_somebody_promotes_meanwhile_is_concluded_as_deployed
     everybody_serves(story, version)
 
 
+@pytest.mark.parametrize("served_by", [1, 2], ids=["one replica", "both replicas"])
+def test_aborting_a_canary_whose_promotion_nobody_confirmed_leaves_no_doubt_about_what_serves(story, served_by):
+    world = live(story, 1)
+    version = candidate(story)
+    done(story, "start canary", version)
+    killed = ask(story, "promote canary", version, trouble=Trouble("killed", _activating(story), after=True))
+    assert isinstance(killed, Killed) and set(world.serving().values()) == {version}
+    if served_by == 1:
+        world.fleet.bring_back(LAUNDRY, "v1.0.0", world.versions.get(LAUNDRY, "v1.0.0").artifact, ["replica-2"])
+    assert done(story, "abort canary", version) is False
+    everybody_serves(story, version)
+    done(story, "roll back", PREVIOUS)
+    everybody_serves(story, "v1.0.0")
+
+
+def _activating(story):
+    """The number of the call that activates, of a promotion of the canary."""
+    counted = Fault()
+    calls = []
+    other = Story(StatefulWorld())
+    live(other, 1)
+    done(other, "start canary", candidate(other))
+    activate = other.world.fleet.activate
+    other.world.fleet.activate = lambda *of: (calls.append(counted.calls), activate(*of))[1]
+    other.request("promote canary", "v1.1.0").run(other.world, counted)
+    return calls[0]
+
+
 # Going back
 
 
@@ -198,6 +226,20 @@ def test_previous_does_not_come_back_to_what_it_has_just_taken_down(story):
     done(story, "roll back", PREVIOUS)
     refused(story, UnknownVersion, "no previous one", "roll back", PREVIOUS)
     everybody_serves(story, "v1.1.0")
+
+
+def test_two_open_changes_to_the_same_version_come_true_once(story):
+    """A forced change and a rollback to the same version, neither confirmed, and a third request that finds both."""
+    world = live(story, 2)
+    world.fleet.forgets = {"replica-2"}
+    refused(story, Unconfirmed, "replica-2 serves v1.1.0", "force", "v1.0.0")
+    world.fleet.hung = {"replica-1"}
+    refused(story, ServiceUnavailable, "no replica could be brought back", "roll back", PREVIOUS)
+    assert len(world.ledger.unsettled) == 2
+    world.fleet.wake("replica-1", late=False)
+    refused(story, StaleTransition, "after this rollback was asked for", "roll back", PREVIOUS)
+    everybody_serves(story, "v1.0.0")
+    assert len(world.ledger.changes) == 3
 
 
 def test_the_monitor_does_not_go_back_and_forth_between_two_bad_versions(story):

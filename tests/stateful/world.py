@@ -77,11 +77,11 @@ class StatefulWorld(World):
         self.objects.write(f"{uri}model.bin", model)
         self.objects.write(f"{uri}manifest.json", body)
         sha256 = hashlib.sha256(body).hexdigest()
-        self.trained.succeed(a_training_result(run_id, dataset_id=f"dataset-of-{run_id}", manifest_sha256=sha256))
+        self.trained.succeed(a_training_result(run_id, dataset_id=self.dataset_of(run_id), manifest_sha256=sha256))
         against = self.champion() if against is ... else against
         load = VerificationPolicy().judge_performance(a_performance())
         good = verdict == "accepted"
-        self.blessings.granted[run_id] = a_blessing(
+        verdict_on_it = a_blessing(
             run_id,
             accepted=good,
             held=verdict in {"held", "approved"},
@@ -91,8 +91,12 @@ class StatefulWorld(World):
             first_model=against is None,
             artifact_manifest_sha256=sha256,
         )
+        self.blessings.grant(verdict_on_it, None)
         if verdict == "approved":
             self.blessings.override(Override(run_id, OverrideKind.APPROVED, "kim", "looked at it", self.clock.now()))
+
+    def dataset_of(self, run_id):
+        return f"dataset-of-{run_id}"
 
     def register(self, run_id, fault=None):
         return register(LAUNDRY, self.trained.result(run_id), self.registration(fault)).version
