@@ -53,7 +53,6 @@ stateful: install ## 20 000 sequences of acts, faults and accidents around deplo
 mutate: install ## Change the code in small ways: does a unit test notice? FILES=pipeline/domain/retention.py for some only
 	@$(PY) -m tests.mutation $(FILES)
 
-
 bench: install ## Each beside the plain way, as ratios; all benchmarks: .venv/bin/python -m include.bench list
 	@$(PY) -m include.bench run ratios
 

@@ -125,10 +125,12 @@ def test_health_needs_no_login(airflow, url):
 
 def test_a_pool_that_is_there_is_changed(airflow, api):
     airflow.answers["POST", "/api/v2/pools"] = [(409, {})]
-    airflow.answers["PATCH", "/api/v2/pools/training"] = [(200, {})]
-    api.pool("training", "one at a time", slots=1, include_deferred=True)
-    rules = {"pool": "training", "slots": 1, "description": "one at a time", "include_deferred": True}
-    assert airflow.asked[-1] == ("PATCH", "/api/v2/pools/training", rules)
+    # Airflow lets nothing else be changed of its own default pool.
+    path = "/api/v2/pools/default_pool?update_mask=slots&update_mask=include_deferred"
+    airflow.answers["PATCH", path] = [(200, {})]
+    rules = {"slots": 3, "description": "what can wait", "include_deferred": False}
+    api.pool("default_pool", rules)
+    assert airflow.asked[-1] == ("PATCH", path, {"pool": "default_pool", **rules})
 
 
 def test_open_runs_end_as_failed(airflow, api):
