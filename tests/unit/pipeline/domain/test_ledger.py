@@ -331,6 +331,13 @@ def test_nobody_clears_a_freeze_or_forces_without_a_name_and_a_reason(actor, rea
         force(a_history("promote v1.0.0"), "v1.1.0", nobody)
 
 
+@pytest.mark.parametrize("text", ["a\0b", "\0", "half \ud83d a pair"])
+@pytest.mark.parametrize("field", ["actor", "reason", "request_id"])
+def test_text_that_no_database_keeps_is_refused_before_anything_acts(field, text):
+    with pytest.raises(GiveUp, match="cannot be kept"):
+        By(**{"actor": "kim", "reason": "이유", "request_id": "run-1", field: text})
+
+
 def test_what_is_not_frozen_cannot_be_cleared():
     with pytest.raises(GiveUp, match="not frozen"):
         a_history("promote v1.0.0").clear_freeze(BY, LATER)
