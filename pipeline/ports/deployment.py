@@ -43,7 +43,7 @@ class Transitions(Protocol):
         """Make `model_versions` say what the log says; the versions whose row was wrong."""
 
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
-        """One change of what serves at a time; waits for the other. A promotion loads its model before it takes this."""
+        """One change of what serves at a time; waits for the other. A promotion loads its model before it waits."""
 
     def preparing(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One deployment at a time, from its intent to its end; waits for the other. A rollback never takes it."""

@@ -1,4 +1,4 @@
-"""One faceserve process and the state file it comes back with: `faceserve/lifecycle.py` without engines."""
+"""One faceserve process and the state file it comes back with: `faceserve/rollout/lifecycle.py` without engines."""
 
 import hashlib
 import json

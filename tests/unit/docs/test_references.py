@@ -13,12 +13,6 @@ from tests.unit.docs.references import ROOT, anchor, documents, headings, lines
 _ML_TEST_SCORE = "include/ml-test-score.md"
 _SPEC, _DECISIONS, _INVARIANTS = (ROOT / "include" / name for name in ("spec.md", "adr/README.md", "reliability.md"))
 
-# The pages name these before they are built; whoever builds one takes it from here.
-_ANNOUNCED = {
-    "tests/stateful/",
-}
-_ANNOUNCED_COMMANDS: set[str] = set()
-
 SECTION = re.compile(r"§(\d+(?:\.\d+)?)")
 MESSAGES = re.compile(r"(?:[Ss]pecification,?|\() ?messages? (\d+)(?:-(\d+))?")
 DECISION = re.compile(r"\b(D\d{1,2})\b")
@@ -85,13 +79,8 @@ def test_links_of_a_page_lead_somewhere(page):
 
 def test_paths_lead_to_files():
     named = [(path, line) for line in lines() for path in PATH.findall(line.text)]
-    missing = [str(line) for path, line in named if not (ROOT / path).exists() and path not in _ANNOUNCED]
+    missing = [str(line) for path, line in named if not (ROOT / path).exists()]
     assert missing == []
-
-
-def test_what_is_built_is_announced_no_longer():
-    assert [path for path in _ANNOUNCED if (ROOT / path).exists()] == []
-    assert _ANNOUNCED_COMMANDS & pipeline_commands.commands.keys() == set()
 
 
 def test_commands_exist_with_their_options():
@@ -133,8 +122,6 @@ def _fault(said: str) -> str | None:
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         path.append(words[0])
         # A few commands of a group may be named at once: `dead-letters list|show`.
-        if words[0] in _ANNOUNCED_COMMANDS:
-            return None
         found = [command.commands.get(name) for name in words.pop(0).rstrip(",.;:)").split("|")]
         if not all(found):
             return f"no command {' '.join(path)}"
