@@ -93,12 +93,15 @@ def said_by_fake(fake):
 
 versions = st.sampled_from(["v1.0.0", "v1.1.0", "v1.2.0"])
 calls = st.one_of(
-    st.tuples(st.just("serve"), versions),
+    st.tuples(st.sampled_from(["serve", "try", "try"]), versions),
+    st.tuples(st.just("abort_canary"), versions),
     st.tuples(st.sampled_from(["prepare", "discard", "set_canary", "abort_canary", "lose"]), versions),
     st.tuples(st.just("activate"), versions, st.sampled_from([-1, 0, 1, 2, 3])),
     st.tuples(st.just("restart"), st.none() | versions, st.booleans()),
     st.tuples(st.just("prepare other files"), versions),
 )
+
+SERVING = (("serve", "v1.2.0"), ("serve", "v1.0.0"))
 
 
 def manifest(version):
@@ -124,6 +127,9 @@ def asked(replica, call, *of):
     if call == "serve":
         replica.prepare(version, artifact(version))
         return replica.activate(version, -1, time.time())
+    if call == "try":
+        replica.prepare(version, artifact(version))
+        return replica.set_canary(version)
     if call == "prepare":
         return replica.prepare(version, artifact(version))
     if call == "prepare other files":
@@ -138,16 +144,16 @@ def asked(replica, call, *of):
     return getattr(replica, call)(version)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(calls, max_size=12))
-def test_the_fake_replica_answers_as_faceserve_does(script):
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from([(), SERVING, (*SERVING, ("try", "v1.1.0"))]), st.lists(calls, max_size=8))
+def test_the_fake_replica_answers_as_faceserve_does(begun, script):
     objects = FakeObjects()
     for version in ("v1.0.0", "v1.1.0", "v1.2.0"):
         objects.write(f"s3://models/{version}/manifest.json", manifest(version))
     fake = FakeReplica("replica-1", objects)
     with tempfile.TemporaryDirectory() as folder:
         real = Real(Path(folder), objects)
-        for call, *of in script:
+        for call, *of in (*begun, *script):
             if call == "lose":
                 objects.delete(f"s3://models/{of[0]}/manifest.json")
                 continue
