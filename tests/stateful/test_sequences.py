@@ -154,6 +154,20 @@ def test_a_trial_ends_where_a_replica_served_the_rollbacks_target_already(story)
     everybody_serves(story, "v1.0.0")
 
 
+def test_a_trial_goes_on_everywhere_after_its_promotion_was_undone(story):
+    """A replica that took part in the promotion says of its canary that it was promoted."""
+    world = live(story, 1)
+    version = candidate(story)
+    done(story, "start canary", version)
+    ask(story, "promote canary", version, trouble=Trouble("hangs", 3))
+    assert isinstance(ask(story, "promote canary", version), Unconfirmed)
+    everybody_serves(story, "v1.0.0")
+    assert done(story, "judge canary", version).decision == "wait"
+    assert [seen.running for seen in world.fleet.canaries(LAUNDRY)] == [True, True]
+    done(story, "promote canary", version)
+    everybody_serves(story, version)
+
+
 def test_a_run_whose_canary_somebody_promotes_meanwhile_is_concluded_as_deployed(story):
     live(story, 1)
     version = candidate(story)
