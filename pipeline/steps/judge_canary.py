@@ -11,7 +11,7 @@ from pipeline.ports.live import LiveMetrics
 def judge_canary(
     d: Deployment, metrics: LiveMetrics, model_type: ModelType, version: str, policy: CanaryPolicy
 ) -> CanaryVerdict:
-    """Changes nothing, but gives a restarted replica its share back. Raises what the fleet raised then."""
+    """Changes nothing, but gives a replica that lost it its share back. Raises what the fleet raised then."""
     ledger, now = d.transitions.ledger(model_type), d.clock.now()
     trial, since = ledger.trial, ledger.trial_since
     if trial is None or since is None or trial.version != version:
@@ -24,7 +24,8 @@ def judge_canary(
         started=since,
         now=now,
     )
-    if verdict.decision == "wait" and any(replica.version != version for replica in seen):
+    # One that restarted, or took part in a promotion that was undone, tries it no more.
+    if verdict.decision == "wait" and not all(replica.running and replica.version == version for replica in seen):
         _give_back(d, trial, policy.percent)
     return verdict
 

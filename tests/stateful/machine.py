@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from pipeline.domain.errors import GiveUp, TryAgain
-from pipeline.domain.model_events import HotSwapFailedEvent
 from tests.fakes.deployment import for_ever
 from tests.fakes.faults import Fault, Killed, unavailable
 from tests.fakes.fleet import Accident
@@ -168,6 +167,3 @@ def _answer(request, world, fault):
         return refusal
     except Killed as killed:
         return killed
-
-
-__all__ = ["CALM", "HotSwapFailedEvent", "Story", "Trouble"]

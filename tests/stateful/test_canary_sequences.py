@@ -1,0 +1,146 @@
+"""Sequences around a canary that once put the wrong model live, or left a trial behind: one test each."""
+
+import pytest
+
+from pipeline.domain.errors import (
+    CanaryEnded,
+    ServiceUnavailable,
+    TakenDown,
+    Unconfirmed,
+)
+from pipeline.domain.transitions import Phase
+from tests.fakes.faults import Fault, Killed
+from tests.stateful.acts import PREVIOUS
+from tests.stateful.asking import ask, candidate, done, events, everybody_serves, live, refused, trying
+from tests.stateful.machine import Story, Trouble
+from tests.stateful.world import StatefulWorld
+from tests.unit.pipeline.steps.live_world import LAUNDRY
+
+
+def test_an_approval_that_comes_a_day_after_the_canary_was_aborted_promotes_nothing(story):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    done(story, "abort canary", "v1.1.0")
+    world.later(days=1)
+    refused(story, CanaryEnded, "its trial was aborted by kim", "promote canary", "v1.1.0")
+    refused(story, TakenDown, "Try it as a canary again", "promote", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_canary_that_is_aborted_while_its_promotion_is_prepared_is_not_promoted(story):
+    live(story, 1)
+    done(story, "start canary", candidate(story))
+    for at in range(1, 30):
+        abort = story.request("abort canary", "v1.1.0")
+        answer = ask(story, "promote canary", "v1.1.0", trouble=Trouble("meanwhile", at), meanwhile=abort)
+        if hasattr(answer, "change"):
+            break
+        everybody_serves(story, "v1.0.0")
+        done(story, "start canary", "v1.1.0")
+    everybody_serves(story, "v1.1.0")
+
+
+@pytest.mark.parametrize("settled_by", ["reconcile", "conclude", "abort canary", "start canary"])
+def test_a_trial_whose_note_the_database_lost_goes_on_nowhere(story, settled_by):
+    world = live(story, 1)
+    version = candidate(story)
+    world.transitions.lost = {Phase.NOTED, Phase.FAILED}
+    refused(story, ServiceUnavailable, "database", "start canary", version)
+    assert trying(story) == {version}
+    world.transitions.lost = set()
+    done(story, settled_by, "" if settled_by == "reconcile" else version)
+    assert trying(story) == ({version} if settled_by == "start canary" else set())
+    assert world.ledger.unsettled == ()
+
+
+def test_a_version_that_was_rolled_back_can_be_promoted_again_in_another_request(story):
+    live(story, 2)
+    done(story, "roll back", PREVIOUS)
+    assert done(story, "promote", "v1.1.0").serves_now == "v1.1.0"
+    everybody_serves(story, "v1.1.0")
+    assert events(story).count("ModelDeployedEvent") == 3
+
+
+def test_the_same_request_again_changes_nothing_and_says_what_serves_now(story):
+    world = live(story, 1)
+    promotion = story.request("promote", candidate(story))
+    story.perform(promotion)
+    done(story, "roll back", PREVIOUS)
+    assert story.perform(promotion).serves_now == "v1.0.0"
+    assert world.champion() == "v1.0.0"
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_rolled_back_canary_is_tried_and_promoted_again_and_the_event_tells_of_everybody(story):
+    world = live(story, 1)
+    version = candidate(story)
+    for _ in range(2):
+        done(story, "start canary", version)
+        done(story, "promote canary", version)
+        assert set(world.serving().values()) == {version}
+        done(story, "roll back", PREVIOUS)
+    assert events(story).count("CanaryPromotedEvent") == 2
+    assert trying(story) == set()
+
+
+def test_a_trial_ends_where_a_replica_served_the_rollbacks_target_already(story):
+    """One replica did not take the forced version: going back exchanges nothing there."""
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    world.fleet.forgets = {"replica-1"}
+    refused(story, Unconfirmed, "replica-1 serves v1.0.0", "force", "v1.1.0")
+    ask(story, "roll back", "v1.0.0")
+    ask(story, "roll back", PREVIOUS)
+    assert trying(story) == set()
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_trial_goes_on_everywhere_after_its_promotion_was_undone(story):
+    """A replica that took part in the promotion says of its canary that it was promoted."""
+    world = live(story, 1)
+    version = candidate(story)
+    done(story, "start canary", version)
+    ask(story, "promote canary", version, trouble=Trouble("hangs", 3))
+    assert isinstance(ask(story, "promote canary", version), Unconfirmed)
+    everybody_serves(story, "v1.0.0")
+    assert done(story, "judge canary", version).decision == "wait"
+    assert [seen.running for seen in world.fleet.canaries(LAUNDRY)] == [True, True]
+    done(story, "promote canary", version)
+    everybody_serves(story, version)
+
+
+def test_a_run_whose_canary_somebody_promotes_meanwhile_is_concluded_as_deployed(story):
+    live(story, 1)
+    version = candidate(story)
+    done(story, "start canary", version)
+    promotion = story.request("promote canary", version)
+    assert ask(story, "conclude", version, trouble=Trouble("meanwhile", 3), meanwhile=promotion) == "deployed"
+    everybody_serves(story, version)
+
+
+@pytest.mark.parametrize("served_by", [1, 2], ids=["one replica", "both replicas"])
+def test_aborting_a_canary_whose_promotion_nobody_confirmed_leaves_no_doubt_about_what_serves(story, served_by):
+    world = live(story, 1)
+    version = candidate(story)
+    done(story, "start canary", version)
+    killed = ask(story, "promote canary", version, trouble=Trouble("killed", _activating(story), after=True))
+    assert isinstance(killed, Killed) and set(world.serving().values()) == {version}
+    if served_by == 1:
+        world.fleet.bring_back(LAUNDRY, "v1.0.0", world.versions.get(LAUNDRY, "v1.0.0").artifact, ["replica-2"])
+    assert done(story, "abort canary", version) is False
+    everybody_serves(story, version)
+    done(story, "roll back", PREVIOUS)
+    everybody_serves(story, "v1.0.0")
+
+
+def _activating(story):
+    """The number of the call that activates, of a promotion of the canary."""
+    counted = Fault()
+    calls = []
+    other = Story(StatefulWorld())
+    live(other, 1)
+    done(other, "start canary", candidate(other))
+    activate = other.world.fleet.activate
+    other.world.fleet.activate = lambda *of: (calls.append(counted.calls), activate(*of))[1]
+    other.request("promote canary", "v1.1.0").run(other.world, counted)
+    return calls[0]
