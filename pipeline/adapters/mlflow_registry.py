@@ -219,11 +219,11 @@ class MlflowModelRegistry:
         with self._mlflow.translated():
             aliases = client.get_registered_model(name).aliases
             numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
+            if numbers["champion"] not in {None, aliases.get("champion")}:
+                # By this tag a replica that was away finds out whether it missed a promotion.
+                client.set_model_version_tag(name, numbers["champion"], _PROMOTED_TAG, f"{time.time():.3f}")
             for alias, number in numbers.items():
                 if number and aliases.get(alias) != number:
-                    if alias == "champion":
-                        # By this tag a replica that was away finds out whether it missed a promotion.
-                        client.set_model_version_tag(name, number, _PROMOTED_TAG, f"{time.time():.3f}")
                     client.set_registered_model_alias(name, alias, number)
                 elif number is None and alias in aliases:
                     # Deleted in MLflow, or none: an alias that names another version would mislead.

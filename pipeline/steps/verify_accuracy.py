@@ -8,7 +8,6 @@ from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, negat
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.leakage import leaks
-from pipeline.domain.models import Artifact
 from pipeline.domain.verification import refused_to_load
 from pipeline.ports.bundles import Verification
 from pipeline.steps.ask_models import Asked, fetched, predict
@@ -33,7 +32,7 @@ def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check
         judged: tuple[Check, ...] = (refused_to_load(str(error)),)
     else:
         measured = replace(_beside_champion(contest, ours, asked, v), corrections=corrections)
-        _keep(measured, asked, contest.candidate, v)
+        _keep(measured, asked, contest, v)
         judged = v.policy.judge_accuracy(measured, manifest.labels, asked.by_task)
     v.checks.save(contest.run_id, "accuracy", judged)
     return judged
@@ -57,13 +56,13 @@ def _beside_champion(
         champion_validation=theirs[:n] if theirs is not None else None,
         champion_holdout=theirs[n:] if theirs is not None else None,
         champion_fault=fault,
-        trainer=_said_by_trainer(contest.candidate, verification),
+        trainer=_said_by_trainer(contest, verification),
     )
 
 
-def _keep(measured: AccuracyMeasurement, asked: Asked, candidate: Artifact, verification: Verification) -> None:
+def _keep(measured: AccuracyMeasurement, asked: Asked, contest: Contest, verification: Verification) -> None:
     """Predictions, slices and the photos that became wrong, beside the artifact."""
-    objects, folder, flipped = verification.objects, ArtifactFolder(candidate.uri), _flipped(measured)
+    objects, folder, flipped = verification.objects, ArtifactFolder(contest.candidate.uri), _flipped(measured)
     objects.write(folder.predictions, _json(asdict(measured)), "application/json")
     sheet = [(row.task_id, body) for row, body in zip(asked.rows, asked.bodies, strict=True) if row.task_id in flipped]
     objects.write(folder.flips, verification.printer.contact_sheet(sheet), "image/png")
@@ -75,8 +74,8 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def _said_by_trainer(candidate: Artifact, verification: Verification) -> dict[str, str] | None:
-    uri = ArtifactFolder(candidate.uri).trainer_predictions
+def _said_by_trainer(contest: Contest, verification: Verification) -> dict[str, str] | None:
+    uri = ArtifactFolder(contest.candidate.uri).trainer_predictions
     if not verification.objects.exists(uri):
         return None
     said: dict[str, str] = json.loads(verification.objects.read(uri))
