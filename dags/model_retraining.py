@@ -12,7 +12,7 @@ top. Every task may be cleared and run again.
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task, task_group
 
 from pipeline.bootstrap import BACKBONES
 from plugins.model_rollout.hot_swap import HotSwapOperator
@@ -85,14 +85,93 @@ _PARAMS = {
         description_md="How much the training distrusts every label, 0 to 1; empty for the setting.",
     ),
 }
+_DEFAULTS = {
+    "owner": "mlops",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=15),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
+}
 RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 
-def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
-    dag_id = f"{model_type.lower()}_model_retraining"
+@task.short_circuit(ignore_downstream_trigger_rules=True)
+def begin(run: str, model_type: str) -> bool:
+    context = get_current_context()
+    # A retry after a refusal is forced by no person: its reason says which run was refused.
+    who = context["dag_run"].triggering_user_name or context["params"]["reason"]
+    who = who if context["params"]["force"] else None
+    answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
+    print(answer["reason"])
+    if not answer["due"] and context["dag_run"].run_type == "scheduled":
+        step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
+        tell_people()
+    return bool(answer["due"])
 
-    @dag(
-        dag_id=dag_id,
+
+@task
+def collect(run: str, model_type: str) -> str:
+    return step(lambda p: p.collect(run, model_type, get_current_context()["params"]["dataset_id"]))
+
+
+@task
+def validate(dataset_id: str) -> dict[str, object]:
+    return step(lambda p: p.validate(dataset_id))
+
+
+@task
+def plan(dataset_id: str) -> list[int]:
+    return step(lambda p: p.slices(dataset_id))
+
+
+@task(map_index_template="slice {{ task.op_kwargs['index'] }}")
+def augment_slice(dataset_id: str, index: int) -> str:
+    return step(lambda p: p.augment_slice(dataset_id, index))
+
+
+@task
+def assemble(run: str, dataset_id: str) -> dict[str, object]:
+    return step(lambda p: p.assemble(run, dataset_id))
+
+
+@task_group
+def verify(run: str) -> None:
+    @task
+    def accuracy(run: str) -> list[dict[str, object]]:
+        return step(lambda p: p.verify_accuracy(run))
+
+    @task
+    def performance(run: str) -> list[dict[str, object]]:
+        return step(lambda p: p.verify_performance(run))
+
+    accuracy(run)
+    performance(run)
+
+
+@task
+def decide(run: str) -> dict[str, object]:
+    verdict = step(lambda p: p.decide(run))
+    get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
+    return step(lambda p: p.demand_acceptance(run, verdict))
+
+
+@task
+def register(run: str) -> str:
+    return step(lambda p: p.register(run))
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE, retries=5)
+def finish(run: str) -> str:
+    # Fails with the run: the last task decides what Airflow says of the whole.
+    try:
+        return step(lambda p: p.finish_run(run))
+    finally:
+        tell_people()
+
+
+def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
+    with DAG(
+        dag_id=f"{model_type.lower()}_model_retraining",
         schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,
         start_date=datetime(2026, 1, 1),
         catchup=False,
@@ -101,97 +180,29 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         doc_md=__doc__,
         tags=["retraining", model_type],
         dagrun_timeout=timedelta(hours=36),
-        default_args={
-            "owner": "mlops",
-            "retries": 3,
-            "retry_delay": timedelta(seconds=15),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=10),
-        },
-    )
-    def retraining() -> None:
-        @task.short_circuit(ignore_downstream_trigger_rules=True)
-        def begin(run: str) -> bool:
-            context = get_current_context()
-            # A retry after a refusal is forced by no person: its reason says which run was refused.
-            who = context["dag_run"].triggering_user_name or context["params"]["reason"]
-            who = who if context["params"]["force"] else None
-            answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
-            print(answer["reason"])
-            if not answer["due"] and context["dag_run"].run_type == "scheduled":
-                step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
-                tell_people()
-            return bool(answer["due"])
+        default_args=_DEFAULTS,
+    ) as retraining:
+        _wire(model_type, retraining.dag_id)
+    return retraining
 
-        @task
-        def collect(run: str) -> str:
-            return step(lambda p: p.collect(run, model_type, get_current_context()["params"]["dataset_id"]))
 
-        @task
-        def validate(dataset_id: str) -> dict[str, object]:
-            return step(lambda p: p.validate(dataset_id))
-
-        @task
-        def plan(dataset_id: str) -> list[int]:
-            return step(lambda p: p.slices(dataset_id))
-
-        @task(map_index_template="slice {{ task.op_kwargs['index'] }}")
-        def augment_slice(dataset_id: str, index: int) -> str:
-            return step(lambda p: p.augment_slice(dataset_id, index))
-
-        @task
-        def assemble(run: str, dataset_id: str) -> dict[str, object]:
-            return step(lambda p: p.assemble(run, dataset_id))
-
-        @task_group
-        def verify(run: str) -> None:
-            @task
-            def accuracy(run: str) -> list[dict[str, object]]:
-                return step(lambda p: p.verify_accuracy(run))
-
-            @task
-            def performance(run: str) -> list[dict[str, object]]:
-                return step(lambda p: p.verify_performance(run))
-
-            accuracy(run)
-            performance(run)
-
-        @task
-        def decide(run: str) -> dict[str, object]:
-            verdict = step(lambda p: p.decide(run))
-            get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
-            return step(lambda p: p.demand_acceptance(run, verdict))
-
-        @task
-        def register(run: str) -> str:
-            return step(lambda p: p.register(run))
-
-        @task(trigger_rule=TriggerRule.ALL_DONE, retries=5)
-        def finish(run: str) -> str:
-            # Fails with the run: the last task decides what Airflow says of the whole.
-            try:
-                return step(lambda p: p.finish_run(run))
-            finally:
-                tell_people()
-
-        started = begin(RUN_ID)
-        dataset_id = collect(RUN_ID)
-        checked = validate(dataset_id)
-        slices = plan(dataset_id)
-        shards = augment_slice.partial(dataset_id=dataset_id).expand(index=slices)
-        assembled = assemble(RUN_ID, dataset_id)
-        trained = train_task(model_type, RUN_ID)
-        decided = decide(RUN_ID)
-        decided.operator.operator_extra_links = (VerificationReportLink(),)
-        version = register(RUN_ID)
-        swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=version)
-        started >> dataset_id
-        checked >> slices
-        shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
-        swapped >> finish(RUN_ID)
-        decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)
-
-    return retraining()
+def _wire(model_type: str, dag_id: str) -> None:
+    started = begin(RUN_ID, model_type)
+    dataset_id = collect(RUN_ID, model_type)
+    checked = validate(dataset_id)
+    slices = plan(dataset_id)
+    shards = augment_slice.partial(dataset_id=dataset_id).expand(index=slices)
+    assembled = assemble(RUN_ID, dataset_id)
+    trained = train_task(model_type, RUN_ID)
+    decided = decide(RUN_ID)
+    decided.operator.operator_extra_links = (VerificationReportLink(),)
+    version = register(RUN_ID)
+    swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=version)
+    started >> dataset_id
+    checked >> slices
+    shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
+    swapped >> finish(RUN_ID)
+    decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)
 
 
 laundry = model_retraining("LAUNDRY", "0 2 * * *")

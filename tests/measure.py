@@ -53,10 +53,10 @@ class Module:
         """Packages below the top one."""
         return self.name.count(".") - (self.path.name != "__init__.py")
 
-    def fan_out(self, known: Iterable[str]) -> int:
-        """How many modules of ours it imports, inside functions too."""
+    def imports(self, known: Iterable[str]) -> set[str]:
+        """The modules of ours that it imports, inside functions too."""
         known = set(known)
-        return len({_known_part(name, known) for name in self._imported()} - {None, self.name})
+        return {part for name in self._imported() if (part := _known_part(name, known))} - {self.name}
 
     def _imported(self) -> Iterator[str]:
         for node in ast.walk(self.tree):
@@ -157,7 +157,7 @@ def _row(name: str, found: Sequence[Module], known: Sequence[str]) -> str:
         max(m.levels for m in found),
         max((f.nesting for f in functions), default=0),
         f"{percentile(parameters, 0.9)}/{max(parameters, default=0)}",
-        max(m.fan_out(known) for m in found),
+        max(len(m.imports(known)) for m in found),
     )
     return f"| {name} | {' | '.join(map(str, cells))} |"
 

@@ -220,6 +220,9 @@ class MlflowModelRegistry:
         with self._mlflow.translated():
             aliases = client.get_registered_model(name).aliases
             numbers = {"champion": self._number(name, champion), "previous": self._number(name, previous)}
+            if numbers["champion"] not in {None, aliases.get("champion")}:
+                # By this tag a replica that was away finds out whether it missed a promotion.
+                client.set_model_version_tag(name, numbers["champion"], _PROMOTED_TAG, f"{time.time():.3f}")
             for alias, number in numbers.items():
                 if number and alias == "champion":
                     # A replica that was away tells by this whether it missed something. Also when the alias is right:

@@ -28,19 +28,22 @@ from pipeline.steps.begin_run import begin_run
 from pipeline.steps.blame_memory import blame_memory
 from pipeline.steps.collect import collect
 from pipeline.steps.consider import consider
+from pipeline.steps.contest import contest_of
 from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
 from pipeline.steps.register import register
 from pipeline.steps.report_training import report_training
+from pipeline.steps.report_verdict import report_verdict
 from pipeline.steps.retry import retry
 from pipeline.steps.reuse_dataset import reuse_dataset
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
 from pipeline.steps.train import TrainingRequest, train
 from pipeline.steps.validate import validate
-from pipeline.steps.verify import contest_of, verify_accuracy, verify_performance
+from pipeline.steps.verify_accuracy import verify_accuracy
+from pipeline.steps.verify_performance import verify_performance
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +172,9 @@ class Pipeline(LiveSteps):
 
     def decide(self, run_id: str) -> dict[str, Any]:
         """The verdict, kept for ever, and where its report is."""
-        return answers.of_verdict(decide(self._models.verification, *trained(self._models.records, run_id)))
+        verification, about = self._models.verification, trained(self._models.records, run_id)
+        blessing = decide(verification, *about)
+        return answers.of_verdict(blessing, report_verdict(verification, blessing, *about))
 
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:

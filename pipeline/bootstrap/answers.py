@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.domain.blessing import Blessing
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.retraining import RetrainingDecision
 from pipeline.ports.data import ObjectFolders
-from pipeline.steps.decide import Decided
 from pipeline.steps.trace_model import Origin
 from pipeline.steps.trace_task import Use
 from pipeline.steps.validate import Validated
@@ -62,8 +62,7 @@ def of_appearance(appearance: Appearance) -> dict[str, Any]:
     return {name: fields[name] for name in wanted}
 
 
-def of_verdict(decided: Decided) -> dict[str, Any]:
-    blessing = decided.blessing
+def of_verdict(blessing: Blessing, report_url: str) -> dict[str, Any]:
     return {
         "accepted": blessing.approved,
         "held": blessing.held and not blessing.approved,
@@ -72,5 +71,5 @@ def of_verdict(decided: Decided) -> dict[str, Any]:
         "doubts": list(blessing.doubts),
         "advice": blessing.advice,
         "report_uri": blessing.report_uri,
-        "report_url": decided.report_url,
+        "report_url": report_url,
     }

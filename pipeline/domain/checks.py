@@ -1,7 +1,7 @@
 """What verification measured, and one condition about it (specification §2.2, messages 20-26)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -197,14 +197,6 @@ def accuracy(predictions: Sequence[Prediction]) -> float:
     if not predictions:
         return math.nan
     return sum(p.right for p in predictions) / len(predictions)
-
-
-def accuracy_by_class(predictions: Iterable[Prediction]) -> Mapping[str, tuple[float, int]]:
-    """For each confirmed label: share of right verdicts and number of photos."""
-    groups: dict[str, list[Prediction]] = {}
-    for prediction in predictions:
-        groups.setdefault(prediction.label, []).append(prediction)
-    return {label: (accuracy(group), len(group)) for label, group in groups.items()}
 
 
 def negative_flips(candidate: Sequence[Prediction], champion: Sequence[Prediction]) -> tuple[str, ...]:

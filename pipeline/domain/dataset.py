@@ -149,11 +149,6 @@ class Manifest:
         return self.of(Split.VALIDATION) + self.of(Split.HOLDOUT)
 
     @property
-    def held_out_corrections(self) -> tuple[Photo, ...]:
-        """Corrected photos that no training saw and no epoch was chosen by."""
-        return tuple(p for p in self.of(Split.HOLDOUT) if p.corrected) + self.of(Split.HELD_OUT_CORRECTIONS)
-
-    @property
     def sha256(self) -> str:
         """Of the manifest as it is stored."""
         return sha256(self.to_json())

@@ -43,6 +43,14 @@ def build(name: str, objects: ObjectStore, weights_uri: str | None, precision: s
     return model
 
 
+def split(backbone: "keras.Model", at: str) -> tuple["keras.Model", "keras.Model"]:
+    """The backbone up to and including layer `at`, and the rest; both share the backbone's weights."""
+    import keras
+
+    border = backbone.get_layer(at).output
+    return keras.Model(backbone.inputs, border), keras.Model(border, backbone.outputs[0])
+
+
 def _efficientnet_lite0(objects: ObjectStore, weights_uri: str | None) -> "keras.Model":
     from pipeline.learning.efficientnet_lite0 import backbone
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.domain.errors import CheckpointRefused
-from pipeline.learning.fitting import Progress
+from pipeline.domain.training import Epoch
+from pipeline.learning.fitting import Course, Progress
 from pipeline.learning.network import Arrays
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.training import TrainingJob
@@ -27,6 +29,7 @@ _CODE = (
     "features",
     "fine_tuning",
     "fitting",
+    "frozen",
     "learner",
     "learning",
     "network",
@@ -81,8 +84,10 @@ class Checkpoints:
         for name, progress in phases.items():
             log.info("checkpoint %s: %s goes on after epoch %d", self._uri, name, progress.epoch)
 
-    def of(self, phase: str) -> Progress:
-        return self._phases.get(phase, Progress())
+    def course(self, phase: str, on_epoch: Callable[[Epoch], None]) -> Course:
+        """From the phase's last checkpoint on."""
+        progress = self._phases.get(phase, Progress())
+        return Course(progress, lambda reached: self.keep(phase, reached), on_epoch)
 
     def keep(self, phase: str, progress: Progress) -> None:
         self._phases = {**self._phases, phase: progress}

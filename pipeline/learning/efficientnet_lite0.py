@@ -16,7 +16,6 @@ import numpy.typing as npt
 from pipeline.learning.torch_file import read_tensors
 
 FEATURE_WIDTH = 1280
-CLASSES = 1000
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,43 +56,43 @@ class Samples:
     validation: Images
 
 
+@dataclass(frozen=True)
+class Destination:
+    """Where an artifact goes, its addresses beginning with `uri`; signed when there is a private key."""
+
+    objects: ObjectStore
+    uri: str
+    signing_key: Path | None = None
+
+
+@dataclass
+class _Copies:
+    """Entry files of the model by the engine that runs it, as far as they were made."""
+
+    engines: dict[str, str]
+    tolerances: dict[str, float]
+    notes: dict[str, float]
+
+
 def export(
     backbone: "keras.Model",
     head: "keras.Model",
     identity: Identity,
     samples: Samples,
+    to: Destination,
     *,
-    objects: ObjectStore,
-    uri: str,
     formats: Sequence[str] = ("int8", "onnx"),
-    signing_key: Path | None = None,
 ) -> str:
-    """Write the artifact under `uri`, its manifest last. Returns the manifest's sha256.
+    """Write the artifact, its manifest last. Returns the manifest's sha256.
 
-    SavedModel and OpenVINO are always in it, `formats` adds others; `signing_key` is a private key.
+    SavedModel and OpenVINO are always in it, `formats` adds others.
     Raises `TrainingFailed` when another engine answers otherwise than Keras; an int8 copy that loses more than half a
     percentage point is left out.
     """
-    engines, tolerances, notes = {"openvino": _OPENVINO, "tensorflow": _SAVED_MODEL}, {"bf16": _BF16_TOLERANCE}, {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        served = _served(backbone, head)
+        folder, served = Path(name), _served(backbone, head)
         expected = _save(served, samples.golden, folder)
-        _check_parity("OpenVINO", probabilities(folder / _OPENVINO, samples.golden), expected["probabilities"])
-        if "onnx" in formats:
-            to_onnx(served.serve, folder / _ONNX)
-            _check_parity("ONNX", onnx_probabilities(folder / _ONNX, samples.golden), expected["probabilities"])
-            engines["onnxruntime"] = _ONNX
-        if "int8" in formats:
-            quantize(folder / _OPENVINO, folder / _INT8, samples.calibration)
-            lost = lost_accuracy(folder / _INT8, folder / _OPENVINO, samples.validation)
-            notes["int8_lost_accuracy"] = round(lost, 4)
-            if lost <= _MAX_LOST_ACCURACY:
-                engines["openvino-int8"] = _INT8
-                tolerances["int8"] = _int8_tolerance(folder / _INT8, samples.golden, expected["probabilities"])
-            else:
-                log.warning("no int8 copy: its accuracy would be %.1f percentage points lower", lost * 100)
-                shutil.rmtree((folder / _INT8).parent)
+        copies = _copies(served, expected["probabilities"], samples, formats, folder)
         golden = io.BytesIO()
         np.savez_compressed(golden, images=samples.golden, probabilities=expected["probabilities"])
         (folder / _GOLDEN_FILE).write_bytes(golden.getvalue())
@@ -103,20 +103,46 @@ def export(
         labels=identity.labels,
         input_pixels=INPUT_PIXELS,
         feature_width=int(expected["features"].shape[1]),
-        engines=engines,
+        engines=copies.engines,
         files={path: sha256(body) for path, body in files.items()},
-        golden=Golden(_GOLDEN_FILE, tolerances=tolerances),
+        golden=Golden(_GOLDEN_FILE, tolerances=copies.tolerances),
         run_id=identity.run_id,
         dataset_id=identity.dataset_id,
-        extra=notes,
+        extra=copies.notes,
     )
+    return _write(files, manifest.to_json(), to)
+
+
+def _copies(
+    served: Any, expected: npt.NDArray[np.float32], samples: Samples, formats: Sequence[str], folder: Path
+) -> _Copies:
+    """Each copy is made in `folder`, and answers as Keras does."""
+    found = _Copies({"openvino": _OPENVINO, "tensorflow": _SAVED_MODEL}, {"bf16": _BF16_TOLERANCE}, {})
+    _check_parity("OpenVINO", probabilities(folder / _OPENVINO, samples.golden), expected)
+    if "onnx" in formats:
+        to_onnx(served.serve, folder / _ONNX)
+        _check_parity("ONNX", onnx_probabilities(folder / _ONNX, samples.golden), expected)
+        found.engines["onnxruntime"] = _ONNX
+    if "int8" in formats:
+        quantize(folder / _OPENVINO, folder / _INT8, samples.calibration)
+        lost = lost_accuracy(folder / _INT8, folder / _OPENVINO, samples.validation)
+        found.notes["int8_lost_accuracy"] = round(lost, 4)
+        if lost <= _MAX_LOST_ACCURACY:
+            found.engines["openvino-int8"] = _INT8
+            found.tolerances["int8"] = _int8_tolerance(folder / _INT8, samples.golden, expected)
+        else:
+            log.warning("no int8 copy: its accuracy would be %.1f percentage points lower", lost * 100)
+            shutil.rmtree((folder / _INT8).parent)
+    return found
+
+
+def _write(files: Mapping[str, bytes], manifest: bytes, to: Destination) -> str:
     for path, body in files.items():
-        objects.write(f"{uri}{path}", body)
-    body = manifest.to_json()
-    if signing_key is not None:
-        objects.write(f"{uri}{SIGNATURE}", sign(body, signing_key), "application/json")
-    objects.write(f"{uri}{MANIFEST}", body, "application/json")
-    return sha256(body)
+        to.objects.write(f"{to.uri}{path}", body)
+    if to.signing_key is not None:
+        to.objects.write(f"{to.uri}{SIGNATURE}", sign(manifest, to.signing_key), "application/json")
+    to.objects.write(f"{to.uri}{MANIFEST}", manifest, "application/json")
+    return sha256(manifest)
 
 
 def _served(backbone: "keras.Model", head: "keras.Model") -> Any:

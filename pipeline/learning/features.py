@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FULL = "float32"
 _MAX_CHUNK = 64
 _CPU_BATCH = 8
 _REPORT_SECONDS = 5.0
 
 Forward = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
 Report = Callable[[str, int, int], None]
+
+
+def precision() -> str:
+    """In which the frozen backbone is fastest here; what is trained keeps full precision."""
+    return "mixed_float16" if has_gpu() else FULL
 
 
 def extract(

@@ -1,12 +1,11 @@
 """The second phase: the backbone's last block learns too, from cached activations; kept only if validation improves."""
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pipeline.domain.errors import TrainingFailed
-from pipeline.domain.training import Epoch, Hyperparameters
-from pipeline.learning.fitting import Phase, Progress, Split, fit
+from pipeline.domain.training import Hyperparameters
+from pipeline.learning.fitting import Course, Phase, Progress, Sides, fit
 from pipeline.learning.learner import Learner
 from pipeline.learning.network import Network
 
@@ -22,14 +21,11 @@ _SLOWER = 10
 def fine_tune(
     head: "keras.Model",
     tail: "keras.Model",
-    train: Split,
-    validation: Split,
+    sides: Sides,
     hyperparameters: Hyperparameters,
+    course: Course,
     *,
     strategy: Any,
-    progress: Progress,
-    keep: Callable[[Progress], None],
-    on_epoch: Callable[[Epoch], None],
 ) -> Progress | None:
     """Go on training head and tail. None when that was not better; then both are as before."""
     for layer in tail.layers:
@@ -37,10 +33,10 @@ def fine_tune(
     network, h = Network(head, tail), hyperparameters
     before = network.weights()
     learner = Learner(network, h.learning_rate / _SLOWER, strategy)
-    unchanged, _ = learner.evaluate(validation.inputs, validation.targets)
+    unchanged, _ = learner.evaluate(sides.validation.inputs, sides.validation.targets)
     phase = Phase(NAME, 2, h.fine_tune_epochs, h.learning_rate / _SLOWER, h.patience)
     try:
-        done = fit(learner, train, validation, h, phase, progress=progress, keep=keep, on_epoch=on_epoch)
+        done = fit(learner, sides, h, phase, course)
     except TrainingFailed as failure:
         log.warning("fine-tuning failed (%s): the head's training stands", failure)
         done = None

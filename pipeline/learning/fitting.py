@@ -27,6 +27,14 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Sides:
+    """What is learned from, and what says when to stop."""
+
+    train: Split
+    validation: Split
+
+
+@dataclass(frozen=True)
 class Phase:
     """`number` gives each phase random draws of its own; `learning_rate` of Adam, `patience` in epochs."""
 
@@ -49,43 +57,42 @@ class Progress:
     state: Arrays = field(default_factory=list)
 
 
-def fit(
-    learner: Learner,
-    train: Split,
-    validation: Split,
-    hyperparameters: Hyperparameters,
-    phase: Phase,
-    *,
-    progress: Progress,
-    keep: Callable[[Progress], None],
-    on_epoch: Callable[[Epoch], None],
-) -> Progress:
+@dataclass(frozen=True)
+class Course:
+    """Where a phase goes on from, and who hears of it: `keep` writes a checkpoint, `on_epoch` is told of each epoch."""
+
+    progress: Progress
+    keep: Callable[[Progress], None]
+    on_epoch: Callable[[Epoch], None]
+
+
+def fit(learner: Learner, sides: Sides, hyperparameters: Hyperparameters, phase: Phase, course: Course) -> Progress:
     """Train until `patience` epochs brought no better val_loss; the network ends with its best weights.
 
-    `keep` writes a checkpoint: every few epochs, and when the process is asked to end.
+    Checkpoints are kept every few epochs, and when the process is asked to end.
     Raises `TrainingFailed` with cause `diverged` when a loss is not finite.
     """
-    h = hyperparameters
+    h, progress = hyperparameters, course.progress
     if progress.state:
         learner.restore(progress.state)
-    weights = row_weights(train.targets, balanced=h.balance_classes)
+    weights = row_weights(sides.train.targets, balanced=h.balance_classes)
     started, first = time.monotonic(), progress.epoch
     try:
         while progress.epoch < phase.epochs and progress.epoch - progress.best_epoch < phase.patience:
             number = progress.epoch + 1
-            logs = _one_epoch(learner, train, validation, h, weights=weights, place=(phase.number, number))
+            logs = _one_epoch(learner, sides, h, weights=weights, place=(phase.number, number))
             if not all(math.isfinite(value) for value in logs.values()):
                 loss = f"loss is {logs['loss']:g}, val_loss {logs['val_loss']:g}"
                 raise TrainingFailed("diverged", f"{loss} in epoch {number} at rate {phase.learning_rate:g}")
             # One assignment: an interruption finds either the epoch before or this one, never a part of it.
             progress = _advanced(progress, learner, logs)
             if number % h.checkpoint_every_epochs == 0:
-                keep(progress)
+                course.keep(progress)
             eta_seconds = (time.monotonic() - started) / (number - first) * (phase.epochs - number)
-            on_epoch(_epoch(phase, number, logs, eta_seconds))
+            course.on_epoch(_epoch(phase, number, logs, eta_seconds))
     except TrainingInterrupted:
         if progress.state:
-            keep(progress)
+            course.keep(progress)
         raise
     learner.network.put_back(progress.best)
     return progress
@@ -112,14 +119,13 @@ def _epoch(phase: Phase, number: int, logs: dict[str, float], eta_seconds: float
 
 def _one_epoch(
     learner: Learner,
-    train: Split,
-    validation: Split,
+    sides: Sides,
     h: Hyperparameters,
     *,
     weights: npt.NDArray[np.float32],
     place: tuple[int, int],
 ) -> dict[str, float]:
-    rng = np.random.default_rng([h.seed, *place])
+    rng, train = np.random.default_rng([h.seed, *place]), sides.train
     order = rng.permutation(len(train.inputs))
     smooth = h.label_smoothing
     targets = (train.targets * (1 - smooth) + smooth / train.targets.shape[1]).astype(np.float32)
@@ -133,7 +139,7 @@ def _one_epoch(
         whole = Batch(train.inputs[rows], targets[rows], weights[rows], kept)
         more = learner.step(_parts(whole, h.batch_size), len(rows))
         loss, right = loss + more[0], right + more[1]
-    val_loss, val_accuracy = learner.evaluate(validation.inputs, validation.targets)
+    val_loss, val_accuracy = learner.evaluate(sides.validation.inputs, sides.validation.targets)
     count = len(order)
     return {"loss": loss / count, "accuracy": right / count, "val_loss": val_loss, "val_accuracy": val_accuracy}
 

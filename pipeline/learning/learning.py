@@ -3,27 +3,18 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.errors import TrainingFailed
 from pipeline.domain.training import Epoch, learned_nothing
-from pipeline.learning import backbones, features
-from pipeline.learning.checkpoints import Checkpoints, code_version
-from pipeline.learning.devices import has_gpu
-from pipeline.learning.features import Report
+from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.fine_tuning import NAME as FINE_TUNING
 from pipeline.learning.fine_tuning import fine_tune
-from pipeline.learning.fitting import Phase, Progress, Split, fit
+from pipeline.learning.fitting import Phase, Progress, Sides, fit
+from pipeline.learning.frozen import Frozen
 from pipeline.learning.learner import Learner
 from pipeline.learning.measures import Probabilities, guessing_loss
-from pipeline.learning.network import Network, new_head, split
-from pipeline.learning.shards import Images
-from pipeline.ports.data import ObjectStore
-from pipeline.ports.training import TrainingJob
+from pipeline.learning.network import Network, new_head
 
 if TYPE_CHECKING:
     import keras
@@ -31,8 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HEAD = "head"
-# GPUs are fastest in this precision. Only the frozen backbone runs in it: what is trained keeps full precision.
-_GPU_PRECISION = "mixed_float16"
 
 
 @dataclass(frozen=True)
@@ -48,111 +37,57 @@ class Learned:
 
 @dataclass
 class Learning:
-    """One attempt's learning; `run` makes `backbone` and `head`."""
+    """One attempt's learning; `run` makes the head."""
 
-    job: TrainingJob
-    train: Images
-    validation: Images
-    objects: ObjectStore
-    weights_uri: str | None
-    strategy: Any
+    frozen: Frozen
     checkpoints: Checkpoints
     on_epoch: Callable[[Epoch], None]
 
-    def run(self, report: Report) -> Learned:
+    def run(self) -> Learned:
         """Raises `TrainingFailed` with cause `diverged` or `plateau`."""
-        h = self.job.hyperparameters
-        with self.strategy.scope():
-            self.backbone = self._backbone()
+        job = self.frozen.job
+        h = job.hyperparameters
+        with self.frozen.strategy.scope():
             log.info("phase features: %s, once over every image", h.backbone)
-            train, validation = self._sides(ArtifactFolder.features, lambda network: network, report)
-            log.info("phase head: at most %d epochs on %d images", h.epochs, len(train.inputs))
-            self.head = new_head(train.inputs.shape[1], len(self.job.labels), h.seed)
-            learner = Learner(Network(self.head), h.learning_rate, self.strategy)
-            progress = fit(
-                learner,
-                train,
-                validation,
-                h,
-                Phase(_HEAD, 1, h.epochs, h.learning_rate, h.patience),
-                progress=self.checkpoints.of(_HEAD),
-                keep=lambda p: self.checkpoints.keep(_HEAD, p),
-                on_epoch=self.on_epoch,
-            )
-            _demand_learned(progress, h.epochs, validation.targets)
+            sides = self.frozen.features()
+            log.info("phase head: at most %d epochs on %d images", h.epochs, len(sides.train.inputs))
+            self.head = new_head(sides.train.inputs.shape[1], len(job.labels), h.seed)
+            learner = Learner(Network(self.head), h.learning_rate, self.frozen.strategy)
+            phase = Phase(_HEAD, 1, h.epochs, h.learning_rate, h.patience)
+            progress = fit(learner, sides, h, phase, self.checkpoints.course(_HEAD, self.on_epoch))
+            _demand_learned(progress, h.epochs, sides.validation.targets)
             phases, fine_tuned = {_HEAD: progress}, None
             if h.fine_tune_epochs:
                 self.checkpoints.keep(_HEAD, progress)
-                fine_tuned = self._fine_tune(report)
+                fine_tuned = self._fine_tune()
                 if fine_tuned:
                     phases[FINE_TUNING] = fine_tuned.progress
-            answers = fine_tuned or _Answers(
-                progress, learner.predict(train.inputs), learner.predict(validation.inputs)
-            )
+            answers = fine_tuned or _Answers.of(progress, learner, sides)
         return Learned(
-            (answers.train, train.targets),
-            (answers.validation, validation.targets),
+            (answers.train, sides.train.targets),
+            (answers.validation, sides.validation.targets),
             {name: p.history for name, p in phases.items()},
             {name: p.best_epoch for name, p in phases.items()},
             fine_tuned is not None,
         )
 
-    def on_one_device(self) -> "tuple[keras.Model, keras.Model]":
-        """Backbone and head to export; copies when they are spread over several devices."""
-        if self.strategy.num_replicas_in_sync == 1:
-            return self.backbone, self.head
-        backbone, head = self._backbone(), new_head(self.head.input_shape[1], len(self.job.labels), 0)
-        backbone.set_weights(self.backbone.get_weights())
-        head.set_weights(self.head.get_weights())
-        return backbone, head
+    def head_on_one_device(self) -> "keras.Model":
+        """The head to export; a copy when it is spread over several devices."""
+        if self.frozen.strategy.num_replicas_in_sync == 1:
+            return self.head
+        copy = new_head(self.head.input_shape[1], self.head.output_shape[1], 0)
+        copy.set_weights(self.head.get_weights())
+        return copy
 
-    def _fine_tune(self, report: Report) -> "_Answers | None":
-        h = self.job.hyperparameters
-        border = backbones.BUILDERS[h.backbone].border
-        log.info("phase fine-tuning: %s after %s, at most %d epochs", h.backbone, border, h.fine_tune_epochs)
-        train, validation = self._sides(ArtifactFolder.activations, lambda network: split(network, border)[0], report)
-        _, tail = split(self.backbone, border)
-        done = fine_tune(
-            self.head,
-            tail,
-            train,
-            validation,
-            h,
-            strategy=self.strategy,
-            progress=self.checkpoints.of(FINE_TUNING),
-            keep=lambda p: self.checkpoints.keep(FINE_TUNING, p),
-            on_epoch=self.on_epoch,
-        )
+    def _fine_tune(self) -> "_Answers | None":
+        h, frozen = self.frozen.job.hyperparameters, self.frozen
+        log.info("phase fine-tuning: %s after %s, at most %d epochs", h.backbone, frozen.border, h.fine_tune_epochs)
+        sides, tail = frozen.activations(), frozen.tail
+        course = self.checkpoints.course(FINE_TUNING, self.on_epoch)
+        done = fine_tune(self.head, tail, sides, h, course, strategy=frozen.strategy)
         if done is None:
             return None
-        learner = Learner(Network(self.head, tail), h.learning_rate, self.strategy)
-        return _Answers(done, learner.predict(train.inputs), learner.predict(validation.inputs))
-
-    def _sides(
-        self,
-        cache: Callable[[ArtifactFolder, str], str],
-        part: "Callable[[keras.Model], keras.Model]",
-        report: Report,
-    ) -> tuple[Split, Split]:
-        """Outputs of the frozen part for both splits, computed once for the same dataset, backbone and code."""
-
-        def compute() -> list[npt.NDArray[np.floating]]:
-            network = part(self._backbone(_GPU_PRECISION) if has_gpu() else self.backbone)
-            return features.extract(
-                network,
-                self.strategy,
-                {"train": self.train.images, "validation": self.validation.images},
-                batch_size=self.job.hyperparameters.batch_size,
-                report=report,
-            )
-
-        key = f"{self.job.hyperparameters.backbone}-{self.job.dataset.sha256[:16]}-{code_version()}"
-        found = features.cached(self.objects, cache(ArtifactFolder(self.job.artifact_uri), key), compute)
-        one_hot = np.eye(len(self.job.labels), dtype=np.float32)
-        return Split(found[0], one_hot[self.train.labels]), Split(found[1], one_hot[self.validation.labels])
-
-    def _backbone(self, precision: str = "float32") -> "keras.Model":
-        return backbones.build(self.job.hyperparameters.backbone, self.objects, self.weights_uri, precision)
+        return _Answers.of(done, Learner(Network(self.head, tail), h.learning_rate, frozen.strategy), sides)
 
 
 @dataclass(frozen=True)
@@ -160,6 +95,10 @@ class _Answers:
     progress: Progress
     train: Probabilities
     validation: Probabilities
+
+    @classmethod
+    def of(cls, progress: Progress, learner: Learner, sides: Sides) -> "_Answers":
+        return cls(progress, learner.predict(sides.train.inputs), learner.predict(sides.validation.inputs))
 
 
 def _demand_learned(progress: Progress, epochs: int, targets: Probabilities) -> None:

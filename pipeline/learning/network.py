@@ -46,11 +46,3 @@ def new_head(width: int, labels: int, seed: int) -> "keras.Model":
     start = keras.initializers.GlorotUniform(seed)
     dense = keras.layers.Dense(labels, activation="softmax", kernel_initializer=start, name="probabilities")
     return keras.Model(inputs, dense(inputs))
-
-
-def split(backbone: "keras.Model", at: str) -> tuple["keras.Model", "keras.Model"]:
-    """The backbone up to and including layer `at`, and the rest; both share the backbone's weights."""
-    import keras
-
-    border = backbone.get_layer(at).output
-    return keras.Model(backbone.inputs, border), keras.Model(border, backbone.outputs[0])

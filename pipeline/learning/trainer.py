@@ -11,16 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.domain.artifact_folder import ArtifactFolder
-from pipeline.domain.checksums import demand_unaltered
-from pipeline.domain.dataset_folder import DatasetFolder, ShardIndex
-from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
-from pipeline.domain.training import MIN_PHOTOS_PER_CLASS, Epoch, TrainingResult
+from pipeline.domain.errors import ServiceUnavailable, TrainingFailed
+from pipeline.domain.training import Epoch, TrainingResult
 from pipeline.learning import measures, pictures
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.devices import strategy
-from pipeline.learning.export import Identity, Samples, export
+from pipeline.learning.export import Destination, Identity, Samples, export
+from pipeline.learning.frozen import Frozen
 from pipeline.learning.learning import Learning
-from pipeline.learning.shards import Images, task_ids, unpack
+from pipeline.learning.training_images import training_images
 from pipeline.ports.data import ObjectStore
 from pipeline.ports.training import Experiment, TrainingJob
 
@@ -75,13 +74,18 @@ class KerasTrainer:
         started = time.monotonic()
         checkpoints = Checkpoints(self._objects, job)
         checkpoints.open()
-        train, validation = self._load(job)
-        _demand_enough(train, validation, job.labels)
-        learning = Learning(
-            job, train, validation, self._objects, self._weights_uri, strategy(self._devices), checkpoints, on_epoch
+        train, validation = training_images(job, self._objects)
+        frozen = Frozen(
+            job,
+            train,
+            validation,
+            self._objects,
+            self._weights_uri,
+            strategy(self._devices),
+            report=lambda what, done, of: experiment.log_metrics({f"features.{what}": done}, step=done),
         )
-        found = learning.run(lambda what, done, of: experiment.log_metrics({f"features.{what}": done}, step=done))
-        backbone, head = learning.on_one_device()
+        learning = Learning(frozen, checkpoints, on_epoch)
+        found = learning.run()
         identity = Identity(
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
@@ -89,14 +93,12 @@ class KerasTrainer:
         self._remember(job, found.validation[0].argmax(1), validation.task_ids)
         log.info("exporting the model, also as %s", ", ".join(self._formats) or "nothing else")
         manifest_sha256 = export(
-            backbone,
-            head,
+            frozen.on_one_device(),
+            learning.head_on_one_device(),
             identity,
             Samples(golden, train.images, validation),
-            objects=self._objects,
-            uri=job.artifact_uri,
+            Destination(self._objects, job.artifact_uri, self._signing_key),
             formats=self._formats,
-            signing_key=self._signing_key,
         )
         measured = measures.figures(found.train, found.validation, job.labels)
         for name, picture in pictures.of_training(found, measured["confusion"], job.labels).items():
@@ -121,30 +123,3 @@ class KerasTrainer:
         said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
         body = json.dumps(said, ensure_ascii=False).encode()
         self._objects.write(ArtifactFolder(job.artifact_uri).trainer_predictions, body, "application/json")
-
-    def _load(self, job: TrainingJob) -> tuple[Images, Images]:
-        """Both splits, every byte checked against the hashes that were recorded with the dataset."""
-        index = ShardIndex.from_json(self._read(DatasetFolder(job.dataset.uri).index, job.dataset.sha256))
-        train, validation = (
-            [self._read(shard.uri, shard.sha256) for shard in listed] for listed in (index.train, index.validation)
-        )
-        job.demand_unseen(task_ids(train))
-        return unpack(train), unpack(validation)
-
-    def _read(self, uri: str, sha256: str) -> bytes:
-        try:
-            body = self._objects.read(uri)
-        except KeyError:
-            raise DatasetRefused(f"{uri} is missing: augment and assemble the dataset again") from None
-        return demand_unaltered(body, sha256, uri, DatasetRefused)
-
-
-def _demand_enough(train: Images, validation: Images, labels: tuple[str, ...]) -> None:
-    for index, label in enumerate(labels):
-        count = int((train.labels == index).sum())
-        if count < MIN_PHOTOS_PER_CLASS:
-            raise TrainingFailed(
-                "too_little_data", f"{count} training images are {label}, {MIN_PHOTOS_PER_CLASS} needed"
-            )
-    if not len(validation.labels):
-        raise TrainingFailed("too_little_data", "no validation images")

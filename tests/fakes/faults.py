@@ -36,10 +36,6 @@ class Fault:
         wrapped = {n: self.on(port) for n, port in ports.items() if n not in but and _is_port(port)}
         return replace(bundle, **wrapped)  # type: ignore[type-var]
 
-    @property
-    def struck(self) -> bool:
-        return 0 < self.at <= self.calls
-
 
 def _is_port(value: Any) -> bool:
     """Whether it does something: values come from the domain or are built in, ports are fakes or adapters."""

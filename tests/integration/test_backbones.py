@@ -9,7 +9,7 @@ from skimage import data
 from include.contract.preprocessing import resize
 from pipeline.domain.errors import GiveUp
 from pipeline.learning import backbones
-from pipeline.learning.network import split
+from pipeline.learning.backbones import split
 from tests.fakes.data import FakeObjects
 
 pytestmark = pytest.mark.integration

@@ -9,11 +9,12 @@ from tensorflow import distribute
 from pipeline.domain.errors import CheckpointRefused, ServiceUnavailable, TrainingFailed, TrainingInterrupted
 from pipeline.domain.training import Hyperparameters
 from pipeline.learning import checkpoints, measures
+from pipeline.learning.backbones import split
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.fine_tuning import fine_tune
-from pipeline.learning.fitting import Phase, Split, fit, row_weights
+from pipeline.learning.fitting import Phase, Sides, Split, fit, row_weights
 from pipeline.learning.learner import Learner
-from pipeline.learning.network import Network, new_head, split
+from pipeline.learning.network import Network, new_head
 from pipeline.ports.training import TrainingJob
 from tests.builders import a_dataset
 from tests.fakes.data import FakeObjects
@@ -45,13 +46,10 @@ def learn(hyperparameters, objects=None, *, after_epoch=lambda epoch: None, trai
     network = Network(new_head(WIDTH, 2, h.seed))
     done = fit(
         Learner(network, h.learning_rate, distribute.get_strategy()),
-        train or some_features(1),
-        some_features(2),
+        Sides(train or some_features(1), some_features(2)),
         h,
         Phase("head", 1, h.epochs, h.learning_rate, h.patience),
-        progress=kept.of("head"),
-        keep=lambda p: kept.keep("head", p),
-        on_epoch=after_epoch,
+        kept.course("head", after_epoch),
     )
     return network.weights(), done
 
@@ -211,19 +209,17 @@ def tuned(epochs, learning_rate, *, objects=None, after_epoch=lambda epoch: None
     trunk, tail = split(backbone, "first")
     activations = trunk.predict(images, verbose=0)
     targets = np.eye(2, dtype=np.float32)[labels]
-    sides = Split(activations[:48], targets[:48]), Split(activations[48:], targets[48:])
+    sides = Sides(Split(activations[:48], targets[:48]), Split(activations[48:], targets[48:]))
     kept = Checkpoints(objects or FakeObjects(), a_job(h))
     kept.open()
     before = [backbone.get_layer(name).get_weights() for name in ("first", "last")]
     done = fine_tune(
         new_head(WIDTH, 2, 1),
         tail,
-        *sides,
+        sides,
         h,
+        kept.course("fine_tuning", after_epoch),
         strategy=distribute.get_strategy(),
-        progress=kept.of("fine_tuning"),
-        keep=lambda p: kept.keep("fine_tuning", p),
-        on_epoch=after_epoch,
     )
     after = [backbone.get_layer(name).get_weights() for name in ("first", "last")]
     return done, [same(a, b) for a, b in zip(before, after, strict=True)], backbone

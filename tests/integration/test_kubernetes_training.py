@@ -23,7 +23,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
 
 RUN = "manual__2026-03-01T17:00:00+00:00"
 PODS = resource("", "v1", "pods")
-EVENTS = resource("", "v1", "events")
 
 
 class Cluster:

@@ -22,8 +22,10 @@ from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Verification
+from pipeline.steps.contest import Contest
 from pipeline.steps.decide import decide
-from pipeline.steps.verify import Contest, verify_accuracy, verify_performance
+from pipeline.steps.verify_accuracy import verify_accuracy
+from pipeline.steps.verify_performance import verify_performance
 from tests.builders import a_dataset, a_model_version, a_photo, a_training_result
 from tests.fakes.events import FakeClock
 from tests.fakes.training import FakeExperiments
@@ -103,8 +105,8 @@ class World:
     def verify(self, contest, side_by_side=False):
         parts = (verify_accuracy, verify_performance)
         if not side_by_side:
-            return [part(contest, self.verification()) for part in parts]
-        threads = [threading.Thread(target=part, args=(contest, self.verification())) for part in parts]
+            return [part(self.verification(), contest) for part in parts]
+        threads = [threading.Thread(target=part, args=(self.verification(), contest)) for part in parts]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -115,7 +117,7 @@ class World:
         result = a_training_result(
             "run-1", artifact_uri=candidate.uri, manifest_sha256=candidate.manifest_sha256, experiment_run_id="m"
         )
-        return decide(self.verification(), result, a_dataset()).blessing
+        return decide(self.verification(), result, a_dataset())
 
 
 @pytest.fixture

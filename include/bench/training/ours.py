@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pipeline.domain.training import Hyperparameters
 from pipeline.learning import features
 from pipeline.learning.devices import strategy
-from pipeline.learning.fitting import Phase, Progress, Split, fit
+from pipeline.learning.fitting import Course, Phase, Progress, Sides, Split, fit
 from pipeline.learning.learner import Learner
 from pipeline.learning.network import Network, new_head
 from pipeline.learning.shards import Images
@@ -30,14 +30,6 @@ def learned(train: Split, validation: Split, hyperparameters: Hyperparameters) -
     """With the weights of its best epoch; never stops early."""
     h = hyperparameters
     learner = Learner(Network(new_head(train.inputs.shape[1], 2, h.seed)), h.learning_rate, strategy())
-    fit(
-        learner,
-        train,
-        validation,
-        h,
-        Phase("head", 1, h.epochs, h.learning_rate, h.epochs),
-        progress=Progress(),
-        keep=lambda progress: None,
-        on_epoch=lambda epoch: None,
-    )
+    phase = Phase("head", 1, h.epochs, h.learning_rate, h.epochs)
+    fit(learner, Sides(train, validation), h, phase, Course(Progress(), lambda reached: None, lambda epoch: None))
     return learner

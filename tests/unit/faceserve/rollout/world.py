@@ -10,7 +10,6 @@ from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.rules import Keeping, Rules
-from tests.waiting import until
 
 MODELS = ("laundry", "face")
 MODEL = "laundry"
@@ -145,9 +144,6 @@ class Replica:
         for thread in threading.enumerate():
             if thread.name == "disposal":
                 thread.join(5)
-
-    def until_freed(self, version):
-        until(lambda: self.engine(version).closed, f"{version} to be freed", seconds=5)
 
     def metric(self, name, **labels):
         return self.metrics.registry.get_sample_value(name, {"model": MODEL, **labels})

@@ -5,8 +5,8 @@ import pytest
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.bundles import Records
+from pipeline.steps.contest import contest_of
 from pipeline.steps.look_up import corrections_since, trained
-from pipeline.steps.verify import contest_of
 from tests.builders import a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.training import FakeTrainingRuns

@@ -10,8 +10,11 @@ from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Verification
 from pipeline.steps.approve import approve
+from pipeline.steps.contest import Contest
 from pipeline.steps.decide import decide
-from pipeline.steps.verify import Contest, verify_accuracy, verify_performance
+from pipeline.steps.report_verdict import report_verdict
+from pipeline.steps.verify_accuracy import verify_accuracy
+from pipeline.steps.verify_performance import verify_performance
 from tests.builders import a_dataset, a_model_version, a_performance, a_photo, a_training_result
 from tests.fakes.data import FakeObjects, FakePhotos
 from tests.fakes.events import FakeClock, FakeOutbox
@@ -72,8 +75,10 @@ class World:
         verify_performance(self.verification(fault), contest)
 
     def decide(self, fault=NO_FAULT, **how):
-        result = a_training_result("run-1", experiment_run_id="mlflow-1")
-        return decide(self.verification(fault, **how), result, a_dataset()).blessing
+        bundle, result = self.verification(fault, **how), a_training_result("run-1", experiment_run_id="mlflow-1")
+        blessing = decide(bundle, result, a_dataset())
+        report_verdict(bundle, blessing, result, a_dataset())
+        return blessing
 
     def judge(self, **how):
         self.verify()

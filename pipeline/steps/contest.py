@@ -1,0 +1,32 @@
+"""Who is compared on what: the candidate of a run, and the champion it has to beat."""
+
+from dataclasses import dataclass
+
+from pipeline.domain.dataset import Manifest
+from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.ports.bundles import Records
+from pipeline.steps.look_up import champion, manifest_of, trained
+
+
+@dataclass(frozen=True)
+class Contest:
+    """`champion` is None for the first model; `manifest` has the photos both are asked about."""
+
+    run_id: str
+    model_type: ModelType
+    candidate: Artifact
+    champion: ModelVersion | None
+    manifest: Manifest
+
+
+def contest_of(records: Records, run_id: str) -> Contest:
+    """The run's candidate beside the champion of this moment."""
+    result, dataset = trained(records, run_id)
+    model_type = ModelType(dataset.model_type)
+    return Contest(
+        run_id=run_id,
+        model_type=model_type,
+        candidate=Artifact(result.artifact_uri, result.manifest_sha256),
+        champion=champion(model_type, records.transitions, records.versions),
+        manifest=manifest_of(records, dataset.id),
+    )

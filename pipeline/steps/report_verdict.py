@@ -1,0 +1,70 @@
+"""The verdict for people and programs: beside the artifact and in the experiment tracker (design D14; ADR 0005)."""
+
+import json
+import math
+from dataclasses import asdict
+
+from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
+from pipeline.domain.blessing import Blessing
+from pipeline.domain.checks import Prediction, negative_flips
+from pipeline.domain.comparison import Slice
+from pipeline.domain.dataset import Dataset
+from pipeline.domain.training import TrainingResult
+from pipeline.ports.bundles import Verification
+from pipeline.ports.verification import VerificationReport
+
+_SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))
+
+
+def report_verdict(verification: Verification, blessing: Blessing, result: TrainingResult, dataset: Dataset) -> str:
+    """Where the report is in the experiment tracker, empty when the tracker has no such run."""
+    v = verification
+    report = _report(blessing, result, dataset, v)
+    pages = {REPORT_PAGE: v.printer.html(report), REPORT: _to_json(report)}
+    v.objects.write(ArtifactFolder(result.artifact_uri).report_page, pages[REPORT_PAGE], "text/html; charset=utf-8")
+    v.objects.write(blessing.report_uri, pages[REPORT], "application/json")
+    return _attach(report, pages, v)
+
+
+def _to_json(report: VerificationReport) -> bytes:
+    """The verdict as JSON, for programs and for the archive."""
+    body = {
+        **asdict(report.blessing),
+        "verdict": report.blessing.verdict,
+        "hyperparameters": asdict(report.result.hyperparameters),
+        "slices": [asdict(one) for one in report.slices],
+    }
+    return json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
+
+
+def _report(
+    blessing: Blessing, result: TrainingResult, dataset: Dataset, verification: Verification
+) -> VerificationReport:
+    objects, folder = verification.objects, ArtifactFolder(result.artifact_uri)
+    slices, predictions, flips = folder.slices, folder.predictions, folder.flips
+    return VerificationReport(
+        blessing,
+        result,
+        dataset,
+        slices=[Slice(**fields) for fields in json.loads(objects.read(slices))] if objects.exists(slices) else [],
+        flipped=_flipped(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
+        flips=objects.read(flips) if objects.exists(flips) else None,
+    )
+
+
+def _flipped(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:
+    sides = [[Prediction(**one) for split in splits for one in kept[split] or ()] for splits in _SIDES]
+    became_wrong = set(negative_flips(sides[0], sides[1]))
+    return [one for one in sides[0] if one.task_id in became_wrong]
+
+
+def _attach(report: VerificationReport, pages: dict[str, bytes], verification: Verification) -> str:
+    if report.result.experiment_run_id is None:
+        return ""
+    measured = {
+        f"verify.{check.name}": float(check.value)
+        for check in report.blessing.checks
+        if check.value is not None and math.isfinite(check.value) and check.name.isascii()
+    }
+    files = pages | ({FLIPS: report.flips} if report.flips else {})
+    return verification.experiments.attach(report.result.experiment_run_id, files, measured)
