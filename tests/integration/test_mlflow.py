@@ -1,6 +1,7 @@
 """Experiments and registered models on a real MLflow server."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from mlflow import MlflowClient
@@ -69,8 +70,12 @@ def test_the_aliases_say_what_the_log_says(client, registry):
         registry.register(a_model_version(version), None)
     registry.mirror(LAUNDRY, champion="v1.1.0", previous="v1.0.0", since=NOW)
     assert aliases(client) == {"champion": "v1.1.0", "previous": "v1.0.0"}
-    registry.mirror(LAUNDRY, champion="v1.0.0", previous="v1.1.0", since=NOW)
+    later = NOW + timedelta(hours=1)
+    for since in (NOW, later):
+        registry.mirror(LAUNDRY, champion="v1.0.0", previous="v1.1.0", since=since)
     assert aliases(client) == {"champion": "v1.0.0", "previous": "v1.1.0"}
+    champion = client.get_model_version_by_alias("laundry", "champion")
+    assert champion.tags["promoted_at"] == f"{later.timestamp():.3f}"
 
 
 def test_an_attempt_keeps_parameters_curves_and_files(url, client):

@@ -35,6 +35,7 @@ replicas = st.sampled_from(["replica-1", "replica-2"])
 NAMED = ["promote", "start canary", "roll back", "force", "restore", "conclude", "announce failure"]
 PLAIN = ["watch", "clear freeze", "retire", "reconcile"]
 OF_TRIAL = ["judge canary", "promote canary", "abort canary"]
+OF_A_RUN = {"promote", "start canary", "judge canary", "promote canary", "abort canary"}
 SAME_REQUEST = ["promote canary", "abort canary", "announce failure", "conclude"]
 
 
@@ -116,6 +117,8 @@ class Deployments(RuleBasedStateMachine):
     def go_on_in_the_same_request(self, kind, which, trouble):
         """As a DAG run does: the trial, its promotion and what is said of it have one id."""
         earlier = self._request(which)
+        if earlier.kind not in OF_A_RUN:
+            return
         self.story.perform(type(earlier)(kind, self._version(0), earlier.id, earlier.at), trouble)
 
     @precondition(lambda self: self.at_once and self.story.versions)
