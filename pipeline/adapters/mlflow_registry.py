@@ -193,7 +193,7 @@ class MlflowModelRegistry:
         with self._mlflow.translated():
             if not client.search_registered_models(f"name = '{name}'"):
                 client.create_registered_model(name, description=f"{version.model_type} model, continuously retrained")
-            number = self._number(name, version.version)
+            number, made = self._number(name, version.version), None
             if number is None:
                 facts = {
                     _VERSION_TAG: version.version,
@@ -207,9 +207,11 @@ class MlflowModelRegistry:
                     name, version.artifact.uri, run_id=experiment_run_id, tags=facts, description=version.version
                 )
                 number = str(made.version)
+            aliases = client.get_registered_model(name).aliases
+            if made is not None or (number not in aliases.values() and "candidate" not in aliases):
+                client.set_registered_model_alias(name, "candidate", number)
             for key, value in (tags or {}).items():
                 client.set_model_version_tag(name, number, key, value)
-            client.set_registered_model_alias(name, "candidate", number)
 
     def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:
         with self._mlflow.translated():

@@ -117,6 +117,9 @@ class GrpcServingFleet:
             raise _translated(failed, f"no replica could be brought back to {version}")
         return _swap(found, time.monotonic() - started)
 
+    def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
+        self._on([a for a in self._addresses if a in replicas], self._preparing(model_type, version, artifact))
+
     # Canary
 
     def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:

@@ -96,6 +96,11 @@ class TransitionLog:
             yield
 
     @contextmanager
+    def moving_files(self, model_type: ModelType) -> Iterator[None]:
+        with self._locked(f"files of {model_type}"):
+            yield
+
+    @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         with self._database.connection() as connection:
             # The lock ends with the session: a killed process never keeps it, and the database asks after a machine

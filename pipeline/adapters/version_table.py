@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg2.errors import UniqueViolation
+
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.errors import UnknownVersion
+from pipeline.domain.errors import ServiceUnavailable, UnknownVersion
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, VersionNumber
 
 _SELECT = """
@@ -18,6 +20,17 @@ class VersionTable:
         self._database = database
 
     def register(self, version: ModelVersion) -> ModelVersion:
+        try:
+            self._insert(version)
+        except UniqueViolation:
+            raise ServiceUnavailable(
+                "the next version number", f"{version.version} was just given to another run: register again"
+            ) from None
+        found = self.of_run(version.run_id)
+        assert found is not None
+        return found
+
+    def _insert(self, version: ModelVersion) -> None:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT INTO model_versions (version, model_type, accuracy, val_accuracy, trained_at, status, run_id,"
@@ -37,9 +50,6 @@ class VersionTable:
                     version.artifact.manifest_sha256,
                 ),
             )
-        found = self.of_run(version.run_id)
-        assert found is not None
-        return found
 
     def get(self, model_type: ModelType, version: str) -> ModelVersion:
         found = self._find("WHERE model_type = %s AND version = %s", model_type, version)

@@ -11,6 +11,9 @@ from pipeline.domain.rollout import CanaryPolicy
 from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Registration
 from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
+# How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
+_APPROVAL_HOURS = 24.0
+
 
 class LiveWiring:
     def __init__(self, wiring: Wiring) -> None:
@@ -27,7 +30,8 @@ class LiveWiring:
 
     @property
     def monitoring(self) -> Monitoring:
-        return Monitoring(self._w.transitions, self.metrics, self._readings, self._w.clock)
+        w, trial_hours = self._w, self._w.settings.canary.deadline_hours + _APPROVAL_HOURS
+        return Monitoring(w.transitions, self.metrics, self._readings, w.outbox, w.clock, trial_hours)
 
     @property
     def keeping(self) -> Keeping:

@@ -133,20 +133,25 @@ class History:
 
     @property
     def previous(self) -> str | None:
-        """What a person's rollback brings back: never a version that was taken down automatically, nor one that is down
-        since another rollback.
-        """
-        return next(self._below(frozenset(self.condemned) | self._walk.down), None)
+        """What a person's rollback brings back: nothing that is shunned."""
+        return next(self._below(self.shunned), None)
 
     @property
     def sound_target(self) -> str | None:
-        """What an automatic rollback brings back: nothing that anybody ever took down, nor what is archived."""
-        return next(self._below(frozenset(self.taken_down) | self.archived), None)
+        """What an automatic rollback brings back: nothing that is shunned, nor what is archived."""
+        return next(self._below(self.shunned | self.archived), None)
 
     def _below(self, shunned: frozenset[str]) -> Iterator[str]:
         return (v for v in reversed(self.standing[:-1]) if v not in shunned and v != self.champion)
 
     # What was taken down
+
+    @property
+    def shunned(self) -> frozenset[str]:
+        """Where nobody goes back to without naming it: what the monitor ever took down, and what a person took down and
+        nobody put back since.
+        """
+        return frozenset(self.condemned) | self._walk.down
 
     @property
     def taken_down(self) -> Mapping[str, ChampionChange]:
@@ -192,9 +197,13 @@ class History:
         aborted = None
         for entry in self.entries:
             act = entry.act
-            if act.version == version and isinstance(act, CanaryAbort):
+            if act.version != version:
+                continue
+            if isinstance(act, CanaryAbort):
                 aborted = act
-            elif act.version == version and isinstance(act, ChampionChange) and entry.phase is Phase.SERVED:
+            elif (isinstance(act, ChampionChange) and entry.phase is Phase.SERVED) or (
+                isinstance(act, CanaryStart) and entry.phase is Phase.NOTED
+            ):
                 aborted = None
         return aborted
 

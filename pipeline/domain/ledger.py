@@ -231,7 +231,8 @@ class Ledger(History):
         about = asked.judged or asked.instead_of
         if about is not None and reign.version != about:
             raise StaleTransition(f"the rollback was about {about}, but {reign.version} serves by now")
-        if asked.target == PREVIOUS and reign.since > asked.at:
+        # Whoever names a version means it, whatever serves by now; the monitor means the reign that it judged.
+        if (asked.target == PREVIOUS or asked.judged is not None) and reign.since > asked.at:
             raise StaleTransition(
                 f"{reign.version} serves since {reign.since.isoformat(timespec='seconds')}, after this rollback was "
                 "asked for: look at it, and ask again if it still has to go"
@@ -247,7 +248,8 @@ class Ledger(History):
         target = self.sound_target if asked.target == PREVIOUS else self.rollback_target(asked.target)
         if target is None:
             raise UnknownVersion(f"no sound version served before {self.champion}: a person has to choose")
-        if (ended := self.taken_down.get(target)) is not None:
+        if target in self.shunned:
+            ended = self.taken_down[target]
             raise TakenDown(
                 f"{target} was taken down by {ended.by.actor} ({ended.by.reason}): only a person goes back to it"
             )

@@ -1,13 +1,14 @@
 """Which versions stay at hand and which go to the archive (specification §11)."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.bounds import AtLeastOne
 from pipeline.domain.checksums import demand_unaltered
-from pipeline.domain.errors import ArchiveDamaged
+from pipeline.domain.errors import ArchiveDamaged, GiveUp
 from pipeline.domain.models import Artifact, VersionNumber
 
 
@@ -49,5 +50,13 @@ def demand_whole(path: str, body: bytes, sha256: str) -> bytes:
 
 
 def archive_uri(prefix: str, artifact: Artifact) -> str:
-    """Where an artifact lies in the archive: the same path under `prefix`."""
-    return prefix + artifact.uri.partition("://")[2].partition("/")[2]
+    """Where an artifact lies in the archive: the same path under `prefix`, `s3://bucket/folder/`.
+
+    Raises `GiveUp` for a prefix that is none, or one that leads to the artifact itself: its only copy would be removed.
+    """
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+/(.*/)?", prefix):
+        raise GiveUp(f"RETRAIN_ARCHIVE_URI is {prefix[:100]!r}, but must be like s3://bucket/folder/")
+    uri = prefix + artifact.uri.removeprefix("s3://").partition("/")[2]
+    if uri.startswith(artifact.uri) or artifact.uri.startswith(uri):
+        raise GiveUp(f"RETRAIN_ARCHIVE_URI {prefix} leads to the models themselves: name another folder or bucket")
+    return uri

@@ -28,7 +28,7 @@ def outcome(version: str, seen: Sequence[Serving]) -> Phase:
     there = [one.serves(version) for one in seen]
     if there and all(there):
         return Phase.SERVED
-    asked = all(not one.fault for one in seen)
+    asked = bool(seen) and all(not one.fault for one in seen)
     return Phase.FAILED if asked and not any(there) else Phase.UNCONFIRMED
 
 

@@ -54,9 +54,9 @@ class By:
     request_id: str
 
     def __post_init__(self) -> None:
-        for text in (self.actor, self.reason, self.request_id):
-            if "\0" in text or not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-                raise GiveUp(f"{text[:40]!r} cannot be kept: it has a NUL character or half a surrogate pair")
+        """What no database keeps becomes a question mark: an emergency must not fail on how its reason is written."""
+        for name, text in vars(self).copy().items():
+            object.__setattr__(self, name, text.encode(errors="replace").decode().replace("\0", "?"))
 
     def demand_a_name(self, act: str) -> None:
         """Raises `GiveUp` for an act that somebody has to answer for, asked by nobody or without a reason."""

@@ -187,7 +187,10 @@ class Monitoring:
     transitions: Transitions
     metrics: LiveMetrics
     readings: LiveReadings
+    outbox: Outbox
     clock: Clock
+    trial_hours: float = 48.0
+    """A canary that is older was forgotten: its own deadline and the patience of whoever approves it are over."""
 
 
 @dataclass(frozen=True)

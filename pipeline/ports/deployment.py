@@ -45,6 +45,9 @@ class Transitions(Protocol):
     def exclusive(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One change of what serves at a time; waits for the other. A promotion loads its model before it waits."""
 
+    def moving_files(self, model_type: ModelType) -> AbstractContextManager[None]:
+        """One at a time removes files that were archived, or begins to bring some back. A rollback never takes it."""
+
     def preparing(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One deployment at a time, from its intent to its end; waits for the other. A rollback never takes it."""
 
@@ -117,6 +120,9 @@ class ServingFleet(Protocol):
         """Serve `version` on every replica (or on `replicas`), each on its own and all at once: one that is dead, hung
         or refuses keeps no other from it, and is missing. Raises when not one could change.
         """
+
+    def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
+        """Load `version` on `replicas` beside what serves, as far as they answer: bringing it back is quick then."""
 
     def discard(self, model_type: ModelType, version: str) -> None:
         """Drop what was prepared, where it answers; what serves stays."""

@@ -17,5 +17,7 @@ def approve(run_id: str, *, actor: str, reason: str, blessings: Blessings, clock
         raise NotBlessed(f"run {run_id} was {'accepted' if blessing.accepted else 'refused'}: nothing to approve")
     blessings.override(Override(run_id, OverrideKind.APPROVED, actor, reason, clock.now()))
     found = blessings.of_run(run_id)
-    assert found is not None
+    assert found is not None and found.override is not None
+    if found.override.kind is not OverrideKind.APPROVED:
+        raise NotBlessed(f"run {run_id} was forced by {found.override.actor} before: an approval changes nothing")
     return found

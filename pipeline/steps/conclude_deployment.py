@@ -3,7 +3,7 @@
 from pipeline.domain.history import History
 from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.transitions import By, Phase
+from pipeline.domain.transitions import By, CanaryStart, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.settle import settle
@@ -45,15 +45,19 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
     """
     history = d.transitions.ledger(model_type)
     asked = history.asked_in(by.request_id, version)
-    if history.aborted(version) or (asked is not None and asked.phase is Phase.SERVED):
+    if version == history.champion or history.aborted(version) or (asked is not None and asked.phase is Phase.SERVED):
         return
-    unknown = asked is not None and history.is_open(asked.act)
-    event = (HotSwapUnconfirmedEvent if unknown else HotSwapFailedEvent)(
-        id=f"hot-swap-failed:{model_type}:{version}:{by.request_id}",
+    event = (HotSwapUnconfirmedEvent if history.unsettled else HotSwapFailedEvent)(
+        # Cleared and failed again, it is told again.
+        id=f"hot-swap-failed:{model_type}:{version}:{by.request_id}:{history.position}",
         model_type=model_type,
         model_version=version,
         champion=history.champion,
-        reason=by.reason,
+        reason=by.reason if history.trial is None else f"{by.reason}; {_on_trial(history.trial)}",
         at=d.clock.now(),
     )
     d.outbox.add(event.outgoing())
+
+
+def _on_trial(trial: CanaryStart) -> str:
+    return f"{trial.version} still gets its share of the requests: promote it, or `abort-canary {trial.version}`"

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
@@ -33,29 +33,53 @@ class Reconciled:
 
 def reconcile(d: Deployment, model_type: ModelType) -> Reconciled:
     """As far as replicas answer. Raises what the registry raised; run again later."""
-    with d.transitions.preparing(model_type), d.transitions.exclusive(model_type):
-        before = d.transitions.ledger(model_type)
-        ledger = settle(d, before)
-        strays = _stop_strays(d, ledger)
-        settled = tuple(act.id for act in before.unsettled if not ledger.is_open(act))
-        if ledger.champion is None:
-            return Reconciled(None, strays=strays, settled=settled)
-        rows = tuple(d.transitions.project(model_type))
-        repaired, missing = _repair_replicas(d, ledger)
-        if ledger.incomplete is not None and not missing:
-            complete = Entry(Phase.COMPLETED, ledger.incomplete.act, d.clock.now())
-            ledger = d.transitions.append(ledger, complete)
+    with d.transitions.preparing(model_type):
+        _warm(d, d.transitions.ledger(model_type))
+        with d.transitions.exclusive(model_type):
+            before = d.transitions.ledger(model_type)
+            ledger, found = _mend(d, before)
+    if ledger.champion is None:
+        return found
     registered = _register_again(d, ledger)
-    champion = mirror_registry(d, model_type)
-    return Reconciled(champion, repaired, rows, registered, strays, settled, missing)
+    return replace(found, champion=mirror_registry(d, model_type), registered=registered)
+
+
+def _warm(d: Deployment, ledger: Ledger) -> None:
+    """Loading takes time, in which a rollback must not have to wait."""
+    if ledger.champion is None:
+        return
+    _, astray = _elsewhere(d, ledger)
+    if astray:
+        artifact = d.versions.get(ledger.model_type, ledger.champion).artifact
+        d.fleet.warm(ledger.model_type, ledger.champion, artifact, astray)
+
+
+def _mend(d: Deployment, before: Ledger) -> tuple[Ledger, Reconciled]:
+    """The ledger afterwards, and what was wrong."""
+    ledger = settle(d, before)
+    strays = _stop_strays(d, ledger)
+    settled = tuple(act.id for act in before.unsettled if not ledger.is_open(act))
+    if ledger.champion is None:
+        return ledger, Reconciled(None, strays=strays, settled=settled)
+    rows = tuple(d.transitions.project(ledger.model_type))
+    repaired, missing = _repair_replicas(d, ledger)
+    if ledger.incomplete is not None and not missing:
+        complete = Entry(Phase.COMPLETED, ledger.incomplete.act, d.clock.now())
+        ledger = d.transitions.append(ledger, complete)
+    return ledger, Reconciled(ledger.champion, repaired, rows, (), strays, settled, missing)
+
+
+def _elsewhere(d: Deployment, ledger: Ledger) -> tuple[dict[str, str], list[str]]:
+    """Replicas that do not answer, with the reason, and those that serve something else than the champion."""
+    seen = d.fleet.serving(ledger.model_type)
+    away = {one.replica: one.fault for one in seen if one.fault}
+    return away, [one.replica for one in seen if not one.fault and one.version != ledger.champion]
 
 
 def _repair_replicas(d: Deployment, ledger: Ledger) -> tuple[tuple[str, ...], dict[str, str]]:
     """Replicas that were brought back, and those that could not be, with the reason."""
     assert ledger.champion is not None
-    seen = d.fleet.serving(ledger.model_type)
-    missing = {one.replica: one.fault for one in seen if one.fault}
-    astray = [one.replica for one in seen if not one.fault and one.version != ledger.champion]
+    missing, astray = _elsewhere(d, ledger)
     if not astray:
         return (), missing
     artifact = d.versions.get(ledger.model_type, ledger.champion).artifact

@@ -12,7 +12,7 @@ def restore(k: Keeping, model_type: ModelType, version: str, by: By, archive_pre
     again later), `ArchiveDamaged` for what the archive lost; it then stays archived.
     """
     row = k.versions.get(model_type, version)
-    with k.transitions.exclusive(model_type):
+    with k.transitions.moving_files(model_type), k.transitions.exclusive(model_type):
         ledger = k.transitions.ledger(model_type)
         wanted = ledger.restore(version, by, k.clock.now())
         if not ledger.is_open(wanted):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import MANIFEST
-from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable
+from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retention import RetentionPlan, RetentionPolicy, archive_uri, demand_whole, listed_files
@@ -41,13 +41,17 @@ def retire(k: Keeping, model_type: ModelType, policy: RetentionPolicy, by: By, a
         row = k.versions.get(model_type, version)
         try:
             _copy(k, row.artifact, archive_uri(archive_prefix, row.artifact))
-        except (ArchiveDamaged, KeyError) as error:
-            failed[version] = f"its files are not whole: {error}"
+        except (GiveUp, KeyError) as error:
+            # Its neighbours go on.
+            failed[version] = f"it stays where it is: {error}"
             continue
         if _archive(k, row, policy, by):
             archived.append(version)
     for row in k.versions.all(model_type):
-        _remove_archived(k, row)
+        try:
+            _remove_archived(k, row)
+        except (GiveUp, KeyError) as error:
+            failed[row.version] = f"its files stay beside the archive's: {error}"
     return Retired(planned, tuple(archived), failed)
 
 
@@ -87,7 +91,7 @@ def _remove_archived(k: Keeping, row: ModelVersion) -> None:
     stays.
     """
     manifest_uri = f"{row.artifact.uri}{MANIFEST}"
-    with k.transitions.exclusive(row.model_type):
+    with k.transitions.moving_files(row.model_type):
         ledger = k.transitions.ledger(row.model_type)
         restoring = any(act.version == row.version for act in ledger.open_intents)
         if row.version not in ledger.archived or restoring or not k.objects.exists(manifest_uri):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, TryAgain, Unconfirmed
 from pipeline.domain.ledger import Ledger
@@ -61,13 +62,19 @@ def overtake(d: Deployment, ledger: Ledger, by: By) -> Ledger:
             continue
         missing = elsewhere(act.version, seen := d.fleet.serving(ledger.model_type))
         if len(missing) < len(seen):
-            ledger = confirm(d, ledger, act, missing)
+            # It has served since about when it was asked for: whoever asks to roll it back now has seen it serve.
+            ledger = _confirm_at(d, ledger, act, missing, act.at)
     return ledger
 
 
 def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str]) -> Ledger:
     """Append that `change` serves, and where it does not yet, with the events that tell it."""
-    at = d.clock.now()
+    return _confirm_at(d, ledger, change, missing, d.clock.now())
+
+
+def _confirm_at(
+    d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str], at: datetime
+) -> Ledger:
     entries = [Entry(Phase.SERVED, change, at)]
     if missing:
         entries.append(Entry(Phase.INCOMPLETE, change, at, listed(missing)[:_MAX_DETAIL_CHARACTERS]))

@@ -17,8 +17,10 @@ from pipeline.ports.bundles import Deployment
 
 def told(d: Deployment, change: ChampionChange, at: datetime, missing: Mapping[str, str]) -> list[OutgoingEvent]:
     """The events of `change`, which serves since `at`; `missing` are replicas that it has not reached."""
-    found = _of_rollback(change, at, missing) if change.kind in ROLLBACKS else _of_promotion(d, change, at)
-    return [event.outgoing() for event in found]
+    if change.kind in ROLLBACKS:
+        return [event.outgoing() for event in _of_rollback(change, at, missing)]
+    # What reached some replicas only, and is being rolled back, was never deployed in the sense of the specification.
+    return [] if missing else [event.outgoing() for event in _of_promotion(d, change, at)]
 
 
 def _of_rollback(change: ChampionChange, at: datetime, missing: Mapping[str, str]) -> list[ModelEvent]:

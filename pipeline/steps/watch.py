@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import (
@@ -13,7 +14,7 @@ from pipeline.domain.live_accuracy import (
     Tally,
     decide_rollback,
 )
-from pipeline.domain.model_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent
+from pipeline.domain.model_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent, OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Monitoring
 from pipeline.ports.live import Episode, Look
@@ -49,30 +50,50 @@ def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> W
     versions = m.metrics.by_version(history, policy.window(now))
     m.readings.record(Look(model_type, now, seen, reading, versions, decision.reason))
     _tell(m, model_type, reading, decision)
-    return Watched(reading, seen.blind, decision, "; ".join(_problems(history)) or None)
+    problems = [*_problems(history), *_forgotten_trial(m, history, now)]
+    if reading.state is State.FAILING and not decision.act:
+        problems.append(decision.reason)
+    return Watched(reading, seen.blind, decision, "; ".join(problems) or None)
 
 
 def _tell(m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision) -> None:
-    """One event when an episode begins and one when it ends, however often anybody looks in between."""
+    """One event when an episode begins, one when low becomes failing and nothing can be done about it, and one when it
+    ends, however often anybody looks in between.
+    """
     now, episode = m.clock.now(), m.readings.open_episode(model_type)
     if episode is not None and episode.version != reading.version:
         m.readings.end_episode(episode, f"{reading.version} serves now", None, at=now)
         episode = None
     if episode is None and reading.state in {State.LOW, State.FAILING}:
         begun = Episode(f"{model_type}:{reading.version}:{now.isoformat()}", reading.version)
-        low = LiveAccuracyLowEvent.of(
-            reading,
-            id=f"live-accuracy-low:{begun.id}",
-            model_type=model_type,
-            consequence=f"It is rolled back to {decision.target}" if decision.act else decision.reason,
-            at=now,
-        )
-        m.readings.begin_episode(model_type, begun, low.outgoing(), at=now)
+        m.readings.begin_episode(model_type, begun, _low(m, model_type, reading, decision, begun), at=now)
+    if episode is not None and reading.state is State.FAILING and not decision.act:
+        m.outbox.add(_low(m, model_type, reading, decision, episode))
     if episode is not None and reading.recovered:
         recovered = LiveAccuracyRecoveredEvent.of(
             reading, id=f"live-accuracy-recovered:{episode.id}", model_type=model_type, at=now
         )
         m.readings.end_episode(episode, "recovered", recovered.outgoing(), at=now)
+
+
+def _low(
+    m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision, episode: Episode
+) -> OutgoingEvent:
+    """Of the same episode and state it is the same event."""
+    event = LiveAccuracyLowEvent.of(
+        reading,
+        id=f"live-accuracy-{reading.state}:{episode.id}",
+        model_type=model_type,
+        consequence=f"It is rolled back to {decision.target}" if decision.act else decision.reason,
+        at=m.clock.now(),
+    )
+    return event.outgoing()
+
+
+def _forgotten_trial(m: Monitoring, history: History, now: datetime) -> Iterator[str]:
+    trial, since = history.trial, history.trial_since
+    if trial is not None and since is not None and now - since > timedelta(hours=m.trial_hours):
+        yield f"{trial.version} is on trial since {since:%Y-%m-%d %H:%M} UTC and nobody judges it: abort it"
 
 
 def _problems(history: History) -> Iterator[str]:

@@ -81,6 +81,11 @@ class FakeTransitions:
             yield
 
     @contextmanager
+    def moving_files(self, model_type: ModelType) -> Iterator[None]:
+        with self._locked(f"files of {model_type}"):
+            yield
+
+    @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         while name in self.held:
             self.wait(name)

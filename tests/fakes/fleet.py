@@ -115,6 +115,10 @@ class FakeFleet:
         missing = {name: _why(one) for name, one in found.items() if isinstance(one, Refused)}
         return Swap(tuple(name for name in found if name not in missing), 0.01, 0.5, missing)
 
+    def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
+        wanted = [name for name in self._in_rotation if name in replicas]
+        self._on(wanted, self._preparing(version, artifact), lingers=False)
+
     # Canary
 
     def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:

@@ -110,7 +110,7 @@ class World:
         self.tables.confirmations.store([event(n) for n in range(agreed + wrong)])
 
     def watch(self):
-        monitoring = Monitoring(self.tables.transitions, self.metrics, self.readings, self.clock)
+        monitoring = Monitoring(self.tables.transitions, self.metrics, self.readings, self.tables.outbox, self.clock)
         return watch(monitoring, LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
 
     def roll_back(self, request="one", target=PREVIOUS, judged=None, asked_at=None):

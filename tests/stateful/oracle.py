@@ -152,7 +152,8 @@ def _by_person(world, before, act, wanted_previous):
 
 def _by_monitor(world, before, act, _):
     assert act.version in {a.version for a in served(before)}
-    assert act.version not in taken_down(before, ever=True), f"the monitor went to {act.version}, taken down once"
+    shunned = condemned(before) | taken_down(before, ever=False)
+    assert act.version not in shunned, f"the monitor went to {act.version}, which is down"
     assert act.from_version not in condemned(before)
     assert not frozen(before)
 

@@ -8,5 +8,5 @@ CREATE OR REPLACE VIEW holdout_uses AS
     LEFT JOIN blessings b ON b.run_id = r.run_id
     GROUP BY h.model_type, h.version;
 
-CREATE INDEX training_runs_by_dataset ON training_runs (dataset_id);
-CREATE INDEX training_results_by_dataset ON training_results (dataset_id);
+CREATE INDEX IF NOT EXISTS training_runs_by_dataset ON training_runs (dataset_id);
+CREATE INDEX IF NOT EXISTS training_results_by_dataset ON training_results (dataset_id);

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.errors import ArchiveDamaged
+from pipeline.domain.errors import ArchiveDamaged, GiveUp
 from pipeline.domain.live_accuracy import LabelTally, Tally
 from pipeline.domain.models import Artifact
 from pipeline.domain.retention import RetentionPolicy, archive_uri, demand_whole, listed_files
@@ -98,6 +98,16 @@ def test_a_manifest_that_is_not_the_registered_one_is_not_believed():
 def test_other_bytes_than_promised_are_refused():
     with pytest.raises(ArchiveDamaged, match=r"model\.bin is not what was recorded"):
         demand_whole("model.bin", b"tampered", "a" * 64)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["s3://models/", "s3://models/LAUNDRY/run-1/../", "models/archive/", "s3://models/archive", "", "s3:///x/"],
+)
+def test_an_archive_that_is_no_other_place_is_refused_before_anything_is_removed(prefix):
+    artifact = Artifact("s3://models/LAUNDRY/run-1/", "a" * 64)
+    with pytest.raises(GiveUp, match="RETRAIN_ARCHIVE_URI"):
+        archive_uri(prefix, artifact)
 
 
 def test_the_archive_keeps_the_path():

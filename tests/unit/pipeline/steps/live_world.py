@@ -83,7 +83,7 @@ class World:
         return (fault or Fault()).on_ports(bundle, but=("clock",))
 
     def monitoring(self, fault=None):
-        bundle = Monitoring(self.transitions, self.metrics, self.readings, self.clock)
+        bundle = Monitoring(self.transitions, self.metrics, self.readings, self.outbox, self.clock)
         return (fault or Fault()).on_ports(bundle, but=("clock",))
 
     # What is there

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.domain.errors import (
     ArchiveDamaged,
+    ObjectArchived,
     ServiceUnavailable,
     UnknownVersion,
 )
@@ -62,6 +63,36 @@ def test_a_version_whose_files_are_damaged_stays_and_says_why():
     assert "not what was recorded" in done.failed["v1.0.0"]
     assert set(done.failed) == {"v1.0.0", "v1.1.0"}
     assert statuses(world)["v1.0.0"] is Status.RETIRED
+
+
+def test_one_version_in_the_cold_does_not_keep_its_neighbours_from_the_archive():
+    world = aged()
+    read = world.objects.read
+
+    def cold(uri):
+        if uri.endswith("v1.0.0/model.bin"):
+            raise ObjectArchived(f"{uri} lies in Glacier")
+        return read(uri)
+
+    world.objects.read = cold
+    done = world.retire()
+    assert done.archived == ("v1.1.0",)
+    assert "lies in Glacier" in done.failed["v1.0.0"]
+
+
+def test_a_damaged_manifest_keeps_only_its_own_files_from_going():
+    world = aged(5)
+    delete, world.objects.delete = world.objects.delete, killed
+    with pytest.raises(Killed):
+        world.retire(keep=2)
+    world.objects.delete = delete
+    world.objects.write("s3://models/LAUNDRY/v1.0.0/manifest.json", b"{}")
+    assert set(world.retire(keep=2).failed) == {"v1.0.0"}
+    assert not world.objects.exists("s3://models/LAUNDRY/v1.1.0/model.bin")
+
+
+def killed(uri):
+    raise Killed
 
 
 def test_without_knowing_what_every_replica_serves_nothing_is_moved():

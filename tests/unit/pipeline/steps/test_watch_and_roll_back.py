@@ -149,6 +149,53 @@ def test_an_unreachable_registry_does_not_keep_a_bad_model_live():
     world.demand_one_story("v1.0.0")
 
 
+def test_low_that_becomes_failing_with_nothing_to_go_back_to_is_told_once_more():
+    world = World().live("first")
+    world.confirm(80, 20)
+    assert world.watch().reading.state is State.LOW
+    world.confirm(0, 100)
+    for _ in range(3):
+        seen = world.watch()
+        assert seen.reading.state is State.FAILING
+        assert "no sound version" in seen.problem
+    told = [e.payload["consequence"] for e in world.outbox.pending() if e.type == "LiveAccuracyLowEvent"]
+    assert len(told) == 2 and "no sound version" in told[1]
+
+
+def test_a_canary_that_nobody_judges_is_a_problem():
+    world = World().live("first")
+    world.start(world.candidate("second"))
+    assert world.watch().problem is None
+    world.later(hours=49)
+    assert "v1.1.0 is on trial since" in world.watch().problem
+
+
+def half_promoted():
+    """One replica of two has switched when the process that promoted was killed."""
+    world = World().live("first", "second")
+    version, activate = world.candidate("third"), world.fleet.activate
+
+    def half(model_type, prepared):
+        now = world.clock.now().timestamp()
+        world.fleet.replicas["replica-1"].activate(version, prepared.epochs["replica-1"], now)
+        raise Killed
+
+    world.fleet.activate = half
+    with pytest.raises(Killed):
+        world.hot_swap(version)
+    world.fleet.activate = activate
+    return world
+
+
+def test_whoever_sees_half_a_promotion_serve_may_take_it_down():
+    world = half_promoted()
+    world.later(minutes=5)
+    world.roll_back(asked_at=world.clock.now())
+    world.demand_one_story("v1.1.0")
+    assert world.outbox.types()[-1] == "ModelRolledBackEvent"
+    assert world.outbox.types().count("ModelDeployedEvent") == 2
+
+
 def bad_champion():
     world = World().live("first", "second")
     world.confirm(20, 130)
