@@ -201,9 +201,7 @@ class History:
                 continue
             if isinstance(act, CanaryAbort):
                 aborted = act
-            elif (isinstance(act, ChampionChange) and entry.phase is Phase.SERVED) or (
-                isinstance(act, CanaryStart) and entry.phase is Phase.NOTED
-            ):
+            elif isinstance(act, ChampionChange | CanaryStart) and entry.phase in _DONE:
                 aborted = None
         return aborted
 
@@ -240,9 +238,8 @@ class History:
     @property
     def incomplete(self) -> Entry | None:
         """The champion's change, while replicas are missing from it: `detail` says which and why."""
-        last = next(
-            (e for e in reversed(self.entries) if e.phase in {Phase.SERVED, Phase.INCOMPLETE, Phase.COMPLETED}), None
-        )
+        ends = {Phase.SERVED, Phase.INCOMPLETE, Phase.COMPLETED}
+        last = next((e for e in reversed(self.entries) if e.phase in ends), None)
         return last if last and last.phase is Phase.INCOMPLETE else None
 
     @property

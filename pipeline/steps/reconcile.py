@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
-from pipeline.domain.transitions import Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.change_champion import mirror_registry
-from pipeline.steps.settle import settle
+from pipeline.steps.settle import complete, settle
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +63,7 @@ def _mend(d: Deployment, before: Ledger) -> tuple[Ledger, Reconciled]:
     rows = tuple(d.transitions.project(ledger.model_type))
     repaired, missing = _repair_replicas(d, ledger)
     if ledger.incomplete is not None and not missing:
-        complete = Entry(Phase.COMPLETED, ledger.incomplete.act, d.clock.now())
-        ledger = d.transitions.append(ledger, complete)
+        ledger = complete(d, ledger)
     return ledger, Reconciled(ledger.champion, repaired, rows, (), strays, settled, missing)
 
 

@@ -54,16 +54,19 @@ def settle(d: Deployment, ledger: Ledger) -> Ledger:
 def overtake(d: Deployment, ledger: Ledger, by: By) -> Ledger:
     """The ledger an emergency decides on: a change that any replica serves did happen. Waits for nothing and nobody.
 
-    A rollback that the same request began is no news to it.
+    Who asks has seen an unconfirmed promotion serve and wants it gone, so it counts from when it was asked for. An
+    unconfirmed rollback they want finished: that is news, so that a second `previous` does not go forth again. A
+    rollback that the same request began is no news to it.
     """
-    for act in ledger.unsettled:
-        own = act.kind in ROLLBACKS and act.by.request_id == by.request_id
-        if not isinstance(act, ChampionChange) or own or not ledger.is_open(act):
+    changes = [act for act in ledger.unsettled if isinstance(act, ChampionChange)]
+    others = [act for act in changes if act.kind not in ROLLBACKS or act.by.request_id != by.request_id]
+    news = any(act.kind in ROLLBACKS for act in others)
+    for act in others:
+        if not ledger.is_open(act):
             continue
         missing = elsewhere(act.version, seen := d.fleet.serving(ledger.model_type))
         if len(missing) < len(seen):
-            # It has served since about when it was asked for: whoever asks to roll it back now has seen it serve.
-            ledger = _confirm_at(d, ledger, act, missing, act.at)
+            ledger = _confirm_at(d, ledger, act, missing, d.clock.now() if news else act.at)
     return ledger
 
 
@@ -79,6 +82,14 @@ def _confirm_at(
     if missing:
         entries.append(Entry(Phase.INCOMPLETE, change, at, listed(missing)[:_MAX_DETAIL_CHARACTERS]))
     return d.transitions.append(ledger, *entries, events=told(d, change, at, missing))
+
+
+def complete(d: Deployment, ledger: Ledger) -> Ledger:
+    """Append that the last replica has come: a promotion is deployed only now."""
+    assert ledger.incomplete is not None and isinstance(ledger.incomplete.act, ChampionChange)
+    change, at = ledger.incomplete.act, d.clock.now()
+    events = [] if change.kind in ROLLBACKS else told(d, change, at, {})
+    return d.transitions.append(ledger, Entry(Phase.COMPLETED, change, at), events=events)
 
 
 def abandon(d: Deployment, act: Transition, why: str) -> None:

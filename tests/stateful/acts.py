@@ -8,7 +8,6 @@ from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.transitions import By
-from pipeline.ports.bundles import Forcing
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
@@ -68,7 +67,7 @@ def _abort(world, d, fault, r):
 
 
 def _force(world, d, fault, r):
-    return force_promote(d, Forcing(fault.on(world.trained), world.registration(fault)), LAUNDRY, r.of, r.by)
+    return force_promote(d, world.registration(fault), LAUNDRY, r.of, r.by)
 
 
 def _roll_back(world, d, fault, r):

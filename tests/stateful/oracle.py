@@ -180,15 +180,22 @@ def demand_one_effect_a_request(entries):
 def demand_events_for_effects(world, entries):
     """Exactly one of each kind for each effect, and none for what did not happen."""
     changes = served(entries)
+    everywhere = [c for c in changes if _everywhere(entries, c)]
     expected = Counter(
-        ModelDeployedEvent=sum(c.kind not in ROLLBACKS for c in changes),
-        CanaryPromotedEvent=sum(c.kind is Kind.CANARY_PROMOTE for c in changes),
+        ModelDeployedEvent=sum(c.kind not in ROLLBACKS for c in everywhere),
+        CanaryPromotedEvent=sum(c.kind is Kind.CANARY_PROMOTE for c in everywhere),
         ModelRolledBackEvent=sum(c.kind in ROLLBACKS for c in changes),
         CanaryStartedEvent=len(noted(entries, CanaryStart)),
         CanaryAbortedEvent=len(noted(entries, CanaryAbort)),
     )
     told = Counter(event.type for event in world.outbox.pending())
     assert {k: told[k] for k in expected} == dict(expected)
+
+
+def _everywhere(entries, change):
+    """Whether no replica was missing from it, or the last one came."""
+    phases = [e.phase for e in entries if e.act.id == change.id]
+    return Phase.INCOMPLETE not in phases or Phase.COMPLETED in phases
 
 
 def demand_rows_follow(world, entries):

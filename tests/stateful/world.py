@@ -99,7 +99,7 @@ class StatefulWorld(World):
         return f"dataset-of-{run_id}"
 
     def register(self, run_id, fault=None):
-        return register(LAUNDRY, self.trained.result(run_id), self.registration(fault)).version
+        return register(self.registration(fault), LAUNDRY, self.trained.result(run_id)).version
 
     def candidate(self, run_id, verdict="accepted"):
         self.train(run_id, verdict)
