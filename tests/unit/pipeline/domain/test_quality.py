@@ -203,8 +203,8 @@ def test_every_figure_of_an_odd_selection_has_its_bounds_and_its_sentence():
         ("brightness_drift", 0.5, None, gap, False, "photos are 0.50 bright on average, 0.01 in DS-2026-001"),
         (
             *("holdout_uses", 7, None, 50, False),
-            "the oldest holdout photos judged 7 models, after 50 they are worn: lower RETRAIN_HOLDOUT_LIMIT, so that "
-            "newer ones take over",
+            "the oldest holdout photos judged 7 models, after 50 they are worn: lower RETRAIN_HOLDOUT_LIMIT, "
+            "so that newer ones take over",
         ),
     ]
     found = measure(an_odd_selection(), last, 7, POLICY)
