@@ -24,6 +24,7 @@ from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Verification
 from pipeline.steps.contest import Contest
 from pipeline.steps.decide import decide
+from pipeline.steps.report_verdict import report_verdict
 from pipeline.steps.verify_accuracy import verify_accuracy
 from pipeline.steps.verify_performance import verify_performance
 from tests.builders import a_dataset, a_model_version, a_photo, a_training_result
@@ -117,7 +118,9 @@ class World:
         result = a_training_result(
             "run-1", artifact_uri=candidate.uri, manifest_sha256=candidate.manifest_sha256, experiment_run_id="m"
         )
-        return decide(self.verification(), result, a_dataset())
+        blessing = decide(self.verification(), result, a_dataset())
+        report_verdict(self.verification(), blessing, result, a_dataset())
+        return blessing
 
 
 @pytest.fixture
