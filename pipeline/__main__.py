@@ -130,7 +130,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
     pipeline = Pipeline.from_env()
-    done = pipeline.roll_back(model_type, target, reason, actor, new_request())
+    done = pipeline.roll_back(model_type, target, actor, reason, new_request())
     _show(done)
     pipeline.publish_events()
     demand_complete(done["missing"])

@@ -66,7 +66,7 @@ class RollBackOperator(ApprovedOperator):
         who = approved_by or (MONITOR if judged else run.triggering_user_name) or "a person"
         store = context["task_state_store"]
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
-        about = (params["model_type"], target, params["reason"], who, run.run_id)
+        about = (params["model_type"], target, who, params["reason"], run.run_id)
         return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of)))
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
