@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipeline.bootstrap import BACKBONES, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, model_option, new_request
 
@@ -178,7 +179,7 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
     if not answer["due"]:
         _show(answer)
         return
-    outcome = "failed"
+    outcome = RunOutcome.FAILED
     try:
         outcome, result = _retrain(pipeline, run_id, model_type)
         _show(result)
@@ -219,7 +220,7 @@ def erase_photo(task_id: str, actor: str, reason: str) -> None:
     _show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
 
 
-def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dict[str, Any]]:
+def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[RunOutcome, dict[str, Any]]:
     seconds: dict[str, float] = {}
 
     def timed(stage: str, call: Callable[[], Any]) -> Any:
@@ -237,10 +238,11 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
     verdict = pipeline.decide(run_id)
     if not verdict["accepted"]:
-        return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
+        outcome = RunOutcome.HELD if verdict["held"] else RunOutcome.REFUSED
+        return outcome, {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}", run_id))
-    return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}
+    return RunOutcome.DEPLOYED, {**counts, **verdict, **swapped, "stage_seconds": seconds}
 
 
 def _print_epoch(epoch: Epoch) -> None:
