@@ -8,7 +8,8 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from plugins.model_rollout.answer import say
-from plugins.model_rollout.approval import PATIENCE, ApprovedOperator, Declined
+from plugins.model_rollout.approval import ApprovedOperator, Declined
+from plugins.model_rollout.patience import PATIENCE
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon
 from plugins.steps import step

@@ -54,6 +54,18 @@ def test_in_full_it_swaps_at_once_in_the_name_of_the_run(desk):
     assert desk.only("hot_swap") == ("LAUNDRY", "v1.1.0", "kim", "better", "run-1")
 
 
+def test_the_form_says_of_which_model(desk, questions):
+    run = promotion(model_type="FACE", approval=True)
+    with pytest.raises(TaskAwaitingInput):
+        run.do("hot_swap")
+    assert questions[0]["subject"] == "Serve FACE v1.1.0 to everybody?"
+    reply(run, "hot_swap", "Approve")
+    assert desk.only("hot_swap") == ("FACE", "v1.1.0", "lee", "better", "run-1")
+    with pytest.raises(TaskDeferred) as deferred:
+        promotion(model_type="FACE", rollout="canary").do("hot_swap")
+    assert deferred.value.trigger.about == {"model_type": "FACE", "version": "v1.1.0"}
+
+
 def test_a_version_asked_for_again_by_another_run_is_another_request(desk):
     promotion(run_id="run-1").do("hot_swap")
     promotion(run_id="run-2").do("hot_swap")
@@ -187,7 +199,7 @@ def test_a_no_is_remembered_until_the_canary_is_off_and_then_forgotten(desk, que
 @pytest.mark.parametrize("error", [GiveUp("replica-2 refused"), None])
 def test_a_swap_that_failed_is_announced_and_people_are_told(desk, error):
     context = promotion().context("hot_swap")
-    context["task"].version = "v1.1.0"
+    context["task"].model_type, context["task"].version = "LAUNDRY", "v1.1.0"
     announce_failure({**context, **({"exception": error} if error else {})})
     assert desk.asked == [
         ("announce_failed_swap", ("LAUNDRY", "v1.1.0", "run-1", str(error)), {}),
