@@ -61,7 +61,7 @@ class CheckName(StrEnum):
     MEAN_LATENCY = "mean_latency_ms", "Mean latency", "ms", Group.LOAD
     MEMORY = "memory_bytes", "Memory of the server", "bytes", Group.LOAD
     THROUGHPUT = "throughput_per_second", "Requests answered", "per second", Group.LOAD
-    GPU_UTILIZATION = "gpu_utilization", "GPU utilisation", "0-1", Group.LOAD
+    GPU_UTILIZATION = "gpu_utilization", "GPU utilization", "0-1", Group.LOAD
     CLASS_ACCURACY = "class_accuracy", "Accuracy on", "0-1", Group.QUALITY
     NOT_WORSE_ON_HOLDOUT = (
         "not_worse_on_holdout",
