@@ -1,4 +1,4 @@
-"""`python -m pipeline`: every step but a canary's start and end, without Airflow; the training pod runs `train`."""
+"""`python -m pipeline`: every step but a canary's start and promotion; the training pod runs `train`."""
 
 import logging
 import sys
