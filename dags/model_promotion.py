@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import Param, dag, task
 
+from pipeline.bootstrap import MODEL_TYPES
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.notices.publishing import publish_and_tell
 
@@ -20,7 +21,7 @@ from plugins.notices.publishing import publish_and_tell
     catchup=False,
     max_active_runs=1,
     doc_md=__doc__,
-    tags=["rollout", "LAUNDRY"],
+    tags=["rollout"],
     params={
         "version": Param(
             "v0.0.0",
@@ -34,6 +35,7 @@ from plugins.notices.publishing import publish_and_tell
             enum=["full", "canary"],
             description_md="`canary`: a share of the requests first. `full`: everybody at once.",
         ),
+        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets it."),
         "reason": Param(
             "by hand",
@@ -50,7 +52,8 @@ def model_promotion() -> None:
     def publish_events() -> int:
         return publish_and_tell()
 
-    HotSwapOperator(task_id="hot_swap", model_type="LAUNDRY", version="{{ params.version }}") >> publish_events()
+    swapped = HotSwapOperator(task_id="hot_swap", model_type="{{ params.model_type }}", version="{{ params.version }}")
+    swapped >> publish_events()
 
 
 model_promotion()

@@ -47,7 +47,7 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
             maxLength=500,
             description_md="Why. It is kept in the history of the model for ever.",
         ),
-        "model_type": Param("LAUNDRY", type="string", enum=list(MODEL_TYPES)),
+        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before anything changes."),
         "judged": Param(
             None,

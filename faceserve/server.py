@@ -123,18 +123,18 @@ class Server:
 
     def _loader(self) -> Loader:
         s = self._settings
-        if s.signing_key and not s.signing_key.is_file():
-            raise ValueError(f"FACESERVE_SIGNING_KEY: there is no file {s.signing_key}")
+        if s.verifying_key and not s.verifying_key.is_file():
+            raise ValueError(f"FACESERVE_VERIFYING_KEY: there is no file {s.verifying_key}")
         sizes = tuple(batch_sizes(s.batch_images))
         examination = Examination(s.engine, precisions(s.engine, s.precision), s.max_cpu_ms, sizes)
         artifacts = s.state_dir / "artifacts" / s.engine
         if s.vet_seconds:
             source = functools.partial(S3Source, s.s3_endpoint)
             self._vet = ChildVetting(
-                artifacts, source, examination, self._threads, s.vet_seconds, s.vet_memory_mb << 20, s.signing_key
+                artifacts, source, examination, self._threads, s.vet_seconds, s.vet_memory_mb << 20, s.verifying_key
             )
         return Loader(
-            ArtifactCache(artifacts, self._source, examination.keys, s.signing_key),
+            ArtifactCache(artifacts, self._source, examination.keys, s.verifying_key),
             examination,
             factory(s.engine, self._threads),
             vet=self._vet,

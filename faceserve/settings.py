@@ -1,16 +1,19 @@
 """Every setting of the model server: environment variables with the prefix `FACESERVE_`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# The older name is that of the private key at the training; it goes on working.
+_VERIFYING_KEY = ("FACESERVE_VERIFYING_KEY", "FACESERVE_SIGNING_KEY")
 
 
 class Settings(BaseSettings):
     """Read by the entry point alone; a docstring under each field says what it changes."""
 
-    model_config = SettingsConfigDict(env_prefix="FACESERVE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FACESERVE_", frozen=True, extra="ignore", populate_by_name=True)
 
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -52,7 +55,7 @@ class Settings(BaseSettings):
     """Most images in one engine call; 1 turns batching off, which gains little on CPUs (ADR 0013)."""
     batch_wait_ms: float = 0.0
     """How long a waiting request may wait for others to join its batch; with an idle engine none waits."""
-    signing_key: Path | None = None
+    verifying_key: Annotated[Path | None, Field(validation_alias=AliasChoices(*_VERIFYING_KEY))] = None
     """Public key (PEM): models that its owner did not sign are refused. Empty: checksums alone decide."""
     vet_seconds: float = 45.0
     """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server itself."""

@@ -1,6 +1,5 @@
-"""`python -m pipeline`: every step without Airflow; `train` is what the training pod runs."""
+"""`python -m pipeline`: every step but a canary's start and promotion; the training pod runs `train`."""
 
-import json
 import logging
 import sys
 import time
@@ -10,8 +9,9 @@ from typing import Any
 import click
 
 from pipeline.bootstrap import BACKBONES, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.training import Epoch
-from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, model_option, new_request
+from pipeline.people_commands import PEOPLE_COMMANDS, demand_every_replica, model_option, new_request, show
 
 _EXIT_GIVE_UP = 1
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
@@ -30,20 +30,20 @@ def main() -> None:
 @click.option("--limit", default=100_000, show_default=True, help="Most messages to take.")
 def accumulate(limit: int) -> None:
     """Store waiting confirmations, then acknowledge them."""
-    _show(Pipeline.from_env().accumulate(limit))
+    show(Pipeline.from_env().accumulate(limit))
 
 
 @main.command()
 def publish() -> None:
     """Publish committed model events."""
-    _show({"published": Pipeline.from_env().publish_events()})
+    show({"published": Pipeline.from_env().publish_events()})
 
 
 @main.command()
 @model_option
 def consider(model_type: str) -> None:
     """Ask the retraining policy; the answer is recorded."""
-    _show(Pipeline.from_env().consider(model_type, asked_by="command line"))
+    show(Pipeline.from_env().consider(model_type, asked_by="command line"))
 
 
 @main.command()
@@ -52,14 +52,14 @@ def consider(model_type: str) -> None:
 @click.option("--dataset-id", help="A finished dataset to learn from once more; nothing is chosen then.")
 def collect(run_id: str, model_type: str, dataset_id: str | None) -> None:
     """Choose photos and freeze the choice."""
-    _show({"dataset_id": Pipeline.from_env().collect(run_id, model_type, dataset_id)})
+    show({"dataset_id": Pipeline.from_env().collect(run_id, model_type, dataset_id)})
 
 
 @main.command()
 @_dataset
 def validate(dataset_id: str) -> None:
     """Check the chosen photos; writes a report."""
-    _show(Pipeline.from_env().validate(dataset_id))
+    show(Pipeline.from_env().validate(dataset_id))
 
 
 @main.command()
@@ -72,7 +72,7 @@ def augment(run_id: str, dataset_id: str) -> None:
     for done, index in enumerate(indexes, start=1):
         pipeline.augment_slice(dataset_id, index)
         click.echo(f"slice {done}/{len(indexes)}", err=True)
-    _show(pipeline.assemble(run_id, dataset_id))
+    show(pipeline.assemble(run_id, dataset_id))
 
 
 @main.command()
@@ -90,7 +90,7 @@ def train(run_id: str, dataset_id: str, model_type: str, fresh: bool, **override
     end_on_sigterm()
     pipeline = Pipeline.from_env()
     result = pipeline.train(run_id, dataset_id, _print_epoch, fresh=fresh, **overrides)
-    _show(pipeline.training_report(model_type, result))
+    show(pipeline.training_report(model_type, result))
 
 
 @main.command()
@@ -100,14 +100,14 @@ def verify(run_id: str) -> None:
     pipeline = Pipeline.from_env()
     for check in (*pipeline.verify_accuracy(run_id), *pipeline.verify_performance(run_id)):
         click.echo(f"{check['outcome']:>12}  {check['reason']}", err=True)
-    _show(pipeline.decide(run_id))
+    show(pipeline.decide(run_id))
 
 
 @main.command()
 @_run
 def register(run_id: str) -> None:
     """Number an accepted candidate."""
-    _show({"version": Pipeline.from_env().register(run_id)})
+    show({"version": Pipeline.from_env().register(run_id)})
 
 
 @main.command("hot-swap")
@@ -118,7 +118,7 @@ def register(run_id: str) -> None:
 def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
     """Serve a version on every replica."""
     pipeline = Pipeline.from_env()
-    _show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
+    show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
     pipeline.publish_events()
 
 
@@ -130,10 +130,10 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
     pipeline = Pipeline.from_env()
-    done = pipeline.roll_back(model_type, target, reason, actor, new_request())
-    _show(done)
+    done = pipeline.roll_back(model_type, target, actor, reason, new_request())
+    show(done)
     pipeline.publish_events()
-    demand_complete(done["missing"])
+    demand_every_replica(done)
 
 
 @main.command()
@@ -142,7 +142,7 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; kept beside the verdict.")
 def approve(run_id: str, actor: str, reason: str) -> None:
     """Let a run go on that verification held; then clear its task `decide`, or register it."""
-    _show(Pipeline.from_env().approve(run_id, actor, reason))
+    show(Pipeline.from_env().approve(run_id, actor, reason))
 
 
 @main.command("force-promote")
@@ -153,7 +153,7 @@ def approve(run_id: str, actor: str, reason: str) -> None:
 def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None:
     """Serve a model that verification did not accept; its load test must have passed."""
     pipeline = Pipeline.from_env()
-    _show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
+    show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
     pipeline.publish_events()
 
 
@@ -162,8 +162,8 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
 def reconcile(model_type: str) -> None:
     """Make replicas and registry follow the transition log."""
     done = Pipeline.from_env().reconcile(model_type)
-    _show(done)
-    demand_complete(done["missing"])
+    show(done)
+    demand_every_replica(done)
 
 
 @main.command()
@@ -176,12 +176,12 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
     answer = pipeline.begin_run(run_id, model_type, "command line", forced_by)
     click.echo(f"due: {answer['due']} ({answer['reason']})", err=True)
     if not answer["due"]:
-        _show(answer)
+        show(answer)
         return
-    outcome = "failed"
+    outcome = RunOutcome.FAILED
     try:
         outcome, result = _retrain(pipeline, run_id, model_type)
-        _show(result)
+        show(result)
     finally:
         pipeline.end_run(run_id, outcome)
         pipeline.publish_events()
@@ -197,7 +197,7 @@ def lineage() -> None:
 def lineage_of_task(task_id: str) -> None:
     """Datasets and models that the task's photo shaped."""
     for row in Pipeline.from_env().lineage_of_task(task_id):
-        _show(row)
+        show(row)
 
 
 @lineage.command("model")
@@ -206,7 +206,7 @@ def lineage_of_task(task_id: str) -> None:
 def lineage_of_model(version: str, model_type: str) -> None:
     """The version, then every photo it learned from or was judged by."""
     for row in Pipeline.from_env().lineage_of_model(model_type, version):
-        _show(row)
+        show(row)
 
 
 @main.command("erase-photo")
@@ -216,10 +216,10 @@ def lineage_of_model(version: str, model_type: str) -> None:
 @click.confirmation_option(prompt="The photo's images are gone for ever. Go on?", help="Do not ask.")
 def erase_photo(task_id: str, actor: str, reason: str) -> None:
     """Forget a photo: manifests, shards, caches, future selections; lists what it touched."""
-    _show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
+    show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
 
 
-def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dict[str, Any]]:
+def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[RunOutcome, dict[str, Any]]:
     seconds: dict[str, float] = {}
 
     def timed(stage: str, call: Callable[[], Any]) -> Any:
@@ -237,10 +237,11 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[str, dic
     timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
     verdict = pipeline.decide(run_id)
     if not verdict["accepted"]:
-        return "held" if verdict["held"] else "refused", {**counts, **verdict, "stage_seconds": seconds}
+        outcome = RunOutcome.HELD if verdict["held"] else RunOutcome.REFUSED
+        return outcome, {**counts, **verdict, "stage_seconds": seconds}
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}", run_id))
-    return "deployed", {**counts, **verdict, **swapped, "stage_seconds": seconds}
+    return RunOutcome.DEPLOYED, {**counts, **verdict, **swapped, "stage_seconds": seconds}
 
 
 def _print_epoch(epoch: Epoch) -> None:
@@ -250,10 +251,6 @@ def _print_epoch(epoch: Epoch) -> None:
         f"rate {epoch.learning_rate:g}  {epoch.memory_mb:.0f} MB  {epoch.eta_seconds:.0f} s left at most",
         err=True,
     )
-
-
-def _show(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 for command in PEOPLE_COMMANDS:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -23,17 +22,22 @@ def new_request() -> str:
     return f"command-{time.time_ns()}"
 
 
-def demand_complete(missing: Sequence[str]) -> None:
+def demand_every_replica(done: dict[str, Any]) -> None:
     """Raises `TryAgain` while replicas are missing from what was done."""
-    if missing:
-        raise TryAgain(f"{'; '.join(missing)}: `reconcile` brings them back once they answer")
+    if done["missing"]:
+        raise TryAgain(f"{'; '.join(done['missing'])}: `reconcile` brings them back once they answer")
+
+
+def show(value: dict[str, Any]) -> None:
+    """One line of JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 @click.command()
 @model_option
 def watch(model_type: str) -> None:
     """Look at the champion's live accuracy; says whether the monitor would roll back, and rolls nothing back."""
-    _show(Pipeline.from_env().watch(model_type))
+    show(Pipeline.from_env().watch(model_type))
 
 
 @click.command("abort-canary")
@@ -44,7 +48,7 @@ def watch(model_type: str) -> None:
 def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None:
     """Take the version on trial out of the requests."""
     pipeline = Pipeline.from_env()
-    _show({"aborted": pipeline.abort_canary(model_type, version, actor, reason, new_request())})
+    show({"aborted": pipeline.abort_canary(model_type, version, actor, reason, new_request())})
     pipeline.publish_events()
 
 
@@ -54,7 +58,7 @@ def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None
 @_reason
 def clear_freeze(model_type: str, actor: str, reason: str) -> None:
     """Allow promotions again after an automatic rollback."""
-    _show(Pipeline.from_env().clear_freeze(model_type, actor, reason))
+    show(Pipeline.from_env().clear_freeze(model_type, actor, reason))
 
 
 @click.command()
@@ -64,7 +68,7 @@ def clear_freeze(model_type: str, actor: str, reason: str) -> None:
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None:
     """Move old versions' files to the archive."""
-    _show(Pipeline.from_env().retire(model_type, actor, keep=keep, dry_run=dry_run))
+    show(Pipeline.from_env().retire(model_type, actor, keep=keep, dry_run=dry_run))
 
 
 @click.command()
@@ -73,7 +77,7 @@ def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def restore(version: str, model_type: str, actor: str) -> None:
     """Bring an archived version's files back; exit status 75 while Glacier thaws them."""
-    _show(Pipeline.from_env().restore(model_type, version, actor))
+    show(Pipeline.from_env().restore(model_type, version, actor))
 
 
 @click.command()
@@ -81,7 +85,7 @@ def restore(version: str, model_type: str, actor: str) -> None:
 def history(model_type: str) -> None:
     """Who served from when, by whom and why; one JSON object a line."""
     for row in Pipeline.from_env().history(model_type):
-        _show(row)
+        show(row)
 
 
 @click.group("dead-letters")
@@ -93,12 +97,12 @@ def dead_letters() -> None:
 def list_dead_letters() -> None:
     """Ids and reasons, oldest first."""
     for letter in Pipeline.from_env().dead_letters.all():
-        _show({"id": letter.id, "message_id": letter.message_id, "reason": letter.reason, "bytes": len(letter.body)})
+        show({"id": letter.id, "message_id": letter.message_id, "reason": letter.reason, "bytes": len(letter.body)})
 
 
-@dead_letters.command()
+@dead_letters.command("show")
 @click.argument("letter_id")
-def show(letter_id: str) -> None:
+def show_letter(letter_id: str) -> None:
     """One message; JSON escapes whatever it contains, so that it cannot play tricks on the terminal."""
     found = [letter for letter in Pipeline.from_env().dead_letters.all() if letter.id == letter_id]
     if not found:
@@ -112,7 +116,7 @@ def show(letter_id: str) -> None:
 def requeue(letter_ids: tuple[str, ...]) -> None:
     """Put messages back into the queue of confirmations, once their cause is mended."""
     for letter_id in letter_ids:
-        _show({"requeued": Pipeline.from_env().dead_letters.requeue(letter_id).id})
+        show({"requeued": Pipeline.from_env().dead_letters.requeue(letter_id).id})
 
 
 @dead_letters.command()
@@ -121,7 +125,7 @@ def requeue(letter_ids: tuple[str, ...]) -> None:
 def discard(letter_ids: tuple[str, ...]) -> None:
     """Throw messages away."""
     for letter_id in letter_ids:
-        _show({"discarded": Pipeline.from_env().dead_letters.discard(letter_id).id})
+        show({"discarded": Pipeline.from_env().dead_letters.discard(letter_id).id})
 
 
 @click.command()
@@ -130,10 +134,6 @@ def discard(letter_ids: tuple[str, ...]) -> None:
 def settings(changed: bool, markdown: bool) -> None:
     """Every setting: its variable, value, default, bounds and meaning."""
     click.echo(settings_as_markdown() if markdown else settings_as_text(changed_only=changed))
-
-
-def _show(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 PEOPLE_COMMANDS = (watch, history, abort_canary, clear_freeze, retire, restore, dead_letters, settings)

@@ -1,4 +1,4 @@
-"""`python -m tests.measure [FOLDER]`: the size and shape of the code by package, and what is over budget."""
+"""`python -m tests.measure [FOLDER]`: the size and shape of the code by package, as a table."""
 
 import ast
 import sys

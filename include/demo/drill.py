@@ -108,7 +108,7 @@ class Drill:
         finally:
             if self._history.champion() == self._stage.report.figures.get("bad_version"):
                 reason, request_id = "drill: the monitor did not roll back", f"drill-{self._stamp}"
-                self._pipeline.roll_back("LAUNDRY", champion, reason, _ACTOR, request_id)
+                self._pipeline.roll_back("LAUNDRY", champion, _ACTOR, reason, request_id)
 
     # Acts
 

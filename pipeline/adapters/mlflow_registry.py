@@ -101,9 +101,9 @@ class MlflowExperiments:
             raise
         self._close((opened.id, parent.id), "FINISHED")
 
-    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+    def replace_file(self, experiment_run_id: str, name: str, body: bytes) -> None:
         with self._mlflow.translated():
-            _attach(self._mlflow.client, experiment_id, name, body)
+            _attach(self._mlflow.client, experiment_run_id, name, body)
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         from mlflow.entities import LifecycleStage, Metric

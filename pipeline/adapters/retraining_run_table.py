@@ -6,6 +6,7 @@ from psycopg2.errors import UniqueViolation
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import RunOutcome
 
 
 class RetrainingRunTable:
@@ -44,7 +45,7 @@ class RetrainingRunTable:
             row = cursor.fetchone()
         return row[0] if row else None
 
-    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+    def end(self, run_id: str, *, at: datetime, outcome: RunOutcome) -> None:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "UPDATE retraining_runs SET ended_at = %s, outcome = %s WHERE run_id = %s AND ended_at IS NULL",

@@ -1,4 +1,4 @@
-"""Every faceserve replica at once, over gRPC: two-phase swap, canary, bringing a version back (decisions D6, D19)."""
+"""Every faceserve replica at once, over gRPC: two-phase swap, canary, bringing a version back (design D6, D19)."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

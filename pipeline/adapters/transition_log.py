@@ -168,12 +168,11 @@ def _insert(cursor: Cursor, ledger: Ledger, entries: Sequence[Entry]) -> None:
 
 def _values(entry: Entry) -> tuple[object, ...]:
     act = entry.act
-    before = act.from_version if isinstance(act, ChampionChange) else getattr(act, "beside", None)
     by = (act.by.actor, act.by.reason, act.by.request_id)
     about = (getattr(act, "blessing_id", None), getattr(act, "trial_id", None))
     served_at = entry.at if entry.phase is Phase.SERVED else None
     when = (act.at, entry.at, served_at)
-    return (act.id, entry.phase, act.kind, before, act.version, before, *by, *about, *when, entry.detail)
+    return (act.id, entry.phase, act.kind, act.before, act.version, act.before, *by, *about, *when, entry.detail)
 
 
 def _project(cursor: Cursor, ledger: Ledger) -> list[str]:

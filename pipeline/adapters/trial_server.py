@@ -156,7 +156,7 @@ class _Usage:
 
 
 def _gpu_reader():  # type: ignore[no-untyped-def]
-    """A function giving utilisation 0-1 of the busiest GPU, or None on a machine without one."""
+    """A function giving utilization 0-1 of the busiest GPU, or None on a machine without one."""
     try:
         import pynvml
     except ImportError:

@@ -18,7 +18,9 @@ from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.training import Epoch, TrainingResult
+from pipeline.domain.transitions import By
 from pipeline.steps.accumulate import accumulate
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.approve import approve
@@ -83,13 +85,13 @@ class Pipeline(LiveSteps):
         scheduling = self._models.scheduling
         return asdict(begin_run(scheduling, run_id, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
 
-    def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `held`, `failed`."""
+    def end_run(self, run_id: str, outcome: RunOutcome) -> None:
+        """Release the claim of a run that ended so."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def finish_run(self, run_id: str) -> str:
         """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""
-        return finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment)
+        return str(finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment))
 
     def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
         """A nightly run had nothing to do."""
@@ -137,7 +139,7 @@ class Pipeline(LiveSteps):
 
     def erase_photo(self, task_id: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a task's photo everywhere; what was touched, and what is left to people."""
-        return asdict(erase_photo(self._data.forgetting, task_id, actor=actor, reason=reason))
+        return asdict(erase_photo(self._data.forgetting, task_id, By(actor, reason, f"erase-{task_id}")))
 
     # Training
 
@@ -190,7 +192,8 @@ class Pipeline(LiveSteps):
 
     def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:
         """Let a held run go on; recorded with `actor` and `reason`."""
-        blessing = approve(run_id, actor=actor, reason=reason, blessings=self._w.blessings, clock=self._w.clock)
+        by = By(actor, reason, f"approve-{run_id}")
+        blessing = approve(run_id, by, blessings=self._w.blessings, clock=self._w.clock)
         return {"run_id": run_id, "approved": blessing.approved, "waited_for": list(blessing.reasons)}
 
     def register(self, run_id: str) -> str:

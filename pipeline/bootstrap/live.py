@@ -13,7 +13,8 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable, TryAgain
 from pipeline.domain.ledger import Asked
 from pipeline.domain.models import ModelType
-from pipeline.domain.serving import listed
+from pipeline.domain.retraining import RunOutcome
+from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By
 from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
@@ -87,8 +88,8 @@ class LiveSteps:
         """Take the version on trial out of the requests; False when it was not on trial."""
         return abort_canary(self._live.deployment, ModelType(model_type), version, By(actor, reason, request_id))
 
-    def conclude_deployment(self, run_id: str) -> str:
-        """Whether the run's model was `deployed`, `canary aborted`, `failed`, or is `unconfirmed`."""
+    def conclude_deployment(self, run_id: str) -> RunOutcome:
+        """Whether the run's model was deployed, and if not, what became of it."""
         return conclude_deployment(self._live.deployment, run_id)
 
     def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
@@ -107,8 +108,8 @@ class LiveSteps:
         self,
         model_type: str,
         target: str,
-        reason: str,
         actor: str,
+        reason: str,
         request_id: str,
         *,
         asked_at: datetime | None = None,
@@ -132,7 +133,7 @@ class LiveSteps:
     def reconcile(self, model_type: str) -> dict[str, Any]:
         """Make replicas and registry follow the transition log."""
         done = reconcile(self._live.deployment, ModelType(model_type))
-        return {**asdict(done), "missing": [listed({replica: why}) for replica, why in done.missing.items()]}
+        return {**asdict(done), "missing": list(each_listed(done.missing))}
 
     def clear_freeze(self, model_type: str, actor: str, reason: str) -> dict[str, Any]:
         """Allow promotions again after an automatic rollback."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pipeline.domain.transitions import ChampionChange, Entry
+from pipeline.domain.serving import each_listed
+from pipeline.domain.transitions import Entry
 from pipeline.steps.change_champion import ChangedChampion
 from pipeline.steps.retire import Retired
 from pipeline.steps.watch import Watched
@@ -16,7 +17,7 @@ def of_changed(changed: ChangedChampion) -> dict[str, Any]:
         "deploy_seconds": round(swap.seconds, 3) if swap else 0.0,
         "swap_milliseconds_max": swap.swap_milliseconds_max if swap else None,
         "replicas": list(swap.replicas) if swap else [],
-        "missing": [f"{replica} {why}" for replica, why in swap.missing.items()] if swap else [],
+        "missing": list(each_listed(swap.missing)) if swap else [],
         "skipped": list(changed.skipped),
         "serves_now": changed.serves_now,
     }
@@ -24,11 +25,10 @@ def of_changed(changed: ChangedChampion) -> dict[str, Any]:
 
 def of_entry(entry: Entry) -> dict[str, Any]:
     act = entry.act
-    before = act.from_version if isinstance(act, ChampionChange) else getattr(act, "beside", None)
     return {
         "served_from": entry.at.isoformat(),
         "version": act.version,
-        "before": before,
+        "before": act.before,
         "kind": str(act.kind),
         "actor": act.by.actor,
         "reason": act.by.reason,

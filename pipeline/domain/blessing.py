@@ -38,10 +38,6 @@ class Override:
     reason: str
     at: datetime
 
-    def __post_init__(self) -> None:
-        if not self.actor.strip() or not self.reason.strip():
-            raise ValueError("an override needs an actor and a reason")
-
 
 @dataclass(frozen=True)
 class Conclusion:

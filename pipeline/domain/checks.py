@@ -1,7 +1,7 @@
 """What verification measured, and one condition about it (specification §2.2, messages 20-26)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -61,7 +61,7 @@ class CheckName(StrEnum):
     MEAN_LATENCY = "mean_latency_ms", "Mean latency", "ms", Group.LOAD
     MEMORY = "memory_bytes", "Memory of the server", "bytes", Group.LOAD
     THROUGHPUT = "throughput_per_second", "Requests answered", "per second", Group.LOAD
-    GPU_UTILIZATION = "gpu_utilization", "GPU utilisation", "0-1", Group.LOAD
+    GPU_UTILIZATION = "gpu_utilization", "GPU utilization", "0-1", Group.LOAD
     CLASS_ACCURACY = "class_accuracy", "Accuracy on", "0-1", Group.QUALITY
     NOT_WORSE_ON_HOLDOUT = (
         "not_worse_on_holdout",
@@ -203,6 +203,11 @@ def negative_flips(candidate: Sequence[Prediction], champion: Sequence[Predictio
     """Task ids the champion got right and the candidate gets wrong."""
     right_before = {p.task_id for p in champion if p.right}
     return tuple(p.task_id for p in candidate if not p.right and p.task_id in right_before)
+
+
+def failed_floors(checks: Iterable[Check]) -> list[str]:
+    """Names of the conditions that refuse a candidate: what advice on another training goes by."""
+    return [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
 
 
 def outcome(passed: bool) -> Outcome:

@@ -56,11 +56,11 @@ class ComparisonPolicy:
     min_corrections_fixed: Share = 0.50
     """Share of the corrections kept from training that the candidate answers as people corrected them, for a proof."""
     min_corrections_fixed_for_sure: Share = 0.35
-    """Lower bound of that share, for a proof."""
+    """Share of those corrections that must be fixed for sure (lower bound), for a proof."""
     max_negative_flips: Share = 0.05
     """Share of photos that the champion judges right and the candidate wrong, for a proof."""
     max_slice_fall: Share = 0.10
-    """How far accuracy may fall beyond chance on a slice of photos."""
+    """Largest fall of accuracy on a slice of photos; only a fall beyond chance counts."""
     min_slice_photos: AtLeastOne = 50
     """Photos below which a slice says nothing."""
     max_gain: Share = 0.15

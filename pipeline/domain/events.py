@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 # Of each verdict the word for places without Korean letters; models answer in this order.
-ENGLISH = {"양호": "good", "불량": "defective"}
+DEFECTIVE = "불량"
+ENGLISH = {"양호": "good", DEFECTIVE: "defective"}
 LABELS = tuple(ENGLISH)
 MAX_BODY_BYTES = 256 * 1024
 MAX_CLOCK_SKEW = timedelta(minutes=5)

@@ -109,7 +109,10 @@ class Ledger(History):
         return self._change(act_id, Kind.FORCED, target.version, by, at, blessing_id=judged.id)
 
     def demand_forcible(self, version: str | None, by: By) -> None:
-        """Raises what not even a person's force skips; `version` None for a run that has no number yet."""
+        """Raises for what force cannot skip: no name, a freeze, an archived version, the champion itself.
+
+        `version` is None for a run that has no number yet.
+        """
         by.demand_a_name("a forced promotion")
         if self._earlier(f"forced:{self.model_type}:{by.request_id}", version) is None:
             self._demand_open_for(version)

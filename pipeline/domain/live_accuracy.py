@@ -112,7 +112,8 @@ class LiveAccuracyPolicy:
     rollback_confidence: Confidence = 0.95
     """How sure a fall has to be, over the window, before the champion is taken down."""
     recent_confidence: Confidence = 0.995
-    """How sure it has to be on the newest confirmations alone, which are looked at many times."""
+    """How sure a fall has to be, on the newest confirmations alone, before the champion is taken down; they are looked
+    at many times."""
     recovery_margin: Share = 0.02
     """How far above the alert accuracy has to rise before the state is well again."""
 

@@ -203,7 +203,7 @@ class CanaryAbortedEvent(OfModelType):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveAccuracyRecoveredEvent(OfModelType):
+class LiveAccuracyEvent(OfModelType):
     """`accuracy` 0-1 of `confirmations`, or None when there are none."""
 
     model_version: str
@@ -224,7 +224,12 @@ class LiveAccuracyRecoveredEvent(OfModelType):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveAccuracyLowEvent(LiveAccuracyRecoveredEvent):
+class LiveAccuracyRecoveredEvent(LiveAccuracyEvent):
+    """Accuracy is well above the alert again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveAccuracyLowEvent(LiveAccuracyEvent):
     """`consequence` is a sentence: what happens now."""
 
     consequence: str

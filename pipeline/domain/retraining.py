@@ -2,8 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative
+
+
+class RunOutcome(StrEnum):
+    """How a retraining ended, as it is recorded.
+
+    `REFUSED` and `HELD` are verdicts; of a model that may go live, `CANARY_ABORTED` says that the trial ended it, and
+    `UNCONFIRMED` that nobody knows whether it serves.
+    """
+
+    DEPLOYED = "deployed"
+    REFUSED = "refused"
+    HELD = "held"
+    CANARY_ABORTED = "canary aborted"
+    UNCONFIRMED = "unconfirmed"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)

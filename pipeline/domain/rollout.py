@@ -73,7 +73,7 @@ class CanaryPolicy:
     confidence: Confidence = 0.95
     """How sure harm has to be when enough people confirmed."""
     early_confidence: Confidence = 0.995
-    """How sure harm has to be before that."""
+    """How sure harm has to be while fewer people confirmed."""
 
     def judge(
         self, canary: Tally, stable: Tally, seen: Sequence[CanarySeen], *, started: datetime, now: datetime

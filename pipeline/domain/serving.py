@@ -37,6 +37,11 @@ def elsewhere(version: str, seen: Sequence[Serving]) -> dict[str, str]:
     return {one.replica: one.fault or f"serves {one.version}" for one in seen if not one.serves(version)}
 
 
+def each_listed(missing: Mapping[str, str]) -> tuple[str, ...]:
+    """`replica-1 does not answer`, `replica-2 serves v1.0.0`."""
+    return tuple(f"{replica} {why}" for replica, why in missing.items())
+
+
 def listed(missing: Mapping[str, str]) -> str:
     """`replica-1 does not answer; replica-2 serves v1.0.0`."""
-    return "; ".join(f"{replica} {why}" for replica, why in missing.items())
+    return "; ".join(each_listed(missing))

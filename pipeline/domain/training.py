@@ -24,7 +24,7 @@ class Hyperparameters:
     backbone: Annotated[str, OneOf(BACKBONES)] = BACKBONES[-1]
     """Frozen ImageNet backbone; the weights of EfficientNetLite0 come with a package."""
     epochs: AtLeastOne = 50
-    """Most times that training goes through all images."""
+    """Times that training goes through all images, at most."""
     batch_size: AtLeastOne = 32
     """Images that are in memory at a time; a step of the optimizer sees as many, or more where memory was short."""
     learning_rate: Annotated[float, Range(above=0, at_most=1)] = 0.001

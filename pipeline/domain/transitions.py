@@ -74,6 +74,11 @@ class Act:
     by: By
     at: datetime
 
+    @property
+    def before(self) -> str | None:
+        """The champion that the act was asked beside or against; None when it is about no other version."""
+        return None
+
 
 @dataclass(frozen=True)
 class ChampionChange(Act):
@@ -82,6 +87,10 @@ class ChampionChange(Act):
     kind: Kind
     from_version: str | None
     blessing_id: str | None = None
+
+    @property
+    def before(self) -> str | None:
+        return self.from_version
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,10 @@ class CanaryStart(Act):
 
     kind: ClassVar[Kind] = Kind.CANARY_START
 
+    @property
+    def before(self) -> str:
+        return self.beside
+
 
 @dataclass(frozen=True)
 class CanaryAbort(Act):
@@ -102,6 +115,10 @@ class CanaryAbort(Act):
     trial_id: str
 
     kind: ClassVar[Kind] = Kind.CANARY_ABORT
+
+    @property
+    def before(self) -> str:
+        return self.beside
 
 
 @dataclass(frozen=True)

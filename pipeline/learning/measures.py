@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.domain.events import DEFECTIVE
 from pipeline.domain.training import ClassFigures
 from pipeline.learning.learner import cross_entropy
 
-DEFECTIVE = 1
 _BINS = 10
 
 Probabilities = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ def figures(
 
     probabilities, targets = validation
     truth, predicted, classes = targets.argmax(1), probabilities.argmax(1), range(len(labels))
-    both = len(set(truth.tolist())) > 1
+    both, defective = len(set(truth.tolist())) > 1, labels.index(DEFECTIVE)
     rows = metrics.precision_recall_fscore_support(truth, predicted, labels=list(classes), zero_division=0)
     matrix = metrics.confusion_matrix(truth, predicted, labels=list(classes))
     return {
@@ -38,7 +38,7 @@ def figures(
         "loss": cross_entropy(*train),
         "val_loss": cross_entropy(*validation),
         "f1_score": float(np.mean(rows[2])),
-        "auc": float(metrics.roc_auc_score(truth == DEFECTIVE, probabilities[:, DEFECTIVE])) if both else 0.0,
+        "auc": float(metrics.roc_auc_score(truth == defective, probabilities[:, defective])) if both else 0.0,
         "confusion": tuple(tuple(row) for row in matrix.tolist()),
         "per_class": tuple(
             ClassFigures(labels[i], float(rows[0][i]), float(rows[1][i]), float(rows[2][i]), int(rows[3][i]))

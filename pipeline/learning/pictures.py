@@ -9,9 +9,9 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
 from matplotlib.figure import Figure  # noqa: E402
 
-from pipeline.domain.events import ENGLISH  # noqa: E402
+from pipeline.domain.events import DEFECTIVE, ENGLISH  # noqa: E402
 from pipeline.learning.learning import Learned  # noqa: E402
-from pipeline.learning.measures import DEFECTIVE, Probabilities, calibration, expected_calibration_error  # noqa: E402
+from pipeline.learning.measures import Probabilities, calibration, expected_calibration_error  # noqa: E402
 
 
 def of_training(learned: Learned, confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, bytes]:
@@ -19,7 +19,7 @@ def of_training(learned: Learned, confusion: Sequence[Sequence[int]], labels: Se
     found = {
         "confusion-matrix.png": confusion_matrix(confusion, labels),
         "calibration.png": calibration_curve(*learned.validation),
-        "roc.png": roc_curve(*learned.validation),
+        "roc.png": roc_curve(*learned.validation, labels.index(DEFECTIVE)),
     }
     for phase, history in learned.histories.items():
         name = "curves.png" if phase == "head" else f"curves-{phase.replace('_', '-')}.png"
@@ -73,14 +73,14 @@ def calibration_curve(probabilities: Probabilities, targets: Probabilities) -> b
     return _png(figure)
 
 
-def roc_curve(probabilities: Probabilities, targets: Probabilities) -> bytes:
-    """Of `불량`; empty when the validation photos are all of one class."""
+def roc_curve(probabilities: Probabilities, targets: Probabilities, defective: int) -> bytes:
+    """Of the label at position `defective`; empty when the validation photos are all of one class."""
     from sklearn import metrics
 
     figure, axis = plt.subplots(figsize=(4.5, 4))
-    truth = targets.argmax(1) == DEFECTIVE
+    truth = targets.argmax(1) == defective
     if truth.any() and not truth.all():
-        false_alarms, found, _ = metrics.roc_curve(truth, probabilities[:, DEFECTIVE])
+        false_alarms, found, _ = metrics.roc_curve(truth, probabilities[:, defective])
         axis.plot(false_alarms, found)
     axis.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axis.set(xlabel="false alarms", ylabel="defects found", title="ROC")

@@ -102,7 +102,7 @@ class ServingFleet(Protocol):
         """Every replica, those that do not answer with their fault. Never raises."""
 
     def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
-        """Phase one, on every replica; what serves does not change (decision D6).
+        """Phase one, on every replica; what serves does not change (design D6).
 
         Raises `ModelRefused` or `ServiceUnavailable` when one cannot, and none keeps the prepared model.
         """

@@ -8,7 +8,7 @@ from typing import Protocol
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Backlog, RetrainingDecision
+from pipeline.domain.retraining import Backlog, RetrainingDecision, RunOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +124,5 @@ class RetrainingRuns(Protocol):
     def running(self, model_type: ModelType) -> str | None:
         """The run that holds the claim."""
 
-    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+    def end(self, run_id: str, *, at: datetime, outcome: RunOutcome) -> None:
         """Release the claim: `deployed`, `refused`, `failed` or `not due`; a second release changes nothing."""

@@ -62,7 +62,7 @@ class Experiments(Protocol):
     def link(self, model_type: ModelType, run_id: str) -> str:
         """Where a person finds the retraining with its attempts."""
 
-    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
+    def replace_file(self, experiment_run_id: str, name: str, body: bytes) -> None:
         """Put `body` in the place of a file that an attempt attached."""
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:

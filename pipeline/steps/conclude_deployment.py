@@ -3,25 +3,30 @@
 from pipeline.domain.history import History
 from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.transitions import By, CanaryStart, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.settle import settle
 
 
-def conclude_deployment(d: Deployment, run_id: str) -> str:
-    """`deployed`, `canary aborted`, `failed` or `unconfirmed`; nothing stays on trial of a run that is over.
+def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
+    """What became of the run's version; nothing stays on trial of a run that is over.
 
     Raises `ServiceUnavailable` while a replica may still try the run's version.
     """
     found = d.versions.of_run(run_id)
     if found is None:
-        return "failed"
+        return RunOutcome.FAILED
     ledger = d.transitions.ledger(found.model_type)
     if any(act.version == found.version for act in ledger.unsettled):
         with d.transitions.preparing(found.model_type), d.transitions.exclusive(found.model_type):
             ledger = settle(d, d.transitions.ledger(found.model_type))
-    if _ended(ledger, found.version) != "deployed" and ledger.trial and ledger.trial.version == found.version:
+    if (
+        _ended(ledger, found.version) is not RunOutcome.DEPLOYED
+        and ledger.trial
+        and ledger.trial.version == found.version
+    ):
         over = By(f"run {run_id}", "the run ended without a promotion", run_id)
         abort_canary(d, found.model_type, found.version, over)
         # Somebody may have promoted it just before.
@@ -29,12 +34,12 @@ def conclude_deployment(d: Deployment, run_id: str) -> str:
     return _ended(ledger, found.version)
 
 
-def _ended(history: History, version: str) -> str:
+def _ended(history: History, version: str) -> RunOutcome:
     if any(change.version == version for change in history.changes):
-        return "deployed"
+        return RunOutcome.DEPLOYED
     if any(act.version == version for act in history.unsettled):
-        return "unconfirmed"
-    return "canary aborted" if history.aborted(version) else "failed"
+        return RunOutcome.UNCONFIRMED
+    return RunOutcome.CANARY_ABORTED if history.aborted(version) else RunOutcome.FAILED
 
 
 def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by: By) -> None:

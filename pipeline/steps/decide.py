@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing, conclude
-from pipeline.domain.checks import Outcome, Weight
+from pipeline.domain.checks import failed_floors
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
@@ -29,7 +29,6 @@ def _blessing(result: TrainingResult, dataset: Dataset, verification: Verificati
     conclusion = conclude(checks, v.labels, when_inconclusive=v.when_inconclusive)
     # The champion that was measured against, not the one of this moment: a rollback may have come in between.
     champion_version = next((check.against for check in checks if check.against), None)
-    failed = [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
     return Blessing(
         id=f"blessing:{result.run_id}",
         run_id=result.run_id,
@@ -48,7 +47,7 @@ def _blessing(result: TrainingResult, dataset: Dataset, verification: Verificati
         doubts=conclusion.doubts,
         git_commit=v.code["git_commit"],
         code_version=v.code["code_version"],
-        advice="" if conclusion.accepted or conclusion.held else advise(result, failed).change,
+        advice="" if conclusion.accepted or conclusion.held else advise(result, failed_floors(checks)).change,
     )
 
 

@@ -7,16 +7,18 @@ from pipeline.domain.dataset import Split
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, runs_of
+from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.erase_from_dataset import Place, erase_from_dataset
 from pipeline.steps.stored_dataset import manifest_in
 
 
-def erase_photo(forgetting: Forgetting, task_id: str, *, actor: str, reason: str) -> Erasure:
+def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     """Killed anywhere and run again, it goes on. Models that learned from the photo are listed, not deleted.
 
-    Raises `GiveUp` for a task that is unknown everywhere.
+    Raises `GiveUp` for a task that is unknown everywhere, and when nobody answers for it.
     """
+    by.demand_a_name("an erasure")
     f, found = forgetting, Erasure(task_id)
     known = f.datasets.appearances(task_id=task_id)
     places = [place for place in _places(f) if place.manifest.names(task_id)]
@@ -24,7 +26,7 @@ def erase_photo(forgetting: Forgetting, task_id: str, *, actor: str, reason: str
         raise GiveUp(f"no dataset has task {task_id[:40]!r}: nothing to erase")
     # First, so that no selection takes it again; by the hash its bytes are known when they come as another task.
     hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
-    f.erasures.record(Erased(task_id, hashes, actor, reason, f.clock.now()))
+    f.erasures.record(Erased(task_id, hashes, by.actor, by.reason, f.clock.now()))
     for place in places:
         erase_from_dataset(f, place, task_id, found)
     for row in known:

@@ -3,23 +3,24 @@
 from collections.abc import Callable
 
 from pipeline.domain.errors import GiveUp
+from pipeline.domain.retraining import RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.publish import publish
 
 
-def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Callable[[str], str]) -> str:
-    """Returns `deployed`. With any other end the claim is released as well, and then `GiveUp` is raised.
+def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Callable[[str], RunOutcome]) -> RunOutcome:
+    """Returns `DEPLOYED`. With any other end the claim is released as well, and then `GiveUp` is raised.
 
     `conclude_deployment` says whether a run that may go live did.
     """
     blessing = scheduling.blessings.of_run(run_id)
     if blessing is not None and not blessing.approved:
-        outcome = "held" if blessing.held else "refused"
+        outcome = RunOutcome.HELD if blessing.held else RunOutcome.REFUSED
     else:
         outcome = conclude_deployment(run_id)
     # Before anything that a broker out of reach could keep from happening.
     scheduling.runs.end(run_id, at=scheduling.clock.now(), outcome=outcome)
     publish(outbox=scheduling.outbox, publisher=scheduling.publisher)
-    if outcome != "deployed":
+    if outcome is not RunOutcome.DEPLOYED:
         raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
     return outcome

@@ -1,4 +1,4 @@
-"""Put a model live that verification did not accept: a person's word, kept for ever (decisions D13, D14)."""
+"""Put a model live that verification did not accept: a person's word, kept for ever (design D13, D14)."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Make a registered version serve on every replica (specification, messages 35-43; decisions D6, D14)."""
+"""Make a registered version serve on every replica (specification, messages 35-43; design D6, D14)."""
 
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By

@@ -16,18 +16,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reconciled:
-    """`champion` by the log; what was wrong: replicas, rows of `model_versions`, versions the registry lacked, replicas
-    that tried a version they should not, acts that were left open. `missing` are replicas that still serve something
-    else, with the reason: run it again when they are back.
-    """
+    """What was wrong and is mended, and in `missing` what is not yet."""
 
     champion: str | None
+    """By the log."""
     repaired: tuple[str, ...] = ()
+    """Replicas that served another version."""
     rows: tuple[str, ...] = ()
+    """Versions whose row of `model_versions` said something else."""
     registered: tuple[str, ...] = ()
+    """Versions that the registry lacked."""
     strays: tuple[str, ...] = ()
+    """Replicas that tried a version which is not on trial."""
     settled: tuple[str, ...] = ()
+    """Acts that were left open."""
     missing: Mapping[str, str] = field(default_factory=dict)
+    """Replicas that still serve something else, with the reason: run it again when they are back."""
 
 
 def reconcile(d: Deployment, model_type: ModelType) -> Reconciled:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.domain.blessing import Verdict
-from pipeline.domain.checks import Outcome, Weight
+from pipeline.domain.checks import failed_floors
 from pipeline.domain.training import MAX_ATTEMPTS, advise
 from pipeline.ports.training import TrainingRuns
 from pipeline.ports.verification import Blessings
@@ -22,8 +22,7 @@ def retry(run_id: str, *, blessings: Blessings, runs: TrainingRuns) -> dict[str,
     blessing, result = blessings.of_run(run_id), runs.result(run_id)
     if blessing is None or result is None or blessing.verdict is not Verdict.REJECT or blessing.override:
         return None
-    failed = [c.name for c in blessing.checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
-    advice = advise(result, failed)
+    advice = advise(result, failed_floors(blessing.checks))
     if advice.hyperparameters is None or run_id.count(PREFIX) >= MAX_ATTEMPTS - 1:
         return None
     before, after = asdict(result.hyperparameters), asdict(advice.hyperparameters)

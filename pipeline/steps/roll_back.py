@@ -1,4 +1,4 @@
-"""Bring an earlier version back, wherever a replica answers (specification §3.3; decision D19).
+"""Bring an earlier version back, wherever a replica answers (specification §3.3; design D19).
 
 An emergency waits for nobody: not for a promotion that is being prepared, not for a replica that is gone, not for the
 registry. What is missing is finished by `reconcile`.

@@ -11,6 +11,7 @@ from pipeline.domain.model_events import (
     OutgoingEvent,
     RollbackIncompleteEvent,
 )
+from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import ROLLBACKS, ChampionChange, Kind
 from pipeline.ports.bundles import Deployment
 
@@ -39,7 +40,7 @@ def _of_rollback(change: ChampionChange, at: datetime, missing: Mapping[str, str
         id=f"incomplete:{change.id}",
         model_type=change.model_type,
         model_version=change.version,
-        missing=tuple(f"{replica} {why}" for replica, why in missing.items()),
+        missing=each_listed(missing),
         at=at,
     )
     return [back, incomplete]

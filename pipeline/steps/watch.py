@@ -1,4 +1,4 @@
-"""One look at the champion's live accuracy: read, judge, tell once, decide (specification §9; decision D16)."""
+"""One look at the champion's live accuracy: read, judge, tell once, decide (specification §9; design D16)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,14 +1,14 @@
 """A task that acts at once, or after a person allowed it."""
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.model_rollout.patience import IN_TIME, PATIENCE
+
 APPROVE, REJECT = "Approve", "Reject"
-PATIENCE = timedelta(hours=24)
 # Where the answer is kept from one try of the task to the next: a replica that is away for a moment must not cost
 # another question.
 _ANSWER = "answer"
@@ -58,7 +58,7 @@ class ApprovedOperator(HITLOperator):
         by = answer["by"]
         if answer["approved"]:
             return self.act(context, by or "a person")
-        sentence = self.decline(context, by, f"rejected by {by}" if by else "not answered within 24 hours")
+        sentence = self.decline(context, by, f"rejected by {by}" if by else f"not answered {IN_TIME}")
         # Cleared by hand, the task may ask anew.
         context["task_state_store"].delete(_ANSWER)
         raise Declined(sentence)

@@ -29,7 +29,7 @@ def announce_failure(context: Any) -> None:
 class HotSwapOperator(ApprovedOperator):
     """`rollout` in the form chooses; waiting for a canary takes no slot."""
 
-    template_fields = (*ApprovedOperator.template_fields, "version")
+    template_fields = (*ApprovedOperator.template_fields, "model_type", "version")
 
     def __init__(self, *, model_type: str, version: Any, **more: Any) -> None:
         super().__init__(

@@ -8,7 +8,8 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from plugins.model_rollout.answer import say
-from plugins.model_rollout.approval import PATIENCE, ApprovedOperator, Declined
+from plugins.model_rollout.approval import ApprovedOperator, Declined
+from plugins.model_rollout.patience import PATIENCE
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon
 from plugins.steps import step
@@ -66,7 +67,7 @@ class RollBackOperator(ApprovedOperator):
         who = approved_by or (MONITOR if judged else run.triggering_user_name) or "a person"
         store = context["task_state_store"]
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
-        about = (params["model_type"], target, params["reason"], who, run.run_id)
+        about = (params["model_type"], target, who, params["reason"], run.run_id)
         return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of)))
 
     def decline(self, context: Context, by: str | None, why: str) -> str:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from plugins.model_rollout.patience import IN_TIME
 from plugins.polling import PollingTrigger
 
 
@@ -43,7 +44,7 @@ class RollbackQuestionTrigger(PollingTrigger):
         from pipeline.bootstrap import GiveUp
 
         if datetime.now(UTC) >= self.about["deadline"]:
-            return "nobody answered within 24 hours"
+            return f"nobody answered {IN_TIME}"
         try:
             serves = pipeline.rollback_plan(self.about["model_type"], self.about["target"])["from_version"]
         except GiveUp as error:

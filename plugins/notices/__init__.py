@@ -19,10 +19,10 @@ def tell_people() -> None:
         notices = pipeline.untold()
         if not notices:
             return
-        found = open_channels()
-        if not found:
+        channels = open_channels()
+        if not channels:
             log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
-        told = [n["id"] for n in notices if not found or any([send(n) for send in found])]
+        told = [n["id"] for n in notices if not channels or any([send(n) for send in channels])]
         pipeline.told(told)
     except TryAgain as error:
         log.warning("people are told later: %s", error)

@@ -30,11 +30,23 @@ class Fakes:
         self.outbox, self.confirmations = FakeOutbox(), FakeConfirmations()
         self.metrics, self.readings = FakeLiveMetrics(self.confirmations), FakeReadings(self.outbox)
 
+    def kept(self):
+        """Of every reading: version, state, confirmations, accuracy, and the monitor's sentence."""
+        return [(r.version, r.state, r.confirmed, r.accuracy, said) for r, said in self.readings.recorded]
+
 
 class Tables:
     def __init__(self, database):
         self.outbox, self.confirmations = OutboxTable(database), ConfirmationTable(database)
         self.metrics, self.readings = LiveMetricsView(database), ReadingTable(database)
+        self._database = database
+
+    def kept(self):
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT version, state, confirmed, accuracy, decision FROM live_accuracy_readings ORDER BY at"
+            )
+            return cursor.fetchall()
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -144,7 +156,8 @@ def test_one_episode_at_a_time_with_one_event_at_each_end(tables):
 def test_a_reading_of_nothing_is_kept_too(tables):
     seen = Observation("v1.0.0", Tally(), Tally(), Tally())
     reading = LiveAccuracyPolicy().judge(seen, NOW)
-    tables.readings.record(Look(LAUNDRY, NOW, seen, reading, {"v1.0.0": Tally()}, "unknown"))
+    tables.readings.record(Look(LAUNDRY, NOW, seen, reading, {"v1.0.0": Tally()}, "too few to say"))
+    assert tables.kept() == [("v1.0.0", "unknown", 0, None, "too few to say")]
 
 
 def test_what_was_told_is_told_no_more(tables):

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.bootstrap import Pipeline
-from tests.dags.desk import Desk
+from tests.desk import Desk
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException,
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
 from dags.model_retraining import face, laundry
 from pipeline.bootstrap import GiveUp, TryAgain
-from tests.dags.desk import CHANGED, Turns
 from tests.dags.running import DagRun
+from tests.desk import CHANGED, Turns
 
 RUN_ID = "scheduled__2026-03-01T17:00:00+00:00"
 RUN = "scheduled__2026-03-01T17-00-00-00-00"

@@ -185,6 +185,7 @@ def test_events_are_drained_before_the_policy_is_asked():
         (ROLLBACK, "target", "v1.0.0; rm -rf /"),
         (ROLLBACK, "reason", ""),
         (ROLLBACK, "model_type", "CAR"),
+        (PROMOTION, "model_type", "CAR"),
         (ROLLBACK, "judged", "the one before"),
         (ROLLBACK, "approval", "maybe"),
         (LAUNDRY, "rollout", "blue-green"),
@@ -248,6 +249,7 @@ def test_the_form_refuses_what_makes_no_sense(dag, name, value):
         (ROLLBACK, "judged", None),
         (ROLLBACK, "judged", "v1.12.0"),
         (PROMOTION, "version", "v1.12.0"),
+        (PROMOTION, "model_type", "FACE"),
         (PROMOTION, "rollout", "full"),
         (PROMOTION, "reason", "bad"),
         (PROMOTION, "reason", "x" * 500),
@@ -270,7 +272,7 @@ def test_what_the_form_says_before_anybody_touches_it():
         }
     )
     assert PROMOTION.params.dump() == {
-        **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": "by hand"}
+        **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": "by hand", "model_type": "LAUNDRY"}
     }
     assert ROLLBACK.params.dump() == {
         **{"target": "previous", "reason": "by hand", "model_type": "LAUNDRY", "approval": False, "judged": None}

@@ -12,8 +12,8 @@ from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
 from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page
-from tests.dags.desk import CHANGED, PLAN, Turns
 from tests.dags.running import ASKED_AT, DagRun
+from tests.desk import CHANGED, PLAN, Turns
 
 PROMOTION, ROLLBACK = model_promotion.model_promotion(), model_rollback.model_rollback()
 GOOD, BAD = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "worse by 10%"}
@@ -52,6 +52,18 @@ def judged(run, verdict):
 def test_in_full_it_swaps_at_once_in_the_name_of_the_run(desk):
     assert promotion().do("hot_swap") == CHANGED
     assert desk.only("hot_swap") == ("LAUNDRY", "v1.1.0", "kim", "better", "run-1")
+
+
+def test_the_form_says_of_which_model(desk, questions):
+    run = promotion(model_type="FACE", approval=True)
+    with pytest.raises(TaskAwaitingInput):
+        run.do("hot_swap")
+    assert questions[0]["subject"] == "Serve FACE v1.1.0 to everybody?"
+    reply(run, "hot_swap", "Approve")
+    assert desk.only("hot_swap") == ("FACE", "v1.1.0", "lee", "better", "run-1")
+    with pytest.raises(TaskDeferred) as deferred:
+        promotion(model_type="FACE", rollout="canary").do("hot_swap")
+    assert deferred.value.trigger.about == {"model_type": "FACE", "version": "v1.1.0"}
 
 
 def test_a_version_asked_for_again_by_another_run_is_another_request(desk):
@@ -187,7 +199,7 @@ def test_a_no_is_remembered_until_the_canary_is_off_and_then_forgotten(desk, que
 @pytest.mark.parametrize("error", [GiveUp("replica-2 refused"), None])
 def test_a_swap_that_failed_is_announced_and_people_are_told(desk, error):
     context = promotion().context("hot_swap")
-    context["task"].version = "v1.1.0"
+    context["task"].model_type, context["task"].version = "LAUNDRY", "v1.1.0"
     announce_failure({**context, **({"exception": error} if error else {})})
     assert desk.asked == [
         ("announce_failed_swap", ("LAUNDRY", "v1.1.0", "run-1", str(error)), {}),
@@ -218,22 +230,22 @@ def ask(run):
 def test_a_persons_rollback_is_never_an_automatic_one(desk):
     assert rollback(judged="v1.1.0").do("roll_back") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
-        *("LAUNDRY", "previous", "too many wrong", "kim", "run-1"),
+        *("LAUNDRY", "previous", "kim", "too many wrong", "run-1"),
         *(("asked_at", ASKED_AT), ("judged", None), ("instead_of", None)),
     )
 
 
 def test_a_rollback_of_nobody_in_particular_says_so(desk):
     rollback(user=None, model_type="FACE", target="v1.0.0").do("roll_back")
-    assert desk.only("roll_back")[:4] == ("FACE", "v1.0.0", "too many wrong", "a person")
+    assert desk.only("roll_back")[:4] == ("FACE", "v1.0.0", "a person", "too many wrong")
 
 
 def test_the_monitors_rollback_names_the_version_it_judged_and_never_asks(desk, questions):
     run = rollback(run_type="operator_triggered", user=None, judged="v1.1.0", approval=True)
     run.do("roll_back")
     assert questions == []
-    assert desk.only("roll_back")[3:] == (
-        *("live_accuracy_monitor", "run-1"),
+    assert desk.only("roll_back")[2:] == (
+        *("live_accuracy_monitor", "too many wrong", "run-1"),
         *(("asked_at", ASKED_AT), ("judged", "v1.1.0"), ("instead_of", None)),
     )
 
@@ -264,7 +276,7 @@ def test_an_approval_is_for_the_version_in_the_question_and_as_old_as_the_reques
     ask(run)
     assert reply(run, "roll_back", "Approve") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
-        *("LAUNDRY", "v1.1.3", "too many wrong", "lee", "run-1"),
+        *("LAUNDRY", "v1.1.3", "lee", "too many wrong", "run-1"),
         *(("asked_at", ASKED_AT), ("judged", None), ("instead_of", "v1.2.0")),
     )
 
@@ -277,7 +289,7 @@ def test_an_approved_rollback_is_tried_again_without_another_question(desk, ques
         reply(run, "roll_back", "Approve")
     run.do("roll_back")
     assert len(questions) == 1
-    assert [(values[1], values[3]) for name, values, _ in desk.asked if name == "roll_back"] == [("v1.1.3", "lee")] * 2
+    assert [values[1:3] for name, values, _ in desk.asked if name == "roll_back"] == [("v1.1.3", "lee")] * 2
 
 
 @pytest.mark.parametrize(("user", "why"), [("lee", "rejected by lee"), (None, "not answered within 24 hours")])
@@ -301,7 +313,7 @@ def test_an_approval_by_somebody_without_a_name_is_one_all_the_same(desk):
     run = rollback(approval=True)
     ask(run)
     reply(run, "roll_back", "Approve", user=None)
-    assert desk.only("roll_back")[3] == "a person"
+    assert desk.only("roll_back")[2] == "a person"
 
 
 def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk):

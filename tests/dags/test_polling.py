@@ -12,8 +12,8 @@ from pipeline.bootstrap import GiveUp, TryAgain
 from plugins import polling
 from plugins.model_rollout.trigger import CanaryTrigger, RollbackQuestionTrigger
 from plugins.task_events.trigger import TaskEventsTrigger
-from tests.dags.desk import PLAN, Turns
 from tests.dags.running import DagRun
+from tests.desk import PLAN, Turns
 
 AWAY = TryAgain("RabbitMQ is away")
 SOON = datetime.now(UTC) + timedelta(hours=1)

@@ -16,7 +16,7 @@ initdb()
 from dags.model_rollback import model_rollback
 from pipeline.bootstrap import Pipeline, TryAgain
 from plugins.polling import PollingTrigger
-from tests.dags.desk import PLAN, Desk, Turns
+from tests.desk import PLAN, Desk, Turns
 
 PollingTrigger.first_delay_seconds = 0
 

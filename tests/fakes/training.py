@@ -72,8 +72,8 @@ class FakeExperiments:
     def link(self, model_type: ModelType, run_id: str) -> str:
         return f"http://experiments/{run_id}"
 
-    def replace_file(self, experiment_id: str, name: str, body: bytes) -> None:
-        self.opened[experiment_id].files[name] = body
+    def replace_file(self, experiment_run_id: str, name: str, body: bytes) -> None:
+        self.opened[experiment_run_id].files[name] = body
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         experiment = self.opened.setdefault(experiment_run_id, FakeExperiment(experiment_run_id))

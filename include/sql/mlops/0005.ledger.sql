@@ -1,6 +1,6 @@
 -- One ledger a model type: every entry has a number of its own, so that nobody appends to an older history than the one
 -- it decided on; acts are named by their request; a rollback may be incomplete, a change unconfirmed.
--- Applied but not marked as applied, when it was killed in between, it runs again and changes nothing.
+-- Killed after it was applied and before it was marked as applied, it runs again and changes nothing.
 
 ALTER TABLE transitions DISABLE TRIGGER append_only;
 ALTER TABLE transitions

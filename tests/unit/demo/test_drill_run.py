@@ -56,7 +56,7 @@ class Refusing:
         self.log.append((self.forced, "force_promote", actor, reason))
         return {"version": self.forced}
 
-    def roll_back(self, model_type, version, reason, actor, request_id):
+    def roll_back(self, model_type, version, actor, reason, request_id):
         self.log.append((version, "rollback_manual", actor, reason))
 
     def __getattr__(self, name):

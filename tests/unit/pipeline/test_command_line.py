@@ -12,6 +12,7 @@ from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingInterrupted, TrainingNeedsPerson
 from pipeline.domain.training import Epoch
 from tests.builders import a_training_result
+from tests.desk import Desk
 
 STEPS = {
     "accumulate": [],
@@ -31,92 +32,76 @@ STEPS = {
     "retrain": ["--run-id", "r1"],
 }
 PEOPLE = {"watch", "abort-canary", "clear-freeze", "retire", "restore", "settings"}
+WHO = ("--actor", "kim", "--reason", "why")
+BY = ("kim", "why")
+REQUEST = "a request of its own"
+RUN = ("--run-id", "r1")
+DATASET = ("--dataset-id", "DS-2026-001")
+FACE = ("--model-type", "FACE")
+# What a person types, and what the pipeline is asked for it.
+ASKED = [
+    (("accumulate", "--limit", "7"), [("accumulate", 7)]),
+    (("publish",), [("publish_events",)]),
+    (("consider", *FACE), [("consider", "FACE", ("asked_by", "command line"))]),
+    (("collect", *RUN, *FACE), [("collect", "r1", "FACE", None)]),
+    (("collect", *RUN, *DATASET), [("collect", "r1", "LAUNDRY", "DS-2026-001")]),
+    (("validate", *DATASET), [("validate", "DS-2026-001")]),
+    (
+        ("augment", *RUN, *DATASET),
+        [
+            ("slices", "DS-2026-001"),
+            ("augment_slice", "DS-2026-001", 0),
+            ("augment_slice", "DS-2026-001", 1),
+            ("assemble", "r1", "DS-2026-001"),
+        ],
+    ),
+    (("verify", *RUN), [("verify_accuracy", "r1"), ("verify_performance", "r1"), ("decide", "r1")]),
+    (("register", *RUN), [("register", "r1")]),
+    (("hot-swap", *FACE, "--version", "v1.0.0", *WHO), [("hot_swap", "FACE", "v1.0.0", *BY, REQUEST)]),
+    (("roll-back", *FACE, *WHO), [("roll_back", "FACE", "previous", *BY, REQUEST)]),
+    (("roll-back", "--target", "v1.0.0", *WHO), [("roll_back", "LAUNDRY", "v1.0.0", *BY, REQUEST)]),
+    (("approve", *RUN, *WHO), [("approve", "r1", *BY)]),
+    (("force-promote", "r1", *FACE, *WHO), [("force_promote", "FACE", "r1", *BY, REQUEST)]),
+    (("reconcile", *FACE), [("reconcile", "FACE")]),
+    (("retrain", *RUN, *FACE, "--force", "kim"), [("begin_run", "r1", "FACE", "command line", "kim")]),
+]
+ACCEPTED = {"accepted": True, "held": False, "reasons": []}
 UNAVAILABLE = ServiceUnavailable("RabbitMQ", "connection refused")
 
 
-class FakePipeline:
-    """Every step succeeds; `failing` names those that raise. What was called is kept in order."""
+class CommandLinePipeline(Desk):
+    """Every step succeeds; `answers` says where one does not."""
 
-    def __init__(self, *, due=True, accepted=True, held=False, **failing):
-        self.due, self.accepted, self.held, self.failing = due, accepted, held, failing
-        self.called = []
-        self.ended = {}
-        self.overrides = {}
-        self.requests: list[str] = []
-        self.missing: list[str] = []
+    def __init__(self, *, due=True, verdict=ACCEPTED, missing=(), **answers):
+        ready = {
+            "accumulate": {"received": 3, "stored": 2},
+            "publish_events": 1,
+            "consider": {"due": False, "reason": "12 corrections, 100 needed"},
+            "begin_run": {"due": due, "reason": "12 corrections, 100 needed"},
+            "end_run": None,
+            "collect": "DS-2026-001",
+            "validate": {"warnings": ["밝기"]},
+            "slices": [0, 1],
+            "assemble": {"image_count": 640},
+            "train": a_training_result("r1", training_seconds=11_520.0),
+            "training_report": {"modelVersion": "v1.1.0", "accuracy": 0.95},
+            "verify_accuracy": [{"outcome": "passed", "reason": "accuracy 0.93"}],
+            "verify_performance": [{"outcome": "passed", "reason": "20 ms"}],
+            "decide": verdict,
+            "register": "v1.1.0",
+            "approve": {"run_id": "r1", "approved": True},
+            "force_promote": {"version": "v1.1.0"},
+            "roll_back": {"version": "v1.0.0", "missing": list(missing)},
+            "reconcile": {"champion": "v1.1.0", "repaired": [], "missing": list(missing)},
+        }
+        super().__init__(**{**ready, **answers})
 
-    def _step(self, name, value):
-        self.called.append(name)
-        if name in self.failing:
-            raise self.failing[name]
-        return value
-
-    def accumulate(self, limit):
-        return self._step("accumulate", {"received": 3, "stored": 2})
-
-    def publish_events(self):
-        return self._step("publish", 1)
-
-    def consider(self, model_type, asked_by):
-        return self._step("consider", {"due": False, "reason": "12 corrections, 100 needed"})
-
-    def collect(self, run_id, model_type, dataset_id=None):
-        return self._step("collect", dataset_id or "DS-2026-001")
-
-    def validate(self, dataset_id):
-        return self._step("validate", {"warnings": ["밝기"]})
-
-    def slices(self, dataset_id):
-        return [0, 1]
-
-    def augment_slice(self, dataset_id, index):
-        return self._step("augment", f"shard {index}")
-
-    def assemble(self, run_id, dataset_id):
-        return self._step("assemble", {"image_count": 640})
-
-    def train(self, run_id, dataset_id, on_epoch, *, fresh=False, **overrides):
-        self.overrides, self.fresh = overrides, fresh
+    def train(self, run_id, dataset_id, on_epoch, **more):
         on_epoch(Epoch(1, 50, 0.5, 0.8, 0.6, 0.75, 0.001, 90.0))
-        return self._step("train", a_training_result(run_id, training_seconds=11_520.0))
+        return self.answer("train", run_id, dataset_id, on_epoch, **more)
 
-    def training_report(self, model_type, result):
-        return {"modelVersion": "v1.1.0", "accuracy": result.accuracy}
-
-    def verify_accuracy(self, run_id):
-        return self._step("verify_accuracy", [{"outcome": "passed", "reason": "accuracy 0.93"}])
-
-    def verify_performance(self, run_id):
-        return self._step("verify_performance", [{"outcome": "passed", "reason": "20 ms"}])
-
-    def decide(self, run_id):
-        reasons = [] if self.accepted else ["worse"]
-        return self._step("decide", {"accepted": self.accepted, "held": self.held, "reasons": reasons})
-
-    def register(self, run_id):
-        return self._step("register", "v1.1.0")
-
-    def hot_swap(self, model_type, version, actor, reason, request_id):
-        self.requests.append(request_id)
-        return self._step("hot_swap", {"version": version})
-
-    def roll_back(self, model_type, target, reason, actor, request_id):
-        return self._step("roll_back", {"version": target, "missing": self.missing})
-
-    def approve(self, run_id, actor, reason):
-        return self._step("approve", {"run_id": run_id, "approved": True})
-
-    def force_promote(self, model_type, wanted, actor, reason, request_id):
-        return self._step("force_promote", {"version": wanted})
-
-    def reconcile(self, model_type):
-        return self._step("reconcile", {"champion": "v1.1.0", "repaired": [], "missing": self.missing})
-
-    def begin_run(self, run_id, model_type, asked_by, forced_by):
-        return self._step("begin_run", {"due": self.due, "reason": "12 corrections, 100 needed"})
-
-    def end_run(self, run_id, outcome):
-        self.ended[run_id] = outcome
+    def ended(self):
+        return [values for name, values, _ in self.asked if name == "end_run"]
 
 
 @pytest.fixture
@@ -145,6 +130,15 @@ def run_module(monkeypatch, capsys):
     return invoke
 
 
+def calls(pipeline):
+    """(method, arguments, (name, value) of named ones), with every request of its own called the same."""
+
+    def plain(value):
+        return REQUEST if str(value).startswith("command-") else value
+
+    return [(name, *map(plain, values), *named.items()) for name, values, named in pipeline.asked]
+
+
 def test_help_lists_every_step_with_what_it_does():
     shown = CliRunner().invoke(main, ["--help"])
     assert shown.exit_code == 0
@@ -153,9 +147,16 @@ def test_help_lists_every_step_with_what_it_does():
     assert all(len(text) > 10 for text in listed.values())
 
 
+@pytest.mark.parametrize(("command", "asked"), ASKED)
+def test_a_command_hands_on_what_it_was_told(run, command, asked):
+    pipeline = CommandLinePipeline()
+    run(pipeline, *command)
+    assert calls(pipeline)[: len(asked)] == asked
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_answers_with_one_line_of_json(run, step):
-    result = run(FakePipeline(), step, *STEPS[step])
+    result = run(CommandLinePipeline(), step, *STEPS[step])
     assert result.exit_code == 0
     (line,) = result.stdout.splitlines()
     assert isinstance(json.loads(line), dict)
@@ -163,11 +164,11 @@ def test_a_step_answers_with_one_line_of_json(run, step):
 
 @pytest.mark.parametrize("step", [name for name, arguments in STEPS.items() if arguments])
 def test_a_step_says_what_it_needs_to_know(run, step):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     result = run(pipeline, step)
     assert result.exit_code == 2
     assert "Missing option '--" in result.stderr or "Missing argument" in result.stderr
-    assert pipeline.called == []
+    assert pipeline.asked == []
 
 
 @pytest.mark.parametrize(
@@ -184,106 +185,105 @@ def test_a_step_says_what_it_needs_to_know(run, step):
 def test_a_failed_step_ends_with_one_sentence_and_says_by_its_status_if_again_helps(
     run_module, step, error, code, line
 ):
-    assert run_module(FakePipeline(**{step: error}), step, *STEPS[step]) == (code, [line])
+    assert run_module(CommandLinePipeline(**{step: error}), step, *STEPS[step]) == (code, [line])
 
 
 def test_a_step_that_succeeds_ends_with_zero(run_module):
-    assert run_module(FakePipeline(), "reconcile") == (0, [])
+    assert run_module(CommandLinePipeline(), "reconcile") == (0, [])
 
 
 def test_training_shows_each_epoch_and_answers_as_the_specification_does(run):
-    result = run(FakePipeline(), "train", *STEPS["train"])
+    result = run(CommandLinePipeline(), "train", *STEPS["train"])
     assert "head epoch 1/50  loss 0.5000" in result.stderr
     assert json.loads(result.stdout) == {"modelVersion": "v1.1.0", "accuracy": 0.95}
 
 
 def test_training_starts_anew_when_told_to(run):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     run(pipeline, "train", *STEPS["train"])
-    assert not pipeline.fresh
     run(pipeline, "train", *STEPS["train"], "--fresh")
-    assert pipeline.fresh
+    assert [named["fresh"] for name, _, named in pipeline.asked if name == "train"] == [False, True]
 
 
 def test_a_training_that_was_asked_to_end_says_that_the_same_command_goes_on(run_module):
-    code, lines = run_module(FakePipeline(train=TrainingInterrupted("asked to end")), "train", *STEPS["train"])
+    code, lines = run_module(CommandLinePipeline(train=TrainingInterrupted("asked to end")), "train", *STEPS["train"])
     assert (code, lines[-1]) == (75, "try again: training was interrupted (asked to end); its checkpoint is kept")
 
 
 def test_training_takes_other_hyperparameters_than_the_settings(run):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     run(pipeline, "train", *STEPS["train"], "--epochs", "3", "--learning-rate", "0.01")
-    assert {k: v for k, v in pipeline.overrides.items() if v is not None} == {"epochs": 3, "learning_rate": 0.01}
+    _, _, _, *named = pipeline.only("train")
+    assert {k: v for k, v in named if v} == {"epochs": 3, "learning_rate": 0.01}
 
 
 @pytest.mark.parametrize("wrong", [["--epochs", "0"], ["--batch-size", "-1"], ["--learning-rate", "0"]])
 def test_training_refuses_hyperparameters_that_cannot_work(run, wrong):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     assert run(pipeline, "train", *STEPS["train"], *wrong).exit_code == 2
-    assert pipeline.called == []
+    assert pipeline.asked == []
 
 
 def test_korean_stays_readable(run):
-    assert "밝기" in run(FakePipeline(), "validate", *STEPS["validate"]).stdout
+    assert "밝기" in run(CommandLinePipeline(), "validate", *STEPS["validate"]).stdout
 
 
 @pytest.mark.parametrize(
     ("step", "act"), [("hot-swap", "hot_swap"), ("roll-back", "roll_back"), ("force-promote", "force_promote")]
 )
 def test_a_change_of_champion_is_published_after_it_happened(run, step, act):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     run(pipeline, step, *STEPS[step])
-    assert pipeline.called == [act, "publish"]
+    assert pipeline.names() == [act, "publish_events"]
 
 
 def test_a_retraining_goes_through_every_step_in_order(run):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     answer = json.loads(run(pipeline, "retrain", *STEPS["retrain"]).stdout)
-    order = ["begin_run", "collect", "validate", "augment", "augment", "assemble", "train"]
-    order += ["verify_accuracy", "verify_performance", "decide", "register", "hot_swap", "publish"]
-    assert pipeline.called == order
-    assert (answer["version"], pipeline.ended) == ("v1.1.0", {"r1": "deployed"})
+    order = ["begin_run", "collect", "validate", "slices", "augment_slice", "augment_slice", "assemble", "train"]
+    order += ["verify_accuracy", "verify_performance", "decide", "register", "hot_swap", "end_run", "publish_events"]
+    assert pipeline.names() == order
+    assert (answer["version"], pipeline.ended()) == ("v1.1.0", [("r1", "deployed")])
 
 
 @pytest.mark.parametrize(("held", "outcome"), [(False, "refused"), (True, "held")])
 def test_a_refused_or_held_model_is_neither_registered_nor_served(run, held, outcome):
-    pipeline = FakePipeline(accepted=False, held=held)
+    pipeline = CommandLinePipeline(verdict={"accepted": False, "held": held, "reasons": ["worse"]})
     answer = json.loads(run(pipeline, "retrain", *STEPS["retrain"]).stdout)
     assert answer["reasons"] == ["worse"]
-    assert {"register", "hot_swap"}.isdisjoint(pipeline.called)
-    assert pipeline.ended == {"r1": outcome}
+    assert {"register", "hot_swap"}.isdisjoint(pipeline.names())
+    assert pipeline.ended() == [("r1", outcome)]
 
 
 def test_a_retraining_that_is_not_due_touches_nothing(run):
-    pipeline = FakePipeline(due=False)
+    pipeline = CommandLinePipeline(due=False)
     result = run(pipeline, "retrain", *STEPS["retrain"])
     assert json.loads(result.stdout)["reason"] == "12 corrections, 100 needed"
-    assert (pipeline.called, pipeline.ended) == (["begin_run"], {})
+    assert pipeline.names() == ["begin_run"]
 
 
-@pytest.mark.parametrize("step", ["collect", "validate", "augment", "train", "decide", "register", "hot_swap"])
+@pytest.mark.parametrize("step", ["collect", "validate", "augment_slice", "train", "decide", "register", "hot_swap"])
 def test_a_retraining_that_fails_releases_its_claim(run_module, step):
-    pipeline = FakePipeline(**{step: UNAVAILABLE})
+    pipeline = CommandLinePipeline(**{step: UNAVAILABLE})
     code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
     assert (code, lines[-1]) == (75, "try again: RabbitMQ is unavailable: connection refused")
-    assert pipeline.ended == {"r1": "failed"}
+    assert pipeline.ended() == [("r1", "failed")]
 
 
 @pytest.mark.parametrize("step", ["roll-back", "reconcile"])
 def test_what_is_done_but_not_on_every_replica_says_which_and_may_be_repeated(step, run_module):
-    pipeline = FakePipeline()
-    pipeline.missing = ["replica-2 does not answer"]
+    pipeline = CommandLinePipeline(missing=["replica-2 does not answer"])
     assert run_module(pipeline, step, *STEPS[step])[0] == 75
 
 
 def test_every_command_is_a_request_of_its_own(run_module):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     for _ in range(2):
         run_module(pipeline, "hot-swap", *STEPS["hot-swap"])
-    assert len(set(pipeline.requests)) == 2
+    assert len({values[-1] for name, values, _ in pipeline.asked if name == "hot_swap"}) == 2
 
 
 def test_a_whole_retraining_is_one_request_named_by_its_run(run_module):
-    pipeline = FakePipeline()
+    pipeline = CommandLinePipeline()
     run_module(pipeline, "retrain", "--run-id", "r1")
-    assert pipeline.requests == ["r1"]
+    assert pipeline.only("hot_swap") == ("LAUNDRY", "v1.1.0", "command line", "run r1", "r1")

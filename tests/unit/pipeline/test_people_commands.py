@@ -7,13 +7,29 @@ from click.testing import CliRunner
 
 from pipeline.__main__ import main
 from pipeline.bootstrap import GiveUp, Pipeline
+from tests.desk import Desk
 from tests.fakes.events import FakeDeadLetters, FakeQueue
 
+WHO = ("--actor", "kim", "--reason", "strict")
+FACE = ("--model-type", "FACE")
+ANSWERS = {
+    "lineage_of_task": [{"task_id": "TASK-1", "version": version} for version in ("v1.0.0", None)],
+    "lineage_of_model": [{"version": "v1.0.0", "photos": 1}, {"task_id": "TASK-1"}],
+    "erase_photo": {"task_id": "TASK-1", "rewritten": []},
+    "watch": {"state": "unknown", "reason": "0 matured confirmations", "act": False},
+    "abort_canary": True,
+    "clear_freeze": {"cleared": "rollback:1", "champion": "v1.0.0"},
+    "retire": {"selected": ["v1.0.0"], "dry_run": True},
+    "restore": {"version": "v1.0.0", "status": "RETIRED"},
+    "history": [{"version": "v1.0.0", "actor": "kim"}, {"version": "v1.1.0", "actor": "laundry_model_retraining"}],
+}
 
-class Desk:
-    """The parts of the pipeline these commands use."""
+
+class PeoplesPipeline(Desk):
+    """With two messages that could not be used."""
 
     def __init__(self):
+        super().__init__(**ANSWERS)
         self.queue = FakeQueue()
         for body, reason in ((b"not json", "body is not JSON"), (b"\x1b[2Jcleared\nforged line", "body is not JSON")):
             self.queue.send(body)
@@ -22,42 +38,10 @@ class Desk:
                 self.queue.acknowledge(batch)
         self.dead_letters = FakeDeadLetters(self.queue)
 
-    def lineage_of_task(self, task_id):
-        return [{"task_id": task_id, "version": version} for version in ("v1.0.0", None)]
-
-    def lineage_of_model(self, model_type, version):
-        yield {"version": version, "photos": 1}
-        yield {"task_id": "TASK-1", "model_type": model_type}
-
-    def erase_photo(self, task_id, *, actor, reason):
-        self.erased = (task_id, actor, reason)
-        return {"task_id": task_id, "rewritten": []}
-
-    def watch(self, model_type):
-        return {"state": "unknown", "reason": "0 matured confirmations", "act": False}
-
-    def abort_canary(self, model_type, version, actor, reason, request_id):
-        return version == "v1.1.0"
-
-    def publish_events(self):
-        return 0
-
-    def clear_freeze(self, model_type, actor, reason):
-        return {"cleared": "rollback:1", "rolled_back": "v1.1.0", "by": actor}
-
-    def retire(self, model_type, actor, *, keep, dry_run):
-        return {"selected": ["v1.0.0"], "keep": keep, "dry_run": dry_run}
-
-    def restore(self, model_type, version, actor):
-        return {"version": version, "status": "RETIRED"}
-
-    def history(self, model_type):
-        return [{"version": "v1.0.0", "actor": "kim"}, {"version": "v1.1.0", "actor": "laundry_model_retraining"}]
-
 
 @pytest.fixture
 def desk(monkeypatch):
-    made = Desk()
+    made = PeoplesPipeline()
     monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: made))
     return made
 
@@ -105,32 +89,36 @@ def test_an_unknown_id_is_a_sentence(desk):
 
 def test_lineage_goes_both_ways(desk):
     assert lines("lineage", "task", "TASK-1")[0] == {"task_id": "TASK-1", "version": "v1.0.0"}
-    assert lines("lineage", "model", "v1.0.0", "--model-type", "FACE")[1]["model_type"] == "FACE"
+    assert lines("lineage", "model", "v1.0.0", "--model-type", "FACE") == ANSWERS["lineage_of_model"]
+    assert desk.asked == [("lineage_of_task", ("TASK-1",), {}), ("lineage_of_model", ("FACE", "v1.0.0"), {})]
 
 
 def test_a_photo_is_forgotten_after_asking(desk):
     wanted = ("erase-photo", "--task-id", "TASK-1", "--actor", "kim", "--reason", "asked by the customer")
     assert CliRunner().invoke(main, wanted, input="n\n").exit_code == 1
-    assert not hasattr(desk, "erased")
+    assert desk.asked == []
     assert lines(*wanted, "--yes") == [{"task_id": "TASK-1", "rewritten": []}]
-    assert desk.erased == ("TASK-1", "kim", "asked by the customer")
+    assert desk.only("erase_photo") == ("TASK-1", ("actor", "kim"), ("reason", "asked by the customer"))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "answer"),
+    ("arguments", "asked"),
     [
-        (["watch"], {"state": "unknown", "reason": "0 matured confirmations", "act": False}),
-        (["abort-canary", "v1.1.0", "--actor", "kim", "--reason", "strict"], {"aborted": True}),
-        (["retire", "--keep", "3", "--dry-run"], {"selected": ["v1.0.0"], "keep": 3, "dry_run": True}),
-        (["restore", "v1.0.0"], {"version": "v1.0.0", "status": "RETIRED"}),
-        (
-            ["clear-freeze", "--actor", "kim", "--reason", "wrong labels"],
-            {"cleared": "rollback:1", "rolled_back": "v1.1.0", "by": "kim"},
-        ),
+        (["watch", *FACE], ("watch", "FACE")),
+        (["abort-canary", "v1.1.0", *FACE, *WHO], ("abort_canary", "FACE", "v1.1.0", "kim", "strict")),
+        (["retire", "--keep", "3", "--dry-run"], ("retire", "LAUNDRY", "command line", ("keep", 3), ("dry_run", True))),
+        (["retire", *FACE, "--actor", "kim"], ("retire", "FACE", "kim", ("keep", None), ("dry_run", False))),
+        (["restore", "v1.0.0", *FACE, "--actor", "kim"], ("restore", "FACE", "v1.0.0", "kim")),
+        (["clear-freeze", *FACE, *WHO], ("clear_freeze", "FACE", "kim", "strict")),
     ],
 )
-def test_upkeep_answers_with_one_line_of_json(desk, arguments, answer):
-    assert lines(*arguments) == [answer]
+def test_upkeep_hands_on_what_it_was_told_and_answers_with_one_line_of_json(desk, arguments, asked):
+    name, *told = asked
+    answer = ANSWERS[name]
+    assert lines(*arguments) == [{"aborted": True} if name == "abort_canary" else answer]
+    said = desk.only(name)
+    assert said[: len(told)] == tuple(told)
+    assert all(value.startswith("command-") for value in said[len(told) :])
 
 
 @pytest.mark.parametrize("command", [["clear-freeze", "--actor", "kim"], ["abort-canary", "v1.1.0", "--actor", "kim"]])

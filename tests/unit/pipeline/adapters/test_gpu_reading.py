@@ -1,4 +1,4 @@
-"""GPU utilisation through NVML: the busiest one, or none at all."""
+"""GPU utilization through NVML: the busiest one, or none at all."""
 
 import sys
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ class NVMLError(Exception):
     """As raised without a driver."""
 
 
-def driver(*utilisations, works=True):
+def driver(*utilizations, works=True):
     def init():
         if not works:
             raise NVMLError("driver not loaded")
@@ -20,9 +20,9 @@ def driver(*utilisations, works=True):
     return SimpleNamespace(
         NVMLError=NVMLError,
         nvmlInit=init,
-        nvmlDeviceGetCount=lambda: len(utilisations),
+        nvmlDeviceGetCount=lambda: len(utilizations),
         nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetUtilizationRates=lambda index: SimpleNamespace(gpu=utilisations[index]),
+        nvmlDeviceGetUtilizationRates=lambda index: SimpleNamespace(gpu=utilizations[index]),
     )
 
 

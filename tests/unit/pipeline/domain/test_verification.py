@@ -88,6 +88,11 @@ def test_each_performance_condition_refuses_alone_and_says_why(change, objection
     assert all("accuracy" not in reason for reason in found)
 
 
+def test_a_latency_says_how_slow_the_slowest_are():
+    (check, *_) = POLICY.judge_performance(a_performance(mean_latency_ms=30, p95_latency_ms=81.25))
+    assert check.reason == "mean_latency_ms 30, ≤ 200 needed (n=1000); 95 of 100 answers within 81.25 ms"
+
+
 def test_values_exactly_on_the_bar_pass():
     exact = a_performance(mean_latency_ms=200, throughput_per_second=50, memory_bytes=2_000_000_000)
     assert reasons(measured(good=(90, 10), bad=(90, 10), holdout=(88, 12), champion=(80, 20)), exact) == ()

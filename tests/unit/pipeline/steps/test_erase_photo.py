@@ -4,6 +4,7 @@ import copy
 import functools
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, UnknownVersion
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Hyperparameters
+from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting, Records
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.trace_model import trace_model
@@ -23,6 +25,7 @@ from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRu
 from tests.unit.pipeline.steps.dataset_world import NO_FAULT, URI
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
+BY = By("kim", "asked by the customer", "erasure")
 FEATURES = "s3://models/LAUNDRY/run-1/features/ResNet50-abc.npz"
 SECOND = "s3://datasets/DS-2026-002/"
 
@@ -46,7 +49,7 @@ class World(DataWorld):
     def task(self, split=Split.TRAIN):
         return self.manifest().of(split)[0].task_id
 
-    def erase(self, task_id, fault=NO_FAULT):
+    def erase(self, task_id, fault=NO_FAULT, by=BY):
         forgetting = Forgetting(
             datasets=self.datasets,
             erasures=self.erasures,
@@ -60,7 +63,7 @@ class World(DataWorld):
             model_prefix="s3://models/",
         )
         safe = ("runs", "versions", "augmenter", "clock")
-        return erase_photo(fault.on_ports(forgetting, but=safe), task_id, actor="kim", reason="asked by the customer")
+        return erase_photo(fault.on_ports(forgetting, but=safe), task_id, by)
 
     def records(self):
         return Records(self.runs, self.datasets, self.versions, FakeTransitions(), self.objects, "s3://datasets/")
@@ -160,6 +163,14 @@ def test_a_photo_that_was_set_aside_is_forgotten_too(world):
     assert [q.task_id for q in world.manifest(third).quarantined] == [task.task_id]
     assert f"{third}manifest.json" in world.erase(task.task_id).rewritten
     assert not world.manifest(third).names(task.task_id)
+
+
+@pytest.mark.parametrize("by", [replace(BY, actor=" "), replace(BY, reason="")])
+def test_somebody_answers_for_what_is_gone_for_ever(world, by):
+    task = world.task()
+    with pytest.raises(GiveUp, match="an erasure needs an actor and a reason"):
+        world.erase(task, by=by)
+    assert world.task() == task and world.erasures.all() == []
 
 
 def test_an_unknown_task_is_refused(world):

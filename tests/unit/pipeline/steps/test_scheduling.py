@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import RetrainingPolicy
+from pipeline.domain.retraining import RetrainingPolicy, RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.begin_run import begin_run
@@ -52,7 +52,7 @@ class World:
     def begin(self, run_id="run-1", fault=NO_FAULT, **asked):
         return begin_run(self.scheduling(fault), run_id, LAUNDRY, asked_by="the night", **asked)
 
-    def finish(self, fault=NO_FAULT, deployment="deployed"):
+    def finish(self, fault=NO_FAULT, deployment=RunOutcome.DEPLOYED):
         return finish_run(self.scheduling(fault), "run-1", conclude_deployment=lambda run_id: deployment)
 
 
@@ -122,7 +122,7 @@ def test_any_other_end_fails_the_run_after_all_is_told_and_released(blessing, ou
         world.blessings.granted["run-1"] = a_blessing(**blessing)
     announce_skipped(world.scheduling(), "run-0", LAUNDRY, "waits in the outbox")
     with pytest.raises(GiveUp, match=f"run-1 ended without a deployment: {outcome}"):
-        world.finish(deployment="canary aborted")
+        world.finish(deployment=RunOutcome.CANARY_ABORTED)
     assert world.runs.ended == {"run-1": outcome} and world.outbox.pending() == []
 
 

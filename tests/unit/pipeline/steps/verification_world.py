@@ -7,6 +7,7 @@ from pipeline.domain.checks import LoadTest
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.transitions import By
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Verification
 from pipeline.steps.approve import approve
@@ -85,4 +86,4 @@ class World:
         return self.decide(**how)
 
     def approve(self, *, actor="kim", reason="looked"):
-        return approve("run-1", actor=actor, reason=reason, blessings=self.blessings, clock=FakeClock())
+        return approve("run-1", By(actor, reason, "approval"), blessings=self.blessings, clock=FakeClock())

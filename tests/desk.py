@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pipeline.bootstrap import Pipeline
 
-# What the pipeline is about to offer: to be emptied, and then deleted, as it does.
 CHANGED = {
     "version": "v1.1.0",
     "previous_version": "v1.0.0",
@@ -50,16 +50,16 @@ class Desk:
         }
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*values: Any, **named: Any) -> Any:
-            inspect.signature(getattr(object.__new__(Pipeline), name)).bind(*values, **named)
-            self.asked.append((name, values, named))
-            answer = self.answers.get(name, f"the answer of {name}")
-            answer = answer.next() if isinstance(answer, Turns) else answer
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+        return partial(self.answer, name)
 
-        return call
+    def answer(self, name: str, /, *values: Any, **named: Any) -> Any:
+        inspect.signature(getattr(object.__new__(Pipeline), name)).bind(*values, **named)
+        self.asked.append((name, values, named))
+        answer = self.answers.get(name, f"the answer of {name}")
+        answer = answer.next() if isinstance(answer, Turns) else answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def names(self) -> list[str]:
         """What was asked, without looking for people to tell."""

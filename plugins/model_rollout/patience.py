@@ -1,0 +1,6 @@
+"""How long a question to a person stays open, and the words for it."""
+
+from datetime import timedelta
+
+PATIENCE = timedelta(hours=24)
+IN_TIME = f"within {PATIENCE // timedelta(hours=1)} hours"
