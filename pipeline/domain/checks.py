@@ -205,7 +205,7 @@ def negative_flips(candidate: Sequence[Prediction], champion: Sequence[Predictio
     return tuple(p.task_id for p in candidate if not p.right and p.task_id in right_before)
 
 
-def failed_floors(checks: Iterable[Check]) -> list[str]:
+def failed_floors(checks: Sequence[Check]) -> list[str]:
     """Names of the conditions that refuse a candidate: what advice on another training goes by."""
     return [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
 
