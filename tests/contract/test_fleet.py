@@ -228,6 +228,24 @@ def test_a_rollback_that_reaches_nobody_says_so(live):
         live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion, [live.gone])
 
 
+def test_warming_changes_nothing_that_serves_and_makes_the_way_back_short(live):
+    artifact, everywhere = live.artifact("v1.1.0"), [s.replica for s in live.fleet.serving(LAUNDRY)]
+    live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
+    assert serving(live) == {"v1.0.0"}
+    assert live.fleet.bring_back(LAUNDRY, "v1.1.0", artifact).missing == {}
+    assert serving(live) == {"v1.1.0"}
+
+
+def test_warming_passes_over_a_replica_that_is_gone_or_refuses(live):
+    artifact, everywhere = live.artifact("v1.1.0"), [s.replica for s in live.fleet.serving(LAUNDRY)]
+    live.spoil("v1.1.0")
+    live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
+    assert serving(live) == {"v1.0.0"}
+    live.stop_one()
+    live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
+    assert {s.version for s in live.fleet.serving(LAUNDRY) if not s.fault} == {"v1.0.0"}
+
+
 # Canaries
 
 

@@ -5,54 +5,42 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faceserve.errors import BadArtifact, ServingError
-from faceserve.lifecycle import ModelLifecycleManager
-from faceserve.loading import Generation, Loaded
-from faceserve.loading import Origin as RealOrigin
-from faceserve.metrics import Metrics
+from faceserve.models.generation import Origin as RealOrigin
 from pipeline.domain.models import Artifact
 from tests.fakes.data import FakeObjects
 from tests.fakes.replica import FakeReplica, Origin, Refused, is_whole
-
-MODEL = "laundry"
-METRICS = Metrics((MODEL,))
-MANIFEST = SimpleNamespace(
-    model_type="LAUNDRY", labels=("양호", "불량"), backbone="ResNet50", feature_width=8, input_pixels=224
-)
-ENGINE = SimpleNamespace(close=lambda: None)
+from tests.unit.faceserve.rollout.world import MODEL, FakeLoader, Replica
 
 
-class Shelf:
+class Shelf(FakeLoader):
     """Loads what `objects` has, without an engine."""
 
     def __init__(self, objects):
+        super().__init__()
         self.objects = objects
 
     def load(self, model, origin):
         artifact = Artifact(origin.artifact_uri, origin.manifest_sha256)
         if not is_whole(self.objects.bodies, artifact.uri, artifact):
             raise BadArtifact(f"{origin.version} lacks files")
-        return Loaded(Generation(origin, MANIFEST, ENGINE), 0.0, 0.0)
-
-    def forget_all_but(self, origins):
-        """Nothing is kept on disk."""
+        return super().load(model, origin)
 
 
 class Real:
     def __init__(self, folder, objects):
-        self.folder, self.objects = folder, objects
-        self._begin()
+        self.replica = Replica(folder, Shelf(objects))
 
-    def _begin(self):
-        self.manager = ModelLifecycleManager((MODEL,), Shelf(self.objects), self.folder, METRICS)
+    @property
+    def manager(self):
+        return self.replica.manager
 
     def prepare(self, version, artifact):
-        return self.manager.prepare(MODEL, version, artifact.uri, artifact.manifest_sha256).epoch
+        return self.manager.prepare(MODEL, RealOrigin(version, artifact.uri, artifact.manifest_sha256)).epoch
 
     def activate(self, version, epoch, at):
         self.manager.activate(MODEL, version, epoch)
@@ -61,28 +49,27 @@ class Real:
         self.manager.discard(MODEL, version)
 
     def set_canary(self, version):
-        self.manager.set_canary(MODEL, version, 10)
+        self.manager.set_canary(MODEL, version, 10, shadow=False)
 
     def abort_canary(self, version, reason):
         self.manager.abort_canary(MODEL, version, reason)
 
     def restart(self, champion):
-        self._begin()
-        named = {}
+        named = None
         if champion is not None:
             artifact = champion.artifact
-            named = {MODEL: RealOrigin(champion.version, artifact.uri, artifact.manifest_sha256, champion.activated_at)}
-        self.manager.restore(named)
+            named = RealOrigin(champion.version, artifact.uri, artifact.manifest_sha256, champion.activated_at)
+        self.replica = self.replica.restarted(named)
 
     def says(self):
-        slot = self.manager.slot(MODEL)
-        snapshot, canary = slot.snapshot, slot.snapshot.canary
-        concluded = (slot.concluded.version, slot.concluded.outcome) if slot.concluded else (None, "")
+        now = self.manager.snapshot(MODEL)
+        canary, concluded = now.canary, now.concluded
+        ended = (concluded.version, concluded.outcome) if concluded else (None, "")
         return (
-            *(one.origin.version if one else None for one in (snapshot.active, snapshot.previous)),
-            snapshot.epoch,
-            self.manager.prepared(MODEL),
-            (canary.generation.origin.version, "inconclusive") if canary else concluded,
+            *(one.version if one else None for one in (now.active, now.previous)),
+            now.epoch,
+            sorted(one.version for one in now.prepared),
+            (canary.version, "inconclusive") if canary else ended,
         )
 
 

@@ -215,12 +215,13 @@ def test_before_anything_happened_no_row_is_touched(tables):
 # Locks
 
 
-def test_one_change_and_one_preparation_at_a_time_and_neither_waits_for_the_other(tables):
+def test_changing_preparing_and_moving_files_wait_neither_for_each_other_nor_for_the_other_model_type(tables):
+    transitions = tables.transitions
     with ExitStack() as held:
-        for lock in (tables.transitions.preparing, tables.transitions.exclusive):
+        for lock in (transitions.preparing, transitions.exclusive, transitions.moving_files):
             for model_type in ModelType:
                 held.enter_context(lock(model_type))
-    with tables.transitions.exclusive(LAUNDRY), tables.transitions.preparing(LAUNDRY):
+    with transitions.exclusive(LAUNDRY), transitions.preparing(LAUNDRY), transitions.moving_files(LAUNDRY):
         pass
 
 

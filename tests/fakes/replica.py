@@ -93,7 +93,7 @@ class FakeReplica:
             )
         self.prepared.pop(version, None)
         self.active, self.previous, self.epoch = replace(loaded, activated_at=at), self.active, self.epoch + 1
-        self.state = State(self.active, self.previous, self.epoch)
+        self._remember()
 
     def discard(self, version: str) -> None:
         self.prepared.pop(version, None)
@@ -108,27 +108,35 @@ class FakeReplica:
             raise Refused(self.name, "NOT_FOUND", f"{version} is not prepared beside an active version")
         self.canary, self.concluded, self.epoch = loaded, None, self.epoch + 1
         self.prepared.pop(version, None)
+        self._remember()
 
     def abort_canary(self, version: str, reason: str) -> None:
         if self.canary is not None and self.canary.version == version:
             self._conclude("aborted", reason)
             self.epoch += 1
+            self._remember()
 
     # Its process
 
     def restart(self, champion: Origin | None) -> None:
         """Its memory is gone: its state file decides, or the registry's `champion` when that was promoted later."""
-        before = self.state
+        before = due = self.state
         if champion and (before is None or _is_news(champion, before)):
-            before = State(champion, before.active if before else None, before.epoch + 1 if before else 1)
+            due = State(champion, before.active if before else None, before.epoch + 1 if before else 1)
         self.active = self.previous = self.canary = self.concluded = None
-        self.prepared, self.epoch = {}, 0
-        if before is not None and self._has_files(before.active):
-            self.state, self.active, self.epoch = before, before.active, before.epoch
-            kept_warm = before.previous is not None and self._has_files(before.previous)
-            self.previous = before.previous if kept_warm else None
+        self.prepared, self.epoch = {}, before.epoch if before else 0
+        if due is not None and self._has_files(due.active):
+            self.active, self.epoch = due.active, due.epoch
+            kept_warm = due.previous is not None and self._has_files(due.previous)
+            self.previous = due.previous if kept_warm else None
+            self._remember()
 
     # Inside
+
+    def _remember(self) -> None:
+        """A trial does not survive a restart: its end is counted beforehand."""
+        assert self.active is not None
+        self.state = State(self.active, self.previous, self.epoch + (self.canary is not None))
 
     def _loaded(self, version: str) -> Origin | None:
         loaded = (self.active, self.previous, self.canary, *self.prepared.values())

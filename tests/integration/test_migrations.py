@@ -212,8 +212,9 @@ def waiting(dsn):
     return count
 
 
-def test_an_update_that_was_killed_before_it_was_noted_is_done_again(earlier):
-    (path,) = _MIGRATIONS.glob("0005.*")
+@pytest.mark.parametrize("number", ["0005", "0006"])
+def test_an_update_that_was_killed_before_it_was_noted_is_done_again(earlier, number):
+    (path,) = _MIGRATIONS.glob(f"{number}.*")
     run(earlier, path.read_text())
     migrate(earlier, _MIGRATIONS)
     demand_the_same_answers(earlier)
