@@ -1,7 +1,7 @@
 """What verification measured, and one condition about it (specification §2.2, messages 20-26)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
