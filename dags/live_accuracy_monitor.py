@@ -29,6 +29,7 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
     catchup=False,
     # A reconcile that waits for a dead replica must not keep the next look waiting.
     max_active_runs=4,
+    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["live", "rollback", "LAUNDRY"],
     default_args={

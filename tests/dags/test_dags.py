@@ -313,10 +313,6 @@ def test_the_period_of_the_monitor_is_a_setting(monkeypatch):
     assert schedule(again) == ("* * * * *", "UTC")
 
 
-def test_an_intake_that_keeps_failing_stops_for_people_to_look():
-    assert INTAKE.max_consecutive_failed_dag_runs == 10
-
-
 @pytest.mark.parametrize(
     ("dag", "retries", "seconds"),
     [(LAUNDRY, 3, 15), (INTAKE, 3, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5), (RETENTION, 3, 30)],
