@@ -17,7 +17,9 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
+from plugins.notices.publishing import publish_soon
 from plugins.steps import demand_complete, step
 
 _SEEN = "ti.xcom_pull(task_ids='watch')"
@@ -37,6 +39,7 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
         "retries": 2,
         "retry_delay": timedelta(seconds=5),
         "execution_timeout": timedelta(minutes=5),
+        "on_failure_callback": publish_soon,
     },
 )
 def live_accuracy_monitor() -> None:
@@ -61,6 +64,7 @@ def live_accuracy_monitor() -> None:
         logical_date=None,
         skip_when_already_exists=True,
         fail_when_dag_is_paused=True,
+        on_failure_callback=page_about_verdict,
         conf={
             "target": f"{{{{ {_SEEN}['target'] }}}}",
             "judged": f"{{{{ {_SEEN}['version'] }}}}",

@@ -1,7 +1,8 @@
 """### Takes the confirmations of branch managers in, and starts a retraining when one is due.
 
 Waits for messages on the task queue (a deferred sensor that only looks), stores them, and acknowledges them once they
-are stored. After six silent hours it goes on without any. Then it asks the retraining policy; each answer is kept in `retraining_decisions` with its reason.
+are stored. After six silent hours it goes on without any. Then it asks the retraining policy; each answer is kept in
+`retraining_decisions` with its reason.
 
 Pausing this DAG loses nothing: messages stay in RabbitMQ.
 """

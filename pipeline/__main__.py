@@ -129,8 +129,12 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
-    pipeline = Pipeline.from_env()
-    done = pipeline.roll_back(model_type, target, reason, actor, new_request())
+    pipeline, request_id = Pipeline.from_env(), new_request()
+    try:
+        done = pipeline.roll_back(model_type, target, reason, actor, request_id)
+    except (GiveUp, TryAgain) as error:
+        pipeline.announce_failed_rollback(model_type, target, request_id, str(error))
+        raise
     _show(done)
     pipeline.publish_events()
     demand_complete(done["missing"])

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from plugins.model_rollout.answer import say
+from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import PATIENCE, ApprovedOperator, Declined
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon
@@ -19,8 +19,24 @@ _VERSION, _INSTEAD_OF = "version", "instead_of"
 
 
 def page(context: Any) -> None:
-    """After a failed rollback the model that had to go still serves: people are told at once."""
-    publish_soon()
+    """After a failed rollback the model that had to go may still serve: people are told at once."""
+    params, run, judged = context["params"], context["dag_run"], _judged(context)
+    about = (params["model_type"], params["target"], run.run_id, what_ended(context))
+    try:
+        if not isinstance(context.get("exception"), Declined):
+            step(lambda p: p.announce_failed_rollback(*about, asked_at=run.run_after, judged=judged))
+    finally:
+        publish_soon()
+
+
+def page_about_verdict(context: Any) -> None:
+    """The monitor found the champion too bad, and could not even start the rollback."""
+    try:
+        seen = context["ti"].xcom_pull(task_ids="watch")
+        about = ("LAUNDRY", seen["target"], context["run_id"], what_ended(context))
+        step(lambda p: p.announce_failed_rollback(*about, judged=seen["version"]))
+    finally:
+        publish_soon()
 
 
 class RollBackOperator(ApprovedOperator):

@@ -1,5 +1,7 @@
 """Model events to the broker and to people: neither waits for the other."""
 
+from typing import Any
+
 from plugins.notices import tell_people
 from plugins.steps import step
 
@@ -12,8 +14,10 @@ def publish_and_tell() -> int:
         tell_people()
 
 
-def publish_soon() -> None:
-    """Where something else matters more: what cannot be published now stays in the outbox for the next task."""
+def publish_soon(_context: Any = None) -> None:
+    """Where something else matters more, or after a failure: what cannot be published now stays in the outbox for the
+    next task.
+    """
     from pipeline.bootstrap import TryAgain
 
     try:

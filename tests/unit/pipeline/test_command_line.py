@@ -103,6 +103,9 @@ class FakePipeline:
     def roll_back(self, model_type, target, reason, actor, request_id):
         return self._step("roll_back", {"version": target, "missing": self.missing})
 
+    def announce_failed_rollback(self, model_type, target, request_id, reason):
+        self.called.append(f"told: {reason}")
+
     def approve(self, run_id, actor, reason):
         return self._step("approve", {"run_id": run_id, "approved": True})
 
@@ -274,6 +277,12 @@ def test_what_is_done_but_not_on_every_replica_says_which_and_may_be_repeated(st
     pipeline = FakePipeline()
     pipeline.missing = ["replica-2 does not answer"]
     assert run_module(pipeline, step, *STEPS[step])[0] == 75
+
+
+def test_a_rollback_that_failed_is_told_for_nobody_tries_it_again(run_module):
+    pipeline = FakePipeline(roll_back=UNAVAILABLE)
+    assert run_module(pipeline, "roll-back", *STEPS["roll-back"])[0] == 75
+    assert pipeline.called[-1] == "told: RabbitMQ is unavailable: connection refused"
 
 
 def test_every_command_is_a_request_of_its_own(run_module):
