@@ -1,7 +1,7 @@
 """The task `roll_back`: at once, or after a person's word."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Context
@@ -16,6 +16,7 @@ from plugins.steps import step
 MONITOR = "live_accuracy_monitor"
 # What the question named: an approval is for that version, whatever `previous` means by then, and instead of that one.
 _VERSION, _INSTEAD_OF = "version", "instead_of"
+_DEADLINE = "deadline"
 
 
 def page(context: Any) -> None:
@@ -68,7 +69,7 @@ class RollBackOperator(ApprovedOperator):
         # The question is stored; but Airflow's own way of waiting would not look whether it is still open.
         with suppress(TaskAwaitingInput):
             super().ask(context)
-        deadline = context["dag_run"].run_after + PATIENCE
+        deadline = _deadline(context["task_state_store"])
         trigger = RollbackQuestionTrigger(params["model_type"], params["target"], plan["from_version"], deadline)
         return self.defer(trigger=trigger, method_name="execute_complete")
 
@@ -81,6 +82,9 @@ class RollBackOperator(ApprovedOperator):
         params, run, judged = context["params"], context["dag_run"], _judged(context)
         who = approved_by or (MONITOR if judged else run.triggering_user_name) or "a person"
         store = context["task_state_store"]
+        if approved_by and store.get(_VERSION) is None:
+            # An answer to a question of an older release, which did not name the version.
+            return self.ask_anew(context)
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
         about = (params["model_type"], target, params["reason"], who, run.run_id)
         return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of)))
@@ -89,6 +93,15 @@ class RollBackOperator(ApprovedOperator):
         params = context["params"]
         version = context["task_state_store"].get(_VERSION)
         return f"nothing was changed: rolling {params['model_type']} back to {version} was {why}"
+
+
+def _deadline(store: Any) -> datetime:
+    """Another try does not make a question live longer; a task cleared after its end has as much time as a new one."""
+    now, kept = datetime.now(UTC), store.get(_DEADLINE)
+    if kept and datetime.fromisoformat(kept) > now:
+        return datetime.fromisoformat(kept)
+    store.set(_DEADLINE, (now + PATIENCE).isoformat())
+    return now + PATIENCE
 
 
 def _judged(context: Context) -> str | None:

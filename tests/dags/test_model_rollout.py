@@ -24,7 +24,7 @@ from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page, page_about_verdict
 from plugins.notices.publishing import publish_soon
 from tests.dags.desk import CHANGED, PLAN, Turns
-from tests.dags.running import ASKED_AT, DagRun
+from tests.dags.running import ASKED_AT, DagRun, Kept
 
 PROMOTION, ROLLBACK = model_promotion.model_promotion(), model_rollback.model_rollback()
 MONITOR = live_accuracy_monitor.live_accuracy_monitor()
@@ -261,13 +261,35 @@ def test_the_question_names_the_version_and_waits_without_a_slot(desk, questions
     assert questions[0]["subject"] == PLAN["question"]
     assert questions[0]["body"] == "Reason given: too many wrong"
     assert deferred.method_name == "execute_complete" and deferred.timeout is None
-    assert deferred.trigger.about == {
-        "model_type": "LAUNDRY",
-        "target": "previous",
-        "from_version": "v1.2.0",
-        "deadline": ASKED_AT + timedelta(hours=24),
-    }
+    about = dict(deferred.trigger.about)
+    assert timedelta(hours=23, minutes=59) < about.pop("deadline") - datetime.now(UTC) <= timedelta(hours=24)
+    assert about == {"model_type": "LAUNDRY", "target": "previous", "from_version": "v1.2.0"}
     assert desk.asked == [("rollback_plan", ("LAUNDRY", "previous"), {})]
+
+
+def test_another_try_does_not_make_a_question_live_longer(desk):
+    run = rollback(approval=True)
+    deadline = ask(run).trigger.about["deadline"]
+    assert ask(run).trigger.about["deadline"] == deadline
+
+
+def test_a_question_that_is_asked_again_after_its_end_has_as_much_time_as_a_new_one(desk):
+    run = rollback(approval=True)
+    ask(run)
+    run.kept["roll_back"].set("deadline", "2026-05-05T06:11:00+00:00")
+    assert ask(run).trigger.about["deadline"] > datetime.now(UTC) + timedelta(hours=23)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_approval_from_before_an_upgrade_that_named_no_version_is_asked_for_anew(desk, kept):
+    run = rollback(approval=True)
+    if kept:
+        run.kept["roll_back"] = Kept(answer={"approved": True, "by": "lee"})
+    with pytest.raises(TaskDeferred):
+        run.do("roll_back") if kept else reply(run, "roll_back", "Approve")
+    assert desk.names() == ["rollback_plan"]
+    reply(run, "roll_back", "Approve")
+    assert desk.only("roll_back")[:2] == ("LAUNDRY", "v1.1.3")
 
 
 def test_nobody_is_asked_when_there_is_nothing_to_go_back_to(desk, questions):
