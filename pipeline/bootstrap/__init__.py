@@ -33,6 +33,7 @@ from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
 from pipeline.steps.register import register
+from pipeline.steps.release_claim import release_claim
 from pipeline.steps.report_training import report_training
 from pipeline.steps.retry import retry
 from pipeline.steps.reuse_dataset import reuse_dataset
@@ -83,6 +84,10 @@ class Pipeline(LiveSteps):
     def end_run(self, run_id: str, outcome: str) -> None:
         """Release the claim: `deployed`, `refused`, `held`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
+
+    def release_claim(self, run_id: str, actor: str, reason: str) -> str:
+        """The run is dead: another one may claim its model type. How it ended, as it is kept."""
+        return release_claim(self._models.scheduling, run_id, actor=actor, reason=reason)
 
     def finish_run(self, run_id: str) -> str:
         """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""

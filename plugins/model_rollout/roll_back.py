@@ -34,7 +34,7 @@ def page_about_verdict(context: Any) -> None:
     """The monitor found the champion too bad, and could not even start the rollback."""
     try:
         seen = context["ti"].xcom_pull(task_ids="watch")
-        about = ("LAUNDRY", seen["target"], context["run_id"], what_ended(context))
+        about = (context["task"].conf["model_type"], seen["target"], context["run_id"], what_ended(context))
         step(lambda p: p.announce_failed_rollback(*about, judged=seen["version"]))
     finally:
         publish_soon()

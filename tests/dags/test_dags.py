@@ -137,8 +137,10 @@ def test_slices_of_photos_are_mapped_over():
     assert LAUNDRY.get_task("augment_slice").is_mapped
 
 
-def test_the_claim_is_released_however_the_run_ends():
-    assert LAUNDRY.get_task("finish").trigger_rule == "all_done"
+def test_the_claim_is_released_however_the_run_ends_and_what_failed_stays_red():
+    finish = LAUNDRY.get_task("finish")
+    assert finish.is_teardown and finish.on_failure_fail_dagrun
+    assert finish.retries * finish.max_retry_delay > timedelta(hours=24)
 
 
 def test_when_nothing_is_due_the_whole_run_is_skipped():
@@ -327,5 +329,4 @@ def test_how_often_a_task_is_tried_again_and_after_how_long(dag, retries, second
 def test_a_retraining_tries_patiently_and_ends_within_36_hours():
     tasks = [LAUNDRY.get_task(name) for name in ("collect", "train", "hot_swap")]
     assert {(t.retry_exponential_backoff, t.max_retry_delay) for t in tasks} == {(2.0, timedelta(minutes=10))}
-    assert LAUNDRY.get_task("finish").retries == 5
     assert LAUNDRY.dagrun_timeout == timedelta(hours=36)

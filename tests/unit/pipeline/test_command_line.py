@@ -30,7 +30,7 @@ STEPS = {
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
 }
-PEOPLE = {"watch", "abort-canary", "clear-freeze", "retire", "restore", "settings"}
+PEOPLE = {"watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"}
 UNAVAILABLE = ServiceUnavailable("RabbitMQ", "connection refused")
 
 
