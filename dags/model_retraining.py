@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, dag, get_current_context, task, task_group
 
-from pipeline.bootstrap import BACKBONES
+from pipeline.bootstrap import BACKBONES, MAX_EPOCHS
 from plugins.claim import claim, conclude
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
@@ -56,7 +56,7 @@ _PARAMS = {
         None,
         type=["null", "integer"],
         minimum=1,
-        maximum=1000,
+        maximum=MAX_EPOCHS,
         section="Hyperparameters",
         description_md="How often the training sees every photo, at most; empty for the setting.",
     ),

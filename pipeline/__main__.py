@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.bootstrap import BACKBONES, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, model_option, new_request
 
@@ -80,7 +80,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @_dataset
 @model_option
 @click.option("--backbone", type=click.Choice(BACKBONES), help="Instead of the setting.")
-@click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
+@click.option("--epochs", type=click.IntRange(1, MAX_EPOCHS), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")

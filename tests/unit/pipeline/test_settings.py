@@ -173,8 +173,8 @@ def test_a_keyword_that_is_no_setting_is_refused():
 
 
 REFUSED = [
-    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number, at least 1"),
-    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number, at least 1"),
+    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1000"),
+    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1000"),
     ({"RETRAIN_CANARY_PERCENT": "150"}, "RETRAIN_CANARY_PERCENT is '150', but must be a number, above 0, at most 100"),
     ({"RETRAIN_MAX_GAIN": "nan"}, "RETRAIN_MAX_GAIN is 'nan', but must be a number from 0 to 1"),
     (
@@ -199,7 +199,7 @@ REFUSED = [
     ),
     (
         {"RETRAIN_EPOCHS": "0", "RETRAIN_PATIENCE": "0"},
-        "RETRAIN_EPOCHS is '0', but must be a whole number, at least 1; RETRAIN_PATIENCE is '0', but",
+        "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1000; RETRAIN_PATIENCE is '0', but",
     ),
 ]
 
@@ -253,7 +253,7 @@ def test_the_list_has_every_setting_with_value_source_default_bounds_and_meaning
     monkeypatch.setenv("RETRAIN_EPOCHS", "7")
     shown = listed()
     assert sorted(re.findall(r"^  (RETRAIN_\w+) = ", shown, re.MULTILINE)) == sorted(v.name for v in ALL)
-    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number, at least 1)\n" in shown
+    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number from 1 to 1000)\n" in shown
     assert "RETRAIN_PATIENCE = 5  (default; a whole number, at least 1)\n" in shown
     assert "      Epochs without better val_loss after which training stops.\n" in shown
 
