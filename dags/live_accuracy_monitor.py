@@ -11,22 +11,22 @@ it waits for keeps neither the next look nor a rollback waiting.
 `RETRAIN_MONITOR_SCHEDULE` sets the period (cron, UTC; every 15 minutes by default).
 """
 
-import os
 from datetime import datetime, timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
 from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
 from plugins.notices.publishing import publish_soon
+from plugins.schedule import timetable
 from plugins.steps import demand_complete, step
 
 _SEEN = "ti.xcom_pull(task_ids='watch')"
 
 
 @dag(
-    schedule=CronTriggerTimetable(os.environ.get("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"), timezone="UTC"),
+    schedule=timetable("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     # A reconcile that waits for a dead replica must not keep the next look waiting.

@@ -13,6 +13,7 @@ from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, Training
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import PEOPLE_COMMANDS, demand_complete, model_option, new_request
 
+_ENDED = frozenset({"deployed", "refused"})
 _EXIT_GIVE_UP = 1
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
@@ -175,8 +176,10 @@ def reconcile(model_type: str) -> None:
 @model_option
 @click.option("--force", "forced_by", metavar="WHO", help="Retrain whatever the backlog; WHO is recorded.")
 def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
-    """The whole loop in one process: due? collect … hot swap."""
+    """The whole loop in one process: due? collect … hot swap. A run that failed goes on."""
     pipeline = Pipeline.from_env()
+    if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
+        raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
     answer = pipeline.begin_run(run_id, model_type, "command line", forced_by)
     click.echo(f"due: {answer['due']} ({answer['reason']})", err=True)
     if not answer["due"]:

@@ -82,6 +82,10 @@ class Pipeline(LiveSteps):
         scheduling = self._models.scheduling
         return asdict(begin_run(scheduling, run_id, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
 
+    def outcome_of_run(self, run_id: str) -> str | None:
+        """How a run ended that held the claim once; None while it holds it, and for one that never did."""
+        return self._w.retraining_runs.outcome(run_id)
+
     def end_run(self, run_id: str, outcome: str) -> None:
         """Release the claim: `deployed`, `refused`, `held`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)

@@ -309,10 +309,14 @@ def test_when_a_dag_runs_by_itself(dag, expected):
     assert schedule(dag) == expected
 
 
-def test_the_period_of_the_monitor_is_a_setting(monkeypatch):
-    monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "* * * * *")
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("* * * * *", "* * * * *"), *dict.fromkeys(("", " ", "hourly", "99 * * * *", "* * *"), "*/15 * * * *").items()],
+)
+def test_the_period_of_the_monitor_is_a_setting_and_nonsense_does_not_make_it_vanish(monkeypatch, setting, expected):
+    monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", setting)
     again = importlib.reload(live_accuracy_monitor).live_accuracy_monitor()
-    assert schedule(again) == ("* * * * *", "UTC")
+    assert schedule(again) == (expected, "UTC")
 
 
 @pytest.mark.parametrize(

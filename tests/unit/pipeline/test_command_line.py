@@ -118,6 +118,9 @@ class FakePipeline:
     def begin_run(self, run_id, model_type, asked_by, forced_by):
         return self._step("begin_run", {"due": self.due, "reason": "12 corrections, 100 needed"})
 
+    def outcome_of_run(self, run_id):
+        return self.ended.get(run_id)
+
     def end_run(self, run_id, outcome):
         self.ended[run_id] = outcome
 
@@ -270,6 +273,23 @@ def test_a_retraining_that_fails_releases_its_claim(run_module, step):
     code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
     assert (code, lines[-1]) == (75, "try again: RabbitMQ is unavailable: connection refused")
     assert pipeline.ended == {"r1": "failed"}
+
+
+@pytest.mark.parametrize("ended", ["deployed", "refused"])
+def test_the_id_of_a_run_that_ended_is_used_up(run_module, ended):
+    pipeline = FakePipeline()
+    pipeline.ended["r1"] = ended
+    code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
+    why = f"refused: run r1 was {ended} already, nothing would be trained: choose another --run-id"
+    assert (code, lines[-1], pipeline.called) == (1, why, [])
+
+
+@pytest.mark.parametrize("ended", ["failed", "held"])
+def test_a_run_that_failed_or_waited_goes_on(run_module, ended):
+    pipeline = FakePipeline()
+    pipeline.ended["r1"] = ended
+    assert run_module(pipeline, "retrain", *STEPS["retrain"])[0] == 0
+    assert pipeline.ended == {"r1": "deployed"}
 
 
 @pytest.mark.parametrize("step", ["roll-back", "reconcile"])
