@@ -5,8 +5,8 @@ time to be corrected, `model_rollback` is triggered, without asking: at most onc
 afterwards until somebody looked (`python -m pipeline clear-freeze`). Too few or too old confirmations are *unknown*,
 never *ok*. Every look is kept in `live_accuracy_readings` with its reason.
 
-`reconcile` brings replicas and registry back to what the transition log says; it fails while a replica is missing. What
-it waits for keeps neither the next look nor a rollback waiting.
+`reconcile` brings replicas and registry of every model type back to what the transition log says; it fails while a
+replica is missing. What it waits for keeps neither the next look nor a rollback waiting.
 
 `RETRAIN_MONITOR_SCHEDULE` sets the period (cron, UTC; every 15 minutes by default).
 """
@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
+from pipeline.bootstrap import MODEL_TYPES
 from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
 from plugins.notices.publishing import publish_soon
@@ -50,9 +51,9 @@ def live_accuracy_monitor() -> None:
         tell_people()
         return seen if seen["act"] else None
 
-    @task(max_active_tis_per_dag=1)
-    def reconcile() -> dict[str, object]:
-        return demand_complete(step(lambda p: p.reconcile("LAUNDRY")))
+    @task(max_active_tis_per_dag=len(MODEL_TYPES), map_index_template="{{ task.op_kwargs['model_type'] }}")
+    def reconcile(model_type: str) -> dict[str, object]:
+        return demand_complete(step(lambda p: p.reconcile(model_type)))
 
     roll_back = TriggerDagRunOperator(
         task_id="roll_back",
@@ -73,7 +74,7 @@ def live_accuracy_monitor() -> None:
         },
     )
     watch() >> roll_back
-    reconcile()
+    reconcile.expand(model_type=list(MODEL_TYPES))
 
 
 live_accuracy_monitor()

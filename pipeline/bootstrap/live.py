@@ -19,8 +19,9 @@ from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.announce_dead_letters import announce_dead_letters
+from pipeline.steps.announce_failed_rollback import announce_failed_rollback
 from pipeline.steps.clear_freeze import clear_freeze
-from pipeline.steps.conclude_deployment import announce_failed_rollback, announce_failed_swap, conclude_deployment
+from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
 from pipeline.steps.force_promote import force_promote
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.judge_canary import judge_canary

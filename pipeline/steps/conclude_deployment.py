@@ -1,9 +1,7 @@
-"""How a deployment or a rollback ended: nothing of it left half done, and nobody left without news."""
+"""How a retraining run's deployment ended, and nothing of it left half done."""
 
-from pipeline.domain.errors import GiveUp, StaleTransition
 from pipeline.domain.history import History
-from pipeline.domain.ledger import Asked
-from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent, RollbackFailedEvent
+from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, Phase
 from pipeline.ports.bundles import Deployment
@@ -57,34 +55,5 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
         champion=history.champion,
         reason=by.reason,
         at=d.clock.now(),
-    )
-    d.outbox.add(event.outgoing())
-
-
-def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> None:
-    """Tell that the request `by` ended without a rollback, so that the model that had to go may still serve.
-
-    `by.reason` is what went wrong. No news are a rollback that did serve, whatever failed after it; one that another
-    change of champion made pointless; and a refusal to the person who asked, and has read it.
-    """
-    ledger, at = d.transitions.ledger(model_type), d.clock.now()
-    try:
-        change = ledger.roll_back(asked, by, at)
-    except StaleTransition:
-        return
-    except GiveUp:
-        if asked.judged is None:
-            return
-        version = asked.target
-    else:
-        if ledger.done(change.id) is not None:
-            return
-        version = change.version
-    event = RollbackFailedEvent(
-        id=f"rollback-failed:{model_type}:{by.request_id}",
-        model_type=model_type,
-        model_version=version,
-        reason=by.reason,
-        at=at,
     )
     d.outbox.add(event.outgoing())

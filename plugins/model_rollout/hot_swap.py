@@ -23,9 +23,9 @@ def announce_failure(context: Any) -> None:
     task = context["task"]
     try:
         if not isinstance(context.get("exception"), Declined):
-            # Of a task that was killed Airflow hands over the definition: its version is still a template.
-            version = task.render_template(task.version, context)
-            step(lambda p: p.announce_failed_swap(task.model_type, version, context["run_id"], what_ended(context)))
+            # Of a task that was killed Airflow hands over the definition: what it is about is still a template.
+            about = [task.render_template(value, context) for value in (task.model_type, task.version)]
+            step(lambda p: p.announce_failed_swap(*about, context["run_id"], what_ended(context)))
     finally:
         publish_soon()
 

@@ -122,6 +122,6 @@ def test_a_look_or_a_reconcile_that_hangs_does_not_keep_the_next_look_waiting():
     assert {task.execution_timeout for task in MONITOR.tasks} == {timedelta(minutes=5)}
     assert {task.task_id: task.max_active_tis_per_dag for task in MONITOR.tasks} == {
         "watch": 1,
-        "reconcile": 1,
+        "reconcile": 2,
         "roll_back": None,
     }
