@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import PATIENCE, ApprovedOperator, Declined
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
-from plugins.notices.publishing import publish_soon
+from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
 
 MONITOR = "live_accuracy_monitor"
@@ -21,21 +21,29 @@ _DEADLINE = "deadline"
 
 def page(context: Any) -> None:
     """After a failed rollback the model that had to go may still serve: people are told at once."""
-    params, run, judged = context["params"], context["dag_run"], _judged(context)
-    about = (params["model_type"], params["target"], run.run_id, what_ended(context))
-    try:
-        if not isinstance(context.get("exception"), Declined):
-            step(lambda p: p.announce_failed_rollback(*about, asked_at=run.run_after, judged=judged))
-    finally:
+    params, run = context["params"], context["dag_run"]
+    if isinstance(context.get("exception"), Declined):
         publish_soon()
+    else:
+        named = {"asked_at": run.run_after, "judged": _judged(context)}
+        _tell_failure(params["model_type"], params["target"], run.run_id, what_ended(context), **named)
 
 
 def page_about_verdict(context: Any) -> None:
     """The monitor found the champion too bad, and could not even start the rollback."""
+    seen = context["ti"].xcom_pull(task_ids="watch")
+    model_type = context["task"].conf["model_type"]
+    _tell_failure(model_type, seen["target"], context["run_id"], what_ended(context), judged=seen["version"])
+
+
+def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
+    from pipeline.bootstrap import TryAgain
+
     try:
-        seen = context["ti"].xcom_pull(task_ids="watch")
-        about = (context["task"].conf["model_type"], seen["target"], context["run_id"], what_ended(context))
-        step(lambda p: p.announce_failed_rollback(*about, judged=seen["version"]))
+        step(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named))
+    except TryAgain as error:
+        # What kept the rollback from happening may keep the news from being stored.
+        tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({error})")
     finally:
         publish_soon()
 

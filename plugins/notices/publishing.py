@@ -3,6 +3,7 @@
 from typing import Any
 
 from plugins.notices import tell_people
+from plugins.notices.channels import open_channels
 from plugins.steps import step
 
 
@@ -24,3 +25,9 @@ def publish_soon(_context: Any = None) -> None:
         publish_and_tell()
     except TryAgain as error:
         print(f"events stay in the outbox: {error}")
+
+
+def tell_at_once(subject: str, body: str) -> None:
+    """What cannot wait for the database: by whatever channel there is, without the outbox, so perhaps twice."""
+    for send in open_channels():
+        send({"subject": subject, "body": body})

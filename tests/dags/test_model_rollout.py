@@ -22,6 +22,7 @@ from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
 from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page, page_about_verdict
+from plugins.notices import publishing
 from plugins.notices.publishing import publish_soon
 from tests.dags.desk import CHANGED, PLAN, Turns
 from tests.dags.running import ASKED_AT, DagRun, Kept
@@ -359,6 +360,15 @@ def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk, form, 
         ("publish_events", (), {}),
         ("untold", (), {}),
     ]
+
+
+def test_a_rollback_that_failed_with_the_database_pages_without_it(desk, monkeypatch):
+    sent = []
+    monkeypatch.setattr(publishing, "open_channels", lambda: [sent.append])
+    desk.answers["announce_failed_rollback"] = desk.answers["publish_events"] = TryAgain("the database is away")
+    page({**rollback().context("roll_back"), "exception": TryAgain("no ledger")})
+    subject, body = "URGENT: LAUNDRY could not be rolled back to previous", "no ledger (the database is away)"
+    assert sent == [{"subject": subject, "body": body}]
 
 
 def test_a_no_pages_nobody(desk):
