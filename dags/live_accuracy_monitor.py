@@ -5,30 +5,34 @@ time to be corrected, `model_rollback` is triggered, without asking: at most onc
 afterwards until somebody looked (`python -m pipeline clear-freeze`). Too few or too old confirmations are *unknown*,
 never *ok*. Every look is kept in `live_accuracy_readings` with its reason.
 
-`reconcile` brings replicas and registry back to what the transition log says; it fails while a replica is missing. What
-it waits for keeps neither the next look nor a rollback waiting.
+`reconcile` brings replicas and registry of every model type back to what the transition log says; it fails while a
+replica is missing. What it waits for keeps neither the next look nor a rollback waiting.
 
 `RETRAIN_MONITOR_SCHEDULE` sets the period (cron, UTC; every 15 minutes by default).
 """
 
-import os
 from datetime import datetime, timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
+from pipeline.bootstrap import MODEL_TYPES
+from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
+from plugins.notices.publishing import publish_soon
+from plugins.schedule import timetable
 from plugins.steps import demand_complete, step
 
 _SEEN = "ti.xcom_pull(task_ids='watch')"
 
 
 @dag(
-    schedule=CronTriggerTimetable(os.environ.get("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"), timezone="UTC"),
+    schedule=timetable("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     # A reconcile that waits for a dead replica must not keep the next look waiting.
     max_active_runs=4,
+    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["live", "rollback", "LAUNDRY"],
     default_args={
@@ -36,6 +40,7 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
         "retries": 2,
         "retry_delay": timedelta(seconds=5),
         "execution_timeout": timedelta(minutes=5),
+        "on_failure_callback": publish_soon,
     },
 )
 def live_accuracy_monitor() -> None:
@@ -46,9 +51,9 @@ def live_accuracy_monitor() -> None:
         tell_people()
         return seen if seen["act"] else None
 
-    @task(max_active_tis_per_dag=1)
-    def reconcile() -> dict[str, object]:
-        return demand_complete(step(lambda p: p.reconcile("LAUNDRY")))
+    @task(max_active_tis_per_dag=len(MODEL_TYPES), map_index_template="{{ task.op_kwargs['model_type'] }}")
+    def reconcile(model_type: str) -> dict[str, object]:
+        return demand_complete(step(lambda p: p.reconcile(model_type)))
 
     roll_back = TriggerDagRunOperator(
         task_id="roll_back",
@@ -60,6 +65,7 @@ def live_accuracy_monitor() -> None:
         logical_date=None,
         skip_when_already_exists=True,
         fail_when_dag_is_paused=True,
+        on_failure_callback=page_about_verdict,
         conf={
             "target": f"{{{{ {_SEEN}['target'] }}}}",
             "judged": f"{{{{ {_SEEN}['version'] }}}}",
@@ -68,7 +74,7 @@ def live_accuracy_monitor() -> None:
         },
     )
     watch() >> roll_back
-    reconcile()
+    reconcile.expand(model_type=list(MODEL_TYPES))
 
 
 live_accuracy_monitor()

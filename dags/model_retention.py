@@ -19,6 +19,7 @@ from plugins.steps import step
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
+    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["retention"],
     params={

@@ -12,11 +12,11 @@ top. Every task may be cleared and run again.
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 
-from pipeline.bootstrap import BACKBONES
+from pipeline.bootstrap import BACKBONES, MAX_EPOCHS
+from plugins.claim import claim, conclude
 from plugins.model_rollout.hot_swap import HotSwapOperator
-from plugins.notices import tell_people
 from plugins.steps import step
 from plugins.training.task import train_task
 from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
@@ -56,7 +56,7 @@ _PARAMS = {
         None,
         type=["null", "integer"],
         minimum=1,
-        maximum=1000,
+        maximum=MAX_EPOCHS,
         section="Hyperparameters",
         description_md="How often the training sees every photo, at most; empty for the setting.",
     ),
@@ -97,16 +97,7 @@ RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 @task.short_circuit(ignore_downstream_trigger_rules=True)
 def begin(run: str, model_type: str) -> bool:
-    context = get_current_context()
-    # A retry after a refusal is forced by no person: its reason says which run was refused.
-    who = context["dag_run"].triggering_user_name or context["params"]["reason"]
-    who = who if context["params"]["force"] else None
-    answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
-    print(answer["reason"])
-    if not answer["due"] and context["dag_run"].run_type == "scheduled":
-        step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
-        tell_people()
-    return bool(answer["due"])
+    return claim(run, model_type)
 
 
 @task
@@ -160,13 +151,10 @@ def register(run: str) -> str:
     return step(lambda p: p.register(run))
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE, retries=5)
+# Tries for as long as a run may last: nothing else gives the claim back.
+@task(retries=200)
 def finish(run: str) -> str:
-    # Fails with the run: the last task decides what Airflow says of the whole.
-    try:
-        return step(lambda p: p.finish_run(run))
-    finally:
-        tell_people()
+    return conclude(run)
 
 
 def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
@@ -201,7 +189,8 @@ def _wire(model_type: str, dag_id: str) -> None:
     started >> dataset_id
     checked >> slices
     shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
-    swapped >> finish(RUN_ID)
+    # A teardown runs also in a run that a person marks as failed.
+    swapped >> finish(RUN_ID).as_teardown(on_failure_fail_dagrun=True)
     decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)
 
 

@@ -1,7 +1,8 @@
 """### Takes the confirmations of branch managers in, and starts a retraining when one is due.
 
 Waits for messages on the task queue (a deferred sensor that only looks), stores them, and acknowledges them once they
-are stored. Then it asks the retraining policy; each answer is kept in `retraining_decisions` with its reason.
+are stored. After six silent hours it goes on without any. Then it asks the retraining policy; each answer is kept in
+`retraining_decisions` with its reason.
 
 Pausing this DAG loses nothing: messages stay in RabbitMQ.
 """
@@ -19,8 +20,9 @@ from plugins.task_events.sensor import TaskEventsSensor
     schedule="@continuous",
     start_date=datetime(2026, 1, 1),
     max_active_runs=1,
-    max_consecutive_failed_dag_runs=10,
     catchup=False,
+    # Nothing pauses it: without it no correction is ever learned from.
+    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["retraining", "intake"],
     default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=10)},

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from pipeline.bootstrap import BACKBONES, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import PEOPLE_COMMANDS, demand_every_replica, model_option, new_request, show
 
+_ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 _EXIT_GIVE_UP = 1
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
@@ -80,7 +81,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @_dataset
 @model_option
 @click.option("--backbone", type=click.Choice(BACKBONES), help="Instead of the setting.")
-@click.option("--epochs", type=click.IntRange(1, 1000), help="Instead of the setting.")
+@click.option("--epochs", type=click.IntRange(1, MAX_EPOCHS), help="Instead of the setting.")
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
@@ -129,8 +130,12 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
-    pipeline = Pipeline.from_env()
-    done = pipeline.roll_back(model_type, target, actor, reason, new_request())
+    pipeline, request_id = Pipeline.from_env(), new_request()
+    try:
+        done = pipeline.roll_back(model_type, target, actor, reason, request_id)
+    except (GiveUp, TryAgain) as error:
+        pipeline.announce_failed_rollback(model_type, target, request_id, str(error))
+        raise
     show(done)
     pipeline.publish_events()
     demand_every_replica(done)
@@ -171,8 +176,10 @@ def reconcile(model_type: str) -> None:
 @model_option
 @click.option("--force", "forced_by", metavar="WHO", help="Retrain whatever the backlog; WHO is recorded.")
 def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
-    """The whole loop in one process: due? collect … hot swap."""
+    """The whole loop in one process: due? collect … hot swap. A run that failed goes on."""
     pipeline = Pipeline.from_env()
+    if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
+        raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
     answer = pipeline.begin_run(run_id, model_type, "command line", forced_by)
     click.echo(f"due: {answer['due']} ({answer['reason']})", err=True)
     if not answer["due"]:

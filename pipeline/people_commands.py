@@ -52,6 +52,15 @@ def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None
     pipeline.publish_events()
 
 
+@click.command("release-claim")
+@click.argument("run_id")
+@_actor
+@click.option("--reason", required=True, help="Why; kept as the end of the run.")
+def release_claim(run_id: str, actor: str, reason: str) -> None:
+    """Let another retraining begin: the run that claims the model type is dead."""
+    show({"run_id": run_id, "outcome": Pipeline.from_env().release_claim(run_id, actor, reason)})
+
+
 @click.command("clear-freeze")
 @model_option
 @_actor
@@ -136,4 +145,4 @@ def settings(changed: bool, markdown: bool) -> None:
     click.echo(settings_as_markdown() if markdown else settings_as_text(changed_only=changed))
 
 
-PEOPLE_COMMANDS = (watch, history, abort_canary, clear_freeze, retire, restore, dead_letters, settings)
+PEOPLE_COMMANDS = (watch, history, abort_canary, release_claim, clear_freeze, retire, restore, dead_letters, settings)

@@ -12,7 +12,8 @@ _MAX_PAUSE_SECONDS = 60.0
 class PollingTrigger(BaseTrigger):
     """Fires with what `look` returns, once that is not None. It may run twice after a restart: looking changes nothing.
 
-    `about` are the arguments of the subclass's constructor, as Airflow keeps them.
+    `about` are the arguments of the subclass's constructor, as Airflow keeps them. A constructor ignores others:
+    Airflow may hold a trigger that another release of this code made.
     """
 
     # Keeps the event from overtaking the executor's own news of the deferral (apache/airflow#72716).

@@ -94,7 +94,6 @@ def a_backlog(**changes: Any) -> Backlog:
         "corrections": 150,
         "since_last_try": 150,
         "last_trained_at": NOW - timedelta(days=8),
-        "running": False,
         **changes,
     }
     return Backlog(**values)

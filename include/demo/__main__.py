@@ -7,6 +7,7 @@ import time
 import click
 from rich.console import Console
 
+from include.demo.drill import MONITOR
 from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, RETRAINING, ROLLBACK, Size, Story
 from include.stack import runner
@@ -25,7 +26,8 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     """The whole loop on this machine: corrections in, a better model live, rolled back on demand."""
     started = time.monotonic()
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"))
-    pause_dags(stack, (INTAKE, RETRAINING, ROLLBACK))
+    # The monitor of a demo looks every minute: not while everything is emptied, nor while latency is measured.
+    pause_dags(stack, (INTAKE, RETRAINING, ROLLBACK, MONITOR))
     reset(stack)
     start_seconds = round(time.monotonic() - started, 1)
     os.environ.update(environment(stack))

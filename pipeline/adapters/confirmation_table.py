@@ -33,8 +33,7 @@ _BACKLOG = """
         (SELECT count(*) FROM task_confirmations WHERE corrected
             AND received_at > COALESCE((SELECT at FROM tried), '-infinity')),
         (SELECT max((r.result->>'trained_at')::timestamptz) FROM training_results r JOIN datasets d USING (dataset_id)
-            WHERE d.model_type = %(model_type)s),
-        EXISTS (SELECT 1 FROM retraining_runs WHERE model_type = %(model_type)s AND ended_at IS NULL)"""
+            WHERE d.model_type = %(model_type)s)"""
 
 
 class ConfirmationTable:

@@ -1,28 +1,23 @@
 """Table `retraining_runs`: a unique index admits one retraining of a model type at a time."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg2.errors import UniqueViolation
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import RunOutcome
+from pipeline.domain.retraining import Claim
 
 
 class RetrainingRunTable:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
 
-    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime) -> bool:
         if self.holds(run_id):
             return True
         try:
             with self._database.transaction() as cursor:
-                cursor.execute(
-                    "UPDATE retraining_runs SET ended_at = %s, outcome = 'lease expired'"
-                    " WHERE model_type = %s AND ended_at IS NULL AND begun_at < %s",
-                    (at, model_type, at - timedelta(hours=lease_hours)),
-                )
                 cursor.execute(
                     "INSERT INTO retraining_runs (run_id, model_type, begun_at) VALUES (%s, %s, %s)"
                     " ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL, outcome = NULL, begun_at = EXCLUDED.begun_at",
@@ -37,15 +32,21 @@ class RetrainingRunTable:
             cursor.execute("SELECT 1 FROM retraining_runs WHERE run_id = %s AND ended_at IS NULL", (run_id,))
             return cursor.fetchone() is not None
 
-    def running(self, model_type: ModelType) -> str | None:
+    def claim(self, model_type: ModelType) -> Claim | None:
         with self._database.transaction() as cursor:
             cursor.execute(
-                "SELECT run_id FROM retraining_runs WHERE model_type = %s AND ended_at IS NULL", (model_type,)
+                "SELECT run_id, begun_at FROM retraining_runs WHERE model_type = %s AND ended_at IS NULL", (model_type,)
             )
+            row = cursor.fetchone()
+        return Claim(*row) if row else None
+
+    def outcome(self, run_id: str) -> str | None:
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT outcome FROM retraining_runs WHERE run_id = %s", (run_id,))
             row = cursor.fetchone()
         return row[0] if row else None
 
-    def end(self, run_id: str, *, at: datetime, outcome: RunOutcome) -> None:
+    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "UPDATE retraining_runs SET ended_at = %s, outcome = %s WHERE run_id = %s AND ended_at IS NULL",

@@ -18,7 +18,8 @@ from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import RunOutcome
+from pipeline.domain.retraining import RunOutcome as RunOutcome
+from pipeline.domain.training import MAX_EPOCHS as MAX_EPOCHS
 from pipeline.domain.training import Epoch, TrainingResult
 from pipeline.domain.transitions import By
 from pipeline.steps.accumulate import accumulate
@@ -36,6 +37,7 @@ from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
 from pipeline.steps.register import register
+from pipeline.steps.release_claim import release_claim
 from pipeline.steps.report_training import report_training
 from pipeline.steps.report_verdict import report_verdict
 from pipeline.steps.retry import retry
@@ -85,9 +87,17 @@ class Pipeline(LiveSteps):
         scheduling = self._models.scheduling
         return asdict(begin_run(scheduling, run_id, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
 
-    def end_run(self, run_id: str, outcome: RunOutcome) -> None:
-        """Release the claim of a run that ended so."""
+    def outcome_of_run(self, run_id: str) -> str | None:
+        """How a run ended that held the claim once; None while it holds it, and for one that never did."""
+        return self._w.retraining_runs.outcome(run_id)
+
+    def end_run(self, run_id: str, outcome: str) -> None:
+        """Release the claim: `deployed`, `refused`, `held`, `failed`."""
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
+
+    def release_claim(self, run_id: str, actor: str, reason: str) -> str:
+        """The run is dead: another one may claim its model type. How it ended, as it is kept."""
+        return release_claim(self._models.scheduling, run_id, actor=actor, reason=reason)
 
     def finish_run(self, run_id: str) -> str:
         """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""

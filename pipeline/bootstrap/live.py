@@ -20,6 +20,7 @@ from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.announce_dead_letters import announce_dead_letters
+from pipeline.steps.announce_failed_rollback import announce_failed_rollback
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
 from pipeline.steps.force_promote import force_promote
@@ -120,6 +121,21 @@ class LiveSteps:
         asked = Asked(target, asked_at or self._w.clock.now(), judged, instead_of)
         changed = roll_back(self._live.deployment, ModelType(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
+
+    def announce_failed_rollback(
+        self,
+        model_type: str,
+        target: str,
+        request_id: str,
+        reason: str,
+        *,
+        asked_at: datetime | None = None,
+        judged: str | None = None,
+    ) -> None:
+        """Nobody tries this rollback again: people are told, unless it served after all."""
+        asked, by = Asked(target, asked_at or self._w.clock.now(), judged), By("roll_back", reason, request_id)
+        announce_failed_rollback(self._live.deployment, ModelType(model_type), asked, by)
+        self._publish_soon()
 
     def complete_rollback(self, model_type: str) -> dict[str, Any]:
         """Bring the replicas back that a rollback missed. Raises `ServiceUnavailable` while one is still missing."""

@@ -1,8 +1,10 @@
 """What a value may be, as part of its type: settings refuse anything else, and say so in these words."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,50 @@ class OneOf:
     def __str__(self) -> str:
         return f"one of {', '.join(self.choices)}"
 
+
+@dataclass(frozen=True)
+class Address:
+    """A URL of one of some schemes, with a host; `words` say what it looks like.
+
+    `also` is a regular expression for another way to write the same.
+    """
+
+    schemes: tuple[str, ...]
+    words: str
+    also: str = r"(?!)"
+
+    def allows(self, value: str) -> bool:
+        try:
+            parts = urlsplit(value)
+            whole = parts.scheme in self.schemes and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            return False
+        return bool(whole) or re.fullmatch(self.also, value) is not None
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
+class Cron:
+    """When something happens: five fields of numbers, ranges, steps and lists."""
+
+    def allows(self, value: str) -> bool:
+        return re.fullmatch(_CRON, value) is not None
+
+    def __str__(self) -> str:
+        return "a cron expression such as */15 * * * *"
+
+
+def _field(number: str) -> str:
+    one = rf"(\*|{number}(-{number})?)(/[1-9]\d?)?"
+    return f"{one}(,{one})*"
+
+
+_MINUTE, _HOUR, _DAY = r"[0-5]?\d", r"([01]?\d|2[0-3])", r"(0?[1-9]|[12]\d|3[01])"
+_MONTH, _WEEKDAY = r"(0?[1-9]|1[0-2])", r"[0-7]"
+_CRON = " ".join(_field(number) for number in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
+Bounds = Range | OneOf | Address | Cron
 
 AtLeastOne = Annotated[int, Range(at_least=1)]
 Count = Annotated[int, Range(at_least=0)]

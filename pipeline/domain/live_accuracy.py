@@ -117,6 +117,10 @@ class LiveAccuracyPolicy:
     recovery_margin: Share = 0.02
     """How far above the alert accuracy has to rise before the state is well again."""
 
+    def __post_init__(self) -> None:
+        if self.rollback_accuracy > self.alert_accuracy:
+            raise ValueError("rollback_accuracy must not be above alert_accuracy: people are told before it acts")
+
     def period(self, serving_since: datetime, now: datetime) -> Period:
         """When confirmations of the champion count: a new champion starts a fresh window."""
         window = self.window(now)

@@ -1,10 +1,12 @@
 """When to retrain: enough corrections and enough time, or urgently many (specification §2.2; design D4, D15)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative
+
+_LONGEST_RUN = timedelta(hours=36)
 
 
 class RunOutcome(StrEnum):
@@ -33,7 +35,18 @@ class Backlog:
     corrections: int
     since_last_try: int
     last_trained_at: datetime | None
-    running: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`run_id` retrains a model type since `since`; nobody else does meanwhile."""
+
+    run_id: str
+    since: datetime
+
+    def expired(self, now: datetime) -> bool:
+        """A claim this old belongs to a run that died: no retraining takes as long."""
+        return now - self.since > _LONGEST_RUN
 
 
 @dataclass(frozen=True)
@@ -61,10 +74,13 @@ class RetrainingPolicy:
         if not 0 < self.min_corrections <= self.urgent_corrections:
             raise ValueError("need 0 < min_corrections <= urgent_corrections")
 
-    def decide(self, backlog: Backlog, *, now: datetime, forced_by: str | None = None) -> RetrainingDecision:
-        """`forced_by` is who asked for a retraining whatever the backlog; a running one still blocks it."""
-        if backlog.running:
-            return self._no(backlog, "running", "a retraining is already running")
+    def decide(
+        self, backlog: Backlog, *, now: datetime, claim: Claim | None = None, forced_by: str | None = None
+    ) -> RetrainingDecision:
+        """`forced_by` is who asked for a retraining whatever the backlog; the run that has the claim blocks it."""
+        if claim is not None:
+            since = f"{claim.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            return self._no(backlog, "running", f"a retraining is already running: {claim.run_id}, since {since}")
         if forced_by is not None:
             return RetrainingDecision(True, "forced", f"forced by {forced_by}", backlog)
         if backlog.last_trained_at is None:

@@ -13,6 +13,7 @@ MAX_ATTEMPTS = 3
 # Cause of an attempt whose end is not recorded: it is running, or its process died.
 RUNNING = "running"
 MIN_PHOTOS_PER_CLASS = 8
+MAX_EPOCHS = 1000
 _MIN_BATCH_SIZE = 4
 _PLATEAU_SLOWDOWN = 3
 
@@ -23,7 +24,7 @@ class Hyperparameters:
 
     backbone: Annotated[str, OneOf(BACKBONES)] = BACKBONES[-1]
     """Frozen ImageNet backbone; the weights of EfficientNetLite0 come with a package."""
-    epochs: AtLeastOne = 50
+    epochs: Annotated[int, Range(at_least=1, at_most=MAX_EPOCHS)] = 50
     """Times that training goes through all images, at most."""
     batch_size: AtLeastOne = 32
     """Images that are in memory at a time; a step of the optimizer sees as many, or more where memory was short."""
@@ -200,14 +201,13 @@ def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
         if (smaller := smaller_than(h.backbone)) is None:
             return Adjustment(None, f"{h.backbone} is the smallest backbone already: the server needs a faster machine")
         return Adjustment(replace(h, backbone=smaller), f"a smaller backbone may help: {h.backbone} → {smaller}")
-    if result.epochs_completed >= h.epochs:
-        return Adjustment(
-            replace(h, epochs=h.epochs * 2), f"it was still learning, more epochs may help: {h.epochs} → {h.epochs * 2}"
-        )
+    more = min(h.epochs * 2, MAX_EPOCHS)
+    if h.epochs <= result.epochs_completed and h.epochs < more:
+        return Adjustment(replace(h, epochs=more), f"it was still learning, more epochs may help: {h.epochs} → {more}")
     if result.accuracy < _UNDERFIT_ACCURACY:
         lowered = h.learning_rate / 10
         return Adjustment(
-            replace(h, learning_rate=lowered, epochs=h.epochs * 2),
+            replace(h, learning_rate=lowered, epochs=more),
             f"it did not learn its own photos ({result.accuracy:.2f}), smaller steps may help: "
             f"learning rate {h.learning_rate:g} → {lowered:g}",
         )

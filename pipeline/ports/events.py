@@ -8,7 +8,7 @@ from typing import Protocol
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Backlog, RetrainingDecision, RunOutcome
+from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +112,17 @@ class Decisions(Protocol):
 class RetrainingRuns(Protocol):
     """At most one retraining of a model type at a time, whoever started it."""
 
-    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
-        """Claim the model type; True also for the run that holds the claim already, False while another one does.
-
-        A claim older than `lease_hours` belongs to a run that died and may be taken over.
-        """
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime) -> bool:
+        """Claim the model type; True also for the run that holds the claim already, False while another one does."""
 
     def holds(self, run_id: str) -> bool:
         """Whether this run holds a claim that has not ended."""
 
-    def running(self, model_type: ModelType) -> str | None:
-        """The run that holds the claim."""
+    def claim(self, model_type: ModelType) -> Claim | None:
+        """The run that retrains the model type now, and since when."""
 
-    def end(self, run_id: str, *, at: datetime, outcome: RunOutcome) -> None:
-        """Release the claim: `deployed`, `refused`, `failed` or `not due`; a second release changes nothing."""
+    def outcome(self, run_id: str) -> str | None:
+        """How this run ended; None while it holds its claim, and for one that never had any."""
+
+    def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+        """Release the claim. `outcome` is a `RunOutcome`, or why a dead run lost it; a second time changes nothing."""

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.domain.blessing import WhenInconclusive
-from pipeline.domain.bounds import Positive, Range
+from pipeline.domain.bounds import Address, Cron, Positive, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -21,8 +21,15 @@ from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.verification import VerificationPolicy
-from pipeline.settings.refusals import SettingsRefused, of_bounds, of_types
+from pipeline.settings.refusals import SettingsRefused, of_bounds, of_rotation, of_types
 from pipeline.settings.variables import Environment, Named
+
+_AMQP = Address(("amqp", "amqps"), "an address such as amqp://user:password@host:5672/%2F")
+# A socket has no host, and PostgreSQL's own form has no scheme.
+_POSTGRES = Address(
+    ("postgresql", "postgres"), "an address such as postgresql://user@host:5432/name", r"postgres(ql)?:///\S*|\w+=.*"
+)
+_HTTP = Address(("http", "https"), "an address such as http://host:9000")
 
 
 class Settings(BaseSettings):
@@ -30,7 +37,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/%2F")
+    amqp_url: Annotated[SecretStr, _AMQP] = SecretStr("amqp://guest:guest@127.0.0.1:5672/%2F")
     """RabbitMQ, as `amqp://user:password@host:port/vhost`."""
     task_exchange: str = "task.events"
     """Exchange the Helper service publishes `TaskConfirmedEvent` to (topic)."""
@@ -38,11 +45,11 @@ class Settings(BaseSettings):
     """Quorum queue this application drains; its dead letters go to `<task_queue>.dead`."""
     model_exchange: str = "model.events"
     """Exchange for model events (topic; routing key = event type)."""
-    mlops_dsn: SecretStr = SecretStr("postgresql://mlops@127.0.0.1:5432/mlops")
+    mlops_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops@127.0.0.1:5432/mlops")
     """This application's own database."""
-    helper_dsn: SecretStr = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
+    helper_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
     """The Helper database, with the read-only role."""
-    s3_endpoint: str | None = None
+    s3_endpoint: Annotated[str | None, _HTTP] = None
     """S3 endpoint; empty for AWS itself. Credentials come from the usual AWS_* variables."""
     photo_buckets: tuple[str, ...] = ("tasks",)
     """Buckets that `photoUrl` may name; anything else is never fetched."""
@@ -50,7 +57,7 @@ class Settings(BaseSettings):
     """Bucket for manifests, shards, checkpoints and reports."""
     model_bucket: str = "models"
     """Bucket for model artifacts."""
-    mlflow_url: str = "http://127.0.0.1:5000"
+    mlflow_url: Annotated[str, _HTTP] = "http://127.0.0.1:5000"
     """MLflow tracking server and model registry."""
     faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8600",)
     """Lifecycle addresses of every faceserve replica."""
@@ -106,7 +113,7 @@ class Settings(BaseSettings):
 
     live: Annotated[LiveAccuracyPolicy, Named("live_")] = LiveAccuracyPolicy()
     """Live accuracy: when people are told, and when the champion is taken down"""
-    monitor_schedule: str = "*/15 * * * *"
+    monitor_schedule: Annotated[str, Cron()] = "*/15 * * * *"
     """When the monitor looks at live accuracy (cron, UTC); read by its DAG."""
     # A canary is aborted where a champion would be taken down, so its floor is no setting of its own.
     canary: Annotated[CanaryPolicy, Named("canary_", own={"floor": None})] = CanaryPolicy()
@@ -124,7 +131,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
-        if refused := of_bounds(self):
+        if refused := of_bounds(self) + of_rotation(self.faceserve_replicas, self.faceserve_out_of_rotation):
             raise SettingsRefused(refused)
         return self
 

@@ -1,5 +1,6 @@
 """Wrong values in sentences: which variable, what it is, what is allowed."""
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -28,8 +29,17 @@ def of_bounds(settings: BaseSettings) -> list[str]:
         for variable in variables(type(settings))
         if variable.bounds is not None
         and (value := variable.value_in(settings)) is not None
-        and not variable.bounds.allows(value)
+        and not variable.bounds.allows(_plain(value))
     ]
+
+
+def of_rotation(replicas: Collection[str], out_of_rotation: Collection[str]) -> list[str]:
+    """Replicas that contradict each other."""
+    if not replicas:
+        return ["RETRAIN_FACESERVE_REPLICAS is empty, but must name a replica: nothing could serve"]
+    strangers = [address for address in out_of_rotation if address not in replicas]
+    named = "RETRAIN_FACESERVE_OUT_OF_ROTATION names {}, but must name replicas of RETRAIN_FACESERVE_REPLICAS ({})"
+    return [named.format(", ".join(strangers), ", ".join(replicas))] if strangers else []
 
 
 def _of_type(settings: type[BaseSettings], found: Any) -> str:
@@ -42,6 +52,10 @@ def _of_type(settings: type[BaseSettings], found: Any) -> str:
     named = [v for v in variables(settings) if v.path[: len(place)] == place and v.path[-1] in why]
     values = ", ".join(f"{v.name} is {v.raw or v.default}" for v in named)
     return f"{values or '.'.join(map(str, place))}: {why}"
+
+
+def _plain(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _sentence(variable: Variable, value: object) -> str:

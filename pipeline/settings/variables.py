@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from pipeline.domain.bounds import OneOf, Range
+from pipeline.domain.bounds import Bounds, OneOf, Range
 
 PREFIX = "RETRAIN_"
 _FIRST_SECTION = "Outside systems"
@@ -42,7 +42,7 @@ class Variable:
     name: str
     path: tuple[str, ...]
     kind: Any
-    bounds: Range | OneOf | None
+    bounds: Bounds | None
     default: object
     owner: type
     section_of: tuple[type, str] | None
@@ -79,11 +79,11 @@ class Variable:
     @property
     def allowed(self) -> str:
         """`a whole number, at least 1`."""
-        if isinstance(self.bounds, OneOf):
-            return str(self.bounds)
         kind = _kind_in_words(self.kind)
         if self.bounds is None:
             return kind
+        if not isinstance(self.bounds, Range):
+            return str(self.bounds)
         return f"{kind}{' ' if str(self.bounds).startswith('from') else ', '}{self.bounds}"
 
 
@@ -135,8 +135,8 @@ def _of_policy(policy: Any, path: tuple[str, ...], named: Named, section: tuple[
             yield Variable(variable, here, kind, _bounds(extras), default, type(policy), section)
 
 
-def _bounds(extras: tuple[Any, ...]) -> Range | OneOf | None:
-    return next((extra for extra in extras if isinstance(extra, Range | OneOf)), None)
+def _bounds(extras: tuple[Any, ...]) -> Bounds | None:
+    return next((extra for extra in extras if isinstance(extra, Bounds)), None)
 
 
 def _unpacked(hint: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -6,9 +6,6 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.consider import consider
 
-# A claim this old belongs to a run that died; no training takes as long.
-_LEASE_HOURS = 36.0
-
 
 @dataclass(frozen=True)
 class Begun:
@@ -28,6 +25,6 @@ def begin_run(
         return Begun(True, "claimed", f"{run_id} goes on", run_id)
     decision_id, decision = consider(scheduling, model_type, asked_by=asked_by, forced_by=forced_by)
     now = scheduling.clock.now()
-    if decision.due and not scheduling.runs.begin(run_id, model_type, at=now, lease_hours=_LEASE_HOURS):
+    if decision.due and not scheduling.runs.begin(run_id, model_type, at=now):
         return Begun(False, "running", "another retraining claimed the model type", decision_id)
     return Begun(decision.due, decision.rule, decision.reason, decision_id)

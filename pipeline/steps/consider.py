@@ -11,5 +11,9 @@ def consider(
     """The id of the recorded decision, and the decision."""
     now, champion = scheduling.clock.now(), scheduling.transitions.ledger(model_type).champion
     backlog = scheduling.confirmations.backlog(model_type, champion)
-    decision = scheduling.policy.decide(backlog, now=now, forced_by=forced_by)
+    claim = scheduling.runs.claim(model_type)
+    if claim is not None and claim.expired(now):
+        scheduling.runs.end(claim.run_id, at=now, outcome="lease expired")
+        claim = None
+    decision = scheduling.policy.decide(backlog, now=now, claim=claim, forced_by=forced_by)
     return scheduling.decisions.record(model_type, decision, at=now, asked_by=asked_by), decision

@@ -73,8 +73,8 @@ def _planned(k: Keeping, ledger: Ledger, policy: RetentionPolicy) -> RetentionPl
             raise ServiceUnavailable("faceserve", f"{serving.replica} {serving.fault}: what it serves must not move")
         protected |= {v: f"kept warm by {serving.replica}" for v in (serving.previous,) if v}
         protected |= {v: f"served by {serving.replica}" for v in (serving.version,) if v}
-    if (running := k.runs.running(ledger.model_type)) and (made := k.versions.of_run(running)):
-        protected[made.version] = f"made by the running retraining {running}"
+    if (claim := k.runs.claim(ledger.model_type)) and (made := k.versions.of_run(claim.run_id)):
+        protected[made.version] = f"made by the running retraining {claim.run_id}"
     at_hand = [row for row in k.versions.all(ledger.model_type) if row.version not in ledger.archived]
     return policy.select([row.version for row in at_hand], {**protected, **ledger.needed})
 

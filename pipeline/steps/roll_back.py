@@ -8,7 +8,6 @@ import logging
 
 from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.domain.ledger import Asked, Ledger
-from pipeline.domain.model_events import RollbackFailedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import outcome
 from pipeline.domain.transitions import By, ChampionChange, Entry, Phase
@@ -24,8 +23,8 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
     """Serve an earlier version again; `swap.missing` says which replicas are not back yet.
 
     Raises `UnknownVersion` with a sentence when there is nothing to go back to, `StaleTransition` when the champion
-    changed after it was asked for, or what the fleet raised when not one replica came back, with `RollbackFailedEvent`
-    in the outbox.
+    changed after it was asked for, or what the fleet raised when not one replica came back: another try may succeed, so
+    that whoever gives up tells it (`announce_failed_rollback`).
     """
     with d.transitions.exclusive(model_type):
         ledger = overtake(d, d.transitions.ledger(model_type), by)
@@ -46,7 +45,6 @@ def _bring_back(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap:
         swap = d.fleet.bring_back(change.model_type, change.version, target.artifact)
     except (GiveUp, TryAgain) as error:
         close(d, change, _ended(d, change), str(error))
-        _tell_failure(d, change, str(error))
         raise
     confirm(d, ledger, change, swap.missing)
     return swap
@@ -56,17 +54,3 @@ def _ended(d: Deployment, change: ChampionChange) -> Phase:
     """Nobody confirmed it: at best it is not known."""
     phase = outcome(change.version, d.fleet.serving(change.model_type))
     return Phase.FAILED if phase is Phase.FAILED else Phase.UNCONFIRMED
-
-
-def _tell_failure(d: Deployment, change: ChampionChange, why: str) -> None:
-    failed = RollbackFailedEvent(
-        id=f"rollback-failed:{change.id}",
-        model_type=change.model_type,
-        model_version=change.version,
-        reason=why,
-        at=d.clock.now(),
-    )
-    try:
-        d.outbox.add(failed.outgoing())
-    except TryAgain as error:
-        log.warning("the failure of %s could not be told: %s", change.id, error)

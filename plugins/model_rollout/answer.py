@@ -1,4 +1,4 @@
-"""What a change of champion answered, as sentences in the task's log."""
+"""What a change of champion answered, or what ended it, as sentences for people."""
 
 from typing import Any
 
@@ -8,6 +8,12 @@ def say(changed: dict[str, Any]) -> dict[str, Any]:
     for sentence in _sentences(changed):
         print(sentence)
     return changed
+
+
+def what_ended(context: Any) -> str:
+    """Why a task failed. There is no exception when its process is gone: killed, out of memory, or its machine lost."""
+    error = context.get("exception")
+    return f"the task {context['ti'].task_id} was killed before it ended" if error is None else str(error)
 
 
 def _sentences(changed: dict[str, Any]) -> list[str]:

@@ -47,6 +47,11 @@ class ApprovedOperator(HITLOperator):
     def ask(self, context: Context) -> Any:
         return super().execute(context)
 
+    def ask_anew(self, context: Context) -> Any:
+        """The answer that is kept counts for nothing."""
+        context["task_state_store"].delete(_ANSWER)
+        return self.ask(context)
+
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         response = super().execute_complete(context, event)
         by = (response["responded_by_user"] or {}).get("name")

@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from plugins.model_rollout.answer import say
+from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined
 from plugins.model_rollout.trigger import CanaryTrigger
 from plugins.notices.publishing import publish_soon
@@ -20,10 +20,14 @@ _VERDICT = "verdict"
 
 def announce_failure(context: Any) -> None:
     """An accepted model that is not live is urgent, unless a person wanted it so."""
-    task, error = context["task"], context.get("exception")
-    if not isinstance(error, Declined):
-        step(lambda p: p.announce_failed_swap(task.model_type, task.version, context["run_id"], str(error)))
-    publish_soon()
+    task = context["task"]
+    try:
+        if not isinstance(context.get("exception"), Declined):
+            # Of a task that was killed Airflow hands over the definition: what it is about is still a template.
+            about = [task.render_template(value, context) for value in (task.model_type, task.version)]
+            step(lambda p: p.announce_failed_swap(*about, context["run_id"], what_ended(context)))
+    finally:
+        publish_soon()
 
 
 class HotSwapOperator(ApprovedOperator):

@@ -1,27 +1,52 @@
 """The task `roll_back`: at once, or after a person's word."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from plugins.model_rollout.answer import say
+from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined
 from plugins.model_rollout.patience import PATIENCE
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
-from plugins.notices.publishing import publish_soon
+from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
 
 MONITOR = "live_accuracy_monitor"
 # What the question named: an approval is for that version, whatever `previous` means by then, and instead of that one.
 _VERSION, _INSTEAD_OF = "version", "instead_of"
+_DEADLINE = "deadline"
 
 
 def page(context: Any) -> None:
-    """After a failed rollback the model that had to go still serves: people are told at once."""
-    publish_soon()
+    """After a failed rollback the model that had to go may still serve: people are told at once."""
+    params, run = context["params"], context["dag_run"]
+    if isinstance(context.get("exception"), Declined):
+        publish_soon()
+    else:
+        named = {"asked_at": run.run_after, "judged": _judged(context)}
+        _tell_failure(params["model_type"], params["target"], run.run_id, what_ended(context), **named)
+
+
+def page_about_verdict(context: Any) -> None:
+    """The monitor found the champion too bad, and could not even start the rollback."""
+    seen = context["ti"].xcom_pull(task_ids="watch")
+    model_type = context["task"].conf["model_type"]
+    _tell_failure(model_type, seen["target"], context["run_id"], what_ended(context), judged=seen["version"])
+
+
+def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
+    from pipeline.bootstrap import TryAgain
+
+    try:
+        step(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named))
+    except TryAgain as error:
+        # What kept the rollback from happening may keep the news from being stored.
+        tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({error})")
+    finally:
+        publish_soon()
 
 
 class RollBackOperator(ApprovedOperator):
@@ -53,7 +78,7 @@ class RollBackOperator(ApprovedOperator):
         # The question is stored; but Airflow's own way of waiting would not look whether it is still open.
         with suppress(TaskAwaitingInput):
             super().ask(context)
-        deadline = context["dag_run"].run_after + PATIENCE
+        deadline = _deadline(context["task_state_store"])
         trigger = RollbackQuestionTrigger(params["model_type"], params["target"], plan["from_version"], deadline)
         return self.defer(trigger=trigger, method_name="execute_complete")
 
@@ -66,6 +91,9 @@ class RollBackOperator(ApprovedOperator):
         params, run, judged = context["params"], context["dag_run"], _judged(context)
         who = approved_by or (MONITOR if judged else run.triggering_user_name) or "a person"
         store = context["task_state_store"]
+        if approved_by and store.get(_VERSION) is None:
+            # An answer to a question of an older release, which did not name the version.
+            return self.ask_anew(context)
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
         about = (params["model_type"], target, who, params["reason"], run.run_id)
         return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of)))
@@ -74,6 +102,15 @@ class RollBackOperator(ApprovedOperator):
         params = context["params"]
         version = context["task_state_store"].get(_VERSION)
         return f"nothing was changed: rolling {params['model_type']} back to {version} was {why}"
+
+
+def _deadline(store: Any) -> datetime:
+    """Another try does not make a question live longer; a task cleared after its end has as much time as a new one."""
+    now, kept = datetime.now(UTC), store.get(_DEADLINE)
+    if kept and datetime.fromisoformat(kept) > now:
+        return datetime.fromisoformat(kept)
+    store.set(_DEADLINE, (now + PATIENCE).isoformat())
+    return now + PATIENCE
 
 
 def _judged(context: Context) -> str | None:

@@ -10,7 +10,7 @@ from plugins.polling import PollingTrigger
 class CanaryTrigger(PollingTrigger):
     """Fires with the verdict: `decision` (`promote` or `abort`) and `reason`."""
 
-    def __init__(self, model_type: str, version: str, poll_seconds: float = 15.0) -> None:
+    def __init__(self, model_type: str, version: str, poll_seconds: float = 15.0, **_other: Any) -> None:
         super().__init__(poll_seconds, model_type=model_type, version=version)
 
     def look(self, pipeline: Any) -> dict[str, Any] | None:
@@ -31,7 +31,13 @@ class RollbackQuestionTrigger(PollingTrigger):
     """
 
     def __init__(
-        self, model_type: str, target: str, from_version: str, deadline: datetime, poll_seconds: float = 15.0
+        self,
+        model_type: str,
+        target: str,
+        from_version: str,
+        deadline: datetime,
+        poll_seconds: float = 15.0,
+        **_other: Any,
     ) -> None:
         about = {"model_type": model_type, "target": target, "from_version": from_version, "deadline": deadline}
         super().__init__(poll_seconds, **about)

@@ -1,24 +1,25 @@
 """Waits for confirmations, deferred while there are none."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 
 from plugins.task_events.trigger import TaskEventsTrigger
 
+# Then the run ends green, the policy is asked, and the next run waits.
 _PATIENCE = timedelta(hours=6)
 
 
 class TaskEventsSensor(BaseSensorOperator):
-    """Returns how many messages wait; they stay where they are."""
+    """Returns how many messages wait, 0 after hours of silence; they stay where they are."""
 
     def execute(self, context: Context) -> dict[str, int]:
         from pipeline.bootstrap import Pipeline
 
         waiting = Pipeline.from_env().event_queue_depth()
         if not waiting:
-            self.defer(trigger=TaskEventsTrigger(), method_name="resume", timeout=_PATIENCE)
+            self.defer(trigger=TaskEventsTrigger(datetime.now(UTC) + _PATIENCE), method_name="resume")
         return {"waiting": waiting}
 
     def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:

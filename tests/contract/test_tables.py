@@ -23,6 +23,7 @@ from pipeline.domain.errors import GiveUp, RunBusy, UnknownVersion
 from pipeline.domain.lineage import Erased
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Claim
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets, FakeErasures
@@ -138,23 +139,33 @@ def test_pending_events_come_oldest_first(tables):
 
 
 def test_a_second_run_waits_until_the_first_ended(tables):
-    assert tables.runs.begin("one", LAUNDRY, at=NOW, lease_hours=12)
-    assert tables.runs.begin("one", LAUNDRY, at=NOW, lease_hours=12)
-    assert not tables.runs.begin("two", LAUNDRY, at=NOW, lease_hours=12)
+    assert tables.runs.begin("one", LAUNDRY, at=NOW)
+    assert tables.runs.begin("one", LAUNDRY, at=NOW)
+    assert not tables.runs.begin("two", LAUNDRY, at=NOW)
     tables.runs.end("one", at=NOW, outcome="deployed")
-    assert tables.runs.begin("two", LAUNDRY, at=NOW, lease_hours=12)
+    assert tables.runs.begin("two", LAUNDRY, at=NOW)
     assert (tables.runs.holds("one"), tables.runs.holds("two")) == (False, True)
 
 
 def test_laundry_and_face_do_not_wait_for_each_other(tables):
-    assert tables.runs.begin("one", LAUNDRY, at=NOW, lease_hours=12)
-    assert tables.runs.begin("two", FACE, at=NOW, lease_hours=12)
+    assert tables.runs.begin("one", LAUNDRY, at=NOW)
+    assert tables.runs.begin("two", FACE, at=NOW)
 
 
-def test_the_claim_of_a_run_that_died_can_be_taken_over(tables):
-    tables.runs.begin("died", LAUNDRY, at=NOW, lease_hours=12)
-    assert tables.runs.begin("next", LAUNDRY, at=NOW + timedelta(hours=13), lease_hours=12)
-    assert not tables.runs.holds("died")
+def test_who_holds_a_claim_since_when_and_how_it_ended(tables):
+    assert tables.runs.claim(LAUNDRY) is tables.runs.outcome("one") is None
+    tables.runs.begin("one", LAUNDRY, at=NOW)
+    assert tables.runs.claim(LAUNDRY) == Claim("one", NOW) and tables.runs.claim(FACE) is None
+    assert tables.runs.outcome("one") is None
+    tables.runs.end("one", at=NOW, outcome="deployed")
+    tables.runs.end("one", at=NOW, outcome="too late")
+    assert tables.runs.claim(LAUNDRY) is None and tables.runs.outcome("one") == "deployed"
+
+
+def test_a_run_that_is_cleared_by_hand_claims_once_more(tables):
+    for _ in range(2):
+        assert tables.runs.begin("one", LAUNDRY, at=NOW) and tables.runs.outcome("one") is None
+        tables.runs.end("one", at=NOW, outcome="failed")
 
 
 # Datasets

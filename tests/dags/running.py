@@ -74,5 +74,6 @@ class DagRun:
         return answer
 
     def _pull(self, task_ids: str, key: str = "return_value", default: Any = None, **_: Any) -> Any:
-        found = self.results.get(task_ids, default)
+        other = self.pushed.get((task_ids, key), default)
+        found = self.results.get(task_ids, default) if key == "return_value" else other
         return None if found is NOTSET else found

@@ -2,7 +2,12 @@
 
 import pytest
 from airflow.providers.standard.operators.trigger_dagrun import DagIsPaused
-from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    DagRunTriggerException,
+    DownstreamTasksSkipped,
+)
 
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
 from dags.model_retraining import face, laundry
@@ -93,12 +98,21 @@ def test_only_a_forced_run_is_forced_by_a_person_or_by_the_reason_of_the_retry(d
 @pytest.mark.parametrize(("run_type", "told"), [("scheduled", True), ("manual", False)])
 def test_when_nothing_is_due_everything_is_skipped_and_a_nightly_run_says_so(desk, capsys, run_type, told):
     desk.answers["begin_run"] = {"due": False, "reason": "3 of 500 corrections"}
+    run = DagRun(laundry, run_type=run_type, user=None)
     with pytest.raises(DownstreamTasksSkipped) as skipped:
-        DagRun(laundry, run_type=run_type, user=None).do("begin")
-    assert {"collect", "hot_swap", "finish", "retry"} <= set(skipped.value.tasks)
+        run.do("begin")
+    assert set(laundry.task_ids) - set(skipped.value.tasks) == {"begin", "finish"}
+    with pytest.raises(AirflowSkipException, match="nothing was due"):
+        run.do("finish")
     assert "3 of 500 corrections" in capsys.readouterr().out
     announced = [("announce_skipped", "run-1", "LAUNDRY", "3 of 500 corrections"), ("untold",)]
     assert positional(desk)[1:] == (announced if told else [])
+
+
+def test_a_forced_run_that_may_not_begin_is_red(desk):
+    desk.answers["begin_run"] = {"due": False, "reason": "a retraining is already running: run-0"}
+    with pytest.raises(AirflowFailException, match="nothing is trained: a retraining is already running: run-0"):
+        DagRun(laundry, force=True).do("begin")
 
 
 def test_a_nightly_run_that_is_due_announces_nothing(desk):
@@ -199,9 +213,9 @@ def test_reconcile_fails_until_no_replica_is_missing(desk):
     desk.answers["reconcile"] = Turns([{"missing": MISSING}, whole])
     run = DagRun(MONITOR)
     with pytest.raises(TryAgain, match="replica-2 does not answer"):
-        run.do("reconcile")
-    assert run.do("reconcile") == whole
-    assert positional(desk) == [("reconcile", "LAUNDRY")] * 2
+        run.do("reconcile", map_index=0)
+    assert [run.do("reconcile", map_index=index) for index in (0, 1)] == [whole, whole]
+    assert positional(desk) == [("reconcile", "LAUNDRY"), ("reconcile", "LAUNDRY"), ("reconcile", "FACE")]
 
 
 # Rollback and promotion

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import yaml
 
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
@@ -90,8 +91,13 @@ def test_waiting_rollbacks_do_not_keep_the_next_one_waiting():
     assert all(task.max_active_tis_per_dag is None for task in ROLLBACK.tasks)
 
 
-def test_nobody_has_to_unpause_it_first():
-    assert ROLLBACK.is_paused_upon_creation is False
+@pytest.mark.parametrize(
+    "name", ["model_rollback", "live_accuracy_monitor", "task_confirmed_intake", "model_retention"]
+)
+def test_nobody_has_to_unpause_what_safety_depends_on_and_nothing_pauses_it(name):
+    (dag,) = (dag for dag in (ROLLBACK, MONITOR, *OTHERS) if dag.dag_id == name)
+    assert dag.is_paused_upon_creation is False
+    assert dag.max_consecutive_failed_dag_runs == 0
 
 
 def test_a_rollback_that_hangs_gives_its_place_back():
@@ -116,6 +122,6 @@ def test_a_look_or_a_reconcile_that_hangs_does_not_keep_the_next_look_waiting():
     assert {task.execution_timeout for task in MONITOR.tasks} == {timedelta(minutes=5)}
     assert {task.task_id: task.max_active_tis_per_dag for task in MONITOR.tasks} == {
         "watch": 1,
-        "reconcile": 1,
+        "reconcile": 2,
         "roll_back": None,
     }

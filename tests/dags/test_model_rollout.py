@@ -1,21 +1,34 @@
 """The tasks that change the champion: in full, by canary, after a person's word."""
 
+import copy
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import get_args
 
 import pytest
+import structlog
+from airflow.callbacks.callback_requests import TaskCallbackRequest
+from airflow.dag_processing import processor
+from airflow.dag_processing.processor import _execute_task_callbacks
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput, TaskDeferred
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, XComSequenceSliceResult
 
-from dags import model_promotion, model_rollback
+from dags import live_accuracy_monitor, model_promotion, model_rollback
+from dags.model_retraining import laundry
 from pipeline.bootstrap import GiveUp, TryAgain
 from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
 from plugins.model_rollout.hot_swap import announce_failure
-from plugins.model_rollout.roll_back import page
-from tests.dags.running import ASKED_AT, DagRun
+from plugins.model_rollout.roll_back import page, page_about_verdict
+from plugins.notices import publishing
+from plugins.notices.publishing import publish_soon
+from tests.dags.running import ASKED_AT, DagRun, Kept
 from tests.desk import CHANGED, PLAN, Turns
 
 PROMOTION, ROLLBACK = model_promotion.model_promotion(), model_rollback.model_rollback()
+MONITOR = live_accuracy_monitor.live_accuracy_monitor()
 GOOD, BAD = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "worse by 10%"}
 
 
@@ -201,11 +214,19 @@ def test_a_swap_that_failed_is_announced_and_people_are_told(desk, error):
     context = promotion().context("hot_swap")
     context["task"].model_type, context["task"].version = "LAUNDRY", "v1.1.0"
     announce_failure({**context, **({"exception": error} if error else {})})
+    why = str(error) if error else "the task hot_swap was killed before it ended"
     assert desk.asked == [
-        ("announce_failed_swap", ("LAUNDRY", "v1.1.0", "run-1", str(error)), {}),
+        ("announce_failed_swap", ("LAUNDRY", "v1.1.0", "run-1", why), {}),
         ("publish_events", (), {}),
         ("untold", (), {}),
     ]
+
+
+def test_people_are_told_of_the_rest_also_when_a_failure_cannot_be_announced(desk):
+    desk.answers["announce_failed_swap"] = TryAgain("the mlops database is away")
+    with pytest.raises(TryAgain):
+        announce_failure(promotion().context("hot_swap"))
+    assert desk.names() == ["announce_failed_swap", "publish_events"]
 
 
 def test_a_no_is_not_announced_as_a_failure(desk):
@@ -255,13 +276,35 @@ def test_the_question_names_the_version_and_waits_without_a_slot(desk, questions
     assert questions[0]["subject"] == PLAN["question"]
     assert questions[0]["body"] == "Reason given: too many wrong"
     assert deferred.method_name == "execute_complete" and deferred.timeout is None
-    assert deferred.trigger.about == {
-        "model_type": "LAUNDRY",
-        "target": "previous",
-        "from_version": "v1.2.0",
-        "deadline": ASKED_AT + timedelta(hours=24),
-    }
+    about = dict(deferred.trigger.about)
+    assert timedelta(hours=23, minutes=59) < about.pop("deadline") - datetime.now(UTC) <= timedelta(hours=24)
+    assert about == {"model_type": "LAUNDRY", "target": "previous", "from_version": "v1.2.0"}
     assert desk.asked == [("rollback_plan", ("LAUNDRY", "previous"), {})]
+
+
+def test_another_try_does_not_make_a_question_live_longer(desk):
+    run = rollback(approval=True)
+    deadline = ask(run).trigger.about["deadline"]
+    assert ask(run).trigger.about["deadline"] == deadline
+
+
+def test_a_question_that_is_asked_again_after_its_end_has_as_much_time_as_a_new_one(desk):
+    run = rollback(approval=True)
+    ask(run)
+    run.kept["roll_back"].set("deadline", "2026-05-05T06:11:00+00:00")
+    assert ask(run).trigger.about["deadline"] > datetime.now(UTC) + timedelta(hours=23)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_approval_from_before_an_upgrade_that_named_no_version_is_asked_for_anew(desk, kept):
+    run = rollback(approval=True)
+    if kept:
+        run.kept["roll_back"] = Kept(answer={"approved": True, "by": "lee"})
+    with pytest.raises(TaskDeferred):
+        run.do("roll_back") if kept else reply(run, "roll_back", "Approve")
+    assert desk.names() == ["rollback_plan"]
+    reply(run, "roll_back", "Approve")
+    assert desk.only("roll_back")[:2] == ("LAUNDRY", "v1.1.3")
 
 
 def test_nobody_is_asked_when_there_is_nothing_to_go_back_to(desk, questions):
@@ -316,15 +359,118 @@ def test_an_approval_by_somebody_without_a_name_is_one_all_the_same(desk):
     assert desk.only("roll_back")[2] == "a person"
 
 
-def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk):
+@pytest.mark.parametrize(
+    ("form", "judged"),
+    [({}, None), ({"run_type": "operator_triggered", "judged": "v1.2.0"}, "v1.2.0"), ({"judged": "v1.2.0"}, None)],
+)
+@pytest.mark.parametrize("error", [TryAgain("no replica answers"), None])
+def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk, form, judged, error):
     desk.answers["publish_events"] = TryAgain("RabbitMQ is away")
-    page({})
-    assert [name for name, *_ in desk.asked] == ["publish_events", "untold"]
+    page({**rollback(**form).context("roll_back"), "exception": error})
+    why = str(error) if error else "the task roll_back was killed before it ended"
+    named = {"asked_at": ASKED_AT, "judged": judged}
+    assert desk.asked == [
+        ("announce_failed_rollback", ("LAUNDRY", "previous", "run-1", why), named),
+        ("publish_events", (), {}),
+        ("untold", (), {}),
+    ]
+
+
+def test_a_rollback_that_failed_with_the_database_pages_without_it(desk, monkeypatch):
+    sent = []
+    monkeypatch.setattr(publishing, "open_channels", lambda: [sent.append])
+    desk.answers["announce_failed_rollback"] = desk.answers["publish_events"] = TryAgain("the database is away")
+    page({**rollback().context("roll_back"), "exception": TryAgain("no ledger")})
+    subject, body = "URGENT: LAUNDRY could not be rolled back to previous", "no ledger (the database is away)"
+    assert sent == [{"subject": subject, "body": body}]
+
+
+def test_a_no_pages_nobody(desk):
+    page({**rollback().context("roll_back"), "exception": Declined("rejected by lee")})
+    assert desk.names() == ["publish_events"]
 
 
 @pytest.mark.parametrize(
-    ("dag", "task_id", "callback"), [(PROMOTION, "hot_swap", announce_failure), (ROLLBACK, "roll_back", page)]
+    ("dag", "task_id", "callback"),
+    [
+        (PROMOTION, "hot_swap", announce_failure),
+        (ROLLBACK, "roll_back", page),
+        (MONITOR, "roll_back", page_about_verdict),
+        (MONITOR, "watch", publish_soon),
+        (MONITOR, "reconcile", publish_soon),
+    ],
 )
 def test_what_happens_when_the_task_has_failed(dag, task_id, callback):
-    (found,) = dag.get_task(task_id).on_failure_callback
-    assert found is callback
+    found = dag.get_task(task_id).on_failure_callback
+    assert found in (callback, [callback])
+
+
+# Killed: the callback runs in the DAG processor, with the task as it is written and without an exception
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Lets Airflow itself handle the news that a task's process is gone; `xcom` is what any other task left."""
+
+    def handle(dag, task_id, xcom=None, run_type="manual", **form):
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(xcom), raising=False)
+        uuid, run = "01990000-0000-7000-8000-000000000000", {"dag_id": dag.dag_id, "run_id": "run-1"}
+        nothing = dict.fromkeys(("logical_date", "data_interval_start", "data_interval_end", "partition_key"))
+        began = {"run_after": ASKED_AT, "start_date": ASKED_AT, "run_type": run_type, "state": "running"}
+        dag_run = {**run, **nothing, **began, "end_date": None, "conf": form, "consumed_asset_events": []}
+        request = TaskCallbackRequest(
+            filepath="dag.py",
+            bundle_name="dags-folder",
+            bundle_version=None,
+            ti={**run, "id": uuid, "task_id": task_id, "try_number": 4, "dag_version_id": uuid},
+            task_callback_type="failed",
+            context_from_server={"dag_run": dag_run, "max_tries": 3},
+        )
+        _execute_task_callbacks(SimpleNamespace(dags={dag.dag_id: copy.deepcopy(dag)}), request, structlog.get_logger())
+
+    return handle
+
+
+class Comms:
+    """Answers what the DAG processor may ask for, which is less than a worker may."""
+
+    def __init__(self, xcom):
+        self.xcom = xcom
+
+    def send(self, msg):
+        assert isinstance(msg, get_args(get_args(processor.ToManager)[0])), f"{msg} would be refused"
+        many = isinstance(msg, GetXComSequenceSlice)
+        return XComSequenceSliceResult(root=[self.xcom]) if many else XComResult(key="return_value", value=self.xcom)
+
+
+@pytest.mark.parametrize(
+    ("dag", "form", "xcom"),
+    [(PROMOTION, {"version": "v1.1.0", "reason": "better"}, None), (laundry, {}, "v1.1.0")],
+    ids=["promotion", "retraining"],
+)
+def test_a_swap_that_was_killed_is_announced_with_its_version(desk, killed, dag, form, xcom):
+    killed(dag, "hot_swap", xcom, **form)
+    assert desk.asked[0] == (
+        "announce_failed_swap",
+        ("LAUNDRY", "v1.1.0", "run-1", "the task hot_swap was killed before it ended"),
+        {},
+    )
+    assert desk.names()[1:] == ["publish_events"]
+
+
+@pytest.mark.parametrize(("run_type", "judged"), [("manual", None), ("operator_triggered", "v1.2.0")])
+def test_a_rollback_that_was_killed_pages(desk, killed, run_type, judged):
+    killed(ROLLBACK, "roll_back", run_type=run_type, reason="too bad", judged="v1.2.0", target="v1.1.3")
+    assert desk.only("announce_failed_rollback") == (
+        *("LAUNDRY", "v1.1.3", "run-1", "the task roll_back was killed before it ended"),
+        *(("asked_at", ASKED_AT), ("judged", judged)),
+    )
+    assert desk.names()[1:] == ["publish_events"]
+
+
+def test_a_monitor_that_was_killed_before_it_could_start_the_rollback_pages(desk, killed):
+    killed(MONITOR, "roll_back", {"version": "v1.2.0", "target": "v1.1.3"}, run_type="scheduled")
+    assert desk.only("announce_failed_rollback") == (
+        *("LAUNDRY", "v1.1.3", "run-1", "the task roll_back was killed before it ended"),
+        ("judged", "v1.2.0"),
+    )

@@ -63,8 +63,28 @@ def test_a_sensor_without_messages_waits_without_a_worker_and_hands_on_what_came
     with pytest.raises(TaskDeferred) as deferred:
         run.do("wait_for_events")
     assert isinstance(deferred.value.trigger, TaskEventsTrigger)
-    assert deferred.value.timeout == timedelta(hours=6)
+    left = deferred.value.trigger.about["until"] - datetime.now(UTC)
+    assert timedelta(hours=5, minutes=59) < left <= timedelta(hours=6)
     assert run.do("wait_for_events", method=deferred.value.method_name, event={"waiting": 1}) == {"waiting": 1}
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+def test_a_wait_that_is_over_ends_by_itself_with_what_there_is(desk, naps, waiting):
+    desk.answers["event_queue_depth"] = waiting
+    assert fire(TaskEventsTrigger(datetime.now(UTC))) == {"waiting": waiting}
+
+
+def test_ten_silent_periods_in_a_row_leave_no_failed_task(desk, naps):
+    """A deferral that Airflow has to end is a red run without another try (`AirflowSensorTimeout`)."""
+    desk.answers["event_queue_depth"] = 0
+    for _ in range(10):
+        run = DagRun(INTAKE)
+        with pytest.raises(TaskDeferred) as deferred:
+            run.do("wait_for_events")
+        assert deferred.value.timeout is None
+        silence = fire(TaskEventsTrigger(datetime.now(UTC)))
+        run.do("wait_for_events", method=deferred.value.method_name, event=silence)
+        assert run.results["wait_for_events"] == {"waiting": 0}
 
 
 def test_a_canary_is_looked_at_until_there_is_a_verdict(desk, naps):
@@ -98,14 +118,22 @@ def test_a_question_is_withdrawn_when_nobody_answered_in_time(desk, naps):
     assert desk.asked == []
 
 
-@pytest.mark.parametrize(
-    "trigger",
-    [TaskEventsTrigger(7), CanaryTrigger("LAUNDRY", "v1.1.0", 7), question(poll_seconds=7)],
-    ids=lambda trigger: type(trigger).__name__,
-)
+KEPT = [TaskEventsTrigger(SOON, 7), CanaryTrigger("LAUNDRY", "v1.1.0", 7), question(poll_seconds=7)]
+
+
+def again(path, fields):
+    module, name = path.rsplit(".", 1)
+    return getattr(import_module(module), name)(**fields)
+
+
+@pytest.mark.parametrize("trigger", KEPT, ids=lambda trigger: type(trigger).__name__)
 def test_it_is_the_same_after_a_restart_of_the_triggerer(trigger):
     path, fields = trigger.serialize()
-    module, name = path.rsplit(".", 1)
-    again = getattr(import_module(module), name)(**fields)
-    assert again.serialize() == (path, fields)
-    assert again.poll_seconds == 7 and type(again) is type(trigger)
+    assert again(path, fields).serialize() == (path, fields)
+    assert again(path, fields).poll_seconds == 7 and type(again(path, fields)) is type(trigger)
+
+
+@pytest.mark.parametrize("trigger", KEPT, ids=lambda trigger: type(trigger).__name__)
+def test_what_another_release_kept_with_it_is_ignored(trigger):
+    path, fields = trigger.serialize()
+    assert again(path, {**fields, "first_delay_seconds": 5.0}).serialize() == (path, fields)

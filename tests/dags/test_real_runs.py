@@ -13,24 +13,53 @@ _RUNS = """
 import json
 from airflow.utils.db import initdb
 initdb()
+from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+from airflow.models.dagrun import DagRun
+from airflow.models.dagbag import DBDagBag
+from airflow.utils.session import create_session
+from dags.model_retraining import laundry
 from dags.model_rollback import model_rollback
-from pipeline.bootstrap import Pipeline, TryAgain
+from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from plugins.polling import PollingTrigger
 from tests.desk import PLAN, Desk, Turns
 
 PollingTrigger.first_delay_seconds = 0
 
-def run(desk, **form):
+def run(desk, dag=None, **form):
     Pipeline.from_env = classmethod(lambda cls: desk)
-    ended = model_rollback().test(run_conf=form)
+    ended = (dag or model_rollback()).test(run_conf=form)
     tasks = {ti.task_id: ti.state for ti in ended.get_task_instances()}
-    return {"state": ended.state, "tasks": tasks, "asked": desk.names()}
+    return {"run_id": ended.run_id, "state": ended.state, "tasks": tasks, "asked": desk.names()}
+
+def marked_failed(run_id):
+    # It was in the middle of its work; `finish` ends as it does without a deployment.
+    with create_session() as session:
+        found = session.query(DagRun).filter_by(dag_id=laundry.dag_id, run_id=run_id).one()
+        found.dag = dag = DBDagBag().get_dag_for_run(found, session)
+        for ti in found.get_task_instances(session=session):
+            ti.state = {"begin": "success", "collect": "running"}.get(ti.task_id)
+        found.state = "running"
+        session.flush()
+        set_dag_run_state_to_failed(dag=dag, run_id=run_id, commit=True, session=session)
+        found.dag = dag
+        left = found.update_state(session=session, execute_callbacks=False)[0]
+        names = [ti.task_id for ti in left]
+        for ti in left:
+            ti.state = "failed"
+        session.flush()
+        found.update_state(session=session, execute_callbacks=False)
+        return {"left": names, "state": found.state}
 
 whole = {"complete_rollback": {"version": "v1.1.3"}}
 overtaken = Turns([PLAN, {**PLAN, "from_version": "v1.3.0"}])
+no = {"due": False, "reason": "a retraining is already running: run-0"}
+quiet = run(Desk(begin_run=no), laundry)
 print("RUNS " + json.dumps({
     "at once": run(Desk(**whole)),
     "overtaken": run(Desk(**whole, rollback_plan=overtaken), approval=True),
+    "quiet": quiet,
+    "forced": run(Desk(begin_run=no, retry=None, finish_run=GiveUp("ended: failed")), laundry, force=True),
+    "marked": marked_failed(quiet["run_id"]),
 }))
 """
 
@@ -69,3 +98,17 @@ def test_a_rollback_that_waits_and_is_overtaken_ends_red_by_itself_and_changes_n
         **dict.fromkeys(("complete", "publish_events"), "upstream_failed"),
     }
     assert runs["overtaken"]["asked"] == ["rollback_plan", "rollback_plan", "publish_events"]
+
+
+def test_a_night_with_nothing_to_do_is_green(runs):
+    assert runs["quiet"]["state"] == "success"
+    assert runs["quiet"]["tasks"]["finish"] == "skipped" and "finish_run" not in runs["quiet"]["asked"]
+
+
+def test_a_forced_retraining_that_may_not_begin_is_red(runs):
+    assert runs["forced"]["state"] == "failed"
+    assert runs["forced"]["tasks"]["begin"] == runs["forced"]["tasks"]["finish"] == "failed"
+
+
+def test_a_run_that_a_person_marks_as_failed_gives_its_claim_back_and_stays_red(runs):
+    assert runs["marked"] == {"left": ["finish"], "state": "failed"}

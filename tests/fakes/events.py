@@ -9,7 +9,7 @@ from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Backlog, RetrainingDecision
+from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
 from pipeline.ports.events import DeadLetter, Message, Stored
 from tests.builders import NOW
 
@@ -127,23 +127,23 @@ class FakeRetrainingRuns:
     claims: dict[str, tuple[ModelType, datetime]] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
 
-    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, lease_hours: float) -> bool:
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime) -> bool:
         if run_id in self.claims:
             return True
-        for other, (claimed, begun) in list(self.claims.items()):
-            if claimed is not model_type:
-                continue
-            if at - begun <= timedelta(hours=lease_hours):
-                return False
-            self.end(other, at=at, outcome="lease expired")
+        if self.claim(model_type):
+            return False
         self.claims[run_id] = (model_type, at)
+        self.ended.pop(run_id, None)
         return True
 
     def holds(self, run_id: str) -> bool:
         return run_id in self.claims
 
-    def running(self, model_type: ModelType) -> str | None:
-        return next((run for run, (claimed, _) in self.claims.items() if claimed is model_type), None)
+    def claim(self, model_type: ModelType) -> Claim | None:
+        return next((Claim(run, at) for run, (claimed, at) in self.claims.items() if claimed is model_type), None)
+
+    def outcome(self, run_id: str) -> str | None:
+        return self.ended.get(run_id)
 
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         if self.claims.pop(run_id, None) is not None:

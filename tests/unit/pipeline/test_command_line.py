@@ -31,7 +31,7 @@ STEPS = {
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
 }
-PEOPLE = {"watch", "abort-canary", "clear-freeze", "retire", "restore", "settings"}
+PEOPLE = {"watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"}
 WHO = ("--actor", "kim", "--reason", "why")
 BY = ("kim", "why")
 REQUEST = "a request of its own"
@@ -63,7 +63,10 @@ ASKED = [
     (("approve", *RUN, *WHO), [("approve", "r1", *BY)]),
     (("force-promote", "r1", *FACE, *WHO), [("force_promote", "FACE", "r1", *BY, REQUEST)]),
     (("reconcile", *FACE), [("reconcile", "FACE")]),
-    (("retrain", *RUN, *FACE, "--force", "kim"), [("begin_run", "r1", "FACE", "command line", "kim")]),
+    (
+        ("retrain", *RUN, *FACE, "--force", "kim"),
+        [("outcome_of_run", "r1"), ("begin_run", "r1", "FACE", "command line", "kim")],
+    ),
 ]
 ACCEPTED = {"accepted": True, "held": False, "reasons": []}
 UNAVAILABLE = ServiceUnavailable("RabbitMQ", "connection refused")
@@ -77,6 +80,7 @@ class CommandLinePipeline(Desk):
             "accumulate": {"received": 3, "stored": 2},
             "publish_events": 1,
             "consider": {"due": False, "reason": "12 corrections, 100 needed"},
+            "outcome_of_run": None,
             "begin_run": {"due": due, "reason": "12 corrections, 100 needed"},
             "end_run": None,
             "collect": "DS-2026-001",
@@ -240,7 +244,17 @@ def test_a_change_of_champion_is_published_after_it_happened(run, step, act):
 def test_a_retraining_goes_through_every_step_in_order(run):
     pipeline = CommandLinePipeline()
     answer = json.loads(run(pipeline, "retrain", *STEPS["retrain"]).stdout)
-    order = ["begin_run", "collect", "validate", "slices", "augment_slice", "augment_slice", "assemble", "train"]
+    order = [
+        "outcome_of_run",
+        "begin_run",
+        "collect",
+        "validate",
+        "slices",
+        "augment_slice",
+        "augment_slice",
+        "assemble",
+        "train",
+    ]
     order += ["verify_accuracy", "verify_performance", "decide", "register", "hot_swap", "end_run", "publish_events"]
     assert pipeline.names() == order
     assert (answer["version"], pipeline.ended()) == ("v1.1.0", [("r1", "deployed")])
@@ -259,7 +273,7 @@ def test_a_retraining_that_is_not_due_touches_nothing(run):
     pipeline = CommandLinePipeline(due=False)
     result = run(pipeline, "retrain", *STEPS["retrain"])
     assert json.loads(result.stdout)["reason"] == "12 corrections, 100 needed"
-    assert pipeline.names() == ["begin_run"]
+    assert pipeline.names() == ["outcome_of_run", "begin_run"]
 
 
 @pytest.mark.parametrize("step", ["collect", "validate", "augment_slice", "train", "decide", "register", "hot_swap"])
@@ -270,10 +284,33 @@ def test_a_retraining_that_fails_releases_its_claim(run_module, step):
     assert pipeline.ended() == [("r1", "failed")]
 
 
+@pytest.mark.parametrize("ended", ["deployed", "refused"])
+def test_the_id_of_a_run_that_ended_is_used_up(run_module, ended):
+    pipeline = CommandLinePipeline(outcome_of_run=ended)
+    code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
+    why = f"refused: run r1 was {ended} already, nothing would be trained: choose another --run-id"
+    assert (code, lines[-1], pipeline.names()) == (1, why, ["outcome_of_run"])
+
+
+@pytest.mark.parametrize("ended", ["failed", "held"])
+def test_a_run_that_failed_or_waited_goes_on(run_module, ended):
+    pipeline = CommandLinePipeline(outcome_of_run=ended)
+    assert run_module(pipeline, "retrain", *STEPS["retrain"])[0] == 0
+    assert pipeline.ended() == [("r1", "deployed")]
+
+
 @pytest.mark.parametrize("step", ["roll-back", "reconcile"])
 def test_what_is_done_but_not_on_every_replica_says_which_and_may_be_repeated(step, run_module):
     pipeline = CommandLinePipeline(missing=["replica-2 does not answer"])
     assert run_module(pipeline, step, *STEPS[step])[0] == 75
+
+
+def test_a_rollback_that_failed_is_told_for_nobody_tries_it_again(run_module):
+    pipeline = CommandLinePipeline(roll_back=UNAVAILABLE, announce_failed_rollback=None)
+    assert run_module(pipeline, "roll-back", *STEPS["roll-back"])[0] == 75
+    (request_id,) = (values[-1] for name, values, _ in pipeline.asked if name == "roll_back")
+    told = ("LAUNDRY", "previous", request_id, "RabbitMQ is unavailable: connection refused")
+    assert pipeline.asked[-1] == ("announce_failed_rollback", told, {})
 
 
 def test_every_command_is_a_request_of_its_own(run_module):

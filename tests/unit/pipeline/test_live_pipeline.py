@@ -62,6 +62,37 @@ def test_a_swap_that_failed_is_urgent_and_told_once(desk):
     assert desk.told()[-1] == "URGENT: LAUNDRY v1.1.0 could not go live"
 
 
+def failed_rollbacks(desk, request, **asked):
+    for _ in range(2):
+        desk.pipeline.announce_failed_rollback("LAUNDRY", "previous", request, "killed", **asked)
+    return [e.payload["modelVersion"] for e in desk.publisher.published if e.type == "RollbackFailedEvent"]
+
+
+@pytest.mark.parametrize("judged", [None, "v1.1.0"])
+def test_a_rollback_that_failed_or_never_began_is_urgent_and_told_once(desk, judged):
+    desk.world.live("second")
+    assert failed_rollbacks(desk, "run-1", judged=judged) == ["v1.0.0"]
+    assert desk.told()[-1] == "URGENT: LAUNDRY could not be rolled back to v1.0.0"
+
+
+def test_a_rollback_that_served_is_no_failure_whatever_failed_after_it(desk):
+    desk.world.live("second").roll_back(request="run-1")
+    assert failed_rollbacks(desk, "run-1") == []
+
+
+def test_a_rollback_that_another_one_overtook_is_no_failure(desk):
+    asked_at = desk.world.live("second", "third").clock.now()
+    desk.world.roll_back(request="faster")
+    assert failed_rollbacks(desk, "run-1", asked_at=asked_at) == []
+    assert failed_rollbacks(desk, "run-2", judged="v1.2.0") == []
+
+
+def test_a_refusal_is_told_when_nobody_read_it(desk):
+    """`v1.0.0` is the only version: there is nothing to go back to."""
+    assert failed_rollbacks(desk, "kims") == []
+    assert failed_rollbacks(desk, "the-monitors", judged="v1.0.0") == ["previous"]
+
+
 def test_an_aborted_canary_is_not_a_failed_swap_too(desk):
     desk.world.start(desk.world.candidate("second"))
     desk.world.abort("v1.1.0")

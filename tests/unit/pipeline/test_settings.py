@@ -38,7 +38,7 @@ NAMES = {
     "RETRAIN_MODEL_BUCKET": ("other", "model_bucket"),
     "RETRAIN_MLFLOW_URL": ("http://other", "mlflow_url"),
     "RETRAIN_FACESERVE_REPLICAS": ('["a:1", "b:2"]', "faceserve_replicas"),
-    "RETRAIN_FACESERVE_OUT_OF_ROTATION": ('["b:2"]', "faceserve_out_of_rotation"),
+    "RETRAIN_FACESERVE_OUT_OF_ROTATION": ('["127.0.0.1:8600"]', "faceserve_out_of_rotation"),
     "RETRAIN_FACESERVE_TOKEN": ("other", "faceserve_token"),
     "RETRAIN_GIT_COMMIT": ("abc", "git_commit"),
     "RETRAIN_MIN_CORRECTIONS": ("99", "retraining.min_corrections"),
@@ -101,7 +101,7 @@ NAMES = {
     "RETRAIN_LIVE_MIN_CONFIRMATIONS": ("7", "live.min_confirmations"),
     "RETRAIN_LIVE_MATURED_MINUTES": ("0", "live.matured_minutes"),
     "RETRAIN_LIVE_STALE_HOURS": ("7.5", "live.stale_hours"),
-    "RETRAIN_LIVE_ALERT_ACCURACY": ("0.25", "live.alert_accuracy"),
+    "RETRAIN_LIVE_ALERT_ACCURACY": ("0.95", "live.alert_accuracy"),
     "RETRAIN_LIVE_ROLLBACK_ACCURACY": ("0.25", "live.rollback_accuracy"),
     "RETRAIN_MONITOR_SCHEDULE": ("* * * * *", "monitor_schedule"),
     "RETRAIN_CANARY_PERCENT": ("25", "canary.percent"),
@@ -173,8 +173,8 @@ def test_a_keyword_that_is_no_setting_is_refused():
 
 
 REFUSED = [
-    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number, at least 1"),
-    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number, at least 1"),
+    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1000"),
+    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1000"),
     ({"RETRAIN_CANARY_PERCENT": "150"}, "RETRAIN_CANARY_PERCENT is '150', but must be a number, above 0, at most 100"),
     ({"RETRAIN_MAX_GAIN": "nan"}, "RETRAIN_MAX_GAIN is 'nan', but must be a number from 0 to 1"),
     (
@@ -197,11 +197,44 @@ REFUSED = [
         {"RETRAIN_HOLDOUT_SHARE": "0.9"},
         "RETRAIN_VALIDATION_SHARE is 0.16, RETRAIN_HOLDOUT_SHARE is 0.9: validation_share and holdout_share leave",
     ),
+    ({"RETRAIN_AMQP_URL": "rabbitmq:5672"}, "RETRAIN_AMQP_URL is '**********', but must be an address such as amqp://"),
+    ({"RETRAIN_AMQP_URL": "amqp://guest:guest@h:port"}, "RETRAIN_AMQP_URL is '**********', but must be an address"),
+    ({"RETRAIN_MLOPS_DSN": "mysql://db/x"}, "RETRAIN_MLOPS_DSN is '**********', but must be an address such as postgr"),
+    ({"RETRAIN_S3_ENDPOINT": "s3:9000"}, "RETRAIN_S3_ENDPOINT is 's3:9000', but must be an address such as http://"),
+    ({"RETRAIN_MLFLOW_URL": "http://"}, "RETRAIN_MLFLOW_URL is 'http://', but must be an address such as http://"),
+    ({"RETRAIN_MONITOR_SCHEDULE": "hourly"}, "RETRAIN_MONITOR_SCHEDULE is 'hourly', but must be a cron expression"),
+    ({"RETRAIN_MONITOR_SCHEDULE": "*/15 24 * * *"}, "RETRAIN_MONITOR_SCHEDULE is '*/15 24 * * *', but must be a cron"),
+    ({"RETRAIN_FACESERVE_REPLICAS": "[]"}, "RETRAIN_FACESERVE_REPLICAS is empty, but must name a replica"),
+    (
+        {"RETRAIN_FACESERVE_REPLICAS": '["a:8600"]', "RETRAIN_FACESERVE_OUT_OF_ROTATION": '["a:8600", "b:8600"]'},
+        "RETRAIN_FACESERVE_OUT_OF_ROTATION names b:8600, but must name replicas of RETRAIN_FACESERVE_REPLICAS (a:8600)",
+    ),
+    (
+        {"RETRAIN_LIVE_ROLLBACK_ACCURACY": "0.9"},
+        "RETRAIN_LIVE_ALERT_ACCURACY is 0.85, RETRAIN_LIVE_ROLLBACK_ACCURACY is 0.9: rollback_accuracy must not be",
+    ),
     (
         {"RETRAIN_EPOCHS": "0", "RETRAIN_PATIENCE": "0"},
-        "RETRAIN_EPOCHS is '0', but must be a whole number, at least 1; RETRAIN_PATIENCE is '0', but",
+        "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1000; RETRAIN_PATIENCE is '0', but",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RETRAIN_MLOPS_DSN", "postgresql:///mlops?host=/tmp/socket"),
+        ("RETRAIN_MLOPS_DSN", "host=/tmp/socket dbname=mlops"),
+        ("RETRAIN_HELPER_DSN", "postgres://reader@[::1]/helper"),
+        ("RETRAIN_AMQP_URL", "amqps://u:p%40ss@broker/%2F"),
+        ("RETRAIN_S3_ENDPOINT", "https://s3.example.com"),
+        ("RETRAIN_MONITOR_SCHEDULE", "* * * * *"),
+        ("RETRAIN_MONITOR_SCHEDULE", "0-30/5,45 8-17 1,15 * 1-5"),
+    ],
+)
+def test_every_usual_way_to_write_it_is_taken(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert Settings()
 
 
 @pytest.mark.parametrize(("environment", "sentence"), REFUSED, ids=[" ".join(e) for e, _ in REFUSED])
@@ -253,7 +286,7 @@ def test_the_list_has_every_setting_with_value_source_default_bounds_and_meaning
     monkeypatch.setenv("RETRAIN_EPOCHS", "7")
     shown = listed()
     assert sorted(re.findall(r"^  (RETRAIN_\w+) = ", shown, re.MULTILINE)) == sorted(v.name for v in ALL)
-    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number, at least 1)\n" in shown
+    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number from 1 to 1000)\n" in shown
     assert "RETRAIN_PATIENCE = 5  (default; a whole number, at least 1)\n" in shown
     assert "      Epochs without better val_loss after which training stops.\n" in shown
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy
+from pipeline.domain.retraining import Claim, RetrainingDecision, RetrainingPolicy
 from tests.builders import NOW, a_backlog
 
 
@@ -43,8 +43,15 @@ def test_corrections_that_were_tried_already_do_not_retrain_for_ever():
 
 
 def test_a_running_retraining_blocks_another_even_when_forced():
-    policy = RetrainingPolicy()
-    assert policy.decide(a_backlog(running=True), now=NOW, forced_by="kim").rule == "running"
+    decision = RetrainingPolicy().decide(a_backlog(), now=NOW, claim=Claim("run-1", NOW), forced_by="kim")
+    assert (decision.due, decision.rule) == (False, "running")
+    assert decision.reason == f"a retraining is already running: run-1, since {NOW:%Y-%m-%d %H:%M} UTC"
+
+
+def test_a_claim_is_worth_nothing_once_no_run_can_be_alive_any_more():
+    claim = Claim("run-1", NOW)
+    assert not claim.expired(NOW + timedelta(hours=36))
+    assert claim.expired(NOW + timedelta(hours=36, seconds=1))
 
 
 def test_force_needs_no_corrections_and_names_who_asked():
@@ -59,7 +66,6 @@ def test_without_any_model_only_force_starts_the_first_training():
 @pytest.mark.parametrize(
     ("changes", "forced_by", "due", "rule", "reason"),
     [
-        ({"running": True}, None, False, "running", "a retraining is already running"),
         ({}, "kim", True, "forced", "forced by kim"),
         ({"last_trained_at": None}, None, False, "no_champion", "no model yet: run the first training with force"),
         ({"corrections": 99}, None, False, "too_few", "99 corrections, 100 needed"),

@@ -1,8 +1,10 @@
 """What follows a failed attempt or a refused model, to the letter: nothing else changes, and people read why."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.domain.training import Adjustment, Hyperparameters, adjust, advise, learned_nothing
+from pipeline.domain.training import MAX_EPOCHS, Adjustment, Hyperparameters, adjust, advise, learned_nothing
 from tests.builders import a_training_result
 
 # Other values than the defaults, so that one that is dropped is seen.
@@ -91,6 +93,14 @@ GOOD = {"accuracy": 0.95, "val_accuracy": 0.93, "epochs_completed": 39}
 def test_advice_names_the_change_and_what_was_seen(failed, facts, changes, sentence):
     expected = Hyperparameters(**{"epochs": 40, **changes})
     assert advise(refused(facts), failed) == Adjustment(expected, sentence)
+
+
+@given(epochs=st.integers(1, MAX_EPOCHS), early=st.integers(0, 3), accuracy=st.floats(0, 1), rate=st.floats(1e-6, 1))
+def test_no_advice_asks_for_more_than_a_person_may(epochs, early, accuracy, rate):
+    asked = Hyperparameters(epochs=epochs, learning_rate=rate)
+    refused = a_training_result(hyperparameters=asked, epochs_completed=max(epochs - early, 1), accuracy=accuracy)
+    advised = advise(refused, {"holdout_accuracy"}).hyperparameters
+    assert advised is None or (advised != asked and advised.epochs <= MAX_EPOCHS and 0 < advised.learning_rate <= 1)
 
 
 @pytest.mark.parametrize("check", ["mean_latency_ms", "memory_bytes", "throughput_per_second", "gpu_utilization"])

@@ -39,7 +39,7 @@ def test_champion_previous_canary_and_running_work_stay_whatever_their_age():
     world = aged(5)
     world.roll_back("v1.2.0", request="far back")
     world.start(world.candidate("candidate"))
-    world.runs.begin("run-3", LAUNDRY, at=NOW, lease_hours=12)
+    world.runs.begin("run-3", LAUNDRY, at=NOW)
     kept = world.plan_retirement().kept
     assert kept["v1.2.0"] == "champion"
     assert kept["v1.1.0"].startswith("previous")

@@ -1,5 +1,7 @@
 """Whether a retraining starts, who holds the claim, and how it ended."""
 
+from datetime import timedelta
+
 import pytest
 
 from pipeline.domain.errors import GiveUp
@@ -10,6 +12,7 @@ from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.begin_run import begin_run
 from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
+from pipeline.steps.release_claim import release_claim
 from tests.builders import a_backlog, a_blessing
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import (
@@ -33,7 +36,7 @@ class World:
     def __init__(self, **backlog):
         self.confirmations, self.decisions = FakeConfirmations(waiting=a_backlog(**backlog)), FakeDecisions()
         self.runs, self.outbox, self.publisher = FakeRetrainingRuns(), FakeOutbox(), FakePublisher()
-        self.blessings = FakeBlessings(self.outbox)
+        self.blessings, self.clock = FakeBlessings(self.outbox), FakeClock()
 
     def scheduling(self, fault=NO_FAULT):
         bundle = Scheduling(
@@ -44,13 +47,17 @@ class World:
             transitions=FakeTransitions(),
             outbox=self.outbox,
             publisher=self.publisher,
-            clock=FakeClock(),
+            clock=self.clock,
             policy=RetrainingPolicy(),
         )
         return fault.on_ports(bundle, but=("clock",))
 
     def begin(self, run_id="run-1", fault=NO_FAULT, **asked):
         return begin_run(self.scheduling(fault), run_id, LAUNDRY, asked_by="the night", **asked)
+
+    def holder(self):
+        claim = self.runs.claim(LAUNDRY)
+        return claim.run_id if claim else None
 
     def finish(self, fault=NO_FAULT, deployment=RunOutcome.DEPLOYED):
         return finish_run(self.scheduling(fault), "run-1", conclude_deployment=lambda run_id: deployment)
@@ -73,15 +80,48 @@ def test_the_answer_is_recorded_with_who_asked_whether_due_or_not(corrections, a
 
 def test_a_due_run_claims_its_model_type_and_a_second_one_is_told_to_stay_away():
     world = World()
-    assert world.begin("run-1").due and world.runs.running(LAUNDRY) == "run-1"
-    second = world.begin("run-2")
-    assert (second.due, second.rule, second.reason) == (False, "running", "another retraining claimed the model type")
-    assert world.runs.running(LAUNDRY) == "run-1"
+    assert world.begin("run-1").due and world.holder() == "run-1"
+    second = world.begin("run-2", forced_by="kim")
+    assert (second.due, second.rule) == (False, "running")
+    assert second.reason.startswith("a retraining is already running: run-1, since 20")
+    assert world.holder() == "run-1"
+
+
+def test_of_two_that_begin_at_the_same_moment_one_claims():
+    world = World()
+    world.decisions.record = lambda *args, **named: world.runs.begin("faster", LAUNDRY, at=world.clock.now())
+    slower = world.begin()
+    assert (slower.due, slower.reason) == (False, "another retraining claimed the model type")
+
+
+def test_a_claim_of_a_run_that_must_be_dead_keeps_nobody_away():
+    world = begun()
+    world.clock.at += timedelta(hours=37)
+    assert world.begin("run-2").due and world.holder() == "run-2"
+    assert world.runs.ended == {"run-1": "lease expired"}
+
+
+def test_a_person_releases_the_claim_of_a_run_that_is_dead():
+    world = begun()
+    release_claim(world.scheduling(), "run-1", actor="kim", reason="its machine is gone")
+    assert world.runs.ended == {"run-1": "released by kim: its machine is gone"}
+    assert world.begin("run-2").due
+
+
+@pytest.mark.parametrize(
+    ("run_id", "reason", "complaint"),
+    [("run-2", "dead", "run-2 holds no claim"), ("run-1", " ", "needs an actor and a reason")],
+)
+def test_only_a_claim_that_is_held_is_released_for_a_reason(run_id, reason, complaint):
+    world = begun()
+    with pytest.raises(GiveUp, match=complaint):
+        release_claim(world.scheduling(), run_id, actor="kim", reason=reason)
+    assert world.holder() == "run-1"
 
 
 def test_a_run_that_is_not_due_claims_nothing_unless_somebody_forces_it():
     world = World(corrections=20)
-    assert world.begin().rule == "too_few" and world.runs.running(LAUNDRY) is None
+    assert world.begin().rule == "too_few" and world.holder() is None
     forced = world.begin(forced_by="kim")
     assert (forced.due, forced.reason) == (True, "forced by kim")
 
@@ -98,7 +138,7 @@ def test_killed_at_any_call_the_run_begins_when_it_is_tried_again(fault):
     world = World()
     with pytest.raises(Killed):
         world.begin(fault=fault)
-    assert world.begin().due and world.runs.running(LAUNDRY) == "run-1"
+    assert world.begin().due and world.holder() == "run-1"
 
 
 def test_a_run_whose_model_serves_ends_well_and_gives_its_claim_back():

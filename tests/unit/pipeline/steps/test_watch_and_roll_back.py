@@ -122,13 +122,13 @@ def test_two_people_who_ask_at_once_take_one_step_back():
     world.demand_one_story("v1.1.0")
 
 
-def test_a_rollback_that_failed_pages_and_stays_a_problem_until_one_succeeds():
+def test_a_rollback_that_failed_stays_a_problem_until_one_succeeds():
     world = World().live("first", "second")
     world.fleet.refuses.add("v1.0.0")
     for _ in range(2):
         with pytest.raises(ModelRefused):
             world.roll_back(request="kims")
-    assert world.outbox.types().count("RollbackFailedEvent") == 1
+    assert "RollbackFailedEvent" not in world.outbox.types(), "Airflow tries again"
     assert "the rollback to v1.0.0 failed" in world.watch().problem
     world.fleet.refuses.clear()
     world.roll_back(request="again")

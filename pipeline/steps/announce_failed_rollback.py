@@ -1,0 +1,37 @@
+"""People have to know when the model that had to go may still serve, and nobody tries again by himself."""
+
+from pipeline.domain.errors import GiveUp, StaleTransition
+from pipeline.domain.ledger import Asked
+from pipeline.domain.model_events import RollbackFailedEvent
+from pipeline.domain.models import ModelType
+from pipeline.domain.transitions import By
+from pipeline.ports.bundles import Deployment
+
+
+def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> None:
+    """Tell that the request `by` ended without a rollback, so that the model that had to go may still serve.
+
+    `by.reason` is what went wrong. No news are a rollback that did serve, whatever failed after it; one that another
+    change of champion made pointless; and a refusal to the person who asked, and has read it.
+    """
+    ledger, at = d.transitions.ledger(model_type), d.clock.now()
+    try:
+        change = ledger.roll_back(asked, by, at)
+    except StaleTransition:
+        return
+    except GiveUp:
+        if asked.judged is None:
+            return
+        version = asked.target
+    else:
+        if ledger.done(change.id) is not None:
+            return
+        version = change.version
+    event = RollbackFailedEvent(
+        id=f"rollback-failed:{model_type}:{by.request_id}",
+        model_type=model_type,
+        model_version=version,
+        reason=by.reason,
+        at=at,
+    )
+    d.outbox.add(event.outgoing())

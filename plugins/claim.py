@@ -1,0 +1,37 @@
+"""First and last task of a retraining: it claims its model type, and gives the claim back however the run ends."""
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from plugins.notices import tell_people
+from plugins.steps import step
+
+# Kept by the first task for the last one: a short circuit does not skip a teardown.
+_DUE = "due"
+
+
+def claim(run: str, model_type: str) -> bool:
+    """Whether the run goes on. A forced one that may not fails: whoever forced it must not find it green."""
+    context = get_current_context()
+    forced = context["params"]["force"]
+    # A retry after a refusal is forced by no person: its reason says which run was refused.
+    who = (context["dag_run"].triggering_user_name or context["params"]["reason"]) if forced else None
+    answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
+    print(answer["reason"])
+    if forced and not answer["due"]:
+        raise AirflowFailException(f"nothing is trained: {answer['reason']}")
+    context["ti"].xcom_push(_DUE, answer["due"])
+    if not answer["due"] and context["dag_run"].run_type == "scheduled":
+        step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
+        tell_people()
+    return bool(answer["due"])
+
+
+def conclude(run: str) -> str:
+    """`deployed`. Fails with the run: the last task decides what Airflow says of the whole."""
+    if get_current_context()["ti"].xcom_pull(task_ids="begin", key=_DUE) is False:
+        raise AirflowSkipException("nothing was due")
+    try:
+        return str(step(lambda p: p.finish_run(run)))
+    finally:
+        tell_people()
