@@ -76,7 +76,8 @@ def _of_rows(manifest: Manifest, now: datetime, min_side_pixels: int) -> list[An
         gxe.ExpectColumnValuesToBeInSet(column="source", value_set=[s.value for s in Source]),
         gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[s.value for s in Split]),
         gxe.ExpectColumnDistinctValuesToContainSet(column="split", value_set=_USED_SPLITS),
-        gxe.ExpectColumnValuesToMatchRegex(column="photo_url", regex=r"^[a-z0-9]+://[a-z0-9.-]+/.+"),
+        # An object store's address, whichever store it is.
+        gxe.ExpectColumnValuesToMatchRegex(column="photo_url", regex=r"^(?!https?:)[a-z0-9]+://[a-z0-9.-]+/.+"),
         gxe.ExpectColumnValuesToMatchRegex(column="sha256", regex=r"^[0-9a-f]{64}$"),
         gxe.ExpectColumnValuesToBeBetween(column="confirmed_at", min_value=_EARLIEST, max_value=now + _CLOCK_SKEW),
         gxe.ExpectColumnValuesToBeBetween(column="width", min_value=min_side_pixels),

@@ -89,7 +89,8 @@ def world(running_services, tmp_path_factory):
         tmp_path_factory.mktemp("state"),
         S3Source(endpoint),
         s3_endpoint=endpoint,
-        vet_seconds=10,
+        # Long enough for the slow one on a machine that is busy.
+        vet_seconds=30,
         vet_memory_mb=2048,
     ) as made:
         made.store = boto3.client("s3", endpoint_url=endpoint)
