@@ -3,7 +3,7 @@
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, Entry, Phase
 from pipeline.ports.bundles import Deployment
-from pipeline.steps.settle import end_trial, overtake
+from pipeline.steps.settle import end_trial, take_back
 
 
 def abort_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> bool:
@@ -11,14 +11,13 @@ def abort_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> 
     try it.
     """
     with d.transitions.exclusive(model_type):
-        # A promotion of it that any replica serves did happen: there is no trial to end, but a champion to roll back.
-        ledger = overtake(d, d.transitions.ledger(model_type), by)
+        ledger = d.transitions.ledger(model_type)
         abort = ledger.abort_canary(version, by, d.clock.now())
         if abort is None:
             return _stop_strays(d, model_type, version, by)
         if not ledger.is_open(abort):
             ledger = d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
-        end_trial(d, ledger, abort)
+        end_trial(d, take_back(d, ledger, version), abort)
     return True
 
 

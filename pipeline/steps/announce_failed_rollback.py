@@ -28,7 +28,8 @@ def announce_failed_rollback(d: Deployment, model_type: ModelType, asked: Asked,
             return
         version = change.version
     event = RollbackFailedEvent(
-        id=f"rollback-failed:{model_type}:{by.request_id}",
+        # Cleared and failed again, it is told again.
+        id=f"rollback-failed:{model_type}:{by.request_id}:{ledger.position}",
         model_type=model_type,
         model_version=version,
         reason=by.reason,

@@ -8,7 +8,7 @@ from pipeline.domain.errors import GiveUp, StaleTransition, TryAgain, Unconfirme
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import elsewhere, listed, outcome
-from pipeline.domain.transitions import ChampionChange, Entry, Phase
+from pipeline.domain.transitions import ROLLBACKS, ChampionChange, Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.deployment import Prepared, Swap
 from pipeline.steps.settle import abandon, close, confirm, demand_settled
@@ -96,6 +96,10 @@ def _demand_still_allowed(d: Deployment, change: ChampionChange, decide: _Decide
     try:
         if not ledger.is_open(change):
             raise StaleTransition(f"{change.version} was overtaken while it was prepared: {ledger.champion} serves now")
+        if back := [act.version for act in ledger.unsettled if act.kind in ROLLBACKS]:
+            raise StaleTransition(
+                f"while {change.version} was prepared, a rollback to {back[0]} began and is unconfirmed"
+            )
         decide(ledger)
     except GiveUp as error:
         close(d, change, Phase.FAILED, str(error))

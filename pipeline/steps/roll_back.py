@@ -14,7 +14,7 @@ from pipeline.domain.transitions import By, ChampionChange, Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.deployment import Swap
 from pipeline.steps.change_champion import ChangedChampion, finished
-from pipeline.steps.settle import close, confirm, overtake
+from pipeline.steps.settle import close, confirm, overtaken
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,14 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
     that whoever gives up tells it (`announce_failed_rollback`).
     """
     with d.transitions.exclusive(model_type):
-        ledger = overtake(d, d.transitions.ledger(model_type), by)
-        change = ledger.roll_back(asked, by, d.clock.now())
-        swap = None if ledger.done(change.id) else _bring_back(d, ledger, change)
+        ledger = d.transitions.ledger(model_type)
+        seen, news = overtaken(d, ledger, by)
+        change = ledger.followed_by(*seen).roll_back(asked, by, d.clock.now())
+        swap = None
+        if not ledger.done(change.id):
+            # The same intent of an earlier try may stand there; what it decided is decided anew.
+            ledger = d.transitions.append(ledger, *seen, Entry(Phase.REQUESTED, change, change.at), events=news)
+            swap = _bring_back(d, ledger, change)
     try:
         return finished(d, change, swap)
     except TryAgain as error:
@@ -39,8 +44,6 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
 
 def _bring_back(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap:
     target = d.versions.get(change.model_type, change.version)
-    # The same intent of an earlier try may stand there; what it decided is decided anew.
-    ledger = d.transitions.append(ledger, Entry(Phase.REQUESTED, change, change.at))
     try:
         swap = d.fleet.bring_back(change.model_type, change.version, target.artifact)
     except (GiveUp, TryAgain) as error:

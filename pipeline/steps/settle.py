@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, TryAgain, Unconfirmed
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import CanaryAbortedEvent
+from pipeline.domain.model_events import CanaryAbortedEvent, OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import elsewhere, listed, outcome
 from pipeline.domain.transitions import (
@@ -17,6 +17,7 @@ from pipeline.domain.transitions import (
     CanaryStart,
     ChampionChange,
     Entry,
+    Kind,
     Phase,
     Transition,
 )
@@ -45,43 +46,65 @@ def settle(d: Deployment, ledger: Ledger) -> Ledger:
     """As far as replicas answer, each open intent is seen to have come true, or undone. Call it inside `exclusive`,
     and while nobody else prepares a deployment.
     """
-    for act in ledger.unsettled:
+    changes = _rollbacks_first(ledger)
+    for act in (*changes, *(act for act in ledger.unsettled if act not in changes)):
         if ledger.is_open(act):
             ledger = _settled(d, ledger, act)
     return ledger
 
 
-def overtake(d: Deployment, ledger: Ledger, by: By) -> Ledger:
-    """The ledger an emergency decides on: a change that any replica serves did happen. Waits for nothing and nobody.
+def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[OutgoingEvent]]:
+    """What an emergency decides on besides `ledger`, and appends with its own intent: a change that any replica serves
+    did happen. Waits for nothing and nobody, and changes nothing when the emergency is refused.
 
     Who asks has seen an unconfirmed promotion serve and wants it gone, so it counts from when it was asked for. An
-    unconfirmed rollback they want finished: that is news, so that a second `previous` does not go forth again. A
-    rollback that the same request began is no news to it.
+    unconfirmed rollback they want finished: that is news, so that a second `previous` does not go forth again. What
+    the same request began it only repeats.
     """
-    changes = [act for act in ledger.unsettled if isinstance(act, ChampionChange)]
-    others = [act for act in changes if act.kind not in ROLLBACKS or act.by.request_id != by.request_id]
-    news = any(act.kind in ROLLBACKS for act in others)
-    for act in others:
-        if not ledger.is_open(act):
-            continue
+    entries: list[Entry] = []
+    events: list[OutgoingEvent] = []
+    changes = _rollbacks_first(ledger)
+    if any(act.kind in ROLLBACKS and act.by.request_id == by.request_id for act in changes):
+        return entries, events
+    news = any(act.kind in ROLLBACKS for act in changes)
+    for act in changes:
         missing = elsewhere(act.version, seen := d.fleet.serving(ledger.model_type))
-        if len(missing) < len(seen):
-            ledger = _confirm_at(d, ledger, act, missing, d.clock.now() if news else act.at)
+        if ledger.followed_by(*entries).is_open(act) and len(missing) < len(seen):
+            at = d.clock.now() if news else act.at
+            entries += _served(act, at, missing)
+            events += told(d, act, at, missing)
+    return entries, events
+
+
+def take_back(d: Deployment, ledger: Ledger, version: str) -> Ledger:
+    """Of a canary that was aborted, a promotion that any replica serves already is undone, as far as they answer."""
+    for act in _rollbacks_first(ledger):
+        seen = d.fleet.serving(ledger.model_type)
+        if _unwanted(ledger, act) and act.version == version and any(one.serves(version) for one in seen):
+            ledger = _settled(d, ledger, act)
     return ledger
+
+
+def _rollbacks_first(ledger: Ledger) -> list[ChampionChange]:
+    """Open changes of champion: what came of an emergency is settled before what it was meant to end."""
+    changes = [act for act in ledger.unsettled if isinstance(act, ChampionChange)]
+    return sorted(changes, key=lambda act: act.kind not in ROLLBACKS)
+
+
+def _unwanted(ledger: Ledger, change: ChampionChange) -> bool:
+    """Whether somebody aborted the canary before its promotion was confirmed."""
+    return change.kind is Kind.CANARY_PROMOTE and ledger.aborted(change.version) is not None
 
 
 def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str]) -> Ledger:
     """Append that `change` serves, and where it does not yet, with the events that tell it."""
-    return _confirm_at(d, ledger, change, missing, d.clock.now())
+    at = d.clock.now()
+    return d.transitions.append(ledger, *_served(change, at, missing), events=told(d, change, at, missing))
 
 
-def _confirm_at(
-    d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str], at: datetime
-) -> Ledger:
-    entries = [Entry(Phase.SERVED, change, at)]
-    if missing:
-        entries.append(Entry(Phase.INCOMPLETE, change, at, listed(missing)[:_MAX_DETAIL_CHARACTERS]))
-    return d.transitions.append(ledger, *entries, events=told(d, change, at, missing))
+def _served(change: ChampionChange, at: datetime, missing: Mapping[str, str]) -> list[Entry]:
+    incomplete = Entry(Phase.INCOMPLETE, change, at, listed(missing)[:_MAX_DETAIL_CHARACTERS])
+    return [Entry(Phase.SERVED, change, at), *([incomplete] if missing else [])]
 
 
 def complete(d: Deployment, ledger: Ledger) -> Ledger:
@@ -145,7 +168,7 @@ def _settled(d: Deployment, ledger: Ledger, act: Transition) -> Ledger:
 def _settled_change(d: Deployment, ledger: Ledger, change: ChampionChange) -> Ledger:
     seen = d.fleet.serving(change.model_type)
     phase, somewhere = outcome(change.version, seen), any(one.serves(change.version) for one in seen)
-    if phase is Phase.UNCONFIRMED and somewhere:
+    if somewhere and (phase is Phase.UNCONFIRMED or _unwanted(ledger, change)):
         # Half a rollback is finished, half a promotion is undone; the first model ever has nothing to go back to.
         forward = change.kind in ROLLBACKS or ledger.champion is None
         version = change.version if forward else ledger.champion
