@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 
-from pipeline.bootstrap import BACKBONES, MAX_EPOCHS
+from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS
 from plugins.claim import claim, conclude
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
@@ -167,7 +167,7 @@ def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asi
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
-        dagrun_timeout=timedelta(hours=36),
+        dagrun_timeout=LONGEST_RUN,
         default_args=_DEFAULTS,
     ) as retraining:
         _wire(model_type, retraining.dag_id)

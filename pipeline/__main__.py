@@ -15,6 +15,7 @@ from pipeline.people_commands import PEOPLE_COMMANDS, demand_every_replica, mode
 
 _ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 _EXIT_GIVE_UP = 1
+_EXIT_NOT_EVERYWHERE = 3
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
 _run = click.option("--run-id", required=True, help="Names one retraining; keys everything it writes.")
@@ -120,7 +121,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
     """Serve a version on every replica."""
     pipeline = Pipeline.from_env()
     show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
-    pipeline.publish_events()
+    _publish_soon(pipeline)
 
 
 @main.command("roll-back")
@@ -133,12 +134,15 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     pipeline, request_id = Pipeline.from_env(), new_request()
     try:
         done = pipeline.roll_back(model_type, target, actor, reason, request_id)
-    except (GiveUp, TryAgain) as error:
+    except TryAgain as error:
         pipeline.announce_failed_rollback(model_type, target, request_id, str(error))
         raise
     show(done)
-    pipeline.publish_events()
-    demand_every_replica(done)
+    _publish_soon(pipeline)
+    if done["missing"]:
+        # Not "try again": asked once more, `previous` is one version further back.
+        click.echo(f"done, but not everywhere: {'; '.join(done['missing'])}: `reconcile` finishes it", err=True)
+        sys.exit(_EXIT_NOT_EVERYWHERE)
 
 
 @main.command()
@@ -159,7 +163,7 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
     """Serve a model that verification did not accept; its load test must have passed."""
     pipeline = Pipeline.from_env()
     show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
-    pipeline.publish_events()
+    _publish_soon(pipeline)
 
 
 @main.command()
@@ -191,7 +195,7 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
         show(result)
     finally:
         pipeline.end_run(run_id, outcome)
-        pipeline.publish_events()
+        _publish_soon(pipeline)
 
 
 @main.group()
@@ -249,6 +253,14 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[RunOutco
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}", run_id))
     return RunOutcome.DEPLOYED, {**counts, **verdict, **swapped, "stage_seconds": seconds}
+
+
+def _publish_soon(pipeline: Pipeline) -> None:
+    """What the command did is done, whether the broker can be told now or later."""
+    try:
+        pipeline.publish_events()
+    except TryAgain as error:
+        click.echo(f"events stay in the outbox: {error}", err=True)
 
 
 def _print_epoch(epoch: Epoch) -> None:

@@ -18,6 +18,7 @@ from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import LONGEST_RUN as LONGEST_RUN
 from pipeline.domain.retraining import RunOutcome as RunOutcome
 from pipeline.domain.training import MAX_EPOCHS as MAX_EPOCHS
 from pipeline.domain.training import Epoch, TrainingResult

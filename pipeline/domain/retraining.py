@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative
 
-_LONGEST_RUN = timedelta(hours=36)
+LONGEST_RUN = timedelta(days=5)
+"""A day of training, three of a canary, and one of waiting for a person's word."""
 
 
 class RunOutcome(StrEnum):
@@ -46,7 +47,7 @@ class Claim:
 
     def expired(self, now: datetime) -> bool:
         """A claim this old belongs to a run that died: no retraining takes as long."""
-        return now - self.since > _LONGEST_RUN
+        return now - self.since > LONGEST_RUN
 
 
 @dataclass(frozen=True)

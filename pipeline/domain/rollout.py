@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Positive, Range, Share
+from pipeline.domain.bounds import AtLeastOne, Confidence, Range, Share
 from pipeline.domain.live_accuracy import Tally
 from pipeline.domain.statistics import Interval, wilson
 
@@ -66,7 +66,7 @@ class CanaryPolicy:
     """Share of the requests that a canary answers."""
     min_confirmations: AtLeastOne = 100
     """Confirmations of the canary's own answers that decide."""
-    deadline_hours: Positive = 24.0
+    deadline_hours: Annotated[float, Range(above=0, at_most=72)] = 24.0
     """A canary without enough confirmations by then is aborted."""
     floor: Share = 0.80
     """Accuracy that a canary must not surely fall below: that at which a champion is taken down."""

@@ -38,12 +38,12 @@ def page_about_verdict(context: Any) -> None:
 
 
 def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
-    from pipeline.bootstrap import TryAgain
+    from pipeline.bootstrap import GiveUp, TryAgain
 
     try:
         step(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named))
-    except TryAgain as error:
-        # What kept the rollback from happening may keep the news from being stored.
+    except (GiveUp, TryAgain) as error:
+        # What kept the rollback from happening, a setting too, may keep the news from being stored.
         tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({error})")
     finally:
         publish_soon()

@@ -1,14 +1,19 @@
 """Telling people: every model event that matters to them, once, by mail or webhook when a connection says where."""
 
 import logging
+import time
 
 from plugins.notices.channels import open_channels
 
 log = logging.getLogger(__name__)
 
+# A mail server that hangs takes minutes for one notice: the task that tells has other duties, too.
+_SECONDS = 60.0
+
 
 def tell_people() -> None:
-    """Never raises when a channel is out of reach: the next task that calls this tells what is left.
+    """Never raises when a channel is out of reach, nor goes on for long: the next task that calls this tells what is
+    left.
 
     Without any connection the events are on RabbitMQ all the same, and one warning says so.
     """
@@ -22,7 +27,12 @@ def tell_people() -> None:
         channels = open_channels()
         if not channels:
             log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
-        told = [n["id"] for n in notices if not channels or any([send(n) for send in channels])]
-        pipeline.told(told)
+        until = time.monotonic() + _SECONDS
+        for notice in notices:
+            if time.monotonic() > until:
+                log.warning("people are told of the rest later: the channels are slow")
+                break
+            if not channels or any([send(notice) for send in channels]):
+                pipeline.told([notice["id"]])
     except TryAgain as error:
         log.warning("people are told later: %s", error)

@@ -6,6 +6,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from pipeline.domain.errors import ServiceUnavailable
+from plugins import notices
 from plugins.notices import channels, tell_people
 
 NOTICE = {"id": "event-1", "subject": "v1.1.0 is live", "body": "<script> {{ 7*7 }}", "urgent": False}
@@ -93,7 +94,7 @@ def test_a_webhook_gets_plain_text(desk, connections, posted):
 def test_what_no_channel_could_send_is_told_later_and_no_secret_is_logged(desk, connections, posted, caplog, error):
     connections["notices_webhook"], posted.error = webhook(), error
     tell_people()
-    assert told(desk) == [[]]
+    assert told(desk) == []
     assert warnings(caplog) == [f"WebhookNotifier could not send: {type(error).__name__}"]
 
 
@@ -113,11 +114,21 @@ def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, ma
     assert told(desk) == [["event-1"]]
 
 
+def test_slow_channels_are_left_in_time_and_go_on_where_they_were(desk, connections, posted, caplog, monkeypatch):
+    connections["notices_webhook"] = webhook()
+    desk.answers["untold"] = [{**NOTICE, "id": f"event-{n}"} for n in (1, 2, 3)]
+    clock = iter((0.0, 1.0, 40.0, 70.0))
+    monkeypatch.setattr(notices.time, "monotonic", lambda: next(clock))
+    tell_people()
+    assert told(desk) == [["event-1"], ["event-2"]]
+    assert warnings(caplog) == ["people are told of the rest later: the channels are slow"]
+
+
 def test_a_mail_connection_without_an_address_says_what_to_add(desk, connections, mailed, caplog):
     connections["smtp_default"] = SimpleNamespace(extra_dejson={})
     tell_people()
     assert warnings(caplog) == ["connection smtp_default names nobody to write to: add `to` to its extra"]
-    assert mailed == [] and told(desk) == [[]]
+    assert mailed == [] and told(desk) == []
 
 
 def test_a_database_that_is_away_fails_nothing(desk, connections, caplog):

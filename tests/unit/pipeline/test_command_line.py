@@ -299,10 +299,28 @@ def test_a_run_that_failed_or_waited_goes_on(run_module, ended):
     assert pipeline.ended() == [("r1", "deployed")]
 
 
-@pytest.mark.parametrize("step", ["roll-back", "reconcile"])
-def test_what_is_done_but_not_on_every_replica_says_which_and_may_be_repeated(step, run_module):
+def test_a_reconcile_that_misses_a_replica_may_be_repeated(run_module):
     pipeline = CommandLinePipeline(missing=["replica-2 does not answer"])
-    assert run_module(pipeline, step, *STEPS[step])[0] == 75
+    assert run_module(pipeline, "reconcile", *STEPS["reconcile"])[0] == 75
+
+
+def test_a_rollback_that_misses_a_replica_is_done_and_not_to_be_asked_again(run_module):
+    pipeline = CommandLinePipeline(missing=["replica-2 does not answer"])
+    code, lines = run_module(pipeline, "roll-back", *STEPS["roll-back"])
+    assert (code, lines[-1]) == (3, "done, but not everywhere: replica-2 does not answer: `reconcile` finishes it")
+
+
+@pytest.mark.parametrize("step", ["roll-back", "hot-swap", "force-promote"])
+def test_what_is_done_is_done_while_the_broker_is_away(run_module, step):
+    pipeline = CommandLinePipeline(publish_events=UNAVAILABLE)
+    code, lines = run_module(pipeline, step, *STEPS[step])
+    assert (code, lines[-1]) == (0, "events stay in the outbox: RabbitMQ is unavailable: connection refused")
+
+
+def test_a_rollback_that_was_refused_is_told_to_nobody_but_who_asked(run_module):
+    pipeline = CommandLinePipeline(roll_back=GiveUp("v9.9.9 never served"))
+    assert run_module(pipeline, "roll-back", *STEPS["roll-back"])[0] == 1
+    assert pipeline.names() == ["roll_back"]
 
 
 def test_a_rollback_that_failed_is_told_for_nobody_tries_it_again(run_module):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.retraining import Claim, RetrainingDecision, RetrainingPolicy
+from pipeline.domain.retraining import LONGEST_RUN, Claim, RetrainingDecision, RetrainingPolicy
 from tests.builders import NOW, a_backlog
 
 
@@ -50,8 +50,8 @@ def test_a_running_retraining_blocks_another_even_when_forced():
 
 def test_a_claim_is_worth_nothing_once_no_run_can_be_alive_any_more():
     claim = Claim("run-1", NOW)
-    assert not claim.expired(NOW + timedelta(hours=36))
-    assert claim.expired(NOW + timedelta(hours=36, seconds=1))
+    assert not claim.expired(NOW + LONGEST_RUN)
+    assert claim.expired(NOW + LONGEST_RUN + timedelta(seconds=1))
 
 
 def test_force_needs_no_corrections_and_names_who_asked():
