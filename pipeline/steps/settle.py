@@ -26,6 +26,8 @@ from pipeline.steps.tell_change import told
 
 log = logging.getLogger(__name__)
 
+# Of what verification accepted, without a person who answers for it against everybody.
+_PROMOTIONS = frozenset({Kind.PROMOTE, Kind.CANARY_PROMOTE})
 _MAX_DETAIL_CHARACTERS = 2000
 
 
@@ -93,7 +95,7 @@ def _rollbacks_first(ledger: Ledger) -> list[ChampionChange]:
 
 def _unwanted(ledger: Ledger, change: ChampionChange) -> bool:
     """Whether somebody aborted the canary before its promotion was confirmed."""
-    return change.kind is Kind.CANARY_PROMOTE and ledger.aborted(change.version) is not None
+    return change.kind in _PROMOTIONS and ledger.aborted(change.version) is not None
 
 
 def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str]) -> Ledger:

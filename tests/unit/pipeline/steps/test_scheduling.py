@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import RetrainingPolicy, RunOutcome
+from pipeline.domain.retraining import LONGEST_RUN, RetrainingPolicy, RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.begin_run import begin_run
@@ -96,7 +96,7 @@ def test_of_two_that_begin_at_the_same_moment_one_claims():
 
 def test_a_claim_of_a_run_that_must_be_dead_keeps_nobody_away():
     world = begun()
-    world.clock.at += timedelta(hours=37)
+    world.clock.at += LONGEST_RUN + timedelta(hours=1)
     assert world.begin("run-2").due and world.holder() == "run-2"
     assert world.runs.ended == {"run-1": "lease expired"}
 
