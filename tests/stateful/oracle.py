@@ -67,12 +67,12 @@ def trial(entries):
 
 
 def aborted(entries):
-    """Versions whose last trial was ended, and that nobody made champion since."""
+    """Versions whose last trial was ended, and that nobody tried again or made champion since."""
     found = set()
     for e in entries:
         if isinstance(e.act, CanaryAbort):
             found.add(e.act.version)
-        elif e.phase is Phase.SERVED:
+        elif e.phase is Phase.SERVED or (isinstance(e.act, CanaryStart) and e.phase is Phase.NOTED):
             found.discard(e.act.version)
     return found
 
