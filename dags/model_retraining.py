@@ -85,12 +85,13 @@ _PARAMS = {
         description_md="How much the training distrusts every label, 0 to 1; empty for the setting.",
     ),
 }
+_LONGEST_PAUSE = timedelta(minutes=10)
 _DEFAULTS = {
     "owner": "mlops",
     "retries": 3,
     "retry_delay": timedelta(seconds=15),
     "retry_exponential_backoff": 2.0,
-    "max_retry_delay": timedelta(minutes=10),
+    "max_retry_delay": _LONGEST_PAUSE,
 }
 RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
@@ -152,7 +153,7 @@ def register(run: str) -> str:
 
 
 # Tries for as long as a run may last: nothing else gives the claim back.
-@task(retries=200)
+@task(retries=LONGEST_RUN // _LONGEST_PAUSE)
 def finish(run: str) -> str:
     return conclude(run)
 

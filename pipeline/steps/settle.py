@@ -69,8 +69,10 @@ def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[
     if any(act.kind in ROLLBACKS and act.by.request_id == by.request_id for act in changes):
         return entries, events
     news = any(act.kind in ROLLBACKS for act in changes)
+    # Asked once: one that hangs takes seconds of an emergency.
+    seen = d.fleet.serving(ledger.model_type) if changes else ()
     for act in changes:
-        missing = elsewhere(act.version, seen := d.fleet.serving(ledger.model_type))
+        missing = elsewhere(act.version, seen)
         if ledger.followed_by(*entries).is_open(act) and len(missing) < len(seen):
             at = d.clock.now() if news else act.at
             entries += _served(act, at, missing)
@@ -81,8 +83,8 @@ def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[
 def take_back(d: Deployment, ledger: Ledger, version: str) -> Ledger:
     """Of a canary that was aborted, a promotion that any replica serves already is undone, as far as they answer."""
     for act in _rollbacks_first(ledger):
-        seen = d.fleet.serving(ledger.model_type)
-        if _unwanted(ledger, act) and act.version == version and any(one.serves(version) for one in seen):
+        unwanted = act.version == version and _unwanted(ledger, act)
+        if unwanted and any(one.serves(version) for one in d.fleet.serving(ledger.model_type)):
             ledger = _settled(d, ledger, act)
     return ledger
 
