@@ -31,7 +31,7 @@ class LifecycleToken(grpc.ServerInterceptor):
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "lifecycle calls need `authorization: Bearer <token>`")
 
-        return _for_kind(continuation(details), refuse)
+        return _at_once(continuation(details), refuse)
 
 
 class Draining(grpc.ServerInterceptor):
@@ -49,17 +49,16 @@ class Draining(grpc.ServerInterceptor):
             context.set_trailing_metadata((("grpc-retry-pushback-ms", _PUSHBACK_MS),))
             context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
 
-        return _for_kind(continuation(details), refuse)
+        return _at_once(continuation(details), refuse)
 
 
-def _for_kind(handler: Any, refuse: Any) -> Any:
-    """A refusal must be a handler of the same kind as the method's own, or gRPC fails on the refusal."""
+def _at_once(handler: Any, refuse: Any) -> Any:
+    """A refusal that does not wait for the message: whoever may not call may not keep a thread by sending only headers.
+
+    For the caller it makes no difference that its one message was to be received as a stream.
+    """
     if handler is None:
         return None
-    if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(refuse)
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(refuse)
     if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(refuse)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.stream_stream_rpc_method_handler(refuse)
+    return grpc.stream_unary_rpc_method_handler(refuse)

@@ -13,7 +13,6 @@ from faceserve.rollout.preparation import Prepared
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
-MAX_WATCHERS = 8
 _HEARTBEAT_SECONDS = 10.0
 
 
@@ -22,7 +21,6 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
         self._manager = manager
         self._enrolment = enrolment
         self._status = status
-        self._watchers = 0
 
     @statuses
     def Prepare(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.PrepareResponse:
@@ -83,16 +81,12 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
         self, request: pb.GetStatusRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.GetStatusResponse]:
         """The status now, after every change, and every ten seconds, so that both ends notice a dead connection."""
-        if self._watchers >= MAX_WATCHERS:
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} watch already")
-        self._watchers += 1
-        try:
-            revision = self._manager.changes.wait(-1, 0)
-            while context.is_active():
-                yield self._watched(request.model, context)
-                revision = self._manager.changes.wait(revision, _HEARTBEAT_SECONDS)
-        finally:
-            self._watchers -= 1
+        changes = self._manager.changes
+        context.add_callback(changes.look)
+        revision = changes.wait(-1, 0)
+        while context.is_active() and not changes.ended:
+            yield self._watched(request.model, context)
+            revision = changes.wait(revision, _HEARTBEAT_SECONDS, context.is_active)
 
     @statuses
     def ListVersions(self, request: pb.ListVersionsRequest, context: grpc.ServicerContext) -> pb.ListVersionsResponse:

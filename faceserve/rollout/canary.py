@@ -19,6 +19,8 @@ Side = Literal["stable", "canary"]
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 # With fewer requests than this, a mean says nothing.
 _LATENCY_REQUESTS = 20
+# What no user notices refuses no candidate: a busy machine makes several times as much of what a fast network takes.
+_NOTICED_SECONDS = 0.005
 # With fewer errors than this, the stable version's rate is not known well enough to excuse the candidate.
 _ERRORS_OF_A_RATE = 5
 
@@ -132,7 +134,7 @@ class Trial:
             return Opinion("roll back", f"{in_a_row} errors in a row")
         if min(stable.requests, canary.requests) >= _LATENCY_REQUESTS and stable.mean_seconds:
             ratio = canary.mean_seconds / stable.mean_seconds
-            if ratio > limits.latency_ratio:
+            if ratio > limits.latency_ratio and canary.mean_seconds - stable.mean_seconds > _NOTICED_SECONDS:
                 return Opinion("roll back", f"{ratio:.1f} times as slow, {limits.latency_ratio:g} is allowed")
         return self._by_errors(stable, canary)
 

@@ -2,12 +2,16 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from faceserve.metrics import Metrics
 from faceserve.rollout.snapshot import Canary, Snapshot
 
 log = logging.getLogger(__name__)
+
+# Should a caller go in the moment between its look and its wait.
+_LOOK_SECONDS = 1.0
 
 
 class Changes:
@@ -17,6 +21,7 @@ class Changes:
         self._metrics = metrics
         self._on_serving = on_serving
         self._revision = 0
+        self.ended = False
         self._changed = threading.Condition()
 
     def announce(self) -> None:
@@ -25,11 +30,26 @@ class Changes:
             self._revision += 1
             self._changed.notify_all()
 
-    def wait(self, revision: int, seconds: float) -> int:
-        """Wait until something changed since `revision`, at most `seconds`; the revision now."""
+    def look(self) -> None:
+        """Have those that watch look whether somebody still wants to know."""
         with self._changed:
-            self._changed.wait_for(lambda: self._revision != revision, timeout=seconds)
-            return self._revision
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """For good: whoever watches is let go."""
+        self.ended = True
+        self.announce()
+
+    def wait(self, revision: int, seconds: float, wanted: Callable[[], bool] = lambda: True) -> int:
+        """Wait until something changed since `revision` or it is not `wanted`, at most `seconds`; the revision now."""
+        until = time.monotonic() + seconds
+        while wanted():
+            with self._changed:
+                left = until - time.monotonic()
+                if self._revision != revision or left <= 0:
+                    break
+                self._changed.wait(min(left, _LOOK_SECONDS))
+        return self._revision
 
     def prepared(self, model: str, load_seconds: float, warm_up_seconds: float) -> None:
         """A version waits beside the one that serves."""

@@ -56,7 +56,7 @@ def source():
 
 @pytest.fixture(autouse=True)
 def soon_again(monkeypatch):
-    monkeypatch.setattr("faceserve.server._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("faceserve.rollout.coming_back._RETRY_SECONDS", 0.1)
 
 
 def promoted(source, version, at, *, with_files=True):

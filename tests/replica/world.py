@@ -56,9 +56,7 @@ class Replica:
         self.server.stop()
 
 
-@contextmanager
-def replica(folder, source=None, **settings):
-    source = source or FolderSource()
+def _server(folder, source, **settings):
     fixed = {
         "grpc_port": 0,
         "lifecycle_port": 0,
@@ -70,7 +68,21 @@ def replica(folder, source=None, **settings):
         "lifecycle_token": TOKEN,
         "state_dir": folder,
     }
-    server = Server(Settings(**{**fixed, **settings}), source)
+    return Server(Settings(**{**fixed, **settings}), source)
+
+
+@contextmanager
+def unstarted(folder, **settings):
+    """A server before its start, stopped in the end."""
+    server = _server(folder, FolderSource(), **settings)
+    yield server
+    server.stop()
+
+
+@contextmanager
+def replica(folder, source=None, **settings):
+    source = source or FolderSource()
+    server = _server(folder, source, **settings)
     server.start()
     made = Replica(server, source)
     try:

@@ -1,0 +1,164 @@
+"""How many calls of each kind run at once, and how long one may keep its place without sending anything.
+
+gRPC gives a call a thread when its headers arrive and keeps it there until the message does. So calls that only begin,
+or streams on which nothing is said, would take every thread; here each kind has threads of its own, and whoever says
+nothing is sent away.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+# Threads beyond the places, so that whoever finds none is told so at once.
+_REFUSING_THREADS = 4
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a message may take to arrive after its headers, and how long a stream may be silent between two."""
+
+    message_seconds: float = 20.0
+    silence_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Room:
+    """At most `places` calls at once; more are refused with RESOURCE_EXHAUSTED."""
+
+    places: int
+    _taken: threading.BoundedSemaphore = field(init=False)
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_taken", threading.BoundedSemaphore(self.places))
+        object.__setattr__(self, "_pool", ThreadPoolExecutor(self.threads, thread_name_prefix="call"))
+
+    @property
+    def threads(self) -> int:
+        """They start when they are needed."""
+        return self.places + _REFUSING_THREADS
+
+    def on_own_threads(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        work.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
+        return work
+
+    @contextmanager
+    def place(self, context: grpc.ServicerContext) -> Iterator[None]:
+        if not self._taken.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self.places} such calls run already: try again later")
+        try:
+            yield
+        finally:
+            self._taken.release()
+
+
+class Silence:
+    """Ends calls whose next message does not come in time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[bool, object], tuple[float, grpc.ServicerContext]] = {}
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, name="silence", daemon=True).start()
+
+    def first(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Any:
+        """The message of a call; the call is cancelled if that does not come within `seconds`."""
+        return self._next(requests, context, time.monotonic() + seconds)
+
+    def each(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
+        """The messages of a stream, which is cancelled after `seconds` without one, or when all is over."""
+        while not self._over.is_set():
+            try:
+                found = self._next(requests, context, time.monotonic() + seconds, stream=True)
+            except StopIteration:
+                return
+            yield found
+
+    def end(self) -> None:
+        """Streams on which nothing is said are ended: a shutdown does not wait for what may never be asked."""
+        self._over.set()
+
+    def _next(
+        self, requests: Iterator[Any], context: grpc.ServicerContext, until: float, *, stream: bool = False
+    ) -> Any:
+        waiting = (stream, object())
+        with self._lock:
+            self._waiting[waiting] = (until, context)
+        try:
+            return next(requests)
+        finally:
+            with self._lock:
+                del self._waiting[waiting]
+
+    def _watch(self) -> None:
+        over = False
+        while not over or self._waiting:
+            over = self._over.wait(_LOOK_SECONDS)
+            now = time.monotonic()
+            with self._lock:
+                waiting = list(self._waiting.items())
+            for (stream, _), (until, context) in waiting:
+                if until <= now or (over and stream):
+                    context.cancel()
+            if over:
+                time.sleep(_LOOK_SECONDS)
+
+
+class Places(grpc.ServerInterceptor):
+    """`rooms` by the beginning of a method's path; the longest that fits counts."""
+
+    def __init__(self, rooms: Mapping[str, Room], silence: Silence, patience: Patience) -> None:
+        self._rooms = dict(sorted(rooms.items(), key=lambda room: -len(room[0])))
+        self._silence = silence
+        self._patience = patience
+
+    @property
+    def threads(self) -> int:
+        return sum(room.threads for room in self._rooms.values())
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        handler = continuation(details)
+        room = next((room for path, room in self._rooms.items() if details.method.startswith(path)), None)
+        if handler is None or room is None:
+            return handler
+        answer = self._stream(handler, room) if handler.response_streaming else self._single(handler, room)
+        made = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return made(room.on_own_threads(answer), handler.request_deserializer, handler.response_serializer)
+
+    def _single(self, handler: Any, room: Room) -> Callable[..., Any]:
+        """Received as a stream of one message, so that the wait for it can be ended."""
+
+        def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            with room.place(context):
+                return handler.unary_unary(self._first(requests, context), context)
+
+        return answer
+
+    def _stream(self, handler: Any, room: Room) -> Callable[..., Any]:
+        def answers(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            with room.place(context):
+                if handler.request_streaming:
+                    yield from handler.stream_stream(
+                        self._silence.each(requests, context, self._patience.silence_seconds), context
+                    )
+                else:
+                    yield from handler.unary_stream(self._first(requests, context), context)
+
+        return answers
+
+    def _first(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        try:
+            return self._silence.first(requests, context, self._patience.message_seconds)
+        except StopIteration:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")

@@ -1,0 +1,98 @@
+"""One port: its gRPC server with threads, limits and TLS, and on each health and reflection."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from faceserve.protocols.health import SERVICE_NAME as HEALTH
+from faceserve.protocols.health import HealthServicer
+from faceserve.protocols.places import Patience, Places, Room, Silence
+
+_CHECKS, _WATCHERS, _REFLECTIONS = 16, 32, 4
+_REFUSING_THREADS = 8
+# A connection over which nothing comes back for that long is given up, with everything that waits on it.
+_KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
+_IDLE_CONNECTION_MS = 600_000
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files; with an authority for clients, a certificate is demanded of each."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def credentials(self) -> grpc.ServerCredentials:
+        return grpc.ssl_server_credentials(
+            [(self.key.read_bytes(), self.certificate.read_bytes())],
+            self.client_ca.read_bytes() if self.client_ca else None,
+            require_client_auth=self.client_ca is not None,
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    patience: Patience
+    max_message_bytes: int
+
+
+class Port:
+    """`rooms` are those of the port's own services; one connection gets at most half of all places."""
+
+    def __init__(
+        self,
+        rooms: Mapping[str, Room],
+        limits: Limits,
+        health: HealthServicer,
+        interceptors: Sequence[grpc.ServerInterceptor],
+    ) -> None:
+        self._silence = Silence()
+        places = Places({**rooms, **_own_rooms()}, self._silence, limits.patience)
+        self.server = grpc.server(
+            # Only refusals and unknown methods run here; whatever has a room has its threads.
+            ThreadPoolExecutor(_REFUSING_THREADS, thread_name_prefix="refusal"),
+            interceptors=[*interceptors, places],
+            maximum_concurrent_rpcs=places.threads + _REFUSING_THREADS,
+            options=[
+                ("grpc.max_receive_message_length", limits.max_message_bytes),
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_concurrent_streams", max(1, places.threads // 2)),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+                ("grpc.max_connection_idle_ms", _IDLE_CONNECTION_MS),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ],
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(health, self.server)
+
+    def described(self, services: Sequence[str]) -> None:
+        """Reflection: clients find the services and their messages by name."""
+        reflection.enable_server_reflection([*services, HEALTH, reflection.SERVICE_NAME], self.server)
+
+    def bind(self, address: str, tls: Tls | None = None) -> int:
+        """The port's number. Raises `RuntimeError` if it is taken."""
+        if tls is None:
+            return int(self.server.add_insecure_port(address))
+        return int(self.server.add_secure_port(address, tls.credentials()))
+
+    def stop(self, seconds: float) -> threading.Event:
+        """New calls are refused, those that run may take `seconds`; the event is set when all are over."""
+        self._silence.end()
+        return self.server.stop(seconds)
+
+
+def _own_rooms() -> dict[str, Room]:
+    """Who watches takes nothing from a probe that only asks."""
+    return {
+        f"/{HEALTH}/": Room(_CHECKS),
+        f"/{HEALTH}/Watch": Room(_WATCHERS),
+        f"/{reflection.SERVICE_NAME}/": Room(_REFLECTIONS),
+    }

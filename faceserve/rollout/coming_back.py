@@ -1,0 +1,60 @@
+"""A replica that starts asks the registry which versions are champions, and goes on asking while something is away."""
+
+import logging
+import threading
+
+from faceserve.errors import RegistryUnavailable, StorageUnavailable
+from faceserve.models.generation import Origin
+from faceserve.rollout.lifecycle import ModelLifecycleManager
+from faceserve.rollout.registry import ModelRegistry
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 5.0
+
+
+class ComingBack:
+    """`registry_url` may be empty: then the state on disk alone decides."""
+
+    def __init__(self, manager: ModelLifecycleManager, registry_url: str) -> None:
+        self._manager = manager
+        self._registry = ModelRegistry(registry_url) if registry_url else None
+        self._stopped = threading.Event()
+
+    def restore(self) -> None:
+        """Load what should serve; what cannot be loaded now but maybe later is tried again aside."""
+        if self._attempt():
+            threading.Thread(target=self._keep_trying, name="coming back", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _keep_trying(self) -> None:
+        while not self._stopped.wait(_RETRY_SECONDS):
+            if not self._attempt():
+                return
+
+    def _attempt(self) -> set[str]:
+        """Returns the models that serve nothing now but may when the registry or the store answers again."""
+        champions, unknown = self._champions()
+        problems = self._manager.restore(champions)
+        for model, problem in problems.items():
+            log.error("%s does not serve: %s; `python -m pipeline reconcile` brings it back", model, problem)
+        waiting = {model for model, problem in problems.items() if isinstance(problem, StorageUnavailable)}
+        return waiting | {model for model in unknown if not self._manager.snapshot(model).active}
+
+    def _champions(self) -> tuple[dict[str, Origin], set[str]]:
+        """By model; and the models for which the registry did not answer: there the state on disk decides."""
+        found: dict[str, Origin] = {}
+        unknown: set[str] = set()
+        for model in self._manager.models if self._registry else ():
+            assert self._registry is not None
+            try:
+                champion = self._registry.champion(model)
+            except RegistryUnavailable as error:
+                log.warning("%s comes back with what it served: %s", model, error)
+                unknown.add(model)
+                continue
+            if champion:
+                found[model] = champion
+        return found, unknown

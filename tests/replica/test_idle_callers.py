@@ -1,0 +1,155 @@
+"""Whoever only watches, waits or begins to ask takes nothing from those that ask, change and look."""
+
+import itertools
+import socket
+import threading
+import time
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from faceserve.protocols.places import Patience
+from include.contract.lifecycle_client import LifecycleClient
+from tests.replica.idle import Watcher, saying_nothing
+from tests.replica.world import TOKEN, replica, unstarted
+from tests.tiny_model import grey_photo
+from tests.waiting import until
+
+DARK = grey_photo(20)
+SWAPS = 500
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+STATUS = "/faceserve.v1.Lifecycle/GetStatus"
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+
+
+@pytest.fixture
+def world(tmp_path):
+    with replica(tmp_path) as made:
+        made.serve("v1.0.0")
+        made.serve("v1.1.0")
+        yield made
+
+
+def health(address, service="laundry"):
+    with grpc.insecure_channel(address) as channel:
+        asked = health_pb2.HealthCheckRequest(service=service)
+        return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=20).status
+
+
+def everything_works(world):
+    assert world.lifecycle.status("laundry").version == "v1.1.0"
+    assert world.lifecycle.rollback("laundry").version == "v1.0.0"
+    assert world.client.classify("laundry", DARK).model_version == "v1.0.0"
+    assert {health(world.address), health(world.lifecycle_address)} == {health_pb2.HealthCheckResponse.SERVING}
+
+
+def test_no_swap_waits_for_a_watcher_that_is_killed(world):
+    """grpcio's own health servicer stops for ever when a watcher goes away at the moment of a change."""
+    over, killed = threading.Event(), []
+
+    def come_and_go():
+        while not over.is_set():
+            watchers = [Watcher(world.address), Watcher(world.lifecycle_address)]
+            came = [one.watches() for one in watchers]
+            for one in watchers:
+                one.kill()
+            killed.extend(came)
+
+    coming = threading.Thread(target=come_and_go)
+    coming.start()
+    for swaps, version in enumerate(itertools.cycle(["v1.0.0", "v1.1.0"])):
+        world.server.manager.activate("laundry", version)
+        # As a model that stops serving for a moment would: every watcher is told, also one that is dying.
+        for status in (health_pb2.HealthCheckResponse.NOT_SERVING, health_pb2.HealthCheckResponse.SERVING):
+            world.server.health.set("laundry", status)
+        if swaps >= SWAPS and len(killed) >= 6:
+            break
+        time.sleep(0.002)
+    over.set()
+    coming.join()
+    assert all(killed)
+    world.lifecycle.activate("laundry", "v1.1.0")
+    everything_works(world)
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "token"),
+    [
+        ("lifecycle_address", REFLECTION, ""),
+        ("lifecycle_address", STATUS, ""),
+        ("lifecycle_address", "/grpc.health.v1.Health/Watch", ""),
+        ("address", REFLECTION, ""),
+        ("address", STREAM, ""),
+    ],
+)
+def test_callers_that_say_nothing_take_no_place_of_another_kind(world, port, method, token):
+    with saying_nothing(getattr(world, port), method, 60, token) as calls:
+        until(lambda: sum(call.done() for call in calls) >= 24, "the surplus to be refused")
+        codes = {call.code() for call in calls if call.done()}
+        assert codes <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED}
+        everything_works(world)
+
+
+def test_whoever_says_nothing_for_long_is_sent_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("faceserve.server.PATIENCE", Patience(message_seconds=0.3, silence_seconds=0.3))
+    with (
+        replica(tmp_path) as world,
+        saying_nothing(world.lifecycle_address, STATUS, 3, TOKEN) as half,
+        saying_nothing(world.address, STREAM, 3) as silent,
+    ):
+        until(lambda: all(call.done() for call in (*half, *silent)), "all to be sent away")
+        assert {call.code() for call in (*half, *silent)} == {grpc.StatusCode.CANCELLED}
+
+
+def test_a_health_watch_tells_each_change_once_and_ends_with_the_server(tmp_path):
+    seen = []
+    with replica(tmp_path) as world:
+        channel = grpc.insecure_channel(world.address)
+        asked = health_pb2.HealthCheckRequest(service="laundry")
+        call = health_pb2_grpc.HealthStub(channel).Watch(asked)
+        reader = threading.Thread(target=lambda: seen.extend(one.status for one in call))
+        reader.start()
+        until(lambda: world.serve("v1.0.0"), "a model")
+        world.serve("v1.1.0")
+        until(lambda: health(world.address) == 1, "health")
+        time.sleep(0.1)
+    reader.join(20)
+    channel.close()
+    assert seen == [2, 1, 2]
+
+
+def test_an_unknown_service_is_watched_as_such_and_not_found_when_asked_for(world):
+    with grpc.insecure_channel(world.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        asked = health_pb2.HealthCheckRequest(service="nobody")
+        assert next(stub.Watch(asked)).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Check(asked, timeout=20)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_shutdown_waits_for_nobody_who_only_watches_or_says_nothing(tmp_path):
+    with replica(tmp_path, drain_seconds=30) as world:
+        watching = iter(world.lifecycle.watch("laundry", timeout_seconds=60))
+        next(watching)
+        with saying_nothing(world.address, STREAM, 4), saying_nothing(world.lifecycle_address, REFLECTION, 2):
+            began = time.monotonic()
+            world.server.stop()
+            assert time.monotonic() - began < 20
+
+
+def test_a_replica_that_asks_the_registry_still_answers_that_it_does_not_serve(tmp_path):
+    silent = socket.create_server(("127.0.0.1", 0))
+    settings = {"registry_url": f"http://127.0.0.1:{silent.getsockname()[1]}", "models": ("laundry",)}
+    with unstarted(tmp_path, **settings) as server:
+        starting = threading.Thread(target=server.start)
+        starting.start()
+        asked, _ = silent.accept()
+        assert health(f"127.0.0.1:{server.port}") == health_pb2.HealthCheckResponse.NOT_SERVING
+        with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN) as lifecycle:
+            assert lifecycle.status("laundry").version is None
+        assert starting.is_alive()
+        asked.close()
+        silent.close()
+        starting.join(20)
