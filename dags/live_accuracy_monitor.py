@@ -6,20 +6,22 @@ afterwards until somebody looked (`python -m pipeline clear-freeze`). Too few or
 never *ok*. Every look is kept in `live_accuracy_readings` with its reason.
 
 `reconcile` brings replicas and registry of every model type back to what the transition log says; it fails while a
-replica is missing. What it waits for keeps neither the next look nor a rollback waiting.
+replica is missing. What it waits for keeps neither the next look nor a rollback waiting. `pauses` tells people of a
+DAG that is paused and should not be.
 
 `RETRAIN_MONITOR_SCHEDULE` sets the period (cron, UTC; every 15 minutes by default).
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
 from pipeline.bootstrap import MODEL_TYPES
+from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
-from plugins.notices.publishing import publish_soon
+from plugins.pauses import look_for_pauses
 from plugins.schedule import timetable
 from plugins.steps import demand_complete, step
 
@@ -27,21 +29,13 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
 
 
 @dag(
+    **every_dag(longest=timedelta(days=1)),
     schedule=timetable("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
     # A reconcile that waits for a dead replica must not keep the next look waiting.
     max_active_runs=4,
-    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["live", "rollback", "LAUNDRY"],
-    default_args={
-        "owner": "mlops",
-        "retries": 2,
-        "retry_delay": timedelta(seconds=5),
-        "execution_timeout": timedelta(minutes=5),
-        "on_failure_callback": publish_soon,
-    },
+    default_args=every_task(retries=2, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=5)),
 )
 def live_accuracy_monitor() -> None:
     @task.short_circuit(pool="emergency", priority_weight=100, max_active_tis_per_dag=1)
@@ -57,6 +51,10 @@ def live_accuracy_monitor() -> None:
     @task(max_active_tis_per_dag=len(MODEL_TYPES), map_index_template="{{ task.op_kwargs['model_type'] }}")
     def reconcile(model_type: str) -> dict[str, object]:
         return demand_complete(step(lambda p: p.reconcile(model_type)))
+
+    @task
+    def pauses() -> list[str]:
+        return look_for_pauses()
 
     roll_back = TriggerDagRunOperator(
         task_id="roll_back",
@@ -78,6 +76,7 @@ def live_accuracy_monitor() -> None:
     )
     watch() >> roll_back
     reconcile.expand(model_type=list(MODEL_TYPES))
+    pauses()
 
 
 live_accuracy_monitor()

@@ -6,19 +6,19 @@ until people confirmed enough of its verdicts; then everybody gets it, or nobody
 that last step; after a no the run fails and says that nobody gets it.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-from pipeline.bootstrap import MODEL_TYPES
+from pipeline.bootstrap import LONGEST_RUN, MODEL_TYPES
+from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.notices.publishing import publish_and_tell
 
 
 @dag(
+    **every_dag(longest=LONGEST_RUN),
     schedule=None,
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
     max_active_runs=1,
     doc_md=__doc__,
     tags=["rollout"],
@@ -45,7 +45,7 @@ from plugins.notices.publishing import publish_and_tell
             description_md="Why. It is kept in the history of the model for ever.",
         ),
     },
-    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5)},
+    default_args=every_task(retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(hours=1)),
 )
 def model_promotion() -> None:
     @task

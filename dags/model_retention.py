@@ -6,20 +6,19 @@ and compared before anything is removed. **Trigger** it with *dry_run* to see wh
 stay. `python -m pipeline restore VERSION` brings one back.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
 from pipeline.bootstrap import MODEL_TYPES
+from plugins.every_dag import every_dag, every_task
 from plugins.steps import step
 
 
 @dag(
+    **every_dag(longest=timedelta(days=2)),
     schedule=CronTriggerTimetable("0 4 * * 0", timezone="Asia/Seoul"),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
     max_active_runs=1,
-    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["retention"],
     params={
@@ -32,7 +31,7 @@ from plugins.steps import step
             description_md="How many versions of each model type keep their files; empty for the setting.",
         ),
     },
-    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=30)},
+    default_args=every_task(retries=3, retry_delay=timedelta(seconds=30), longest_try=timedelta(hours=6)),
 )
 def model_retention() -> None:
     @task(map_index_template="{{ task.op_kwargs['model_type'] }}")

@@ -10,12 +10,13 @@ one more run: on the same dataset, with everything that was asked for in this fo
 top. Every task may be cleared and run again.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 
 from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS
 from plugins.claim import claim, conclude
+from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
 from plugins.training.task import train_task
@@ -86,13 +87,13 @@ _PARAMS = {
     ),
 }
 _LONGEST_PAUSE = timedelta(minutes=10)
-_DEFAULTS = {
-    "owner": "mlops",
-    "retries": 3,
-    "retry_delay": timedelta(seconds=15),
-    "retry_exponential_backoff": 2.0,
-    "max_retry_delay": _LONGEST_PAUSE,
-}
+_DEFAULTS = every_task(
+    retries=3,
+    retry_delay=timedelta(seconds=15),
+    longest_try=timedelta(hours=3),
+    retry_exponential_backoff=2.0,
+    max_retry_delay=_LONGEST_PAUSE,
+)
 RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 
@@ -116,7 +117,8 @@ def plan(dataset_id: str) -> list[int]:
     return step(lambda p: p.slices(dataset_id))
 
 
-@task(map_index_template="slice {{ task.op_kwargs['index'] }}")
+# One slot of its pool is left to what takes seconds: events to publish, a replica to bring back.
+@task(max_active_tis_per_dag=2, map_index_template="slice {{ task.op_kwargs['index'] }}")
 def augment_slice(dataset_id: str, index: int) -> str:
     return step(lambda p: p.augment_slice(dataset_id, index))
 
@@ -160,15 +162,13 @@ def finish(run: str) -> str:
 
 def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
     with DAG(
+        **every_dag(longest=LONGEST_RUN),
         dag_id=f"{model_type.lower()}_model_retraining",
         schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,
-        start_date=datetime(2026, 1, 1),
-        catchup=False,
         max_active_runs=1,
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
-        dagrun_timeout=LONGEST_RUN,
         default_args=_DEFAULTS,
     ) as retraining:
         _wire(model_type, retraining.dag_id)

@@ -12,11 +12,12 @@ A rollback waits for nothing that the retraining does: it has a pool and executo
 the button at once take one step back, not two.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import Param, dag, get_current_context, task
 
 from pipeline.bootstrap import MODEL_TYPES
+from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices.publishing import publish_and_tell, publish_soon
 from plugins.steps import step
@@ -25,12 +26,11 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
 
 
 @dag(
+    # A day of waiting for a person's word, and a week for the last replica.
+    **every_dag(longest=timedelta(days=9)),
     schedule=None,
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
     # Runs that wait for an answer or for a dead replica are still running: none of them may keep the next one waiting.
     max_active_runs=100,
-    is_paused_upon_creation=False,
     doc_md=__doc__,
     tags=["rollback"],
     params={
@@ -57,7 +57,9 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
             description_md="The version that the monitor found too bad. Ignored when a person triggers.",
         ),
     },
-    default_args={"owner": "mlops", "retries": 3, "retry_delay": timedelta(seconds=5), "priority_weight": 100},
+    default_args=every_task(
+        retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=10), priority_weight=100
+    ),
 )
 def model_rollback() -> None:
     @task

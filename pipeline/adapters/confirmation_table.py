@@ -40,6 +40,10 @@ class ConfirmationTable:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
 
+    def demand_reachable(self) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT FROM task_confirmations LIMIT 1")
+
     def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
         if not events:
             return Stored(0, 0)

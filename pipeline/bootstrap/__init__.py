@@ -14,6 +14,7 @@ from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp as GiveUp
+from pipeline.domain.errors import RunEnded as RunEnded
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
@@ -23,7 +24,9 @@ from pipeline.domain.retraining import RunOutcome as RunOutcome
 from pipeline.domain.training import MAX_EPOCHS as MAX_EPOCHS
 from pipeline.domain.training import Epoch, TrainingResult
 from pipeline.domain.transitions import By
-from pipeline.steps.accumulate import accumulate
+from pipeline.domain.troubles import Fault as Fault
+from pipeline.domain.troubles import Place as Place
+from pipeline.steps.accumulate import accumulate, waiting
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.approve import approve
 from pipeline.steps.assemble import assemble
@@ -66,9 +69,9 @@ class Pipeline(LiveSteps):
 
     # Events
 
-    def event_queue_depth(self) -> int:
-        """Messages waiting, without touching them."""
-        return self._w.event_queue.depth()
+    def waiting_events(self) -> int:
+        """Messages waiting, without touching them. Raises `ServiceUnavailable` also while they could not be stored."""
+        return waiting(self._data.intake)
 
     def accumulate(self, limit: int = 100_000) -> dict[str, Any]:
         """Store waiting confirmations; counts of what came."""
@@ -101,7 +104,7 @@ class Pipeline(LiveSteps):
         return release_claim(self._models.scheduling, run_id, actor=actor, reason=reason)
 
     def finish_run(self, run_id: str) -> str:
-        """Publish what happened and release the claim. Raises `GiveUp` unless the run's model was deployed."""
+        """Publish what happened and release the claim. Raises `RunEnded` unless the run's model was deployed."""
         return str(finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment))
 
     def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
@@ -191,14 +194,14 @@ class Pipeline(LiveSteps):
 
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
-        """The verdict that `decide` gave; raises `GiveUp` with its reasons when the model may not go live."""
+        """The verdict that `decide` gave; raises `RunEnded` with its reasons when the model may not go live."""
         report = verdict["report_url"] or verdict["report_uri"]
         why = "; ".join(verdict["reasons"])
         if verdict["held"]:
             how = f"`python -m pipeline approve --run-id {run_id} --actor … --reason …`, then clear this task"
-            raise GiveUp(f"the model waits for a person: {why}. To let it go on: {how} (report: {report})")
+            raise RunEnded(f"the model waits for a person: {why}. To let it go on: {how} (report: {report})")
         if not verdict["accepted"]:
-            raise GiveUp(f"the model was refused: {why}. Next: {verdict['advice']} (report: {report})")
+            raise RunEnded(f"the model was refused: {why}. Next: {verdict['advice']} (report: {report})")
         return verdict
 
     def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From a registered version on: going live, going back, watching, keeping, telling."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By
+from pipeline.domain.troubles import Fault, Place
 from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
 from pipeline.steps.abort_canary import abort_canary
@@ -35,6 +36,7 @@ from pipeline.steps.retire import Retired, plan_retirement, retire
 from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.tell_people import untold
+from pipeline.steps.tell_trouble import tell_fault, tell_overdue, tell_pauses, tell_success
 from pipeline.steps.watch import watch
 
 log = logging.getLogger(__name__)
@@ -161,6 +163,7 @@ class LiveSteps:
 
     def watch(self, model_type: str) -> dict[str, Any]:
         """The champion's live accuracy, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
+        `troubles` are sentences: what does not work just now, whatever the model.
 
         A broker out of reach does not keep the monitor from looking.
         """
@@ -168,9 +171,11 @@ class LiveSteps:
         watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
         announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
         self._publish_soon()
+        troubles = [str(trouble) for trouble in self._w.troubles.open()]
         if watched is None:
-            return {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
-        return of_watched(watched)
+            nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
+            return {**nothing, "troubles": troubles}
+        return {**of_watched(watched), "troubles": troubles}
 
     def history(self, model_type: str) -> list[dict[str, Any]]:
         """Who served from when, by whom and why, and what was noted between; oldest first, as the log has it."""
@@ -191,6 +196,24 @@ class LiveSteps:
         by = By(actor, "by hand", f"restore-{self._w.clock.now().isoformat()}")
         restored = restore(self._live.keeping, ModelType(model_type), version, by, self._w.settings.archive_uri)
         return {"version": restored.version, "status": str(restored.status)}
+
+    # What does not work
+
+    def report_fault(self, fault: Fault) -> None:
+        """A step failed for good in one run: people hear of it, and again twice a day while that goes on."""
+        tell_fault(self._w.troubles, self._w.clock, fault)
+
+    def report_success(self, place: Place, part: int) -> bool:
+        """A step succeeded, its copy `part`; True when people have to hear that it works again."""
+        return tell_success(self._w.troubles, self._w.clock, place, part)
+
+    def report_pauses(self, paused: Mapping[str, bool], consequences: Mapping[str, str]) -> None:
+        """Whether each DAG is paused that should always run, and what does not happen then, as a sentence."""
+        tell_pauses(self._w.troubles, self._w.clock, paused, consequences)
+
+    def report_overdue(self, dag_id: str, run_id: str, link: str) -> None:
+        """A run was ended because it took too long."""
+        tell_overdue(self._w.outbox, self._w.clock, dag_id, run_id, link)
 
     # Telling
 

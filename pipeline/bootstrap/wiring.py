@@ -15,6 +15,7 @@ from pipeline.ports.events import (
     RetrainingRuns,
 )
 from pipeline.ports.training import Experiments, TrainingRuns
+from pipeline.ports.troubles import Troubles
 from pipeline.ports.verification import Blessings
 from pipeline.settings import Settings
 
@@ -134,6 +135,12 @@ class Wiring:
         from pipeline.adapters.outbox_table import OutboxTable
 
         return OutboxTable(self.database)
+
+    @cached_property
+    def troubles(self) -> Troubles:
+        from pipeline.adapters.trouble_table import TroubleTable
+
+        return TroubleTable(self.database)
 
     # Objects
 

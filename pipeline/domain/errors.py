@@ -64,6 +64,10 @@ class ModelRefused(GiveUp):
     """A model that verification or a serving replica refused; the message says why."""
 
 
+class RunEnded(GiveUp):
+    """A retraining ended without a deployment, of which an event of its own tells people."""
+
+
 class NotBlessed(GiveUp):
     """A version without an accepting verification verdict was asked to go live."""
 

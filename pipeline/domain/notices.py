@@ -88,6 +88,20 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
         "{count} dead letters wait",
         _says("Confirmations that could not be used: `python -m pipeline dead-letters list` says why."),
     ),
+    "StepFailedEvent": (
+        "{dagId}: {step} failed",
+        _says("Run {runId}: {reason}. {advice}. Log: {link}. While it goes on you are reminded twice a day."),
+    ),
+    "StepRecoveredEvent": ("{dagId}: {step} works again", _says("It failed since {failedSince}.")),
+    "RunOverdueEvent": (
+        "{dagId}: a run took too long",
+        _says("{runId} was ended. What it waited for is in its grid: {link}. Mend that, then trigger another run."),
+    ),
+    "DagPausedEvent": (
+        "{dagId} is paused",
+        _says("{consequence}. Switch it on in Airflow (Dags, {dagId}), unless that is what you want."),
+    ),
+    "DagResumedEvent": ("{dagId} runs again", _says("It was paused since {pausedSince} or a little longer.")),
     "RetrainingSkippedEvent": ("{modelType}: nightly run skipped", _says("{reason}.")),
 }
 

@@ -95,6 +95,9 @@ class Stored:
 class Confirmations(Protocol):
     """Every confirmation that ever arrived, once."""
 
+    def demand_reachable(self) -> None:
+        """Raises `ServiceUnavailable` when nothing can be stored now."""
+
     def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
         """Insert in one transaction; keys already present count as duplicates. Raises `ServiceUnavailable`."""
 

@@ -28,6 +28,14 @@ class Counts:
         )
 
 
+def waiting(intake: Intake) -> int:
+    """How many messages wait for `accumulate`. A drain that could not store them would only fail."""
+    depth = intake.queue.depth()
+    if depth:
+        intake.confirmations.demand_reachable()
+    return depth
+
+
 def accumulate(intake: Intake, *, limit: int) -> Counts:
     """Drain up to `limit` messages. A batch is acknowledged only after its rows are committed and its dead letters
     confirmed, so a crash anywhere means redelivery, which the key makes harmless.

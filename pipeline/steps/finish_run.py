@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from pipeline.domain.errors import GiveUp
+from pipeline.domain.errors import RunEnded
 from pipeline.domain.retraining import RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.publish import publish
 
 
 def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Callable[[str], RunOutcome]) -> RunOutcome:
-    """Returns `DEPLOYED`. With any other end the claim is released as well, and then `GiveUp` is raised.
+    """Returns `DEPLOYED`. With any other end the claim is released as well, and then `RunEnded` is raised.
 
     `conclude_deployment` says whether a run that may go live did.
     """
@@ -22,5 +22,5 @@ def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Call
     scheduling.runs.end(run_id, at=scheduling.clock.now(), outcome=outcome)
     publish(outbox=scheduling.outbox, publisher=scheduling.publisher)
     if outcome is not RunOutcome.DEPLOYED:
-        raise GiveUp(f"run {run_id} ended without a deployment: {outcome}")
+        raise RunEnded(f"run {run_id} ended without a deployment: {outcome}")
     return outcome

@@ -30,38 +30,67 @@ class WebhookNotifier(BaseNotifier):
 
 
 def open_channels() -> list[Callable[[Notice], bool]]:
-    """One function per connection that exists; each returns whether it could send."""
-    return [send for conn_id, send in ((SMTP, _mail), (WEBHOOK, _post)) if _exists(conn_id)]
+    """One function per connection that exists, or may exist; each returns whether it could send."""
+    return [send for conn_id, send in ((SMTP, _mail), (WEBHOOK, _post)) if not _surely_absent(conn_id)]
 
 
 def _mail(notice: Notice) -> bool:
+    return _sent(SMTP, lambda: _mail_to(BaseHook.get_connection(SMTP).extra_dejson.get("to"), notice))
+
+
+def _mail_to(to: str | None, notice: Notice) -> BaseNotifier | None:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-    to = BaseHook.get_connection(SMTP).extra_dejson.get("to")
     if not to:
         log.warning("connection %s names nobody to write to: add `to` to its extra", SMTP)
-        return False
+        return None
     body = f"<p>{html.escape(notice['body'])}</p>"
-    return _sent(SmtpNotifier(to=to, subject=notice["subject"], html_content=body, smtp_conn_id=SMTP))
+    return SmtpNotifier(to=to, subject=notice["subject"], html_content=body, smtp_conn_id=SMTP)
 
 
 def _post(notice: Notice) -> bool:
-    return _sent(WebhookNotifier(f"{notice['subject']}\n{notice['body']}"))
+    return _sent(WEBHOOK, lambda: WebhookNotifier(f"{notice['subject']}\n{notice['body']}"))
 
 
-def _sent(notifier: BaseNotifier) -> bool:
+def _sent(conn_id: str, notifier: Callable[[], BaseNotifier | None]) -> bool:
     try:
+        made = notifier()
+        if made is None:
+            return False
         # Not called as a callback: that would render what people typed as a template.
-        notifier.notify({})
+        made.notify({})
     except Exception as error:  # noqa: BLE001 - whatever keeps a notice from leaving must not fail the task
-        log.warning("%s could not send: %s", type(notifier).__name__, type(error).__name__)
+        log.warning("nothing could be sent through %s: %s", conn_id, type(error).__name__)
         return False
     return True
 
 
-def _exists(conn_id: str) -> bool:
+def _surely_absent(conn_id: str) -> bool:
+    """Airflow says *not found* also when a place where secrets are kept did not answer. Then nobody knows, and what
+    nobody was told of is told later.
+    """
     try:
         BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
+        return _every_place_says_so(conn_id)
+    except Exception as error:  # noqa: BLE001 - as above
+        log.warning("connection %s could not be looked up: %s", conn_id, type(error).__name__)
+    return False
+
+
+def _every_place_says_so(conn_id: str) -> bool:
+    from airflow.sdk.execution_time import supervisor, task_runner
+    from airflow.sdk.execution_time.comms import GetConnection
+    from airflow.sdk.execution_time.secrets.execution_api import ExecutionAPISecretsBackend
+
+    try:
+        for place in supervisor.ensure_secrets_backend_loaded():
+            if isinstance(place, ExecutionAPISecretsBackend):
+                # It keeps to itself that the api-server did not answer; the connection to it does not.
+                task_runner.SUPERVISOR_COMMS.send(GetConnection(conn_id=conn_id))
+            else:
+                place.get_connection(conn_id=conn_id)
+    except Exception as error:  # noqa: BLE001 - as above
+        log.warning("connection %s could not be looked up: %s", conn_id, type(error).__name__)
         return False
     return True

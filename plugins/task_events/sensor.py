@@ -1,4 +1,4 @@
-"""Waits for confirmations, deferred while there are none."""
+"""Waits for confirmations, deferred while there are none, or while they could not be taken in."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,12 +12,20 @@ _PATIENCE = timedelta(hours=6)
 
 
 class TaskEventsSensor(BaseSensorOperator):
-    """Returns how many messages wait, 0 after hours of silence; they stay where they are."""
+    """Returns how many messages wait, 0 after hours of silence; they stay where they are.
+
+    A broker or a database that is away is waited for like a message: a run that fails and begins again, all night,
+    would say nothing that the monitor does not say.
+    """
 
     def execute(self, context: Context) -> dict[str, int]:
-        from pipeline.bootstrap import Pipeline
+        from pipeline.bootstrap import Pipeline, TryAgain
 
-        waiting = Pipeline.from_env().event_queue_depth()
+        try:
+            waiting = Pipeline.from_env().waiting_events()
+        except TryAgain as error:
+            self.log.warning("%s; waiting for it", error)
+            waiting = 0
         if not waiting:
             self.defer(trigger=TaskEventsTrigger(datetime.now(UTC) + _PATIENCE), method_name="resume")
         return {"waiting": waiting}

@@ -17,7 +17,7 @@ class TaskEventsTrigger(PollingTrigger):
         super().__init__(poll_seconds, until=until)
 
     def look(self, pipeline: Any) -> dict[str, Any] | None:
-        waiting = pipeline.event_queue_depth()
+        waiting = pipeline.waiting_events()
         return {"waiting": waiting} if waiting or self._over() else None
 
     def _over(self) -> bool:

@@ -15,6 +15,7 @@ from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
+from pipeline.adapters.trouble_table import TroubleTable
 from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
@@ -25,10 +26,11 @@ from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Claim
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
+from pipeline.domain.troubles import Place, Trouble
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.deployment import FakeTransitions, FakeVersions
-from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns
+from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns, FakeTroubles
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings, FakeChecks
 
@@ -43,6 +45,7 @@ class Fakes:
         self.transitions = FakeTransitions(self.versions, self.outbox)
         self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
         self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
+        self.troubles = FakeTroubles(self.outbox)
 
 
 class Tables:
@@ -56,7 +59,7 @@ class Tables:
             DatasetTable(database),
             CheckTable(database),
         )
-        self.erasures = ErasureTable(database)
+        self.erasures, self.troubles = ErasureTable(database), TroubleTable(database)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -105,7 +108,48 @@ def versions(tables, *numbers):
         tables.versions.register(a_model_version(number, dataset_id=dataset.id))
 
 
+# Troubles
+
+
+DRAIN = Place("task_confirmed_intake", "drain")
+
+
+@pytest.mark.parametrize("place", [DRAIN, Place("model_rollback")])
+def test_a_trouble_is_kept_with_its_events_until_it_is_over(tables, place):
+    begun, later = Trouble(place, -1, NOW, NOW), NOW + timedelta(hours=12)
+    over = begun.reminded(later).ended(-1, later)
+    tables.troubles.keep(begun, dataclasses.replace(EVENT, id="begun"))
+    assert tables.troubles.at(place) == begun and list(tables.troubles.open()) == [begun]
+    tables.troubles.keep(begun.reminded(later), dataclasses.replace(EVENT, id="reminded"))
+    assert tables.troubles.at(place) == begun.reminded(later)
+    tables.troubles.keep(over, dataclasses.replace(EVENT, id="over"))
+    assert tables.troubles.at(place) is None and list(tables.troubles.open()) == []
+    assert [e.id for e in tables.outbox.pending()] == ["begun", "reminded", "over"]
+
+
+def test_of_two_that_saw_the_same_trouble_one_tells_it(tables):
+    for event, since in (("first", NOW), ("second", NOW + timedelta(seconds=1))):
+        tables.troubles.keep(Trouble(DRAIN, -1, since, since), dataclasses.replace(EVENT, id=event))
+    assert tables.troubles.at(DRAIN).since == NOW
+    over = tables.troubles.at(DRAIN).ended(-1, NOW)
+    for event in ("over", "over, said again"):
+        tables.troubles.keep(over, dataclasses.replace(EVENT, id=event))
+    assert [e.id for e in tables.outbox.pending()] == ["first", "over"]
+
+
+def test_troubles_of_two_places_do_not_know_each_other(tables):
+    for number, step in enumerate(("drain", "consider")):
+        at = NOW + timedelta(seconds=number)
+        place = Place("task_confirmed_intake", step)
+        tables.troubles.keep(Trouble(place, -1, at, at), dataclasses.replace(EVENT, id=step))
+    assert [t.place.step for t in tables.troubles.open()] == ["drain", "consider"]
+
+
 # Confirmations
+
+
+def test_a_database_that_answers_can_store(tables):
+    tables.confirmations.demand_reachable()
 
 
 def test_a_confirmation_is_stored_once(tables):

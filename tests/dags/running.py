@@ -32,6 +32,9 @@ class DagRun:
             run_id=run_id, run_type=run_type, triggering_user_name=user, run_after=ASKED_AT, conf=form
         )
         self.paused: set[str] = set()
+        self.waiting: dict[str, int] = {}
+        # How the same task ended in the run before.
+        self.before: Any = None
 
     def context(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
         task = self.dag.get_task(task_id)
@@ -48,6 +51,9 @@ class DagRun:
             xcom_pull=self._pull,
             xcom_push=lambda key, value: self.pushed.__setitem__((task_id, key), value),
             get_dag=lambda dag_id: SimpleNamespace(is_paused=dag_id in self.paused),
+            get_dr_count=lambda dag_id, states: self.waiting.get(dag_id, 0) if states == ["queued"] else 0,
+            get_previous_ti=lambda map_index: self.before,
+            log_url=f"http://airflow/{self.dag.dag_id}/{task_id}",
             get_relevant_upstream_map_indexes=lambda **_: None,
         )
         return {

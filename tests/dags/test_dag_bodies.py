@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import (
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
 from dags.model_retraining import face, laundry
 from pipeline.bootstrap import GiveUp, TryAgain
+from plugins.every_dag import ALWAYS_ON
 from tests.dags.running import DagRun
 from tests.desk import CHANGED, Turns
 
@@ -169,6 +170,26 @@ def test_without_enough_corrections_nothing_is_triggered(desk):
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         run.do("due")
     assert list(skipped.value.tasks) == ["retrain"]
+
+
+def test_a_retraining_that_waits_in_the_queue_is_not_asked_for_twice(desk, capsys):
+    run = DagRun(INTAKE)
+    run.results["consider"] = {"due": True, "reason": "500 corrections"}
+    run.waiting = {"laundry_model_retraining": 1}
+    with pytest.raises(DownstreamTasksSkipped):
+        run.do("due")
+    assert "a run of laundry_model_retraining waits already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dag", [INTAKE, MONITOR], ids=lambda dag: dag.dag_id)
+def test_whoever_looks_says_which_dags_are_paused(desk, dag):
+    run = DagRun(dag)
+    run.paused = {"model_rollback"}
+    assert run.do("pauses") == ["model_rollback"]
+    (paused, consequences) = desk.only("report_pauses")
+    assert {dag_id for dag_id, is_paused in paused.items() if is_paused} == {"model_rollback"}
+    assert paused.keys() == consequences.keys() == ALWAYS_ON.keys()
+    assert desk.names()[1:] == ["publish_events"]
 
 
 # Monitor

@@ -22,6 +22,10 @@ from dags import (
 )
 from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import LONGEST_RUN
+from plugins.every_dag import ALWAYS_ON
+from plugins.faults import tell_failure, tell_overdue, tell_success
+from plugins.model_rollout.hot_swap import announce_failure
+from plugins.model_rollout.roll_back import page, page_about_verdict
 
 _PARSE = """
 import json, sys, time
@@ -87,6 +91,32 @@ def test_a_dag_explains_itself_and_makes_up_for_no_missed_time(dag):
     assert dag.doc_md.startswith("### ") and dag.tags
     assert not dag.catchup
     assert {task.owner for task in dag.tasks} == {"mlops"}
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_a_dag_is_live_when_it_is_new_and_never_pauses_itself(dag):
+    """What a person or the monitor triggers would wait unseen; when a retraining is due, its own policy says."""
+    assert dag.is_paused_upon_creation is False
+    assert dag.max_consecutive_failed_dag_runs == 0
+    assert dag.dag_id in ALWAYS_ON
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_every_run_and_every_try_of_a_task_ends(dag):
+    assert dag.dagrun_timeout is not None
+    assert [t.task_id for t in dag.tasks if t.execution_timeout is None] == []
+    assert max(t.execution_timeout for t in dag.tasks) < dag.dagrun_timeout
+
+
+@pytest.mark.parametrize("dag", ALL, ids=dag_id)
+def test_every_failure_ends_with_people_who_know(dag):
+    own = {("model_rollback", "roll_back"): page, ("live_accuracy_monitor", "roll_back"): page_about_verdict}
+    for task in dag.tasks:
+        expected = own.get((dag.dag_id, task.task_id), announce_failure if task.task_id == "hot_swap" else tell_failure)
+        # A mapped task keeps the function itself, any other one a list of it.
+        assert task.on_failure_callback in (expected, [expected])
+        assert task.on_success_callback in (tell_success, [tell_success])
+    assert dag.on_failure_callback == tell_overdue
 
 
 @pytest.mark.parametrize("dag", [LAUNDRY, FACE, INTAKE, PROMOTION, RETENTION], ids=dag_id)
@@ -324,7 +354,7 @@ def test_the_period_of_the_monitor_is_a_setting_and_nonsense_does_not_make_it_va
 
 @pytest.mark.parametrize(
     ("dag", "retries", "seconds"),
-    [(LAUNDRY, 3, 15), (INTAKE, 3, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5), (RETENTION, 3, 30)],
+    [(LAUNDRY, 3, 15), (INTAKE, 12, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5), (RETENTION, 3, 30)],
     ids=lambda value: getattr(value, "dag_id", value),
 )
 def test_how_often_a_task_is_tried_again_and_after_how_long(dag, retries, seconds):

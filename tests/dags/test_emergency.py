@@ -123,5 +123,6 @@ def test_a_look_or_a_reconcile_that_hangs_does_not_keep_the_next_look_waiting():
     assert {task.task_id: task.max_active_tis_per_dag for task in MONITOR.tasks} == {
         "watch": 1,
         "reconcile": 2,
+        "pauses": None,
         "roll_back": None,
     }

@@ -18,12 +18,12 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
 from pipeline.bootstrap import GiveUp, TryAgain
+from plugins.faults import tell_failure
 from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
 from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page, page_about_verdict
 from plugins.notices import publishing
-from plugins.notices.publishing import publish_soon
 from tests.dags.running import ASKED_AT, DagRun, Kept
 from tests.desk import CHANGED, PLAN, Turns
 
@@ -396,8 +396,8 @@ def test_a_no_pages_nobody(desk):
         (PROMOTION, "hot_swap", announce_failure),
         (ROLLBACK, "roll_back", page),
         (MONITOR, "roll_back", page_about_verdict),
-        (MONITOR, "watch", publish_soon),
-        (MONITOR, "reconcile", publish_soon),
+        (MONITOR, "watch", tell_failure),
+        (MONITOR, "reconcile", tell_failure),
     ],
 )
 def test_what_happens_when_the_task_has_failed(dag, task_id, callback):

@@ -3,7 +3,15 @@
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import (
+    AirflowNotFoundException,
+    AirflowRuntimeError,
+    AirflowSecretsBackendAccessDenied,
+    ErrorType,
+)
+from airflow.sdk.execution_time import supervisor, task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse
+from airflow.sdk.execution_time.secrets.execution_api import ExecutionAPISecretsBackend
 
 from pipeline.domain.errors import ServiceUnavailable
 from plugins import notices
@@ -95,7 +103,57 @@ def test_what_no_channel_could_send_is_told_later_and_no_secret_is_logged(desk, 
     connections["notices_webhook"], posted.error = webhook(), error
     tell_people()
     assert told(desk) == []
-    assert warnings(caplog) == [f"WebhookNotifier could not send: {type(error).__name__}"]
+    assert warnings(caplog) == [f"nothing could be sent through notices_webhook: {type(error).__name__}"]
+
+
+class Vault:
+    """A place where secrets are kept; away, it says what a real one might say of itself."""
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def get_connection(self, conn_id):
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError(f"no route to {SECRET}"), PermissionError("403")])
+def test_while_nobody_knows_whether_there_is_a_channel_nothing_counts_as_told(
+    desk, connections, caplog, monkeypatch, error
+):
+    """Airflow says "not found" when a secrets backend did not answer, too."""
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [Vault(error), Vault()])
+    tell_people()
+    assert told(desk) == []
+    assert f"connection smtp_default could not be looked up: {type(error).__name__}" in warnings(caplog)
+    assert SECRET not in caplog.text
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [Vault(), Vault()])
+    tell_people()
+    assert told(desk) == [["event-1"]]
+
+
+@pytest.mark.parametrize(("error", "counts"), [("API_SERVER_ERROR", False), ("CONNECTION_NOT_FOUND", True)])
+def test_an_api_server_that_does_not_answer_is_no_missing_connection(desk, connections, monkeypatch, error, counts):
+    class Comms:
+        def send(self, msg):
+            said = ErrorResponse(error=ErrorType(error))
+            if error == "API_SERVER_ERROR":
+                raise AirflowRuntimeError(error=said)
+            return said
+
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [ExecutionAPISecretsBackend()])
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
+    tell_people()
+    assert told(desk) == ([["event-1"]] if counts else [])
+
+
+def test_a_connection_that_may_not_be_read_fails_nothing(desk, monkeypatch, caplog):
+    def get(conn_id):
+        raise AirflowSecretsBackendAccessDenied("no")
+
+    monkeypatch.setattr(channels.BaseHook, "get_connection", staticmethod(get))
+    tell_people()
+    assert told(desk) == [] and len(warnings(caplog)) == 4
 
 
 def test_one_channel_that_could_send_is_enough_and_both_are_tried(desk, connections, posted, mailed):

@@ -41,24 +41,43 @@ def question(**more):
 
 
 def test_it_fires_when_the_first_message_waits(desk, naps):
-    desk.answers["event_queue_depth"] = Turns([0, 0, 3])
+    desk.answers["waiting_events"] = Turns([0, 0, 3])
     assert fire(TaskEventsTrigger()) == {"waiting": 3}
     assert naps == [5.0, 5.0, 5.0]
 
 
 def test_while_something_is_away_it_looks_less_often_and_then_as_before(desk, naps):
-    desk.answers["event_queue_depth"] = Turns([*[AWAY] * 5, 0, 0, 1])
+    desk.answers["waiting_events"] = Turns([*[AWAY] * 5, 0, 0, 1])
     assert fire(TaskEventsTrigger()) == {"waiting": 1}
     assert naps == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 5.0, 5.0]
 
 
 def test_a_sensor_with_messages_waiting_does_not_wait(desk):
-    desk.answers["event_queue_depth"] = 2
+    desk.answers["waiting_events"] = 2
     assert DagRun(INTAKE).do("wait_for_events") == {"waiting": 2}
 
 
+def test_a_sensor_waits_for_what_is_away_as_for_a_message_and_fails_no_run(desk, naps):
+    """An hour of outage: RabbitMQ does not answer, or the database could not store what waits."""
+    desk.answers["waiting_events"] = Turns([AWAY] * 60 + [3])
+    run = DagRun(INTAKE)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.do("wait_for_events")
+    assert fire(deferred.value.trigger) == {"waiting": 3}
+    assert sum(naps) > 3000
+
+
+def test_what_goes_away_in_the_middle_of_the_intake_is_tried_again_for_an_hour():
+    for task in INTAKE.tasks:
+        pause, seconds = task.retry_delay.total_seconds(), 0.0
+        for _ in range(task.retries):
+            seconds += min(pause, task.max_retry_delay.total_seconds())
+            pause *= task.retry_exponential_backoff
+        assert seconds > 3600
+
+
 def test_a_sensor_without_messages_waits_without_a_worker_and_hands_on_what_came(desk):
-    desk.answers["event_queue_depth"] = 0
+    desk.answers["waiting_events"] = 0
     run = DagRun(INTAKE)
     with pytest.raises(TaskDeferred) as deferred:
         run.do("wait_for_events")
@@ -70,13 +89,13 @@ def test_a_sensor_without_messages_waits_without_a_worker_and_hands_on_what_came
 
 @pytest.mark.parametrize("waiting", [0, 3])
 def test_a_wait_that_is_over_ends_by_itself_with_what_there_is(desk, naps, waiting):
-    desk.answers["event_queue_depth"] = waiting
+    desk.answers["waiting_events"] = waiting
     assert fire(TaskEventsTrigger(datetime.now(UTC))) == {"waiting": waiting}
 
 
 def test_ten_silent_periods_in_a_row_leave_no_failed_task(desk, naps):
     """A deferral that Airflow has to end is a red run without another try (`AirflowSensorTimeout`)."""
-    desk.answers["event_queue_depth"] = 0
+    desk.answers["waiting_events"] = 0
     for _ in range(10):
         run = DagRun(INTAKE)
         with pytest.raises(TaskDeferred) as deferred:

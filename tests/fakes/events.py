@@ -10,6 +10,7 @@ from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
+from pipeline.domain.troubles import Place, Trouble
 from pipeline.ports.events import DeadLetter, Message, Stored
 from tests.builders import NOW
 
@@ -68,6 +69,11 @@ class FakeQueue:
 class FakeConfirmations:
     stored: dict[str, TaskConfirmedEvent] = field(default_factory=dict)
     waiting: Backlog = field(default_factory=lambda: Backlog(0, 0, None))
+    away: bool = False
+
+    def demand_reachable(self) -> None:
+        if self.away:
+            raise ServiceUnavailable("the mlops database", "gone")
 
     def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
         before = len(self.stored)
@@ -103,6 +109,24 @@ class FakeOutbox:
 
     def types(self) -> list[str]:
         return [e.type for e in self.events.values()]
+
+
+@dataclass
+class FakeTroubles:
+    outbox: FakeOutbox
+    known: dict[str, Trouble] = field(default_factory=dict)
+
+    def open(self) -> Sequence[Trouble]:
+        return [t for t in self.known.values() if t.ended_at is None]
+
+    def at(self, place: Place) -> Trouble | None:
+        return next((t for t in self.open() if t.place == place), None)
+
+    def keep(self, trouble: Trouble, event: OutgoingEvent) -> None:
+        here = self.at(trouble.place)
+        if here.id == trouble.id if here else trouble.id not in self.known:
+            self.known[trouble.id] = trouble
+            self.outbox.add(event)
 
 
 @dataclass

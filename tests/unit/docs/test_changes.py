@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.docs.references import ROOT
 
-_EVENT = r"(Canary|DeadLetters|HotSwap|LiveAccuracy|Model|Retraining|Rollback|Training)\w+Event"
+_EVENT = r"(Canary|Dag|DeadLetters|HotSwap|LiveAccuracy|Model|Retraining|Rollback|Run|Step|Training)\w+Event"
 _PRODUCT = ("pipeline", "faceserve", "dags", "plugins", "include/helper_service")
 
 

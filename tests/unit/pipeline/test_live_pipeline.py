@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.bootstrap import Pipeline
+from pipeline.bootstrap import Fault, Pipeline, Place
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
-from tests.fakes.events import FakeDeadLetters, FakePublisher
+from tests.fakes.events import FakeDeadLetters, FakePublisher, FakeTroubles
 from tests.unit.pipeline.steps.live_world import World
 
 
@@ -22,6 +22,7 @@ class Desk:
             transitions=w.transitions,
             fleet=w.fleet,
             outbox=w.outbox,
+            troubles=FakeTroubles(w.outbox),
             clock=w.clock,
             event_publisher=self.publisher,
             dead_letters=self.letters,
@@ -113,6 +114,22 @@ def test_waiting_dead_letters_are_told_once_a_day(desk):
         desk.pipeline.watch("LAUNDRY")
     assert desk.told()[-1] == "3 dead letters wait"
     assert desk.told().count("3 dead letters wait") == 1
+
+
+def test_whoever_looks_reads_what_does_not_work_just_now(desk):
+    assert desk.pipeline.watch("LAUNDRY")["troubles"] == desk.pipeline.watch("FACE")["troubles"] == []
+    desk.pipeline.report_fault(
+        Fault(Place("task_confirmed_intake", "drain"), -1, "run-1", "gone", "Mend it", "http://a")
+    )
+    desk.pipeline.report_pauses({"model_rollback": True}, {"model_rollback": "No rollback happens"})
+    for model_type in ("LAUNDRY", "FACE"):
+        said = desk.pipeline.watch(model_type)["troubles"]
+        assert [sentence.partition(" since ")[0] for sentence in said] == [
+            "task_confirmed_intake fails at drain",
+            "model_rollback is paused",
+        ]
+    assert desk.pipeline.report_success(Place("task_confirmed_intake", "drain"), -1)
+    assert len(desk.pipeline.watch("LAUNDRY")["troubles"]) == 1
 
 
 def test_a_broker_out_of_reach_keeps_nothing_from_happening(desk, caplog):

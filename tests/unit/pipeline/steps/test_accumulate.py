@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.ports.bundles import Intake
-from pipeline.steps.accumulate import accumulate
+from pipeline.steps.accumulate import accumulate, waiting
 from tests.builders import BUCKETS, event_body
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeQueue
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
@@ -35,6 +35,18 @@ def test_events_are_stored_once_and_garbage_is_dead_lettered_with_its_reason():
     assert (intake.received, intake.new, intake.duplicates, intake.dead_lettered) == (5, 3, 1, 1)
     assert world.queue.depth() == 0
     assert [(m.message_id, reason.split(":")[0]) for m, reason in world.queue.dead] == [("garbage", "body is not JSON")]
+
+
+def test_what_waits_is_counted_only_when_it_could_be_stored():
+    world = World()
+    intake = Intake(world.queue, world.confirmations, FakeClock(), BUCKETS)
+    world.confirmations.away = True
+    assert waiting(intake) == 0
+    world.queue.send(event_body(), "first")
+    with pytest.raises(ServiceUnavailable):
+        waiting(intake)
+    world.confirmations.away = False
+    assert waiting(intake) == 1 and world.queue.depth() == 1
 
 
 def test_the_order_of_arrival_does_not_matter():

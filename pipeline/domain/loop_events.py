@@ -1,0 +1,55 @@
+"""What this application tells the world of its own running: steps that fail, DAGs that are paused."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.domain.model_events import ModelEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfDag(ModelEvent):
+    """An event about one of Airflow's DAGs."""
+
+    dag_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFailedEvent(OfDag):
+    """A step failed and is not tried again; told again while that goes on. `link` shows its log."""
+
+    step: str
+    run_id: str
+    reason: str
+    advice: str
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecoveredEvent(OfDag):
+    """A step that failed works again."""
+
+    step: str
+    failed_since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOverdueEvent(OfDag):
+    """A run was ended because it took longer than any should."""
+
+    run_id: str
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DagPausedEvent(OfDag):
+    """A DAG that should always run is paused; `consequence` is a sentence: what does not happen."""
+
+    consequence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DagResumedEvent(OfDag):
+    """It runs again; it was seen to be paused since `paused_since`."""
+
+    paused_since: datetime

@@ -1,0 +1,69 @@
+"""Every task that failed for good tells people what, why and what to do; one that works again says so, once.
+
+Nothing here fails a task, or keeps one waiting for long.
+"""
+
+import logging
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from plugins.model_rollout.answer import what_ended
+from plugins.notices.publishing import publish_soon, tell_at_once
+
+log = logging.getLogger(__name__)
+
+_GAVE_UP = "Another try would end the same way: mend the cause, then clear the task"
+_TRIED = "Every try failed: mend the cause, then clear the task, or leave it to the next run"
+
+
+def tell_failure(context: Any) -> None:
+    """Of a task. How a retraining ended is no fault: an event of its own tells it."""
+    from pipeline.bootstrap import Fault, GiveUp, Pipeline, Place, RunEnded, TryAgain
+
+    ti, error = context["ti"], context.get("exception")
+    if isinstance(getattr(error, "__cause__", None), RunEnded):
+        publish_soon()
+        return
+    advice = _GAVE_UP if isinstance(error, AirflowFailException) else _TRIED
+    place = Place(ti.dag_id, ti.task_id)
+    fault = Fault(place, ti.map_index, context["run_id"], what_ended(context), advice, ti.log_url)
+    try:
+        Pipeline.from_env().report_fault(fault)
+        publish_soon()
+    except (GiveUp, TryAgain) as away:
+        if _news(ti):
+            tell_at_once(f"{ti.dag_id}: {ti.task_id} failed", f"{fault.reason}. {advice}. Log: {ti.log_url} ({away})")
+
+
+def tell_success(context: Any) -> None:
+    """Of a task that failed before."""
+    from pipeline.bootstrap import GiveUp, Pipeline, Place, TryAgain
+
+    ti = context["ti"]
+    try:
+        if Pipeline.from_env().report_success(Place(ti.dag_id, ti.task_id), ti.map_index):
+            publish_soon()
+    except (GiveUp, TryAgain) as error:
+        # The next success says it.
+        log.warning("nobody is told that %s works: %s", ti.task_id, error)
+
+
+def tell_overdue(context: Any) -> None:
+    """Of a run. Airflow ends one that takes too long without failing any of its tasks."""
+    from pipeline.bootstrap import Pipeline
+
+    if context.get("reason") == "timed_out":
+        # Airflow names a task that had not ended, when there is one.
+        link = context["ti"].log_url if "ti" in context else "Dags in Airflow"
+        Pipeline.from_env().report_overdue(context["dag"].dag_id, context["run_id"], link)
+        publish_soon()
+
+
+def _news(ti: Any) -> bool:
+    """Whether the task did not fail the last time, too. Without the database nobody else knows what was told."""
+    try:
+        before = ti.get_previous_ti(map_index=ti.map_index)
+    except Exception:  # noqa: BLE001 - told twice is better than never
+        return True
+    return before is None or before.state != "failed"

@@ -1,0 +1,117 @@
+"""A task that failed for good tells people, one that works again says so, and nothing of it fails a task."""
+
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from dags.live_accuracy_monitor import live_accuracy_monitor
+from dags.model_retraining import laundry
+from dags.task_confirmed_intake import task_confirmed_intake
+from pipeline.bootstrap import Fault, GiveUp, Place, RunEnded, TryAgain
+from plugins.faults import tell_failure, tell_overdue, tell_success
+from plugins.notices import publishing
+from plugins.steps import step
+from tests.dags.running import DagRun
+
+INTAKE, MONITOR = task_confirmed_intake(), live_accuracy_monitor()
+AWAY = TryAgain("the mlops database is unavailable: gone")
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What left without the outbox."""
+    found = []
+    monkeypatch.setattr(publishing, "open_channels", lambda: [found.append])
+    return found
+
+
+def failed(dag, task_id, error, **run):
+    return {**DagRun(dag, **run).context(task_id), "exception": error}
+
+
+def gave_up(error):
+    """As a task's own step ends when another try cannot help."""
+
+    def call(_pipeline):
+        raise error
+
+    with pytest.raises(AirflowFailException) as raised:
+        step(call)
+    return raised.value
+
+
+def test_what_failed_after_its_last_try_is_reported_with_the_advice_to_wait_or_clear(desk):
+    tell_failure(failed(INTAKE, "drain", AWAY))
+    (fault,) = desk.only("report_fault")
+    assert fault == Fault(
+        Place("task_confirmed_intake", "drain"),
+        -1,
+        "run-1",
+        str(AWAY),
+        "Every try failed: mend the cause, then clear the task, or leave it to the next run",
+        "http://airflow/task_confirmed_intake/drain",
+    )
+    assert desk.names() == ["report_fault", "publish_events"]
+
+
+def test_what_gave_up_is_reported_with_the_advice_to_mend_it(desk):
+    tell_failure(failed(laundry, "collect", gave_up(GiveUp("one class only"))))
+    (fault,) = desk.only("report_fault")
+    assert fault.reason == "GiveUp: one class only"
+    assert fault.advice == "Another try would end the same way: mend the cause, then clear the task"
+
+
+def test_what_was_killed_is_reported_too(desk):
+    tell_failure(failed(laundry, "train", None))
+    assert desk.only("report_fault")[0].reason == "the task train was killed before it ended"
+
+
+@pytest.mark.parametrize("task_id", ["decide", "finish"])
+def test_a_verdict_is_no_fault_and_has_news_of_its_own(desk, task_id):
+    tell_failure(failed(laundry, task_id, gave_up(RunEnded("the model was refused"))))
+    assert desk.names() == ["publish_events"]
+
+
+@pytest.mark.parametrize(
+    ("before", "times"), [(None, 1), (SimpleNamespace(state="success"), 1), (SimpleNamespace(state="failed"), 0)]
+)
+def test_without_the_database_people_are_told_directly_and_not_at_every_run(desk, sent, before, times):
+    desk.answers["report_fault"] = AWAY
+    run = DagRun(MONITOR)
+    run.before = before
+    tell_failure({**run.context("watch"), "exception": AWAY})
+    assert [notice["subject"] for notice in sent] == ["live_accuracy_monitor: watch failed"] * times
+
+
+def test_who_cannot_know_what_was_told_before_tells(desk, sent):
+    """The DAG processor may not ask Airflow about earlier runs."""
+    desk.answers["report_fault"] = GiveUp("RETRAIN_EPOCHS is 'ten', but must be a whole number")
+    context = failed(MONITOR, "watch", None)
+    del context["ti"].get_previous_ti
+    tell_failure(context)
+    assert "RETRAIN_EPOCHS is 'ten'" in sent[0]["body"]
+
+
+@pytest.mark.parametrize(("ended", "asked"), [(True, ["publish_events"]), (False, [])])
+def test_a_success_is_published_when_it_ends_a_trouble(desk, ended, asked):
+    desk.answers["report_success"] = ended
+    tell_success(DagRun(INTAKE).context("drain"))
+    assert desk.only("report_success") == (Place("task_confirmed_intake", "drain"), -1)
+    assert desk.names()[1:] == asked
+
+
+@pytest.mark.parametrize("error", [AWAY, GiveUp("a setting")])
+def test_a_success_of_which_nobody_can_be_told_stays_a_success(desk, error):
+    desk.answers["report_success"] = error
+    tell_success(DagRun(INTAKE).context("drain"))
+    assert desk.names() == ["report_success"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked"), [("timed_out", ["report_overdue", "publish_events"]), ("task_failure", [])]
+)
+def test_only_a_run_that_took_too_long_speaks_for_itself(desk, reason, asked):
+    tell_overdue({**DagRun(INTAKE).context("drain"), "reason": reason})
+    tell_overdue({"dag": INTAKE, "run_id": "run-1", "reason": reason})
+    assert desk.names() == asked * 2
