@@ -50,8 +50,8 @@ test-unit: install ## Unit tests only
 stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; an hour or so
 	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
 
-mutate: install ## Change the code in small ways: does a unit test notice? FILES=pipeline/domain/retention.py for some only
-	@$(PY) -m tests.mutation $(FILES)
+mutate: install ## Change the code in small ways: does a test notice? FILES=pipeline/domain for some files only, SAMPLE=20 for 20 mutants of each
+	@$(PY) -m tests.mutation $(FILES) $(if $(SAMPLE),--sample $(SAMPLE))
 
 bench: install ## Each beside the plain way, as ratios; all benchmarks: .venv/bin/python -m include.bench list
 	@$(PY) -m include.bench run ratios
