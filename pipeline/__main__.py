@@ -139,9 +139,10 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
         raise
     show(done)
     _publish_soon(pipeline)
-    if done["missing"]:
+    left = [*done["missing"], *(["the registry is behind"] if done["registry_is_behind"] else ())]
+    if left:
         # Not "try again": asked once more, `previous` is one version further back.
-        click.echo(f"done, but not everywhere: {'; '.join(done['missing'])}: `reconcile` finishes it", err=True)
+        click.echo(f"done, but not everywhere: {'; '.join(left)}: `reconcile` finishes it", err=True)
         sys.exit(_EXIT_NOT_EVERYWHERE)
 
 

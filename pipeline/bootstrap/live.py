@@ -140,9 +140,12 @@ class LiveSteps:
         self._publish_soon()
 
     def complete_rollback(self, model_type: str) -> dict[str, Any]:
-        """Bring the replicas back that a rollback missed. Raises `ServiceUnavailable` while one is still missing."""
-        if self._w.transitions.ledger(ModelType(model_type)).incomplete is None:
-            return {"champion": self._w.transitions.ledger(ModelType(model_type)).champion, "missing": []}
+        """Bring the replicas back that a rollback missed, and tell the registry. Raises `ServiceUnavailable` while a
+        replica is still missing, or what the registry raised.
+        """
+        ledger = self._w.transitions.ledger(ModelType(model_type))
+        if ledger.incomplete is None and not ledger.registry_is_behind:
+            return {"champion": ledger.champion, "missing": []}
         done = self.reconcile(model_type)
         if done["missing"]:
             raise ServiceUnavailable("faceserve", f"not every replica is back: {'; '.join(done['missing'])}")

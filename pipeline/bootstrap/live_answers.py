@@ -20,6 +20,7 @@ def of_changed(changed: ChangedChampion) -> dict[str, Any]:
         "missing": list(each_listed(swap.missing)) if swap else [],
         "skipped": list(changed.skipped),
         "serves_now": changed.serves_now,
+        "registry_is_behind": changed.registry_is_behind,
     }
 
 

@@ -226,12 +226,6 @@ class History:
         """Open intents about what serves; a restore only moves files."""
         return tuple(act for act in self.open_intents if not isinstance(act, Restore))
 
-    def asked_in(self, request_id: str, version: str) -> Entry | None:
-        """How far a request to make `version` live, in full or as a canary, has come; None when nothing was begun."""
-        kinds = (ChampionChange, CanaryStart)
-        entries = (e for e in reversed(self.entries) if isinstance(e.act, kinds) and e.act.version == version)
-        return next((e for e in entries if e.act.by.request_id == request_id), None)
-
     def is_open(self, act: Transition) -> bool:
         return any(intent.id == act.id for intent in self.open_intents)
 
@@ -241,6 +235,12 @@ class History:
         ends = {Phase.SERVED, Phase.INCOMPLETE, Phase.COMPLETED}
         last = next((e for e in reversed(self.entries) if e.phase in ends), None)
         return last if last and last.phase is Phase.INCOMPLETE else None
+
+    @property
+    def registry_is_behind(self) -> bool:
+        """Until the registry names the champion, a replica that starts with an empty disk may serve another version."""
+        ends = {Phase.SERVED, Phase.MIRRORED}
+        return next((e.phase for e in reversed(self.entries) if e.phase in ends), None) is Phase.SERVED
 
     @property
     def failed_rollback(self) -> Entry | None:

@@ -33,7 +33,8 @@ class Phase(StrEnum):
 
     `REQUESTED`: intended, nothing is known yet. `UNCONFIRMED`: tried, and nobody could be asked what came of it; still
     open. `FAILED`: seen to have come to nothing. `SERVED` ends a change of champion, `NOTED` any other act.
-    `INCOMPLETE` and `COMPLETED` follow `SERVED` when replicas were missing, and when the last of them came back.
+    `INCOMPLETE` and `COMPLETED` follow `SERVED` when replicas were missing, and when the last of them came back;
+    `MIRRORED` follows it when the registry names the version, too.
     """
 
     REQUESTED = "requested"
@@ -42,6 +43,7 @@ class Phase(StrEnum):
     SERVED = "served"
     INCOMPLETE = "incomplete"
     COMPLETED = "completed"
+    MIRRORED = "mirrored"
     NOTED = "noted"
 
 

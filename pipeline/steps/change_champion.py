@@ -22,7 +22,8 @@ _Decide = Callable[[Ledger], ChampionChange]
 class ChangedChampion:
     """What happened: `swap` is None when an earlier try of the same request had done it all.
 
-    `serves_now` differs from the change's version when something else went live since.
+    `serves_now` differs from the change's version when something else went live since. While `registry_is_behind`,
+    whoever comes next (the monitor, `reconcile`) finishes it.
     """
 
     change: ChampionChange
@@ -45,16 +46,21 @@ def promote_everywhere(d: Deployment, model_type: ModelType, decide: _Decide) ->
 
 
 def finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> ChangedChampion:
-    """After the log says so, the registry does. Raises what the registry raises, except after a rollback: what serves
-    is right then, and an emergency depends on nothing else.
+    """After the log says so, the registry does. Raises what the registry raises; until it was told, the log holds that
+    it is behind.
     """
-    champion = mirror_registry(d, change.model_type)
-    return ChangedChampion(change, swap, champion, tuple(d.fleet.skipped()))
+    ledger = mirror_registry(d, change.model_type)
+    assert ledger.champion is not None
+    # Of an earlier try the registry was behind for a while: a replica that started meanwhile was told something else.
+    if swap is not None or not elsewhere(ledger.champion, d.fleet.serving(ledger.model_type)):
+        ledger = note_mirrored(d, ledger)
+    skipped = tuple(d.fleet.skipped())
+    return ChangedChampion(change, swap, ledger.reigns[-1].version, skipped, ledger.registry_is_behind)
 
 
-def mirror_registry(d: Deployment, model_type: ModelType) -> str:
-    """Aliases follow the log; the champion. Nobody waits for a slow registry: who finds that the log went on meanwhile
-    writes again, so that the last word is the log's.
+def mirror_registry(d: Deployment, model_type: ModelType) -> Ledger:
+    """Aliases follow the log, as it is returned. Nobody waits for a slow registry: who finds that the log went on
+    meanwhile writes again, so that the last word is the log's.
     """
     while True:
         ledger = d.transitions.ledger(model_type)
@@ -62,7 +68,16 @@ def mirror_registry(d: Deployment, model_type: ModelType) -> str:
         d.registry.mirror(model_type, champion=champion, previous=ledger.previous, since=since)
         after = d.transitions.ledger(model_type)
         if (after.reigns[-1], after.previous) == (ledger.reigns[-1], ledger.previous):
-            return champion
+            return after
+
+
+def note_mirrored(d: Deployment, mirrored: Ledger) -> Ledger:
+    """The registry says what `mirrored` says: so does the log, unless another change has come since."""
+    with d.transitions.exclusive(mirrored.model_type):
+        ledger = d.transitions.ledger(mirrored.model_type)
+        if ledger.reigns[-1] != mirrored.reigns[-1] or not ledger.registry_is_behind:
+            return ledger
+        return d.transitions.append(ledger, Entry(Phase.MIRRORED, ledger.changes[-1], d.clock.now()))
 
 
 def _intend(d: Deployment, model_type: ModelType, decide: _Decide) -> tuple[ChampionChange, bool]:

@@ -4,7 +4,7 @@ from pipeline.domain.history import History
 from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
-from pipeline.domain.transitions import By, CanaryStart, Phase
+from pipeline.domain.transitions import By, CanaryStart
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.settle import settle
@@ -49,8 +49,8 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
     news of a failure, whatever failed after it.
     """
     history = d.transitions.ledger(model_type)
-    asked = history.asked_in(by.request_id, version)
-    if version == history.champion or history.aborted(version) or (asked is not None and asked.phase is Phase.SERVED):
+    did_serve = any((act.version, act.by.request_id) == (version, by.request_id) for act in history.changes)
+    if version == history.champion or history.aborted(version) or did_serve:
         return
     event = (HotSwapUnconfirmedEvent if history.unsettled else HotSwapFailedEvent)(
         # Cleared and failed again, it is told again.

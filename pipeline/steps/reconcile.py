@@ -8,7 +8,7 @@ from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Deployment
-from pipeline.steps.change_champion import mirror_registry
+from pipeline.steps.change_champion import mirror_registry, note_mirrored
 from pipeline.steps.settle import complete, settle
 
 log = logging.getLogger(__name__)
@@ -36,15 +36,32 @@ class Reconciled:
 
 def reconcile(d: Deployment, model_type: ModelType) -> Reconciled:
     """As far as replicas answer. Raises what the registry raised; run again later."""
-    with d.transitions.preparing(model_type):
-        _warm(d, d.transitions.ledger(model_type))
-        with d.transitions.exclusive(model_type):
-            before = d.transitions.ledger(model_type)
-            ledger, found = _mend(d, before)
+    ledger, found = _mended(d, model_type)
     if ledger.champion is None:
         return found
     registered = _register_again(d, ledger)
-    return replace(found, champion=mirror_registry(d, model_type), registered=registered)
+    ledger = mirror_registry(d, model_type)
+    found = replace(found, champion=ledger.champion, registered=registered)
+    return _mend_again(d, ledger, found) if ledger.registry_is_behind else found
+
+
+def _mend_again(d: Deployment, mirrored: Ledger, found: Reconciled) -> Reconciled:
+    """A replica that started while the registry was behind may have been told another version just after we looked:
+    the log says that all is well only when every replica was seen to serve the champion since.
+    """
+    ledger, again = _mended(d, mirrored.model_type)
+    if not again.missing:
+        ledger = note_mirrored(d, mirrored)
+    repaired = tuple(dict.fromkeys((*found.repaired, *again.repaired)))
+    return replace(found, champion=ledger.champion, repaired=repaired, missing=again.missing)
+
+
+def _mended(d: Deployment, model_type: ModelType) -> tuple[Ledger, Reconciled]:
+    """The ledger afterwards, and what was wrong."""
+    with d.transitions.preparing(model_type):
+        _warm(d, d.transitions.ledger(model_type))
+        with d.transitions.exclusive(model_type):
+            return _mend(d, d.transitions.ledger(model_type))
 
 
 def _warm(d: Deployment, ledger: Ledger) -> None:
@@ -58,7 +75,6 @@ def _warm(d: Deployment, ledger: Ledger) -> None:
 
 
 def _mend(d: Deployment, before: Ledger) -> tuple[Ledger, Reconciled]:
-    """The ledger afterwards, and what was wrong."""
     ledger = settle(d, before)
     strays = _stop_strays(d, ledger)
     settled = tuple(act.id for act in before.unsettled if not ledger.is_open(act))

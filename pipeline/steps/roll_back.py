@@ -1,13 +1,15 @@
 """Bring an earlier version back, wherever a replica answers (specification §3.3; design D19).
 
 An emergency waits for nobody: not for a promotion that is being prepared, not for a replica that is gone, not for the
-registry. What is missing is finished by `reconcile`.
+registry. What is missing is finished by `reconcile`, and the log says so until then.
 """
 
 import logging
+from contextlib import suppress
 
 from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.domain.ledger import Asked, Ledger
+from pipeline.domain.model_events import RollbackIncompleteEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import outcome
 from pipeline.domain.transitions import By, ChampionChange, Entry, Phase
@@ -38,8 +40,22 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
     try:
         return finished(d, change, swap)
     except TryAgain as error:
-        log.warning("the registry is behind, reconcile brings it up to date: %s", error)
+        # What serves is right: an emergency depends on nothing else, and the log holds what is left to do.
+        _page_about_registry(d, change, error)
         return ChangedChampion(change, swap, change.version, tuple(d.fleet.skipped()), registry_is_behind=True)
+
+
+def _page_about_registry(d: Deployment, change: ChampionChange, error: TryAgain) -> None:
+    log.warning("the registry is behind, reconcile brings it up to date: %s", error)
+    behind = RollbackIncompleteEvent(
+        id=f"registry-behind:{change.id}",
+        model_type=change.model_type,
+        model_version=change.version,
+        missing=(f"a replica that starts with an empty disk, because the registry does not name it yet: {error}",),
+        at=d.clock.now(),
+    )
+    with suppress(TryAgain):
+        d.outbox.add(behind.outgoing())
 
 
 def _bring_back(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap:

@@ -22,8 +22,8 @@ from pipeline.ports.live import Episode, Look
 
 @dataclass(frozen=True)
 class Watched:
-    """`problem` is what somebody has to mend whatever the reading: a rollback that failed or is incomplete, or a change
-    of which nobody knows whether it came true.
+    """`problem` is what somebody has to mend whatever the reading: a rollback that failed or is incomplete, a registry
+    that is behind, or a change of which nobody knows whether it came true.
     """
 
     reading: Reading
@@ -99,6 +99,8 @@ def _forgotten_trial(m: Monitoring, history: History, now: datetime) -> Iterator
 def _problems(history: History) -> Iterator[str]:
     if (incomplete := history.incomplete) is not None:
         yield f"not every replica came back to {incomplete.act.version}: {incomplete.detail}"
+    if history.registry_is_behind:
+        yield f"the registry was not seen to name {history.champion}: a new replica may serve another one"
     if (failed := history.failed_rollback) is not None:
         yield f"the rollback to {failed.act.version} failed and was not repeated: {failed.detail}"
     for act in history.unsettled:

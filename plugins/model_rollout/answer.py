@@ -20,6 +20,11 @@ def _sentences(changed: dict[str, Any]) -> list[str]:
     found = list(changed.get("missing", ()))
     if changed["skipped"]:
         found.append(f"left out, because a person took them out of rotation: {', '.join(changed['skipped'])}")
+    if changed["registry_is_behind"]:
+        found.append(
+            f"the registry does not name {changed['serves_now']} yet: a replica that starts with an empty disk may "
+            "serve another version until the monitor or `reconcile` has told it"
+        )
     if changed["serves_now"] != changed["version"]:
         found.append(
             f"this request put {changed['version']} live before; {changed['serves_now']} serves by now, and stays"

@@ -42,6 +42,7 @@ class Story:
         self.versions: list[str] = []
         self.runs = 0
         self.astray: set[str] = set()
+        self.misled: set[str] = set()
         self.judged = 0
         self.other = Other(False, None, ())
 
@@ -110,9 +111,17 @@ class Story:
             assert right, f"{name} came back with {replica.active.version}, {champion} is champion"
         self.back(name)
 
+    def restart_with_an_empty_disk(self, name):
+        """All it knows is what the registry says."""
+        self.world.fleet.replicas[name].state = None
+        self.restart(name)
+        if oracle.registry_is_behind(self.entries):
+            self.misled.add(name)
+
     def back(self, name):
         """It came back: with the champion, or astray until somebody reconciles."""
         self.astray.add(name)
+        self.misled.discard(name)
 
     def recover(self, *, late):
         """Every service is up, every replica answers, somebody reconciles once; the monitor of a canary looks."""
@@ -156,6 +165,8 @@ class Story:
         oracle.demand_events_for_effects(world, entries)
         oracle.demand_rows_follow(world, entries)
         oracle.demand_files(world)
+        oracle.demand_that_the_log_knows_the_registry(world, entries)
+        self.misled = oracle.demand_that_nobody_stays_misled(world, entries, self.misled)
         oracle.demand_rightful_replicas(world, entries, self.astray)
 
 

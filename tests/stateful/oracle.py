@@ -207,6 +207,20 @@ def demand_rows_follow(world, entries):
     assert {v for v, s in rows.items() if s is Status.ARCHIVED} == gone
 
 
+def registry_is_behind(entries):
+    """Whether somebody has to tell it what the last change made champion."""
+    ends = [e.phase for e in entries if e.phase in {Phase.SERVED, Phase.MIRRORED}]
+    return ends[-1:] == [Phase.SERVED]
+
+
+def demand_that_the_log_knows_the_registry(world, entries):
+    """Where the registry names another version, the log says so, whatever struck in between."""
+    if champion(entries) is not None and not registry_is_behind(entries):
+        named = world.registry.aliases[LAUNDRY]
+        assert named["champion"] == champion(entries), f"the registry names {named}, by the log it is told"
+        assert named.get("previous") == world.ledger.previous
+
+
 def demand_files(world):
     """At hand, or in the archive: whole."""
     for row in world.versions.all(LAUNDRY):
@@ -215,6 +229,19 @@ def demand_files(world):
         else:
             place, uri = world.objects.bodies, row.artifact.uri
         assert is_whole(place, uri, row.artifact), f"{row.version} is {row.status} without its files"
+
+
+def demand_that_nobody_stays_misled(world, entries, misled):
+    """Who began with an empty disk while the registry was behind serves the champion before the log says that it is
+    not; `misled` are those that have not.
+    """
+    ledger = world.ledger
+    if registry_is_behind(entries) or ledger.unsettled or ledger.incomplete is not None:
+        return misled
+    for name in misled - world.fleet.out - world.fleet.down - world.fleet.hung:
+        active = world.fleet.replicas[name].active
+        assert active is not None and active.version == champion(entries), f"{name} serves {active} since it began"
+    return set()
 
 
 def demand_rightful_replicas(world, entries, astray):
@@ -237,7 +264,7 @@ def demand_rightful_replicas(world, entries, astray):
 def demand_one_story(world, entries):
     """After reconciling with everything up: log, rows, registry and replicas agree and nothing is open."""
     ledger = world.ledger
-    assert ledger.unsettled == () and ledger.incomplete is None
+    assert ledger.unsettled == () and ledger.incomplete is None and not ledger.registry_is_behind
     if champion(entries) is not None:
         # Before the first deployment came true there is nothing to go back to.
         assert set(world.serving().values()) == {champion(entries)}

@@ -149,6 +149,10 @@ class Deployments(RuleBasedStateMachine):
     def replica_restarts(self, name):
         self.story.restart(name)
 
+    @rule(name=replicas)
+    def replica_starts_on_another_machine(self, name):
+        self.story.restart_with_an_empty_disk(name)
+
     @rule(name=replicas, late=st.booleans())
     def replica_wakes(self, name, late):
         self.story.world.fleet.wake(name, late=late)

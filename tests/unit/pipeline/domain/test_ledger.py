@@ -467,12 +467,13 @@ def test_a_failed_rollback_is_remembered_until_one_succeeds():
     assert ledger.followed_by(Entry(Phase.FAILED, promote(ledger, "v1.2.0"), LATER)).failed_rollback is None
 
 
-def test_how_far_a_request_has_come_is_told_by_its_last_entry():
-    ledger, change = asked_for("v1.1.0", "promote v1.0.0")
-    failed = ledger.followed_by(Entry(Phase.FAILED, change, LATER, "why"))
-    assert failed.asked_in(BY.request_id, "v1.1.0").phase is Phase.FAILED
-    assert failed.asked_in("another", "v1.1.0") is None
-    assert failed.asked_in(BY.request_id, "v1.2.0") is None
+def test_the_registry_is_behind_each_change_of_champion_until_it_was_seen_to_name_it():
+    assert not Ledger(ModelType.LAUNDRY).registry_is_behind
+    ledger = a_history("promote v1.0.0", "promote v1.1.0")
+    mirrored = ledger.followed_by(Entry(Phase.MIRRORED, ledger.changes[-1], LATER))
+    tried = mirrored.followed_by(a_history("promote v1.0.0", "try v1.2.0").entries[-1])
+    assert ledger.registry_is_behind and not mirrored.registry_is_behind and not tried.registry_is_behind
+    assert mirrored.followed_by(Entry(Phase.SERVED, roll_back(mirrored), LATER)).registry_is_behind
 
 
 def test_reigns_follow_each_other_without_a_gap():

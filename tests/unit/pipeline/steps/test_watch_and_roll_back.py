@@ -144,8 +144,12 @@ def test_an_unreachable_registry_does_not_keep_a_bad_model_live():
 
     mirror, world.registry.mirror = world.registry.mirror, away
     assert world.roll_back().registry_is_behind
+    assert "the registry was not seen to name v1.0.0" in world.watch().problem
+    (left,) = (e.payload["missing"] for e in world.outbox.pending() if e.type == "RollbackIncompleteEvent")
+    assert "empty disk" in left[0] and "connection refused" in left[0]
     world.registry.mirror = mirror
     world.reconcile()
+    assert world.watch().problem is None
     world.demand_one_story("v1.0.0")
 
 
