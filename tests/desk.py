@@ -15,6 +15,7 @@ CHANGED = {
     "replicas": ["replica-1", "replica-2"],
     "skipped": [],
     "serves_now": "v1.1.0",
+    "registry_is_behind": False,
 }
 PLAN = {
     "version": "v1.1.3",

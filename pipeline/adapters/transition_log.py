@@ -11,6 +11,7 @@ from psycopg2.extras import execute_values
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
+from pipeline.domain.blessing import OverrideKind
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
@@ -39,6 +40,13 @@ _INSERT = """
                              actor, reason, request_id, blessing_id, trial_id, requested_at, at, confirmed_served_at,
                              detail)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+# What was forced and serves has its override beside the verdict.
+_OVERRIDE = f"""
+    INSERT INTO blessing_overrides (run_id, kind, actor, reason, decided_at)
+    SELECT b.run_id, '{OverrideKind.FORCED}', t.actor, t.reason, t.requested_at
+    FROM transitions t JOIN blessings b ON b.id = t.blessing_id
+    WHERE t.model_type = %s AND t.entry > %s AND t.phase = '{Phase.SERVED}' AND t.kind = '{Kind.FORCED}'
+    ON CONFLICT DO NOTHING"""
 # Whoever writes rows takes them first, and looks at them and at the log afterwards: the last word is the newest log's.
 _TAKE_ROWS = "SELECT version FROM model_versions WHERE model_type = %s ORDER BY version FOR UPDATE"
 # Only rows that say something else are written; a version that the log does not name is a candidate.
@@ -72,6 +80,7 @@ class TransitionLog:
                 _insert(cursor, ledger, entries)
                 cursor.execute(_TAKE_ROWS, (ledger.model_type,))
                 _project(cursor, after)
+                cursor.execute(_OVERRIDE, (ledger.model_type, ledger.position))
                 for event in events:
                     insert_event(cursor, event)
         except UniqueViolation:

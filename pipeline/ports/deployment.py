@@ -35,8 +35,10 @@ class Transitions(Protocol):
     def ledger(self, model_type: ModelType) -> Ledger: ...
 
     def append(self, ledger: Ledger, *entries: Entry, events: Sequence[OutgoingEvent] = ()) -> Ledger:
-        """`ledger` followed by `entries`, with `events` in the outbox and `model_versions` as the log now says, in one
-        transaction. Raises `StaleTransition` when somebody appended since `ledger` was read.
+        """`ledger` followed by `entries`, with `events` in the outbox, `model_versions` as the log now says, and the
+        override of what was forced and serves beside its verdict, in one transaction.
+
+        Raises `StaleTransition` when somebody appended since `ledger` was read.
         """
 
     def project(self, model_type: ModelType) -> Sequence[str]:

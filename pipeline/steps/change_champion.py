@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pipeline.domain.errors import GiveUp, StaleTransition, TryAgain, Unconfirmed
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.serving import elsewhere, listed, outcome
-from pipeline.domain.transitions import ROLLBACKS, ChampionChange, Entry, Phase
+from pipeline.domain.transitions import ROLLBACKS, ChampionChange, Entry, Kind, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.deployment import Prepared, Swap
 from pipeline.steps.settle import abandon, close, confirm, demand_settled
@@ -16,6 +16,7 @@ from pipeline.steps.settle import abandon, close, confirm, demand_settled
 log = logging.getLogger(__name__)
 
 _Decide = Callable[[Ledger], ChampionChange]
+_Ready = Callable[[ModelVersion], None]
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,18 @@ class ChangedChampion:
     registry_is_behind: bool = False
 
 
-def promote_everywhere(d: Deployment, model_type: ModelType, decide: _Decide) -> ChangedChampion:
-    """Make live what `decide` allows, on every replica in rotation or on none.
+def promote_everywhere(
+    d: Deployment, model_type: ModelType, decide: _Decide, ready: _Ready = lambda target: None
+) -> ChangedChampion:
+    """Make live what `decide` allows, on every replica in rotation or on none; `ready` does what the version needs
+    between the intent and its loading, and may wait for others.
 
     Raises what `decide` refuses, what the fleet refuses (the champion then keeps serving), `StaleTransition` when a
     rollback overtook it, or `Unconfirmed` when nobody could be asked what serves.
     """
     with d.transitions.preparing(model_type):
         change, done = _intend(d, model_type, decide)
-        swap = None if done else _deploy(d, change, decide)
+        swap = None if done else _deploy(d, change, decide, ready)
     return finished(d, change, swap)
 
 
@@ -65,6 +69,9 @@ def mirror_registry(d: Deployment, model_type: ModelType) -> Ledger:
     while True:
         ledger = d.transitions.ledger(model_type)
         champion, since = ledger.reigns[-1].version, ledger.reigns[-1].since
+        if (change := ledger.changes[-1]).kind is Kind.FORCED:
+            said = {"forced_by": change.by.actor, "forced_because": change.by.reason}
+            d.registry.register(d.versions.get(model_type, champion), None, said)
         d.registry.mirror(model_type, champion=champion, previous=ledger.previous, since=since)
         after = d.transitions.ledger(model_type)
         if (after.reigns[-1], after.previous) == (ledger.reigns[-1], ledger.previous):
@@ -93,9 +100,10 @@ def _intend(d: Deployment, model_type: ModelType, decide: _Decide) -> tuple[Cham
     return change, done
 
 
-def _deploy(d: Deployment, change: ChampionChange, decide: _Decide) -> Swap | None:
+def _deploy(d: Deployment, change: ChampionChange, decide: _Decide, ready: _Ready) -> Swap | None:
     try:
         target = d.versions.get(change.model_type, change.version)
+        ready(target)
         prepared = d.fleet.prepare(change.model_type, change.version, target.artifact)
     except (GiveUp, TryAgain) as error:
         abandon(d, change, str(error))

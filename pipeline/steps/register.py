@@ -10,8 +10,9 @@ from pipeline.domain.errors import ModelRefused, NotBlessed
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, VersionNumber
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Registration
-from pipeline.ports.data import ObjectStore
 from pipeline.steps.number_version import number_for
+
+Manifest = Mapping[str, Any]
 
 
 def register(registration: Registration, model_type: ModelType, result: TrainingResult) -> ModelVersion:
@@ -20,29 +21,39 @@ def register(registration: Registration, model_type: ModelType, result: Training
     Raises `NotBlessed` unless verification accepted the run, or a person did, and `ModelRefused` when the artifact is
     not the one that was trained.
     """
-    blessing, versions = registration.blessings.of_run(result.run_id), registration.versions
+    blessing = registration.blessings.of_run(result.run_id)
     if blessing is None or not blessing.may_be_registered:
         raise NotBlessed(f"run {result.run_id} was not accepted by verification: it cannot be registered")
-    manifest = _manifest(result, registration.objects)
-    version = versions.of_run(result.run_id)
-    if version is None:
-        version = versions.register(_numbered(model_type, result, number_for(registration, model_type, result)))
-    tags = {**_described(manifest), **registration.tags}
-    registration.registry.register(version, result.experiment_run_id, tags)
+    manifest = manifest_of(registration, result)
+    version = numbered(registration, model_type, result)
+    show_in_registry(registration, version, result, manifest)
     return version
 
 
-def _manifest(result: TrainingResult, objects: ObjectStore) -> dict[str, Any]:
+def manifest_of(registration: Registration, result: TrainingResult) -> Manifest:
+    """Raises `ModelRefused` when it is gone, or is not the one that was trained."""
     uri = ArtifactFolder(result.artifact_uri).manifest
     try:
-        body = objects.read(uri)
+        body = registration.objects.read(uri)
     except KeyError:
         raise ModelRefused(f"{uri} is gone: a model without its files cannot be registered") from None
-    manifest: dict[str, Any] = json.loads(demand_unaltered(body, result.manifest_sha256, uri, ModelRefused))
+    manifest: Manifest = json.loads(demand_unaltered(body, result.manifest_sha256, uri, ModelRefused))
     return manifest
 
 
-def _described(manifest: Mapping[str, Any]) -> dict[str, str]:
+def numbered(registration: Registration, model_type: ModelType, result: TrainingResult) -> ModelVersion:
+    """The run's version, which gets the next number when it has none yet."""
+    version = registration.versions.of_run(result.run_id)
+    if version is not None:
+        return version
+    return registration.versions.register(_version(model_type, result, number_for(registration, model_type, result)))
+
+
+def show_in_registry(r: Registration, version: ModelVersion, result: TrainingResult, manifest: Manifest) -> None:
+    r.registry.register(version, result.experiment_run_id, {**_described(manifest), **r.tags})
+
+
+def _described(manifest: Manifest) -> dict[str, str]:
     """What the model takes and gives, as an MLflow signature, and the formats it comes in."""
     pixels, labels, width = manifest["input_pixels"], manifest["labels"], manifest["feature_width"]
     inputs = [_tensor("images", "uint8", [-1, pixels, pixels, 3])]
@@ -58,7 +69,7 @@ def _tensor(name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}
 
 
-def _numbered(model_type: ModelType, result: TrainingResult, number: VersionNumber) -> ModelVersion:
+def _version(model_type: ModelType, result: TrainingResult, number: VersionNumber) -> ModelVersion:
     return ModelVersion(
         version=str(number),
         model_type=model_type,

@@ -5,18 +5,16 @@ registry. What is missing is finished by `reconcile`, and the log says so until 
 """
 
 import logging
-from contextlib import suppress
 
 from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.domain.ledger import Asked, Ledger
-from pipeline.domain.model_events import RollbackIncompleteEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import outcome
 from pipeline.domain.transitions import By, ChampionChange, Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.deployment import Swap
 from pipeline.steps.change_champion import ChangedChampion, finished
-from pipeline.steps.settle import close, confirm, overtaken
+from pipeline.steps.settle import close, confirm, overtaken, tell_registry_behind
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +39,9 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
         return finished(d, change, swap)
     except TryAgain as error:
         # What serves is right: an emergency depends on nothing else, and the log holds what is left to do.
-        _page_about_registry(d, change, error)
+        log.warning("the registry is behind, reconcile brings it up to date: %s", error)
+        tell_registry_behind(d, change, str(error))
         return ChangedChampion(change, swap, change.version, tuple(d.fleet.skipped()), registry_is_behind=True)
-
-
-def _page_about_registry(d: Deployment, change: ChampionChange, error: TryAgain) -> None:
-    log.warning("the registry is behind, reconcile brings it up to date: %s", error)
-    behind = RollbackIncompleteEvent(
-        id=f"registry-behind:{change.id}",
-        model_type=change.model_type,
-        model_version=change.version,
-        missing=(f"a replica that starts with an empty disk, because the registry does not name it yet: {error}",),
-        at=d.clock.now(),
-    )
-    with suppress(TryAgain):
-        d.outbox.add(behind.outgoing())
 
 
 def _bring_back(d: Deployment, ledger: Ledger, change: ChampionChange) -> Swap:

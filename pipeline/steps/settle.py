@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, TryAgain, Unconfirmed
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import CanaryAbortedEvent, OutgoingEvent
+from pipeline.domain.model_events import CanaryAbortedEvent, OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import elsewhere, listed, outcome
 from pipeline.domain.transitions import (
@@ -117,6 +117,19 @@ def complete(d: Deployment, ledger: Ledger) -> Ledger:
     change, at = ledger.incomplete.act, d.clock.now()
     events = [] if change.kind in ROLLBACKS else told(d, change, at, {})
     return d.transitions.append(ledger, Entry(Phase.COMPLETED, change, at), events=events)
+
+
+def tell_registry_behind(d: Deployment, change: ChampionChange, why: str) -> None:
+    """Page that a replica which starts now may serve what the rollback `change` took down; the log knows it anyway."""
+    event = RollbackIncompleteEvent(
+        id=f"registry-behind:{change.id}",
+        model_type=change.model_type,
+        model_version=change.version,
+        missing=(f"a replica that starts with an empty disk, because the registry does not name it yet: {why}",),
+        at=d.clock.now(),
+    )
+    with suppress(TryAgain):
+        d.outbox.add(event.outgoing())
 
 
 def abandon(d: Deployment, act: Transition, why: str) -> None:

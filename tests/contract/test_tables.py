@@ -42,8 +42,8 @@ class Fakes:
     def __init__(self):
         self.outbox, self.versions = FakeOutbox(), FakeVersions()
         self.confirmations, self.runs, self.training = FakeConfirmations(), FakeRetrainingRuns(), FakeTrainingRuns()
-        self.transitions = FakeTransitions(self.versions, self.outbox)
         self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
+        self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
         self.troubles = FakeTroubles(self.outbox)
 

@@ -11,6 +11,7 @@ from hypothesis import Phase as HP
 from hypothesis import strategies as st
 
 from pipeline.adapters.transition_log import TransitionLog
+from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
@@ -28,7 +29,7 @@ from pipeline.domain.transitions import (
     Restore,
 )
 from tests.builders import NOW
-from tests.contract.test_tables import Fakes, Tables, versions
+from tests.contract.test_tables import Fakes, Tables, a_blessing, versions
 from tests.histories import a_history
 
 LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
@@ -129,6 +130,49 @@ def test_several_entries_and_their_events_come_together(tables):
     assert tables.transitions.ledger(LAUNDRY) == after
     assert after.incomplete == incomplete
     assert list(tables.outbox.pending()) == [an_event(1), an_event(2)]
+
+
+# What was forced has its override beside the verdict
+
+FORCED = ChampionChange("forced", LAUNDRY, "v1.0.0", By("kim", "drill", "run-2"), NOW, Kind.FORCED, None, "blessing-1")
+SAID = Override("run-1", OverrideKind.FORCED, "kim", "drill", NOW)
+
+
+def judged(tables, *overrides):
+    tables.blessings.grant(a_blessing(id="blessing-1", run_id="run-1"), None)
+    for override in overrides:
+        tables.blessings.override(override)
+
+
+def override(tables):
+    return tables.blessings.of_run("run-1").override
+
+
+@pytest.mark.parametrize("phase", [Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED])
+def test_a_force_that_was_only_tried_leaves_no_override(tables, phase):
+    judged(tables)
+    append(tables, Entry(phase, FORCED, NOW))
+    assert override(tables) is None
+
+
+def test_one_that_serves_has_its_override_with_the_entry_and_it_stays_the_first(tables):
+    judged(tables)
+    append(tables, Entry(Phase.REQUESTED, FORCED, NOW), Entry(Phase.SERVED, FORCED, NOW))
+    again = dataclasses.replace(FORCED, id="again", by=By("lee", "once more", "run-3"))
+    append(tables, Entry(Phase.SERVED, again, NOW))
+    assert override(tables) == SAID
+
+
+def test_a_persons_approval_before_stays_what_it_was(tables):
+    judged(tables, approved := dataclasses.replace(SAID, kind=OverrideKind.APPROVED))
+    append(tables, Entry(Phase.SERVED, FORCED, NOW))
+    assert override(tables) == approved
+
+
+def test_an_ordinary_promotion_overrides_nothing(tables):
+    judged(tables)
+    append(tables, Entry(Phase.SERVED, dataclasses.replace(FORCED, kind=Kind.PROMOTE), NOW))
+    assert override(tables) is None
 
 
 # A ledger comes back as it was written

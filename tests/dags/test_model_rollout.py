@@ -98,6 +98,12 @@ def test_the_log_says_when_something_else_serves_by_now_and_which_replicas_were_
     assert "left out, because a person took them out of rotation: replica-2, replica-3" in said
 
 
+def test_the_log_says_when_the_registry_is_behind_a_rollback(desk, capsys):
+    desk.answers["roll_back"] = {**CHANGED, "registry_is_behind": True}
+    rollback().do("roll_back")
+    assert "the registry does not name v1.1.0 yet" in capsys.readouterr().out
+
+
 def test_an_ordinary_change_needs_no_words(capsys):
     assert say(CHANGED) == CHANGED
     assert capsys.readouterr().out == ""

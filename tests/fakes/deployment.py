@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.errors import StaleTransition, UnknownVersion
 from pipeline.domain.history import Row
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType, ModelVersion, Status, VersionNumber
-from pipeline.domain.transitions import Entry, Phase
+from pipeline.domain.transitions import ChampionChange, Entry, Kind, Phase
 from tests.fakes.events import FakeOutbox
+from tests.fakes.verification import FakeBlessings
 
 
 @dataclass
@@ -43,6 +45,7 @@ class FakeTransitions:
 
     versions: FakeVersions = field(default_factory=FakeVersions)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    blessings: FakeBlessings = field(default_factory=FakeBlessings)
     ledgers: dict[ModelType, Ledger] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     wait: Callable[[str], None] = field(default_factory=lambda: for_ever)
@@ -57,9 +60,18 @@ class FakeTransitions:
         _demand_once(now, entries)
         self.ledgers[ledger.model_type] = now.followed_by(*entries)
         self.project(ledger.model_type)
+        for entry in entries:
+            self._keep_override(entry)
         for event in events:
             self.outbox.add(event)
         return self.ledgers[ledger.model_type]
+
+    def _keep_override(self, entry: Entry) -> None:
+        act = entry.act
+        if not isinstance(act, ChampionChange) or (entry.phase, act.kind) != (Phase.SERVED, Kind.FORCED):
+            return
+        for run_id in [b.run_id for b in self.blessings.granted.values() if b.id == act.blessing_id]:
+            self.blessings.override(Override(run_id, OverrideKind.FORCED, act.by.actor, act.by.reason, act.at))
 
     def project(self, model_type: ModelType) -> Sequence[str]:
         rows, wrong = self.ledger(model_type).rows, []

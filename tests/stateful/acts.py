@@ -9,6 +9,7 @@ from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.transitions import By
 from pipeline.steps.abort_canary import abort_canary
+from pipeline.steps.approve import approve
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
 from pipeline.steps.force_promote import force_promote
@@ -70,6 +71,10 @@ def _force(world, d, fault, r):
     return force_promote(d, world.registration(fault), LAUNDRY, r.of, r.by)
 
 
+def _approve(world, d, fault, r):
+    return approve(r.of, r.by, blessings=d.blessings, clock=world.clock)
+
+
 def _roll_back(world, d, fault, r):
     return roll_back(d, LAUNDRY, Asked(r.of, r.at, r.judged), r.by)
 
@@ -118,6 +123,7 @@ _ACTS = {
     "promote canary": _promote_canary,
     "abort canary": _abort,
     "force": _force,
+    "approve": _approve,
     "roll back": _roll_back,
     "plan rollback": _plan,
     "watch": _watch,

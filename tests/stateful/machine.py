@@ -164,6 +164,7 @@ class Story:
         oracle.demand_one_effect_a_request(entries)
         oracle.demand_events_for_effects(world, entries)
         oracle.demand_rows_follow(world, entries)
+        oracle.demand_overrides_follow(world, entries, [f"run-{n}" for n in range(1, self.runs + 1)])
         oracle.demand_files(world)
         oracle.demand_that_the_log_knows_the_registry(world, entries)
         self.misled = oracle.demand_that_nobody_stays_misled(world, entries, self.misled)

@@ -5,6 +5,7 @@ Written without the ledger's own answers wherever the log alone can tell, so tha
 
 from collections import Counter
 
+from pipeline.domain.blessing import OverrideKind
 from pipeline.domain.models import Status
 from pipeline.domain.retention import archive_uri
 from pipeline.domain.transitions import (
@@ -196,6 +197,15 @@ def _everywhere(entries, change):
     """Whether no replica was missing from it, or the last one came."""
     phases = [e.phase for e in entries if e.act.id == change.id]
     return Phase.INCOMPLETE not in phases or Phase.COMPLETED in phases
+
+
+def demand_overrides_follow(world, entries, runs):
+    """A person's force is kept beside the verdict of what it made serve, and of nothing else."""
+    forced = {world.versions.get(LAUNDRY, a.version).run_id for a in served(entries) if a.kind is Kind.FORCED}
+    for run in runs:
+        said = world.blessings.of_run(run).override
+        assert said is not None or run not in forced, f"{run} was forced and nothing says so"
+        assert said is None or said.kind is OverrideKind.APPROVED or run in forced, f"{run} never served by force"
 
 
 def demand_rows_follow(world, entries):

@@ -107,6 +107,20 @@ class Deployments(RuleBasedStateMachine):
         run = f"run-{max(1, self.story.runs - which)}"
         self.story.perform(self.story.request("force", run), trouble)
 
+    @precondition(lambda self: self.story.runs)
+    @rule(which=which, trouble=troubles)
+    def approve_a_run(self, which, trouble):
+        """Whatever was tried with it before: only what a person's force made serve is past approving."""
+        run, world = f"run-{max(1, self.story.runs - which)}", self.story.world
+        blessing = world.blessings.of_run(run)
+        if not blessing.held or blessing.override is not None:
+            return
+        answer = self.story.perform(self.story.request("approve", run), trouble)
+        assert trouble.how in {"unavailable", "killed"} or answer.approved, answer
+        if world.blessings.of_run(run).approved:
+            world.register(run)
+            self.story.note_new_versions()
+
     @precondition(lambda self: self.story.requests)
     @rule(which=which, trouble=troubles)
     def deliver_again(self, which, trouble):

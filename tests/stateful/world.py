@@ -63,7 +63,7 @@ class StatefulWorld(World):
     def __init__(self):
         super().__init__()
         self.metrics = Opinions(self.clock)
-        self.transitions = LockedTransitions(self.versions, self.outbox)
+        self.transitions = LockedTransitions(self.versions, self.outbox, self.blessings)
         self.fleet.objects = self.objects
         for replica in self.fleet.replicas.values():
             replica.objects = self.objects

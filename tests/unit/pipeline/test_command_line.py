@@ -12,7 +12,7 @@ from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingInterrupted, TrainingNeedsPerson
 from pipeline.domain.training import Epoch
 from tests.builders import a_training_result
-from tests.desk import Desk
+from tests.desk import CHANGED, Desk
 
 STEPS = {
     "accumulate": [],
@@ -95,7 +95,7 @@ class CommandLinePipeline(Desk):
             "register": "v1.1.0",
             "approve": {"run_id": "r1", "approved": True},
             "force_promote": {"version": "v1.1.0"},
-            "roll_back": {"version": "v1.0.0", "missing": list(missing)},
+            "roll_back": {"version": "v1.0.0", "missing": list(missing), "registry_is_behind": False},
             "reconcile": {"champion": "v1.1.0", "repaired": [], "missing": list(missing)},
         }
         super().__init__(**{**ready, **answers})
@@ -308,6 +308,12 @@ def test_a_rollback_that_misses_a_replica_is_done_and_not_to_be_asked_again(run_
     pipeline = CommandLinePipeline(missing=["replica-2 does not answer"])
     code, lines = run_module(pipeline, "roll-back", *STEPS["roll-back"])
     assert (code, lines[-1]) == (3, "done, but not everywhere: replica-2 does not answer: `reconcile` finishes it")
+
+
+def test_so_is_one_of_which_the_registry_was_not_told(run_module):
+    pipeline = CommandLinePipeline(roll_back={**CHANGED, "missing": [], "registry_is_behind": True})
+    code, lines = run_module(pipeline, "roll-back", *STEPS["roll-back"])
+    assert (code, lines[-1]) == (3, "done, but not everywhere: the registry is behind: `reconcile` finishes it")
 
 
 @pytest.mark.parametrize("step", ["roll-back", "hot-swap", "force-promote"])

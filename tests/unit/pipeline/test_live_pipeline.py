@@ -94,6 +94,22 @@ def test_a_refusal_is_told_when_nobody_read_it(desk):
     assert failed_rollbacks(desk, "the-monitors", judged="v1.0.0") == ["previous"]
 
 
+def test_a_rollback_is_complete_when_the_registry_was_told_and_not_before(desk):
+    def away(*args, **named):
+        raise ServiceUnavailable("MLflow", "connection refused")
+
+    registry = desk.world.live("second").registry
+    mirror, registry.mirror = registry.mirror, away
+    desk.world.roll_back()
+    with pytest.raises(ServiceUnavailable, match="MLflow"):
+        desk.pipeline.complete_rollback("LAUNDRY")
+    registry.mirror = mirror
+    assert desk.pipeline.complete_rollback("LAUNDRY")["champion"] == "v1.0.0"
+    desk.world.demand_one_story("v1.0.0")
+    registry.mirror = away
+    assert desk.pipeline.complete_rollback("LAUNDRY") == {"champion": "v1.0.0", "missing": []}
+
+
 def test_an_aborted_canary_is_not_a_failed_swap_too(desk):
     desk.world.start(desk.world.candidate("second"))
     desk.world.abort("v1.1.0")

@@ -50,9 +50,9 @@ class World:
 
     def __init__(self):
         self.clock, self.outbox, self.versions = FakeClock(), FakeOutbox(), FakeVersions()
-        self.transitions = FakeTransitions(self.versions, self.outbox)
-        self.fleet, self.registry = FakeFleet(clock=self.clock), FakeRegistry()
         self.blessings = FakeBlessings(self.outbox)
+        self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
+        self.fleet, self.registry = FakeFleet(clock=self.clock), FakeRegistry()
         self.objects, self.archive = FakeObjects(), FakeArchive()
         self.runs, self.trained = FakeRetrainingRuns(), FakeTrainingRuns()
         self.confirmations, self.readings = FakeConfirmations(), FakeReadings(self.outbox)

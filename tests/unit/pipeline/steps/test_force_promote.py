@@ -5,8 +5,17 @@ from dataclasses import replace
 import pytest
 
 from pipeline.domain.blessing import OverrideKind
-from pipeline.domain.errors import GiveUp, ModelRefused, NotBlessed, UnknownVersion
+from pipeline.domain.errors import (
+    GiveUp,
+    ModelRefused,
+    NotBlessed,
+    PromotionFrozen,
+    ServiceUnavailable,
+    Unconfirmed,
+    UnknownVersion,
+)
 from pipeline.domain.transitions import Kind
+from pipeline.steps.approve import approve
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps import live_world
 from tests.unit.pipeline.steps.live_world import TOO_WEAK
@@ -82,6 +91,49 @@ def test_the_replicas_still_prepare_and_may_refuse():
     with pytest.raises(ModelRefused, match="golden predictions differ"):
         world.force()
     world.demand_one_story("v1.0.0")
+    assert world.blessings.overrides == {} and "forced_by" not in world.registry.tags["v1.1.0"]
+
+
+def hang(world):
+    """Nobody can tell what became of a promotion."""
+    version = world.candidate("third")
+    world.fleet.forgets = {"replica-1"}
+    with pytest.raises(Unconfirmed):
+        world.hot_swap(version)
+    world.fleet.hung = {"replica-1"}
+
+
+def freeze(world):
+    world.live("second")
+    world.confirm(40, 60)
+    world.automatic()
+
+
+@pytest.mark.parametrize(("trouble", "refusal"), [(hang, Unconfirmed), (freeze, PromotionFrozen)])
+def test_a_force_that_is_refused_leaves_no_trace_and_the_run_can_still_be_approved(trouble, refusal):
+    world = World()
+    trouble(world)
+    world.blessings.granted["bad"] = replace(world.blessings.granted["bad"], held=True)
+    before = (dict(world.versions.rows), list(world.registry.registered), world.ledger.entries)
+    with pytest.raises(refusal):
+        world.force()
+    assert (dict(world.versions.rows), list(world.registry.registered), world.ledger.entries) == before
+    assert world.blessings.overrides == {}
+    approved = approve("bad", live_world.by("lees"), blessings=world.blessings, clock=world.clock)
+    assert approved.approved
+
+
+def test_a_force_that_the_replicas_refused_leaves_the_run_to_be_approved_and_promoted():
+    world = World()
+    world.blessings.granted["bad"] = replace(world.blessings.granted["bad"], held=True, champion_version="v1.0.0")
+    world.fleet.down = {"replica-2"}
+    with pytest.raises(ServiceUnavailable):
+        world.force()
+    world.fleet.down.clear()
+    approve("bad", live_world.by("lees"), blessings=world.blessings, clock=world.clock)
+    world.hot_swap(world.register("bad"))
+    world.demand_one_story("v1.1.0")
+    assert world.ledger.changes[-1].kind is Kind.PROMOTE
 
 
 @pytest.mark.parametrize("said", [{"actor": " "}, {"reason": ""}])
