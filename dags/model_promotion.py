@@ -19,7 +19,8 @@ from plugins.notices.publishing import publish_and_tell
 @dag(
     **every_dag(longest=LONGEST_RUN),
     schedule=None,
-    max_active_runs=1,
+    # A run that waits for a canary or an answer keeps nobody waiting; what may go on beside it the ledger says.
+    max_active_runs=16,
     doc_md=__doc__,
     tags=["rollout"],
     params={

@@ -19,7 +19,7 @@ from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
-from plugins.training.task import train_task
+from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
 from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
@@ -99,6 +99,7 @@ RUN_ID = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 
 @task.short_circuit(ignore_downstream_trigger_rules=True)
 def begin(run: str, model_type: str) -> bool:
+    demand_runtime()
     return claim(run, model_type)
 
 
@@ -150,7 +151,8 @@ def decide(run: str) -> dict[str, object]:
 
 
 @task
-def register(run: str) -> str:
+def register(run: str, model_type: str) -> str:
+    step(lambda p: p.resume_run(run, model_type))
     return step(lambda p: p.register(run))
 
 
@@ -185,7 +187,7 @@ def _wire(model_type: str, dag_id: str) -> None:
     trained = train_task(model_type, RUN_ID)
     decided = decide(RUN_ID)
     decided.operator.operator_extra_links = (VerificationReportLink(),)
-    version = register(RUN_ID)
+    version = register(RUN_ID, model_type)
     swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=version)
     started >> dataset_id
     checked >> slices

@@ -181,7 +181,10 @@ def reconcile(model_type: str) -> None:
 @model_option
 @click.option("--force", "forced_by", metavar="WHO", help="Retrain whatever the backlog; WHO is recorded.")
 def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
-    """The whole loop in one process: due? collect … hot swap. A run that failed goes on."""
+    """The whole loop in one process: due? collect … hot swap. A run that failed goes on.
+
+    Exit status 1 when a model was trained and does not serve: it was refused, or waits for a person.
+    """
     pipeline = Pipeline.from_env()
     if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
         raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
@@ -197,6 +200,8 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
     finally:
         pipeline.end_run(run_id, outcome)
         _publish_soon(pipeline)
+    if outcome is not RunOutcome.DEPLOYED:
+        raise GiveUp(f"the model of run {run_id} was {outcome}: {'; '.join(result['reasons'])}")
 
 
 @main.group()

@@ -15,6 +15,7 @@ from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import RunEnded as RunEnded
+from pipeline.domain.errors import StaleTransition as StaleTransition
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
@@ -44,6 +45,7 @@ from pipeline.steps.register import register
 from pipeline.steps.release_claim import release_claim
 from pipeline.steps.report_training import report_training
 from pipeline.steps.report_verdict import report_verdict
+from pipeline.steps.resume_run import resume_run
 from pipeline.steps.retry import retry
 from pipeline.steps.reuse_dataset import reuse_dataset
 from pipeline.steps.trace_model import trace_model
@@ -90,6 +92,10 @@ class Pipeline(LiveSteps):
         """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
         scheduling = self._models.scheduling
         return asdict(begin_run(scheduling, run_id, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
+
+    def resume_run(self, run_id: str, model_type: str) -> None:
+        """A run that had ended claims its model type again; one that did not goes on."""
+        resume_run(self._models.scheduling, run_id, ModelType(model_type))
 
     def outcome_of_run(self, run_id: str) -> str | None:
         """How a run ended that held the claim once; None while it holds it, and for one that never did."""

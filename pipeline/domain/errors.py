@@ -53,7 +53,7 @@ class CheckpointRefused(GiveUp):
 
 
 class RunBusy(TryAgain):
-    """Another process works on the same run."""
+    """Another process works on the same run, or another run on the same model type."""
 
 
 class TrainingNeedsPerson(GiveUp):

@@ -151,13 +151,16 @@ class HotSwapUnconfirmedEvent(OfModelType):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRolledBackEvent(OfModelType):
-    """`model_version` serves now, `rolled_back_from` served before (specification §3.3)."""
+    """`model_version` serves now, `rolled_back_from` served before (specification §3.3); `promotions_frozen` when the
+    monitor took it down.
+    """
 
     model_version: str
     rolled_back_from: str | None
     reason: str
     actor: str
     rolled_back_at: datetime
+    promotions_frozen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,9 +233,10 @@ class LiveAccuracyRecoveredEvent(LiveAccuracyEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class LiveAccuracyLowEvent(LiveAccuracyEvent):
-    """`consequence` is a sentence: what happens now."""
+    """`consequence` says what happens now. `needs_person`: it is far too low, and nothing happens by itself."""
 
     consequence: str
+    needs_person: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

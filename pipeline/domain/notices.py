@@ -25,7 +25,7 @@ def notice_of(event: OutgoingEvent) -> Notice | None:
         return None
     subject, sentence = _SENTENCES[event.type]
     fields = _Fields({name: _plain(value) for name, value in event.payload.items()})
-    urgent = event.type in _URGENT
+    urgent = event.type in _URGENT or bool(event.payload.get("needsPerson"))
     return Notice(f"{'URGENT: ' if urgent else ''}{subject.format_map(fields)}", sentence(fields), urgent)
 
 
@@ -40,6 +40,13 @@ class _Fields(dict[str, str]):
 
 def _says(template: str) -> _Sentence:
     return template.format_map
+
+
+def _rolled_back(fields: Mapping[str, str]) -> str:
+    said = "{actor} took {rolledBackFrom} down: {reason}.".format_map(fields)
+    if fields.get("promotionsFrozen") != str(True):
+        return said
+    return f"{said} Nothing is promoted until somebody has found out why: then `python -m pipeline clear-freeze`."
 
 
 _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
@@ -71,7 +78,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     ),
     "ModelRolledBackEvent": (
         "{modelType} was rolled back to {modelVersion}",
-        _says("{actor} took {rolledBackFrom} down: {reason}."),
+        _rolled_back,
     ),
     "RollbackFailedEvent": (
         "{modelType} could not be rolled back to {modelVersion}",

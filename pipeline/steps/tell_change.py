@@ -33,6 +33,7 @@ def _of_rollback(change: ChampionChange, at: datetime, missing: Mapping[str, str
         reason=change.by.reason,
         actor=change.by.actor,
         rolled_back_at=at,
+        promotions_frozen=change.kind is Kind.ROLLBACK_AUTO,
     )
     if not missing:
         return [back]

@@ -85,6 +85,7 @@ def _low(
         id=f"live-accuracy-{reading.state}:{episode.id}",
         model_type=model_type,
         consequence=f"It is rolled back to {decision.target}" if decision.act else decision.reason,
+        needs_person=reading.state is State.FAILING and not decision.act,
         at=m.clock.now(),
     )
     return event.outgoing()

@@ -1,11 +1,12 @@
 """The task `roll_back`: at once, or after a person's word."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined
@@ -96,12 +97,28 @@ class RollBackOperator(ApprovedOperator):
             return self.ask_anew(context)
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
         about = (params["model_type"], target, who, params["reason"], run.run_id)
-        return say(step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of)))
+        with _pointless_is_no_failure():
+            return say(
+                step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of))
+            )
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
         params = context["params"]
         version = context["task_state_store"].get(_VERSION)
         return f"nothing was changed: rolling {params['model_type']} back to {version} was {why}"
+
+
+@contextmanager
+def _pointless_is_no_failure() -> Iterator[None]:
+    """What it was about went meanwhile: nobody is paged for that."""
+    from pipeline.bootstrap import StaleTransition
+
+    try:
+        yield
+    except AirflowFailException as error:
+        if isinstance(error.__cause__, StaleTransition):
+            raise Declined(f"nothing was changed: {error.__cause__}") from error
+        raise
 
 
 def _deadline(store: Any) -> datetime:

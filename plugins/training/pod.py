@@ -1,7 +1,5 @@
 """The train task as a GPU pod (`RETRAIN_TRAINING_RUNTIME=kubernetes`)."""
 
-import os
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,15 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import V1Pod
 
 from plugins.training.command import blame_memory, train_arguments
+from plugins.training.image import demand_by_digest, training_image
 from plugins.training.spot_retry_policy import SpotRetryPolicy
 
 _POD = Path(__file__).resolve().parents[2] / "include/k8s/train-pod.yaml"
 _RETRIES = 4
-_BY_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _CAPACITY = "karpenter.sh/capacity-type"
 # A cluster makes a GPU node on demand: that takes minutes, not the default two.
 _NODE_SECONDS = 900
 _EXECUTION = timedelta(hours=6)
-
-
-class TrainingImageMissing(ValueError):
-    """Shown as the DAG's import error."""
 
 
 class TrainingPod(KubernetesPodOperator):
@@ -34,6 +28,10 @@ class TrainingPod(KubernetesPodOperator):
     """
 
     arguments: list[str]
+
+    def execute(self, context: Any) -> Any:
+        demand_by_digest(self.image)
+        return super().execute(context)
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
         self.arguments = self._words()
@@ -68,17 +66,10 @@ def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
 
     `run_id` may be a template. Checkpoints are kept under it, never under the attempt, so the next attempt resumes.
     """
-    image = os.environ.get("RETRAIN_TRAINING_IMAGE", "")
-    if not _BY_DIGEST.search(image):
-        # A tag may mean other code tomorrow: the second pod of a training would refuse the first one's checkpoint.
-        raise TrainingImageMissing(
-            "RETRAIN_TRAINING_RUNTIME=kubernetes needs RETRAIN_TRAINING_IMAGE, the image to train in, by digest: "
-            f"repository@sha256:…, not {image[:100]!r}"
-        )
     return TrainingPod(
         task_id="train",
         name=f"train-{model_type.lower()}",
-        image=image,
+        image=training_image(),
         cmds=["python", "-m", "pipeline"],
         arguments=train_arguments(model_type, run_id),
         labels={"app.kubernetes.io/name": "retraining-train", "model-type": model_type.lower()},

@@ -3,10 +3,18 @@
 import os
 from typing import Any
 
+from plugins.training.image import demand_by_digest, training_image
+
+
+def demand_runtime() -> None:
+    """Fails the first task of a run whose training could not begin, hours later."""
+    if _in_a_pod():
+        demand_by_digest(training_image())
+
 
 def train_task(model_type: str, run_id: str) -> Any:
     """`RETRAIN_TRAINING_RUNTIME=kubernetes` trains in a pod, anything else here. `run_id` may be a template."""
-    if os.environ.get("RETRAIN_TRAINING_RUNTIME") == "kubernetes":
+    if _in_a_pod():
         # Loading Kubernetes' client takes a while: only where it is used.
         from plugins.training.pod import train_in_pod
 
@@ -14,3 +22,7 @@ def train_task(model_type: str, run_id: str) -> Any:
     from plugins.training.local import train_here
 
     return train_here(model_type, run_id)
+
+
+def _in_a_pod() -> bool:
+    return os.environ.get("RETRAIN_TRAINING_RUNTIME") == "kubernetes"

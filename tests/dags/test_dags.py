@@ -119,9 +119,13 @@ def test_every_failure_ends_with_people_who_know(dag):
     assert dag.on_failure_callback == tell_overdue
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, FACE, INTAKE, PROMOTION, RETENTION], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE, INTAKE, RETENTION], ids=dag_id)
 def test_what_is_no_emergency_runs_one_at_a_time(dag):
     assert dag.max_active_runs == 1
+
+
+def test_a_promotion_that_waits_for_people_keeps_no_other_one_waiting():
+    assert PROMOTION.max_active_runs == 16
 
 
 @pytest.mark.parametrize("dag", ALL, ids=dag_id)

@@ -8,10 +8,11 @@ import kubernetes_validate
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import RetryAction
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiClient
 
 from dags.model_retraining import model_retraining
+from tests.dags.running import DagRun
 
 IMAGE = "retraining@sha256:" + "ab" * 32
 RUN = "scheduled__2026-03-01T17:00:00+00:00"
@@ -200,8 +201,11 @@ def test_the_decision_says_why(dag: Any, said: str, sentence: str, minutes: int 
 
 
 @pytest.mark.parametrize("image", ["", "retraining:latest", "retraining@sha256:abc"])
-def test_without_an_image_by_digest_the_dag_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, image: str) -> None:
+@pytest.mark.parametrize("task_id", ["begin", "train"])
+def test_without_an_image_by_digest_the_dag_loads_and_its_first_task_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, image: str, task_id: str
+) -> None:
     monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
     monkeypatch.setenv("RETRAIN_TRAINING_IMAGE", image)
-    with pytest.raises(ValueError, match=r"RETRAIN_TRAINING_IMAGE.* by digest"):
-        model_retraining("LAUNDRY", None)
+    with pytest.raises(AirflowFailException, match=r"RETRAIN_TRAINING_IMAGE.* by digest"):
+        DagRun(model_retraining("LAUNDRY", None)).do(task_id)

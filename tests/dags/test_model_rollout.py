@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
-from pipeline.bootstrap import GiveUp, TryAgain
+from pipeline.bootstrap import GiveUp, StaleTransition, TryAgain
 from plugins.faults import tell_failure
 from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
@@ -356,6 +356,16 @@ def test_a_rollback_that_another_one_overtook_ends_by_itself(desk):
     with pytest.raises(Declined, match=r"nothing was changed: v1\.3\.0 serves by now"):
         run.do("roll_back", method="execute_complete", event={"withdrawn": "v1.3.0 serves by now"})
     assert desk.names() == ["rollback_plan"]
+
+
+def test_an_approved_rollback_that_another_one_overtook_just_before_pages_nobody(desk):
+    desk.answers["roll_back"] = StaleTransition("the rollback was about v1.2.0, but v1.3.0 serves by now")
+    run = rollback(approval=True)
+    ask(run)
+    with pytest.raises(Declined, match=r"nothing was changed: .* v1\.3\.0 serves by now") as declined:
+        reply(run, "roll_back", "Approve")
+    page({**run.context("roll_back"), "exception": declined.value})
+    assert "announce_failed_rollback" not in desk.names()
 
 
 def test_an_approval_by_somebody_without_a_name_is_one_all_the_same(desk):

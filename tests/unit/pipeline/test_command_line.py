@@ -261,10 +261,10 @@ def test_a_retraining_goes_through_every_step_in_order(run):
 
 
 @pytest.mark.parametrize(("held", "outcome"), [(False, "refused"), (True, "held")])
-def test_a_refused_or_held_model_is_neither_registered_nor_served(run, held, outcome):
+def test_a_refused_or_held_model_is_neither_registered_nor_served(run_module, held, outcome):
     pipeline = CommandLinePipeline(verdict={"accepted": False, "held": held, "reasons": ["worse"]})
-    answer = json.loads(run(pipeline, "retrain", *STEPS["retrain"]).stdout)
-    assert answer["reasons"] == ["worse"]
+    code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
+    assert (code, lines[-1]) == (1, f"refused: the model of run r1 was {outcome}: worse")
     assert {"register", "hot_swap"}.isdisjoint(pipeline.names())
     assert pipeline.ended() == [("r1", outcome)]
 

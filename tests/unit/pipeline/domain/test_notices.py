@@ -1,5 +1,7 @@
 """What people are told: one plain sentence, whatever somebody typed."""
 
+import pytest
+
 from pipeline.domain.live_accuracy import Reading, State
 from pipeline.domain.model_events import (
     CanaryAbortedEvent,
@@ -62,6 +64,21 @@ def test_what_cannot_wait_till_morning_is_urgent():
     assert told(HotSwapFailedEvent(champion="v1.0.0", **OF_VERSION)).urgent
     assert told(HotSwapUnconfirmedEvent(champion="v1.0.0", **OF_VERSION)).urgent
     assert not told(CanaryAbortedEvent(**OF_VERSION)).urgent
+
+
+@pytest.mark.parametrize("needs_person", [True, False])
+def test_an_accuracy_that_is_far_too_low_is_urgent_when_nothing_but_a_person_can_help(needs_person):
+    low = {"id": "e", "model_type": "LAUNDRY", "consequence": "Nothing", "at": NOW}
+    assert told(LiveAccuracyLowEvent.of(READING, needs_person=needs_person, **low)).urgent == needs_person
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_rollback_by_the_monitor_says_that_promotions_are_frozen_and_how_to_go_on(frozen):
+    back = {"id": "e", "model_version": "v1.0.0", "model_type": "LAUNDRY", "rolled_back_from": "v2.0.0"}
+    by = {"reason": "70 of 100", "actor": "live_accuracy_monitor", "rolled_back_at": NOW}
+    body = told(ModelRolledBackEvent(**back, **by, promotions_frozen=frozen)).body
+    assert body.startswith("live_accuracy_monitor took v2.0.0 down: 70 of 100.")
+    assert ("clear-freeze" in body) == frozen
 
 
 def test_only_what_was_seen_to_fail_is_said_to_leave_the_champion_serving():

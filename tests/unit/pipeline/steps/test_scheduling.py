@@ -4,15 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.errors import GiveUp
+from pipeline.domain.errors import GiveUp, RunBusy
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LONGEST_RUN, RetrainingPolicy, RunOutcome
+from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
+from pipeline.steps.approve import approve
 from pipeline.steps.begin_run import begin_run
 from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.release_claim import release_claim
+from pipeline.steps.resume_run import resume_run
 from tests.builders import a_backlog, a_blessing
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import (
@@ -173,6 +176,27 @@ def test_killed_at_any_call_the_run_is_released_when_it_is_tried_again(fault):
         world.finish(fault)
     world.finish()
     assert world.runs.ended == {"run-1": "deployed"}
+
+
+def test_a_held_run_that_was_approved_goes_on_with_a_claim_and_ends_as_what_it_became():
+    world = begun()
+    world.blessings.granted["run-1"] = a_blessing(accepted=False, held=True)
+    with pytest.raises(GiveUp, match="held"):
+        world.finish()
+    approve("run-1", By("kim", "looked at it", "approval"), blessings=world.blessings, clock=world.clock)
+    for _ in range(2):
+        resume_run(world.scheduling(), "run-1", LAUNDRY)
+    assert world.holder() == "run-1" and world.begin("run-2", forced_by="lee").rule == "running"
+    assert world.finish() == "deployed" and world.runs.ended == {"run-1": "deployed"}
+
+
+def test_a_run_that_had_ended_waits_for_the_one_that_began_since():
+    world = begun()
+    world.runs.end("run-1", at=world.clock.now(), outcome="held")
+    world.begin("run-2")
+    with pytest.raises(RunBusy, match="another LAUNDRY retraining is running"):
+        resume_run(world.scheduling(), "run-1", LAUNDRY)
+    assert world.holder() == "run-2" and world.runs.ended == {"run-1": "held"}
 
 
 def test_a_night_without_work_says_why_once():

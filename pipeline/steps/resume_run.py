@@ -1,0 +1,14 @@
+"""A run that had ended goes on: it was held and a person approved it, or its task was cleared."""
+
+from pipeline.domain.errors import RunBusy
+from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Scheduling
+
+
+def resume_run(scheduling: Scheduling, run_id: str, model_type: ModelType) -> None:
+    """It claims its model type again, so that nothing is trained beside it and its end is kept anew.
+
+    Raises `RunBusy` while another run has the claim.
+    """
+    if not scheduling.runs.begin(run_id, model_type, at=scheduling.clock.now()):
+        raise RunBusy(f"another {model_type} retraining is running: clear this task when it has ended")
