@@ -117,7 +117,8 @@ def show_letter(letter_id: str) -> None:
     if not found:
         raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
     body = found[0].body[:_SHOWN_BYTES].decode("utf-8", errors="replace")
-    click.echo(json.dumps({"id": letter_id, "reason": found[0].reason, "body": body}))
+    headers = found[0].headers[:_SHOWN_BYTES]
+    click.echo(json.dumps({"id": letter_id, "reason": found[0].reason, "headers": headers, "body": body}))
 
 
 @dead_letters.command()

@@ -177,7 +177,7 @@ class Drill:
         for letter in letters:
             letters_of.requeue(letter.id)
         self._pipeline.accumulate()
-        stored = bool(stage.query("SELECT 1 FROM task_confirmations WHERE key = %s", message_id))
+        stored = bool(stage.query("SELECT 1 FROM task_confirmations WHERE task_id = %s", ahead))
         stage.report.record(dead_letters_requeued=len(letters))
         stage.report.demand(bool(letters) and stored, "the dead letter was put back and stored")
 

@@ -9,6 +9,7 @@ import psycopg2
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from include.contract.task_queue import ROUTING_KEY, declare_task_topology
 from include.helper_service.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,6 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)
 _BATCH = 200
 _IDLE_SECONDS = 0.2
 _MAX_PAUSE_SECONDS = 10.0
-_ROUTING_KEY = "TaskConfirmedEvent"
 _PERSISTENT = 2
 
 
@@ -54,7 +54,7 @@ class Relay:
         connection = pika.BlockingConnection(self._parameters)
         try:
             channel = connection.channel()
-            _declare(channel, self._exchange, self._queue)
+            declare_task_topology(channel, self._exchange, self._queue)
             channel.confirm_delivery()
             while not self._stop.is_set():
                 if not self._publish_batch(channel):
@@ -70,19 +70,7 @@ class Relay:
                 message_id=event_id, content_type="application/json", delivery_mode=_PERSISTENT
             )
             body = json.dumps(payload, ensure_ascii=False).encode()
-            channel.basic_publish(self._exchange, _ROUTING_KEY, body, properties, mandatory=True)
+            channel.basic_publish(self._exchange, ROUTING_KEY, body, properties, mandatory=True)
         if pending:
             self._tasks.mark_published([event_id for event_id, _ in pending])
         return len(pending)
-
-
-def _declare(channel: BlockingChannel, exchange: str, queue: str) -> None:
-    """The same exchange and queue as the consumer declares: whoever starts first, every event finds the queue."""
-    quorum = {"x-queue-type": "quorum"}
-    dead = f"{queue}.dead"
-    channel.exchange_declare(exchange, exchange_type="topic", durable=True)
-    channel.exchange_declare(dead, exchange_type="fanout", durable=True)
-    channel.queue_declare(dead, durable=True, arguments=quorum)
-    channel.queue_bind(dead, dead)
-    channel.queue_declare(queue, durable=True, arguments={**quorum, "x-dead-letter-exchange": dead})
-    channel.queue_bind(queue, exchange, _ROUTING_KEY)

@@ -2,40 +2,53 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from pipeline.adapters.rabbitmq import ROUTING_KEY, connection_to, declare_task_topology
+from include.contract.task_queue import declare_task_topology
+from pipeline.adapters.amqp import UnreadableProperties, connection_to, publish_into
 from pipeline.domain.errors import GiveUp
 from pipeline.ports.events import DeadLetter
 
 _ID_CHARACTERS = 12
+_MAX_REASON_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A letter that was read; `kept` are the headers it goes back with, `returned` says that it went back before."""
+
+    letter: DeadLetter
+    tag: int
+    kept: dict[str, Any]
+    returned: bool
 
 
 class RabbitDeadLetters:
-    """Queue `<queue>.dead`; every call reads the whole queue, which should be short."""
+    """Queue `<queue>.dead`; every call but `waiting` reads the whole queue, which should be short."""
 
     def __init__(self, url: str, *, exchange: str, queue: str) -> None:
         self._url = url
         self._exchange = exchange
         self._queue = queue
+        self._dead = f"{queue}.dead"
 
     def waiting(self) -> int:
         with connection_to(self._url) as connection:
             channel = connection.channel()
             declare_task_topology(channel, self._exchange, self._queue)
-            return int(channel.queue_declare(f"{self._queue}.dead", passive=True).method.message_count)
+            return int(channel.queue_declare(self._dead, passive=True).method.message_count)
 
     def all(self) -> Sequence[DeadLetter]:
-        with connection_to(self._url) as connection:
-            # Closing the channel puts back what was read.
-            return [letter for letter, _ in self._read(connection.channel())]
+        with self._held() as (_, held):
+            return [one.letter for one in held]
 
     def requeue(self, letter_id: str) -> DeadLetter:
         def publish(channel: BlockingChannel, letter: DeadLetter) -> None:
-            properties = pika.BasicProperties(message_id=letter.message_id, delivery_mode=2)
-            channel.basic_publish(self._exchange, ROUTING_KEY, letter.body, properties, mandatory=True)
+            publish_into(channel, self._queue, letter.body, message_id=letter.message_id)
 
         return self._take(letter_id, publish)
 
@@ -44,24 +57,58 @@ class RabbitDeadLetters:
 
     def _take(self, letter_id: str, before: Callable[[BlockingChannel, DeadLetter], None]) -> DeadLetter:
         """The letter leaves the queue only after `before` was confirmed by the broker."""
+        with self._held() as (channel, held):
+            for one in held:
+                if one.letter.id == letter_id:
+                    before(channel, one.letter)
+                    channel.basic_ack(one.tag)
+                    held.remove(one)
+                    return one.letter
+        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
+
+    @contextmanager
+    def _held(self) -> Iterator[tuple[BlockingChannel, list[_Held]]]:
+        """Every letter; those that are still in the list at the end go back."""
         with connection_to(self._url) as connection:
             channel = connection.channel()
             channel.confirm_delivery()
-            for letter, tag in self._read(channel):
-                if letter.id == letter_id:
-                    before(channel, letter)
-                    channel.basic_ack(tag)
-                    return letter
-        raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
+            declare_task_topology(channel, self._exchange, self._queue)
+            held = list(self._read(channel))
+            yield channel, held
+            if any(one.returned for one in held):
+                self._renew(channel, held)
 
-    def _read(self, channel: BlockingChannel) -> Iterator[tuple[DeadLetter, int]]:
-        declare_task_topology(channel, self._exchange, self._queue)
+    def _renew(self, channel: BlockingChannel, held: Sequence[_Held]) -> None:
+        """A broker with a limit drops what went back too often, and nothing catches what is dropped here: so letters go
+        back by themselves once only, with the end of the channel. All of them are renewed, which keeps their order.
+        """
+        for one in held:
+            publish_into(channel, self._dead, one.letter.body, headers=one.kept, message_id=one.letter.message_id)
+            channel.basic_ack(one.tag)
+
+    def _read(self, channel: BlockingChannel) -> Iterator[_Held]:
         while True:
-            method, properties, body = channel.basic_get(f"{self._queue}.dead")
+            method, properties, body = channel.basic_get(self._dead)
             if method is None:
                 return
-            reason = str((properties.headers or {}).get("x-reason", "no reason given"))
-            yield DeadLetter(_id(properties.message_id, body), properties.message_id, reason, body), method.delivery_tag
+            yield _held(method.delivery_tag, properties, body)
+
+
+def _held(tag: int, properties: Any, body: bytes) -> _Held:
+    message_id = properties.message_id if isinstance(properties.message_id, str) else None
+    headers: dict[Any, Any] = dict(properties.headers or {})
+    # How often a letter went back stands in its headers: of unreadable ones nobody knows.
+    returned = bool(headers.pop("x-delivery-count", 0))
+    reason = f"given up by the broker: {headers.get('x-first-death-reason', 'no reason')}"
+    if isinstance(properties, UnreadableProperties):
+        returned, headers = True, {"x-unreadable": properties.raw}
+        reason = f"its AMQP headers cannot be read: {properties.fault}"
+    reason = str(headers.pop("x-reason", reason))[:_MAX_REASON_CHARACTERS]
+    kept: dict[str, Any] = {"x-reason": reason}
+    if isinstance(headers.get("x-unreadable"), bytes):
+        kept["x-unreadable"] = headers["x-unreadable"]
+    letter = DeadLetter(_id(message_id, body), message_id, reason, body, repr(headers) if headers else "")
+    return _Held(letter, tag, kept, returned)
 
 
 def _id(message_id: str | None, body: bytes) -> str:

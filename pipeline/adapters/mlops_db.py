@@ -11,6 +11,11 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline.domain.errors import ServiceUnavailable
 
+# Classes of SQLSTATE: the database, or what it runs on, is not as it has to be, whatever is asked of it. Connection,
+# transaction and its state, login, names and rights, resources, locks, operators, system, configuration.
+_NOT_READY = tuple(
+    ["08", "0A", "25", "26", "28", "2D", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX001", "XX002"]
+)
 _CONNECT_SECONDS = 5
 _STATEMENT_TIMEOUT_MS = 60_000
 
@@ -23,7 +28,9 @@ class MlopsDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
-        """One transaction, committed at the end. Raises `ServiceUnavailable` when the database is gone."""
+        """One transaction, committed at the end. Raises `ServiceUnavailable` when the database is gone or cannot work;
+        what it says of the values that it was given stays an error of psycopg2.
+        """
         with self.connection() as connection, connection, connection.cursor() as cursor:
             yield cursor
 
@@ -33,10 +40,19 @@ class MlopsDatabase:
         connection = connect(self._dsn, "the mlops database")
         try:
             yield connection
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        except psycopg2.Error as error:
+            if not not_ready(error):
+                raise
             raise ServiceUnavailable("the mlops database", _sentence(error)) from error
         finally:
             connection.close()
+
+
+def not_ready(error: psycopg2.Error) -> bool:
+    """Whether nothing that was asked is to blame; without a SQLSTATE the connection broke."""
+    if error.pgcode is None:
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    return error.pgcode.startswith(_NOT_READY)
 
 
 def connect(dsn: str, name: str, *, options: str = "") -> Connection:

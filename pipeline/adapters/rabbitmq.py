@@ -2,24 +2,59 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
-import pika
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
-from pika.exceptions import AMQPError
+from pika.spec import BasicProperties
 
-from pipeline.domain.errors import ServiceUnavailable
+from include.contract.task_queue import declare_task_topology
+from pipeline.adapters.amqp import (
+    PERSISTENT,
+    UnreadableProperties,
+    connection_to,
+    publish_into,
+    unavailable_unless_answered,
+)
+from pipeline.domain.errors import NotTaken, ServiceUnavailable
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.ports.events import Message
 
-logging.getLogger("pika").setLevel(logging.CRITICAL)
+log = logging.getLogger(__name__)
 
-ROUTING_KEY = "TaskConfirmedEvent"
 _IDLE_SECONDS = 1.0
 _PREFETCH = 1000
 _MAX_REASON_CHARACTERS = 500
-_PERSISTENT = 2
+
+
+@dataclass
+class _Reading:
+    """One connection while batches are read. Dead letters have a channel of their own: a broker that refuses one ends
+    the channel, and with it every delivery tag.
+    """
+
+    connection: BlockingConnection
+    channel: BlockingChannel
+    unacknowledged: list[int] = field(default_factory=list)
+    _publishing: BlockingChannel | None = None
+
+    def acknowledge(self, tags: set[int]) -> None:
+        left = [tag for tag in self.unacknowledged if tag not in tags]
+        if tags and (not left or left[0] > max(tags)):
+            self.channel.basic_ack(max(tags), multiple=True)
+        else:
+            for tag in sorted(tags):
+                self.channel.basic_ack(tag)
+        self.unacknowledged = left
+
+    @property
+    def publishing(self) -> BlockingChannel:
+        if self._publishing is None or not self._publishing.is_open:
+            self._publishing = self.connection.channel()
+            self._publishing.confirm_delivery()
+        return self._publishing
 
 
 class RabbitEventQueue:
@@ -32,73 +67,79 @@ class RabbitEventQueue:
         self._url = url
         self._exchange = exchange
         self._queue = queue
-        self._channel: BlockingChannel | None = None
+        self._reading: _Reading | None = None
 
     def depth(self) -> int:
         with connection_to(self._url) as connection:
             channel = connection.channel()
-            self._declare(channel)
+            declare_task_topology(channel, self._exchange, self._queue)
             return int(channel.queue_declare(self._queue, passive=True).method.message_count)
 
     def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
         with connection_to(self._url) as connection:
             channel = connection.channel()
-            self._declare(channel)
+            declare_task_topology(channel, self._exchange, self._queue)
             channel.basic_qos(prefetch_count=min(_PREFETCH, max_messages))
-            channel.confirm_delivery()
-            self._channel = channel
+            self._reading = _Reading(connection, channel)
             try:
-                yield from self._drain(channel, max_messages, batch_size)
+                yield from self._drain(self._reading, max_messages, batch_size)
             finally:
                 # Closing the channel returns what was not acknowledged.
-                self._channel = None
+                self._reading = None
 
-    def _drain(self, channel: BlockingChannel, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
+    def _drain(self, reading: _Reading, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
         batch: list[Message] = []
-        taken = 0
-        for method, properties, body in channel.consume(self._queue, inactivity_timeout=_IDLE_SECONDS):
+        taken, begun = 0, time.monotonic()
+        for method, properties, body in reading.channel.consume(self._queue, inactivity_timeout=_IDLE_SECONDS):
             if method is not None:
-                batch.append(Message(body, properties.message_id, method.delivery_tag, method.redelivered))
+                begun = begun if batch else time.monotonic()
+                batch.append(_message(method, properties, body))
+                reading.unacknowledged.append(method.delivery_tag)
                 taken += 1
             ended = method is None or taken >= max_messages
-            if batch and (ended or len(batch) >= batch_size):
+            # Nobody waits for a batch to become full.
+            if batch and (ended or len(batch) >= batch_size or time.monotonic() - begun >= _IDLE_SECONDS):
                 yield batch
                 batch = []
             if ended:
                 return
+        raise ServiceUnavailable("RabbitMQ", f"{self._queue} was taken away while it was read")
 
     def dead_letter(self, message: Message, reason: str) -> None:
         # Printable and short: a reason may quote hostile text.
-        text = "".join(c if c.isprintable() else "·" for c in reason)[:_MAX_REASON_CHARACTERS]
-        properties = pika.BasicProperties(
-            headers={"x-reason": text}, message_id=message.message_id, delivery_mode=_PERSISTENT
-        )
-        self._open_channel().basic_publish(f"{self._queue}.dead", "", message.body, properties, mandatory=True)
+        headers: dict[str, Any] = {"x-reason": printable(reason)[:_MAX_REASON_CHARACTERS]}
+        if message.properties:
+            headers["x-unreadable"] = message.properties
+        dead = f"{self._queue}.dead"
+        try:
+            with unavailable_unless_answered(self._url):
+                publishing = self._open().publishing
+                publish_into(publishing, dead, message.body, headers=headers, message_id=message.message_id)
+        except NotTaken as error:
+            log.warning("a message stays in %s (%s): %s", self._queue, headers["x-reason"], error)
+            raise
 
-    def acknowledge(self, batch: Sequence[Message]) -> None:
-        if batch:
-            # Batches are consecutive, and earlier ones are acknowledged: `multiple` covers exactly this one.
-            self._open_channel().basic_ack(batch[-1].tag, multiple=True)
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        with unavailable_unless_answered(self._url):
+            self._open().acknowledge({message.tag for message in messages})
 
-    def _open_channel(self) -> BlockingChannel:
-        if self._channel is None:
+    def _open(self) -> _Reading:
+        if self._reading is None:
             raise ServiceUnavailable("RabbitMQ", "no batch is being read: a delivery tag ends with its channel")
-        return self._channel
-
-    def _declare(self, channel: BlockingChannel) -> None:
-        declare_task_topology(channel, self._exchange, self._queue)
+        return self._reading
 
 
-def declare_task_topology(channel: BlockingChannel, exchange: str, queue: str) -> None:
-    """Exchange, quorum queue and its dead-letter queue; what exists is left alone."""
-    dead = f"{queue}.dead"
-    channel.exchange_declare(exchange, exchange_type="topic", durable=True)
-    channel.exchange_declare(dead, exchange_type="fanout", durable=True)
-    quorum = {"x-queue-type": "quorum"}
-    channel.queue_declare(dead, durable=True, arguments=quorum)
-    channel.queue_bind(dead, dead)
-    channel.queue_declare(queue, durable=True, arguments={**quorum, "x-dead-letter-exchange": dead})
-    channel.queue_bind(queue, exchange, ROUTING_KEY)
+def printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "·" for c in text)
+
+
+def _message(method: Any, properties: Any, body: bytes) -> Message:
+    if isinstance(properties, UnreadableProperties):
+        unreadable, raw = properties.fault, properties.raw
+        return Message(body, None, method.delivery_tag, method.redelivered, unreadable, raw)
+    # Bytes that are no UTF-8 the client hands on as such; an id that is none helps nobody.
+    message_id = properties.message_id if isinstance(properties.message_id, str) else None
+    return Message(body, message_id, method.delivery_tag, method.redelivered)
 
 
 class RabbitEventPublisher:
@@ -109,8 +150,8 @@ class RabbitEventPublisher:
         self._exchange = exchange
 
     def publish(self, event: OutgoingEvent) -> None:
-        properties = pika.BasicProperties(
-            message_id=event.id, content_type="application/json", delivery_mode=_PERSISTENT, type=event.type
+        properties = BasicProperties(
+            message_id=event.id, content_type="application/json", delivery_mode=PERSISTENT, type=event.type
         )
         body = json.dumps(dict(event.payload), ensure_ascii=False).encode()
         with connection_to(self._url) as connection:
@@ -118,22 +159,3 @@ class RabbitEventPublisher:
             channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
             channel.confirm_delivery()
             channel.basic_publish(self._exchange, event.type, body, properties)
-
-
-@contextmanager
-def connection_to(url: str) -> Iterator[BlockingConnection]:
-    """Raises `ServiceUnavailable` for every fault of broker or connection; the URL's password is never shown."""
-    parameters = pika.URLParameters(url)
-    parameters.heartbeat = 60
-    parameters.blocked_connection_timeout = 30
-    parameters.socket_timeout = 10
-    try:
-        connection = pika.BlockingConnection(parameters)
-        try:
-            yield connection
-        finally:
-            if connection.is_open:
-                connection.close()
-    except (AMQPError, OSError) as error:
-        where = f"{parameters.host}:{parameters.port}"
-        raise ServiceUnavailable("RabbitMQ", f"{where}: {type(error).__name__} {error}".strip()) from error

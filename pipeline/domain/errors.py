@@ -17,6 +17,10 @@ class ServiceUnavailable(TryAgain):
         self.service = service
 
 
+class NotTaken(GiveUp):
+    """The broker answers, and does not take this one message."""
+
+
 class PhotoMissing(GiveUp):
     """No photo at this address."""
 

@@ -13,12 +13,18 @@ from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One broker message as received; `tag` acknowledges it on the channel it came from."""
+    """One broker message as received; `tag` acknowledges it on the channel it came from.
+
+    `unreadable` says why its AMQP headers cannot be read, which are the sender's to choose; `properties` are the bytes
+    of such headers and what stands beside them.
+    """
 
     body: bytes
     message_id: str | None
     tag: int
     redelivered: bool = False
+    unreadable: str | None = None
+    properties: bytes = b""
 
 
 class EventQueue(Protocol):
@@ -31,20 +37,27 @@ class EventQueue(Protocol):
         """Batches until the queue is empty or `max_messages` came; unacknowledged ones return on close."""
 
     def dead_letter(self, message: Message, reason: str) -> None:
-        """Publish `message` with `reason` to the dead-letter queue and wait for the broker's confirmation."""
+        """Publish `message` with `reason` to the dead-letter queue and wait for the broker's confirmation.
 
-    def acknowledge(self, batch: Sequence[Message]) -> None:
-        """Only after the batch's effects are committed."""
+        Raises `NotTaken` when the broker refuses this message, `ServiceUnavailable` when it is away.
+        """
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """These and no others, once their effects are committed. Raises `ServiceUnavailable`: they come again."""
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that could not be used; `id` is short and made of its content."""
+    """A message that could not be used; `id` is short and made of its content.
+
+    `headers` are its AMQP headers as text, the reason aside.
+    """
 
     id: str
     message_id: str | None
     reason: str
     body: bytes
+    headers: str = ""
 
 
 class DeadLetters(Protocol):
@@ -91,6 +104,9 @@ class Stored:
     new: int
     duplicates: int
 
+    def __add__(self, other: "Stored") -> "Stored":
+        return Stored(self.new + other.new, self.duplicates + other.duplicates)
+
 
 class Confirmations(Protocol):
     """Every confirmation that ever arrived, once."""
@@ -99,7 +115,10 @@ class Confirmations(Protocol):
         """Raises `ServiceUnavailable` when nothing can be stored now."""
 
     def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
-        """Insert in one transaction; keys already present count as duplicates. Raises `ServiceUnavailable`."""
+        """Insert in one transaction; keys already present count as duplicates.
+
+        Raises `ServiceUnavailable` when nothing can be stored now; any other error is the fault of one of `events`.
+        """
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         """What `champion`, the version that serves, has not learned from."""

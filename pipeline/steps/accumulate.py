@@ -2,22 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from pipeline.domain.events import InvalidEvent, TaskConfirmedEvent, parse_task_confirmed
+from pipeline.domain.errors import NotTaken, TryAgain
+from pipeline.domain.event_bounds import InvalidEvent
+from pipeline.domain.events import TaskConfirmedEvent, parse_task_confirmed
 from pipeline.ports.bundles import Intake
-from pipeline.ports.events import Message
+from pipeline.ports.events import Confirmations, Message, Stored
 
 BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What one drain of the queue did; `received = new + duplicates + dead_lettered`."""
+    """What one drain of the queue did; `received = new + duplicates + dead_lettered + parked`.
+
+    Parked are those that neither database nor dead-letter queue takes: they stay in the queue.
+    """
 
     received: int = 0
     new: int = 0
     duplicates: int = 0
     dead_lettered: int = 0
+    parked: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -25,7 +32,12 @@ class Counts:
             self.new + other.new,
             self.duplicates + other.duplicates,
             self.dead_lettered + other.dead_lettered,
+            self.parked + other.parked,
         )
+
+
+Usable = tuple[Message, TaskConfirmedEvent]
+Refused = tuple[Message, str]
 
 
 def waiting(intake: Intake) -> int:
@@ -40,25 +52,56 @@ def accumulate(intake: Intake, *, limit: int) -> Counts:
     """Drain up to `limit` messages. A batch is acknowledged only after its rows are committed and its dead letters
     confirmed, so a crash anywhere means redelivery, which the key makes harmless.
     """
+    # A broker may count how often a message comes back, and give it up: in an outage none is taken out.
+    intake.confirmations.demand_reachable()
     total = Counts()
     for batch in intake.queue.batches(max_messages=limit, batch_size=BATCH_SIZE):
-        events = _usable(batch, intake)
-        stored = intake.confirmations.store(events)
-        intake.queue.acknowledge(batch)
-        total += Counts(len(batch), stored.new, stored.duplicates, len(batch) - len(events))
+        usable, unusable = _read(batch, intake)
+        stored, unstorable = _store(usable, intake.confirmations)
+        refused = unusable + unstorable
+        parked = _dead_letter(refused, intake)
+        intake.queue.acknowledge([message for message in batch if message.tag not in parked])
+        total += Counts(len(batch), stored.new, stored.duplicates, len(refused) - len(parked), len(parked))
     return total
 
 
-def _usable(batch: Sequence[Message], intake: Intake) -> list[TaskConfirmedEvent]:
-    """The batch's events; what is none goes to the dead letters with the reason."""
-    now, events = intake.clock.now(), []
+def _read(batch: Sequence[Message], intake: Intake) -> tuple[list[Usable], list[Refused]]:
+    """The batch's events, and what is none, with the reason."""
+    now, usable, refused = intake.clock.now(), [], []
     for message in batch:
         try:
-            event = parse_task_confirmed(
-                message.body, message_id=message.message_id, now=now, photo_buckets=intake.photo_buckets
-            )
+            usable.append((message, _event(message, now, intake.photo_buckets)))
         except InvalidEvent as error:
-            intake.queue.dead_letter(message, str(error))
-        else:
-            events.append(event)
-    return events
+            refused.append((message, str(error)))
+    return usable, refused
+
+
+def _event(message: Message, now: datetime, photo_buckets: frozenset[str]) -> TaskConfirmedEvent:
+    if message.unreadable:
+        raise InvalidEvent(f"its AMQP headers cannot be read: {message.unreadable}; requeued, it comes without them")
+    return parse_task_confirmed(message.body, now=now, photo_buckets=photo_buckets)
+
+
+def _store(usable: Sequence[Usable], confirmations: Confirmations) -> tuple[Stored, list[Refused]]:
+    """Store all but those that cannot be: a batch that fails is halved until each of them is alone."""
+    try:
+        return confirmations.store([event for _, event in usable]), []
+    except TryAgain:
+        raise
+    except Exception as error:  # noqa: BLE001 - the database is there: it is one of these, and must not stop the others
+        if len(usable) == 1:
+            return Stored(0, 0), [(usable[0][0], f"it cannot be stored: {type(error).__name__} {error}")]
+    half = len(usable) // 2
+    first, second = _store(usable[:half], confirmations), _store(usable[half:], confirmations)
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _dead_letter(refused: Sequence[Refused], intake: Intake) -> set[int]:
+    """Tags of those that the dead-letter queue does not take either."""
+    parked = set()
+    for message, reason in refused:
+        try:
+            intake.queue.dead_letter(message, reason)
+        except NotTaken:
+            parked.add(message.tag)
+    return parked

@@ -3,8 +3,9 @@
 import pika
 import pytest
 
+from include.contract.task_queue import declare_task_topology
 from pipeline.adapters.dead_letters import RabbitDeadLetters
-from pipeline.adapters.rabbitmq import RabbitEventQueue, declare_task_topology
+from pipeline.adapters.rabbitmq import RabbitEventQueue
 from pipeline.adapters.s3 import S3ObjectStore
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from tests.fakes.data import FakeObjects

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pipeline.domain.errors import GiveUp, ServiceUnavailable
+from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
@@ -30,6 +30,7 @@ class FakeQueue:
 
     waiting: list[Message] = field(default_factory=list)
     dead: list[tuple[Message, str]] = field(default_factory=list)
+    refused_letters: set[bytes] = field(default_factory=set)
     _unacknowledged: list[Message] | None = None
 
     def send(self, body: bytes, message_id: str | None = None) -> None:
@@ -53,6 +54,8 @@ class FakeQueue:
 
     def dead_letter(self, message: Message, reason: str) -> None:
         self._demand_open()
+        if message.body in self.refused_letters:
+            raise NotTaken("no")
         self.dead.append((message, reason))
 
     def acknowledge(self, batch: Sequence[Message]) -> None:
@@ -70,12 +73,16 @@ class FakeConfirmations:
     stored: dict[str, TaskConfirmedEvent] = field(default_factory=dict)
     waiting: Backlog = field(default_factory=lambda: Backlog(0, 0, None))
     away: bool = False
+    refuses: dict[str, Exception] = field(default_factory=dict)
 
     def demand_reachable(self) -> None:
         if self.away:
             raise ServiceUnavailable("the mlops database", "gone")
 
     def store(self, events: Sequence[TaskConfirmedEvent]) -> Stored:
+        for event in events:
+            if event.task_id in self.refuses:
+                raise self.refuses[event.task_id]
         before = len(self.stored)
         for event in events:
             self.stored.setdefault(event.key, event)

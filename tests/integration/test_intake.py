@@ -1,71 +1,34 @@
 """Confirmations through a real RabbitMQ into a real PostgreSQL."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import pika
 import psycopg2
 import pytest
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
-from pipeline.adapters.rabbitmq import RabbitEventQueue, declare_task_topology
+from pipeline.adapters.dead_letters import RabbitDeadLetters
+from pipeline.adapters.rabbitmq import RabbitEventQueue
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import accumulate
+from tests.broker import EXCHANGE, QUEUE, Broker
 from tests.builders import BUCKETS, event_body
-from tests.corpus import POISON_MESSAGES
 from tests.fakes.faults import Fault, Killed
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
-
-EXCHANGE, QUEUE = "task.events", "mlops.task-confirmed"
-
-
-class Broker:
-    def __init__(self, url):
-        self.url = url
-        with self.channel() as channel:
-            declare_task_topology(channel, EXCHANGE, QUEUE)
-
-    def channel(self):
-        return _Channel(self.url)
-
-    def publish(self, *messages):
-        with self.channel() as channel:
-            channel.confirm_delivery()
-            for body, message_id in messages:
-                channel.basic_publish(
-                    EXCHANGE, "TaskConfirmedEvent", body, pika.BasicProperties(message_id=message_id, delivery_mode=2)
-                )
-
-    def dead_letters(self):
-        """Body → reason; takes them off the queue."""
-        found = {}
-        with self.channel() as channel:
-            while (got := channel.basic_get(f"{QUEUE}.dead", auto_ack=True))[0] is not None:
-                found[got[2]] = got[1].headers["x-reason"]
-        return found
-
-    def waiting(self):
-        with self.channel() as channel:
-            return channel.queue_declare(QUEUE, passive=True).method.message_count
-
-
-class _Channel:
-    def __init__(self, url):
-        self._url = url
-
-    def __enter__(self):
-        self._connection = pika.BlockingConnection(pika.URLParameters(self._url))
-        return self._connection.channel()
-
-    def __exit__(self, *exc):
-        self._connection.close()
 
 
 @pytest.fixture
 def broker(services):
-    return Broker(services.stack.amqp_url)
+    return Broker(services)
+
+
+@pytest.fixture
+def letters(broker):
+    return RabbitDeadLetters(broker.url, exchange=EXCHANGE, queue=QUEUE)
 
 
 @pytest.fixture
@@ -84,21 +47,21 @@ def rows(services, sql):
     connection = psycopg2.connect(services.stack.dsn("mlops", "mlops"))
     with connection, connection.cursor() as cursor:
         cursor.execute(sql)
-        found = cursor.fetchall()
+        found = cursor.fetchall() if cursor.description else []
     connection.close()
     return found
 
 
 def stored(services):
-    return [key for (key,) in rows(services, "SELECT key FROM task_confirmations ORDER BY key")]
+    return [task for (task,) in rows(services, "SELECT task_id FROM task_confirmations ORDER BY task_id")]
 
 
 def test_a_thousand_events_with_duplicates_are_stored_exactly_once(services, broker, drain):
-    events = [(event_body(taskId=f"TASK-{n}"), f"event-{n:04d}") for n in range(1000)]
+    events = [(event_body(taskId=f"TASK-{n:04d}"), f"event-{n}") for n in range(1000)]
     broker.publish(*events, *events[:50])
     intake = drain()
     assert (intake.received, intake.new, intake.duplicates) == (1050, 1000, 50)
-    assert stored(services) == [message_id for _, message_id in events]
+    assert stored(services) == [f"TASK-{n:04d}" for n in range(1000)]
     assert broker.waiting() == 0
 
 
@@ -108,27 +71,23 @@ def test_unknown_fields_and_out_of_order_times_are_kept(services, broker, drain)
         (event_body(timestamp="2026-05-04T10:00:00Z", score=0.4), "earlier"),
     )
     drain()
-    found = rows(services, "SELECT key, confirmed_at, extra FROM task_confirmations ORDER BY confirmed_at")
+    found = rows(services, "SELECT confirmed_at, extra FROM task_confirmations ORDER BY confirmed_at")
     assert found == [
-        ("earlier", datetime(2026, 5, 4, 10, tzinfo=UTC), {"score": 0.4}),
-        ("later", datetime(2026, 5, 4, 11, tzinfo=UTC), {"branch": "강남점"}),
+        (datetime(2026, 5, 4, 10, tzinfo=UTC), {"score": 0.4}),
+        (datetime(2026, 5, 4, 11, tzinfo=UTC), {"branch": "강남점"}),
     ]
 
 
-def test_every_poison_message_is_dead_lettered_with_its_reason_and_the_rest_flows(services, broker, drain):
-    poison = [body for body, _ in POISON_MESSAGES]
-    broker.publish((event_body(taskId="first"), "first"), *((body, None) for body in poison))
-    broker.publish((event_body(taskId="last"), "last"))
-    intake = drain()
-    assert intake.dead_lettered == len(poison)
-    assert stored(services) == ["first", "last"]
-    reasons = broker.dead_letters()
-    for body, complaint in POISON_MESSAGES:
-        assert complaint in reasons[body]
+def test_one_confirmation_in_two_messages_counts_once_and_two_under_one_id_are_both_kept(services, broker, drain):
+    broker.publish((event_body(taskId="A"), "first try"), (event_body(taskId="A"), "second try"))
+    broker.publish((event_body(taskId="A", timestamp="2026-05-04T11:30:00+00:00"), None))
+    broker.publish((event_body(taskId="B"), "one id"), (event_body(taskId="C"), "one id"))
+    counts = drain()
+    assert (stored(services), counts.new, counts.duplicates) == (["A", "B", "C"], 3, 2)
 
 
-# Calls of one drain: batches, store, acknowledge.
-@pytest.mark.parametrize("at", [2, 3])
+# Calls of one drain: demand_reachable, batches, store, acknowledge.
+@pytest.mark.parametrize("at", [3, 4])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_around_commit_and_acknowledgement_nothing_is_lost_or_stored_twice(services, broker, drain, at, after):
     broker.publish(*((event_body(taskId=f"TASK-{n}"), f"event-{n}") for n in range(20)))
@@ -142,7 +101,7 @@ def test_killed_around_commit_and_acknowledgement_nothing_is_lost_or_stored_twic
 def test_a_redelivered_event_is_recognised_without_a_message_id(services, broker, drain):
     broker.publish((event_body(), None))
     with pytest.raises(Killed):
-        drain(Fault(at=3))
+        drain(Fault(at=4))
     assert drain().duplicates == 1
 
 
@@ -167,3 +126,101 @@ def test_while_the_broker_is_down_the_reason_is_said_and_its_messages_survive(se
     ):
         drain()
     assert drain().new == 1
+
+
+# What a broker, a database and an operator do
+
+
+def test_a_message_that_the_database_alone_refuses_is_dead_lettered_with_its_words(services, broker, drain, letters):
+    bad = {7, 8, 31}
+    broker.publish(*((event_body(taskId=f"T-{n:02d}", helperId="odd" if n in bad else "H"), None) for n in range(40)))
+    with a_rule_that_nobody_knows(services, "helper_id <> 'odd'"):
+        counts = drain()
+    assert (counts.new, counts.dead_lettered, broker.waiting()) == (37, 3, 0)
+    assert stored(services) == [f"T-{n:02d}" for n in range(40) if n not in bad]
+    assert all("cannot be stored: CheckViolation" in letter.reason for letter in letters.all())
+
+
+@contextmanager
+def a_rule_that_nobody_knows(services, condition):
+    rows(services, f"ALTER TABLE task_confirmations ADD CONSTRAINT unknown CHECK ({condition})")
+    try:
+        yield
+    finally:
+        rows(services, "ALTER TABLE task_confirmations DROP CONSTRAINT unknown")
+
+
+@contextmanager
+def a_database_that_answers_and_takes_nothing(services):
+    rows(services, "ALTER DATABASE mlops SET default_transaction_read_only = on")
+    try:
+        yield
+    finally:
+        rows(services, "SET transaction_read_only = off; ALTER DATABASE mlops RESET default_transaction_read_only")
+
+
+def test_however_often_an_outage_is_tried_no_good_confirmation_is_given_up(services, broker, drain, letters):
+    broker.publish(*((event_body(taskId=f"T-{n}"), None) for n in range(3)))
+    with broker.policy(".*", '{"delivery-limit": 1}'):
+        with a_database_that_answers_and_takes_nothing(services):
+            for _ in range(4):
+                with pytest.raises(ServiceUnavailable, match="read-only transaction"):
+                    drain()
+        assert (drain().new, letters.all()) == (3, [])
+
+
+def test_looking_at_dead_letters_again_and_again_loses_none_whatever_limit_is_set(broker, drain, letters):
+    broker.publish((b"one", None), (b"two", None), (b"three", None))
+    drain()
+    with broker.policy(".*", '{"delivery-limit": 1}'):
+        for _ in range(5):
+            until(lambda: [letter.body for letter in letters.all()] == [b"one", b"two", b"three"], "all to be back")
+        letters.discard(letters.all()[1].id)
+        until(lambda: [letter.body for letter in letters.all()] == [b"one", b"three"], "the others to be back")
+
+
+@pytest.mark.parametrize("arguments", [{}, {"x-delivery-limit": 7}])
+def test_a_queue_that_somebody_declared_otherwise_is_taken_as_it_is(services, broker, drain, arguments):
+    with broker.channel() as channel:
+        channel.queue_delete(QUEUE)
+        channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+    try:
+        Broker(services)
+        broker.publish((event_body(), None))
+        assert drain().new == 1
+    finally:
+        with broker.channel() as channel:
+            channel.queue_delete(QUEUE)
+
+
+def test_what_the_dead_letter_queue_does_not_take_stays_and_the_others_go_on(services, broker, drain, letters):
+    broker.publish((event_body(taskId="before"), None), (b"no JSON", None), (event_body(taskId="after"), None))
+    with broker.policy(r"\.dead$", '{"max-length": 0, "overflow": "reject-publish"}'):
+        counts = drain()
+        assert (counts.new, counts.parked, counts.dead_lettered) == (2, 1, 0)
+    assert stored(services) == ["after", "before"]
+    until(lambda: broker.waiting() == 1, "the message to be back")
+    assert drain().dead_lettered == 1
+    assert b"no JSON" in {letter.body for letter in letters.all()}
+
+
+def test_a_message_too_large_for_the_broker_by_now_stays_and_the_others_go_on(services, broker, drain):
+    broker.publish((event_body(taskId="before"), None), (b"large" * 1000, None), (event_body(taskId="after"), None))
+    broker.ctl("eval", "application:set_env(rabbit, max_message_size, 1000).")
+    try:
+        counts = drain()
+    finally:
+        broker.ctl("eval", "application:set_env(rabbit, max_message_size, 134217728).")
+    assert (stored(services), counts.parked) == (["after", "before"], 1)
+    until(lambda: broker.waiting() == 1, "the message to be back")
+    assert drain().dead_lettered == 1
+
+
+def test_a_store_so_slow_that_the_broker_hung_up_says_so_and_the_rest_is_a_duplicate(services, broker, drain):
+    broker.publish((event_body(), None), (b"no JSON", None))
+    gone = Fault(at=4, meanwhile=lambda: broker.ctl("close_all_connections", "a test"))
+    with pytest.raises(ServiceUnavailable, match="RabbitMQ is unavailable"):
+        drain(gone)
+    until(lambda: broker.waiting() == 2, "the messages to be back")
+    counts = drain()
+    assert (counts.duplicates, counts.dead_lettered, stored(services)) == (1, 1, ["TASK-12345"])

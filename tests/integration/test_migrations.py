@@ -13,13 +13,16 @@ import pytest
 
 from include.stack.layout import REPOSITORY
 from include.stack.postgres import migrate
+from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.dataset import Split
+from pipeline.domain.events import parse_task_confirmed
 from pipeline.domain.ledger import Asked
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, CanaryAbort, CanaryStart, Entry, Kind, Phase
+from tests.builders import BUCKETS, an_event, event_body
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -212,7 +215,7 @@ def waiting(dsn):
     return count
 
 
-@pytest.mark.parametrize("number", ["0005", "0006"])
+@pytest.mark.parametrize("number", ["0005", "0006", "0007", "0008"])
 def test_an_update_that_was_killed_before_it_was_noted_is_done_again(earlier, number):
     (path,) = _MIGRATIONS.glob(f"{number}.*")
     run(earlier, path.read_text())
@@ -220,3 +223,26 @@ def test_an_update_that_was_killed_before_it_was_noted_is_done_again(earlier, nu
     demand_the_same_answers(earlier)
     with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
         run(earlier, "DELETE FROM transitions")
+
+
+# Confirmations that were identified by the message they came in
+
+_ONE = "'T-1', 'H', '불량', '양호', true, 's3://tasks/1.jpg', '2026-05-04T11:30:00.25Z'"
+_CONFIRMED = f"""
+    INSERT INTO task_confirmations (key, task_id, helper_id, ai_result, final_result, corrected, photo_url,
+                                    confirmed_at, model_version, received_at)
+    VALUES ('message-1', {_ONE}, NULL, '2026-05-04T12:00:00Z'), ('message-2', {_ONE}, NULL, '2026-05-04T12:05:00Z'),
+        ('message-3', {_ONE.replace("T-1", "T-2")}, repeat('v', 2000), '2026-05-04T12:00:00Z')"""
+
+
+def test_a_confirmation_of_before_is_known_by_what_it_says_and_stands_there_once(services, tmp_path):
+    body = event_body(taskId="T-1", timestamp="2026-05-04T20:30:00.250000+09:00")
+    again = parse_task_confirmed(body, now=_AT, photo_buckets=BUCKETS)
+    with database_of(services, tmp_path, 6, _CONFIRMED) as dsn:
+        migrate(dsn, _MIGRATIONS)
+        table = ConfirmationTable(MlopsDatabase(dsn))
+        assert table.backlog(LAUNDRY, None).corrections == 2
+        assert table.store([again]).duplicates == 1
+        # A row of before may be larger than any that comes now.
+        with pytest.raises(psycopg2.errors.CheckViolation):
+            table.store([an_event("new", model_version="v" * 129)])

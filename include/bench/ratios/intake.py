@@ -7,10 +7,10 @@ import psycopg2
 
 from include.bench.measurement import Found, Say, compared, seconds
 from include.bench.services import private_stack
+from include.contract.task_queue import declare_task_topology
 from include.demo.branch_managers import confirmation
 from include.stack.layout import Stack
 from include.stack.postgres import query
-from pipeline.adapters.rabbitmq import declare_task_topology
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.events import parse_task_confirmed
 
@@ -44,8 +44,8 @@ def _one_by_one(stack: Stack, count: int) -> None:
     channel = broker.channel()
     channel.basic_qos(prefetch_count=_PREFETCH)
     cursor = database.cursor()
-    for done, (method, properties, body) in enumerate(channel.consume(_QUEUE), start=1):
-        e = parse_task_confirmed(body, message_id=properties.message_id, now=datetime.now(UTC), photo_buckets=_BUCKETS)
+    for done, (method, _, body) in enumerate(channel.consume(_QUEUE), start=1):
+        e = parse_task_confirmed(body, now=datetime.now(UTC), photo_buckets=_BUCKETS)
         labels = (e.ai_result, e.final_result, e.corrected)
         cursor.execute(_INSERT, (e.key, e.task_id, e.helper_id, *labels, e.photo_url, e.confirmed_at))
         database.commit()

@@ -1,17 +1,23 @@
 """What a `TaskConfirmedEvent` on the wire may look like."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.domain.events import InvalidEvent, parse_task_confirmed
+from pipeline.domain.event_bounds import MAX_EXTRA_BYTES, InvalidEvent, stored_bytes
+from pipeline.domain.events import parse_task_confirmed
 from pipeline.domain.model_events import ModelDeployedEvent
-from tests.builders import BUCKETS, NOW, event_body
-from tests.corpus import POISON_MESSAGES
+from tests.builders import BUCKETS, NOW, event_body, event_fields
+from tests.corpus.json_values import ANY_JSON
+from tests.corpus.messages import messages
 
 
-def parse(body: bytes, message_id: str | None = None):
-    return parse_task_confirmed(body, message_id=message_id, now=NOW, photo_buckets=BUCKETS)
+def parse(body: bytes):
+    return parse_task_confirmed(body, now=NOW, photo_buckets=BUCKETS)
 
 
 def test_the_specifications_example_is_a_correction():
@@ -29,22 +35,50 @@ def test_the_model_version_is_optional():
     assert parse(event_body()).model_version is None
 
 
-def test_a_redelivery_without_message_id_has_the_same_key():
-    assert parse(event_body()).key == parse(event_body(correctionReason="다른 설명")).key
+def test_a_confirmation_is_the_same_whatever_its_zone_is_called_and_whatever_is_said_beside_it():
+    said = [event_body(timestamp=f"2026-05-04T{at}") for at in ("11:30:00Z", "11:30:00+00:00", "20:30:00.0+09:00")]
+    assert len({parse(body).key for body in (*said, event_body(correctionReason="다른 설명"))}) == 1
 
 
-def test_another_confirmation_of_the_task_has_another_key():
-    assert parse(event_body()).key != parse(event_body(timestamp="2026-05-04T11:31:00Z")).key
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"taskId": "TASK-2"},
+        {"timestamp": "2026-05-04T11:30:00.000001Z"},
+        {"finalResult": "불량", "corrected": False},
+        {"aiResult": "양호", "corrected": False},
+    ],
+)
+def test_another_task_instant_or_result_is_another_confirmation(changes):
+    assert parse(event_body()).key != parse(event_body(**changes)).key
 
 
-def test_the_message_id_is_the_key_when_there_is_one():
-    assert parse(event_body(), message_id="outbox-7").key == "outbox-7"
+_CORPUS = {name: odd for name, odd in messages() if "AMQP" not in (odd.because or "")}
 
 
-@pytest.mark.parametrize(("body", "complaint"), POISON_MESSAGES)
-def test_an_unusable_message_is_refused_with_the_reason(body, complaint):
-    with pytest.raises(InvalidEvent, match=complaint):
+@pytest.mark.parametrize("odd", _CORPUS.values(), ids=_CORPUS)
+def test_a_message_of_the_corpus_is_an_event_or_refused_with_the_reason(odd):
+    if odd.because is None:
+        assert parse(odd.body).task_id == odd.task_id
+    else:
+        with pytest.raises(InvalidEvent, match=re.escape(odd.because)):
+            parse(odd.body)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_refused_in_words(body):
+    with pytest.raises(InvalidEvent):
         parse(body)
+
+
+@given(st.dictionaries(st.sampled_from(list(event_fields())), ANY_JSON), st.dictionaries(st.text(), ANY_JSON))
+def test_any_fields_are_an_event_that_the_table_takes_or_refused_in_words(known, unknown):
+    try:
+        event = parse(json.dumps({**unknown, **event_fields(**known)}).encode())
+    except InvalidEvent as refused:
+        assert str(refused)
+    else:
+        assert event.confirmed_at.tzinfo is UTC and stored_bytes(event.extra) <= MAX_EXTRA_BYTES
 
 
 @pytest.mark.parametrize(

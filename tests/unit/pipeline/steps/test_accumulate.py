@@ -1,9 +1,12 @@
 """Every confirmation is stored once, whatever happens on the way."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.ports.bundles import Intake
+from pipeline.ports.events import Message
 from pipeline.steps.accumulate import accumulate, waiting
 from tests.builders import BUCKETS, event_body
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeQueue
@@ -21,10 +24,14 @@ class World:
         return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit)
 
 
+def stored(world):
+    return sorted(event.task_id for event in world.confirmations.stored.values())
+
+
 def three_good_one_bad_one_duplicate():
     world = World()
     for number in (1, 2, 3, 3):
-        world.queue.send(event_body(taskId=f"TASK-{number}"), f"message-{number}")
+        world.queue.send(event_body(taskId=f"TASK-{number}"))
     world.queue.send(b"not json", "garbage")
     return world
 
@@ -67,7 +74,7 @@ def test_no_more_than_the_limit_is_taken_and_the_rest_waits():
 def test_while_the_database_is_down_nothing_is_acknowledged():
     world = three_good_one_bad_one_duplicate()
     with pytest.raises(ServiceUnavailable):
-        world.drain(Fault(at=3, error=unavailable("the mlops database")))
+        world.drain(Fault(at=4, error=unavailable("the mlops database")))
     assert world.queue.depth() == 5
     assert all(m.redelivered for m in world.queue.waiting)
 
@@ -79,6 +86,43 @@ def test_killed_at_any_call_the_next_drain_completes_the_work(fault):
         world.drain(fault)
     # What was not acknowledged is redelivered, so the second drain sees it; what was, is in the database.
     world.drain()
-    assert set(world.confirmations.stored) == {"message-1", "message-2", "message-3"}
+    assert stored(world) == ["TASK-1", "TASK-2", "TASK-3"]
     assert world.queue.depth() == 0
     assert {m.message_id for m, _ in world.queue.dead} == {"garbage"}
+
+
+def test_while_nothing_could_be_stored_no_message_is_touched():
+    world = three_good_one_bad_one_duplicate()
+    world.confirmations.away = True
+    with pytest.raises(ServiceUnavailable):
+        world.drain()
+    assert (world.queue.depth(), any(m.redelivered for m in world.queue.waiting)) == (5, False)
+
+
+@given(st.sets(st.integers(0, 40)), st.sampled_from([ValueError, TypeError, RecursionError, MemoryError]))
+def test_a_message_that_cannot_be_stored_stops_no_other(bad, error):
+    world, names = World(), [f"TASK-{number:02d}" for number in range(41)]
+    world.confirmations.refuses = {names[number]: error("a value of it") for number in bad}
+    for name in names:
+        world.queue.send(event_body(taskId=name))
+    counts = world.drain()
+    assert stored(world) == [name for number, name in enumerate(names) if number not in bad]
+    assert (counts.new, counts.dead_lettered, world.queue.depth()) == (41 - len(bad), len(bad), 0)
+    assert {reason for _, reason in world.queue.dead} <= {f"it cannot be stored: {error.__name__} a value of it"}
+
+
+def test_what_no_path_takes_stays_and_the_others_go_on():
+    world = three_good_one_bad_one_duplicate()
+    world.queue.refused_letters = {b"not json"}
+    counts = world.drain()
+    assert (stored(world), counts.parked, counts.dead_lettered) == (["TASK-1", "TASK-2", "TASK-3"], 1, 0)
+    assert [message.body for message in world.queue.waiting] == [b"not json"]
+
+
+def test_a_message_whose_headers_nobody_can_read_is_dead_lettered_with_the_reason():
+    world = World()
+    world.queue.waiting.append(Message(event_body(), None, 0, unreadable="year 10000", properties=b"raw"))
+    assert world.drain().dead_lettered == 1
+    assert [reason for _, reason in world.queue.dead] == [
+        "its AMQP headers cannot be read: year 10000; requeued, it comes without them"
+    ]

@@ -1,0 +1,90 @@
+"""Any message between good ones is stored, or dead-lettered with its reason, and the queue drains."""
+
+import pytest
+
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.dead_letters import RabbitDeadLetters
+from pipeline.adapters.rabbitmq import RabbitEventQueue
+from pipeline.ports.bundles import Intake
+from pipeline.steps.accumulate import Counts, accumulate
+from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
+from tests.builders import BUCKETS, event_body
+from tests.corpus.messages import messages
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def broker(services):
+    return Broker(services)
+
+
+@pytest.fixture
+def letters(broker):
+    return RabbitDeadLetters(broker.url, exchange=EXCHANGE, queue=QUEUE)
+
+
+def drained(services, broker) -> Counts:
+    queue = RabbitEventQueue(broker.url, exchange=EXCHANGE, queue=QUEUE)
+    return accumulate(Intake(queue, ConfirmationTable(services.mlops), SystemClock(), BUCKETS), limit=10_000)
+
+
+def stored(services):
+    with services.mlops.transaction() as cursor:
+        cursor.execute("SELECT task_id FROM task_confirmations ORDER BY task_id")
+        return [task_id for (task_id,) in cursor.fetchall()]
+
+
+def good(number):
+    return event_body(taskId=f"good-{number:04d}"), b"\0\0"
+
+
+def test_every_message_of_the_corpus_comes_to_its_end_between_good_ones(services, broker, letters):
+    odd = dict(messages())
+    sent = [one for number, entry in enumerate(odd.values()) for one in (good(number), (entry.body, entry.properties))]
+    broker.send(*sent, good(len(odd)))
+    counts = drained(services, broker)
+    neighbours = [f"good-{number:04d}" for number in range(len(odd) + 1)]
+    kept = [entry.task_id for entry in odd.values() if entry.because is None]
+    assert stored(services) == sorted(neighbours + kept)
+    refused = {entry.body: entry.because for entry in odd.values() if entry.because is not None}
+    reasons = {letter.body: letter.reason for letter in letters.all()}
+    assert reasons.keys() == refused.keys()
+    assert [reason for body, reason in reasons.items() if refused[body] not in reason] == []
+    assert (counts.dead_lettered, counts.parked, broker.waiting()) == (len(refused), 0, 0)
+    assert {letter.body for letter in letters.all()} == refused.keys()
+
+
+def test_an_unreadable_message_can_be_looked_at_and_put_back_without_its_headers_or_thrown_away(
+    services, broker, letters
+):
+    odd = dict(messages())
+    good_body, no_json = odd["year-10000"], odd["headers-of-5000-levels-and-no-json"]
+    broker.send((good_body.body, good_body.properties), (no_json.body, no_json.properties))
+    assert drained(services, broker).dead_lettered == 2
+    first, second = letters.all()
+    assert first.headers.startswith("{'x-unreadable': b'")
+    letters.requeue(first.id)
+    assert drained(services, broker).new == 1
+    letters.discard(second.id)
+    assert letters.all() == []
+
+
+def test_an_unreadable_message_that_the_broker_gave_up_can_be_looked_at_again_and_again(services, broker, letters):
+    odd = dict(messages())["year-10000"]
+    with broker.policy(f"^{QUEUE}$", '{"delivery-limit": 0}'):
+        broker.send((odd.body, odd.properties), good(1))
+        batches = RabbitEventQueue(broker.url, exchange=EXCHANGE, queue=QUEUE).batches(max_messages=2, batch_size=2)
+        assert len(next(batches)) == 2
+        batches.close()
+        until(lambda: broker.waiting(DEAD) == 2, "the broker to give them up")
+    for _ in range(3):
+        until(lambda: len(letters.all()) == 2, "the letters to be back")
+    reasons = {letter.body: letter.reason for letter in letters.all()}
+    assert "headers cannot be read" in reasons[odd.body]
+    assert reasons[good(1)[0]] == "given up by the broker: delivery_limit"
+    for letter in letters.all():
+        letters.requeue(letter.id)
+    assert drained(services, broker).new == 2
