@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import psycopg2
 import pytest
+from pika.exceptions import NackError
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
@@ -13,7 +14,7 @@ from pipeline.adapters.rabbitmq import RabbitEventQueue
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import accumulate
-from tests.broker import EXCHANGE, QUEUE, Broker
+from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
 from tests.builders import BUCKETS, event_body
 from tests.fakes.faults import Fault, Killed
 from tests.waiting import until
@@ -195,13 +196,21 @@ def test_a_queue_that_somebody_declared_otherwise_is_taken_as_it_is(services, br
 
 def test_what_the_dead_letter_queue_does_not_take_stays_and_the_others_go_on(services, broker, drain, letters):
     broker.publish((event_body(taskId="before"), None), (b"no JSON", None), (event_body(taskId="after"), None))
-    with broker.policy(r"\.dead$", '{"max-length": 0, "overflow": "reject-publish"}'):
+    with broker.policy(r"\.dead$", '{"max-length": 1, "overflow": "reject-publish"}'):
+        fill_the_dead_letter_queue(broker)
         counts = drain()
         assert (counts.new, counts.parked, counts.dead_lettered) == (2, 1, 0)
     assert stored(services) == ["after", "before"]
     until(lambda: broker.waiting() == 1, "the message to be back")
     assert drain().dead_lettered == 1
     assert b"no JSON" in {letter.body for letter in letters.all()}
+
+
+def fill_the_dead_letter_queue(broker):
+    with broker.channel() as channel, pytest.raises(NackError):
+        channel.confirm_delivery()
+        for _ in range(1000):
+            channel.basic_publish("", DEAD, b"another")
 
 
 def test_a_message_too_large_for_the_broker_by_now_stays_and_the_others_go_on(services, broker, drain):
