@@ -69,7 +69,7 @@ bench-live: install ## What the monitor does to good and bad models, by simulati
 	@$(PY) -m include.bench run live-accuracy
 
 bench-verification: install ## Who is promoted, held, refused, by simulation; writes include/studies/
-	@$(PY) -m include.bench run verification
+	@$(PY) -m include.bench run verification paired-coverage canary
 
 studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
 	@$(PY) -m include.bench run studies

@@ -59,6 +59,15 @@ BENCHMARKS = (
     Benchmark("data", "collecting", 3, "collecting:collecting", "a selection out of up to 5 million tasks"),
     Benchmark("verdicts", "verification", 5, "verification:verification", "who is promoted, held, refused", _VERDICTS),
     Benchmark(
+        "verdicts",
+        "paired-coverage",
+        1,
+        "paired_coverage:paired_coverage",
+        "how often the bound of a paired difference holds",
+        ("paired-coverage.md",),
+    ),
+    Benchmark("verdicts", "canary", 3, "canary:canaries", "how canaries end, and when", ("canary.md",)),
+    Benchmark(
         "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)
     ),
     Benchmark(

@@ -29,7 +29,7 @@ MONITOR, PROMOTION, RETENTION = "live_accuracy_monitor", "model_promotion", "mod
 _ACTOR = "drill"
 # The drill takes confirmations in itself, so that its wrong verdicts start no retraining.
 _QUIET, _NEEDED = (INTAKE, RETRAINING, MONITOR), (ROLLBACK, PROMOTION, RETENTION)
-_BATCH, _BATCHES = 150, 6
+_BATCH, _BATCHES = 150, 12
 _MONITOR_PERIOD_SECONDS = 60
 # On a few dozen confirmations a canary that is as good may look worse, once in a while by chance; twice is none.
 _TRIALS = 2

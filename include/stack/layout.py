@@ -159,7 +159,9 @@ def environment(stack: Stack) -> dict[str, str]:
         # In the demo a week passes in a minute: its first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
         "RETRAIN_LIVE_MATURED_MINUTES": "0",
+        # A drill has hundreds of confirmations, not thousands: they prove no small margin.
         "RETRAIN_CANARY_MIN_CONFIRMATIONS": "25",
+        "RETRAIN_CANARY_MARGIN": "0.15",
         "RETRAIN_CANARY_DEADLINE_HOURS": "1",
         "RETRAIN_MONITOR_SCHEDULE": "* * * * *",
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,

@@ -65,7 +65,7 @@ class CheckName(StrEnum):
     CLASS_ACCURACY = "class_accuracy", "Accuracy on", "0-1", Group.QUALITY
     NOT_WORSE_ON_HOLDOUT = (
         "not_worse_on_holdout",
-        "Not worse on the holdout, by bootstrap",
+        "Not worse on the holdout: paired score bound",
         "accuracy gained, 0-1",
         Group.COMPARISON,
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pipeline.domain.bounds import AtLeastOne, Confidence, Share
 from pipeline.domain.checks import AccuracyMeasurement, Check, CheckName, Prediction, Weight, outcome
 from pipeline.domain.dataset import Photo
-from pipeline.domain.statistics import binomial_lower_bound, bootstrap_lower_bound, mcnemar
+from pipeline.domain.statistics import binomial_lower_bound, mcnemar, paired_lower_bound
 
 _DARK, _BRIGHT = 0.35, 0.65
 _NEWEST = timedelta(days=7)
@@ -52,7 +52,7 @@ class ComparisonPolicy:
     """Loss against the champion, 0-1, that the holdout has to rule out for a proof."""
     min_holdout_photos: AtLeastOne = 100
     """Holdout photos, near-duplicates counted once, below which nothing is proven: with fewer, not even a candidate
-    that turns none of them wrong would prove the margin (0.97 ^ 99 < 5 %)."""
+    that turns none of them wrong would surely keep within the margin (0.97 ^ 99 < 5 %)."""
     min_corrections_fixed: Share = 0.50
     """Share of the corrections kept from training that the candidate answers as people corrected them, for a proof."""
     min_corrections_fixed_for_sure: Share = 0.35
@@ -94,9 +94,7 @@ class ComparisonPolicy:
         return slices(paired(ours, theirs, photos), self.min_slice_photos)
 
     def _not_worse(self, holdout: Sequence[Pair], version: str) -> Check:
-        clusters = [pair.photo.cluster_id for pair in holdout]
-        n, gain = len(set(clusters)), _gain(holdout)
-        low = self._for_sure(holdout)
+        n, gain, low = _clusters(holdout), _gain(holdout), self._for_sure(holdout)
         reason = (
             f"on the holdout the candidate is {_points(gain)} against champion {version} and for "
             f"{self.confidence:.0%} sure not below {_points(low)}; {_points(-self.margin)} needed (n={n})"
@@ -180,7 +178,7 @@ class ComparisonPolicy:
     def _suspicion(self, splits: Mapping[str, Sequence[Pair]], version: str) -> Check:
         sure = {name: self._for_sure(pairs) for name, pairs in splits.items() if _gain(pairs) > self.max_gain}
         name = max(splits, key=lambda split: _gain(splits[split]))
-        gain, n = _gain(splits[name]), len(splits[name])
+        gain, n = _gain(splits[name]), _clusters(splits[name])
         suspicious = any(low > self.max_gain for low in sure.values())
         reason = f"{_points(gain)} against champion {version} on {name}"
         if suspicious:
@@ -198,8 +196,7 @@ class ComparisonPolicy:
         )
 
     def _for_sure(self, pairs: Sequence[Pair]) -> float:
-        clusters = [pair.photo.cluster_id for pair in pairs]
-        return bootstrap_lower_bound([p.difference for p in pairs], clusters, confidence=self.confidence)
+        return paired_lower_bound(*_wins_and_losses(pairs), _clusters(pairs), self.confidence)
 
 
 def paired(candidate: Sequence[Prediction], champion: Sequence[Prediction], photos: Mapping[str, Photo]) -> list[Pair]:
@@ -253,8 +250,14 @@ def _wins_and_losses(pairs: Iterable[Pair]) -> tuple[int, int]:
     return sum(total > 0 for total in sums.values()), sum(total < 0 for total in sums.values())
 
 
+def _clusters(pairs: Iterable[Pair]) -> int:
+    return len({pair.photo.cluster_id for pair in pairs})
+
+
 def _gain(pairs: Sequence[Pair]) -> float:
-    return sum(pair.difference for pair in pairs) / len(pairs) if pairs else 0.0
+    """Of clusters: near-duplicates are one piece of evidence."""
+    wins, losses = _wins_and_losses(pairs)
+    return (wins - losses) / _clusters(pairs) if pairs else 0.0
 
 
 def _points(share: float) -> str:

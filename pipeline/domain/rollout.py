@@ -1,7 +1,7 @@
 """What becomes of a canary: a share of the requests, watched until people confirmed enough of it (specification §11).
 
-Stable and canary saw different photos, so their shares are compared by Newcombe's interval of a difference, made of
-the two Wilson intervals ("Interval estimation for the difference between independent proportions", 1998).
+Stable and canary saw different photos, and are looked at again and again: Wald's sequential test bounds the error of
+all looks together (ADR 0011).
 """
 
 import math
@@ -12,12 +12,14 @@ from typing import Annotated, Literal
 
 from pipeline.domain.bounds import AtLeastOne, Confidence, Range, Share
 from pipeline.domain.live_accuracy import Tally
-from pipeline.domain.statistics import Interval, wilson
+from pipeline.domain.statistics import log_times_likelier_equal, wilson
 
 Decision = Literal["promote", "abort", "wait"]
 
-# Share of `min_confirmations` that must be there before harm may end a canary early.
-_EARLY_SHARE = 0.2
+# Answers of a canary that are nothing yet: the interval of an accuracy on fewer is as wide as the question.
+_SOME = 20
+# Logarithm beyond which nobody cares how many times likelier something is.
+_MOST_TIMES = math.log(1e6)
 
 
 @dataclass(frozen=True)
@@ -44,36 +46,24 @@ class CanaryVerdict:
     reason: str
 
 
-def difference(first: Tally, second: Tally, confidence: float) -> Interval:
-    """Two-sided interval of the accuracy of `first` less that of `second`; [-1, 1] when either has none."""
-    if not first.confirmed or not second.confirmed:
-        return Interval(-1.0, 1.0)
-    p, q = first.agreed / first.confirmed, second.agreed / second.confirmed
-    a, b = wilson(first.agreed, first.confirmed, confidence), wilson(second.agreed, second.confirmed, confidence)
-    low = p - q - math.hypot(p - a.low, b.high - q)
-    high = p - q + math.hypot(a.high - p, q - b.low)
-    return Interval(max(-1.0, low), min(1.0, high))
-
-
 @dataclass(frozen=True)
 class CanaryPolicy:
-    """Promote on enough confirmations without evidence of harm; abort on harm, or at the deadline without enough.
-
-    Since it is looked at many times, harm needs more confidence before the end (`early_confidence`) than at it.
-    """
+    """Promote what is proven not worse by `margin`, abort what surely is or what the deadline leaves unproven."""
 
     percent: Annotated[float, Range(above=0, at_most=100)] = 10.0
     """Share of the requests that a canary answers."""
     min_confirmations: AtLeastOne = 100
-    """Confirmations of the canary's own answers that decide."""
-    deadline_hours: Annotated[float, Range(above=0, at_most=72)] = 24.0
-    """A canary without enough confirmations by then is aborted."""
+    """Confirmations of the canary's own answers below which nothing is promoted."""
+    margin: Share = 0.05
+    """Loss of accuracy against the champion, 0-1, that has to be ruled out before everybody gets a canary."""
+    deadline_hours: Annotated[float, Range(above=0, at_most=72)] = 72.0
+    """A canary without that proof by then is aborted; a person may still promote it."""
     floor: Share = 0.80
     """Accuracy that a canary must not surely fall below: that at which a champion is taken down."""
     confidence: Confidence = 0.95
-    """How sure harm has to be when enough people confirmed."""
-    early_confidence: Confidence = 0.995
-    """How sure harm has to be while fewer people confirmed."""
+    """How sure a proof has to be, over all looks: one in twenty that are worse by the margin is promoted, at most."""
+    harm_confidence: Confidence = 0.99
+    """How sure harm has to be, over all looks: one in a hundred that are as good is aborted for it, at most."""
 
     def judge(
         self, canary: Tally, stable: Tally, seen: Sequence[CanarySeen], *, started: datetime, now: datetime
@@ -81,25 +71,31 @@ class CanaryPolicy:
         for replica in seen:
             if replica.verdict in {"aborted", "roll back"}:
                 return CanaryVerdict("abort", f"{replica.replica}: {replica.reason}")
-        enough, some = (canary.confirmed >= self.min_confirmations * share for share in (1.0, _EARLY_SHARE))
-        confidence = self.confidence if enough else self.early_confidence
-        figures = f"{_figures(canary)} of the canary against {_figures(stable)} of the champion"
-        gap = difference(canary, stable, confidence)
-        if some and gap.high < 0:
-            return CanaryVerdict("abort", f"{figures}: worse by at least {-gap.high:.1%}")
-        if some and wilson(canary.agreed, canary.confirmed, confidence).high < self.floor:
-            return CanaryVerdict("abort", f"{figures}: surely below {self.floor:.0%}")
-        if enough:
-            return CanaryVerdict(
-                "promote", f"{figures}: no evidence of harm (difference {gap.low:+.1%} to {gap.high:+.1%})"
-            )
+        evidence = log_times_likelier_equal(_counts(canary), _counts(stable), self.margin)
+        found = f"{_figures(canary)} of the canary against {_figures(stable)} of the champion: {self._odds(evidence)}"
+        if evidence <= math.log(1 - self.harm_confidence):
+            return CanaryVerdict("abort", f"{found}: worse by the margin")
+        if canary.confirmed >= _SOME and wilson(*_counts(canary), self.harm_confidence).high < self.floor:
+            return CanaryVerdict("abort", f"{found}; surely below {self.floor:.0%}")
+        needed = f"{self.min_confirmations} confirmations and {1 / (1 - self.confidence):.0f} times are needed"
+        if canary.confirmed >= self.min_confirmations and evidence >= -math.log(1 - self.confidence):
+            return CanaryVerdict("promote", f"{found}: not worse, proven")
         if now - started >= timedelta(hours=self.deadline_hours):
             return CanaryVerdict(
                 "abort",
-                f"{canary.confirmed} confirmations within {self.deadline_hours:g} hours, "
-                f"{self.min_confirmations} needed: too few to tell",
+                f"{found}; {needed}: not proven within {self.deadline_hours:g} hours, a person may promote it in full",
             )
-        return CanaryVerdict("wait", f"{figures}; {self.min_confirmations} confirmations are needed")
+        return CanaryVerdict("wait", f"{found}; {needed}")
+
+    def _odds(self, evidence: float) -> str:
+        times, worse = math.exp(min(abs(evidence), _MOST_TIMES)), f"{self.margin * 100:g} points worse"
+        if evidence >= 0:
+            return f"{times:.3g} times likelier if it is as good than if it is {worse}"
+        return f"{times:.3g} times likelier if it is {worse} than if it is as good"
+
+
+def _counts(tally: Tally) -> tuple[int, int]:
+    return tally.agreed, tally.confirmed
 
 
 def _figures(tally: Tally) -> str:

@@ -301,9 +301,9 @@ def test_a_canary_is_judged_by_what_people_say_of_its_own_verdicts(world):
 
     world.confirm(950, 50, "v1.0.0")
     assert judged() == "wait"
-    world.confirm(96, 4, version)
+    world.confirm(98, 2, version)
     assert judged() == "promote"
-    promote_canary(world.deployment, LAUNDRY, version, by("run-1", "96/100"))
+    promote_canary(world.deployment, LAUNDRY, version, by("run-1", "98/100"))
     world.demand_one_story(version)
 
 

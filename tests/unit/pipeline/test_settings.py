@@ -106,6 +106,7 @@ NAMES = {
     "RETRAIN_MONITOR_SCHEDULE": ("* * * * *", "monitor_schedule"),
     "RETRAIN_CANARY_PERCENT": ("25", "canary.percent"),
     "RETRAIN_CANARY_MIN_CONFIRMATIONS": ("7", "canary.min_confirmations"),
+    "RETRAIN_CANARY_MARGIN": ("0.25", "canary.margin"),
     "RETRAIN_CANARY_DEADLINE_HOURS": ("7.5", "canary.deadline_hours"),
     "RETRAIN_KEEP_VERSIONS": ("7", "retention.keep"),
     "RETRAIN_ARCHIVE_URI": ("s3://other/", "archive_uri"),

@@ -27,7 +27,9 @@ def test_it_waits_for_confirmations_of_its_own_verdicts():
     world.start(world.candidate("second"))
     world.confirm(500, 50)
     assert world.judge("v1.1.0").decision == "wait"
-    world.confirm(90, 10, version="v1.1.0")
+    world.confirm(48, 2, version="v1.1.0")
+    assert world.judge("v1.1.0").decision == "wait"
+    world.confirm(50, 0, version="v1.1.0")
     assert world.judge("v1.1.0").decision == "promote"
     world.promote("v1.1.0")
     world.demand_one_story("v1.1.0")
