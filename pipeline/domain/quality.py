@@ -23,6 +23,9 @@ class QualityPolicy:
     """Least share of each class among the training photos."""
     warn_class_share: Share = 0.25
     """Share of a class among the training photos below which the report warns."""
+    min_class_support: AtLeastOne = 5
+    """Photos of each class, near-duplicates counted once, that validation and the holdout need each: with fewer, how
+    well a class is told apart could not be judged, so nothing is trained."""
     max_unusable_share: Share = 0.20
     """Share of photos that are missing, unreadable, too large or too small, of all, above which a run stops."""
     max_contradiction_share: Share = 0.05
@@ -63,6 +66,7 @@ def measure(
     return (
         *_separation(manifest),
         *_classes(manifest, policy),
+        *_support(manifest, policy),
         *_set_aside(manifest, policy),
         *_appearance(manifest.photos, policy),
         *_doubles(manifest.photos, policy),
@@ -95,6 +99,20 @@ def _classes(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
             Measured(f"train_share_{number}", share, few, minimum=policy.min_class_share),
             Measured(f"train_balance_{number}", share, sentence, minimum=policy.warn_class_share, hard=False),
         ]
+    return found
+
+
+def _support(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
+    """Too little data is said before anything is trained, never by a floor that passes for want of photos."""
+    found, needed = [], policy.min_class_support
+    for side in (Split.VALIDATION, Split.HOLDOUT):
+        for number, label in enumerate(manifest.labels):
+            count = len({photo.cluster_id for photo in manifest.of(side) if photo.label == label})
+            sentence = (
+                f"too little data: {side} has {count} different photos of {label}, {needed} needed: "
+                f"{needed - count} more confirmed photos of {label} that fall to its side"
+            )
+            found.append(Measured(f"{side}_support_{number}", count, sentence, minimum=needed))
     return found
 
 

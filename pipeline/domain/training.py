@@ -176,12 +176,12 @@ def next_attempt(requested: Hyperparameters, tried: Sequence[Attempt]) -> Attemp
     return Attempt(last.number + 1, following, RUNNING) if following else None
 
 
-def learned_nothing(best_val_loss: float, guessing_loss: float, *, stopped_early: bool) -> bool:
+def learned_nothing(natural_loss: float, guessing_loss: float, *, stopped_early: bool) -> bool:
     """A plateau: patience ran out, and answering every photo with the shares of the classes would be as good.
 
-    Losses are mean cross-entropies on the validation photos.
+    Both are mean cross-entropies on the validation photos of answers that expect each class as often as it is there.
     """
-    return stopped_early and best_val_loss >= guessing_loss
+    return stopped_early and natural_loss >= guessing_loss
 
 
 _UNDERFIT_ACCURACY = 0.90

@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.domain.errors import TrainingFailed
-from pipeline.domain.training import Epoch, learned_nothing
+from pipeline.domain.training import Epoch, Hyperparameters, learned_nothing
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.fine_tuning import NAME as FINE_TUNING
 from pipeline.learning.fine_tuning import fine_tune
-from pipeline.learning.fitting import Phase, Progress, Sides, fit
+from pipeline.learning.fitting import Phase, Progress, Sides, fit, row_weights
 from pipeline.learning.frozen import Frozen
 from pipeline.learning.learner import Learner
-from pipeline.learning.measures import Probabilities, guessing_loss
+from pipeline.learning.measures import Probabilities, guessing_loss, natural_loss
 from pipeline.learning.network import Network, new_head
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class Learning:
             learner = Learner(Network(self.head), h.learning_rate, self.frozen.strategy)
             phase = Phase(_HEAD, 1, h.epochs, h.learning_rate, h.patience)
             progress = fit(learner, sides, h, phase, self.checkpoints.course(_HEAD, self.on_epoch))
-            _demand_learned(progress, h.epochs, sides.validation.targets)
+            _demand_learned(progress, h, sides, learner)
             phases, fine_tuned = {_HEAD: progress}, None
             if h.fine_tune_epochs:
                 self.checkpoints.keep(_HEAD, progress)
@@ -101,10 +103,14 @@ class _Answers:
         return cls(progress, learner.predict(sides.train.inputs), learner.predict(sides.validation.inputs))
 
 
-def _demand_learned(progress: Progress, epochs: int, targets: Probabilities) -> None:
+def _demand_learned(progress: Progress, h: Hyperparameters, sides: Sides, learner: Learner) -> None:
+    targets, weights = sides.validation.targets, row_weights(sides.train.targets, balanced=h.balance_classes)
+    learned_shares = np.average(sides.train.targets, axis=0, weights=weights)
     guessing = guessing_loss(targets)
-    if learned_nothing(progress.best_val_loss, guessing, stopped_early=progress.epoch < epochs):
+    loss = natural_loss(learner.predict(sides.validation.inputs), targets, learned_shares)
+    if learned_nothing(loss, guessing, stopped_early=progress.epoch < h.epochs):
         raise TrainingFailed(
             "plateau",
-            f"val_loss {progress.best_val_loss:.4f} after {progress.epoch} epochs, {guessing:.4f} by guessing",
+            f"val_loss {loss:.4f} after {progress.epoch} epochs, {guessing:.4f} by guessing, both at the shares that "
+            "the classes have in validation",
         )

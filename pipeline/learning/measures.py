@@ -21,6 +21,16 @@ def guessing_loss(targets: Probabilities) -> float:
     return cross_entropy(np.tile(shares, (len(targets), 1)), targets)
 
 
+def natural_loss(probabilities: Probabilities, targets: Probabilities, learned_shares: Probabilities) -> float:
+    """Cross-entropy if the classes were expected as often as they are in `targets`.
+
+    A model that learned from other shares expects those: where defects are rare, class-balanced training calls far too
+    many photos likely defects, and still tells them apart.
+    """
+    expected = probabilities * (targets.mean(axis=0) / learned_shares)
+    return cross_entropy(expected / expected.sum(axis=1, keepdims=True), targets)
+
+
 def figures(
     train: tuple[Probabilities, Probabilities], validation: tuple[Probabilities, Probabilities], labels: Sequence[str]
 ) -> dict[str, Any]:

@@ -55,6 +55,7 @@ NAMES = {
     "RETRAIN_HOLDOUT_LIMIT": ("7", "selection.holdout_limit"),
     "RETRAIN_MAX_UNUSABLE_SHARE": ("0.25", "quality.max_unusable_share"),
     "RETRAIN_MIN_CLASS_SHARE": ("0.25", "quality.min_class_share"),
+    "RETRAIN_MIN_CLASS_SUPPORT": ("7", "quality.min_class_support"),
     "RETRAIN_BLURRED_BELOW": ("7.5", "quality.blurred"),
     "RETRAIN_WARN_DRIFT": ("0.25", "quality.warn_drift"),
     "RETRAIN_WARN_HOLDOUT_USES": ("7", "quality.warn_holdout_uses"),

@@ -1,5 +1,7 @@
 """Figures of a whole selection, and their bounds."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.domain.dataset import Manifest, Quarantined, Split
@@ -67,6 +69,25 @@ def test_a_class_that_is_missing_or_rare_stops_and_a_thin_one_is_mentioned(defec
     found = out_of_bounds(a_manifest(*photos(200, defective=defective), *GOOD[100:]))
     assert any(hard for hard, _ in found.values()) is stops
     assert all("training photos are 불량" in sentence for _, sentence in found.values())
+
+
+@pytest.mark.parametrize("side", [Split.VALIDATION, Split.HOLDOUT])
+@pytest.mark.parametrize(("defective", "missing"), [(0, 5), (4, 1), (5, 0)])
+def test_too_few_photos_of_a_class_to_judge_it_stop_before_anything_is_trained(side, defective, missing):
+    """Nine in ten of no photos passed once: a floor that nothing stood on."""
+    rest = [photo for photo in GOOD if photo.split is not side]
+    found = out_of_bounds(a_manifest(*rest, *photos(50, 5000, split=side, defective=defective / 50)))
+    told = {(True, too_little(side, 5 - missing, "불량"))} if missing else set()
+    assert set(found.values()) == told
+
+
+def test_a_burst_of_one_garment_is_one_photo_of_its_class():
+    rest = [photo for photo in GOOD if photo.split is not Split.HOLDOUT]
+    burst = photos(50, 5000, split=Split.HOLDOUT, defective=0.2)
+    burst = [replace(photo, cluster_id="one garment") if photo.label == "불량" else photo for photo in burst]
+    assert too_little("holdout", 1, "불량") in {
+        sentence for _, sentence in out_of_bounds(a_manifest(*rest, *burst)).values()
+    }
 
 
 def test_a_leak_stops_the_run():
@@ -159,6 +180,13 @@ def an_odd_selection():
     return a_manifest(*train, *held, quarantined=aside)
 
 
+def too_little(side, count, label):
+    return (
+        f"too little data: {side} has {count} different photos of {label}, 5 needed: {5 - count} more confirmed photos "
+        f"of {label} that fall to its side"
+    )
+
+
 def test_every_figure_of_an_odd_selection_has_its_bounds_and_its_sentence():
     last = before(*(a_photo(n, split=Split.VALIDATION, brightness=0.01) for n in range(4)))
     few = "training photos are {}: 8 photos and 10% needed"
@@ -173,6 +201,11 @@ def test_every_figure_of_an_odd_selection_has_its_bounds_and_its_sentence():
         ("train_photos_1", 2, 8, None, True, f"only 2 of 8 {bad}"),
         ("train_share_1", 0.25, 0.1, None, True, f"only 2 of 8 {bad}"),
         ("train_balance_1", 0.25, 0.25, None, False, "only 2 of 8 training photos are 불량"),
+        *(
+            (f"{side}_support_{n}", count, 5, None, True, too_little(side, count, label))
+            for side, counts in (("validation", (0, 0)), ("holdout", (1, 1)))
+            for n, (label, count) in enumerate(zip(LABELS, counts, strict=True))
+        ),
         ("unusable_share", 1 / 14, None, 0.2, True, "1 of 14 photos cannot be used, e.g. BAD-1: empty (20% allowed)"),
         ("unusable_photos", 1, None, 0, False, "1 of 14 photos cannot be used, e.g. BAD-1: empty"),
         (
