@@ -62,8 +62,8 @@ def canaries(say: Say) -> Found:
 def simulate(a_day: int, candidate: str, rounds: int) -> Ends:
     ends = [_trial(a_day, _CHAMPION + _CANDIDATES[candidate], f"{a_day} {candidate} {n}") for n in range(rounds)]
     in_time = [decision for decision, days in ends if days * 24 <= _POLICY.deadline_hours]
-    shares = (in_time.count(decision) / rounds for decision in ("promote", "abort"))
-    return Ends(a_day, candidate, *shares, statistics.median(days for _, days in ends))
+    promoted, aborted = in_time.count("promote") / rounds, in_time.count("abort") / rounds
+    return Ends(a_day, candidate, promoted, aborted, statistics.median(days for _, days in ends))
 
 
 def _trial(a_day: int, accuracy: float, seed: str) -> tuple[str, float]:
