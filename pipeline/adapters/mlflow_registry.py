@@ -101,9 +101,18 @@ class MlflowExperiments:
             raise
         self._close((opened.id, parent.id), "FINISHED")
 
-    def replace_file(self, experiment_run_id: str, name: str, body: bytes) -> None:
+    def replace_file(self, model_type: ModelType, run_id: str, name: str, body: bytes) -> Sequence[str]:
+        from mlflow.entities import ViewType
+
+        client, changed = self._mlflow.client, []
         with self._mlflow.translated():
-            _attach(self._mlflow.client, experiment_run_id, name, body)
+            experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+            for tag in (run_id, _set_aside(run_id)):
+                for run in client.search_runs([experiment_id], f"tags.`{_RUN_TAG}` = '{tag}'", ViewType.ALL):
+                    if any(file.path == name for file in client.list_artifacts(run.info.run_id)):
+                        _attach(client, run.info.run_id, name, body)
+                        changed.append(str(run.info.run_id))
+        return changed
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         from mlflow.entities import LifecycleStage, Metric
@@ -133,7 +142,7 @@ class MlflowExperiments:
         with self._mlflow.translated():
             experiment_id = _experiment(client, f"{model_type.lower()} retraining")
             for run in client.search_runs([experiment_id], f"tags.`{_RUN_TAG}` = '{run_id}'"):
-                client.set_tag(run.info.run_id, _RUN_TAG, f"{run_id}, set aside")
+                client.set_tag(run.info.run_id, _RUN_TAG, _set_aside(run_id))
 
     def link(self, model_type: ModelType, run_id: str) -> str:
         with self._mlflow.translated():
@@ -250,6 +259,10 @@ class MlflowModelRegistry:
 def _experiment(client: "MlflowClient", name: str) -> str:
     found = client.get_experiment_by_name(name)
     return str(found.experiment_id) if found else str(client.create_experiment(name))
+
+
+def _set_aside(run_id: str) -> str:
+    return f"{run_id}, set aside"
 
 
 def _attach(client: "MlflowClient", run_id: str, name: str, body: bytes) -> None:

@@ -61,6 +61,8 @@ class DataWiring:
             versions=w.versions,
             experiments=w.experiments,
             augmenter=self._augmenter,
+            photos=w.photos,
+            printer=w.printer,
             objects=w.objects,
             clock=w.clock,
             dataset_prefix=w.dataset_prefix,

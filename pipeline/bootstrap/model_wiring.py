@@ -7,7 +7,7 @@ from pipeline.domain.events import LABELS
 from pipeline.ports.bundles import Records, Registration, Scheduling, Training, Verification
 from pipeline.ports.events import Decisions
 from pipeline.ports.training import Trainer
-from pipeline.ports.verification import Checks, ReportPrinter, TrialServer
+from pipeline.ports.verification import Checks, TrialServer
 
 
 class ModelWiring:
@@ -58,7 +58,7 @@ class ModelWiring:
             checks=self._checks,
             blessings=w.blessings,
             objects=w.objects,
-            printer=self._printer,
+            printer=w.printer,
             experiments=w.experiments,
             clock=w.clock,
             labels=LABELS,
@@ -98,12 +98,6 @@ class ModelWiring:
         from pipeline.adapters.check_table import CheckTable
 
         return CheckTable(self._w.database)
-
-    @cached_property
-    def _printer(self) -> ReportPrinter:
-        from pipeline.adapters.verification_report import HtmlReportPrinter
-
-        return HtmlReportPrinter()
 
     @cached_property
     def _trials(self) -> TrialServer:

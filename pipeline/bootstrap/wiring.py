@@ -16,7 +16,7 @@ from pipeline.ports.events import (
 )
 from pipeline.ports.training import Experiments, TrainingRuns
 from pipeline.ports.troubles import Troubles
-from pipeline.ports.verification import Blessings
+from pipeline.ports.verification import Blessings, ReportPrinter
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -155,6 +155,12 @@ class Wiring:
         from pipeline.adapters.s3 import S3PhotoStore
 
         return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=frozenset(self.settings.photo_buckets))
+
+    @cached_property
+    def printer(self) -> ReportPrinter:
+        from pipeline.adapters.verification_report import HtmlReportPrinter
+
+        return HtmlReportPrinter()
 
     # Registry and serving
 

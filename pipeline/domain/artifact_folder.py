@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pipeline.domain.models import ModelType
+
 MANIFEST = "manifest.json"
 """What the model takes and gives, and its files with their hashes; without it there is no model."""
 FLIPS = "negative-flips.png"
@@ -20,6 +22,14 @@ class ArtifactFolder:
     def of(cls, prefix: str, model_type: str, run_id: str) -> "ArtifactFolder":
         """`prefix` is the `s3://…/` under which models live."""
         return cls(f"{prefix}{model_type}/{run_id}/")
+
+    @property
+    def model_type(self) -> ModelType:
+        return ModelType(self.uri.split("/")[-3])
+
+    @property
+    def run_id(self) -> str:
+        return self.uri.split("/")[-2]
 
     @property
     def manifest(self) -> str:

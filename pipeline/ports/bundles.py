@@ -114,6 +114,8 @@ class Forgetting:
     versions: ModelVersions
     experiments: Experiments
     augmenter: Augmenter
+    photos: PhotoStore
+    printer: ReportPrinter
     objects: ObjectFolders
     clock: Clock
     dataset_prefix: str

@@ -62,8 +62,10 @@ class Experiments(Protocol):
     def link(self, model_type: ModelType, run_id: str) -> str:
         """Where a person finds the retraining with its attempts."""
 
-    def replace_file(self, experiment_run_id: str, name: str, body: bytes) -> None:
-        """Put `body` in the place of a file that an attempt attached."""
+    def replace_file(self, model_type: ModelType, run_id: str, name: str, body: bytes) -> Sequence[str]:
+        """Put `body` in the place of the file `name` of every attempt of a retraining, those that failed, were set
+        aside or deleted by a person too; the ids of the tracker's runs that had one.
+        """
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         """Add files and metrics to a run that ended; where a person sees the first file, empty for a deleted run."""

@@ -11,6 +11,7 @@ from pipeline.domain.lineage import Erasure
 from pipeline.ports.bundles import Forgetting
 from pipeline.ports.data import ObjectFolders
 from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
+from pipeline.steps.erase_from_verdict import erase_from_verdict
 from pipeline.steps.stored_dataset import read_recorded
 
 
@@ -44,6 +45,8 @@ def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found
     pages = [page for prefix in (folder.report, folder.docs) for page in objects.list(prefix)]
     caches = [uri for model in place.models for uri in objects.list(model.uri) if model.is_cache(uri)]
     _delete([*pages, *caches], objects, found)
+    for model in place.models:
+        erase_from_verdict(forgetting, model, smaller, found)
     _rewrite_descriptors(folder, task_id, objects, found)
     forgetting.erasures.replace_manifest(smaller.dataset_id, smaller, smaller.sha256)
     objects.write(folder.manifest, smaller.to_json(), "application/json")
@@ -83,10 +86,9 @@ def _redraw_contact_sheet(place: Place, shards: Sequence[Shard], forgetting: For
     sheet = forgetting.augmenter.contact_sheet(first, place.manifest.labels)
     forgetting.objects.write(place.folder.contact_sheet, sheet, "image/png")
     found.rewritten.append(place.folder.contact_sheet)
-    results = [forgetting.runs.result(run_id) for run_id in place.run_ids]
-    for experiment in [r.experiment_run_id for r in results if r and r.experiment_run_id]:
-        forgetting.experiments.replace_file(experiment, CONTACT_SHEET, sheet)
-        found.rewritten.append(f"run {experiment} of the experiment tracker: {CONTACT_SHEET}")
+    for model in place.models:
+        changed = forgetting.experiments.replace_file(model.model_type, model.run_id, CONTACT_SHEET, sheet)
+        found.rewritten += [f"run {run} of the experiment tracker: {CONTACT_SHEET}" for run in changed]
 
 
 def _shard_without(task_id: str, shard: Shard, forgetting: Forgetting, found: Erasure) -> Shard:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Split
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.errors import GiveUp
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, runs_of
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
@@ -16,14 +15,12 @@ from pipeline.steps.stored_dataset import manifest_in
 def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     """Killed anywhere and run again, it goes on. Models that learned from the photo are listed, not deleted.
 
-    Raises `GiveUp` for a task that is unknown everywhere, and when nobody answers for it.
+    A task that no dataset has yet is remembered, so that none will. Raises `GiveUp` when nobody answers for it.
     """
     by.demand_a_name("an erasure")
     f, found = forgetting, Erasure(task_id)
     known = f.datasets.appearances(task_id=task_id)
     places = [place for place in _places(f) if place.manifest.names(task_id)]
-    if not known and not places and all(erased.task_id != task_id for erased in f.erasures.all()):
-        raise GiveUp(f"no dataset has task {task_id[:40]!r}: nothing to erase")
     # First, so that no selection takes it again; by the hash its bytes are known when they come as another task.
     hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
     f.erasures.record(Erased(task_id, hashes, by.actor, by.reason, f.clock.now()))
@@ -33,6 +30,8 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
         _list_models(row, f, found)
     found.rows = f.erasures.anonymise(task_id)
     urls = sorted({row.photo_url for row in known if row.photo_url})
+    if not known and not places:
+        found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
     found.left += [f"the original {url} belongs to the Helper service: delete it there" for url in urls]
     return found
 

@@ -47,12 +47,13 @@ def _report(
         result,
         dataset,
         slices=[Slice(**fields) for fields in json.loads(objects.read(slices))] if objects.exists(slices) else [],
-        flipped=_flipped(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
+        flipped=became_wrong(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
         flips=objects.read(flips) if objects.exists(flips) else None,
     )
 
 
-def _flipped(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:
+def became_wrong(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:
+    """Of the predictions kept beside an artifact, those that only the champion got right."""
     sides = [[Prediction(**one) for split in splits for one in kept[split] or ()] for splits in _SIDES]
     became_wrong = set(negative_flips(sides[0], sides[1]))
     return [one for one in sides[0] if one.task_id in became_wrong]

@@ -305,6 +305,19 @@ def test_an_erased_photo_leaves_its_rows_without_address_and_hash(tables):
     assert sum(tables.erasures.anonymise("TASK-00001").values()) == 0
 
 
+@pytest.mark.integration
+def test_no_field_of_a_confirmation_brings_the_address_of_an_erased_photo_back(services):
+    tables, row = Tables(services.mlops), "SELECT photo_url, extra FROM task_confirmations ORDER BY key"
+    unknown = {"blindAudit": True, "thumbnail": "s3://tasks/small.jpg"}
+    tables.confirmations.store([an_event("before", task_id="TASK-00001", extra=unknown)])
+    tables.erasures.record(Erased("TASK-00001", (), "kim", "asked by the customer", NOW))
+    tables.erasures.anonymise("TASK-00001")
+    tables.confirmations.store([an_event("late", task_id="TASK-00001", extra=unknown)])
+    with services.mlops.transaction() as cursor:
+        cursor.execute(row)
+        assert cursor.fetchall() == [("", {"blindAudit": True})] * 2
+
+
 def test_a_manifest_that_lost_a_photo_is_frozen_anew(tables):
     dataset_id = a_frozen_dataset(tables, "one", a_photo(1))
     manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), ())
@@ -326,7 +339,15 @@ def test_every_verdict_on_a_holdout_counts_as_a_use(services):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("change", ["DELETE FROM holdout_photos", "UPDATE holdout_photos SET version = 9, sha256 = ''"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM holdout_photos",
+        "UPDATE holdout_photos SET version = 9, sha256 = ''",
+        "TRUNCATE holdout_photos",
+        "TRUNCATE datasets CASCADE",
+    ],
+)
 def test_postgres_itself_lets_the_holdout_only_grow(services, change):
     tables = Tables(services.mlops)
     a_frozen_dataset(tables, "one", *held(1))

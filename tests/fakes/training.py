@@ -72,8 +72,11 @@ class FakeExperiments:
     def link(self, model_type: ModelType, run_id: str) -> str:
         return f"http://experiments/{run_id}"
 
-    def replace_file(self, experiment_run_id: str, name: str, body: bytes) -> None:
-        self.opened[experiment_run_id].files[name] = body
+    def replace_file(self, model_type: ModelType, run_id: str, name: str, body: bytes) -> Sequence[str]:
+        changed = [key for key, e in self.opened.items() if key.startswith(f"{run_id}/") and name in e.files]
+        for key in changed:
+            self.opened[key].files[name] = body
+        return changed
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         experiment = self.opened.setdefault(experiment_run_id, FakeExperiment(experiment_run_id))

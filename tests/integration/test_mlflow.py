@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -134,6 +135,26 @@ def test_a_run_that_starts_anew_gets_new_attempts_whose_parameters_may_differ(ur
         anew.log_parameters({"batch_size": "16"})
     assert client.get_run(before.id).data.params == {"batch_size": "32"}
     assert client.get_run(anew.id).data.params == {"batch_size": "16"}
+
+
+def test_a_file_is_replaced_in_every_attempt_that_attached_it_whatever_became_of_it(url, client):
+    experiments, had = MlflowExperiments(url), []
+    for run_id in ("run-7", "run-70"):
+        with experiments.attempt(LAUNDRY, run_id, 1) as attempt:
+            attempt.log_file("sheet.png", b"old")
+        had.append(attempt.id)
+    experiments.set_aside(LAUNDRY, "run-7")
+    with pytest.raises(RuntimeError), experiments.attempt(LAUNDRY, "run-7", 1) as failed:
+        failed.log_file("sheet.png", b"old")
+        raise RuntimeError("out of memory")
+    with experiments.attempt(LAUNDRY, "run-7", 2) as without:
+        pass
+    client.delete_run(failed.id)
+    changed = experiments.replace_file(LAUNDRY, "run-7", "sheet.png", b"new")
+    assert sorted(changed) == sorted([had[0], failed.id]) and without.id not in changed
+    client.restore_run(failed.id)
+    for attempt_id, body in ((had[0], b"new"), (failed.id, b"new"), (had[1], b"old")):
+        assert Path(client.download_artifacts(attempt_id, "sheet.png")).read_bytes() == body
 
 
 def test_an_attempt_that_was_interrupted_says_so_and_one_whose_process_died_is_closed_by_the_next(url, client):

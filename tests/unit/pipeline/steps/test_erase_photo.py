@@ -1,5 +1,6 @@
 """Forgetting a photo, and asking what it shaped before."""
 
+import base64
 import copy
 import functools
 import hashlib
@@ -8,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.adapters.verification_report import HtmlReportPrinter
+from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, UnknownVersion
 from pipeline.domain.models import ModelType
@@ -17,7 +20,7 @@ from pipeline.ports.bundles import Forgetting, Records
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
-from tests.builders import a_model_version, a_training_result
+from tests.builders import a_model_version, a_task, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock
 from tests.fakes.faults import Killed, every_fault
@@ -40,7 +43,8 @@ class World(DataWorld):
         self.prepare()
         self.collect(run_id="run-2")
         self.runs, self.versions, self.experiments = FakeTrainingRuns(), FakeVersions(), FakeExperiments()
-        self.experiments.opened["mlflow-1"] = FakeExperiment("mlflow-1", files={"contact-sheet.png": b"old"})
+        for attempt in ("run-1/1", "run-1/2", "run-10/1"):
+            self.experiments.opened[attempt] = FakeExperiment(attempt, files={"contact-sheet.png": b"old"})
         self.runs.succeed(a_training_result("run-1"))
         self.versions.register(a_model_version("v1.0.0", run_id="run-1", dataset_id="DS-2026-001"))
         self.objects.write(FEATURES, b"features")
@@ -57,12 +61,14 @@ class World(DataWorld):
             versions=self.versions,
             experiments=self.experiments,
             augmenter=self.augmenter,
+            photos=self.photos,
+            printer=HtmlReportPrinter(),
             objects=self.objects,
             clock=FakeClock(),
             dataset_prefix="s3://datasets/",
             model_prefix="s3://models/",
         )
-        safe = ("runs", "versions", "augmenter", "clock")
+        safe = ("runs", "versions", "augmenter", "photos", "printer", "clock")
         return erase_photo(fault.on_ports(forgetting, but=safe), task_id, by)
 
     def records(self):
@@ -128,7 +134,8 @@ def test_caches_and_pages_that_may_show_it_are_gone_and_models_are_kept(world):
     assert world.objects.exists("s3://models/LAUNDRY/run-1/model.onnx")
     assert found.models == ["LAUNDRY v1.0.0 learned from it"]
     sheet = world.objects.read(f"{URI}contact-sheet.png")
-    assert world.experiments.opened["mlflow-1"].files["contact-sheet.png"] == sheet
+    assert [world.experiments.opened[f"run-1/{n}"].files["contact-sheet.png"] for n in (1, 2)] == [sheet, sheet]
+    assert world.experiments.opened["run-10/1"].files["contact-sheet.png"] == b"old"
 
 
 def test_what_is_left_to_people_is_said(world):
@@ -173,9 +180,60 @@ def test_somebody_answers_for_what_is_gone_for_ever(world, by):
     assert world.task() == task and world.erasures.all() == []
 
 
-def test_an_unknown_task_is_refused(world):
-    with pytest.raises(GiveUp, match="no dataset has task 'TASK-404'"):
-        world.erase("TASK-404")
+def test_a_task_that_no_dataset_has_yet_is_remembered_and_never_collected(world):
+    late = a_task(99, corrected=True, label="불량")
+    found = world.erase(late.task_id)
+    assert found.left == [f"no dataset has task {late.task_id!r}: it is remembered, and none will; is the id right?"]
+    world.source.rows.append(late)
+    world.photos.bodies[late.photo_url] = b"photo of tomorrow"
+    world.collect(run_id="run-3")
+    assert not world.manifest("s3://datasets/DS-2026-003/").names(late.task_id)
+
+
+def a_verdict(world, *wrong):
+    """Photos that only the champion judged right, as verification leaves them."""
+    photos = {p.task_id: world.photos.bodies[p.photo_url] for p in world.manifest().natural}
+    said = [{"task_id": t, "label": "양호", "predicted": "양호"} for t in photos]
+    ours = [row | {"predicted": "불량"} if row["task_id"] in wrong else row for row in said]
+    kept = {"validation": ours, "holdout": [], "champion_validation": said, "champion_holdout": []}
+    sheet = HtmlReportPrinter().contact_sheet([(t, photos[t]) for t in photos if t in wrong])
+    files = {
+        "predictions.json": json.dumps(kept).encode(),
+        FLIPS: sheet,
+        REPORT_PAGE: b"<img src='data:image/png;base64," + base64.b64encode(sheet) + b"'>",
+    }
+    for name, body in files.items():
+        world.objects.write(f"s3://models/LAUNDRY/run-1/{name}", body)
+    world.experiments.opened["run-1/2"].files |= {FLIPS: sheet, REPORT_PAGE: files[REPORT_PAGE]}
+    return sheet
+
+
+def pictures(world):
+    """Every place where the photos that became wrong are shown."""
+    attached, folder = world.experiments.opened["run-1/2"].files, "s3://models/LAUNDRY/run-1/"
+    pages = [world.objects.read(f"{folder}{REPORT_PAGE}"), attached[REPORT_PAGE]]
+    return {world.objects.read(f"{folder}{FLIPS}"), attached[FLIPS], *(embedded(page) for page in pages)}
+
+
+def embedded(page):
+    return base64.b64decode(page.partition(b"base64,")[2].rstrip(b"'>"))
+
+
+def test_a_verdict_shows_the_other_photos_that_became_wrong_and_not_this_one(world):
+    first, second = (p.task_id for p in world.manifest().of(Split.VALIDATION)[:2])
+    before = a_verdict(world, first, second)
+    world.erase(first)
+    url = next(p.photo_url for p in world.manifest().natural if p.task_id == second)
+    alone = HtmlReportPrinter().contact_sheet([(second, world.photos.bodies[url])])
+    assert pictures(world) == {alone} != {before}
+
+
+def test_a_verdict_that_did_not_show_it_stays_as_it_is(world):
+    first, second = (p.task_id for p in world.manifest().of(Split.VALIDATION)[:2])
+    before = a_verdict(world, second)
+    found = world.erase(first)
+    assert pictures(world) == {before}
+    assert not any(FLIPS in uri or REPORT_PAGE in uri for uri in found.rewritten)
 
 
 def test_again_it_changes_nothing(world):
@@ -187,10 +245,22 @@ def test_again_it_changes_nothing(world):
     assert (again.rewritten, again.deleted) == ([], [])
 
 
-@pytest.mark.parametrize("fault", every_fault(lambda fault: (w := a_world()).erase(w.task(), fault)), ids=str)
+def a_judged_world():
+    """And the photo to forget, which became wrong."""
+    world = a_world()
+    task = world.task(Split.VALIDATION)
+    a_verdict(world, task)
+    return world, task
+
+
+def erased_with(fault):
+    world, task = a_judged_world()
+    world.erase(task, fault)
+
+
+@pytest.mark.parametrize("fault", every_fault(erased_with), ids=str)
 def test_killed_at_any_call_and_run_again_it_ends_the_same(fault):
-    world, undisturbed = a_world(), a_world()
-    task = world.task()
+    (world, task), (undisturbed, _) = a_judged_world(), a_judged_world()
     undisturbed.erase(task)
     with pytest.raises(Killed):
         world.erase(task, fault)
@@ -217,8 +287,9 @@ def test_an_index_that_was_changed_is_not_made_true_by_erasing(world):
 
 def tried_again(world, run_id="retry-of-run-1"):
     """Another run on the same dataset, with a model and caches of its own."""
-    world.experiments.opened["mlflow-2"] = FakeExperiment("mlflow-2", files={"contact-sheet.png": b"old"})
-    result = a_training_result(run_id, dataset_id="DS-2026-001", experiment_run_id="mlflow-2")
+    attempt = f"{run_id}/1"
+    world.experiments.opened[attempt] = FakeExperiment(attempt, files={"contact-sheet.png": b"old"})
+    result = a_training_result(run_id, dataset_id="DS-2026-001")
     world.runs.succeed(result)
     world.versions.register(a_model_version("v1.0.1", run_id=run_id, dataset_id="DS-2026-001"))
     caches = [f"s3://models/LAUNDRY/{run_id}/{what}/ResNet50-abc.npz" for what in ("features", "activations")]
@@ -231,7 +302,7 @@ def test_what_a_retry_on_the_same_dataset_kept_of_the_photo_is_forgotten_too(wor
     caches = tried_again(world)
     found = world.erase(world.task())
     assert not any(world.objects.exists(uri) for uri in caches)
-    sheets = {world.experiments.opened[run].files["contact-sheet.png"] for run in ("mlflow-1", "mlflow-2")}
+    sheets = {world.experiments.opened[run].files["contact-sheet.png"] for run in ("run-1/2", "retry-of-run-1/1")}
     assert sheets == {world.objects.read(f"{URI}contact-sheet.png")}
     assert found.models == ["LAUNDRY v1.0.0 learned from it", "LAUNDRY v1.0.1 learned from it"]
 
