@@ -20,3 +20,8 @@ DO $$ DECLARE name text; BEGIN
                        ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name);
     END LOOP;
 END $$;
+
+-- What the policy and the monitor ask of every confirmation since some moment, whatever its version.
+CREATE INDEX IF NOT EXISTS task_confirmations_arrived ON task_confirmations (received_at) WHERE corrected;
+CREATE INDEX IF NOT EXISTS task_confirmations_by_time
+    ON task_confirmations (confirmed_at) INCLUDE (model_version, final_result, corrected, blind);

@@ -1,0 +1,111 @@
+"""Years of confirmations: what is asked every few minutes never reads a large table through (real PostgreSQL)."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.erasure_table import ErasureTable
+from pipeline.adapters.live_metrics import LiveMetricsView
+from pipeline.adapters.outbox_table import OutboxTable
+from pipeline.adapters.reading_table import ReadingTable
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
+from tests.builders import NOW, an_event
+from tests.histories import a_history
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+LAUNDRY = ModelType.LAUNDRY
+LARGE = ("task_confirmations", "dataset_photos", "retraining_decisions", "live_accuracy_readings", "outbox")
+# A version serves for a hundredth of the confirmations, and the champion's corrections end near the end.
+FILL = """
+    INSERT INTO task_confirmations (key, task_id, helper_id, ai_result, final_result, corrected, photo_url,
+                                    model_version, confirmed_at, received_at, extra)
+    SELECT 'event-' || n, 'TASK-' || n, 'HELPER-001', '양호', CASE WHEN n % 10 = 0 THEN '불량' ELSE '양호' END,
+           n % 10 = 0, 's3://tasks/TASK-' || n || '.jpg', CASE WHEN n % 3 > 0 THEN 'v1.' || n / 400 || '.0' END,
+           {now} - n * interval '5 minutes', {now} - n * interval '5 minutes',
+           CASE WHEN n % 20 = 0 THEN '{{"blindAudit": true}}'::jsonb ELSE '{{}}' END
+    FROM generate_series(1, 40000) n;
+    INSERT INTO datasets (dataset_id, run_id, model_type, begun_at, corrections_through, completed_at)
+    SELECT 'DS-2026-' || n, 'run-' || n, 'LAUNDRY', {now} - (1000 - n) * interval '6 hours' - interval '1 day',
+           {now} - (1000 - n) * interval '6 hours' - interval '1 day', {now}
+    FROM generate_series(1, 1000) n;
+    INSERT INTO training_results (run_id, dataset_id, result)
+    SELECT run_id, dataset_id, jsonb_build_object('trained_at', begun_at) FROM datasets;
+    INSERT INTO blessings (id, run_id, model_type, accepted, verdict, decided_at)
+    SELECT run_id, run_id, model_type, true, '{{}}', begun_at FROM datasets;
+    INSERT INTO model_versions (version, model_type, accuracy, val_accuracy, trained_at, status, run_id, dataset_id,
+                                backbone, artifact_uri, manifest_sha256)
+    SELECT 'v1.' || n || '.0', 'LAUNDRY', 0.9, 0.9, {now}, 'REGISTERED', 'run-' || n, 'DS-2026-' || n, 'ResNet50', '',
+           ''
+    FROM generate_series(1, 1000) n;
+    INSERT INTO dataset_photos (dataset_id, task_id, photo_url, sha256, cluster_id, label, source, split)
+    SELECT 'DS-2026-' || 1 + n % 1000, 'TASK-' || n, 's3://tasks/' || n, 'a', 'b', '양호', 'evaluation', 'train'
+    FROM generate_series(1, 40000) n;
+    INSERT INTO retraining_decisions (id, model_type, due, rule, reason, corrections, since_last_try, asked_by,
+                                      decided_at)
+    SELECT n::text, 'LAUNDRY', false, 'none', 'too few', 1, 1, 'test', {now} FROM generate_series(1, 10000) n;
+    INSERT INTO live_accuracy_readings (model_type, version, at, state, reason, confirmed, agreed, low, high,
+                                        blind_confirmed, blind_agreed, labels, versions, decision)
+    SELECT 'LAUNDRY', 'v1.1.0', {now}, 'healthy', '', 1, 1, 0, 1, 0, 0, '[]', '{{}}', ''
+    FROM generate_series(1, 10000);
+    INSERT INTO outbox (id, type, payload, published_at, told_at)
+    SELECT n::text, 'ModelDeployedEvent', '{{}}', {now}, {now} FROM generate_series(1, 10000) n;
+"""
+
+
+@pytest.fixture(scope="module")
+def years(running_services):
+    running_services.empty()
+    with running_services.mlops.transaction() as cursor:
+        cursor.execute(FILL.format(now=f"'{NOW.isoformat()}'::timestamptz"))
+    with running_services.mlops.connection() as connection:
+        connection.autocommit = True
+        connection.cursor().execute("VACUUM ANALYZE")
+    yield running_services.mlops
+    running_services.empty()
+
+
+def read_through(database):
+    """How often each large table was read from its first row to its last; a connection tells it when it ends."""
+    with database.transaction() as cursor:
+        until(lambda: not others(cursor), "the connection that asked has ended")
+        cursor.execute("SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY(%s)", (list(LARGE),))
+        return dict(cursor.fetchall())
+
+
+def others(cursor):
+    cursor.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        " AND datname = current_database()"
+    )
+    return cursor.fetchone()[0]
+
+
+SERVED = a_history("promote v1.998.0", "promote v1.999.0")
+PERIOD = Period(NOW - timedelta(days=7), NOW)
+QUESTIONS = {
+    "how many corrections wait": lambda db: ConfirmationTable(db).backlog(LAUNDRY, "v1.1000.0"),
+    "store a confirmation": lambda db: ConfirmationTable(db).store([an_event("a")]),
+    "a version's accuracy": lambda db: LiveMetricsView(db).tally(SERVED, "v1.1.0", PERIOD),
+    "its newest confirmations": lambda db: LiveMetricsView(db).newest(SERVED, "v1.1.0", PERIOD, 100),
+    "its blind sample": lambda db: LiveMetricsView(db).blind(SERVED, "v1.1.0", PERIOD),
+    "every version's accuracy": lambda db: LiveMetricsView(db).by_version(SERVED, PERIOD),
+    "what is to be published": lambda db: OutboxTable(db).pending(),
+    "what is to be told": lambda db: OutboxTable(db).untold(),
+    "an event was published": lambda db: OutboxTable(db).mark_published("500"),
+    "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
+    "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
+    "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),
+    "forget a photo": lambda db: ErasureTable(db).anonymise("TASK-500"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_large_table_is_never_read_through(years, question):
+    before = read_through(years)
+    QUESTIONS[question](years)
+    assert read_through(years) == before
