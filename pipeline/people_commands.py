@@ -81,6 +81,14 @@ def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None
 
 
 @click.command()
+@model_option
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def prune(model_type: str, dry_run: bool) -> None:
+    """Throw away images of old datasets, caches, refused models' files and old readings."""
+    show(Pipeline.from_env().prune(model_type, dry_run=dry_run))
+
+
+@click.command()
 @click.argument("version")
 @model_option
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
@@ -146,4 +154,15 @@ def settings(changed: bool, markdown: bool) -> None:
     click.echo(settings_as_markdown() if markdown else settings_as_text(changed_only=changed))
 
 
-PEOPLE_COMMANDS = (watch, history, abort_canary, release_claim, clear_freeze, retire, restore, dead_letters, settings)
+PEOPLE_COMMANDS = (
+    watch,
+    history,
+    abort_canary,
+    release_claim,
+    clear_freeze,
+    retire,
+    prune,
+    restore,
+    dead_letters,
+    settings,
+)

@@ -102,17 +102,22 @@ class MlflowExperiments:
         self._close((opened.id, parent.id), "FINISHED")
 
     def replace_file(self, model_type: ModelType, run_id: str, name: str, body: bytes) -> Sequence[str]:
+        client = self._mlflow.client
+        with self._mlflow.translated():
+            tried = self._attempts(model_type, run_id)
+            having = [one for one in tried if any(file.path == name for file in client.list_artifacts(one))]
+            for one in having:
+                _attach(client, one, name, body)
+        return having
+
+    def _attempts(self, model_type: ModelType, run_id: str) -> list[str]:
         from mlflow.entities import ViewType
 
-        client, changed = self._mlflow.client, []
-        with self._mlflow.translated():
-            experiment_id = _experiment(client, f"{model_type.lower()} retraining")
-            for tag in (run_id, _set_aside(run_id)):
-                for run in client.search_runs([experiment_id], f"tags.`{_RUN_TAG}` = '{tag}'", ViewType.ALL):
-                    if any(file.path == name for file in client.list_artifacts(run.info.run_id)):
-                        _attach(client, run.info.run_id, name, body)
-                        changed.append(str(run.info.run_id))
-        return changed
+        client = self._mlflow.client
+        experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+        queries = [f"tags.`{_RUN_TAG}` = '{tag}'" for tag in (run_id, _set_aside(run_id))]
+        found = [client.search_runs([experiment_id], query, ViewType.ALL) for query in queries]
+        return [str(run.info.run_id) for runs in found for run in runs]
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         from mlflow.entities import LifecycleStage, Metric

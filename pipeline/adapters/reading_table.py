@@ -37,6 +37,11 @@ class ReadingTable:
                 ),
             )
 
+    def forget(self, model_type: ModelType, *, before: datetime) -> int:
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM live_accuracy_readings WHERE model_type = %s AND at < %s", (model_type, before))
+            return cursor.rowcount
+
     def open_episode(self, model_type: ModelType) -> Episode | None:
         with self._database.transaction() as cursor:
             cursor.execute(

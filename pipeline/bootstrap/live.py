@@ -29,6 +29,7 @@ from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.judge_canary import judge_canary
 from pipeline.steps.plan_rollback import plan_rollback
 from pipeline.steps.promote_canary import promote_canary
+from pipeline.steps.prune import prune
 from pipeline.steps.publish import publish
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.restore import restore
@@ -193,6 +194,12 @@ class LiveSteps:
             return of_retired(Retired(plan_retirement(live.keeping, kind, policy), (), {}), dry_run=True)
         by = By(actor, f"older than the newest {policy.keep}", f"retire-{self._w.clock.now().isoformat()}")
         return of_retired(retire(live.keeping, kind, policy, by, self._w.settings.archive_uri), dry_run=False)
+
+    def prune(self, model_type: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Throw away images, caches, refused models and readings that are past their time."""
+        policy = self._w.settings.pruning
+        done = prune(self._live.pruning, ModelType(model_type), policy, dry_run=dry_run)
+        return {**asdict(done), "dry_run": dry_run}
 
     def restore(self, model_type: str, version: str, actor: str) -> dict[str, Any]:
         """Bring an archived version's files back."""

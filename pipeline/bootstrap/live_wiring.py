@@ -8,7 +8,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Registration
+from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Pruning, Registration
 from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
@@ -37,6 +37,22 @@ class LiveWiring:
     def keeping(self) -> Keeping:
         w = self._w
         return Keeping(w.versions, w.transitions, w.fleet, w.retraining_runs, w.objects, self._archive, w.clock)
+
+    @property
+    def pruning(self) -> Pruning:
+        w = self._w
+        return Pruning(
+            datasets=w.datasets,
+            training_runs=w.training_runs,
+            runs=w.retraining_runs,
+            versions=w.versions,
+            blessings=w.blessings,
+            readings=self._readings,
+            objects=w.objects,
+            clock=w.clock,
+            dataset_prefix=w.dataset_prefix,
+            model_prefix=w.model_prefix,
+        )
 
     @property
     def accuracy_policy(self) -> LiveAccuracyPolicy:

@@ -64,7 +64,10 @@ class ArtifactFolder:
 
     def checkpoint(self, attempt: int) -> str:
         """Prefix of what an attempt at training goes on from."""
-        return f"{self.uri}checkpoints/{attempt}/"
+        return f"{self._checkpoints}{attempt}/"
+
+    def is_checkpoint(self, uri: str) -> bool:
+        return uri.startswith(self._checkpoints)
 
     def features(self, key: str) -> str:
         """What the frozen network says of every image."""
@@ -77,6 +80,10 @@ class ArtifactFolder:
     def is_cache(self, uri: str) -> bool:
         """Whether an object was computed of single photos: it goes when one of them is erased."""
         return uri.startswith(self._caches)
+
+    @property
+    def _checkpoints(self) -> str:
+        return f"{self.uri}checkpoints/"
 
     @property
     def _caches(self) -> tuple[str, str]:

@@ -163,7 +163,7 @@ def _timestamp(text: str, now: datetime) -> datetime:
 
 
 def _key(fields: Mapping[str, Any], confirmed_at: datetime) -> str:
-    """Migration 0008 made the keys of earlier rows in the same way."""
+    """Migration 0009 made the keys of earlier rows in the same way."""
     at = confirmed_at.isoformat(timespec="microseconds")
     said = "\n".join((fields["taskId"], at, fields["aiResult"], fields["finalResult"]))
     return hashlib.sha256(said.encode()).hexdigest()

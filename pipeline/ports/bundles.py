@@ -123,6 +123,22 @@ class Forgetting:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    """Everything that grows with every retraining; datasets and models live under their prefixes (`s3://…/`)."""
+
+    datasets: Datasets
+    training_runs: TrainingRuns
+    runs: RetrainingRuns
+    versions: ModelVersions
+    blessings: Blessings
+    readings: LiveReadings
+    objects: ObjectFolders
+    clock: Clock
+    dataset_prefix: str
+    model_prefix: str
+
+
+@dataclass(frozen=True)
 class Training:
     """What trains, and what is known of it afterwards; artifacts go under `model_prefix` (`s3://…/`)."""
 

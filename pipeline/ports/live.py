@@ -51,6 +51,9 @@ class LiveReadings(Protocol):
 
     def record(self, look: Look) -> None: ...
 
+    def forget(self, model_type: ModelType, *, before: datetime) -> int:
+        """Delete what was seen before that moment; how many readings."""
+
     def open_episode(self, model_type: ModelType) -> Episode | None: ...
 
     def begin_episode(self, model_type: ModelType, episode: Episode, event: OutgoingEvent, *, at: datetime) -> None:

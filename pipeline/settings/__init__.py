@@ -14,6 +14,7 @@ from pipeline.domain.bounds import Address, Cron, Positive, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
+from pipeline.domain.pruning import PruningPolicy
 from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.retraining import RetrainingPolicy
@@ -120,6 +121,8 @@ class Settings(BaseSettings):
     """Canary: how many requests it gets, and when it is judged"""
     retention: Annotated[RetentionPolicy, Named(own={"keep": "keep_versions"})] = RetentionPolicy()
     """What is kept of older versions"""
+    pruning: PruningPolicy = PruningPolicy()
+    """What is kept of old data, and of models that never served"""
     archive_uri: str = "s3://models/archive/"
     """Where older versions' files go, in Glacier."""
 

@@ -9,7 +9,6 @@ from pipeline.domain.dataset import Dataset, Manifest
 from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder, Shard, ShardIndex
 from pipeline.domain.lineage import Erasure
 from pipeline.ports.bundles import Forgetting
-from pipeline.ports.data import ObjectFolders
 from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
 from pipeline.steps.erase_from_verdict import erase_from_verdict
 from pipeline.steps.stored_dataset import read_recorded
@@ -40,14 +39,14 @@ def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found
         _rewrite_shards(place, task_id, forgetting, found)
     else:
         # Augmenting makes them again, from the manifest that no longer names the photo.
-        _delete([*objects.list(folder.index), *objects.list(folder.shards)], objects, found)
+        _delete([*objects.list(folder.index), *objects.list(folder.shards)], forgetting, found)
     # Pages that may show the photo: validating again makes them without it.
     pages = [page for prefix in (folder.report, folder.docs) for page in objects.list(prefix)]
     caches = [uri for model in place.models for uri in objects.list(model.uri) if model.is_cache(uri)]
-    _delete([*pages, *caches], objects, found)
+    _delete([*pages, *caches], forgetting, found)
     for model in place.models:
         erase_from_verdict(forgetting, model, smaller, found)
-    _rewrite_descriptors(folder, task_id, objects, found)
+    _rewrite_descriptors(folder, task_id, forgetting, found)
     forgetting.erasures.replace_manifest(smaller.dataset_id, smaller, smaller.sha256)
     objects.write(folder.manifest, smaller.to_json(), "application/json")
     found.rewritten.append(folder.manifest)
@@ -65,7 +64,7 @@ def _rewrite_shards(place: Place, task_id: str, forgetting: Forgetting, found: E
     _rewrite_index(place, task_id, kept, forgetting, found)
     _redraw_contact_sheet(place, kept.train, forgetting, found)
     named = {shard.uri for shard in kept.shards}
-    _delete([shard for shard in shards if shard not in named], objects, found)
+    _delete([shard for shard in shards if shard not in named], forgetting, found)
 
 
 def _rewrite_index(place: Place, task_id: str, kept: ShardIndex, forgetting: Forgetting, found: Erasure) -> None:
@@ -103,7 +102,8 @@ def _shard_without(task_id: str, shard: Shard, forgetting: Forgetting, found: Er
     return rewritten
 
 
-def _rewrite_descriptors(folder: DatasetFolder, task_id: str, objects: ObjectFolders, found: Erasure) -> None:
+def _rewrite_descriptors(folder: DatasetFolder, task_id: str, forgetting: Forgetting, found: Erasure) -> None:
+    objects = forgetting.objects
     for uri in (folder.descriptors, folder.suspects):
         if not objects.exists(uri):
             continue
@@ -116,7 +116,7 @@ def _rewrite_descriptors(folder: DatasetFolder, task_id: str, objects: ObjectFol
         found.rewritten.append(uri)
 
 
-def _delete(uris: Sequence[str], objects: ObjectFolders, found: Erasure) -> None:
+def _delete(uris: Sequence[str], forgetting: Forgetting, found: Erasure) -> None:
     for uri in uris:
-        objects.delete(uri)
+        forgetting.objects.delete(uri)
         found.deleted.append(uri)

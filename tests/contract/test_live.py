@@ -44,7 +44,7 @@ class Tables:
     def kept(self):
         with self._database.transaction() as cursor:
             cursor.execute(
-                "SELECT version, state, confirmed, accuracy, decision FROM live_accuracy_readings ORDER BY at"
+                "SELECT version, state, confirmed, accuracy, decision FROM live_accuracy_readings ORDER BY id"
             )
             return cursor.fetchall()
 
@@ -158,6 +158,16 @@ def test_a_reading_of_nothing_is_kept_too(tables):
     reading = LiveAccuracyPolicy().judge(seen, NOW)
     tables.readings.record(Look(LAUNDRY, NOW, seen, reading, {"v1.0.0": Tally()}, "too few to say"))
     assert tables.kept() == [("v1.0.0", "unknown", 0, None, "too few to say")]
+
+
+def test_readings_are_forgotten_by_model_type_and_moment(tables):
+    seen = Observation("v1.0.0", Tally(), Tally(), Tally())
+    for days, model_type in ((2, LAUNDRY), (1, LAUNDRY), (0, LAUNDRY), (2, FACE)):
+        at = NOW - timedelta(days=days)
+        reading = LiveAccuracyPolicy().judge(seen, at)
+        tables.readings.record(Look(model_type, at, seen, reading, {}, f"{model_type} {days} days ago"))
+    assert tables.readings.forget(LAUNDRY, before=NOW - timedelta(days=1)) == 1
+    assert [row[-1] for row in tables.kept()] == ["LAUNDRY 1 days ago", "LAUNDRY 0 days ago", "FACE 2 days ago"]
 
 
 def test_what_was_told_is_told_no_more(tables):

@@ -66,11 +66,21 @@ def _tally(events: Sequence[TaskConfirmedEvent]) -> Tally:
 @dataclass
 class FakeReadings:
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
-    recorded: list[tuple[Reading, str]] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     episodes: dict[str, tuple[ModelType, Episode, str | None]] = field(default_factory=dict)
 
     def record(self, look: Look) -> None:
-        self.recorded.append((look.reading, look.decision))
+        self.looks.append(look)
+
+    @property
+    def recorded(self) -> Sequence[tuple[Reading, str]]:
+        return [(look.reading, look.decision) for look in self.looks]
+
+    def forget(self, model_type: ModelType, *, before: datetime) -> int:
+        kept = [look for look in self.looks if look.model_type is not model_type or look.at >= before]
+        forgotten = len(self.looks) - len(kept)
+        self.looks = kept
+        return forgotten
 
     def open_episode(self, model_type: ModelType) -> Episode | None:
         return next((e for kind, e, ended in self.episodes.values() if kind is model_type and ended is None), None)

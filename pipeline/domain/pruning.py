@@ -1,0 +1,37 @@
+"""What is thrown away of old retrainings: everything that can be made again, or that nobody asks for any more."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pipeline.domain.blessing import Blessing, Verdict
+from pipeline.domain.bounds import AtLeastOne, Range
+
+Days = Annotated[float, Range(at_least=1)]
+
+
+@dataclass(frozen=True)
+class PruningPolicy:
+    """Manifests, reports, verdicts and lineage stay for ever; the bulk beside them does not."""
+
+    keep_datasets: AtLeastOne = 10
+    """Newest datasets of a model type whose images stay. An older one can still be read about, not trained on again."""
+    keep_refused_days: Days = 90.0
+    """Days after which the model files of a refused run go; until then a person can force it live."""
+    keep_readings_days: Days = 400.0
+    """Days that the monitor's readings of live accuracy are kept."""
+
+    def old_datasets(self, oldest_first: Sequence[str], in_use: Collection[str]) -> tuple[str, ...]:
+        """Of the datasets of one model type, those whose images go."""
+        return tuple(one for one in oldest_first[: -self.keep_datasets] if one not in in_use)
+
+    def is_over(self, verdict: Blessing | None, now: datetime) -> bool:
+        """Whether a run was refused, by nobody overruled, and long enough ago."""
+        if verdict is None or verdict.override is not None or verdict.verdict is not Verdict.REJECT:
+            return False
+        return now - verdict.decided_at > timedelta(days=self.keep_refused_days)
+
+    def forgotten_before(self, now: datetime) -> datetime:
+        """Readings of before this moment go."""
+        return now - timedelta(days=self.keep_readings_days)

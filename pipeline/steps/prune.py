@@ -1,0 +1,72 @@
+"""Throw away what grows and is not needed: images of old datasets, caches, models that were refused, old readings."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.dataset_folder import DatasetFolder
+from pipeline.domain.lineage import runs_of
+from pipeline.domain.models import ModelType
+from pipeline.domain.pruning import PruningPolicy
+from pipeline.domain.retention import named_files
+from pipeline.ports.bundles import Pruning
+
+# Of every dataset that was ever frozen: its id, and each run that was trained on it.
+Tried = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """`datasets` lost their images, `refused_runs` their model files: would lose in a dry run, `readings` is 0 then."""
+
+    datasets: tuple[str, ...]
+    refused_runs: tuple[str, ...]
+    objects: int
+    readings: int
+
+
+def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry_run: bool) -> Pruned:
+    """Killed anywhere and run again, it goes on. What the running retraining works with stays."""
+    p, now = pruning, pruning.clock.now()
+    tried, claim = _tried(p, model_type), p.runs.claim(model_type)
+    running = {claim.run_id} if claim else set()
+    in_use = {dataset for dataset, runs in tried if running & set(runs)}
+    old = policy.old_datasets([dataset for dataset, _ in tried], in_use)
+    refused = [run for _, runs in tried for run in runs if run not in running and _is_over(p, policy, run)]
+    gone = list(dict.fromkeys([*_images(p, model_type, tried, old), *_models(p, model_type, refused)]))
+    before = policy.forgotten_before(now)
+    if not dry_run:
+        for uri in gone:
+            p.objects.delete(uri)
+    readings = 0 if dry_run else p.readings.forget(model_type, before=before)
+    return Pruned(old, tuple(refused), len(gone), readings)
+
+
+def _tried(pruning: Pruning, model_type: ModelType) -> Sequence[Tried]:
+    frozen = [(dataset, run) for dataset, kind, run in pruning.datasets.frozen() if kind is model_type]
+    return [(dataset, runs_of(run, pruning.training_runs.on(dataset))) for dataset, run in frozen]
+
+
+def _is_over(pruning: Pruning, policy: PruningPolicy, run_id: str) -> bool:
+    never_served = pruning.versions.of_run(run_id) is None
+    return never_served and policy.is_over(pruning.blessings.of_run(run_id), pruning.clock.now())
+
+
+def _images(pruning: Pruning, model_type: ModelType, tried: Sequence[Tried], old: Sequence[str]) -> Iterator[str]:
+    """The index first: without it nobody takes what is left for a dataset."""
+    p = pruning
+    for dataset, runs in tried:
+        if dataset not in old:
+            continue
+        folder = DatasetFolder.of(p.dataset_prefix, dataset)
+        yield from (*p.objects.list(folder.index), *p.objects.list(folder.shards))
+        for model in (ArtifactFolder.of(p.model_prefix, model_type, run) for run in runs):
+            yield from (uri for uri in p.objects.list(model.uri) if model.is_cache(uri) or model.is_checkpoint(uri))
+
+
+def _models(pruning: Pruning, model_type: ModelType, runs: Sequence[str]) -> Iterator[str]:
+    """The manifest last: by it a removal that was interrupted is finished."""
+    for model in (ArtifactFolder.of(pruning.model_prefix, model_type, run) for run in runs):
+        if pruning.objects.exists(model.manifest):
+            yield from (f"{model.uri}{path}" for path in named_files(pruning.objects.read(model.manifest)))
+            yield model.manifest

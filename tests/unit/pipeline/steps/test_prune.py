@@ -1,0 +1,189 @@
+"""What grows with every retraining goes after its time; what can be needed stays."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.blessing import Override, OverrideKind
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Observation, Tally
+from pipeline.domain.models import ModelType
+from pipeline.domain.pruning import PruningPolicy
+from pipeline.domain.transitions import By
+from pipeline.ports.bundles import Forgetting, Pruning
+from pipeline.ports.live import Look
+from pipeline.steps.erase_photo import erase_photo
+from pipeline.steps.prune import prune
+from tests.builders import NOW, a_blessing, a_model_version, a_training_result
+from tests.fakes.deployment import FakeVersions
+from tests.fakes.events import FakeClock, FakeRetrainingRuns
+from tests.fakes.faults import Killed, every_fault
+from tests.fakes.live import FakeReadings
+from tests.fakes.training import FakeExperiments, FakeTrainingRuns
+from tests.fakes.verification import FakeBlessings
+from tests.unit.pipeline.steps.dataset_world import NO_FAULT
+from tests.unit.pipeline.steps.dataset_world import World as DataWorld
+
+LAUNDRY = ModelType.LAUNDRY
+LONG_AGO = NOW - timedelta(days=91)
+
+
+class World(DataWorld):
+    """Three datasets, each trained on by a run of its own, which left a model with caches."""
+
+    def __init__(self):
+        super().__init__()
+        self.runs, self.training_runs = FakeRetrainingRuns(), FakeTrainingRuns()
+        self.versions, self.blessings, self.readings = FakeVersions(), FakeBlessings(), FakeReadings()
+        for number in (1, 2, 3):
+            self.collect(run_id=f"run-{number}")
+            self.prepare(run_id=f"run-{number}", uri=self.dataset(number))
+            self.trained(f"run-{number}", number)
+
+    def dataset(self, number):
+        return f"s3://datasets/DS-2026-{number:03d}/"
+
+    def trained(self, run_id, number):
+        self.training_runs.succeed(a_training_result(run_id, dataset_id=f"DS-2026-{number:03d}"))
+        manifest = json.dumps({"files": {"model.onnx": "a" * 64, "openvino/model.xml": "b" * 64}}).encode()
+        kept = {"model.onnx": b"m", "openvino/model.xml": b"x", "manifest.json": manifest, "predictions.json": b"{}"}
+        for name, body in {**kept, "features/a.npz": b"f", "activations/a.npz": b"a", "checkpoints/1/w": b"w"}.items():
+            self.objects.write(f"s3://models/LAUNDRY/{run_id}/{name}", body)
+
+    def prune(self, fault=NO_FAULT, dry_run=False, **policy):
+        pruning = Pruning(
+            datasets=self.datasets,
+            training_runs=self.training_runs,
+            runs=self.runs,
+            versions=self.versions,
+            blessings=self.blessings,
+            readings=self.readings,
+            objects=self.objects,
+            clock=FakeClock(NOW),
+            dataset_prefix="s3://datasets/",
+            model_prefix="s3://models/",
+        )
+        policy = PruningPolicy(**{"keep_datasets": 2, **policy})
+        return prune(fault.on_ports(pruning, but=("clock",)), LAUNDRY, policy, dry_run=dry_run)
+
+    def files(self, prefix):
+        return {uri.removeprefix(prefix) for uri in self.objects.bodies if uri.startswith(prefix)}
+
+    def model(self, run_id):
+        return self.files(f"s3://models/LAUNDRY/{run_id}/")
+
+
+def a_look(at):
+    seen = Observation("v1.0.0", Tally(), Tally(), Tally())
+    return Look(LAUNDRY, at, seen, LiveAccuracyPolicy().judge(seen, at), {}, "too few to say")
+
+
+REPORT, MODEL = {"predictions.json"}, {"model.onnx", "openvino/model.xml", "manifest.json"}
+CACHES = {"features/a.npz", "activations/a.npz", "checkpoints/1/w"}
+
+
+def test_images_and_caches_of_old_datasets_go_and_their_manifests_stay():
+    world = World()
+    whole = world.files(world.dataset(2))
+    assert world.prune().datasets == ("DS-2026-001",)
+    assert world.files(world.dataset(1)) == {name for name in whole if not name.startswith(("shards/", "dataset.json"))}
+    assert "manifest.json" in world.files(world.dataset(1))
+    assert world.model("run-1") == MODEL | REPORT
+    assert (world.files(world.dataset(2)), world.model("run-2")) == (whole, MODEL | REPORT | CACHES)
+
+
+def test_what_the_running_retraining_learns_from_stays_however_old():
+    world = World()
+    world.trained("retry-of-run-1", 1)
+    world.runs.begin("retry-of-run-1", LAUNDRY, at=NOW)
+    assert world.prune().datasets == ()
+    assert world.model("run-1") >= CACHES
+
+
+def test_a_pruned_dataset_is_refused_to_a_retry_with_what_to_do_and_photos_are_still_forgotten():
+    world = World()
+    task = world.manifest(world.dataset(1)).photos[0].task_id
+    world.prune()
+    with pytest.raises(DatasetRefused, match="start a retraining without naming a dataset"):
+        world.reuse("DS-2026-001")
+    forgetting = Forgetting(
+        datasets=world.datasets,
+        erasures=world.erasures,
+        runs=world.training_runs,
+        versions=world.versions,
+        experiments=FakeExperiments(),
+        augmenter=world.augmenter,
+        photos=world.photos,
+        printer=None,
+        objects=world.objects,
+        clock=FakeClock(),
+        dataset_prefix="s3://datasets/",
+        model_prefix="s3://models/",
+    )
+    erase_photo(forgetting, task, By("kim", "asked by the customer", "erasure"))
+    assert not any(world.manifest(world.dataset(n)).names(task) for n in (1, 2, 3))
+
+
+FORCED = Override("run-1", OverrideKind.FORCED, "kim", "needed now", LONG_AGO)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "goes"),
+    [
+        (a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO), True),
+        (a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=NOW - timedelta(days=89)), False),
+        (a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO, override=FORCED), False),
+        (a_blessing("run-1", accepted=False, held=True, doubts=("unsure",), decided_at=LONG_AGO), False),
+        (a_blessing("run-1", decided_at=LONG_AGO), False),
+        (None, False),
+    ],
+    ids=["refused", "refused lately", "forced", "held", "accepted", "no verdict"],
+)
+def test_only_a_model_that_was_refused_long_ago_goes_with_its_evidence_left(verdict, goes):
+    world = World()
+    if verdict:
+        world.blessings.grant(verdict, None)
+        if verdict.override:
+            world.blessings.override(verdict.override)
+    assert world.prune(keep_datasets=3).refused_runs == (("run-1",) if goes else ())
+    assert world.model("run-1") == REPORT | CACHES | (set() if goes else MODEL)
+
+
+def test_a_registered_version_is_the_archives_business():
+    world = World()
+    world.blessings.grant(a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO), None)
+    world.versions.register(a_model_version("v1.0.0", run_id="run-1"))
+    assert world.prune(keep_datasets=3).refused_runs == ()
+
+
+def test_readings_are_forgotten_after_their_time_and_no_sooner():
+    world = World()
+    for days in (401, 399, 0):
+        world.readings.record(a_look(at=NOW - timedelta(days=days)))
+    assert world.prune().readings == 1
+    assert [NOW - look.at for look in world.readings.looks] == [timedelta(days=399), timedelta(0)]
+
+
+def test_a_dry_run_says_the_same_and_touches_nothing():
+    world, other = World(), World()
+    before = dict(world.objects.bodies)
+    planned, done = world.prune(dry_run=True), other.prune()
+    assert (planned.datasets, planned.refused_runs, planned.objects) == (done.datasets, done.refused_runs, done.objects)
+    assert world.objects.bodies == before != other.objects.bodies
+
+
+def refused():
+    world = World()
+    world.blessings.grant(a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO), None)
+    return world
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: refused().prune(fault)), ids=str)
+def test_killed_at_any_call_and_run_again_it_ends_the_same(fault):
+    world, undisturbed = refused(), refused()
+    undisturbed.prune()
+    with pytest.raises(Killed):
+        world.prune(fault)
+    world.prune()
+    assert world.objects.bodies == undisturbed.objects.bodies
