@@ -4,6 +4,10 @@ The newest 10 of a model type keep their files. So do, whatever their age, the c
 would bring back, a canary, what a replica serves or keeps warm, and what a running retraining made. A copy is read back
 and compared before anything is removed. **Trigger** it with *dry_run* to see what would be moved, and why the others
 stay. `python -m pipeline restore VERSION` brings one back.
+
+*prune* throws away what can be made again or nobody asks for any more: images and caches of all but the newest 10
+datasets, model files of runs that were refused three months ago, readings of last year. Manifests, reports and verdicts
+stay. Nothing waits for it, and it waits for nothing.
 """
 
 from datetime import timedelta
@@ -22,7 +26,7 @@ from plugins.steps import step
     doc_md=__doc__,
     tags=["retention"],
     params={
-        "dry_run": Param(False, type="boolean", description_md="Only say what would be moved; move nothing."),
+        "dry_run": Param(False, type="boolean", description_md="Only say what would be moved or go; touch nothing."),
         "keep": Param(
             None,
             type=["null", "integer"],
@@ -40,7 +44,13 @@ def model_retention() -> None:
         params, who = context["params"], context["dag_run"].triggering_user_name or context["dag"].dag_id
         return step(lambda p: p.retire(model_type, who, keep=params["keep"], dry_run=params["dry_run"]))
 
+    @task(map_index_template="{{ task.op_kwargs['model_type'] }}")
+    def prune(model_type: str) -> dict[str, object]:
+        dry_run = get_current_context()["params"]["dry_run"]
+        return step(lambda p: p.prune(model_type, dry_run=dry_run))
+
     retire.expand(model_type=list(MODEL_TYPES))
+    prune.expand(model_type=list(MODEL_TYPES))
 
 
 model_retention()

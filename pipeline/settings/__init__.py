@@ -121,10 +121,10 @@ class Settings(BaseSettings):
     """Canary: how many requests it gets, and when it is judged"""
     retention: Annotated[RetentionPolicy, Named(own={"keep": "keep_versions"})] = RetentionPolicy()
     """What is kept of older versions"""
-    pruning: PruningPolicy = PruningPolicy()
-    """What is kept of old data, and of models that never served"""
     archive_uri: str = "s3://models/archive/"
     """Where older versions' files go, in Glacier."""
+    pruning: PruningPolicy = PruningPolicy()
+    """What is kept of old data, and of models that never served"""
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -288,5 +288,12 @@ def test_old_versions_of_both_model_types_are_retired_as_the_form_says(desk, use
     assert desk.asked == [("retire", ("LAUNDRY", who), named), ("retire", ("FACE", who), named)]
 
 
-def test_a_retired_model_type_is_named_in_the_ui():
-    assert RETENTION.get_task("retire").map_index_template == "{{ task.op_kwargs['model_type'] }}"
+def test_what_grew_is_thrown_away_for_both_model_types_unless_it_is_a_dry_run(desk):
+    run = DagRun(RETENTION, keep=None, dry_run=True)
+    assert [run.do("prune", map_index=index) for index in (0, 1)] == ["the answer of prune"] * 2
+    assert desk.asked == [("prune", ("LAUNDRY",), {"dry_run": True}), ("prune", ("FACE",), {"dry_run": True})]
+
+
+@pytest.mark.parametrize("name", ["retire", "prune"])
+def test_the_model_type_is_named_in_the_ui(name):
+    assert RETENTION.get_task(name).map_index_template == "{{ task.op_kwargs['model_type'] }}"
