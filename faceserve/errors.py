@@ -73,3 +73,7 @@ class StorageUnavailable(ServingError):
     """S3 did not answer; the same call may succeed later."""
 
     status = "UNAVAILABLE"
+
+
+class ObjectRefused(StorageUnavailable):
+    """S3 answered that it does not give out this object: no right to it, or it lies in the archive."""

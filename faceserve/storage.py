@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from faceserve.errors import StorageUnavailable
+from faceserve.errors import ObjectRefused, StorageUnavailable
 
 _CHUNK_BYTES = 1 << 20
 
@@ -13,7 +13,7 @@ class Source(Protocol):
     """Where bytes come from."""
 
     def read(self, uri: str) -> bytes:
-        """Raises `FileNotFoundError` or `StorageUnavailable`."""
+        """Raises `FileNotFoundError` or `StorageUnavailable`, of which `ObjectRefused` is about this object alone."""
 
     def chunks(self, uri: str) -> Iterator[bytes]:
         """The same piece by piece."""
@@ -70,8 +70,12 @@ def _translated(uri: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "NoSuchBucket", "404"}:
+        code = error.response.get("Error", {}).get("Code")
+        if code in {"NoSuchKey", "NoSuchBucket", "404"}:
             raise FileNotFoundError(uri) from None
+        if code in {"AccessDenied", "InvalidObjectState"}:
+            # Without the right to list, S3 says of a missing object that access is denied.
+            raise ObjectRefused(f"S3: {error}") from error
         raise StorageUnavailable(f"S3: {error}") from error
     except BotoCoreError as error:
         raise StorageUnavailable(f"S3: {error}") from error

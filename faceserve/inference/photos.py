@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceserve.engines.base import Images
-from faceserve.errors import BadPhoto
+from faceserve.errors import BadPhoto, ObjectRefused
 from faceserve.storage import Source
+from include.contract.photo import BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, to_input
 
 
@@ -20,13 +21,14 @@ class PhotoReader:
 
     def fetch(self, uri: str) -> Images:
         """A photo from an allowed bucket as a batch of one; anything else is never fetched. Raises `BadPhoto`."""
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        if not uri.startswith("s3://") or bucket not in self.buckets or not key or ".." in key.split("/"):
-            raise BadPhoto(f"{uri[:200]!r} is not in an allowed bucket ({', '.join(self.buckets)})")
         try:
-            return decoded([self.source.read(uri)])
+            return decoded([self.source.read(str(PhotoAddress.parse(uri, self.buckets)))])
+        except BadPhotoAddress as error:
+            raise BadPhoto(str(error)) from None
         except FileNotFoundError:
             raise BadPhoto(f"no photo at {uri}") from None
+        except ObjectRefused as error:
+            raise BadPhoto(f"no photo to be had at {uri}: {error}") from None
 
 
 def decoded(photos: Sequence[bytes]) -> Images:

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from PIL import Image
-
+from pipeline.adapters.thumbnails import thumbnail
 from pipeline.domain.dataset import Manifest, Quarantined, Split
 from pipeline.ports.data import Suspect, Validation
 
@@ -106,12 +105,9 @@ def _card(photo: bytes | None, caption: str) -> str:
 
 
 def _image(photo: bytes | None) -> str:
-    if photo is None:
+    small = thumbnail(photo, _THUMBNAIL_PIXELS) if photo is not None else None
+    if small is None:
         return ""
-    with Image.open(io.BytesIO(photo)) as image:
-        image.draft("RGB", (_THUMBNAIL_PIXELS * 2, _THUMBNAIL_PIXELS * 2))
-        small = image.convert("RGB")
-        small.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=75)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=75)
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}">'

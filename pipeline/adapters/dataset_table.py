@@ -1,4 +1,4 @@
-"""Tables `datasets`, `dataset_photos`, `photo_clusters` and `holdout_photos`."""
+"""Tables `datasets`, `dataset_photos`, `set_aside_tasks`, `photo_clusters` and `holdout_photos`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from psycopg2.extras import execute_values
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.clusters import sides_of_clusters
-from pipeline.domain.dataset import Dataset, Manifest, Source, Split
+from pipeline.domain.dataset import Dataset, Manifest, Quarantined, Source, Split, dataset_name
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance
@@ -16,6 +16,7 @@ from pipeline.domain.models import ModelType
 
 _NUMBERING_LOCK = 7_240_001
 _SIGN_BIT = 1 << 63
+_LONGEST_KEPT = 500
 _DATASET = """
     SELECT dataset_id, run_id, model_type, uri, sha256, photo_count, image_count, train_count, validation_count,
            holdout_count, corrections, corrections_through, holdout_version
@@ -34,29 +35,42 @@ class DatasetTable:
             if (row := cursor.fetchone()) is not None:
                 return str(row[0])
             cursor.execute(
-                "INSERT INTO datasets (dataset_id, run_id, model_type)"
-                " SELECT 'DS-' || y || '-' || lpad((1 + COALESCE(max(split_part(dataset_id, '-', 3)::int), 0))::text,"
-                " 3, '0'), %s, %s FROM to_char(now(), 'YYYY') AS y"
-                " LEFT JOIN datasets ON dataset_id LIKE 'DS-' || y || '-%%' GROUP BY y RETURNING dataset_id",
-                (run_id, model_type),
+                "SELECT y, 1 + COALESCE(max(split_part(dataset_id, '-', 3)::int), 0) FROM to_char(now(), 'YYYY') AS y"
+                " LEFT JOIN datasets ON dataset_id LIKE 'DS-' || y || '-%' GROUP BY y"
             )
             row = cursor.fetchone()
-        assert row is not None
-        return str(row[0])
+            assert row is not None
+            dataset_id = dataset_name(*row)
+            cursor.execute(
+                "INSERT INTO datasets (dataset_id, run_id, model_type) VALUES (%s, %s, %s)",
+                (dataset_id, run_id, model_type),
+            )
+        return dataset_id
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         with self._database.transaction() as cursor:
-            # One at a time: two datasets must not both make the next version of the holdout.
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_NUMBERING_LOCK,))
             cursor.execute(
                 "UPDATE datasets SET manifest_sha256 = %s, corrections_through = %s, photo_count = %s"
                 " WHERE dataset_id = %s AND manifest_sha256 IS NULL",
                 (manifest_sha256, manifest.corrections_through, len(manifest.photos), dataset_id),
             )
-            if cursor.rowcount and manifest.photos:
+            if cursor.rowcount:
                 _keep_sides(cursor, dataset_id, manifest)
                 _keep_lineage(cursor, dataset_id, manifest)
+                _keep_set_aside(cursor, dataset_id, manifest)
+
+    def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
+        with self._database.transaction() as cursor:
+            # One at a time: two datasets must not both make the next version of the holdout.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_NUMBERING_LOCK,))
+            cursor.execute("SELECT holdout_version FROM datasets WHERE dataset_id = %s FOR UPDATE", (dataset_id,))
+            row = cursor.fetchone()
+            if row is not None and row[0] == 0:
                 _grow_holdout(cursor, dataset_id, manifest)
+
+    def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
+        query = "SELECT task_id, photo_url, reason, kind FROM set_aside_tasks WHERE dataset_id = %s ORDER BY task_id"
+        return [Quarantined(*row) for row in self._rows(query, dataset_id)]
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         rows = self._rows("SELECT manifest_sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
@@ -153,6 +167,22 @@ def _keep_sides(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
             " ON CONFLICT (founder) DO UPDATE SET split = COALESCE(photo_clusters.split, EXCLUDED.split)",
             [(_signed(int(cluster, 16)), dataset_id, split) for cluster, split in sides.items()],
         )
+
+
+def _keep_set_aside(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
+    execute_values(
+        cursor,
+        "INSERT INTO set_aside_tasks (dataset_id, task_id, photo_url, kind, reason) VALUES %s",
+        [
+            (dataset_id, *(_storable(t) for t in (q.task_id, q.photo_url, q.kind, q.reason)))
+            for q in manifest.quarantined
+        ],
+    )
+
+
+def _storable(text: str) -> str:
+    """An odd task may have anything in its fields: long ones are cut, they are whole in the manifest."""
+    return text[:_LONGEST_KEPT].replace("\0", "")
 
 
 def _keep_lineage(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:

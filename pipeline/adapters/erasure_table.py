@@ -15,6 +15,8 @@ _ANONYMISE = {
         "SET photo_url = '', extra = CASE WHEN blind THEN '{\"blindAudit\": true}'::jsonb ELSE '{}' END"
         " WHERE task_id = %s AND photo_url <> ''"
     ),
+    # A reason may name the address.
+    "set_aside_tasks": "SET photo_url = '', reason = '' WHERE task_id = %s AND (photo_url, reason) <> ('', '')",
 }
 
 

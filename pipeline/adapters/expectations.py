@@ -3,19 +3,20 @@
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.contract.photo import MIN_PHOTO_SIDE
 from pipeline.domain.dataset import Manifest, Source, Split
+from pipeline.domain.events import EARLIEST, MAX_CLOCK_SKEW
 from pipeline.domain.quality import Measured
 from pipeline.ports.data import Validation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-_CLOCK_SKEW = timedelta(minutes=5)
 _USED_SPLITS = [Split.TRAIN.value, Split.VALIDATION.value, Split.HOLDOUT.value]
 _COLUMNS = (
     "task_id",
@@ -37,19 +38,18 @@ _KEPT = (".html", ".css", ".svg")
 class GreatExpectationsValidator:
     """Two suites: `manifest` looks at every photo, `figures` at the whole; `severity` says what stops a run."""
 
-    def __init__(self, *, min_side_pixels: int) -> None:
-        self._min_side_pixels = min_side_pixels
-
     def check(self, manifest: Manifest, measured: Sequence[Measured], *, now: datetime) -> Validation:
         import pandas as pd
 
-        photos = pd.DataFrame([vars(photo) for photo in manifest.photos], columns=list(_COLUMNS))
+        # Great Expectations prints what it finds as it is: what people typed must be no HTML before it gets there.
+        rows = [{name: _escaped(value) for name, value in vars(photo).items()} for photo in manifest.photos]
+        photos = pd.DataFrame(rows, columns=list(_COLUMNS))
         photos["confirmed_at"] = pd.to_datetime(photos["confirmed_at"], utc=True, errors="coerce", format="ISO8601")
         figures = pd.DataFrame([{one.name: float(one.value) for one in measured}])
         with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
             results = _validate(
                 {
-                    "manifest": (photos, _of_rows(manifest, now, self._min_side_pixels)),
+                    "manifest": (photos, _of_rows(manifest, now)),
                     "figures": (figures, [_of_figure(one) for one in measured]),
                 },
                 run=manifest.dataset_id,
@@ -64,10 +64,10 @@ class GreatExpectationsValidator:
         return Validation(tuple(failures), tuple(warnings), pages)
 
 
-def _of_rows(manifest: Manifest, now: datetime, min_side_pixels: int) -> list[Any]:
+def _of_rows(manifest: Manifest, now: datetime) -> list[Any]:
     from great_expectations import expectations as gxe
 
-    labels = list(manifest.labels)
+    labels = [escape(label) for label in manifest.labels]
     return [
         *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in _COLUMNS),
         gxe.ExpectColumnValuesToBeUnique(column="task_id"),
@@ -77,11 +77,11 @@ def _of_rows(manifest: Manifest, now: datetime, min_side_pixels: int) -> list[An
         gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[s.value for s in Split]),
         gxe.ExpectColumnDistinctValuesToContainSet(column="split", value_set=_USED_SPLITS),
         # An object store's address, whichever store it is.
-        gxe.ExpectColumnValuesToMatchRegex(column="photo_url", regex=r"^(?!https?:)[a-z0-9]+://[a-z0-9.-]+/.+"),
+        gxe.ExpectColumnValuesToMatchRegex(column="photo_url", regex=r"(?s)^(?!https?:)[a-z0-9]+://[a-z0-9.-]+/.+"),
         gxe.ExpectColumnValuesToMatchRegex(column="sha256", regex=r"^[0-9a-f]{64}$"),
-        gxe.ExpectColumnValuesToBeBetween(column="confirmed_at", min_value=_EARLIEST, max_value=now + _CLOCK_SKEW),
-        gxe.ExpectColumnValuesToBeBetween(column="width", min_value=min_side_pixels),
-        gxe.ExpectColumnValuesToBeBetween(column="height", min_value=min_side_pixels),
+        gxe.ExpectColumnValuesToBeBetween(column="confirmed_at", min_value=EARLIEST, max_value=now + MAX_CLOCK_SKEW),
+        gxe.ExpectColumnValuesToBeBetween(column="width", min_value=MIN_PHOTO_SIDE),
+        gxe.ExpectColumnValuesToBeBetween(column="height", min_value=MIN_PHOTO_SIDE),
         gxe.ExpectColumnValuesToBeBetween(column="brightness", min_value=0, max_value=1),
     ]
 
@@ -97,7 +97,7 @@ def _of_figure(one: Measured) -> Any:
         max_value=one.maximum,
         severity=severity,
         meta={"sentence": one.sentence},
-        notes=one.sentence,
+        notes=escape(one.sentence),
     )
 
 
@@ -158,4 +158,8 @@ def _sentence(one: Any) -> str:
     if one.exception_info and one.exception_info.get("raised_exception"):
         detail = f" ({one.exception_info.get('exception_message', '')[:200]})"
     count = f" ({found['unexpected_count']} rows)" if found.get("unexpected_count") else ""
-    return f"{config.kwargs.get('column', 'table')}: {rule}{count}{detail}"
+    return unescape(f"{config.kwargs.get('column', 'table')}: {rule}{count}{detail}")
+
+
+def _escaped(value: object) -> object:
+    return escape(value) if isinstance(value, str) else value

@@ -1,11 +1,13 @@
 """The Helper service's tasks, read-only (DD-03): the role may SELECT from one table, and every session says so too."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import BYTES, PYDATETIMETZ, new_type, register_type
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.mlops_db import connect
 from pipeline.domain.dataset import ConfirmedTask
@@ -13,7 +15,18 @@ from pipeline.domain.errors import ServiceUnavailable
 
 _NAME = "the Helper database"
 _PAGE_ROWS = 1000
-_COLUMNS = "task_id, photo_url, ai_result, final_result, correction_reason, confirmed_at, corrected, helper_id"
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+_NAMES = (
+    "task_id",
+    "photo_url",
+    "ai_result",
+    "final_result",
+    "correction_reason",
+    "confirmed_at",
+    "corrected",
+    "helper_id",
+)
+_COLUMNS = ", ".join(_NAMES)
 _CORRECTIONS = f"""
     SELECT {_COLUMNS} FROM tasks
     WHERE corrected = true AND confirmed_at > %(since)s
@@ -47,6 +60,13 @@ _NEXT_PAGE = f"""
     LIMIT %(limit)s"""
 
 
+def _as_text(value: str | bytes | None, cursor: Cursor) -> str | bytes | None:
+    return value
+
+
+_TIME_AS_TEXT = new_type(PYDATETIMETZ.values, "TIME_AS_TEXT", _as_text)
+
+
 class HelperDatabase:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -69,21 +89,20 @@ class HelperDatabase:
         """Keyset pages: as fast on the last page as on the first, whatever the table's size."""
         found: list[ConfirmedTask] = []
         with self._session() as connection:
+            values: dict[str, Any] = {}
             while len(found) < limit:
                 rows = min(_PAGE_ROWS, limit - len(found))
-                last = found[-1] if found else None
-                values: dict[str, Any] = {"limit": rows}
-                if last:
-                    values |= {"confirmed_at": last.confirmed_at, "task_id": last.task_id}
-                page = _fetch(connection, _NEXT_PAGE if last else _FIRST_PAGE, values)
-                found += page
+                page = _fetch(connection, _NEXT_PAGE if values else _FIRST_PAGE, {**values, "limit": rows})
+                found += map(_task, page)
                 if len(page) < rows:
                     break
+                # As the database wrote it, whether or not it can be read.
+                values = {"task_id": found[-1].task_id, "confirmed_at": page[-1][5]}
         return found
 
     def _read(self, queries: Sequence[tuple[str, dict[str, Any]]]) -> list[ConfirmedTask]:
         with self._session() as connection:
-            return [task for query, values in queries for task in _fetch(connection, query, values)]
+            return [_task(row) for query, values in queries for row in _fetch(connection, query, values)]
 
     def _session(self) -> "_Session":
         return _Session(self._dsn)
@@ -97,6 +116,9 @@ class _Session:
 
     def __enter__(self) -> Connection:
         self._connection = connect(self._dsn, _NAME, options="-c default_transaction_read_only=on")
+        # Values come as they are, so that one that cannot be read is its row's fault and not the query's.
+        register_type(BYTES, self._connection)
+        register_type(_TIME_AS_TEXT, self._connection)
         return self._connection
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -105,19 +127,42 @@ class _Session:
             raise ServiceUnavailable(_NAME, " ".join(str(error).split())) from error
 
 
-def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[ConfirmedTask]:
+def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
-        return [
-            ConfirmedTask(
-                task_id=row[0],
-                photo_url=row[1],
-                ai_result=row[2],
-                final_result=row[3],
-                correction_reason=row[4],
-                confirmed_at=row[5],
-                corrected=row[6],
-                helper_id=row[7],
-            )
-            for row in cursor.fetchall()
-        ]
+        return cursor.fetchall()
+
+
+def _task(row: tuple[Any, ...]) -> ConfirmedTask:
+    """What cannot be read is left out, and named in `fault`."""
+    faults: list[str] = []
+
+    def text(column: int) -> str:
+        try:
+            return row[column].decode() if row[column] is not None else ""
+        except UnicodeDecodeError:
+            faults.append(f"{_NAMES[column]} is not UTF-8")
+            return str(row[column].decode(errors="replace"))
+
+    at = _time(row[5])
+    if at is None:
+        faults.append(f"confirmed_at {str(row[5])[:40]!r} is no time that can be read")
+    return ConfirmedTask(
+        task_id=text(0),
+        photo_url=text(1),
+        ai_result=text(2),
+        final_result=text(3),
+        correction_reason=None if row[4] is None else text(4),
+        confirmed_at=at or _NO_TIME,
+        corrected=bool(row[6]),
+        helper_id=text(7),
+        fault="; ".join(faults),
+    )
+
+
+def _time(value: str | None) -> datetime | None:
+    """None for what Python has no time for: infinity, the year 20000, years before Christ."""
+    try:
+        return datetime.fromisoformat(value or "")
+    except ValueError:
+        return None

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 import stamina
@@ -11,15 +10,40 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     IncompleteReadError,
+    ParamValidationError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
 
+from include.contract.photo import MAX_PHOTO_BYTES, BadPhotoAddress, PhotoAddress
 from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
 
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 ARCHIVED = "InvalidObjectState"
-_MAX_PHOTO_BYTES = 32 * 1024 * 1024
+_DENIED = "AccessDenied"
+# Of all that S3 answers with a 4xx, these are about who asks, or when; the others are about the one object.
+_ABOUT_THE_CALLER = {
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "NotSignedUp",
+    "OperationAborted",
+    "RequestExpired",
+    "RequestTimeout",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TokenRefreshRequired",
+    "TooManyRequests",
+    "UserSuspended",
+}
+_BAD_REQUEST, _SERVER_ERROR, _WAIT = 400, 500, {408, 425, 429}
 _CONNECTIONS = 16
 _READ_TIMEOUT_SECONDS = 30.0
 _BROKEN_STREAMS = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
@@ -115,19 +139,35 @@ class S3PhotoStore:
         self._made: Any = None
 
     def read(self, url: str) -> bytes:
-        bucket, key = _address(url, self._buckets)
+        try:
+            place = PhotoAddress.parse(url, self._buckets)
+        except BadPhotoAddress as error:
+            raise PhotoRefused(str(error)) from None
         if self._made is None:
             self._made = client(self._endpoint)
         try:
-            return _body(self._made, bucket, key, max_bytes=_MAX_PHOTO_BYTES)
+            return _body(self._made, place.bucket, place.key, max_bytes=MAX_PHOTO_BYTES)
         except ClientError as error:
-            if code(error) in MISSING:
-                raise PhotoMissing(f"no photo at {url}") from None
-            if code(error) == ARCHIVED:
-                raise PhotoMissing(f"the photo at {url} lies in S3's archive (Glacier)") from None
-            raise unavailable(error) from error
+            raise _of_one_photo(error, url) or unavailable(error) from error
+        except ParamValidationError as error:
+            raise PhotoRefused(f"{url[:200]!r} is no key that S3 could have") from error
         except BotoCoreError as error:
             raise unavailable(error) from error
+
+
+def _of_one_photo(error: ClientError, url: str) -> PhotoMissing | PhotoRefused | None:
+    """What S3 says against this photo; None when it is about all of them."""
+    if code(error) in MISSING:
+        return PhotoMissing(f"no photo at {url}")
+    if code(error) == ARCHIVED:
+        return PhotoMissing(f"the photo at {url} lies in S3's archive (Glacier): restore it there to have it used")
+    if code(error) == _DENIED:
+        # Without the right to list, S3 says of a missing object that access is denied.
+        return PhotoRefused(f"S3 denies access to {url}: it is not there, or this role may not read it")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
+    if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _WAIT and code(error) not in _ABOUT_THE_CALLER:
+        return PhotoRefused(f"S3 does not give out {url}: {' '.join(str(error).split())}")
+    return None
 
 
 def _body(client: Any, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
@@ -142,14 +182,6 @@ def _body(client: Any, bucket: str, key: str, max_bytes: int | None = None) -> b
                 raise PhotoRefused(f"{url} has {answer['ContentLength']} bytes, {max_bytes} are allowed")
             return bytes(answer["Body"].read())
     raise AssertionError("the retry context returns or raises")
-
-
-def _address(url: str, buckets: frozenset[str]) -> tuple[str, str]:
-    parts = urlsplit(url)
-    key = parts.path.lstrip("/")
-    if parts.scheme != "s3" or parts.netloc not in buckets or not key or ".." in key.split("/"):
-        raise PhotoRefused(f"{url[:200]!r} is not in an allowed bucket ({', '.join(sorted(buckets))})")
-    return parts.netloc, key
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from pipeline.adapters.thumbnails import thumbnail
 from pipeline.domain.checks import Check, label_of
 from pipeline.ports.verification import VerificationReport
 
@@ -23,7 +24,7 @@ class HtmlReportPrinter:
         draw = ImageDraw.Draw(sheet)
         for index, (name, body) in enumerate(shown):
             x, y = index % _COLUMNS * _TILE, index // _COLUMNS * (_TILE + _CAPTION)
-            sheet.paste(_thumbnail(body), (x, y))
+            sheet.paste(_tile(body), (x, y))
             # Pillow's own font has no Korean letters: the page has the labels as text.
             draw.text((x + 4, y + _TILE + 3), name[:24], fill="black", font=ImageFont.load_default(12))
         if not shown:
@@ -42,14 +43,11 @@ class HtmlReportPrinter:
         return page.render(r=report, b=report.blessing, flips=flips, shown=_MOST_SHOWN, constant=constant).encode()
 
 
-def _thumbnail(body: bytes) -> Image.Image:
-    """A grey tile for bytes that Pillow cannot read: the page must not fail for one photo."""
-    try:
-        with Image.open(io.BytesIO(body)) as image:
-            image.draft("RGB", (_TILE, _TILE))
-            return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (_TILE - 4, _TILE - 4))
-    except (UnidentifiedImageError, OSError, ValueError):
-        return Image.new("RGB", (_TILE - 4, _TILE - 4), "lightgrey")
+def _tile(body: bytes) -> Image.Image:
+    """A grey tile for bytes that nobody can read."""
+    size = (_TILE - 4, _TILE - 4)
+    small = thumbnail(body, _TILE * 2)
+    return ImageOps.fit(small, size) if small is not None else Image.new("RGB", size, "lightgrey")
 
 
 def _points(share: float) -> str:

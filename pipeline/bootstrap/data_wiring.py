@@ -28,6 +28,7 @@ class DataWiring:
             datasets=w.datasets,
             erasures=w.erasures,
             objects=w.objects,
+            clock=w.clock,
             recipe=Recipe(LABELS, w.settings.selection, w.settings.augmentation),
             prefix=w.dataset_prefix,
         )
@@ -85,7 +86,7 @@ class DataWiring:
     def _validator(self) -> DataValidator:
         from pipeline.adapters.expectations import GreatExpectationsValidator
 
-        return GreatExpectationsValidator(min_side_pixels=self._w.settings.quality.min_side_pixels)
+        return GreatExpectationsValidator()
 
     @cached_property
     def _reviewer(self) -> LabelReviewer:

@@ -29,9 +29,17 @@ class Source(StrEnum):
     EVALUATION = "evaluation"
 
 
+def dataset_name(year: str, number: int) -> str:
+    """`DS-2026-001`; the thousandth of a year has four digits."""
+    return f"DS-{year}-{number:03d}"
+
+
 @dataclass(frozen=True)
 class ConfirmedTask:
-    """One confirmed task as the Helper database tells it (specification, messages 9-13)."""
+    """One confirmed task as the Helper database tells it (specification, messages 9-13).
+
+    `fault` says what of it could not be read; empty when all could.
+    """
 
     task_id: str
     photo_url: str
@@ -41,6 +49,7 @@ class ConfirmedTask:
     correction_reason: str | None
     confirmed_at: datetime
     helper_id: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,10 @@ class Photo:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A confirmed task that was set aside, and why; `kind` is `unusable`, `contradiction` or `near_duplicate`."""
+    """A confirmed task that was set aside, and why.
+
+    `kind` is `unusable`, `contradiction`, `near_duplicate` (of a held-out photo) or `repeated` (counts once).
+    """
 
     task_id: str
     photo_url: str

@@ -1,24 +1,25 @@
 """What is measured about a selection before anything is spent on it, and what each figure must be (design D20)."""
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative, Share
-from pipeline.domain.dataset import Manifest, Photo, Split
+from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split
 from pipeline.domain.leakage import leaks
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
 
 _SHOWN = 5
+_NAME_CHARACTERS, _REASON_CHARACTERS = 60, 200
+_FIGURES = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
 class QualityPolicy:
     """Bounds of one dataset; brightness 0-1, sharpness as in `Fingerprint`. `warn_…` do not stop a run."""
 
-    min_side_pixels: AtLeastOne = 64
-    """Shorter side below which a photo cannot be used."""
     min_class_share: Share = 0.10
     """Least share of each class among the training photos."""
     warn_class_share: Share = 0.25
@@ -27,7 +28,8 @@ class QualityPolicy:
     """Photos of each class, near-duplicates counted once, that validation and the holdout need each: with fewer, how
     well a class is told apart could not be judged, so nothing is trained."""
     max_unusable_share: Share = 0.20
-    """Share of photos that are missing, unreadable, too large or too small, of all, above which a run stops."""
+    """Share of tasks that cannot be used, of all, above which a run stops: a photo that is missing, unreadable, too
+    large or too small, a label nobody knows, a date that cannot be."""
     max_contradiction_share: Share = 0.05
     """Share of photos that were confirmed with two labels above which a run stops."""
     dark: Share = 0.05
@@ -122,22 +124,39 @@ def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
         by_kind[row.kind].append(row)
     total = len(manifest.photos) + len(manifest.quarantined)
 
-    def share(kind: str, what: str, maximum: float) -> list[Measured]:
+    def share(kind: str, what: str, maximum: float, advice: str) -> list[Measured]:
         rows = by_kind[kind]
-        example = f", e.g. {rows[0].task_id}: {rows[0].reason}" if rows else ""
-        sentence = f"{len(rows)} of {total} photos {what}{example}"
+        sentence = f"{len(rows)} of {total} {what}" + (f": {worst(rows)}" if rows else "")
         value = len(rows) / total if total else 0.0
-        limit = f" ({maximum:.0%} allowed)"
         return [
-            Measured(f"{kind}_share", value, sentence + limit, maximum=maximum),
+            Measured(f"{kind}_share", value, f"{sentence} ({maximum:.0%} allowed); {advice}", maximum=maximum),
             Measured(f"{kind}_photos", len(rows), sentence, maximum=0, hard=False),
         ]
 
+    unusable = "mend these tasks in the Helper service or their photos in S3, or raise RETRAIN_MAX_UNUSABLE_SHARE"
+    contradiction = "correct the tasks in the Helper service, or raise RETRAIN_MAX_CONTRADICTION_SHARE"
     return [
-        *share("unusable", "cannot be used", policy.max_unusable_share),
-        *share("contradiction", "were confirmed with two labels", policy.max_contradiction_share),
-        *share("near_duplicate", "look like held-out ones and were left out", 1.0)[1:],
+        *share("unusable", "tasks cannot be used", policy.max_unusable_share, unusable),
+        *share("contradiction", "photos were confirmed with two labels", policy.max_contradiction_share, contradiction),
+        *share("near_duplicate", "photos look like held-out ones and were left out", 1.0, "")[1:],
     ]
+
+
+def worst(rows: Sequence[Quarantined]) -> str:
+    """The commonest reasons first, each with how many tasks have it and the first of them by name."""
+    alike: dict[str, list[Quarantined]] = defaultdict(list)
+    for row in rows:
+        # The same fault of two photos differs by their addresses and figures.
+        alike[_FIGURES.sub("…", row.reason.replace(row.photo_url or row.task_id, "…"))].append(row)
+    groups = sorted(alike.values(), key=lambda group: -len(group))
+    named = [_named(group) for group in groups[:_SHOWN]]
+    return "; ".join([*named, *([f"{len(groups) - _SHOWN} other reasons"] if len(groups) > _SHOWN else [])])
+
+
+def _named(alike: Sequence[Quarantined]) -> str:
+    tasks = ", ".join(row.task_id[:_NAME_CHARACTERS] for row in alike[:_SHOWN])
+    more = f" and {len(alike) - _SHOWN} more" if len(alike) > _SHOWN else ""
+    return f"{tasks}{more}: {alike[0].reason[:_REASON_CHARACTERS]}"
 
 
 def _appearance(photos: Sequence[Photo], policy: QualityPolicy) -> list[Measured]:

@@ -77,6 +77,7 @@ class DataSources:
     datasets: Datasets
     erasures: Erasures
     objects: ObjectStore
+    clock: Clock
     recipe: Recipe
     prefix: str
 

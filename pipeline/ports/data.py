@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
+from pipeline.domain.dataset import (
+    Augmentation,
+    ConfirmedTask,
+    Dataset,
+    Fingerprint,
+    Manifest,
+    Photo,
+    Quarantined,
+    Split,
+)
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import ModelType
@@ -72,11 +81,18 @@ class Datasets(Protocol):
         """Reserve `DS-<year>-<nnn>` for this run; the same run gets the same id again."""
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
-        """Record that the manifest is in the object store, in one transaction with its per-photo lineage, the sides of
-        its new clusters, and the holdout photos that are new: they make the next version of the holdout.
-
-        Frozen already, nothing changes.
+        """Record that the manifest is in the object store, in one transaction with its per-photo lineage, what was set
+        aside, and the sides of its new clusters. Frozen already, nothing changes.
         """
+
+    def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
+        """Of a dataset that passed every check, the holdout photos that are new make the next version of the holdout.
+
+        What is in it stays for ever, so nothing comes in before it was looked at. Again, nothing changes.
+        """
+
+    def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
+        """Tasks that were left out when the dataset was frozen, ordered by task; an erased one has no address."""
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         """Hash of the frozen manifest, None before `freeze`."""

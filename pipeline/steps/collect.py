@@ -2,21 +2,19 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from pipeline.domain.clusters import cluster_ids
-from pipeline.domain.dataset import ConfirmedTask, Fingerprint, Manifest, Photo, Quarantined, Source, Split
+from pipeline.domain.dataset import ConfirmedTask, Manifest, Photo
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
-from pipeline.domain.leakage import HeldOut, separate, without_contradictions
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.leakage import HeldOut
 from pipeline.domain.models import ModelType
-from pipeline.domain.selection import SelectionPolicy, select
+from pipeline.domain.quality import worst
 from pipeline.ports.bundles import DataSources
-from pipeline.steps.downloads import several_at_once
-
-Printed = tuple[ConfirmedTask, Fingerprint]
+from pipeline.steps.choose import choose
+from pipeline.steps.look_at import Printed, look_at
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,10 @@ class _Gathered:
     natural: frozenset[str]
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """Photos of the dataset, and those that were set aside with the reason."""
-
-    photos: Sequence[Photo]
-    aside: tuple[Quarantined, ...]
-
-
 def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: datetime | None) -> str:
     """The dataset's id. Run again, the frozen selection stays as it was, whatever was confirmed meanwhile.
 
+    Rows and photos are looked at first, and what cannot be used is set aside with its reason; what is frozen is good.
     `since` is when the champion's corrections ended. Raises `DatasetRefused` when nothing can be collected.
     """
     datasets = sources.datasets
@@ -46,19 +37,20 @@ def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: 
         return dataset_id
     erased, holdout = sources.erasures.all(), datasets.holdout(model_type)
     gathered = _gather(sources, since, holdout, without={e.task_id for e in erased})
-    found = _fingerprints(gathered.tasks, sources)
+    looked = look_at(gathered.tasks, sources)
     forgotten = {sha256 for e in erased for sha256 in e.sha256s}
-    usable = [(task, print_) for task, print_ in found if not print_.fault and print_.sha256 not in forgotten]
-    chosen = _choose(usable, gathered.natural, holdout, since, sources)
-    unusable = [Quarantined(t.task_id, t.photo_url, p.fault) for t, p in found if p.fault]
+    usable = [(task, print_) for task, print_ in looked.usable if print_.sha256 not in forgotten]
+    if not usable:
+        raise DatasetRefused(f"none of {len(gathered.tasks)} confirmed tasks can be used: {worst(looked.aside)}")
+    chosen = choose(usable, gathered.natural, holdout, since, sources)
     manifest = Manifest(
         dataset_id=dataset_id,
         model_type=model_type,
         labels=sources.recipe.labels,
         corrections_since=since.isoformat() if since else None,
-        corrections_through=max(task.confirmed_at for task in gathered.tasks).isoformat(),
+        corrections_through=max(task.confirmed_at for task, _ in usable).isoformat(),
         photos=tuple(chosen.photos),
-        quarantined=(*unusable, *chosen.aside),
+        quarantined=(*looked.aside, *chosen.aside),
         policy=asdict(sources.recipe.selection),
         augmentation=sources.recipe.augmentation,
     )
@@ -86,62 +78,11 @@ def _gather(
     return _Gathered(ordered, frozenset(t.task_id for t in natural))
 
 
-def _fingerprints(tasks: Sequence[ConfirmedTask], sources: DataSources) -> list[Printed]:
-    def fingerprint(task: ConfirmedTask) -> Fingerprint:
-        try:
-            return sources.inspector.fingerprint(sources.photos.read(task.photo_url))
-        except (PhotoMissing, PhotoRefused) as error:
-            return Fingerprint(fault=str(error))
-
-    return list(zip(tasks, several_at_once(fingerprint, tasks), strict=True))
-
-
-def _choose(
-    usable: Sequence[Printed],
-    natural: frozenset[str],
-    holdout: Sequence[HeldOut],
-    since: datetime | None,
-    sources: DataSources,
-) -> _Chosen:
-    policy = sources.recipe.selection
-    rows = _rows(usable, policy, sources.datasets.clusters())
-    agreed, contradictions = without_contradictions(rows)
-    separated, near = separate(agreed, holdout)
-    return _Chosen(select(separated, policy, natural=natural, since=since), (*contradictions, *near))
-
-
 def _freeze(manifest: Manifest, descriptors: bytes, sources: DataSources) -> None:
     folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
     sources.objects.write(folder.descriptors, descriptors, "application/json")
     sources.objects.write(folder.manifest, manifest.to_json(), "application/json")
     sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
-
-
-def _rows(usable: Sequence[Printed], policy: SelectionPolicy, known: Mapping[int, Split]) -> list[Photo]:
-    clusters = cluster_ids([print_.phash for _, print_ in usable], known)
-    sides = {f"{founder:016x}": split for founder, split in known.items()}
-    return [
-        Photo(
-            task_id=task.task_id,
-            photo_url=task.photo_url,
-            sha256=print_.sha256,
-            phash=f"{print_.phash:016x}",
-            cluster_id=cluster,
-            label=task.final_result,
-            corrected=task.corrected,
-            source=Source.EVALUATION,
-            split=policy.split_of(cluster, sides),
-            confirmed_at=task.confirmed_at.astimezone(UTC).isoformat(),
-            width=print_.width,
-            height=print_.height,
-            brightness=print_.brightness,
-            sharpness=print_.sharpness,
-            ai_result=task.ai_result,
-            correction_reason=task.correction_reason,
-            helper_id=task.helper_id,
-        )
-        for (task, print_), cluster in zip(usable, clusters, strict=True)
-    ]
 
 
 def _descriptors(chosen: Sequence[Photo], usable: Sequence[Printed]) -> bytes:

@@ -29,7 +29,10 @@ class Validated:
 
 
 def validate(checks: DataChecks, dataset_uri: str) -> Validated:
-    """What was found. Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway."""
+    """What was found; what passed may enter the holdout, which never lets go of a photo.
+
+    Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway.
+    """
     objects, folder = checks.objects, DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, objects)
     found, suspects = _look(folder, manifest, checks)
@@ -42,6 +45,7 @@ def validate(checks: DataChecks, dataset_uri: str) -> Validated:
     if found.failures:
         reasons = "; ".join(found.failures)
         raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(folder.report)})")
+    checks.datasets.hold_out(manifest.dataset_id, manifest)
     return Validated(folder.report, pages, found, suspects)
 
 
@@ -91,7 +95,7 @@ def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore)
     """Of the first suspects and contradictions, those that can be shown."""
     urls = {p.task_id: p.photo_url for p in manifest.photos}
     wanted = {s.task_id: urls[s.task_id] for s in suspects[:_SHOWN_PHOTOS]}
-    doubled = [row for row in manifest.quarantined if row.kind != "unusable"]
+    doubled = [row for row in manifest.quarantined if row.kind in {"contradiction", "near_duplicate"}]
     wanted |= {row.task_id: row.photo_url for row in doubled[:_SHOWN_PHOTOS]}
 
     def read(url: str) -> bytes | None:

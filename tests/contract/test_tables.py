@@ -19,7 +19,7 @@ from pipeline.adapters.trouble_table import TroubleTable
 from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Manifest, Quarantined, Split
 from pipeline.domain.errors import GiveUp, RunBusy, UnknownVersion
 from pipeline.domain.lineage import Erased
 from pipeline.domain.model_events import OutgoingEvent
@@ -233,10 +233,12 @@ def test_the_first_freeze_stands_and_founders_are_kept_in_order(tables):
     assert list(tables.datasets.clusters().items()) == [((1 << 63) + 5, Split.TRAIN), (3, Split.TRAIN)]
 
 
-def a_frozen_dataset(tables, run_id, *photos, model_type=LAUNDRY):
+def a_frozen_dataset(tables, run_id, *photos, model_type=LAUNDRY, aside=()):
+    """Frozen, and found good."""
     dataset_id = tables.datasets.begin(run_id, model_type)
-    manifest = Manifest(dataset_id, model_type, ("양호", "불량"), None, NOW.isoformat(), photos)
+    manifest = Manifest(dataset_id, model_type, ("양호", "불량"), None, NOW.isoformat(), photos, aside)
     tables.datasets.freeze(dataset_id, manifest, "1" * 64)
+    tables.datasets.hold_out(dataset_id, manifest)
     return dataset_id
 
 
@@ -259,6 +261,41 @@ def test_the_holdout_grows_by_versions_and_loses_nobody(tables):
     assert [tables.datasets.get(i).holdout_version for i in (first, second, third)] == [1, 2, 2]
     members = [member.task_id for member in tables.datasets.holdout(LAUNDRY)]
     assert members == ["TASK-00003", "TASK-00001", "TASK-00002"]
+
+
+def test_what_was_only_frozen_is_not_held_out_and_holding_it_out_again_changes_nothing(tables):
+    dataset_id = tables.datasets.begin("one", LAUNDRY)
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), tuple(held(1)))
+    tables.datasets.freeze(dataset_id, manifest, "1" * 64)
+    assert list(tables.datasets.holdout(LAUNDRY)) == []
+    for _ in range(2):
+        tables.datasets.hold_out(dataset_id, manifest)
+    a_frozen_dataset(tables, "two", *held(2))
+    tables.datasets.hold_out(dataset_id, manifest)
+    tables.datasets.complete(a_dataset(id=dataset_id))
+    assert tables.datasets.get(dataset_id).holdout_version == 1
+    assert [m.task_id for m in tables.datasets.holdout(LAUNDRY)] == ["TASK-00002", "TASK-00001"]
+
+
+def test_what_was_set_aside_is_kept_with_its_reason_and_without_its_address_once_erased(tables):
+    odd = Quarantined("TASK-9", "s3://tasks/9.jpg", "no photo at s3://tasks/9.jpg")
+    twice = Quarantined(
+        "TASK-8", "s3://tasks/8.jpg", "the same photo was confirmed as 불량 and as 양호", "contradiction"
+    )
+    dataset_id = a_frozen_dataset(tables, "one", a_photo(1), aside=(odd, twice))
+    assert list(tables.datasets.set_aside(dataset_id)) == [twice, odd]
+    assert tables.erasures.anonymise("TASK-9")["set_aside_tasks"] == 1
+    assert list(tables.datasets.set_aside(dataset_id)) == [twice, Quarantined("TASK-9", "", "", "unusable")]
+    assert sum(tables.erasures.anonymise("TASK-9").values()) == 0
+
+
+@pytest.mark.integration
+def test_the_thousandth_dataset_of_a_year_has_a_number_of_its_own(services):
+    datasets = DatasetTable(services.mlops)
+    year = datasets.begin("first", LAUNDRY).split("-")[1]
+    with services.mlops.transaction() as cursor:
+        cursor.execute("UPDATE datasets SET dataset_id = %s", (f"DS-{year}-999",))
+    assert [datasets.begin(run, LAUNDRY) for run in ("a", "b")] == [f"DS-{year}-1000", f"DS-{year}-1001"]
 
 
 def test_each_model_type_has_a_holdout_of_its_own(tables):

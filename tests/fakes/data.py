@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pipeline.domain.clusters import sides_of_clusters
-from pipeline.domain.dataset import Augmentation, ConfirmedTask, Dataset, Fingerprint, Manifest, Photo, Split
+from pipeline.domain.dataset import (
+    Augmentation,
+    ConfirmedTask,
+    Dataset,
+    Fingerprint,
+    Manifest,
+    Photo,
+    Quarantined,
+    Split,
+    dataset_name,
+)
 from pipeline.domain.errors import GiveUp, PhotoMissing
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
@@ -94,10 +104,11 @@ class FakeDatasets:
     holdout_versions: dict[str, int] = field(default_factory=dict)
     lineage: dict[tuple[str, str], Appearance] = field(default_factory=dict)
     completed: dict[str, Dataset] = field(default_factory=dict)
+    aside: dict[str, list[Quarantined]] = field(default_factory=dict)
     uses: int = 0
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
-        dataset_id = self.ids.setdefault(run_id, f"DS-2026-{len(self.ids) + 1:03d}")
+        dataset_id = self.ids.setdefault(run_id, dataset_name("2026", len(self.ids) + 1))
         self.types.setdefault(dataset_id, model_type)
         return dataset_id
 
@@ -112,9 +123,14 @@ class FakeDatasets:
             self.lineage[dataset_id, p.task_id] = Appearance(
                 dataset_id, run_id, manifest.model_type, p.task_id, p.photo_url, p.sha256, p.label, p.source, p.split
             )
-        self._grow_holdout(dataset_id, manifest)
+        self.aside[dataset_id] = sorted(manifest.quarantined, key=lambda q: q.task_id)
 
-    def _grow_holdout(self, dataset_id: str, manifest: Manifest) -> None:
+    def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
+        return self.aside.get(dataset_id, [])
+
+    def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
+        if self.holdout_versions.get(dataset_id):
+            return
         kind = self.types[dataset_id]
         version = max((v for (t, _), (v, _) in self.members.items() if t is kind), default=0)
         for p in manifest.of(Split.HOLDOUT):
@@ -181,12 +197,18 @@ class FakeErasures:
         d = self.datasets
         rows = [key for key, row in d.lineage.items() if row.task_id == task_id and row.sha256]
         held = [key for key, (_, member) in d.members.items() if member.task_id == task_id and member.sha256]
+        left_out = [
+            (i, n) for i, rows in d.aside.items() for n, q in enumerate(rows) if q.task_id == task_id and q.reason
+        ]
+        for dataset_id, n in left_out:
+            d.aside[dataset_id][n] = replace(d.aside[dataset_id][n], photo_url="", reason="")
         for key in rows:
             d.lineage[key] = replace(d.lineage[key], photo_url="", sha256="")
         for member_key in held:
             version, member = d.members[member_key]
             d.members[member_key] = (version, replace(member, sha256=""))
-        return {"dataset_photos": len(rows), "holdout_photos": len(held), "task_confirmations": 0}
+        counts = {"dataset_photos": len(rows), "holdout_photos": len(held)}
+        return {**counts, "set_aside_tasks": len(left_out), "task_confirmations": 0}
 
 
 @dataclass

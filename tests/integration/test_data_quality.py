@@ -10,12 +10,14 @@ import pytest
 from include.demo.photos import base_specs, draw
 from pipeline.adapters.data_report import HtmlDataReport
 from pipeline.adapters.expectations import GreatExpectationsValidator
+from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.dataset import Manifest, Quarantined, Source, Split
 from pipeline.domain.quality import QualityPolicy, measure
 from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.learning.suspects import ConfidentLearningReviewer
 from pipeline.ports.data import Suspect, Validation
 from tests.builders import NOW, a_photo
+from tests.odd_photos import PHOTOS
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +36,7 @@ def a_manifest(rows, quarantined=()):
 
 def check(rows, quarantined=()):
     manifest = a_manifest(rows, quarantined)
-    validator = GreatExpectationsValidator(min_side_pixels=POLICY.min_side_pixels)
+    validator = GreatExpectationsValidator()
     return validator.check(manifest, measure(manifest, None, 0, POLICY), now=NOW)
 
 
@@ -74,6 +76,19 @@ def test_a_bad_row_stops_the_run_with_its_reason(found_bad, name):
     assert [sentence for sentence in found_bad.failures if re.search(reason, sentence)], found_bad.failures
 
 
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$value ${label} <b>&amp;"]
+
+
+def test_data_docs_print_what_people_typed_as_text_and_reasons_as_they_were_typed():
+    rows = [
+        a_photo(2000 + n, task_id=text, label=text, photo_url=f"s3://tasks/{text}") for n, text in enumerate(HOSTILE)
+    ]
+    found = check([*photos(), *rows], [Quarantined(text, f"s3://tasks/{text}", text) for text in HOSTILE * 20])
+    assert HOSTILE[0] in next(f for f in found.failures if f.startswith("label: column values to be in set"))
+    for page in (body.decode() for path, body in found.pages.items() if path.endswith(".html")):
+        assert not [tag for tag in ("<script>alert", "<img src=x") if tag in page]
+
+
 def test_a_class_that_nobody_confirmed_stops_the_run():
     found = check([p for p in photos() if p.label == "양호"])
     assert "only 0 of 18 training photos are 불량: 8 photos and 10% needed" in found.failures
@@ -87,7 +102,7 @@ def test_a_soft_finding_is_a_warning_in_the_same_words_and_does_not_stop():
     quarantined = [Quarantined("TASK-9", "s3://tasks/9.jpg", "photo is empty (0 bytes)")]
     found = check(photos(), quarantined)
     assert found.failures == ()
-    assert found.warnings == ("1 of 61 photos cannot be used, e.g. TASK-9: photo is empty (0 bytes)",)
+    assert found.warnings == ("1 of 61 tasks cannot be used: TASK-9: photo is empty (0 bytes)",)
 
 
 # Suspect labels
@@ -130,6 +145,17 @@ def test_too_few_photos_of_a_class_suspect_nobody():
 
 
 # The page
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_no_photo_whatever_it_is_keeps_the_page_from_people():
+    rows = [a_photo(n) for n in range(len(PHOTOS))]
+    bodies = {row.task_id: body for row, (body, _) in zip(rows, PHOTOS.values(), strict=True)}
+    suspects = [Suspect(row.task_id, "양호", "불량", 0.1) for row in rows]
+    page = HtmlDataReport().page(a_manifest(rows), Validation((), (), {}), suspects, bodies).decode()
+    assert page.count("data:image/jpeg") == sum(reason is None for _, reason in PHOTOS.values())
+    sheet = HtmlReportPrinter().contact_sheet(list(bodies.items())[-30:])
+    assert sheet.startswith(b"\x89PNG")
 
 
 def test_the_page_shows_verdict_reasons_and_small_photos_and_escapes_what_people_wrote():

@@ -71,6 +71,35 @@ def test_named_tasks_come_when_they_are_confirmed(helper):
     assert helper.tasks([]) == []
 
 
+ODD_VALUES = {
+    "infinity": ("confirmed_at = 'infinity'", "no time that can be read"),
+    "the year 20000": ("confirmed_at = '20000-01-01Z'", "no time that can be read"),
+    "before Christ": ("confirmed_at = '0044-03-15 BC'", "no time that can be read"),
+    "no label": ("final_result = NULL", ""),
+    "corrected or not": ("corrected = NULL", ""),
+    "minutes and seconds of a zone": ("confirmed_at = '1890-01-01 Asia/Seoul'", ""),
+    "any characters": ("correction_reason = E'\\u001b[31m\\n🧺', photo_url = ''", ""),
+}
+
+
+@pytest.mark.parametrize("name", ODD_VALUES)
+def test_a_value_that_cannot_be_read_is_its_rows_fault_and_the_others_come(services, helper, name, monkeypatch):
+    monkeypatch.setattr("pipeline.adapters.helper_db._PAGE_ROWS", 2)
+    change, fault = ODD_VALUES[name]
+    owner = psycopg2.connect(services.stack.dsn("helper", "helper"))
+    with owner, owner.cursor() as cursor:
+        cursor.execute(f"UPDATE tasks SET {change} WHERE task_id = 'TASK-6'")
+    owner.close()
+    for found in (
+        helper.confirmed(limit=100),
+        helper.history(limit=100),
+        helper.tasks([f"TASK-{n}" for n in range(10)]),
+    ):
+        faults = {t.task_id: t.fault for t in found}
+        assert faults.keys() == {f"TASK-{n}" for n in range(10)}
+        assert fault in faults.pop("TASK-6") and not any(faults.values())
+
+
 def test_samples_are_read_from_indexes_and_not_by_scanning_every_task(services, helper):
     owner = psycopg2.connect(services.stack.dsn("helper", "helper"))
     with owner, owner.cursor() as cursor:

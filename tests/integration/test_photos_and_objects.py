@@ -4,13 +4,16 @@ import threading
 import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import boto3
 import pytest
 
+from faceserve.storage import S3Source
 from pipeline.adapters import s3
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
+from tests.odd_photos import ODD_KEYS
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +31,16 @@ def put(services, bucket, key, body):
 
 def test_a_photo_is_read_from_an_allowed_bucket(photos):
     assert photos.read("s3://tasks/a.jpg") == b"photo"
+
+
+# The S3 of the stack has folders, and no folder without a name.
+@pytest.mark.parametrize("key", [key for key in ODD_KEYS if "" not in key.split("/")])
+def test_an_odd_key_is_its_own_photo_for_pipeline_and_model_server_alike(services, photos, key):
+    for other in {key.split(part)[0] for part in "#?\t\n;"} | {key.lstrip("/")} - {"", key}:
+        put(services, "tasks", other, b"another task's photo")
+    put(services, "tasks", key, b"the photo")
+    assert photos.read(f"s3://tasks/{key}") == S3Source(services.stack.s3_endpoint).read(f"s3://tasks/{key}")
+    assert photos.read(f"s3://tasks/{key}") == b"the photo"
 
 
 @pytest.mark.parametrize("url", ["s3://tasks/missing.jpg", "s3://tasks/a.jpg/b"])
@@ -100,7 +113,7 @@ class Moody(ThreadingHTTPServer):
 
     def __init__(self, *moods):
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.moods, self.requests = list(moods), 0
+        self.moods, self.requests, self.paths = list(moods), 0, []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -111,11 +124,15 @@ class Moody(ThreadingHTTPServer):
 class _Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests += 1
+        self.server.paths.append(self.path)
         mood = self.server.moods.pop(0) if self.server.moods else "well"
         if mood == "slow":
             time.sleep(1.5)
         if mood == "archived":
             self._send(403, b"<Error><Code>InvalidObjectState</Code><Message>its class is GLACIER</Message></Error>")
+        elif isinstance(mood, tuple):
+            status, code = mood
+            self._send(status, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
         elif isinstance(mood, int):
             self._send(mood, b"<Error><Code>Trouble</Code><Message>no space left on device</Message></Error>")
         else:
@@ -167,6 +184,36 @@ def test_trouble_that_lasts_is_an_outage_with_its_reason(moody, mood):
     with pytest.raises(ServiceUnavailable, match="S3 is unavailable: "):
         S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
     assert server.requests < 10
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_s3_is_asked_for_the_very_key(moody, key):
+    server = moody()
+    for photos in (S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})), S3Source(server.url)):
+        photos.read(f"s3://tasks/{key}")
+    assert [unquote(path) for path in server.paths] == [f"/tasks/{key}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("mood", "sentence"),
+    [
+        ((403, "AccessDenied"), "S3 denies access to s3://tasks/a.jpg: it is not there, or this role may not read it"),
+        ((400, "KeyTooLongError"), "S3 does not give out s3://tasks/a.jpg: .*KeyTooLongError"),
+        ((400, "KMS.DisabledException"), "S3 does not give out s3://tasks/a.jpg"),
+        ((405, "MethodNotAllowed"), "S3 does not give out s3://tasks/a.jpg"),
+    ],
+)
+def test_what_s3_says_against_one_photo_is_that_photos_fault(moody, mood, sentence):
+    with pytest.raises(PhotoRefused, match=sentence):
+        S3PhotoStore(endpoint=moody(mood).url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
+
+
+@pytest.mark.parametrize(
+    "mood", [(403, "InvalidAccessKeyId"), (403, "SignatureDoesNotMatch"), (400, "ExpiredToken"), (429, "Odd")]
+)
+def test_what_s3_says_against_whoever_asks_is_no_photos_fault(moody, mood):
+    with pytest.raises(ServiceUnavailable):
+        S3PhotoStore(endpoint=moody(*[mood] * 20).url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
 
 
 def test_a_full_disk_behind_s3_is_an_outage_that_says_so(moody):

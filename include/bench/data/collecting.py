@@ -106,6 +106,7 @@ class _DrawnPhotos:
 
 
 def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dict[str, float]:
+    from pipeline.adapters.clock import SystemClock
     from pipeline.adapters.dataset_table import DatasetTable
     from pipeline.adapters.erasure_table import ErasureTable
     from pipeline.adapters.helper_db import HelperDatabase
@@ -126,6 +127,7 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
         datasets=DatasetTable(database),
         erasures=ErasureTable(database),
         objects=objects,
+        clock=SystemClock(),
         recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),
         prefix="s3://datasets/",
     )

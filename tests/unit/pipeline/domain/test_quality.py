@@ -42,12 +42,16 @@ def test_nothing_is_said_of_a_good_selection():
     assert out_of_bounds(a_manifest(*GOOD)) == {}
 
 
+EMPTY = "photo is empty (0 bytes)"
+MEND = "mend these tasks in the Helper service or their photos in S3, or raise RETRAIN_MAX_UNUSABLE_SHARE"
+
+
 def test_unreadable_photos_are_a_warning_above_the_minimum_and_stop_below_with_numbers():
     few, many = (out_of_bounds(a_manifest(*GOOD, quarantined=aside(n))) for n in (3, 60))
-    assert few == {"unusable_photos": (False, "3 of 203 photos cannot be used, e.g. BAD-0: photo is empty (0 bytes)")}
+    assert few == {"unusable_photos": (False, f"3 of 203 tasks cannot be used: BAD-0, BAD-1, BAD-2: {EMPTY}")}
     assert many["unusable_share"] == (
         True,
-        "60 of 260 photos cannot be used, e.g. BAD-0: photo is empty (0 bytes) (20% allowed)",
+        f"60 of 260 tasks cannot be used: BAD-0, BAD-1, BAD-2, BAD-3, BAD-4 and 55 more: {EMPTY} (20% allowed); {MEND}",
     )
 
 
@@ -206,19 +210,27 @@ def test_every_figure_of_an_odd_selection_has_its_bounds_and_its_sentence():
             for side, counts in (("validation", (0, 0)), ("holdout", (1, 1)))
             for n, (label, count) in enumerate(zip(LABELS, counts, strict=True))
         ),
-        ("unusable_share", 1 / 14, None, 0.2, True, "1 of 14 photos cannot be used, e.g. BAD-1: empty (20% allowed)"),
-        ("unusable_photos", 1, None, 0, False, "1 of 14 photos cannot be used, e.g. BAD-1: empty"),
+        (
+            "unusable_share",
+            1 / 14,
+            None,
+            0.2,
+            True,
+            f"1 of 14 tasks cannot be used: BAD-1: empty (20% allowed); {MEND}",
+        ),
+        ("unusable_photos", 1, None, 0, False, "1 of 14 tasks cannot be used: BAD-1: empty"),
         (
             *("contradiction_share", 1 / 14, None, 0.05, True),
-            "1 of 14 photos were confirmed with two labels, e.g. BAD-2: two labels (5% allowed)",
+            "1 of 14 photos were confirmed with two labels: BAD-2: two labels (5% allowed); "
+            "correct the tasks in the Helper service, or raise RETRAIN_MAX_CONTRADICTION_SHARE",
         ),
         (
             *("contradiction_photos", 1, None, 0, False),
-            "1 of 14 photos were confirmed with two labels, e.g. BAD-2: two labels",
+            "1 of 14 photos were confirmed with two labels: BAD-2: two labels",
         ),
         (
             *("near_duplicate_photos", 2, None, 0, False),
-            "2 of 14 photos look like held-out ones and were left out, e.g. BAD-3: a twin",
+            "2 of 14 photos look like held-out ones and were left out: BAD-3: a twin; BAD-4: ",
         ),
         ("dark_share", 0.1, None, 0.01, False, "1 of 10 photos are dark, e.g. TASK-00010"),
         ("overexposed_share", 0.1, None, 0.01, False, "1 of 10 photos are overexposed, e.g. TASK-00011"),

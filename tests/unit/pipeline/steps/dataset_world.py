@@ -46,15 +46,17 @@ class World:
         self.datasets, self.objects = FakeDatasets(), FakeObjects()
         self.erasures = FakeErasures(self.datasets)
         self.augmenter, self.validator, self.reviewer = FakeAugmenter(), FakeValidator(), FakeReviewer()
+        self.inspector, self.reporter = FakeInspector(), FakeReporter()
 
     def sources(self, policy=POLICY, augmentation=AUGMENTATION):
         return DataSources(
             source=self.source,
             photos=self.photos,
-            inspector=FakeInspector(),
+            inspector=self.inspector,
             datasets=self.datasets,
             erasures=self.erasures,
             objects=self.objects,
+            clock=FakeClock(),
             recipe=Recipe(LABELS, policy, augmentation),
             prefix="s3://datasets/",
         )
@@ -70,7 +72,7 @@ class World:
         checks = DataChecks(
             validator=self.validator,
             reviewer=self.reviewer,
-            reporter=FakeReporter(),
+            reporter=self.reporter,
             datasets=self.datasets,
             photos=self.photos,
             objects=self.objects,

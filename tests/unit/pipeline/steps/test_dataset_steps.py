@@ -238,6 +238,7 @@ def test_a_correction_beyond_the_natural_sample_makes_validation_and_holdout_no_
 
 def test_members_of_the_holdout_judge_later_models_too(world):
     world.collect(policy=SelectionPolicy(min_train_photos=0))
+    world.validate()
     first = {p.task_id for p in world.manifest().of(Split.HOLDOUT)}
     world.collect(run_id="run-2", policy=SelectionPolicy(sample_limit=5, history_limit=0, min_train_photos=0))
     assert first <= {p.task_id for p in world.manifest(SECOND).of(Split.HOLDOUT)}
