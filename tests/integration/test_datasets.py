@@ -116,8 +116,8 @@ def _photo(number):
 
 
 def test_a_dataset_is_what_the_policies_say_and_asks_training_to_look(world):
+    validated = world.pipeline.validate(world.pipeline.collect("run-1", "LAUNDRY", None))
     counts = world.prepare()
-    validated = world.pipeline.validate(counts["dataset_id"])
     assert len(validated["data_docs"]) == 2 and validated["report"].startswith(world.stack.s3_endpoint)
     manifest = world.manifest(counts["dataset_id"])
     assert counts["train_count"] == len(manifest.of(Split.TRAIN)) * COPIES
