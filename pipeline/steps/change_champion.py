@@ -55,8 +55,9 @@ def finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> Change
     """
     ledger = mirror_registry(d, change.model_type)
     assert ledger.champion is not None
+    lost = d.registry.missing([d.versions.get(ledger.model_type, ledger.champion)])
     # Of an earlier try the registry was behind for a while: a replica that started meanwhile was told something else.
-    if swap is not None or not elsewhere(ledger.champion, d.fleet.serving(ledger.model_type)):
+    if not lost and (swap is not None or not elsewhere(ledger.champion, d.fleet.serving(ledger.model_type))):
         ledger = note_mirrored(d, ledger)
     skipped = tuple(d.fleet.skipped())
     return ChangedChampion(change, swap, ledger.reigns[-1].version, skipped, ledger.registry_is_behind)

@@ -153,6 +153,15 @@ def test_an_unreachable_registry_does_not_keep_a_bad_model_live():
     world.demand_one_story("v1.0.0")
 
 
+def test_a_registry_that_lost_the_champion_is_behind_until_it_is_registered_again():
+    world = World().live("first", "second")
+    world.registry.registered.clear()
+    assert world.roll_back().registry_is_behind
+    world.reconcile()
+    assert not world.ledger.registry_is_behind
+    world.demand_one_story("v1.0.0")
+
+
 def test_low_that_becomes_failing_with_nothing_to_go_back_to_is_told_once_more():
     world = World().live("first")
     world.confirm(80, 20)
