@@ -1,9 +1,11 @@
 """### Takes the confirmations of branch managers in, and starts a retraining when one is due.
 
-Waits for messages on the task queue (a deferred sensor that only looks), stores them, and acknowledges them once they
-are stored. While RabbitMQ or the database is away it waits, too. After six silent hours it goes on without any. Then it
-asks the retraining policy; each answer is kept in `retraining_decisions` with its reason. A retraining that waits in
-the queue is not asked for twice. `pauses` tells people of a DAG that is paused and should not be.
+Waits until enough messages are on the task queue, or have been there long enough (a deferred sensor that only looks),
+stores them, and acknowledges them once they are stored. It stays while more come: each is stored within seconds, and
+steady traffic makes few runs (`RETRAIN_INTAKE_*`). While RabbitMQ or the database is away it waits, too. After six
+silent hours it goes on without any. Then it asks the retraining policy; each answer is kept in `retraining_decisions`
+with its reason. A retraining that waits in the queue is not asked for twice. `pauses` tells people of a DAG that is
+paused and should not be.
 
 Pausing this DAG loses nothing: messages stay in RabbitMQ.
 """
@@ -42,7 +44,7 @@ def task_confirmed_intake() -> None:
 
     @task
     def drain() -> dict[str, int]:
-        return step(lambda p: p.accumulate())
+        return step(lambda p: p.accumulate(stay=True))
 
     @task
     def consider() -> dict[str, object]:

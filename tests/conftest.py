@@ -12,6 +12,8 @@ from tests.services import Services, running
 
 # How long a case takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("project", deadline=None)
+# `--hypothesis-profile=long` looks for what nobody thought of, for as long as it takes.
+hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("project")
 
 

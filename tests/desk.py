@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.bootstrap import Pipeline
+from pipeline.domain.intake import IntakePolicy
 
 CHANGED = {
     "version": "v1.1.0",
@@ -35,7 +36,7 @@ class Desk:
     """Takes a call only as `Pipeline` would.
 
     `asked` holds (method, positional arguments, named arguments), oldest first.
-    `answers` by method: a value, an exception to raise, or `Turns` of them.
+    `answers` by method: a value, what makes one of the arguments, an exception to raise, or `Turns` of them.
     """
 
     def __init__(self, **answers: Any) -> None:
@@ -44,6 +45,7 @@ class Desk:
             **dict.fromkeys(("hot_swap", "promote_canary"), CHANGED),
             "roll_back": {**CHANGED, "missing": []},
             "rollback_plan": PLAN,
+            "worth_an_intake": IntakePolicy(enough_messages=1).worth_a_run,
             "publish_events": 3,
             "untold": [],
             "told": None,
@@ -58,6 +60,7 @@ class Desk:
         self.asked.append((name, values, named))
         answer = self.answers.get(name, f"the answer of {name}")
         answer = answer.next() if isinstance(answer, Turns) else answer
+        answer = answer(*values, **named) if callable(answer) else answer
         if isinstance(answer, BaseException):
             raise answer
         return answer

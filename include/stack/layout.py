@@ -158,6 +158,8 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_BACKBONE": "EfficientNetLite0",
         # In the demo a week passes in a minute: its first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
+        "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS": "0",
+        "RETRAIN_INTAKE_SILENCE_SECONDS": "5",
         "RETRAIN_LIVE_MATURED_MINUTES": "0",
         # A drill has hundreds of confirmations, not thousands: they prove no small margin.
         "RETRAIN_CANARY_MIN_CONFIRMATIONS": "25",

@@ -19,6 +19,7 @@ from pipeline.adapters.amqp import (
     unavailable_unless_answered,
 )
 from pipeline.domain.errors import NotTaken, ServiceUnavailable
+from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.ports.events import Message
 
@@ -39,6 +40,15 @@ class _Reading:
     channel: BlockingChannel
     unacknowledged: list[int] = field(default_factory=list)
     _publishing: BlockingChannel | None = None
+
+    def message(self, method: Any, properties: Any, body: bytes) -> Message:
+        self.unacknowledged.append(method.delivery_tag)
+        unreadable, raw = None, b""
+        if isinstance(properties, UnreadableProperties):
+            unreadable, raw = properties.fault, properties.raw
+        # Bytes that are no UTF-8 the client hands on as such; an id that is none helps nobody.
+        message_id = properties.message_id if isinstance(properties.message_id, str) else None
+        return Message(body, message_id, method.delivery_tag, method.redelivered, unreadable, raw)
 
     def acknowledge(self, tags: set[int]) -> None:
         left = [tag for tag in self.unacknowledged if tag not in tags]
@@ -75,30 +85,32 @@ class RabbitEventQueue:
             declare_task_topology(channel, self._exchange, self._queue)
             return int(channel.queue_declare(self._queue, passive=True).method.message_count)
 
-    def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
+    def batches(self, *, max_messages: int, batch_size: int, stay: Stay = AT_ONCE) -> Iterator[Sequence[Message]]:
         with connection_to(self._url) as connection:
             channel = connection.channel()
             declare_task_topology(channel, self._exchange, self._queue)
             channel.basic_qos(prefetch_count=min(_PREFETCH, max_messages))
             self._reading = _Reading(connection, channel)
             try:
-                yield from self._drain(self._reading, max_messages, batch_size)
+                yield from self._drain(self._reading, max_messages, batch_size, stay)
             finally:
                 # Closing the channel returns what was not acknowledged.
                 self._reading = None
 
-    def _drain(self, reading: _Reading, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
+    def _drain(self, reading: _Reading, max_messages: int, batch_size: int, stay: Stay) -> Iterator[Sequence[Message]]:
         batch: list[Message] = []
-        taken, begun = 0, time.monotonic()
+        taken, silent, begun = 0, 0, time.monotonic()
+        leave_at = begun + stay.longest_seconds
         for method, properties, body in reading.channel.consume(self._queue, inactivity_timeout=_IDLE_SECONDS):
-            if method is not None:
-                begun = begun if batch else time.monotonic()
-                batch.append(_message(method, properties, body))
-                reading.unacknowledged.append(method.delivery_tag)
-                taken += 1
-            ended = method is None or taken >= max_messages
+            now = time.monotonic()
+            if method is None:
+                silent += 1
+            else:
+                taken, silent, begun = taken + 1, 0, begun if batch else now
+                batch.append(reading.message(method, properties, body))
+            ended = taken >= max_messages or silent * _IDLE_SECONDS >= stay.silence_seconds or now >= leave_at
             # Nobody waits for a batch to become full.
-            if batch and (ended or len(batch) >= batch_size or time.monotonic() - begun >= _IDLE_SECONDS):
+            if batch and (ended or silent or len(batch) >= batch_size or now - begun >= _IDLE_SECONDS):
                 yield batch
                 batch = []
             if ended:
@@ -131,15 +143,6 @@ class RabbitEventQueue:
 
 def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "·" for c in text)
-
-
-def _message(method: Any, properties: Any, body: bytes) -> Message:
-    if isinstance(properties, UnreadableProperties):
-        unreadable, raw = properties.fault, properties.raw
-        return Message(body, None, method.delivery_tag, method.redelivered, unreadable, raw)
-    # Bytes that are no UTF-8 the client hands on as such; an id that is none helps nobody.
-    message_id = properties.message_id if isinstance(properties.message_id, str) else None
-    return Message(body, message_id, method.delivery_tag, method.redelivered)
 
 
 class RabbitEventPublisher:

@@ -18,6 +18,7 @@ from pipeline.domain.errors import RunEnded as RunEnded
 from pipeline.domain.errors import StaleTransition as StaleTransition
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
+from pipeline.domain.intake import AT_ONCE
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LONGEST_RUN as LONGEST_RUN
@@ -75,9 +76,13 @@ class Pipeline(LiveSteps):
         """Messages waiting, without touching them. Raises `ServiceUnavailable` also while they could not be stored."""
         return waiting(self._data.intake)
 
-    def accumulate(self, limit: int = 100_000) -> dict[str, Any]:
-        """Store waiting confirmations; counts of what came."""
-        counts = accumulate(self._data.intake, limit=limit)
+    def worth_an_intake(self, waiting: int, waited_seconds: float) -> bool:
+        """Whether so many messages, seen waiting for so long, start a run of the intake."""
+        return self._w.settings.intake.worth_a_run(waiting, waited_seconds)
+
+    def accumulate(self, limit: int = 100_000, *, stay: bool = False) -> dict[str, Any]:
+        """Store waiting confirmations; counts of what came. `stay` waits for more while they come."""
+        counts = accumulate(self._data.intake, limit=limit, stay=self._w.settings.intake.stay if stay else AT_ONCE)
         log.info("intake: %s", counts)
         return asdict(counts)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
@@ -33,8 +34,10 @@ class EventQueue(Protocol):
     def depth(self) -> int:
         """Messages ready, without touching them. Raises `ServiceUnavailable`."""
 
-    def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
-        """Batches until the queue is empty or `max_messages` came; unacknowledged ones return on close."""
+    def batches(self, *, max_messages: int, batch_size: int, stay: Stay = AT_ONCE) -> Iterator[Sequence[Message]]:
+        """Batches until nothing more comes for as long as `stay` says, or `max_messages` came; none is held back for
+        more than a second. Unacknowledged ones return on close.
+        """
 
     def dead_letter(self, message: Message, reason: str) -> None:
         """Publish `message` with `reason` to the dead-letter queue and wait for the broker's confirmation.

@@ -13,6 +13,7 @@ from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.bounds import Address, Cron, Positive, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
+from pipeline.domain.intake import IntakePolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.pruning import PruningPolicy
 from pipeline.domain.quality import QualityPolicy
@@ -73,6 +74,8 @@ class Settings(BaseSettings):
     git_commit: str = ""
     """Commit this build was made of, kept with every registered model; empty: asked of git."""
 
+    intake: Annotated[IntakePolicy, Named("intake_")] = IntakePolicy()
+    """When confirmations are taken in"""
     retraining: Annotated[RetrainingPolicy, Named(own={"min_days": "min_days_between_trainings"})] = RetrainingPolicy()
     """When to retrain"""
     selection: SelectionPolicy = SelectionPolicy()

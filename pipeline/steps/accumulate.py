@@ -7,6 +7,7 @@ from datetime import datetime
 from pipeline.domain.errors import NotTaken, TryAgain
 from pipeline.domain.event_bounds import InvalidEvent
 from pipeline.domain.events import TaskConfirmedEvent, parse_task_confirmed
+from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.ports.bundles import Intake
 from pipeline.ports.events import Confirmations, Message, Stored
 
@@ -48,14 +49,14 @@ def waiting(intake: Intake) -> int:
     return depth
 
 
-def accumulate(intake: Intake, *, limit: int) -> Counts:
-    """Drain up to `limit` messages. A batch is acknowledged only after its rows are committed and its dead letters
-    confirmed, so a crash anywhere means redelivery, which the key makes harmless.
+def accumulate(intake: Intake, *, limit: int, stay: Stay = AT_ONCE) -> Counts:
+    """Drain up to `limit` messages, for as long as `stay` says. A batch is acknowledged only after its rows are
+    committed and its dead letters confirmed, so a crash anywhere means redelivery, which the key makes harmless.
     """
     # A broker may count how often a message comes back, and give it up: in an outage none is taken out.
     intake.confirmations.demand_reachable()
     total = Counts()
-    for batch in intake.queue.batches(max_messages=limit, batch_size=BATCH_SIZE):
+    for batch in intake.queue.batches(max_messages=limit, batch_size=BATCH_SIZE, stay=stay):
         usable, unusable = _read(batch, intake)
         stored, unstorable = _store(usable, intake.confirmations)
         refused = unusable + unstorable

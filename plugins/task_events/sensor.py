@@ -1,4 +1,4 @@
-"""Waits for confirmations, deferred while there are none, or while they could not be taken in."""
+"""Waits for confirmations, deferred while there are few, or while they could not be taken in."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,11 +22,13 @@ class TaskEventsSensor(BaseSensorOperator):
         from pipeline.bootstrap import Pipeline, TryAgain
 
         try:
-            waiting = Pipeline.from_env().waiting_events()
+            pipeline = Pipeline.from_env()
+            waiting = pipeline.waiting_events()
+            enough = pipeline.worth_an_intake(waiting, waited_seconds=0)
         except TryAgain as error:
             self.log.warning("%s; waiting for it", error)
-            waiting = 0
-        if not waiting:
+            enough = False
+        if not enough:
             self.defer(trigger=TaskEventsTrigger(datetime.now(UTC) + _PATIENCE), method_name="resume")
         return {"waiting": waiting}
 

@@ -160,7 +160,7 @@ def test_the_intake_drains_considers_and_triggers_a_retraining_by_its_decision(d
     assert triggered.value.conf == {"reason": "500 corrections"}
     assert triggered.value.skip_when_already_exists and triggered.value.logical_date is None
     assert desk.asked == [
-        ("accumulate", (), {}),
+        ("accumulate", (), {"stay": True}),
         ("consider", ("LAUNDRY",), {"asked_by": "task_confirmed_intake"}),
     ]
 

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from dags.task_confirmed_intake import task_confirmed_intake
 from pipeline.bootstrap import GiveUp, TryAgain
+from pipeline.domain.intake import IntakePolicy
 from plugins import polling
 from plugins.model_rollout.trigger import CanaryTrigger, RollbackQuestionTrigger
 from plugins.task_events.trigger import TaskEventsTrigger
@@ -50,6 +51,20 @@ def test_while_something_is_away_it_looks_less_often_and_then_as_before(desk, na
     desk.answers["waiting_events"] = Turns([*[AWAY] * 5, 0, 0, 1])
     assert fire(TaskEventsTrigger()) == {"waiting": 1}
     assert naps == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 5.0, 5.0]
+
+
+def test_a_few_messages_wait_for_more(desk, naps):
+    desk.answers["worth_an_intake"] = IntakePolicy(enough_messages=10).worth_a_run
+    desk.answers["waiting_events"] = Turns([3, 9, 10])
+    with pytest.raises(TaskDeferred):
+        DagRun(INTAKE).do("wait_for_events")
+    assert fire(TaskEventsTrigger()) == {"waiting": 10}
+
+
+def test_a_few_messages_do_not_wait_for_ever(desk, naps):
+    desk.answers["worth_an_intake"] = IntakePolicy(enough_messages=10, longest_wait_seconds=0.05).worth_a_run
+    desk.answers["waiting_events"] = 3
+    assert fire(TaskEventsTrigger()) == {"waiting": 3}
 
 
 def test_a_sensor_with_messages_waiting_does_not_wait(desk):

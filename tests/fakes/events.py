@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
@@ -39,7 +40,7 @@ class FakeQueue:
     def depth(self) -> int:
         return len(self.waiting)
 
-    def batches(self, *, max_messages: int, batch_size: int) -> Iterator[Sequence[Message]]:
+    def batches(self, *, max_messages: int, batch_size: int, stay: Stay = AT_ONCE) -> Iterator[Sequence[Message]]:
         self._unacknowledged = []
         try:
             for start in range(0, min(max_messages, len(self.waiting)), batch_size):

@@ -1,5 +1,6 @@
 """Confirmations through a real RabbitMQ into a real PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dead_letters import RabbitDeadLetters
 from pipeline.adapters.rabbitmq import RabbitEventQueue
 from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import accumulate
 from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
@@ -36,10 +38,10 @@ def letters(broker):
 def drain(services):
     queue = RabbitEventQueue(services.stack.amqp_url, exchange=EXCHANGE, queue=QUEUE)
 
-    def drain(fault=None, limit=10_000):
+    def drain(fault=None, limit=10_000, stay=AT_ONCE):
         fault = fault or Fault()
         intake = Intake(queue, ConfirmationTable(services.mlops), SystemClock(), BUCKETS)
-        return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit)
+        return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit, stay=stay)
 
     return drain
 
@@ -104,6 +106,24 @@ def test_a_redelivered_event_is_recognised_without_a_message_id(services, broker
     with pytest.raises(Killed):
         drain(Fault(at=4))
     assert drain().duplicates == 1
+
+
+def test_a_drain_that_stays_stores_what_comes_meanwhile_without_waiting_for_more(services, broker, drain):
+    with ThreadPoolExecutor(1) as beside:
+        counts = beside.submit(drain, stay=Stay(silence_seconds=3))
+        for number in range(3):
+            broker.publish((event_body(taskId=f"T-{number}"), None))
+            until(lambda number=number: len(stored(services)) == number + 1, "it to be stored")
+        assert counts.result().new == 3
+
+
+def test_a_drain_leaves_after_its_time_although_more_comes(broker, drain):
+    broker.publish((event_body(taskId="T-1"), None))
+    with ThreadPoolExecutor(1) as beside:
+        counts = beside.submit(drain, stay=Stay(silence_seconds=3600, longest_seconds=2))
+        while not counts.done():
+            broker.publish((b"one more", None))
+        assert counts.result().new == 1
 
 
 def test_looking_at_the_queue_takes_nothing(services, broker):

@@ -1,6 +1,8 @@
 """Any message between good ones is stored, or dead-lettered with its reason, and the queue drains."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
@@ -10,6 +12,7 @@ from pipeline.ports.bundles import Intake
 from pipeline.steps.accumulate import Counts, accumulate
 from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
 from tests.builders import BUCKETS, event_body
+from tests.corpus.fuzz import BODIES, PROPERTIES
 from tests.corpus.messages import messages
 from tests.waiting import until
 
@@ -88,3 +91,21 @@ def test_an_unreadable_message_that_the_broker_gave_up_can_be_looked_at_again_an
     for letter in letters.all():
         letters.requeue(letter.id)
     assert drained(services, broker).new == 2
+
+
+# A drain takes a second whatever it takes: each case is many messages at once.
+@settings(max_examples=max(3, settings().max_examples // 40), suppress_health_check=list(HealthCheck))
+@given(odd=st.lists(st.tuples(BODIES, PROPERTIES), min_size=20, max_size=60))
+def test_any_message_between_good_ones_is_stored_or_dead_lettered_and_the_queue_drains(running_services, odd):
+    running_services.empty()
+    broker = Broker(running_services)
+    letters = RabbitDeadLetters(broker.url, exchange=EXCHANGE, queue=QUEUE)
+    taken = 0
+    for number, one in enumerate(odd):
+        broker.send(good(number))
+        # What the broker itself cannot read never was in the queue.
+        taken += broker.takes(*one)
+    counts = drained(running_services, broker)
+    assert (counts.received, counts.parked, broker.waiting()) == (taken + len(odd), 0, 0)
+    assert {f"good-{number:04d}" for number in range(len(odd))} <= set(stored(running_services))
+    assert len(letters.all()) == counts.dead_lettered

@@ -30,6 +30,8 @@ _PARTS_OF_OTHERS = {"epmd"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
 _DEMO_ONLY = {
     "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS",
+    "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS",
+    "RETRAIN_INTAKE_SILENCE_SECONDS",
     "RETRAIN_LIVE_MATURED_MINUTES",
     "RETRAIN_MONITOR_SCHEDULE",
     "RETRAIN_CANARY_MIN_CONFIRMATIONS",
