@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from pipeline.domain.live_accuracy import Reading
+from pipeline.domain.transitions import storable
 
 
 @dataclass(frozen=True)
@@ -256,4 +257,6 @@ def _wire(value: Any) -> Any:
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, timedelta):
         return f"{value.total_seconds():.1f}s"
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_wire(one) for one in value]
+    return storable(value) if isinstance(value, str) else value

@@ -47,6 +47,11 @@ class Phase(StrEnum):
     NOTED = "noted"
 
 
+def storable(text: str) -> str:
+    """What no database keeps becomes a question mark: nothing must fail on how a reason is written."""
+    return text.encode(errors="replace").decode().replace("\0", "?")
+
+
 @dataclass(frozen=True)
 class By:
     """Who asks, why, and in which request: the DAG run or the command, the same for every retry of it."""
@@ -56,9 +61,8 @@ class By:
     request_id: str
 
     def __post_init__(self) -> None:
-        """What no database keeps becomes a question mark: an emergency must not fail on how its reason is written."""
         for name, text in vars(self).copy().items():
-            object.__setattr__(self, name, text.encode(errors="replace").decode().replace("\0", "?"))
+            object.__setattr__(self, name, storable(text))
 
     def demand_a_name(self, act: str) -> None:
         """Raises `GiveUp` for an act that somebody has to answer for, asked by nobody or without a reason."""
@@ -155,3 +159,6 @@ class Entry:
     act: Transition
     at: datetime
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", storable(self.detail))

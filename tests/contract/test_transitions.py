@@ -14,7 +14,7 @@ from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.model_events import OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.models import ModelType, Status
 from pipeline.domain.transitions import (
     Archive,
@@ -186,10 +186,12 @@ def test_an_ordinary_promotion_overrides_nothing(tables):
 # A ledger comes back as it was written
 
 WORDS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=20)
+# What people and replicas say: anything.
+SAID = st.text(max_size=20) | st.sampled_from(["\0", "half \ud83d a pair"])
 TIMES = st.datetimes(NOW.replace(tzinfo=None), timezones=st.just(NOW.tzinfo))
 VERSIONS = st.sampled_from(NUMBERS)
 ACT = {"id": WORDS, "model_type": st.sampled_from(ModelType), "version": VERSIONS}
-ACT |= {"by": st.builds(By, WORDS, WORDS, WORDS), "at": TIMES}
+ACT |= {"by": st.builds(By, SAID, SAID, WORDS), "at": TIMES}
 BLESSING = st.none() | WORDS
 CHANGES = sorted(set(Kind) - {a.kind for a in (CanaryStart, CanaryAbort, FreezeCleared, Archive, Restore)})
 MADE = st.builds(
@@ -203,8 +205,8 @@ NOTES = st.one_of(
 NOTED = (Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED, Phase.NOTED)
 ENTRIES = st.lists(
     st.one_of(
-        st.builds(Entry, st.sampled_from(sorted(set(Phase) - {Phase.NOTED})), MADE, TIMES, WORDS),
-        st.builds(Entry, st.sampled_from(NOTED), NOTES, TIMES, WORDS),
+        st.builds(Entry, st.sampled_from(sorted(set(Phase) - {Phase.NOTED})), MADE, TIMES, SAID),
+        st.builds(Entry, st.sampled_from(NOTED), NOTES, TIMES, SAID),
     ),
     max_size=8,
     unique_by=lambda entry: (entry.phase, entry.act.id),
@@ -226,6 +228,18 @@ def test_every_act_and_phase_comes_back_as_it_was_written(tables, entries):
     for model_type in ModelType:
         of_it = tuple(entry for entry in entries if entry.act.model_type is model_type)
         assert tables.transitions.ledger(model_type) == Ledger(model_type, of_it)
+
+
+@pytest.mark.parametrize("said", ["refuses (INTERNAL: \0)", "half \ud83d a pair"])
+def test_whatever_a_replica_answers_can_be_kept_and_told(tables, said):
+    missing = RollbackIncompleteEvent(
+        id="incomplete", model_type=LAUNDRY, model_version="v1.0.0", missing=(said,), at=NOW
+    ).outgoing()
+    served = a_history("promote v1.0.0").entries[0]
+    after = append(tables, served, Entry(Phase.INCOMPLETE, served.act, NOW, said), events=[missing])
+    assert tables.transitions.ledger(LAUNDRY) == after
+    assert list(tables.outbox.pending()) == [missing]
+    assert "?" in after.incomplete.detail and "?" in missing.payload["missing"][0]
 
 
 # Rows of `model_versions`
