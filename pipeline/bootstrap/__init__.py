@@ -13,6 +13,7 @@ from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
+from pipeline.domain.errors import CanaryEnded as CanaryEnded
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import RunEnded as RunEnded
 from pipeline.domain.errors import StaleTransition as StaleTransition

@@ -1,10 +1,13 @@
 """A task that acts at once, or after a person allowed it."""
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.triggers.base import BaseTrigger
 
 from plugins.model_rollout.patience import IN_TIME, PATIENCE
 
@@ -12,6 +15,7 @@ APPROVE, REJECT = "Approve", "Reject"
 # Where the answer is kept from one try of the task to the next: a replica that is away for a moment must not cost
 # another question.
 _ANSWER = "answer"
+_DEADLINE = "deadline"
 
 
 class Declined(AirflowFailException):
@@ -48,14 +52,30 @@ class ApprovedOperator(HITLOperator):
         return super().execute(context)
 
     def ask_anew(self, context: Context) -> Any:
+        self.forget_answer(context)
+        return self.ask(context)
+
+    def forget_answer(self, context: Context) -> None:
         """The answer that is kept counts for nothing."""
         context["task_state_store"].delete(_ANSWER)
-        return self.ask(context)
+
+    def wait_beside(self, context: Context, trigger: BaseTrigger) -> Any:
+        """Ask, and have `trigger` look meanwhile whether the question is still open. A person's answer does not come
+        through it: Airflow resumes the task itself.
+        """
+        # The question is stored; but Airflow's own way of waiting would not look.
+        with suppress(TaskAwaitingInput):
+            ApprovedOperator.ask(self, context)
+        return self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         response = super().execute_complete(context, event)
         by = (response["responded_by_user"] or {}).get("name")
-        answer = {"approved": response["chosen_options"] == [APPROVE], "by": by}
+        return self.answered(context, by, approved=response["chosen_options"] == [APPROVE])
+
+    def answered(self, context: Context, by: str | None, *, approved: bool) -> Any:
+        """Keep the answer, and do what it says."""
+        answer = {"approved": approved, "by": by}
         context["task_state_store"].set(_ANSWER, answer)
         return self._follow(context, answer)
 
@@ -65,5 +85,14 @@ class ApprovedOperator(HITLOperator):
             return self.act(context, by or "a person")
         sentence = self.decline(context, by, f"rejected by {by}" if by else f"not answered {IN_TIME}")
         # Cleared by hand, the task may ask anew.
-        context["task_state_store"].delete(_ANSWER)
+        self.forget_answer(context)
         raise Declined(sentence)
+
+
+def deadline(store: Any) -> datetime:
+    """Another try does not make a question live longer; a task cleared after its end has as much time as a new one."""
+    now, kept = datetime.now(UTC), store.get(_DEADLINE)
+    if kept and datetime.fromisoformat(kept) > now:
+        return datetime.fromisoformat(kept)
+    store.set(_DEADLINE, (now + PATIENCE).isoformat())
+    return now + PATIENCE

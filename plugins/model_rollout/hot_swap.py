@@ -7,15 +7,17 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.model_rollout.answer import say, what_ended
-from plugins.model_rollout.approval import ApprovedOperator, Declined
-from plugins.model_rollout.trigger import CanaryTrigger
+from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
+from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
 from plugins.notices.publishing import publish_soon
 from plugins.steps import step
 
 # Far beyond any canary's own deadline, which ends it: this only ends a trigger that is stuck.
 _PATIENCE = timedelta(days=8)
-# The good verdict is kept for the next try: the canary is over by then, and cannot be judged again.
+# The good verdict is kept for the next try, for as long as the canary is on trial.
 _VERDICT = "verdict"
+# How many trials of this run are over: whoever clears the task by hand after one wants another, which is a new request.
+_OVER = "over"
 
 
 def announce_failure(context: Any) -> None:
@@ -49,8 +51,8 @@ class HotSwapOperator(ApprovedOperator):
     def execute(self, context: Context) -> Any:
         if not _canary(context) or context["task_state_store"].get(_VERDICT):
             return super().execute(context)
-        who, reason, run_id = _actor(context), context["params"]["reason"], context["run_id"]
-        print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, run_id)))
+        who, reason, request = _actor(context), context["params"]["reason"], _request(context)
+        print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, request)))
         trigger = CanaryTrigger(self.model_type, self.version)
         return self.defer(trigger=trigger, method_name="canary_judged", timeout=_PATIENCE)
 
@@ -62,13 +64,25 @@ class HotSwapOperator(ApprovedOperator):
         context["task_state_store"].set(_VERDICT, event["reason"])
         return super().execute(context)
 
+    def ask(self, context: Context) -> Any:
+        if not _canary(context):
+            return super().ask(context)
+        until = deadline(context["task_state_store"])
+        return self.wait_beside(context, CanaryQuestionTrigger(self.model_type, self.version, until))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        if event.get("decision") == "abort":
+            return self.canary_judged(context, event)
+        if event.get("decision") == "unanswered":
+            return self.answered(context, None, approved=False)
+        return super().execute_complete(context, event)
+
     def act(self, context: Context, approved_by: str | None) -> Any:
         who = approved_by or _actor(context)
-        verdict, run_id = context["task_state_store"].get(_VERDICT), context["run_id"]
         if _canary(context):
-            return say(step(lambda p: p.promote_canary(self.model_type, self.version, who, verdict, run_id)))
-        reason = context["params"]["reason"]
-        return say(step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, run_id)))
+            return say(self._promote(context, who))
+        reason, request = context["params"]["reason"], _request(context)
+        return say(step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, request)))
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
         if not _canary(context):
@@ -76,8 +90,34 @@ class HotSwapOperator(ApprovedOperator):
         self._abort(context, by or _actor(context), f"its promotion was {why}")
         return f"the canary {self.version} was taken out of the requests: its promotion was {why}"
 
+    def _promote(self, context: Context, who: str) -> dict[str, Any]:
+        from pipeline.bootstrap import CanaryEnded
+
+        verdict, request = context["task_state_store"].get(_VERDICT), _request(context)
+        try:
+            done: dict[str, Any] = step(
+                lambda p: p.promote_canary(self.model_type, self.version, who, verdict, request)
+            )
+        except AirflowFailException as refusal:
+            if isinstance(refusal.__cause__, CanaryEnded):
+                self._forget_trial(context)
+            raise
+        return done
+
     def _abort(self, context: Context, who: str, reason: str) -> None:
-        step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, context["run_id"]))
+        step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, _request(context)))
+        self._forget_trial(context)
+
+    def _forget_trial(self, context: Context) -> None:
+        store = context["task_state_store"]
+        self.forget_answer(context)
+        store.delete(_VERDICT)
+        store.set(_OVER, (store.get(_OVER) or 0) + 1)
+
+
+def _request(context: Context) -> str:
+    over = context["task_state_store"].get(_OVER)
+    return f"{context['run_id']}, trial {over + 1}" if over else context["run_id"]
 
 
 def _canary(context: Context) -> bool:

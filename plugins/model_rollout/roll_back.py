@@ -1,16 +1,15 @@
 """The task `roll_back`: at once, or after a person's word."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.model_rollout.answer import say, what_ended
-from plugins.model_rollout.approval import ApprovedOperator, Declined
-from plugins.model_rollout.patience import PATIENCE
+from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
@@ -18,7 +17,6 @@ from plugins.steps import step
 MONITOR = "live_accuracy_monitor"
 # What the question named: an approval is for that version, whatever `previous` means by then, and instead of that one.
 _VERSION, _INSTEAD_OF = "version", "instead_of"
-_DEADLINE = "deadline"
 
 
 def page(context: Any) -> None:
@@ -76,12 +74,8 @@ class RollBackOperator(ApprovedOperator):
         self.subject = plan["question"]
         context["task_state_store"].set(_VERSION, plan["version"])
         context["task_state_store"].set(_INSTEAD_OF, plan["from_version"])
-        # The question is stored; but Airflow's own way of waiting would not look whether it is still open.
-        with suppress(TaskAwaitingInput):
-            super().ask(context)
-        deadline = _deadline(context["task_state_store"])
-        trigger = RollbackQuestionTrigger(params["model_type"], params["target"], plan["from_version"], deadline)
-        return self.defer(trigger=trigger, method_name="execute_complete")
+        about = (params["model_type"], params["target"], plan["from_version"])
+        return self.wait_beside(context, RollbackQuestionTrigger(*about, deadline(context["task_state_store"])))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         if "withdrawn" in event:
@@ -119,15 +113,6 @@ def _pointless_is_no_failure() -> Iterator[None]:
         if isinstance(error.__cause__, StaleTransition):
             raise Declined(f"nothing was changed: {error.__cause__}") from error
         raise
-
-
-def _deadline(store: Any) -> datetime:
-    """Another try does not make a question live longer; a task cleared after its end has as much time as a new one."""
-    now, kept = datetime.now(UTC), store.get(_DEADLINE)
-    if kept and datetime.fromisoformat(kept) > now:
-        return datetime.fromisoformat(kept)
-    store.set(_DEADLINE, (now + PATIENCE).isoformat())
-    return now + PATIENCE
 
 
 def _judged(context: Context) -> str | None:

@@ -23,11 +23,27 @@ class CanaryTrigger(PollingTrigger):
         return None if verdict["decision"] == "wait" else verdict
 
 
+class CanaryQuestionTrigger(CanaryTrigger):
+    """While somebody is asked whether to promote it the canary goes on, and so does judging it: fires with `abort` as
+    soon as it has to go, or with the decision `unanswered` once nobody answered until `deadline`.
+    """
+
+    def __init__(
+        self, model_type: str, version: str, deadline: datetime, poll_seconds: float = 15.0, **_other: Any
+    ) -> None:
+        super().__init__(model_type, version, poll_seconds)
+        self.about["deadline"] = deadline
+
+    def look(self, pipeline: Any) -> dict[str, Any] | None:
+        if datetime.now(UTC) >= self.about["deadline"]:
+            return {"decision": "unanswered", "reason": f"nobody answered {IN_TIME}"}
+        seen = super().look(pipeline)
+        return seen if seen and seen["decision"] == "abort" else None
+
+
 class RollbackQuestionTrigger(PollingTrigger):
     """Fires with `withdrawn`, a sentence, once the question whether to roll back is pointless: another version serves
     than `from_version`, there is nothing to go back to, or nobody answered until `deadline`.
-
-    A person's answer does not come through here: Airflow resumes the task itself.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
-from pipeline.bootstrap import GiveUp, StaleTransition, TryAgain
+from pipeline.bootstrap import CanaryEnded, GiveUp, StaleTransition, TryAgain
 from plugins.faults import tell_failure
 from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
@@ -141,13 +141,73 @@ def test_a_bad_canary_is_taken_off_and_fails_the_task_without_retries(desk):
 
 
 def test_an_approval_that_comes_after_the_canary_was_aborted_changes_nothing(desk):
-    desk.answers["promote_canary"] = GiveUp("v1.1.0 is not on trial: kim aborted it")
+    desk.answers["promote_canary"] = CanaryEnded("v1.1.0 is not on trial: kim aborted it")
     run = promotion(rollout="canary", approval=True)
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(TaskDeferred):
         judged(run, GOOD)
     with pytest.raises(AirflowFailException, match=r"v1\.1\.0 is not on trial"):
         reply(run, "hot_swap", "Approve")
     assert desk.names() == ["promote_canary"]
+
+
+def test_while_somebody_is_asked_the_canary_is_judged_on(desk, questions):
+    run = promotion(rollout="canary", approval=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        judged(run, GOOD)
+    assert len(questions) == 1 and deferred.value.method_name == "execute_complete"
+    about = dict(deferred.value.trigger.about)
+    assert timedelta(hours=23, minutes=59) < about.pop("deadline") - datetime.now(UTC) <= timedelta(hours=24)
+    assert about == {"model_type": "LAUNDRY", "version": "v1.1.0"}
+
+
+def test_a_canary_that_does_harm_while_somebody_is_asked_is_taken_off_and_the_question_ends(desk):
+    run = promotion(rollout="canary", approval=True)
+    with pytest.raises(TaskDeferred):
+        judged(run, GOOD)
+    with pytest.raises(AirflowFailException, match="the canary was aborted: worse by 10%"):
+        run.do("hot_swap", method="execute_complete", event=BAD)
+    assert desk.asked == [("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {})]
+
+
+def _judged_bad(run, desk):
+    judged(run, BAD)
+
+
+def _bad_while_asked(run, desk):
+    with pytest.raises(TaskDeferred):
+        judged(run, GOOD)
+    run.do("hot_swap", method="execute_complete", event=BAD)
+
+
+def _rejected(run, desk):
+    with pytest.raises(TaskDeferred):
+        judged(run, GOOD)
+    reply(run, "hot_swap", "Reject")
+
+
+def _approved_too_late(run, desk):
+    desk.answers["promote_canary"] = CanaryEnded("replica-2 threw v1.1.0 out")
+    with pytest.raises(TaskDeferred):
+        judged(run, GOOD)
+    reply(run, "hot_swap", "Approve")
+
+
+@pytest.mark.parametrize("end", [_judged_bad, _bad_while_asked, _rejected, _approved_too_late])
+def test_cleared_by_hand_after_its_end_a_canary_starts_anew_in_a_request_of_its_own(desk, questions, end):
+    run = promotion(rollout="canary", approval=True)
+    with pytest.raises(AirflowFailException):
+        end(run, desk)
+    asked_before = len(questions)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.do("hot_swap")
+    assert deferred.value.method_name == "canary_judged"
+    assert desk.asked[-1] == ("start_canary", ("LAUNDRY", "v1.1.0", "kim", "better", "run-1, trial 2"), {})
+    desk.answers["promote_canary"] = CHANGED
+    with pytest.raises(TaskDeferred):
+        judged(run, GOOD)
+    assert len(questions) == asked_before + 1
+    assert reply(run, "hot_swap", "Approve") == CHANGED
+    assert desk.asked[-1] == ("promote_canary", ("LAUNDRY", "v1.1.0", "lee", "92/100 right", "run-1, trial 2"), {})
 
 
 def test_after_a_freeze_the_task_cleared_by_hand_promotes_the_canary_it_had_found_good(desk):
@@ -164,9 +224,10 @@ def test_after_a_freeze_the_task_cleared_by_hand_promotes_the_canary_it_had_foun
 )
 def test_with_approval_somebody_is_asked_first_and_answers_for_it(desk, questions, rollout, done, reason):
     run = promotion(rollout=rollout, approval=True)
-    with pytest.raises(TaskAwaitingInput) as waiting:
+    with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
         run.do("hot_swap") if rollout == "full" else judged(run, GOOD)
-    assert desk.asked == [] and waiting.value.timeout == timedelta(hours=24)
+    # A canary's question has a deadline of its own, in the trigger that goes on judging.
+    assert desk.asked == [] and waiting.value.timeout == (timedelta(hours=24) if rollout == "full" else None)
     assert (questions[0]["subject"], questions[0]["body"]) == (
         "Serve LAUNDRY v1.1.0 to everybody?",
         "Reason given: better",
@@ -204,15 +265,22 @@ def test_a_no_takes_the_canary_off(desk, user, actor, why):
 def test_a_no_is_remembered_until_the_canary_is_off_and_then_forgotten(desk, questions):
     desk.answers["abort_canary"] = Turns([TryAgain("replica-1 is away"), True])
     run = promotion(rollout="canary", approval=True)
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(TaskDeferred):
         judged(run, GOOD)
     with pytest.raises(TryAgain):
         reply(run, "hot_swap", "Reject")
     with pytest.raises(Declined):
         run.do("hot_swap")
-    with pytest.raises(TaskAwaitingInput):
-        run.do("hot_swap")
-    assert len(questions) == 2
+    assert (len(questions), desk.names()) == (1, ["abort_canary"] * 2)
+
+
+def test_a_question_about_a_canary_that_nobody_answers_in_time_takes_it_off(desk):
+    run = promotion(rollout="canary", approval=True)
+    with pytest.raises(TaskDeferred):
+        judged(run, GOOD)
+    with pytest.raises(Declined, match="its promotion was not answered within 24 hours"):
+        run.do("hot_swap", method="execute_complete", event={"decision": "unanswered", "reason": "nobody answered"})
+    assert desk.names() == ["abort_canary"]
 
 
 @pytest.mark.parametrize("error", [GiveUp("replica-2 refused"), None])

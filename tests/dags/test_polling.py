@@ -11,7 +11,7 @@ from dags.task_confirmed_intake import task_confirmed_intake
 from pipeline.bootstrap import GiveUp, TryAgain
 from pipeline.domain.intake import IntakePolicy
 from plugins import polling
-from plugins.model_rollout.trigger import CanaryTrigger, RollbackQuestionTrigger
+from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger, RollbackQuestionTrigger
 from plugins.task_events.trigger import TaskEventsTrigger
 from tests.dags.running import DagRun
 from tests.desk import PLAN, Turns
@@ -152,7 +152,25 @@ def test_a_question_is_withdrawn_when_nobody_answered_in_time(desk, naps):
     assert desk.asked == []
 
 
-KEPT = [TaskEventsTrigger(SOON, 7), CanaryTrigger("LAUNDRY", "v1.1.0", 7), question(poll_seconds=7)]
+def test_a_canary_somebody_is_asked_about_is_judged_on_until_it_has_to_go(desk, naps):
+    good, bad = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "3 errors in a row"}
+    desk.answers["judge_canary"] = Turns([good, {"decision": "wait"}, AWAY, bad])
+    assert fire(CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON)) == bad
+    assert naps == [5.0, 15.0, 15.0, 30.0]
+
+
+def test_a_question_about_a_canary_ends_when_nobody_answered_in_time(desk, naps):
+    said = fire(CanaryQuestionTrigger("LAUNDRY", "v1.1.0", datetime.now(UTC)))
+    assert said == {"decision": "unanswered", "reason": "nobody answered within 24 hours"}
+    assert desk.asked == []
+
+
+KEPT = [
+    TaskEventsTrigger(SOON, 7),
+    CanaryTrigger("LAUNDRY", "v1.1.0", 7),
+    CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON, 7),
+    question(poll_seconds=7),
+]
 
 
 def again(path, fields):
