@@ -20,6 +20,7 @@ from pipeline.domain.errors import (
 from pipeline.domain.history import History
 from pipeline.domain.models import ModelVersion
 from pipeline.domain.transitions import (
+    ROLLBACKS,
     Archive,
     By,
     CanaryAbort,
@@ -27,6 +28,7 @@ from pipeline.domain.transitions import (
     ChampionChange,
     FreezeCleared,
     Kind,
+    Phase,
     Restore,
 )
 
@@ -138,6 +140,25 @@ class Ledger(History):
         if asked.judged is None:
             return self._change(act_id, Kind.ROLLBACK_MANUAL, self.rollback_target(asked.target), by, at)
         return self._change(act_id, Kind.ROLLBACK_AUTO, self._automatic_target(asked), by, at)
+
+    @property
+    def doubtful(self) -> tuple[ChampionChange, ...]:
+        """Changes of champion that were tried, and nobody could be asked what came of them."""
+        last = {entry.act.id: entry.phase for entry in self.entries}
+        tried = (act for act in self.unsettled if last[act.id] is Phase.UNCONFIRMED)
+        return tuple(act for act in tried if isinstance(act, ChampionChange))
+
+    def demand_one_meaning(self, asked: Asked) -> None:
+        """Raises `StaleTransition` for a person's `previous` while nobody can be asked whether a promotion serves: the
+        version before which one?
+        """
+        if asked.target != PREVIOUS or asked.judged is not None:
+            return
+        for change in (c for c in self.doubtful if c.kind not in ROLLBACKS and c.version != self.previous):
+            raise StaleTransition(
+                f"nobody knows whether {change.version} serves, which was promoted over {change.from_version}: name "
+                f"{self.previous} to go back to that; to be rid of {change.version} alone, reconcile"
+            )
 
     def rollback_target(self, target: str) -> str:
         """The version that `target`, a version or `previous`, names. Raises `UnknownVersion` with a sentence."""

@@ -32,6 +32,7 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
         change = ledger.followed_by(*seen).roll_back(asked, by, d.clock.now())
         swap = None
         if not ledger.done(change.id):
+            ledger.followed_by(*seen).demand_one_meaning(asked)
             # The same intent of an earlier try may stand there; what it decided is decided anew.
             ledger = d.transitions.append(ledger, *seen, Entry(Phase.REQUESTED, change, change.at), events=news)
             swap = _bring_back(d, ledger, change)

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 # Of what verification accepted, without a person who answers for it against everybody.
 _PROMOTIONS = frozenset({Kind.PROMOTE, Kind.CANARY_PROMOTE})
 _MAX_DETAIL_CHARACTERS = 2000
+_NOWHERE = "no replica serves it"
 
 
 def demand_settled(d: Deployment, model_type: ModelType) -> Ledger:
@@ -37,9 +38,12 @@ def demand_settled(d: Deployment, model_type: ModelType) -> Ledger:
     """
     ledger = settle(d, d.transitions.ledger(model_type))
     for act in ledger.unsettled:
+        missing = elsewhere(act.version, d.fleet.serving(model_type))
+        if ledger.champion is None:
+            missing |= dict.fromkeys(d.fleet.skipped(), "is out of rotation")
         raise Unconfirmed(
-            f"nobody knows yet what came of {act.version}, asked for by {act.by.actor} "
-            f"({act.by.reason}): {listed(elsewhere(act.version, d.fleet.serving(model_type)))}"
+            f"nobody knows yet what came of {act.version}, asked for by {act.by.actor} ({act.by.reason}): "
+            f"{listed(missing)}"
         )
     return ledger
 
@@ -57,7 +61,8 @@ def settle(d: Deployment, ledger: Ledger) -> Ledger:
 
 def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[OutgoingEvent]]:
     """What an emergency decides on besides `ledger`, and appends with its own intent: a change that any replica serves
-    did happen. Waits for nothing and nobody, and changes nothing when the emergency is refused.
+    did happen, and one that was tried and none serves did not. Waits for nothing and nobody, and changes nothing when
+    the emergency is refused.
 
     Who asks has seen an unconfirmed promotion serve and wants it gone, so it counts from when it was asked for. An
     unconfirmed rollback they want finished: that is news, so that a second `previous` does not go forth again. What
@@ -73,10 +78,13 @@ def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[
     seen = d.fleet.serving(ledger.model_type) if changes else ()
     for act in changes:
         missing = elsewhere(act.version, seen)
-        if ledger.followed_by(*entries).is_open(act) and len(missing) < len(seen):
+        if act in ledger.doubtful and outcome(act.version, seen) is Phase.FAILED:
+            entries.append(Entry(Phase.FAILED, act, d.clock.now(), _NOWHERE))
+        elif ledger.followed_by(*entries).is_open(act) and len(missing) < len(seen):
             at = d.clock.now() if news else act.at
-            entries += _served(act, at, missing)
-            events += told(d, act, at, missing)
+            ended, said = _ended_trials(ledger.followed_by(*entries), d.clock.now())
+            entries += [*ended, *_served(act, at, missing)]
+            events += [*said, *told(d, act, at, missing)]
     return entries, events
 
 
@@ -103,7 +111,15 @@ def _unwanted(ledger: Ledger, change: ChampionChange) -> bool:
 def confirm(d: Deployment, ledger: Ledger, change: ChampionChange, missing: Mapping[str, str]) -> Ledger:
     """Append that `change` serves, and where it does not yet, with the events that tell it."""
     at = d.clock.now()
-    return d.transitions.append(ledger, *_served(change, at, missing), events=told(d, change, at, missing))
+    ended, said = _ended_trials(ledger, at)
+    events = [*said, *told(d, change, at, missing)]
+    return d.transitions.append(ledger, *ended, *_served(change, at, missing), events=events)
+
+
+def _ended_trials(ledger: Ledger, at: datetime) -> tuple[list[Entry], list[OutgoingEvent]]:
+    """Of aborts that are still open: the new champion ends the trial where they did not."""
+    aborts = [act for act in ledger.unsettled if isinstance(act, CanaryAbort)]
+    return [Entry(Phase.NOTED, abort, at) for abort in aborts], [_trial_ended(abort, at) for abort in aborts]
 
 
 def _served(change: ChampionChange, at: datetime, missing: Mapping[str, str]) -> list[Entry]:
@@ -158,14 +174,17 @@ def end_trial(d: Deployment, ledger: Ledger, abort: CanaryAbort) -> Ledger:
     """Raises `ServiceUnavailable` while a replica may still try it; the intent stays open then."""
     d.fleet.abort_canary(abort.model_type, abort.version, abort.by.reason)
     at = d.clock.now()
-    event = CanaryAbortedEvent(
+    return d.transitions.append(ledger, Entry(Phase.NOTED, abort, at), events=[_trial_ended(abort, at)])
+
+
+def _trial_ended(abort: CanaryAbort, at: datetime) -> OutgoingEvent:
+    return CanaryAbortedEvent(
         id=f"aborted:{abort.trial_id}",
         model_type=abort.model_type,
         model_version=abort.version,
         reason=abort.by.reason,
         at=at,
-    )
-    return d.transitions.append(ledger, Entry(Phase.NOTED, abort, at), events=[event.outgoing()])
+    ).outgoing()
 
 
 def _settled(d: Deployment, ledger: Ledger, act: Transition) -> Ledger:
@@ -196,8 +215,9 @@ def _settled_change(d: Deployment, ledger: Ledger, change: ChampionChange) -> Le
         phase = Phase.UNCONFIRMED if swap.missing else (Phase.SERVED if forward else Phase.FAILED)
     if phase is Phase.SERVED:
         return confirm(d, ledger, change, {})
-    if phase is Phase.FAILED:
-        return _failed(d, ledger, change, "no replica serves it")
+    # The first model ever may serve on a replica out of rotation, and there is nothing to bring that back to.
+    if phase is Phase.FAILED and (ledger.champion is not None or not d.fleet.skipped()):
+        return _failed(d, ledger, change, _NOWHERE)
     return ledger
 
 

@@ -11,6 +11,7 @@ from tests.fakes.faults import Fault
 from tests.fakes.fleet import Accident
 from tests.stateful.acts import PREVIOUS
 from tests.stateful.asking import ask, candidate, done, events, everybody_serves, live, refused
+from tests.unit.pipeline.steps.live_world import LAUNDRY
 
 REPLICAS = {"replica-1", "replica-2"}
 # The call on the fleet after which the second replica has activated.
@@ -73,13 +74,40 @@ def test_a_rollback_by_somebody_who_has_seen_it_serve_ends_it(story, half):
     assert "v1.2.0" in half.ledger.shunned
 
 
+def test_previous_is_refused_while_nobody_can_tell_which_version_it_is_before(story):
+    world = live(story, 2)
+    half_promoted(story)
+    refused(story, StaleTransition, "nobody knows whether v1.2.0 serves", "roll back", PREVIOUS)
+    wakes(world, "replica-2")
+    done(story, "roll back", PREVIOUS)
+    everybody_serves(story, "v1.1.0")
+
+
+def test_previous_is_plain_again_when_every_replica_says_that_it_serves_the_champion(story):
+    world = live(story, 2)
+    half_promoted(story)
+    wakes(world, "replica-2")
+    world.fleet.bring_back(LAUNDRY, "v1.1.0", world.versions.get(LAUNDRY, "v1.1.0").artifact)
+    done(story, "roll back", PREVIOUS)
+    everybody_serves(story, "v1.0.0")
+
+
+def test_a_version_named_while_half_a_promotion_hangs_is_gone_back_to(story):
+    world = live(story, 2)
+    half_promoted(story)
+    done(story, "roll back", "v1.0.0")
+    wakes(world, "replica-2")
+    done(story, "reconcile")
+    everybody_serves(story, "v1.0.0")
+
+
 @pytest.fixture
 def half_back(story):
     """While replica-2 hangs a rollback reaches replica-1, and the database is away before it is confirmed."""
     world = live(story, 2)
     half_promoted(story)
     world.transitions.lost = {Phase.SERVED}
-    story.rollback = story.request("roll back", PREVIOUS)
+    story.rollback = story.request("roll back", "v1.0.0")
     assert isinstance(story.perform(story.rollback), ServiceUnavailable)
     world.transitions.lost = set()
     wakes(world, "replica-2")

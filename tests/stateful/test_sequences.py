@@ -217,6 +217,16 @@ def test_an_archived_version_serves_again_after_it_was_restored(story):
     everybody_serves(story, "v1.0.0")
 
 
+def test_the_first_model_that_a_replica_out_of_rotation_may_serve_is_not_called_failed(story):
+    world, version = story.world, candidate(story)
+    world.fleet.forgets = {"replica-1"}
+    refused(story, Unconfirmed, "replica-1 serves None", "promote", version)
+    world.fleet.out = {"replica-2"}
+    done(story, "reconcile")
+    refused(story, Unconfirmed, "replica-2 is out of rotation", "promote", candidate(story))
+    everybody_serves(story, version)
+
+
 @pytest.mark.parametrize("kind", ["promote", "start canary", "promote canary", "force", "restore", "roll back"])
 def test_a_version_that_nobody_knows_is_refused_with_a_sentence(story, kind):
     live(story, 1)
