@@ -31,7 +31,7 @@ class Canary:
 
 @dataclass(frozen=True)
 class Concluded:
-    """How the last canary ended; `outcome` is `promoted` or `aborted`."""
+    """How the last canary ended: `outcome` is `promoted`, `aborted`, or `replaced` if another version was activated."""
 
     version: str
     outcome: str
@@ -253,7 +253,7 @@ class Snapshot:
             return self.concluded
         if self._tries(activated):
             return Concluded(activated, "promoted", "as asked")
-        return Concluded(self.canary.version, "aborted", f"{activated} was activated")
+        return Concluded(self.canary.version, "replaced", f"{activated} was activated")
 
 
 def _find(generations: Sequence[Generation], version: str) -> Generation | None:

@@ -24,7 +24,9 @@ class SideStatus:
 
 @dataclass(frozen=True)
 class CanaryStatus:
-    """`verdict` is `promote`, `roll back` or `inconclusive` while on trial, then `promoted` or `aborted`."""
+    """`verdict` is `promote`, `roll back` or `inconclusive` while on trial, then `promoted`, `aborted`, or `replaced`
+    if another version was activated.
+    """
 
     version: str
     percent: float

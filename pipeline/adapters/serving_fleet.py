@@ -9,12 +9,11 @@ from typing import TypeVar
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient, PreparedModel, Status
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.rollout import CanarySeen
+from pipeline.domain.rollout import CanarySeen, replaced_by
 from pipeline.domain.serving import Serving
 from pipeline.ports.deployment import Prepared, Swap
 
 _STATUS_SECONDS = 5.0
-_ENDED = frozenset({"aborted", "promoted"})
 _Result = TypeVar("_Result")
 _Call = Callable[[LifecycleClient, str], _Result]
 
@@ -111,29 +110,27 @@ class GrpcServingFleet:
                 raise FaceserveError(address, "ABORTED", f"serves {found.version} after {version} was activated")
             return done.swap_milliseconds
 
-        found = self._on([a for a in self._addresses if replicas is None or a in replicas], back)
+        found = self._on(self._of(replicas), back)
         failed = _errors(found)
         if len(failed) == len(found):
             raise _translated(failed, f"no replica could be brought back to {version}")
         return _swap(found, time.monotonic() - started)
 
     def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
-        self._on([a for a in self._addresses if a in replicas], self._preparing(model_type, version, artifact))
+        self._on(self._of(replicas), self._preparing(model_type, version, artifact))
 
     # Canary
 
-    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
-        given = self._everywhere(lambda client, _: client.set_canary(model_type.lower(), version, percent))
+    def give_canary(
+        self, model_type: ModelType, version: str, percent: float, replicas: Collection[str] | None = None
+    ) -> None:
+        given = self._on(self._of(replicas), lambda client, _: client.set_canary(model_type.lower(), version, percent))
         if failed := _errors(given):
             raise _translated(failed, f"not every replica could try {version}")
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
         def look(client: LifecycleClient, address: str) -> CanarySeen:
-            found = client.status(model_type.lower(), timeout_seconds=_STATUS_SECONDS).canary
-            if found is None:
-                return CanarySeen(address, None, "", "", 0, 0)
-            side = found.canary
-            return CanarySeen(address, found.version, found.verdict, found.reason, side.requests, side.errors)
+            return _seen(address, client.status(model_type.lower(), timeout_seconds=_STATUS_SECONDS))
 
         return [seen for seen in self._everywhere(look).values() if isinstance(seen, CanarySeen)]
 
@@ -158,6 +155,10 @@ class GrpcServingFleet:
         results = self._on(self._addresses[:1], call)
         return results if _errors(results) else results | self._on(self._addresses[1:], call)
 
+    def _of(self, replicas: Collection[str] | None) -> Sequence[str]:
+        """Those of `replicas` that are in rotation; None: all."""
+        return [address for address in self._addresses if replicas is None or address in replicas]
+
     def _everywhere(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
         return self._on(self._addresses, call)
 
@@ -180,9 +181,18 @@ def _alone(client: LifecycleClient, model: str, version: str) -> Status:
     that served `version` before exchanges nothing.
     """
     found = client.status(model, timeout_seconds=_STATUS_SECONDS)
-    if found.canary is not None and found.canary.verdict not in _ENDED:
-        client.abort_canary(model, found.canary.version, f"{version} serves everybody")
+    seen = _seen("", found)
+    if seen.running and seen.version is not None:
+        client.abort_canary(model, seen.version, replaced_by(version))
     return found
+
+
+def _seen(address: str, status: Status) -> CanarySeen:
+    found = status.canary
+    if found is None:
+        return CanarySeen(address, None, "", "", 0, 0)
+    side = found.canary
+    return CanarySeen(address, found.version, found.verdict, found.reason, side.requests, side.errors)
 
 
 def _swap(found: "Mapping[str, float | FaceserveError]", seconds: float) -> Swap:

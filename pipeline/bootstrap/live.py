@@ -77,10 +77,11 @@ class LiveSteps:
         self._publish_soon()
         return {"version": version, "percent": percent, "beside": trial.beside}
 
-    def judge_canary(self, model_type: str, version: str) -> dict[str, str]:
-        """`promote`, `abort` or `wait`, with the reason."""
+    def judge_canary(self, model_type: str, version: str, *, proven: bool = False) -> dict[str, str]:
+        """`promote`, `abort` or `wait`, with the reason; `proven`: an earlier look said `promote`, a person is asked."""
         live = self._live
-        verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, live.canary_policy)
+        policy = live.canary_policy.after_proof() if proven else live.canary_policy
+        verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
 
     def promote_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:

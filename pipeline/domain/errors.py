@@ -92,6 +92,10 @@ class CanaryEnded(GiveUp):
     """A canary that was aborted, or is not running any more; the message says why."""
 
 
+class CanaryDidHarm(CanaryEnded):
+    """A replica threw the canary out by itself; the message says which, and what it saw."""
+
+
 class ArchiveDamaged(GiveUp):
     """An archived file is missing or has another checksum: the version cannot be restored from it."""
 

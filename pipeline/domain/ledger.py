@@ -149,13 +149,13 @@ class Ledger(History):
         return tuple(act for act in tried if isinstance(act, ChampionChange))
 
     def demand_one_meaning(self, asked: Asked) -> None:
-        """Raises `StaleTransition` for a person's `previous` while nobody can be asked whether a promotion serves: the
+        """Raises `UnknownVersion` for a person's `previous` while nobody can be asked whether a promotion serves: the
         version before which one?
         """
         if asked.target != PREVIOUS or asked.judged is not None:
             return
         for change in (c for c in self.doubtful if c.kind not in ROLLBACKS and c.version != self.previous):
-            raise StaleTransition(
+            raise UnknownVersion(
                 f"nobody knows whether {change.version} serves, which was promoted over {change.from_version}: name "
                 f"{self.previous} to go back to that; to be rid of {change.version} alone, reconcile"
             )

@@ -5,8 +5,9 @@ all looks together (ADR 0011).
 """
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -20,13 +21,19 @@ Decision = Literal["promote", "abort", "wait"]
 _SOME = 20
 # Logarithm beyond which nobody cares how many times likelier something is.
 _MOST_TIMES = math.log(1e6)
+_ENDED = frozenset({"aborted", "replaced", "promoted"})
+# Replicas of an earlier release call it `aborted` too when another version was activated; this reason tells it apart.
+_REPLACED = re.compile(r"\S+ (was activated|serves everybody)")
+
+
+def replaced_by(version: str) -> str:
+    """The reason for ending a trial beside `version`: it says nothing about the canary."""
+    return f"{version} serves everybody"
 
 
 @dataclass(frozen=True)
 class CanarySeen:
-    """What one replica says of the canary: `running`, or how the last one ended. `verdict` is `aborted` or `roll back`
-    when it saw errors or slowness.
-    """
+    """What one replica says of the canary: `running`, or how the last one ended; `harm` if it was thrown out."""
 
     replica: str
     version: str | None
@@ -37,7 +44,20 @@ class CanarySeen:
 
     @property
     def running(self) -> bool:
-        return self.version is not None and self.verdict not in {"", "aborted", "promoted"}
+        return self.version is not None and self.verdict not in {"", *_ENDED}
+
+    @property
+    def harm(self) -> bool:
+        """Errors, slowness, or a word said to this replica alone: anything but that another version was activated."""
+        return self.verdict == "roll back" or (self.verdict == "aborted" and not _REPLACED.fullmatch(self.reason))
+
+    def tries(self, version: str) -> bool:
+        return self.running and self.version == version
+
+
+def thrown_out(version: str, seen: Sequence[CanarySeen]) -> CanarySeen | None:
+    """A replica that saw `version` do harm."""
+    return next((replica for replica in seen if replica.version == version and replica.harm), None)
 
 
 @dataclass(frozen=True)
@@ -69,7 +89,7 @@ class CanaryPolicy:
         self, canary: Tally, stable: Tally, seen: Sequence[CanarySeen], *, started: datetime, now: datetime
     ) -> CanaryVerdict:
         for replica in seen:
-            if replica.verdict in {"aborted", "roll back"}:
+            if replica.harm:
                 return CanaryVerdict("abort", f"{replica.replica}: {replica.reason}")
         evidence = log_times_likelier_equal(_counts(canary), _counts(stable), self.margin)
         found = f"{_figures(canary)} of the canary against {_figures(stable)} of the champion: {self._odds(evidence)}"
@@ -80,12 +100,16 @@ class CanaryPolicy:
         needed = f"{self.min_confirmations} confirmations and {1 / (1 - self.confidence):.0f} times are needed"
         if canary.confirmed >= self.min_confirmations and evidence >= -math.log(1 - self.confidence):
             return CanaryVerdict("promote", f"{found}: not worse, proven")
-        if now - started >= timedelta(hours=self.deadline_hours):
+        if (now - started) / timedelta(hours=1) >= self.deadline_hours:
             return CanaryVerdict(
                 "abort",
                 f"{found}; {needed}: not proven within {self.deadline_hours:g} hours, a person may promote it in full",
             )
         return CanaryVerdict("wait", f"{found}; {needed}")
+
+    def after_proof(self) -> "CanaryPolicy":
+        """While somebody is asked to promote what was proven, only harm ends it: its deadline was met."""
+        return replace(self, deadline_hours=math.inf)
 
     def _odds(self, evidence: float) -> str:
         times, worse = math.exp(min(abs(evidence), _MOST_TIMES)), f"{self.margin * 100:g} points worse"

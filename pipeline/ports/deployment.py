@@ -129,8 +129,10 @@ class ServingFleet(Protocol):
     def discard(self, model_type: ModelType, version: str) -> None:
         """Drop what was prepared, where it answers; what serves stays."""
 
-    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
-        """Give a prepared `version` its share on every replica; one that has it already goes on.
+    def give_canary(
+        self, model_type: ModelType, version: str, percent: float, replicas: Collection[str] | None = None
+    ) -> None:
+        """Give a prepared `version` its share on every replica (or on `replicas`); one that has it already goes on.
 
         Raises `ModelRefused` or `ServiceUnavailable` when one could not; the others may have it then.
         """

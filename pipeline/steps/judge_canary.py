@@ -1,5 +1,7 @@
 """One look at a canary: what replicas and people say of it so far (specification §11)."""
 
+from collections.abc import Collection
+
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.rollout import CanaryPolicy, CanaryVerdict
@@ -25,17 +27,20 @@ def judge_canary(
         now=now,
     )
     # One that restarted, or took part in a promotion that was undone, tries it no more.
-    if verdict.decision == "wait" and not all(replica.running and replica.version == version for replica in seen):
-        _give_back(d, trial, policy.percent)
+    lost = [replica.replica for replica in seen if not replica.tries(version)]
+    if verdict.decision == "wait" and lost:
+        _give_back(d, trial, policy.percent, lost)
     return verdict
 
 
-def _give_back(d: Deployment, trial: CanaryStart, percent: float) -> None:
-    """Only while it is still on trial: it may have been ended since we looked."""
+def _give_back(d: Deployment, trial: CanaryStart, percent: float, lost: Collection[str]) -> None:
+    """Only while it is still on trial: it may have been ended since we looked. And only where it was `lost`: a replica
+    that throws it out at this moment must not forget why.
+    """
     target = d.versions.get(trial.model_type, trial.version)
     d.fleet.prepare(trial.model_type, trial.version, target.artifact)
     with d.transitions.exclusive(trial.model_type):
         if d.transitions.ledger(trial.model_type).trial == trial:
-            d.fleet.give_canary(trial.model_type, trial.version, percent)
+            d.fleet.give_canary(trial.model_type, trial.version, percent, lost)
         else:
             d.fleet.discard(trial.model_type, trial.version)

@@ -1,11 +1,29 @@
 """Serve the canary on trial to everybody: a change of champion to a version every replica has at hand."""
 
+from pipeline.domain.errors import CanaryDidHarm
+from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
-from pipeline.domain.transitions import By
+from pipeline.domain.rollout import thrown_out
+from pipeline.domain.transitions import By, ChampionChange
 from pipeline.ports.bundles import Deployment
+from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.change_champion import ChangedChampion, promote_everywhere
 
 
 def promote_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> ChangedChampion:
-    """Raises `CanaryEnded` unless `version` is on trial; the trial goes on when `promote_everywhere` raises."""
-    return promote_everywhere(d, model_type, lambda ledger: ledger.promote_canary(version, by, d.clock.now()))
+    """Raises `CanaryEnded` unless `version` is on trial, and `CanaryDidHarm` when a replica threw it out, which ends
+    the trial. It goes on when `promote_everywhere` raises.
+    """
+    try:
+        return promote_everywhere(d, model_type, lambda ledger: _allowed(d, ledger, version, by))
+    except CanaryDidHarm as harm:
+        abort_canary(d, model_type, version, By("the replicas", str(harm), by.request_id))
+        raise
+
+
+def _allowed(d: Deployment, ledger: Ledger, version: str, by: By) -> ChampionChange:
+    """The verdict may be a day old when a person has allowed it, and nobody else asks the replicas meanwhile."""
+    change = ledger.promote_canary(version, by, d.clock.now())
+    if ledger.done(change.id) is None and (seen := thrown_out(version, d.fleet.canaries(ledger.model_type))):
+        raise CanaryDidHarm(f"{seen.replica} threw {version} out: {seen.reason}")
+    return change

@@ -19,10 +19,11 @@ def start_canary(d: Deployment, model_type: ModelType, version: str, percent: fl
         with d.transitions.exclusive(model_type):
             ledger = demand_settled(d, model_type)
             trial = ledger.start_canary(target, blessing, by, d.clock.now())
-            if ledger.trial != trial:
-                d.transitions.append(ledger, Entry(Phase.REQUESTED, trial, trial.at))
+            if ledger.trial == trial:
+                # Whoever judges it gives it back where it was lost; a replica that threw it out must not forget why.
+                return trial
+            d.transitions.append(ledger, Entry(Phase.REQUESTED, trial, trial.at))
         try:
-            # Also when it runs already: a replica may have lost it with its memory.
             d.fleet.prepare(model_type, version, target.artifact)
         except (GiveUp, TryAgain) as error:
             abandon(d, trial, str(error))
@@ -34,7 +35,7 @@ def start_canary(d: Deployment, model_type: ModelType, version: str, percent: fl
 
 def _give(d: Deployment, trial: CanaryStart, percent: float) -> None:
     ledger = d.transitions.ledger(trial.model_type)
-    if not ledger.is_open(trial) and ledger.trial != trial:
+    if not ledger.is_open(trial):
         d.fleet.discard(trial.model_type, trial.version)
         raise CanaryEnded(f"the trial of {trial.version} was ended while it was prepared: nothing was tried")
     try:
@@ -43,13 +44,12 @@ def _give(d: Deployment, trial: CanaryStart, percent: float) -> None:
         # Some replicas may try it: an intent that did not come true is undone.
         settle(d, ledger)
         raise
-    if ledger.is_open(trial):
-        at = d.clock.now()
-        event = CanaryStartedEvent(
-            id=f"started:{trial.id}",
-            model_type=trial.model_type,
-            model_version=trial.version,
-            traffic_percent=percent,
-            at=at,
-        )
-        d.transitions.append(ledger, Entry(Phase.NOTED, trial, at), events=[event.outgoing()])
+    at = d.clock.now()
+    event = CanaryStartedEvent(
+        id=f"started:{trial.id}",
+        model_type=trial.model_type,
+        model_version=trial.version,
+        traffic_percent=percent,
+        at=at,
+    )
+    d.transitions.append(ledger, Entry(Phase.NOTED, trial, at), events=[event.outgoing()])

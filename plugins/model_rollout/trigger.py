@@ -10,6 +10,8 @@ from plugins.polling import PollingTrigger
 class CanaryTrigger(PollingTrigger):
     """Fires with the verdict: `decision` (`promote` or `abort`) and `reason`."""
 
+    proven = False
+
     def __init__(self, model_type: str, version: str, poll_seconds: float = 15.0, **_other: Any) -> None:
         super().__init__(poll_seconds, model_type=model_type, version=version)
 
@@ -17,7 +19,8 @@ class CanaryTrigger(PollingTrigger):
         from pipeline.bootstrap import GiveUp
 
         try:
-            verdict: dict[str, Any] = pipeline.judge_canary(self.about["model_type"], self.about["version"])
+            about = (self.about["model_type"], self.about["version"])
+            verdict: dict[str, Any] = pipeline.judge_canary(*about, proven=self.proven)
         except GiveUp as error:
             return {"decision": "abort", "reason": str(error)}
         return None if verdict["decision"] == "wait" else verdict
@@ -25,8 +28,10 @@ class CanaryTrigger(PollingTrigger):
 
 class CanaryQuestionTrigger(CanaryTrigger):
     """While somebody is asked whether to promote it the canary goes on, and so does judging it: fires with `abort` as
-    soon as it has to go, or with the decision `unanswered` once nobody answered until `deadline`.
+    soon as it does harm, or with the decision `unanswered` once nobody answered until `deadline`.
     """
+
+    proven = True
 
     def __init__(
         self, model_type: str, version: str, deadline: datetime, poll_seconds: float = 15.0, **_other: Any

@@ -281,7 +281,22 @@ def test_a_swap_to_the_canary_promotes_it_and_a_swap_to_another_version_ends_it(
     assert on_trial_at(live) == {("v1.1.0", "promoted")}
     start(live, "v1.2.0")
     live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion)
-    assert on_trial_at(live) == {("v1.2.0", "aborted")}
+    assert on_trial_at(live) == {("v1.2.0", "replaced")}
+    assert not any(seen.running or seen.harm for seen in live.fleet.canaries(LAUNDRY))
+
+
+def test_bringing_back_what_serves_already_ends_a_trial_and_blames_it_for_nothing(live):
+    start(live)
+    live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion)
+    assert [(seen.running, seen.harm) for seen in live.fleet.canaries(LAUNDRY)] == [(False, False)] * 2
+
+
+def test_a_canary_is_given_to_the_replicas_that_are_named_alone(live):
+    artifact = live.artifact("v1.1.0")
+    live.fleet.prepare(LAUNDRY, "v1.1.0", artifact)
+    one, _ = (seen.replica for seen in live.fleet.canaries(LAUNDRY))
+    live.fleet.give_canary(LAUNDRY, "v1.1.0", 10, [one])
+    assert [seen.running for seen in live.fleet.canaries(LAUNDRY)] == [True, False]
 
 
 def test_one_replica_that_refuses_keeps_the_canary_off_everywhere(live):

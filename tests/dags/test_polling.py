@@ -125,7 +125,7 @@ def test_a_canary_is_looked_at_until_there_is_a_verdict(desk, naps):
     verdict = {"decision": "promote", "reason": "92/100 right"}
     desk.answers["judge_canary"] = Turns([{"decision": "wait"}, AWAY, verdict])
     assert fire(CanaryTrigger("LAUNDRY", "v1.1.0")) == verdict
-    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {})
+    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": False})
     assert naps == [5.0, 15.0, 30.0]
 
 
@@ -156,6 +156,7 @@ def test_a_canary_somebody_is_asked_about_is_judged_on_until_it_has_to_go(desk, 
     good, bad = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "3 errors in a row"}
     desk.answers["judge_canary"] = Turns([good, {"decision": "wait"}, AWAY, bad])
     assert fire(CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON)) == bad
+    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": True})
     assert naps == [5.0, 15.0, 15.0, 30.0]
 
 

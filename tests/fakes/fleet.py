@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.rollout import CanarySeen
+from pipeline.domain.rollout import CanarySeen, replaced_by
 from pipeline.domain.serving import Serving
 from pipeline.ports.deployment import Prepared, Swap
 from tests.fakes.data import FakeObjects
@@ -106,8 +106,7 @@ class FakeFleet:
             if (serves := replica.status().version) != version:
                 raise Refused(replica.name, "ABORTED", f"serves {serves} after {version} was activated")
 
-        wanted = [name for name in self._in_rotation if replicas is None or name in replicas]
-        found = self._on(wanted, back, lingers=False)
+        found = self._on(self._of(replicas), back, lingers=False)
         failed = _errors(found)
         if len(failed) == len(found):
             raise _translated(failed, f"no replica could be brought back to {version}")
@@ -116,13 +115,14 @@ class FakeFleet:
         return Swap(tuple(name for name in found if name not in missing), 0.01, 0.5, missing)
 
     def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
-        wanted = [name for name in self._in_rotation if name in replicas]
-        self._on(wanted, self._preparing(version, artifact), lingers=False)
+        self._on(self._of(replicas), self._preparing(version, artifact), lingers=False)
 
     # Canary
 
-    def give_canary(self, model_type: ModelType, version: str, percent: float) -> None:
-        if failed := _errors(self._everywhere(lambda r: r.set_canary(version))):
+    def give_canary(
+        self, model_type: ModelType, version: str, percent: float, replicas: Collection[str] | None = None
+    ) -> None:
+        if failed := _errors(self._on(self._of(replicas), lambda r: r.set_canary(version), lingers=True)):
             raise _translated(failed, f"not every replica could try {version}")
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
@@ -154,6 +154,9 @@ class FakeFleet:
     @property
     def _in_rotation(self) -> list[str]:
         return [name for name in self.names if name not in self.out]
+
+    def _of(self, replicas: Collection[str] | None) -> list[str]:
+        return [name for name in self._in_rotation if replicas is None or name in replicas]
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
@@ -212,7 +215,7 @@ class FakeFleet:
 
 def _alone(replica: FakeReplica, version: str) -> None:
     if replica.canary is not None:
-        replica.abort_canary(replica.canary.version, f"{version} serves everybody")
+        replica.abort_canary(replica.canary.version, replaced_by(version))
 
 
 def _why(error: Refused) -> str:

@@ -89,7 +89,7 @@ class FakeReplica:
         if self.canary is not None:
             promoted = self.canary.version == version
             self._conclude(
-                "promoted" if promoted else "aborted", "as asked" if promoted else f"{version} was activated"
+                "promoted" if promoted else "replaced", "as asked" if promoted else f"{version} was activated"
             )
         self.prepared.pop(version, None)
         self.active, self.previous, self.epoch = replace(loaded, activated_at=at), self.active, self.epoch + 1
@@ -115,6 +115,11 @@ class FakeReplica:
             self._conclude("aborted", reason)
             self.epoch += 1
             self._remember()
+
+    def sees_harm(self) -> None:
+        """Too many requests failed on the canary: it is thrown out here, and nobody asked for it."""
+        if self.canary is not None:
+            self.abort_canary(self.canary.version, "3 errors in a row")
 
     # Its process
 

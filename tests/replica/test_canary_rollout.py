@@ -118,7 +118,7 @@ def test_a_rollback_during_a_trial_ends_it(world):
     world.lifecycle.set_canary("laundry", "v1.1.0", 50)
     world.lifecycle.rollback("laundry")
     assert {a.model_version for a in answers(world, 10)} == {"v1.0.0"}
-    assert (canary(world).verdict, canary(world).reason) == ("aborted", "v1.0.0 was activated")
+    assert (canary(world).verdict, canary(world).reason) == ("replaced", "v1.0.0 was activated")
 
 
 @pytest.mark.parametrize(

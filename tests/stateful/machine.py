@@ -44,6 +44,7 @@ class Story:
         self.astray: set[str] = set()
         self.misled: set[str] = set()
         self.judged = 0
+        self.harm: dict[str, tuple[str, int]] = {}
         self.other = Other(False, None, ())
 
     # Acts
@@ -100,9 +101,18 @@ class Story:
 
     # Replicas
 
+    def see_harm(self, name):
+        """It throws the canary out, which nobody but its own status tells."""
+        replica = self.world.fleet.replicas[name]
+        if replica.canary is not None:
+            self.harm[name] = (replica.canary.version, len(self.entries))
+            replica.sees_harm()
+
     def restart(self, name):
         """It asks the registry: where that tells the truth, it comes back with nothing that served before."""
         self.world.restart(name)
+        # Only its memory had it.
+        self.harm.pop(name, None)
         reigns, replica = self.world.ledger.reigns, self.world.fleet.replicas[name]
         if reigns and self.world.registry.aliases.get(LAUNDRY, {}).get("champion") == reigns[-1].version:
             champion, since = reigns[-1].version, reigns[-1].since.timestamp()
@@ -138,6 +148,7 @@ class Story:
         oracle.demand_one_story(self.world, self.entries)
         if (trial := oracle.trial(self.entries)) is not None:
             verdict = self.perform(self.request("judge canary", trial))
+            oracle.demand_fair(verdict, trial, self.entries, self.harm)
             if getattr(verdict, "decision", "") == "wait":
                 assert {s.version for s in fleet.canaries(LAUNDRY) if s.running} == {trial}
                 assert len(fleet.canaries(LAUNDRY)) == len(fleet.names)
@@ -153,6 +164,8 @@ class Story:
         wanted_previous = {r.id for r in self.requests if r.of == PREVIOUS and r.judged is None}
         for number in range(self.judged, len(entries)):
             oracle.demand_rightful(world, entries[:number], entries[number], wanted_previous)
+            in_rotation = {name: seen for name, seen in self.harm.items() if name not in world.fleet.out}
+            oracle.demand_harmless(entries[:number], entries[number], in_rotation)
         self.judged = len(entries)
         self.astray = {
             name

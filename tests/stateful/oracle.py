@@ -168,6 +168,28 @@ _OF_KIND = {
 }
 
 
+def demand_harmless(before, entry, harm):
+    """`harm` is, by replica in rotation, which canary it threw out by itself and how long the log was then."""
+    if entry.phase is Phase.SERVED and entry.act.kind is Kind.CANARY_PROMOTE:
+        for name, (version, at) in harm.items():
+            seen = version == entry.act.version and at >= _began(before, version)
+            assert not seen, f"{version} was promoted although {name} threw it out"
+
+
+def demand_fair(verdict, trial, entries, harm):
+    """Whoever judges ends no trial for what a replica said, unless one threw it out or somebody took it off."""
+    if getattr(verdict, "decision", "") == "abort" and verdict.reason.startswith("replica-"):
+        taken_off = any(isinstance(e.act, CanaryAbort) and e.act.version == trial for e in entries)
+        never_began = any(isinstance(e.act, CanaryStart) and e.phase is Phase.FAILED for e in entries)
+        assert taken_off or never_began or trial in {version for version, _ in harm.values()}, verdict.reason
+
+
+def _began(entries, version):
+    """The number of entries when the last trial of `version` had begun."""
+    begun = (n for n, e in enumerate(entries, 1) if isinstance(e.act, CanaryStart) and e.phase is Phase.NOTED)
+    return max((n for n in begun if entries[n - 1].act.version == version), default=0)
+
+
 # Of the whole
 
 
@@ -265,8 +287,7 @@ def demand_rightful_replicas(world, entries, astray):
         serves, tries = (one.version if one else None for one in (replica.active, replica.canary))
         assert serves is None or serves in asked[ChampionChange], f"{name} serves {serves}, which nobody asked for"
         assert tries is None or tries in asked[CanaryStart], f"{name} tries {tries}, which nobody asked for"
-        # Before the first champion there is nothing to bring back a replica that was out of rotation to.
-        if not excused and name not in astray and champion(entries) is not None:
+        if not excused and name not in astray:
             assert serves == champion(entries), f"{name} serves {serves}, the log says {champion(entries)}"
             assert tries in {None, trial(entries)}, f"{name} tries {tries}, by the log it is {trial(entries)}"
 
@@ -275,9 +296,7 @@ def demand_one_story(world, entries):
     """After reconciling with everything up: log, rows, registry and replicas agree and nothing is open."""
     ledger = world.ledger
     assert ledger.unsettled == () and ledger.incomplete is None and not ledger.registry_is_behind
-    if champion(entries) is not None:
-        # Before the first deployment came true there is nothing to go back to.
-        assert set(world.serving().values()) == {champion(entries)}
+    assert set(world.serving().values()) == {champion(entries)}
     assert set(s.version for s in world.fleet.canaries(LAUNDRY) if s.running) <= {trial(entries)}
     if champion(entries) is not None:
         aliases = world.registry.aliases[LAUNDRY]

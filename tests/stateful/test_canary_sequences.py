@@ -1,8 +1,11 @@
 """Sequences around a canary that once put the wrong model live, or left a trial behind: one test each."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.domain.errors import (
+    CanaryDidHarm,
     CanaryEnded,
     ServiceUnavailable,
     TakenDown,
@@ -100,13 +103,83 @@ def test_a_trial_goes_on_everywhere_after_its_promotion_was_undone(story):
     world = live(story, 1)
     version = candidate(story)
     done(story, "start canary", version)
-    ask(story, "promote canary", version, trouble=Trouble("hangs", 3))
+    ask(story, "promote canary", version, trouble=Trouble("hangs", 7))
     assert isinstance(ask(story, "promote canary", version), Unconfirmed)
     everybody_serves(story, "v1.0.0")
     assert done(story, "judge canary", version).decision == "wait"
     assert [seen.running for seen in world.fleet.canaries(LAUNDRY)] == [True, True]
     done(story, "promote canary", version)
     everybody_serves(story, version)
+
+
+@pytest.mark.parametrize("name", ["replica-1", "replica-2"])
+def test_a_canary_that_a_replica_threw_out_while_an_approval_waited_is_not_promoted(story, name):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    story.see_harm(name)
+    world.later(hours=20)
+    refused(story, CanaryDidHarm, f"{name} threw v1.1.0 out: 3 errors in a row", "promote canary", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+    assert trying(story) == set() and "CanaryAbortedEvent" in events(story)
+    refused(story, CanaryEnded, "its trial was aborted by the replicas", "promote canary", "v1.1.0")
+
+
+def test_a_canary_that_does_harm_while_its_promotion_is_prepared_is_not_promoted(story):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    prepare = world.fleet.prepare
+
+    def meanwhile_harm(*of):
+        story.see_harm("replica-2")
+        return prepare(*of)
+
+    world.fleet.prepare = meanwhile_harm
+    refused(story, CanaryDidHarm, "replica-2", "promote canary", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+
+
+@pytest.mark.parametrize("again", ["start canary", "judge canary"])
+def test_what_a_replica_saw_is_not_forgotten_by_going_on_with_the_trial(story, again):
+    world = live(story, 1)
+    start = story.request("start canary", candidate(story))
+    story.perform(start)
+    world.fleet.restart("replica-1")
+    story.see_harm("replica-2")
+    story.perform(start) if again == "start canary" else done(story, again, "v1.1.0")
+    assert [seen.harm for seen in world.fleet.canaries(LAUNDRY)] == [False, True]
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["replicas of now", "replicas of an earlier release"])
+@pytest.mark.parametrize("call", range(1, 13))
+def test_a_trial_is_spared_when_the_promotion_of_another_version_is_undone(story, call, old):
+    world = live(story, 1)
+    version, other = candidate(story), candidate(story)
+    done(story, "start canary", version)
+    ask(story, "promote", other, trouble=Trouble("dies", call, after=True))
+    for replica in [one for one in world.fleet.replicas.values() if old and one.concluded]:
+        replica.concluded = replace(replica.concluded, verdict="aborted")
+    world.fleet.down = set()
+    done(story, "reconcile")
+    if world.champion() == other:
+        assert set(world.serving().values()) == {other}
+        return
+    everybody_serves(story, "v1.0.0")
+    assert done(story, "judge canary", version).decision == "wait"
+    assert [seen.tries(version) for seen in world.fleet.canaries(LAUNDRY)] == [True, True]
+    done(story, "promote canary", version)
+    everybody_serves(story, version)
+
+
+def test_an_abort_that_a_rollback_overtook_is_told(story):
+    world = live(story, 2)
+    done(story, "start canary", candidate(story))
+    world.fleet.down = {"replica-2"}
+    refused(story, ServiceUnavailable, "may still be on trial", "abort canary", "v1.2.0")
+    done(story, "roll back", PREVIOUS)
+    assert events(story).count("CanaryAbortedEvent") == 1
+    world.fleet.down = set()
+    done(story, "reconcile")
+    assert events(story).count("CanaryAbortedEvent") == 1 and trying(story) == set()
 
 
 def test_a_run_whose_canary_somebody_promotes_meanwhile_is_concluded_as_deployed(story):

@@ -77,7 +77,7 @@ def test_a_rollback_by_somebody_who_has_seen_it_serve_ends_it(story, half):
 def test_previous_is_refused_while_nobody_can_tell_which_version_it_is_before(story):
     world = live(story, 2)
     half_promoted(story)
-    refused(story, StaleTransition, "nobody knows whether v1.2.0 serves", "roll back", PREVIOUS)
+    refused(story, UnknownVersion, "nobody knows whether v1.2.0 serves", "roll back", PREVIOUS)
     wakes(world, "replica-2")
     done(story, "roll back", PREVIOUS)
     everybody_serves(story, "v1.1.0")

@@ -159,6 +159,11 @@ class Deployments(RuleBasedStateMachine):
     def replica_goes(self, name, hangs):
         (self.story.world.fleet.hung if hangs else self.story.world.fleet.down).add(name)
 
+    @precondition(lambda self: any(one.canary for one in self.story.world.fleet.replicas.values()))
+    @rule(name=replicas)
+    def replica_throws_the_canary_out(self, name):
+        self.story.see_harm(name)
+
     @rule(name=replicas)
     def replica_restarts(self, name):
         self.story.restart(name)

@@ -75,7 +75,7 @@ class AnySequence(RuleBasedStateMachine):
             self.back = version in self.line
             self.line = [*self.line[: self.line.index(version)], version] if self.back else [*self.line, version]
         if trial is not None:
-            self.ended = (trial, "promoted" if trial == version else "aborted")
+            self.ended = (trial, "promoted" if trial == version else "replaced")
         # What the replica has forgotten is no way back.
         self.line = [one for one in self.line if one in self.replica.history]
 

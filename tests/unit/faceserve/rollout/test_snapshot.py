@@ -206,7 +206,7 @@ def test_an_aborted_trial_says_why_and_what_serves_stays(trying):
 
 def test_a_trial_ends_when_something_else_is_activated_and_its_end_is_told_until_the_next(trying):
     after = activated(trying, "v3")
-    assert (after.canary, after.concluded) == (None, Concluded("v2", "aborted", "v3 was activated"))
+    assert (after.canary, after.concluded) == (None, Concluded("v2", "replaced", "v3 was activated"))
     assert activated(after, "v1").concluded == after.concluded
 
 

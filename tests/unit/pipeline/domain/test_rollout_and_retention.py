@@ -9,7 +9,7 @@ from pipeline.domain.errors import ArchiveDamaged, GiveUp
 from pipeline.domain.live_accuracy import LabelTally, Tally
 from pipeline.domain.models import Artifact
 from pipeline.domain.retention import RetentionPolicy, archive_uri, demand_whole, listed_files
-from pipeline.domain.rollout import CanaryPolicy, CanarySeen
+from pipeline.domain.rollout import CanaryPolicy, CanarySeen, replaced_by, thrown_out
 from tests.builders import NOW
 
 HEALTHY = CanarySeen("replica-1", "v2.0.0", "inconclusive", "", 500, 0)
@@ -77,6 +77,38 @@ def test_a_replica_that_saw_errors_ends_the_canary(said):
     broken = CanarySeen("replica-2", "v2.0.0", said, "3 errors in a row", 60, 3)
     verdict = judged((99, 100), seen=(HEALTHY, broken))
     assert (verdict.decision, verdict.reason) == ("abort", "replica-2: 3 errors in a row")
+
+
+def test_while_somebody_is_asked_about_what_was_proven_only_harm_ends_it():
+    asked, late = CanaryPolicy().after_proof(), NOW + timedelta(days=9)
+    assert judged((30, 30), hours=9 * 24).decision == "abort"
+    assert asked.judge(tally(30, 30), tally(900, 1000), (HEALTHY,), started=NOW, now=late).decision == "wait"
+    assert asked.judge(tally(5, 60), tally(900, 1000), (HEALTHY,), started=NOW, now=late).decision == "abort"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("promoted", "as asked"),
+        ("replaced", "v1.9.0 was activated"),
+        # So says a replica of an earlier release.
+        ("aborted", "v1.9.0 was activated"),
+        ("aborted", replaced_by("v1.9.0")),
+    ],
+)
+def test_a_trial_that_another_version_ended_tells_nothing_of_harm(said, reason):
+    ended = CanarySeen("replica-2", "v2.0.0", said, reason, 0, 0)
+    assert (ended.running, ended.harm) == (False, False)
+    assert judged((99, 100), seen=(HEALTHY, ended)).decision != "abort"
+
+
+@pytest.mark.parametrize(
+    "reason", ["", "3 errors in a row", "since v1.9.0 was activated all fail", "v1 was activated late"]
+)
+def test_any_other_reason_of_an_abort_is_harm(reason):
+    ended = CanarySeen("replica-2", "v2.0.0", "aborted", reason, 0, 0)
+    assert thrown_out("v2.0.0", [HEALTHY, ended]) == ended
+    assert thrown_out("v1.9.0", [HEALTHY, ended]) is None
 
 
 def versions(count):
