@@ -78,7 +78,7 @@ class LiveSteps:
         return {"version": version, "percent": percent, "beside": trial.beside}
 
     def judge_canary(self, model_type: str, version: str, *, proven: bool = False) -> dict[str, str]:
-        """`promote`, `abort` or `wait`, with the reason; `proven`: an earlier look said `promote`, a person is asked."""
+        """`promote`, `abort` or `wait`, with the reason; `proven` when an earlier look said `promote`."""
         live = self._live
         policy = live.canary_policy.after_proof() if proven else live.canary_policy
         verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, policy)
