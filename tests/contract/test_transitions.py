@@ -187,11 +187,11 @@ def test_an_ordinary_promotion_overrides_nothing(tables):
 
 WORDS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=20)
 # What people and replicas say: anything.
-SAID = st.text(max_size=20) | st.sampled_from(["\0", "half \ud83d a pair"])
+TEXTS = st.text(max_size=20) | st.sampled_from(["\0", "half \ud83d a pair"])
 TIMES = st.datetimes(NOW.replace(tzinfo=None), timezones=st.just(NOW.tzinfo))
 VERSIONS = st.sampled_from(NUMBERS)
 ACT = {"id": WORDS, "model_type": st.sampled_from(ModelType), "version": VERSIONS}
-ACT |= {"by": st.builds(By, SAID, SAID, WORDS), "at": TIMES}
+ACT |= {"by": st.builds(By, TEXTS, TEXTS, WORDS), "at": TIMES}
 BLESSING = st.none() | WORDS
 CHANGES = sorted(set(Kind) - {a.kind for a in (CanaryStart, CanaryAbort, FreezeCleared, Archive, Restore)})
 MADE = st.builds(
@@ -205,8 +205,8 @@ NOTES = st.one_of(
 NOTED = (Phase.REQUESTED, Phase.UNCONFIRMED, Phase.FAILED, Phase.NOTED)
 ENTRIES = st.lists(
     st.one_of(
-        st.builds(Entry, st.sampled_from(sorted(set(Phase) - {Phase.NOTED})), MADE, TIMES, SAID),
-        st.builds(Entry, st.sampled_from(NOTED), NOTES, TIMES, SAID),
+        st.builds(Entry, st.sampled_from(sorted(set(Phase) - {Phase.NOTED})), MADE, TIMES, TEXTS),
+        st.builds(Entry, st.sampled_from(NOTED), NOTES, TIMES, TEXTS),
     ),
     max_size=8,
     unique_by=lambda entry: (entry.phase, entry.act.id),
