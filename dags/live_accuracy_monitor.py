@@ -15,14 +15,14 @@ DAG that is paused and should not be.
 from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import dag, task
+from airflow.sdk import CronTriggerTimetable, dag, task
 
 from pipeline.bootstrap import MODEL_TYPES
+from pipeline.bootstrap.settings_at_start import monitor_schedule
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
 from plugins.pauses import look_for_pauses
-from plugins.schedule import timetable
 from plugins.steps import demand_complete, step
 
 _SEEN = "ti.xcom_pull(task_ids='watch')"
@@ -30,7 +30,7 @@ _SEEN = "ti.xcom_pull(task_ids='watch')"
 
 @dag(
     **every_dag(longest=timedelta(days=1)),
-    schedule=timetable("RETRAIN_MONITOR_SCHEDULE", "*/15 * * * *"),
+    schedule=CronTriggerTimetable(monitor_schedule(), timezone="UTC"),
     # A reconcile that waits for a dead replica must not keep the next look waiting.
     max_active_runs=4,
     doc_md=__doc__,

@@ -11,6 +11,8 @@ import boto3
 
 from include.stack.layout import BUCKETS, REPOSITORY
 from include.stack.postgres import migrate
+from pipeline.bootstrap import GiveUp
+from pipeline.bootstrap.settings_at_start import demand_settings
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,16 @@ def airflow() -> None:
     subprocess.run(["airflow", "pools", "import", str(_POOLS)], check=True)
 
 
+def settings() -> None:
+    """Nothing is changed for an installation that could not start."""
+    try:
+        demand_settings()
+    except GiveUp as error:
+        sys.exit(f"refused: {error}")
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for step in (tables, buckets, airflow):
+    for step in (settings, tables, buckets, airflow):
         log.info("%s", step.__name__)
         step()

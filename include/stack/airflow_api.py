@@ -18,6 +18,7 @@ from include.stack.layout import Stack
 
 _POLL_SECONDS = 1.0
 _FINISHED = {"success", "failed"}
+_ENDED = {*_FINISHED, "skipped", "upstream_failed", "removed"}
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT = 401, 404, 409
 
 
@@ -42,6 +43,11 @@ class TaskTime:
     state: str | None
     started: datetime | None
     ended: datetime | None
+
+    @property
+    def place(self) -> str:
+        """How the REST API addresses it within its run."""
+        return self.task_id if self.map_index < 0 else f"{self.task_id}/{self.map_index}"
 
 
 class AirflowApi:
@@ -102,9 +108,16 @@ class AirflowApi:
         return found
 
     def fail_open_runs(self, dag_id: str) -> None:
-        """Mark every queued and running run as failed, which ends it."""
+        """End every queued and running run as failed, also of a DAG that is paused."""
         for run in [*self.runs(dag_id, state="running"), *self.runs(dag_id, state="queued")]:
-            self._call("PATCH", _run(dag_id, run["dag_run_id"]), {"state": "failed"})
+            path, failed = _run(dag_id, run["dag_run_id"]), {"state": "failed"}
+            if self._call("PATCH", path, failed)["state"] in _FINISHED:
+                continue
+            # What tidies up at the end of a run is left to the scheduler, which does nothing of a paused DAG.
+            for task in self.tasks(dag_id, run["dag_run_id"]):
+                if task.state not in _ENDED:
+                    self._call("PATCH", f"{path}/taskInstances/{task.place}", {"new_state": "failed"})
+            self._call("PATCH", path, failed)
 
     def wait(
         self, dag_id: str, run_id: str, *, timeout_seconds: float, on_task: Callable[[TaskTime], None] | None = None

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,9 +11,10 @@ from pathlib import Path
 import psutil
 
 from include.stack import services
-from include.stack.layout import Stack, environment, is_free, load, load_or_create
+from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, is_free, load, load_or_create
 from include.stack.postgres import postgres
 from include.stack.services import Service, StackError
+from include.stack.staleness import is_stale, remember
 from include.stack.supervision import Supervision
 
 _MIN_DISK_GB, _MIN_MEMORY_GB = 5, 4
@@ -39,6 +41,8 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
     stack = load_or_create(root, preferred=preferred_ports)
     wanted = [s for s in all_services(stack) if not only or s.name in only]
     supervision = Supervision(stack)
+    if "airflow" in {service.name for service in wanted}:
+        _check_settings(stack)
     if not supervision.running():
         _check_machine(root, [p for s in wanted for p in s.programs], stack, full=not only)
     supervision.begin([program for service in wanted for program in service.programs], environment(stack))
@@ -62,7 +66,10 @@ def _start(
     begun = time.monotonic()
     service.prepare()
     for program in service.programs:
-        supervision.start(program)
+        if supervision.start(program):
+            remember(supervision.stack, program, environment(supervision.stack))
+        elif is_stale(supervision.stack, program, environment(supervision.stack)):
+            say(f"{program.name} runs on with the code and settings of its start: `make down && make up` renews it")
     service.finish()
     say(f"{service.name} is up ({time.monotonic() - begun:.1f} s)")
 
@@ -106,6 +113,15 @@ def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stac
             raise StackError(f"{program.command[0]} is missing: run `make install`")
     for name in {p.name for p in programs} & set(stack.ports):
         _check_port(name, stack.port(name), root)
+
+
+def _check_settings(stack: Stack) -> None:
+    """Airflow's parts would start with a setting that every task refuses."""
+    command = [str(bin_folder() / "python"), "-m", "pipeline", "settings", "--changed"]
+    variables = {**os.environ, **environment(stack)}
+    asked = subprocess.run(command, env=variables, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        raise StackError(asked.stderr.strip().splitlines()[-1])
 
 
 def _check_port(name: str, port: int, root: Path) -> None:

@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from include.stack.airflow_api import airflow_of
@@ -30,6 +31,8 @@ class Program:
     folder: Path = REPOSITORY
     stop_signal: str = "TERM"
     ready_seconds: float = 60.0
+    code: tuple[str, ...] = ()
+    """Files and folders of the repository that it has read when it started."""
 
 
 def nothing() -> None:
@@ -196,8 +199,15 @@ def faceserve(stack: Stack) -> Service:
             "FACESERVE_REPLICA": f"replica-{number}",
             "FACESERVE_STATE_DIR": str(stack.folder(f"faceserve-{number}")),
         }
-        command = (str(bin_folder() / "python"), "-m", "faceserve", "serve")
-        programs.append(Program(name, command, lambda n=name: port_answers(stack.port(n)), environment=variables))  # type: ignore[misc]
+        programs.append(
+            Program(
+                name,
+                (str(bin_folder() / "python"), "-m", "faceserve", "serve"),
+                lambda n=name: port_answers(stack.port(n)),  # type: ignore[misc]
+                environment=variables,
+                code=("faceserve", "include/contract"),
+            )
+        )
     return Service("faceserve", tuple(programs), after=("s3",))
 
 
@@ -205,7 +215,9 @@ def helper(stack: Stack) -> Service:
     url = f"http://127.0.0.1:{stack.port('helper')}/health"
     command = (str(bin_folder() / "python"), "-m", "include.helper_service")
     return Service(
-        "helper", (Program("helper", command, lambda: http_answers(url)),), after=("postgres", "rabbitmq", "s3")
+        "helper",
+        (Program("helper", command, lambda: http_answers(url), code=("include/helper_service",)),),
+        after=("postgres", "rabbitmq", "s3"),
     )
 
 
@@ -217,8 +229,9 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
     def prepare() -> None:
         (home / "passwords.json").write_text(json.dumps({"admin": stack.secrets["airflow_admin"]}))
         (home / "passwords.json").chmod(0o600)
-        stamp = home / "migrated"
-        if not stamp.exists():
+        # A later version of Airflow changes its tables, as the first one makes them.
+        stamp, installed = home / "migrated", version("apache-airflow")
+        if not stamp.exists() or stamp.read_text() != installed:
             log = stack.log("airflow_migrate")
             with log.open("w") as out:
                 migrated = subprocess.run(
@@ -226,13 +239,20 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
                 )
             if migrated.returncode != 0:
                 raise StackError(f"airflow db migrate failed, see {log}")
-            stamp.touch()
+            stamp.write_text(installed)
 
+    code = ("plugins", "pipeline", "requirements.txt")
     programs = (
-        Program("airflow_api", (cli, "api-server"), lambda: http_answers(f"{url}/api/v2/version"), ready_seconds=120),
-        Program("airflow_scheduler", (cli, "scheduler"), lambda: True, stop_signal="TERM"),
-        Program("airflow_dag_processor", (cli, "dag-processor"), lambda: True),
-        Program("airflow_triggerer", (cli, "triggerer"), lambda: True),
+        Program(
+            "airflow_api",
+            (cli, "api-server"),
+            lambda: http_answers(f"{url}/api/v2/version"),
+            ready_seconds=120,
+            code=code,
+        ),
+        Program("airflow_scheduler", (cli, "scheduler"), lambda: True, code=code),
+        Program("airflow_dag_processor", (cli, "dag-processor"), lambda: True, code=code),
+        Program("airflow_triggerer", (cli, "triggerer"), lambda: True, code=code),
     )
     return Service("airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack))
 

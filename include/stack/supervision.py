@@ -24,7 +24,7 @@ _SOCKET_PATH_BYTES = 100
 
 class Supervision:
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
         self._socket = _socket_path(stack.root)
 
     def running(self) -> bool:
@@ -35,7 +35,7 @@ class Supervision:
 
     def begin(self, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
         """Start supervisord, with no program running yet; or tell a running one about changed programs."""
-        path = self._stack.root / "supervisord.conf"
+        path = self.stack.root / "supervisord.conf"
         path.touch(mode=0o600)
         path.write_text(self._configuration(programs))
         if self.running():
@@ -55,18 +55,20 @@ class Supervision:
         deadline = time.monotonic() + 20
         while not self.running():
             if time.monotonic() > deadline:
-                raise StackError(f"supervisord did not answer within 20 s, see {self._stack.log('supervisord')}")
+                raise StackError(f"supervisord did not answer within 20 s, see {self.stack.log('supervisord')}")
             time.sleep(_POLL_SECONDS)
 
-    def start(self, program: Program) -> None:
-        """Start and wait until it answers; `StackError` with the end of its log otherwise."""
-        if self.state(program.name) not in {"RUNNING", "STARTING"}:
+    def start(self, program: Program) -> bool:
+        """Start and wait until it answers; `StackError` with the end of its log otherwise. False: it ran already."""
+        idle = self.state(program.name) not in {"RUNNING", "STARTING"}
+        if idle:
             self._rpc().startProcess(program.name, False)
         deadline = time.monotonic() + program.ready_seconds
         while not (self.state(program.name) in {"RUNNING", "STARTING"} and program.ready()):
             if self.state(program.name) == "FATAL" or time.monotonic() > deadline:
                 raise StackError(f"{program.name} did not come up; end of {self._log_end(program.name)}")
             time.sleep(_POLL_SECONDS)
+        return idle
 
     def stop(self, name: str) -> None:
         if self.state(name) in {"RUNNING", "STARTING", "BACKOFF"}:
@@ -114,7 +116,7 @@ class Supervision:
     def _belongs(self, process: psutil.Process) -> bool:
         marker = "RETRAINING_STACK"
         try:
-            return process.environ().get(marker) == str(self._stack.root)
+            return process.environ().get(marker) == str(self.stack.root)
         except (psutil.Error, OSError):
             return False
 
@@ -127,15 +129,15 @@ class Supervision:
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def _log_end(self, name: str) -> str:
-        log = self._stack.log(name)
+        log = self.stack.log(name)
         lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else ["(no log)"]
         return f"{log}:\n" + "\n".join(lines)
 
     def _configuration(self, programs: Sequence[Program]) -> str:
-        root = self._stack.root
+        root = self.stack.root
         head = (
             f"[unix_http_server]\nfile={self._socket}\nchmod=0700\n\n"
-            f"[supervisord]\nlogfile={self._stack.log('supervisord')}\nlogfile_maxbytes=5MB\nlogfile_backups=1\n"
+            f"[supervisord]\nlogfile={self.stack.log('supervisord')}\nlogfile_maxbytes=5MB\nlogfile_backups=1\n"
             f"pidfile={root}/supervisord.pid\nchildlogdir={root}/logs\n"
             f'environment=RETRAINING_STACK="{_escaped(str(root))}"\n\n'
             "[rpcinterface:supervisor]\n"
@@ -154,7 +156,7 @@ class Supervision:
             f"environment={variables}\n"
             "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=5\n"
             f"stopsignal={program.stop_signal}\nstopwaitsecs=15\nstopasgroup=true\nkillasgroup=true\n"
-            f"stdout_logfile={self._stack.log(program.name)}\nredirect_stderr=true\n"
+            f"stdout_logfile={self.stack.log(program.name)}\nredirect_stderr=true\n"
             "stdout_logfile_maxbytes=20MB\nstdout_logfile_backups=1\n"
         )
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -70,13 +71,29 @@ class Address:
 
 @dataclass(frozen=True)
 class Cron:
-    """When something happens: five fields of numbers, ranges, steps and lists."""
+    """When something happens: five fields of numbers, ranges, steps and lists, on a day that some month has."""
 
     def allows(self, value: str) -> bool:
-        return re.fullmatch(_CRON, value) is not None
+        return re.fullmatch(_CRON, value) is not None and _happens(*value.split(" "))
 
     def __str__(self) -> str:
         return "a cron expression such as */15 * * * *"
+
+
+def _happens(_minute: str, _hour: str, days: str, months: str, weekdays: str) -> bool:
+    """No month has a 31st of February; a day of the week comes in any month."""
+    named = (set(_numbers(days, 31)), set(_numbers(months, 12)))
+    return not weekdays.startswith("*") or any(day <= _LONGEST[month - 1] for day in named[0] for month in named[1])
+
+
+def _numbers(field: str, last: int) -> Iterator[int]:
+    """What a field of days or months names; a range that ends before it begins goes on after the last one."""
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, until = span.replace("*", f"1-{last}").partition("-")
+        begin, end = int(first), int(until or (last if step else first))
+        beyond = last if end < begin else 0
+        yield from ((number - 1) % last + 1 for number in range(begin, end + beyond + 1, int(step or 1)))
 
 
 def _field(number: str) -> str:
@@ -86,6 +103,7 @@ def _field(number: str) -> str:
 
 _MINUTE, _HOUR, _DAY = r"[0-5]?\d", r"([01]?\d|2[0-3])", r"(0?[1-9]|[12]\d|3[01])"
 _MONTH, _WEEKDAY = r"(0?[1-9]|1[0-2])", r"[0-7]"
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON = " ".join(_field(number) for number in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
 Bounds = Range | OneOf | Address | Cron
 

@@ -137,12 +137,21 @@ def test_open_runs_end_as_failed(airflow, api):
     for state, runs in (("running", [{"dag_run_id": "a b"}]), ("queued", [{"dag_run_id": "c"}])):
         path = f"/api/v2/dags/intake/dagRuns?order_by=run_after&limit=50&state={state}"
         airflow.answers["GET", path] = [(200, {"dag_runs": runs})]
-    for run in ("a%20b", "c"):
-        airflow.answers["PATCH", f"/api/v2/dags/intake/dagRuns/{run}"] = [(200, {})]
+    runs = "/api/v2/dags/intake/dagRuns"
+    airflow.answers["PATCH", f"{runs}/a%20b"] = [(200, {"state": "failed"})]
+    # The other one has something left to tidy up, which the scheduler does not begin while the DAG is paused.
+    airflow.answers["PATCH", f"{runs}/c"] = [(200, {"state": "queued"}), (200, {"state": "failed"})]
+    left = [task("begin", "skipped"), task("finish", None, ended=None), task("slice", "scheduled", index=2, ended=None)]
+    airflow.answers["GET", f"{runs}/c/taskInstances?limit=100"] = [(200, {"task_instances": left})]
+    for place in ("finish", "slice/2"):
+        airflow.answers["PATCH", f"{runs}/c/taskInstances/{place}"] = [(200, {})]
     api.fail_open_runs("intake")
     assert [asked for asked in airflow.asked if asked[0] == "PATCH"] == [
-        ("PATCH", "/api/v2/dags/intake/dagRuns/a%20b", {"state": "failed"}),
-        ("PATCH", "/api/v2/dags/intake/dagRuns/c", {"state": "failed"}),
+        ("PATCH", f"{runs}/a%20b", {"state": "failed"}),
+        ("PATCH", f"{runs}/c", {"state": "failed"}),
+        ("PATCH", f"{runs}/c/taskInstances/finish", {"new_state": "failed"}),
+        ("PATCH", f"{runs}/c/taskInstances/slice/2", {"new_state": "failed"}),
+        ("PATCH", f"{runs}/c", {"state": "failed"}),
     ]
 
 

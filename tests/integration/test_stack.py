@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from include.stack import runner
-from include.stack.layout import load, load_or_create
+from include.stack.layout import environment, load, load_or_create
 from include.stack.services import StackError
 from include.stack.supervision import Supervision
 from tests.waiting import until
@@ -61,6 +61,23 @@ def test_a_second_start_finds_the_data_ports_and_secrets_of_the_first(root):
         cursor.execute("SELECT count(*) FROM kept")
         assert cursor.fetchone() == (0,)
     connection.close()
+
+
+def test_a_program_that_runs_on_with_what_was_there_before_is_named(root, monkeypatch):
+    up(root, "s3")
+    said = []
+    runner.up(root, said.append, ["s3"], preferred_ports=False)
+    assert not [text for text in said if "make down" in text]
+    monkeypatch.setattr(runner, "environment", lambda stack: {**environment(stack), "RETRAIN_EPOCHS": "7"})
+    runner.up(root, said.append, ["s3"], preferred_ports=False)
+    assert [text.split()[0] for text in said if "make down" in text] == ["s3"]
+
+
+def test_a_setting_that_is_refused_is_one_sentence_before_anything_starts(root, monkeypatch):
+    monkeypatch.setenv("RETRAIN_EPOCHS", "many")
+    with pytest.raises(StackError, match="RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1000"):
+        up(root, "postgres", "airflow")
+    assert Supervision(load(root)).processes() == []
 
 
 def test_a_taken_port_is_one_sentence_before_anything_starts(root):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pipeline.__main__ import main
+from pipeline.bootstrap.settings_at_start import demand_settings, monitor_schedule
 from pipeline.bootstrap.settings_listing import settings_as_markdown
 from pipeline.domain.bounds import Range
 from pipeline.domain.errors import GiveUp
@@ -318,6 +319,20 @@ def test_the_table_of_the_readme_is_the_one_that_the_command_makes():
     assert table.strip() == settings_as_markdown() == listed("--markdown").strip()
 
 
-def test_the_monitors_dag_has_the_default_that_is_listed():
-    dag = (ROOT / "dags/live_accuracy_monitor.py").read_text()
-    assert f'"RETRAIN_MONITOR_SCHEDULE", "{Settings().monitor_schedule}"' in dag
+def test_a_program_that_starts_says_every_setting_that_is_wrong(monkeypatch):
+    demand_settings()
+    monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "0 0 31 2 *")
+    monkeypatch.setenv("RETRAIN_EPOCHS", "none")
+    with pytest.raises(GiveUp, match="RETRAIN_EPOCHS is 'none', but must be a whole number"):
+        demand_settings()
+    monkeypatch.delenv("RETRAIN_EPOCHS")
+    with pytest.raises(GiveUp, match=r"RETRAIN_MONITOR_SCHEDULE is '0 0 31 2 \*', but must be a cron"):
+        demand_settings()
+
+
+def test_a_dag_is_read_also_with_a_setting_that_is_refused(monkeypatch, caplog):
+    monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "5 * * * *")
+    assert monitor_schedule() == "5 * * * *"
+    monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "hourly")
+    assert monitor_schedule() == "*/15 * * * *"
+    assert "RETRAIN_MONITOR_SCHEDULE is 'hourly'" in caplog.text

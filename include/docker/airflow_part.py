@@ -1,0 +1,20 @@
+"""`python -m include.docker.airflow_part scheduler`: a part of Airflow, unless a setting is refused."""
+
+import os
+import sys
+
+from pipeline.bootstrap import GiveUp
+from pipeline.bootstrap.settings_at_start import demand_settings
+
+
+def main(part: str) -> None:
+    """Becomes the part, so that signals reach it."""
+    try:
+        demand_settings()
+    except GiveUp as error:
+        sys.exit(f"refused: {error}")
+    os.execvp("airflow", ["airflow", part])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

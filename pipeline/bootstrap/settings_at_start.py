@@ -1,0 +1,27 @@
+"""What is wrong with the settings is said before anything starts, not by the first task that needs one."""
+
+import logging
+
+from pipeline.domain.errors import GiveUp
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def demand_settings() -> None:
+    """Raises `GiveUp` with a sentence for each variable that is wrong."""
+    Settings()
+
+
+def monitor_schedule() -> str:
+    """When the monitor looks (cron, UTC), as its DAG reads it.
+
+    Nobody started Airflow with settings that are refused; where somebody did, the default holds. A DAG that cannot be
+    read is gone from Airflow without a sound, while its tasks say which setting is refused.
+    """
+    try:
+        return Settings().monitor_schedule
+    except GiveUp as error:
+        default = str(Settings.model_fields["monitor_schedule"].default)
+        log.warning("%s; the monitor looks at %s", error, default)
+        return default

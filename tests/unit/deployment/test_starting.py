@@ -1,0 +1,88 @@
+"""What starts says first which setting is refused, and knows when what runs is out of date."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from include.stack import services, staleness
+from include.stack.layout import REPOSITORY, environment, load_or_create
+from include.stack.services import Program
+
+
+@pytest.fixture
+def stack(tmp_path):
+    return load_or_create(tmp_path, preferred=False)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A folder `plugins` with a file, and a file `requirements.txt`."""
+    monkeypatch.setattr(staleness, "REPOSITORY", tmp_path)
+    (tmp_path / "plugins/inner").mkdir(parents=True)
+    (tmp_path / "plugins/inner/one.py").write_text("x = 1\n")
+    (tmp_path / "requirements.txt").write_text("airflow==1\n")
+    return tmp_path
+
+
+def started(**changes):
+    fields = {"command": ("airflow", "scheduler"), "code": ("plugins", "requirements.txt"), **changes}
+    return Program("scheduler", ready=lambda: True, **fields)
+
+
+@pytest.mark.parametrize("module", ["include.docker.airflow_part", "include.docker.migrate"])
+def test_a_part_of_airflow_does_not_start_with_a_setting_that_is_refused(module):
+    variables = {**os.environ, "RETRAIN_MONITOR_SCHEDULE": "hourly", "PATH": "/nowhere"}
+    command = [sys.executable, "-m", module, "scheduler"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = "refused: RETRAIN_MONITOR_SCHEDULE is 'hourly', but must be a cron expression such as */15 * * * *"
+    assert done.stderr.splitlines()[-1] == said
+
+
+def test_a_part_of_airflow_becomes_airflow_itself(tmp_path):
+    fake = tmp_path / "airflow"
+    fake.write_text('#!/bin/sh\necho "$$ $@"\n')
+    fake.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "include.docker.airflow_part", "scheduler"]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=subprocess.PIPE, text=True) as part:
+        assert part.communicate()[0].split() == [str(part.pid), "scheduler"]
+
+
+def test_a_program_is_as_it_started_until_its_code_command_or_variables_change(stack, repository):
+    variables = {"RETRAIN_EPOCHS": "50"}
+    staleness.remember(stack, started(), variables)
+    assert not staleness.is_stale(stack, started(), variables)
+    assert staleness.is_stale(stack, started(), {"RETRAIN_EPOCHS": "7"})
+    assert staleness.is_stale(stack, started(command=("airflow", "triggerer")), variables)
+    assert staleness.is_stale(stack, started(environment={"MORE": "1"}), variables)
+    (repository / "plugins/inner/one.py").write_text("x = 2\n")
+    assert staleness.is_stale(stack, started(), variables)
+    staleness.remember(stack, started(), variables)
+    assert not staleness.is_stale(stack, started(), variables)
+
+
+def test_nothing_is_said_of_a_program_that_an_earlier_release_started(stack, repository):
+    assert not staleness.is_stale(stack, started(), {})
+
+
+def test_the_code_that_a_program_is_said_to_read_is_there(stack):
+    for service in (services.airflow(stack, environment(stack)), services.faceserve(stack), services.helper(stack)):
+        for program in service.programs:
+            assert program.code and all((REPOSITORY / name).exists() for name in program.code)
+
+
+@pytest.mark.parametrize(("migrated_by", "again"), [(None, True), ("3.0.0", True), ("", True), ("installed", False)])
+def test_airflows_tables_are_brought_up_to_date_when_airflow_is_another_one(stack, monkeypatch, migrated_by, again):
+    ran = []
+    installed = services.version("apache-airflow")
+    stamp = stack.folder("airflow") / "migrated"
+    if migrated_by is not None:
+        stamp.write_text(installed if migrated_by == "installed" else migrated_by)
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(services.subprocess, "run", lambda command, **_: (ran.append(command[1:]), done)[1])
+    services.airflow(stack, {}).prepare()
+    assert ran == ([["db", "migrate"]] if again else [])
+    assert stamp.read_text() == installed
