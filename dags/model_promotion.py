@@ -27,7 +27,8 @@ from plugins.notices.publishing import publish_and_tell
         "version": Param(
             "v0.0.0",
             type="string",
-            pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}$",
+            # The end of the text, not of its last line as `$` has it.
+            pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}(?![\s\S])",
             description_md="A registered version, e.g. `v1.2.0`.",
         ),
         "rollout": Param(

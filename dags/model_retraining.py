@@ -23,6 +23,8 @@ from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
 from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
+# NaN is not below any bound nor above one; this asks the other way round.
+_NOT_NAN = {"not": {"type": "number", "minimum": 2}}
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
     "reason": Param(
@@ -42,7 +44,8 @@ _PARAMS = {
     "dataset_id": Param(
         None,
         type=["null", "string"],
-        pattern=r"^DS-\d{4}-\d{3,}$",
+        # The end of the text, not of its last line as `$` has it.
+        pattern=r"^DS-\d{4}-\d{3,}(?![\s\S])",
         description_md="Train on this dataset again, e.g. `DS-2026-001`, instead of collecting a new one; "
         "the model gets a patch version. Empty: collect the corrections there are.",
     ),
@@ -74,6 +77,7 @@ _PARAMS = {
         type=["null", "number"],
         exclusiveMinimum=0,
         maximum=1,
+        **_NOT_NAN,
         section="Hyperparameters",
         description_md="How far one step moves the weights; empty for the setting.",
     ),
@@ -82,6 +86,7 @@ _PARAMS = {
         type=["null", "number"],
         minimum=0,
         exclusiveMaximum=1,
+        **_NOT_NAN,
         section="Hyperparameters",
         description_md="How much the training distrusts every label, 0 to 1; empty for the setting.",
     ),

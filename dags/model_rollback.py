@@ -23,6 +23,8 @@ from plugins.notices.publishing import publish_and_tell, publish_soon
 from plugins.steps import step
 
 _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
+# Of the text, not of its last line as `$` has it, and understood by browsers as well.
+_END = r"(?![\s\S])"
 
 
 @dag(
@@ -37,7 +39,7 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
         "target": Param(
             "previous",
             type="string",
-            pattern=f"^(previous|{_VERSION})$",
+            pattern=f"^(previous|{_VERSION}){_END}",
             description_md="`previous`, or a version such as `v1.2.0` that served before.",
         ),
         "reason": Param(
@@ -52,7 +54,7 @@ _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
         "judged": Param(
             None,
             type=["null", "string"],
-            pattern=f"^{_VERSION}$",
+            pattern=f"^{_VERSION}{_END}",
             section="For the monitor",
             description_md="The version that the monitor found too bad. Ignored when a person triggers.",
         ),

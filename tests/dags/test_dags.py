@@ -3,6 +3,7 @@
 import copy
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -220,6 +221,15 @@ def test_events_are_drained_before_the_policy_is_asked():
         (ROLLBACK, "target", "latest"),
         (ROLLBACK, "target", "v1"),
         (ROLLBACK, "target", "v1.0.0; rm -rf /"),
+        (ROLLBACK, "target", "v1.0.0\n"),
+        (ROLLBACK, "target", "previous\n"),
+        (ROLLBACK, "judged", "v1.0.0\n"),
+        (PROMOTION, "version", "v1.0.0\n"),
+        (LAUNDRY, "dataset_id", "DS-2026-001\n"),
+        (LAUNDRY, "learning_rate", math.nan),
+        (LAUNDRY, "label_smoothing", math.nan),
+        (LAUNDRY, "learning_rate", math.inf),
+        (LAUNDRY, "epochs", math.nan),
         (ROLLBACK, "reason", ""),
         (ROLLBACK, "model_type", "CAR"),
         (PROMOTION, "model_type", "CAR"),

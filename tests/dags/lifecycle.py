@@ -1,0 +1,156 @@
+"""`python -m tests.dags.lifecycle`: the real DAGs through quiet nights, outages and failures, in Airflow's own hands.
+
+On a new database of their own; then asked through the REST API for what people may get wrong. Prints one line of JSON.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import uvicorn
+from airflow.api_fastapi.app import create_app
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.utils.db import initdb
+from airflow.utils.session import create_session
+
+from dags.task_confirmed_intake import task_confirmed_intake
+from include.stack.airflow_api import AirflowApi, AirflowError
+from include.stack.layout import free_ports
+from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from plugins import polling
+from plugins.task_events import trigger
+from tests.desk import Desk, Turns
+
+AWAY = TryAgain("RabbitMQ is unavailable: connection refused")
+NOTHING = {"due": False, "reason": "3 of 100 corrections"}
+DUE = {"due": True, "reason": "120 corrections", "decision_id": "7"}
+RETRAINING = "laundry_model_retraining"
+# What the forms must refuse: not as JSON has it, with a line end after a number, half a character, or of another type.
+BAD = {
+    "model_rollback": [
+        {"target": "v1.0.0\n", "reason": "too bad"},
+        {"target": "\ud800", "reason": "too bad"},
+        {"target": "v1.0.0", "reason": "no"},
+        {"target": ["previous"], "reason": "too bad"},
+        {"model_type": "LAUNDRY ", "reason": "too bad"},
+        {"judged": "v1.0.0\n", "reason": "too bad"},
+    ],
+    RETRAINING: [
+        {"epochs": float("nan")},
+        {"epochs": float("inf")},
+        {"learning_rate": float("nan")},
+        {"epochs": 1.5},
+        {"epochs": "ten"},
+        {"label_smoothing": 1},
+        {"dataset_id": "DS-2026-001\n"},
+        {"reason": "x" * 501},
+        {"force": "yes"},
+    ],
+    "model_promotion": [{"version": "v1.0.0\n"}, {"version": "v1.0.0", "approval": "yes"}],
+    "model_retention": [{"keep": 0}, {"keep": float("nan")}, {"dry_run": 1}],
+}
+
+
+def without_waiting():
+    """Time passes as fast as it is slept, so that a night takes a moment."""
+    passed = SimpleNamespace(seconds=0.0)
+
+    async def sleep(seconds):
+        passed.seconds += seconds
+        await asyncio.sleep(0)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(seconds=passed.seconds)
+
+    polling.asyncio = SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread)
+    trigger.datetime = Clock
+    return passed
+
+
+def run(dag, **answers):
+    desk = Desk(**answers)
+    Pipeline.from_env = classmethod(lambda cls: desk)
+    ended = dag.test()
+    tasks = {ti.task_id: ti.state for ti in ended.get_task_instances()}
+    told = [name for name in desk.names() if name.startswith("report_")]
+    return {"state": ended.state, "tasks": tasks, "told": told, "paused": paused(dag.dag_id)}
+
+
+def paused(dag_id):
+    with create_session() as session:
+        return session.query(DagModel.is_paused).filter_by(dag_id=dag_id).scalar()
+
+
+def queued(dag_id):
+    with create_session() as session:
+        return [r.run_id for r in session.query(DagRun).filter_by(dag_id=dag_id, state="queued")]
+
+
+def states(dag_id):
+    with create_session() as session:
+        return {r.run_id: str(r.state) for r in session.query(DagRun).filter_by(dag_id=dag_id)}
+
+
+def intake(**answers):
+    return run(
+        task_confirmed_intake(),
+        **{"waiting_events": 3, "accumulate": {"new": 3}, "consider": NOTHING, "report_success": False, **answers},
+    )
+
+
+def loop():
+    passed = without_waiting()
+    found = {"quiet night": intake(waiting_events=0), "hours of silence": passed.seconds / 3600}
+    passed.seconds = 0.0
+    found["outage"] = intake(waiting_events=Turns([AWAY] * 65 + [3]))
+    found["hours of outage"] = passed.seconds / 3600
+    broken = {"accumulate": GiveUp("a column is missing")}
+    found["failing"] = [intake(**broken) for _ in range(2)]
+    found["mended"] = intake(consider=DUE)
+    found["due again"] = intake(consider={**DUE, "decision_id": "8"})
+    found["queued"] = queued(RETRAINING)
+    return found
+
+
+def api():
+    """Airflow's REST API on a port of its own, and the client of the stack."""
+    (port,) = free_ports(1)
+    server = uvicorn.Server(uvicorn.Config(create_app("core"), host="127.0.0.1", port=port, log_level="error"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    return AirflowApi(f"http://127.0.0.1:{port}", "admin", "secret")
+
+
+def asked(client):
+    refused = {}
+    for dag_id, forms in BAD.items():
+        before = states(dag_id)
+        refused[dag_id] = [answer(client.trigger, dag_id, f"bad-{n}", form) for n, form in enumerate(forms)]
+        refused[f"{dag_id} has the same runs"] = states(dag_id) == before
+    client.pause(RETRAINING)
+    client.fail_open_runs(RETRAINING)
+    client.trigger("model_rollback", "once", {"reason": "too bad"})
+    twice = answer(client.trigger, "model_rollback", "once", {"reason": "too bad"})
+    return {"refused": refused, "ended": states(RETRAINING), "twice": twice, "open": queued("model_rollback")}
+
+
+def answer(call, *values):
+    """The status of Airflow's answer."""
+    try:
+        call(*values)
+    except AirflowError as error:
+        return error.status
+    return 200
+
+
+if __name__ == "__main__":
+    initdb()
+    seen = loop()
+    print("LIFECYCLE " + json.dumps({**seen, **asked(api())}))

@@ -1,0 +1,83 @@
+"""The loop goes on by itself: real runs of the real DAGs through a quiet night, an outage, failures; odd requests."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from include.stack.layout import REPOSITORY
+from tests.dags.lifecycle import BAD
+
+DONE = {"wait_for_events", "drain", "consider", "due", "pauses"}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    home = tmp_path_factory.mktemp("airflow")
+    (home / "passwords.json").write_text('{"admin": "secret"}')
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # Somebody's installation pauses what fails twice; nothing of ours may be.
+        "AIRFLOW__CORE__MAX_CONSECUTIVE_FAILED_DAG_RUNS_PER_DAG": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__API_AUTH__JWT_SECRET": "secret of these tests, as long as it has to be: sixty-four bytes",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    command = [sys.executable, "-m", "tests.dags.lifecycle"]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=280
+    )
+    (found,) = [line for line in done.stdout.splitlines() if line.startswith("LIFECYCLE ")] or [done.stderr[-2000:]]
+    return json.loads(found.removeprefix("LIFECYCLE "))
+
+
+def succeeded(run):
+    return {task for task, state in run["tasks"].items() if state == "success"}
+
+
+def test_a_quiet_night_is_green(seen):
+    assert seen["quiet night"]["state"] == "success"
+    assert succeeded(seen["quiet night"]) == DONE
+    assert seen["hours of silence"] == pytest.approx(6, abs=0.1)
+
+
+def test_an_hour_of_outage_is_waited_through_and_then_everything_is_taken_in(seen):
+    assert seen["outage"]["state"] == "success"
+    assert succeeded(seen["outage"]) == DONE
+    assert seen["hours of outage"] > 1
+
+
+def test_runs_that_fail_again_and_again_pause_nothing_and_people_know(seen):
+    for run in seen["failing"]:
+        assert run["state"] == "failed" and not run["paused"]
+        assert run["tasks"]["drain"] == "failed"
+        assert "report_fault" in run["told"]
+
+
+def test_the_run_after_the_mending_is_green_and_starts_what_is_due(seen):
+    assert seen["mended"]["state"] == "success"
+    assert succeeded(seen["mended"]) == DONE | {"retrain"}
+    assert "report_fault" not in seen["mended"]["told"] and "report_success" in seen["mended"]["told"]
+
+
+def test_a_retraining_in_the_queue_stays_the_only_one_and_can_be_ended_also_while_its_dag_is_paused(seen):
+    assert seen["due again"]["state"] == "success" and seen["due again"]["tasks"]["retrain"] == "skipped"
+    assert seen["queued"] == ["corrections-7"]
+    assert seen["ended"] == {"corrections-7": "failed"}
+
+
+@pytest.mark.parametrize("dag_id", BAD)
+def test_a_form_that_makes_no_sense_is_refused_and_starts_nothing(seen, dag_id):
+    assert seen["refused"][dag_id] == [400] * len(BAD[dag_id])
+    assert seen["refused"][f"{dag_id} has the same runs"]
+
+
+def test_the_same_run_id_twice_is_one_run(seen):
+    assert seen["twice"] == 409
+    assert seen["open"] == ["once"]
