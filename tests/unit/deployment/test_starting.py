@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
-from include.stack import services, staleness
+from include.stack import airflow_history, services, staleness
 from include.stack.layout import REPOSITORY, environment, load_or_create
 from include.stack.services import Program
 
@@ -49,6 +51,28 @@ def test_a_part_of_airflow_becomes_airflow_itself(tmp_path):
     command = [sys.executable, "-m", "include.docker.airflow_part", "scheduler"]
     with subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=subprocess.PIPE, text=True) as part:
         assert part.communicate()[0].split() == [str(part.pid), "scheduler"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "days", "how"),
+    [
+        (["--days", "30", "--dry-run"], 30, ["--dry-run"]),
+        ([], 90, ["--yes", "--skip-archive", "--error-on-cleanup-failure"]),
+    ],
+)
+def test_what_airflow_keeps_of_old_runs_is_thrown_away_or_named(monkeypatch, arguments, days, how):
+    became = []
+    monkeypatch.setattr(airflow_history.os, "execvp", lambda _program, words: became.extend(words))
+    assert CliRunner().invoke(airflow_history.main, arguments).exit_code == 0
+    assert became[:4] == ["airflow", "db", "clean", "--clean-before-timestamp"] and became[5:] == how
+    age = datetime.now(UTC) - datetime.fromisoformat(became[4])
+    assert timedelta(days=days) <= age < timedelta(days=days, minutes=5)
+
+
+def test_runs_that_may_still_go_on_are_never_thrown_away(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HISTORY_DAYS", "13")
+    refused = CliRunner().invoke(airflow_history.main, [])
+    assert refused.exit_code == 2 and "x>=14" in refused.output
 
 
 def test_a_program_is_as_it_started_until_its_code_command_or_variables_change(stack, repository):
