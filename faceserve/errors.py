@@ -63,6 +63,18 @@ class InferenceFailed(ServingError):
     """The engine failed on a request that was fine."""
 
 
+class ModelHangs(InferenceFailed):
+    """The engine does not come back; another replica may answer."""
+
+    status = "UNAVAILABLE"
+
+
+class DiskUnusable(ServingError):
+    """The disk is full or refuses; nothing is wrong with the model, and the same call may succeed later."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
 class RegistryUnavailable(ServingError):
     """The model registry did not answer; the same call may succeed later."""
 

@@ -61,7 +61,7 @@ class Metrics:
             "faceserve_request_duration_seconds", "From arrival to answer", model, buckets=_SECONDS, registry=r
         )
         self.inference_seconds = Histogram(
-            "faceserve_inference_seconds", "Waiting for an engine and in it", model, buckets=_SECONDS, registry=r
+            "faceserve_inference_seconds", "In the engine", model, buckets=_SECONDS, registry=r
         )
         self.queue_seconds = Histogram(
             "faceserve_queue_seconds", "Waiting for an engine", buckets=(0.0005, 0.001, *_SECONDS), registry=r
@@ -105,6 +105,12 @@ class Metrics:
         finally:
             self.inflight.labels(known).dec()
             self._count(known, seen, time.perf_counter() - started)
+
+    def failed_on_trial(self, model: str, version: str, code: str) -> None:
+        """A candidate failed on a request that the stable version answers: that answer is counted on its own side."""
+        self.requests.labels(model, version, "canary", code).inc()
+        with self._lock:
+            self._totals[model, version].failed += 1
 
     def totals(self, model: str) -> dict[str, Totals]:
         """By version; requests that no version answered are counted under the empty name."""

@@ -15,8 +15,9 @@ from faceserve.engines.base import available_cores, factory, precisions
 from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.gallery import Gallery
 from faceserve.inference.answering import Answering
-from faceserve.inference.batching import Batcher, batch_sizes
+from faceserve.inference.batching import Batcher
 from faceserve.inference.photos import PhotoReader
+from faceserve.inference.sizes import batch_sizes
 from faceserve.metrics import Metrics
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
@@ -59,7 +60,7 @@ class Server:
 
     def __init__(self, settings: Settings, source: Source | None = None) -> None:
         self._settings = s = settings
-        self._metrics = Metrics(s.models)
+        self.metrics = Metrics(s.models)
         self.health = HealthServicer()
         self._draining = Draining()
         self._source = source or S3Source(s.s3_endpoint)
@@ -69,11 +70,13 @@ class Server:
             max_batch=s.batch_images,
             wait_seconds=s.batch_wait_ms / 1000,
             max_waiting=s.max_queued,
-            observe=self._metrics.batched,
+            max_bytes=s.max_queued_mb << 20,
+            call_seconds=s.call_seconds,
+            observe=self.metrics.batched,
         )
         galleries = {model: Gallery(self._source, s.gallery_uri, model) for model in s.models}
         self._vet: ChildVetting | None = None
-        self._changes = Changes(self._metrics, self._model_serves)
+        self._changes = Changes(self.metrics, self._model_serves)
         self.manager = ModelLifecycleManager(s.models, self._loader(), s.state_dir, self._changes, _rules(s))
         self._coming_back = ComingBack(self.manager, s.registry_url)
         self._enrolment = Enrolment(self.manager, self._batcher, galleries)
@@ -127,7 +130,7 @@ class Server:
         if self._vet:
             self._vet.start()
         if self._settings.metrics_port:
-            self._metrics.serve(self._settings.host, self._settings.metrics_port)
+            self.metrics.serve(self._settings.host, self._settings.metrics_port)
 
     def _loader(self) -> Loader:
         s = self._settings
@@ -156,10 +159,10 @@ class Server:
 
     def _inference_port(self) -> Port:
         s = self._settings
-        answering = Answering(self.manager, self._batcher, self._metrics)
+        answering = Answering(self.manager, self._batcher, self.metrics)
         reader = PhotoReader(self._source, s.photo_buckets)
         photos = InferenceServicer(answering, self._enrolment, reader, replica=s.replica)
-        tensors = OpenInferenceServicer(answering, self.manager, self._metrics, engine=s.engine, replica=s.replica)
+        tensors = OpenInferenceServicer(answering, self.manager, self.metrics, engine=s.engine, replica=s.replica)
         # One place for each request that may wait, and as many to refuse others at once.
         requests = Room(2 * (self._threads + s.max_queued))
         streams = Room(_STREAMS)

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     """A trial ends when the candidate takes more than this many times as long as the stable version."""
     max_queued: int = 128
     """Most requests that wait for an engine; more are refused at once with RESOURCE_EXHAUSTED."""
+    max_queued_mb: int = 512
+    """Most megabytes of requests that are worked on or wait; beyond that, too, new ones are refused at once."""
+    call_seconds: float = 10.0
+    """How long a model may take for one call before it counts as hanging: a candidate's trial ends then."""
     max_message_bytes: int = 34 * 1024 * 1024
     """Largest request, in bytes."""
     calm_ms: float = 150.0

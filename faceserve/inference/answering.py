@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from faceserve.engines.base import Images, Output
-from faceserve.errors import InferenceFailed
+from faceserve.errors import InferenceFailed, ModelHangs, NoModel, TooLate
+from faceserve.inference.apart import Answered
 from faceserve.inference.batching import Batcher
 from faceserve.metrics import Metrics, Observed
 from faceserve.models.generation import Generation
+from faceserve.rollout.canary import Side
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.snapshot import Canary, Lease
 
@@ -18,19 +20,23 @@ log = logging.getLogger(__name__)
 
 # More copies than this are dropped: shadow traffic must not pile up behind a busy server.
 _MAX_MIRRORED = 16
+# And so is a copy for which there is no quiet moment within this time.
+_IDLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a request asks for; an empty `version` means the one that serves.
 
-    `deadline` is in seconds of the monotonic clock.
+    `deadline` is in seconds of the monotonic clock; `wanted` says whether the caller still waits.
     """
 
     model: str
     version: str = ""
     task_id: str = ""
     deadline: float = float("inf")
+    wanted: Callable[[], bool] = lambda: True
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Answer:
     output: Output
     generation: Generation
     epoch: int
-    side: str
+    side: Side
 
 
 class Answering:
@@ -53,45 +59,70 @@ class Answering:
 
         Raises `ServingError`s: what `read`, the lease and the engine refuse.
         """
-        with (
-            self._metrics.request(asked.model) as seen,
-            self._batcher.admitted(),
-            self._manager.lease(asked.model, asked.version, asked.task_id) as lease,
-        ):
-            seen.version, seen.side = lease.generation.version, lease.side
+        with self._metrics.request(asked.model) as seen, self._batcher.admitted(asked.size_bytes):
+            self._manager.snapshot(asked.model).demand(asked.version)
+            # Before the lease: reading may take longer than a version that was replaced is kept.
             images = read()
             seen.images = len(images)
-            return self._answer(asked, lease, images, seen)
+            with self._manager.lease(asked.model, asked.version, asked.task_id) as lease:
+                seen.version, seen.side = lease.generation.version, lease.side
+                return self._answer(asked, lease, images, seen)
 
     def _answer(self, asked: Asked, lease: Lease, images: Images, seen: Observed) -> Answer:
-        generation, side = lease.generation, lease.side
-        started = time.perf_counter()
         try:
-            output = self._batcher.infer(generation.engine, images, asked.deadline)
+            output = self._inferred(asked, lease, images)
         except InferenceFailed as error:
-            if lease.canary:
-                self._tried(asked.model, lease.canary, side, 0.0, failed=True)
-            if side == "stable":
+            if lease.generation.closed:
+                raise NoModel(f"{lease.generation.version} was freed before it could answer: ask again") from error
+            self._failed(asked.model, lease, error)
+            if lease.side == "stable":
                 raise
             # The candidate's failure is counted, but nobody's request pays for it.
-            log.warning("%s failed on trial: %s", generation.version, error)
             return self._by_stable(asked, images, seen)
-        seen.inference_seconds = time.perf_counter() - started
+        except TooLate:
+            # It says nothing of the candidate; if the caller still waits, there is time for the stable version.
+            if lease.side == "stable" or time.monotonic() > asked.deadline or not asked.wanted():
+                raise
+            return self._by_stable(asked, images, seen)
+        seen.inference_seconds = output.engine_seconds * len(images)
         if lease.canary:
-            self._tried(asked.model, lease.canary, side, seen.inference_seconds, failed=False)
+            self._tried(asked.model, lease.canary, lease.side, output.engine_seconds)
         if lease.mirrored and lease.canary:
             self._mirror(asked.model, lease.canary, images, output)
-        return Answer(output, generation, lease.epoch, side)
+        return Answer(output, lease.generation, lease.epoch, lease.side)
+
+    def _inferred(self, asked: Asked, lease: Lease, images: Images) -> Answered:
+        engine = lease.generation.engine
+        if not lease.apart:
+            return self._batcher.infer(engine, images, asked.deadline, asked.wanted)
+        # A candidate gets half of the time that there is: the other half is for the stable version, should it fail.
+        half = time.monotonic() / 2 + asked.deadline / 2 if lease.side == "canary" else asked.deadline
+        return self._batcher.apart.infer(engine, images, half, asked.wanted)
 
     def _by_stable(self, asked: Asked, images: Images, seen: Observed) -> Answer:
         active = self._manager.snapshot(asked.model).active
         with self._manager.lease(asked.model, active.version if active else "") as lease:
             seen.version, seen.side = lease.generation.version, "stable"
-            output = self._batcher.infer(lease.generation.engine, images, asked.deadline)
+            output = self._batcher.infer(lease.generation.engine, images, asked.deadline, asked.wanted)
+            seen.inference_seconds = output.engine_seconds * len(images)
             return Answer(output, lease.generation, lease.epoch, "stable")
 
-    def _tried(self, model: str, canary: Canary, side: str, seconds: float, *, failed: bool) -> None:
-        canary.trial.observe("canary" if side == "canary" else "stable", seconds, failed=failed)
+    def _failed(self, model: str, lease: Lease, error: InferenceFailed) -> None:
+        if lease.canary is None:
+            return
+        if lease.side == "canary":
+            log.warning("%s failed on trial: %s", lease.generation.version, error)
+            self._metrics.failed_on_trial(model, lease.generation.version, error.status)
+        self._tried(model, lease.canary, lease.side, 0.0, error)
+
+    def _tried(
+        self, model: str, canary: Canary, side: Side, seconds: float, error: InferenceFailed | None = None
+    ) -> None:
+        canary.trial.observe(side, seconds, failed=error is not None)
+        if side == "canary" and isinstance(error, ModelHangs):
+            # Every further request would wait for it in vain.
+            self._manager.abort_canary(model, canary.version, str(error))
+            return
         opinion = canary.trial.opinion()
         if opinion.verdict == "roll back":
             self._manager.abort_canary(model, canary.version, opinion.reason)
@@ -105,19 +136,24 @@ class Answering:
 
     def _compare(self, model: str, canary: Canary, images: Images, stable: Output) -> None:
         generation = canary.generation
-        if not generation.hold():
-            self._mirrored.release()
-            return
+        outcome = "dropped"
         try:
-            started = time.perf_counter()
-            found = self._batcher.infer_when_idle(generation.engine, images)
-            self._tried(model, canary, "canary", time.perf_counter() - started, failed=False)
-            agreed = bool((found.probabilities.argmax(1) == stable.probabilities.argmax(1)).all())
-            canary.trial.compare(agreed=agreed)
-            self._metrics.mirrored.labels(model, "agreed" if agreed else "differed").inc()
-        except InferenceFailed:
-            self._metrics.mirrored.labels(model, "failed").inc()
-            self._tried(model, canary, "canary", 0.0, failed=True)
+            if self._batcher.wait_until_idle(_IDLE_SECONDS) and generation.hold():
+                try:
+                    outcome = self._compared(model, canary, images, stable)
+                finally:
+                    generation.release()
         finally:
-            generation.release()
+            self._metrics.mirrored.labels(model, outcome).inc()
             self._mirrored.release()
+
+    def _compared(self, model: str, canary: Canary, images: Images, stable: Output) -> str:
+        try:
+            found = self._batcher.apart.infer(canary.generation.engine, images)
+        except InferenceFailed as error:
+            self._tried(model, canary, "canary", 0.0, error)
+            return "failed"
+        self._tried(model, canary, "canary", found.engine_seconds)
+        agreed = bool((found.probabilities.argmax(1) == stable.probabilities.argmax(1)).all())
+        canary.trial.compare(agreed=agreed)
+        return "agreed" if agreed else "differed"

@@ -4,6 +4,7 @@ There are no worker threads: the thread of the first request in a batch runs it 
 server is answered by the thread that received it.
 """
 
+import itertools
 import threading
 import time
 from collections import deque
@@ -14,7 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from faceserve.engines.base import Images, InferenceEngine, Output
-from faceserve.errors import InferenceFailed, Overloaded, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, Overloaded, TooLate
+from faceserve.inference.apart import Answered, Apart
+from faceserve.inference.sizes import batch_sizes, joined, power_of_two
+
+_LATE = "the deadline passed, or the caller went, while the request waited for an engine"
+# How often those that wait look whether the call before them will ever come back.
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(eq=False)
@@ -23,15 +30,31 @@ class _Request:
 
     images: Images
     deadline: float
+    wanted: Callable[[], bool]
     arrived: float = field(default_factory=time.monotonic)
     ready: threading.Event = field(default_factory=threading.Event)
     batch: "list[_Request]" = field(default_factory=list)
-    output: Output | None = None
+    output: Answered | None = None
     error: Exception | None = None
 
 
+@dataclass(eq=False)
+class _Run:
+    """A batch in an engine; `call_began` is when its current piece did, and `given_up` when its slot went to others."""
+
+    engine: InferenceEngine
+    batch: list[_Request]
+    began: float = field(default_factory=time.monotonic)
+    call_began: float = field(default_factory=time.monotonic)
+    given_up: bool = False
+
+
 class Batcher:
-    """At most `slots` engine calls at once, for all models together; each engine has a queue, and queues take turns."""
+    """At most `slots` engine calls at once, for all models together; each engine has a queue, and queues take turns.
+
+    A call that takes longer than `call_seconds` loses its slot to others, and until it comes back its engine is not
+    asked again. `apart` is for calls that may not take a slot at all.
+    """
 
     def __init__(
         self,
@@ -40,6 +63,8 @@ class Batcher:
         max_batch: int = 1,
         wait_seconds: float = 0.0,
         max_waiting: int = 128,
+        max_bytes: float = float("inf"),
+        call_seconds: float = 10.0,
         observe: Callable[[int, Sequence[float]], None] = lambda images, queue_seconds: None,
     ) -> None:
         self._slots = self._free = slots
@@ -47,23 +72,29 @@ class Batcher:
         self._wait_seconds = wait_seconds
         self._max_admitted = slots + max_waiting
         self._observe = observe
-        self._admitted = 0
+        self._max_bytes = max_bytes
+        self._admitted = self._admitted_bytes = 0
         self._change = threading.Condition()
         self._queues: dict[InferenceEngine, deque[_Request]] = {}
-        self._idle_work: deque[tuple[InferenceEngine, _Request]] = deque()
+        self._call_seconds = call_seconds
+        self._runs: set[_Run] = set()
+        self.apart = Apart(slots, call_seconds)
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Before any work is put into a request. Raises `Overloaded`."""
+    def admitted(self, size_bytes: int = 0) -> Iterator[None]:
+        """Before any work is put into a request of so many bytes. Raises `Overloaded`."""
         with self._change:
-            if self._admitted >= self._max_admitted:
-                raise Overloaded(f"{self._admitted} requests are being worked on or wait: ask another replica or later")
+            if self._admitted >= self._max_admitted or self._admitted_bytes + size_bytes > self._max_bytes:
+                held = f"{self._admitted} requests with {self._admitted_bytes >> 20} MB"
+                raise Overloaded(f"{held} are being worked on or wait: ask another replica or later")
             self._admitted += 1
+            self._admitted_bytes += size_bytes
         try:
             yield
         finally:
             with self._change:
                 self._admitted -= 1
+                self._admitted_bytes -= size_bytes
 
     @property
     def waiting(self) -> int:
@@ -71,13 +102,24 @@ class Batcher:
         with self._change:
             return sum(len(queue) for queue in self._queues.values())
 
-    def infer(self, engine: InferenceEngine, images: Images, deadline: float = float("inf")) -> Output:
-        """Answer `images` (uint8 [N, H, W, 3]) before `deadline` (monotonic seconds).
+    def infer(
+        self,
+        engine: InferenceEngine,
+        images: Images,
+        deadline: float = float("inf"),
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Answered:
+        """Answer `images` (uint8 [N, H, W, 3]) before `deadline` (monotonic seconds), if it is still `wanted` then.
 
-        Raises `TooLate` or `InferenceFailed`.
+        Raises `TooLate`, `InferenceFailed` or `ModelHangs`.
         """
-        request = _Request(images, deadline)
+        if not wanted():
+            raise TooLate(_LATE)
+        request = _Request(images, deadline, wanted)
         with self._change:
+            self._give_up_overdue()
+            if any(run.given_up and run.engine is engine for run in self._runs):
+                raise self._hangs()
             if self._free:
                 self._free -= 1
                 request.batch = [request]
@@ -86,16 +128,18 @@ class Batcher:
                 self._change.notify_all()
         return self._finished(engine, request)
 
-    def infer_when_idle(self, engine: InferenceEngine, images: Images) -> Output:
-        """The same for work that nobody waits for: it begins only when no request waits."""
-        request = _Request(images, float("inf"))
+    def infer_when_idle(self, engine: InferenceEngine, images: Images, patience_seconds: float = 0.25) -> Answered:
+        """The same for work that nobody waits for: it waits until no request does, but no longer than its patience.
+
+        It takes no slot, so that no crowd keeps a version from being loaded. Raises what `Apart.infer` does.
+        """
+        self.wait_until_idle(patience_seconds)
+        return self.apart.infer(engine, images)
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Whether an engine is free and no request waits, within so many seconds."""
         with self._change:
-            if self._free and not self._queues:
-                self._free -= 1
-                request.batch = [request]
-            else:
-                self._idle_work.append((engine, request))
-        return self._finished(engine, request)
+            return self._change.wait_for(lambda: self._free > 0 and not self._queues, timeout=seconds)
 
     def warm_up(self, engine: InferenceEngine, image: Images) -> None:
         """Run every batch size that requests may come in, on every slot. Raises `InferenceFailed`."""
@@ -109,7 +153,7 @@ class Batcher:
         """See `batch_sizes`."""
         return batch_sizes(self._max_batch)
 
-    def _finished(self, engine: InferenceEngine, request: _Request) -> Output:
+    def _finished(self, engine: InferenceEngine, request: _Request) -> Answered:
         if not request.batch:
             self._await(engine, request)
         if request.batch:
@@ -120,33 +164,57 @@ class Batcher:
         return request.output
 
     def _await(self, engine: InferenceEngine, request: _Request) -> None:
-        # A lock cannot wait for ever with a timeout.
-        seconds = min(request.deadline - time.monotonic(), threading.TIMEOUT_MAX)
-        if request.ready.wait(max(0.0, seconds)):
-            return
-        with self._change, suppress(KeyError, ValueError):
-            # If it is not in the queue any more, another thread runs it just now or has handed it a batch to run.
-            self._queues[engine].remove(request)
-            self._drop_empty(engine)
-            request.error = TooLate("the deadline passed while the request waited for an engine")
-            return
-        request.ready.wait()
+        while not request.ready.wait(max(0.0, min(request.deadline - time.monotonic(), _LOOK_SECONDS))):
+            with self._change:
+                self._give_up_overdue()
+                if time.monotonic() < request.deadline:
+                    continue
+                with suppress(KeyError, ValueError):
+                    # If it is not in the queue any more, another thread runs it just now or handed it a batch to run.
+                    self._queues[engine].remove(request)
+                    self._drop_empty(engine)
+                    request.error = TooLate(_LATE)
+                    return
+            request.deadline = float("inf")
 
     def _run(self, engine: InferenceEngine, batch: list[_Request]) -> None:
         self._fill(engine, batch)
-        started = time.monotonic()
+        run = _Run(engine, batch)
+        with self._change:
+            self._runs.add(run)
         try:
-            output = self._in_pieces(engine, [request.images for request in batch])
-            _share(batch, output)
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is the answer of these requests
-            for request in batch:
-                request.error = InferenceFailed(f"the model failed: {type(error).__name__} {error}")
+            output = self._in_pieces(run, [request.images for request in batch])
+            _share(batch, output, (time.monotonic() - run.began) / len(output.features))
+        except TooLate as error:
+            _fail(batch, error)
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of these requests
+            _fail(batch, InferenceFailed(f"the model failed: {type(error).__name__} {error}"))
         finally:
-            self._hand_over()
-        for request in batch:
-            request.ready.set()
-        waited = [started - request.arrived for request in batch]
+            self._over(run)
+        waited = [run.began - request.arrived for request in batch]
         self._observe(sum(len(request.images) for request in batch), waited)
+
+    def _over(self, run: _Run) -> None:
+        with self._change:
+            self._runs.discard(run)
+            if not run.given_up:
+                self._hand_over()
+        for request in run.batch:
+            request.ready.set()
+
+    def _give_up_overdue(self) -> None:
+        """Under `_change`: slots of calls that do not come back go to others; who waits for that engine is told so."""
+        now = time.monotonic()
+        for run in [one for one in self._runs if not one.given_up and now - one.call_began > self._call_seconds]:
+            run.given_up = True
+            # The first one's own thread is in the engine: nobody can tell it anything.
+            for request in (*run.batch[1:], *self._queues.pop(run.engine, ())):
+                request.error = self._hangs()
+                request.ready.set()
+            self._hand_over()
+
+    def _hangs(self) -> ModelHangs:
+        return ModelHangs(f"the model has not come back from a call for {self._call_seconds:g} s: ask another replica")
 
     def _fill(self, engine: InferenceEngine, batch: list[_Request]) -> None:
         """Wait a little for a fuller batch; never when the server was idle, since then nobody queued."""
@@ -159,14 +227,14 @@ class Batcher:
             batch += self._taken(engine, missing)
 
     def _hand_over(self) -> None:
-        """Give the slot to the next batch: engines take turns, work for idle times comes last."""
-        with self._change:
-            batch = self._next_batch()
-            if not batch:
-                self._free += 1
-                return
-            batch[0].batch = batch
-            batch[0].ready.set()
+        """Under `_change`: give the slot to the next batch; engines take turns."""
+        batch = self._next_batch()
+        if not batch:
+            self._free += 1
+            self._change.notify_all()
+            return
+        batch[0].batch = batch
+        batch[0].ready.set()
 
     def _next_batch(self) -> list[_Request]:
         batch: list[_Request] = []
@@ -175,9 +243,6 @@ class Batcher:
             batch = self._taken(engine, self._max_batch)
             if engine in self._queues:
                 self._queues[engine] = self._queues.pop(engine)
-        if not batch and self._idle_work:
-            _, request = self._idle_work.popleft()
-            batch = [request]
         return batch
 
     def _taken(self, engine: InferenceEngine, most: int) -> list[_Request]:
@@ -186,11 +251,10 @@ class Batcher:
         if not waiting:
             return []
         now = time.monotonic()
-        for late in [request for request in waiting if request.deadline < now]:
-            waiting.remove(late)
-            late.error = TooLate("the deadline passed while the request waited for an engine")
-            late.ready.set()
-        size = _power_of_two(min(most, sum(len(request.images) for request in waiting)))
+        _send_away(waiting, [request for request in waiting if request.deadline < now])
+        while gone := [request for request in itertools.islice(waiting, most) if not request.wanted()]:
+            _send_away(waiting, gone)
+        size = power_of_two(min(most, sum(len(request.images) for request in waiting)))
         batch: list[_Request] = []
         while waiting and (not batch or sum(len(r.images) for r in batch) + len(waiting[0].images) <= size):
             batch.append(waiting.popleft())
@@ -201,35 +265,35 @@ class Batcher:
         if not self._queues[engine]:
             del self._queues[engine]
 
-    def _in_pieces(self, engine: InferenceEngine, images: Sequence[Images]) -> Output:
-        """One call when the batch has a size the engine is warm for, several otherwise."""
+    def _in_pieces(self, run: _Run, images: Sequence[Images]) -> Output:
+        """One call when the batch has a size the engine is warm for, several otherwise; each may take its time."""
         together = images[0] if len(images) == 1 else np.concatenate(images)
         outputs, at = [], 0
         while at < len(together):
-            size = _power_of_two(min(self._max_batch, len(together) - at))
-            outputs.append(engine.infer(together[at : at + size]))
+            size = power_of_two(min(self._max_batch, len(together) - at))
+            run.call_began = time.monotonic()
+            if at and all(request.deadline < run.call_began or not request.wanted() for request in run.batch):
+                raise TooLate("the deadline passed while the model worked on the request")
+            outputs.append(run.engine.infer(together[at : at + size]))
             at += size
-        if len(outputs) == 1:
-            return outputs[0]
-        return Output(
-            np.concatenate([output.probabilities for output in outputs]),
-            np.concatenate([output.features for output in outputs]),
-        )
+        return joined(outputs)
 
 
-def batch_sizes(most: int) -> list[int]:
-    """Powers of two up to `most`: engines prepare each size once, so there should be few."""
-    return [1 << n for n in range(most.bit_length())]
-
-
-def _share(batch: Sequence[_Request], output: Output) -> None:
+def _share(batch: Sequence[_Request], output: Output, engine_seconds: float) -> None:
     at = 0
     for request in batch:
         end = at + len(request.images)
-        request.output = Output(output.probabilities[at:end], output.features[at:end])
+        request.output = Answered(output.probabilities[at:end], output.features[at:end], engine_seconds)
         at = end
 
 
-def _power_of_two(number: int) -> int:
-    """The largest one up to `number`."""
-    return 1 << (number.bit_length() - 1) if number else 0
+def _send_away(waiting: "deque[_Request]", gone: Sequence[_Request]) -> None:
+    for request in gone:
+        waiting.remove(request)
+        request.error = TooLate(_LATE)
+        request.ready.set()
+
+
+def _fail(batch: Sequence[_Request], error: Exception) -> None:
+    for request in batch:
+        request.error = error

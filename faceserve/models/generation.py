@@ -65,6 +65,11 @@ class Generation:
             self._idle.notify_all()
 
     @property
+    def closed(self) -> bool:
+        """Whether its engine was freed."""
+        return self._closed
+
+    @property
     def held(self) -> int:
         """Requests that use this version just now."""
         return self._held

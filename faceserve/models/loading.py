@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from faceserve.engines.base import EngineFactory
-from faceserve.errors import BadArtifact
+from faceserve.errors import BadArtifact, InferenceFailed
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination, Examined
 from faceserve.models.generation import Generation, Origin
@@ -54,6 +54,9 @@ class Loader:
         generation = Generation(origin, manifest, engine, precision=examined.precision, cpu_ms=cpu_ms)
         try:
             self._settle(generation)
+        except InferenceFailed as error:
+            engine.close()
+            raise BadArtifact(f"the model fails at its warm-up: {error}") from error
         except Exception:
             engine.close()
             raise

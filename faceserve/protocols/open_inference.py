@@ -117,7 +117,14 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def _infer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
         task_id = request.parameters["task_id"].string_param if "task_id" in request.parameters else ""
-        asked = Asked(request.model_name, request.model_version, task_id, deadline(context))
+        asked = Asked(
+            request.model_name,
+            request.model_version,
+            task_id,
+            deadline(context),
+            context.is_active,
+            request.ByteSize(),
+        )
         found = self._answering.answer(asked, lambda: images_of(request))
         response = oip.ModelInferResponse(
             model_name=request.model_name, model_version=found.generation.version, id=request.id

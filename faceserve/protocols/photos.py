@@ -25,7 +25,7 @@ class InferenceServicer(pb_grpc.InferenceServicer):
 
     @statuses
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
-        asked = Asked(request.model, request.version, request.task_id, deadline(context))
+        asked = _asked(request, context, request.task_id)
         found = self._answering.answer(asked, lambda: self._photo(request))
         probabilities = found.output.probabilities[0]
         labels = found.generation.labels
@@ -62,7 +62,7 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     def _embedding(
         self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, context: grpc.ServicerContext
     ) -> tuple[npt.NDArray[np.float32], Answer]:
-        asked = Asked(request.model, request.version, deadline=deadline(context))
+        asked = _asked(request, context)
         found = self._answering.answer(asked, lambda: decoded([request.image]))
         return unit_length(found.output.features)[0], found
 
@@ -70,3 +70,12 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         if request.WhichOneof("photo") == "uri":
             return self._photos.fetch(request.uri)
         return decoded([request.image])
+
+
+def _asked(
+    request: pb.ClassifyRequest | pb.ExtractFeaturesRequest | pb.CompareRequest,
+    context: grpc.ServicerContext,
+    task_id: str = "",
+) -> Asked:
+    size_bytes = len(request.image)
+    return Asked(request.model, request.version, task_id, deadline(context), context.is_active, size_bytes)

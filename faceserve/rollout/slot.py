@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faceserve.errors import Overloaded, UnknownModel
+from faceserve.errors import NoModel, Overloaded, UnknownModel
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
 
@@ -32,9 +32,12 @@ class Slot:
         Raises `UnknownModel` or `NoModel`.
         """
         while True:
-            lease = self.snapshot.lease(version, task_id)
+            seen = self.snapshot
+            lease = seen.lease(version, task_id)
             if lease.generation.hold():
                 break
+            if self.snapshot is seen:
+                raise NoModel(f"{self.model} {lease.generation.version} was freed: ask again")
         try:
             yield lease
         finally:

@@ -40,13 +40,17 @@ class Concluded:
 
 @dataclass(frozen=True)
 class Lease:
-    """What one request works with; `canary` is set while one is on trial, whichever side the request is on."""
+    """What one request works with; `canary` is set while one is on trial, whichever side the request is on.
+
+    `apart`: it is not the version that serves, and must take nothing from it.
+    """
 
     generation: Generation
     epoch: int
     side: Side = "stable"
     canary: Canary | None = None
     mirrored: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,23 +110,25 @@ class Snapshot:
     # Requests
 
     def lease(self, version: str, task_id: str) -> Lease:
-        """What answers a request. Raises `UnknownModel` or `NoModel`."""
-        if self.active is None:
-            raise NoModel(f"no version of {self.model} serves on this replica yet")
+        """What answers a request. Raises what `demand` does."""
+        named = self.demand(version)
         if version:
-            return self._named(version, self.active.version)
+            return Lease(named, self.epoch, apart=named is not self.active)
         if self.canary is None:
-            return Lease(self.active, self.epoch)
+            return Lease(named, self.epoch)
         chosen = self.canary.share.has(task_id)
         if chosen and not self.canary.shadow:
-            return Lease(self.canary.generation, self.epoch, "canary", self.canary)
-        return Lease(self.active, self.epoch, "stable", self.canary, mirrored=chosen)
+            return Lease(self.canary.generation, self.epoch, "canary", self.canary, apart=True)
+        return Lease(named, self.epoch, "stable", self.canary, mirrored=chosen)
 
-    def _named(self, version: str, active: str) -> Lease:
-        generation = _find(self.answering, version)
+    def demand(self, version: str) -> Generation:
+        """What a request asks for, the active version if it names none. Raises `UnknownModel` or `NoModel`."""
+        if self.active is None:
+            raise NoModel(f"no version of {self.model} serves on this replica yet")
+        generation = _find(self.answering, version) if version else self.active
         if generation is None:
-            raise UnknownModel(f"{self.model} {version[:40]!r} is not loaded; {active} is active")
-        return Lease(generation, self.epoch)
+            raise UnknownModel(f"{self.model} {version[:40]!r} is not loaded; {self.active.version} is active")
+        return generation
 
     # Changes
 

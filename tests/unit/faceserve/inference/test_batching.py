@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from faceserve.engines.base import Output
-from faceserve.errors import InferenceFailed, Overloaded, TooLate
-from faceserve.inference.batching import Batcher, batch_sizes
+from faceserve.errors import InferenceFailed, ModelHangs, Overloaded, TooLate
+from faceserve.inference.batching import Batcher
+from faceserve.inference.sizes import batch_sizes
 from tests.waiting import until
 
 
@@ -23,6 +24,7 @@ class Engine:
         self.open.set()
         self.entered = threading.Semaphore(0)
         self.broken = False
+        self.raises = None
 
     def prepare(self, sizes):
         self.prepared = sizes
@@ -31,6 +33,8 @@ class Engine:
         self.calls.append(len(images))
         self.entered.release()
         self.open.wait(10)
+        if self.raises:
+            raise self.raises
         if self.broken:
             raise RuntimeError("no")
         values = images[:, 0, 0, 0].astype(np.float32)
@@ -156,7 +160,7 @@ def test_an_engine_that_fails_fails_only_the_requests_of_that_call(pool, busy):
 def test_work_for_idle_times_waits_until_no_request_does(pool, busy):
     engine, batcher = Engine(), Batcher(slots=1)
     busy(batcher, engine)
-    idle = pool.submit(batcher.infer_when_idle, engine, image(50))
+    idle = pool.submit(batcher.infer_when_idle, engine, image(50), 60)
     time.sleep(0.05)
     requests = asked(pool, batcher, engine, 1, 2)
     order = []
@@ -165,6 +169,114 @@ def test_work_for_idle_times_waits_until_no_request_does(pool, busy):
     engine.open.set()
     until(lambda: len(order) == 3, "all answers")
     assert order[-1] == 50
+
+
+def test_work_for_idle_times_does_not_wait_for_ever_while_requests_come_without_a_pause(pool, busy):
+    crowded, loading, batcher = Engine(), Engine(), Batcher(slots=1)
+    busy(batcher, crowded)
+    asked(pool, batcher, crowded, 1, 2, 3)
+    assert batcher.infer_when_idle(loading, image(50), 0.05).features[0, 0] == 50
+    assert crowded.calls == [1]
+    crowded.open.set()
+
+
+def test_a_model_that_does_not_come_back_takes_its_slot_from_nobody_else(pool, busy):
+    hanging, sound, batcher = Engine(), Engine(), Batcher(slots=1, call_seconds=0.3)
+    first = busy(batcher, hanging)
+    also = pool.submit(batcher.infer, hanging, image(1))
+    assert batcher.infer(sound, image(2)).features[0, 0] == 2
+    with pytest.raises(ModelHangs):
+        also.result(5)
+    with pytest.raises(ModelHangs, match="ask another replica"):
+        batcher.infer(hanging, image(3))
+    hanging.open.set()
+    assert first.result(5).features[0, 0] == 99
+    assert batcher.infer(hanging, image(4)).features[0, 0] == 4
+    assert hanging.calls == [1, 1]
+
+
+def test_companions_of_a_call_that_does_not_come_back_are_told_so(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=2, call_seconds=0.3)
+    engine.open.clear()
+    first = busy(batcher, engine)
+    pair = asked(pool, batcher, engine, 1, 2)
+    # The first call comes back in time; the two that waited go in together and stay there.
+    once, engine.open = engine.open, threading.Event()
+    once.set()
+    first.result(5)
+    until(lambda: engine.calls == [1, 2], "the batch to begin")
+    with pytest.raises(ModelHangs):
+        pair[1].result(10)
+    engine.open.set()
+    assert pair[0].result(5).features[0, 0] == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, SystemExit, KeyboardInterrupt])
+def test_whatever_an_engine_raises_is_told_to_everybody_in_the_batch(pool, busy, error):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=2)
+    first = busy(batcher, engine)
+    pair = asked(pool, batcher, engine, 1, 2)
+    engine.raises = error
+    engine.open.set()
+    for future in (first, *pair):
+        with pytest.raises(InferenceFailed, match=error.__name__):
+            future.result(5)
+    engine.raises = None
+    assert batcher.infer(engine, image(5)).features[0, 0] == 5
+
+
+def test_nothing_is_worked_out_for_callers_that_went(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1)
+    first, here = busy(batcher, engine), threading.Event()
+    here.set()
+    gone = [pool.submit(batcher.infer, engine, image(n), float("inf"), here.is_set) for n in range(20)]
+    until(lambda: batcher.waiting == 20, "all to wait")
+    here.clear()
+    engine.open.set()
+    first.result(5)
+    for future in gone:
+        with pytest.raises(TooLate):
+            future.result(5)
+    with pytest.raises(TooLate):
+        batcher.infer(engine, image(1), wanted=here.is_set)
+    assert engine.calls == [1]
+
+
+def test_a_large_request_stops_between_two_calls_when_its_caller_went():
+    engine, batcher = Engine(), Batcher(slots=1)
+    with pytest.raises(TooLate):
+        batcher.infer(engine, image(1, 5), wanted=lambda: len(engine.calls) < 2)
+    assert engine.calls == [1, 1]
+
+
+def test_a_large_request_may_take_longer_than_one_call_may(pool):
+    engine, batcher = Engine(), Batcher(slots=1, call_seconds=0.5)
+    plain = engine.infer
+    engine.infer = lambda images: (time.sleep(0.2), plain(images))[1]
+    large = pool.submit(batcher.infer, engine, image(1, 5))
+    until(lambda: engine.calls, "it to begin")
+    assert batcher.infer(Engine(), image(2)).features[0, 0] == 2
+    assert len(large.result(5).features) == 5
+
+
+def test_the_time_of_an_answer_is_the_engines_without_the_wait_for_it(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1)
+    first = busy(batcher, engine)
+    (waiting,) = asked(pool, batcher, engine, 1)
+    time.sleep(0.5)
+    engine.open.set()
+    assert waiting.result(5).engine_seconds < 0.3 < first.result(5).engine_seconds
+
+
+def test_so_many_bytes_at_once_and_no_more():
+    batcher = Batcher(slots=1, max_bytes=100)
+    with batcher.admitted(60):
+        with pytest.raises(Overloaded), batcher.admitted(41):
+            pytest.fail("it was let in")
+        with batcher.admitted(40):
+            """There is just enough room."""
+    with batcher.admitted(100):
+        """There is room again."""
 
 
 def test_warming_up_prepares_and_runs_every_batch_size_on_every_slot():

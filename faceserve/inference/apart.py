@@ -1,0 +1,121 @@
+"""Engine calls that may take nothing from those that serve: of candidates, of versions asked for by name, of warm-up.
+
+Each engine has places of its own, and each call runs in a thread of its own, so that a model that never comes back
+keeps nobody waiting: its call is given up, and so is every later one at once.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from faceserve.engines.base import Images, InferenceEngine, Output
+from faceserve.errors import InferenceFailed, ModelHangs, TooLate
+
+# A whole process may have been stopped for a while: then a call is overdue, but comes back a moment later.
+_GRACE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Answered(Output):
+    """`engine_seconds`: how long the engine took for each image."""
+
+    engine_seconds: float
+
+
+class _Call:
+    def __init__(self, engine: InferenceEngine, images: Images) -> None:
+        self._engine = engine
+        self._images = images
+        self.began = time.monotonic()
+        self.done = threading.Event()
+        self._output: Output | None = None
+        self._error: BaseException | None = None
+        self._seconds = 0.0
+
+    def run(self, over: "Callable[[_Call], None]") -> None:
+        try:
+            self._output = self._engine.infer(self._images)
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of this call
+            self._error = error
+        finally:
+            self._seconds = time.monotonic() - self.began
+            over(self)
+            self.done.set()
+
+    def answer(self) -> Answered:
+        """Raises `InferenceFailed`."""
+        if self._output is None:
+            raise InferenceFailed(f"the model failed: {type(self._error).__name__} {self._error}") from self._error
+        each = self._seconds / len(self._images)
+        return Answered(self._output.probabilities, self._output.features, each)
+
+
+class _Lane:
+    """One engine's own places, and the calls in them."""
+
+    def __init__(self, places: int) -> None:
+        self.free = threading.Semaphore(places)
+        self.calls: set[_Call] = set()
+
+    def over(self, call: _Call) -> None:
+        self.calls.discard(call)
+        self.free.release()
+
+    def hangs(self, seconds: float) -> bool:
+        now = time.monotonic()
+        return any(now - call.began > seconds for call in list(self.calls))
+
+
+class Apart:
+    """At most `places` calls of each engine at once; `call_seconds` is how long one may take."""
+
+    def __init__(self, places: int, call_seconds: float) -> None:
+        self._places = places
+        self._call_seconds = call_seconds
+        self._lanes: WeakKeyDictionary[InferenceEngine, _Lane] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def infer(
+        self,
+        engine: InferenceEngine,
+        images: Images,
+        deadline: float = float("inf"),
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Answered:
+        """Answer `images` (uint8 [N, H, W, 3]) before `deadline` (monotonic seconds).
+
+        Raises `InferenceFailed`, `ModelHangs`, or `TooLate`, which says nothing of the model.
+        """
+        with self._lock:
+            lane = self._lanes.setdefault(engine, _Lane(self._places))
+        self._take_place(lane, deadline)
+        if not wanted():
+            lane.free.release()
+            raise TooLate("nobody waits for the answer any more")
+        call = _Call(engine, images)
+        lane.calls.add(call)
+        threading.Thread(target=call.run, args=(lane.over,), name="apart", daemon=True).start()
+        if call.done.wait(_seconds_until(min(deadline, call.began + self._call_seconds))):
+            return call.answer()
+        if time.monotonic() < call.began + self._call_seconds:
+            raise TooLate("the deadline passed while the model worked on the request")
+        if call.done.wait(_GRACE_SECONDS):
+            return call.answer()
+        raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
+
+    def _take_place(self, lane: _Lane, deadline: float) -> None:
+        """As long as every place is taken somebody may find out that the model hangs."""
+        while not lane.hangs(self._call_seconds + _GRACE_SECONDS):
+            left = _seconds_until(deadline)
+            if lane.free.acquire(timeout=min(left, self._call_seconds)):
+                return
+            if left <= self._call_seconds:
+                raise TooLate("the deadline passed while the request waited for the model")
+        raise ModelHangs(f"the model has not come back from an earlier call for {self._call_seconds:g} s")
+
+
+def _seconds_until(deadline: float) -> float:
+    # A lock cannot wait for ever with a timeout.
+    return min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)

@@ -1,0 +1,103 @@
+"""Calls of candidates: in threads and places of their own, and given up when they do not come back."""
+
+import threading
+import time
+
+import pytest
+
+from faceserve.errors import InferenceFailed, ModelHangs, TooLate
+from faceserve.inference.apart import Apart
+from tests.unit.faceserve.inference.test_batching import Engine, image
+from tests.waiting import until
+
+
+@pytest.fixture
+def engine():
+    made = Engine()
+    yield made
+    made.open.set()
+
+
+def test_an_answer_comes_with_the_time_for_each_image(engine):
+    plain = engine.infer
+    engine.infer = lambda images: (time.sleep(0.2), plain(images))[1]
+    found = Apart(1, 5).infer(engine, image(7, 4))
+    assert found.features[:, 0].tolist() == [7.0] * 4
+    assert 0.05 <= found.engine_seconds < 0.2
+
+
+def test_a_call_that_does_not_come_back_is_given_up_and_so_are_later_ones_at_once(engine):
+    apart = Apart(2, 0.2)
+    engine.open.clear()
+    with pytest.raises(ModelHangs, match="did not come back from a call within 0.2 s"):
+        apart.infer(engine, image(1))
+    time.sleep(0.3)
+    with pytest.raises(ModelHangs, match="has not come back from an earlier call"):
+        apart.infer(engine, image(2))
+    assert engine.calls == [1]
+    assert apart.infer(Engine(), image(3)).features[0, 0] == 3
+
+
+def test_a_model_that_came_back_after_all_is_asked_again(engine):
+    apart = Apart(1, 0.2)
+    engine.open.clear()
+    with pytest.raises(ModelHangs):
+        apart.infer(engine, image(1))
+    engine.open.set()
+    found = []
+
+    def answered():
+        try:
+            found.append(apart.infer(engine, image(2)))
+        except ModelHangs:
+            return False
+        return True
+
+    until(answered, "the model to be asked again")
+    assert found[0].features[0, 0] == 2
+
+
+def test_a_deadline_that_passes_says_nothing_of_the_model(engine):
+    apart = Apart(1, 60)
+    engine.open.clear()
+    for _ in range(2):
+        with pytest.raises(TooLate):
+            apart.infer(engine, image(1), time.monotonic() + 0.1)
+    assert engine.calls == [1]
+
+
+def test_who_waits_for_a_place_of_a_hanging_model_is_told_so(engine):
+    apart, found = Apart(1, 0.3), []
+    engine.open.clear()
+
+    def ask():
+        try:
+            apart.infer(engine, image(1))
+        except ModelHangs as error:
+            found.append(error)
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join(10)
+    assert (len(found), engine.calls) == (3, [1])
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, SystemExit])
+def test_whatever_an_engine_raises_is_its_answer(engine, error):
+    apart = Apart(1, 5)
+    engine.raises = error
+    with pytest.raises(InferenceFailed, match=error.__name__):
+        apart.infer(engine, image(1))
+    engine.raises = None
+    assert apart.infer(engine, image(2)).features[0, 0] == 2
+
+
+def test_nothing_is_worked_out_for_a_caller_that_went(engine):
+    apart = Apart(1, 5)
+    for _ in range(2):
+        with pytest.raises(TooLate):
+            apart.infer(engine, image(1), wanted=lambda: False)
+    assert engine.calls == []
+    assert apart.infer(engine, image(2)).features[0, 0] == 2
