@@ -1,6 +1,7 @@
 """One version in memory: where it came from, its engine, and the requests that use it just now."""
 
 import threading
+import time
 from dataclasses import dataclass
 
 from faceserve.engines.base import InferenceEngine
@@ -39,6 +40,7 @@ class Generation:
         self.precision = precision
         self.cpu_ms = cpu_ms
         self.engine = engine
+        self.loaded_at = time.monotonic()
         self._held = 0
         self._closed = False
         self._idle = threading.Condition()

@@ -1,14 +1,16 @@
 """The lifecycle service of `faceserve.v1`: load, activate, roll back, try out, enrol, and what the replica serves."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 
 from faceserve.faces.enrolment import Enrolment
 from faceserve.models.generation import Origin
-from faceserve.protocols.replica_status import ReplicaStatus, canary_status
+from faceserve.protocols.replica_status import ReplicaStatus, trial_status
 from faceserve.protocols.statuses import statuses
 from faceserve.rollout.lifecycle import Activated, ModelLifecycleManager
+from faceserve.rollout.orders import ANY_EPOCH, Order
 from faceserve.rollout.preparation import Prepared
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
@@ -34,35 +36,38 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def Activate(self, request: pb.ActivateRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
-        return _activated(self._manager.activate(request.model, request.version, request.expected_epoch))
+        return _activated(self._manager.activate(request.model, request.version, _order(request, context)))
 
     @statuses
     def UpdateModel(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
         done = self._prepared(request, context)
-        return _activated(self._manager.activate(request.model, request.version, done.epoch))
+        order = Order(request.request_id, done.epoch, context.is_active)
+        return _activated(self._manager.activate(request.model, request.version, order))
 
     @statuses
     def Rollback(self, request: pb.RollbackRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
-        return _activated(self._manager.rollback(request.model, request.version, request.expected_epoch))
+        return _activated(self._manager.rollback(request.model, request.version, _order(request, context)))
 
     @statuses
     def Discard(self, request: pb.DiscardRequest, context: grpc.ServicerContext) -> pb.DiscardResponse:
-        self._manager.discard(request.model, request.version)
+        self._manager.discard(request.model, request.version, _order(request, context))
         return pb.DiscardResponse()
 
     @statuses
     def SetCanary(self, request: pb.SetCanaryRequest, context: grpc.ServicerContext) -> pb.CanaryStatus:
-        return canary_status(
-            self._manager.set_canary(request.model, request.version, request.percent, shadow=request.shadow)
+        found = self._manager.set_canary(
+            request.model, request.version, request.percent, shadow=request.shadow, order=_order(request, context)
         )
+        return trial_status(found) or pb.CanaryStatus()
 
     @statuses
     def PromoteCanary(self, request: pb.PromoteCanaryRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
-        return _activated(self._manager.promote_canary(request.model, request.version, request.expected_epoch))
+        return _activated(self._manager.promote_canary(request.model, request.version, _order(request, context)))
 
     @statuses
     def AbortCanary(self, request: pb.AbortCanaryRequest, context: grpc.ServicerContext) -> pb.AbortCanaryResponse:
-        self._manager.abort_canary(request.model, request.version, request.reason or "as asked")
+        reason = request.reason or "as asked"
+        self._manager.abort_canary(request.model, request.version, reason, _order(request, context))
         return pb.AbortCanaryResponse()
 
     @statuses
@@ -91,9 +96,7 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
     @statuses
     def ListVersions(self, request: pb.ListVersionsRequest, context: grpc.ServicerContext) -> pb.ListVersionsResponse:
         served = self._manager.snapshot(request.model).history
-        return pb.ListVersionsResponse(
-            versions=[pb.VersionRecord(**vars(origin)) for origin in reversed(served.entries)]
-        )
+        return pb.ListVersionsResponse(versions=[pb.VersionRecord(**vars(origin)) for origin in served.versions])
 
     def _prepared(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> Prepared:
         # A caller that gave up waiting will not activate what it asked for, so the copy must not stay in memory.
@@ -103,6 +106,13 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
     @statuses
     def _watched(self, model: str, context: grpc.ServicerContext) -> pb.GetStatusResponse:
         return self._status.of(self._manager.snapshot(model))
+
+
+def _order(request: Any, context: grpc.ServicerContext) -> Order:
+    """Older callers name no request, and see no epoch where a field for it came later."""
+    presence = request.DESCRIPTOR.fields_by_name["expected_epoch"].has_presence
+    seen = request.expected_epoch if not presence or request.HasField("expected_epoch") else ANY_EPOCH
+    return Order(request.request_id, seen, context.is_active)
 
 
 def _activated(done: Activated) -> pb.ActivateResponse:

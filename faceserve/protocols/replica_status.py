@@ -29,22 +29,23 @@ class ReplicaStatus:
             requests_waiting=self.batcher.waiting,
             memory_bytes=resident_bytes(),
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            canary=_canary(snapshot),
+            canary=trial_status(snapshot),
             engine=self.engine,
             precision=snapshot.active.precision if snapshot.active else "",
         )
 
 
-def _canary(snapshot: Snapshot) -> pb.CanaryStatus | None:
+def trial_status(snapshot: Snapshot) -> pb.CanaryStatus | None:
+    """The running trial, or how the last one ended."""
     if snapshot.canary:
-        return canary_status(snapshot.canary)
+        return _running(snapshot.canary)
     if snapshot.concluded:
         ended = snapshot.concluded
         return pb.CanaryStatus(version=ended.version, verdict=ended.outcome, reason=ended.reason)
     return None
 
 
-def canary_status(canary: Canary) -> pb.CanaryStatus:
+def _running(canary: Canary) -> pb.CanaryStatus:
     opinion = canary.trial.opinion()
     compared, agreed = canary.trial.agreement
     return pb.CanaryStatus(

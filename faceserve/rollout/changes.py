@@ -61,32 +61,37 @@ class Changes:
         """An artifact must not serve."""
         self._metrics.refusals.labels(model).inc()
 
+    def counted(self, before: Snapshot, after: Snapshot) -> None:
+        """Under the lock of the exchange, so that figures follow one another as the exchanges do; it calls nobody."""
+        if before.active:
+            self._metrics.active.labels(after.model, before.active.version).set(0)
+        self._metrics.active.labels(after.model, str(_active(after))).set(1)
+        self._metrics.canary_share.labels(after.model).set(_share(after))
+
     def activated(self, before: Snapshot, after: Snapshot, seconds: float) -> None:
         """Another version serves; the exchange took `seconds`."""
         self._metrics.swap_seconds.labels(after.model).observe(seconds)
         self._metrics.swaps.labels(after.model, "activated").inc()
-        self._metrics.canary_share.labels(after.model).set(0)
         log.info("%s hot-swapped: %s -> %s", after.model, _active(before), _active(after))
-        self.serving(before, after)
+        self._told(after)
 
-    def serving(self, before: Snapshot, after: Snapshot) -> None:
-        """The version of `after` serves, also after a restart."""
-        if before.active:
-            self._metrics.active.labels(after.model, before.active.version).set(0)
-        self._metrics.active.labels(after.model, str(_active(after))).set(1)
+    def restored(self, before: Snapshot, after: Snapshot) -> None:
+        """After a restart a version serves again."""
+        self.counted(before, after)
+        self._told(after)
+
+    def _told(self, after: Snapshot) -> None:
         self._on_serving(after.model)
         self.announce()
 
     def tried(self, model: str, canary: Canary) -> None:
         """A trial began, or goes on with another share."""
         percent = canary.share.percent
-        self._metrics.canary_share.labels(model).set(0 if canary.shadow else percent / 100)
         log.info("%s %s gets %g %% of the requests%s", model, canary.version, percent, " in shadow" * canary.shadow)
         self.announce()
 
     def aborted(self, model: str, version: str, reason: str) -> None:
         """A trial ended without success."""
-        self._metrics.canary_share.labels(model).set(0)
         self._metrics.swaps.labels(model, "canary_aborted").inc()
         log.warning("%s %s is off: %s", model, version, reason)
         self.announce()
@@ -94,3 +99,9 @@ class Changes:
 
 def _active(snapshot: Snapshot) -> str | None:
     return snapshot.active.version if snapshot.active else None
+
+
+def _share(snapshot: Snapshot) -> float:
+    """Of the requests, that a candidate answers."""
+    canary = snapshot.canary
+    return 0.0 if canary is None or canary.shadow else canary.share.percent / 100

@@ -35,11 +35,13 @@ class ComingBack:
                 return
 
     def _attempt(self) -> set[str]:
-        """Returns the models that serve nothing now but may when the registry or the store answers again."""
+        """Returns the models that do not serve what they should, but may when registry or store answer again."""
         champions, unknown = self._champions()
         problems = self._manager.restore(champions)
         for model, problem in problems.items():
-            log.error("%s does not serve: %s; `python -m pipeline reconcile` brings it back", model, problem)
+            active = self._manager.snapshot(model).active
+            serves = f"serves {active.version} and not what it should" if active else "does not serve"
+            log.error("%s %s: %s; `python -m pipeline reconcile` brings it back", model, serves, problem)
         waiting = {model for model, problem in problems.items() if isinstance(problem, StorageUnavailable)}
         return waiting | {model for model in unknown if not self._manager.snapshot(model).active}
 

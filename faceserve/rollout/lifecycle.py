@@ -3,17 +3,21 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from faceserve.errors import TooLate
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
+from faceserve.rollout.orders import Done, Order
 from faceserve.rollout.preparation import Preparation, Prepared
 from faceserve.rollout.rules import Rules
 from faceserve.rollout.slot import Slot, Slots
-from faceserve.rollout.snapshot import ANY_EPOCH, Canary, Lease, Snapshot
+from faceserve.rollout.snapshot import Lease, Snapshot
+
+_ANYONE = Order()
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class ModelLifecycleManager:
             yield lease
 
     def restore(self, champions: Mapping[str, Origin]) -> dict[str, Exception]:
-        """Load what served, for every model that serves nothing; returns the reason for each that could not be loaded.
+        """Load what should serve, or else the best there is; returns why, for each model that does not serve that.
 
         `champions` is what the registry names; see `restoring`.
         """
@@ -76,77 +80,111 @@ class ModelLifecycleManager:
         """
         return self._preparation.prepare(self.slot(model), origin, wanted)
 
-    def activate(self, model: str, version: str, expected_epoch: int = ANY_EPOCH) -> Activated:
-        """Serve a prepared version from the next request on. Raises `StaleEpoch`, `UnknownModel`."""
-        slot = self.slot(model)
-        return self._activated(slot, lambda now: now.activated(version, expected_epoch, time.time()))
+    def activate(self, model: str, version: str, order: Order = _ANYONE) -> Activated:
+        """Serve a prepared version from the next request on. Raises `StaleEpoch`, `UnknownModel`, `DiskUnusable`."""
+        return self._activated(
+            self.slot(model), order, lambda now: now.activated(version, order.expected_epoch, time.time())
+        )
 
-    def rollback(self, model: str, version: str = "", expected_epoch: int = ANY_EPOCH) -> Activated:
-        """Serve the previous version again, which is warm, or any of the last ten that served here."""
+    def rollback(self, model: str, version: str = "", order: Order = _ANYONE) -> Activated:
+        """Serve the previous version again, which is warm, or any of the last ten that served here.
+
+        One that has to be loaded first serves only if nothing else changed meanwhile, and its caller still waits.
+        """
         slot = self.slot(model)
         now = slot.snapshot
+        if done := now.did(order.request):
+            return _repeated(done)
         target = now.rollback_target(version)
         if now.loaded(target.version) is None:
-            now.demand_epoch(expected_epoch)
-            self._preparation.prepare_again(slot, target)
-        return self.activate(model, target.version, expected_epoch)
+            now.demand_epoch(order.expected_epoch)
+            order = replace(order, expected_epoch=now.epoch)
+            self._preparation.prepare_again(slot, target, order.wanted)
+        return self._activated(slot, order, lambda now: self._rolled_back(now, version, target.version, order))
 
-    def discard(self, model: str, version: str) -> None:
+    def discard(self, model: str, version: str, order: Order = _ANYONE) -> None:
         """Drop a prepared version. One that serves, is the previous one, is on trial or is unknown stays as it is."""
         slot = self.slot(model)
-        with slot.change:
-            before, after = slot.snapshot, slot.snapshot.without_prepared(version)
-            slot.exchange(after)
-        if after is not before:
-            for generation in before.gone(after):
+        before, after, _ = self._changed(slot, order, lambda now: now.without_prepared(version))
+        if gone := before.gone(after):
+            for generation in gone:
                 self._disposal.free(generation)
             self.changes.announce()
 
+    def expire(self, seconds: float) -> None:
+        """Drop what was prepared so long ago and never used: its caller went, and it takes memory."""
+        for model, slot in self._slots.items():
+            for generation in slot.snapshot.prepared:
+                if time.monotonic() - generation.loaded_at > seconds:
+                    self.discard(model, generation.version)
+
     # Canary
 
-    def set_canary(self, model: str, version: str, percent: float, *, shadow: bool) -> Canary:
+    def set_canary(self, model: str, version: str, percent: float, *, shadow: bool, order: Order = _ANYONE) -> Snapshot:
         """Give a prepared version `percent` of the requests or, in `shadow`, of their copies. A repeat changes nothing.
 
-        Raises `BadRequest` or `UnknownModel`.
+        Raises `BadRequest`, `UnknownModel`, `StaleEpoch` or `DiskUnusable`.
         """
         slot = self.slot(model)
-        with slot.change:
-            before = slot.snapshot
-            after = before.on_trial(version, percent, shadow=shadow, limits=self._rules.canary)
-            assert after.canary is not None
-            if after is not before:
-                slot.exchange(after)
-                self.changes.tried(model, after.canary)
-            return after.canary
+        before, after, _ = self._changed(
+            slot, order, lambda now: now.on_trial(version, percent, shadow=shadow, limits=self._rules.canary)
+        )
+        if after.canary is not None and after.canary is not before.canary:
+            self.changes.tried(model, after.canary)
+        return after
 
-    def promote_canary(self, model: str, version: str, expected_epoch: int = ANY_EPOCH) -> Activated:
+    def promote_canary(self, model: str, version: str, order: Order = _ANYONE) -> Activated:
         """Serve the candidate to everybody. Raises `UnknownModel` unless this very version is on trial or active."""
-        slot = self.slot(model)
-        return self._activated(slot, lambda now: now.promoted(version, expected_epoch, time.time()))
+        return self._activated(
+            self.slot(model), order, lambda now: now.promoted(version, order.expected_epoch, time.time())
+        )
 
-    def abort_canary(self, model: str, version: str, reason: str) -> None:
+    def abort_canary(self, model: str, version: str, reason: str, order: Order = _ANYONE) -> None:
         """Take a candidate out of the requests at once; nothing happens when it is not on trial."""
         slot = self.slot(model)
-        with slot.change:
-            before = slot.snapshot
-            after = before.trial_aborted(version, reason)
-            if after is before:
-                return
-            slot.exchange(after)
+        before, after, _ = self._changed(slot, order, lambda now: now.trial_aborted(version, reason))
+        if after.epoch != before.epoch:
             self.changes.aborted(model, version, reason)
-        self._disposal.at_once(before.gone(after))
+            self._disposal.at_once(before.gone(after))
 
     # Inside
 
-    def _activated(self, slot: Slot, decide: Callable[[Snapshot], Snapshot]) -> Activated:
-        with slot.change:
-            before = slot.snapshot
-            after = decide(before)
-            seconds = 0.0
-            if after is not before:
-                seconds = slot.exchange(after)
-                self.changes.activated(before, after, seconds)
-                self._disposal.soon(slot, before.gone(after))
+    def _rolled_back(self, now: Snapshot, version: str, target: str, order: Order) -> Snapshot:
+        """What served before is asked for again under the lock: two callers at once must not go two steps back."""
+        again = now.rollback_target(version).version
+        return now.activated(again if now.loaded(again) else target, order.expected_epoch, time.time())
+
+    def _activated(self, slot: Slot, order: Order, decide: Callable[[Snapshot], Snapshot]) -> Activated:
+        before, after, seconds = self._changed(slot, order, decide)
+        if after.epoch != before.epoch:
+            self.changes.activated(before, after, seconds)
+            self._disposal.soon(slot, before.gone(after))
+        if after is before and (done := before.did(order.request)):
+            return _repeated(done)
         assert after.active is not None
         previous = after.previous.version if after.previous else None
         return Activated(after.active.version, previous, after.epoch, seconds * 1000)
+
+    def _changed(
+        self, slot: Slot, order: Order, decide: Callable[[Snapshot], Snapshot]
+    ) -> tuple[Snapshot, Snapshot, float]:
+        """The snapshot before and after, and the seconds of the exchange; it tells nobody, since it holds the lock."""
+        with slot.change:
+            before = slot.snapshot
+            if before.did(order.request):
+                return before, before, 0.0
+            if not order.wanted():
+                raise TooLate("nobody waits for this change any more, so it was not made")
+            after = decide(before)
+            if after is not before:
+                before.demand_epoch(order.expected_epoch)
+            after = after.noting(order.request)
+            if after is before:
+                return before, before, 0.0
+            seconds = slot.exchange(after)
+            self.changes.counted(before, after)
+            return before, after, seconds
+
+
+def _repeated(done: Done) -> Activated:
+    return Activated(done.version, done.previous or None, done.epoch, 0.0)

@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faceserve.errors import BadArtifact, ServingError, TooLate
+from faceserve.errors import BadArtifact, TooLate
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
 from faceserve.rollout.restoring import restored
 from faceserve.rollout.slot import Slot
+
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,23 @@ class Preparation:
         with slot.turn():
             return self._prepared(slot, origin, wanted)
 
-    def prepare_again(self, slot: Slot, origin: Origin) -> Prepared:
+    def prepare_again(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
         """Load what served before and is not in memory any more. It waits for its turn, but is never refused one."""
-        with slot.loading:
-            return self._prepared(slot, origin, lambda: True)
-
-    def restore(self, slot: Slot, champion: Origin | None) -> ServingError | None:
-        """Load what served before a restart; returns the reason why that could not be."""
-        before = slot.snapshot
+        while not slot.loading.acquire(timeout=_LOOK_SECONDS):
+            if not wanted():
+                raise TooLate(f"nobody waits for {origin.version} any more, so it was not loaded")
         try:
-            if restored(slot, self.loader, champion):
-                self.changes.serving(before, slot.snapshot)
-        except ServingError as error:
-            return error
-        return None
+            return self._prepared(slot, origin, wanted)
+        finally:
+            slot.loading.release()
+
+    def restore(self, slot: Slot, champion: Origin | None) -> Exception | None:
+        """Load what served before a restart; returns the reason why that could not be."""
+        found = restored(slot, self.loader, champion)
+        if found.after.active is not found.before.active:
+            self.changes.restored(found.before, found.after)
+            self.disposal.soon(slot, found.before.gone(found.after))
+        return found.problem
 
     def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
         if slot.snapshot.has(origin):

@@ -1,34 +1,49 @@
-"""What a replica serves when it comes back: what it served, unless the fleet went on meanwhile (design D11)."""
+"""What a replica serves when it comes back: what it should, or else the best that is at hand (design D11)."""
 
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from faceserve.errors import BadArtifact, ServingError
+from faceserve.errors import DiskUnusable, ServingError
 from faceserve.models.generation import Generation, Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.history import History
 from faceserve.rollout.slot import Slot
+from faceserve.rollout.snapshot import Snapshot
 from faceserve.rollout.state import State
 
 log = logging.getLogger(__name__)
 
 
-def restored(slot: Slot, loader: Loader, champion: Origin | None) -> bool:
-    """Whether something serves now that did not before.
+@dataclass(frozen=True)
+class Restored:
+    """What served before and after, and why what should serve does not, if it does not."""
 
-    `champion` is what the registry names. A version that is activated during this stays. Raises `BadArtifact` or
-    `StorageUnavailable` if what should serve cannot be loaded. Then nothing serves: any other version was replaced,
-    maybe because it was bad.
+    before: Snapshot
+    after: Snapshot
+    problem: Exception | None = None
+
+
+def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
+    """The first version that can be loaded of: the registry's `champion`, what served last, what served before that.
+
+    Nothing happens if another version was activated meanwhile, or if what serves is what should.
     """
     with slot.loading:
-        if slot.snapshot.active:
-            return False
-        state = _remembered(slot)
-        due = what_is_due(state, champion)
-        if due is None:
-            return False
-        active = loader.load(slot.model, due.active).generation
-        previous = _kept_warm(slot.model, loader, due.previous)
-        return _serves(slot, active, previous, due)
+        before = slot.snapshot
+        problem: Exception | None = None
+        if before.active and before.epoch != slot.makeshift_epoch:
+            return Restored(before, before)
+        for rung, due in enumerate(_ladder(slot.kept, champion)):
+            if before.active and before.active.version == due.active.version:
+                break
+            try:
+                climbed = _climb(slot, loader, due, before, makeshift=rung > 0)
+                return Restored(before, slot.snapshot if climbed else before, problem)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, the next may be sound
+                log.error("%s %s cannot serve: %s", slot.model, due.active.version, error)  # noqa: TRY400
+                problem = problem or error
+        return Restored(before, before, problem)
 
 
 def what_is_due(state: State | None, champion: Origin | None) -> State | None:
@@ -38,21 +53,48 @@ def what_is_due(state: State | None, champion: Origin | None) -> State | None:
     if champion.version == state.active.version or champion.activated_at <= state.active.activated_at:
         return state
     history = History(state.history).and_now(champion)
-    return State(champion, state.active, state.epoch + 1, history.entries)
+    return State(champion, state.active, state.epoch + 1, history.entries, state.done)
 
 
-def _remembered(slot: Slot) -> State | None:
-    """Epochs and history go on from there, even if another version will serve."""
+def _ladder(state: State | None, champion: Origin | None) -> Iterator[State]:
+    due = what_is_due(state, champion)
+    if due is None:
+        return
+    yield due
+    if state is None:
+        return
+    if due is not state:
+        yield state
+    if state.previous and state.previous.version != due.active.version:
+        yield State(state.previous, None, state.epoch + 1, state.history, state.done)
+
+
+def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshift: bool) -> bool:
+    """Whether it serves now; not if something else changed meanwhile. Raises what `Loader.load` does."""
+    active = loader.load(slot.model, due.active).generation
+    previous = _kept_warm(slot.model, loader, due.previous) if before.active is None else None
+    with slot.change:
+        now = slot.snapshot
+        if now.active is before.active and now.epoch == before.epoch:
+            _exchange(slot, now.restored(active, previous, due, makeshift=makeshift), due)
+            slot.makeshift_epoch = slot.snapshot.epoch if makeshift else None
+            return True
+    for generation in (active, previous):
+        if generation:
+            generation.close_when_idle(0)
+    return False
+
+
+def _exchange(slot: Slot, after: Snapshot, due: State) -> None:
+    """A start rewrites nothing that is on disk already, and no full disk keeps a sound version from serving."""
     try:
-        state = slot.file.read()
-    except BadArtifact as error:
-        log.error("%s: %s; it was set aside", slot.model, error)  # noqa: TRY400 - the text says it all
-        slot.file.set_aside()
-        return None
-    if state:
-        with slot.change:
-            slot.snapshot = slot.snapshot.remembering(state)
-    return state
+        if due == slot.kept:
+            slot.snapshot = after
+        else:
+            slot.exchange(after)
+    except DiskUnusable as error:
+        log.error("%s serves, but after a restart it may not: %s", slot.model, error)  # noqa: TRY400
+        slot.snapshot = after
 
 
 def _kept_warm(model: str, loader: Loader, origin: Origin | None) -> Generation | None:
@@ -64,14 +106,3 @@ def _kept_warm(model: str, loader: Loader, origin: Origin | None) -> Generation 
     except ServingError as error:
         log.warning("%s %s is not kept warm: %s", model, origin.version, error)
         return None
-
-
-def _serves(slot: Slot, active: Generation, previous: Generation | None, due: State) -> bool:
-    with slot.change:
-        if slot.snapshot.active is None:
-            slot.exchange(slot.snapshot.restored(active, previous, due))
-            return True
-    for generation in (active, previous):
-        if generation:
-            generation.close_when_idle(0)
-    return False

@@ -15,12 +15,19 @@ MAX_LOADING = 4
 
 
 class Slot:
-    """`change` is held for the moment of an exchange, `loading` for the seconds that loading a version takes."""
+    """`change` is held for the moment of an exchange, `loading` for the seconds that loading a version takes.
+
+    `kept` is what is on disk. `makeshift_epoch` is the epoch since which another version serves than should, because
+    that could not be loaded.
+    """
 
     def __init__(self, model: str, state_dir: Path) -> None:
         self.model = model
         self.file = StateFile(state_dir, model)
-        self.snapshot = Snapshot(model)
+        # Before anything else may happen: epochs and history go on from here, whoever comes first.
+        self.kept = self.file.recovered()
+        self.snapshot = Snapshot(model).remembering(self.kept) if self.kept else Snapshot(model)
+        self.makeshift_epoch: int | None = None
         self.change = threading.RLock()
         self.loading = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_LOADING)
@@ -58,10 +65,11 @@ class Slot:
         """Replace the snapshot, under `change`; the seconds that the replacement itself took.
 
         What must survive a restart is kept on disk first: a replica that dies right after the exchange comes back with
-        what it answered.
+        what it answered. Raises `DiskUnusable`.
         """
-        if after.remembered and after.remembered != self.snapshot.remembered:
+        if after.remembered and after.remembered != self.kept:
             self.file.write(after.remembered)
+            self.kept = after.remembered
         started = time.perf_counter()
         self.snapshot = after
         return time.perf_counter() - started

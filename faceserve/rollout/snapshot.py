@@ -7,9 +7,9 @@ from faceserve.errors import BadArtifact, BadRequest, NoModel, StaleEpoch, Unkno
 from faceserve.models.generation import Generation, Origin
 from faceserve.rollout.canary import Limits, Share, Side, Trial
 from faceserve.rollout.history import LENGTH, History
+from faceserve.rollout.orders import ANY_EPOCH, REMEMBERED, Done
 from faceserve.rollout.state import State
 
-ANY_EPOCH = -1
 _ALL_PERCENT = 100
 # A retrained network costs what the old one does; several times as much is a fault, not a choice.
 _SLOWER = 4.0
@@ -58,7 +58,8 @@ class Snapshot:
     """A request takes one and keeps it to its end; every change makes a new one.
 
     A change that was made already returns the same snapshot. `prepared` versions wait in memory and answer nobody;
-    `concluded` is how the last trial ended; `epoch` grows with every change of what answers requests.
+    `concluded` is how the last trial ended; `epoch` grows with every change of what answers requests; `done` are the
+    changes made here that had a name, newest last.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Snapshot:
     history: History = History()
     concluded: Concluded | None = None
     epoch: int = 0
+    done: tuple[Done, ...] = ()
 
     # What there is
 
@@ -103,9 +105,12 @@ class Snapshot:
         """What a restart needs. A trial does not survive one, so that its end is counted in the epoch beforehand."""
         if self.active is None:
             return None
-        previous = self.previous.origin if self.previous else None
         entries = self.history.entries
-        return State(entries[-1], previous, self.epoch + (self.canary is not None), entries)
+        previous = self.previous.origin if self.previous else None
+        if self.active.version != entries[-1].version:
+            # It serves in place of what should: the next start tries that first, and then this again.
+            previous = self.active.origin
+        return State(entries[-1], previous, self.epoch + (self.canary is not None), entries, self.done)
 
     # Requests
 
@@ -169,12 +174,27 @@ class Snapshot:
         """After a restart: epochs and history go on from `state`, whatever will serve. No change if something does."""
         if self.active:
             return self
-        return replace(self, history=History(state.history), epoch=max(self.epoch, state.epoch))
+        return replace(self, history=History(state.history), epoch=max(self.epoch, state.epoch), done=state.done)
 
-    def restored(self, active: Generation, previous: Generation | None, state: State) -> "Snapshot":
-        """After a restart: what `state` names serves."""
-        after = self.remembering(state)
-        return replace(after, active=active, previous=previous, history=after.history.and_now(state.active))
+    def did(self, request: str) -> Done | None:
+        """What a change of that name led to, if it was made here."""
+        return next((one for one in self.done if one.request == request), None) if request else None
+
+    def noting(self, request: str) -> "Snapshot":
+        """The change that led to this has a name: whoever asks for it again changes nothing."""
+        if not request or self.did(request):
+            return self
+        active, previous = (one.version if one else "" for one in (self.active, self.previous))
+        return replace(self, done=(*self.done, Done(request, active, previous, self.epoch))[-REMEMBERED:])
+
+    def restored(
+        self, active: Generation, previous: Generation | None, state: State, *, makeshift: bool = False
+    ) -> "Snapshot":
+        """After a restart: what `state` names serves, a `makeshift` without a place in the history of its own."""
+        after = self if self.active else self.remembering(state)
+        history = after.history if makeshift else after.history.and_now(state.active)
+        epoch = max(after.epoch + (self.active is not None), state.epoch)
+        return replace(after, active=active, previous=previous or self.active, history=history, epoch=epoch)
 
     def on_trial(self, version: str, percent: float, *, shadow: bool, limits: Limits) -> "Snapshot":
         """`version` gets its share from now on. Raises `BadRequest` or `UnknownModel`."""

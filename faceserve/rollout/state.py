@@ -1,15 +1,22 @@
 """What served, kept on disk, so that a replica comes back with it after a restart (design D11)."""
 
 import json
+import logging
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from faceserve.errors import BadArtifact
+from faceserve.errors import BadArtifact, DiskUnusable
+from faceserve.machine.disk import sync
 from faceserve.models.generation import Origin
+from faceserve.rollout.orders import Done
+
+log = logging.getLogger(__name__)
 
 FORMAT = 2
+_LOST_EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -18,45 +25,84 @@ class State:
     previous: Origin | None
     epoch: int
     history: tuple[Origin, ...] = ()
+    done: tuple[Done, ...] = ()
 
 
 class StateFile:
-    """One file for each model, replaced atomically."""
+    """One file for each model, replaced atomically; the one before it stays beside it."""
 
     def __init__(self, folder: Path, model: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{model}.json"
+        self._before = folder / f"{model}.before.json"
 
     def read(self) -> State | None:
         """None when nothing ever served. Raises `BadArtifact` for a file that cannot be trusted."""
-        if not self._path.exists():
-            return None
+        return self._read(self._path)
+
+    def recovered(self) -> State | None:
+        """The same, but a file that cannot be trusted is set aside, and the one before it is read."""
         try:
-            fields: dict[str, Any] = json.loads(self._path.read_text())
+            return self.read()
+        except BadArtifact as error:
+            log.error("%s; it was set aside", error)  # noqa: TRY400 - the text says it all
+            self.set_aside()
+        try:
+            before = self._read(self._before)
+        except BadArtifact as error:
+            log.error("%s", error)  # noqa: TRY400 - the text says it all
+            return None
+        # What was lost may have been the beginning of a trial, which counts its end beforehand.
+        return replace(before, epoch=before.epoch + _LOST_EPOCHS) if before else None
+
+    def _read(self, path: Path) -> State | None:
+        """Raises `BadArtifact`."""
+        try:
+            fields: dict[str, Any] = json.loads(path.read_text())
             if fields.get("format") != FORMAT:
-                raise BadArtifact(f"{self._path.name} has format {fields.get('format')}, this program reads {FORMAT}")
+                raise BadArtifact(f"{path.name} has format {fields.get('format')}, this program reads {FORMAT}")
             previous = Origin(**fields["previous"]) if fields["previous"] else None
             active = Origin(**fields["active"])
             history = tuple(Origin(**origin) for origin in fields["history"])
-            return State(active, previous, int(fields["epoch"]), history)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadArtifact(f"{self._path.name} is damaged: {type(error).__name__} {error}") from None
+            done = tuple(Done(*one) for one in fields.get("done", ()))
+            return State(active, previous, int(fields["epoch"]), history, done)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadArtifact(f"{path.name} is damaged: {type(error).__name__} {error}") from None
 
     def write(self, state: State) -> None:
+        """Raises `DiskUnusable`; then what was kept before is kept still."""
+        try:
+            self._write(state)
+        except OSError as error:
+            raise DiskUnusable(f"what serves cannot be kept on disk: {error}") from error
+
+    def _write(self, state: State) -> None:
         fields = {
             "format": FORMAT,
             "epoch": state.epoch,
             "active": vars(state.active),
             "previous": vars(state.previous) if state.previous else None,
             "history": [vars(origin) for origin in state.history],
+            "done": [list(astuple(one)) for one in state.done],
         }
         partial = self._path.with_suffix(".partial")
         with partial.open("w") as file:
             json.dump(fields, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
+        if self._path.exists():
+            link = self._path.with_suffix(".link")
+            link.unlink(missing_ok=True)
+            # Not every file system has links; then there is no older one to fall back on.
+            with suppress(OSError):
+                link.hardlink_to(self._path)
+                link.replace(self._before)
         partial.replace(self._path)
+        sync(self._path.parent)
 
     def set_aside(self) -> None:
         """Rename a file that cannot be used: it stays for a look, and the next start does not meet it."""
-        self._path.replace(self._path.with_suffix(".refused.json"))
+        with suppress(OSError):
+            self._path.replace(self._path.with_suffix(".refused.json"))

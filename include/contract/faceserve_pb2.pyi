@@ -96,16 +96,18 @@ class ExtractFeaturesResponse(_message.Message):
     def __init__(self, features: _Optional[_Iterable[float]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class PrepareRequest(_message.Message):
-    __slots__ = ("model", "version", "artifact_uri", "manifest_sha256")
+    __slots__ = ("model", "version", "artifact_uri", "manifest_sha256", "request_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_URI_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     artifact_uri: str
     manifest_sha256: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., artifact_uri: _Optional[str] = ..., manifest_sha256: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., artifact_uri: _Optional[str] = ..., manifest_sha256: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class PrepareResponse(_message.Message):
     __slots__ = ("version", "load_seconds", "warm_up_seconds", "epoch")
@@ -120,14 +122,16 @@ class PrepareResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., load_seconds: _Optional[float] = ..., warm_up_seconds: _Optional[float] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ActivateRequest(_message.Message):
-    __slots__ = ("model", "version", "expected_epoch")
+    __slots__ = ("model", "version", "expected_epoch", "request_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     expected_epoch: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., expected_epoch: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ActivateResponse(_message.Message):
     __slots__ = ("version", "previous_version", "epoch", "swap_milliseconds")
@@ -142,58 +146,74 @@ class ActivateResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., previous_version: _Optional[str] = ..., epoch: _Optional[int] = ..., swap_milliseconds: _Optional[float] = ...) -> None: ...
 
 class DiscardRequest(_message.Message):
-    __slots__ = ("model", "version")
+    __slots__ = ("model", "version", "request_id", "expected_epoch")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+    request_id: str
+    expected_epoch: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
 
 class DiscardResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class RollbackRequest(_message.Message):
-    __slots__ = ("model", "expected_epoch", "version")
+    __slots__ = ("model", "expected_epoch", "version", "request_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     expected_epoch: int
     version: str
-    def __init__(self, model: _Optional[str] = ..., expected_epoch: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., expected_epoch: _Optional[int] = ..., version: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SetCanaryRequest(_message.Message):
-    __slots__ = ("model", "version", "percent", "shadow")
+    __slots__ = ("model", "version", "percent", "shadow", "request_id", "expected_epoch")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PERCENT_FIELD_NUMBER: _ClassVar[int]
     SHADOW_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     percent: float
     shadow: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., percent: _Optional[float] = ..., shadow: _Optional[bool] = ...) -> None: ...
+    request_id: str
+    expected_epoch: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., percent: _Optional[float] = ..., shadow: _Optional[bool] = ..., request_id: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
 
 class PromoteCanaryRequest(_message.Message):
-    __slots__ = ("model", "version", "expected_epoch")
+    __slots__ = ("model", "version", "expected_epoch", "request_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     expected_epoch: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., expected_epoch: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AbortCanaryRequest(_message.Message):
-    __slots__ = ("model", "version", "reason")
+    __slots__ = ("model", "version", "reason", "request_id", "expected_epoch")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_EPOCH_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     reason: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    request_id: str
+    expected_epoch: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_epoch: _Optional[int] = ...) -> None: ...
 
 class AbortCanaryResponse(_message.Message):
     __slots__ = ()

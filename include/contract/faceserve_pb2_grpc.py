@@ -188,7 +188,8 @@ class Inference:
 
 class LifecycleStub:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
-    Every call is idempotent: the same request twice has the effect of one.
+    Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
+    a `request_id`.
     """
 
     def __init__(self, channel):
@@ -266,7 +267,8 @@ class LifecycleStub:
 
 class LifecycleServicer:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
-    Every call is idempotent: the same request twice has the effect of one.
+    Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
+    a `request_id`.
     """
 
     def Prepare(self, request, context):
@@ -436,7 +438,8 @@ def add_LifecycleServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Lifecycle:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
-    Every call is idempotent: the same request twice has the effect of one.
+    Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
+    a `request_id`.
     """
 
     @staticmethod

@@ -1,5 +1,6 @@
 """A typed client of one replica's lifecycle service."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -73,7 +74,10 @@ class ActivatedModel:
 
 
 class LifecycleClient:
-    """Client of one replica's lifecycle port, with its `token` or a certificate. Every call raises `FaceserveError`."""
+    """Client of one replica's lifecycle port, with its `token` or a certificate. Every call raises `FaceserveError`.
+
+    Each change is sent with a name of its own, so that one whose answer was lost on the way is not made twice.
+    """
 
     def __init__(
         self, address: str, *, token: str = "", tls: ClientTls | None = None, timeout_seconds: float = 10.0
@@ -113,29 +117,44 @@ class LifecycleClient:
         return PreparedModel(found.epoch, found.load_seconds, found.warm_up_seconds)
 
     def activate(
-        self, model: str, version: str, expected_epoch: int = ANY_EPOCH, *, timeout_seconds: float | None = None
+        self,
+        model: str,
+        version: str,
+        expected_epoch: int = ANY_EPOCH,
+        *,
+        timeout_seconds: float | None = None,
+        request_id: str = "",
     ) -> ActivatedModel:
-        request = pb.ActivateRequest(model=model, version=version, expected_epoch=expected_epoch)
+        request = pb.ActivateRequest(
+            model=model, version=version, expected_epoch=expected_epoch, request_id=request_id or _new()
+        )
         return _activated(self._call("Activate", request, timeout_seconds))
 
     def discard(self, model: str, version: str) -> None:
-        self._call("Discard", pb.DiscardRequest(model=model, version=version))
+        self._call("Discard", pb.DiscardRequest(model=model, version=version, request_id=_new()))
 
-    def rollback(self, model: str, version: str = "", expected_epoch: int = ANY_EPOCH) -> ActivatedModel:
+    def rollback(
+        self, model: str, version: str = "", expected_epoch: int = ANY_EPOCH, *, request_id: str = ""
+    ) -> ActivatedModel:
         """To the previous version, or to one of the last ten by name."""
-        request = pb.RollbackRequest(model=model, version=version, expected_epoch=expected_epoch)
+        request = pb.RollbackRequest(
+            model=model, version=version, expected_epoch=expected_epoch, request_id=request_id or _new()
+        )
         return _activated(self._call("Rollback", request))
 
     def set_canary(self, model: str, version: str, percent: float, *, shadow: bool = False) -> CanaryStatus:
-        request = pb.SetCanaryRequest(model=model, version=version, percent=percent, shadow=shadow)
+        request = pb.SetCanaryRequest(model=model, version=version, percent=percent, shadow=shadow, request_id=_new())
         return _canary(self._call("SetCanary", request))
 
     def promote_canary(self, model: str, version: str, expected_epoch: int = ANY_EPOCH) -> ActivatedModel:
-        request = pb.PromoteCanaryRequest(model=model, version=version, expected_epoch=expected_epoch)
+        request = pb.PromoteCanaryRequest(
+            model=model, version=version, expected_epoch=expected_epoch, request_id=_new()
+        )
         return _activated(self._call("PromoteCanary", request))
 
     def abort_canary(self, model: str, version: str, reason: str) -> None:
-        self._call("AbortCanary", pb.AbortCanaryRequest(model=model, version=version, reason=reason))
+        request = pb.AbortCanaryRequest(model=model, version=version, reason=reason, request_id=_new())
+        self._call("AbortCanary", request)
 
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
         """How many identities there are now."""
@@ -145,7 +164,7 @@ class LifecycleClient:
         return int(self._call("Withdraw", pb.WithdrawRequest(model=model, identity=identity)).enrolled)
 
     def versions(self, model: str) -> list[str]:
-        """What served here, newest first; the last ten."""
+        """The last ten that served here, newest first, each once."""
         found = self._call("ListVersions", pb.ListVersionsRequest(model=model))
         return [record.version for record in found.versions]
 
@@ -153,6 +172,10 @@ class LifecycleClient:
         return self._replica.call(
             lambda channel: getattr(pb_grpc.LifecycleStub(channel), name), request, timeout_seconds
         )
+
+
+def _new() -> str:
+    return uuid.uuid4().hex
 
 
 def _activated(found: pb.ActivateResponse) -> ActivatedModel:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from faceserve.errors import BadArtifact, ServingError
 from faceserve.models.generation import Origin as RealOrigin
+from faceserve.rollout.orders import Order
 from pipeline.domain.models import Artifact
 from tests.fakes.data import FakeObjects
 from tests.fakes.replica import FakeReplica, Origin, Refused, is_whole
@@ -43,7 +44,7 @@ class Real:
         return self.manager.prepare(MODEL, RealOrigin(version, artifact.uri, artifact.manifest_sha256)).epoch
 
     def activate(self, version, epoch, at):
-        self.manager.activate(MODEL, version, epoch)
+        self.manager.activate(MODEL, version, Order(expected_epoch=epoch))
 
     def discard(self, version):
         self.manager.discard(MODEL, version)

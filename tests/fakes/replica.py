@@ -44,11 +44,15 @@ class State:
 
 @dataclass
 class FakeReplica:
-    """`objects` None: every artifact can be loaded. `forgets`: it says yes and goes on as before."""
+    """`objects` None: every artifact can be loaded. `forgets`: it says yes and goes on as before.
+
+    `due` is what should serve; `active` is another one when that could not be loaded after a restart.
+    """
 
     name: str
     objects: FakeObjects | None = None
     active: Origin | None = None
+    due: Origin | None = None
     previous: Origin | None = None
     canary: Origin | None = None
     concluded: CanarySeen | None = None
@@ -93,6 +97,7 @@ class FakeReplica:
             )
         self.prepared.pop(version, None)
         self.active, self.previous, self.epoch = replace(loaded, activated_at=at), self.active, self.epoch + 1
+        self.due = self.active
         self._remember()
 
     def discard(self, version: str) -> None:
@@ -124,24 +129,45 @@ class FakeReplica:
     # Its process
 
     def restart(self, champion: Origin | None) -> None:
-        """Its memory is gone: its state file decides, or the registry's `champion` when that was promoted later."""
-        before = due = self.state
-        if champion and (before is None or _is_news(champion, before)):
-            due = State(champion, before.active if before else None, before.epoch + 1 if before else 1)
+        """Its memory is gone: its state file decides, or the registry's `champion` when that was promoted later.
+
+        If that cannot be loaded, what served last or before that serves in its place.
+        """
+        before, ladder = self.state, self._ladder(champion)
         self.active = self.previous = self.canary = self.concluded = None
         self.prepared, self.epoch = {}, before.epoch if before else 0
-        if due is not None and self._has_files(due.active):
-            self.active, self.epoch = due.active, due.epoch
-            kept_warm = due.previous is not None and self._has_files(due.previous)
-            self.previous = due.previous if kept_warm else None
-            self._remember()
+        self.due = before.active if before else None
+        for rung, one in enumerate(ladder):
+            if not self._has_files(one.active):
+                continue
+            self.active, self.epoch = one.active, one.epoch
+            kept_warm = one.previous is not None and self._has_files(one.previous)
+            self.previous = one.previous if kept_warm else None
+            if rung == 0:
+                self.due = one.active
+            if one != before:
+                self._remember()
+            return
+
+    def _ladder(self, champion: Origin | None) -> list[State]:
+        state = self.state
+        if state is None:
+            return [State(champion, None, 1)] if champion else []
+        ladder = [State(champion, state.active, state.epoch + 1)] if champion and _is_news(champion, state) else []
+        ladder.append(state)
+        if state.previous and state.previous.version != ladder[0].active.version:
+            ladder.append(State(state.previous, None, state.epoch + 1))
+        return ladder
 
     # Inside
 
     def _remember(self) -> None:
         """A trial does not survive a restart: its end is counted beforehand."""
         assert self.active is not None
-        self.state = State(self.active, self.previous, self.epoch + (self.canary is not None))
+        assert self.due is not None
+        stands_in = self.active.version != self.due.version
+        previous = self.active if stands_in else self.previous
+        self.state = State(self.due, previous, self.epoch + (self.canary is not None))
 
     def _loaded(self, version: str) -> Origin | None:
         loaded = (self.active, self.previous, self.canary, *self.prepared.values())

@@ -1,6 +1,8 @@
 """What served here, and which way the last change went."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from faceserve.rollout.history import History
 from tests.unit.faceserve.rollout.world import origin
@@ -47,20 +49,41 @@ def test_ten_changes_are_remembered_newest_last():
 @pytest.mark.parametrize(
     ("versions", "kept"),
     [
-        ("abcdefghija", "acdefghija"),
-        ("abcdefghijab", "adefghijab"),
-        ("abaaaaaaaaaa", "aba"),
+        ("abcdefghija", "bcdefghija"),
+        ("abcdefghijab", "cdefghijab"),
+        ("abcdefghijak", "cdefghijak"),
+        ("abaaaaaaaaaa", "ba"),
         ("abacdefghijk", "acdefghijk"),
         ("abcbdefghijk", "abdefghijk"),
+        ("g" + "ab" * 12, "gab"),
+        ("g" + "abcb" * 12, "gacb"),
     ],
 )
-def test_forgotten_is_first_what_one_went_back_from(versions, kept):
-    assert "".join(names(served(*versions))) == kept
+def test_ten_versions_are_remembered_each_once_and_forgotten_is_first_what_one_went_back_from(versions, kept):
+    assert "".join(one.version for one in reversed(served(*versions).versions)) == kept
 
 
-def test_going_to_and_fro_between_two_versions_stays_within_ten():
+@given(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=60))
+def test_however_one_goes_to_and_fro_the_way_back_is_the_same_and_no_version_is_forgotten_early(versions):
+    found, line, lately = History(), [], []
+    for at, version in enumerate(versions):
+        found = found.and_now(origin(version, float(at)))
+        back = version in line
+        if [version] != line[-1:]:
+            went_back = back
+        line = line[: line.index(version) + 1] if back else [*line, version]
+        lately = [version, *(one for one in lately if one != version)]
+    known = {one.version for one in found.versions}
+    assert (len(known), known <= set(lately)) == (min(10, len(lately)), True)
+    assert (found.versions[0].version, found.went_back) == (versions[-1], went_back)
+    line = [one for one in line if one in known]
+    assert (found.before.version if found.before else None) == (line[-2] if len(line) > 1 else None)
+    assert len(found.entries) <= 12
+
+
+def test_going_to_and_fro_between_two_versions_takes_no_room():
     found = served(*"ab" * 20)
-    assert (len(found.entries), found.went_back, found.before.version) == (10, False, "a")
+    assert (names(found), found.went_back, found.before.version) == (["a", "b"], False, "a")
     assert found.and_now(origin("a")).went_back
 
 

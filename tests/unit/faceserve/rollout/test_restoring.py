@@ -71,7 +71,7 @@ def test_a_replica_that_missed_a_promotion_comes_back_with_the_champion(replica)
 def test_a_replica_that_missed_a_rollback_comes_back_with_the_version_before(replica):
     replica.serve("v1", "v2")
     again = replica.restarted(later("v1"))
-    assert (again.serving, again.history) == ("v1", ["v1", "v2", "v1"])
+    assert (again.serving, again.history) == ("v1", ["v2", "v1"])
     assert again.rollback().version == "v1"
 
 
@@ -88,19 +88,98 @@ def test_a_previous_version_that_cannot_be_loaded_is_only_not_kept_warm(replica,
     assert "laundry v1 is not kept warm: damaged" in caplog.text
 
 
-@pytest.mark.parametrize("error", [BadArtifact("v2 is missing at s3://"), StorageUnavailable("S3: timed out")])
-def test_without_the_champions_files_nothing_serves_and_the_reason_is_given(replica, error):
-    """What was replaced while the replica was away may have been replaced for a cause."""
-    replica.serve("v1")
+ERRORS = [BadArtifact("v2 is missing at s3://"), StorageUnavailable("S3: timed out"), OSError("full"), ValueError("?")]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_without_the_champions_files_what_served_last_serves_and_the_reason_is_given(replica, error):
+    replica.serve("v0", "v1")
     replica.loader.fails = {"v2": error}
     again = replica.restarted(later("v2"))
-    assert (again.serving, again.problems) == (None, {MODEL: error})
-    assert again.serving_told == []
+    assert (again.serving, again.previous, again.problems) == ("v1", "v0", {MODEL: error})
+    assert again.serving_told == [MODEL]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("news", [True, False])
+def test_without_that_too_what_served_before_serves_and_is_remembered_as_standing_in(replica, error, news):
+    replica.serve("v0", "v1")
+    replica.loader.fails = {"v1": error, "v2": error}
+    champion = later("v2") if news else None
+    again = replica.restarted(champion).restarted(champion)
+    assert (again.serving, again.now.epoch, again.problems) == ("v0", 4, {MODEL: error})
+    replica.loader.fails = {}
+    back = again.restarted()
+    assert (back.serving, back.previous, back.history) == ("v1", "v0", ["v0", "v1"])
+
+
+def test_without_anything_that_can_be_loaded_nothing_serves_and_the_first_reason_is_given(replica):
+    replica.serve("v0", "v1")
+    replica.loader.fails = {"v0": ValueError(), "v1": BadArtifact("damaged"), "v2": BadArtifact("missing")}
+    again = replica.restarted(later("v2"))
+    assert (again.serving, str(again.problems[MODEL]), again.serving_told) == (None, "missing", [])
+
+
+@pytest.mark.parametrize("news", [True, False])
+def test_what_stood_in_makes_way_for_what_should_serve_when_that_is_there(replica, news):
+    replica.serve("v0", "v1")
+    champion = later("v2") if news else None
+    due, stood_in = ("v2", "v1") if news else ("v1", "v0")
+    replica.loader.fails = {due: StorageUnavailable("S3: timed out")}
+    again = replica.restarted(champion)
+    champions = {MODEL: champion} if champion else {}
+    assert (again.serving, again.manager.restore(champions)[MODEL]) == (stood_in, replica.loader.fails[due])
+    epoch, replica.loader.fails = again.now.epoch, {}
+    assert again.manager.restore(champions) == {}
+    assert (again.serving, again.previous, again.now.epoch) == (due, stood_in, epoch + 1)
+    assert again.manager.restore(champions) == {}
+    assert again.now.epoch == epoch + 1
+
+
+def test_what_was_activated_meanwhile_is_not_replaced_by_what_should_have_served(replica):
+    replica.serve("v0", "v1")
+    replica.loader.fails = {"v1": StorageUnavailable("S3: timed out")}
+    again = replica.restarted()
+    again.serve("v3")
+    replica.loader.fails = {}
+    assert again.manager.restore({MODEL: later("v2")}) == {}
+    assert again.serving == "v3"
+
+
+def test_whoever_comes_before_the_memory_was_read_goes_on_from_it(replica):
+    """A call that arrives while the store is asked must not begin at epoch 1 again."""
+    replica.serve("v0", "v1", "v2")
+    again = Replica(replica.folder, replica.loader)
+    assert again.serve("v3").epoch == 4
+    assert again.manager.restore({}) == {}
+    assert (again.serving, again.history) == ("v3", ["v0", "v1", "v2", "v3"])
+
+
+def test_a_start_writes_nothing_that_is_on_disk_already(replica, monkeypatch):
+    replica.serve("v0", "v1")
+    replica.loader.fails = {"v0": BadArtifact("damaged")}
+    before = (replica.folder / "laundry.json").stat()
+    again = replica.restarted()
+    after = (replica.folder / "laundry.json").stat()
+    assert (again.serving, after.st_mtime_ns, after.st_ino) == ("v1", before.st_mtime_ns, before.st_ino)
+
+
+def test_on_a_full_disk_a_replica_comes_back_all_the_same(replica, monkeypatch, caplog):
+    replica.serve("v1")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    again = replica.restarted(later("v2"))
+    assert (again.serving, again.now.epoch) == ("v2", 2)
+    assert "v2 serves, but after a restart it may not" not in caplog.text
+    assert "laundry serves, but after a restart it may not" in caplog.text
 
 
 def test_epochs_and_history_go_on_although_nothing_could_be_restored(replica):
     replica.serve("v1", "v2")
-    replica.loader.fails = {"v2": BadArtifact("damaged")}
+    replica.loader.fails = {"v1": BadArtifact("damaged"), "v2": BadArtifact("damaged")}
     again = replica.restarted()
     assert again.prepare("v3").epoch == 2
     assert again.activate("v3", 2).epoch == 3

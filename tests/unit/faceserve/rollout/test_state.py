@@ -1,10 +1,14 @@
 """What a replica keeps on disk."""
 
 import json
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from faceserve.errors import BadArtifact
+from faceserve.errors import BadArtifact, DiskUnusable
+from faceserve.rollout.orders import Done
 from faceserve.rollout.state import State, StateFile
 from tests.unit.faceserve.rollout.world import MODEL, origin
 
@@ -35,16 +39,71 @@ def test_the_format_is_what_earlier_versions_wrote(file, path):
     file.write(STATE)
     fields = {"version": "v2", "artifact_uri": "s3://models/v2/", "manifest_sha256": "sha256 of v2"}
     found = json.loads(path.read_text())
-    assert list(found) == ["format", "epoch", "active", "previous", "history"]
+    assert list(found) == ["format", "epoch", "active", "previous", "history", "done"]
     assert (found["format"], found["epoch"]) == (2, 7)
     assert found["active"] == fields | {"activated_at": 2.0}
     assert (found["previous"]["version"], [one["version"] for one in found["history"]]) == ("v1", ["v1", "v2"])
 
 
-def test_a_write_leaves_one_file(file, path):
-    file.write(STATE)
+def test_a_write_leaves_the_state_and_the_one_before_it(file, path):
     file.write(STATE)
     assert [one.name for one in path.parent.iterdir()] == ["laundry.json"]
+    for epoch in (8, 9):
+        file.write(replace(STATE, epoch=epoch))
+    assert sorted(one.name for one in path.parent.iterdir()) == ["laundry.before.json", "laundry.json"]
+    assert file.read().epoch == 9
+
+
+def test_names_of_changes_that_were_made_are_kept(file):
+    state = replace(STATE, done=(Done("r1", "v2", "v1", 7), Done("r2", "v2", "", 8)))
+    file.write(state)
+    assert file.read() == state
+
+
+def test_a_state_without_names_of_changes_is_read_as_one_of_an_earlier_program(file, path):
+    file.write(STATE)
+    found = json.loads(path.read_text())
+    del found["done"]
+    path.write_text(json.dumps(found))
+    assert file.read() == STATE
+
+
+@pytest.mark.parametrize("at", range(0, 700, 37))
+def test_one_damaged_byte_costs_at_most_the_last_change_and_epochs_do_not_go_back(file, path, at):
+    file.write(STATE)
+    file.write(replace(STATE, epoch=9))
+    body = bytearray(path.read_bytes())
+    body[at % len(body)] = 0
+    path.write_bytes(body)
+    found = file.recovered()
+    assert (found.active.version, found.epoch) == ("v2", 9)
+
+
+def test_a_full_disk_is_told_and_what_was_kept_stays(file, path, monkeypatch):
+    file.write(STATE)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DiskUnusable, match="No space left on device"):
+        file.write(replace(STATE, epoch=8))
+    assert file.read() == STATE
+
+
+def test_a_state_is_on_disk_before_it_has_its_name_and_its_name_is_too(file, path, monkeypatch):
+    """Or a power cut leaves an empty file, or none."""
+    file.write(STATE)
+    seen, plain = [], os.fsync
+
+    def watched(descriptor):
+        plain(descriptor)
+        name = Path(f"/proc/self/fd/{descriptor}").resolve().name
+        seen.append((name, json.loads(path.read_text())["epoch"]))
+
+    monkeypatch.setattr("os.fsync", watched)
+    file.write(replace(STATE, epoch=8))
+    assert seen == [("laundry.partial", 7), ("on demand", 8)]
 
 
 def test_a_crash_in_the_middle_of_a_write_leaves_the_earlier_state(file, path):

@@ -9,6 +9,7 @@ from faceserve.models.loading import Loaded
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
+from faceserve.rollout.orders import Order
 from faceserve.rollout.rules import Keeping, Rules
 
 MODELS = ("laundry", "face")
@@ -87,8 +88,8 @@ class Replica:
     def prepare(self, version, **options):
         return self.manager.prepare(MODEL, origin(version), **options)
 
-    def activate(self, version, epoch=-1):
-        return self.manager.activate(MODEL, version, epoch)
+    def activate(self, version, epoch=-1, **order):
+        return self.manager.activate(MODEL, version, Order(expected_epoch=epoch, **order))
 
     def serve(self, *versions):
         for version in versions:
@@ -96,20 +97,20 @@ class Replica:
             done = self.activate(version)
         return done
 
-    def rollback(self, version="", epoch=-1):
-        return self.manager.rollback(MODEL, version, epoch)
+    def rollback(self, version="", epoch=-1, **order):
+        return self.manager.rollback(MODEL, version, Order(expected_epoch=epoch, **order))
 
-    def try_out(self, version, percent=10, *, shadow=False):
-        return self.manager.set_canary(MODEL, version, percent, shadow=shadow)
+    def try_out(self, version, percent=10, *, shadow=False, **order):
+        return self.manager.set_canary(MODEL, version, percent, shadow=shadow, order=Order(**order)).canary
 
-    def promote(self, version, epoch=-1):
-        return self.manager.promote_canary(MODEL, version, epoch)
+    def promote(self, version, epoch=-1, **order):
+        return self.manager.promote_canary(MODEL, version, Order(expected_epoch=epoch, **order))
 
-    def abort(self, version, reason="as asked"):
-        self.manager.abort_canary(MODEL, version, reason)
+    def abort(self, version, reason="as asked", **order):
+        self.manager.abort_canary(MODEL, version, reason, Order(**order))
 
-    def discard(self, version):
-        self.manager.discard(MODEL, version)
+    def discard(self, version, **order):
+        self.manager.discard(MODEL, version, Order(**order))
 
     @property
     def now(self):
@@ -133,6 +134,11 @@ class Replica:
 
     @property
     def history(self):
+        """Each version once, what served last at the end."""
+        return [one.version for one in reversed(self.now.history.versions)]
+
+    @property
+    def steps(self):
         return [one.version for one in self.now.history.entries]
 
     def engine(self, version):

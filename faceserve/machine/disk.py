@@ -1,0 +1,13 @@
+"""What was written stays written, also when the power goes."""
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """A file's bytes, or the names in a folder, are on disk when this returns. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
