@@ -23,6 +23,12 @@ class BadPhoto(Refused):
     status = "INVALID_ARGUMENT"
 
 
+class TooLarge(Refused):
+    """An object in the store is larger than what may be read of its kind."""
+
+    status = "INVALID_ARGUMENT"
+
+
 class NoModel(Refused):
     """No version of this model serves yet."""
 

@@ -80,6 +80,9 @@ class Metrics:
         )
         self.canary_share = Gauge("faceserve_canary_share", "Share of requests, 0 to 1", ("model",), registry=r)
         self.mirrored = Counter("faceserve_mirrored", "Shadow requests by outcome", ("model", "outcome"), registry=r)
+        self.set_aside = Gauge(
+            "faceserve_gallery_set_aside", "Objects in the gallery that are no photo of anybody", ("model",), registry=r
+        )
         Gauge("faceserve_cores", "Processor cores that may be used", registry=r).set(available_cores())
 
     def batched(self, images: int, queue_seconds: Sequence[float]) -> None:

@@ -16,6 +16,8 @@ from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.gallery import Gallery
 from faceserve.inference.answering import Answering
 from faceserve.inference.batching import Batcher
+from faceserve.inference.darkroom import Darkroom
+from faceserve.inference.fetching import Fetching
 from faceserve.inference.photos import PhotoReader
 from faceserve.inference.sizes import batch_sizes
 from faceserve.metrics import Metrics
@@ -27,7 +29,7 @@ from faceserve.models.vetting import ChildVetting
 from faceserve.protocols.access import Draining, LifecycleToken
 from faceserve.protocols.health import NOT_SERVING, SERVING, HealthServicer
 from faceserve.protocols.lifecycle import LifecycleServicer
-from faceserve.protocols.open_inference import SERVICE_NAME, OpenInferenceServicer
+from faceserve.protocols.open_inference import SERVICE_NAME, Names, OpenInferenceServicer
 from faceserve.protocols.photos import InferenceServicer
 from faceserve.protocols.places import Patience, Room
 from faceserve.protocols.ports import Limits as PortLimits
@@ -51,6 +53,7 @@ LIVE = "faceserve.live"
 _SPARE_PLACES = 8
 _WATCHERS = 8
 _STREAMS = 32
+_TIDY_SECONDS = 5.0
 PATIENCE = Patience()
 _INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
 
@@ -64,6 +67,7 @@ class Server:
         self.health = HealthServicer()
         self._draining = Draining()
         self._source = source or S3Source(s.s3_endpoint)
+        self._photo_source = source or S3Source(s.s3_endpoint, hurried=True)
         self._threads = s.engine_threads or available_cores()
         self._batcher = Batcher(
             slots=self._threads,
@@ -74,12 +78,16 @@ class Server:
             call_seconds=s.call_seconds,
             observe=self.metrics.batched,
         )
-        galleries = {model: Gallery(self._source, s.gallery_uri, model) for model in s.models}
+        galleries = {
+            model: Gallery(self._source, s.gallery_uri, model, self.metrics.set_aside.labels(model).set)
+            for model in s.models
+        }
         self._vet: ChildVetting | None = None
         self._changes = Changes(self.metrics, self._model_serves)
         self.manager = ModelLifecycleManager(s.models, self._loader(), s.state_dir, self._changes, _rules(s))
-        self._coming_back = ComingBack(self.manager, s.registry_url)
         self._enrolment = Enrolment(self.manager, self._batcher, galleries)
+        self._coming_back = ComingBack(self.manager, s.registry_url)
+        self._over = threading.Event()
         self._port_limits = PortLimits(PATIENCE, s.max_message_bytes)
         self._inference = self._inference_port()
         self._lifecycle = self._lifecycle_port()
@@ -90,9 +98,11 @@ class Server:
         """Returns when what can serve does."""
         self._listen()
         self._coming_back.restore()
+        self._tidy_up_now_and_then()
 
     def stop(self) -> None:
         """Refuse new work, let work in flight finish, then stop."""
+        self._over.set()
         self._coming_back.stop()
         self._draining.begun.set()
         self.health.end()
@@ -110,6 +120,7 @@ class Server:
             signal.signal(number, lambda *_: stopping.set())
         self._listen()
         threading.Thread(target=self._coming_back.restore, name="coming back", daemon=True).start()
+        self._tidy_up_now_and_then()
         stopping.wait()
         began = time.monotonic()
         self.stop()
@@ -131,6 +142,14 @@ class Server:
             self._vet.start()
         if self._settings.metrics_port:
             self.metrics.serve(self._settings.host, self._settings.metrics_port)
+
+    def _tidy_up_now_and_then(self) -> None:
+        def tidy_up() -> None:
+            while not self._over.wait(_TIDY_SECONDS):
+                self._enrolment.catch_up()
+                self.manager.expire(self._settings.prepared_hours * 3600)
+
+        threading.Thread(target=tidy_up, name="tidying up", daemon=True).start()
 
     def _loader(self) -> Loader:
         s = self._settings
@@ -160,9 +179,11 @@ class Server:
     def _inference_port(self) -> Port:
         s = self._settings
         answering = Answering(self.manager, self._batcher, self.metrics)
-        reader = PhotoReader(self._source, s.photo_buckets)
-        photos = InferenceServicer(answering, self._enrolment, reader, replica=s.replica)
-        tensors = OpenInferenceServicer(answering, self.manager, self.metrics, engine=s.engine, replica=s.replica)
+        reader = PhotoReader(Fetching(self._photo_source), s.photo_buckets)
+        darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
+        names = Names(s.engine, s.replica)
+        photos = InferenceServicer(answering, self._enrolment, reader, darkroom, replica=s.replica)
+        tensors = OpenInferenceServicer(answering, self.manager, self.metrics, darkroom, names)
         # One place for each request that may wait, and as many to refuse others at once.
         requests = Room(2 * (self._threads + s.max_queued))
         streams = Room(_STREAMS)

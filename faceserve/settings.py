@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The older name is that of the private key at the training; it goes on working.
 _VERIFYING_KEY = ("FACESERVE_VERIFYING_KEY", "FACESERVE_SIGNING_KEY")
+Port = Annotated[int, Field(ge=0, le=65535)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 
 class Settings(BaseSettings):
@@ -17,17 +19,17 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    grpc_port: int = 8500
+    grpc_port: Port = 8500
     """Port for inference; 0 takes a free one."""
-    lifecycle_port: int = 8600
+    lifecycle_port: Port = 8600
     """Port for the lifecycle service, so that a rollback works while inference is overloaded; 0 takes a free one."""
-    metrics_port: int = 9500
+    metrics_port: Port = 9500
     """Prometheus `/metrics` port; 0 serves none."""
     replica: str = "replica-1"
     """This replica's name in answers and status."""
     state_dir: Path = Path("faceserve-state")
     """Where the active version and downloaded artifacts are kept across restarts."""
-    models: tuple[str, ...] = ("laundry", "face")
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ("laundry", "face")
     """Model names served; each has its own active version."""
     lifecycle_token: SecretStr = SecretStr("")
     """Bearer token of the lifecycle service; without it every lifecycle call needs a client certificate."""
@@ -49,37 +51,41 @@ class Settings(BaseSettings):
     """Inference engine: `openvino`, `onnxruntime` or `tensorflow`."""
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
     """`auto`: bf16 where the processor has it and the golden predictions agree, else f32. int8 needs an int8 model."""
-    engine_threads: int = 0
+    engine_threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Cores for inference; 0: all that this process may use."""
-    batch_images: int = 1
+    batch_images: Annotated[int, Field(ge=1, le=64)] = 1
     """Most images in one engine call; 1 turns batching off, which gains little on CPUs (ADR 0013)."""
-    batch_wait_ms: float = 0.0
+    batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """How long a waiting request may wait for others to join its batch; with an idle engine none waits."""
     verifying_key: Annotated[Path | None, Field(validation_alias=AliasChoices(*_VERIFYING_KEY))] = None
     """Public key (PEM): models that its owner did not sign are refused. Empty: checksums alone decide."""
-    vet_seconds: float = 45.0
+    vet_seconds: Annotated[float, Field(ge=0, le=3600)] = 45.0
     """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server itself."""
-    vet_memory_mb: int = 4096
+    vet_memory_mb: Annotated[int, Field(ge=256)] = 4096
     """How much memory that process may take, in MB."""
-    max_cpu_ms: float = 2000.0
+    max_cpu_ms: Annotated[float, Field(gt=0)] = 2000.0
     """Most processor time that a candidate may need for one image, in milliseconds."""
-    warm_memory_mb: int = 4096
+    warm_memory_mb: Annotated[int, Field(ge=0)] = 4096
     """While the server takes less memory than this, the previous version stays loaded: rolling back is one exchange."""
-    canary_error_rate: float = 0.001
+    prepared_hours: Annotated[float, Field(gt=0)] = 6.0
+    """A prepared version that nobody activates or tries is dropped after so long."""
+    canary_error_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
     """Share of failed requests up to which a candidate on trial counts as sound (the stable version's, if higher)."""
-    canary_errors_in_a_row: int = 3
+    canary_errors_in_a_row: Annotated[int, Field(ge=1)] = 3
     """This many failed requests one after the other end a trial."""
-    canary_latency_ratio: float = 3.0
+    canary_latency_ratio: Annotated[float, Field(gt=1)] = 3.0
     """A trial ends when the candidate takes more than this many times as long as the stable version."""
-    max_queued: int = 128
+    max_queued: Annotated[int, Field(ge=0, le=4096)] = 128
     """Most requests that wait for an engine; more are refused at once with RESOURCE_EXHAUSTED."""
-    max_queued_mb: int = 512
+    max_queued_mb: Annotated[int, Field(ge=1)] = 512
     """Most megabytes of requests that are worked on or wait; beyond that, too, new ones are refused at once."""
-    call_seconds: float = 10.0
+    call_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     """How long a model may take for one call before it counts as hanging: a candidate's trial ends then."""
-    max_message_bytes: int = 34 * 1024 * 1024
+    decoded_megapixels: Annotated[int, Field(ge=1)] = 50
+    """Most megapixels of photos that are decoded at once, about 6 MB of memory each; others wait for their turn."""
+    max_message_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 34 * 1024 * 1024
     """Largest request, in bytes."""
-    calm_ms: float = 150.0
+    calm_ms: Annotated[float, Field(ge=0, le=60_000)] = 150.0
     """How long requests get to catch up after a candidate was loaded, and again before a replaced version is freed."""
-    drain_seconds: float = 10.0
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """How long requests in flight may finish on a version that was replaced, and after SIGTERM."""

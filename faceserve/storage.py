@@ -1,19 +1,28 @@
 """Object storage: where artifacts, photos and galleries lie."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Protocol
 
-from faceserve.errors import ObjectRefused, StorageUnavailable
+from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
 
 _CHUNK_BYTES = 1 << 20
+# For one object in one piece, the connection and its retries not counted.
+_SECONDS, _HURRIED_SECONDS = 60.0, 5.0
+
+
+# A gigabyte is more than anything that is read in one piece.
+NO_LIMIT = 1 << 30
 
 
 class Source(Protocol):
     """Where bytes come from."""
 
-    def read(self, uri: str) -> bytes:
-        """Raises `FileNotFoundError` or `StorageUnavailable`, of which `ObjectRefused` is about this object alone."""
+    def read(self, uri: str, at_most_bytes: int = NO_LIMIT) -> bytes:
+        """Raises `FileNotFoundError`, `StorageUnavailable`, of which `ObjectRefused` is about this object alone, or
+        `TooLarge` before anything of the object is read.
+        """
 
     def chunks(self, uri: str) -> Iterator[bytes]:
         """The same piece by piece."""
@@ -28,16 +37,38 @@ class Source(Protocol):
 
 
 class S3Source:
-    def __init__(self, endpoint: str | None) -> None:
+    """`hurried`: for a request that waits, which had better be told soon than answered late."""
+
+    def __init__(self, endpoint: str | None, *, hurried: bool = False) -> None:
         import boto3
         from botocore.config import Config
 
-        config = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
+        seconds, attempts = (3, 1) if hurried else (20, 3)
+        self._most_seconds = _HURRIED_SECONDS if hurried else _SECONDS
+        config = Config(
+            connect_timeout=min(3, seconds),
+            read_timeout=seconds,
+            retries={"mode": "standard", "max_attempts": attempts},
+            max_pool_connections=32,
+        )
         self._client = boto3.client("s3", endpoint_url=endpoint, config=config)
 
-    def read(self, uri: str) -> bytes:
+    def read(self, uri: str, at_most_bytes: int = NO_LIMIT) -> bytes:
         with _translated(uri):
-            return bytes(self._client.get_object(**_place(uri))["Body"].read())
+            found = self._client.get_object(**_place(uri))
+            with closing(found["Body"]) as body:
+                if found["ContentLength"] > at_most_bytes:
+                    size = found["ContentLength"]
+                    raise TooLarge(f"{uri} has {size} bytes, over the limit of {at_most_bytes}")
+                return b"".join(self._in_time(body.iter_chunks(_CHUNK_BYTES), uri))
+
+    def _in_time(self, chunks: Iterator[bytes], uri: str) -> Iterator[bytes]:
+        """A store that goes on sending a little at a time never runs into the timeout of one read."""
+        until = time.monotonic() + self._most_seconds
+        for chunk in chunks:
+            if time.monotonic() > until:
+                raise StorageUnavailable(f"S3: {uri} did not come within {self._most_seconds:g} s")
+            yield chunk
 
     def chunks(self, uri: str) -> Iterator[bytes]:
         with _translated(uri):

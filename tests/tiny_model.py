@@ -12,6 +12,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from faceserve.errors import TooLarge
 from include.contract.manifest import MANIFEST, ArtifactManifest, Golden
 
 LABELS = ("양호", "불량")
@@ -82,9 +83,11 @@ class FolderSource:
         self.objects |= {f"{uri}{path}": body for path, body in files.items()}
         return manifest_sha256(files)
 
-    def read(self, uri: str) -> bytes:
+    def read(self, uri: str, at_most_bytes: int = 1 << 30) -> bytes:
         if uri not in self.objects:
             raise FileNotFoundError(uri)
+        if len(self.objects[uri]) > at_most_bytes:
+            raise TooLarge(f"{uri} has {len(self.objects[uri])} bytes, over the limit of {at_most_bytes}")
         return self.objects[uri]
 
     def chunks(self, uri: str) -> Iterator[bytes]:

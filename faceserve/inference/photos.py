@@ -7,7 +7,7 @@ import numpy as np
 
 from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto, ObjectRefused
-from faceserve.storage import Source
+from faceserve.inference.fetching import Fetching
 from include.contract.photo import BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, to_input
 
@@ -16,13 +16,13 @@ from include.contract.preprocessing import UnreadablePhoto, to_input
 class PhotoReader:
     """Photos of requests; those named by a URI must lie in one of `buckets`."""
 
-    source: Source
+    source: Fetching
     buckets: tuple[str, ...]
 
-    def fetch(self, uri: str) -> Images:
-        """A photo from an allowed bucket as a batch of one; anything else is never fetched. Raises `BadPhoto`."""
+    def fetch(self, uri: str) -> bytes:
+        """A photo from an allowed bucket; anything else is never fetched. Raises `BadPhoto`."""
         try:
-            return decoded([self.source.read(str(PhotoAddress.parse(uri, self.buckets)))])
+            return self.source.read(str(PhotoAddress.parse(uri, self.buckets)))
         except BadPhotoAddress as error:
             raise BadPhoto(str(error)) from None
         except FileNotFoundError:

@@ -1,16 +1,22 @@
 """Model files from S3 into a local cache, every byte checked against the manifest (design D12)."""
 
 import hashlib
+import logging
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from faceserve.errors import BadArtifact
+from faceserve.errors import BadArtifact, DiskUnusable
+from faceserve.machine.disk import sync
 from faceserve.storage import Source
 from include.contract import signature
 from include.contract.manifest import MANIFEST, ArtifactManifest, BadManifest
+
+log = logging.getLogger(__name__)
 
 _MAX_MANIFEST_BYTES = 1 << 20
 _LOADING_SECONDS = 3600.0
@@ -31,17 +37,19 @@ class ArtifactCache:
         folder.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, uri: str, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
-        """The manifest and the folder with its files. Raises `BadArtifact` or `StorageUnavailable`."""
+        """The manifest and the folder with its files. Raises `BadArtifact`, `StorageUnavailable` or `DiskUnusable`."""
         if not manifest_sha256 or not set(manifest_sha256) <= set("0123456789abcdef"):
             raise BadArtifact(f"manifest hash {manifest_sha256[:80]!r} is not a sha256 in hexadecimal digits")
         folder = self._folder / manifest_sha256
-        if folder.exists():
-            # It is in use again, so that `keep_only` takes it for young.
-            folder.touch()
-            self._check(folder, manifest_sha256)
-        else:
+        if folder.exists() and not self._is_whole(folder, manifest_sha256):
+            log.warning("%s was damaged in the local cache: it is fetched again", folder.name)
+            shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
             self._download(uri, manifest_sha256, folder)
         self._demand_signature(uri, folder)
+        # It is in use again, so that `keep_only` takes it for young.
+        with suppress(OSError):
+            folder.touch()
         return self.opened(manifest_sha256)
 
     def opened(self, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
@@ -49,21 +57,37 @@ class ArtifactCache:
         folder = self._folder / manifest_sha256
         return self._manifest((folder / MANIFEST).read_bytes(), manifest_sha256), folder
 
-    def _check(self, folder: Path, manifest_sha256: str) -> None:
+    def _is_whole(self, folder: Path, manifest_sha256: str) -> bool:
         """What lies in the cache is checked each time too: disks change bytes."""
-        manifest, _ = self.opened(manifest_sha256)
-        for path, sha256 in self._needed(manifest).items():
-            if not (folder / path).is_file() or _sha256(folder / path) != sha256:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise BadArtifact(f"{path} was damaged in the local cache; it was deleted there, so try again")
+        try:
+            manifest, _ = self.opened(manifest_sha256)
+            return all(_sha256(folder / path) == sha256 for path, sha256 in self._needed(manifest).items())
+        except (BadArtifact, OSError):
+            return False
 
     def _demand_signature(self, uri: str, folder: Path) -> None:
+        """The signature lies beside what it signs, so that a start needs no store for it."""
         if self._public_key is None:
             return
+        kept = folder / signature.SIGNATURE
         try:
-            signature.check((folder / MANIFEST).read_bytes(), self._read(uri, signature.SIGNATURE), self._public_key)
+            if kept.is_file() and self._is_signed(folder, kept.read_bytes()):
+                return
+            found = self._read(uri, signature.SIGNATURE)
+            signature.check((folder / MANIFEST).read_bytes(), found, self._public_key)
         except BadManifest as error:
             raise BadArtifact(str(error)) from None
+        # A disk that is full keeps no signed model from serving.
+        with suppress(OSError):
+            _kept(found, kept)
+
+    def _is_signed(self, folder: Path, found: bytes) -> bool:
+        assert self._public_key is not None
+        try:
+            signature.check((folder / MANIFEST).read_bytes(), found, self._public_key)
+        except BadManifest:
+            return False
+        return True
 
     def _needed(self, manifest: ArtifactManifest) -> dict[str, str]:
         """The golden predictions, and the folder of the engine used; other engines' files are never fetched."""
@@ -84,18 +108,27 @@ class ArtifactCache:
     def _download(self, uri: str, manifest_sha256: str, folder: Path) -> None:
         body = self._read(uri, MANIFEST)
         manifest = self._manifest(body, manifest_sha256)
-        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self._folder))
+        partial = self._beginning()
         try:
             for path, sha256 in self._needed(manifest).items():
                 self._copy(uri, path, sha256, partial / path)
-            (partial / MANIFEST).write_bytes(body)
+            _kept(body, partial / MANIFEST)
+            for made in [path for path in partial.rglob("*") if path.is_dir()] + [partial]:
+                sync(made)
             partial.replace(folder)
+            sync(self._folder)
         except OSError as error:
             if folder.exists():
                 return
-            raise BadArtifact(f"the artifact cannot be kept on disk: {error}") from error
+            raise DiskUnusable(f"the artifact cannot be kept on disk: {error}") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    def _beginning(self) -> Path:
+        try:
+            return Path(tempfile.mkdtemp(prefix="partial-", dir=self._folder))
+        except OSError as error:
+            raise DiskUnusable(f"the artifact cannot be kept on disk: {error}") from error
 
     def _copy(self, uri: str, path: str, sha256: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +142,7 @@ class ArtifactCache:
 
     def _read(self, uri: str, path: str) -> bytes:
         try:
-            return self._source.read(f"{uri.rstrip('/')}/{path}")
+            return self._source.read(f"{uri.rstrip('/')}/{path}", _MAX_MANIFEST_BYTES)
         except FileNotFoundError:
             raise BadArtifact(f"{path} is missing at {uri}") from None
 
@@ -133,7 +166,19 @@ def _write(chunks: Iterable[bytes], target: Path) -> str:
             # Copying at full speed slows inference down, so half of the time the memory is left to requests.
             time.sleep(time.monotonic() - began)
             began = time.monotonic()
+        file.flush()
+        os.fsync(file.fileno())
     return digest.hexdigest()
+
+
+def _kept(body: bytes, target: Path) -> None:
+    """Whole or not at all, also when the power goes."""
+    partial = target.with_name(f"{target.name}.partial")
+    with partial.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
 
 
 def _age_seconds(folder: Path) -> float:

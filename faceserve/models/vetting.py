@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact, ObjectRefused, ServingError, StorageUnavailable
+from faceserve.errors import BadArtifact, DiskUnusable, ObjectRefused, ServingError, StorageUnavailable
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination, Examined
 from faceserve.models.generation import Origin
@@ -22,7 +22,8 @@ from faceserve.models.loading import Loader
 from faceserve.storage import Source
 
 _LOWEST_PRIORITY = "faceserve.machine.lowest_priority"
-_ERRORS: dict[str, type[ServingError]] = {e.__name__: e for e in (BadArtifact, ObjectRefused, StorageUnavailable)}
+_PASSED_ON = (BadArtifact, DiskUnusable, ObjectRefused, StorageUnavailable)
+_ERRORS: dict[str, type[ServingError]] = {error.__name__: error for error in _PASSED_ON}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ It changes nothing: models are loaded and activated through the lifecycle servic
 repository and for shared memory are UNIMPLEMENTED.
 """
 
+import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -14,6 +16,7 @@ from tritonclient.grpc import service_pb2 as oip
 from faceserve import __version__
 from faceserve.errors import NoModel, ServingError, UnknownModel
 from faceserve.inference.answering import Answering, Asked
+from faceserve.inference.darkroom import Darkroom
 from faceserve.metrics import Metrics, Totals
 from faceserve.protocols.statuses import deadline, statuses
 from faceserve.protocols.tensors import IMAGES, MAX_BATCH, PHOTOS, answer, images_of
@@ -24,15 +27,22 @@ SERVICE_NAME = "inference.GRPCInferenceService"
 _NANOSECONDS = 1_000_000_000
 
 
+@dataclass(frozen=True)
+class Names:
+    engine: str
+    replica: str
+
+
 class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     def __init__(
-        self, answering: Answering, manager: ModelLifecycleManager, metrics: Metrics, *, engine: str, replica: str
+        self, answering: Answering, manager: ModelLifecycleManager, metrics: Metrics, darkroom: Darkroom, names: Names
     ) -> None:
         self._answering = answering
         self._manager = manager
-        self._engine = engine
         self._metrics = metrics
-        self._replica = replica
+        self._darkroom = darkroom
+        self._engine = names.engine
+        self._replica = names.replica
 
     def ServerLive(self, request: oip.ServerLiveRequest, context: grpc.ServicerContext) -> oip.ServerLiveResponse:
         return oip.ServerLiveResponse(live=True)
@@ -125,7 +135,8 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             context.is_active,
             request.ByteSize(),
         )
-        found = self._answering.answer(asked, lambda: images_of(request))
+        decode = functools.partial(self._darkroom.decoded, deadline=asked.deadline, wanted=asked.wanted)
+        found = self._answering.answer(asked, lambda: images_of(request, decode))
         response = oip.ModelInferResponse(
             model_name=request.model_name, model_version=found.generation.version, id=request.id
         )

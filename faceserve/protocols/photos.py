@@ -8,7 +8,8 @@ from faceserve.engines.base import Images
 from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.features import unit_length
 from faceserve.inference.answering import Answer, Answering, Asked
-from faceserve.inference.photos import PhotoReader, decoded
+from faceserve.inference.darkroom import Darkroom
+from faceserve.inference.photos import PhotoReader
 from faceserve.protocols.statuses import deadline, statuses
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
@@ -17,8 +18,11 @@ _MAX_MATCHES = 100
 
 
 class InferenceServicer(pb_grpc.InferenceServicer):
-    def __init__(self, answering: Answering, enrolment: Enrolment, photos: PhotoReader, *, replica: str) -> None:
+    def __init__(
+        self, answering: Answering, enrolment: Enrolment, photos: PhotoReader, darkroom: Darkroom, *, replica: str
+    ) -> None:
         self._answering = answering
+        self._darkroom = darkroom
         self._enrolment = enrolment
         self._photos = photos
         self._replica = replica
@@ -26,7 +30,7 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     @statuses
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
         asked = _asked(request, context, request.task_id)
-        found = self._answering.answer(asked, lambda: self._photo(request))
+        found = self._answering.answer(asked, lambda: self._photo(request, asked))
         probabilities = found.output.probabilities[0]
         labels = found.generation.labels
         return pb.ClassifyResponse(
@@ -63,13 +67,17 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, context: grpc.ServicerContext
     ) -> tuple[npt.NDArray[np.float32], Answer]:
         asked = _asked(request, context)
-        found = self._answering.answer(asked, lambda: decoded([request.image]))
+        found = self._answering.answer(
+            asked, lambda: self._darkroom.decoded([request.image], asked.deadline, asked.wanted)
+        )
         return unit_length(found.output.features)[0], found
 
-    def _photo(self, request: pb.ClassifyRequest) -> Images:
-        if request.WhichOneof("photo") == "uri":
-            return self._photos.fetch(request.uri)
-        return decoded([request.image])
+    def _photo(self, request: pb.ClassifyRequest, asked: Asked) -> Images:
+        photo = self._photos.fetch(request.uri) if request.WhichOneof("photo") == "uri" else request.image
+        return self._developed(photo, asked)
+
+    def _developed(self, photo: bytes, asked: Asked) -> Images:
+        return self._darkroom.decoded([photo], asked.deadline, asked.wanted)
 
 
 def _asked(

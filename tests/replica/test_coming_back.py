@@ -91,10 +91,10 @@ def store_down(source, monkeypatch, prefix="s3://"):
     """The store does not answer about what begins with `prefix`."""
     plain = source.read
 
-    def read(uri):
+    def read(uri, *limit):
         if uri.startswith(prefix):
             raise StorageUnavailable("S3: timed out")
-        return plain(uri)
+        return plain(uri, *limit)
 
     monkeypatch.setattr(source, "read", read)
     yield

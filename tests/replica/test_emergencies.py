@@ -32,10 +32,10 @@ def stuck(world, monkeypatch):
     begun, finish = threading.Event(), threading.Event()
     plain = world.source.read
 
-    def slow(uri):
+    def slow(uri, *limit):
         begun.set()
         finish.wait(20)
-        return plain(uri)
+        return plain(uri, *limit)
 
     monkeypatch.setattr(world.source, "read", slow)
     candidate = threading.Thread(target=world.prepare, args=("v1.3.0",))

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from faceserve.errors import BadArtifact
+from faceserve.errors import BadArtifact, StorageUnavailable
 from faceserve.models.artifacts import ArtifactCache
 from include.contract.manifest import MANIFEST
 from include.contract.signature import SIGNATURE, sign
@@ -83,3 +83,29 @@ def test_a_model_that_was_cached_before_the_key_was_set_is_checked_too(source, c
     ArtifactCache(tmp_path, source, ["openvino"]).fetch(URI, sha256)
     with pytest.raises(BadArtifact, match="manifest.sig is missing"):
         cache.fetch(URI, sha256)
+
+
+def test_the_signature_is_kept_beside_what_it_signs(tmp_path, monkeypatch, ours):
+    private, public = ours
+    source = FolderSource()
+
+    def away(uri, *limit):
+        raise StorageUnavailable("S3: timed out")
+
+    files = tiny_artifact()
+    sha256 = source.put("s3://models/v1/", files | {"manifest.sig": sign(files[MANIFEST], private)})
+    cache = ArtifactCache(tmp_path / "cache", source, ["openvino"], public)
+    cache.fetch("s3://models/v1/", sha256)
+    plain = source.read
+    monkeypatch.setattr(source, "read", away)
+    cache.fetch("s3://models/v1/", sha256)
+    kept = tmp_path / "cache" / sha256 / "manifest.sig"
+    kept.write_bytes(b"{}")
+    with pytest.raises(StorageUnavailable):
+        cache.fetch("s3://models/v1/", sha256)
+    monkeypatch.setattr(source, "read", plain)
+    cache.fetch("s3://models/v1/", sha256)
+    source.objects["s3://models/v1/manifest.sig"] = kept.read_bytes().replace(b"0", b"1")
+    kept.unlink()
+    with pytest.raises(BadArtifact):
+        cache.fetch("s3://models/v1/", sha256)

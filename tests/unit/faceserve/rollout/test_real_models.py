@@ -116,11 +116,25 @@ def test_no_request_fails_while_models_are_swapped(replica, artifact):
     assert all(version == f"v1.{epoch - 1}.0" for epoch, version in answers)
 
 
-def test_a_damaged_byte_on_disk_is_found_at_restart(replica, artifact):
+def test_a_damaged_byte_on_disk_is_found_at_restart_and_the_artifact_is_fetched_again(replica, artifact):
     replica.serve("v1.0.0", artifact)
     (weights,) = replica.folder.glob("artifacts/*/openvino/model.bin")
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    assert "damaged" in str(replica.restarted().manager.restore({})["laundry"])
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"x")
+    again = replica.restarted()
+    assert again.manager.restore({}) == {}
+    assert (again.serving(), weights.read_bytes()) == ("v1.0.0", whole)
+
+
+def test_damaged_on_disk_and_gone_from_the_store_makes_way_for_what_served_before(replica, artifact):
+    replica.serve("v1.0.0", artifact)
+    replica.serve("v1.1.0")
+    sha256 = replica.manager.snapshot("laundry").active.origin.manifest_sha256
+    (replica.folder / "artifacts" / sha256 / "openvino/model.bin").write_bytes(b"x")
+    replica.source.objects.clear()
+    again = replica.restarted()
+    assert "missing" in str(again.manager.restore({})["laundry"])
+    assert again.serving() == "v1.0.0"
 
 
 def _changed(path, body):
