@@ -14,6 +14,7 @@ from tritonclient.grpc import service_pb2_grpc
 from faceserve.engines.base import available_cores, factory, precisions
 from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.gallery import Gallery
+from faceserve.inference.admission import Admission
 from faceserve.inference.answering import Answering
 from faceserve.inference.batching import Batcher
 from faceserve.inference.darkroom import Darkroom
@@ -73,8 +74,6 @@ class Server:
             slots=self._threads,
             max_batch=s.batch_images,
             wait_seconds=s.batch_wait_ms / 1000,
-            max_waiting=s.max_queued,
-            max_bytes=s.max_queued_mb << 20,
             call_seconds=s.call_seconds,
             observe=self.metrics.batched,
         )
@@ -178,7 +177,8 @@ class Server:
 
     def _inference_port(self) -> Port:
         s = self._settings
-        answering = Answering(self.manager, self._batcher, self.metrics)
+        admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
+        answering = Answering(self.manager, self._batcher, admission, self.metrics)
         reader = PhotoReader(Fetching(self._photo_source), s.photo_buckets)
         darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
         names = Names(s.engine, s.replica)

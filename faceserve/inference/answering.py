@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from faceserve.engines.base import Images, Output
 from faceserve.errors import InferenceFailed, ModelHangs, NoModel, TooLate
+from faceserve.inference.admission import Admission
 from faceserve.inference.apart import Answered
 from faceserve.inference.batching import Batcher
 from faceserve.metrics import Metrics, Observed
 from faceserve.models.generation import Generation
-from faceserve.rollout.canary import Side
 from faceserve.rollout.lifecycle import ModelLifecycleManager
-from faceserve.rollout.snapshot import Canary, Lease
+from faceserve.rollout.snapshot import Canary, Lease, Side
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,11 @@ class Answer:
 
 
 class Answering:
-    def __init__(self, manager: ModelLifecycleManager, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(
+        self, manager: ModelLifecycleManager, batcher: Batcher, admission: Admission, metrics: Metrics
+    ) -> None:
         self._manager = manager
+        self._admission = admission
         self._batcher = batcher
         self._metrics = metrics
         self._mirrored = threading.BoundedSemaphore(_MAX_MIRRORED)
@@ -59,7 +62,7 @@ class Answering:
 
         Raises `ServingError`s: what `read`, the lease and the engine refuse.
         """
-        with self._metrics.request(asked.model) as seen, self._batcher.admitted(asked.size_bytes):
+        with self._metrics.request(asked.model) as seen, self._admission.admitted(asked.size_bytes):
             self._manager.snapshot(asked.model).demand(asked.version)
             # Before the lease: reading may take longer than a version that was replaced is kept.
             images = read()

@@ -8,14 +8,14 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from faceserve.engines.base import Images, InferenceEngine, Output
-from faceserve.errors import InferenceFailed, ModelHangs, Overloaded, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, TooLate
 from faceserve.inference.apart import Answered, Apart
 from faceserve.inference.sizes import batch_sizes, joined, power_of_two
 
@@ -62,39 +62,18 @@ class Batcher:
         slots: int,
         max_batch: int = 1,
         wait_seconds: float = 0.0,
-        max_waiting: int = 128,
-        max_bytes: float = float("inf"),
         call_seconds: float = 10.0,
         observe: Callable[[int, Sequence[float]], None] = lambda images, queue_seconds: None,
     ) -> None:
         self._slots = self._free = slots
         self._max_batch = max_batch
         self._wait_seconds = wait_seconds
-        self._max_admitted = slots + max_waiting
         self._observe = observe
-        self._max_bytes = max_bytes
-        self._admitted = self._admitted_bytes = 0
         self._change = threading.Condition()
         self._queues: dict[InferenceEngine, deque[_Request]] = {}
         self._call_seconds = call_seconds
         self._runs: set[_Run] = set()
         self.apart = Apart(slots, call_seconds)
-
-    @contextmanager
-    def admitted(self, size_bytes: int = 0) -> Iterator[None]:
-        """Before any work is put into a request of so many bytes. Raises `Overloaded`."""
-        with self._change:
-            if self._admitted >= self._max_admitted or self._admitted_bytes + size_bytes > self._max_bytes:
-                held = f"{self._admitted} requests with {self._admitted_bytes >> 20} MB"
-                raise Overloaded(f"{held} are being worked on or wait: ask another replica or later")
-            self._admitted += 1
-            self._admitted_bytes += size_bytes
-        try:
-            yield
-        finally:
-            with self._change:
-                self._admitted -= 1
-                self._admitted_bytes -= size_bytes
 
     @property
     def waiting(self) -> int:

@@ -6,15 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from faceserve.errors import TooLate
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.orders import Done, Order
 from faceserve.rollout.preparation import Preparation, Prepared
 from faceserve.rollout.rules import Rules
-from faceserve.rollout.slot import Slot, Slots
+from faceserve.rollout.slot import Order, Slot, Slots
 from faceserve.rollout.snapshot import Lease, Snapshot
 
 _ANYONE = Order()
@@ -94,7 +92,7 @@ class ModelLifecycleManager:
         slot = self.slot(model)
         now = slot.snapshot
         if done := now.did(order.request):
-            return _repeated(done)
+            return Activated(done.version, done.previous or None, done.epoch, 0.0)
         target = now.rollback_target(version)
         if now.loaded(target.version) is None:
             now.demand_epoch(order.expected_epoch)
@@ -105,8 +103,8 @@ class ModelLifecycleManager:
     def discard(self, model: str, version: str, order: Order = _ANYONE) -> None:
         """Drop a prepared version. One that serves, is the previous one, is on trial or is unknown stays as it is."""
         slot = self.slot(model)
-        before, after, _ = self._changed(slot, order, lambda now: now.without_prepared(version))
-        if gone := before.gone(after):
+        done = slot.changed(order, lambda now: now.without_prepared(version), self.changes.counted)
+        if gone := done.before.gone(done.after):
             for generation in gone:
                 self._disposal.free(generation)
             self.changes.announce()
@@ -126,12 +124,15 @@ class ModelLifecycleManager:
         Raises `BadRequest`, `UnknownModel`, `StaleEpoch` or `DiskUnusable`.
         """
         slot = self.slot(model)
-        before, after, _ = self._changed(
-            slot, order, lambda now: now.on_trial(version, percent, shadow=shadow, limits=self._rules.canary)
+        done = slot.changed(
+            order,
+            lambda now: now.on_trial(version, percent, shadow=shadow, limits=self._rules.canary),
+            self.changes.counted,
         )
-        if after.canary is not None and after.canary is not before.canary:
-            self.changes.tried(model, after.canary)
-        return after
+        canary = done.after.canary
+        if canary is not None and canary is not done.before.canary:
+            self.changes.tried(model, canary)
+        return done.after
 
     def promote_canary(self, model: str, version: str, order: Order = _ANYONE) -> Activated:
         """Serve the candidate to everybody. Raises `UnknownModel` unless this very version is on trial or active."""
@@ -142,10 +143,10 @@ class ModelLifecycleManager:
     def abort_canary(self, model: str, version: str, reason: str, order: Order = _ANYONE) -> None:
         """Take a candidate out of the requests at once; nothing happens when it is not on trial."""
         slot = self.slot(model)
-        before, after, _ = self._changed(slot, order, lambda now: now.trial_aborted(version, reason))
-        if after.epoch != before.epoch:
+        done = slot.changed(order, lambda now: now.trial_aborted(version, reason), self.changes.counted)
+        if done.answers_otherwise:
             self.changes.aborted(model, version, reason)
-            self._disposal.at_once(before.gone(after))
+            self._disposal.at_once(done.before.gone(done.after))
 
     # Inside
 
@@ -155,36 +156,13 @@ class ModelLifecycleManager:
         return now.activated(again if now.loaded(again) else target, order.expected_epoch, time.time())
 
     def _activated(self, slot: Slot, order: Order, decide: Callable[[Snapshot], Snapshot]) -> Activated:
-        before, after, seconds = self._changed(slot, order, decide)
-        if after.epoch != before.epoch:
-            self.changes.activated(before, after, seconds)
-            self._disposal.soon(slot, before.gone(after))
-        if after is before and (done := before.did(order.request)):
-            return _repeated(done)
+        made = slot.changed(order, decide, self.changes.counted)
+        after = made.after
+        if made.answers_otherwise:
+            self.changes.activated(made.before, after, made.seconds)
+            self._disposal.soon(slot, made.before.gone(after))
+        if after is made.before and (done := after.did(order.request)):
+            return Activated(done.version, done.previous or None, done.epoch, 0.0)
         assert after.active is not None
         previous = after.previous.version if after.previous else None
-        return Activated(after.active.version, previous, after.epoch, seconds * 1000)
-
-    def _changed(
-        self, slot: Slot, order: Order, decide: Callable[[Snapshot], Snapshot]
-    ) -> tuple[Snapshot, Snapshot, float]:
-        """The snapshot before and after, and the seconds of the exchange; it tells nobody, since it holds the lock."""
-        with slot.change:
-            before = slot.snapshot
-            if before.did(order.request):
-                return before, before, 0.0
-            if not order.wanted():
-                raise TooLate("nobody waits for this change any more, so it was not made")
-            after = decide(before)
-            if after is not before:
-                before.demand_epoch(order.expected_epoch)
-            after = after.noting(order.request)
-            if after is before:
-                return before, before, 0.0
-            seconds = slot.exchange(after)
-            self.changes.counted(before, after)
-            return before, after, seconds
-
-
-def _repeated(done: Done) -> Activated:
-    return Activated(done.version, done.previous or None, done.epoch, 0.0)
+        return Activated(after.active.version, previous, after.epoch, made.seconds * 1000)

@@ -2,16 +2,46 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from faceserve.errors import NoModel, Overloaded, UnknownModel
+from faceserve.errors import NoModel, Overloaded, TooLate, UnknownModel
+from faceserve.rollout.orders import ANY_EPOCH
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
 
 # At most this many calls for one model may load, enrol or wait to: each takes a thread of the lifecycle service.
 MAX_LOADING = 4
+
+Counted = Callable[[Snapshot, Snapshot], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """`request` is the name that the caller gave this change; empty: none, then only its effect tells a repeat.
+
+    `expected_epoch` is what the caller saw, `wanted` whether it still waits for the answer.
+    """
+
+    request: str = ""
+    expected_epoch: int = ANY_EPOCH
+    wanted: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The snapshots before and after a change, and the seconds of their exchange."""
+
+    before: Snapshot
+    after: Snapshot
+    seconds: float = 0.0
+
+    @property
+    def answers_otherwise(self) -> bool:
+        """Whether what answers requests changed."""
+        return self.after.epoch != self.before.epoch
 
 
 class Slot:
@@ -60,6 +90,28 @@ class Slot:
                 yield
         finally:
             self._places.release()
+
+    def changed(self, order: Order, decide: Callable[[Snapshot], Snapshot], counted: Counted) -> Changed:
+        """What `decide` makes of the snapshot becomes the snapshot, unless this order was carried out already.
+
+        `counted` is called under the lock and must call nobody. Raises what `decide` does, `StaleEpoch`, `TooLate` or
+        `DiskUnusable`.
+        """
+        with self.change:
+            before = self.snapshot
+            if before.did(order.request):
+                return Changed(before, before)
+            if not order.wanted():
+                raise TooLate("nobody waits for this change any more, so it was not made")
+            after = decide(before)
+            if after is not before:
+                before.demand_epoch(order.expected_epoch)
+            after = after.noting(order.request)
+            if after is before:
+                return Changed(before, before)
+            seconds = self.exchange(after)
+            counted(before, after)
+            return Changed(before, after, seconds)
 
     def exchange(self, after: Snapshot) -> float:
         """Replace the snapshot, under `change`; the seconds that the replacement itself took.

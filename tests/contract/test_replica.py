@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from faceserve.errors import BadArtifact, ServingError
 from faceserve.models.generation import Origin as RealOrigin
-from faceserve.rollout.orders import Order
+from faceserve.rollout.slot import Order
 from pipeline.domain.models import Artifact
 from tests.fakes.data import FakeObjects
 from tests.fakes.replica import FakeReplica, Origin, Refused, is_whole

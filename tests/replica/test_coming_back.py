@@ -121,7 +121,7 @@ def test_a_replica_that_missed_a_rollback_comes_back_with_the_version_before(tmp
     with replica(tmp_path, source, registry_url=registry.url) as world:
         assert answered(world) == "v1.0.0"
         assert world.lifecycle.rollback("laundry").version == "v1.0.0"
-        assert world.lifecycle.versions("laundry") == ["v1.0.0", "v1.1.0", "v1.0.0"]
+        assert world.lifecycle.versions("laundry") == ["v1.0.0", "v1.1.0"]
 
 
 def test_a_replica_that_knows_of_a_later_activation_than_the_registry_keeps_it(tmp_path, registry, source):
@@ -131,35 +131,44 @@ def test_a_replica_that_knows_of_a_later_activation_than_the_registry_keeps_it(t
         assert answered(world) == "v1.1.0"
 
 
-def test_until_the_champion_is_loaded_a_returning_replica_takes_no_requests(tmp_path, registry, source, monkeypatch):
+def test_until_the_champion_can_be_loaded_what_served_last_answers(tmp_path, registry, source, monkeypatch, caplog):
     served(tmp_path, source, "v1.0.0")
     registry.champion = promoted(source, "v1.1.0", time.time() + 1)
     with (
         store_down(source, monkeypatch, "s3://models/laundry/v1.1.0/"),
         replica(tmp_path, source, registry_url=registry.url) as world,
     ):
-        assert health(world) == "NOT_SERVING"
-        with pytest.raises(FaceserveError, match="no version of laundry serves on this replica yet") as caught:
-            answered(world)
-        assert caught.value.code == "UNAVAILABLE"
+        assert (answered(world), health(world)) == ("v1.0.0", "SERVING")
+        assert "laundry serves v1.0.0 and not what it should: S3: timed out" in caplog.text
+        epoch = world.lifecycle.status("laundry").epoch
         monkeypatch.undo()
-        until(lambda: health(world) == "SERVING", "the champion to be loaded")
-        assert answered(world) == "v1.1.0"
+        until(lambda: answered(world) == "v1.1.0", "the champion to be loaded")
+        assert world.lifecycle.status("laundry").epoch > epoch
 
 
-def test_without_the_champions_files_a_returning_replica_waits_for_the_pipeline(tmp_path, registry, source, caplog):
-    """It does not serve what was replaced while it was away, maybe for a cause."""
+def test_without_the_champions_files_what_served_last_answers_and_the_pipeline_is_asked(
+    tmp_path, registry, source, caplog
+):
     served(tmp_path, source, "v1.0.0")
     registry.champion = promoted(source, "v1.1.0", time.time() + 1, with_files=False)
     with replica(tmp_path, source, registry_url=registry.url) as world:
-        assert (health(world), world.lifecycle.status("laundry").version) == ("NOT_SERVING", None)
-        assert "laundry does not serve: manifest.json is missing at s3://models/laundry/v1.1.0/" in caplog.text
+        assert (health(world), answered(world)) == ("SERVING", "v1.0.0")
+        assert "laundry serves v1.0.0 and not what it should: manifest.json is missing at s3://models/" in caplog.text
         assert "`python -m pipeline reconcile` brings it back" in caplog.text
         # As reconcile does, when the files are there again.
         assert world.prepare("v1.1.0").epoch == 1
         world.lifecycle.activate("laundry", "v1.1.0", 1)
         assert (health(world), answered(world)) == ("SERVING", "v1.1.0")
         assert world.lifecycle.versions("laundry") == ["v1.1.0", "v1.0.0"]
+
+
+def test_a_replica_with_neither_serves_nothing_and_says_so(tmp_path, registry, source):
+    registry.champion = promoted(source, "v1.1.0", time.time(), with_files=False)
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert (health(world), world.lifecycle.status("laundry").version) == ("NOT_SERVING", None)
+        with pytest.raises(FaceserveError, match="no version of laundry serves on this replica yet") as caught:
+            answered(world)
+        assert caught.value.code == "UNAVAILABLE"
 
 
 def test_while_the_registry_is_away_a_replica_comes_back_with_what_it_served(tmp_path, source, caplog):

@@ -4,9 +4,11 @@ import threading
 
 import pytest
 
+from faceserve.errors import StorageUnavailable
 from include.contract.lifecycle_client import FaceserveError
 from tests.replica.world import replica
 from tests.tiny_model import FolderSource, coloured_photo
+from tests.waiting import until
 
 PEOPLE = {
     "kim": coloured_photo(250, 20, 20),
@@ -127,3 +129,51 @@ def test_nonsense_is_not_enrolled(world, identity, photo, reason):
 def test_without_a_gallery_nobody_can_be_enrolled(tmp_path):
     with replica(tmp_path, FolderSource()) as world, pytest.raises(FaceserveError, match="FACESERVE_GALLERY_URI"):
         world.lifecycle.enroll("face", "kim", PEOPLE["kim"])
+
+
+ODD = {
+    "": b"",
+    "folder/": b"",
+    "folder/kim": PEOPLE["kim"],
+    "notes.txt": b"not a photo",
+    "broken": PEOPLE["kim"][:40],
+    "tiny": coloured_photo(1, 2, 3)[:1],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_object_among_the_photos_is_set_aside_and_blocks_nothing(world, name, caplog):
+    enroll_everybody(world)
+    world.source.objects[f"s3://faces/face/{name}"] = ODD[name]
+    world.serve("v1.1.0", "face", turn=1)
+    assert {who(world, photo) for photo in PEOPLE.values()} == set(PEOPLE)
+    assert f"s3://faces/face/{name} is set aside" in caplog.text
+    count = world.server.metrics.registry.get_sample_value("faceserve_gallery_set_aside", {"model": "face"})
+    assert count == 1
+
+
+def test_a_replica_comes_back_without_the_gallerys_store_and_compares_when_it_is_there(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("faceserve.server._TIDY_SECONDS", 0.2)
+    enroll_everybody(world)
+    plain = world.source.list
+
+    def away(prefix):
+        raise StorageUnavailable("S3: timed out")
+
+    monkeypatch.setattr(world.source, "list", away)
+    with replica(tmp_path, world.source, **SETTINGS) as restarted:
+        assert restarted.client.classify("face", PEOPLE["kim"]).model_version == "v1.0.0"
+        with pytest.raises(FaceserveError, match="the gallery could not be read yet") as caught:
+            who(restarted, PEOPLE["kim"])
+        assert caught.value.code == "UNAVAILABLE"
+        with pytest.raises(FaceserveError, match="timed out"):
+            restarted.prepare("v1.1.0", "face", turn=1)
+        monkeypatch.setattr(world.source, "list", plain)
+        until(lambda: knows(restarted, "kim"), "the gallery to be read")
+
+
+def knows(world, identity):
+    try:
+        return who(world, PEOPLE[identity]) == identity
+    except FaceserveError:
+        return False

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faceserve.engines.base import Output
-from faceserve.errors import InferenceFailed, ModelHangs, Overloaded, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, TooLate
 from faceserve.inference.batching import Batcher
 from faceserve.inference.sizes import batch_sizes
 from tests.waiting import until
@@ -127,14 +127,6 @@ def test_two_models_are_served_in_turn_however_long_one_queue_is(pool, busy):
     single.result(5)
     until(lambda: len(order) == 5, "all answers")
     assert order.index(9) <= 2
-
-
-def test_beyond_the_limit_a_request_is_refused_at_once():
-    batcher = Batcher(slots=1, max_waiting=1)
-    with batcher.admitted(), batcher.admitted(), pytest.raises(Overloaded, match="2 requests"), batcher.admitted():
-        pytest.fail("the third was let in")
-    with batcher.admitted():
-        """There is room again."""
 
 
 def test_a_request_whose_deadline_passes_in_the_queue_is_told_so_and_never_run(pool, busy):
@@ -266,17 +258,6 @@ def test_the_time_of_an_answer_is_the_engines_without_the_wait_for_it(pool, busy
     time.sleep(0.5)
     engine.open.set()
     assert waiting.result(5).engine_seconds < 0.3 < first.result(5).engine_seconds
-
-
-def test_so_many_bytes_at_once_and_no_more():
-    batcher = Batcher(slots=1, max_bytes=100)
-    with batcher.admitted(60):
-        with pytest.raises(Overloaded), batcher.admitted(41):
-            pytest.fail("it was let in")
-        with batcher.admitted(40):
-            """There is just enough room."""
-    with batcher.admitted(100):
-        """There is room again."""
 
 
 def test_warming_up_prepares_and_runs_every_batch_size_on_every_slot():

@@ -9,8 +9,8 @@ from faceserve.models.loading import Loaded
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
-from faceserve.rollout.orders import Order
 from faceserve.rollout.rules import Keeping, Rules
+from faceserve.rollout.slot import Order
 
 MODELS = ("laundry", "face")
 MODEL = "laundry"
