@@ -6,6 +6,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
+from pipeline.adapters.erasure_table import demand_unerased, wait_for_erasures
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.clusters import sides_of_clusters
 from pipeline.domain.dataset import Dataset, Manifest, Quarantined, Source, Split, dataset_name
@@ -49,12 +50,14 @@ class DatasetTable:
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         with self._database.transaction() as cursor:
+            wait_for_erasures(cursor)
             cursor.execute(
                 "UPDATE datasets SET manifest_sha256 = %s, corrections_through = %s, photo_count = %s"
                 " WHERE dataset_id = %s AND manifest_sha256 IS NULL",
                 (manifest_sha256, manifest.corrections_through, len(manifest.photos), dataset_id),
             )
             if cursor.rowcount:
+                demand_unerased(cursor, manifest)
                 _keep_sides(cursor, dataset_id, manifest)
                 _keep_lineage(cursor, dataset_id, manifest)
                 _keep_set_aside(cursor, dataset_id, manifest)

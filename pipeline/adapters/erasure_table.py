@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from psycopg2.extensions import cursor as Cursor
+
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.dataset import Manifest
+from pipeline.domain.errors import PhotosErased
 from pipeline.domain.lineage import Erased
+
+# Freezing a dataset and remembering an erasure come one after the other: whoever is second sees the first.
+_ERASING_LOCK = 7_240_002
 
 # The rows stay: when a photo was erased, people ask which models had learned from it.
 _ANONYMISE = {
@@ -26,9 +32,11 @@ class ErasureTable:
 
     def record(self, erased: Erased) -> None:
         with self._database.transaction() as cursor:
+            wait_for_erasures(cursor)
             cursor.execute(
                 "INSERT INTO erased_photos (task_id, sha256s, actor, reason, erased_at) VALUES (%s, %s, %s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
+                " ON CONFLICT (task_id) DO UPDATE SET sha256s ="
+                " ARRAY(SELECT DISTINCT unnest(erased_photos.sha256s || EXCLUDED.sha256s) ORDER BY 1)",
                 (erased.task_id, list(erased.sha256s), erased.actor, erased.reason, erased.at),
             )
 
@@ -51,3 +59,18 @@ class ErasureTable:
                 cursor.execute(f"UPDATE {table} {change}", (task_id,))
                 changed[table] = cursor.rowcount
         return changed
+
+
+def wait_for_erasures(cursor: Cursor) -> None:
+    """Until this transaction ends, no photo is erased and no dataset frozen beside it."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ERASING_LOCK,))
+
+
+def demand_unerased(cursor: Cursor, manifest: Manifest) -> None:
+    """Raises `PhotosErased`. Call it after `wait_for_erasures`."""
+    cursor.execute(
+        "SELECT task_id FROM erased_photos WHERE task_id = ANY(%s) OR sha256s && %s ORDER BY task_id",
+        (sorted(manifest.task_ids), [p.sha256 for p in manifest.photos]),
+    )
+    if erased := [row[0] for row in cursor.fetchall()]:
+        raise PhotosErased(manifest.dataset_id, erased)

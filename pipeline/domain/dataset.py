@@ -147,9 +147,13 @@ class Manifest:
     def of(self, split: Split) -> tuple[Photo, ...]:
         return tuple(photo for photo in self.photos if photo.split == split)
 
+    @property
+    def task_ids(self) -> set[str]:
+        """Of every task in it, used or set aside."""
+        return {p.task_id for p in self.photos} | {q.task_id for q in self.quarantined}
+
     def names(self, task_id: str) -> bool:
-        """Whether the task is in it, used or set aside."""
-        return task_id in {p.task_id for p in self.photos} | {q.task_id for q in self.quarantined}
+        return task_id in self.task_ids
 
     def without(self, task_id: str) -> "Manifest":
         photos = tuple(p for p in self.photos if p.task_id != task_id)

@@ -1,5 +1,7 @@
 """What a step may raise: each class says whether trying again can help, each message what to do."""
 
+from collections.abc import Sequence
+
 
 class TryAgain(Exception):
     """An outside system did not answer; the same call may succeed later. Nothing was lost."""
@@ -17,6 +19,22 @@ class ServiceUnavailable(TryAgain):
         self.service = service
 
 
+class ServiceRefused(GiveUp):
+    """A named service answers and refuses this request: rights, or what was asked for."""
+
+    def __init__(self, service: str, detail: str) -> None:
+        super().__init__(f"{service} refuses the request: {detail}")
+        self.service = service
+
+
+class ExperimentDeleted(GiveUp):
+    """Somebody deleted the experiment in the tracker that retrainings are kept in; the message brings it back."""
+
+
+class ExperimentRunDeleted(GiveUp):
+    """Somebody deleted a training's run in the tracker while it was needed; the message brings it back."""
+
+
 class NotTaken(GiveUp):
     """The broker answers, and does not take this one message."""
 
@@ -31,6 +49,14 @@ class PhotoRefused(GiveUp):
 
 class DatasetRefused(GiveUp):
     """The collected data cannot become a dataset; the message lists the reasons."""
+
+
+class PhotosErased(TryAgain):
+    """What was chosen for a dataset was erased meanwhile: nothing is frozen, choose again without it."""
+
+    def __init__(self, dataset_id: str, task_ids: Sequence[str]) -> None:
+        named = ", ".join(task_id[:80] for task_id in task_ids[:3])
+        super().__init__(f"{len(task_ids)} photos of {dataset_id} were erased while it was chosen ({named})")
 
 
 class TrainingFailed(GiveUp):

@@ -82,7 +82,8 @@ class Datasets(Protocol):
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         """Record that the manifest is in the object store, in one transaction with its per-photo lineage, what was set
-        aside, and the sides of its new clusters. Frozen already, nothing changes.
+        aside, and the sides of its new clusters. Frozen already, nothing changes. Raises `PhotosErased` when a task or
+        the bytes of a photo in it are erased: no erasure comes in between, whoever erases finds the dataset frozen.
         """
 
     def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
@@ -129,7 +130,9 @@ class Erasures(Protocol):
     """Photos that may be used no more (privacy)."""
 
     def record(self, erased: Erased) -> None:
-        """From now on no selection takes the task or the same bytes again. Recorded already, nothing changes."""
+        """From now on no selection takes the task or the same bytes again, and no dataset with them is frozen. Recorded
+        already, hashes that are new are added, and nothing else changes.
+        """
 
     def all(self) -> Sequence[Erased]: ...
 

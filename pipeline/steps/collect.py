@@ -3,12 +3,13 @@
 import base64
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from pipeline.domain.dataset import ConfirmedTask, Manifest, Photo
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.errors import DatasetRefused, PhotosErased
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import worst
@@ -29,13 +30,18 @@ def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: 
     """The dataset's id. Run again, the frozen selection stays as it was, whatever was confirmed meanwhile.
 
     Rows and photos are looked at first, and what cannot be used is set aside with its reason; what is frozen is good.
-    `since` is when the champion's corrections ended. Raises `DatasetRefused` when nothing can be collected.
+    Photos that are erased meanwhile are not among it: then everything is chosen again. `since` is when the champion's
+    corrections ended. Raises `DatasetRefused` when nothing can be collected.
     """
-    datasets = sources.datasets
-    dataset_id = datasets.begin(run_id, model_type)
-    if datasets.frozen_sha256(dataset_id) is not None:
-        return dataset_id
-    erased, holdout = sources.erasures.all(), datasets.holdout(model_type)
+    dataset_id = sources.datasets.begin(run_id, model_type)
+    while sources.datasets.frozen_sha256(dataset_id) is None:
+        with suppress(PhotosErased):
+            _collect(sources, dataset_id, model_type, since)
+    return dataset_id
+
+
+def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since: datetime | None) -> None:
+    erased, holdout = sources.erasures.all(), sources.datasets.holdout(model_type)
     gathered = _gather(sources, since, holdout, without={e.task_id for e in erased})
     looked = look_at(gathered.tasks, sources)
     forgotten = {sha256 for e in erased for sha256 in e.sha256s}
@@ -55,7 +61,6 @@ def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: 
         augmentation=sources.recipe.augmentation,
     )
     _freeze(manifest, _descriptors(chosen.photos, usable), sources)
-    return dataset_id
 
 
 def _gather(

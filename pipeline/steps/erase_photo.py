@@ -1,6 +1,6 @@
 """Forget a photo (privacy): from manifests, shards, caches and every future selection; what it touched is listed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Split
@@ -19,11 +19,8 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     """
     by.demand_a_name("an erasure")
     f, found = forgetting, Erasure(task_id)
-    known = f.datasets.appearances(task_id=task_id)
+    known = _remember(f, task_id, by)
     places = [place for place in _places(f) if place.manifest.names(task_id)]
-    # First, so that no selection takes it again; by the hash its bytes are known when they come as another task.
-    hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
-    f.erasures.record(Erased(task_id, hashes, by.actor, by.reason, f.clock.now()))
     for place in places:
         erase_from_dataset(f, place, task_id, found)
     for row in known:
@@ -34,6 +31,19 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
     found.left += [f"the original {url} belongs to the Helper service: delete it there" for url in urls]
     return found
+
+
+def _remember(forgetting: Forgetting, task_id: str, by: By) -> Sequence[Appearance]:
+    """Where the photo was used. First of all, so that nothing takes it again: a dataset that is being collected is
+    frozen before, and found, or refused. By the hash its bytes are known when they come as another task.
+    """
+    f = forgetting
+    for _ in range(2):
+        # Once more for the hash in a dataset that was frozen just before the task was remembered.
+        known = f.datasets.appearances(task_id=task_id)
+        hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
+        f.erasures.record(Erased(task_id, hashes, by.actor, by.reason, f.clock.now()))
+    return f.datasets.appearances(task_id=task_id)
 
 
 def _places(forgetting: Forgetting) -> Iterator[Place]:

@@ -1,6 +1,7 @@
 """The fake and the PostgreSQL adapter of each table port, through the same cases."""
 
 import dataclasses
+import threading
 from datetime import timedelta
 
 import psycopg2
@@ -10,7 +11,7 @@ from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.check_table import CheckTable
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
-from pipeline.adapters.erasure_table import ErasureTable
+from pipeline.adapters.erasure_table import ErasureTable, wait_for_erasures
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.training_table import TrainingTable
@@ -20,7 +21,7 @@ from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Quarantined, Split
-from pipeline.domain.errors import GiveUp, RunBusy, UnknownVersion
+from pipeline.domain.errors import GiveUp, PhotosErased, RunBusy, UnknownVersion
 from pipeline.domain.lineage import Erased
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
@@ -33,6 +34,7 @@ from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns, FakeTroubles
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings, FakeChecks
+from tests.waiting import until
 
 LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
 EVENT = OutgoingEvent("event-1", "ModelDeployedEvent", {"modelVersion": "v1.0.0", "reason": "더 정확함"})
@@ -340,6 +342,57 @@ def test_an_erased_photo_leaves_its_rows_without_address_and_hash(tables):
     members = {m.task_id: m for m in tables.datasets.holdout(LAUNDRY)}
     assert members["TASK-00001"].sha256 == "" and members["TASK-00001"].cluster_id
     assert sum(tables.erasures.anonymise("TASK-00001").values()) == 0
+
+
+def test_hashes_of_an_erased_photo_that_become_known_later_are_added(tables):
+    erased = Erased("TASK-00001", (), "kim", "asked by the customer", NOW)
+    for sha256s in ((), ("b" * 64,), ("a" * 64,), ()):
+        tables.erasures.record(dataclasses.replace(erased, sha256s=sha256s))
+    assert list(tables.erasures.all()) == [dataclasses.replace(erased, sha256s=("a" * 64, "b" * 64))]
+
+
+@pytest.mark.parametrize(
+    "erased",
+    [
+        Erased("TASK-00001", (), "kim", "the task", NOW),
+        Erased("TASK-00009", (), "kim", "a task that was set aside", NOW),
+        Erased("TASK-00077", (a_photo(2).sha256,), "kim", "the same bytes under another task", NOW),
+    ],
+    ids=lambda erased: erased.reason,
+)
+def test_nothing_that_was_erased_is_frozen_and_what_is_frozen_stays(tables, erased):
+    before = a_frozen_dataset(tables, "before", a_photo(1), a_photo(2))
+    tables.erasures.record(erased)
+    aside = (Quarantined("TASK-00009", "s3://tasks/9.jpg", "no photo"),)
+    with pytest.raises(PhotosErased, match=r"1 photos of DS-\d+-002 were erased while it was chosen"):
+        a_frozen_dataset(tables, "after", a_photo(1), a_photo(2), aside=aside)
+    after = tables.datasets.begin("after", LAUNDRY)
+    assert tables.datasets.frozen_sha256(after) is None and not tables.datasets.appearances(dataset_id=after)
+    tables.datasets.freeze(
+        before, Manifest(before, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1),)), "2" * 64
+    )
+    assert tables.datasets.frozen_sha256(before) == "1" * 64
+
+
+@pytest.mark.integration
+def test_an_erasure_waits_for_the_dataset_that_is_being_frozen(services):
+    tables, row = Tables(services.mlops), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    erasing = threading.Thread(
+        target=tables.erasures.record, args=(Erased("TASK-00001", (), "kim", "asked by the customer", NOW),)
+    )
+    with services.mlops.transaction() as freezing:
+        wait_for_erasures(freezing)
+        erasing.start()
+
+        def waits():
+            with services.mlops.transaction() as cursor:
+                cursor.execute(row)
+                return cursor.fetchone() == (1,)
+
+        until(waits, "the erasure to wait")
+        assert list(tables.erasures.all()) == []
+    erasing.join(10)
+    assert [e.task_id for e in tables.erasures.all()] == ["TASK-00001"]
 
 
 @pytest.mark.integration

@@ -18,7 +18,7 @@ from pipeline.domain.dataset import (
     Split,
     dataset_name,
 )
-from pipeline.domain.errors import GiveUp, PhotoMissing
+from pipeline.domain.errors import GiveUp, PhotoMissing, PhotosErased
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import ModelType
@@ -105,6 +105,7 @@ class FakeDatasets:
     lineage: dict[tuple[str, str], Appearance] = field(default_factory=dict)
     completed: dict[str, Dataset] = field(default_factory=dict)
     aside: dict[str, list[Quarantined]] = field(default_factory=dict)
+    erased: dict[str, Erased] = field(default_factory=dict)
     uses: int = 0
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
@@ -115,6 +116,9 @@ class FakeDatasets:
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         if dataset_id in self.frozen_as:
             return
+        hashes = {p.sha256 for p in manifest.photos}
+        if erased := [e.task_id for e in self.erased.values() if manifest.names(e.task_id) or hashes & {*e.sha256s}]:
+            raise PhotosErased(dataset_id, sorted(erased))
         self.frozen_as[dataset_id] = manifest_sha256
         for cluster, split in sides_of_clusters(manifest).items():
             self.sides.setdefault(int(cluster, 16), split)
@@ -182,13 +186,14 @@ class FakeDatasets:
 @dataclass
 class FakeErasures:
     datasets: FakeDatasets
-    rows: dict[str, Erased] = field(default_factory=dict)
 
     def record(self, erased: Erased) -> None:
-        self.rows.setdefault(erased.task_id, erased)
+        known = self.datasets.erased.setdefault(erased.task_id, erased)
+        sha256s = tuple(sorted({*known.sha256s, *erased.sha256s}))
+        self.datasets.erased[erased.task_id] = replace(known, sha256s=sha256s)
 
     def all(self) -> Sequence[Erased]:
-        return sorted(self.rows.values(), key=lambda e: e.at)
+        return sorted(self.datasets.erased.values(), key=lambda e: e.at)
 
     def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         self.datasets.frozen_as[dataset_id] = manifest_sha256

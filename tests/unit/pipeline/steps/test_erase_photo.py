@@ -23,7 +23,7 @@ from pipeline.steps.trace_task import trace_task
 from tests.builders import a_model_version, a_task, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock
-from tests.fakes.faults import Killed, every_fault
+from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
 from tests.unit.pipeline.steps.dataset_world import NO_FAULT, URI
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
@@ -80,6 +80,10 @@ class World(DataWorld):
 
     def everything(self):
         return b"\n".join(body for uri, body in sorted(self.objects.bodies.items()) if uri.startswith("s3://datasets/"))
+
+
+def erased_with_a_fault(fault):
+    a_world().erase("TASK-00099", fault)
 
 
 @functools.cache
@@ -188,6 +192,42 @@ def test_a_task_that_no_dataset_has_yet_is_remembered_and_never_collected(world)
     world.photos.bodies[late.photo_url] = b"photo of tomorrow"
     world.collect(run_id="run-3")
     assert not world.manifest("s3://datasets/DS-2026-003/").names(late.task_id)
+
+
+def collected_with(fault):
+    a_world().collect(fault, run_id="run-3")
+
+
+def anything(world):
+    """Every object's bytes, and every row that says where a photo was used."""
+    rows = [repr(row) for row in world.datasets.appearances() if row.sha256]
+    return world.everything() + "".join(rows).encode()
+
+
+@pytest.mark.parametrize("at", [fault.at for fault in every_fault(collected_with) if not fault.after])
+def test_a_collection_during_which_a_photo_is_erased_ends_without_it(at):
+    world = a_world()
+    task = world.task()
+    assert task.encode() in anything(world)
+    world.collect(Fault(at, meanwhile=lambda: world.erase(task)), run_id="run-3")
+    assert task.encode() not in anything(world)
+    assert len(world.manifest("s3://datasets/DS-2026-003/").photos) > 20
+
+
+@pytest.mark.parametrize("at", [fault.at for fault in every_fault(erased_with_a_fault) if not fault.after])
+def test_a_dataset_that_is_collected_during_an_erasure_is_without_the_photo(at):
+    world = a_world()
+    late = a_task(99, corrected=True, label="불량")
+    world.source.rows.append(late)
+    world.photos.bodies[late.photo_url] = b"photo of tomorrow"
+    world.erase(late.task_id, Fault(at, meanwhile=lambda: world.collect(run_id="run-3")))
+    assert late.task_id.encode() not in anything(world)
+    copy_ = a_task(100, corrected=True, label="불량")
+    world.source.rows.append(copy_)
+    world.photos.bodies[copy_.photo_url] = b"photo of tomorrow"
+    world.collect(run_id="run-4")
+    seen = world.datasets.appearances(task_id=late.task_id)
+    assert world.manifest("s3://datasets/DS-2026-004/").names(copy_.task_id) is not bool(seen)
 
 
 def a_verdict(world, *wrong):
