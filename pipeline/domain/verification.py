@@ -135,8 +135,9 @@ LOADED = Check(
 )
 
 
-def refused_to_load(reason: str) -> Check:
-    return Check(CheckName.CANDIDATE_LOADS, Outcome.FAILED, 0.0, 1.0, 1, reason)
+def refused_to_load(reason: str, champion: str | None) -> Check:
+    """`champion` is the version that the candidate would have been compared with, None for the first model."""
+    return Check(CheckName.CANDIDATE_LOADS, Outcome.FAILED, 0.0, 1.0, 1, reason, against=champion)
 
 
 def _at_least(name: str, value: float, bar: float, support: int) -> Check:

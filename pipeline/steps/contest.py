@@ -18,6 +18,10 @@ class Contest:
     champion: ModelVersion | None
     manifest: Manifest
 
+    @property
+    def champion_version(self) -> str | None:
+        return self.champion.version if self.champion else None
+
 
 def contest_of(records: Records, run_id: str) -> Contest:
     """The run's candidate beside the champion of this moment."""

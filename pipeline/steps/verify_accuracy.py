@@ -18,9 +18,12 @@ def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check
     """Candidate and champion see the same original photos, each through a real model server.
 
     Every prediction is kept beside the artifact, so that the verdict can be checked later, and the photos that only
-    the champion judges right, to look at. Raises `DatasetRefused` when training and evaluation overlap.
+    the champion judges right, to look at. Cleared after the verdict, it measures nothing and gives the verdict's
+    checks: the evidence stays. Raises `DatasetRefused` when training and evaluation overlap.
     """
     v, manifest = verification, contest.manifest
+    if (blessing := v.blessings.of_run(contest.run_id)) is not None:
+        return tuple(blessing.checks)
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"what was trained on cannot be verified on: {'; '.join(found[:3])}")
     asked = fetched(manifest.natural, v.photos)
@@ -29,7 +32,7 @@ def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check
             ours = predict(trial, asked)
             corrections = predict(trial, fetched(manifest.of(Split.HELD_OUT_CORRECTIONS), v.photos))
     except ModelRefused as error:
-        judged: tuple[Check, ...] = (refused_to_load(str(error)),)
+        judged: tuple[Check, ...] = (refused_to_load(str(error), contest.champion_version),)
     else:
         measured = replace(_beside_champion(contest, ours, asked, v), corrections=corrections)
         _keep(measured, asked, contest, v)
@@ -50,7 +53,7 @@ def _beside_champion(
             fault = str(error)
     n = len(contest.manifest.of(Split.VALIDATION))
     return AccuracyMeasurement(
-        champion_version=other.version if other else None,
+        champion_version=contest.champion_version,
         validation=ours[:n],
         holdout=ours[n:],
         champion_validation=theirs[:n] if theirs is not None else None,

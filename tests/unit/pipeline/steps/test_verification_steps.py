@@ -8,7 +8,7 @@ import pytest
 from pipeline.domain.blessing import Verdict
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
-from tests.builders import MANIFEST_SHA256
+from tests.builders import MANIFEST_SHA256, a_model_version
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 from tests.unit.pipeline.steps.verification_world import CANDIDATE, NO_FAULT, World
 
@@ -71,6 +71,23 @@ def test_a_candidate_that_does_not_load_is_refused_for_that_alone():
     assert blessing.reasons == ("the model server refuses this model: golden predictions differ",)
     assert world.outbox.types() == ["ModelVerificationFailedEvent"]
     assert "look at the export" in blessing.advice
+
+
+def test_a_candidate_that_does_not_load_is_no_first_model_where_a_champion_serves():
+    world = World()
+    world.trials.refused["run-1"] = "golden predictions differ"
+    blessing = world.judge()
+    assert (blessing.first_model, blessing.champion_version) == (False, "v1.0.0")
+
+
+@pytest.mark.parametrize("changes", [{"candidate_wrong": 0}, {"candidate_wrong": 40}])
+def test_cleared_after_the_verdict_verification_leaves_its_evidence_as_it_was(changes):
+    world = World(**changes)
+    verdict = world.judge()
+    kept = dict(world.objects.bodies)
+    world.champion, world.trials.answers["run-1"] = a_model_version("v1.1.0"), {}
+    world.verify()
+    assert world.objects.bodies == kept and world.checks.of("run-1") == list(verdict.checks)
 
 
 def test_a_champion_whose_artifact_is_gone_cannot_be_beaten_and_the_way_out_is_named():
