@@ -1,15 +1,15 @@
 """MLflow: runs for people to look at, and a registry that mirrors the transition log."""
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
+from pipeline.adapters.mlflow_client import Mlflow, beside_an_error
+from pipeline.domain.errors import ExperimentRunDeleted, TrainingInterrupted
 from pipeline.domain.models import ModelType, ModelVersion
 
 if TYPE_CHECKING:
@@ -23,37 +23,10 @@ _SYSTEM_SAMPLE_SECONDS = 5
 _TAG_CHARACTERS = 4000
 
 
-class _Mlflow:
-    """A client made on first use: importing MLflow takes seconds."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._made: MlflowClient | None = None
-
-    @property
-    def client(self) -> "MlflowClient":
-        if self._made is None:
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-            from mlflow import MlflowClient
-
-            self._made = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
-        return self._made
-
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except (MlflowException, OSError) as error:
-            raise ServiceUnavailable("MLflow", " ".join(str(error).split())[:500]) from error
-
-
 class MlflowExperiment:
     """One open run. Metrics and files are sent at once, so that a person watching sees them."""
 
-    def __init__(self, mlflow: _Mlflow, run_id: str, experiment_id: str) -> None:
+    def __init__(self, mlflow: Mlflow, run_id: str, experiment_id: str) -> None:
         self._mlflow = mlflow
         self.id = run_id
         self.experiment_id = experiment_id
@@ -61,22 +34,22 @@ class MlflowExperiment:
     def log_parameters(self, parameters: dict[str, str]) -> None:
         from mlflow.entities import Param
 
-        with self._mlflow.translated():
+        with self._mlflow.translated(self.id):
             self._mlflow.client.log_batch(self.id, params=[Param(k, v) for k, v in parameters.items()])
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         from mlflow.entities import Metric
 
         at = int(time.time() * 1000)
-        with self._mlflow.translated():
+        with self._mlflow.translated(self.id):
             self._mlflow.client.log_batch(self.id, [Metric(k, v, at, step or 0) for k, v in metrics.items()])
 
     def log_file(self, name: str, body: bytes) -> None:
-        with self._mlflow.translated():
+        with self._mlflow.translated(self.id):
             _attach(self._mlflow.client, self.id, name, body)
 
     def note(self, notes: dict[str, str]) -> None:
-        with self._mlflow.translated():
+        with self._mlflow.translated(self.id):
             for name, value in notes.items():
                 self._mlflow.client.set_tag(self.id, f"retraining.{name}", value[:_TAG_CHARACTERS])
 
@@ -86,7 +59,7 @@ class MlflowExperiments:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._mlflow = _Mlflow(url)
+        self._mlflow = Mlflow(url)
 
     @contextmanager
     def attempt(self, model_type: ModelType, run_id: str, number: int) -> Iterator[MlflowExperiment]:
@@ -97,7 +70,8 @@ class MlflowExperiments:
             with self._system_metrics(opened.id):
                 yield opened
         except BaseException as error:
-            self._close((opened.id, parent.id), "KILLED" if isinstance(error, TrainingInterrupted) else "FAILED")
+            with beside_an_error():
+                self._close((opened.id, parent.id), "KILLED" if isinstance(error, TrainingInterrupted) else "FAILED")
             raise
         self._close((opened.id, parent.id), "FINISHED")
 
@@ -114,26 +88,22 @@ class MlflowExperiments:
         from mlflow.entities import ViewType
 
         client = self._mlflow.client
-        experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+        experiment = client.get_experiment_by_name(_name(model_type))
         queries = [f"tags.`{_RUN_TAG}` = '{tag}'" for tag in (run_id, _set_aside(run_id))]
-        found = [client.search_runs([experiment_id], query, ViewType.ALL) for query in queries]
+        # A deleted experiment has its files as long as nobody empties the bin.
+        where = [experiment.experiment_id] if experiment else []
+        found = [client.search_runs(where, query, ViewType.ALL) for query in queries if where]
         return [str(run.info.run_id) for runs in found for run in runs]
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
-        from mlflow.entities import LifecycleStage, Metric
-        from mlflow.exceptions import MlflowException
+        from mlflow.entities import Metric
 
         client = self._mlflow.client
         with self._mlflow.translated():
-            try:
-                run = client.get_run(experiment_run_id)
-            except MlflowException as error:
-                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                    return ""
-                raise
-            if run.info.lifecycle_stage == LifecycleStage.DELETED:
-                # A person deleted the run: what it would show is beside the artifact as well.
+            if self._mlflow.deleted(experiment_run_id):
+                # What it would show is beside the artifact as well.
                 return ""
+            run = client.get_run(experiment_run_id)
             for name, body in files.items():
                 _attach(client, experiment_run_id, name, body)
             at = int(time.time() * 1000)
@@ -145,7 +115,7 @@ class MlflowExperiments:
         # Parameters of a run can never change, so starting anew needs new runs.
         client = self._mlflow.client
         with self._mlflow.translated():
-            experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+            experiment_id = self._mlflow.experiment(_name(model_type))
             for run in client.search_runs([experiment_id], f"tags.`{_RUN_TAG}` = '{run_id}'"):
                 client.set_tag(run.info.run_id, _RUN_TAG, _set_aside(run_id))
 
@@ -155,8 +125,7 @@ class MlflowExperiments:
         return f"{self._url}/#/experiments/{parent.experiment_id}/runs/{parent.id}"
 
     def _parent(self, model_type: ModelType, run_id: str) -> MlflowExperiment:
-        client = self._mlflow.client
-        experiment_id = _experiment(client, f"{model_type.lower()} retraining")
+        experiment_id = self._mlflow.experiment(_name(model_type))
         return self._run(experiment_id, run_id, {_RUN_TAG: run_id, _ATTEMPT_TAG: "all"})
 
     def _open(self, parent: MlflowExperiment, run_id: str, number: int) -> MlflowExperiment:
@@ -178,8 +147,9 @@ class MlflowExperiments:
         return MlflowExperiment(self._mlflow, str(run.info.run_id), experiment_id)
 
     def _close(self, run_ids: tuple[str, ...], status: str) -> None:
-        with self._mlflow.translated():
-            for run_id in run_ids:
+        """A run that a person deleted meanwhile needs no end."""
+        for run_id in run_ids:
+            with suppress(ExperimentRunDeleted), self._mlflow.translated(run_id):
                 self._mlflow.client.set_terminated(run_id, status)
 
     @contextmanager
@@ -198,7 +168,7 @@ class MlflowModelRegistry:
     """Registered models `laundry` and `face` with the aliases `candidate`, `champion` and `previous`."""
 
     def __init__(self, url: str) -> None:
-        self._mlflow = _Mlflow(url)
+        self._mlflow = Mlflow(url)
 
     def register(
         self, version: ModelVersion, experiment_run_id: str | None, tags: Mapping[str, str] | None = None
@@ -261,9 +231,9 @@ class MlflowModelRegistry:
         return str(found[0].version) if found else None
 
 
-def _experiment(client: "MlflowClient", name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    return str(found.experiment_id) if found else str(client.create_experiment(name))
+def _name(model_type: ModelType) -> str:
+    """Of the experiment in which the retrainings of a model type are."""
+    return f"{model_type.lower()} retraining"
 
 
 def _set_aside(run_id: str) -> str:

@@ -53,7 +53,9 @@ class Experiments(Protocol):
     def attempt(self, model_type: ModelType, run_id: str, number: int) -> AbstractContextManager[Experiment]:
         """Open (or reopen) the run of this attempt, under the one of the retraining; an exception marks it failed.
 
-        Memory, processor and network are measured while it is open.
+        Memory, processor and network are measured while it is open. Raises `ExperimentDeleted`, also `link` and
+        `set_aside` do; every call on a run `ExperimentRunDeleted`, `ServiceRefused` or `ServiceUnavailable`. What is
+        raised while it is open comes out as it is, whether the tracker could be told or not.
         """
 
     def set_aside(self, model_type: ModelType, run_id: str) -> None:

@@ -38,7 +38,7 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
             swap = _bring_back(d, ledger, change)
     try:
         return finished(d, change, swap)
-    except TryAgain as error:
+    except (GiveUp, TryAgain) as error:
         # What serves is right: an emergency depends on nothing else, and the log holds what is left to do.
         log.warning("the registry is behind, reconcile brings it up to date: %s", error)
         tell_registry_behind(d, change, str(error))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson
+from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson, TryAgain
 from pipeline.domain.model_events import TrainingFailedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
@@ -91,7 +91,7 @@ def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> Trai
 
 
 def _give_up(run_id: str, dataset: Dataset, tried: Sequence[Attempt], training: Training) -> TrainingNeedsPerson:
-    link = training.experiments.link(ModelType(dataset.model_type), run_id)
+    link = _link(training, ModelType(dataset.model_type), run_id)
     reasons = tuple(f"attempt {a.number}: {a.cause}: {a.detail} ({a.change})" for a in tried)
     failed = TrainingFailedEvent(
         id=f"training-failed:{run_id}",
@@ -103,6 +103,14 @@ def _give_up(run_id: str, dataset: Dataset, tried: Sequence[Attempt], training: 
     )
     training.outbox.add(failed.outgoing())
     return TrainingNeedsPerson(f"training needs a person, see {link}; " + "; ".join(reasons))
+
+
+def _link(training: Training, model_type: ModelType, run_id: str) -> str:
+    """Why the training failed is told also while the tracker is away."""
+    try:
+        return training.experiments.link(model_type, run_id)
+    except (GiveUp, TryAgain) as error:
+        return f"the experiment tracker ({error})"
 
 
 def _demand_the_same_beginning(request: TrainingRequest, tried: Sequence[Attempt]) -> None:
@@ -142,7 +150,10 @@ def _failure_noted(attempt: Attempt, experiment: Experiment) -> Iterator[None]:
         yield
     except TrainingFailed as failure:
         failed = _failed(attempt, failure)
-        experiment.note({"cause": failed.cause, "detail": failed.detail, "change": failed.change})
+        try:
+            experiment.note({"cause": failed.cause, "detail": failed.detail, "change": failed.change})
+        except (GiveUp, TryAgain) as error:
+            log.warning("the tracker does not know why the attempt failed: %s", error)
         raise
 
 

@@ -1,6 +1,7 @@
 """Experiments and registered models on a real MLflow server."""
 
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from mlflow.models import ModelSignature
 from include.stack import runner
 from pipeline.adapters import mlflow_registry
 from pipeline.adapters.mlflow_registry import MlflowExperiments, MlflowModelRegistry
-from pipeline.domain.errors import ServiceUnavailable, TrainingInterrupted
+from pipeline.domain.errors import (
+    ExperimentDeleted,
+    ExperimentRunDeleted,
+    ServiceRefused,
+    ServiceUnavailable,
+    TrainingInterrupted,
+)
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Registration
 from pipeline.steps.register import register
@@ -27,7 +34,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
-LAUNDRY = ModelType.LAUNDRY
+LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +261,47 @@ def test_a_run_that_a_person_deleted_does_not_stop_the_verdict(url, client, run)
             run = experiment.id
         client.delete_run(run)
     assert experiments.attach(run, {"verification-report.html": b""}, {}) == ""
+
+
+def test_what_a_person_deleted_what_is_refused_and_what_is_away_are_told_apart(
+    url, client, running_services, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    experiments = MlflowExperiments(url)
+    with experiments.attempt(FACE, "run-6", 1) as experiment:
+        with pytest.raises(ServiceRefused, match="MLflow refuses the request: .*Invalid"):
+            experiment.log_parameters({"a name\twith a tab": "1"})
+        client.delete_run(experiment.id)
+        for call in (
+            lambda: experiment.log_parameters({"late": "1"}),
+            lambda: experiment.log_metrics({"late": 1.0}),
+            lambda: experiment.note({"late": "1"}),
+        ):
+            with pytest.raises(ExperimentRunDeleted, match=f"mlflow runs restore --run-id {experiment.id}"):
+                call()
+        with running_services.without("mlflow"), pytest.raises(ServiceUnavailable, match="MLflow is unavailable"):
+            experiment.log_metrics({"late": 1.0})
+    client.delete_experiment(experiment.experiment_id)
+    restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    for call in (
+        lambda: experiments.link(FACE, "run-6"),
+        lambda: experiments.set_aside(FACE, "run-6"),
+        lambda: experiments.attempt(FACE, "run-7", 1).__enter__(),
+    ):
+        with pytest.raises(ExperimentDeleted, match=restore):
+            call()
+    assert experiments.replace_file(FACE, "run-6", "curves.png", b"") == []
+    client.restore_experiment(experiment.experiment_id)
+    with experiments.attempt(FACE, "run-7", 1):
+        pass
+
+
+def test_an_outage_while_an_attempt_is_closed_leaves_its_own_error(url, running_services, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    opened = MlflowExperiments(url).attempt(LAUNDRY, "run-8", 1)
+    with ExitStack() as later, pytest.raises(RuntimeError, match="out of memory"), opened:
+        later.enter_context(running_services.without("mlflow"))
+        raise RuntimeError("out of memory")
 
 
 def test_aliases_follow_a_rollback_that_was_incomplete_and_what_people_removed_comes_back(

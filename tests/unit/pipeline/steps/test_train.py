@@ -1,11 +1,20 @@
 """At most three attempts, each adjusted to what went wrong before."""
 
 import hashlib
+from contextlib import contextmanager
 
 import pytest
 
 from pipeline.domain.dataset import Manifest, Split
-from pipeline.domain.errors import DatasetRefused, GiveUp, RunBusy, TrainingNeedsPerson
+from pipeline.domain.errors import (
+    DatasetRefused,
+    ExperimentDeleted,
+    GiveUp,
+    RunBusy,
+    ServiceRefused,
+    ServiceUnavailable,
+    TrainingNeedsPerson,
+)
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from pipeline.ports.bundles import Training
@@ -126,6 +135,38 @@ def test_after_three_failures_a_person_is_asked_with_every_attempt_named():
     assert len(event.payload["attempts"]) == 3
     assert event.payload["link"] == "http://experiments/run-1"
     assert event.payload["message"].startswith("Training run-1 of the LAUNDRY model needs a person")
+
+
+class AwayWhenTrainingFails(FakeExperiments):
+    """The tracker took parameters and figures, and then nothing any more."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    @contextmanager
+    def attempt(self, model_type, run_id, number):
+        with super().attempt(model_type, run_id, number) as experiment:
+            experiment.note = self.refuse
+            yield experiment
+
+    def link(self, model_type, run_id):
+        self.refuse()
+
+    def refuse(self, *anything):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [ServiceUnavailable("MLflow", "refused"), ServiceRefused("MLflow", "rights"), ExperimentDeleted("gone")]
+)
+def test_a_tracker_that_is_away_when_training_fails_hides_neither_the_failure_nor_the_next_attempt(error):
+    world = World("error", "out_of_memory", "diverged")
+    world.experiments = AwayWhenTrainingFails(error)
+    with pytest.raises(TrainingNeedsPerson, match=r"attempt 1: error.*attempt 2: out_of_memory.*attempt 3: diverged"):
+        world.train()
+    (event,) = world.outbox.pending()
+    assert event.payload["link"] == f"the experiment tracker ({error})"
 
 
 def test_too_little_data_is_not_tried_again():

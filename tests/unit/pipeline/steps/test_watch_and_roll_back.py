@@ -6,6 +6,7 @@ from pipeline.domain.errors import (
     GiveUp,
     ModelRefused,
     PromotionFrozen,
+    ServiceRefused,
     ServiceUnavailable,
     StaleTransition,
 )
@@ -136,11 +137,12 @@ def test_a_rollback_that_failed_stays_a_problem_until_one_succeeds():
     world.demand_one_story("v1.0.0")
 
 
-def test_an_unreachable_registry_does_not_keep_a_bad_model_live():
+@pytest.mark.parametrize("fault", [ServiceUnavailable, ServiceRefused])
+def test_a_registry_that_is_away_or_refuses_does_not_keep_a_bad_model_live(fault):
     world = World().live("first", "second")
 
     def away(*args, **named):
-        raise ServiceUnavailable("MLflow", "connection refused")
+        raise fault("MLflow", "connection refused")
 
     mirror, world.registry.mirror = world.registry.mirror, away
     assert world.roll_back().registry_is_behind
