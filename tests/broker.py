@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pika
@@ -37,23 +37,17 @@ class Broker:
     def publish(self, *messages: tuple[bytes, str | None]) -> None:
         self.send(*((body, properties(message_id=id_.encode()) if id_ else b"\0\0") for body, id_ in messages))
 
-    def send(self, *messages: tuple[bytes, bytes]) -> Sequence[bytes]:
-        """Bodies and properties, byte by byte; the bodies of those that the broker took."""
-        taken = []
-        with self.channel() as channel:
-            channel.confirm_delivery()
-            for body, raw in messages:
-                channel.basic_publish(EXCHANGE, "TaskConfirmedEvent", body, Properties(raw), mandatory=True)
-                taken.append(body)
+    def send(self, *messages: tuple[bytes, bytes]) -> int:
+        """Bodies and properties, byte by byte; how many the broker took: one it cannot read ends the connection."""
+        left, taken = list(messages), 0
+        while left:
+            with suppress(AMQPError), self.channel() as channel:
+                channel.confirm_delivery()
+                while left:
+                    body, raw = left.pop(0)
+                    channel.basic_publish(EXCHANGE, "TaskConfirmedEvent", body, Properties(raw), mandatory=True)
+                    taken += 1
         return taken
-
-    def takes(self, body: bytes, raw: bytes) -> bool:
-        """Publishes, unless the broker itself cannot read it."""
-        try:
-            self.send((body, raw))
-        except AMQPError:
-            return False
-        return True
 
     def waiting(self, queue: str = QUEUE) -> int:
         with self.channel() as channel:

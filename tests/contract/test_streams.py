@@ -1,5 +1,7 @@
 """The fake and the real adapter of queue and objects, through the same cases."""
 
+import dataclasses
+
 import pika
 import pytest
 
@@ -10,6 +12,7 @@ from pipeline.adapters.s3 import S3ObjectStore
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from tests.fakes.data import FakeObjects
 from tests.fakes.events import FakeDeadLetters, FakeQueue
+from tests.waiting import until
 
 REAL = pytest.param("real", marks=pytest.mark.integration)
 EXCHANGE, QUEUE = "task.events", "mlops.task-confirmed"
@@ -106,6 +109,24 @@ def test_looking_at_dead_letters_leaves_them_where_they_are(letters):
         ("first", "not JSON", b"not json"),
         (None, "not UTF-8", b"\xff\xfe"),
     ]
+
+
+def test_a_letter_keeps_the_headers_that_nobody_can_read(queue, letters):
+    queue.send(b"third", None)
+    for batch in queue.batches(max_messages=1, batch_size=1):
+        queue.dead_letter(dataclasses.replace(batch[0], unreadable="year 10000", properties=b"\0raw\xff"), "why")
+        queue.acknowledge(batch)
+    assert [letter.headers for letter in letters.all()] == ["", "", r"{'x-unreadable': b'\x00raw\xff'}"]
+
+
+def test_only_what_is_acknowledged_leaves_the_queue(queue):
+    for number in range(4):
+        queue.send(f"{number}".encode())
+    for batch in queue.batches(max_messages=4, batch_size=2):
+        queue.acknowledge(batch[1:])
+    until(lambda: queue.depth() == 2, "the others to be back")
+    (again,) = queue.batches(max_messages=10, batch_size=10)
+    assert [message.body for message in again] == [b"0", b"2"]
 
 
 def test_a_requeued_letter_is_back_in_the_queue_with_its_id(queue, letters):

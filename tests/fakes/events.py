@@ -194,7 +194,11 @@ class FakeDeadLetters:
     def all(self) -> Sequence[DeadLetter]:
         return [
             DeadLetter(
-                hashlib.sha256(f"{m.message_id}\n".encode() + m.body).hexdigest()[:12], m.message_id, reason, m.body
+                hashlib.sha256(f"{m.message_id}\n".encode() + m.body).hexdigest()[:12],
+                m.message_id,
+                reason,
+                m.body,
+                repr({"x-unreadable": m.properties}) if m.properties else "",
             )
             for m, reason in self.queue.dead
         ]

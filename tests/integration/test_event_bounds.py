@@ -51,9 +51,9 @@ def test_what_reaches_every_bound_is_stored(services):
 
 
 @pytest.mark.parametrize("changes", BEYOND.values(), ids=BEYOND)
-def test_what_is_beyond_one_bound_the_table_refuses_too(services, changes):
+def test_what_is_beyond_one_bound_the_table_refuses_too(running_services, changes):
     with pytest.raises(psycopg2.errors.CheckViolation):
-        ConfirmationTable(services.mlops).store([an_event("beyond", **changes)])
+        ConfirmationTable(running_services.mlops).store([an_event("beyond", **changes)])
 
 
 @settings(max_examples=150)
@@ -83,6 +83,6 @@ def demand_the_size(running_services, extra):
         *((code, psycopg2.Error) for code in ("22003", "22P05", "23505", "23514", "54000", "P0001", "XX000")),
     ],
 )
-def test_whether_the_database_is_away_is_told_by_the_class_of_its_error(services, code, kind):
-    with pytest.raises(kind, match="as asked"), services.mlops.transaction() as cursor:
+def test_whether_the_database_is_away_is_told_by_the_class_of_its_error(running_services, code, kind):
+    with pytest.raises(kind, match="as asked"), running_services.mlops.transaction() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$")
