@@ -27,7 +27,7 @@ class IntakePolicy:
     """Seconds after which fewer messages start one, too."""
     silence_seconds: Positive = 30.0
     """Seconds without a message after which a run stops waiting for more."""
-    longest_drain_seconds: Positive = 600.0
+    longest_drain_seconds: Positive = 1800.0
     """Seconds after which a run ends although messages still come: only then is the retraining policy asked."""
 
     def worth_a_run(self, waiting: int, waited_seconds: float) -> bool:
