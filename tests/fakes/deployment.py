@@ -51,13 +51,14 @@ class FakeTransitions:
     wait: Callable[[str], None] = field(default_factory=lambda: for_ever)
 
     def ledger(self, model_type: ModelType) -> Ledger:
-        return self.ledgers.get(model_type, Ledger(model_type))
+        return self.ledgers.get(model_type, Ledger(ModelType(model_type)))
 
     def append(self, ledger: Ledger, *entries: Entry, events: Sequence[OutgoingEvent] = ()) -> Ledger:
         now = self.ledger(ledger.model_type)
         if now.position != ledger.position:
             raise StaleTransition("something else happened meanwhile")
         _demand_once(now, entries)
+        _demand_columns(entries)
         self.ledgers[ledger.model_type] = now.followed_by(*entries)
         self.project(ledger.model_type)
         for entry in entries:
@@ -84,17 +85,17 @@ class FakeTransitions:
 
     @contextmanager
     def exclusive(self, model_type: ModelType) -> Iterator[None]:
-        with self._locked(f"champion of {model_type}"):
+        with self._locked(f"champion of {ModelType(model_type)}"):
             yield
 
     @contextmanager
     def preparing(self, model_type: ModelType) -> Iterator[None]:
-        with self._locked(f"deployment of {model_type}"):
+        with self._locked(f"deployment of {ModelType(model_type)}"):
             yield
 
     @contextmanager
     def moving_files(self, model_type: ModelType) -> Iterator[None]:
-        with self._locked(f"files of {model_type}"):
+        with self._locked(f"files of {ModelType(model_type)}"):
             yield
 
     @contextmanager
@@ -123,6 +124,14 @@ def _demand_once(ledger: Ledger, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if any((e.phase, e.act.id) == (entry.phase, entry.act.id) for e in ledger.facts):
             raise StaleTransition(f"{entry.act.id} is {entry.phase} already")
+
+
+def _demand_columns(entries: Sequence[Entry]) -> None:
+    """What is NOT NULL in the table."""
+    for entry in entries:
+        act, by = entry.act, entry.act.by
+        told = (act.id, act.model_type, act.version, act.at, by.actor, by.reason, by.request_id, entry.at, entry.detail)
+        assert None not in told, f"null value violates a not-null constraint: {entry}"
 
 
 @dataclass

@@ -52,12 +52,14 @@ class FakeFleet:
         return tuple(sorted(self.out))
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]:
+        _sendable(model_type)
         found = self._everywhere(FakeReplica.status, lingers=False)
         return [Serving(n, None, fault=_why(one)) if isinstance(one, Refused) else one for n, one in found.items()]
 
     # Two phases
 
     def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
+        _sendable(model_type, version, artifact.uri, artifact.manifest_sha256)
         first, *others = self._in_rotation or [""]
         prepared = self._on([first] if first else [], self._preparing(version, artifact), lingers=False)
         if not _errors(prepared):
@@ -82,6 +84,7 @@ class FakeFleet:
         return Swap(tuple(activated), 0.01, 0.51, {})
 
     def discard(self, model_type: ModelType, version: str) -> None:
+        _sendable(model_type, version)
         self._everywhere(lambda r: r.discard(version))
 
     def _restore(self, version: str, before: Sequence[Serving]) -> None:
@@ -99,6 +102,8 @@ class FakeFleet:
     def bring_back(
         self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
     ) -> Swap:
+        _sendable(model_type, version, artifact.uri, artifact.manifest_sha256)
+
         def back(replica: FakeReplica) -> None:
             epoch = self._preparing(version, artifact)(replica)
             replica.activate(version, epoch, self._now())
@@ -115,6 +120,7 @@ class FakeFleet:
         return Swap(tuple(name for name in found if name not in missing), 0.01, 0.5, missing)
 
     def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
+        _sendable(model_type, version, artifact.uri, artifact.manifest_sha256)
         self._on(self._of(replicas), self._preparing(version, artifact), lingers=False)
 
     # Canary
@@ -122,15 +128,18 @@ class FakeFleet:
     def give_canary(
         self, model_type: ModelType, version: str, percent: float, replicas: Collection[str] | None = None
     ) -> None:
+        _sendable(model_type, version, f"{percent:g}")
         if failed := _errors(self._on(self._of(replicas), lambda r: r.set_canary(version), lingers=True)):
             raise _translated(failed, f"not every replica could try {version}")
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
+        _sendable(model_type)
         return [
             one for one in self._everywhere(FakeReplica.seen, lingers=False).values() if isinstance(one, CanarySeen)
         ]
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
+        _sendable(model_type, version, reason)
         if failed := _errors(self._everywhere(lambda r: r.abort_canary(version, reason))):
             raise _translated(failed, f"{version} may still be on trial there")
 
@@ -211,6 +220,13 @@ class FakeFleet:
 
     def _befall(self, replica: FakeReplica, accident: Accident) -> None:
         (self.hung if accident.hangs else self.down).add(replica.name)
+
+
+def _sendable(*fields: object) -> None:
+    """A message of protobuf takes text where text is declared."""
+    for value in fields:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} has type {type(value).__name__}, but text was expected")
 
 
 def _alone(replica: FakeReplica, version: str) -> None:

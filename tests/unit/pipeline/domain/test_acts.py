@@ -161,11 +161,17 @@ def test_a_run_without_a_number_may_be_forced_as_long_as_nothing_is_frozen():
         (("promote v1.1.0",), force, "v1.1.0 serves already: nothing to promote"),
         (("promote v1.0.0", "archive v1.1.0"), force, "v1.1.0 is archived: restore it before it serves"),
         (TAKEN_DOWN, lambda ledger: clear_freeze(ledger, NOBODY), "clearing the freeze needs an actor and a reason"),
-        (("promote v1.0.0",), lambda ledger: force(ledger, by=NOBODY), "a forced promotion needs an actor and a reason"),
+        (
+            ("promote v1.0.0",),
+            lambda ledger: force(ledger, by=NOBODY),
+            "a forced promotion needs an actor and a reason",
+        ),
     ],
 )
 def test_a_refusal_is_a_sentence(history, decide, sentence):
-    only = "v1.0.0 is the only LAUNDRY version left that served: no previous one. Name a version to go to it all the same"
+    only = (
+        "v1.0.0 is the only LAUNDRY version left that served: no previous one. Name a version to go to it all the same"
+    )
     with pytest.raises(GiveUp) as refusal:
         decide(a_history(*history))
     assert str(refusal.value) == (sentence or only)

@@ -13,7 +13,7 @@ from pipeline.domain.errors import (
 from pipeline.domain.live_accuracy import State
 from pipeline.domain.transitions import Kind
 from tests.fakes.faults import Killed, every_fault
-from tests.unit.pipeline.steps.live_world import World
+from tests.unit.pipeline.steps.live_world import LAUNDRY, World
 
 
 def test_before_any_deployment_there_is_nothing_to_watch():
@@ -130,7 +130,8 @@ def test_a_rollback_that_failed_stays_a_problem_until_one_succeeds():
         with pytest.raises(ModelRefused):
             world.roll_back(request="kims")
     assert "RollbackFailedEvent" not in world.outbox.types(), "Airflow tries again"
-    assert "the rollback to v1.0.0 failed" in world.watch().problem
+    problem = world.watch().problem
+    assert problem.startswith("the rollback to v1.0.0 failed and was not repeated: replica-1 refused v1.0.0: golden")
     world.fleet.refuses.clear()
     world.roll_back(request="again")
     assert world.watch().problem is None
@@ -145,10 +146,13 @@ def test_a_registry_that_is_away_or_refuses_does_not_keep_a_bad_model_live(fault
         raise fault("MLflow", "connection refused")
 
     mirror, world.registry.mirror = world.registry.mirror, away
-    assert world.roll_back().registry_is_behind
+    world.fleet.out.add("replica-2")
+    done = world.roll_back()
+    assert done.registry_is_behind and done.serves_now == "v1.0.0" and done.skipped == ("replica-2",)
     assert "the registry was not seen to name v1.0.0" in world.watch().problem
     (left,) = (e.payload["missing"] for e in world.outbox.pending() if e.type == "RollbackIncompleteEvent")
     assert "empty disk" in left[0] and "connection refused" in left[0]
+    world.fleet.out.clear()
     world.registry.mirror = mirror
     world.reconcile()
     assert world.watch().problem is None
@@ -181,8 +185,10 @@ def test_a_canary_that_nobody_judges_is_a_problem():
     world = World().live("first")
     world.start(world.candidate("second"))
     assert world.watch().problem is None
-    world.later(hours=49)
-    assert "v1.1.0 is on trial since" in world.watch().problem
+    world.later(hours=47)
+    assert world.watch().problem is None
+    world.later(hours=2)
+    assert world.watch().problem == "v1.1.0 is on trial since 2026-05-04 12:00 UTC and nobody judges it: abort it"
 
 
 def half_promoted():
@@ -224,3 +230,50 @@ def test_a_look_killed_at_any_call_and_repeated_tells_once(fault):
         world.watch(fault)
     assert world.watch().decision.act
     assert world.outbox.types().count("LiveAccuracyLowEvent") == 1
+
+
+def test_what_somebody_has_to_mend_is_said_in_sentences():
+    world = World().live("first", "second")
+    world.fleet.down = {"replica-2"}
+    world.roll_back()
+    missing = "replica-2 does not answer (UNAVAILABLE)"
+    assert world.watch().problem == f"not every replica came back to v1.0.0: {missing}"
+    world.fleet.down = {"replica-1", "replica-2"}
+    with pytest.raises(ServiceUnavailable):
+        world.roll_back("v1.1.0", request="another")
+    assert world.watch().problem == (
+        f"not every replica came back to v1.0.0: {missing}; "
+        "nobody knows yet what came of v1.1.0, asked for by kim (too strict)"
+    )
+
+
+def test_an_episode_ends_with_the_version_it_was_about():
+    world = World().live("first", "second")
+    world.confirm(80, 20)
+    low = world.watch()
+    assert (low.reading.version, low.reading.state) == ("v1.1.0", State.LOW)
+    world.roll_back()
+    assert world.watch().reading.version == "v1.0.0"
+    assert world.readings.open_episode(LAUNDRY) is None
+    assert [ended for _, _, ended in world.readings.episodes.values()] == ["v1.0.0 serves now"]
+
+
+def test_what_is_told_of_an_episode_names_it_and_what_happens_next():
+    world = World().live("first")
+    world.confirm(80, 20)
+    world.watch()
+    episode = world.readings.open_episode(LAUNDRY)
+    world.confirm(900, 0)
+    world.watch()
+    low, recovered = world.outbox.pending()[-2:]
+    assert low.id == f"live-accuracy-low:{episode.id}" and recovered.id == f"live-accuracy-recovered:{episode.id}"
+    assert episode.version == low.payload["modelVersion"] == recovered.payload["modelVersion"] == "v1.0.0"
+    assert [ended for _, _, ended in world.readings.episodes.values()] == ["recovered"]
+
+
+def test_every_look_is_kept_with_what_was_decided():
+    world = World().live("first", "second")
+    world.confirm(20, 130)
+    seen = world.watch()
+    assert world.readings.recorded == [(seen.reading, seen.decision.reason)]
+    assert world.outbox.pending()[-1].payload["consequence"] == "It is rolled back to v1.0.0"
