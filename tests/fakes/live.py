@@ -86,11 +86,13 @@ class FakeReadings:
         return next((e for kind, e, ended in self.episodes.values() if kind is model_type and ended is None), None)
 
     def begin_episode(self, model_type: ModelType, episode: Episode, event: OutgoingEvent, *, at: datetime) -> None:
+        assert at is not None, "null value in column began_at"
         if self.open_episode(model_type) is None and episode.id not in self.episodes:
             self.episodes[episode.id] = (model_type, episode, None)
             self.outbox.add(event)
 
     def end_episode(self, episode: Episode, ended_by: str, event: OutgoingEvent | None, *, at: datetime) -> None:
+        assert at is not None, "null value in column ended_at"
         model_type, kept, ended = self.episodes[episode.id]
         if ended is None:
             self.episodes[episode.id] = (model_type, kept, ended_by)

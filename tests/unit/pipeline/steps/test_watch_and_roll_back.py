@@ -275,5 +275,7 @@ def test_every_look_is_kept_with_what_was_decided():
     world = World().live("first", "second")
     world.confirm(20, 130)
     seen = world.watch()
-    assert world.readings.recorded == [(seen.reading, seen.decision.reason)]
+    (look,) = world.readings.looks
+    assert (look.model_type, look.reading, look.decision) == (LAUNDRY, seen.reading, seen.decision.reason)
+    assert (look.seen.version, look.seen.blind, look.versions) == ("v1.1.0", seen.blind, {"v1.1.0": look.seen.window})
     assert world.outbox.pending()[-1].payload["consequence"] == "It is rolled back to v1.0.0"
