@@ -71,15 +71,34 @@ class FakeInspector:
         return Fingerprint(digest.hex(), int.from_bytes(digest[:8]), 640, 480, 0.5, 500.0, digest)
 
 
+BYTES = "application/octet-stream"
+CONTENT_TYPES = {
+    "json": "application/json",
+    "html": "text/html; charset=utf-8",
+    "css": "text/css",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+}
+
+
 @dataclass
 class FakeObjects:
     bodies: dict[str, bytes] = field(default_factory=dict)
+    content_types: dict[str, str] = field(default_factory=dict)
 
     def read(self, uri: str) -> bytes:
         return self.bodies[uri]
 
-    def write(self, uri: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        self.bodies[uri] = body
+    def write(self, uri: str, body: bytes, content_type: str = BYTES) -> None:
+        """A browser shows what has the type of its name; what has none it offers to save."""
+        by_name = CONTENT_TYPES.get(uri.rpartition(".")[2], BYTES)
+        assert content_type in {BYTES, by_name}, f"{uri} is no {content_type}"
+        self.bodies[uri], self.content_types[uri] = body, content_type
+
+    def saved_only(self) -> list[str]:
+        """What a browser would save instead of showing it, although it could."""
+        known = {uri: CONTENT_TYPES.get(uri.rpartition(".")[2], BYTES) for uri in self.content_types}
+        return [uri for uri, content_type in known.items() if self.content_types[uri] != content_type]
 
     def exists(self, uri: str) -> bool:
         return uri in self.bodies
@@ -253,7 +272,7 @@ class FakeAugmenter:
         self, photos: Iterable[tuple[Photo, bytes]], *, augmentation: Augmentation, labels: Sequence[str]
     ) -> bytes:
         images = [[p.task_id, p.label, copy] for p, _ in photos for copy in range(augmentation.copies)]
-        return json.dumps({"seed": augmentation.seed, "images": images}).encode()
+        return json.dumps({"seed": augmentation.seed, "labels": list(labels), "images": images}).encode()
 
     def without(self, shard: bytes, task_id: str) -> bytes | None:
         found = json.loads(shard)
@@ -261,4 +280,5 @@ class FakeAugmenter:
         return json.dumps({**found, "images": images}).encode() if len(images) < len(found["images"]) else None
 
     def contact_sheet(self, shards: Sequence[bytes], labels: Sequence[str]) -> bytes:
-        return b"picture of " + b", ".join(sorted(hashlib.sha256(shard).hexdigest()[:8].encode() for shard in shards))
+        of = sorted(hashlib.sha256(shard).hexdigest()[:8] for shard in shards)
+        return f"picture of {', '.join(of)} with {', '.join(labels)}".encode()

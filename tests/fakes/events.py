@@ -71,7 +71,10 @@ class FakeQueue:
 
 @dataclass
 class FakeConfirmations:
+    """`asked` are the model type and the champion that the last question was about."""
+
     stored: dict[str, TaskConfirmedEvent] = field(default_factory=dict)
+    asked: tuple[ModelType, str | None] | None = None
     waiting: Backlog = field(default_factory=lambda: Backlog(0, 0, None))
     away: bool = False
     refuses: dict[str, Exception] = field(default_factory=dict)
@@ -91,6 +94,7 @@ class FakeConfirmations:
         return Stored(new, len(events) - new)
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
+        self.asked = (model_type, champion)
         return self.waiting
 
 
@@ -104,6 +108,9 @@ class FakeOutbox:
         return [e for e in self.events.values() if e.id not in self.published]
 
     def add(self, event: OutgoingEvent) -> None:
+        """A part without a value is left out of an event, except where the specification shows null."""
+        missing = {name for name, value in event.payload.items() if value is None} - {"previousVersion", "champion"}
+        assert event.id and not missing, f"{event.type} {event.id} says nothing of {', '.join(missing)}"
         self.events.setdefault(event.id, event)
 
     def mark_published(self, event_id: str) -> None:
@@ -150,6 +157,7 @@ class FakeDecisions:
     recorded: list[tuple[ModelType, RetrainingDecision, str]] = field(default_factory=list)
 
     def record(self, model_type: ModelType, decision: RetrainingDecision, *, at: datetime, asked_by: str) -> str:
+        assert at is not None, "null value in a column of the time"
         self.recorded.append((model_type, decision, asked_by))
         return f"decision-{len(self.recorded)}"
 
@@ -164,6 +172,7 @@ class FakeRetrainingRuns:
             return True
         if self.claim(model_type):
             return False
+        assert at is not None, "null value in a column of the time"
         self.claims[run_id] = (model_type, at)
         self.ended.pop(run_id, None)
         return True
@@ -178,6 +187,7 @@ class FakeRetrainingRuns:
         return self.ended.get(run_id)
 
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
+        assert at is not None, "null value in a column of the time"
         if self.claims.pop(run_id, None) is not None:
             self.ended[run_id] = outcome
 

@@ -37,6 +37,7 @@ class FakeTrialServer:
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
+        ModelType(model_type)  # raises for what is none
         if version in self.refused:
             raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)

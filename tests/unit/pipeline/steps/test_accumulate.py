@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.ports.bundles import Intake
 from pipeline.ports.events import Message
-from pipeline.steps.accumulate import accumulate, waiting
+from pipeline.steps.accumulate import BATCH_SIZE, accumulate, waiting
 from tests.builders import BUCKETS, event_body
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeQueue
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
@@ -126,3 +126,11 @@ def test_a_message_whose_headers_nobody_can_read_is_dead_lettered_with_the_reaso
     assert [reason for _, reason in world.queue.dead] == [
         "its AMQP headers cannot be read: year 10000; requeued, it comes without them"
     ]
+
+
+def test_several_batches_are_counted_together():
+    world = World()
+    for number in range(BATCH_SIZE + 1):
+        world.queue.send(event_body(taskId=f"TASK-{number}"), f"message-{number}")
+    assert world.drain().new == BATCH_SIZE + 1
+    assert world.queue.depth() == 0

@@ -314,3 +314,15 @@ def test_only_a_few_photos_are_in_memory_at_once():
     world.photos, world.augmenter = Counting(), Consuming()
     world.augment(0)
     assert len(manifest.of(Split.TRAIN)) > 20 and peak <= 9
+
+
+def test_a_browser_shows_everything_that_people_open_of_a_dataset():
+    world = collected()
+    world.validate()
+    world.prepare()
+    assert world.objects.saved_only() == []
+
+
+def test_a_dataset_belongs_to_the_run_that_made_it():
+    world = collected()
+    assert world.prepare().run_id == world.datasets.get("DS-2026-001").run_id == "run-1"

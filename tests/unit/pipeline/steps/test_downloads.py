@@ -33,8 +33,8 @@ def test_a_fault_is_raised_at_its_item_after_those_before_it():
 
 
 def test_no_more_than_asked_for_are_fetched_ahead():
-    begun = []
-    found = several_at_once(begun.append, iter(range(100)))
+    taken = []
+    found = several_at_once(str, (taken.append(number) or number for number in range(100)))
     next(found)
-    assert len(begun) <= AT_ONCE
+    assert len(taken) == AT_ONCE
     found.close()

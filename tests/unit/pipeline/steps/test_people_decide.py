@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.domain.blessing import Verdict, WhenInconclusive
+from pipeline.domain.blessing import Override, OverrideKind, Verdict, WhenInconclusive
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.errors import GiveUp, NotBlessed
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.steps.retry import retry
-from tests.builders import a_training_result
+from tests.builders import NOW, a_training_result
 from tests.fakes.training import FakeTrainingRuns
 from tests.unit.pipeline.steps.verification_world import POLICY, World
 
@@ -32,7 +32,7 @@ def test_a_held_run_goes_on_with_a_persons_word_and_the_verdict_stays():
     assert world.outbox.types() == ["ModelVerificationHeldEvent"] and not held.may_be_registered
     approved = world.approve()
     assert approved.approved and approved.may_be_registered
-    assert (approved.accepted, approved.override.actor) == (False, "kim")
+    assert (approved.accepted, approved.override.actor, approved.override.reason) == (False, "kim", "looked")
     assert world.decide() == approved
 
 
@@ -55,9 +55,17 @@ def test_nobody_approves_without_a_name_and_a_reason_or_before_the_verdict():
         world.approve()
     world.judge(when_inconclusive=WhenInconclusive.APPROVAL)
     for said in ({"actor": ""}, {"reason": "  "}):
-        with pytest.raises(GiveUp, match="needs an actor and a reason"):
+        with pytest.raises(GiveUp, match="^an approval needs an actor and a reason$"):
             world.approve(**said)
     assert world.blessings.overrides == {}
+
+
+def test_what_a_person_forced_needs_no_approval_any_more():
+    world = unproven()
+    world.judge(when_inconclusive=WhenInconclusive.APPROVAL)
+    world.blessings.override(Override("run-1", OverrideKind.FORCED, "lee", "now", NOW))
+    with pytest.raises(NotBlessed, match="^run run-1 was forced by lee before: an approval changes nothing$"):
+        world.approve()
 
 
 # Once more with other hyperparameters

@@ -11,7 +11,7 @@ from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.approve import approve
-from pipeline.steps.begin_run import begin_run
+from pipeline.steps.begin_run import Begun, begin_run
 from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.release_claim import release_claim
@@ -28,6 +28,7 @@ from tests.fakes.events import (
 )
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.verification import FakeBlessings
+from tests.histories import a_history
 
 LAUNDRY = ModelType.LAUNDRY
 NO_FAULT = Fault()
@@ -40,6 +41,7 @@ class World:
         self.confirmations, self.decisions = FakeConfirmations(waiting=a_backlog(**backlog)), FakeDecisions()
         self.runs, self.outbox, self.publisher = FakeRetrainingRuns(), FakeOutbox(), FakePublisher()
         self.blessings, self.clock = FakeBlessings(self.outbox), FakeClock()
+        self.ledger = a_history("promote v1.0.0")
 
     def scheduling(self, fault=NO_FAULT):
         bundle = Scheduling(
@@ -47,7 +49,7 @@ class World:
             decisions=self.decisions,
             runs=self.runs,
             blessings=self.blessings,
-            transitions=FakeTransitions(),
+            transitions=FakeTransitions(ledgers={LAUNDRY: self.ledger}),
             outbox=self.outbox,
             publisher=self.publisher,
             clock=self.clock,
@@ -132,8 +134,21 @@ def test_a_run_that_is_not_due_claims_nothing_unless_somebody_forces_it():
 def test_a_run_that_holds_the_claim_goes_on_whatever_the_policy_says_by_now():
     world = begun()
     world.confirmations.waiting = a_backlog(corrections=0)
-    assert (world.begin().due, world.begin().rule) == (True, "claimed")
+    assert world.begin() == world.begin() == Begun(True, "claimed", "run-1 goes on", "run-1")
     assert len(world.decisions.recorded) == 1
+
+
+def test_what_waits_is_counted_since_the_champion_learned():
+    world = begun()
+    assert world.confirmations.asked == (LAUNDRY, "v1.0.0")
+
+
+def test_a_run_names_the_recorded_decision_that_it_follows():
+    world = World()
+    begun = world.begin()
+    ((model_type, decision, asked_by),) = world.decisions.recorded
+    assert begun == Begun(True, decision.rule, decision.reason, "decision-1")
+    assert (model_type, asked_by) == (LAUNDRY, "the night")
 
 
 @pytest.mark.parametrize("fault", every_fault(lambda fault: World().begin(fault=fault)), ids=str)
@@ -204,4 +219,10 @@ def test_a_night_without_work_says_why_once():
     for _ in range(2):
         announce_skipped(world.scheduling(), "run-1", LAUNDRY, "12 corrections, 100 needed")
     (event,) = world.publisher.published
-    assert event.type == "RetrainingSkippedEvent" and event.payload["reason"] == "12 corrections, 100 needed"
+    assert event.id == "skipped:run-1"
+    assert {name: value for name, value in event.payload.items() if name != "at"} == {
+        "eventType": "RetrainingSkippedEvent",
+        "modelType": "LAUNDRY",
+        "runId": "run-1",
+        "reason": "12 corrections, 100 needed",
+    }

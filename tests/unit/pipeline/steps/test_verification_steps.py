@@ -8,7 +8,7 @@ import pytest
 from pipeline.domain.blessing import Verdict
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
-from tests.builders import MANIFEST_SHA256, a_model_version
+from tests.builders import MANIFEST_SHA256, a_dataset, a_model_version
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 from tests.unit.pipeline.steps.verification_world import CANDIDATE, NO_FAULT, World
 
@@ -183,3 +183,25 @@ def test_stopped_at_any_call_a_rerun_gives_one_verdict_one_event_and_the_report(
     assert not blessing.accepted
     assert world.outbox.types() == ["ModelVerificationFailedEvent"]
     assert "verification-report.html" in world.experiments.opened["mlflow-1"].files
+
+
+def test_a_browser_shows_everything_that_people_open_of_a_verdict():
+    world = World()
+    world.judge()
+    assert world.objects.saved_only() == []
+
+
+def test_a_server_that_answers_for_fewer_photos_than_it_was_asked_about_proves_nothing():
+    world = World()
+    world.trials.answers["run-1"] = {}
+    with pytest.raises((KeyError, ValueError)):
+        world.verify()
+
+
+def test_a_verdict_names_everything_it_was_about():
+    blessing, dataset = World().judge(), a_dataset()
+    assert (blessing.id, blessing.run_id, blessing.model_type) == ("blessing:run-1", "run-1", dataset.model_type)
+    assert (blessing.champion_version, blessing.first_model) == ("v1.0.0", False)
+    assert (blessing.artifact_manifest_sha256, blessing.dataset_sha256) == (MANIFEST_SHA256, dataset.sha256)
+    assert (blessing.git_commit, blessing.code_version, blessing.advice) == ("abc", "def", "")
+    assert blessing.report_uri == f"{CANDIDATE.uri}verification-report.json"
