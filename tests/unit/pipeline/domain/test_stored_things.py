@@ -38,6 +38,7 @@ def test_an_index_of_shards_is_read_as_it_was_written_also_one_from_before_it_na
     assert ShardIndex.from_json(index.to_json()) == index
     assert (index.of(Split.TRAIN), index.of(Split.VALIDATION)) == (index.train, index.validation)
     assert "양호" in index.to_json().decode() and list(json.loads(index.to_json())) == ["labels", "train", "validation"]
+    assert list(json.loads(index.to_json())["train"][0]) == ["sha256", "uri"]
     assert index.sha256 == hashlib.sha256(index.to_json()).hexdigest()
     old = {name: value for name, value in json.loads(index.to_json()).items() if name != "labels"}
     assert ShardIndex.from_json(json.dumps(old).encode()) == replace(index, labels=())
