@@ -49,7 +49,7 @@ def announce(world, target=PREVIOUS, request="request-1", judged=None):
 def test_a_rollback_that_nobody_finished_is_told_with_the_version_that_was_to_come_back():
     world = World().live("first", "second")
     (event,) = announce(world)
-    assert event.id == "rollback-failed:LAUNDRY:request-1:4"
+    assert event.id == f"rollback-failed:LAUNDRY:request-1:{world.ledger.position}"
     assert {name: value for name, value in event.payload.items() if name != "at"} == {
         "eventType": "RollbackFailedEvent",
         "modelType": "LAUNDRY",

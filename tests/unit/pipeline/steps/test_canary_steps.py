@@ -218,7 +218,7 @@ def test_what_is_judged_is_what_people_said_since_the_trial_began():
     world.later(hours=1)
     world.start("v1.1.0")
     world.confirm(500, 50)
-    world.confirm(90, 10, version="v1.1.0")
+    world.confirm(100, 0, version="v1.1.0")
     assert world.judge("v1.1.0").decision == "promote"
 
 

@@ -108,8 +108,9 @@ def refused():
 
 
 def test_a_refused_swap_names_the_version_the_reason_and_who_goes_on_serving():
-    (event,) = announced(refused())
-    assert event.id == "hot-swap-failed:LAUNDRY:v1.1.0:run-2:4"
+    world = refused()
+    (event,) = announced(world)
+    assert event.id == f"hot-swap-failed:LAUNDRY:v1.1.0:run-2:{world.ledger.position}"
     assert {name: value for name, value in event.payload.items() if name != "at"} == {
         "eventType": "HotSwapFailedEvent",
         "modelType": "LAUNDRY",
