@@ -1,6 +1,5 @@
 """Object storage: where artifacts, photos and galleries lie."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Protocol
@@ -8,8 +7,6 @@ from typing import Protocol
 from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
 
 _CHUNK_BYTES = 1 << 20
-# For one object in one piece, the connection and its retries not counted.
-_SECONDS, _HURRIED_SECONDS = 60.0, 5.0
 
 
 # A gigabyte is more than anything that is read in one piece.
@@ -44,7 +41,6 @@ class S3Source:
         from botocore.config import Config
 
         seconds, attempts = (3, 1) if hurried else (20, 3)
-        self._most_seconds = _HURRIED_SECONDS if hurried else _SECONDS
         config = Config(
             connect_timeout=min(3, seconds),
             read_timeout=seconds,
@@ -60,15 +56,7 @@ class S3Source:
                 if found["ContentLength"] > at_most_bytes:
                     size = found["ContentLength"]
                     raise TooLarge(f"{uri} has {size} bytes, over the limit of {at_most_bytes}")
-                return b"".join(self._in_time(body.iter_chunks(_CHUNK_BYTES), uri))
-
-    def _in_time(self, chunks: Iterator[bytes], uri: str) -> Iterator[bytes]:
-        """A store that goes on sending a little at a time never runs into the timeout of one read."""
-        until = time.monotonic() + self._most_seconds
-        for chunk in chunks:
-            if time.monotonic() > until:
-                raise StorageUnavailable(f"S3: {uri} did not come within {self._most_seconds:g} s")
-            yield chunk
+                return bytes(body.read())
 
     def chunks(self, uri: str) -> Iterator[bytes]:
         with _translated(uri):

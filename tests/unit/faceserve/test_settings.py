@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from faceserve.settings import Settings
 
@@ -21,3 +22,39 @@ def test_the_newer_name_wins(monkeypatch):
 
 def test_without_a_key_checksums_alone_decide():
     assert Settings().verifying_key is None
+
+
+def numbers():
+    return [name for name, field in Settings.model_fields.items() if field.annotation in {int, float}]
+
+
+@pytest.mark.parametrize("name", numbers())
+@pytest.mark.parametrize("value", [-1, float("nan"), "many"])
+def test_a_number_with_which_no_server_works_is_refused(name, value):
+    with pytest.raises(ValidationError, match=name):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_images", 0),
+        ("batch_images", 65),
+        ("grpc_port", 65_536),
+        ("call_seconds", 0),
+        ("canary_error_rate", 0),
+        ("canary_latency_ratio", 1),
+        ("canary_errors_in_a_row", 0),
+        ("max_message_bytes", 0),
+        ("models", ()),
+        ("models", ("../laundry",)),
+        ("models", ("",)),
+    ],
+)
+def test_so_is_what_makes_every_request_or_every_trial_fail(name, value):
+    with pytest.raises(ValidationError, match=name):
+        Settings(**{name: value})
+
+
+def test_the_defaults_are_within_their_bounds():
+    assert Settings.model_validate(Settings().model_dump()) == Settings()
