@@ -61,11 +61,18 @@ class ComparisonPolicy:
     """Share of photos that the champion judges right and the candidate wrong, for a proof."""
     max_slice_fall: Share = 0.10
     """Largest fall of accuracy on a slice of photos; only a fall beyond chance counts."""
+    slice_limits: tuple[tuple[str, float], ...] = ()
+    """Largest falls of slices by name, instead of the general one, such as `[["corrected: 얼룩", 0.05]]`; the names are
+    those in the report."""
     min_slice_photos: AtLeastOne = 50
     """Photos below which a slice says nothing."""
     max_gain: Share = 0.15
     """A gain over the champion surely beyond this waits for a person: a champion so much worse would have been rolled
     back already, so it smells of a leak."""
+
+    def __post_init__(self) -> None:
+        if odd := [name for name, limit in self.slice_limits if not 0 <= limit <= 1]:
+            raise ValueError(f"slice_limits has a limit for {odd[0]!r} that is not from 0 to 1")
 
     def judge(self, measured: AccuracyMeasurement, photos: Mapping[str, Photo]) -> tuple[Check, ...]:
         """Nothing without a champion, or with one that could not be measured."""
@@ -165,15 +172,22 @@ class ComparisonPolicy:
         found = slices(pairs, self.min_slice_photos)
         # Many slices are looked at: one of them falls by chance sooner or later.
         bar = (1 - self.confidence) / max(1, len(found))
-        fallen = [s for s in found if s.fall > self.max_slice_fall and s.p_value < bar]
-        worst = max((s.fall for s in found), default=0.0)
+        fallen = [s for s in found if s.fall > self._limit(s.name) and s.p_value < bar]
+        worst = max(found, key=lambda s: s.fall - self._limit(s.name), default=None)
+        fall, limit = (worst.fall, self._limit(worst.name)) if worst else (0.0, self.max_slice_fall)
         reason = f"of {len(found)} slices none falls more than {self.max_slice_fall * 100:g} pp beyond chance"
+        if self.slice_limits:
+            reason += f", or than {', '.join(f'{limit * 100:g} pp on {name}' for name, limit in self.slice_limits)}"
         if fallen:
             named = "; ".join(f"{s.name} {s.champion:.3f} → {s.candidate:.3f} (n={s.photos})" for s in fallen)
-            reason = f"worse than champion {version} on {named}: a fall of {self.max_slice_fall * 100:g} pp is allowed"
-        return Check(
-            CheckName.SLICES, outcome(not fallen), worst, self.max_slice_fall, len(pairs), reason, version, Weight.FLOOR
-        )
+            allowed = "; ".join(dict.fromkeys(f"{self._limit(s.name) * 100:g} pp" for s in fallen))
+            reason = f"worse than champion {version} on {named}: a fall of {allowed} is allowed"
+        if unseen := [name for name, _ in self.slice_limits if name not in {s.name for s in found}]:
+            reason += f"; too few photos to judge {', '.join(unseen)}: {self.min_slice_photos} needed"
+        return Check(CheckName.SLICES, outcome(not fallen), fall, limit, len(pairs), reason, version, Weight.FLOOR)
+
+    def _limit(self, name: str) -> float:
+        return dict(self.slice_limits).get(name, self.max_slice_fall)
 
     def _suspicion(self, splits: Mapping[str, Sequence[Pair]], version: str) -> Check:
         sure = {name: self._for_sure(pairs) for name, pairs in splits.items() if _gain(pairs) > self.max_gain}

@@ -1,13 +1,12 @@
 """Hyperparameters, what a training returns, and how to change course after a failed attempt (specification §5)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated
 
-from pipeline.domain.backbones import BACKBONES, smaller_than
+from pipeline.domain.backbones import BACKBONES
 from pipeline.domain.bounds import AtLeastOne, Count, OneOf, Range
-from pipeline.domain.checks import CheckName, Group, label_of
 
 MAX_ATTEMPTS = 3
 # Cause of an attempt whose end is not recorded: it is running, or its process died.
@@ -182,42 +181,3 @@ def learned_nothing(natural_loss: float, guessing_loss: float, *, stopped_early:
     Both are mean cross-entropies on the validation photos of answers that expect each class as often as it is there.
     """
     return stopped_early and natural_loss >= guessing_loss
-
-
-_UNDERFIT_ACCURACY = 0.90
-_OVERFIT_GAP = 0.08
-_LABEL_SMOOTHING = 0.1
-
-
-def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
-    """What to do about a model that verification refused for `failed` checks (specification, messages 27-30).
-
-    With other hyperparameters another training on the same photos may help; without, more or other data is needed.
-    """
-    h, missed = result.hyperparameters, set(failed)
-    if missed.intersection(CheckName.of(Group.EXPORT)):
-        return Adjustment(None, "the served model is not the trained one: look at the export, no training can help")
-    if missed.intersection(CheckName.of(Group.LOAD)):
-        if (smaller := smaller_than(h.backbone)) is None:
-            return Adjustment(None, f"{h.backbone} is the smallest backbone already: the server needs a faster machine")
-        return Adjustment(replace(h, backbone=smaller), f"a smaller backbone may help: {h.backbone} → {smaller}")
-    more = min(h.epochs * 2, MAX_EPOCHS)
-    if h.epochs <= result.epochs_completed and h.epochs < more:
-        return Adjustment(replace(h, epochs=more), f"it was still learning, more epochs may help: {h.epochs} → {more}")
-    if result.accuracy < _UNDERFIT_ACCURACY:
-        lowered = h.learning_rate / 10
-        return Adjustment(
-            replace(h, learning_rate=lowered, epochs=more),
-            f"it did not learn its own photos ({result.accuracy:.2f}), smaller steps may help: "
-            f"learning rate {h.learning_rate:g} → {lowered:g}",
-        )
-    if result.accuracy - result.val_accuracy > _OVERFIT_GAP and not h.label_smoothing:
-        return Adjustment(
-            replace(h, label_smoothing=_LABEL_SMOOTHING),
-            f"it learned photos by heart ({result.accuracy:.2f} against {result.val_accuracy:.2f}), softer labels may "
-            f"help: label smoothing 0 → {_LABEL_SMOOTHING:g}",
-        )
-    weak = sorted(label for label in map(label_of, missed) if label)
-    if weak:
-        return Adjustment(None, f"more confirmed photos of {', '.join(weak)} are needed, training again cannot help")
-    return Adjustment(None, "more corrections are needed, training again on the same ones cannot help")

@@ -41,6 +41,9 @@ class VerificationPolicy:
     """Largest share of the GPU that the server may use under load, where there is one."""
     min_throughput_per_second: NotNegative = 50.0
     """Least answers a second under load."""
+    min_speed_beside_champion: Share = 0.90
+    """Where the champion too is slower than the floor in the same minutes, so that the machine cannot do it now: least
+    throughput as a share of the champion's. Mean latency likewise."""
     min_support: AtLeastOne = 50
     """Photos behind an accuracy, of a class too, below which it is called unsure."""
     min_agreement: Share = 0.98
@@ -68,12 +71,15 @@ class VerificationPolicy:
         checks.append(self._agreement(measured))
         return (*checks, *self.comparison.judge(measured, photos))
 
-    def judge_performance(self, measured: PerformanceMeasurement) -> tuple[Check, ...]:
+    def judge_performance(
+        self, measured: PerformanceMeasurement, champion: PerformanceMeasurement | None = None
+    ) -> tuple[Check, ...]:
+        """`champion` in the same minutes says what the machine can do; None for the first model, or where needless."""
         n = measured.requests
         checks = [
-            self._latency(measured),
+            self._latency(measured, champion),
             _at_most(CheckName.MEMORY, measured.memory_bytes, self.max_memory_bytes, n),
-            _at_least(CheckName.THROUGHPUT, measured.throughput_per_second, self.min_throughput_per_second, n),
+            self._throughput(measured, champion),
         ]
         if measured.gpu_utilization is None:
             bar, reason = self.max_gpu_utilization, "not measured: no GPU"
@@ -82,10 +88,39 @@ class VerificationPolicy:
             checks.append(_at_most(CheckName.GPU_UTILIZATION, measured.gpu_utilization, self.max_gpu_utilization, n))
         return tuple(checks)
 
-    def _latency(self, measured: PerformanceMeasurement) -> Check:
+    def too_slow(self, measured: PerformanceMeasurement) -> bool:
+        """Below a floor that a busy machine could be the reason of."""
+        return (
+            measured.throughput_per_second < self.min_throughput_per_second
+            or measured.mean_latency_ms > self.max_mean_latency_ms
+        )
+
+    def _throughput(self, measured: PerformanceMeasurement, champion: PerformanceMeasurement | None) -> Check:
+        name, ours, bar = CheckName.THROUGHPUT, measured.throughput_per_second, self.min_throughput_per_second
+        check = _at_least(name, ours, bar, measured.requests)
+        if champion is None:
+            return check
+        theirs = champion.throughput_per_second
+        return self._beside(check, 0 < theirs < bar, ours >= theirs * self.min_speed_beside_champion, theirs)
+
+    def _latency(self, measured: PerformanceMeasurement, champion: PerformanceMeasurement | None) -> Check:
         name, mean, p95 = CheckName.MEAN_LATENCY, measured.mean_latency_ms, measured.p95_latency_ms
-        check = _at_most(name, mean, self.max_mean_latency_ms, measured.requests)
-        return replace(check, reason=f"{check.reason}; 95 of 100 answers within {_figure(p95)} ms")
+        bar = self.max_mean_latency_ms
+        check = _at_most(name, mean, bar, measured.requests)
+        check = replace(check, reason=f"{check.reason}; 95 of 100 answers within {_figure(p95)} ms")
+        if champion is None:
+            return check
+        theirs = champion.mean_latency_ms
+        return self._beside(check, theirs > bar, mean * self.min_speed_beside_champion <= theirs, theirs)
+
+    def _beside(self, check: Check, machine_cannot: bool, keeps_up: bool, theirs: float) -> Check:
+        if check.outcome is Outcome.PASSED or not machine_cannot:
+            return check
+        share = f"{self.min_speed_beside_champion:.0%} of the champion's speed needed"
+        reason = f"{check.reason}; the champion had {_figure(theirs)} in the same minutes: the machine cannot do it"
+        # Not a number is no speed at all.
+        passed = keeps_up and check.value is not None and math.isfinite(check.value) and check.support > 0
+        return replace(check, outcome=outcome(passed), reason=f"{reason} now: {share}")
 
     def _share(self, name: str, predictions: Sequence[Prediction], bar: float) -> Check:
         right, n = sum(p.right for p in predictions), len(predictions)

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from pipeline.domain.advice import advise
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing, conclude
 from pipeline.domain.checks import failed_floors
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
-from pipeline.domain.training import TrainingResult, advise
+from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Verification
 
 

@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.domain.advice import advise
 from pipeline.domain.blessing import Verdict
 from pipeline.domain.checks import failed_floors
-from pipeline.domain.training import MAX_ATTEMPTS, advise
+from pipeline.domain.training import MAX_ATTEMPTS
 from pipeline.ports.training import TrainingRuns
 from pipeline.ports.verification import Blessings
 

@@ -17,21 +17,21 @@ from tests.fakes.events import FakeOutbox
 @dataclass
 class FakeTrial:
     answers: Mapping[bytes, str]
-    performance: PerformanceMeasurement
+    performances: list[PerformanceMeasurement]
 
     def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
         return [self.answers[photo] for photo in photos]
 
     def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement:
-        return self.performance
+        return self.performances.pop(0) if len(self.performances) > 1 else self.performances[0]
 
 
 @dataclass
 class FakeTrialServer:
-    """What each version answers for each photo."""
+    """What each version answers for each photo, and how fast: once after the other, the last again and again."""
 
     answers: dict[str, Mapping[bytes, str]] = field(default_factory=dict)
-    performance: PerformanceMeasurement = field(default_factory=a_performance)
+    performances: dict[str, list[PerformanceMeasurement]] = field(default_factory=dict)
     served: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ class FakeTrialServer:
         if version in self.refused:
             raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)
-        yield FakeTrial(self.answers.get(version, {}), self.performance)
+        yield FakeTrial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
 
 
 @dataclass

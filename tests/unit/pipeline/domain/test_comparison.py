@@ -161,6 +161,33 @@ def test_a_small_slice_or_a_small_fall_is_no_objection(losses, ties):
     assert outcome("slices", validation=Photos(60, 0, 300) + dark) is Outcome.PASSED
 
 
+COSTLY = ComparisonPolicy(slice_limits=(("corrected: 얼룩", 0.05),))
+
+
+@pytest.mark.parametrize(("policy", "outcome"), [(POLICY, Outcome.PASSED), (COSTLY, Outcome.FAILED)])
+def test_the_costliest_stain_has_a_limit_of_its_own(policy, outcome):
+    stains = Photos(losses=14, ties=186, correction_reason="얼룩", start=40_000)
+    found = judged(Photos(60, 0, 300) + stains, Photos(10, 10, 580, start=10_000), policy)["slices"]
+    assert found.outcome is outcome
+    if policy is COSTLY:
+        assert (found.value, found.bar) == (pytest.approx(0.07), 0.05)
+        assert found.reason == (
+            "worse than champion v1.0.0 on corrected: 얼룩 1.000 → 0.930 (n=200): a fall of 5 pp is allowed"
+        )
+
+
+def test_a_slice_with_a_limit_and_too_few_photos_is_not_passed_over_in_silence():
+    stains = Photos(losses=14, ties=10, correction_reason="얼룩", start=40_000)
+    found = judged(Photos(60, 0, 300) + stains, Photos(10, 10, 580, start=10_000), COSTLY)["slices"]
+    assert found.outcome is Outcome.PASSED
+    assert found.reason.endswith("or than 5 pp on corrected: 얼룩; too few photos to judge corrected: 얼룩: 50 needed")
+
+
+def test_a_limit_beyond_all_accuracy_is_refused():
+    with pytest.raises(ValueError, match="slice_limits has a limit for 'dark photos' that is not from 0 to 1"):
+        ComparisonPolicy(slice_limits=(("dark photos", 5.0),))
+
+
 def test_slices_are_label_light_helper_reason_and_age():
     old = Photos(ties=60, helper_id="HELPER-001", correction_reason="얼룩", brightness=0.9)
     new = Photos(ties=60, start=500, confirmed_at="2026-06-30T00:00:00+00:00")

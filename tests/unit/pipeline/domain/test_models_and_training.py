@@ -3,8 +3,7 @@
 import pytest
 
 from pipeline.domain.models import VersionNumber
-from pipeline.domain.training import RUNNING, Attempt, Hyperparameters, adjust, advise, learned_nothing, next_attempt
-from tests.builders import a_training_result
+from pipeline.domain.training import RUNNING, Attempt, Hyperparameters, adjust, learned_nothing, next_attempt
 
 
 def test_versions_compare_as_numbers():
@@ -83,41 +82,3 @@ def test_after_an_attempt_that_failed_comes_the_adjusted_one():
 
 def test_after_the_last_attempt_there_is_none():
     assert next_attempt(Hyperparameters(), [Attempt(3, Hyperparameters(), "error")]) is None
-
-
-# After a refusal
-
-
-@pytest.mark.parametrize(
-    ("failed", "facts", "change", "sentence"),
-    [
-        ({"mean_latency_ms"}, {}, {"backbone": "EfficientNetLite0"}, "ResNet50 → EfficientNetLite0"),
-        ({"holdout_accuracy"}, {"epochs_completed": 50}, {"epochs": 100}, "it was still learning"),
-        ({"holdout_accuracy"}, {"accuracy": 0.8}, {"learning_rate": 0.0001}, "did not learn its own photos"),
-        ({"holdout_accuracy"}, {"accuracy": 0.99, "val_accuracy": 0.85}, {"label_smoothing": 0.1}, "by heart"),
-    ],
-)
-def test_other_hyperparameters_are_tried_where_they_may_help(failed, facts, change, sentence):
-    advice = advise(a_training_result(**facts), failed)
-    assert sentence in advice.change
-    assert all(getattr(advice.hyperparameters, name) == pytest.approx(value) for name, value in change.items())
-
-
-@pytest.mark.parametrize(
-    ("failed", "facts", "sentence"),
-    [
-        ({"better_than_champion"}, {}, "more corrections are needed"),
-        ({"class_accuracy.불량"}, {}, "more confirmed photos of 불량 are needed"),
-        ({"candidate_loads"}, {"epochs_completed": 50}, "look at the export"),
-        ({"serving_agrees_with_training"}, {}, "look at the export"),
-        ({"memory_bytes"}, {"hyperparameters": Hyperparameters(backbone="EfficientNetLite0")}, "a faster machine"),
-        (
-            {"holdout_accuracy"},
-            {"accuracy": 0.99, "val_accuracy": 0.85, "hyperparameters": Hyperparameters(label_smoothing=0.1)},
-            "more corrections",
-        ),
-    ],
-)
-def test_where_no_hyperparameter_helps_it_says_what_does(failed, facts, sentence):
-    advice = advise(a_training_result(**facts), failed)
-    assert advice.hyperparameters is None and sentence in advice.change

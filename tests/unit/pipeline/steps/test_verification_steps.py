@@ -8,7 +8,7 @@ import pytest
 from pipeline.domain.blessing import Verdict
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
-from tests.builders import MANIFEST_SHA256, a_dataset, a_model_version
+from tests.builders import MANIFEST_SHA256, a_dataset, a_model_version, a_performance
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 from tests.unit.pipeline.steps.verification_world import CANDIDATE, NO_FAULT, World
 
@@ -49,6 +49,59 @@ def test_a_candidate_that_misses_one_condition_is_refused_and_the_event_says_why
     assert any(complaint in reason for reason in event.payload["reasons"])
     assert complaint in event.payload["summary"] and event.payload["advice"] in event.payload["summary"]
     assert world.objects.exists(event.payload["report"])
+
+
+def slow(throughput):
+    return a_performance(throughput_per_second=throughput, mean_latency_ms=4000 / throughput)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "verdict"),
+    [
+        # The machine is busy, and the champion no faster on it.
+        ([22.9], [24.0], Verdict.PROMOTE),
+        ([15.0], [15.5], Verdict.PROMOTE),
+        # The machine can do it: the candidate is slow.
+        ([22.9], [64.7], Verdict.REJECT),
+        # It can do it by now, and so can the candidate.
+        ([22.9, 64.7], [64.7], Verdict.PROMOTE),
+        # Slower than the champion wherever it runs.
+        ([20.0], [24.0], Verdict.REJECT),
+        ([15.0], [0.01], Verdict.PROMOTE),
+    ],
+)
+def test_a_slow_candidate_is_judged_beside_the_champion_in_the_same_minutes(candidate, champion, verdict):
+    world = World()
+    world.trials.performances = {"run-1": [slow(t) for t in candidate], "v1.0.0": [slow(t) for t in champion]}
+    assert world.judge().verdict is verdict
+
+
+def test_what_the_champion_had_in_the_same_minutes_is_said():
+    world = World()
+    world.trials.performances = {"run-1": [slow(22.9)], "v1.0.0": [slow(24.0)]}
+    (check,) = [c for c in world.judge().checks if c.name == "throughput_per_second"]
+    assert (check.value, check.bar) == (22.9, 50)
+    assert check.reason == (
+        "throughput_per_second 22.9, ≥ 50 needed (n=1000); the champion had 24 in the same minutes: the machine cannot "
+        "do it now: 90% of the champion's speed needed"
+    )
+
+
+def test_a_fast_candidate_needs_no_champion_to_be_measured_beside():
+    world = World()
+    world.verify()
+    assert world.trials.served == ["run-1", "v1.0.0", "run-1"]
+
+
+def test_a_first_model_that_is_slow_has_the_floor_alone():
+    world = World(champion=None, throughput_per_second=22.9)
+    assert world.judge().verdict is Verdict.REJECT
+
+
+def test_a_champion_that_does_not_load_excuses_no_slow_candidate():
+    world = World(throughput_per_second=22.9)
+    world.trials.refused["v1.0.0"] = "its files are gone"
+    assert any("throughput_per_second 22.9" in reason for reason in world.judge().reasons)
 
 
 def test_a_candidate_no_better_than_the_champion_is_refused():

@@ -43,7 +43,7 @@ class World:
         truth = {r.task_id.encode(): r.label for r in rows}
         candidate = {body: LABELS[0] if i < candidate_wrong else label for i, (body, label) in enumerate(truth.items())}
         self.trials = FakeTrialServer(
-            {"run-1": candidate, "v1.0.0": dict.fromkeys(truth, LABELS[0])}, a_performance(**performance)
+            {"run-1": candidate, "v1.0.0": dict.fromkeys(truth, LABELS[0])}, {"run-1": [a_performance(**performance)]}
         )
         self.champion, self.policy, self.printer = champion, policy, FakePrinter()
         self.outbox, self.experiments = FakeOutbox(), FakeExperiments()
