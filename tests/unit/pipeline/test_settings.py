@@ -98,7 +98,7 @@ NAMES = {
     "RETRAIN_MIN_HOLDOUT_PHOTOS": ("7", "verification.comparison.min_holdout_photos"),
     "RETRAIN_MAX_NEGATIVE_FLIPS": ("0.25", "verification.comparison.max_negative_flips"),
     "RETRAIN_MAX_SLICE_FALL": ("0.25", "verification.comparison.max_slice_fall"),
-    "RETRAIN_SLICE_LIMITS": ('[["corrected: 얼룩", 0.05]]', "verification.comparison.slice_limits"),
+    "RETRAIN_SLICE_LIMITS": ('[["dark photos", 0.05]]', "verification.comparison.slice_limits"),
     "RETRAIN_MAX_GAIN": ("0.25", "verification.comparison.max_gain"),
     "RETRAIN_PERFORMANCE_REQUESTS": ("7", "load_test.requests"),
     "RETRAIN_PERFORMANCE_CONCURRENCY": ("7", "load_test.concurrency"),

@@ -80,7 +80,9 @@ def test_a_refusal_that_other_hyperparameters_may_mend_is_tried_again_with_them(
     world = World(candidate_wrong=10)
     world.judge()
     following = retried(world, epochs_completed=50, dataset_id="DS-2026-007")
-    assert "run-1 was refused: it was still learning" in following.pop("reason")
+    assert "run-1 was refused: validation_accuracy, class_accuracy.불량: it was still learning" in following.pop(
+        "reason"
+    )
     assert following == {"run_id": "retry-of-run-1", "dataset_id": "DS-2026-007", "hyperparameters": {"epochs": 100}}
 
 
