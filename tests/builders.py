@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.domain.blessing import Blessing
-from pipeline.domain.checks import PerformanceMeasurement, Prediction
+from pipeline.domain.checks import Check, Outcome, PerformanceMeasurement, Prediction
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
@@ -188,6 +188,12 @@ def a_performance(**changes: Any) -> PerformanceMeasurement:
     return PerformanceMeasurement(**values)
 
 
+def a_validation(accuracy: float = 0.94) -> Check:
+    """The check whose value is the accuracy of a model."""
+    reason = f"validation_accuracy {accuracy:g}, ≥ 0.9 needed (n=200)"
+    return Check("validation_accuracy", Outcome.PASSED, accuracy, 0.9, 200, reason)
+
+
 def a_blessing(run_id: str = "run-1", **changes: Any) -> Blessing:
     values: dict[str, Any] = {
         "id": f"blessing:{run_id}",
@@ -195,7 +201,7 @@ def a_blessing(run_id: str = "run-1", **changes: Any) -> Blessing:
         "model_type": "LAUNDRY",
         "accepted": True,
         "reasons": (),
-        "checks": (),
+        "checks": (a_validation(),),
         "champion_version": None,
         "first_model": True,
         "artifact_manifest_sha256": MANIFEST_SHA256,

@@ -185,7 +185,8 @@ class MlflowModelRegistry:
                     "dataset_id": version.dataset_id,
                     "backbone": version.backbone,
                     "manifest_sha256": version.artifact.manifest_sha256,
-                    "val_accuracy": f"{version.val_accuracy:.4f}",
+                    "accuracy": f"{version.accuracy:.4f}",
+                    "trainer_val_accuracy": f"{version.val_accuracy:.4f}",
                 }
                 made = client.create_model_version(
                     name, version.artifact.uri, run_id=experiment_run_id, tags=facts, description=version.version

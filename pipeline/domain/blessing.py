@@ -85,6 +85,11 @@ class Blessing:
         return Verdict.INCONCLUSIVE if self.doubts else Verdict.PROMOTE
 
     @property
+    def accuracy(self) -> float | None:
+        """What is told of this model: on validation photos, through a real server, 0-1; None when unmeasured."""
+        return next((c.value for c in self.checks if c.name == CheckName.VALIDATION_ACCURACY), None)
+
+    @property
     def approved(self) -> bool:
         """May go live in the ordinary way."""
         return self.accepted or (self.override is not None and self.override.kind is OverrideKind.APPROVED)

@@ -119,7 +119,7 @@ class ModelVerificationHeldEvent(OfModelType):
 class ModelDeployedEvent(OfModelType):
     """Every replica serves it (specification, messages 40-43); `forced_by` only when a person overruled verification.
 
-    `accuracy` 0-1, on the training photos.
+    `accuracy` 0-1 is the verdict's: on the validation photos, through a real server.
     """
 
     model_version: str

@@ -53,7 +53,10 @@ class Artifact:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One row of `model_versions`; accuracies 0-1, `accuracy` on the training photos, `val_accuracy` on validation."""
+    """One row of `model_versions`; accuracies 0-1 on the validation photos.
+
+    `accuracy` is the verdict's, of the served model; `val_accuracy` what the trainer said before the export.
+    """
 
     version: str
     model_type: ModelType

@@ -77,7 +77,7 @@ def _version(model_type: ModelType, result: TrainingResult, number: VersionNumbe
         dataset_id=result.dataset_id,
         backbone=result.backbone,
         artifact=Artifact(result.artifact_uri, result.manifest_sha256),
-        accuracy=result.accuracy,
+        accuracy=accuracy,
         val_accuracy=result.val_accuracy,
         trained_at=result.trained_at,
     )

@@ -31,6 +31,7 @@ def _to_json(report: VerificationReport) -> bytes:
     body = {
         **asdict(report.blessing),
         "verdict": report.blessing.verdict,
+        "accuracy": report.blessing.accuracy,
         "hyperparameters": asdict(report.result.hyperparameters),
         "slices": [asdict(one) for one in report.slices],
     }

@@ -183,7 +183,7 @@ def _figures(epoch: Epoch) -> dict[str, float]:
 
 def _final(result: TrainingResult) -> dict[str, float]:
     figures = {
-        "final_accuracy": result.accuracy,
+        "final_train_accuracy": result.accuracy,
         "final_val_accuracy": result.val_accuracy,
         "f1_score": result.f1_score,
         "auc": result.auc,

@@ -141,6 +141,7 @@ class FakeRegistry:
     aliases: dict[ModelType, dict[str, str]] = field(default_factory=dict)
     promoted_at: dict[str, float] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
+    accuracies: dict[str, float] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def register(
@@ -149,6 +150,7 @@ class FakeRegistry:
         self.tags.setdefault(version.version, {}).update(tags or {})
         if version.version not in self.registered:
             self.registered.append(version.version)
+            self.accuracies[version.version] = version.accuracy
             self.aliases.setdefault(version.model_type, {})["candidate"] = version.version
 
     def missing(self, versions: Sequence[ModelVersion]) -> Sequence[ModelVersion]:

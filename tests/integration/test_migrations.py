@@ -17,6 +17,7 @@ from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.transition_log import TransitionLog
+from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.dataset import Split
 from pipeline.domain.events import parse_task_confirmed
 from pipeline.domain.ledger import Asked
@@ -246,3 +247,31 @@ def test_a_confirmation_of_before_is_known_by_what_it_says_and_stands_there_once
         # A row of before may be larger than any that comes now.
         with pytest.raises(psycopg2.errors.CheckViolation):
             table.store([an_event("new", model_version="v" * 129)])
+
+
+# Versions whose accuracy was the trainer's
+
+
+_TRAINERS = """
+    INSERT INTO datasets (dataset_id, run_id, model_type) VALUES ('DS-2026-001', 'run-1', 'LAUNDRY');
+    INSERT INTO blessings VALUES ('blessing:run-1', 'run-1', 'LAUNDRY', true,
+        '{"checks": [{"name": "holdout_accuracy", "value": 0.9462}, {"name": "validation_accuracy", "value": 0.9669}]}',
+        now());
+    INSERT INTO model_versions (version, model_type, accuracy, val_accuracy, trained_at, status, run_id, dataset_id,
+        backbone, artifact_uri, manifest_sha256)
+        VALUES ('v1.0.0', 'LAUNDRY', 0.9883, 0.9699, now(), 'CANDIDATE', 'run-1', 'DS-2026-001', 'ResNet50', 's3://m/', 'a'),
+               ('v1.1.0', 'LAUNDRY', 0.9, 0.8, now(), 'CANDIDATE', 'unjudged', 'DS-2026-001', 'ResNet50', 's3://m/', 'a')
+"""
+
+
+@pytest.fixture
+def of_trainers(services, tmp_path):
+    with database_of(services, tmp_path, 10, _TRAINERS) as dsn:
+        yield dsn
+
+
+def test_a_version_of_before_gets_the_accuracy_of_its_verdict(of_trainers):
+    migrate(of_trainers, _MIGRATIONS)
+    newest, first = VersionTable(MlopsDatabase(of_trainers)).all(LAUNDRY)
+    assert (first.accuracy, first.val_accuracy) == (0.9669, 0.9699)
+    assert (newest.accuracy, newest.val_accuracy) == (0.9, 0.8)

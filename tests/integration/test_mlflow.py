@@ -70,6 +70,7 @@ def test_a_version_is_registered_once_as_candidate(client, registry):
     (version,) = client.search_model_versions("name = 'laundry'")
     assert version.source == "s3://models/LAUNDRY/run-of-v1.0.0/"
     assert version.tags["dataset_id"] == "DS-2026-001"
+    assert (version.tags["accuracy"], version.tags["trainer_val_accuracy"]) == ("0.9500", "0.9300")
     assert aliases(client) == {"candidate": "v1.0.0"}
 
 

@@ -12,7 +12,7 @@ from pipeline.domain.models import Artifact
 from pipeline.domain.transitions import Phase
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.steps.register import register
-from tests.builders import MANIFEST, a_blessing, a_performance, a_training_result
+from tests.builders import MANIFEST, a_blessing, a_performance, a_training_result, a_validation
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import FakeClock
 from tests.fakes.replica import Origin
@@ -86,7 +86,7 @@ class StatefulWorld(World):
             accepted=good,
             held=verdict in {"held", "approved"},
             reasons=() if good else (TOO_WEAK.reason,),
-            checks=load if good else (TOO_WEAK, *load),
+            checks=(a_validation(), *(() if good else (TOO_WEAK,)), *load),
             champion_version=against,
             first_model=against is None,
             artifact_manifest_sha256=sha256,

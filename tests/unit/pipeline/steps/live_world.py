@@ -26,7 +26,15 @@ from pipeline.steps.retire import plan_retirement, retire
 from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.watch import watch
-from tests.builders import MANIFEST, MANIFEST_SHA256, a_blessing, a_performance, a_training_result, an_event
+from tests.builders import (
+    MANIFEST,
+    MANIFEST_SHA256,
+    a_blessing,
+    a_performance,
+    a_training_result,
+    a_validation,
+    an_event,
+)
 from tests.fakes.data import FakeObjects
 from tests.fakes.deployment import FakeRegistry, FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeOutbox, FakeRetrainingRuns
@@ -97,7 +105,7 @@ class World:
             run_id,
             accepted=accepted,
             reasons=() if accepted else (TOO_WEAK.reason,),
-            checks=load if accepted else (TOO_WEAK, *load),
+            checks=(a_validation(), *(() if accepted else (TOO_WEAK,)), *load),
             champion_version=against,
             first_model=against is None,
             artifact_manifest_sha256=manifest_sha256,

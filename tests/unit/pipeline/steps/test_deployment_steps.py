@@ -120,6 +120,28 @@ def test_after_a_hot_swap_everything_names_the_new_champion_and_the_event_is_on_
     assert (event.payload["modelVersion"], event.payload["previousVersion"]) == ("v1.1.0", "v1.0.0")
 
 
+def test_event_table_and_registry_tell_the_verdicts_accuracy_not_the_trainers():
+    """One model once had five: 0.9883 in the event, 0.9699 in the registry, 0.9669 in the verdict."""
+    world = World()
+    world.accept("run-1")
+    version = world.register("run-1", accuracy=0.9883, val_accuracy=0.9699)
+    world.hot_swap(version)
+    verdict = world.blessings.of_run("run-1").accuracy
+    assert verdict == 0.94
+    assert world.outbox.pending()[-1].payload["accuracy"] == verdict
+    row = world.versions.get(LAUNDRY, version)
+    assert (row.accuracy, row.val_accuracy) == (verdict, 0.9699)
+    assert world.registry.accuracies[version] == verdict
+
+
+def test_a_verdict_without_an_accuracy_gives_no_version():
+    world = World()
+    world.accept("run-1")
+    world.blessings.granted["run-1"] = dataclasses.replace(world.blessings.granted["run-1"], checks=())
+    with pytest.raises(NotBlessed, match="the verdict on run run-1 has no accuracy"):
+        world.register("run-1")
+
+
 def test_a_model_the_replicas_refuse_leaves_the_old_champion_serving():
     world = registered("first", "second")
     world.hot_swap("v1.0.0")

@@ -22,6 +22,13 @@ def test_a_candidate_that_is_better_in_everything_is_accepted():
     assert world.outbox.pending() == []
 
 
+def test_the_report_tells_the_accuracy_of_the_verdict():
+    world = World(candidate_wrong=1)
+    blessing = world.judge()
+    assert json.loads(world.objects.read(blessing.report_uri))["accuracy"] == blessing.accuracy == 19 / 20
+    assert world.experiments.opened["mlflow-1"].metrics["verify.validation_accuracy"] == blessing.accuracy
+
+
 def test_candidate_and_champion_answer_for_the_same_photos_and_the_answers_are_kept():
     world = World()
     world.verify()
