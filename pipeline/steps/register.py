@@ -42,11 +42,19 @@ def manifest_of(registration: Registration, result: TrainingResult) -> Manifest:
 
 
 def numbered(registration: Registration, model_type: ModelType, result: TrainingResult) -> ModelVersion:
-    """The run's version, which gets the next number when it has none yet."""
+    """The run's version, which gets the next number when it has none yet. Raises `NotBlessed` without a verdict."""
     version = registration.versions.of_run(result.run_id)
     if version is not None:
         return version
-    return registration.versions.register(_version(model_type, result, number_for(registration, model_type, result)))
+    number, accuracy = number_for(registration, model_type, result), _accuracy(registration, result.run_id)
+    return registration.versions.register(_version(model_type, result, number, accuracy))
+
+
+def _accuracy(registration: Registration, run_id: str) -> float:
+    blessing = registration.blessings.of_run(run_id)
+    if blessing is None or blessing.accuracy is None:
+        raise NotBlessed(f"no verdict on run {run_id} says how accurate it is: verify it first")
+    return blessing.accuracy
 
 
 def show_in_registry(r: Registration, version: ModelVersion, result: TrainingResult, manifest: Manifest) -> None:
@@ -69,7 +77,7 @@ def _tensor(name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}
 
 
-def _version(model_type: ModelType, result: TrainingResult, number: VersionNumber) -> ModelVersion:
+def _version(model_type: ModelType, result: TrainingResult, number: VersionNumber, accuracy: float) -> ModelVersion:
     return ModelVersion(
         version=str(number),
         model_type=model_type,

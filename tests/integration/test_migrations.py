@@ -259,14 +259,15 @@ _TRAINERS = """
         now());
     INSERT INTO model_versions (version, model_type, accuracy, val_accuracy, trained_at, status, run_id, dataset_id,
         backbone, artifact_uri, manifest_sha256)
-        VALUES ('v1.0.0', 'LAUNDRY', 0.9883, 0.9699, now(), 'CANDIDATE', 'run-1', 'DS-2026-001', 'ResNet50', 's3://m/', 'a'),
-               ('v1.1.0', 'LAUNDRY', 0.9, 0.8, now(), 'CANDIDATE', 'unjudged', 'DS-2026-001', 'ResNet50', 's3://m/', 'a')
+        SELECT version, 'LAUNDRY', accuracy, said, now(), 'CANDIDATE', run, 'DS-2026-001', 'ResNet50', 's3://m/', 'a'
+        FROM (VALUES ('v1.0.0', 0.9883, 0.9699, 'run-1'), ('v1.1.0', 0.9, 0.8, 'unjudged'))
+            v (version, accuracy, said, run)
 """
 
 
 @pytest.fixture
 def of_trainers(services, tmp_path):
-    with database_of(services, tmp_path, 10, _TRAINERS) as dsn:
+    with database_of(services, tmp_path, 11, _TRAINERS) as dsn:
         yield dsn
 
 

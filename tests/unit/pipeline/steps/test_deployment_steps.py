@@ -138,7 +138,7 @@ def test_a_verdict_without_an_accuracy_gives_no_version():
     world = World()
     world.accept("run-1")
     world.blessings.granted["run-1"] = dataclasses.replace(world.blessings.granted["run-1"], checks=())
-    with pytest.raises(NotBlessed, match="the verdict on run run-1 has no accuracy"):
+    with pytest.raises(NotBlessed, match="no verdict on run run-1 says how accurate it is"):
         world.register("run-1")
 
 
