@@ -23,7 +23,7 @@ def test_a_candidate_that_is_better_in_everything_is_accepted():
 
 
 def test_the_report_tells_the_accuracy_of_the_verdict():
-    world = World(candidate_wrong=1)
+    world = World(candidate_wrong=2)
     blessing = world.judge()
     assert json.loads(world.objects.read(blessing.report_uri))["accuracy"] == blessing.accuracy == 19 / 20
     assert world.experiments.opened["mlflow-1"].metrics["verify.validation_accuracy"] == blessing.accuracy
