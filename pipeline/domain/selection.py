@@ -2,12 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import zip_longest
+from typing import Any, TypeVar
 
 from pipeline.domain.bounds import AtLeastOne, Count, NotNegative, Share
-from pipeline.domain.dataset import Augmentation, Photo, Source, Split
+from pipeline.domain.dataset import Augmentation, ConfirmedTask, Photo, Source, Split
+
+Kind = TypeVar("Kind", ConfirmedTask, Photo)
 
 
 @dataclass(frozen=True)
@@ -15,15 +19,16 @@ class SelectionPolicy:
     """How much of what goes into a dataset (ADR 0002)."""
 
     correction_limit: AtLeastOne = 500
-    """Most corrections collected for one dataset, and most earlier ones replayed."""
+    """Most new corrections collected for one dataset."""
     sample_limit: AtLeastOne = 2000
     """Most recent confirmed tasks drawn for validation, holdout and replay, whatever their verdict."""
     history_limit: Count = 500
     """Confirmed tasks spread over all time, drawn beside the most recent ones, whatever their verdict."""
     replay_per_correction: NotNegative = 3.0
     """Unchanged verdicts replayed for each correction, from the class that has least first."""
-    earlier_per_correction: NotNegative = 1.0
-    """Corrections of earlier trainings replayed for each new one."""
+    earlier_limit: Count = 500
+    """Most corrections of earlier trainings learned again, however many new ones there are; spread over reasons,
+    branches and months, so that no kind is forgotten."""
     min_train_photos: Count = 400
     """Replay tops the training photos up to this many."""
     holdout_limit: Count = 1000
@@ -67,16 +72,47 @@ def select(
     corrected = [p for p in training if p.corrected]
     new = [replace(p, source=Source.CORRECTION) for p in corrected if _after(p, since)]
     old = [p for p in corrected if not _after(p, since)]
-    earlier = [
-        replace(p, source=Source.EARLIER_CORRECTION)
-        for p in sorted(old, key=_draw_order)[: round(len(new) * policy.earlier_per_correction)]
-    ]
+    earlier = [replace(p, source=Source.EARLIER_CORRECTION) for p in spread(old, policy.earlier_limit)]
     corrections = [*new, *earlier]
     wanted = max(round(len(corrections) * policy.replay_per_correction), policy.min_train_photos - len(corrections))
     unchanged = [p for p in training if not p.corrected]
     replayed = [replace(p, source=Source.REPLAY) for p in _balanced(unchanged, corrections, wanted)]
     held_out = [_held_out(p, natural) for p in photos if p.split is not Split.TRAIN]
     return sorted([*corrections, *replayed, *held_out], key=lambda p: p.task_id)
+
+
+def spread(corrections: Sequence[Kind], limit: int) -> list[Kind]:
+    """Up to `limit`, in turn of every reason, of each reason of every branch, of each branch of every month.
+
+    A kind that is rare is there as long as a common one is. Which of a kind is a matter of hashes, not of age.
+    """
+    return _in_turn(sorted(corrections, key=_task_order), (_reason, _branch, _month))[:limit]
+
+
+def _in_turn(corrections: list[Kind], ways: Sequence[Callable[[Any], str]]) -> list[Kind]:
+    if not ways:
+        return corrections
+    groups: dict[str, list[Kind]] = {}
+    for one in corrections:
+        groups.setdefault(ways[0](one), []).append(one)
+    turns = zip_longest(*(_in_turn(group, ways[1:]) for group in groups.values()))
+    return [one for turn in turns for one in turn if one is not None]
+
+
+def _reason(correction: ConfirmedTask | Photo) -> str:
+    return correction.correction_reason or ""
+
+
+def _branch(correction: ConfirmedTask | Photo) -> str:
+    return correction.helper_id
+
+
+def _month(correction: ConfirmedTask | Photo) -> str:
+    return str(correction.confirmed_at)[: len("2026-05")]
+
+
+def _task_order(correction: ConfirmedTask | Photo) -> str:
+    return hashlib.sha256(correction.task_id.encode()).hexdigest()
 
 
 def _after(photo: Photo, since: datetime | None) -> bool:

@@ -86,7 +86,7 @@ def _ask(helper_dsn: str) -> dict[str, float]:
         corrections()
         source.confirmed(limit=policy.sample_limit)
         source.history(limit=policy.history_limit)
-        source.earlier_corrections(until=_SINCE, limit=policy.correction_limit)
+        source.earlier_corrections(until=_SINCE, limit=policy.earlier_limit)
 
     whole, alone = seconds(everything), seconds(corrections)
     if found != [_NEW_CORRECTIONS] * 2:

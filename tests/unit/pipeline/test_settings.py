@@ -53,7 +53,7 @@ NAMES = {
     "RETRAIN_SAMPLE_LIMIT": ("7", "selection.sample_limit"),
     "RETRAIN_HISTORY_LIMIT": ("7", "selection.history_limit"),
     "RETRAIN_REPLAY_PER_CORRECTION": ("0.5", "selection.replay_per_correction"),
-    "RETRAIN_EARLIER_PER_CORRECTION": ("0.5", "selection.earlier_per_correction"),
+    "RETRAIN_EARLIER_LIMIT": ("7", "selection.earlier_limit"),
     "RETRAIN_MIN_TRAIN_PHOTOS": ("7", "selection.min_train_photos"),
     "RETRAIN_VALIDATION_SHARE": ("0.25", "selection.validation_share"),
     "RETRAIN_HOLDOUT_SHARE": ("0.25", "selection.holdout_share"),

@@ -2,14 +2,17 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.clusters import cluster_ids, sides_of_clusters
 from pipeline.domain.dataset import Manifest, Source, Split
 from pipeline.domain.leakage import leaks
-from pipeline.domain.selection import SelectionPolicy, select
+from pipeline.domain.selection import SelectionPolicy, select, spread
 from tests.builders import NOW, a_photo
 
 POLICY = SelectionPolicy(replay_per_correction=2.0, min_train_photos=0)
@@ -80,12 +83,43 @@ def correction(number, days):
     return a_photo(number, corrected=True, confirmed_at=(NOW + timedelta(days=days)).isoformat())
 
 
-@pytest.mark.parametrize(("per_correction", "replayed"), [(0.0, 0), (0.5, 2), (1.0, 4), (9.0, 20)])
-def test_so_many_earlier_corrections_are_replayed_for_each_new_one(per_correction, replayed):
-    photos = [correction(n, days=1) for n in range(4)] + [correction(n, days=-1) for n in range(10, 30)]
-    policy = SelectionPolicy(earlier_per_correction=per_correction, min_train_photos=0)
-    sources = Counter(p.source for p in _select(photos, policy, since=NOW))
-    assert sources == Counter({Source.CORRECTION: 4, Source.EARLIER_CORRECTION: replayed})
+@pytest.mark.parametrize("new", [0, 4, 40])
+@pytest.mark.parametrize(("limit", "learned"), [(0, 0), (5, 5), (500, 20)])
+def test_earlier_corrections_have_a_budget_of_their_own_however_many_are_new(new, limit, learned):
+    """As a multiple of the new ones, a second cycle kept 22 of 121, and a forced run without new ones none."""
+    photos = [correction(n, days=1) for n in range(new)] + [correction(n, days=-1) for n in range(100, 120)]
+    sources = Counter(p.source for p in _select(photos, SelectionPolicy(earlier_limit=limit), since=NOW))
+    assert (sources[Source.CORRECTION], sources[Source.EARLIER_CORRECTION]) == (new, learned)
+
+
+def test_no_reason_branch_or_month_is_crowded_out_by_a_common_one():
+    common = [replace(correction(n, days=-1), correction_reason="얼룩", helper_id="A") for n in range(300)]
+    rare = [
+        replace(correction(400, days=-1), correction_reason="찢어짐", helper_id="A"),
+        replace(correction(401, days=-1), correction_reason="얼룩", helper_id="B"),
+        replace(correction(402, days=-99), correction_reason="얼룩", helper_id="A"),
+    ]
+    kept = spread([*common, *rare], 8)
+    assert len(kept) == 8
+    assert {p.task_id for p in rare} <= {p.task_id for p in kept}
+
+
+@given(
+    kinds=st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("AB"), st.integers(0, 3)), max_size=60),
+    limit=st.integers(0, 70),
+)
+def test_what_is_kept_of_earlier_corrections_is_as_even_over_reasons_as_can_be(kinds, limit):
+    photos = [
+        replace(correction(n, days=-40 * months), correction_reason=reason, helper_id=branch)
+        for n, (reason, branch, months) in enumerate(kinds)
+    ]
+    kept = spread(photos, limit)
+    assert kept == spread(photos[::-1], limit)
+    assert len(kept) == len({p.task_id for p in kept}) == min(limit, len(photos))
+    there, left = Counter(p.correction_reason for p in photos), Counter(p.correction_reason for p in kept)
+    for reason, count in there.items():
+        # Nobody has fewer than another one, unless that is all there is of it.
+        assert left[reason] == count or left[reason] >= max(left.values(), default=0) - 1
 
 
 def test_a_correction_of_the_very_moment_of_the_last_training_is_an_earlier_one():
@@ -93,10 +127,11 @@ def test_a_correction_of_the_very_moment_of_the_last_training_is_an_earlier_one(
     assert [p.source for p in chosen] == [Source.EARLIER_CORRECTION, Source.CORRECTION]
 
 
-def test_which_earlier_corrections_are_replayed_is_a_matter_of_their_hash_not_of_their_age():
-    photos = [correction(0, days=1), *(correction(n, days=-n) for n in range(1, 40))]
-    (earlier,) = [p for p in _select(photos, since=NOW) if p.source is Source.EARLIER_CORRECTION]
-    assert earlier == next(p for p in _select(photos[::-1], since=NOW) if p.source is Source.EARLIER_CORRECTION)
+def test_which_earlier_corrections_are_learned_again_is_a_matter_of_their_hash_not_of_their_age():
+    photos = [correction(0, days=1), *(correction(n, days=-n / 100) for n in range(1, 40))]
+    policy = SelectionPolicy(earlier_limit=1)
+    (earlier,) = [p for p in _select(photos, policy, since=NOW) if p.source is Source.EARLIER_CORRECTION]
+    assert earlier == next(p for p in _select(photos[::-1], policy, since=NOW) if p.source is not Source.CORRECTION)
     assert earlier.task_id not in {"TASK-00001", "TASK-00039"}
 
 

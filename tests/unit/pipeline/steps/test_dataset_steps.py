@@ -220,10 +220,10 @@ MIDDLE = NOW.replace(hour=11, minute=30)
 
 
 def test_earlier_corrections_are_replayed_beside_the_new_ones(world):
-    world.collect(since=MIDDLE, policy=SelectionPolicy(min_train_photos=0, earlier_per_correction=0.5))
+    world.collect(since=MIDDLE, policy=SelectionPolicy(min_train_photos=0, earlier_limit=4))
     sources = Counter(p.source for p in world.manifest().of(Split.TRAIN))
     new, earlier = sources[Source.CORRECTION], sources[Source.EARLIER_CORRECTION]
-    assert new > 2 and earlier == round(new * 0.5)
+    assert new > 2 and 0 < earlier <= 4
     assert sources[Source.REPLAY] == pytest.approx((new + earlier) * 3, abs=25)
 
 
