@@ -13,6 +13,8 @@ from pipeline.domain.dataset import Augmentation, ConfirmedTask, Photo, Source, 
 
 Kind = TypeVar("Kind", ConfirmedTask, Photo)
 
+_POOL = 8
+
 
 @dataclass(frozen=True)
 class SelectionPolicy:
@@ -41,6 +43,14 @@ class SelectionPolicy:
     def __post_init__(self) -> None:
         if self.validation_share + self.holdout_share >= 1:
             raise ValueError("validation_share and holdout_share leave nothing to train on: together below 1 is needed")
+
+    @property
+    def earlier_pool(self) -> int:
+        """Corrections to choose earlier ones from: so many that rare kinds are among them."""
+        return self.earlier_limit * _POOL
+
+    def earlier_of(self, pool: Sequence[Kind]) -> list[Kind]:
+        return spread(pool, self.earlier_limit)
 
     def split_of(self, cluster_id: str, known: Mapping[str, Split] | None = None) -> Split:
         """The same cluster gives the same split in every dataset; `known` ones stay whatever the shares are now."""
@@ -72,7 +82,7 @@ def select(
     corrected = [p for p in training if p.corrected]
     new = [replace(p, source=Source.CORRECTION) for p in corrected if _after(p, since)]
     old = [p for p in corrected if not _after(p, since)]
-    earlier = [replace(p, source=Source.EARLIER_CORRECTION) for p in spread(old, policy.earlier_limit)]
+    earlier = [replace(p, source=Source.EARLIER_CORRECTION) for p in policy.earlier_of(old)]
     corrections = [*new, *earlier]
     wanted = max(round(len(corrections) * policy.replay_per_correction), policy.min_train_photos - len(corrections))
     unchanged = [p for p in training if not p.corrected]

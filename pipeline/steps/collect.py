@@ -13,13 +13,9 @@ from pipeline.domain.errors import DatasetRefused, PhotosErased
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import worst
-from pipeline.domain.selection import spread
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.choose import choose
 from pipeline.steps.look_at import Printed, look_at
-
-# So many times as many earlier corrections are chosen from as are taken.
-_POOL = 8
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ def _gather(
     ]
     corrections = source.corrections(since=since, limit=policy.correction_limit)
     # So that rare kinds are among them; only photos of those that are taken are looked at.
-    pool = source.earlier_corrections(until=since, limit=policy.earlier_limit * _POOL) if since else ()
-    earlier = spread(pool, policy.earlier_limit)
+    pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
+    earlier = policy.earlier_of(pool)
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
     if not tasks:
         raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
