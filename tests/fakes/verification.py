@@ -1,6 +1,6 @@
 """Trial servers, checks, blessings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ class FakeTrial:
     answers: Mapping[bytes, str]
     performances: list[PerformanceMeasurement]
 
-    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
+    def classify(self, photos: Iterable[bytes]) -> Sequence[str]:
         return [self.answers[photo] for photo in photos]
 
     def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement:
@@ -48,7 +48,7 @@ class FakeTrialServer:
 class FakePrinter:
     sheets: list[list[str]] = field(default_factory=list)
 
-    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+    def contact_sheet(self, photos: Iterable[tuple[str, bytes]]) -> bytes:
         self.sheets.append([name for name, _ in photos])
         return b"PNG"
 
