@@ -12,7 +12,10 @@ from pipeline.domain.models import ModelType
 
 
 class LiveMetrics(Protocol):
-    """Confirmations joined to the version that gave the verdict: the event's, else the one that served then."""
+    """Confirmations joined to the version that gave the verdict: the event's, else the one that served then.
+
+    Of a task its last word counts, and a photo counts once for a version, however often it was confirmed.
+    """
 
     def tally(self, history: History, version: str, period: Period) -> Tally:
         """All confirmations of one version."""

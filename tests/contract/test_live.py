@@ -1,5 +1,6 @@
 """Live metrics, readings and the archive: fake and real through the same cases."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -120,6 +121,32 @@ def test_the_newest_are_the_newest(tables):
         confirm(tables, number, corrected=number >= 7, at=NOW + timedelta(minutes=number))
     newest = tables.metrics.newest(NOBODY, "v1.0.0", ALWAYS, 4)
     assert (newest.confirmed, newest.agreed) == (4, 1)
+
+
+def test_of_a_task_the_last_word_counts_in_whatever_order_the_words_come(tables):
+    said = [
+        an_event(f"word-{n}", task_id="TASK-1", corrected=corrected, confirmed_at=NOW + timedelta(minutes=n))
+        for n, corrected in enumerate((True, False, True))
+    ]
+    for events in ([said[1]], [said[0]], [said[2]], said):
+        tables.confirmations.store([replace(e, model_version="v1.0.0") for e in events])
+    found = whole(tables, "v1.0.0")
+    assert (found.confirmed, found.agreed, found.newest) == (1, 0, NOW + timedelta(minutes=2))
+
+
+def test_one_photo_ten_times_counts_once_for_each_version(tables):
+    for number in range(10):
+        for version in ("v1.0.0", "v1.1.0"):
+            event = an_event(f"{version}-{number}", photo_url="s3://tasks/same.jpg", model_version=version)
+            tables.confirmations.store([replace(event, confirmed_at=NOW + timedelta(minutes=number))])
+    confirm(tables, 99)
+    assert (whole(tables, "v1.0.0").confirmed, whole(tables, "v1.1.0").confirmed) == (2, 1)
+    newest = tables.metrics.newest(NOBODY, "v1.0.0", ALWAYS, 10)
+    assert (newest.confirmed, newest.newest) == (2, NOW + timedelta(minutes=9))
+    assert {v: t.confirmed for v, t in tables.metrics.by_version(NOBODY, ALWAYS).items()} == {
+        "v1.0.0": 2,
+        "v1.1.0": 1,
+    }
 
 
 def test_only_a_plain_true_marks_the_blind_sample(tables):

@@ -38,7 +38,7 @@ class FakeLiveMetrics:
     def _within(self, history: History, period: Period) -> list[TaskConfirmedEvent]:
         if history.model_type is not ModelType.LAUNDRY:
             return []
-        return [e for e in self.confirmations.stored.values() if period.since < e.confirmed_at <= period.until]
+        return [e for e in self.confirmations.counting if period.since < e.confirmed_at <= period.until]
 
 
 def _version(history: History, event: TaskConfirmedEvent) -> str | None:

@@ -34,6 +34,7 @@ class FakeTrialServer:
     performances: dict[str, list[PerformanceMeasurement]] = field(default_factory=dict)
     served: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    trial: type[FakeTrial] = FakeTrial
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
@@ -41,7 +42,7 @@ class FakeTrialServer:
         if version in self.refused:
             raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)
-        yield FakeTrial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
+        yield self.trial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
 
 
 @dataclass
