@@ -21,7 +21,7 @@ _TAKEN_BACK = """
     UPDATE task_confirmations c SET counts = false WHERE counts AND task_id = ANY(%(tasks)s) AND EXISTS (
         SELECT FROM task_confirmations n
         WHERE n.task_id = c.task_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
-_REPEATED = """
+REPEATED = """
     UPDATE task_confirmations c SET counts = false WHERE counts AND photo = ANY(%(photos)s) AND EXISTS (
         SELECT FROM task_confirmations n
         WHERE n.counts AND n.photo = c.photo AND n.model_version IS NOT DISTINCT FROM c.model_version
@@ -70,7 +70,7 @@ class ConfirmationTable:
             new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True)
             tasks, photos = ([row[n] for row in new] for n in range(2))
             cursor.execute(_TAKEN_BACK, {"tasks": tasks})
-            cursor.execute(_REPEATED, {"photos": photos})
+            cursor.execute(REPEATED, {"photos": photos})
         return Stored(len(new), len(events) - len(new))
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
