@@ -3,18 +3,19 @@
 due? → collect → validate → augment (one task a slice of photos) → assemble → train → verify accuracy ∥ performance →
 decide → register → hot swap (with *rollout* `canary`: a share of the requests first).
 
-Runs when `task_confirmed_intake` finds enough corrections, every night at 02:00 Seoul time under the same policy, or by
-hand: **Trigger**, with *force* to train whatever the policy says. A refused model fails the run at `decide` with the
-reasons and a link to the report, and the champion keeps serving. Where other hyperparameters may help, `retry` starts
-one more run: on the same dataset, with everything that was asked for in this form, and the advised hyperparameters on
-top. Every task may be cleared and run again.
+Runs when `task_confirmed_intake` finds enough corrections, every night when computing becomes cheap under the same
+policy (`RETRAIN_CHEAP_FROM`, 02:00 in Seoul), or by hand: **Trigger**, with *force* to train whatever the policy says.
+What becomes due by day and is not urgent waits for the night; people do not wait. A refused model fails the run at
+`decide` with the reasons and a link to the report, and the champion keeps serving. Where other hyperparameters may
+help, `retry` starts one more run: on the same dataset, with everything that was asked for in this form, and the advised
+hyperparameters on top. Every task may be cleared and run again.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 
-from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS
+from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS, cheap_hours
 from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
@@ -167,11 +168,11 @@ def finish(run: str) -> str:
     return conclude(run)
 
 
-def model_retraining(model_type: str, schedule: str | None, timezone: str = "Asia/Seoul") -> DAG:
+def model_retraining(model_type: str, schedule: CronTriggerTimetable | None) -> DAG:
     with DAG(
         **every_dag(longest=LONGEST_RUN),
         dag_id=f"{model_type.lower()}_model_retraining",
-        schedule=CronTriggerTimetable(schedule, timezone=timezone) if schedule else None,
+        schedule=schedule,
         max_active_runs=1,
         params=_PARAMS,
         doc_md=__doc__,
@@ -202,5 +203,6 @@ def _wire(model_type: str, dag_id: str) -> None:
     decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)
 
 
-laundry = model_retraining("LAUNDRY", "0 2 * * *")
+_NIGHT = cheap_hours()
+laundry = model_retraining("LAUNDRY", CronTriggerTimetable(_NIGHT.cron, timezone=_NIGHT.zone))
 face = model_retraining("FACE", None)

@@ -15,6 +15,8 @@ from datetime import timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
 
+from pipeline.bootstrap import Asker
+from plugins.claim import idle
 from plugins.every_dag import every_dag, every_task
 from plugins.pauses import look_for_pauses
 from plugins.steps import step
@@ -48,7 +50,7 @@ def task_confirmed_intake() -> None:
 
     @task
     def consider() -> dict[str, object]:
-        return step(lambda p: p.consider("LAUNDRY", asked_by="task_confirmed_intake"))
+        return step(lambda p: p.consider("LAUNDRY", Asker("task_confirmed_intake", idle=idle(_RETRAINING))))
 
     @task.short_circuit
     def due(decision: dict[str, object]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
-from pipeline.domain.retraining import RunOutcome
+from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import PEOPLE_COMMANDS, demand_every_replica, model_option, new_request, show
 
@@ -45,7 +45,7 @@ def publish() -> None:
 @model_option
 def consider(model_type: str) -> None:
     """Ask the retraining policy; the answer is recorded."""
-    show(Pipeline.from_env().consider(model_type, asked_by="command line"))
+    show(Pipeline.from_env().consider(model_type, Asker("command line")))
 
 
 @main.command()
@@ -188,7 +188,7 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
     pipeline = Pipeline.from_env()
     if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
         raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
-    answer = pipeline.begin_run(run_id, model_type, "command line", forced_by)
+    answer = pipeline.begin_run(run_id, model_type, Asker("command line", forced_by, by_hand=True))
     click.echo(f"due: {answer['due']} ({answer['reason']})", err=True)
     if not answer["due"]:
         show(answer)

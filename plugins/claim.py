@@ -3,6 +3,7 @@
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from pipeline.bootstrap import Asker
 from plugins.notices import tell_people
 from plugins.steps import step
 
@@ -15,8 +16,10 @@ def claim(run: str, model_type: str) -> bool:
     context = get_current_context()
     forced = context["params"]["force"]
     # A retry after a refusal is forced by no person: its reason says which run was refused.
-    who = (context["dag_run"].triggering_user_name or context["params"]["reason"]) if forced else None
-    answer = step(lambda p: p.begin_run(run, model_type, context["dag"].dag_id, who))
+    person, dag_id = context["dag_run"].triggering_user_name, context["dag"].dag_id
+    who = (person or context["params"]["reason"]) if forced else None
+    asker = Asker(dag_id, who, by_hand=person is not None, idle=idle(dag_id, besides=1))
+    answer = step(lambda p: p.begin_run(run, model_type, asker))
     print(answer["reason"])
     if forced and not answer["due"]:
         raise AirflowFailException(f"nothing is trained: {answer['reason']}")
@@ -25,6 +28,11 @@ def claim(run: str, model_type: str) -> bool:
         step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
         tell_people()
     return bool(answer["due"])
+
+
+def idle(dag_id: str, *, besides: int = 0) -> str | None:
+    """The DAG when no run of it lives but for those of whoever asks, so that nobody waits for one that died."""
+    return None if get_current_context()["ti"].get_dr_count(dag_id, states=["running"]) > besides else dag_id
 
 
 def conclude(run: str) -> str:

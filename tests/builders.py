@@ -10,7 +10,7 @@ from pipeline.domain.checks import Check, Outcome, PerformanceMeasurement, Predi
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
-from pipeline.domain.retraining import Backlog
+from pipeline.domain.retraining import Asker, Backlog
 from pipeline.domain.training import ClassFigures, Hyperparameters, TrainingResult
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -39,16 +39,15 @@ def event_body(**changes: Any) -> bytes:
 
 
 def an_event(key: str = "event-1", **changes: Any) -> TaskConfirmedEvent:
-    """Every key is a task of its own, with a photo of its own."""
     values: dict[str, Any] = {
         "key": key,
-        "task_id": f"TASK-{key}",
+        "task_id": "TASK-1",
         "helper_id": "HELPER-001",
         "ai_result": "불량",
         "final_result": "양호",
         "corrected": True,
         "correction_reason": None,
-        "photo_url": f"s3://tasks/TASK-{key}.jpg",
+        "photo_url": "s3://tasks/TASK-1.jpg",
         "confirmed_at": NOW,
         **changes,
     }
@@ -88,6 +87,10 @@ def a_photo(number: int, *, split: Split = Split.TRAIN, label: str = "양호", *
         **changes,
     }
     return Photo(**values)
+
+
+def an_asker(**changes: Any) -> Asker:
+    return Asker(**{"by": "the night", **changes})
 
 
 def a_backlog(**changes: Any) -> Backlog:

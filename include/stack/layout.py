@@ -158,6 +158,9 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_BACKBONE": "EfficientNetLite0",
         # In the demo a week passes in a minute: its first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
+        # Nor does it wait for the night.
+        "RETRAIN_CHEAP_FROM": "00:00",
+        "RETRAIN_CHEAP_UNTIL": "24:00",
         "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS": "0",
         "RETRAIN_INTAKE_SILENCE_SECONDS": "5",
         "RETRAIN_LIVE_MATURED_MINUTES": "0",

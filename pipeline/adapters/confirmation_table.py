@@ -7,25 +7,14 @@ from psycopg2.extras import Json, execute_values
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Backlog
+from pipeline.domain.retraining import Backlog, Try
 from pipeline.ports.events import Stored
 
 _INSERT = """
     INSERT INTO task_confirmations
         (key, task_id, helper_id, ai_result, final_result, corrected, correction_reason, photo_url,
          model_version, confirmed_at, extra)
-    VALUES %s ON CONFLICT (key) DO NOTHING RETURNING task_id, photo"""
-
-# Of a task the last word counts, of a photo that one version judged more than once the last confirmation.
-_TAKEN_BACK = """
-    UPDATE task_confirmations c SET counts = false WHERE counts AND task_id = ANY(%(tasks)s) AND EXISTS (
-        SELECT FROM task_confirmations n
-        WHERE n.task_id = c.task_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
-REPEATED = """
-    UPDATE task_confirmations c SET counts = false WHERE counts AND photo = ANY(%(photos)s) AND EXISTS (
-        SELECT FROM task_confirmations n
-        WHERE n.counts AND n.photo = c.photo AND n.model_version IS NOT DISTINCT FROM c.model_version
-            AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
+    VALUES %s ON CONFLICT (key) DO NOTHING"""
 
 _TRIAL = """
     INSERT INTO task_confirmations
@@ -33,7 +22,7 @@ _TRIAL = """
     VALUES (gen_random_uuid()::text, 'trial', 'trial', 'trial', 'trial', false, '', now())"""
 
 # Consumed: corrections that the champion's dataset could contain. Tried: those that had arrived when the last dataset
-# that got a verdict was begun.
+# that got a verdict was begun. In vain: the last run since the last verdict that has ended without one.
 _BACKLOG = """
     WITH champion AS (
         SELECT d.corrections_through FROM model_versions v JOIN datasets d USING (dataset_id)
@@ -42,14 +31,23 @@ _BACKLOG = """
         SELECT max(d.begun_at) AS at FROM datasets d
         JOIN training_results r USING (dataset_id) JOIN blessings b ON b.run_id = r.run_id
         WHERE d.model_type = %(model_type)s
+    ), vain AS (
+        SELECT run_id, begun_at, outcome FROM retraining_runs r
+        WHERE model_type = %(model_type)s AND ended_at IS NOT NULL AND begun_at > COALESCE(
+                (SELECT max(decided_at) FROM blessings WHERE model_type = %(model_type)s), '-infinity')
+            AND NOT EXISTS (SELECT 1 FROM blessings b WHERE b.run_id = r.run_id)
+        ORDER BY begun_at DESC LIMIT 1
     )
     SELECT
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts
+        (SELECT count(*) FROM task_confirmations WHERE corrected
             AND confirmed_at > COALESCE((SELECT corrections_through FROM champion), '-infinity')),
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts
+        (SELECT count(*) FROM task_confirmations WHERE corrected
             AND received_at > COALESCE((SELECT at FROM tried), '-infinity')),
         (SELECT max((r.result->>'trained_at')::timestamptz) FROM training_results r JOIN datasets d USING (dataset_id)
-            WHERE d.model_type = %(model_type)s)"""
+            WHERE d.model_type = %(model_type)s),
+        vain.run_id, vain.begun_at, vain.outcome,
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND received_at > vain.begun_at)
+    FROM (SELECT) one LEFT JOIN vain ON true"""
 
 
 class ConfirmationTable:
@@ -66,19 +64,16 @@ class ConfirmationTable:
         if not events:
             return Stored(0, 0)
         with self._database.transaction() as cursor:
-            rows = [_row(event) for event in events]
-            new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True)
-            tasks, photos = ([row[n] for row in new] for n in range(2))
-            cursor.execute(_TAKEN_BACK, {"tasks": tasks})
-            cursor.execute(REPEATED, {"photos": photos})
-        return Stored(len(new), len(events) - len(new))
+            execute_values(cursor, _INSERT, [_row(event) for event in events], page_size=len(events))
+            new = cursor.rowcount
+        return Stored(new, len(events) - new)
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         with self._database.transaction() as cursor:
             cursor.execute(_BACKLOG, {"model_type": model_type, "champion": champion})
             row = cursor.fetchone()
         assert row is not None
-        return Backlog(*row)
+        return Backlog(row[0], row[1], row[2], Try(*row[3:]) if row[3] is not None else None)
 
 
 def _row(event: TaskConfirmedEvent) -> tuple[object, ...]:

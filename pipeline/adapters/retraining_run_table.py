@@ -13,15 +13,16 @@ class RetrainingRunTable:
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
 
-    def begin(self, run_id: str, model_type: ModelType, *, at: datetime) -> bool:
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
         if self.holds(run_id):
             return True
         try:
             with self._database.transaction() as cursor:
                 cursor.execute(
-                    "INSERT INTO retraining_runs (run_id, model_type, begun_at) VALUES (%s, %s, %s)"
-                    " ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL, outcome = NULL, begun_at = EXCLUDED.begun_at",
-                    (run_id, model_type, at),
+                    "INSERT INTO retraining_runs AS r (run_id, model_type, begun_at, begun_by) VALUES (%s, %s, %s, %s)"
+                    " ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL, outcome = NULL, begun_at = EXCLUDED.begun_at,"
+                    " begun_by = COALESCE(NULLIF(EXCLUDED.begun_by, ''), r.begun_by)",
+                    (run_id, model_type, at, by),
                 )
         except UniqueViolation:
             return False
@@ -35,7 +36,8 @@ class RetrainingRunTable:
     def claim(self, model_type: ModelType) -> Claim | None:
         with self._database.transaction() as cursor:
             cursor.execute(
-                "SELECT run_id, begun_at FROM retraining_runs WHERE model_type = %s AND ended_at IS NULL", (model_type,)
+                "SELECT run_id, begun_at, begun_by FROM retraining_runs WHERE model_type = %s AND ended_at IS NULL",
+                (model_type,),
             )
             row = cursor.fetchone()
         return Claim(*row) if row else None

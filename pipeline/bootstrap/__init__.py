@@ -11,6 +11,7 @@ from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
+from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
 from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import CanaryEnded as CanaryEnded
@@ -23,6 +24,7 @@ from pipeline.domain.intake import AT_ONCE
 from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LONGEST_RUN as LONGEST_RUN
+from pipeline.domain.retraining import Asker as Asker
 from pipeline.domain.retraining import RunOutcome as RunOutcome
 from pipeline.domain.training import MAX_EPOCHS as MAX_EPOCHS
 from pipeline.domain.training import Epoch, TrainingResult
@@ -89,15 +91,13 @@ class Pipeline(LiveSteps):
 
     # When to retrain
 
-    def consider(self, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
+    def consider(self, model_type: str, asker: Asker) -> dict[str, Any]:
         """The policy's answer, recorded."""
-        scheduling = self._models.scheduling
-        return answers.of_decision(*consider(scheduling, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
+        return answers.of_decision(*consider(self._models.scheduling, ModelType(model_type), asker))
 
-    def begin_run(self, run_id: str, model_type: str, asked_by: str, forced_by: str | None = None) -> dict[str, Any]:
+    def begin_run(self, run_id: str, model_type: str, asker: Asker) -> dict[str, Any]:
         """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
-        scheduling = self._models.scheduling
-        return asdict(begin_run(scheduling, run_id, ModelType(model_type), asked_by=asked_by, forced_by=forced_by))
+        return asdict(begin_run(self._models.scheduling, run_id, ModelType(model_type), asker))
 
     def resume_run(self, run_id: str, model_type: str) -> None:
         """A run that had ended claims its model type again; one that did not goes on."""

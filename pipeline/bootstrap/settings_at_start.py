@@ -2,6 +2,7 @@
 
 import logging
 
+from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
 from pipeline.settings import Settings
 
@@ -25,3 +26,12 @@ def monitor_schedule() -> str:
         default = str(Settings.model_fields["monitor_schedule"].default)
         log.warning("%s; the monitor looks at %s", error, default)
         return default
+
+
+def cheap_hours() -> CheapHours:
+    """When what can wait begins, as the DAG of a retraining reads it; as `monitor_schedule`."""
+    try:
+        return Settings().retraining.cheap
+    except GiveUp as error:
+        log.warning("%s; cheap are %s", error, CheapHours())
+        return CheapHours()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,32 @@ class Cron:
         return "a cron expression such as */15 * * * *"
 
 
+@dataclass(frozen=True)
+class TimeOfDay:
+    """Hours and minutes; 24:00 is the end of a day."""
+
+    def allows(self, value: str) -> bool:
+        return re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", value) is not None
+
+    def __str__(self) -> str:
+        return "a time of day such as 02:00"
+
+
+@dataclass(frozen=True)
+class TimeZone:
+    """By its name in the database of time zones."""
+
+    def allows(self, value: str) -> bool:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return "a time zone such as Asia/Seoul"
+
+
 def _happens(_minute: str, _hour: str, days: str, months: str, weekdays: str) -> bool:
     """No month has a 31st of February; a day of the week comes in any month."""
     named = (set(_numbers(days, 31)), set(_numbers(months, 12)))
@@ -105,7 +132,7 @@ _MINUTE, _HOUR, _DAY = r"[0-5]?\d", r"([01]?\d|2[0-3])", r"(0?[1-9]|[12]\d|3[01]
 _MONTH, _WEEKDAY = r"(0?[1-9]|1[0-2])", r"[0-7]"
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON = " ".join(_field(number) for number in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
-Bounds = Range | OneOf | Address | Cron
+Bounds = Range | OneOf | Address | Cron | TimeOfDay | TimeZone
 
 AtLeastOne = Annotated[int, Range(at_least=1)]
 Count = Annotated[int, Range(at_least=0)]

@@ -1,10 +1,11 @@
-"""When to retrain: enough corrections and enough time, or urgently many (specification §2.2; design D4, D15)."""
+"""When to retrain: enough corrections, at night, or urgently many (specification §2.2, §11; design D4, D15)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative
+from pipeline.domain.cheap_hours import CheapHours
 
 LONGEST_RUN = timedelta(days=5)
 """A day of training, three of a canary, and one of waiting for a person's word."""
@@ -26,28 +27,68 @@ class RunOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Try:
+    """A retraining that ended without a verdict: its dataset was refused, its training gave up, or it was killed.
+
+    `new_since` counts corrections stored since it began.
+    """
+
+    run_id: str
+    at: datetime
+    outcome: str
+    new_since: int
+
+
+@dataclass(frozen=True)
 class Backlog:
     """Corrections waiting.
 
-    `corrections` counts those confirmed since the last *promoted* training consumed them;
-    `since_last_try` those stored since the last training *tried*, whatever came of it.
+    `corrections` counts those confirmed since the last *promoted* training consumed them; `since_last_try` those stored
+    since the last training that came to a verdict. `in_vain` is the last try since then that came to none.
     """
 
     corrections: int
     since_last_try: int
     last_trained_at: datetime | None
+    in_vain: Try | None = None
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks whether a retraining is due: `by` is recorded, `forced_by` wants one whatever the backlog.
+
+    `by_hand`: a person asks, and does not wait for the night or for another try. `idle` begins retrainings, too, and no
+    other run of it lives: what one of them claimed is free.
+    """
+
+    by: str
+    forced_by: str | None = None
+    by_hand: bool = False
+    idle: str | None = None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`run_id` retrains a model type since `since`; nobody else does meanwhile."""
+    """`run_id`, begun by `by`, retrains a model type since `since`; nobody else does meanwhile."""
 
     run_id: str
     since: datetime
+    by: str = ""
 
-    def expired(self, now: datetime) -> bool:
-        """A claim this old belongs to a run that died: no retraining takes as long."""
-        return now - self.since > LONGEST_RUN
+    def over(self, now: datetime, asker: Asker) -> str | None:
+        """Why it is worth nothing any more; None while its run may be alive."""
+        if now - self.since > LONGEST_RUN:
+            return "lease expired: no retraining takes as long"
+        if self.by and self.by == asker.idle:
+            return f"died: no run of {self.by} is alive"
+        return None
+
+    def __str__(self) -> str:
+        since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return (
+            f"a retraining is already running: {self.run_id}, since {since}; if it is dead, "
+            f"python -m pipeline release-claim {self.run_id} --actor YOU --reason WHY frees the model type"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,52 +108,85 @@ class RetrainingPolicy:
     min_corrections: AtLeastOne = 100
     """Corrections since the last training that make one due."""
     urgent_corrections: AtLeastOne = 300
-    """Corrections that make one due whatever the time since the last training."""
+    """Corrections that make one due whatever the time since the last training, at any hour."""
     min_days: NotNegative = 7.0
     """Days since the last training before another one that is not urgent."""
+    retry_hours: NotNegative = 20.0
+    """Hours before corrections are tried again that a retraining was begun with which came to no verdict."""
+    cheap: CheapHours = CheapHours()
+    """When a retraining that can wait begins"""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_corrections <= self.urgent_corrections:
             raise ValueError("need 0 < min_corrections <= urgent_corrections")
 
     def decide(
-        self, backlog: Backlog, *, now: datetime, claim: Claim | None = None, forced_by: str | None = None
+        self, backlog: Backlog, asker: Asker, *, now: datetime, claim: Claim | None = None
     ) -> RetrainingDecision:
-        """`forced_by` is who asked for a retraining whatever the backlog; the run that has the claim blocks it."""
+        """The run that has the claim blocks everybody."""
         if claim is not None:
-            since = f"{claim.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-            return self._no(backlog, "running", f"a retraining is already running: {claim.run_id}, since {since}")
-        if forced_by is not None:
-            return RetrainingDecision(True, "forced", f"forced by {forced_by}", backlog)
+            return self._no(backlog, "running", str(claim))
+        if asker.forced_by is not None:
+            return RetrainingDecision(True, "forced", f"forced by {asker.forced_by}", backlog)
         if backlog.last_trained_at is None:
             return self._no(backlog, "no_champion", "no model yet: run the first training with force")
         if backlog.corrections < self.min_corrections:
             return self._no(backlog, "too_few", f"{backlog.corrections} corrections, {self.min_corrections} needed")
+        return (
+            self._tried(backlog, asker, now)
+            or self._urgent(backlog)
+            or self._too_soon(backlog, now)
+            or self._by_night(backlog, asker, now)
+        )
+
+    def _tried(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision | None:
+        """A refusal says the same of the same corrections; a try without a verdict says nothing, and costs as much."""
         if backlog.since_last_try < self.min_corrections:
             return self._no(
                 backlog,
                 "tried",
                 f"{backlog.corrections} corrections were tried already, only {backlog.since_last_try} are new since",
             )
-        if backlog.corrections >= self.urgent_corrections:
-            return RetrainingDecision(
-                True, "urgent", f"{backlog.corrections} corrections reach the urgent {self.urgent_corrections}", backlog
-            )
-        return self._by_age(backlog, now)
-
-    def _by_age(self, backlog: Backlog, now: datetime) -> RetrainingDecision:
-        assert backlog.last_trained_at is not None
-        days = (now - backlog.last_trained_at).total_seconds() / 86400
-        if days < self.min_days:
-            return self._no(
-                backlog,
-                "too_soon",
-                f"{backlog.corrections} corrections, but {days:.1f} of {self.min_days:g} days since the last training",
-            )
-        return RetrainingDecision(
-            True, "threshold", f"{backlog.corrections} corrections and {days:.1f} days since the last training", backlog
+        vain = backlog.in_vain
+        if vain is None or asker.by_hand or vain.new_since >= self.min_corrections:
+            return None
+        again = vain.at + timedelta(hours=self.retry_hours)
+        if now >= again:
+            return None
+        return self._no(
+            backlog,
+            "tried_in_vain",
+            f"{vain.run_id} was begun with these corrections and ended without a verdict ({vain.outcome}), only "
+            f"{vain.new_since} are new since: they are tried again from {again.astimezone(UTC):%Y-%m-%d %H:%M} UTC, or "
+            "when somebody triggers it",
         )
+
+    def _urgent(self, backlog: Backlog) -> RetrainingDecision | None:
+        if backlog.corrections < self.urgent_corrections:
+            return None
+        reason = f"{backlog.corrections} corrections reach the urgent {self.urgent_corrections}"
+        return RetrainingDecision(True, "urgent", reason, backlog)
+
+    def _too_soon(self, backlog: Backlog, now: datetime) -> RetrainingDecision | None:
+        if (days := _days(backlog, now)) >= self.min_days:
+            return None
+        return self._no(
+            backlog,
+            "too_soon",
+            f"{backlog.corrections} corrections, but {days:.1f} of {self.min_days:g} days since the last training",
+        )
+
+    def _by_night(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision:
+        reason = f"{backlog.corrections} corrections and {_days(backlog, now):.1f} days since the last training"
+        if asker.by_hand or self.cheap.has(now):
+            return RetrainingDecision(True, "threshold", reason, backlog)
+        return self._no(backlog, "waits_for_night", f"{reason}: it begins when computing is cheap, {self.cheap}")
 
     @staticmethod
     def _no(backlog: Backlog, rule: str, reason: str) -> RetrainingDecision:
         return RetrainingDecision(False, rule, reason, backlog)
+
+
+def _days(backlog: Backlog, now: datetime) -> float:
+    assert backlog.last_trained_at is not None
+    return (now - backlog.last_trained_at).total_seconds() / 86400

@@ -137,8 +137,10 @@ class Decisions(Protocol):
 class RetrainingRuns(Protocol):
     """At most one retraining of a model type at a time, whoever started it."""
 
-    def begin(self, run_id: str, model_type: ModelType, *, at: datetime) -> bool:
-        """Claim the model type; True also for the run that holds the claim already, False while another one does."""
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
+        """Claim the model type; True also for the run that holds the claim already, False while another one does. Who
+        began a run is kept when it goes on without `by`.
+        """
 
     def holds(self, run_id: str) -> bool:
         """Whether this run holds a claim that has not ended."""

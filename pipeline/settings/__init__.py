@@ -76,7 +76,17 @@ class Settings(BaseSettings):
 
     intake: Annotated[IntakePolicy, Named("intake_")] = IntakePolicy()
     """When confirmations are taken in"""
-    retraining: Annotated[RetrainingPolicy, Named(own={"min_days": "min_days_between_trainings"})] = RetrainingPolicy()
+    retraining: Annotated[
+        RetrainingPolicy,
+        Named(
+            own={
+                "min_days": "min_days_between_trainings",
+                "begins": "cheap_from",
+                "ends": "cheap_until",
+                "zone": "cheap_zone",
+            }
+        ),
+    ] = RetrainingPolicy()
     """When to retrain"""
     selection: SelectionPolicy = SelectionPolicy()
     """Which photos make a dataset"""

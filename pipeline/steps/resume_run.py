@@ -11,4 +11,5 @@ def resume_run(scheduling: Scheduling, run_id: str, model_type: ModelType) -> No
     Raises `RunBusy` while another run has the claim.
     """
     if not scheduling.runs.begin(run_id, model_type, at=scheduling.clock.now()):
-        raise RunBusy(f"another {model_type} retraining is running: clear this task when it has ended")
+        holder = scheduling.runs.claim(model_type)
+        raise RunBusy(f"{holder or f'another {model_type} retraining is running'}: clear this task when it has ended")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -289,20 +289,6 @@ def test_what_was_set_aside_is_kept_with_its_reason_and_without_its_address_once
     assert tables.erasures.anonymise("TASK-9")["set_aside_tasks"] == 1
     assert list(tables.datasets.set_aside(dataset_id)) == [twice, Quarantined("TASK-9", "", "", "unusable")]
     assert sum(tables.erasures.anonymise("TASK-9").values()) == 0
-
-
-@pytest.mark.integration
-def test_a_photo_that_was_erased_while_its_dataset_was_checked_is_held_out_without_its_hash(services):
-    tables = Tables(services.mlops)
-    dataset_id = tables.datasets.begin("one", LAUNDRY)
-    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), tuple(held(1, 2)))
-    tables.datasets.freeze(dataset_id, manifest, "1" * 64)
-    tables.erasures.record(Erased("TASK-00001", (), "kim", "asked by the customer", NOW))
-    tables.datasets.hold_out(dataset_id, manifest)
-    assert {m.task_id: bool(m.sha256) for m in tables.datasets.holdout(LAUNDRY)} == {
-        "TASK-00001": False,
-        "TASK-00002": True,
-    }
 
 
 @pytest.mark.integration
@@ -617,3 +603,46 @@ def test_the_verdict_on_a_retry_counts_as_a_try_of_the_dataset_that_another_run_
     judged(tables, "retry", dataset.id)
     # Those that came after the dataset was begun were tried by nobody.
     assert tables.confirmations.backlog(LAUNDRY, None).since_last_try == 2
+
+
+def vain(tables):
+    found = tables.confirmations.backlog(LAUNDRY, None).in_vain
+    return (found.run_id, found.outcome, found.new_since) if found else None
+
+
+@pytest.mark.integration
+def test_the_last_run_that_ended_without_a_verdict_is_a_try_until_the_next_verdict(services):
+    tables, now = Tables(services.mlops), datetime.now(UTC)
+    store(tables, 3, NOW - timedelta(hours=1))
+    tables.runs.begin("first", LAUNDRY, at=now + timedelta(hours=1))
+    assert vain(tables) is None
+    tables.runs.end("first", at=now + timedelta(hours=2), outcome="failed")
+    tables.runs.begin("face", FACE, at=now + timedelta(hours=2))
+    tables.runs.end("face", at=now + timedelta(hours=2), outcome="failed")
+    assert vain(tables) == ("first", "failed", 0)
+    tables.runs.begin("second", LAUNDRY, at=now - timedelta(hours=1))
+    tables.runs.end("second", at=now, outcome="released by kim: dead")
+    assert vain(tables) == ("first", "failed", 0)
+    dataset = a_completed_dataset(tables, "judged")
+    judged(tables, "judged", dataset.id, decided_at=now + timedelta(hours=3))
+    assert vain(tables) is None
+    tables.runs.begin("third", LAUNDRY, at=now + timedelta(hours=4))
+    tables.runs.end("third", at=now + timedelta(hours=5), outcome="failed")
+    assert vain(tables) == ("third", "failed", 0)
+
+
+@pytest.mark.integration
+def test_what_came_since_a_try_in_vain_is_counted(services):
+    tables = Tables(services.mlops)
+    tables.runs.begin("first", LAUNDRY, at=datetime.now(UTC) - timedelta(hours=1))
+    tables.runs.end("first", at=datetime.now(UTC), outcome="failed")
+    store(tables, 3, NOW)
+    assert vain(tables) == ("first", "failed", 3)
+
+
+def test_a_claim_says_who_began_its_run_also_when_it_goes_on(tables):
+    tables.runs.begin("run-1", LAUNDRY, at=NOW, by="a dag")
+    assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW, "a dag")
+    tables.runs.end("run-1", at=NOW, outcome="held")
+    tables.runs.begin("run-1", LAUNDRY, at=NOW + timedelta(hours=1))
+    assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW + timedelta(hours=1), "a dag")

@@ -32,7 +32,9 @@ class DagRun:
             run_id=run_id, run_type=run_type, triggering_user_name=user, run_after=ASKED_AT, conf=form
         )
         self.paused: set[str] = set()
+        # Runs of each DAG that wait in the queue, and that run.
         self.waiting: dict[str, int] = {}
+        self.running: dict[str, int] = {dag.dag_id: 1}
         # How the same task ended in the run before.
         self.before: Any = None
 
@@ -51,7 +53,7 @@ class DagRun:
             xcom_pull=self._pull,
             xcom_push=lambda key, value: self.pushed.__setitem__((task_id, key), value),
             get_dag=lambda dag_id: SimpleNamespace(is_paused=dag_id in self.paused),
-            get_dr_count=lambda dag_id, states: self.waiting.get(dag_id, 0) if states == ["queued"] else 0,
+            get_dr_count=self.count,
             get_previous_ti=lambda map_index: self.before,
             log_url=f"http://airflow/{self.dag.dag_id}/{task_id}",
             get_relevant_upstream_map_indexes=lambda **_: None,
@@ -66,6 +68,9 @@ class DagRun:
             "params": self.params,
             "task_state_store": self.kept.setdefault(task_id, Kept()),
         }
+
+    def count(self, dag_id: str, states: list[str]) -> int:
+        return sum({"queued": self.waiting, "running": self.running}[state].get(dag_id, 0) for state in states)
 
     def do(self, task_id: str, *, map_index: int = -1, method: str = "execute", **event: Any) -> Any:
         """Execute a task, or resume it in `method`; its answer is kept for the tasks that follow."""

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import (
 
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
 from dags.model_retraining import face, laundry
-from pipeline.bootstrap import GiveUp, TryAgain
+from pipeline.bootstrap import Asker, GiveUp, TryAgain
 from plugins.every_dag import ALWAYS_ON
 from tests.dags.running import DagRun
 from tests.desk import CHANGED, Turns
@@ -48,7 +48,7 @@ def test_a_retraining_asks_for_one_step_after_the_other_each_under_its_run(desk,
     for task in ("assemble", "verify.accuracy", "verify.performance", "decide", "register", "hot_swap", "finish"):
         run.do(task)
     assert positional(desk) == [
-        ("begin_run", RUN, model_type, dag.dag_id, None),
+        ("begin_run", RUN, model_type, Asker(dag.dag_id, idle=dag.dag_id)),
         ("collect", RUN, model_type, None),
         ("validate", "DS-2026-001"),
         ("slices", "DS-2026-001"),
@@ -94,7 +94,25 @@ def test_a_slice_is_named_in_the_ui_by_its_number():
 def test_only_a_forced_run_is_forced_by_a_person_or_by_the_reason_of_the_retry(desk, user, force, forced_by):
     desk.answers["begin_run"] = {"due": True, "reason": "…"}
     assert DagRun(laundry, user=user, force=force, reason="run-0 was refused").do("begin") is True
-    assert desk.only("begin_run") == ("run-1", "LAUNDRY", laundry.dag_id, forced_by)
+    asker = Asker(laundry.dag_id, forced_by, by_hand=user is not None, idle=laundry.dag_id)
+    assert desk.only("begin_run") == ("run-1", "LAUNDRY", asker)
+
+
+@pytest.mark.parametrize(("alive", "idle"), [(1, laundry.dag_id), (2, None)])
+def test_a_run_knows_by_airflow_whether_another_one_of_its_dag_lives(desk, alive, idle):
+    desk.answers["begin_run"] = {"due": True, "reason": "…"}
+    run = DagRun(laundry, user=None)
+    run.running[laundry.dag_id] = alive
+    run.do("begin")
+    assert desk.only("begin_run")[2].idle == idle
+
+
+@pytest.mark.parametrize(("alive", "idle"), [(0, laundry.dag_id), (1, None)])
+def test_the_intake_knows_whether_a_retraining_lives(desk, alive, idle):
+    run = DagRun(INTAKE)
+    run.running[laundry.dag_id] = alive
+    run.do("consider")
+    assert desk.only("consider") == ("LAUNDRY", Asker("task_confirmed_intake", idle=idle))
 
 
 @pytest.mark.parametrize(("run_type", "told"), [("scheduled", True), ("manual", False)])
@@ -161,7 +179,7 @@ def test_the_intake_drains_considers_and_triggers_a_retraining_by_its_decision(d
     assert triggered.value.skip_when_already_exists and triggered.value.logical_date is None
     assert desk.asked == [
         ("accumulate", (), {"stay": True}),
-        ("consider", ("LAUNDRY",), {"asked_by": "task_confirmed_intake"}),
+        ("consider", ("LAUNDRY", Asker("task_confirmed_intake", idle=laundry.dag_id)), {}),
     ]
 
 

@@ -78,7 +78,6 @@ class FakeConfirmations:
     waiting: Backlog = field(default_factory=lambda: Backlog(0, 0, None))
     away: bool = False
     refuses: dict[str, Exception] = field(default_factory=dict)
-    clusters: dict[str, str] = field(default_factory=dict)
 
     def demand_reachable(self) -> None:
         if self.away:
@@ -97,13 +96,6 @@ class FakeConfirmations:
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         self.asked = (model_type, champion)
         return self.waiting
-
-    @property
-    def counting(self) -> list[TaskConfirmedEvent]:
-        """Of each task the last word, and of each photo the last one about a version; oldest first."""
-        said = sorted(self.stored.values(), key=lambda e: (e.confirmed_at, e.key))
-        last = sorted({e.task_id: e for e in said}.values(), key=lambda e: (e.confirmed_at, e.key))
-        return list({(self.clusters.get(e.photo_url, e.photo_url), e.model_version): e for e in last}.values())
 
 
 @dataclass
@@ -174,14 +166,16 @@ class FakeDecisions:
 class FakeRetrainingRuns:
     claims: dict[str, tuple[ModelType, datetime]] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
+    begun_by: dict[str, str] = field(default_factory=dict)
 
-    def begin(self, run_id: str, model_type: ModelType, *, at: datetime) -> bool:
+    def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
         if run_id in self.claims:
             return True
         if self.claim(model_type):
             return False
         assert at is not None, "null value in a column of the time"
         self.claims[run_id] = (model_type, at)
+        self.begun_by[run_id] = by or self.begun_by.get(run_id, "")
         self.ended.pop(run_id, None)
         return True
 
@@ -189,7 +183,8 @@ class FakeRetrainingRuns:
         return run_id in self.claims
 
     def claim(self, model_type: ModelType) -> Claim | None:
-        return next((Claim(run, at) for run, (claimed, at) in self.claims.items() if claimed is model_type), None)
+        held = ((run, at) for run, (claimed, at) in self.claims.items() if claimed is model_type)
+        return next((Claim(run, at, self.begun_by[run]) for run, at in held), None)
 
     def outcome(self, run_id: str) -> str | None:
         return self.ended.get(run_id)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import Asker, GiveUp, Pipeline, TryAgain
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingInterrupted, TrainingNeedsPerson
 from pipeline.domain.training import Epoch
 from tests.builders import a_training_result
@@ -42,7 +42,7 @@ FACE = ("--model-type", "FACE")
 ASKED = [
     (("accumulate", "--limit", "7"), [("accumulate", 7)]),
     (("publish",), [("publish_events",)]),
-    (("consider", *FACE), [("consider", "FACE", ("asked_by", "command line"))]),
+    (("consider", *FACE), [("consider", "FACE", Asker("command line"))]),
     (("collect", *RUN, *FACE), [("collect", "r1", "FACE", None)]),
     (("collect", *RUN, *DATASET), [("collect", "r1", "LAUNDRY", "DS-2026-001")]),
     (("validate", *DATASET), [("validate", "DS-2026-001")]),
@@ -65,7 +65,7 @@ ASKED = [
     (("reconcile", *FACE), [("reconcile", "FACE")]),
     (
         ("retrain", *RUN, *FACE, "--force", "kim"),
-        [("outcome_of_run", "r1"), ("begin_run", "r1", "FACE", "command line", "kim")],
+        [("outcome_of_run", "r1"), ("begin_run", "r1", "FACE", Asker("command line", "kim", by_hand=True))],
     ),
 ]
 ACCEPTED = {"accepted": True, "held": False, "reasons": []}

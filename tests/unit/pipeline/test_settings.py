@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pipeline.__main__ import main
-from pipeline.bootstrap.settings_at_start import demand_settings, monitor_schedule
+from pipeline.bootstrap.settings_at_start import cheap_hours, demand_settings, monitor_schedule
 from pipeline.bootstrap.settings_listing import settings_as_markdown
 from pipeline.domain.bounds import Range
 from pipeline.domain.errors import GiveUp
@@ -337,3 +337,24 @@ def test_a_dag_is_read_also_with_a_setting_that_is_refused(monkeypatch, caplog):
     monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "hourly")
     assert monitor_schedule() == "*/15 * * * *"
     assert "RETRAIN_MONITOR_SCHEDULE is 'hourly'" in caplog.text
+    assert str(cheap_hours()) == "02:00-06:00 Asia/Seoul"
+
+
+@pytest.mark.parametrize(("begins", "cron"), [("00:00", "0 0 * * *"), ("23:05", "5 23 * * *"), ("24:00", "0 0 * * *")])
+def test_the_night_in_which_the_dag_looks_is_the_one_of_the_policy(monkeypatch, begins, cron):
+    monkeypatch.setenv("RETRAIN_CHEAP_FROM", begins)
+    monkeypatch.setenv("RETRAIN_CHEAP_ZONE", "Europe/Berlin")
+    assert (cheap_hours().cron, cheap_hours().zone) == (cron, "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("RETRAIN_CHEAP_FROM", "2 am", "a time of day such as 02:00"),
+        ("RETRAIN_CHEAP_ZONE", "Seoul", "a time zone such"),
+    ],
+)
+def test_hours_that_no_clock_shows_and_zones_that_nobody_knows_are_refused(monkeypatch, name, value, allowed):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(GiveUp, match=f"{name} is '{value}', but must be {allowed}"):
+        demand_settings()

@@ -4,12 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.retraining import LONGEST_RUN, Claim, RetrainingDecision, RetrainingPolicy
-from tests.builders import NOW, a_backlog
+from pipeline.domain.cheap_hours import CheapHours
+from pipeline.domain.retraining import LONGEST_RUN, Claim, RetrainingDecision, RetrainingPolicy, Try
+from tests.builders import NOW, a_backlog, an_asker
+
+ANY_HOUR = RetrainingPolicy(cheap=CheapHours("00:00", "24:00"))
+NIGHT = CheapHours("02:00", "06:00", "Asia/Seoul")
+# 12:00 and 03:00 in Seoul.
+BY_DAY, AT_NIGHT = NOW.replace(hour=3, minute=0), NOW.replace(hour=18, minute=0)
 
 
-def decide(**changes):
-    return RetrainingPolicy().decide(a_backlog(**changes), now=NOW)
+def decide(*, asker=None, now=NOW, policy=ANY_HOUR, **changes):
+    return policy.decide(a_backlog(**changes), asker or an_asker(), now=now)
 
 
 def test_enough_corrections_after_a_week_are_due():
@@ -43,19 +49,30 @@ def test_corrections_that_were_tried_already_do_not_retrain_for_ever():
 
 
 def test_a_running_retraining_blocks_another_even_when_forced():
-    decision = RetrainingPolicy().decide(a_backlog(), now=NOW, claim=Claim("run-1", NOW), forced_by="kim")
+    decision = RetrainingPolicy().decide(a_backlog(), an_asker(forced_by="kim"), now=NOW, claim=Claim("run-1", NOW))
     assert (decision.due, decision.rule) == (False, "running")
-    assert decision.reason == f"a retraining is already running: run-1, since {NOW:%Y-%m-%d %H:%M} UTC"
+    assert decision.reason == (
+        f"a retraining is already running: run-1, since {NOW:%Y-%m-%d %H:%M} UTC; if it is dead, "
+        "python -m pipeline release-claim run-1 --actor YOU --reason WHY frees the model type"
+    )
 
 
 def test_a_claim_is_worth_nothing_once_no_run_can_be_alive_any_more():
-    claim = Claim("run-1", NOW)
-    assert not claim.expired(NOW + LONGEST_RUN)
-    assert claim.expired(NOW + LONGEST_RUN + timedelta(seconds=1))
+    claim = Claim("run-1", NOW, "a dag")
+    assert claim.over(NOW + LONGEST_RUN, an_asker()) is None
+    assert claim.over(NOW + LONGEST_RUN + timedelta(seconds=1), an_asker()).startswith("lease expired")
+
+
+@pytest.mark.parametrize(
+    ("by", "idle", "over"),
+    [("a dag", "a dag", True), ("a dag", "another", False), ("a dag", None, False), ("", "", False)],
+)
+def test_a_claim_is_over_when_whoever_began_its_run_has_none_that_lives(by, idle, over):
+    assert (Claim("run-1", NOW, by).over(NOW, an_asker(idle=idle)) is not None) is over
 
 
 def test_force_needs_no_corrections_and_names_who_asked():
-    decision = RetrainingPolicy().decide(a_backlog(corrections=0), now=NOW, forced_by="kim")
+    decision = decide(corrections=0, asker=an_asker(forced_by="kim"))
     assert (decision.due, decision.reason) == (True, "forced by kim")
 
 
@@ -83,7 +100,7 @@ def test_without_any_model_only_force_starts_the_first_training():
 )
 def test_every_answer_names_its_rule_its_reason_and_the_backlog_it_judged(changes, forced_by, due, rule, reason):
     backlog = a_backlog(**changes)
-    decision = RetrainingPolicy().decide(backlog, now=NOW, forced_by=forced_by)
+    decision = ANY_HOUR.decide(backlog, an_asker(forced_by=forced_by), now=NOW)
     assert decision == RetrainingDecision(due, rule, reason, backlog)
 
 
@@ -95,4 +112,76 @@ def test_a_policy_that_makes_no_sense_is_refused(least, urgent):
 
 def test_one_correction_may_be_enough_and_urgent_at_once():
     policy = RetrainingPolicy(min_corrections=1, urgent_corrections=1)
-    assert policy.decide(a_backlog(corrections=1, since_last_try=1), now=NOW).rule == "urgent"
+    assert decide(policy=policy, corrections=1, since_last_try=1).rule == "urgent"
+
+
+# At night
+
+
+def test_what_becomes_due_by_day_waits_for_the_cheap_hours_and_says_so():
+    by_day = decide(policy=RetrainingPolicy(cheap=NIGHT), now=BY_DAY)
+    assert (by_day.due, by_day.rule) == (False, "waits_for_night")
+    assert by_day.reason.endswith("it begins when computing is cheap, 02:00-06:00 Asia/Seoul")
+    assert decide(policy=RetrainingPolicy(cheap=NIGHT), now=AT_NIGHT).due
+
+
+@pytest.mark.parametrize(
+    ("asker", "corrections", "rule"),
+    [(an_asker(), 300, "urgent"), (an_asker(by_hand=True), 150, "threshold"), (an_asker(forced_by="kim"), 1, "forced")],
+)
+def test_what_is_urgent_and_people_do_not_wait_for_the_night(asker, corrections, rule):
+    found = decide(policy=RetrainingPolicy(cheap=NIGHT), now=BY_DAY, asker=asker, corrections=corrections)
+    assert (found.due, found.rule) == (True, rule)
+
+
+@pytest.mark.parametrize(
+    ("hours", "cheap"),
+    [
+        (NIGHT, {2, 3, 4, 5}),
+        (CheapHours("22:00", "01:00", "Asia/Seoul"), {22, 23, 0}),
+        (CheapHours("22:00", "24:00", "Asia/Seoul"), {22, 23}),
+        (CheapHours("00:00", "24:00", "Asia/Seoul"), set(range(24))),
+    ],
+    ids=str,
+)
+def test_every_hour_of_the_day_is_cheap_or_not_by_the_clock_of_its_zone(hours, cheap):
+    midnight_in_seoul = NOW.replace(hour=15, minute=0, second=0, microsecond=0)
+    assert {n for n in range(24) if hours.has(midnight_in_seoul + timedelta(hours=n))} == cheap
+    assert {n for n in range(24) if hours.has(midnight_in_seoul + timedelta(hours=n, minutes=59))} == cheap
+
+
+def test_hours_that_never_come_are_refused():
+    with pytest.raises(ValueError, match="begin and end at different times"):
+        CheapHours("02:00", "02:00")
+
+
+# Tries without a verdict
+
+
+def in_vain(**changes):
+    return Try(**{"run_id": "run-7", "at": NOW - timedelta(hours=1), "outcome": "failed", "new_since": 5, **changes})
+
+
+@pytest.mark.parametrize("corrections", [150, 400])
+def test_a_try_without_a_verdict_is_a_try_and_the_answer_says_when_the_next_one_may_be(corrections):
+    found = decide(corrections=corrections, in_vain=in_vain())
+    again = NOW + timedelta(hours=19)
+    assert (found.due, found.rule) == (False, "tried_in_vain")
+    assert found.reason == (
+        "run-7 was begun with these corrections and ended without a verdict (failed), only 5 are new since: they are "
+        f"tried again from {again:%Y-%m-%d %H:%M} UTC, or when somebody triggers it"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"in_vain": in_vain(at=NOW - timedelta(hours=20))},
+        {"in_vain": in_vain(new_since=100)},
+        {"in_vain": in_vain(), "asker": an_asker(by_hand=True)},
+        {"in_vain": in_vain(), "policy": RetrainingPolicy(retry_hours=0, cheap=CheapHours("00:00", "24:00"))},
+    ],
+    ids=["a day later", "as many new ones", "a person", "at once by the setting"],
+)
+def test_the_same_corrections_are_tried_again_after_a_while_or_with_new_ones_or_by_a_person(changes):
+    assert decide(**changes).rule == "threshold"

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp, RunBusy
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import LONGEST_RUN, RetrainingPolicy, RunOutcome
+from pipeline.domain.retraining import LONGEST_RUN, Asker, RetrainingPolicy, RunOutcome, Try
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
@@ -16,7 +17,7 @@ from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.release_claim import release_claim
 from pipeline.steps.resume_run import resume_run
-from tests.builders import a_backlog, a_blessing
+from tests.builders import a_backlog, a_blessing, an_asker
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import (
     FakeClock,
@@ -53,12 +54,12 @@ class World:
             outbox=self.outbox,
             publisher=self.publisher,
             clock=self.clock,
-            policy=RetrainingPolicy(),
+            policy=RetrainingPolicy(cheap=CheapHours("00:00", "24:00")),
         )
         return fault.on_ports(bundle, but=("clock",))
 
     def begin(self, run_id="run-1", fault=NO_FAULT, **asked):
-        return begin_run(self.scheduling(fault), run_id, LAUNDRY, asked_by="the night", **asked)
+        return begin_run(self.scheduling(fault), run_id, LAUNDRY, an_asker(**asked))
 
     def holder(self):
         claim = self.runs.claim(LAUNDRY)
@@ -77,7 +78,7 @@ def begun(**backlog):
 @pytest.mark.parametrize(("corrections", "answer"), [(150, (True, "threshold")), (20, (False, "too_few"))])
 def test_the_answer_is_recorded_with_who_asked_whether_due_or_not(corrections, answer):
     world = World(corrections=corrections)
-    decision_id, decision = consider(world.scheduling(), LAUNDRY, asked_by="task_confirmed_intake")
+    decision_id, decision = consider(world.scheduling(), LAUNDRY, Asker("task_confirmed_intake"))
     ((_, recorded, asked_by),) = world.decisions.recorded
     assert (decision_id, recorded, asked_by) == ("decision-1", decision, "task_confirmed_intake")
     assert (decision.due, decision.rule) == answer
@@ -96,14 +97,38 @@ def test_of_two_that_begin_at_the_same_moment_one_claims():
     world = World()
     world.decisions.record = lambda *args, **named: world.runs.begin("faster", LAUNDRY, at=world.clock.now())
     slower = world.begin()
-    assert (slower.due, slower.reason) == (False, "another retraining claimed the model type")
+    assert not slower.due and slower.reason.startswith("a retraining is already running: faster, since 20")
 
 
 def test_a_claim_of_a_run_that_must_be_dead_keeps_nobody_away():
     world = begun()
     world.clock.at += LONGEST_RUN + timedelta(hours=1)
     assert world.begin("run-2").due and world.holder() == "run-2"
-    assert world.runs.ended == {"run-1": "lease expired"}
+    assert world.runs.ended == {"run-1": "lease expired: no retraining takes as long"}
+
+
+def test_a_claim_of_a_run_whose_dag_has_no_run_that_lives_is_taken_over():
+    world = begun()
+    second = world.begin("run-2", idle="the night")
+    assert second.due and world.holder() == "run-2"
+    assert world.runs.ended == {"run-1": "died: no run of the night is alive"}
+
+
+@pytest.mark.parametrize("idle", [None, "command line"])
+def test_a_claim_of_whom_nobody_was_asked_stays_and_the_refusal_names_who_has_it_and_what_frees_it(idle):
+    world = begun()
+    second = world.begin("run-2", forced_by="kim", idle=idle)
+    assert not second.due and world.holder() == "run-1"
+    assert second.reason.endswith(
+        "if it is dead, python -m pipeline release-claim run-1 --actor YOU --reason WHY frees the model type"
+    )
+
+
+def test_a_run_that_goes_on_is_still_known_by_who_began_it():
+    world = begun()
+    world.runs.end("run-1", at=world.clock.now(), outcome="held")
+    resume_run(world.scheduling(), "run-1", LAUNDRY)
+    assert world.begin("run-2", idle="the night").due
 
 
 def test_a_person_releases_the_claim_of_a_run_that_is_dead():
@@ -129,6 +154,14 @@ def test_a_run_that_is_not_due_claims_nothing_unless_somebody_forces_it():
     assert world.begin().rule == "too_few" and world.holder() is None
     forced = world.begin(forced_by="kim")
     assert (forced.due, forced.reason) == (True, "forced by kim")
+
+
+def test_a_run_that_ended_without_a_verdict_and_was_cleared_by_a_person_begins_again():
+    world = begun()
+    world.runs.end("run-1", at=world.clock.now(), outcome="failed")
+    world.confirmations.waiting = a_backlog(in_vain=Try("run-1", world.clock.now(), "failed", 0))
+    assert world.begin("run-2").rule == "tried_in_vain"
+    assert world.begin("run-1").due and world.holder() == "run-1"
 
 
 def test_a_run_that_holds_the_claim_goes_on_whatever_the_policy_says_by_now():
@@ -209,7 +242,7 @@ def test_a_run_that_had_ended_waits_for_the_one_that_began_since():
     world = begun()
     world.runs.end("run-1", at=world.clock.now(), outcome="held")
     world.begin("run-2")
-    with pytest.raises(RunBusy, match="another LAUNDRY retraining is running"):
+    with pytest.raises(RunBusy, match="already running: run-2, since .*: clear this task when it has ended"):
         resume_run(world.scheduling(), "run-1", LAUNDRY)
     assert world.holder() == "run-2" and world.runs.ended == {"run-1": "held"}
 
