@@ -39,15 +39,16 @@ def event_body(**changes: Any) -> bytes:
 
 
 def an_event(key: str = "event-1", **changes: Any) -> TaskConfirmedEvent:
+    """Every key is a task of its own, with a photo of its own."""
     values: dict[str, Any] = {
         "key": key,
-        "task_id": "TASK-1",
+        "task_id": f"TASK-{key}",
         "helper_id": "HELPER-001",
         "ai_result": "불량",
         "final_result": "양호",
         "corrected": True,
         "correction_reason": None,
-        "photo_url": "s3://tasks/TASK-1.jpg",
+        "photo_url": f"s3://tasks/TASK-{key}.jpg",
         "confirmed_at": NOW,
         **changes,
     }

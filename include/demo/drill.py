@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -66,7 +66,10 @@ class Drill:
         with self._stage:
             self._stage.act(f"{champion} serves. Photos for the drill, and traffic on both replicas")
             self._tasks.begin()
-            with self._dags_of_the_drill(), self._no_bad_model_left(champion):
+            with ExitStack() as afterwards:
+                afterwards.callback(self._tasks.leave_nothing)
+                afterwards.enter_context(self._dags_of_the_drill())
+                afterwards.enter_context(self._no_bad_model_left(champion))
                 self._acts()
                 self._hear()
         report = self._stage.conclude()

@@ -8,8 +8,10 @@ from include.demo import seeding
 from include.demo.branch_managers import Garment, confirm_all
 from include.demo.photos import live_specs
 from include.demo.stage import Stage
+from include.stack.postgres import query
 
-_PHOTOS, _PHOTOS_SENT = 60, 32
+# A photo counts once for each version: a trial needs others all the time.
+_PHOTOS, _PHOTOS_SENT = 240, 32
 _REQUESTS_PER_SECOND = 5.0
 _SEED = 99
 _TAKE_IN_SECONDS = 60.0
@@ -44,6 +46,12 @@ class Tasks:
         confirmed = confirm_all(helper_url, [self._garment(number) for number in numbers], lambda: None)
         self._stage.wait(self._all_stored, "the confirmations to be taken in", _TAKE_IN_SECONDS)
         self._stage.say(f"{count} verdicts confirmed, {sum(c.corrected for c in confirmed)} corrected")
+
+    def leave_nothing(self) -> None:
+        """What drills confirmed goes into no dataset and counts for no model that people's photos are about."""
+        forget = "DELETE FROM {} WHERE task_id LIKE 'DRILL-%'"
+        query(self._stage.stack.dsn("helper", "helper"), forget.format("tasks"))
+        query(self._stage.stack.dsn("mlops", "mlops"), forget.format("task_confirmations"))
 
     def _garment(self, number: int) -> Garment:
         shown = self._garments[number % len(self._garments)]

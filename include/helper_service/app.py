@@ -83,7 +83,9 @@ def create_app(settings: Settings, verdict: Callable[[str, str], tuple[str, str]
 
     @app.post("/helper/tasks/{task_id}/confirm")
     def confirm(task_id: TaskId, request: ConfirmRequest) -> TaskView:
-        """A branch manager confirms (UC-14); while the broker is out of reach the event waits in the outbox."""
+        """A branch manager confirms, or takes an earlier word back with another one (UC-14); while the broker is out of
+        reach the event waits in the outbox.
+        """
         confirmation = Confirmation(**request.model_dump())
         return _view(_answered(lambda: app.state.tasks.confirm(task_id, confirmation)))
 

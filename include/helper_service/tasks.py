@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg2.errors import UniqueViolation
@@ -81,14 +81,15 @@ class Tasks:
     def confirm(self, task_id: str, confirmation: Confirmation) -> Task:
         """Task row and event in one transaction; the same confirmation again makes no second event.
 
+        Another final result is a correction of the first word: a new event, which supersedes the one before.
         Raises `NoSuchTask` or `Contradiction`.
         """
         with self._transaction() as cursor:
             task = _find(cursor, task_id, lock=True)
             _check(task, confirmation)
-            if task.confirmed_at is not None:
+            if task.confirmed_at is not None and task.final_result == confirmation.final_result:
                 return task
-            at = datetime.now(UTC)
+            at = _after(task.confirmed_at, datetime.now(UTC))
             cursor.execute(
                 "UPDATE tasks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
                 " WHERE task_id = %s",
@@ -142,8 +143,11 @@ def _check(task: Task, confirmation: Confirmation) -> None:
         raise Contradiction(f"the AI's verdict on {task.task_id} was {task.ai_result}, not {confirmation.ai_result}")
     if confirmation.corrected != (confirmation.final_result != confirmation.ai_result):
         raise Contradiction("corrected must say whether finalResult differs from aiResult")
-    if task.confirmed_at is not None and confirmation.final_result != task.final_result:
-        raise Contradiction(f"{task.task_id} was confirmed as {task.final_result} before")
+
+
+def _after(before: datetime | None, now: datetime) -> datetime:
+    """The last word is the one with the later time, whatever the clock did in between."""
+    return now if before is None or now > before else before + timedelta(microseconds=1)
 
 
 def _event(task: Task, confirmation: Confirmation, at: datetime) -> dict[str, Any]:

@@ -14,7 +14,18 @@ _INSERT = """
     INSERT INTO task_confirmations
         (key, task_id, helper_id, ai_result, final_result, corrected, correction_reason, photo_url,
          model_version, confirmed_at, extra)
-    VALUES %s ON CONFLICT (key) DO NOTHING"""
+    VALUES %s ON CONFLICT (key) DO NOTHING RETURNING task_id, photo"""
+
+# Of a task the last word counts, of a photo that one version judged more than once the last confirmation.
+_TAKEN_BACK = """
+    UPDATE task_confirmations c SET counts = false WHERE counts AND task_id = ANY(%(tasks)s) AND EXISTS (
+        SELECT FROM task_confirmations n
+        WHERE n.task_id = c.task_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
+REPEATED = """
+    UPDATE task_confirmations c SET counts = false WHERE counts AND photo = ANY(%(photos)s) AND EXISTS (
+        SELECT FROM task_confirmations n
+        WHERE n.counts AND n.photo = c.photo AND n.model_version IS NOT DISTINCT FROM c.model_version
+            AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
 
 _TRIAL = """
     INSERT INTO task_confirmations
@@ -39,14 +50,14 @@ _BACKLOG = """
         ORDER BY begun_at DESC LIMIT 1
     )
     SELECT
-        (SELECT count(*) FROM task_confirmations WHERE corrected
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts
             AND confirmed_at > COALESCE((SELECT corrections_through FROM champion), '-infinity')),
-        (SELECT count(*) FROM task_confirmations WHERE corrected
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts
             AND received_at > COALESCE((SELECT at FROM tried), '-infinity')),
         (SELECT max((r.result->>'trained_at')::timestamptz) FROM training_results r JOIN datasets d USING (dataset_id)
             WHERE d.model_type = %(model_type)s),
         vain.run_id, vain.begun_at, vain.outcome,
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND received_at > vain.begun_at)
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND received_at > vain.begun_at)
     FROM (SELECT) one LEFT JOIN vain ON true"""
 
 
@@ -64,9 +75,12 @@ class ConfirmationTable:
         if not events:
             return Stored(0, 0)
         with self._database.transaction() as cursor:
-            execute_values(cursor, _INSERT, [_row(event) for event in events], page_size=len(events))
-            new = cursor.rowcount
-        return Stored(new, len(events) - new)
+            rows = [_row(event) for event in events]
+            new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True)
+            tasks, photos = ([row[n] for row in new] for n in range(2))
+            cursor.execute(_TAKEN_BACK, {"tasks": tasks})
+            cursor.execute(REPEATED, {"photos": photos})
+        return Stored(len(new), len(events) - len(new))
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         with self._database.transaction() as cursor:

@@ -66,6 +66,7 @@ class DatasetTable:
         with self._database.transaction() as cursor:
             # One at a time: two datasets must not both make the next version of the holdout.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_NUMBERING_LOCK,))
+            wait_for_erasures(cursor)
             cursor.execute("SELECT holdout_version FROM datasets WHERE dataset_id = %s FOR UPDATE", (dataset_id,))
             row = cursor.fetchone()
             if row is not None and row[0] == 0:
@@ -214,6 +215,12 @@ def _grow_holdout(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
             "INSERT INTO holdout_photos (model_type, task_id, cluster_id, sha256, phash, version, dataset_id)"
             " VALUES %s ON CONFLICT DO NOTHING",
             [(manifest.model_type, p.task_id, p.cluster_id, p.sha256, p.phash, row[0], dataset_id) for p in held],
+        )
+        # One that was erased while it was looked at stays held out, as those do that were erased later.
+        cursor.execute(
+            "UPDATE holdout_photos h SET sha256 = '' FROM erased_photos e"
+            " WHERE h.dataset_id = %s AND h.task_id = e.task_id AND h.sha256 <> ''",
+            (dataset_id,),
         )
     cursor.execute(
         f"UPDATE datasets SET holdout_version = {version.format('')} WHERE dataset_id = %(dataset_id)s", values

@@ -17,10 +17,10 @@ _REIGNS = """
         AS reigns (version, since, until)"""
 _OF_VERSION = f"""
     SELECT final_result, corrected, confirmed_at, blind FROM task_confirmations
-    WHERE model_version = %(version)s AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
+    WHERE counts AND model_version = %(version)s AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
     UNION ALL
     SELECT c.final_result, c.corrected, c.confirmed_at, c.blind FROM ({_REIGNS}) r JOIN task_confirmations c
-        ON c.model_version IS NULL AND c.confirmed_at >= r.since AND c.confirmed_at < r.until
+        ON c.counts AND c.model_version IS NULL AND c.confirmed_at >= r.since AND c.confirmed_at < r.until
     WHERE r.version = %(version)s AND c.confirmed_at > %(since)s AND c.confirmed_at <= %(until)s"""
 _COUNT = "SELECT final_result, count(*), count(*) FILTER (WHERE NOT corrected), max(confirmed_at)"
 _TALLY = f"{_COUNT} FROM ({_OF_VERSION}) c GROUP BY final_result ORDER BY final_result"
@@ -33,12 +33,12 @@ _BY_VERSION = f"""
         SELECT model_version AS version, final_result, count(*) AS confirmed,
                count(*) FILTER (WHERE NOT corrected) AS agreed, max(confirmed_at) AS newest
         FROM task_confirmations
-        WHERE model_version IS NOT NULL AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
+        WHERE counts AND model_version IS NOT NULL AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
         GROUP BY model_version, final_result
         UNION ALL
         SELECT r.version, c.final_result, count(*), count(*) FILTER (WHERE NOT c.corrected), max(c.confirmed_at)
         FROM ({_REIGNS}) r JOIN task_confirmations c
-            ON c.model_version IS NULL AND c.confirmed_at >= r.since AND c.confirmed_at < r.until
+            ON c.counts AND c.model_version IS NULL AND c.confirmed_at >= r.since AND c.confirmed_at < r.until
         WHERE c.confirmed_at > %(since)s AND c.confirmed_at <= %(until)s
         GROUP BY r.version, c.final_result) parts
     GROUP BY version, final_result ORDER BY version, final_result LIMIT 200"""

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle, islice
@@ -89,13 +89,13 @@ class FaceserveTrial:
         self._model = model
         self._process = process
 
-    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
+    def classify(self, photos: Iterable[bytes]) -> Sequence[str]:
         labels: list[str] = []
+        waiting = iter(photos)
         with _translated(self._process), ThreadPoolExecutor(_CLASSIFY_CONCURRENCY) as pool:
-            for start in range(0, len(photos), _BATCH):
+            while batch := list(islice(waiting, _BATCH)):
                 with _turn():
-                    found = pool.map(lambda p: self._client.classify(self._model, p), photos[start : start + _BATCH])
-                    labels += [one.label for one in found]
+                    labels += [one.label for one in pool.map(lambda p: self._client.classify(self._model, p), batch)]
                 # A short pause: else we would take the lock again before anybody who waits for it.
                 time.sleep(_YIELD_SECONDS)
         return labels

@@ -3,7 +3,8 @@
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,14 +18,14 @@ _TILE, _CAPTION, _COLUMNS, _MOST_SHOWN = 160, 34, 6, 30
 
 
 class HtmlReportPrinter:
-    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
-        shown = photos[:_MOST_SHOWN]
+    def contact_sheet(self, photos: Iterable[tuple[str, bytes]]) -> bytes:
+        shown = [(name, _tile(body)) for name, body in islice(photos, _MOST_SHOWN)]
         rows = max(1, -(-len(shown) // _COLUMNS))
         sheet = Image.new("RGB", (_COLUMNS * _TILE, rows * (_TILE + _CAPTION)), "white")
         draw = ImageDraw.Draw(sheet)
-        for index, (name, body) in enumerate(shown):
+        for index, (name, tile) in enumerate(shown):
             x, y = index % _COLUMNS * _TILE, index // _COLUMNS * (_TILE + _CAPTION)
-            sheet.paste(_tile(body), (x, y))
+            sheet.paste(tile, (x, y))
             # Pillow's own font has no Korean letters: the page has the labels as text.
             draw.text((x + 4, y + _TILE + 3), name[:24], fill="black", font=ImageFont.load_default(12))
         if not shown:

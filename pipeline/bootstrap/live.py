@@ -12,6 +12,7 @@ from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable, TryAgain
 from pipeline.domain.ledger import Asked
+from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
@@ -31,6 +32,7 @@ from pipeline.steps.plan_rollback import plan_rollback
 from pipeline.steps.promote_canary import promote_canary
 from pipeline.steps.prune import prune
 from pipeline.steps.publish import publish
+from pipeline.steps.recognise import recognise
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.restore import restore
 from pipeline.steps.retire import Retired, plan_retirement, retire
@@ -80,6 +82,7 @@ class LiveSteps:
     def judge_canary(self, model_type: str, version: str, *, proven: bool = False) -> dict[str, str]:
         """`promote`, `abort` or `wait`, with the reason; `proven` when an earlier look said `promote`."""
         live = self._live
+        self._recognise()
         policy = live.canary_policy.after_proof() if proven else live.canary_policy
         verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
@@ -174,6 +177,7 @@ class LiveSteps:
         """
         live = self._live
         watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
+        self._recognise()
         announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
         self._publish_soon()
         troubles = [str(trouble) for trouble in self._w.troubles.open()]
@@ -181,6 +185,13 @@ class LiveSteps:
             nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
             return {**nothing, "troubles": troubles}
         return {**of_watched(watched), "troubles": troubles}
+
+    def _recognise(self) -> None:
+        """Of what counts by the next look, at the latest: confirmations that are not mature, too."""
+        now, policy = self._w.clock.now(), self._live.accuracy_policy
+        done = recognise(self._live.recognition, Period(policy.window(now).since, now))
+        if done.problem:
+            log.warning("copies of one photo may count more than once: %s", done.problem)
 
     def history(self, model_type: str) -> list[dict[str, Any]]:
         """Who served from when, by whom and why, and what was noted between; oldest first, as the log has it."""

@@ -8,7 +8,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Pruning, Registration
+from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Pruning, Recognition, Registration
 from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
@@ -32,6 +32,13 @@ class LiveWiring:
     def monitoring(self) -> Monitoring:
         w, trial_hours = self._w, self._w.settings.canary.deadline_hours + _APPROVAL_HOURS
         return Monitoring(w.transitions, self.metrics, self._readings, w.outbox, w.clock, trial_hours)
+
+    @property
+    def recognition(self) -> Recognition:
+        from pipeline.adapters.evidence_table import EvidenceTable
+        from pipeline.learning.photos import PillowPhotoInspector
+
+        return Recognition(EvidenceTable(self._w.database), self._w.photos, PillowPhotoInspector())
 
     @property
     def keeping(self) -> Keeping:

@@ -25,7 +25,7 @@ from pipeline.ports.data import (
 )
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.ports.events import Confirmations, Decisions, EventPublisher, EventQueue, Outbox, RetrainingRuns
-from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
+from pipeline.ports.live import ArchiveStore, Evidence, LiveMetrics, LiveReadings
 from pipeline.ports.training import Experiments, Trainer, TrainingRuns
 from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
 
@@ -210,6 +210,15 @@ class Monitoring:
     clock: Clock
     trial_hours: float = 48.0
     """A canary that is older was forgotten: its own deadline and the patience of whoever approves it are over."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What it takes to see that two confirmations are about one photo."""
+
+    evidence: Evidence
+    photos: PhotoStore
+    inspector: PhotoInspector
 
 
 @dataclass(frozen=True)

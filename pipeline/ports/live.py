@@ -1,6 +1,6 @@
 """Live accuracy, the monitor's readings, and the archive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,7 +12,10 @@ from pipeline.domain.models import ModelType
 
 
 class LiveMetrics(Protocol):
-    """Confirmations joined to the version that gave the verdict: the event's, else the one that served then."""
+    """Confirmations joined to the version that gave the verdict: the event's, else the one that served then.
+
+    Of a task its last word counts, and a photo counts once for a version, however often it was confirmed.
+    """
 
     def tally(self, history: History, version: str, period: Period) -> Tally:
         """All confirmations of one version."""
@@ -24,6 +27,19 @@ class LiveMetrics(Protocol):
         """Those whose reviewer did not see the verdict."""
 
     def by_version(self, history: History, period: Period) -> Mapping[str, Tally]: ...
+
+
+class Evidence(Protocol):
+    """Which confirmations show the same photo; until somebody looked, a photo is told by its address."""
+
+    def unseen(self, period: Period, *, limit: int) -> Sequence[str]:
+        """Addresses of photos that nobody looked at, of confirmations that count, newest first, each once."""
+
+    def founders(self, period: Period) -> Sequence[int]:
+        """Perceptual hashes that founded the clusters of the period's confirmations, oldest first."""
+
+    def recognise(self, clusters: Mapping[str, str]) -> None:
+        """Keep the cluster of each address; from now on one photo of a cluster counts for each version."""
 
 
 @dataclass(frozen=True)

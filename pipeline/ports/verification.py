@@ -1,6 +1,6 @@
 """Trials in a private model server, the checks, the verdict and its report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,8 +17,8 @@ from pipeline.domain.training import TrainingResult
 class Trial(Protocol):
     """A private model server with one model loaded, answering over gRPC."""
 
-    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
-        """One label a photo."""
+    def classify(self, photos: Iterable[bytes]) -> Sequence[str]:
+        """One label a photo. Photos are taken as they are asked about, so memory does not limit their number."""
 
     def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement: ...
 
@@ -45,8 +45,8 @@ class VerificationReport:
 
 
 class ReportPrinter(Protocol):
-    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
-        """PNG of photos, each with its name."""
+    def contact_sheet(self, photos: Iterable[tuple[str, bytes]]) -> bytes:
+        """PNG of photos, each with its name; of many the first ones."""
 
     def html(self, report: VerificationReport) -> bytes:
         """One page that needs no other file."""

@@ -1,33 +1,82 @@
-"""Ask a model about photos whose verdict people confirmed."""
+"""Ask a model about photos whose verdict people confirmed, one photo after the other: only a few are in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from pipeline.domain.checks import Prediction
+from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Photo
+from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.ports.data import PhotoStore
 from pipeline.ports.verification import Trial
 from pipeline.steps.downloads import several_at_once
 
+# Of photos that were frozen a moment ago, hardly one goes; where many did, what is left judges nobody.
+_MAX_GONE_SHARE = 0.05
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said, in the order of the rows; `gone` are photos that cannot be asked about any more, and why."""
+
+    said: tuple[Prediction, ...]
+    gone: Mapping[str, str]
+
+    def but(self, gone: Mapping[str, str]) -> tuple[Prediction, ...]:
+        return tuple(p for p in self.said if p.task_id not in gone)
+
+
+def ask(trial: Trial, rows: Sequence[Photo], photos: PhotoStore) -> Answers:
+    """What the model on trial says of each photo, beside what people said."""
+    asked: list[Photo] = []
+    gone: dict[str, str] = {}
+
+    def bodies() -> Iterator[bytes]:
+        for row, body, fault in still_there(rows, photos):
+            if body is None:
+                gone[row.task_id] = fault
+            else:
+                asked.append(row)
+                yield body
+
+    labels = trial.classify(bodies())
+    said = (Prediction(row.task_id, row.label, label) for row, label in zip(asked, labels, strict=True))
+    return Answers(tuple(said), gone)
+
+
+def still_there(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Photo, bytes | None, str]]:
+    """Each photo with its bytes, or with why it is not the one that was frozen."""
+
+    def read(row: Photo) -> tuple[Photo, bytes | None, str]:
+        try:
+            body = photos.read(row.photo_url)
+        except (PhotoMissing, PhotoRefused) as error:
+            return row, None, str(error)
+        if sha256(body) != row.sha256:
+            return row, None, f"{row.photo_url} is another photo than the one that was collected"
+        return row, body, ""
+
+    return several_at_once(read, rows)
+
+
+def demand_most(rows: Sequence[Photo], gone: Mapping[str, str]) -> None:
+    """Raises `DatasetRefused` when so many photos went that the others are no fair sample."""
+    if len(gone) > len(rows) * _MAX_GONE_SHARE:
+        named = "; ".join(f"{task_id}: {fault}" for task_id, fault in list(gone.items())[:_SHOWN])
+        raise DatasetRefused(
+            f"{len(gone)} of {len(rows)} photos to judge by cannot be had any more ({_MAX_GONE_SHARE:.0%} allowed): "
+            f"{named}; bring them back, or start a retraining, which collects new ones"
+        )
+
 
 @dataclass(frozen=True)
 class Asked:
-    """Photos to ask about, each with its bytes."""
+    """Bytes of a few photos, to ask about again and again."""
 
-    rows: Sequence[Photo]
     bodies: Sequence[bytes]
-
-    @cached_property
-    def by_task(self) -> dict[str, Photo]:
-        return {row.task_id: row for row in self.rows}
 
 
 def fetched(rows: Sequence[Photo], photos: PhotoStore) -> Asked:
-    return Asked(rows, list(several_at_once(lambda row: photos.read(row.photo_url), rows)))
-
-
-def predict(trial: Trial, asked: Asked) -> tuple[Prediction, ...]:
-    """What the model on trial says of each photo, beside what people said."""
-    labels = trial.classify(asked.bodies)
-    return tuple(Prediction(row.task_id, row.label, said) for row, said in zip(asked.rows, labels, strict=True))
+    """Those that are still there."""
+    return Asked([body for _, body, _ in still_there(rows, photos) if body is not None])

@@ -1,16 +1,17 @@
 """Candidate and champion on the same photos (specification, messages 20-26; design D3)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, negative_flips
-from pipeline.domain.dataset import Split
+from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.leakage import leaks
 from pipeline.domain.verification import refused_to_load
 from pipeline.ports.bundles import Verification
-from pipeline.steps.ask_models import Asked, fetched, predict
+from pipeline.steps.ask_models import Answers, ask, demand_most, still_there
 from pipeline.steps.contest import Contest
 
 
@@ -26,51 +27,63 @@ def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check
         return tuple(blessing.checks)
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"what was trained on cannot be verified on: {'; '.join(found[:3])}")
-    asked = fetched(manifest.natural, v.photos)
     try:
         with v.trials.serve(contest.model_type, contest.run_id, contest.candidate) as trial:
-            ours = predict(trial, asked)
-            corrections = predict(trial, fetched(manifest.of(Split.HELD_OUT_CORRECTIONS), v.photos))
+            ours = ask(trial, manifest.natural, v.photos)
+            corrections = ask(trial, manifest.of(Split.HELD_OUT_CORRECTIONS), v.photos)
     except ModelRefused as error:
         judged: tuple[Check, ...] = (refused_to_load(str(error), contest.champion_version),)
     else:
-        measured = replace(_beside_champion(contest, ours, asked, v), corrections=corrections)
-        _keep(measured, asked, contest, v)
-        judged = v.policy.judge_accuracy(measured, manifest.labels, asked.by_task)
+        measured = replace(_beside_champion(contest, ours, v), corrections=corrections.said)
+        _keep(measured, contest, v)
+        judged = v.policy.judge_accuracy(measured, manifest.labels, _by_task(manifest))
     v.checks.save(contest.run_id, "accuracy", judged)
     return judged
 
 
-def _beside_champion(
-    contest: Contest, ours: tuple[Prediction, ...], asked: Asked, verification: Verification
-) -> AccuracyMeasurement:
+def _beside_champion(contest: Contest, ours: Answers, verification: Verification) -> AccuracyMeasurement:
+    """Photos that could be had for both; what one of them could not be asked about judges neither."""
     other, theirs, fault = contest.champion, None, ""
     if other is not None:
         try:
             with verification.trials.serve(contest.model_type, other.version, other.artifact) as trial:
-                theirs = predict(trial, asked)
+                theirs = ask(trial, contest.manifest.natural, verification.photos)
         except ModelRefused as error:
             fault = str(error)
-    n = len(contest.manifest.of(Split.VALIDATION))
+    gone = {**ours.gone, **(theirs.gone if theirs else {})}
+    demand_most(contest.manifest.natural, gone)
+    validation, holdout = _sides(ours.but(gone), contest.manifest)
+    champion_validation, champion_holdout = _sides(theirs.but(gone), contest.manifest) if theirs else (None, None)
     return AccuracyMeasurement(
         champion_version=contest.champion_version,
-        validation=ours[:n],
-        holdout=ours[n:],
-        champion_validation=theirs[:n] if theirs is not None else None,
-        champion_holdout=theirs[n:] if theirs is not None else None,
+        validation=validation,
+        holdout=holdout,
+        champion_validation=champion_validation,
+        champion_holdout=champion_holdout,
         champion_fault=fault,
         trainer=_said_by_trainer(contest, verification),
     )
 
 
-def _keep(measured: AccuracyMeasurement, asked: Asked, contest: Contest, verification: Verification) -> None:
+def _sides(said: Sequence[Prediction], manifest: Manifest) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
+    """Those on validation photos, and those on the holdout."""
+    held = {p.task_id for p in manifest.of(Split.HOLDOUT)}
+    return tuple(p for p in said if p.task_id not in held), tuple(p for p in said if p.task_id in held)
+
+
+def _by_task(manifest: Manifest) -> dict[str, Photo]:
+    return {photo.task_id: photo for photo in manifest.natural}
+
+
+def _keep(measured: AccuracyMeasurement, contest: Contest, v: Verification) -> None:
     """Predictions, slices and the photos that became wrong, beside the artifact."""
-    objects, folder, flipped = verification.objects, ArtifactFolder(contest.candidate.uri), _flipped(measured)
-    objects.write(folder.predictions, _json(asdict(measured)), "application/json")
-    sheet = [(row.task_id, body) for row, body in zip(asked.rows, asked.bodies, strict=True) if row.task_id in flipped]
-    objects.write(folder.flips, verification.printer.contact_sheet(sheet), "image/png")
-    slices = [asdict(one) for one in verification.policy.comparison.slices(measured, asked.by_task)]
-    objects.write(folder.slices, _json(slices), "application/json")
+    folder, flipped = ArtifactFolder(contest.candidate.uri), _flipped(measured)
+    v.objects.write(folder.predictions, _json(asdict(measured)), "application/json")
+    rows = [photo for photo in contest.manifest.natural if photo.task_id in flipped]
+    sheet = ((row.task_id, body) for row, body, _ in still_there(rows, v.photos) if body is not None)
+    v.objects.write(folder.flips, v.printer.contact_sheet(sheet), "image/png")
+    slices = [asdict(one) for one in v.policy.comparison.slices(measured, _by_task(contest.manifest))]
+    v.objects.write(folder.slices, _json(slices), "application/json")
 
 
 def _json(value: object) -> bytes:

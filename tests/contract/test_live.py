@@ -1,10 +1,12 @@
 """Live metrics, readings and the archive: fake and real through the same cases."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.glacier import GlacierArchive
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
@@ -17,7 +19,7 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.live import Episode, Look
 from tests.builders import NOW, an_event
 from tests.fakes.events import FakeConfirmations, FakeOutbox
-from tests.fakes.live import FakeArchive, FakeLiveMetrics, FakeReadings
+from tests.fakes.live import FakeArchive, FakeEvidence, FakeLiveMetrics, FakeReadings
 from tests.histories import a_history
 
 LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
@@ -29,6 +31,7 @@ class Fakes:
     def __init__(self):
         self.outbox, self.confirmations = FakeOutbox(), FakeConfirmations()
         self.metrics, self.readings = FakeLiveMetrics(self.confirmations), FakeReadings(self.outbox)
+        self.evidence = FakeEvidence(self.confirmations)
 
     def kept(self):
         """Of every reading: version, state, confirmations, accuracy, and the monitor's sentence."""
@@ -39,6 +42,7 @@ class Tables:
     def __init__(self, database):
         self.outbox, self.confirmations = OutboxTable(database), ConfirmationTable(database)
         self.metrics, self.readings = LiveMetricsView(database), ReadingTable(database)
+        self.evidence = EvidenceTable(database)
         self._database = database
 
     def kept(self):
@@ -120,6 +124,52 @@ def test_the_newest_are_the_newest(tables):
         confirm(tables, number, corrected=number >= 7, at=NOW + timedelta(minutes=number))
     newest = tables.metrics.newest(NOBODY, "v1.0.0", ALWAYS, 4)
     assert (newest.confirmed, newest.agreed) == (4, 1)
+
+
+def test_of_a_task_the_last_word_counts_in_whatever_order_the_words_come(tables):
+    said = [
+        an_event(f"word-{n}", task_id="TASK-1", corrected=corrected, confirmed_at=NOW + timedelta(minutes=n))
+        for n, corrected in enumerate((True, False, True))
+    ]
+    for events in ([said[1]], [said[0]], [said[2]], said):
+        tables.confirmations.store([replace(e, model_version="v1.0.0") for e in events])
+    found = whole(tables, "v1.0.0")
+    assert (found.confirmed, found.agreed, found.newest) == (1, 0, NOW + timedelta(minutes=2))
+
+
+def test_one_photo_ten_times_counts_once_for_each_version(tables):
+    for number in range(10):
+        for version in ("v1.0.0", "v1.1.0"):
+            event = an_event(f"{version}-{number}", photo_url="s3://tasks/same.jpg", model_version=version)
+            tables.confirmations.store([replace(event, confirmed_at=NOW + timedelta(minutes=number))])
+    confirm(tables, 99)
+    assert (whole(tables, "v1.0.0").confirmed, whole(tables, "v1.1.0").confirmed) == (2, 1)
+    newest = tables.metrics.newest(NOBODY, "v1.0.0", ALWAYS, 10)
+    assert (newest.confirmed, newest.newest) == (2, NOW + timedelta(minutes=9))
+    assert {v: t.confirmed for v, t in tables.metrics.by_version(NOBODY, ALWAYS).items()} == {
+        "v1.0.0": 2,
+        "v1.1.0": 1,
+    }
+
+
+def test_copies_count_once_when_somebody_looked_and_are_not_looked_at_again(tables):
+    for number in range(4):
+        confirm(tables, number, corrected=number == 1, at=NOW + timedelta(minutes=number))
+    confirm(tables, 5, version="v1.1.0", at=NOW + timedelta(minutes=5))
+    urls = [f"s3://tasks/TASK-event-{n}.jpg" for n in (5, 3, 2, 1, 0)]
+    assert list(tables.evidence.unseen(ALWAYS, limit=9)) == urls
+    assert list(tables.evidence.unseen(ALWAYS, limit=2)) == urls[:2]
+    same, other = f"{7:016x}", f"{(1 << 63) + 5:016x}"
+    tables.evidence.recognise({urls[0]: same, urls[1]: other, urls[3]: same, urls[4]: same})
+    found = whole(tables, "v1.0.0")
+    assert (found.confirmed, found.agreed) == (3, 2)
+    assert whole(tables, "v1.1.0").confirmed == 1
+    assert list(tables.evidence.unseen(ALWAYS, limit=9)) == [urls[2]]
+    assert list(tables.evidence.founders(ALWAYS)) == [7, (1 << 63) + 5]
+    tables.evidence.recognise({urls[2]: "unread 0123456789abcdef"})
+    tables.evidence.recognise({})
+    assert list(tables.evidence.founders(ALWAYS)) == [7, (1 << 63) + 5]
+    assert whole(tables, "v1.0.0").confirmed == 3
 
 
 def test_only_a_plain_true_marks_the_blind_sample(tables):

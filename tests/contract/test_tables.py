@@ -292,6 +292,20 @@ def test_what_was_set_aside_is_kept_with_its_reason_and_without_its_address_once
 
 
 @pytest.mark.integration
+def test_a_photo_that_was_erased_while_its_dataset_was_checked_is_held_out_without_its_hash(services):
+    tables = Tables(services.mlops)
+    dataset_id = tables.datasets.begin("one", LAUNDRY)
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), tuple(held(1, 2)))
+    tables.datasets.freeze(dataset_id, manifest, "1" * 64)
+    tables.erasures.record(Erased("TASK-00001", (), "kim", "asked by the customer", NOW))
+    tables.datasets.hold_out(dataset_id, manifest)
+    assert {m.task_id: bool(m.sha256) for m in tables.datasets.holdout(LAUNDRY)} == {
+        "TASK-00001": False,
+        "TASK-00002": True,
+    }
+
+
+@pytest.mark.integration
 def test_the_thousandth_dataset_of_a_year_has_a_number_of_its_own(services):
     datasets = DatasetTable(services.mlops)
     year = datasets.begin("first", LAUNDRY).split("-")[1]

@@ -78,6 +78,7 @@ class FakeConfirmations:
     waiting: Backlog = field(default_factory=lambda: Backlog(0, 0, None))
     away: bool = False
     refuses: dict[str, Exception] = field(default_factory=dict)
+    clusters: dict[str, str] = field(default_factory=dict)
 
     def demand_reachable(self) -> None:
         if self.away:
@@ -96,6 +97,13 @@ class FakeConfirmations:
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         self.asked = (model_type, champion)
         return self.waiting
+
+    @property
+    def counting(self) -> list[TaskConfirmedEvent]:
+        """Of each task the last word, and of each photo the last one about a version; oldest first."""
+        said = sorted(self.stored.values(), key=lambda e: (e.confirmed_at, e.key))
+        last = sorted({e.task_id: e for e in said}.values(), key=lambda e: (e.confirmed_at, e.key))
+        return list({(self.clusters.get(e.photo_url, e.photo_url), e.model_version): e for e in last}.values())
 
 
 @dataclass

@@ -38,7 +38,28 @@ class FakeLiveMetrics:
     def _within(self, history: History, period: Period) -> list[TaskConfirmedEvent]:
         if history.model_type is not ModelType.LAUNDRY:
             return []
-        return [e for e in self.confirmations.stored.values() if period.since < e.confirmed_at <= period.until]
+        return [e for e in self.confirmations.counting if period.since < e.confirmed_at <= period.until]
+
+
+@dataclass
+class FakeEvidence:
+    confirmations: FakeConfirmations
+
+    def unseen(self, period: Period, *, limit: int) -> Sequence[str]:
+        newest = reversed(self._within(period))
+        urls = dict.fromkeys(e.photo_url for e in newest if e.photo_url not in self.confirmations.clusters)
+        return list(urls)[:limit]
+
+    def founders(self, period: Period) -> Sequence[int]:
+        seen = dict.fromkeys(self.confirmations.clusters.get(e.photo_url, "") for e in self._within(period))
+        return [int(cluster, 16) for cluster in seen if cluster and not cluster.startswith("unread")]
+
+    def recognise(self, clusters: Mapping[str, str]) -> None:
+        self.confirmations.clusters |= clusters
+
+    def _within(self, period: Period) -> list[TaskConfirmedEvent]:
+        found = [e for e in self.confirmations.counting if period.since < e.confirmed_at <= period.until]
+        return sorted(found, key=lambda e: e.confirmed_at)
 
 
 def _version(history: History, event: TaskConfirmedEvent) -> str | None:

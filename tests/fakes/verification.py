@@ -1,6 +1,6 @@
 """Trial servers, checks, blessings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ class FakeTrial:
     answers: Mapping[bytes, str]
     performances: list[PerformanceMeasurement]
 
-    def classify(self, photos: Sequence[bytes]) -> Sequence[str]:
+    def classify(self, photos: Iterable[bytes]) -> Sequence[str]:
         return [self.answers[photo] for photo in photos]
 
     def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement:
@@ -34,6 +34,7 @@ class FakeTrialServer:
     performances: dict[str, list[PerformanceMeasurement]] = field(default_factory=dict)
     served: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    trial: type[FakeTrial] = FakeTrial
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
@@ -41,14 +42,14 @@ class FakeTrialServer:
         if version in self.refused:
             raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)
-        yield FakeTrial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
+        yield self.trial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
 
 
 @dataclass
 class FakePrinter:
     sheets: list[list[str]] = field(default_factory=list)
 
-    def contact_sheet(self, photos: Sequence[tuple[str, bytes]]) -> bytes:
+    def contact_sheet(self, photos: Iterable[tuple[str, bytes]]) -> bytes:
         self.sheets.append([name for name, _ in photos])
         return b"PNG"
 

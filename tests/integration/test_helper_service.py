@@ -116,11 +116,16 @@ def test_a_task_id_belongs_to_one_photo(http):
     assert http.post("/helper/tasks", json=again).status_code == 409
 
 
-def test_a_confirmed_task_keeps_its_result(http):
-    http.post("/helper/tasks/T-1/confirm", json=CONFIRMATION)
-    changed = {"finalResult": "양호", "aiResult": "양호", "corrected": False}
-    assert http.post("/helper/tasks/T-1/confirm", json=changed).status_code == 409
-    assert http.get("/helper/tasks/T-1").json()["finalResult"] == "불량"
+def test_another_word_on_a_task_supersedes_the_first_one_and_is_a_confirmation_of_its_own(services, http):
+    back = {"finalResult": "양호", "aiResult": "양호", "corrected": False}
+    for said in (CONFIRMATION, back, back, CONFIRMATION):
+        assert http.post("/helper/tasks/T-1/confirm", json=said).json()["finalResult"] == said["finalResult"]
+    wait_until_published(services, 3)
+    now = NOW.replace(year=2099)
+    events = [parse_task_confirmed(body, now=now, photo_buckets=BUCKETS) for _, body in published(services)]
+    assert [(e.final_result, e.corrected) for e in events] == [("불량", True), ("양호", False), ("불량", True)]
+    assert len({e.key for e in events}) == 3
+    assert [e.confirmed_at for e in events] == sorted({e.confirmed_at for e in events})
 
 
 def test_without_a_broker_the_confirmation_stands_and_its_event_comes_later(services, http):

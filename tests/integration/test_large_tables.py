@@ -7,6 +7,7 @@ import pytest
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.erasure_table import ErasureTable
+from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
@@ -94,6 +95,11 @@ QUESTIONS = {
     "its newest confirmations": lambda db: LiveMetricsView(db).newest(SERVED, "v1.1.0", PERIOD, 100),
     "its blind sample": lambda db: LiveMetricsView(db).blind(SERVED, "v1.1.0", PERIOD),
     "every version's accuracy": lambda db: LiveMetricsView(db).by_version(SERVED, PERIOD),
+    "photos that nobody looked at": lambda db: EvidenceTable(db).unseen(PERIOD, limit=200),
+    "what the photos of a week show": lambda db: EvidenceTable(db).founders(PERIOD),
+    "two photos are one": lambda db: EvidenceTable(db).recognise(
+        {f"s3://tasks/TASK-{n}.jpg": "0000000000000007" for n in (1, 2)}
+    ),
     "what is to be published": lambda db: OutboxTable(db).pending(),
     "what is to be told": lambda db: OutboxTable(db).untold(),
     "an event was published": lambda db: OutboxTable(db).mark_published("500"),

@@ -216,7 +216,7 @@ def waiting(dsn):
     return count
 
 
-@pytest.mark.parametrize("number", ["0005", "0006", "0007", "0008", "0009", "0010", "0011"])
+@pytest.mark.parametrize("number", ["0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013"])
 def test_an_update_that_was_killed_before_it_was_noted_is_done_again(earlier, number):
     (path,) = _MIGRATIONS.glob(f"{number}.*")
     run(earlier, path.read_text())

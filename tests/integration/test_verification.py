@@ -1,5 +1,6 @@
 """Verification as the pipeline does it: real model servers over gRPC, real S3, a real table of checks."""
 
+import hashlib
 import json
 import os
 import re
@@ -56,9 +57,11 @@ class World:
         self.photos = S3PhotoStore(endpoint=endpoint, buckets=frozenset({"tasks"}))
         self.trials = FaceserveTrialServer(s3_endpoint=endpoint)
         self.checks, self.blessings = CheckTable(services.mlops), BlessingTable(services.mlops)
+        bodies = [grey_photo((20 if LABELS[n % 2] == "불량" else 200) + n // 2) for n in range(60)]
         rows = tuple(
             a_photo(
                 n,
+                sha256=hashlib.sha256(bodies[n]).hexdigest(),
                 split=Split.VALIDATION if n < 30 else Split.HOLDOUT,
                 label=LABELS[n % 2],
                 corrected=bool(n % 2),
@@ -66,9 +69,8 @@ class World:
             )
             for n in range(60)
         )
-        for row in rows:
-            level = (20 if row.label == "불량" else 200) + int(row.task_id[-2:]) // 2
-            self.store.put_object(Bucket="tasks", Key=f"{row.task_id}.jpg", Body=grey_photo(level))
+        for row, body in zip(rows, bodies, strict=True):
+            self.store.put_object(Bucket="tasks", Key=f"{row.task_id}.jpg", Body=body)
         self.manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, rows)
 
     def put(self, run_id, files):

@@ -50,7 +50,7 @@ def test_no_swap_waits_for_a_watcher_that_is_killed(world):
 
     def come_and_go():
         while not over.is_set():
-            watchers = [Watcher(world.address), Watcher(world.lifecycle_address)]
+            watchers = [Watcher(address) for address in (world.address, world.lifecycle_address) * 2]
             came = [one.watches() for one in watchers]
             for one in watchers:
                 one.kill()
@@ -63,7 +63,7 @@ def test_no_swap_waits_for_a_watcher_that_is_killed(world):
         # As a model that stops serving for a moment would: every watcher is told, also one that is dying.
         for status in (health_pb2.HealthCheckResponse.NOT_SERVING, health_pb2.HealthCheckResponse.SERVING):
             world.server.health.set("laundry", status)
-        if swaps >= SWAPS and len(killed) >= 6:
+        if swaps >= SWAPS and len(killed) >= 8:
             break
         time.sleep(0.002)
     over.set()

@@ -65,8 +65,12 @@ class Refusing:
 
 class Confirmations:
     stamp = "7"
+    left = True
 
     def begin(self): ...
+
+    def leave_nothing(self):
+        self.left = False
 
     def confirm(self, count):
         raise TimeoutError("waited 60 s for the confirmations to be taken in")
@@ -102,7 +106,8 @@ def log():
 
 def drilled(folder, log, *, paused=(), forced=None):
     stage = TrialStage(folder, Airflow(**dict.fromkeys(paused)), log)
-    return stage, DrillWithoutModels(stage, Refusing(log, forced), Confirmations()).run()
+    stage.tasks = Confirmations()
+    return stage, DrillWithoutModels(stage, Refusing(log, forced), stage.tasks).run()
 
 
 def test_an_act_that_is_refused_is_named_and_all_others_are_tried(tmp_path, log):
@@ -144,6 +149,11 @@ def test_a_bad_model_that_nobody_took_down_is_taken_down_at_the_end(tmp_path, lo
         ("v1.2.0", "force_promote"),
         ("v1.1.0", "rollback_manual"),
     ]
+
+
+def test_nothing_that_was_confirmed_in_a_drill_is_left_to_learn_from(tmp_path, log):
+    stage, _ = drilled(tmp_path, log)
+    assert not stage.tasks.left
 
 
 def test_no_rollback_is_asked_for_when_none_is_needed(tmp_path, log):

@@ -8,7 +8,11 @@ from pipeline.bootstrap import Fault, Pipeline, Place
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
+from pipeline.ports.bundles import Recognition
+from tests.builders import an_event
+from tests.fakes.data import FakeInspector, FakePhotos
 from tests.fakes.events import FakeDeadLetters, FakePublisher, FakeTroubles
+from tests.fakes.live import FakeEvidence
 from tests.unit.pipeline.steps.live_world import World
 
 
@@ -29,7 +33,10 @@ class Desk:
         )
         self.pipeline = Pipeline(wiring)
         self.pipeline.__dict__["_live"] = SimpleNamespace(
-            accuracy_policy=LiveAccuracyPolicy(), monitoring=w.monitoring(), deployment=w.deployment()
+            accuracy_policy=LiveAccuracyPolicy(),
+            monitoring=w.monitoring(),
+            deployment=w.deployment(),
+            recognition=Recognition(FakeEvidence(w.confirmations), FakePhotos(), FakeInspector()),
         )
 
     def told(self):
@@ -146,6 +153,17 @@ def test_whoever_looks_reads_what_does_not_work_just_now(desk):
         ]
     assert desk.pipeline.report_success(Place("task_confirmed_intake", "drain"), -1)
     assert len(desk.pipeline.watch("LAUNDRY")["troubles"]) == 1
+
+
+def test_storage_out_of_reach_keeps_nobody_from_watching_and_is_said(desk, caplog):
+    class Away:
+        def read(self, url):
+            raise ServiceUnavailable("S3", "connection refused")
+
+    desk.pipeline._live.recognition = Recognition(FakeEvidence(desk.world.confirmations), Away(), FakeInspector())
+    desk.world.confirmations.store([an_event(confirmed_at=desk.world.clock.now())])
+    assert desk.pipeline.watch("LAUNDRY")["state"] == "unknown"
+    assert "copies of one photo may count more than once: S3 is unavailable: connection refused" in caplog.text
 
 
 def test_a_broker_out_of_reach_keeps_nothing_from_happening(desk, caplog):

@@ -8,9 +8,13 @@ import pytest
 from pipeline.domain.blessing import Verdict
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
+from pipeline.domain.models import ModelType
+from pipeline.steps.contest import Contest
+from pipeline.steps.verify_accuracy import verify_accuracy
 from tests.builders import MANIFEST_SHA256, a_dataset, a_model_version, a_performance
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
-from tests.unit.pipeline.steps.verification_world import CANDIDATE, NO_FAULT, World
+from tests.fakes.verification import FakeTrial
+from tests.unit.pipeline.steps.verification_world import CANDIDATE, CHAMPION, NO_FAULT, World
 
 
 def test_a_candidate_that_is_better_in_everything_is_accepted():
@@ -185,6 +189,78 @@ def test_an_empty_holdout_is_refused():
     world = World()
     world.manifest = replace(world.manifest, photos=world.manifest.of(Split.VALIDATION))
     assert any("holdout_accuracy could not be measured" in reason for reason in world.judge().reasons)
+
+
+def test_a_photo_that_went_or_was_exchanged_since_judges_neither_model():
+    world = World()
+    first, held = world.manifest.photos[0], world.manifest.of(Split.HOLDOUT)[3]
+    del world.photos.bodies[first.photo_url]
+    world.photos.bodies[held.photo_url] = b"another photo"
+    assert world.judge().accepted
+    kept = json.loads(world.objects.read(f"{CANDIDATE.uri}predictions.json"))
+    for name, missing in (("validation", first.task_id), ("holdout", held.task_id)):
+        asked = [p["task_id"] for p in kept[name]]
+        assert len(asked) == 19 and missing not in asked
+        assert asked == [p["task_id"] for p in kept[f"champion_{name}"]]
+
+
+def test_a_photo_that_goes_between_the_two_models_judges_neither():
+    world = World()
+    bodies, gone = world.photos.bodies, world.manifest.photos[5]
+    read = world.photos.read
+
+    class Leaving:
+        reads = 0
+
+        def read(self, url):
+            self.reads += 1
+            if self.reads > len(bodies):
+                bodies.pop(gone.photo_url, None)
+            return read(url)
+
+    world.photos = Leaving()
+    world.verify()
+    kept = json.loads(world.objects.read(f"{CANDIDATE.uri}predictions.json"))
+    assert [p["task_id"] for p in kept["validation"]] == [p["task_id"] for p in kept["champion_validation"]]
+    assert len(kept["validation"]) == 19
+
+
+def test_many_photos_gone_leave_no_fair_sample_and_are_named():
+    world = World()
+    for photo in world.manifest.photos[:3]:
+        del world.photos.bodies[photo.photo_url]
+    with pytest.raises(
+        DatasetRefused,
+        match=r"3 of 40 photos to judge by cannot be had any more \(5% allowed\): TASK-00000: no photo at",
+    ):
+        world.verify()
+    assert world.checks.of("run-1") == []
+
+
+def test_only_a_few_photos_are_in_memory_however_many_there_are():
+    world, alive, most = World(), 0, 0
+    read = world.photos.read
+
+    class Counting:
+        def read(self, url):
+            nonlocal alive, most
+            alive += 1
+            most = max(most, alive)
+            return read(url)
+
+    class Forgetting(FakeTrial):
+        def classify(self, photos):
+            nonlocal alive
+            labels = []
+            for photo in photos:
+                labels += super().classify([photo])
+                alive -= 1
+            return labels
+
+    world.photos = Counting()
+    world.trials.trial = Forgetting
+    verify_accuracy(world.verification(), Contest("run-1", ModelType.LAUNDRY, CANDIDATE, CHAMPION, world.manifest))
+    assert len(world.manifest.natural) == 40 and most <= 10
 
 
 def test_photos_that_became_wrong_are_shown():

@@ -1,5 +1,6 @@
 """Forty photos, a candidate, a champion, and everything that judges them."""
 
+import hashlib
 import json
 
 from pipeline.domain.blessing import WhenInconclusive
@@ -37,7 +38,7 @@ class World:
     def __init__(self, *, candidate_wrong=0, champion=CHAMPION, policy=POLICY, **performance):
         splits = [Split.VALIDATION] * 20 + [Split.HOLDOUT] * 20
         # What the champion gets wrong is what people corrected.
-        rows = tuple(a_photo(n, split=splits[n], label=LABELS[n % 2], corrected=bool(n % 2)) for n in range(40))
+        rows = tuple(self.photo(n, split=splits[n], label=LABELS[n % 2], corrected=bool(n % 2)) for n in range(40))
         self.manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, rows)
         self.photos = FakePhotos({r.photo_url: r.task_id.encode() for r in rows})
         truth = {r.task_id.encode(): r.label for r in rows}
@@ -51,6 +52,11 @@ class World:
         self.checks = FakeChecks(self.blessings)
         said = {body.decode(): label for body, label in candidate.items()}
         self.objects = FakeObjects({f"{CANDIDATE.uri}trainer-predictions.json": json.dumps(said).encode()})
+
+    @staticmethod
+    def photo(number, **changes):
+        """Its bytes are its task's id."""
+        return a_photo(number, sha256=hashlib.sha256(f"TASK-{number:05d}".encode()).hexdigest(), **changes)
 
     def verification(self, fault=NO_FAULT, when_inconclusive=WhenInconclusive.FLOORS):
         bundle = Verification(

@@ -1,0 +1,44 @@
+"""What the photos of `task_confirmations` show: copies of one are recognised, and only one of them counts."""
+
+from collections.abc import Mapping, Sequence
+
+from psycopg2.extras import execute_values
+
+from pipeline.adapters.confirmation_table import REPEATED
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.live_accuracy import Period
+
+_UNSEEN = """
+    SELECT photo_url FROM task_confirmations
+    WHERE counts AND cluster_id IS NULL AND photo_url <> '' AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
+    ORDER BY confirmed_at DESC LIMIT %(limit)s"""
+_FOUNDERS = """
+    SELECT cluster_id FROM task_confirmations
+    WHERE counts AND cluster_id ~ '^[0-9a-f]{16}$' AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
+    GROUP BY cluster_id ORDER BY min(confirmed_at), cluster_id"""
+# Before it is looked at, a photo is told by its address.
+_RECOGNISE = """
+    UPDATE task_confirmations c SET cluster_id = v.cluster_id FROM (VALUES %s) v (photo_url, cluster_id)
+    WHERE c.counts AND c.photo = v.photo_url AND c.cluster_id IS NULL"""
+
+
+class EvidenceTable:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def unseen(self, period: Period, *, limit: int) -> Sequence[str]:
+        with self._database.transaction() as cursor:
+            cursor.execute(_UNSEEN, {**vars(period), "limit": limit})
+            return list(dict.fromkeys(url for (url,) in cursor.fetchall()))
+
+    def founders(self, period: Period) -> Sequence[int]:
+        with self._database.transaction() as cursor:
+            cursor.execute(_FOUNDERS, vars(period))
+            return [int(cluster, 16) for (cluster,) in cursor.fetchall()]
+
+    def recognise(self, clusters: Mapping[str, str]) -> None:
+        if not clusters:
+            return
+        with self._database.transaction() as cursor:
+            execute_values(cursor, _RECOGNISE, list(clusters.items()))
+            cursor.execute(REPEATED, {"photos": sorted(set(clusters.values()))})
