@@ -54,6 +54,7 @@ class LiveWiring:
             runs=w.retraining_runs,
             versions=w.versions,
             blessings=w.blessings,
+            transitions=w.transitions,
             readings=self._readings,
             objects=w.objects,
             clock=w.clock,

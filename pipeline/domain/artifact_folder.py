@@ -66,6 +66,17 @@ class ArtifactFolder:
         """Prefix of what an attempt at training goes on from."""
         return f"{self._checkpoints}{attempt}/"
 
+    def is_evidence(self, uri: str) -> bool:
+        """Whether an object says why the model was judged as it was: it stays when the model goes."""
+        return uri in {
+            self.trainer_predictions,
+            self.predictions,
+            self.flips,
+            self.slices,
+            self.report_page,
+            self.report,
+        }
+
     def is_checkpoint(self, uri: str) -> bool:
         return uri.startswith(self._checkpoints)
 

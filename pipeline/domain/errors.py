@@ -52,11 +52,11 @@ class DatasetRefused(GiveUp):
 
 
 class PhotosErased(TryAgain):
-    """What was chosen for a dataset was erased meanwhile: nothing is frozen, choose again without it."""
+    """What was chosen for a dataset was erased meanwhile: nothing of it is kept, and the next try goes without it."""
 
     def __init__(self, dataset_id: str, task_ids: Sequence[str]) -> None:
         named = ", ".join(task_id[:80] for task_id in task_ids[:3])
-        super().__init__(f"{len(task_ids)} photos of {dataset_id} were erased while it was chosen ({named})")
+        super().__init__(f"{len(task_ids)} photos of {dataset_id} were erased while it was made ({named})")
 
 
 class TrainingFailed(GiveUp):

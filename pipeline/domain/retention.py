@@ -40,12 +40,7 @@ def listed_files(manifest: bytes, manifest_sha256: str) -> Mapping[str, str]:
 
     Raises `ArchiveDamaged` for a manifest that is not the registered one.
     """
-    return named_files(demand_whole(MANIFEST, manifest, manifest_sha256))
-
-
-def named_files(manifest: bytes) -> Mapping[str, str]:
-    """As `listed_files`, of a manifest that nobody vouches for: good enough to remove what it names."""
-    files: Mapping[str, str] = json.loads(manifest)["files"]
+    files: Mapping[str, str] = json.loads(demand_whole(MANIFEST, manifest, manifest_sha256))["files"]
     return files
 
 

@@ -102,7 +102,8 @@ class Images:
 
     photos: PhotoStore
     augmenter: Augmenter
-    objects: ObjectStore
+    erasures: Erasures
+    objects: ObjectFolders
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ class Pruning:
     runs: RetrainingRuns
     versions: ModelVersions
     blessings: Blessings
+    transitions: Transitions
     readings: LiveReadings
     objects: ObjectFolders
     clock: Clock

@@ -7,7 +7,7 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import Datasets, ObjectStore
-from pipeline.steps.augment import shard_number, slices
+from pipeline.steps.augment import shard_number, slices, take_back_erased
 from pipeline.steps.stored_dataset import demand_whole, manifest_in
 
 SHARDS_ON_CONTACT_SHEET = 2
@@ -17,8 +17,8 @@ def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) 
     """The finished dataset: the index is written after every shard, the row after the index.
 
     One that is finished already stays as it is and with the run that made it; what was lost of it is made again.
-    Raises `DatasetRefused` when a cluster stands on two sides of the split, a shard is missing, or one of a finished
-    dataset is not what was recorded.
+    Raises `PhotosErased` when a photo is erased meanwhile, and `DatasetRefused` when a cluster stands on two sides of
+    the split, a shard is missing, or one of a finished dataset is not what was recorded.
     """
     folder, objects = DatasetFolder(dataset_uri), images.objects
     manifest = manifest_in(folder, objects)
@@ -36,6 +36,7 @@ def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) 
     body = demand_unaltered(index.to_json(), recorded or index.sha256, folder.index, DatasetRefused)
     objects.write(folder.index, body, "application/json")
     dataset = Dataset.counted(run_id, dataset_uri, manifest, index.sha256)
+    take_back_erased(images, manifest, folder.contact_sheet, folder.index)
     datasets.complete(dataset)
     return datasets.get(dataset.id)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.dataset_folder import DatasetFolder, ShardIndex
-from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.errors import DatasetRefused, PhotosErased
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import ObjectStore, PhotoStore
 from pipeline.steps.downloads import several_at_once
@@ -36,11 +36,14 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
     A finished dataset keeps the shards it has: another run may learn from them. Only training photos are augmented;
-    validation photos stay single. Raises `DatasetRefused` when a photo is no longer the one that was frozen.
+    validation photos stay single. Empty when erased photos left fewer slices. Raises `PhotosErased` when one is erased
+    meanwhile, and `DatasetRefused` when a photo is no longer the one that was frozen.
     """
     folder = DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, images.objects)
     work = slices(manifest)
+    if index >= len(work):
+        return ""
     (split, rows), number = work[index], shard_number(work, index)
     if (kept := _kept(folder, split, number, images.objects)) is not None:
         return kept
@@ -49,7 +52,20 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     body = images.augmenter.shard(_fetched(rows, images.photos), augmentation=augmentation, labels=manifest.labels)
     uri = folder.shard(split, number)
     images.objects.write(uri, body)
+    take_back_erased(images, manifest, uri)
     return uri
+
+
+def take_back_erased(images: Images, manifest: Manifest, *written: str) -> None:
+    """Delete what was just written, and raise `PhotosErased`, if a photo of `manifest` was erased meanwhile.
+
+    An erasure is recorded first and then deletes what it finds: it has either found this, or is seen here.
+    """
+    erased = [one.task_id for one in images.erasures.all() if manifest.names(one.task_id)]
+    if erased:
+        for uri in written:
+            images.objects.delete(uri)
+        raise PhotosErased(manifest.dataset_id, erased)
 
 
 def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore) -> str | None:

@@ -8,7 +8,6 @@ from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.lineage import runs_of
 from pipeline.domain.models import ModelType
 from pipeline.domain.pruning import PruningPolicy
-from pipeline.domain.retention import named_files
 from pipeline.ports.bundles import Pruning
 
 # Of every dataset that was ever frozen: its id, and each run that was trained on it.
@@ -33,13 +32,15 @@ def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry
     in_use = {dataset for dataset, runs in tried if running & set(runs)}
     old = policy.old_datasets([dataset for dataset, _ in tried], in_use)
     refused = [run for _, runs in tried for run in runs if run not in running and _is_over(p, policy, run)]
-    gone = list(dict.fromkeys([*_images(p, model_type, tried, old), *_models(p, model_type, refused)]))
-    before = policy.forgotten_before(now)
-    if not dry_run:
-        for uri in gone:
-            p.objects.delete(uri)
-    readings = 0 if dry_run else p.readings.forget(model_type, before=before)
-    return Pruned(old, tuple(refused), len(gone), readings)
+    images = list(_images(p, model_type, tried, old))
+    models = {run: _files(p, ArtifactFolder.of(p.model_prefix, model_type, run)) for run in refused}
+    gone = {*images, *(uri for files in models.values() for uri in files)}
+    if dry_run:
+        return Pruned(old, tuple(refused), len(gone), 0)
+    _delete(p, images)
+    for run in refused:
+        _remove_model(p, model_type, policy, run)
+    return Pruned(old, tuple(refused), len(gone), p.readings.forget(model_type, before=policy.forgotten_before(now)))
 
 
 def _tried(pruning: Pruning, model_type: ModelType) -> Sequence[Tried]:
@@ -64,9 +65,21 @@ def _images(pruning: Pruning, model_type: ModelType, tried: Sequence[Tried], old
             yield from (uri for uri in p.objects.list(model.uri) if model.is_cache(uri) or model.is_checkpoint(uri))
 
 
-def _models(pruning: Pruning, model_type: ModelType, runs: Sequence[str]) -> Iterator[str]:
-    """The manifest last: by it a removal that was interrupted is finished."""
-    for model in (ArtifactFolder.of(pruning.model_prefix, model_type, run) for run in runs):
-        if pruning.objects.exists(model.manifest):
-            yield from (f"{model.uri}{path}" for path in named_files(pruning.objects.read(model.manifest)))
-            yield model.manifest
+def _remove_model(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, run_id: str) -> None:
+    """The manifest first, while nobody can force the run live: without it no replica takes the rest for a model."""
+    model = ArtifactFolder.of(pruning.model_prefix, model_type, run_id)
+    with pruning.transitions.exclusive(model_type):
+        if not _is_over(pruning, policy, run_id):
+            return
+        pruning.objects.delete(model.manifest)
+    _delete(pruning, _files(pruning, model))
+
+
+def _files(pruning: Pruning, model: ArtifactFolder) -> Sequence[str]:
+    """Everything of a run but why it was refused."""
+    return [uri for uri in pruning.objects.list(model.uri) if not model.is_evidence(uri)]
+
+
+def _delete(pruning: Pruning, uris: Sequence[str]) -> None:
+    for uri in uris:
+        pruning.objects.delete(uri)

@@ -378,7 +378,7 @@ def test_nothing_that_was_erased_is_frozen_and_what_is_frozen_stays(tables, eras
     before = a_frozen_dataset(tables, "before", a_photo(1), a_photo(2))
     tables.erasures.record(erased)
     aside = (Quarantined("TASK-00009", "s3://tasks/9.jpg", "no photo"),)
-    with pytest.raises(PhotosErased, match=r"1 photos of DS-\d+-002 were erased while it was chosen"):
+    with pytest.raises(PhotosErased, match=r"1 photos of DS-\d+-002 were erased while it was made"):
         a_frozen_dataset(tables, "after", a_photo(1), a_photo(2), aside=aside)
     after = tables.datasets.begin("after", LAUNDRY)
     assert tables.datasets.frozen_sha256(after) is None and not tables.datasets.appearances(dataset_id=after)

@@ -15,7 +15,7 @@ from pipeline.learning.shards import Row, pack, unpack
 from pipeline.ports.bundles import Images
 from pipeline.steps.augment import augment
 from tests.builders import a_photo
-from tests.fakes.data import FakeObjects, FakePhotos
+from tests.fakes.data import FakeDatasets, FakeErasures, FakeObjects, FakePhotos
 
 LABELS = ("양호", "불량")
 DATASET = "s3://datasets/DS-2026-001/"
@@ -100,7 +100,8 @@ def _step(photos):
     manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, tuple(photo for photo, _ in photos))
     objects = FakeObjects({f"{DATASET}manifest.json": manifest.to_json()})
     store = FakePhotos({photo.photo_url: body for photo, body in photos})
-    uri = augment(Images(store, AlbumentationsAugmenter(), objects), DATASET, 0)
+    images = Images(store, AlbumentationsAugmenter(), FakeErasures(FakeDatasets()), objects)
+    uri = augment(images, DATASET, 0)
     return objects.read(uri)
 
 

@@ -82,7 +82,7 @@ class World:
         return validate(fault.on_ports(checks, but=_SAFE), uri)
 
     def images(self, fault=NO_FAULT):
-        return fault.on_ports(Images(self.photos, self.augmenter, self.objects), but=_SAFE)
+        return fault.on_ports(Images(self.photos, self.augmenter, self.erasures, self.objects), but=_SAFE)
 
     def prepare(self, fault=NO_FAULT, run_id="run-1", uri=URI):
         """Augment every slice, then assemble."""

@@ -12,11 +12,12 @@ import pytest
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE
 from pipeline.domain.dataset import Split
-from pipeline.domain.errors import DatasetRefused, GiveUp, UnknownVersion
+from pipeline.domain.errors import DatasetRefused, GiveUp, PhotosErased, UnknownVersion
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Hyperparameters
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting, Records
+from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
@@ -25,7 +26,7 @@ from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
-from tests.unit.pipeline.steps.dataset_world import NO_FAULT, URI
+from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, URI
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 BY = By("kim", "asked by the customer", "erasure")
@@ -320,6 +321,36 @@ def test_an_index_that_was_changed_is_not_made_true_by_erasing(world):
     world.objects.write(f"{URI}dataset.json", world.objects.read(f"{URI}dataset.json") + b" ")
     with pytest.raises(DatasetRefused, match=r"dataset.json is not what was recorded"):
         world.erase(world.task())
+
+
+# While a dataset is being made
+
+
+def made_while(fault):
+    """The second dataset made, each task tried again after the photo was erased; its shards and its sheet."""
+    world = a_world()
+    task = world.manifest(SECOND).of(Split.TRAIN)[0].task_id
+    if fault.at:
+        fault.meanwhile = lambda: world.erase(task)
+    for attempt in range(2):
+        try:
+            world.prepare(fault=fault, run_id="run-2", uri=SECOND)
+            break
+        except (PhotosErased, DatasetRefused):
+            assert attempt == 0
+    return world, task
+
+
+@pytest.mark.parametrize("at", range(1, every_fault(made_while)[-1].at + 1))
+def test_a_photo_erased_at_any_moment_while_its_dataset_is_made_is_not_in_it(at):
+    world, task = made_while(Fault(at))
+    left = {uri: body for uri, body in world.objects.bodies.items() if uri.startswith(SECOND)}
+    assert not [uri for uri, body in left.items() if task.encode() in body]
+    # Erased right after the last look, the index is gone and training refuses the dataset.
+    if f"{SECOND}dataset.json" in left:
+        shards = [world.objects.read(shard["uri"]) for shard in world.shards(SECOND)]
+        drawn = world.augmenter.contact_sheet(shards[:SHARDS_ON_CONTACT_SHEET], LABELS)
+        assert left[f"{SECOND}contact-sheet.png"] == drawn
 
 
 # Lineage

@@ -16,7 +16,7 @@ from pipeline.ports.live import Look
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.prune import prune
 from tests.builders import NOW, a_blessing, a_model_version, a_training_result
-from tests.fakes.deployment import FakeVersions
+from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeRetrainingRuns
 from tests.fakes.faults import Killed, every_fault
 from tests.fakes.live import FakeReadings
@@ -36,6 +36,7 @@ class World(DataWorld):
         super().__init__()
         self.runs, self.training_runs = FakeRetrainingRuns(), FakeTrainingRuns()
         self.versions, self.blessings, self.readings = FakeVersions(), FakeBlessings(), FakeReadings()
+        self.transitions = FakeTransitions(self.versions)
         for number in (1, 2, 3):
             self.collect(run_id=f"run-{number}")
             self.prepare(run_id=f"run-{number}", uri=self.dataset(number))
@@ -48,7 +49,8 @@ class World(DataWorld):
         self.training_runs.succeed(a_training_result(run_id, dataset_id=f"DS-2026-{number:03d}"))
         manifest = json.dumps({"files": {"model.onnx": "a" * 64, "openvino/model.xml": "b" * 64}}).encode()
         kept = {"model.onnx": b"m", "openvino/model.xml": b"x", "manifest.json": manifest, "predictions.json": b"{}"}
-        for name, body in {**kept, "features/a.npz": b"f", "activations/a.npz": b"a", "checkpoints/1/w": b"w"}.items():
+        caches = {"features/a.npz": b"f", "activations/a.npz": b"a", "checkpoints/1/w": b"w"}
+        for name, body in {**kept, **caches}.items():
             self.objects.write(f"s3://models/LAUNDRY/{run_id}/{name}", body)
 
     def prune(self, fault=NO_FAULT, dry_run=False, **policy):
@@ -58,6 +60,7 @@ class World(DataWorld):
             runs=self.runs,
             versions=self.versions,
             blessings=self.blessings,
+            transitions=self.transitions,
             readings=self.readings,
             objects=self.objects,
             clock=FakeClock(NOW),
@@ -147,7 +150,7 @@ def test_only_a_model_that_was_refused_long_ago_goes_with_its_evidence_left(verd
         if verdict.override:
             world.blessings.override(verdict.override)
     assert world.prune(keep_datasets=3).refused_runs == (("run-1",) if goes else ())
-    assert world.model("run-1") == REPORT | CACHES | (set() if goes else MODEL)
+    assert world.model("run-1") == REPORT | (set() if goes else MODEL | CACHES)
 
 
 def test_a_registered_version_is_the_archives_business():
@@ -155,6 +158,15 @@ def test_a_registered_version_is_the_archives_business():
     world.blessings.grant(a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO), None)
     world.versions.register(a_model_version("v1.0.0", run_id="run-1"))
     assert world.prune(keep_datasets=3).refused_runs == ()
+
+
+def test_a_refused_run_that_gets_a_number_while_it_is_pruned_keeps_its_files():
+    world, forced = World(), a_model_version("v1.0.0", run_id="run-1")
+    world.blessings.grant(a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO), None)
+    listed = world.objects.list
+    world.objects.list = lambda prefix: (world.versions.register(forced), listed(prefix))[1]
+    world.prune(keep_datasets=3)
+    assert world.model("run-1") == REPORT | MODEL | CACHES
 
 
 def test_readings_are_forgotten_after_their_time_and_no_sooner():
