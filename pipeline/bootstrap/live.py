@@ -16,7 +16,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
-from pipeline.domain.transitions import By
+from pipeline.domain.transitions import By, TrialOf
 from pipeline.domain.troubles import Fault, Place
 from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
@@ -79,22 +79,32 @@ class LiveSteps:
         self._publish_soon()
         return {"version": version, "percent": percent, "beside": trial.beside}
 
-    def judge_canary(self, model_type: str, version: str, *, proven: bool = False) -> dict[str, str]:
-        """`promote`, `abort` or `wait`, with the reason; `proven` when an earlier look said `promote`."""
+    def judge_canary(
+        self, model_type: str, version: str, *, proven: bool = False, begun_by: str | None = None
+    ) -> dict[str, str]:
+        """`promote`, `abort` or `wait`, with the reason; `proven` when an earlier look said `promote`.
+
+        `begun_by` is the request whose trial is meant, None for whichever there is.
+        """
         live = self._live
         self._recognise()
         policy = live.canary_policy.after_proof() if proven else live.canary_policy
-        verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), version, policy)
+        verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), TrialOf(version, begun_by), policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
 
     def promote_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
-        """Serve the version on trial to everybody."""
+        """Serve the version to everybody that is on trial since `request_id` began it."""
         by = By(actor, reason, request_id)
         return of_changed(promote_canary(self._live.deployment, ModelType(model_type), version, by))
 
-    def abort_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> bool:
-        """Take the version on trial out of the requests; False when it was not on trial."""
-        return abort_canary(self._live.deployment, ModelType(model_type), version, By(actor, reason, request_id))
+    def abort_canary(
+        self, model_type: str, version: str, actor: str, reason: str, request_id: str, *, begun_by: str | None = None
+    ) -> bool:
+        """Take the version on trial out of the requests; False when it was not on trial. `begun_by` as in
+        `judge_canary`.
+        """
+        meant, by = TrialOf(version, begun_by), By(actor, reason, request_id)
+        return abort_canary(self._live.deployment, ModelType(model_type), meant, by)
 
     def conclude_deployment(self, run_id: str) -> RunOutcome:
         """Whether the run's model was deployed, and if not, what became of it."""

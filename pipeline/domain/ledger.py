@@ -30,6 +30,7 @@ from pipeline.domain.transitions import (
     Kind,
     Phase,
     Restore,
+    TrialOf,
 )
 
 PREVIOUS = "previous"
@@ -83,23 +84,28 @@ class Ledger(History):
         return CanaryStart(act_id, self.model_type, target.version, by, at, self.champion, accepted.id)
 
     def promote_canary(self, version: str, by: By, at: datetime) -> ChampionChange:
-        """Everybody gets the version on trial, and no other."""
+        """Everybody gets the version on trial, and no other: by the request that began the trial."""
         act_id = f"promote:{self.model_type}:{by.request_id}"
         if (earlier := self._earlier(act_id, version)) is not None:
             return earlier
-        if self.trial is None or self.trial.version != version:
+        if self.trial is None or not TrialOf(version, by.request_id).is_meant(self.trial):
             raise CanaryEnded(f"{version} is not on trial: {self._end_of_trial(version)}; nothing was promoted")
         return self._change(act_id, Kind.CANARY_PROMOTE, version, by, at, blessing_id=self.trial.blessing_id)
 
-    def abort_canary(self, version: str, by: By, at: datetime) -> CanaryAbort | None:
-        """None when there is no trial of `version` to end, begun or only asked for."""
+    def abort_canary(self, meant: TrialOf, by: By, at: datetime) -> CanaryAbort | None:
+        """None when there is no trial to end that is meant, begun or only asked for."""
         for act in self.unsettled:
-            if isinstance(act, CanaryAbort) and act.version == version:
+            if isinstance(act, CanaryAbort) and act.version == meant.version:
                 return act
-        trial = self.trial or next((act for act in self.unsettled if isinstance(act, CanaryStart)), None)
-        if trial is None or trial.version != version:
+        trial = self.begun
+        if trial is None or not meant.is_meant(trial):
             return None
-        return CanaryAbort(f"{trial.id}:aborted", self.model_type, version, by, at, trial.beside, trial.id)
+        return CanaryAbort(f"{trial.id}:aborted", self.model_type, trial.version, by, at, trial.beside, trial.id)
+
+    @property
+    def begun(self) -> CanaryStart | None:
+        """What is on trial, or is about to be."""
+        return self.trial or next((act for act in self.unsettled if isinstance(act, CanaryStart)), None)
 
     def force(self, target: ModelVersion, blessing: Blessing | None, by: By, at: datetime) -> ChampionChange:
         """A person's word instead of a verdict's: recorded for ever. A passed load test is needed all the same."""
@@ -280,6 +286,8 @@ class Ledger(History):
         return target
 
     def _end_of_trial(self, version: str) -> str:
+        if self.trial is not None and self.trial.version == version:
+            return f"{self.trial.by.actor} began another trial of it ({self.trial.by.request_id})"
         if (abort := self.aborted(version)) is not None:
             return f"its trial was aborted by {abort.by.actor} ({abort.by.reason})"
         if any(act.version == version for act in self.changes):

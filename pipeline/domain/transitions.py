@@ -114,6 +114,23 @@ class CanaryStart(Act):
 
 
 @dataclass(frozen=True)
+class TrialOf:
+    """Which trial is meant: that of `version` which the request `begun_by` began.
+
+    None means whichever there is, and is for a person's command: a run that waits or is cleared days later may find
+    that somebody tries the same version again.
+    """
+
+    version: str
+    begun_by: str | None = None
+
+    def is_meant(self, trial: CanaryStart) -> bool:
+        if self.begun_by is not None and storable(self.begun_by) != trial.by.request_id:
+            return False
+        return trial.version == self.version
+
+
+@dataclass(frozen=True)
 class CanaryAbort(Act):
     """The trial `trial_id` of `version` ends without a promotion."""
 

@@ -4,7 +4,7 @@ from pipeline.domain.history import History
 from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
-from pipeline.domain.transitions import By, CanaryStart
+from pipeline.domain.transitions import By, CanaryStart, TrialOf
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.settle import settle
@@ -28,7 +28,7 @@ def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
         and ledger.trial.version == found.version
     ):
         over = By(f"run {run_id}", "the run ended without a promotion", run_id)
-        abort_canary(d, found.model_type, found.version, over)
+        abort_canary(d, found.model_type, TrialOf(found.version), over)
         # Somebody may have promoted it just before.
         ledger = d.transitions.ledger(found.model_type)
     return _ended(ledger, found.version)

@@ -5,18 +5,18 @@ from collections.abc import Collection
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.rollout import CanaryPolicy, CanaryVerdict
-from pipeline.domain.transitions import CanaryStart
+from pipeline.domain.transitions import CanaryStart, TrialOf
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.live import LiveMetrics
 
 
 def judge_canary(
-    d: Deployment, metrics: LiveMetrics, model_type: ModelType, version: str, policy: CanaryPolicy
+    d: Deployment, metrics: LiveMetrics, model_type: ModelType, meant: TrialOf, policy: CanaryPolicy
 ) -> CanaryVerdict:
     """Changes nothing, but gives a replica that lost it its share back. Raises what the fleet raised then."""
     ledger, now = d.transitions.ledger(model_type), d.clock.now()
-    trial, since = ledger.trial, ledger.trial_since
-    if trial is None or since is None or trial.version != version:
+    trial, since, version = ledger.trial, ledger.trial_since, meant.version
+    if trial is None or since is None or not meant.is_meant(trial):
         return CanaryVerdict("abort", f"{version} is not on trial any more: the champion changed, or somebody ended it")
     seen, period = d.fleet.canaries(model_type), Period(since, now)
     verdict = policy.judge(

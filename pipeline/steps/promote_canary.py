@@ -4,20 +4,20 @@ from pipeline.domain.errors import CanaryDidHarm
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
 from pipeline.domain.rollout import thrown_out
-from pipeline.domain.transitions import By, ChampionChange
+from pipeline.domain.transitions import By, ChampionChange, TrialOf
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.change_champion import ChangedChampion, promote_everywhere
 
 
 def promote_canary(d: Deployment, model_type: ModelType, version: str, by: By) -> ChangedChampion:
-    """Raises `CanaryEnded` unless `version` is on trial, and `CanaryDidHarm` when a replica threw it out, which ends
-    the trial. It goes on when `promote_everywhere` raises.
+    """Raises `CanaryEnded` unless `version` is on trial since this request began it, and `CanaryDidHarm` when a replica
+    threw it out, which ends the trial. It goes on when `promote_everywhere` raises.
     """
     try:
         return promote_everywhere(d, model_type, lambda ledger: _allowed(d, ledger, version, by))
     except CanaryDidHarm as harm:
-        abort_canary(d, model_type, version, By("the replicas", str(harm), by.request_id))
+        abort_canary(d, model_type, TrialOf(version, by.request_id), By("the replicas", str(harm), by.request_id))
         raise
 
 

@@ -53,7 +53,7 @@ class HotSwapOperator(ApprovedOperator):
             return super().execute(context)
         who, reason, request = _actor(context), context["params"]["reason"], _request(context)
         print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, request)))
-        trigger = CanaryTrigger(self.model_type, self.version)
+        trigger = CanaryTrigger(self.model_type, self.version, begun_by=request)
         return self.defer(trigger=trigger, method_name="canary_judged", timeout=_PATIENCE)
 
     def canary_judged(self, context: Context, event: dict[str, str]) -> Any:
@@ -68,7 +68,8 @@ class HotSwapOperator(ApprovedOperator):
         if not _canary(context):
             return super().ask(context)
         until = deadline(context["task_state_store"])
-        return self.wait_beside(context, CanaryQuestionTrigger(self.model_type, self.version, until))
+        trigger = CanaryQuestionTrigger(self.model_type, self.version, until, begun_by=_request(context))
+        return self.wait_beside(context, trigger)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         if event.get("decision") == "abort":
@@ -105,7 +106,9 @@ class HotSwapOperator(ApprovedOperator):
         return done
 
     def _abort(self, context: Context, who: str, reason: str) -> None:
-        step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, _request(context)))
+        # Whoever tries the same version by now did not ask this run.
+        own = _request(context)
+        step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, own, begun_by=own))
         self._forget_trial(context)
 
     def _forget_trial(self, context: Context) -> None:

@@ -8,19 +8,23 @@ from plugins.polling import PollingTrigger
 
 
 class CanaryTrigger(PollingTrigger):
-    """Fires with the verdict: `decision` (`promote` or `abort`) and `reason`."""
+    """Fires with the verdict on the trial that the request `begun_by` began: `decision` (`promote` or `abort`) and
+    `reason`. What an earlier release kept names no request.
+    """
 
     proven = False
 
-    def __init__(self, model_type: str, version: str, poll_seconds: float = 15.0, **_other: Any) -> None:
-        super().__init__(poll_seconds, model_type=model_type, version=version)
+    def __init__(
+        self, model_type: str, version: str, poll_seconds: float = 15.0, *, begun_by: str | None = None, **_other: Any
+    ) -> None:
+        super().__init__(poll_seconds, model_type=model_type, version=version, begun_by=begun_by)
 
     def look(self, pipeline: Any) -> dict[str, Any] | None:
         from pipeline.bootstrap import GiveUp
 
         try:
             about = (self.about["model_type"], self.about["version"])
-            verdict: dict[str, Any] = pipeline.judge_canary(*about, proven=self.proven)
+            verdict: dict[str, Any] = pipeline.judge_canary(*about, proven=self.proven, begun_by=self.about["begun_by"])
         except GiveUp as error:
             return {"decision": "abort", "reason": str(error)}
         return None if verdict["decision"] == "wait" else verdict
@@ -34,9 +38,9 @@ class CanaryQuestionTrigger(CanaryTrigger):
     proven = True
 
     def __init__(
-        self, model_type: str, version: str, deadline: datetime, poll_seconds: float = 15.0, **_other: Any
+        self, model_type: str, version: str, deadline: datetime, poll_seconds: float = 15.0, **more: Any
     ) -> None:
-        super().__init__(model_type, version, poll_seconds)
+        super().__init__(model_type, version, poll_seconds, **more)
         self.about["deadline"] = deadline
 
     def look(self, pipeline: Any) -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ def test_the_form_says_of_which_model(desk, questions):
     assert desk.only("hot_swap") == ("FACE", "v1.1.0", "lee", "better", "run-1")
     with pytest.raises(TaskDeferred) as deferred:
         promotion(model_type="FACE", rollout="canary").do("hot_swap")
-    assert deferred.value.trigger.about == {"model_type": "FACE", "version": "v1.1.0"}
+    assert deferred.value.trigger.about == {"model_type": "FACE", "version": "v1.1.0", "begun_by": "run-1"}
 
 
 def test_a_version_asked_for_again_by_another_run_is_another_request(desk):
@@ -114,7 +114,7 @@ def test_a_canary_is_started_and_waited_for_without_a_slot(desk):
         promotion(rollout="canary").do("hot_swap")
     assert desk.asked == [("start_canary", ("LAUNDRY", "v1.1.0", "kim", "better", "run-1"), {})]
     assert deferred.value.method_name == "canary_judged"
-    assert deferred.value.trigger.about == {"model_type": "LAUNDRY", "version": "v1.1.0"}
+    assert deferred.value.trigger.about == {"model_type": "LAUNDRY", "version": "v1.1.0", "begun_by": "run-1"}
     assert deferred.value.timeout == timedelta(days=8)
 
 
@@ -137,7 +137,9 @@ def test_a_promotion_that_has_to_be_tried_again_does_not_start_a_second_canary(d
 def test_a_bad_canary_is_taken_off_and_fails_the_task_without_retries(desk):
     with pytest.raises(AirflowFailException, match="the canary was aborted: worse by 10%"):
         judged(promotion(rollout="canary"), BAD)
-    assert desk.asked == [("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {})]
+    assert desk.asked == [
+        ("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {"begun_by": "run-1"})
+    ]
 
 
 def test_an_approval_that_comes_after_the_canary_was_aborted_changes_nothing(desk):
@@ -157,7 +159,7 @@ def test_while_somebody_is_asked_the_canary_is_judged_on(desk, questions):
     assert len(questions) == 1 and deferred.value.method_name == "execute_complete"
     about = dict(deferred.value.trigger.about)
     assert timedelta(hours=23, minutes=59) < about.pop("deadline") - datetime.now(UTC) <= timedelta(hours=24)
-    assert about == {"model_type": "LAUNDRY", "version": "v1.1.0"}
+    assert about == {"model_type": "LAUNDRY", "version": "v1.1.0", "begun_by": "run-1"}
 
 
 def test_a_canary_that_does_harm_while_somebody_is_asked_is_taken_off_and_the_question_ends(desk):
@@ -166,7 +168,9 @@ def test_a_canary_that_does_harm_while_somebody_is_asked_is_taken_off_and_the_qu
         judged(run, GOOD)
     with pytest.raises(AirflowFailException, match="the canary was aborted: worse by 10%"):
         run.do("hot_swap", method="execute_complete", event=BAD)
-    assert desk.asked == [("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {})]
+    assert desk.asked == [
+        ("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {"begun_by": "run-1"})
+    ]
 
 
 def _judged_bad(run, desk):
@@ -259,7 +263,8 @@ def test_a_no_fails_the_run_with_a_sentence_and_changes_nothing(desk, user, why)
 def test_a_no_takes_the_canary_off(desk, user, actor, why):
     with pytest.raises(Declined, match=f"the canary v1.1.0 was taken out of the requests: its promotion was {why}"):
         reply(promotion(rollout="canary", approval=True), "hot_swap", "Reject", user)
-    assert desk.only("abort_canary") == ("LAUNDRY", "v1.1.0", actor, f"its promotion was {why}", "run-1")
+    said = f"its promotion was {why}"
+    assert desk.only("abort_canary") == ("LAUNDRY", "v1.1.0", actor, said, "run-1", ("begun_by", "run-1"))
 
 
 def test_a_no_is_remembered_until_the_canary_is_off_and_then_forgotten(desk, questions):

@@ -124,8 +124,8 @@ def test_ten_silent_periods_in_a_row_leave_no_failed_task(desk, naps):
 def test_a_canary_is_looked_at_until_there_is_a_verdict(desk, naps):
     verdict = {"decision": "promote", "reason": "92/100 right"}
     desk.answers["judge_canary"] = Turns([{"decision": "wait"}, AWAY, verdict])
-    assert fire(CanaryTrigger("LAUNDRY", "v1.1.0")) == verdict
-    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": False})
+    assert fire(CanaryTrigger("LAUNDRY", "v1.1.0", begun_by="run-1")) == verdict
+    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": False, "begun_by": "run-1"})
     assert naps == [5.0, 15.0, 30.0]
 
 
@@ -155,8 +155,8 @@ def test_a_question_is_withdrawn_when_nobody_answered_in_time(desk, naps):
 def test_a_canary_somebody_is_asked_about_is_judged_on_until_it_has_to_go(desk, naps):
     good, bad = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "3 errors in a row"}
     desk.answers["judge_canary"] = Turns([good, {"decision": "wait"}, AWAY, bad])
-    assert fire(CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON)) == bad
-    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": True})
+    assert fire(CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON, begun_by="run-1")) == bad
+    assert desk.asked[0] == ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": True, "begun_by": "run-1"})
     assert naps == [5.0, 15.0, 15.0, 30.0]
 
 
@@ -168,8 +168,8 @@ def test_a_question_about_a_canary_ends_when_nobody_answered_in_time(desk, naps)
 
 KEPT = [
     TaskEventsTrigger(SOON, 7),
-    CanaryTrigger("LAUNDRY", "v1.1.0", 7),
-    CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON, 7),
+    CanaryTrigger("LAUNDRY", "v1.1.0", 7, begun_by="run-1"),
+    CanaryQuestionTrigger("LAUNDRY", "v1.1.0", SOON, 7, begun_by="run-1"),
     question(poll_seconds=7),
 ]
 

@@ -17,7 +17,7 @@ from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.domain.transitions import By, Kind, Phase
+from pipeline.domain.transitions import By, Kind, Phase, TrialOf
 from pipeline.ports.bundles import Deployment, Keeping, Monitoring
 from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.judge_canary import judge_canary
@@ -297,7 +297,7 @@ def test_a_canary_is_judged_by_what_people_say_of_its_own_verdicts(world):
     world.start(version)
 
     def judged():
-        return judge_canary(world.deployment, world.metrics, LAUNDRY, version, CanaryPolicy()).decision
+        return judge_canary(world.deployment, world.metrics, LAUNDRY, TrialOf(version), CanaryPolicy()).decision
 
     world.confirm(950, 50, "v1.0.0")
     assert judged() == "wait"

@@ -7,7 +7,7 @@ from pipeline.domain.ledger import PREVIOUS, Asked
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.domain.transitions import By
+from pipeline.domain.transitions import By, TrialOf
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.approve import approve
 from pipeline.steps.clear_freeze import clear_freeze
@@ -31,13 +31,21 @@ ACCURACY = LiveAccuracyPolicy(matured_minutes=0)
 
 @dataclass(frozen=True)
 class Request:
-    """`kind` names the act, `of` a version, a run or `previous`; `judged` the champion that the monitor condemns."""
+    """`kind` names the act, `of` a version, a run or `previous`; `judged` the champion that the monitor condemns.
+
+    `begun_by` is the request whose trial a DAG run means; a person's command means whichever there is.
+    """
 
     kind: str
     of: str
     id: str
     at: datetime
     judged: str | None = None
+    begun_by: str | None = None
+
+    @property
+    def meant(self) -> TrialOf:
+        return TrialOf(self.of, self.begun_by)
 
     @property
     def by(self) -> By:
@@ -56,7 +64,7 @@ def _start(world, d, fault, r):
 
 
 def _judge(world, d, fault, r):
-    return judge_canary(d, fault.on(world.metrics), LAUNDRY, r.of, CanaryPolicy())
+    return judge_canary(d, fault.on(world.metrics), LAUNDRY, r.meant, CanaryPolicy())
 
 
 def _promote_canary(world, d, fault, r):
@@ -64,7 +72,7 @@ def _promote_canary(world, d, fault, r):
 
 
 def _abort(world, d, fault, r):
-    return abort_canary(d, LAUNDRY, r.of, r.by)
+    return abort_canary(d, LAUNDRY, r.meant, r.by)
 
 
 def _force(world, d, fault, r):

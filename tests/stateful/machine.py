@@ -50,7 +50,9 @@ class Story:
     # Acts
 
     def request(self, kind, of="", **more):
-        made = Request(kind, of, f"request-{len(self.requests) + 1}", self.world.clock.now(), **more)
+        """A new one; only the request that began a trial promotes it."""
+        own = oracle.begun_by(self.entries, of) if kind == "promote canary" else None
+        made = Request(kind, of, own or f"request-{len(self.requests) + 1}", self.world.clock.now(), **more)
         self.requests.append(made)
         return made
 

@@ -67,6 +67,12 @@ def trial(entries):
     return found
 
 
+def begun_by(entries, version):
+    """The request that began the last trial of `version`, whatever became of it."""
+    begun = [a for a in noted(entries, CanaryStart) if a.version == version]
+    return begun[-1].by.request_id if begun else None
+
+
 def aborted(entries):
     """Versions whose last trial was ended, and that nobody tried again or made champion since."""
     found = set()
@@ -115,6 +121,11 @@ def demand_rightful(world, before, entry, wanted_previous):
         demand_accepted(world, before, act)
         assert trial(before) is None
         assert act.beside == champion(before)
+    if isinstance(act, CanaryAbort):
+        starts = [e.act for e in before if isinstance(e.act, CanaryStart)]
+        (began,) = {start.by.request_id for start in starts if start.id == act.trial_id}
+        others = {start.by.request_id for start in starts} - {began}
+        assert act.by.request_id not in others, f"{act.by.request_id} ended what {began} tries"
     if entry.phase is Phase.NOTED and isinstance(act, Archive):
         assert act.version not in {champion(before), trial(before)}, f"{act.version} was archived while it serves"
 
@@ -137,6 +148,8 @@ def _promoted(world, before, act, _):
 def _canary_promoted(world, before, act, _):
     demand_accepted(world, before, act)
     assert trial(before) == act.version, f"{act.version} was not on trial"
+    began = begun_by(before, act.version)
+    assert act.by.request_id == began, f"{act.by.request_id} promoted what {began} tries"
 
 
 def _forced(world, before, act, _):

@@ -30,6 +30,35 @@ def test_an_approval_that_comes_a_day_after_the_canary_was_aborted_promotes_noth
     everybody_serves(story, "v1.0.0")
 
 
+def test_a_run_that_is_cleared_after_its_trial_does_not_promote_the_next_one_of_the_same_version(story):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    run = story.request("promote canary", "v1.1.0")
+    world.fleet.down = {"replica-2"}
+    assert isinstance(story.perform(run), ServiceUnavailable)
+    story.restart("replica-2")
+    world.fleet.down = set()
+    done(story, "abort canary", "v1.1.0")
+    done(story, "start canary", "v1.1.0")
+    again = story.perform(run)
+    assert isinstance(again, CanaryEnded) and "kim began another trial of it" in str(again)
+    everybody_serves(story, "v1.0.0")
+    assert trying(story) == {"v1.1.0"}
+
+
+def test_a_run_that_goes_on_after_its_trial_does_not_end_the_next_one_of_the_same_version(story):
+    live(story, 1)
+    first = story.request("start canary", candidate(story))
+    story.perform(first)
+    done(story, "abort canary", "v1.1.0")
+    done(story, "start canary", "v1.1.0")
+    looked = story.perform(story.request("judge canary", "v1.1.0", begun_by=first.id))
+    assert (looked.decision, "not on trial any more" in looked.reason) == ("abort", True)
+    assert story.perform(story.request("abort canary", "v1.1.0", begun_by=first.id)) is False
+    story.check()
+    assert trying(story) == {"v1.1.0"}
+
+
 def test_a_canary_that_is_aborted_while_its_promotion_is_prepared_is_not_promoted(story):
     live(story, 1)
     done(story, "start canary", candidate(story))

@@ -71,7 +71,7 @@ class Deployments(RuleBasedStateMachine):
     def trial_goes_on_in_its_own_request(self, kind, trouble):
         trial = self.story.world.ledger.trial
         again = self.story.request(kind, trial.version)
-        self.story.requests[-1] = replace(again, id=trial.by.request_id)
+        self.story.requests[-1] = replace(again, id=trial.by.request_id, begun_by=trial.by.request_id)
         self.story.perform(self.story.requests[-1], trouble)
 
     @precondition(lambda self: self.story.versions)
@@ -133,7 +133,8 @@ class Deployments(RuleBasedStateMachine):
         earlier = self._request(which)
         if earlier.kind not in OF_A_RUN:
             return
-        self.story.perform(type(earlier)(kind, self._version(0), earlier.id, earlier.at), trouble)
+        again = type(earlier)(kind, self._version(0), earlier.id, earlier.at, begun_by=earlier.id)
+        self.story.perform(again, trouble)
 
     @precondition(lambda self: self.at_once and self.story.versions)
     @rule(

@@ -7,13 +7,14 @@ import pytest
 from pipeline.domain.errors import CanaryEnded, GiveUp, NotBlessed, StaleTransition, UnknownVersion
 from pipeline.domain.ledger import PREVIOUS, Asked, Ledger
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.transitions import By, Entry, Phase
+from pipeline.domain.transitions import By, Entry, Phase, TrialOf
 from pipeline.domain.verification import VerificationPolicy
 from tests.builders import MANIFEST_SHA256, NOW, a_blessing, a_model_version, a_performance
 from tests.histories import a_history
 
 LATER = NOW + timedelta(days=1)
-BY = By("kim", "why not", "r")
+# The request of the second act of a history: it promotes what it tried.
+BY = By("kim", "why not", "request-2")
 ANOTHER = By("kim", "why not", "another request")
 NOBODY = By("", "", "r")
 LOAD_TEST = VerificationPolicy().judge_performance(a_performance())
@@ -37,7 +38,7 @@ def promote_canary(ledger, name="v1.1.0", by=BY):
 
 
 def abort_canary(ledger, by=BY):
-    return ledger.abort_canary("v1.1.0", by, LATER)
+    return ledger.abort_canary(TrialOf("v1.1.0"), by, LATER)
 
 
 def force(ledger, name="v1.1.0", by=BY):
@@ -70,13 +71,13 @@ THREE = ("promote v1.0.0", "promote v1.1.0", "promote v1.2.0")
 @pytest.mark.parametrize(
     ("history", "decide", "act_id", "about"),
     [
-        (("promote v1.0.0",), promote, "promote:LAUNDRY:r", "v1.1.0"),
-        (("promote v1.0.0",), try_out, "canary:LAUNDRY:v1.1.0:r", "v1.1.0"),
-        (("promote v1.0.0", "try v1.1.0"), promote_canary, "promote:LAUNDRY:r", "v1.1.0"),
+        (("promote v1.0.0",), promote, "promote:LAUNDRY:request-2", "v1.1.0"),
+        (("promote v1.0.0",), try_out, "canary:LAUNDRY:v1.1.0:request-2", "v1.1.0"),
+        (("promote v1.0.0", "try v1.1.0"), promote_canary, "promote:LAUNDRY:request-2", "v1.1.0"),
         (("promote v1.0.0", "try v1.1.0"), abort_canary, "act-2:aborted", "v1.1.0"),
-        (("promote v1.0.0",), force, "forced:LAUNDRY:r", "v1.1.0"),
-        (("promote v1.0.0", "promote v1.1.0"), roll_back, "rollback:LAUNDRY:r", "v1.0.0"),
-        (("promote v1.0.0", "promote v1.1.0"), take_down, "rollback:LAUNDRY:r", "v1.0.0"),
+        (("promote v1.0.0",), force, "forced:LAUNDRY:request-2", "v1.1.0"),
+        (("promote v1.0.0", "promote v1.1.0"), roll_back, "rollback:LAUNDRY:request-2", "v1.0.0"),
+        (("promote v1.0.0", "promote v1.1.0"), take_down, "rollback:LAUNDRY:request-2", "v1.0.0"),
         (TAKEN_DOWN, clear_freeze, "freeze-cleared:act-3", "v1.0.0"),
         (THREE, retire, "archive:LAUNDRY:v1.0.0:1", "v1.0.0"),
         ((*THREE, "archive v0.9.0", "archive v1.0.0"), restore, "restore:LAUNDRY:v1.0.0:1", "v1.0.0"),

@@ -16,13 +16,15 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.ledger import PREVIOUS, Asked, Ledger
 from pipeline.domain.models import Artifact, ModelType, Status
-from pipeline.domain.transitions import By, Entry, Kind, Phase
+from pipeline.domain.transitions import By, Entry, Kind, Phase, TrialOf
 from pipeline.domain.verification import VerificationPolicy
 from tests.builders import MANIFEST_SHA256, NOW, a_blessing, a_model_version, a_performance
 from tests.histories import a_history
 
 LATER = NOW + timedelta(days=1)
 BY = By("kim", "why not", "a new request")
+# Of the trial that the second act of a history began.
+ITS_OWN = By("kim", "98/100 right", "request-2")
 LOAD_TEST = VerificationPolicy().judge_performance(a_performance())
 
 
@@ -136,10 +138,10 @@ def test_a_share_is_given_beside_the_champion():
 
 def test_only_a_canary_on_trial_can_be_promoted():
     trial = a_history("promote v1.0.0", "try v1.1.0")
-    change = trial.promote_canary("v1.1.0", BY, LATER)
+    change = trial.promote_canary("v1.1.0", ITS_OWN, LATER)
     assert (change.kind, change.from_version, change.blessing_id) == (Kind.CANARY_PROMOTE, "v1.0.0", "blessing")
     with pytest.raises(CanaryEnded, match=r"v1\.2\.0 is not on trial: it was never tried"):
-        trial.promote_canary("v1.2.0", BY, LATER)
+        trial.promote_canary("v1.2.0", ITS_OWN, LATER)
 
 
 @pytest.mark.parametrize(
@@ -154,24 +156,35 @@ def test_an_approval_that_comes_after_the_trial_promotes_nothing(ended_by, compl
     ledger = a_history("promote v1.0.0", "try v1.1.0", ended_by)
     assert ledger.trial is None
     with pytest.raises(CanaryEnded, match=complaint):
-        ledger.promote_canary("v1.1.0", BY, LATER)
+        ledger.promote_canary("v1.1.0", ITS_OWN, LATER)
 
 
 def test_a_trial_that_somebody_wants_to_end_is_over_although_replicas_still_try_it():
     ledger = a_history("promote v1.0.0", "try v1.1.0")
-    abort = ledger.abort_canary("v1.1.0", BY, LATER)
+    abort = ledger.abort_canary(TrialOf("v1.1.0"), BY, LATER)
     wanted = ledger.followed_by(Entry(Phase.REQUESTED, abort, LATER))
     assert wanted.trial is None and wanted.unsettled == (abort,)
     with pytest.raises(CanaryEnded):
-        wanted.promote_canary("v1.1.0", BY, LATER)
-    assert wanted.abort_canary("v1.1.0", By("lee", "me too", "another"), LATER) == abort
+        wanted.promote_canary("v1.1.0", ITS_OWN, LATER)
+    assert wanted.abort_canary(TrialOf("v1.1.0"), By("lee", "me too", "another"), LATER) == abort
+
+
+def test_a_run_promotes_and_ends_the_trial_that_it_began_and_not_the_next_one_of_the_same_version():
+    ledger = a_history("promote v1.0.0", "try v1.1.0", "abort v1.1.0", "try v1.1.0")
+    with pytest.raises(CanaryEnded, match=r"kim began another trial of it \(request-4\); nothing was promoted"):
+        ledger.promote_canary("v1.1.0", ITS_OWN, LATER)
+    assert ledger.abort_canary(TrialOf("v1.1.0", "request-2"), ITS_OWN, LATER) is None
+    own = By("kim", "98/100 right", "request-4")
+    assert ledger.promote_canary("v1.1.0", own, LATER).version == "v1.1.0"
+    assert ledger.abort_canary(TrialOf("v1.1.0", "request-4"), own, LATER).trial_id == "act-4"
+    assert ledger.abort_canary(TrialOf("v1.1.0"), BY, LATER).trial_id == "act-4"
 
 
 def test_a_trial_that_was_only_asked_for_can_be_aborted_and_does_not_begin_again_by_itself():
     ledger = a_history("promote v1.0.0")
     start = try_out(ledger, "v1.1.0")
     asked = ledger.followed_by(Entry(Phase.REQUESTED, start, LATER))
-    abort = asked.abort_canary("v1.1.0", By("lee", "no", "another"), LATER)
+    abort = asked.abort_canary(TrialOf("v1.1.0"), By("lee", "no", "another"), LATER)
     ended = asked.followed_by(Entry(Phase.REQUESTED, abort, LATER), Entry(Phase.NOTED, abort, LATER))
     assert ended.unsettled == ()
     with pytest.raises(CanaryEnded, match="this trial of v1.1.0 is over"):
@@ -189,8 +202,8 @@ def test_one_is_tried_at_a_time_and_the_same_request_goes_on():
 
 
 def test_there_is_nothing_to_abort_but_the_trial():
-    assert a_history("promote v1.0.0").abort_canary("v1.1.0", BY, LATER) is None
-    assert a_history("promote v1.0.0", "try v1.1.0").abort_canary("v1.2.0", BY, LATER) is None
+    assert a_history("promote v1.0.0").abort_canary(TrialOf("v1.1.0"), BY, LATER) is None
+    assert a_history("promote v1.0.0", "try v1.1.0").abort_canary(TrialOf("v1.2.0"), BY, LATER) is None
 
 
 # Going back

@@ -10,7 +10,7 @@ from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import Artifact, ModelType, Status
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.domain.transitions import Archive, By, Entry, Phase
+from pipeline.domain.transitions import Archive, By, Entry, Phase, TrialOf
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Registration
 from pipeline.steps.abort_canary import abort_canary
@@ -195,14 +195,16 @@ class World:
     def start(self, version, request="run-1", fault=None):
         return start_canary(self.deployment(fault), LAUNDRY, version, 10, by(request))
 
-    def judge(self, version, fault=None, **policy):
-        return judge_canary(self.deployment(fault), self.metrics, LAUNDRY, version, CanaryPolicy(**policy))
+    def judge(self, version, fault=None, begun_by=None, **policy):
+        meant, policy = TrialOf(version, begun_by), CanaryPolicy(**policy)
+        return judge_canary(self.deployment(fault), self.metrics, LAUNDRY, meant, policy)
 
     def promote(self, version, fault=None, request="run-1"):
         return promote_canary(self.deployment(fault), LAUNDRY, version, by(request))
 
-    def abort(self, version, fault=None, request="abort"):
-        return abort_canary(self.deployment(fault), LAUNDRY, version, by(request, reason="too strict"))
+    def abort(self, version, fault=None, request="abort", begun_by=None):
+        meant = TrialOf(version, begun_by)
+        return abort_canary(self.deployment(fault), LAUNDRY, meant, by(request, reason="too strict"))
 
     def plan_retirement(self, keep=1):
         return plan_retirement(self.keeping(), LAUNDRY, RetentionPolicy(keep))
