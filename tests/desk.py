@@ -43,6 +43,7 @@ class Desk:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.answers: dict[str, Any] = {
             **dict.fromkeys(("hot_swap", "promote_canary"), CHANGED),
+            "judge_canary": {"decision": "promote", "reason": "93/100 right"},
             "roll_back": {**CHANGED, "missing": []},
             "rollback_plan": PLAN,
             "worth_an_intake": IntakePolicy(enough_messages=1).worth_a_run,

@@ -1,5 +1,7 @@
 """The task `hot_swap`: everybody at once, or a canary first and everybody when people confirmed it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -52,7 +54,8 @@ class HotSwapOperator(ApprovedOperator):
         if not _canary(context) or context["task_state_store"].get(_VERDICT):
             return super().execute(context)
         who, reason, request = _actor(context), context["params"]["reason"], _request(context)
-        print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, request)))
+        with self._forgetting_what_ended(context):
+            print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, request)))
         trigger = CanaryTrigger(self.model_type, self.version, begun_by=request)
         return self.defer(trigger=trigger, method_name="canary_judged", timeout=_PATIENCE)
 
@@ -60,6 +63,7 @@ class HotSwapOperator(ApprovedOperator):
         print(event["reason"])
         if event["decision"] != "promote":
             self._abort(context, _actor(context), event["reason"])
+            self._forget_trial(context)
             raise AirflowFailException(f"the canary was aborted: {event['reason']}")
         context["task_state_store"].set(_VERDICT, event["reason"])
         return super().execute(context)
@@ -89,27 +93,44 @@ class HotSwapOperator(ApprovedOperator):
         if not _canary(context):
             return f"nothing was changed: serving {self.version} to everybody was {why}"
         self._abort(context, by or _actor(context), f"its promotion was {why}")
+        self._forget_trial(context)
         return f"the canary {self.version} was taken out of the requests: its promotion was {why}"
 
     def _promote(self, context: Context, who: str) -> dict[str, Any]:
-        from pipeline.bootstrap import CanaryEnded
-
+        self._look_again(context)
         verdict, request = context["task_state_store"].get(_VERDICT), _request(context)
-        try:
+        with self._forgetting_what_ended(context):
             done: dict[str, Any] = step(
                 lambda p: p.promote_canary(self.model_type, self.version, who, verdict, request)
             )
+        return done
+
+    def _look_again(self, context: Context) -> None:
+        """The verdict may be days old when the task is cleared: what people said since counts, as harm does."""
+        own = _request(context)
+        seen = step(lambda p: p.judge_canary(self.model_type, self.version, proven=True, begun_by=own))
+        # Of what is on trial no more the promotion tells why, or that an earlier try did it.
+        if seen["decision"] == "abort" and self._abort(context, _actor(context), seen["reason"]):
+            self._forget_trial(context)
+            raise AirflowFailException(f"the canary was aborted: {seen['reason']}")
+
+    def _abort(self, context: Context, who: str, reason: str) -> bool:
+        """Whether there was a trial of this run to end: whoever tries the same version by now did not ask this run."""
+        own = _request(context)
+        ended: bool = step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, own, begun_by=own))
+        return ended
+
+    @contextmanager
+    def _forgetting_what_ended(self, context: Context) -> Iterator[None]:
+        """A trial may end without this task: by a command, or by an abort that a replica out of reach held up."""
+        from pipeline.bootstrap import CanaryEnded
+
+        try:
+            yield
         except AirflowFailException as refusal:
             if isinstance(refusal.__cause__, CanaryEnded):
                 self._forget_trial(context)
             raise
-        return done
-
-    def _abort(self, context: Context, who: str, reason: str) -> None:
-        # Whoever tries the same version by now did not ask this run.
-        own = _request(context)
-        step(lambda p: p.abort_canary(self.model_type, self.version, who, reason, own, begun_by=own))
-        self._forget_trial(context)
 
     def _forget_trial(self, context: Context) -> None:
         store = context["task_state_store"]

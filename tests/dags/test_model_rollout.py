@@ -29,6 +29,8 @@ from tests.desk import CHANGED, PLAN, Turns
 
 PROMOTION, ROLLBACK = model_promotion.model_promotion(), model_rollback.model_rollback()
 MONITOR = live_accuracy_monitor.live_accuracy_monitor()
+# What people said since the verdict counts too.
+PROMOTED = ["judge_canary", "promote_canary"]
 GOOD, BAD = {"decision": "promote", "reason": "92/100 right"}, {"decision": "abort", "reason": "worse by 10%"}
 
 
@@ -121,7 +123,7 @@ def test_a_canary_is_started_and_waited_for_without_a_slot(desk):
 def test_a_good_canary_is_promoted_with_its_figures_as_the_reason(desk, capsys):
     assert judged(promotion(rollout="canary"), GOOD) == CHANGED
     assert desk.only("promote_canary") == ("LAUNDRY", "v1.1.0", "kim", "92/100 right", "run-1")
-    assert desk.names() == ["promote_canary"]
+    assert desk.names() == PROMOTED
     assert "92/100 right" in capsys.readouterr().out
 
 
@@ -131,7 +133,7 @@ def test_a_promotion_that_has_to_be_tried_again_does_not_start_a_second_canary(d
     with pytest.raises(TryAgain):
         judged(run, GOOD)
     assert run.do("hot_swap") == CHANGED
-    assert desk.asked[0] == desk.asked[1] and desk.names() == ["promote_canary"] * 2
+    assert desk.asked[:2] == desk.asked[2:] and desk.names() == PROMOTED * 2
 
 
 def test_a_bad_canary_is_taken_off_and_fails_the_task_without_retries(desk):
@@ -149,7 +151,7 @@ def test_an_approval_that_comes_after_the_canary_was_aborted_changes_nothing(des
         judged(run, GOOD)
     with pytest.raises(AirflowFailException, match=r"v1\.1\.0 is not on trial"):
         reply(run, "hot_swap", "Approve")
-    assert desk.names() == ["promote_canary"]
+    assert desk.names() == PROMOTED
 
 
 def test_while_somebody_is_asked_the_canary_is_judged_on(desk, questions):
@@ -220,7 +222,47 @@ def test_after_a_freeze_the_task_cleared_by_hand_promotes_the_canary_it_had_foun
     with pytest.raises(AirflowFailException, match="promotions are frozen"):
         judged(run, GOOD)
     assert run.do("hot_swap") == CHANGED
-    assert desk.names() == ["promote_canary"] * 2
+    assert desk.names() == PROMOTED * 2
+
+
+def test_a_task_that_is_cleared_days_after_its_verdict_takes_off_what_people_found_bad_since(desk):
+    desk.answers["promote_canary"] = GiveUp("promotions are frozen")
+    run = promotion(rollout="canary")
+    with pytest.raises(AirflowFailException, match="promotions are frozen"):
+        judged(run, GOOD)
+    desk.answers |= {"judge_canary": BAD, "abort_canary": True}
+    desk.asked.clear()
+    with pytest.raises(AirflowFailException, match="the canary was aborted: worse by 10%"):
+        run.do("hot_swap")
+    own = {"begun_by": "run-1"}
+    assert desk.asked == [
+        ("judge_canary", ("LAUNDRY", "v1.1.0"), {"proven": True, **own}),
+        ("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), own),
+    ]
+    with pytest.raises(TaskDeferred):
+        run.do("hot_swap")
+    assert desk.asked[-1][1][-1] == "run-1, trial 2"
+
+
+def test_what_an_earlier_try_promoted_is_no_canary_to_take_off(desk):
+    run = promotion(rollout="canary")
+    assert judged(run, GOOD) == CHANGED
+    desk.answers |= {"judge_canary": {**BAD, "reason": "v1.1.0 is not on trial any more"}, "abort_canary": False}
+    assert run.do("hot_swap") == CHANGED
+    assert desk.asked[-1][1][-1] == "run-1"
+
+
+def test_a_canary_whose_abort_a_replica_out_of_reach_held_up_can_be_tried_anew(desk):
+    desk.answers["abort_canary"] = TryAgain("replica-2 is away")
+    run = promotion(rollout="canary")
+    with pytest.raises(TryAgain):
+        judged(run, BAD)
+    desk.answers["start_canary"] = Turns([CanaryEnded("this trial of v1.1.0 is over"), {}])
+    with pytest.raises(AirflowFailException, match=r"this trial of v1\.1\.0 is over"):
+        run.do("hot_swap")
+    with pytest.raises(TaskDeferred):
+        run.do("hot_swap")
+    assert [values[-1] for _, values, _ in desk.asked] == ["run-1", "run-1", "run-1, trial 2"]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +280,8 @@ def test_with_approval_somebody_is_asked_first_and_answers_for_it(desk, question
     )
     assert (questions[0]["options"], questions[0]["defaults"]) == (["Approve", "Reject"], ["Reject"])
     assert reply(run, "hot_swap", "Approve") == CHANGED
-    assert desk.asked == [(done, ("LAUNDRY", "v1.1.0", "lee", reason, "run-1"), {})]
+    assert desk.asked[-1:] == [(done, ("LAUNDRY", "v1.1.0", "lee", reason, "run-1"), {})]
+    assert desk.names() == (["hot_swap"] if rollout == "full" else PROMOTED)
 
 
 def test_an_approval_is_remembered_while_replicas_are_away(desk, questions):
