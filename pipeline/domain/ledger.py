@@ -235,7 +235,7 @@ class Ledger(History):
         if blessing.champion_version != self.champion:
             raise StaleTransition(
                 f"{target.version} was verified against champion {blessing.champion_version}, but {self.champion} "
-                "serves now: verify against it and try again"
+                "serves now, and a run has one verdict: train again with *force* and its *dataset_id*"
             )
         return blessing
 

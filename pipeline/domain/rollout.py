@@ -77,7 +77,7 @@ class CanaryPolicy:
     margin: Share = 0.05
     """Loss of accuracy against the champion, 0-1, that has to be ruled out before everybody gets a canary."""
     deadline_hours: Annotated[float, Range(above=0, at_most=72)] = 72.0
-    """A canary without that proof by then is aborted; a person may still promote it."""
+    """A canary without that proof by then is aborted; a person may try it again, or force it."""
     floor: Share = 0.80
     """Accuracy that a canary must not surely fall below: that at which a champion is taken down."""
     confidence: Confidence = 0.95
@@ -103,7 +103,7 @@ class CanaryPolicy:
         if (now - started) / timedelta(hours=1) >= self.deadline_hours:
             return CanaryVerdict(
                 "abort",
-                f"{found}; {needed}: not proven within {self.deadline_hours:g} hours, a person may promote it in full",
+                f"{found}; {needed}: not proven within {self.deadline_hours:g} hours; try again, or force-promote it",
             )
         return CanaryVerdict("wait", f"{found}; {needed}")
 

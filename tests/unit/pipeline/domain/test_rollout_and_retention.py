@@ -61,8 +61,8 @@ def test_looking_as_good_is_no_proof_that_it_is():
 def test_a_canary_that_is_not_proven_by_its_deadline_is_left_to_a_person():
     assert judged((90, 100), hours=72).reason == (
         "90/100 right of the canary against 900/1000 right of the champion: 2.79 times likelier if it is as good than "
-        "if it is 5 points worse; 100 confirmations and 20 times are needed: not proven within 72 hours, a person may "
-        "promote it in full"
+        "if it is 5 points worse; 100 confirmations and 20 times are needed: not proven within 72 hours; try again, "
+        "or force-promote it"
     )
 
 
