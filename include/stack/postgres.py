@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from include.stack.layout import DATABASES, REPOSITORY, Stack
-from include.stack.services import Program, Service, StackError, executable
+from include.stack.services import Program, Service, StackError, executable, nothing
+from include.stack.supervision import Supervision
 
 _BINARIES = "/usr/lib/postgresql/*/bin"
 _SETTINGS = {
@@ -53,15 +55,17 @@ def query(dsn: str, statements: str, values: Any = None) -> list[tuple[Any, ...]
         connection.close()
 
 
-def migrate(dsn: str, folder: Path) -> None:
-    """Apply the numbered migrations that are not applied yet; one that was killed is done again."""
+def migrate(dsn: str, folder: Path, *, before: Callable[[], None] = nothing) -> None:
+    """Apply the numbered migrations that are not applied yet, after `before`; one that was killed is done again."""
     from yoyo import get_backend, read_migrations
 
     backend = get_backend(dsn)
     try:
         # Not yoyo's own lock: it is a row, which a killed process leaves behind. This one ends with the connection.
         backend.execute("SELECT pg_advisory_lock(hashtext('migrations'))")
-        backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+        if new := backend.to_apply(read_migrations(str(folder))):
+            before()
+            backend.apply_migrations(new)
     finally:
         backend.connection.close()
 
@@ -116,7 +120,15 @@ def _create(stack: Stack) -> None:
         cursor.execute("GRANT CONNECT ON DATABASE helper TO mlops_reader")
     connection.close()
     for database in ("helper", "mlops"):
-        migrate(stack.dsn(database, database), REPOSITORY / "include" / "sql" / database)
+        folder = REPOSITORY / "include" / "sql" / database
+        migrate(stack.dsn(database, database), folder, before=lambda: _demand_nobody_writes(stack))
+
+
+def _demand_nobody_writes(stack: Stack) -> None:
+    """What runs knows the tables of its start, and goes on writing to them."""
+    running = [s["name"] for s in Supervision(stack).states() if s["statename"] in {"RUNNING", "STARTING"}]
+    if old := sorted(name for name in running if name.startswith(("airflow_", "helper"))):
+        raise StackError(f"the tables change while {', '.join(old)} run: `make down`, then `make up`")
 
 
 def _create_role(cursor: Cursor, role: str, password: str) -> None:

@@ -15,9 +15,12 @@ def remember(stack: Stack, program: Program, environment: Mapping[str, str]) -> 
 
 
 def is_stale(stack: Stack, program: Program, environment: Mapping[str, str]) -> bool:
-    """Whether a program that runs would be another one if it started now: its code, command or variables."""
+    """Whether a program that runs would be another one if it started now: its code, command or variables.
+
+    One that nobody noted was started by an earlier release.
+    """
     note = _note(stack, program)
-    return note.exists() and note.read_text() != _fingerprint(program, environment)
+    return not note.exists() or note.read_text() != _fingerprint(program, environment)
 
 
 def _note(stack: Stack, program: Program) -> Path:

@@ -1,14 +1,17 @@
 """The stack's own promises: restarts, clean stop, ports, nothing lost between two starts."""
 
+import shutil
 import socket
+import sys
+from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
 
-from include.stack import runner
-from include.stack.layout import environment, load, load_or_create
-from include.stack.services import StackError
+from include.stack import postgres, runner
+from include.stack.layout import REPOSITORY, environment, load, load_or_create
+from include.stack.services import Program, StackError
 from include.stack.supervision import Supervision
 from tests.waiting import until
 
@@ -71,6 +74,28 @@ def test_a_program_that_runs_on_with_what_was_there_before_is_named(root, monkey
     monkeypatch.setattr(runner, "environment", lambda stack: {**environment(stack), "RETRAIN_EPOCHS": "7"})
     runner.up(root, said.append, ["s3"], preferred_ports=False)
     assert [text.split()[0] for text in said if "make down" in text] == ["s3"]
+
+
+def test_tables_do_not_change_under_programs_that_write_to_them(root, monkeypatch):
+    """An update with `make up` alone: what runs knows the tables of its start."""
+    stack = up(root, "postgres")
+    idle = Program("airflow_scheduler", (sys.executable, "-c", "import time; time.sleep(600)"), lambda: True)
+    supervision = Supervision(stack)
+    supervision.begin([postgres.postgres(stack).programs[0], idle], environment(stack))
+    supervision.start(idle)
+    up(root, "postgres")
+    sql = a_copy_of_the_migrations(root)
+    (sql / "mlops/9999.new.sql").write_text("CREATE TABLE of_the_new_release (id int)")
+    monkeypatch.setattr(postgres, "REPOSITORY", sql.parents[1])
+    with pytest.raises(StackError, match="the tables change while airflow_scheduler run: `make down`, then `make up`"):
+        up(root, "postgres")
+    runner.down(root)
+    up(root, "postgres")
+    assert postgres.query(stack.dsn("mlops", "mlops"), "SELECT count(*) FROM of_the_new_release") == [(0,)]
+
+
+def a_copy_of_the_migrations(root):
+    return Path(shutil.copytree(REPOSITORY / "include/sql", root / "release/include/sql"))
 
 
 def test_a_setting_that_is_refused_is_one_sentence_before_anything_starts(root, monkeypatch):
