@@ -16,7 +16,7 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, t
 
 from pipeline.bootstrap import MODEL_TYPES
 from plugins.every_dag import every_dag, every_task
-from plugins.steps import step
+from plugins.steps import demand_none_failed, step
 
 
 @dag(
@@ -42,7 +42,9 @@ def model_retention() -> None:
     def retire(model_type: str) -> dict[str, object]:
         context = get_current_context()
         params, who = context["params"], context["dag_run"].triggering_user_name or context["dag"].dag_id
-        return step(lambda p: p.retire(model_type, who, keep=params["keep"], dry_run=params["dry_run"]))
+        return demand_none_failed(
+            step(lambda p: p.retire(model_type, who, keep=params["keep"], dry_run=params["dry_run"]))
+        )
 
     @task(map_index_template="{{ task.op_kwargs['model_type'] }}")
     def prune(model_type: str) -> dict[str, object]:

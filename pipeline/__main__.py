@@ -11,7 +11,14 @@ import click
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.domain.training import Epoch
-from pipeline.people_commands import PEOPLE_COMMANDS, demand_every_replica, model_option, new_request, show
+from pipeline.people_commands import (
+    PEOPLE_COMMANDS,
+    demand_every_replica,
+    model_option,
+    new_request,
+    publish_soon,
+    show,
+)
 
 _ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 _EXIT_GIVE_UP = 1
@@ -121,7 +128,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
     """Serve a version on every replica."""
     pipeline = Pipeline.from_env()
     show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
-    _publish_soon(pipeline)
+    publish_soon(pipeline)
 
 
 @main.command("roll-back")
@@ -138,7 +145,7 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
         pipeline.announce_failed_rollback(model_type, target, request_id, str(error))
         raise
     show(done)
-    _publish_soon(pipeline)
+    publish_soon(pipeline)
     left = [*done["missing"], *(["the registry is behind"] if done["registry_is_behind"] else ())]
     if left:
         # Not "try again": asked once more, `previous` is one version further back.
@@ -164,7 +171,7 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
     """Serve a model that verification did not accept; its load test must have passed."""
     pipeline = Pipeline.from_env()
     show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
-    _publish_soon(pipeline)
+    publish_soon(pipeline)
 
 
 @main.command()
@@ -185,6 +192,7 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
 
     Exit status 1 when a model was trained and does not serve: it was refused, or waits for a person.
     """
+    end_on_sigterm()
     pipeline = Pipeline.from_env()
     if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
         raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
@@ -199,7 +207,7 @@ def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
         show(result)
     finally:
         pipeline.end_run(run_id, outcome)
-        _publish_soon(pipeline)
+        publish_soon(pipeline)
     if outcome is not RunOutcome.DEPLOYED:
         raise GiveUp(f"the model of run {run_id} was {outcome}: {'; '.join(result['reasons'])}")
 
@@ -259,14 +267,6 @@ def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[RunOutco
     version = timed("register", lambda: pipeline.register(run_id))
     swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}", run_id))
     return RunOutcome.DEPLOYED, {**counts, **verdict, **swapped, "stage_seconds": seconds}
-
-
-def _publish_soon(pipeline: Pipeline) -> None:
-    """What the command did is done, whether the broker can be told now or later."""
-    try:
-        pipeline.publish_events()
-    except TryAgain as error:
-        click.echo(f"events stay in the outbox: {error}", err=True)
 
 
 def _print_epoch(epoch: Epoch) -> None:

@@ -28,6 +28,14 @@ def demand_every_replica(done: dict[str, Any]) -> None:
         raise TryAgain(f"{'; '.join(done['missing'])}: `reconcile` brings them back once they answer")
 
 
+def publish_soon(pipeline: Pipeline) -> None:
+    """What the command did is done, whether the broker can be told now or later."""
+    try:
+        pipeline.publish_events()
+    except TryAgain as error:
+        click.echo(f"events stay in the outbox: {error}", err=True)
+
+
 def show(value: dict[str, Any]) -> None:
     """One line of JSON on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
@@ -49,7 +57,7 @@ def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None
     """Take the version on trial out of the requests."""
     pipeline = Pipeline.from_env()
     show({"aborted": pipeline.abort_canary(model_type, version, actor, reason, new_request())})
-    pipeline.publish_events()
+    publish_soon(pipeline)
 
 
 @click.command("release-claim")
@@ -77,7 +85,10 @@ def clear_freeze(model_type: str, actor: str, reason: str) -> None:
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None:
     """Move old versions' files to the archive."""
-    show(Pipeline.from_env().retire(model_type, actor, keep=keep, dry_run=dry_run))
+    done = Pipeline.from_env().retire(model_type, actor, keep=keep, dry_run=dry_run)
+    show(done)
+    if done["failed"]:
+        raise GiveUp("; ".join(f"{version}: {why}" for version, why in done["failed"].items()))
 
 
 @click.command()

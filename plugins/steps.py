@@ -16,6 +16,13 @@ def step(call: Callable[[Any], Any]) -> Any:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
+def demand_none_failed(done: dict[str, Any]) -> dict[str, Any]:
+    """`done` when every version that had to go went; else a failure that names the others, which no new try mends."""
+    if done["failed"]:
+        raise AirflowFailException("; ".join(f"{version}: {why}" for version, why in done["failed"].items()))
+    return done
+
+
 def demand_complete(done: dict[str, Any]) -> dict[str, Any]:
     """`done` when no replica is missing; else raises `TryAgain` naming them, so that the task is tried again."""
     from pipeline.bootstrap import TryAgain

@@ -300,10 +300,17 @@ def test_the_log_of_a_rollback_names_the_replicas_that_are_missing(desk, capsys)
 
 @pytest.mark.parametrize(("user", "who"), [("kim", "kim"), (None, "model_retention")])
 def test_old_versions_of_both_model_types_are_retired_as_the_form_says(desk, user, who):
+    desk.answers["retire"] = {"archived": ["v1.0.0"], "failed": {}}
     run = DagRun(RETENTION, user=user, keep=3, dry_run=True)
-    assert [run.do("retire", map_index=index) for index in (0, 1)] == ["the answer of retire"] * 2
+    assert [run.do("retire", map_index=index) for index in (0, 1)] == [desk.answers["retire"]] * 2
     named = {"keep": 3, "dry_run": True}
     assert desk.asked == [("retire", ("LAUNDRY", who), named), ("retire", ("FACE", who), named)]
+
+
+def test_a_version_that_could_not_be_archived_is_red_and_named(desk):
+    desk.answers["retire"] = {"archived": ["v1.1.0"], "failed": {"v1.0.0": "it stays where it is: altered"}}
+    with pytest.raises(AirflowFailException, match=r"v1\.0\.0: it stays where it is: altered"):
+        DagRun(RETENTION, keep=None, dry_run=False).do("retire", map_index=0)
 
 
 def test_what_grew_is_thrown_away_for_both_model_types_unless_it_is_a_dry_run(desk):

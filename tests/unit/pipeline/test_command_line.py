@@ -1,7 +1,9 @@
 """`python -m pipeline`: every step by hand; the exit status says whether the same command may succeed later."""
 
 import json
+import os
 import runpy
+import signal
 import sys
 
 import pytest
@@ -284,6 +286,18 @@ def test_a_retraining_that_fails_releases_its_claim(run_module, step):
     assert pipeline.ended() == [("r1", "failed")]
 
 
+def test_a_retraining_that_is_asked_to_end_releases_its_claim(run_module):
+    class EndedFromOutside(CommandLinePipeline):
+        def validate(self, dataset_id):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    pipeline, before = EndedFromOutside(), signal.getsignal(signal.SIGTERM)
+    code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
+    signal.signal(signal.SIGTERM, before)
+    assert (code, pipeline.ended()) == (75, [("r1", "failed")])
+    assert lines[-1].startswith("try again: training was interrupted (asked to end)")
+
+
 @pytest.mark.parametrize("ended", ["deployed", "refused"])
 def test_the_id_of_a_run_that_ended_is_used_up(run_module, ended):
     pipeline = CommandLinePipeline(outcome_of_run=ended)
@@ -316,10 +330,14 @@ def test_so_is_one_of_which_the_registry_was_not_told(run_module):
     assert (code, lines[-1]) == (3, "done, but not everywhere: the registry is behind: `reconcile` finishes it")
 
 
-@pytest.mark.parametrize("step", ["roll-back", "hot-swap", "force-promote"])
-def test_what_is_done_is_done_while_the_broker_is_away(run_module, step):
-    pipeline = CommandLinePipeline(publish_events=UNAVAILABLE)
-    code, lines = run_module(pipeline, step, *STEPS[step])
+@pytest.mark.parametrize(
+    "command",
+    [*([step, *STEPS[step]] for step in ("roll-back", "hot-swap", "force-promote")), ["abort-canary", "v1.1.0", *WHO]],
+    ids=lambda command: command[0],
+)
+def test_what_is_done_is_done_while_the_broker_is_away(run_module, command):
+    pipeline = CommandLinePipeline(publish_events=UNAVAILABLE, abort_canary=True)
+    code, lines = run_module(pipeline, *command)
     assert (code, lines[-1]) == (0, "events stay in the outbox: RabbitMQ is unavailable: connection refused")
 
 
@@ -335,6 +353,13 @@ def test_a_rollback_that_failed_is_told_for_nobody_tries_it_again(run_module):
     (request_id,) = (values[-1] for name, values, _ in pipeline.asked if name == "roll_back")
     told = ("LAUNDRY", "previous", request_id, "RabbitMQ is unavailable: connection refused")
     assert pipeline.asked[-1] == ("announce_failed_rollback", told, {})
+
+
+def test_a_version_that_could_not_be_archived_is_a_failure_that_names_it(run_module):
+    why = {"v1.0.0": "it stays where it is: model.xml is not what was registered"}
+    pipeline = CommandLinePipeline(retire={"selected": ["v1.0.0", "v1.1.0"], "archived": ["v1.1.0"], "failed": why})
+    code, lines = run_module(pipeline, "retire")
+    assert (code, lines[-1]) == (1, f"refused: v1.0.0: {why['v1.0.0']}")
 
 
 def test_every_command_is_a_request_of_its_own(run_module):

@@ -19,7 +19,7 @@ ANSWERS = {
     "watch": {"state": "unknown", "reason": "0 matured confirmations", "act": False},
     "abort_canary": True,
     "clear_freeze": {"cleared": "rollback:1", "champion": "v1.0.0"},
-    "retire": {"selected": ["v1.0.0"], "dry_run": True},
+    "retire": {"selected": ["v1.0.0"], "failed": {}, "dry_run": True},
     "restore": {"version": "v1.0.0", "status": "RETIRED"},
     "history": [{"version": "v1.0.0", "actor": "kim"}, {"version": "v1.1.0", "actor": "laundry_model_retraining"}],
 }
