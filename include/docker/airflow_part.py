@@ -1,8 +1,8 @@
 """`python -m include.docker.airflow_part scheduler`: a part of Airflow, unless a setting is refused."""
 
-import os
 import sys
 
+from include.stack.airflow_program import become_airflow
 from pipeline.bootstrap import GiveUp
 from pipeline.bootstrap.settings_at_start import demand_settings
 
@@ -13,7 +13,7 @@ def main(part: str) -> None:
         demand_settings()
     except GiveUp as error:
         sys.exit(f"refused: {error}")
-    os.execvp("airflow", ["airflow", part])
+    become_airflow(part)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import boto3
 
-from include.stack.layout import BUCKETS, REPOSITORY
+from include.stack.layout import BUCKETS, REPOSITORY, bin_folder
 from include.stack.postgres import migrate
 from pipeline.bootstrap import GiveUp
 from pipeline.bootstrap.settings_at_start import demand_settings
@@ -36,8 +36,9 @@ def airflow() -> None:
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}))
-    subprocess.run(["airflow", "db", "migrate"], check=True)
-    subprocess.run(["airflow", "pools", "import", str(_POOLS)], check=True)
+    airflow = str(bin_folder() / "airflow")
+    subprocess.run([airflow, "db", "migrate"], check=True)
+    subprocess.run([airflow, "pools", "import", str(_POOLS)], check=True)
 
 
 def settings() -> None:

@@ -5,9 +5,14 @@ reach Airflow's tables, so no DAG can do this.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
+
+from include.stack.airflow_program import become_airflow
 
 # Longer than any run lasts: a rollback may wait nine days for its last replica.
 _LEAST_DAYS = 14
@@ -21,14 +26,38 @@ _LEAST_DAYS = 14
     envvar="AIRFLOW_HISTORY_DAYS",
     show_default=True,
     show_envvar=True,
-    help="Days that runs, logs of acts and XComs are kept.",
+    help="Days that runs, logs of acts, XComs and files of logs are kept.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def main(days: int, dry_run: bool) -> None:
-    """Becomes `airflow db clean`, for the Airflow whose AIRFLOW__… variables are set here."""
+    """Removes old files of logs, then becomes `airflow db clean`: for the Airflow whose variables are set here."""
     before = datetime.now(UTC) - timedelta(days=days)
+    old = list(_last_written(_log_folder(), before))
+    click.echo(f"{len(old)} files of logs in {_log_folder()} {'would go' if dry_run else 'go'}")
+    for path in () if dry_run else old:
+        _remove(path)
     how = ["--dry-run"] if dry_run else ["--yes", "--skip-archive", "--error-on-cleanup-failure"]
-    os.execvp("airflow", ["airflow", "db", "clean", "--clean-before-timestamp", before.isoformat(), *how])
+    become_airflow("db", "clean", "--clean-before-timestamp", before.isoformat(), *how)
+
+
+def _log_folder() -> Path:
+    """Where Airflow writes what its tasks and its parser say: a file for every try."""
+    home = os.environ.get("AIRFLOW_HOME", "~/airflow")
+    return Path(os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER", f"{home}/logs")).expanduser()
+
+
+def _last_written(folder: Path, before: datetime) -> Iterator[Path]:
+    for path in folder.rglob("*.log"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_mtime < before.timestamp():
+            yield path
+
+
+def _remove(path: Path) -> None:
+    """The file, and the folders that held nothing else."""
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        for folder in path.relative_to(_log_folder()).parents[:-1]:
+            (_log_folder() / folder).rmdir()
 
 
 if __name__ == "__main__":

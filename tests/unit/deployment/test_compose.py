@@ -106,6 +106,12 @@ def test_the_model_servers_packages_are_those_of_the_whole_lock():
     assert server == {name: whole.get(name) for name in server}
 
 
+@pytest.mark.parametrize("name", _SERVICES)
+def test_what_a_service_prints_does_not_fill_the_disk(name):
+    kept = _SERVICES[name]["logging"]
+    assert kept["driver"] == "json-file" and set(kept["options"]) == {"max-size", "max-file"}
+
+
 def test_volumes_are_declared_and_mounted_files_exist():
     sources = [mount.split(":")[0] for service in _SERVICES.values() for mount in service.get("volumes", ())]
     named = {source for source in sources if not source.startswith(".")}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from include.stack import airflow_history, services, staleness
+from include.stack import airflow_history, airflow_program, services, staleness
 from include.stack.layout import REPOSITORY, environment, load_or_create
 from include.stack.services import Program
 
@@ -43,14 +43,36 @@ def test_a_part_of_airflow_does_not_start_with_a_setting_that_is_refused(module)
     assert done.stderr.splitlines()[-1] == said
 
 
-def test_a_part_of_airflow_becomes_airflow_itself(tmp_path):
-    fake = tmp_path / "airflow"
-    fake.write_text('#!/bin/sh\necho "$$ $@"\n')
-    fake.chmod(0o755)
-    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "include.docker.airflow_part", "scheduler"]
-    with subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=subprocess.PIPE, text=True) as part:
-        assert part.communicate()[0].split() == [str(part.pid), "scheduler"]
+@pytest.fixture
+def environment_of_its_own(tmp_path):
+    """A `python` with this one's packages, where nothing is on PATH; `airflow` is not there yet."""
+    (tmp_path / "python").symlink_to(sys.executable)
+    variables = {**os.environ, "PATH": "/nowhere", "PYTHONPATH": os.pathsep.join(sys.path), "AIRFLOW_HOME": "/nowhere"}
+    return tmp_path, {"cwd": REPOSITORY, "env": variables, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+BECOMING_AIRFLOW = [
+    ("include.docker.airflow_part", ["scheduler"], ["scheduler"]),
+    ("include.stack.airflow_history", ["--dry-run"], ["db", "clean", "--clean-before-timestamp"]),
+]
+
+
+@pytest.mark.parametrize(("module", "arguments", "words"), BECOMING_AIRFLOW)
+def test_what_becomes_airflow_is_that_of_its_own_environment(environment_of_its_own, module, arguments, words):
+    folder, how = environment_of_its_own
+    (folder / "airflow").write_text('#!/bin/sh\necho "$$ $@"\n')
+    (folder / "airflow").chmod(0o755)
+    with subprocess.Popen([folder / "python", "-m", module, *arguments], text=True, **how) as part:
+        said = part.communicate()[0].splitlines()[-1].split()
+        assert said[: len(words) + 1] == [str(part.pid), *words]
+
+
+@pytest.mark.parametrize(("module", "arguments", "_words"), BECOMING_AIRFLOW)
+def test_an_environment_without_airflow_is_said_in_one_sentence(environment_of_its_own, module, arguments, _words):
+    folder, how = environment_of_its_own
+    done = subprocess.run([folder / "python", "-m", module, *arguments], text=True, check=False, **how)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"{folder}/airflow: No such file or directory; start this with")
 
 
 @pytest.mark.parametrize(
@@ -60,13 +82,38 @@ def test_a_part_of_airflow_becomes_airflow_itself(tmp_path):
         ([], 90, ["--yes", "--skip-archive", "--error-on-cleanup-failure"]),
     ],
 )
-def test_what_airflow_keeps_of_old_runs_is_thrown_away_or_named(monkeypatch, arguments, days, how):
+def test_what_airflow_keeps_of_old_runs_is_thrown_away_or_named(monkeypatch, tmp_path, arguments, days, how):
+    monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path))
     became = []
-    monkeypatch.setattr(airflow_history.os, "execvp", lambda _program, words: became.extend(words))
+    monkeypatch.setattr(airflow_program.os, "execv", lambda _program, words: became.extend(words))
     assert CliRunner().invoke(airflow_history.main, arguments).exit_code == 0
     assert became[:4] == ["airflow", "db", "clean", "--clean-before-timestamp"] and became[5:] == how
     age = datetime.now(UTC) - datetime.fromisoformat(became[4])
     assert timedelta(days=days) <= age < timedelta(days=days, minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        ([], {"run-2/begin/1.log", "notes.txt"}),
+        (["--dry-run"], {"run-1/begin/1.log", "run-2/begin/1.log", "notes.txt"}),
+    ],
+)
+def test_files_of_logs_go_with_the_runs_that_wrote_them(monkeypatch, tmp_path, arguments, left):
+    logs = tmp_path / "airflow/logs"
+    for name, days in (("run-1/begin/1.log", 91), ("run-2/begin/1.log", 89), ("notes.txt", 400)):
+        path = logs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("…")
+        written = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        os.utime(path, (written, written))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.delenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", raising=False)
+    monkeypatch.setattr(airflow_program.os, "execv", lambda *_: None)
+    said = CliRunner().invoke(airflow_history.main, arguments).output
+    assert said.startswith("1 files of logs in")
+    assert {str(path.relative_to(logs)) for path in logs.rglob("*") if path.is_file()} == left
+    assert (logs / "run-1").exists() is bool(arguments)
 
 
 def test_runs_that_may_still_go_on_are_never_thrown_away(monkeypatch):
@@ -88,8 +135,8 @@ def test_a_program_is_as_it_started_until_its_code_command_or_variables_change(s
     assert not staleness.is_stale(stack, started(), variables)
 
 
-def test_nothing_is_said_of_a_program_that_an_earlier_release_started(stack, repository):
-    assert not staleness.is_stale(stack, started(), {})
+def test_a_program_that_an_earlier_release_started_is_not_as_it_would_start_now(stack, repository):
+    assert staleness.is_stale(stack, started(), {})
 
 
 def test_the_code_that_a_program_is_said_to_read_is_there(stack):
