@@ -143,6 +143,7 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
         done = pipeline.roll_back(model_type, target, actor, reason, request_id)
     except TryAgain as error:
         pipeline.announce_failed_rollback(model_type, target, request_id, str(error))
+        publish_soon(pipeline)
         raise
     show(done)
     publish_soon(pipeline)

@@ -2,13 +2,14 @@
 
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
-from pika.exceptions import AMQPError, ChannelClosedByBroker, NackError, UnroutableError
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker, NackError, UnroutableError
 from pika.frame import Header
 from pika.spec import FRAME_END, FRAME_HEADER, BasicProperties
 
@@ -19,6 +20,9 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)
 PERSISTENT = 2
 # The broker's words about one message that is published: too large, or against a rule of its queue.
 _OF_THE_MESSAGE = {311, 406}
+# A broker can be alive, by its heartbeats, and never answer: it was frozen, or a queue lost the majority of its nodes.
+# The slowest answer of a healthy one is a confirmation, which takes milliseconds, seconds under load.
+ANSWERS_WITHIN_SECONDS = 20
 # All headers of a message have to fit into one frame.
 MAX_KEPT_BYTES = 64 * 1024
 _FRAME, _CONTENT = struct.Struct(">BHL"), struct.Struct(">HHQ")
@@ -35,13 +39,17 @@ class UnreadableProperties(BasicProperties):
 
 @contextmanager
 def connection_to(url: str) -> Iterator[BlockingConnection]:
-    """Raises `ServiceUnavailable` for every fault of broker or connection; the URL's password is never shown."""
+    """Raises `ServiceUnavailable` for every fault of broker or connection, silence is one; the URL's password is never
+    shown.
+    """
     parameters = pika.URLParameters(url)
     parameters.heartbeat = 60
-    parameters.blocked_connection_timeout = 30
     parameters.socket_timeout = 10
+    parameters.stack_timeout = ANSWERS_WITHIN_SECONDS
+    # Sooner than an answer, so that what is raised names the broker's alarm.
+    parameters.blocked_connection_timeout = 0.75 * ANSWERS_WITHIN_SECONDS
     with unavailable_unless_answered(url):
-        connection = BlockingConnection(parameters, _impl_class=_AnyHeaders)
+        connection = _Answered(parameters, _impl_class=_AnyHeaders)
         try:
             yield connection
         finally:
@@ -60,7 +68,7 @@ def unavailable_unless_answered(url: str) -> Iterator[None]:
     """Raises `ServiceUnavailable`, naming broker and fault, for what the client raises inside."""
     try:
         yield
-    except (AMQPError, OSError) as error:
+    except (AMQPError, AMQPConnectorException, OSError) as error:
         parameters = pika.URLParameters(url)
         where = f"{parameters.host}:{parameters.port}"
         raise ServiceUnavailable("RabbitMQ", f"{where}: {type(error).__name__} {error}".strip()) from error
@@ -76,6 +84,27 @@ def publish_into(channel: BlockingChannel, queue: str, body: bytes, **properties
         if error.reply_code not in _OF_THE_MESSAGE:
             raise
         raise NotTaken(f"{queue} does not take it: {error.reply_text}") from error
+
+
+class _Answered(BlockingConnection):
+    """The client waits for an answer without end while heartbeats arrive. Every wait of its own is this one, closing
+    included; a reader that waits for messages comes back each second.
+    """
+
+    def _flush_output(self, *waiters: Callable[[], bool]) -> None:
+        if self.is_closed:
+            # Which raises: a closed connection has no timers either.
+            return super()._flush_output(*waiters)
+        loop = self._impl.ioloop
+        deadline = loop.call_later(ANSWERS_WITHIN_SECONDS, self._end)
+        try:
+            super()._flush_output(*waiters)
+        finally:
+            loop.remove_timeout(deadline)
+
+    def _end(self) -> None:
+        silence = f"no answer within {ANSWERS_WITHIN_SECONDS} s: it hangs, or a queue lost its majority"
+        self._impl._terminate_stream(AMQPConnectionError(silence))  # noqa: SLF001 - as the client ends one without heartbeats
 
 
 class _AnyHeaders(pika.SelectConnection):

@@ -114,7 +114,6 @@ class LiveSteps:
         """An accepted version could not go live, or nobody knows whether it did."""
         by = By("hot_swap", reason, request_id)
         announce_failed_swap(self._live.deployment, ModelType(model_type), version, by)
-        self._publish_soon()
 
     # Going back
 
@@ -152,7 +151,6 @@ class LiveSteps:
         """Nobody tries this rollback again: people are told, unless it served after all."""
         asked, by = Asked(target, asked_at or self._w.clock.now(), judged), By("roll_back", reason, request_id)
         announce_failed_rollback(self._live.deployment, ModelType(model_type), asked, by)
-        self._publish_soon()
 
     def complete_rollback(self, model_type: str) -> dict[str, Any]:
         """Bring the replicas back that a rollback missed, and tell the registry. Raises `ServiceUnavailable` while a
@@ -183,13 +181,15 @@ class LiveSteps:
         """The champion's live accuracy, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
         `troubles` are sentences: what does not work just now, whatever the model.
 
-        A broker out of reach does not keep the monitor from looking.
+        A broker or storage out of reach does not keep the monitor from looking, and nothing else is done before a
+        decision to roll back is handed on: the next look does it.
         """
         live = self._live
         watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
-        self._recognise()
-        announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
-        self._publish_soon()
+        if watched is None or not watched.decision.act:
+            self._recognise()
+            announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
+            self._publish_soon()
         troubles = [str(trouble) for trouble in self._w.troubles.open()]
         if watched is None:
             nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}

@@ -8,11 +8,14 @@ from plugins.steps import step
 
 
 def publish_and_tell() -> int:
-    """How many events were published. Raises `TryAgain` while the broker is away; people are told all the same."""
+    """How many events were published. Raises `TryAgain` while the broker is away; people are told before, as they may
+    have to act.
+    """
     try:
-        return int(step(lambda p: p.publish_events()))
-    finally:
         tell_people()
+    finally:
+        published = int(step(lambda p: p.publish_events()))
+    return published
 
 
 def publish_soon(_context: Any = None) -> None:

@@ -265,14 +265,14 @@ def test_reconcile_fails_until_no_replica_is_missing(desk):
 @pytest.mark.parametrize("dag", [ROLLBACK, PROMOTION], ids=lambda dag: dag.dag_id)
 def test_events_are_published_and_people_told(desk, dag):
     assert DagRun(dag).do("publish_events") == 3
-    assert positional(desk) == [("publish_events",), ("untold",)]
+    assert positional(desk) == [("untold",), ("publish_events",)]
 
 
 def test_people_are_told_also_while_the_broker_is_away(desk):
     desk.answers["publish_events"] = TryAgain("RabbitMQ is away")
     with pytest.raises(TryAgain):
         DagRun(ROLLBACK).do("publish_events")
-    assert positional(desk)[-1] == ("untold",)
+    assert positional(desk)[0] == ("untold",)
 
 
 @pytest.mark.parametrize("model_type", ["LAUNDRY", "FACE"])
@@ -285,7 +285,7 @@ def test_a_rollback_is_not_complete_before_the_last_replica_is_back(desk, capsys
     with pytest.raises(TryAgain, match="replica-2 is missing"):
         run.do("complete")
     assert run.do("complete") == {"version": "v1.1.3"}
-    assert positional(desk) == [("complete_rollback", model_type), ("publish_events",), ("untold",)] * 2
+    assert positional(desk) == [("complete_rollback", model_type), ("untold",), ("publish_events",)] * 2
     assert "events stay in the outbox: RabbitMQ is away" in capsys.readouterr().out
 
 

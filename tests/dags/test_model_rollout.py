@@ -339,8 +339,8 @@ def test_a_swap_that_failed_is_announced_and_people_are_told(desk, error):
     why = str(error) if error else "the task hot_swap was killed before it ended"
     assert desk.asked == [
         ("announce_failed_swap", ("LAUNDRY", "v1.1.0", "run-1", why), {}),
-        ("publish_events", (), {}),
         ("untold", (), {}),
+        ("publish_events", (), {}),
     ]
 
 
@@ -503,8 +503,8 @@ def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk, form, 
     named = {"asked_at": ASKED_AT, "judged": judged}
     assert desk.asked == [
         ("announce_failed_rollback", ("LAUNDRY", "previous", "run-1", why), named),
-        ("publish_events", (), {}),
         ("untold", (), {}),
+        ("publish_events", (), {}),
     ]
 
 

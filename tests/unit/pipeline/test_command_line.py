@@ -352,7 +352,7 @@ def test_a_rollback_that_failed_is_told_for_nobody_tries_it_again(run_module):
     assert run_module(pipeline, "roll-back", *STEPS["roll-back"])[0] == 75
     (request_id,) = (values[-1] for name, values, _ in pipeline.asked if name == "roll_back")
     told = ("LAUNDRY", "previous", request_id, "RabbitMQ is unavailable: connection refused")
-    assert pipeline.asked[-1] == ("announce_failed_rollback", told, {})
+    assert pipeline.asked[-2:] == [("announce_failed_rollback", told, {}), ("publish_events", (), {})]
 
 
 def test_a_version_that_could_not_be_archived_is_a_failure_that_names_it(run_module):

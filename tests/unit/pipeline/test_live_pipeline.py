@@ -66,14 +66,14 @@ def test_a_swap_that_failed_is_urgent_and_told_once(desk):
     version = desk.world.candidate("second")
     for _ in range(2):
         desk.pipeline.announce_failed_swap("LAUNDRY", version, "run-1", "replica-2 refused")
-    assert [e.type for e in desk.publisher.published].count("HotSwapFailedEvent") == 1
+    assert [e.type for e in desk.world.outbox.pending()].count("HotSwapFailedEvent") == 1
     assert desk.told()[-1] == "URGENT: LAUNDRY v1.1.0 could not go live"
 
 
 def failed_rollbacks(desk, request, **asked):
     for _ in range(2):
         desk.pipeline.announce_failed_rollback("LAUNDRY", "previous", request, "killed", **asked)
-    return [e.payload["modelVersion"] for e in desk.publisher.published if e.type == "RollbackFailedEvent"]
+    return [e.payload["modelVersion"] for e in desk.world.outbox.pending() if e.type == "RollbackFailedEvent"]
 
 
 @pytest.mark.parametrize("judged", [None, "v1.1.0"])
@@ -175,6 +175,18 @@ def test_a_broker_out_of_reach_keeps_nothing_from_happening(desk, caplog):
     desk.pipeline.announce_failed_swap("LAUNDRY", "v1.1.0", "run-1", "replica-2 refused")
     assert desk.world.outbox.pending()[-1].type == "HotSwapFailedEvent"
     assert "stay in the outbox" in caplog.text
+
+
+def test_nothing_stands_between_a_decision_to_roll_back_and_the_rollback(desk):
+    desk.world.hot_swap(desk.world.candidate("second"))
+    desk.world.confirm(20, 130)
+    desk.pipeline._live.accuracy_policy = LiveAccuracyPolicy(matured_minutes=0)
+    desk.letters.queue.dead = [("a message", "body is not JSON")]
+    published = list(desk.publisher.published)
+    seen = desk.pipeline.watch("LAUNDRY")
+    assert (seen["act"], seen["target"]) == (True, "v1.0.0")
+    assert desk.publisher.published == published
+    assert not [subject for subject in desk.told() if "dead letter" in subject]
 
 
 def test_the_history_has_canaries_and_freezes_between_the_champions(desk):
