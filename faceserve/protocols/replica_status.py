@@ -36,11 +36,10 @@ class ReplicaStatus:
 
 
 def trial_status(snapshot: Snapshot) -> pb.CanaryStatus | None:
-    """The running trial, or how the last one ended."""
+    """The running trial, or how the last one ended; of one that was lost once nothing, so that it is given again."""
     if snapshot.canary:
         return _running(snapshot.canary)
-    if snapshot.concluded:
-        ended = snapshot.concluded
+    if (ended := snapshot.concluded) and ended.outcome != "lost":
         return pb.CanaryStatus(version=ended.version, verdict=ended.outcome, reason=ended.reason)
     return None
 

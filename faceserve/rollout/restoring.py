@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faceserve.errors import DiskUnusable, ServingError
 from faceserve.models.generation import Generation, Origin
@@ -53,7 +53,7 @@ def what_is_due(state: State | None, champion: Origin | None) -> State | None:
     if champion.version == state.active.version or champion.activated_at <= state.active.activated_at:
         return state
     history = History(state.history).and_now(champion)
-    return State(champion, state.active, state.epoch + 1, history.entries, state.done)
+    return replace(state, active=champion, previous=state.active, epoch=state.epoch + 1, history=history.entries)
 
 
 def _ladder(state: State | None, champion: Origin | None) -> Iterator[State]:
@@ -66,7 +66,7 @@ def _ladder(state: State | None, champion: Origin | None) -> Iterator[State]:
     if due is not state:
         yield state
     if state.previous and state.previous.version != due.active.version:
-        yield State(state.previous, None, state.epoch + 1, state.history, state.done)
+        yield replace(state, active=state.previous, previous=None, epoch=state.epoch + 1)
 
 
 def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshift: bool) -> bool:
@@ -88,7 +88,7 @@ def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshif
 def _exchange(slot: Slot, after: Snapshot, due: State) -> None:
     """A start rewrites nothing that is on disk already, and no full disk keeps a sound version from serving."""
     try:
-        if due == slot.kept:
+        if due == slot.kept and after.epoch == due.epoch:
             slot.snapshot = after
         else:
             slot.exchange(after)

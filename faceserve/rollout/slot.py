@@ -1,5 +1,6 @@
 """One model name on this replica: its snapshot, taken by requests without a lock and replaced by one reference."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceserve.errors import NoModel, Overloaded, TooLate, UnknownModel
+from faceserve.errors import DiskUnusable, NoModel, Overloaded, TooLate, UnknownModel
 from faceserve.rollout.orders import ANY_EPOCH
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
+
+log = logging.getLogger(__name__)
 
 # At most this many calls for one model may load, enrol or wait to: each takes a thread of the lifecycle service.
 MAX_LOADING = 4
@@ -117,11 +120,16 @@ class Slot:
         """Replace the snapshot, under `change`; the seconds that the replacement itself took.
 
         What must survive a restart is kept on disk first: a replica that dies right after the exchange comes back with
-        what it answered. Raises `DiskUnusable`.
+        what it answered. Raises `DiskUnusable`, but a full disk keeps no candidate that does harm.
         """
         if after.remembered and after.remembered != self.kept:
-            self.file.write(after.remembered)
-            self.kept = after.remembered
+            try:
+                self.file.write(after.remembered)
+                self.kept = after.remembered
+            except DiskUnusable as error:
+                if not after.only_ends_trial(self.snapshot):
+                    raise
+                log.error("%s: the trial ends, but a restart may forget why: %s", self.model, error)  # noqa: TRY400
         started = time.perf_counter()
         self.snapshot = after
         return time.perf_counter() - started

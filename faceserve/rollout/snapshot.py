@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from faceserve.errors import BadArtifact, BadRequest, NoModel, StaleEpoch, UnknownModel
 from faceserve.models.generation import Generation, Origin
 from faceserve.rollout.canary import Limits, Share, Side, Trial
+from faceserve.rollout.ending import Concluded, lost
 from faceserve.rollout.history import LENGTH, History
 from faceserve.rollout.orders import ANY_EPOCH, REMEMBERED, Done
 from faceserve.rollout.state import State
@@ -17,25 +18,20 @@ _SLOWER = 4.0
 
 @dataclass(frozen=True)
 class Canary:
-    """A candidate that answers `share` of the requests; in `shadow` its answers are compared and thrown away."""
+    """A candidate that answers `share` of the requests; in `shadow` its answers are compared and thrown away.
+
+    This process ended `losses` times while it tried it.
+    """
 
     generation: Generation
     share: Share
     trial: Trial
     shadow: bool = False
+    losses: int = 0
 
     @property
     def version(self) -> str:
         return self.generation.version
-
-
-@dataclass(frozen=True)
-class Concluded:
-    """How the last canary ended: `outcome` is `promoted`, `aborted`, or `replaced` if another version was activated."""
-
-    version: str
-    outcome: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ class Snapshot:
 
     @property
     def remembered(self) -> State | None:
-        """What a restart needs. A trial does not survive one, so that its end is counted in the epoch beforehand."""
+        """What a restart needs. A trial does not survive one, so that its end is noted and counted beforehand."""
         if self.active is None:
             return None
         entries = self.history.entries
@@ -110,7 +106,9 @@ class Snapshot:
         if self.active.version != entries[-1].version:
             # It serves in place of what should: the next start tries that first, and then this again.
             previous = self.active.origin
-        return State(entries[-1], previous, self.epoch + (self.canary is not None), entries, self.done)
+        tried = self.canary
+        concluded = lost(tried.version, tried.losses + 1) if tried else self.concluded
+        return State(entries[-1], previous, self.epoch + (tried is not None), entries, self.done, concluded)
 
     # Requests
 
@@ -171,10 +169,13 @@ class Snapshot:
         )
 
     def remembering(self, state: State) -> "Snapshot":
-        """After a restart: epochs and history go on from `state`, whatever will serve. No change if something does."""
+        """After a restart: epochs, history and how the last trial ended go on from `state`, whatever will serve. No
+        change if something does.
+        """
         if self.active:
             return self
-        return replace(self, history=History(state.history), epoch=max(self.epoch, state.epoch), done=state.done)
+        epoch = max(self.epoch, state.epoch)
+        return replace(self, history=History(state.history), epoch=epoch, done=state.done, concluded=state.concluded)
 
     def did(self, request: str) -> Done | None:
         """What a change of that name led to, if it was made here."""
@@ -209,7 +210,7 @@ class Snapshot:
         if self.active is None or generation is None or generation is self.active:
             raise UnknownModel(f"{self.model} {version[:40]} is not prepared beside an active version on this replica")
         # From shadow to live, or to another share, counting begins anew: the figures could not be compared.
-        canary = Canary(generation, Share(percent, version), Trial(limits), shadow)
+        canary = Canary(generation, Share(percent, version), Trial(limits), shadow, self._losses(version))
         after = self.without_prepared(version)
         return replace(after, canary=canary, concluded=None, epoch=self.epoch + 1)
 
@@ -224,6 +225,9 @@ class Snapshot:
         if not self._tries(version):
             return self
         return replace(self, canary=None, concluded=Concluded(version, "aborted", reason), epoch=self.epoch + 1)
+
+    def only_ends_trial(self, before: "Snapshot") -> bool:
+        return before.canary is not None and self.canary is None and self.active is before.active
 
     def rollback_target(self, version: str) -> Origin:
         """What a rollback serves: `version`, or if that is empty what served before the active version.
@@ -273,6 +277,13 @@ class Snapshot:
 
     def _tries(self, version: str) -> bool:
         return self.canary is not None and self.canary.version == version
+
+    def _losses(self, version: str) -> int:
+        """How often this process ended in the trial that is on, or may go on."""
+        if self.canary:
+            return self.canary.losses
+        ended = self.concluded
+        return ended.losses if ended and (ended.version, ended.outcome) == (version, "lost") else 0
 
     def _concluded_by(self, activated: str) -> Concluded | None:
         if self.canary is None:

@@ -11,6 +11,7 @@ from typing import Any
 from faceserve.errors import BadArtifact, DiskUnusable
 from faceserve.machine.disk import sync
 from faceserve.models.generation import Origin
+from faceserve.rollout.ending import Concluded
 from faceserve.rollout.orders import Done
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class State:
     epoch: int
     history: tuple[Origin, ...] = ()
     done: tuple[Done, ...] = ()
+    concluded: Concluded | None = None
 
 
 class StateFile:
@@ -65,7 +67,8 @@ class StateFile:
             active = Origin(**fields["active"])
             history = tuple(Origin(**origin) for origin in fields["history"])
             done = tuple(Done(*one) for one in fields.get("done", ()))
-            return State(active, previous, int(fields["epoch"]), history, done)
+            concluded = Concluded(**fields["concluded"]) if fields.get("concluded") else None
+            return State(active, previous, int(fields["epoch"]), history, done, concluded)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -86,6 +89,7 @@ class StateFile:
             "previous": vars(state.previous) if state.previous else None,
             "history": [vars(origin) for origin in state.history],
             "done": [list(astuple(one)) for one in state.done],
+            "concluded": vars(state.concluded) if state.concluded else None,
         }
         partial = self._path.with_suffix(".partial")
         with partial.open("w") as file:

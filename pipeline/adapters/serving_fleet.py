@@ -9,7 +9,7 @@ from typing import TypeVar
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient, PreparedModel, Status
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.rollout import CanarySeen, replaced_by
+from pipeline.domain.rollout import CanarySeen, replaced_by, unasked
 from pipeline.domain.serving import Serving
 from pipeline.ports.deployment import Prepared, Swap
 
@@ -132,7 +132,10 @@ class GrpcServingFleet:
         def look(client: LifecycleClient, address: str) -> CanarySeen:
             return _seen(address, client.status(model_type.lower(), timeout_seconds=_STATUS_SECONDS))
 
-        return [seen for seen in self._everywhere(look).values() if isinstance(seen, CanarySeen)]
+        return [
+            unasked(address, _why(one)) if isinstance(one, FaceserveError) else one
+            for address, one in self._everywhere(look).items()
+        ]
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         model = model_type.lower()

@@ -33,7 +33,10 @@ def replaced_by(version: str) -> str:
 
 @dataclass(frozen=True)
 class CanarySeen:
-    """What one replica says of the canary: `running`, or how the last one ended; `harm` if it was thrown out."""
+    """What one replica says of the canary: `running`, or how the last one ended; `harm` if it was thrown out.
+
+    `fault` is why a replica says nothing.
+    """
 
     replica: str
     version: str | None
@@ -41,6 +44,7 @@ class CanarySeen:
     reason: str
     requests: int
     errors: int
+    fault: str = ""
 
     @property
     def running(self) -> bool:
@@ -53,6 +57,15 @@ class CanarySeen:
 
     def tries(self, version: str) -> bool:
         return self.running and self.version == version
+
+
+def unasked(replica: str, fault: str) -> CanarySeen:
+    return CanarySeen(replica, None, "", "", 0, 0, fault)
+
+
+def silent(seen: Sequence[CanarySeen]) -> str:
+    """Replicas that could not be asked, each with its fault; empty if there is none. Silence is not innocence."""
+    return ", ".join(f"{one.replica} {one.fault}" for one in seen if one.fault)
 
 
 def thrown_out(version: str, seen: Sequence[CanarySeen]) -> CanarySeen | None:
@@ -99,6 +112,8 @@ class CanaryPolicy:
             return CanaryVerdict("abort", f"{found}; surely below {self.floor:.0%}")
         needed = f"{self.min_confirmations} confirmations and {1 / (1 - self.confidence):.0f} times are needed"
         if canary.confirmed >= self.min_confirmations and evidence >= -math.log(1 - self.confidence):
+            if away := silent(seen):
+                return CanaryVerdict("wait", f"{found}: not worse, proven, but {away}")
             return CanaryVerdict("promote", f"{found}: not worse, proven")
         if (now - started) / timedelta(hours=1) >= self.deadline_hours:
             return CanaryVerdict(

@@ -138,7 +138,9 @@ class ServingFleet(Protocol):
         """
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
-        """What each replica that answers says of the canary running, or of how the last one ended."""
+        """What every replica says of the canary running, or of how the last one ended; those that do not answer with
+        their fault. Never raises.
+        """
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         """Take `version` out of the requests everywhere; a replica where it is not on trial is left alone.

@@ -22,12 +22,12 @@ def judge_canary(
     verdict = policy.judge(
         metrics.tally(ledger, version, period),
         metrics.tally(ledger, trial.beside, period),
-        [replica for replica in seen if replica.version == version],
+        [replica for replica in seen if replica.version == version or replica.fault],
         started=since,
         now=now,
     )
     # One that restarted, or took part in a promotion that was undone, tries it no more.
-    lost = [replica.replica for replica in seen if not replica.tries(version)]
+    lost = [replica.replica for replica in seen if not replica.tries(version) and not replica.fault]
     if verdict.decision == "wait" and lost:
         _give_back(d, trial, policy.percent, lost)
     return verdict

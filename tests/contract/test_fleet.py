@@ -310,11 +310,13 @@ def test_one_replica_that_refuses_keeps_the_canary_off_everywhere(live):
 def test_with_a_replica_out_of_reach_the_others_end_the_trial_and_it_may_go_on_there(live):
     start(live)
     live.stop_one()
-    (seen,) = live.fleet.canaries(LAUNDRY)
+    seen, gone = live.fleet.canaries(LAUNDRY)
     assert seen.running
+    assert (gone.replica, gone.running, gone.harm) == (live.gone, False, False)
+    assert gone.fault.startswith("does not answer")
     with pytest.raises(ServiceUnavailable):
         live.fleet.abort_canary(LAUNDRY, "v1.1.0", "too strict")
-    (seen,) = live.fleet.canaries(LAUNDRY)
+    seen, _ = live.fleet.canaries(LAUNDRY)
     assert (seen.verdict, seen.reason) == ("aborted", "too strict")
 
 

@@ -6,11 +6,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from faceserve.errors import BadArtifact, ServingError
 from faceserve.models.generation import Origin as RealOrigin
+from faceserve.protocols.replica_status import trial_status
 from faceserve.rollout.slot import Order
 from pipeline.domain.models import Artifact
 from tests.fakes.data import FakeObjects
@@ -64,19 +65,21 @@ class Real:
 
     def says(self):
         now = self.manager.snapshot(MODEL)
-        canary, concluded = now.canary, now.concluded
-        ended = (concluded.version, concluded.outcome) if concluded else (None, "")
+        trial = trial_status(now)
         return (
             *(one.version if one else None for one in (now.active, now.previous)),
             now.epoch,
             sorted(one.version for one in now.prepared),
-            (canary.version, "inconclusive") if canary else ended,
+            (trial.version, trial.verdict, trial.reason if trial.verdict == "aborted" else "")
+            if trial
+            else (None, "", ""),
         )
 
 
 def said_by_fake(fake):
     status, seen = fake.status(), fake.seen()
-    return (status.version, status.previous, status.epoch, sorted(fake.prepared), (seen.version, seen.verdict))
+    trial = (seen.version, seen.verdict, seen.reason if seen.verdict == "aborted" else "")
+    return (status.version, status.previous, status.epoch, sorted(fake.prepared), trial)
 
 
 versions = st.sampled_from(["v1.0.0", "v1.1.0", "v1.2.0"])
@@ -89,6 +92,7 @@ calls = st.one_of(
     st.tuples(st.just("prepare other files"), versions),
 )
 
+TRY, RESTART = ("try", "v1.1.0"), ("restart", None, False)
 SERVING = (("serve", "v1.2.0"), ("serve", "v1.0.0"))
 
 
@@ -133,7 +137,9 @@ def asked(replica, call, *of):
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from([(), SERVING, (*SERVING, ("try", "v1.1.0"))]), st.lists(calls, max_size=8))
+@example((*SERVING, TRY, RESTART, TRY, RESTART), [RESTART, TRY, RESTART])
+@example((*SERVING, TRY, ("abort_canary", "v1.1.0")), [RESTART, TRY, RESTART, RESTART, TRY])
+@given(st.sampled_from([(), SERVING, (*SERVING, TRY), (*SERVING, TRY, RESTART, TRY)]), st.lists(calls, max_size=8))
 def test_the_fake_replica_answers_as_faceserve_does(begun, script):
     objects = FakeObjects()
     for version in ("v1.0.0", "v1.1.0", "v1.2.0"):

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.rollout import CanarySeen, replaced_by
+from pipeline.domain.rollout import CanarySeen, replaced_by, unasked
 from pipeline.domain.serving import Serving
 from pipeline.ports.deployment import Prepared, Swap
 from tests.fakes.data import FakeObjects
@@ -134,9 +134,8 @@ class FakeFleet:
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
         _sendable(model_type)
-        return [
-            one for one in self._everywhere(FakeReplica.seen, lingers=False).values() if isinstance(one, CanarySeen)
-        ]
+        found = self._everywhere(FakeReplica.seen, lingers=False)
+        return [unasked(n, _why(one)) if isinstance(one, Refused) else one for n, one in found.items()]
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         _sendable(model_type, version, reason)

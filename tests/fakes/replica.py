@@ -35,11 +35,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class State:
-    """What is on its disk."""
+    """What is on its disk. `lost` is a canary that its process ended with, and how often."""
 
     active: Origin
     previous: Origin | None
     epoch: int
+    concluded: CanarySeen | None = None
+    lost: tuple[str, int] = ("", 0)
 
 
 @dataclass
@@ -56,6 +58,8 @@ class FakeReplica:
     previous: Origin | None = None
     canary: Origin | None = None
     concluded: CanarySeen | None = None
+    lost: tuple[str, int] = ("", 0)
+    losses: int = 0
     prepared: dict[str, Origin] = field(default_factory=dict)
     state: State | None = None
     epoch: int = 0
@@ -111,6 +115,7 @@ class FakeReplica:
         loaded = self._loaded(version)
         if self.active is None or loaded is None or loaded is self.active:
             raise Refused(self.name, "NOT_FOUND", f"{version} is not prepared beside an active version")
+        self.losses, self.lost = self.lost[1] if self.lost[0] == version else 0, ("", 0)
         self.canary, self.concluded, self.epoch = loaded, None, self.epoch + 1
         self.prepared.pop(version, None)
         self._remember()
@@ -134,7 +139,8 @@ class FakeReplica:
         If that cannot be loaded, what served last or before that serves in its place.
         """
         before, ladder = self.state, self._ladder(champion)
-        self.active = self.previous = self.canary = self.concluded = None
+        self.active = self.previous = self.canary = None
+        self.concluded, self.lost = (before.concluded, before.lost) if before else (None, ("", 0))
         self.prepared, self.epoch = {}, before.epoch if before else 0
         self.due = before.active if before else None
         for rung, one in enumerate(ladder):
@@ -153,21 +159,28 @@ class FakeReplica:
         state = self.state
         if state is None:
             return [State(champion, None, 1)] if champion else []
-        ladder = [State(champion, state.active, state.epoch + 1)] if champion and _is_news(champion, state) else []
+        later = replace(state, epoch=state.epoch + 1)
+        news = champion is not None and _is_news(champion, state)
+        ladder = [replace(later, active=champion, previous=state.active)] if news else []
         ladder.append(state)
         if state.previous and state.previous.version != ladder[0].active.version:
-            ladder.append(State(state.previous, None, state.epoch + 1))
+            ladder.append(replace(later, active=state.previous, previous=None))
         return ladder
 
     # Inside
 
     def _remember(self) -> None:
-        """A trial does not survive a restart: its end is counted beforehand."""
+        """A trial does not survive a restart: its end is noted and counted beforehand."""
         assert self.active is not None
         assert self.due is not None
         stands_in = self.active.version != self.due.version
         previous = self.active if stands_in else self.previous
-        self.state = State(self.due, previous, self.epoch + (self.canary is not None))
+        concluded, lost = self.concluded, self.lost
+        if self.canary is not None:
+            tried = self.canary.version
+            twice = CanarySeen(self.name, tried, "aborted", f"ended twice while it tried {tried}", 0, 0)
+            concluded, lost = (twice, ("", 0)) if self.losses else (None, (tried, 1))
+        self.state = State(self.due, previous, self.epoch + (self.canary is not None), concluded, lost)
 
     def _loaded(self, version: str) -> Origin | None:
         loaded = (self.active, self.previous, self.canary, *self.prepared.values())

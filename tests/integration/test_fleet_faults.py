@@ -262,10 +262,10 @@ def test_a_canary_is_taken_off_where_replicas_answer(fleet):
     with fleet.hung("c"), pytest.raises(ServiceUnavailable):
         pipeline.give_canary(LAUNDRY, "v1.7.0", 10)
     with fleet.hung("c"):
-        assert {seen.version for seen in pipeline.canaries(LAUNDRY)} == {"v1.7.0"}
+        assert [seen.version for seen in pipeline.canaries(LAUNDRY)] == ["v1.7.0", "v1.7.0", None]
         with pytest.raises(ServiceUnavailable):
             pipeline.abort_canary(LAUNDRY, "v1.7.0", "test")
-        assert {seen.verdict for seen in pipeline.canaries(LAUNDRY)} == {"aborted"}
+        assert [seen.verdict for seen in pipeline.canaries(LAUNDRY)] == ["aborted", "aborted", ""]
     # Calls that waited there may have arrived after it woke up: whoever settles asks again.
     until(lambda: fleet.status("c"), "the hung replica to answer again")
     pipeline.abort_canary(LAUNDRY, "v1.7.0", "test")

@@ -112,10 +112,11 @@ class Story:
 
     def restart(self, name):
         """It asks the registry: where that tells the truth, it comes back with nothing that served before."""
-        self.world.restart(name)
-        # Only its memory had it.
-        self.harm.pop(name, None)
         reigns, replica = self.world.ledger.reigns, self.world.fleet.replicas[name]
+        tried = replica.canary
+        self.world.restart(name)
+        if tried is not None and replica.seen().harm:
+            self.harm[name] = (tried.version, len(self.entries))
         if reigns and self.world.registry.aliases.get(LAUNDRY, {}).get("champion") == reigns[-1].version:
             champion, since = reigns[-1].version, reigns[-1].since.timestamp()
             assert replica.active is not None, f"{name} came back with nothing"
@@ -126,6 +127,8 @@ class Story:
     def restart_with_an_empty_disk(self, name):
         """All it knows is what the registry says."""
         self.world.fleet.replicas[name].state = None
+        # Only its disk had it.
+        self.harm.pop(name, None)
         self.restart(name)
         if oracle.registry_is_behind(self.entries):
             self.misled.add(name)

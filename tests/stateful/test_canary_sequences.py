@@ -1,6 +1,7 @@
 """Sequences around a canary that once put the wrong model live, or left a trial behind: one test each."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -164,6 +165,51 @@ def test_a_canary_that_does_harm_while_its_promotion_is_prepared_is_not_promoted
 
     world.fleet.prepare = meanwhile_harm
     refused(story, CanaryDidHarm, "replica-2", "promote canary", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+
+
+@pytest.mark.parametrize("missed", [1, 2], ids=["before it is prepared", "after it was prepared"])
+def test_while_a_replica_cannot_be_asked_whether_it_threw_the_canary_out_nobody_else_gets_it(story, missed):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    canaries, looks = world.fleet.canaries, count(1)
+
+    def missing_one(model_type):
+        """It answers everything else."""
+        world.fleet.hung = {"replica-2"} if next(looks) == missed else set()
+        try:
+            return canaries(model_type)
+        finally:
+            world.fleet.hung = set()
+
+    world.fleet.canaries = missing_one
+    refused(story, ServiceUnavailable, "replica-2 does not answer", "promote canary", "v1.1.0")
+    everybody_serves(story, "v1.0.0")
+    done(story, "promote canary", "v1.1.0")
+    everybody_serves(story, "v1.1.0")
+
+
+def test_a_replica_that_restarts_remembers_that_it_threw_the_canary_out(story):
+    world = live(story, 1)
+    done(story, "start canary", candidate(story))
+    story.see_harm("replica-2")
+    story.restart("replica-2")
+    verdict = done(story, "judge canary", "v1.1.0")
+    assert (verdict.decision, verdict.reason) == ("abort", "replica-2: 3 errors in a row")
+    assert not world.fleet.replicas["replica-2"].seen().running
+
+
+def test_a_canary_that_ends_a_process_twice_is_not_given_back_a_third_time(story):
+    live(story, 1)
+    done(story, "start canary", candidate(story))
+    for name in ("replica-1", "replica-2"):
+        story.restart(name)
+        assert done(story, "judge canary", "v1.1.0").decision == "wait"
+    assert trying(story) == {"v1.1.0"}
+    story.restart("replica-2")
+    verdict = done(story, "judge canary", "v1.1.0")
+    assert (verdict.decision, verdict.reason) == ("abort", "replica-2: ended twice while it tried v1.1.0")
+    refused(story, CanaryDidHarm, "replica-2 threw v1.1.0 out: ended twice", "promote canary", "v1.1.0")
     everybody_serves(story, "v1.0.0")
 
 

@@ -27,7 +27,7 @@ class AnySequence(RuleBasedStateMachine):
         self.replica = Replica(Path(self.folder.name), **self.keeping)
         self.line, self.back = [], False
         self.epoch = 0
-        self.ended = None
+        self.ended, self.losses = None, 0
 
     def teardown(self):
         if hasattr(self, "folder"):
@@ -146,6 +146,8 @@ class AnySequence(RuleBasedStateMachine):
             assert isinstance(done, UnknownModel)
         else:
             assert (self.replica.trial, self.replica.serving) == (version, before)
+            if trial is None and self.ended != (version, "lost"):
+                self.losses = 0
             self.ended = None
 
     @precondition(lambda self: self.replica.serving)
@@ -196,6 +198,9 @@ class AnySequence(RuleBasedStateMachine):
         self.lost = [*self.lost, *self.replica.loader.loaded]
         if store == "down":
             self.replica.loader.fails[due] = StorageUnavailable("S3: timed out")
+        if self.replica.trial:
+            self.losses += 1
+            self.ended = (self.replica.trial, "lost" if self.losses < 2 else "aborted")
         self.replica = self.replica.restarted(champion)
         if store == "down":
             assert set(self.replica.problems) == {MODEL}
@@ -203,7 +208,6 @@ class AnySequence(RuleBasedStateMachine):
             self.replica.loader.fails.clear()
             assert self.replica.manager.restore({MODEL: champion} if champion else {}) == {}
         assert self.replica.serving == due
-        self.ended = None
         self.replica.settle()
         if due != before:
             self.changed_to(due, None)

@@ -6,7 +6,8 @@ import pytest
 
 from faceserve.errors import BadArtifact, BadRequest, NoModel, StaleEpoch, UnknownModel
 from faceserve.rollout.canary import Limits
-from faceserve.rollout.snapshot import ANY_EPOCH, Concluded, Snapshot
+from faceserve.rollout.ending import Concluded
+from faceserve.rollout.snapshot import ANY_EPOCH, Snapshot
 from faceserve.rollout.state import State
 from tests.unit.faceserve.rollout.world import MODEL, generation, origin
 
@@ -300,9 +301,9 @@ def test_what_is_remembered_is_what_serves_and_the_way_there(serving):
     assert second.remembered == State(origin("v2", 2.0), origin("v1"), 2, history)
 
 
-def test_the_end_of_a_trial_is_counted_before_it_comes(trying):
-    assert trying.remembered.epoch == trying.epoch + 1
-    assert trying.trial_aborted("v2", "x").remembered == trying.remembered
+def test_the_end_of_a_trial_is_counted_and_noted_before_it_comes(trying):
+    assert trying.remembered.epoch == trying.epoch + 1 == trying.trial_aborted("v2", "x").remembered.epoch
+    assert trying.remembered.concluded == Concluded("v2", "lost", "ended while it tried v2", 1)
 
 
 def test_after_a_restart_epochs_and_history_go_on(serving):

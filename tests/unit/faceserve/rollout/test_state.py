@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from faceserve.errors import BadArtifact, DiskUnusable
+from faceserve.rollout.ending import Concluded
 from faceserve.rollout.orders import Done
 from faceserve.rollout.state import State, StateFile
 from tests.unit.faceserve.rollout.world import MODEL, origin
@@ -39,7 +40,7 @@ def test_the_format_is_what_earlier_versions_wrote(file, path):
     file.write(STATE)
     fields = {"version": "v2", "artifact_uri": "s3://models/v2/", "manifest_sha256": "sha256 of v2"}
     found = json.loads(path.read_text())
-    assert list(found) == ["format", "epoch", "active", "previous", "history", "done"]
+    assert list(found) == ["format", "epoch", "active", "previous", "history", "done", "concluded"]
     assert (found["format"], found["epoch"]) == (2, 7)
     assert found["active"] == fields | {"activated_at": 2.0}
     assert (found["previous"]["version"], [one["version"] for one in found["history"]]) == ("v1", ["v1", "v2"])
@@ -60,10 +61,17 @@ def test_names_of_changes_that_were_made_are_kept(file):
     assert file.read() == state
 
 
-def test_a_state_without_names_of_changes_is_read_as_one_of_an_earlier_program(file, path):
+@pytest.mark.parametrize("losses", [0, 1])
+def test_how_a_trial_ended_is_kept(file, losses):
+    state = replace(STATE, concluded=Concluded("v3", "aborted", "3 errors in a row", losses))
+    file.write(state)
+    assert file.read() == state
+
+
+def test_a_state_without_names_of_changes_or_the_end_of_a_trial_is_read_as_one_of_an_earlier_program(file, path):
     file.write(STATE)
     found = json.loads(path.read_text())
-    del found["done"]
+    del found["done"], found["concluded"]
     path.write_text(json.dumps(found))
     assert file.read() == STATE
 

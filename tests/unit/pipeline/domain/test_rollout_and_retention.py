@@ -9,7 +9,7 @@ from pipeline.domain.errors import ArchiveDamaged, GiveUp
 from pipeline.domain.live_accuracy import LabelTally, Tally
 from pipeline.domain.models import Artifact
 from pipeline.domain.retention import RetentionPolicy, archive_uri, demand_whole, listed_files
-from pipeline.domain.rollout import CanaryPolicy, CanarySeen, replaced_by, thrown_out
+from pipeline.domain.rollout import CanaryPolicy, CanarySeen, replaced_by, thrown_out, unasked
 from tests.builders import NOW
 
 HEALTHY = CanarySeen("replica-1", "v2.0.0", "inconclusive", "", 500, 0)
@@ -84,6 +84,15 @@ def test_while_somebody_is_asked_about_what_was_proven_only_harm_ends_it():
     assert judged((30, 30), hours=9 * 24).decision == "abort"
     assert asked.judge(tally(30, 30), tally(900, 1000), (HEALTHY,), started=NOW, now=late).decision == "wait"
     assert asked.judge(tally(5, 60), tally(900, 1000), (HEALTHY,), started=NOW, now=late).decision == "abort"
+
+
+def test_what_is_proven_waits_for_a_replica_that_cannot_be_asked_and_harm_does_not():
+    away = unasked("replica-2", "does not answer (UNAVAILABLE)")
+    verdict = judged((99, 100), seen=(HEALTHY, away))
+    assert verdict.decision == "wait"
+    assert verdict.reason.endswith("not worse, proven, but replica-2 does not answer (UNAVAILABLE)")
+    broken = CanarySeen("replica-1", "v2.0.0", "aborted", "3 errors in a row", 60, 3)
+    assert judged((99, 100), seen=(away, broken)).decision == "abort"
 
 
 @pytest.mark.parametrize(

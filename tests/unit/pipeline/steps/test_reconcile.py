@@ -30,7 +30,7 @@ def test_a_stray_trial_is_ended_where_replicas_answer_and_the_champion_comes_bac
     world.fleet.down.add("replica-2")
     done = world.reconcile()
     assert (done.strays, list(done.missing)) == (("replica-1",), ["replica-2"])
-    assert [seen.reason for seen in world.fleet.canaries(LAUNDRY)] == ["by the log it is not on trial"]
+    assert [seen.reason for seen in world.fleet.canaries(LAUNDRY)] == ["by the log it is not on trial", ""]
     world.fleet.down.clear()
     assert world.reconcile().strays == ("replica-2",)
     assert not any(seen.running for seen in world.fleet.canaries(LAUNDRY))
