@@ -1,6 +1,9 @@
 """Bring an archived version's files back, each compared with its checksum; then it can be rolled back to."""
 
+import hashlib
+
 from pipeline.domain.artifact_folder import MANIFEST
+from pipeline.domain.errors import StillFrozen
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.retention import archive_uri, demand_whole, listed_files
 from pipeline.domain.transitions import By, Entry, Phase
@@ -28,8 +31,33 @@ def restore(k: Keeping, model_type: ModelType, version: str, by: By, archive_pre
 
 def _fetch(k: Keeping, row: ModelVersion, source: str) -> None:
     manifest = k.archive.fetch(f"{source}{MANIFEST}")
-    for path, sha256 in listed_files(manifest, row.artifact.manifest_sha256).items():
-        body = demand_whole(path, k.archive.fetch(f"{source}{path}"), sha256)
-        k.objects.write(f"{row.artifact.uri}{path}", body)
+    listed = listed_files(manifest, row.artifact.manifest_sha256)
+    # All of them are asked for before anybody waits: what is thawed freezes again before the last one is.
+    frozen = [path for path, sha256 in listed.items() if not _fetched(k, (source, row.artifact.uri), path, sha256)]
+    if frozen:
+        raise StillFrozen(
+            f"Glacier is thawing {len(frozen)} of {len(listed)} files of {row.version}, which takes hours: "
+            "run the same command later"
+        )
     # Last, as when it was made: without its manifest an artifact does not exist.
     k.objects.write(f"{row.artifact.uri}{MANIFEST}", manifest, "application/json")
+
+
+def _fetched(k: Keeping, way: tuple[str, str], path: str, sha256: str) -> bool:
+    """False while it is frozen. What came with an earlier try is not asked for again."""
+    source, target = way
+    if _lies_whole(k, f"{target}{path}", sha256):
+        return True
+    try:
+        body = demand_whole(path, k.archive.fetch(f"{source}{path}"), sha256)
+    except StillFrozen:
+        return False
+    k.objects.write(f"{target}{path}", body)
+    return True
+
+
+def _lies_whole(k: Keeping, uri: str, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(k.objects.read(uri)).hexdigest() == sha256
+    except KeyError:
+        return False

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.adapters import glacier
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.glacier import GlacierArchive
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
-from pipeline.domain.errors import ArchiveDamaged
+from pipeline.domain.errors import ArchiveDamaged, StillFrozen
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Period, Tally
 from pipeline.domain.model_events import OutgoingEvent
@@ -20,6 +21,7 @@ from pipeline.ports.live import Episode, Look
 from tests.builders import NOW, an_event
 from tests.fakes.events import FakeConfirmations, FakeOutbox
 from tests.fakes.live import FakeArchive, FakeEvidence, FakeLiveMetrics, FakeReadings
+from tests.frozen_s3 import FrozenS3
 from tests.histories import a_history
 
 LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
@@ -247,3 +249,34 @@ def test_what_is_kept_comes_back_and_may_be_kept_again(archive):
 def test_what_was_never_kept_is_missed_by_name(archive):
     with pytest.raises(ArchiveDamaged, match=r"archive/none\.bin"):
         archive.fetch("s3://models/archive/none.bin")
+
+
+@pytest.fixture(params=["fake", "glacier"])
+def frozen(request, monkeypatch):
+    """An archive that takes four hours to thaw what it holds, and how to let hours pass."""
+    if request.param == "fake":
+        archive = FakeArchive(thaws_in_hours=4)
+        return archive, archive.later
+    s3 = FrozenS3(thaws_in_hours=4)
+    monkeypatch.setattr(glacier, "client", lambda endpoint: s3)
+
+    def later(hours):
+        s3.hours += hours
+
+    return GlacierArchive(endpoint=None), later
+
+
+def test_what_is_frozen_comes_back_hours_after_it_was_asked_for_and_freezes_again_after_a_week(frozen):
+    archive, later = frozen
+    uri = "s3://models/archive/LAUNDRY/run-1/model.bin"
+    archive.keep(uri, b"a model")
+    for hours in (0, 1, 2):
+        later(hours)
+        with pytest.raises(StillFrozen, match=r"model\.bin"):
+            archive.fetch(uri)
+    for hours in (1, 7 * 24 - 1):
+        later(hours)
+        assert archive.fetch(uri) == b"a model"
+    later(1)
+    with pytest.raises(StillFrozen):
+        archive.fetch(uri)

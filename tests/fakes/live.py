@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipeline.domain.errors import ArchiveDamaged
+from pipeline.domain.errors import ArchiveDamaged, StillFrozen
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import LabelTally, Period, Reading, Tally
@@ -123,12 +123,30 @@ class FakeReadings:
 
 @dataclass
 class FakeArchive:
+    """With `thaws_in_hours` what it holds is frozen, comes back so long after it was asked for, and stays a week."""
+
     objects: dict[str, bytes] = field(default_factory=dict)
+    thaws_in_hours: float = 0.0
+    hours: float = 0.0
+    _asked: dict[str, float] = field(default_factory=dict)
 
     def keep(self, uri: str, body: bytes) -> None:
         self.objects[uri] = body
+        self._asked.pop(uri, None)
 
     def fetch(self, uri: str) -> bytes:
         if uri not in self.objects:
             raise ArchiveDamaged(f"the archive has no {uri}")
+        if self.thaws_in_hours and not self._is_thawed(uri):
+            raise StillFrozen(f"Glacier is thawing {uri}")
         return self.objects[uri]
+
+    def later(self, hours: float) -> None:
+        self.hours += hours
+
+    def _is_thawed(self, uri: str) -> bool:
+        thawed = self._asked.setdefault(uri, self.hours) + self.thaws_in_hours
+        if thawed + 7 * 24 <= self.hours:
+            self._asked[uri] = self.hours
+            return False
+        return thawed <= self.hours

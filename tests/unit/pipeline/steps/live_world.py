@@ -126,9 +126,10 @@ class World:
             self.hot_swap(self.candidate(run), request=run)
         return self
 
-    def put_files(self, version):
-        """A real artifact of two files for a registered version."""
+    def put_files(self, version, more=0):
+        """A real artifact of two files, and `more`, for a registered version."""
         uri, files = f"s3://models/LAUNDRY/{version}/", {"model.bin": version.encode(), "golden.npz": b"golden"}
+        files |= {f"part-{n}.bin": str(n).encode() for n in range(more)}
         sums = {path: hashlib.sha256(body).hexdigest() for path, body in files.items()}
         manifest = json.dumps({"files": sums}).encode()
         for path, body in {**files, "manifest.json": manifest, "verification-report.json": b"{}"}.items():

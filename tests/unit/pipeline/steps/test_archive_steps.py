@@ -6,6 +6,7 @@ from pipeline.domain.errors import (
     ArchiveDamaged,
     ObjectArchived,
     ServiceUnavailable,
+    StillFrozen,
     UnknownVersion,
 )
 from pipeline.domain.models import Status
@@ -128,6 +129,35 @@ def test_restored_it_may_be_archived_again():
     world.restore("v1.0.0")
     world.retire()
     assert statuses(world)["v1.0.0"] is Status.ARCHIVED
+
+
+@pytest.mark.parametrize("hours", [5, 12, 24, 72])
+def test_a_frozen_version_comes_back_with_the_third_try_within_days_of_each_other(hours):
+    world = aged()
+    world.put_files("v1.0.0", more=8)
+    world.retire()
+    world.archive.thaws_in_hours = 4
+    for still in (r"manifest\.json", "10 of 10 files of v1.0.0, which takes hours: run the same command later"):
+        with pytest.raises(StillFrozen, match=still):
+            world.restore("v1.0.0")
+        world.archive.later(hours)
+    assert world.restore("v1.0.0").status is Status.RETIRED
+
+
+def test_what_came_with_an_earlier_try_is_not_asked_for_again():
+    world = aged()
+    world.retire()
+    world.archive.thaws_in_hours = 4
+    uri, late = "s3://models/LAUNDRY/v1.0.0/", world.archive.objects
+    with pytest.raises(StillFrozen):
+        world.restore("v1.0.0")
+    world.archive.later(5)
+    golden = late.pop("s3://models/archive/LAUNDRY/v1.0.0/golden.npz")
+    world.objects.write(f"{uri}golden.npz", golden)
+    with pytest.raises(StillFrozen, match="1 of 2 files"):
+        world.restore("v1.0.0")
+    world.archive.later(5)
+    assert world.restore("v1.0.0").status is Status.RETIRED
 
 
 @pytest.mark.parametrize("damage", ["missing", "checksum", "manifest"])
