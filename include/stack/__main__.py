@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from include.stack import runner
-from include.stack.airflow_api import AirflowError
+from include.stack.airflow_api import AirflowError, airflow_of
 from include.stack.layout import PREFERRED_PORTS, Stack, default_root, environment, load
 from include.stack.reset import reset as reset_data
 from include.stack.services import StackError
@@ -30,6 +30,7 @@ def up(only: str) -> None:
     names = [name for name in only.split(",") if name]
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"), names)
     show_addresses(stack)
+    show_silence(stack)
 
 
 @main.command()
@@ -52,6 +53,7 @@ def status() -> None:
         table.add_row(info["name"], info["statename"], str(info["pid"] or ""), info["description"])
     console.print(table)
     show_addresses(stack)
+    show_silence(stack)
 
 
 @main.command()
@@ -101,6 +103,17 @@ def show_addresses(stack: Stack) -> None:
         console.print(f"{name:<16}{text}", soft_wrap=True, highlight=False, markup=False)
     for name in stack.moved:
         console.print(f"[yellow]port {PREFERRED_PORTS[name]} was taken: {name} listens on {stack.port(name)}[/]")
+
+
+def show_silence(stack: Stack) -> None:
+    """Says so when notices have no way to people."""
+    try:
+        if any(airflow_of(stack).has_connection(channel) for channel in ("smtp_default", "notices_webhook")):
+            return
+    except AirflowError:
+        # The table of programs shows whether it runs.
+        return
+    console.print("[yellow]nobody is told of anything[/]: no connection for notices, see `Being told` in the runbook")
 
 
 def _existing() -> Stack:

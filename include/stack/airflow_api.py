@@ -74,17 +74,15 @@ class AirflowApi:
             mask = urlencode([("update_mask", rule) for rule in ("slots", "include_deferred")])
             self._call("PATCH", f"/api/v2/pools/{name}?{mask}", {"pool": name, **rules})
 
+    def has_connection(self, conn_id: str) -> bool:
+        """In its database; one in a variable or a secrets backend it does not show."""
+        return self._exists(f"/api/v2/connections/{conn_id}")
+
     # DAGs
 
     def knows(self, dag_id: str) -> bool:
         """Whether the DAG was parsed already."""
-        try:
-            self._call("GET", f"/api/v2/dags/{dag_id}")
-        except AirflowError as error:
-            if error.status != _NOT_FOUND:
-                raise
-            return False
-        return True
+        return self._exists(f"/api/v2/dags/{dag_id}")
 
     def paused(self, dag_id: str) -> bool:
         return bool(self._call("GET", f"/api/v2/dags/{dag_id}")["is_paused"])
@@ -152,6 +150,15 @@ class AirflowApi:
         return self._call("GET", path)["value"]
 
     # HTTP
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self._call("GET", path)
+        except AirflowError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return False
+        return True
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The answer to a call that needs a login."""

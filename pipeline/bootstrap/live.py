@@ -38,7 +38,7 @@ from pipeline.steps.restore import restore
 from pipeline.steps.retire import Retired, plan_retirement, retire
 from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
-from pipeline.steps.tell_people import untold
+from pipeline.steps.tell_people import unheard, untold
 from pipeline.steps.tell_trouble import tell_fault, tell_overdue, tell_pauses, tell_success
 from pipeline.steps.watch import watch
 
@@ -179,7 +179,8 @@ class LiveSteps:
 
     def watch(self, model_type: str) -> dict[str, Any]:
         """The champion's live accuracy, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
-        `troubles` are sentences: what does not work just now, whatever the model.
+        `troubles` are sentences: what does not work just now, whatever the model, and what is urgent and
+        reached nobody.
 
         A broker or storage out of reach does not keep the monitor from looking, and nothing else is done before a
         decision to roll back is handed on: the next look does it.
@@ -190,7 +191,7 @@ class LiveSteps:
             self._recognise()
             announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
             self._publish_soon()
-        troubles = [str(trouble) for trouble in self._w.troubles.open()]
+        troubles = [*map(str, self._w.troubles.open()), *unheard(self._w.outbox)]
         if watched is None:
             nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
             return {**nothing, "troubles": troubles}

@@ -14,3 +14,8 @@ def untold(outbox: Outbox) -> Iterator[tuple[str, Notice]]:
             outbox.mark_told(event.id)
         else:
             yield event.id, notice
+
+
+def unheard(outbox: Outbox) -> list[str]:
+    """What is urgent and reached nobody yet, as sentences; without a channel that lasts."""
+    return [f"nobody was told yet: {notice.subject}" for _, notice in untold(outbox) if notice.urgent]

@@ -15,7 +15,8 @@ def tell_people() -> None:
     """Never raises when a channel is out of reach, nor goes on for long: the next task that calls this tells what is
     left.
 
-    Without any connection the events are on RabbitMQ all the same, and one warning says so.
+    Without any connection the events are on RabbitMQ all the same, and one warning says so. What is urgent stays untold
+    then: `watch` counts it, and it is sent as soon as there is a channel.
     """
     from pipeline.bootstrap import Pipeline, TryAgain
 
@@ -32,7 +33,7 @@ def tell_people() -> None:
             if time.monotonic() > until:
                 log.warning("people are told of the rest later: the channels are slow")
                 break
-            if not channels or any([send(notice) for send in channels]):
+            if any([send(notice) for send in channels.values()]) or not (channels or notice["urgent"]):
                 pipeline.told([notice["id"]])
     except TryAgain as error:
         log.warning("people are told later: %s", error)

@@ -3,6 +3,7 @@
 import html
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ log = logging.getLogger(__name__)
 
 SMTP, WEBHOOK = "smtp_default", "notices_webhook"
 _SECONDS = 10.0
+_SHOWN_CHARACTERS = 500
 Notice = dict[str, Any]
 
 
@@ -26,43 +28,59 @@ class WebhookNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         address = BaseHook.get_connection(self.conn_id).password or ""
-        httpx.post(address, json={"text": self.text}, timeout=_SECONDS).raise_for_status()
+        answer = httpx.post(address, json={"text": self.text}, timeout=_SECONDS)
+        if not answer.is_success:
+            # httpx would say so with the address, which is a secret.
+            raise OSError(f"it answered {answer.status_code} {answer.reason_phrase}")
 
 
-def open_channels() -> list[Callable[[Notice], bool]]:
-    """One function per connection that exists, or may exist; each returns whether it could send."""
-    return [send for conn_id, send in ((SMTP, _mail), (WEBHOOK, _post)) if not _surely_absent(conn_id)]
+def open_channels() -> dict[str, Callable[[Notice], bool]]:
+    """One function per connection that exists, or may exist, by its name; each returns whether it could send."""
+    channels = {SMTP: _mail, WEBHOOK: _post}
+    return {conn_id: partial(_sent, conn_id, make) for conn_id, make in channels.items() if not _surely_absent(conn_id)}
 
 
-def _mail(notice: Notice) -> bool:
-    return _sent(SMTP, lambda: _mail_to(BaseHook.get_connection(SMTP).extra_dejson.get("to"), notice))
-
-
-def _mail_to(to: str | None, notice: Notice) -> BaseNotifier | None:
+def _mail(connection: Any, notice: Notice) -> BaseNotifier:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
+    to = connection.extra_dejson.get("to")
     if not to:
-        log.warning("connection %s names nobody to write to: add `to` to its extra", SMTP)
-        return None
+        raise LookupError("it names nobody to write to: add `to` to its extra")
     body = f"<p>{html.escape(notice['body'])}</p>"
-    return SmtpNotifier(to=to, subject=notice["subject"], html_content=body, smtp_conn_id=SMTP)
+    return SmtpNotifier(
+        to=to, from_email=_sender(connection, to), subject=notice["subject"], html_content=body, smtp_conn_id=SMTP
+    )
 
 
-def _post(notice: Notice) -> bool:
-    return _sent(WEBHOOK, lambda: WebhookNotifier(f"{notice['subject']}\n{notice['body']}"))
+def _sender(connection: Any, to: str | list[str]) -> str:
+    """A mail without a sender cannot be sent, and most servers take only mails from whoever logged in."""
+    if sender := connection.extra_dejson.get("from_email"):
+        return str(sender)
+    if "@" in (connection.login or ""):
+        return str(connection.login)
+    return (to if isinstance(to, str) else to[0]).split(",")[0].strip()
 
 
-def _sent(conn_id: str, notifier: Callable[[], BaseNotifier | None]) -> bool:
+def _post(_connection: Any, notice: Notice) -> BaseNotifier:
+    return WebhookNotifier(f"{notice['subject']}\n{notice['body']}")
+
+
+def _sent(conn_id: str, make: Callable[[Any, Notice], BaseNotifier], notice: Notice) -> bool:
+    secret = ""
     try:
-        made = notifier()
-        if made is None:
-            return False
+        connection = BaseHook.get_connection(conn_id)
+        secret = connection.password or ""
         # Not called as a callback: that would render what people typed as a template.
-        made.notify({})
+        make(connection, notice).notify({})
     except Exception as error:  # noqa: BLE001 - whatever keeps a notice from leaving must not fail the task
-        log.warning("nothing could be sent through %s: %s", conn_id, type(error).__name__)
+        why = f"{type(error).__name__}: {error}"
+        log.warning("nothing could be sent through %s: %s", conn_id, _without(secret, why)[:_SHOWN_CHARACTERS])
         return False
     return True
+
+
+def _without(secret: str, text: str) -> str:
+    return text.replace(secret, "***") if secret else text
 
 
 def _surely_absent(conn_id: str) -> bool:

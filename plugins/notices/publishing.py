@@ -32,5 +32,5 @@ def publish_soon(_context: Any = None) -> None:
 
 def tell_at_once(subject: str, body: str) -> None:
     """What cannot wait for the database: by whatever channel there is, without the outbox, so perhaps twice."""
-    for send in open_channels():
+    for send in open_channels().values():
         send({"subject": subject, "body": body})

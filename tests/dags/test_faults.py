@@ -22,7 +22,7 @@ AWAY = TryAgain("the mlops database is unavailable: gone")
 def sent(monkeypatch):
     """What left without the outbox."""
     found = []
-    monkeypatch.setattr(publishing, "open_channels", lambda: [found.append])
+    monkeypatch.setattr(publishing, "open_channels", lambda: {"notices_webhook": found.append})
     return found
 
 

@@ -510,7 +510,7 @@ def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk, form, 
 
 def test_a_rollback_that_failed_with_the_database_pages_without_it(desk, monkeypatch):
     sent = []
-    monkeypatch.setattr(publishing, "open_channels", lambda: [sent.append])
+    monkeypatch.setattr(publishing, "open_channels", lambda: {"notices_webhook": sent.append})
     desk.answers["announce_failed_rollback"] = desk.answers["publish_events"] = TryAgain("the database is away")
     page({**rollback().context("roll_back"), "exception": TryAgain("no ledger")})
     subject, body = "URGENT: LAUNDRY could not be rolled back to previous", "no ledger (the database is away)"

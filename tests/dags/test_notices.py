@@ -1,8 +1,11 @@
 """Who is told of model events, and how; nothing of it fails a task."""
 
+import json
 from types import SimpleNamespace
 
+import httpx
 import pytest
+from airflow.sdk import Connection
 from airflow.sdk.exceptions import (
     AirflowNotFoundException,
     AirflowRuntimeError,
@@ -16,10 +19,12 @@ from airflow.sdk.execution_time.secrets.execution_api import ExecutionAPISecrets
 from pipeline.domain.errors import ServiceUnavailable
 from plugins import notices
 from plugins.notices import channels, tell_people
+from plugins.notices.send_test import send_test
+from tests.fakes.mail import mail_server
 
 NOTICE = {"id": "event-1", "subject": "v1.1.0 is live", "body": "<script> {{ 7*7 }}", "urgent": False}
 SECRET = "https://hooks.example.com/secret"
-_SMTP = "airflow.providers.smtp.notifications.smtp.SmtpNotifier.notify"
+PASSWORD = "mail-secret"
 
 
 @pytest.fixture
@@ -38,28 +43,37 @@ def connections(monkeypatch):
 
 @pytest.fixture
 def posted(monkeypatch):
-    """What the webhook was sent; a status above 400 is answered when `posted.refuses`."""
-    found = SimpleNamespace(calls=[], error=None)
-
-    def raise_for_status():
-        if found.error:
-            raise found.error
+    """What the webhook was sent; it answers `posted.status`, or fails with `posted.error`."""
+    found = SimpleNamespace(calls=[], error=None, status=200)
 
     def post(address, json, timeout):
         found.calls.append((address, json, timeout))
-        return SimpleNamespace(raise_for_status=raise_for_status)
+        if found.error:
+            raise found.error
+        return httpx.Response(found.status, request=httpx.Request("POST", address))
 
     monkeypatch.setattr(channels.httpx, "post", post)
     return found
 
 
 @pytest.fixture
-def mailed(monkeypatch):
-    found = []
-    monkeypatch.setattr(
-        _SMTP, lambda self, context: found.append((self.to, self.subject, self.html_content, self.smtp_conn_id))
+def mail(connections):
+    with mail_server() as server:
+        yield server
+
+
+def mail_connection(server, login=None, **extra):
+    """As `airflow connections add` makes it, without encryption."""
+    extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 1, **extra}
+    return Connection(
+        conn_id="smtp_default",
+        conn_type="smtp",
+        host="127.0.0.1",
+        port=server.port,
+        login=login,
+        password=PASSWORD,
+        extra=json.dumps(extra),
     )
-    return found
 
 
 def webhook():
@@ -91,6 +105,15 @@ def test_without_a_connection_there_is_one_warning_and_no_failure(desk, connecti
     assert told(desk) == [["event-1"]]
 
 
+def test_without_a_connection_what_is_urgent_waits_for_one(desk, connections, posted, caplog):
+    desk.answers["untold"] = [{**NOTICE, "urgent": True}, {**NOTICE, "id": "event-2"}]
+    tell_people()
+    assert told(desk) == [["event-2"]]
+    connections["notices_webhook"] = webhook()
+    tell_people()
+    assert told(desk)[1:] == [["event-1"], ["event-2"]]
+
+
 def test_a_webhook_gets_plain_text(desk, connections, posted):
     connections["notices_webhook"] = webhook()
     tell_people()
@@ -98,12 +121,23 @@ def test_a_webhook_gets_plain_text(desk, connections, posted):
     assert told(desk) == [["event-1"]]
 
 
-@pytest.mark.parametrize("error", [OSError("connection refused"), RuntimeError(f"404 for {SECRET}")])
-def test_what_no_channel_could_send_is_told_later_and_no_secret_is_logged(desk, connections, posted, caplog, error):
-    connections["notices_webhook"], posted.error = webhook(), error
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("connection refused"), "OSError: connection refused"),
+        (RuntimeError(f"404 for {SECRET}"), "RuntimeError: 404 for ***"),
+        (404, "OSError: it answered 404 Not Found"),
+        (302, "OSError: it answered 302 Found"),
+    ],
+)
+def test_what_no_channel_could_send_is_told_later_with_the_reason_and_without_a_secret(
+    desk, connections, posted, caplog, error, said
+):
+    connections["notices_webhook"] = webhook()
+    posted.error, posted.status = (None, error) if isinstance(error, int) else (error, 200)
     tell_people()
     assert told(desk) == []
-    assert warnings(caplog) == [f"nothing could be sent through notices_webhook: {type(error).__name__}"]
+    assert warnings(caplog) == [f"nothing could be sent through notices_webhook: {said}"]
 
 
 class Vault:
@@ -156,20 +190,48 @@ def test_a_connection_that_may_not_be_read_fails_nothing(desk, monkeypatch, capl
     assert told(desk) == [] and len(warnings(caplog)) == 4
 
 
-def test_one_channel_that_could_send_is_enough_and_both_are_tried(desk, connections, posted, mailed):
-    connections |= {"notices_webhook": webhook(), "smtp_default": SimpleNamespace(extra_dejson={"to": "ops@a.example"})}
+def test_one_channel_that_could_send_is_enough_and_both_are_tried(desk, connections, posted, mail):
+    connections |= {"notices_webhook": webhook(), "smtp_default": mail_connection(mail, to="ops@a.example")}
     posted.error = OSError("connection refused")
     tell_people()
-    assert (len(posted.calls), len(mailed)) == (1, 1)
+    assert (len(posted.calls), len(mail.mails)) == (1, 1)
     assert told(desk) == [["event-1"]]
 
 
-def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, mailed):
-    connections["smtp_default"] = SimpleNamespace(extra_dejson={"to": "ops@example.com"})
+def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, mail):
+    connections["smtp_default"] = mail_connection(mail, to="ops@example.com")
     tell_people()
-    body = "<p>&lt;script&gt; {{ 7*7 }}</p>"
-    assert mailed == [("ops@example.com", "v1.1.0 is live", body, "smtp_default")]
+    (came,) = mail.mails
+    assert (came["To"], came["Subject"]) == ("ops@example.com", "v1.1.0 is live")
+    assert came.get_body().get_content().strip() == "<p>&lt;script&gt; {{ 7*7 }}</p>"
     assert told(desk) == [["event-1"]]
+
+
+@pytest.mark.parametrize(
+    ("login", "extra", "sender"),
+    [
+        (None, {}, "ops@example.com"),
+        ("robot", {}, "ops@example.com"),
+        ("robot@example.com", {}, "robot@example.com"),
+        ("robot@example.com", {"from_email": "mlops@example.com"}, "mlops@example.com"),
+        (None, {"to": "first@example.com, second@example.com"}, "first@example.com"),
+        (None, {"to": ["first@example.com", "second@example.com"]}, "first@example.com"),
+    ],
+)
+def test_every_mail_has_a_sender(desk, connections, mail, login, extra, sender):
+    connections["smtp_default"] = mail_connection(mail, login, **{"to": "ops@example.com", **extra})
+    tell_people()
+    assert mail.senders == [sender] and mail.mails[0]["From"] == sender
+    assert told(desk) == [["event-1"]]
+
+
+def test_a_mail_server_that_refuses_is_quoted(desk, connections, mail, caplog):
+    connections["smtp_default"] = mail_connection(mail, to="ops@example.com")
+    mail.refuses = f"550 no relaying for {PASSWORD}".encode()
+    tell_people()
+    assert told(desk) == [] and mail.mails == []
+    (warning,) = warnings(caplog)
+    assert "550, b'no relaying for ***'" in warning
 
 
 def test_slow_channels_are_left_in_time_and_go_on_where_they_were(desk, connections, posted, caplog, monkeypatch):
@@ -182,11 +244,29 @@ def test_slow_channels_are_left_in_time_and_go_on_where_they_were(desk, connecti
     assert warnings(caplog) == ["people are told of the rest later: the channels are slow"]
 
 
-def test_a_mail_connection_without_an_address_says_what_to_add(desk, connections, mailed, caplog):
-    connections["smtp_default"] = SimpleNamespace(extra_dejson={})
+def test_a_mail_connection_without_an_address_says_what_to_add(desk, connections, mail, caplog):
+    connections["smtp_default"] = mail_connection(mail)
     tell_people()
-    assert warnings(caplog) == ["connection smtp_default names nobody to write to: add `to` to its extra"]
-    assert mailed == [] and told(desk) == []
+    (warning,) = warnings(caplog)
+    assert warning.endswith("it names nobody to write to: add `to` to its extra")
+    assert mail.mails == [] and told(desk) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "status", "said"),
+    [
+        ([], 1, ["smtp_default: no such connection", "notices_webhook: no such connection"]),
+        (["smtp_default"], 0, ["smtp_default: sent", "notices_webhook: no such connection"]),
+        (["smtp_default", "notices_webhook"], 1, ["smtp_default: sent", "notices_webhook: NOT SENT"]),
+    ],
+)
+def test_a_test_notice_says_which_channel_took_it(connections, mail, posted, capsys, known, status, said):
+    posted.error = OSError("connection refused")
+    all_of_them = {"smtp_default": mail_connection(mail, to="ops@example.com"), "notices_webhook": webhook()}
+    connections.update({name: all_of_them[name] for name in known})
+    assert send_test() == status
+    assert capsys.readouterr().out.splitlines() == said
+    assert [m["Subject"] for m in mail.mails] == ["A test notice"] * ("smtp_default" in known)
 
 
 def test_a_database_that_is_away_fails_nothing(desk, connections, caplog):

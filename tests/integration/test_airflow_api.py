@@ -98,6 +98,11 @@ def test_a_dag_that_was_not_parsed_yet_is_unknown(airflow, api):
     assert [api.knows("intake"), api.knows("intake")] == [False, True]
 
 
+def test_a_connection_exists_or_not(airflow, api):
+    airflow.answers["GET", "/api/v2/connections/smtp_default"] = [(404, {}), (200, {"conn_type": "smtp"})]
+    assert [api.has_connection("smtp_default"), api.has_connection("smtp_default")] == [False, True]
+
+
 def test_an_error_is_no_unknown_dag(airflow, api):
     airflow.answers["GET", "/api/v2/dags/intake"] = [(500, {"detail": "database is down"})]
     with pytest.raises(AirflowError, match="500 to GET /api/v2/dags/intake.*database is down"):

@@ -139,6 +139,14 @@ def test_waiting_dead_letters_are_told_once_a_day(desk):
     assert desk.told().count("3 dead letters wait") == 1
 
 
+def test_whoever_looks_reads_what_is_urgent_and_reached_nobody(desk):
+    desk.pipeline.announce_failed_swap("LAUNDRY", "v1.1.0", "run-1", "a replica is away")
+    (said,) = desk.pipeline.watch("LAUNDRY")["troubles"]
+    assert said.startswith("nobody was told yet: URGENT: LAUNDRY v1.1.0 ")
+    desk.pipeline.told([notice["id"] for notice in desk.pipeline.untold()])
+    assert desk.pipeline.watch("LAUNDRY")["troubles"] == []
+
+
 def test_whoever_looks_reads_what_does_not_work_just_now(desk):
     assert desk.pipeline.watch("LAUNDRY")["troubles"] == desk.pipeline.watch("FACE")["troubles"] == []
     desk.pipeline.report_fault(
