@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from plugins.faults import tell_failure, tell_overdue, tell_success
+from plugins.faults import note_success, tell_failure, tell_overdue
 
 # What does not happen while a DAG is paused. Each is live as soon as it exists: what a person triggers, or the monitor,
 # would otherwise wait in a queue that nobody looks at.
@@ -39,6 +39,6 @@ def every_task(*, retries: int, retry_delay: timedelta, longest_try: timedelta, 
         "retry_delay": retry_delay,
         "execution_timeout": longest_try,
         "on_failure_callback": tell_failure,
-        "on_success_callback": tell_success,
+        "on_success_callback": note_success,
         **more,
     }

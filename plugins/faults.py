@@ -1,4 +1,4 @@
-"""Every task that failed for good tells people what, why and what to do; one that works again says so, once.
+"""Every task that failed for good tells people what, why and what to do; of one that works again they hear once.
 
 Nothing here fails a task, or keeps one waiting for long.
 """
@@ -36,17 +36,16 @@ def tell_failure(context: Any) -> None:
             tell_at_once(f"{ti.dag_id}: {ti.task_id} failed", f"{fault.reason}. {advice}. Log: {ti.log_url} ({away})")
 
 
-def tell_success(context: Any) -> None:
-    """Of a task that failed before."""
+def note_success(context: Any) -> None:
+    """Of a task that failed before: the monitor tells it when it went well for a while."""
     from pipeline.bootstrap import GiveUp, Pipeline, Place, TryAgain
 
     ti = context["ti"]
     try:
-        if Pipeline.from_env().report_success(Place(ti.dag_id, ti.task_id), ti.map_index):
-            publish_soon()
+        Pipeline.from_env().report_success(Place(ti.dag_id, ti.task_id), ti.map_index)
     except (GiveUp, TryAgain) as error:
         # The next success says it.
-        log.warning("nobody is told that %s works: %s", ti.task_id, error)
+        log.warning("it is not kept that %s works: %s", ti.task_id, error)
 
 
 def tell_overdue(context: Any) -> None:

@@ -39,7 +39,7 @@ from pipeline.steps.retire import Retired, plan_retirement, retire
 from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.tell_people import unheard, untold
-from pipeline.steps.tell_trouble import tell_fault, tell_overdue, tell_pauses, tell_success
+from pipeline.steps.tell_trouble import note_success, tell_fault, tell_overdue, tell_pauses, tell_recoveries
 from pipeline.steps.watch import watch
 
 log = logging.getLogger(__name__)
@@ -233,16 +233,22 @@ class LiveSteps:
     # What does not work
 
     def report_fault(self, fault: Fault) -> None:
-        """A step failed for good in one run: people hear of it, and again twice a day while that goes on."""
+        """A step failed for good in one run: people hear of it, and again twice a day while that goes on, or at once
+        when the reason is another one.
+        """
         tell_fault(self._w.troubles, self._w.clock, fault)
 
-    def report_success(self, place: Place, part: int) -> bool:
-        """A step succeeded, its copy `part`; True when people have to hear that it works again."""
-        return tell_success(self._w.troubles, self._w.clock, place, part)
+    def report_success(self, place: Place, part: int) -> None:
+        """A step succeeded, its copy `part`."""
+        note_success(self._w.troubles, self._w.clock, place, part)
 
     def report_pauses(self, paused: Mapping[str, bool], consequences: Mapping[str, str]) -> None:
-        """Whether each DAG is paused that should always run, and what does not happen then, as a sentence."""
+        """Whether each DAG is paused that should always run, and what does not happen then, as a sentence.
+
+        Whoever looks tells of what works again, too.
+        """
         tell_pauses(self._w.troubles, self._w.clock, paused, consequences)
+        tell_recoveries(self._w.troubles, self._w.clock)
 
     def report_overdue(self, dag_id: str, run_id: str, link: str) -> None:
         """A run was ended because it took too long."""

@@ -1,12 +1,21 @@
 """What keeps a part of the loop from working, from the first fault to the first success, and when people hear of it."""
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 REMIND_AFTER = timedelta(hours=12)
 """Told at night and not seen, it is told again in the morning; told at every look, nobody would read it."""
 
+QUIET = timedelta(hours=1)
+"""What worked that long without failing works again; what fails every other time is one trouble, not many."""
+
 _MAX_CHARACTERS = 1000
+# Of reasons that differ at every failure no more than so many are told within `REMIND_AFTER`.
+_MAX_REASONS = 5
+# Times, durations and ids, which differ from one failure to the next of the same kind.
+_VARYING = re.compile(r"\b\d\d:\d\d(:\d\d)?\b|(?<![\d.])\d+\.\d+(?![\d.])|\b(?=[0-9a-fx-]*\d)[0-9a-fx-]{6,}\b")
 
 
 @dataclass(frozen=True)
@@ -34,15 +43,26 @@ class Fault:
         """The reason as a database can keep it."""
         return self.reason.replace("\x00", " ")[:_MAX_CHARACTERS]
 
+    @property
+    def kind(self) -> str:
+        """The reason without what differs each time: people hear of another kind at once."""
+        return _VARYING.sub("…", self.in_short())
+
 
 @dataclass(frozen=True)
 class Trouble:
-    """A place that does not work since `since`; there is one at a time. `part` is the copy that failed first."""
+    """A place that does not work since `since`; there is one at a time.
+
+    `parts` are the copies that failed and did not work since; `told` says of each kind of reason when people last heard
+    of it.
+    """
 
     place: Place
-    part: int
     since: datetime
-    told_at: datetime
+    failed_at: datetime
+    parts: frozenset[int] = frozenset()
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    worked_at: datetime | None = None
     ended_at: datetime | None = None
 
     @property
@@ -52,12 +72,34 @@ class Trouble:
 
     def __str__(self) -> str:
         what = "is paused" if self.place.step is None else f"fails at {self.place.step}"
-        return f"{self.place.dag_id} {what} since {self.since:%Y-%m-%d %H:%M} UTC"
+        works = f", but not since {self.worked_at:%H:%M}" if self.worked_at else ""
+        return f"{self.place.dag_id} {what} since {self.since:%Y-%m-%d %H:%M} UTC{works}"
 
-    def reminded(self, now: datetime) -> "Trouble | None":
-        """The trouble once people are told again; None while they were told a short time ago."""
-        return replace(self, told_at=now) if now - self.told_at >= REMIND_AFTER else None
+    def is_news(self, kind: str, now: datetime) -> bool:
+        """Whether people did not hear of it a short time ago."""
+        lately = self._told_lately(now)
+        return kind not in lately and len(lately) < _MAX_REASONS
 
-    def ended(self, part: int, now: datetime) -> "Trouble | None":
-        """Over, once the copy that failed first works; that another one works says nothing of it."""
-        return replace(self, ended_at=now) if part == self.part else None
+    def failed(self, part: int, kind: str, now: datetime) -> "Trouble":
+        """The trouble after one more failure, told when it is news."""
+        told = {**self._told_lately(now), kind: now} if self.is_news(kind, now) else self.told
+        return replace(self, failed_at=now, parts=self.parts | {part}, told=told, worked_at=None)
+
+    def worked(self, part: int, now: datetime) -> "Trouble | None":
+        """After a success of the copy `part`; None when that says nothing of those that failed.
+
+        A copy that did not fail for long while others ran is none any more: the next dataset may have fewer slices.
+        """
+        left = self.parts - {part} if now - self.failed_at < REMIND_AFTER else frozenset()
+        if self.worked_at or (left and left == self.parts):
+            return None
+        return replace(self, parts=left, worked_at=None if left else now)
+
+    def is_over(self, now: datetime) -> bool:
+        return self.worked_at is not None and now - self.worked_at >= QUIET
+
+    def ended(self, now: datetime) -> "Trouble":
+        return replace(self, ended_at=now)
+
+    def _told_lately(self, now: datetime) -> dict[str, datetime]:
+        return {kind: at for kind, at in self.told.items() if now - at < REMIND_AFTER}

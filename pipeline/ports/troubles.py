@@ -16,8 +16,8 @@ class Troubles(Protocol):
     def at(self, place: Place) -> Trouble | None:
         """What goes on there."""
 
-    def keep(self, trouble: Trouble, event: OutgoingEvent) -> None:
-        """The trouble as it is by now, with its event, in one transaction.
+    def keep(self, trouble: Trouble, event: OutgoingEvent | None) -> None:
+        """The trouble as it is by now, with its event if there is news, in one transaction.
 
         Nothing is kept when it has ended already, or another one began there meanwhile.
         """

@@ -116,34 +116,43 @@ def versions(tables, *numbers):
 DRAIN = Place("task_confirmed_intake", "drain")
 
 
+def news(event_id):
+    return dataclasses.replace(EVENT, id=event_id)
+
+
+def a_trouble(place=DRAIN, since=NOW):
+    return Trouble(place, since, since).failed(-1, "불량 …", since)
+
+
 @pytest.mark.parametrize("place", [DRAIN, Place("model_rollback")])
 def test_a_trouble_is_kept_with_its_events_until_it_is_over(tables, place):
-    begun, later = Trouble(place, -1, NOW, NOW), NOW + timedelta(hours=12)
-    over = begun.reminded(later).ended(-1, later)
-    tables.troubles.keep(begun, dataclasses.replace(EVENT, id="begun"))
-    assert tables.troubles.at(place) == begun and list(tables.troubles.open()) == [begun]
-    tables.troubles.keep(begun.reminded(later), dataclasses.replace(EVENT, id="reminded"))
-    assert tables.troubles.at(place) == begun.reminded(later)
-    tables.troubles.keep(over, dataclasses.replace(EVENT, id="over"))
+    begun, later = a_trouble(place), NOW + timedelta(hours=12)
+    stages = {"begun": begun, "again": begun.failed(3, "another", later)}
+    for event_id, trouble in stages.items():
+        tables.troubles.keep(trouble, news(event_id))
+        assert tables.troubles.at(place) == trouble and list(tables.troubles.open()) == [trouble]
+    works = stages["again"].worked(3, later).worked(-1, later)
+    tables.troubles.keep(works, None)
+    assert tables.troubles.at(place) == works
+    tables.troubles.keep(works.ended(later), news("over"))
     assert tables.troubles.at(place) is None and list(tables.troubles.open()) == []
-    assert [e.id for e in tables.outbox.pending()] == ["begun", "reminded", "over"]
+    assert [e.id for e in tables.outbox.pending()] == ["begun", "again", "over"]
 
 
 def test_of_two_that_saw_the_same_trouble_one_tells_it(tables):
     for event, since in (("first", NOW), ("second", NOW + timedelta(seconds=1))):
-        tables.troubles.keep(Trouble(DRAIN, -1, since, since), dataclasses.replace(EVENT, id=event))
+        tables.troubles.keep(a_trouble(since=since), news(event))
     assert tables.troubles.at(DRAIN).since == NOW
-    over = tables.troubles.at(DRAIN).ended(-1, NOW)
+    over = tables.troubles.at(DRAIN).ended(NOW)
     for event in ("over", "over, said again"):
-        tables.troubles.keep(over, dataclasses.replace(EVENT, id=event))
+        tables.troubles.keep(over, news(event))
     assert [e.id for e in tables.outbox.pending()] == ["first", "over"]
 
 
 def test_troubles_of_two_places_do_not_know_each_other(tables):
     for number, step in enumerate(("drain", "consider")):
         at = NOW + timedelta(seconds=number)
-        place = Place("task_confirmed_intake", step)
-        tables.troubles.keep(Trouble(place, -1, at, at), dataclasses.replace(EVENT, id=step))
+        tables.troubles.keep(a_trouble(Place("task_confirmed_intake", step), at), news(step))
     assert [t.place.step for t in tables.troubles.open()] == ["drain", "consider"]
 
 

@@ -100,7 +100,7 @@ def states(dag_id):
 def intake(**answers):
     return run(
         task_confirmed_intake(),
-        **{"waiting_events": 3, "accumulate": {"new": 3}, "consider": NOTHING, "report_success": False, **answers},
+        **{"waiting_events": 3, "accumulate": {"new": 3}, "consider": NOTHING, "report_success": None, **answers},
     )
 
 

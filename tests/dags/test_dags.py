@@ -24,7 +24,7 @@ from dags import (
 from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import LONGEST_RUN
 from plugins.every_dag import ALWAYS_ON
-from plugins.faults import tell_failure, tell_overdue, tell_success
+from plugins.faults import note_success, tell_failure, tell_overdue
 from plugins.model_rollout.hot_swap import announce_failure
 from plugins.model_rollout.roll_back import page, page_about_verdict
 
@@ -116,7 +116,7 @@ def test_every_failure_ends_with_people_who_know(dag):
         expected = own.get((dag.dag_id, task.task_id), announce_failure if task.task_id == "hot_swap" else tell_failure)
         # A mapped task keeps the function itself, any other one a list of it.
         assert task.on_failure_callback in (expected, [expected])
-        assert task.on_success_callback in (tell_success, [tell_success])
+        assert task.on_success_callback in (note_success, [note_success])
     assert dag.on_failure_callback == tell_overdue
 
 

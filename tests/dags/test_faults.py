@@ -9,7 +9,7 @@ from dags.live_accuracy_monitor import live_accuracy_monitor
 from dags.model_retraining import laundry
 from dags.task_confirmed_intake import task_confirmed_intake
 from pipeline.bootstrap import Fault, GiveUp, Place, RunEnded, TryAgain
-from plugins.faults import tell_failure, tell_overdue, tell_success
+from plugins.faults import note_success, tell_failure, tell_overdue
 from plugins.notices import publishing
 from plugins.steps import step
 from tests.dags.running import DagRun
@@ -93,18 +93,16 @@ def test_who_cannot_know_what_was_told_before_tells(desk, sent):
     assert "RETRAIN_EPOCHS is 'ten'" in sent[0]["body"]
 
 
-@pytest.mark.parametrize(("ended", "asked"), [(True, ["publish_events"]), (False, [])])
-def test_a_success_is_published_when_it_ends_a_trouble(desk, ended, asked):
-    desk.answers["report_success"] = ended
-    tell_success(DagRun(INTAKE).context("drain"))
+def test_a_success_is_kept_and_tells_nobody_by_itself(desk):
+    note_success(DagRun(INTAKE).context("drain"))
     assert desk.only("report_success") == (Place("task_confirmed_intake", "drain"), -1)
-    assert desk.names()[1:] == asked
+    assert desk.names() == ["report_success"]
 
 
 @pytest.mark.parametrize("error", [AWAY, GiveUp("a setting")])
-def test_a_success_of_which_nobody_can_be_told_stays_a_success(desk, error):
+def test_a_success_that_cannot_be_kept_stays_a_success(desk, error):
     desk.answers["report_success"] = error
-    tell_success(DagRun(INTAKE).context("drain"))
+    note_success(DagRun(INTAKE).context("drain"))
     assert desk.names() == ["report_success"]
 
 

@@ -122,7 +122,7 @@ def test_a_webhook_gets_plain_text(desk, connections, posted):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    "refusal",
     [
         (OSError("connection refused"), "OSError: connection refused"),
         (RuntimeError(f"404 for {SECRET}"), "RuntimeError: 404 for ***"),
@@ -131,8 +131,9 @@ def test_a_webhook_gets_plain_text(desk, connections, posted):
     ],
 )
 def test_what_no_channel_could_send_is_told_later_with_the_reason_and_without_a_secret(
-    desk, connections, posted, caplog, error, said
+    desk, connections, posted, caplog, refusal
 ):
+    error, said = refusal
     connections["notices_webhook"] = webhook()
     posted.error, posted.status = (None, error) if isinstance(error, int) else (error, 200)
     tell_people()
@@ -208,7 +209,7 @@ def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, ma
 
 
 @pytest.mark.parametrize(
-    ("login", "extra", "sender"),
+    "case",
     [
         (None, {}, "ops@example.com"),
         ("robot", {}, "ops@example.com"),
@@ -218,7 +219,8 @@ def test_mail_shows_markup_as_text_and_renders_no_template(desk, connections, ma
         (None, {"to": ["first@example.com", "second@example.com"]}, "first@example.com"),
     ],
 )
-def test_every_mail_has_a_sender(desk, connections, mail, login, extra, sender):
+def test_every_mail_has_a_sender(desk, connections, mail, case):
+    login, extra, sender = case
     connections["smtp_default"] = mail_connection(mail, login, **{"to": "ops@example.com", **extra})
     tell_people()
     assert mail.senders == [sender] and mail.mails[0]["From"] == sender
@@ -253,14 +255,15 @@ def test_a_mail_connection_without_an_address_says_what_to_add(desk, connections
 
 
 @pytest.mark.parametrize(
-    ("known", "status", "said"),
+    "case",
     [
         ([], 1, ["smtp_default: no such connection", "notices_webhook: no such connection"]),
         (["smtp_default"], 0, ["smtp_default: sent", "notices_webhook: no such connection"]),
         (["smtp_default", "notices_webhook"], 1, ["smtp_default: sent", "notices_webhook: NOT SENT"]),
     ],
 )
-def test_a_test_notice_says_which_channel_took_it(connections, mail, posted, capsys, known, status, said):
+def test_a_test_notice_says_which_channel_took_it(connections, mail, posted, capsys, case):
+    known, status, said = case
     posted.error = OSError("connection refused")
     all_of_them = {"smtp_default": mail_connection(mail, to="ops@example.com"), "notices_webhook": webhook()}
     connections.update({name: all_of_them[name] for name in known})

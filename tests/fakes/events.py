@@ -145,11 +145,12 @@ class FakeTroubles:
     def at(self, place: Place) -> Trouble | None:
         return next((t for t in self.open() if t.place == place), None)
 
-    def keep(self, trouble: Trouble, event: OutgoingEvent) -> None:
+    def keep(self, trouble: Trouble, event: OutgoingEvent | None) -> None:
         here = self.at(trouble.place)
         if here.id == trouble.id if here else trouble.id not in self.known:
             self.known[trouble.id] = trouble
-            self.outbox.add(event)
+            if event:
+                self.outbox.add(event)
 
 
 @dataclass

@@ -159,7 +159,9 @@ def test_whoever_looks_reads_what_does_not_work_just_now(desk):
             "task_confirmed_intake fails at drain",
             "model_rollback is paused",
         ]
-    assert desk.pipeline.report_success(Place("task_confirmed_intake", "drain"), -1)
+    desk.pipeline.report_success(Place("task_confirmed_intake", "drain"), -1)
+    desk.world.later(hours=1)
+    desk.pipeline.report_pauses({"model_rollback": True}, {"model_rollback": "No rollback happens"})
     assert len(desk.pipeline.watch("LAUNDRY")["troubles"]) == 1
 
 

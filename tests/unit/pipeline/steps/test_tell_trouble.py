@@ -1,4 +1,4 @@
-"""People hear of what does not work when it begins, twice a day while it lasts, and once when it is over."""
+"""People hear of what does not work when it begins or changes, twice a day while it lasts, and once when it is over."""
 
 from datetime import timedelta
 
@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from pipeline.domain.notices import notice_of
 from pipeline.domain.troubles import Fault, Place
-from pipeline.steps.tell_trouble import tell_fault, tell_overdue, tell_pauses, tell_success
+from pipeline.steps.tell_trouble import note_success, tell_fault, tell_overdue, tell_pauses, tell_recoveries
 from tests.fakes.events import FakeClock, FakeOutbox, FakeTroubles
 
 DRAIN = Place("task_confirmed_intake", "drain")
+RECONCILE = Place("live_accuracy_monitor", "reconcile")
 CONSEQUENCES = {"model_rollback": "No rollback happens", "task_confirmed_intake": "No confirmation is taken in"}
 
 
@@ -25,7 +26,12 @@ class World:
         tell_fault(self.troubles, self.clock, fault)
 
     def works(self, part=-1, place=DRAIN):
-        return tell_success(self.troubles, self.clock, place, part)
+        note_success(self.troubles, self.clock, place, part)
+
+    def is_quiet(self, **time):
+        """The monitor looks after some time."""
+        self.passes(**(time or {"hours": 1}))
+        tell_recoveries(self.troubles, self.clock)
 
     def looks(self, *paused):
         tell_pauses(self.troubles, self.clock, {dag: dag in paused for dag in CONSEQUENCES}, CONSEQUENCES)
@@ -57,19 +63,92 @@ def test_what_fails_again_and_again_is_told_twice_a_day(world):
     assert world.outbox.types() == ["StepFailedEvent"] * 2
 
 
-def test_the_success_of_what_failed_before_is_told_once(world):
-    assert not world.works()
+def test_what_works_again_for_a_while_is_told_once(world):
+    world.works()
+    world.is_quiet()
     world.fails()
-    assert (world.works(), world.works()) == (True, False)
+    world.works()
+    world.is_quiet(minutes=30)
+    assert world.outbox.types() == ["StepFailedEvent"]
+    assert str(world.troubles.open()[0]).endswith("but not since 13:00")
+    for _ in range(2):
+        world.works()
+        world.is_quiet()
     assert world.outbox.types() == ["StepFailedEvent", "StepRecoveredEvent"]
     world.fails()
     assert world.outbox.types()[2:] == ["StepFailedEvent"]
 
 
+def test_what_fails_every_other_time_is_one_trouble(world):
+    for _ in range(48):
+        for act in (world.fails, world.works):
+            act()
+            world.is_quiet(minutes=15)
+    assert world.outbox.types() == ["StepFailedEvent"] * 2
+
+
+def test_another_reason_is_told_at_once_and_each_no_more_than_twice_a_day(world):
+    for _ in range(4 * 24):
+        world.fails("LAUNDRY: replica-1 is away", part=0, place=RECONCILE)
+        world.fails("FACE: the manifest is damaged", part=1, place=RECONCILE)
+        world.passes(minutes=15)
+    assert [n.body.split(": ")[1] for n in world.told()] == ["LAUNDRY", "FACE"] * 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "another"),
+    [
+        ("replica-1 is away", "replica-2 is away"),
+        ("replica-1 is away", "replica-1 is away; replica-2 is away"),
+        ("no answer from 10.0.0.1:8601", "no answer from 10.0.0.2:8601"),
+        ("no answer from 10.0.0.1:8601", "no answer from 10.0.0.1:8602"),
+    ],
+)
+def test_another_replica_is_another_reason(world, reason, another):
+    world.fails(reason)
+    world.fails(another)
+    assert len(world.told()) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "again"),
+    [
+        ("no answer within 10.2 s", "no answer within 9.87 s"),
+        ("lock taken at 06:11:22", "lock taken at 07:40:01"),
+        ("object 3f2a90bc11 is gone", "object 77be0a1d is gone"),
+    ],
+)
+def test_the_same_reason_with_another_time_or_id_is_the_same(world, reason, again):
+    world.fails(reason)
+    world.fails(again)
+    assert len(world.told()) == 1
+
+
+def test_reasons_that_are_never_the_same_do_not_flood_people(world):
+    for number in range(4 * 24):
+        world.fails(f"{number} messages could not be stored")
+        world.passes(minutes=15)
+    assert len(world.told()) == 10
+
+
 def test_one_copy_of_a_step_that_works_says_nothing_of_another_that_does_not(world):
     world.fails(part=0)
-    assert not world.works(part=1)
-    assert world.works(part=0)
+    world.fails(part=2)
+    for part in (0, 1):
+        world.works(part)
+        world.is_quiet()
+    assert "StepRecoveredEvent" not in world.outbox.types()
+    world.works(part=2)
+    world.is_quiet()
+    assert world.outbox.types()[-1] == "StepRecoveredEvent"
+
+
+def test_a_copy_that_the_next_run_does_not_have_does_not_fail_for_ever(world):
+    world.fails(part=17)
+    world.passes(days=1)
+    world.works(part=0)
+    world.is_quiet()
+    assert world.outbox.types()[-1] == "StepRecoveredEvent" and not world.troubles.open()
 
 
 def test_a_reason_that_no_database_could_keep_is_told_all_the_same(world):
@@ -97,19 +176,22 @@ def test_a_run_that_took_too_long_is_told_once_however_often_airflow_says_so(wor
     assert "run-7" in notice.body and "http://airflow/grid" in notice.body
 
 
-@given(st.lists(st.sampled_from(["fails", "works", "an hour"]), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["fails", "works", "half an hour"]), st.integers(0, 2)), max_size=60))
 def test_every_trouble_is_told_before_it_is_over_and_none_is_forgotten(acts):
     """After any sequence: what failed last is known to people, and no news comes without news before it."""
-    world, broken = World(), False
-    for act in acts:
-        if act == "an hour":
-            world.passes(hours=1)
+    world, broken = World(), set()
+    for act, part in acts:
+        if act == "half an hour":
+            world.is_quiet(minutes=30)
+        elif act == "fails":
+            world.fails(f"copy {part} is damaged", part)
+            broken.add(part)
         else:
-            getattr(world, act)()
-            broken = act == "fails"
-    assert bool(world.troubles.open()) is broken
+            world.works(part)
+            broken.discard(part)
+    for _ in range(3):
+        world.is_quiet(minutes=30)
     told = world.outbox.types()
-    assert told.count("StepRecoveredEvent") <= told.count("StepFailedEvent")
-    assert not told or told[0] == "StepFailedEvent"
-    assert all(not (a == b == "StepRecoveredEvent") for a, b in zip(told, told[1:], strict=False))
-    assert not told or (told[-1] == "StepFailedEvent") is broken
+    assert bool(world.troubles.open()) or not broken
+    assert not world.troubles.open() or told[-1] == "StepFailedEvent"
+    assert all(not (a == b == "StepRecoveredEvent") for a, b in zip(["StepRecoveredEvent", *told], told, strict=False))
