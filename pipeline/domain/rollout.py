@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 
 from pipeline.domain.bounds import AtLeastOne, Confidence, Range, Share
 from pipeline.domain.live_accuracy import Tally
-from pipeline.domain.statistics import log_times_likelier_equal, wilson
+from pipeline.domain.statistics import log_times_likelier_below, log_times_likelier_equal
 
 Decision = Literal["promote", "abort", "wait"]
 
-# Answers of a canary that are nothing yet: the interval of an accuracy on fewer is as wide as the question.
+# Answers of a canary that are nothing yet: people who confirm the first few may all speak of the same photos.
 _SOME = 20
 # Logarithm beyond which nobody cares how many times likelier something is.
 _MOST_TIMES = math.log(1e6)
@@ -108,7 +108,7 @@ class CanaryPolicy:
         found = f"{_figures(canary)} of the canary against {_figures(stable)} of the champion: {self._odds(evidence)}"
         if evidence <= math.log(1 - self.harm_confidence):
             return CanaryVerdict("abort", f"{found}: worse by the margin")
-        if canary.confirmed >= _SOME and wilson(*_counts(canary), self.harm_confidence).high < self.floor:
+        if canary.confirmed >= _SOME and self._surely_below_floor(canary):
             return CanaryVerdict("abort", f"{found}; surely below {self.floor:.0%}")
         needed = f"{self.min_confirmations} confirmations and {1 / (1 - self.confidence):.0f} times are needed"
         if canary.confirmed >= self.min_confirmations and evidence >= -math.log(1 - self.confidence):
@@ -125,6 +125,10 @@ class CanaryPolicy:
     def after_proof(self) -> "CanaryPolicy":
         """While somebody is asked to promote what was proven, only harm ends it: its deadline was met."""
         return replace(self, deadline_hours=math.inf)
+
+    def _surely_below_floor(self, canary: Tally) -> bool:
+        below = log_times_likelier_below(_counts(canary), self.floor) if self.floor else 0.0
+        return below >= -math.log(1 - self.harm_confidence)
 
     def _odds(self, evidence: float) -> str:
         times, worse = math.exp(min(abs(evidence), _MOST_TIMES)), f"{self.margin * 100:g} points worse"

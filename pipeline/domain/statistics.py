@@ -123,6 +123,23 @@ def log_times_likelier_equal(first: tuple[int, int], second: tuple[int, int], ma
     return equal - _log_likelihood(*first, lower - margin) - _log_likelihood(*second, lower)
 
 
+def log_times_likelier_below(count: tuple[int, int], share: float) -> float:
+    """How much likelier a count (successes, trials) is if its share is somewhere below `share`, each alike, than if it
+    is `share` (logarithm).
+
+    Where the true one is `share` or more, log(1 / error) is reached by any number of looks with probability `error` at
+    most: Ville's inequality, of a test "with power one" (Robbins, "Statistical methods related to the law of the
+    iterated logarithm", 1970).
+    """
+    successes, trials = count
+    _demand_count(successes, trials)
+    failures = trials - successes
+    # The mean likelihood below `share` is a part of a beta integral, which is a binomial tail.
+    whole = math.lgamma(successes + 1) + math.lgamma(failures + 1) - math.lgamma(trials + 2)
+    part = math.log(max(binomial_tail(successes + 1, trials + 1, share), _TINY))
+    return whole + part - math.log(share) - _log_likelihood(successes, trials, share)
+
+
 def _slope(successes: int, trials: int, share: float) -> float:
     return successes / max(share, _TINY) - (trials - successes) / max(1 - share, _TINY)
 

@@ -86,6 +86,13 @@ def test_while_somebody_is_asked_about_what_was_proven_only_harm_ends_it():
     assert asked.judge(tally(5, 60), tally(900, 1000), (HEALTHY,), started=NOW, now=late).decision == "abort"
 
 
+def test_one_look_that_is_bad_by_chance_is_no_fall_below_the_floor():
+    """In one look alone 59 of 88 would be surely below 80 %; in one of many, chance often says so."""
+    assert judged((59, 88), stable=(65, 100)).decision == "wait"
+    verdict = judged((45, 90), stable=(50, 100))
+    assert (verdict.decision, verdict.reason.endswith("surely below 80%")) == ("abort", True)
+
+
 def test_what_is_proven_waits_for_a_replica_that_cannot_be_asked_and_harm_does_not():
     away = unasked("replica-2", "does not answer (UNAVAILABLE)")
     verdict = judged((99, 100), seen=(HEALTHY, away))

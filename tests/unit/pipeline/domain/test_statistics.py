@@ -14,6 +14,7 @@ from pipeline.domain.statistics import (
     binomial_lower_bound,
     binomial_tail,
     binomial_upper_bound,
+    log_times_likelier_below,
     log_times_likelier_equal,
     mcnemar,
     paired_lower_bound,
@@ -183,3 +184,26 @@ def test_fewer_than_no_successes_or_losses_are_no_count():
         paired_lower_bound(2, 1, 2)
     with pytest.raises(ValueError, match="3 of 2 is no count"):
         paired_lower_bound(3, -1, 9)
+
+
+@pytest.mark.parametrize("true", [0.8, 0.85, 0.95])
+@pytest.mark.parametrize("error", [0.01, 0.05])
+def test_however_often_one_looks_a_share_that_is_not_below_is_seldom_taken_for_one(true, error):
+    """Exact: the probability of every count that no look has condemned yet."""
+    undecided, condemned = {0: 1.0}, 0.0
+    for trials in range(1, 301):
+        after: dict[int, float] = {}
+        for successes, probability in undecided.items():
+            after[successes] = after.get(successes, 0.0) + probability * (1 - true)
+            after[successes + 1] = after.get(successes + 1, 0.0) + probability * true
+        beyond = [k for k in after if log_times_likelier_below((k, trials), 0.8) >= -math.log(error)]
+        condemned += sum(after.pop(k) for k in beyond)
+        undecided = {k: probability for k, probability in after.items() if probability > 1e-9}
+    assert condemned <= error
+    assert condemned > 0
+
+
+def test_a_share_that_is_below_is_found_out():
+    assert log_times_likelier_below((30, 60), 0.8) > math.log(100)
+    assert log_times_likelier_below((50, 60), 0.8) < 0
+    assert log_times_likelier_below((0, 1), 1.0) > math.log(100)
