@@ -6,7 +6,7 @@ from psycopg2.errors import UniqueViolation
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Claim
+from pipeline.domain.retraining import Claim, RunOutcome
 
 
 class RetrainingRunTable:
@@ -51,6 +51,7 @@ class RetrainingRunTable:
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         with self._database.transaction() as cursor:
             cursor.execute(
-                "UPDATE retraining_runs SET ended_at = %s, outcome = %s WHERE run_id = %s AND ended_at IS NULL",
-                (at, outcome, run_id),
+                "UPDATE retraining_runs SET ended_at = COALESCE(ended_at, %s), outcome = %s"
+                " WHERE run_id = %s AND (ended_at IS NULL OR %s)",
+                (at, outcome, run_id, outcome == RunOutcome.DEPLOYED),
             )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -108,7 +109,11 @@ class Pipeline(LiveSteps):
         return self._w.retraining_runs.outcome(run_id)
 
     def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `held`, `failed`."""
+        """Release the claim: `deployed`, `refused`, `held`, or `failed`, unless the log knows that it serves."""
+        if outcome == RunOutcome.FAILED:
+            # Whatever failed after it went live, and whatever is out of reach now: the claim has to go.
+            with suppress(GiveUp, TryAgain):
+                outcome = self.conclude_deployment(run_id)
         self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
 
     def release_claim(self, run_id: str, actor: str, reason: str) -> str:

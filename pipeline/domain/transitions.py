@@ -1,5 +1,6 @@
 """What can happen to the models of one type: acts by kind, and the entries of the append-only log (ADR 0004)."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -63,6 +64,12 @@ class By:
     def __post_init__(self) -> None:
         for name, text in vars(self).copy().items():
             object.__setattr__(self, name, storable(text))
+
+    @property
+    def run(self) -> str:
+        """The DAG run that asks, as keys and tables name it. A later trial of the same run is a request of its own."""
+        asking, _, _ = self.request_id.partition(", trial ")
+        return re.sub("[:+]", "-", asking)
 
     def demand_a_name(self, act: str) -> None:
         """Raises `GiveUp` for an act that somebody has to answer for, asked by nobody or without a reason."""

@@ -152,4 +152,6 @@ class RetrainingRuns(Protocol):
         """How this run ended; None while it holds its claim, and for one that never had any."""
 
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
-        """Release the claim. `outcome` is a `RunOutcome`, or why a dead run lost it; a second time changes nothing."""
+        """Release the claim. `outcome` is a `RunOutcome`, or why a dead run lost it; a second time changes nothing,
+        but that its model serves after all.
+        """

@@ -4,14 +4,14 @@ from pipeline.domain.history import History
 from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
-from pipeline.domain.transitions import By, CanaryStart, TrialOf
+from pipeline.domain.transitions import By, CanaryAbort, CanaryStart, TrialOf
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.settle import settle
 
 
 def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
-    """What became of the run's version; nothing stays on trial of a run that is over.
+    """What became of the run's version; nothing stays on trial that a run began which is over.
 
     Raises `ServiceUnavailable` while a replica may still try the run's version.
     """
@@ -22,13 +22,10 @@ def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
     if any(act.version == found.version for act in ledger.unsettled):
         with d.transitions.preparing(found.model_type), d.transitions.exclusive(found.model_type):
             ledger = settle(d, d.transitions.ledger(found.model_type))
-    if (
-        _ended(ledger, found.version) is not RunOutcome.DEPLOYED
-        and ledger.trial
-        and ledger.trial.version == found.version
-    ):
-        over = By(f"run {run_id}", "the run ended without a promotion", run_id)
-        abort_canary(d, found.model_type, TrialOf(found.version), over)
+    trial, over = ledger.trial, By(f"run {run_id}", "the run ended without a promotion", run_id)
+    # What somebody else tries goes on, and so does the champion of before that is tried again.
+    if trial is not None and trial.by.run == run_id and _ended(ledger, found.version) is not RunOutcome.DEPLOYED:
+        abort_canary(d, found.model_type, TrialOf(found.version, trial.by.request_id), over)
         # Somebody may have promoted it just before.
         ledger = d.transitions.ledger(found.model_type)
     return _ended(ledger, found.version)
@@ -50,7 +47,7 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
     """
     history = d.transitions.ledger(model_type)
     did_serve = any((act.version, act.by.request_id) == (version, by.request_id) for act in history.changes)
-    if version == history.champion or history.aborted(version) or did_serve:
+    if version == history.champion or _told_by_its_abort(history, version, by) or did_serve:
         return
     event = (HotSwapUnconfirmedEvent if history.unsettled else HotSwapFailedEvent)(
         # Cleared and failed again, it is told again.
@@ -62,6 +59,14 @@ def announce_failed_swap(d: Deployment, model_type: ModelType, version: str, by:
         at=d.clock.now(),
     )
     d.outbox.add(event.outgoing())
+
+
+def _told_by_its_abort(history: History, version: str, by: By) -> bool:
+    """Whether the last word on `version` is that a trial was aborted which the same run began."""
+    last = next((entry.act for entry in reversed(history.entries) if entry.act.version == version), None)
+    if not isinstance(last, CanaryAbort):
+        return False
+    return any(entry.act.id == last.trial_id and entry.act.by.run == by.run for entry in history.entries)
 
 
 def _on_trial(trial: CanaryStart) -> str:

@@ -217,6 +217,16 @@ def test_who_holds_a_claim_since_when_and_how_it_ended(tables):
     assert tables.runs.claim(LAUNDRY) is None and tables.runs.outcome("one") == "deployed"
 
 
+def test_a_run_that_ended_otherwise_was_deployed_once_its_model_serves_after_all(tables):
+    tables.runs.end("one", at=NOW, outcome="deployed")
+    assert tables.runs.outcome("one") is None
+    tables.runs.begin("one", LAUNDRY, at=NOW)
+    tables.runs.end("one", at=NOW, outcome="failed")
+    tables.runs.begin("two", LAUNDRY, at=NOW)
+    tables.runs.end("one", at=NOW, outcome="deployed")
+    assert (tables.runs.outcome("one"), tables.runs.holds("two")) == ("deployed", True)
+
+
 def test_a_run_that_is_cleared_by_hand_claims_once_more(tables):
     for _ in range(2):
         assert tables.runs.begin("one", LAUNDRY, at=NOW) and tables.runs.outcome("one") is None

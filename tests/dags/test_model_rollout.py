@@ -18,6 +18,7 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
 from pipeline.bootstrap import CanaryEnded, GiveUp, StaleTransition, TryAgain
+from pipeline.domain.transitions import By
 from plugins.faults import tell_failure
 from plugins.model_rollout.answer import say
 from plugins.model_rollout.approval import Declined
@@ -208,6 +209,7 @@ def test_cleared_by_hand_after_its_end_a_canary_starts_anew_in_a_request_of_its_
         run.do("hot_swap")
     assert deferred.value.method_name == "canary_judged"
     assert desk.asked[-1] == ("start_canary", ("LAUNDRY", "v1.1.0", "kim", "better", "run-1, trial 2"), {})
+    assert By("kim", "better", "run-1, trial 2").run == run.run_id
     desk.answers["promote_canary"] = CHANGED
     with pytest.raises(TaskDeferred):
         judged(run, GOOD)

@@ -10,7 +10,7 @@ from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
+from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision, RunOutcome
 from pipeline.domain.troubles import Place, Trouble
 from pipeline.ports.events import DeadLetter, Message, Stored
 from tests.builders import NOW
@@ -200,7 +200,8 @@ class FakeRetrainingRuns:
 
     def end(self, run_id: str, *, at: datetime, outcome: str) -> None:
         assert at is not None, "null value in a column of the time"
-        if self.claims.pop(run_id, None) is not None:
+        held = self.claims.pop(run_id, None) is not None
+        if held or (run_id in self.ended and outcome == RunOutcome.DEPLOYED):
             self.ended[run_id] = outcome
 
 

@@ -50,11 +50,19 @@ class Story:
     # Acts
 
     def request(self, kind, of="", **more):
-        """A new one; only the request that began a trial promotes it."""
-        own = oracle.begun_by(self.entries, of) if kind == "promote canary" else None
-        made = Request(kind, of, own or f"request-{len(self.requests) + 1}", self.world.clock.now(), **more)
+        """A new one; a version is first tried by the run that made it, and promoted by whoever tried it."""
+        made = Request(kind, of, self._own_id(kind, of), self.world.clock.now(), **more)
         self.requests.append(made)
         return made
+
+    def _own_id(self, kind, of):
+        own = None
+        if kind == "promote canary":
+            own = oracle.begun_by(self.entries, of)
+        elif kind == "start canary" and of in self.versions:
+            run = self.world.versions.get(LAUNDRY, of).run_id
+            own = None if any(made.id == run for made in self.requests) else run
+        return own or f"request-{len(self.requests) + 1}"
 
     def candidate(self, verdict):
         self.runs += 1

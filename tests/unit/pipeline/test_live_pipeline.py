@@ -30,6 +30,7 @@ class Desk:
             clock=w.clock,
             event_publisher=self.publisher,
             dead_letters=self.letters,
+            retraining_runs=w.runs,
         )
         self.pipeline = Pipeline(wiring)
         self.pipeline.__dict__["_live"] = SimpleNamespace(
@@ -56,8 +57,15 @@ def test_a_run_without_a_version_failed(desk):
     assert desk.pipeline.conclude_deployment("none") == "failed"
 
 
+@pytest.mark.parametrize(("run", "outcome"), [("first", "deployed"), ("second", "failed")])
+def test_a_run_by_hand_that_broke_off_was_deployed_where_its_model_serves(desk, run, outcome):
+    desk.world.runs.begin(run, ModelType.LAUNDRY, at=desk.world.clock.now())
+    desk.pipeline.end_run(run, "failed")
+    assert desk.world.runs.outcome(run) == outcome
+
+
 def test_nothing_stays_on_trial_of_a_run_that_ended(desk):
-    desk.world.start(desk.world.candidate("second"))
+    desk.world.start(desk.world.candidate("second"), request="second")
     assert desk.pipeline.conclude_deployment("second") == "canary aborted"
     assert desk.world.trial() is None
 

@@ -33,7 +33,7 @@ def test_a_version_that_never_was_asked_for_failed_and_one_that_served_is_deploy
 
 def test_a_trial_ends_with_its_run_and_says_so():
     world = candidate()
-    world.start("v1.1.0")
+    world.start("v1.1.0", request="second, trial 2")
     assert conclude(world) is RunOutcome.CANARY_ABORTED
     assert world.trial() is None
     abort = world.ledger.entries[-1].act
@@ -48,6 +48,22 @@ def test_the_trial_of_another_run_goes_on():
     world.candidate("third")
     assert conclude(world, "third") is RunOutcome.FAILED
     assert world.trial() == "v1.1.0"
+
+
+def test_a_trial_that_somebody_gave_the_runs_version_goes_on_however_often_the_run_ends():
+    world = candidate()
+    for _ in range(2):
+        assert conclude(world) is RunOutcome.FAILED
+        world.start("v1.1.0", request="a promotion by kim")
+        assert world.trial() == "v1.1.0"
+
+
+def test_a_run_knows_its_requests_whose_ids_tables_spell_otherwise():
+    world = candidate()
+    world.accept("night-04T02-00-00-00-00", against="v1.0.0")
+    version = world.register("night-04T02-00-00-00-00")
+    world.start(version, request="night-04T02:00:00+00:00, trial 3")
+    assert conclude(world, "night-04T02-00-00-00-00") is RunOutcome.CANARY_ABORTED
 
 
 def test_the_champion_that_is_tried_again_beside_another_stays_deployed_and_its_trial_goes_on():
@@ -140,7 +156,18 @@ def test_what_serves_or_served_in_this_request_or_was_aborted_is_no_news():
     assert announced(world, request="second") == []
     world.start(world.candidate("third"))
     world.abort("v1.2.0")
-    assert announced(world, "v1.2.0") == []
+    assert announced(world, "v1.2.0", request="run-1") == []
+
+
+def test_another_run_tells_that_it_failed_although_an_earlier_trial_of_its_version_was_aborted():
+    world = candidate()
+    world.start("v1.1.0", request="run-1")
+    world.abort("v1.1.0")
+    assert len(announced(world, request="run-2")) == 1
+    world.fleet.refuses.add("v1.1.0")
+    with pytest.raises(ModelRefused):
+        world.start("v1.1.0", request="run-1, trial 2")
+    assert len(announced(world, request="run-1")) == 2
 
 
 def test_what_served_in_another_request_may_fail_in_this_one():

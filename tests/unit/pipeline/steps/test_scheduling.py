@@ -1,11 +1,12 @@
 """Whether a retraining starts, who holds the claim, and how it ended."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from pipeline.domain.cheap_hours import CheapHours
-from pipeline.domain.errors import GiveUp, RunBusy
+from pipeline.domain.errors import GiveUp, RunBusy, ServiceUnavailable
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LONGEST_RUN, Asker, RetrainingPolicy, RunOutcome, Try
 from pipeline.domain.transitions import By
@@ -217,6 +218,37 @@ def test_any_other_end_fails_the_run_after_all_is_told_and_released(blessing, ou
     assert world.runs.ended == {"run-1": outcome} and world.outbox.pending() == []
 
 
+@pytest.mark.parametrize("outcome", [RunOutcome.DEPLOYED, RunOutcome.UNCONFIRMED])
+def test_what_a_person_made_serve_was_not_refused(outcome):
+    world = begun()
+    world.blessings.granted["run-1"] = a_blessing(accepted=False)
+    with suppress(GiveUp):
+        world.finish(deployment=outcome)
+    assert world.runs.ended == {"run-1": outcome}
+
+
+def test_a_run_whose_model_serves_after_all_was_deployed():
+    world = begun()
+    with pytest.raises(GiveUp):
+        world.finish(deployment=RunOutcome.FAILED)
+    world.finish()
+    assert world.runs.ended == {"run-1": "deployed"}
+
+
+def test_a_run_ends_while_the_broker_is_away_and_what_happened_waits():
+    world = begun()
+    world.publisher = Away()
+    with suppress(ServiceUnavailable):
+        announce_skipped(world.scheduling(), "run-0", LAUNDRY, "waits in the outbox")
+    assert world.finish() == "deployed"
+    assert len(world.outbox.pending()) == 1
+
+
+class Away:
+    def publish(self, event):
+        raise ServiceUnavailable("RabbitMQ", "connection refused")
+
+
 @pytest.mark.parametrize("fault", every_fault(lambda fault: begun().finish(fault)), ids=str)
 def test_killed_at_any_call_the_run_is_released_when_it_is_tried_again(fault):
     world = begun()
@@ -230,7 +262,7 @@ def test_a_held_run_that_was_approved_goes_on_with_a_claim_and_ends_as_what_it_b
     world = begun()
     world.blessings.granted["run-1"] = a_blessing(accepted=False, held=True)
     with pytest.raises(GiveUp, match="held"):
-        world.finish()
+        world.finish(deployment=RunOutcome.FAILED)
     approve("run-1", By("kim", "looked at it", "approval"), blessings=world.blessings, clock=world.clock)
     for _ in range(2):
         resume_run(world.scheduling(), "run-1", LAUNDRY)
