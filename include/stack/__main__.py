@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -9,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from include.stack import runner
-from include.stack.airflow_api import AirflowError, airflow_of
+from include.stack.airflow_api import AirflowApi, AirflowError, airflow_of
 from include.stack.layout import PREFERRED_PORTS, Stack, default_root, environment, load
+from include.stack.outside_look import faults
 from include.stack.reset import reset as reset_data
 from include.stack.services import StackError
 from include.stack.supervision import Supervision
@@ -54,6 +56,18 @@ def status() -> None:
     console.print(table)
     show_addresses(stack)
     show_silence(stack)
+
+
+@main.command()
+@click.option("--airflow-url", envvar="AIRFLOW_URL", show_envvar=True, help="Instead of the stack's own Airflow.")
+@click.option("--password", envvar="AIRFLOW_ADMIN_PASSWORD", show_envvar=True, default="", help="Of its user admin.")
+@click.option("--patience-minutes", default=60, show_default=True, help="How old the monitor's last look may be.")
+def check(airflow_url: str | None, password: str, patience_minutes: int) -> None:
+    """For cron: silent when all is well, else a line for each fault of Airflow's and exit status 1."""
+    airflow = AirflowApi(airflow_url, "admin", password) if airflow_url else airflow_of(_existing())
+    found = faults(airflow, now=datetime.now(UTC), patience=timedelta(minutes=patience_minutes))
+    click.echo("\n".join(found), nl=bool(found))
+    sys.exit(bool(found))
 
 
 @main.command()

@@ -80,6 +80,11 @@ class AirflowApi:
 
     # DAGs
 
+    def import_errors(self) -> dict[str, str]:
+        """Files of DAGs that cannot be read, each with the last line of the reason; 50 at most."""
+        found = self._call("GET", "/api/v2/importErrors")["import_errors"]
+        return {one["filename"]: one["stack_trace"].strip().rpartition("\n")[2] for one in found}
+
     def knows(self, dag_id: str) -> bool:
         """Whether the DAG was parsed already."""
         return self._exists(f"/api/v2/dags/{dag_id}")
@@ -104,6 +109,11 @@ class AirflowApi:
         query = urlencode({"order_by": "run_after", "limit": 50, **wanted})
         found: list[dict[str, Any]] = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?{query}")["dag_runs"]
         return found
+
+    def last_success(self, dag_id: str) -> datetime | None:
+        """When its last run that succeeded ended; None when there was none."""
+        runs = self.runs(dag_id, state="success", order_by="-end_date", limit="1")
+        return _time(runs[0]["end_date"]) if runs else None
 
     def fail_open_runs(self, dag_id: str) -> None:
         """End every queued and running run as failed, also of a DAG that is paused."""

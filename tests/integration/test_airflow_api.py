@@ -3,11 +3,14 @@
 import json
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from click.testing import CliRunner
 
 from include.docker.health import healthy
+from include.stack.__main__ import main as stack_command
 from include.stack.airflow_api import AirflowApi, AirflowError, DagRunFailed
 
 STARTED, ENDED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:02+00:00"
@@ -191,6 +194,38 @@ def test_what_a_task_returned_is_read(airflow, api):
     path = "/api/v2/dags/intake/dagRuns/run-1/taskInstances/due/xcomEntries/return_value?deserialize=true"
     airflow.answers["GET", path] = [(200, {"value": {"due": True}})]
     assert api.result("intake", "run-1", "due") == {"due": True}
+
+
+LOOKS = "/api/v2/dags/live_accuracy_monitor/dagRuns?order_by=-end_date&limit=1&state=success"
+WELL = {"scheduler": {"status": "healthy"}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ((WELL, [], 59), []),
+        ((WELL, [], 61), ["live_accuracy_monitor looked last at "]),
+        ((WELL, [], None), ["live_accuracy_monitor never looked"]),
+        (({**WELL, "triggerer": {"status": "unhealthy"}}, [], 1), ["Airflow's triggerer is unhealthy"]),
+        ((WELL, ["model_rollback.py"], 1), ["model_rollback.py cannot be read: SyntaxError: invalid syntax"]),
+    ],
+)
+def test_whoever_watches_airflow_is_told_what_airflow_cannot_tell(airflow, url, seen, said):
+    parts, unread, minutes = seen
+    ended = None if minutes is None else (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+    errors = [{"filename": name, "stack_trace": "Traceback …\nSyntaxError: invalid syntax\n"} for name in unread]
+    airflow.answers["GET", "/api/v2/monitor/health"] = [(200, parts)]
+    airflow.answers["GET", "/api/v2/importErrors"] = [(200, {"import_errors": errors})]
+    airflow.answers["GET", LOOKS] = [(200, {"dag_runs": [{"end_date": ended}] if ended else []})]
+    done = CliRunner().invoke(stack_command, ["check", "--airflow-url", url, "--password", "secret"])
+    lines = done.stdout.splitlines()
+    assert done.exit_code == bool(said)
+    assert len(lines) == len(said) and all(line.startswith(text) for line, text in zip(lines, said, strict=True))
+
+
+def test_whoever_watches_airflow_is_told_that_nobody_answers():
+    done = CliRunner().invoke(stack_command, ["check", "--airflow-url", "http://127.0.0.1:9"])
+    assert (done.exit_code, done.stdout.startswith("no answer from Airflow")) == (1, True)
 
 
 @pytest.mark.parametrize(("part", "well"), [("scheduler", True), ("triggerer", False), ("no such part", False)])
