@@ -156,7 +156,7 @@ class Pipeline(LiveSteps):
 
     def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
         """Finish the dataset; its counts."""
-        return answers.of_dataset(assemble(self._data.images, run_id, self._dataset_uri(dataset_id), self._w.datasets))
+        return answers.of_dataset(assemble(self._data.images, run_id, self._dataset_uri(dataset_id)))
 
     def lineage_of_task(self, task_id: str) -> list[dict[str, Any]]:
         """Datasets and models that the task's photo shaped, oldest first."""

@@ -50,7 +50,7 @@ class DataWiring:
     @property
     def images(self) -> Images:
         w = self._w
-        return Images(w.photos, self._augmenter, w.erasures, w.objects)
+        return Images(w.photos, self._augmenter, w.datasets, w.erasures, w.objects)
 
     @property
     def forgetting(self) -> Forgetting:

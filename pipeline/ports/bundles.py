@@ -102,6 +102,7 @@ class Images:
 
     photos: PhotoStore
     augmenter: Augmenter
+    datasets: Datasets
     erasures: Erasures
     objects: ObjectFolders
 

@@ -6,21 +6,21 @@ from pipeline.domain.dataset_folder import DatasetFolder, Shard, ShardIndex
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
-from pipeline.ports.data import Datasets, ObjectStore
+from pipeline.ports.data import ObjectStore
 from pipeline.steps.augment import shard_number, slices, take_back_erased
 from pipeline.steps.stored_dataset import demand_whole, manifest_in
 
 SHARDS_ON_CONTACT_SHEET = 2
 
 
-def assemble(images: Images, run_id: str, dataset_uri: str, datasets: Datasets) -> Dataset:
+def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
     """The finished dataset: the index is written after every shard, the row after the index.
 
     One that is finished already stays as it is and with the run that made it; what was lost of it is made again.
     Raises `PhotosErased` when a photo is erased meanwhile, and `DatasetRefused` when a cluster stands on two sides of
     the split, a shard is missing, or one of a finished dataset is not what was recorded.
     """
-    folder, objects = DatasetFolder(dataset_uri), images.objects
+    folder, objects, datasets = DatasetFolder(dataset_uri), images.objects, images.datasets
     manifest = manifest_in(folder, objects)
     recorded = datasets.finished_sha256(manifest.dataset_id)
     if recorded is not None and all(objects.exists(uri) for uri in (folder.index, folder.contact_sheet)):

@@ -45,7 +45,9 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     if index >= len(work):
         return ""
     (split, rows), number = work[index], shard_number(work, index)
-    if (kept := _kept(folder, split, number, images.objects)) is not None:
+    # What lies there of a dataset that the database does not call finished is of one that a restored database lost.
+    finished = images.datasets.finished_sha256(manifest.dataset_id) is not None
+    if finished and (kept := _kept(folder, split, number, images.objects)) is not None:
         return kept
     copies = manifest.augmentation.copies if split is Split.TRAIN else 1
     augmentation = replace(manifest.augmentation, copies=copies)

@@ -100,7 +100,8 @@ def _step(photos):
     manifest = Manifest("DS-2026-001", "LAUNDRY", LABELS, None, None, tuple(photo for photo, _ in photos))
     objects = FakeObjects({f"{DATASET}manifest.json": manifest.to_json()})
     store = FakePhotos({photo.photo_url: body for photo, body in photos})
-    images = Images(store, AlbumentationsAugmenter(), FakeErasures(FakeDatasets()), objects)
+    datasets = FakeDatasets()
+    images = Images(store, AlbumentationsAugmenter(), datasets, FakeErasures(datasets), objects)
     uri = augment(images, DATASET, 0)
     return objects.read(uri)
 

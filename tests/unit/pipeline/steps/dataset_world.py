@@ -40,13 +40,22 @@ class World:
     """Sixty confirmed tasks, every third a correction."""
 
     def __init__(self):
-        tasks = [a_task(n, corrected=n % 3 == 0, label=LABELS[n % 2]) for n in range(60)]
-        self.source = FakeCorrectionSource(tasks)
-        self.photos = FakePhotos({t.photo_url: f"photo {t.task_id}".encode() for t in tasks})
-        self.datasets, self.objects = FakeDatasets(), FakeObjects()
-        self.erasures = FakeErasures(self.datasets)
+        self.confirm(range(60))
+        self.objects = FakeObjects()
+        self.restore_database()
         self.augmenter, self.validator, self.reviewer = FakeAugmenter(), FakeValidator(), FakeReviewer()
         self.inspector, self.reporter = FakeInspector(), FakeReporter()
+
+    def confirm(self, numbers):
+        """These tasks instead of those before."""
+        tasks = [a_task(n, corrected=n % 3 == 0, label=LABELS[n % 2]) for n in numbers]
+        self.source = FakeCorrectionSource(tasks)
+        self.photos = FakePhotos({t.photo_url: f"photo {t.task_id}".encode() for t in tasks})
+
+    def restore_database(self):
+        """From a dump of before the first dataset; what the buckets have stays."""
+        self.datasets = FakeDatasets()
+        self.erasures = FakeErasures(self.datasets)
 
     def sources(self, policy=POLICY, augmentation=AUGMENTATION):
         return DataSources(
@@ -82,13 +91,14 @@ class World:
         return validate(fault.on_ports(checks, but=_SAFE), uri)
 
     def images(self, fault=NO_FAULT):
-        return fault.on_ports(Images(self.photos, self.augmenter, self.erasures, self.objects), but=_SAFE)
+        images = Images(self.photos, self.augmenter, self.datasets, self.erasures, self.objects)
+        return fault.on_ports(images, but=_SAFE)
 
     def prepare(self, fault=NO_FAULT, run_id="run-1", uri=URI):
         """Augment every slice, then assemble."""
         for index in range(len(slices(self.manifest(uri)))):
             self.augment(index, fault, uri)
-        return assemble(self.images(fault), run_id, uri, fault.on(self.datasets))
+        return assemble(self.images(fault), run_id, uri)
 
     def augment(self, index, fault=NO_FAULT, uri=URI):
         return augment(self.images(fault), uri, index)

@@ -283,10 +283,27 @@ def test_shards_stay_the_same_when_the_settings_change_after_collecting(world):
     assert {uri: body for uri, body in world.objects.bodies.items() if "/shards/" in uri} == shards
 
 
+@pytest.mark.parametrize("confirmed", [30, 60, 120], ids=["fewer", "as many", "more"])
+def test_a_number_that_a_restored_database_gives_again_is_made_of_the_photos_of_now(world, confirmed):
+    """The buckets are newer than the dump: the dataset of that number lies there, and the database knows nothing."""
+    world.collect(run_id="lost")
+    world.prepare(run_id="lost")
+    world.restore_database()
+    world.confirm(range(1000, 1000 + confirmed))
+    assert world.collect(run_id="run-2") == "DS-2026-001"
+    dataset = world.prepare(run_id="run-2")
+    of_now = World()
+    of_now.confirm(range(1000, 1000 + confirmed))
+    of_now.collect(run_id="run-2")
+    assert dataset == of_now.prepare(run_id="run-2")
+    shards = [uri for uri in of_now.objects.bodies if "/shards/" in uri]
+    assert [world.objects.read(uri) for uri in shards] == [of_now.objects.read(uri) for uri in shards]
+
+
 def test_a_dataset_without_one_of_its_shards_is_not_assembled():
     world = collected()
     with pytest.raises(DatasetRefused, match="train-00000.parquet is missing: run augment"):
-        assemble(world.images(), "run-1", URI, world.datasets)
+        assemble(world.images(), "run-1", URI)
 
 
 def test_only_a_few_photos_are_in_memory_at_once():

@@ -71,7 +71,7 @@ def test_an_index_that_was_lost_is_not_made_again_of_other_shards(world):
     del world.objects.bodies[INDEX]
     world.objects.write(first, b"other images")
     with pytest.raises(DatasetRefused, match=r"dataset\.json is not what was recorded"):
-        assemble(world.images(), "retry-of-refused", URI, world.datasets)
+        assemble(world.images(), "retry-of-refused", URI)
     assert not world.objects.exists(INDEX)
 
 
