@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.bootstrap.settings_at_start import unknown_settings
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.domain.training import Epoch
 from pipeline.people_commands import (
@@ -33,6 +34,8 @@ _dataset = click.option("--dataset-id", required=True, help="As printed by colle
 def main() -> None:
     """Continuous retraining, step by step. Settings are RETRAIN_* variables (see README)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for sentence in unknown_settings():
+        click.echo(sentence, err=True)
 
 
 @main.command()

@@ -49,6 +49,7 @@ _SECRETS = (
     "airflow_admin",
     "airflow_jwt",
     "airflow_api",
+    "airflow_fernet",
     "erlang_cookie",
 )
 
@@ -123,6 +124,9 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
             ports[name] = _free_port([port] if preferred else [], taken=ports.values())
     moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS.get(name))
     made = {name: secrets.token_urlsafe(24) for name in _SECRETS}
+    if "airflow_api" in kept_secrets:
+        # With another key than that of an earlier version, nobody could read the connections which are stored.
+        made["airflow_fernet"] = kept_secrets["airflow_api"]
     stack = Stack(root, ports, {**made, **kept_secrets}, moved)
     path = root / "stack.json"
     path.touch(mode=0o600)
@@ -202,7 +206,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__FERNET_KEY": _fernet_key(stack.secrets["airflow_api"]),
+        "AIRFLOW__CORE__FERNET_KEY": _fernet_key(stack.secrets["airflow_fernet"]),
         "AIRFLOW__API__SECRET_KEY": stack.secrets["airflow_api"],
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",

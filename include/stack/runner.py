@@ -42,7 +42,7 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
     wanted = [s for s in all_services(stack) if not only or s.name in only]
     supervision = Supervision(stack)
     if "airflow" in {service.name for service in wanted}:
-        _check_settings(stack)
+        _check_settings(stack, say)
     if not supervision.running():
         _check_machine(root, [p for s in wanted for p in s.programs], stack, full=not only)
     supervision.begin([program for service in wanted for program in service.programs], environment(stack))
@@ -115,13 +115,16 @@ def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stac
         _check_port(name, stack.port(name), root)
 
 
-def _check_settings(stack: Stack) -> None:
-    """Airflow's parts would start with a setting that every task refuses."""
+def _check_settings(stack: Stack, say: Callable[[str], None]) -> None:
+    """Airflow's parts would start with a setting that every task refuses; what is no setting is named."""
     command = [str(bin_folder() / "python"), "-m", "pipeline", "settings", "--changed"]
     variables = {**os.environ, **environment(stack)}
     asked = subprocess.run(command, env=variables, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         raise StackError(asked.stderr.strip().splitlines()[-1])
+    for line in asked.stderr.splitlines():
+        if line.startswith("RETRAIN_"):
+            say(line)
 
 
 def _check_port(name: str, port: int, root: Path) -> None:

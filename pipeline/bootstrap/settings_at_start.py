@@ -5,13 +5,22 @@ import logging
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
 from pipeline.settings import Settings
+from pipeline.settings.strangers import strangers
+from pipeline.settings.variables import variables
 
 log = logging.getLogger(__name__)
 
 
 def demand_settings() -> None:
-    """Raises `GiveUp` with a sentence for each variable that is wrong."""
+    """Raises `GiveUp` with a sentence for each variable that is wrong; what is no setting is warned of."""
     Settings()
+    for sentence in unknown_settings():
+        log.warning("%s", sentence)
+
+
+def unknown_settings() -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    return strangers(variables(Settings))
 
 
 def monitor_schedule() -> str:

@@ -1,5 +1,8 @@
 """The stack's own promises: restarts, clean stop, ports, nothing lost between two starts."""
 
+import base64
+import hashlib
+import json
 import shutil
 import socket
 import sys
@@ -120,6 +123,18 @@ def test_secrets_are_generated_and_readable_by_their_owner_only(root):
     assert not set(one.secrets.values()) & set(two.secrets.values())
     assert (root / "one" / "stack.json").stat().st_mode & 0o077 == 0
     assert load(root / "one") == one
+
+
+def test_a_stack_of_an_earlier_version_keeps_the_key_of_its_stored_connections(root):
+    stack = load_or_create(root, preferred=False)
+    new = environment(stack)["AIRFLOW__CORE__FERNET_KEY"]
+    path = root / "stack.json"
+    kept = json.loads(path.read_text())
+    earlier = {name: secret for name, secret in kept["secrets"].items() if name != "airflow_fernet"}
+    path.write_text(json.dumps({**kept, "secrets": earlier}))
+    key = base64.urlsafe_b64encode(hashlib.sha256(earlier["airflow_api"].encode()).digest()).decode()
+    assert environment(load_or_create(root, preferred=False))["AIRFLOW__CORE__FERNET_KEY"] == key != new
+    assert environment(load(root))["AIRFLOW__CORE__FERNET_KEY"] == key
 
 
 @pytest.mark.parametrize(

@@ -331,6 +331,31 @@ def test_a_program_that_starts_says_every_setting_that_is_wrong(monkeypatch):
         demand_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("RETRAIN_EPOCH", "RETRAIN_EPOCH is no setting and does nothing: was RETRAIN_EPOCHS meant?"),
+        ("retrain_epoch", "retrain_epoch is no setting and does nothing: was RETRAIN_EPOCHS meant?"),
+        (
+            "RETRAIN_SELDOM",
+            "RETRAIN_SELDOM is no setting and does nothing: `python -m pipeline settings` lists them all",
+        ),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_name(monkeypatch, caplog, name, sentence):
+    monkeypatch.setenv(name, "7")
+    demand_settings()
+    assert caplog.messages == [sentence]
+    assert CliRunner().invoke(main, ["settings"]).stderr.splitlines() == [sentence]
+
+
+@pytest.mark.parametrize("name", [variable.name for variable in variables(Settings)])
+def test_a_name_with_a_letter_missing_is_told_with_its_own(monkeypatch, caplog, name):
+    monkeypatch.setenv(name[:-1], "7")
+    demand_settings()
+    assert f"was {name} meant?" in caplog.text
+
+
 def test_a_dag_is_read_also_with_a_setting_that_is_refused(monkeypatch, caplog):
     monkeypatch.setenv("RETRAIN_MONITOR_SCHEDULE", "5 * * * *")
     assert monitor_schedule() == "5 * * * *"
