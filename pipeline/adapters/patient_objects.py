@@ -1,4 +1,6 @@
-"""An object store that waits out an outage: one minute without storage must not end hours of training."""
+"""Stores that wait out an outage: one minute without storage must not end hours of training, nor may one photo that
+storage fails on for the moment be taken for one that is damaged.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,7 +9,7 @@ from typing import TypeVar
 import stamina
 
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.ports.data import ObjectStore
+from pipeline.ports.data import ObjectStore, PhotoStore
 
 T = TypeVar("T")
 
@@ -19,12 +21,7 @@ class PatientObjectStore:
 
     def __init__(self, objects: ObjectStore, *, patience_seconds: float = 180.0) -> None:
         self._objects = objects
-        self._patient = stamina.RetryingCaller(
-            attempts=None,
-            timeout=timedelta(seconds=patience_seconds),
-            wait_initial=0.5,
-            wait_max=_LONGEST_PAUSE_SECONDS,
-        )
+        self._patient = _patient(patience_seconds)
 
     def read(self, uri: str) -> bytes:
         return self._call(lambda: self._objects.read(uri))
@@ -37,3 +34,23 @@ class PatientObjectStore:
 
     def _call(self, act: Callable[[], T]) -> T:
         return self._patient(ServiceUnavailable, act)
+
+
+class PatientPhotoStore:
+    """Tries again for `patience_seconds`, then raises `ServiceUnavailable`; what is of the photo itself, at once."""
+
+    def __init__(self, photos: PhotoStore, *, patience_seconds: float = 60.0) -> None:
+        self._photos = photos
+        self._patient = _patient(patience_seconds)
+
+    def read(self, url: str) -> bytes:
+        return self._patient(ServiceUnavailable, self._photos.read, url)
+
+
+def _patient(seconds: float) -> stamina.RetryingCaller:
+    return stamina.RetryingCaller(
+        attempts=None,
+        timeout=timedelta(seconds=seconds),
+        wait_initial=0.5,
+        wait_max=_LONGEST_PAUSE_SECONDS,
+    )

@@ -20,10 +20,13 @@ class DataWiring:
 
     @property
     def sources(self) -> DataSources:
+        from pipeline.adapters.patient_objects import PatientPhotoStore
+
         w = self._w
         return DataSources(
             source=self._corrections,
-            photos=w.photos,
+            # What is set aside here is never a new correction again.
+            photos=PatientPhotoStore(w.photos),
             inspector=self._inspector,
             datasets=w.datasets,
             erasures=w.erasures,

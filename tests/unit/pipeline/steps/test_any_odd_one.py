@@ -1,14 +1,17 @@
 """Good photos plus any odd one still become a dataset: the odd one is set aside by name, and nothing else changes."""
 
 import re
+from collections import Counter
 from functools import cache
 
 import numpy as np
 import pytest
+import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.adapters.data_report import HtmlDataReport
+from pipeline.adapters.patient_objects import PatientPhotoStore
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused, ServiceUnavailable
 from pipeline.domain.models import ModelType
@@ -183,6 +186,25 @@ def test_a_photo_that_is_there_the_second_time_is_used():
     world.photos = Late(world.photos.bodies)
     world.collect()
     assert {p.task_id for p in world.manifest().photos} == {p.task_id for p in without_any().photos}
+
+
+@pytest.mark.parametrize("victims", [1, 3, 6])
+def test_what_storage_fails_on_for_the_moment_is_not_lost(victims):
+    """Set aside, a correction would never be new again."""
+    world = a_world()
+    waiting = Counter({t.photo_url: 3 for t in world.source.rows[:victims]})
+
+    class Failing(Photos):
+        def read(self, url):
+            if waiting[url]:
+                waiting[url] -= 1
+                raise ServiceUnavailable("S3", "503 for this key")
+            return super().read(url)
+
+    world.photos = PatientPhotoStore(Failing(world.photos.bodies))
+    with stamina.set_testing(True, attempts=10):
+        world.collect()
+    assert world.manifest() == without_any()
 
 
 def test_a_role_without_rights_is_told_by_the_share_of_photos_and_by_name():
