@@ -29,6 +29,8 @@ _IMAGES_OF_OTHERS = {"postgres", "rabbitmq"}
 _PARTS_OF_OTHERS = {"epmd"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
 _DEMO_ONLY = {
+    "RETRAIN_CHEAP_FROM",
+    "RETRAIN_CHEAP_UNTIL",
     "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS",
     "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS",
     "RETRAIN_INTAKE_SILENCE_SECONDS",
