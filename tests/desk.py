@@ -67,8 +67,8 @@ class Desk:
         return answer
 
     def names(self) -> list[str]:
-        """What was asked, without looking for people to tell."""
-        return [name for name, *_ in self.asked if name != "untold"]
+        """What was asked, without looking for people to tell, and without what they hear of questions."""
+        return [name for name, *_ in self.asked if name not in {"untold", "announce_question", "announce_lapse"}]
 
     def only(self, name: str) -> tuple[Any, ...]:
         """Arguments of the one call of `name`; named ones follow as (name, value)."""

@@ -17,7 +17,7 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By, TrialOf
-from pipeline.domain.troubles import Fault, Place
+from pipeline.domain.troubles import Fault, Place, Question
 from pipeline.ports.events import DeadLetters
 from pipeline.settings import Settings
 from pipeline.steps.abort_canary import abort_canary
@@ -39,7 +39,15 @@ from pipeline.steps.retire import Retired, plan_retirement, retire
 from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.tell_people import unheard, untold
-from pipeline.steps.tell_trouble import note_success, tell_fault, tell_overdue, tell_pauses, tell_recoveries
+from pipeline.steps.tell_question import tell_lapse, tell_question
+from pipeline.steps.tell_trouble import (
+    note_success,
+    tell_fault,
+    tell_overdue,
+    tell_pauses,
+    tell_problems,
+    tell_recoveries,
+)
 from pipeline.steps.watch import watch
 
 log = logging.getLogger(__name__)
@@ -189,7 +197,9 @@ class LiveSteps:
         watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
         if watched is None or not watched.decision.act:
             self._recognise()
-            announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
+            broker = announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
+            seen = {model_type: watched.to_mend if watched else None, "RabbitMQ": broker}
+            tell_problems(self._w.troubles, self._w.clock, seen)
             self._publish_soon()
         troubles = [*map(str, self._w.troubles.open()), *unheard(self._w.outbox)]
         if watched is None:
@@ -255,6 +265,14 @@ class LiveSteps:
         tell_overdue(self._w.outbox, self._w.clock, dag_id, run_id, link)
 
     # Telling
+
+    def announce_question(self, question: Question, until: datetime) -> None:
+        """A run waits for a person's word."""
+        tell_question(self._w.outbox, self._w.clock, question, until)
+
+    def announce_lapse(self, question: Question, outcome: str) -> None:
+        """Nobody answered in time; `outcome` is a sentence."""
+        tell_lapse(self._w.outbox, self._w.clock, question, outcome)
 
     def publish_events(self) -> int:
         """Publish committed model events; how many."""

@@ -103,6 +103,8 @@ class LiveAccuracyPolicy:
     """Live accuracy counts confirmations that are at least this many minutes old, when late ones are in."""
     stale_hours: Positive = 48.0
     """Without a confirmation for this many hours the state is `unknown`."""
+    silent_days: Positive = 3.0
+    """Without a confirmation of the champion for this many days people are told: nothing is rolled back by itself."""
     alert_accuracy: Share = 0.85
     """Live accuracy below which people are told, when it is likely."""
     rollback_accuracy: Share = 0.80
@@ -129,6 +131,11 @@ class LiveAccuracyPolicy:
     def window(self, now: datetime) -> Period:
         """When confirmations of any version count."""
         return Period(now - timedelta(hours=self.window_hours), now - timedelta(minutes=self.matured_minutes))
+
+    def silent_since(self, seen: Tally, period: Period, now: datetime) -> datetime | None:
+        """Since when no confirmation came, once that is too long."""
+        since = seen.newest or period.since
+        return since if now - since > timedelta(days=self.silent_days) else None
 
     def judge(self, seen: Observation, now: datetime) -> Reading:
         window = seen.window

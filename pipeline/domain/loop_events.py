@@ -53,3 +53,31 @@ class DagResumedEvent(OfDag):
     """It runs again; it was seen to be paused since `paused_since`."""
 
     paused_since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemSeenEvent(OfDag):
+    """The monitor sees something that a person has to mend, and that no step fails of; told again while it goes on."""
+
+    step: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAskedEvent(OfDag):
+    """A run waits for a person's word until `until`; `link` shows where."""
+
+    run_id: str
+    question: str
+    until: datetime
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionLapsedEvent(OfDag):
+    """Nobody answered in time; `outcome` is a sentence: what that led to."""
+
+    run_id: str
+    question: str
+    outcome: str
+    link: str

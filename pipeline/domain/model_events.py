@@ -241,6 +241,15 @@ class LiveAccuracyLowEvent(LiveAccuracyEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConfirmationsStoppedEvent(OfModelType):
+    """Nobody confirmed a verdict of `model_version` since then: nothing is known of how often it is right."""
+
+    model_version: str
+    since: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeadLettersWaitingEvent(ModelEvent):
     """Messages that could not be used wait in the dead-letter queue, which is one for all models."""
 

@@ -25,12 +25,19 @@ def notice_of(event: OutgoingEvent) -> Notice | None:
         return None
     subject, sentence = _SENTENCES[event.type]
     fields = _Fields({name: _plain(value) for name, value in event.payload.items()})
-    urgent = event.type in _URGENT or bool(event.payload.get("needsPerson"))
+    urgent = event.type in _URGENT or bool(event.payload.get("needsPerson")) or _stops_rollbacks(event)
     return Notice(f"{'URGENT: ' if urgent else ''}{subject.format_map(fields)}", sentence(fields), urgent)
 
 
 _URGENT = frozenset({"HotSwapFailedEvent", "HotSwapUnconfirmedEvent", "RollbackFailedEvent", "RollbackIncompleteEvent"})
+# Where these fail, or are paused, no bad model is taken down.
+_GUARDS = {("model_rollback", None), ("live_accuracy_monitor", None), ("live_accuracy_monitor", "watch")}
 _Sentence = Callable[[Mapping[str, str]], str]
+
+
+def _stops_rollbacks(event: OutgoingEvent) -> bool:
+    broken = event.type in {"DagPausedEvent", "StepFailedEvent"}
+    return broken and (event.payload.get("dagId"), event.payload.get("step")) in _GUARDS
 
 
 class _Fields(dict[str, str]):
@@ -100,6 +107,25 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
         _says("Run {runId}: {reason}. {advice}. Log: {link}. While it goes on you are reminded twice a day."),
     ),
     "StepRecoveredEvent": ("{dagId}: {step} works again", _says("It failed since {failedSince}.")),
+    "QuestionAskedEvent": (
+        "{dagId} waits for your answer",
+        _says("{question} Answer in Airflow until {until}, else nothing comes of it: {link}."),
+    ),
+    "QuestionLapsedEvent": (
+        "{dagId}: nobody answered",
+        _says("{question} {outcome}. To be asked again, clear the task: {link}."),
+    ),
+    "ProblemSeenEvent": (
+        "{step} needs a person",
+        _says("{problem}. While it goes on you are reminded twice a day."),
+    ),
+    "ConfirmationsStoppedEvent": (
+        "{modelType}: no confirmations come",
+        _says(
+            "None of {modelVersion} came since {since}: nobody knows how often it is right, and it is not rolled back "
+            "by itself. Ask the Helper service's people, and look at the intake."
+        ),
+    ),
     "RunOverdueEvent": (
         "{dagId}: a run took too long",
         _says("{runId} was ended. What it waited for is in its grid: {link}. Mend that, then trigger another run."),

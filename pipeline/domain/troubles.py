@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 REMIND_AFTER = timedelta(hours=12)
 """Told at night and not seen, it is told again in the morning; told at every look, nobody would read it."""
 
+PATIENCE = timedelta(minutes=30)
+"""What is seen that long is a problem: no change of champion in the middle, and no broker that restarts."""
+
 QUIET = timedelta(hours=1)
 """What worked that long without failing works again; what fails every other time is one trouble, not many."""
 
@@ -16,6 +19,16 @@ _MAX_CHARACTERS = 1000
 _MAX_REASONS = 5
 # Times, durations and ids, which differ from one failure to the next of the same kind.
 _VARYING = re.compile(r"\b\d\d:\d\d(:\d\d)?\b|(?<![\d.])\d+\.\d+(?![\d.])|\b(?=[0-9a-fx-]*\d)[0-9a-fx-]{6,}\b")
+
+
+def in_short(reason: str) -> str:
+    """The reason as a database can keep it."""
+    return reason.replace("\x00", " ")[:_MAX_CHARACTERS]
+
+
+def kind_of(reason: str) -> str:
+    """The reason without what differs each time: people hear of another kind at once."""
+    return _VARYING.sub("…", in_short(reason))
 
 
 @dataclass(frozen=True)
@@ -39,14 +52,19 @@ class Fault:
     advice: str
     link: str
 
-    def in_short(self) -> str:
-        """The reason as a database can keep it."""
-        return self.reason.replace("\x00", " ")[:_MAX_CHARACTERS]
+
+@dataclass(frozen=True)
+class Question:
+    """What a run asks people; `link` shows where."""
+
+    place: Place
+    run_id: str
+    text: str
+    link: str
 
     @property
-    def kind(self) -> str:
-        """The reason without what differs each time: people hear of another kind at once."""
-        return _VARYING.sub("…", self.in_short())
+    def id(self) -> str:
+        return f"{self.place.dag_id}.{self.place.step}:{self.run_id}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,9 @@ class Trouble:
         if self.worked_at or (left and left == self.parts):
             return None
         return replace(self, parts=left, worked_at=None if left else now)
+
+    def lasts(self, now: datetime) -> bool:
+        return now - self.since >= PATIENCE
 
     def is_over(self, now: datetime) -> bool:
         return self.worked_at is not None and now - self.worked_at >= QUIET

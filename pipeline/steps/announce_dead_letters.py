@@ -10,13 +10,14 @@ from pipeline.ports.events import DeadLetters, Outbox
 log = logging.getLogger(__name__)
 
 
-def announce_dead_letters(letters: DeadLetters, outbox: Outbox, clock: Clock) -> None:
-    """A broker out of reach is asked another time."""
+def announce_dead_letters(letters: DeadLetters, outbox: Outbox, clock: Clock) -> str | None:
+    """None, or why nobody knows: a broker out of reach is asked another time."""
     try:
         now, count = clock.now(), letters.waiting()
     except TryAgain as error:
         log.warning("dead letters are counted later: %s", error)
-        return
+        return str(error)
     if count:
         event = DeadLettersWaitingEvent(id=f"dead-letters:{now.date().isoformat()}", count=count, at=now)
         outbox.add(event.outgoing())
+    return None

@@ -1,15 +1,17 @@
 """People hear of what does not work: when it begins, now and then while it lasts, and once when it is over."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from pipeline.domain.loop_events import (
     DagPausedEvent,
     DagResumedEvent,
+    ProblemSeenEvent,
     RunOverdueEvent,
     StepFailedEvent,
     StepRecoveredEvent,
 )
-from pipeline.domain.troubles import Fault, Place, Trouble
+from pipeline.domain.troubles import Fault, Place, Trouble, in_short, kind_of
 from pipeline.ports.clock import Clock
 from pipeline.ports.events import Outbox
 from pipeline.ports.troubles import Troubles
@@ -24,13 +26,14 @@ def tell_fault(troubles: Troubles, clock: Clock, fault: Fault) -> None:
         dag_id=fault.place.dag_id,
         step=str(fault.place.step),
         run_id=fault.run_id,
-        reason=fault.in_short(),
+        reason=in_short(fault.reason),
         advice=fault.advice,
         link=fault.link,
         at=now,
     )
-    news = failed.outgoing() if known.is_news(fault.kind, now) else None
-    troubles.keep(known.failed(fault.part, fault.kind, now), news)
+    kind = kind_of(fault.reason)
+    news = failed.outgoing() if known.is_news(kind, now) else None
+    troubles.keep(known.failed(fault.part, kind, now), news)
 
 
 def note_success(troubles: Troubles, clock: Clock, place: Place, part: int) -> None:
@@ -38,6 +41,35 @@ def note_success(troubles: Troubles, clock: Clock, place: Place, part: int) -> N
     trouble = troubles.at(place)
     if trouble and (works := trouble.worked(part, clock.now())):
         troubles.keep(works, None)
+
+
+def tell_problems(troubles: Troubles, clock: Clock, seen: Mapping[str, str | None]) -> None:
+    """What the monitor sees of each thing it looks at, that somebody has to mend and no step fails of; None when there
+    is nothing. People hear of what lasts.
+    """
+    for what, problem in seen.items():
+        _tell_problem(troubles, clock.now(), Place("live_accuracy_monitor", what), problem)
+
+
+def _tell_problem(troubles: Troubles, now: datetime, place: Place, problem: str | None) -> None:
+    known = troubles.at(place)
+    if problem is None:
+        over = known and (known.worked(-1, now) if known.told else known.ended(now))
+        if over:
+            troubles.keep(over, None)
+        return
+    known, kind = known or Trouble(place, since=now, failed_at=now), kind_of(problem)
+    if not known.lasts(now):
+        troubles.keep(known, None)
+        return
+    seen = ProblemSeenEvent(
+        id=f"problem-seen:{known.id}:{now.isoformat()}",
+        dag_id=place.dag_id,
+        step=str(place.step),
+        problem=in_short(problem),
+        at=now,
+    )
+    troubles.keep(known.failed(-1, kind, now), seen.outgoing() if known.is_news(kind, now) else None)
 
 
 def tell_recoveries(troubles: Troubles, clock: Clock) -> None:

@@ -14,7 +14,12 @@ from pipeline.domain.live_accuracy import (
     Tally,
     decide_rollback,
 )
-from pipeline.domain.model_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent, OutgoingEvent
+from pipeline.domain.model_events import (
+    ConfirmationsStoppedEvent,
+    LiveAccuracyLowEvent,
+    LiveAccuracyRecoveredEvent,
+    OutgoingEvent,
+)
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Monitoring
 from pipeline.ports.live import Episode, Look
@@ -23,13 +28,14 @@ from pipeline.ports.live import Episode, Look
 @dataclass(frozen=True)
 class Watched:
     """`problem` is what somebody has to mend whatever the reading: a rollback that failed or is incomplete, a registry
-    that is behind, or a change of which nobody knows whether it came true.
+    that is behind, or a change of which nobody knows whether it came true. `to_mend` is the same without the reading.
     """
 
     reading: Reading
     blind: Tally
     decision: RollbackDecision
     problem: str | None = None
+    to_mend: str | None = None
 
 
 def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> Watched | None:
@@ -50,10 +56,13 @@ def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> W
     versions = m.metrics.by_version(history, policy.window(now))
     m.readings.record(Look(model_type, now, seen, reading, versions, decision.reason))
     _tell(m, model_type, reading, decision)
+    if (silent_since := policy.silent_since(seen.window, period, now)) is not None:
+        _tell_silence(m, model_type, champion.version, silent_since, seen.window.newest or champion.since)
     problems = [*_problems(history), *_forgotten_trial(m, history, now)]
+    to_mend = "; ".join(problems) or None
     if reading.state is State.FAILING and not decision.act:
         problems.append(decision.reason)
-    return Watched(reading, seen.blind, decision, "; ".join(problems) or None)
+    return Watched(reading, seen.blind, decision, "; ".join(problems) or None, to_mend)
 
 
 def _tell(m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision) -> None:
@@ -76,6 +85,18 @@ def _tell(m: Monitoring, model_type: ModelType, reading: Reading, decision: Roll
         m.readings.end_episode(episode, "recovered", recovered.outgoing(), at=now)
 
 
+def _tell_silence(m: Monitoring, model_type: ModelType, version: str, since: datetime, last: datetime) -> None:
+    """Of the same last confirmation it is the same event; of a champion that has none, of its beginning."""
+    stopped = ConfirmationsStoppedEvent(
+        id=f"confirmations-stopped:{model_type}:{version}:{last.isoformat()}",
+        model_type=model_type,
+        model_version=version,
+        since=since,
+        at=m.clock.now(),
+    )
+    m.outbox.add(stopped.outgoing())
+
+
 def _low(
     m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision, episode: Episode
 ) -> OutgoingEvent:
@@ -84,7 +105,7 @@ def _low(
         reading,
         id=f"live-accuracy-{reading.state}:{episode.id}",
         model_type=model_type,
-        consequence=f"It is rolled back to {decision.target}" if decision.act else decision.reason,
+        consequence=f"The monitor rolls it back to {decision.target}" if decision.act else decision.reason,
         needs_person=reading.state is State.FAILING and not decision.act,
         at=m.clock.now(),
     )

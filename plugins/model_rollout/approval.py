@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.triggers.base import BaseTrigger
 
 from plugins.model_rollout.patience import IN_TIME, PATIENCE
+from plugins.model_rollout.question import announce_lapse, announce_question
 
 APPROVE, REJECT = "Approve", "Reject"
 # Where the answer is kept from one try of the task to the next: a replica that is away for a moment must not cost
@@ -49,6 +50,7 @@ class ApprovedOperator(HITLOperator):
         return self._follow(context, answer) if answer else self.ask(context)
 
     def ask(self, context: Context) -> Any:
+        announce_question(context, self.subject, deadline(context["task_state_store"]))
         return super().execute(context)
 
     def ask_anew(self, context: Context) -> Any:
@@ -84,6 +86,8 @@ class ApprovedOperator(HITLOperator):
         if answer["approved"]:
             return self.act(context, by or "a person")
         sentence = self.decline(context, by, f"rejected by {by}" if by else f"not answered {IN_TIME}")
+        if by is None:
+            announce_lapse(context, self.subject, sentence)
         # Cleared by hand, the task may ask anew.
         self.forget_answer(context)
         raise Declined(sentence)

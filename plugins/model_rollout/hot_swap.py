@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
-from plugins.notices.publishing import publish_soon
+from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
 
 # Far beyond any canary's own deadline, which ends it: this only ends a trigger that is stuck.
@@ -24,12 +24,23 @@ _OVER = "over"
 
 def announce_failure(context: Any) -> None:
     """An accepted model that is not live is urgent, unless a person wanted it so."""
-    task = context["task"]
+    if isinstance(context.get("exception"), Declined):
+        publish_soon()
+    else:
+        task = context["task"]
+        # Of a task that was killed Airflow hands over the definition: what it is about is still a template.
+        _tell_failure(context, *(task.render_template(value, context) for value in (task.model_type, task.version)))
+
+
+def _tell_failure(context: Any, model_type: str, version: str) -> None:
+    from pipeline.bootstrap import TryAgain
+
+    why = what_ended(context)
     try:
-        if not isinstance(context.get("exception"), Declined):
-            # Of a task that was killed Airflow hands over the definition: what it is about is still a template.
-            about = [task.render_template(value, context) for value in (task.model_type, task.version)]
-            step(lambda p: p.announce_failed_swap(*about, context["run_id"], what_ended(context)))
+        step(lambda p: p.announce_failed_swap(model_type, version, context["run_id"], why))
+    except (AirflowFailException, TryAgain) as error:
+        # What kept the model from going live may keep the news from being stored.
+        tell_at_once(f"URGENT: {model_type} {version} could not go live", f"{why} ({error})")
     finally:
         publish_soon()
 

@@ -37,11 +37,11 @@ def page_about_verdict(context: Any) -> None:
 
 
 def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
-    from pipeline.bootstrap import GiveUp, TryAgain
+    from pipeline.bootstrap import TryAgain
 
     try:
         step(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named))
-    except (GiveUp, TryAgain) as error:
+    except (AirflowFailException, TryAgain) as error:
         # What kept the rollback from happening, a setting too, may keep the news from being stored.
         tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({error})")
     finally:

@@ -171,9 +171,8 @@ def test_a_canary_that_does_harm_while_somebody_is_asked_is_taken_off_and_the_qu
         judged(run, GOOD)
     with pytest.raises(AirflowFailException, match="the canary was aborted: worse by 10%"):
         run.do("hot_swap", method="execute_complete", event=BAD)
-    assert desk.asked == [
-        ("abort_canary", ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1"), {"begun_by": "run-1"})
-    ]
+    aborted = ("LAUNDRY", "v1.1.0", "kim", "worse by 10%", "run-1", ("begun_by", "run-1"))
+    assert desk.names() == ["abort_canary"] and desk.only("abort_canary") == aborted
 
 
 def _judged_bad(run, desk):
@@ -275,7 +274,7 @@ def test_with_approval_somebody_is_asked_first_and_answers_for_it(desk, question
     with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
         run.do("hot_swap") if rollout == "full" else judged(run, GOOD)
     # A canary's question has a deadline of its own, in the trigger that goes on judging.
-    assert desk.asked == [] and waiting.value.timeout == (timedelta(hours=24) if rollout == "full" else None)
+    assert desk.names() == [] and waiting.value.timeout == (timedelta(hours=24) if rollout == "full" else None)
     assert (questions[0]["subject"], questions[0]["body"]) == (
         "Serve LAUNDRY v1.1.0 to everybody?",
         "Reason given: better",
@@ -299,7 +298,7 @@ def test_an_approval_is_remembered_while_replicas_are_away(desk, questions):
 def test_a_no_fails_the_run_with_a_sentence_and_changes_nothing(desk, user, why):
     with pytest.raises(Declined, match=f"nothing was changed: serving v1.1.0 to everybody was {why}"):
         reply(promotion(approval=True), "hot_swap", "Reject", user)
-    assert desk.asked == []
+    assert desk.names() == []
 
 
 @pytest.mark.parametrize(
@@ -331,6 +330,16 @@ def test_a_question_about_a_canary_that_nobody_answers_in_time_takes_it_off(desk
     with pytest.raises(Declined, match="its promotion was not answered within 24 hours"):
         run.do("hot_swap", method="execute_complete", event={"decision": "unanswered", "reason": "nobody answered"})
     assert desk.names() == ["abort_canary"]
+    asked, outcome = desk.only("announce_lapse")
+    assert asked.text == "Serve LAUNDRY v1.1.0 to everybody?" and "not answered within 24 hours" in outcome
+
+
+@pytest.mark.parametrize("error", [TryAgain("the mlops database is away"), GiveUp("RETRAIN_EPOCHS is 'ten'")])
+def test_a_question_that_nobody_can_be_told_of_is_asked_all_the_same(desk, questions, error):
+    desk.answers["announce_question"] = error
+    with pytest.raises(TaskAwaitingInput):
+        promotion(approval=True).do("hot_swap")
+    assert len(questions) == 1
 
 
 @pytest.mark.parametrize("error", [GiveUp("replica-2 refused"), None])
@@ -346,10 +355,16 @@ def test_a_swap_that_failed_is_announced_and_people_are_told(desk, error):
     ]
 
 
-def test_people_are_told_of_the_rest_also_when_a_failure_cannot_be_announced(desk):
-    desk.answers["announce_failed_swap"] = TryAgain("the mlops database is away")
-    with pytest.raises(TryAgain):
-        announce_failure(promotion().context("hot_swap"))
+@pytest.mark.parametrize("error", [TryAgain("the mlops database is away"), GiveUp("RETRAIN_EPOCHS is 'ten'")])
+def test_a_failed_swap_that_cannot_be_stored_is_told_at_once(desk, monkeypatch, error):
+    sent = []
+    monkeypatch.setattr(publishing, "open_channels", lambda: {"notices_webhook": sent.append})
+    desk.answers["announce_failed_swap"] = error
+    context = promotion().context("hot_swap")
+    context["task"].model_type, context["task"].version = "LAUNDRY", "v1.1.0"
+    announce_failure(context)
+    assert [notice["subject"] for notice in sent] == ["URGENT: LAUNDRY v1.1.0 could not go live"]
+    assert str(error) in sent[0]["body"]
     assert desk.names() == ["announce_failed_swap", "publish_events"]
 
 
@@ -403,7 +418,9 @@ def test_the_question_names_the_version_and_waits_without_a_slot(desk, questions
     about = dict(deferred.trigger.about)
     assert timedelta(hours=23, minutes=59) < about.pop("deadline") - datetime.now(UTC) <= timedelta(hours=24)
     assert about == {"model_type": "LAUNDRY", "target": "previous", "from_version": "v1.2.0"}
-    assert desk.asked == [("rollback_plan", ("LAUNDRY", "previous"), {})]
+    asked, until = desk.only("announce_question")
+    assert (asked.text, asked.run_id) == (PLAN["question"], "run-1")
+    assert desk.only("rollback_plan") == ("LAUNDRY", "previous") and until == deferred.trigger.about["deadline"]
 
 
 def test_another_try_does_not_make_a_question_live_longer(desk):

@@ -139,6 +139,26 @@ def test_what_was_told_is_told_no_more_and_what_nobody_waits_for_is_not_told(des
     assert desk.told() == []
 
 
+def test_a_broker_that_stays_away_is_told(desk, monkeypatch):
+    def away():
+        raise ServiceUnavailable("RabbitMQ", "no route")
+
+    monkeypatch.setattr(desk.letters, "waiting", away)
+    for _ in range(3):
+        desk.pipeline.watch("LAUNDRY")
+        desk.world.later(minutes=15)
+    assert desk.told()[-1:] == ["RabbitMQ needs a person"]
+
+
+def test_a_canary_that_nobody_judges_is_told(desk):
+    desk.world.start(desk.world.candidate("second"))
+    desk.world.later(days=4)
+    for _ in range(3):
+        desk.pipeline.watch("LAUNDRY")
+        desk.world.later(minutes=15)
+    assert desk.told().count("LAUNDRY needs a person") == 1
+
+
 def test_waiting_dead_letters_are_told_once_a_day(desk):
     desk.letters.queue.dead = [("a message", "body is not JSON")] * 3
     for _ in range(3):
@@ -160,16 +180,16 @@ def test_whoever_looks_reads_what_does_not_work_just_now(desk):
     desk.pipeline.report_fault(
         Fault(Place("task_confirmed_intake", "drain"), -1, "run-1", "gone", "Mend it", "http://a")
     )
-    desk.pipeline.report_pauses({"model_rollback": True}, {"model_rollback": "No rollback happens"})
+    desk.pipeline.report_pauses({"model_retention": True}, {"model_retention": "Old files stay"})
     for model_type in ("LAUNDRY", "FACE"):
         said = desk.pipeline.watch(model_type)["troubles"]
         assert [sentence.partition(" since ")[0] for sentence in said] == [
             "task_confirmed_intake fails at drain",
-            "model_rollback is paused",
+            "model_retention is paused",
         ]
     desk.pipeline.report_success(Place("task_confirmed_intake", "drain"), -1)
     desk.world.later(hours=1)
-    desk.pipeline.report_pauses({"model_rollback": True}, {"model_rollback": "No rollback happens"})
+    desk.pipeline.report_pauses({"model_retention": True}, {"model_retention": "Old files stay"})
     assert len(desk.pipeline.watch("LAUNDRY")["troubles"]) == 1
 
 

@@ -108,6 +108,7 @@ NAMES = {
     "RETRAIN_LIVE_MIN_CONFIRMATIONS": ("7", "live.min_confirmations"),
     "RETRAIN_LIVE_MATURED_MINUTES": ("0", "live.matured_minutes"),
     "RETRAIN_LIVE_STALE_HOURS": ("7.5", "live.stale_hours"),
+    "RETRAIN_LIVE_SILENT_DAYS": ("7.5", "live.silent_days"),
     "RETRAIN_LIVE_ALERT_ACCURACY": ("0.95", "live.alert_accuracy"),
     "RETRAIN_LIVE_ROLLBACK_ACCURACY": ("0.25", "live.rollback_accuracy"),
     "RETRAIN_MONITOR_SCHEDULE": ("* * * * *", "monitor_schedule"),

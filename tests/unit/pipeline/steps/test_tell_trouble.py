@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from pipeline.domain.notices import notice_of
 from pipeline.domain.troubles import Fault, Place
-from pipeline.steps.tell_trouble import note_success, tell_fault, tell_overdue, tell_pauses, tell_recoveries
+from pipeline.steps.tell_trouble import (
+    note_success,
+    tell_fault,
+    tell_overdue,
+    tell_pauses,
+    tell_problems,
+    tell_recoveries,
+)
 from tests.fakes.events import FakeClock, FakeOutbox, FakeTroubles
 
 DRAIN = Place("task_confirmed_intake", "drain")
@@ -35,6 +42,9 @@ class World:
 
     def looks(self, *paused):
         tell_pauses(self.troubles, self.clock, {dag: dag in paused for dag in CONSEQUENCES}, CONSEQUENCES)
+
+    def sees(self, problem):
+        tell_problems(self.troubles, self.clock, {"RabbitMQ": problem})
 
     def passes(self, **time):
         self.clock.at += timedelta(**time)
@@ -160,13 +170,45 @@ def test_a_reason_that_no_database_could_keep_is_told_all_the_same(world):
 def test_a_paused_dag_is_told_with_what_does_not_happen_and_once_when_it_runs_again(world):
     for _ in range(3):
         world.looks("model_rollback")
-    assert [n.subject for n in world.told()] == ["model_rollback is paused"]
+    assert [n.subject for n in world.told()] == ["URGENT: model_rollback is paused"]
     assert "No rollback happens" in world.told()[0].body
     assert [str(t)[:28] for t in world.troubles.open()] == ["model_rollback is paused sin"]
     for _ in range(2):
         world.looks()
     assert [n.subject for n in world.told()][1:] == ["model_rollback runs again"]
     assert not world.troubles.open()
+
+
+def test_a_problem_that_lasts_is_told_twice_a_day_and_once_when_it_is_over(world):
+    for _ in range(4 * 24):
+        world.sees("RabbitMQ is unavailable: no route")
+        world.passes(minutes=15)
+    assert [n.subject for n in world.told()] == ["RabbitMQ needs a person"] * 2
+    assert "no route" in world.told()[0].body
+    world.sees(None)
+    world.is_quiet()
+    assert [n.subject for n in world.told()][2:] == ["live_accuracy_monitor: RabbitMQ works again"]
+    assert not world.troubles.open()
+
+
+def test_a_problem_of_a_moment_is_not_told_however_often_it_comes(world):
+    for problem in ("RabbitMQ is unavailable: no route", None) * 8:
+        world.sees(problem)
+        world.is_quiet(minutes=15)
+    assert world.told() == []
+
+
+@pytest.mark.parametrize(
+    ("place", "urgent"),
+    [
+        (Place("live_accuracy_monitor", "watch"), True),
+        (RECONCILE, False),
+        (DRAIN, False),
+    ],
+)
+def test_what_keeps_bad_models_from_being_taken_down_is_urgent(world, place, urgent):
+    world.fails(place=place)
+    assert world.told()[0].urgent is urgent
 
 
 def test_a_run_that_took_too_long_is_told_once_however_often_airflow_says_so(world):

@@ -278,4 +278,24 @@ def test_every_look_is_kept_with_what_was_decided():
     (look,) = world.readings.looks
     assert (look.model_type, look.reading, look.decision) == (LAUNDRY, seen.reading, seen.decision.reason)
     assert (look.seen.version, look.seen.blind, look.versions) == ("v1.1.0", seen.blind, {"v1.1.0": look.seen.window})
-    assert world.outbox.pending()[-1].payload["consequence"] == "It is rolled back to v1.0.0"
+    assert world.outbox.pending()[-1].payload["consequence"] == "The monitor rolls it back to v1.0.0"
+
+
+@pytest.mark.parametrize(("days", "times"), [(2, 0), (4, 1)])
+def test_confirmations_that_stop_coming_are_told_once(days, times):
+    world = World().live("first")
+    world.confirm(200, 4)
+    world.later(hours=2)
+    world.watch()
+    for _ in range(days):
+        world.later(days=1)
+        world.watch()
+    assert world.outbox.types().count("ConfirmationsStoppedEvent") == times
+
+
+def test_a_champion_that_nobody_ever_confirmed_is_told():
+    world = World().live("first")
+    world.later(days=4)
+    for _ in range(2):
+        world.watch()
+    assert world.outbox.types().count("ConfirmationsStoppedEvent") == 1
