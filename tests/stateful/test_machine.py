@@ -74,6 +74,16 @@ class Deployments(RuleBasedStateMachine):
         self.story.requests[-1] = replace(again, id=trial.by.request_id, begun_by=trial.by.request_id)
         self.story.perform(self.story.requests[-1], trouble)
 
+    @rule(kind=st.sampled_from(OF_TRIAL), trouble=troubles)
+    def run_goes_on_after_somebody_tried_its_version_anew(self, kind, trouble):
+        self.story.candidate("accepted")
+        version = self._version(0)
+        first, *_ = [self.story.request(act, version) for act in ("start canary", "abort canary", "start canary")]
+        for request in self.story.requests[-3:]:
+            self.story.perform(request)
+        own = replace(self.story.request(kind, version), id=first.id, begun_by=first.id)
+        self.story.perform(own, trouble)
+
     @precondition(lambda self: self.story.versions)
     @rule(kind=st.sampled_from(NAMED), which=which, trouble=troubles)
     def act_on_version(self, kind, which, trouble):
