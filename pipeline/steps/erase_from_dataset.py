@@ -85,7 +85,9 @@ def _redraw_contact_sheet(place: Place, shards: Sequence[Shard], forgetting: For
     sheet = forgetting.augmenter.contact_sheet(first, place.manifest.labels)
     forgetting.objects.write(place.folder.contact_sheet, sheet, "image/png")
     found.rewritten.append(place.folder.contact_sheet)
-    for model in place.models:
+    # What never trained is not in the tracker, which may be away.
+    trained = set(forgetting.runs.on(place.manifest.dataset_id))
+    for model in (model for model in place.models if model.run_id in trained):
         changed = forgetting.experiments.replace_file(model.model_type, model.run_id, CONTACT_SHEET, sheet)
         found.rewritten += [f"run {run} of the experiment tracker: {CONTACT_SHEET}" for run in changed]
 
