@@ -116,7 +116,7 @@ def demand_rightful(world, before, entry, wanted_previous):
         assert act.from_version == champion(before), f"{act} replaced {champion(before)}"
         assert act.version != champion(before)
         assert act.version not in archived(before), f"{act.version} serves and is archived"
-        _OF_KIND[act.kind](world, before, act, wanted_previous)
+        _OF_KIND[act.kind](world, _as_asked(before, entry), act, wanted_previous)
     if entry.phase is Phase.NOTED and isinstance(act, CanaryStart):
         demand_accepted(world, before, act)
         assert trial(before) is None
@@ -143,6 +143,13 @@ def demand_accepted(world, before, act):
 def _promoted(world, before, act, _):
     demand_accepted(world, before, act)
     assert act.version not in aborted(before), f"the canary of {act.version} was aborted"
+
+
+def _as_asked(before, entry):
+    """An emergency counts half a promotion from when it was asked for: what was so then was its right."""
+    if entry.act.kind is not Kind.CANARY_PROMOTE or entry.at != entry.act.at:
+        return before
+    return before[: next(n for n, e in enumerate(before) if e.act.id == entry.act.id)]
 
 
 def _canary_promoted(world, before, act, _):

@@ -173,3 +173,18 @@ def test_a_promotion_does_not_go_live_over_a_rollback_that_nobody_confirmed(stor
     world.fleet.prepare = prepare
     done(story, "reconcile")
     everybody_serves(story, "v1.1.0")
+
+
+def test_half_a_promotion_whose_canary_was_aborted_counts_for_the_rollback_that_ends_it(story):
+    world = live(story, 2)
+    version = candidate(story)
+    done(story, "start canary", version)
+    # One replica forgets what it prepared, and no replica takes the champion back.
+    world.fleet.forgets, world.fleet.refuses = {"replica-1"}, {"v1.1.0"}
+    for kind in ("promote canary", "abort canary"):
+        ask(story, kind, version)
+    assert sorted(world.serving().values()) == ["v1.1.0", version]
+    ask(story, "roll back", PREVIOUS)
+    world.fleet.forgets, world.fleet.refuses = set(), set()
+    done(story, "reconcile")
+    everybody_serves(story, "v1.1.0")
