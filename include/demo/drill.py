@@ -188,18 +188,13 @@ class Drill:
 
     def _forced_live(self, run_id: str) -> str:
         """The version of a bad model, which serves against the verdict."""
-        self._derive(run_id, upside_down=True)
-        self._pipeline.verify_performance(run_id)
-        self._pipeline.decide(run_id)
+        self._judged(run_id, upside_down=True)
         reason = "drill: a deliberately bad model"
         return str(self._pipeline.force_promote("LAUNDRY", run_id, _ACTOR, reason, request_id=run_id)["version"])
 
     def _approved_candidate(self, run_id: str, *, upside_down: bool) -> str:
         """A registered version that somebody approved; verification measured it beside the champion."""
-        self._derive(run_id, upside_down=upside_down)
-        self._pipeline.verify_accuracy(run_id)
-        self._pipeline.verify_performance(run_id)
-        self._pipeline.decide(run_id)
+        self._judged(run_id, upside_down=upside_down)
         approval = Override(run_id, OverrideKind.APPROVED, _ACTOR, "drill: let people decide", datetime.now(UTC))
         BlessingTable(self._database).override(approval)
         return self._pipeline.register(run_id)
@@ -210,6 +205,13 @@ class Drill:
         state = self._canary(version)
         self._stage.say(self._history.end_of_canary(version))
         return version, state
+
+    def _judged(self, run_id: str, *, upside_down: bool) -> None:
+        """A candidate with its verdict, measured beside the champion."""
+        self._derive(run_id, upside_down=upside_down)
+        self._pipeline.verify_accuracy(run_id)
+        self._pipeline.verify_performance(run_id)
+        self._pipeline.decide(run_id)
 
     def _derive(self, run_id: str, *, upside_down: bool) -> None:
         champion_run = self._history.run_of(self._history.champion())
