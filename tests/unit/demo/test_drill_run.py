@@ -46,6 +46,8 @@ class Refusing:
 
     def publish_events(self): ...
 
+    def verify_accuracy(self, run_id): ...
+
     def verify_performance(self, run_id):
         if self.forced is None:
             raise TryAgain("faceserve is unavailable")
