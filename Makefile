@@ -47,7 +47,7 @@ test: install ## Everything: lint, types, import contracts, all tests
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q
 
-stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; an hour or so
+stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; some minutes when they are idle
 	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
 
 mutate: install ## Change the code in small ways: does a test notice? FILES=pipeline/domain for some files only, SAMPLE=20 for 20 mutants of each
