@@ -123,7 +123,8 @@ class Trial:
     @property
     def agreement(self) -> tuple[int, int]:
         """How many answers were compared, and how many of these agreed."""
-        return self._compared, self._agreed
+        with self._lock:
+            return self._compared, self._agreed
 
     def opinion(self) -> Opinion:
         """What the figures say so far; `inconclusive` means that the trial should go on."""
