@@ -39,13 +39,18 @@ class Outcome:
         return next((line for line in reversed(lines) if re.search(r"\d (passed|failed|error)", line)), lines[-1])
 
 
+_ELSEWHERE = tuple(f"--ignore=tests/{part}" for part in ("unit", "e2e", "browser"))
 # Each waits for other processes much of its time: the end-to-end run for Airflow, the tests for services to answer.
 LANES = (
-    (Part("e2e", (*_PYTEST, "tests/e2e")),),
+    (
+        Part("e2e", (*_PYTEST, "tests/e2e")),
+        # Alone in its process: Playwright holds the event loop, which tests of coroutines need.
+        Part("browser", (*_PYTEST, "tests/browser")),
+    ),
     (
         Part("check", ("make", "--no-print-directory", "check")),
         Part("unit", (*_PYTEST, "tests/unit")),
-        Part("services", (*_PYTEST, *_BY_FILE, "tests", "--ignore=tests/unit", "--ignore=tests/e2e")),
+        Part("services", (*_PYTEST, *_BY_FILE, "tests", *_ELSEWHERE)),
     ),
 )
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv from the locked requirements and installs PostgreSQL and RabbitMQ when their binaries are missing.
+# Makes .venv from the locked requirements and installs PostgreSQL, RabbitMQ and, for the tests of pages, Chromium when
+# their binaries are missing.
 # Their system services are neither created nor started: the stack runs instances of its own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -29,6 +30,7 @@ apt_install() {
 }
 
 find_postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 find_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; }
 
 python=${PYTHON:-python3}
@@ -47,6 +49,10 @@ if ! find_postgres; then
     apt_install postgresql
 fi
 find_rabbitmq || apt_install rabbitmq-server
+# Only tests need it, with a font for Korean: everything else works without.
+if ! find_chromium; then
+    (apt_install chromium fonts-noto-cjk) || say "no Chromium: pages will not be tested"
+fi
 
 lock=$(sha256sum requirements.txt | cut -d' ' -f1)
 if [ "$(cat .venv/.lock 2>/dev/null || true)" = "$lock" ] && [ -x .venv/bin/python ]; then

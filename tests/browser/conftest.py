@@ -1,0 +1,41 @@
+"""Debian's Chromium, driven by Playwright; `visit` opens windows that may complain about nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.visiting import AT_A_DESK, Person, Visit, browser_program, can_install, open_window
+
+Visiting = Callable[..., Visit]
+
+
+# Of the package, not of the session: Playwright holds an event loop in this thread, where others could start none.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    program = browser_program()
+    if program is None:
+        if can_install():
+            pytest.fail("there is no Chromium: `make install` installs it")
+        pytest.skip("NO PAGE WAS LOOKED AT: there is no Chromium, and neither apt-get with root or sudo to install it")
+    with sync_playwright() as playwright:
+        # As root Chromium cannot make its sandbox; it sees pages of ours alone.
+        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visiting]:
+    """`visit(base_url, person, expected=(patterns,))`; at the end no window may have complained."""
+    opened: list[Visit] = []
+
+    def open_one(base_url: str, person: Person = AT_A_DESK, *, expected: Sequence[str] = ()) -> Visit:
+        opened.append(open_window(browser, base_url, person, expected))
+        return opened[-1]
+
+    yield open_one
+    complaints = [text for one in opened for text in one.unwelcome]
+    for number, one in enumerate(opened):
+        if request.session.testsfailed:
+            one.keep(f"at-the-end-{request.node.name}-{number}")
+        one.page.context.close()
+    assert not complaints
