@@ -56,7 +56,9 @@ def test_a_window_hears_what_is_wrong_and_what_is_expected_is_no_complaint(brows
 
 
 def test_a_page_too_wide_for_a_phone_is_seen(visit, serve):
-    url = serve("<meta name=viewport content='width=device-width'><link rel=icon href=data:,><p style='width:500px'>")
+    url = serve(
+        "<meta name=viewport content='width=device-width'><link rel=icon href=data:,><p style='width:500px'>long"
+    )
     for person, wide in ((ON_A_PHONE, True), (Person(), False)):
         seen = visit(url, person)
         seen.page.goto("/")
