@@ -46,12 +46,10 @@ LANES = (
         Part("e2e", (*_PYTEST, "tests/e2e")),
         # Alone in its process: Playwright holds the event loop, which tests of coroutines need.
         Part("browser", (*_PYTEST, "tests/browser")),
-    ),
-    (
         Part("check", ("make", "--no-print-directory", "check")),
         Part("unit", (*_PYTEST, "tests/unit")),
-        Part("services", (*_PYTEST, *_BY_FILE, "tests", *_ELSEWHERE)),
     ),
+    (Part("services", (*_PYTEST, *_BY_FILE, "tests", *_ELSEWHERE)),),
 )
 
 
