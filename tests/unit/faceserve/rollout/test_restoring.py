@@ -6,6 +6,7 @@ import time
 import pytest
 
 from faceserve.errors import BadArtifact, StorageUnavailable
+from faceserve.rollout.ending import Concluded
 from faceserve.rollout.restoring import what_is_due
 from faceserve.rollout.state import State
 from tests.unit.faceserve.rollout.world import MODEL, Replica, origin
@@ -233,6 +234,18 @@ def test_a_trial_does_not_survive_a_restart_and_its_end_is_counted(replica):
     replica.try_out("v2")
     again = replica.restarted()
     assert (again.serving, again.trial, again.now.epoch) == ("v1", None, 3)
+
+
+def test_of_a_trial_that_ended_with_its_process_twice_the_candidate_is_the_reason(replica):
+    replica.serve("v1")
+    for ended in (
+        Concluded("v2", "lost", "ended while it tried v2", 1),
+        Concluded("v2", "aborted", "ended twice while it tried v2", 2),
+    ):
+        replica.prepare("v2")
+        replica.try_out("v2")
+        replica = replica.restarted()
+        assert (replica.trial, replica.now.concluded) == (None, ended)
 
 
 def test_each_model_comes_back_by_itself(replica):

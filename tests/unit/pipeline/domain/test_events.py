@@ -90,6 +90,14 @@ def test_a_missing_or_mistyped_field_is_named(field, value):
         parse(event_body(**{field: value}))
 
 
+@pytest.mark.parametrize("field", ["correctionReason", "modelVersion"])
+@pytest.mark.parametrize("value", [5, True, [], {}])
+def test_a_mistyped_field_that_may_be_missing_is_named(field, value):
+    with pytest.raises(InvalidEvent, match=f"field {field} is {type(value).__name__}, expected str or null"):
+        parse(event_body(**{field: value}))
+    assert parse(event_body(**{field: None}))
+
+
 def test_hostile_text_in_the_correction_reason_is_kept_as_data():
     reason = "<script>alert(1)</script>\x1b[31m\nERROR forged"
     assert parse(event_body(correctionReason=reason)).correction_reason == reason
