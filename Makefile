@@ -6,7 +6,7 @@ LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: ## Make .venv, install PostgreSQL, RabbitMQ and Chromium when missing
+install: ## Make .venv, install PostgreSQL, RabbitMQ, Prometheus and Chromium when missing
 	@sh include/stack/install.sh
 
 demo: install ## Run the whole loop and print a report; leaves the stack up

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pipeline.bootstrap import MODEL_TYPES, GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap.exporter import begin_to_tell
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
@@ -165,6 +166,12 @@ def settings(changed: bool, markdown: bool) -> None:
     click.echo(settings_as_markdown() if markdown else settings_as_text(changed_only=changed))
 
 
+@click.command()
+def exporter() -> None:
+    """Answer Prometheus on /metrics until told to end: models, deployments, live accuracy, people's work."""
+    begin_to_tell().join()
+
+
 PEOPLE_COMMANDS = (
     watch,
     history,
@@ -176,4 +183,5 @@ PEOPLE_COMMANDS = (
     restore,
     dead_letters,
     settings,
+    exporter,
 )

@@ -22,7 +22,7 @@ console = Console(stderr=True)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """PostgreSQL, RabbitMQ, S3, MLflow, faceserve, Helper service and Airflow, with everything under .stack/."""
+    """PostgreSQL, RabbitMQ, S3, MLflow, faceserve, Helper service, Airflow, Prometheus; everything under .stack/."""
 
 
 @main.command()
@@ -110,6 +110,8 @@ def show_addresses(stack: Stack) -> None:
         "MLflow": f"http://127.0.0.1:{stack.port('mlflow')}",
         "Helper service": f"http://127.0.0.1:{stack.port('helper')}/docs",
         "faceserve": f"{' '.join(stack.replicas)}  (gRPC)",
+        "Prometheus": f"http://127.0.0.1:{stack.port('prometheus')}",
+        "Alertmanager": f"http://127.0.0.1:{stack.port('alertmanager')}",
         "data, logs": str(stack.root),
     }
     for name, text in lines.items():

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv from the locked requirements and installs PostgreSQL, RabbitMQ and, for the tests of pages, Chromium when
-# their binaries are missing.
+# Makes .venv from the locked requirements and installs PostgreSQL, RabbitMQ, Prometheus and, for the tests of pages,
+# Chromium when their binaries are missing.
 # Their system services are neither created nor started: the stack runs instances of its own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -31,6 +31,7 @@ apt_install() {
 
 find_postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
+find_prometheus() { [ -x /usr/bin/prometheus ] && [ -x /usr/bin/promtool ] && [ -x /usr/bin/prometheus-alertmanager ]; }
 find_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; }
 
 python=${PYTHON:-python3}
@@ -49,6 +50,7 @@ if ! find_postgres; then
     apt_install postgresql
 fi
 find_rabbitmq || apt_install rabbitmq-server
+find_prometheus || apt_install prometheus prometheus-alertmanager
 # Only tests need it, with a font for Korean: everything else works without.
 if ! find_chromium; then
     (apt_install chromium fonts-noto-cjk) || say "no Chromium: pages will not be tested"

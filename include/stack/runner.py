@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from include.stack import services
+from include.stack import observing, services
 from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, is_free, load, load_or_create
 from include.stack.postgres import postgres
 from include.stack.services import Service, StackError
@@ -30,6 +30,9 @@ def all_services(stack: Stack) -> list[Service]:
         services.faceserve(stack),
         services.helper(stack),
         services.airflow(stack, environment(stack)),
+        observing.exporter(stack),
+        observing.alertmanager(stack),
+        observing.prometheus(stack),
     ]
 
 

@@ -108,12 +108,13 @@ def rabbitmq(stack: Stack) -> Service:
             cookie.touch(mode=0o600)
             cookie.write_text(stack.secrets["erlang_cookie"])
             cookie.chmod(0o400)
-        (home / "enabled_plugins").write_text("[].\n")
+        (home / "enabled_plugins").write_text("[rabbitmq_prometheus].\n")
         (home / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{stack.port('rabbitmq')}\n"
             "default_user = retraining\n"
             f"default_pass = {stack.secrets['rabbitmq']}\n"
             "disk_free_limit.absolute = 200MB\n"
+            f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {stack.port('rabbitmq_metrics')}\n"
             "log.console = true\nlog.console.level = warning\nlog.file = false\n"
         )
 

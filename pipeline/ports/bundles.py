@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.checks import LoadTest
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.selection import Recipe
@@ -25,8 +26,10 @@ from pipeline.ports.data import (
 )
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.ports.events import Confirmations, Decisions, EventPublisher, EventQueue, Outbox, RetrainingRuns
+from pipeline.ports.facts import Totals
 from pipeline.ports.live import ArchiveStore, Evidence, LiveMetrics, LiveReadings
 from pipeline.ports.training import Experiments, Trainer, TrainingRuns
+from pipeline.ports.troubles import Troubles
 from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
 
 
@@ -235,3 +238,20 @@ class Keeping:
     objects: ObjectFolders
     archive: ArchiveStore
     clock: Clock
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What is told to whoever watches from outside, read at one moment; of versions no more than the newest `shown`."""
+
+    versions: ModelVersions
+    training_runs: TrainingRuns
+    blessings: Blessings
+    transitions: Transitions
+    confirmations: Confirmations
+    runs: RetrainingRuns
+    troubles: Troubles
+    totals: Totals
+    live: LiveAccuracyPolicy
+    retraining: RetrainingPolicy
+    shown: int

@@ -13,6 +13,7 @@ from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.bounds import Address, Cron, Positive, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
+from pipeline.domain.facts import ExporterPolicy
 from pipeline.domain.intake import IntakePolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.pruning import PruningPolicy
@@ -138,6 +139,8 @@ class Settings(BaseSettings):
     """Where older versions' files go, in Glacier."""
     pruning: PruningPolicy = PruningPolicy()
     """What is kept of old data, and of models that never served"""
+    exporter: Annotated[ExporterPolicy, Named("exporter_")] = ExporterPolicy()
+    """What is told to Prometheus"""
 
     def __init__(self, **values: Any) -> None:
         try:

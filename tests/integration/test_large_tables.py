@@ -1,5 +1,6 @@
 """Years of confirmations: what is asked every few minutes never reads a large table through (real PostgreSQL)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,11 @@ from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
+from pipeline.bootstrap.exporter import watching
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
+from pipeline.settings import Settings
+from pipeline.steps.tell_facts import tell_facts
 from tests.builders import NOW, an_event
 from tests.histories import a_history
 from tests.waiting import until
@@ -40,7 +44,7 @@ FILL = """
     SELECT run_id, run_id, model_type, true, '{{}}', begun_at FROM datasets;
     INSERT INTO model_versions (version, model_type, accuracy, val_accuracy, trained_at, status, run_id, dataset_id,
                                 backbone, artifact_uri, manifest_sha256)
-    SELECT 'v1.' || n || '.0', 'LAUNDRY', 0.9, 0.9, {now}, 'REGISTERED', 'run-' || n, 'DS-2026-' || n, 'ResNet50', '',
+    SELECT 'v1.' || n || '.0', 'LAUNDRY', 0.9, 0.9, {now}, 'CANDIDATE', 'run-' || n, 'DS-2026-' || n, 'ResNet50', '',
            ''
     FROM generate_series(1, 1000) n;
     INSERT INTO dataset_photos (dataset_id, task_id, photo_url, sha256, cluster_id, label, source, split)
@@ -51,7 +55,7 @@ FILL = """
     SELECT n::text, 'LAUNDRY', false, 'none', 'too few', 1, 1, 'test', {now} FROM generate_series(1, 10000) n;
     INSERT INTO live_accuracy_readings (model_type, version, at, state, reason, confirmed, agreed, low, high,
                                         blind_confirmed, blind_agreed, labels, versions, decision)
-    SELECT 'LAUNDRY', 'v1.1.0', {now}, 'healthy', '', 1, 1, 0, 1, 0, 0, '[]', '{{}}', ''
+    SELECT 'LAUNDRY', 'v1.1.0', {now}, 'ok', '', 1, 1, 0, 1, 0, 0, '[]', '{{}}', ''
     FROM generate_series(1, 10000);
     INSERT INTO outbox (id, type, payload, published_at, told_at)
     SELECT n::text, 'ModelDeployedEvent', '{{}}', {now}, {now} FROM generate_series(1, 10000) n;
@@ -103,6 +107,7 @@ QUESTIONS = {
     "what is to be published": lambda db: OutboxTable(db).pending(),
     "what is to be told": lambda db: OutboxTable(db).untold(),
     "an event was published": lambda db: OutboxTable(db).mark_published("500"),
+    "everything that Prometheus is told": lambda db: list(tell_facts(replace(watching(Settings(), db), shown=0))),
     "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),

@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 from faceserve.metrics import Metrics
 from include.stack.layout import REPOSITORY
 
-DASHBOARD = json.loads((REPOSITORY / "include/grafana/faceserve.json").read_text())
+DASHBOARD = json.loads((REPOSITORY / "include/grafana/dashboards/serving.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 

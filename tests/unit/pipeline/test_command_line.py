@@ -33,7 +33,7 @@ STEPS = {
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
 }
-PEOPLE = {"watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"}
+PEOPLE = {"exporter", "watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"}
 WHO = ("--actor", "kim", "--reason", "why")
 BY = ("kim", "why")
 REQUEST = "a request of its own"

@@ -1,0 +1,74 @@
+"""Who watches: the exporter of our own facts, Prometheus with its rules, and Alertmanager."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.stack.layout import REPOSITORY, Stack, bin_folder
+from include.stack.services import Program, Service, executable, http_answers
+
+FOLDER = REPOSITORY / "include/prometheus"
+# A demo is over in minutes: what happens in it has to be seen.
+_SCRAPE_INTERVAL = "5s"
+
+
+def exporter(stack: Stack) -> Service:
+    url = f"http://127.0.0.1:{stack.port('exporter')}/metrics"
+    command = (str(bin_folder() / "python"), "-m", "pipeline", "exporter")
+    program = Program("exporter", command, lambda: http_answers(url), code=("pipeline",))
+    return Service("exporter", (program,), after=("postgres", "rabbitmq"))
+
+
+def alertmanager(stack: Stack) -> Service:
+    home, port = stack.folder("alertmanager"), stack.port("alertmanager")
+    command = (
+        executable("prometheus-alertmanager"),
+        f"--config.file={FOLDER / 'alertmanager.yaml'}",
+        f"--storage.path={home}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        # One of them needs no company, and would listen on every address for it.
+        "--cluster.listen-address=",
+    )
+    program = Program("alertmanager", command, lambda: http_answers(f"http://127.0.0.1:{port}/-/ready"))
+    return Service("alertmanager", (program,))
+
+
+def prometheus(stack: Stack) -> Service:
+    home, port = stack.folder("prometheus"), stack.port("prometheus")
+    command = (
+        executable("prometheus"),
+        f"--config.file={home / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={home / 'data'}",
+        "--storage.tsdb.retention.time=15d",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    program = Program("prometheus", command, lambda: http_answers(f"http://127.0.0.1:{port}/-/ready"))
+    return Service("prometheus", (program,), prepare=lambda: _configure(stack, home / "prometheus.yaml"))
+
+
+def addresses(stack: Stack) -> dict[str, str]:
+    """Where the targets of `include/prometheus/prometheus.yaml` are in this stack."""
+    ports = {
+        "prometheus:9090": "prometheus",
+        "alertmanager:9093": "alertmanager",
+        "exporter:9600": "exporter",
+        "faceserve-1:9500": "faceserve_1_metrics",
+        "faceserve-2:9500": "faceserve_2_metrics",
+        "rabbitmq:15692": "rabbitmq_metrics",
+    }
+    return {target: f"127.0.0.1:{stack.port(name)}" for target, name in ports.items()}
+
+
+def configuration(stack: Stack) -> dict[str, Any]:
+    """That file, with the addresses of this stack."""
+    text = (FOLDER / "prometheus.yaml").read_text()
+    for target, address in addresses(stack).items():
+        text = text.replace(target, address)
+    read: dict[str, Any] = yaml.safe_load(text)
+    intervals = {"scrape_interval": _SCRAPE_INTERVAL, "evaluation_interval": _SCRAPE_INTERVAL}
+    return {**read, "global": intervals, "rule_files": [str(FOLDER / path) for path in read["rule_files"]]}
+
+
+def _configure(stack: Stack, path: Path) -> None:
+    path.write_text(yaml.safe_dump(configuration(stack), sort_keys=False))

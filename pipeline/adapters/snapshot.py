@@ -1,0 +1,41 @@
+"""The mlops database as it is at one moment, for reading: what several tables say fits together."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from pipeline.adapters.mlops_db import MlopsDatabase, not_ready
+from pipeline.domain.errors import ServiceUnavailable
+
+# Whoever watches asks again in a few seconds: an answer that takes long is none, and holds up nobody else.
+_CONNECT_SECONDS = 2
+_STATEMENT_TIMEOUT_MS = 3000
+
+
+class Snapshot(MlopsDatabase):
+    """Every table adapter that is given this reads in the one transaction, which can write nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        with self._connection.cursor() as cursor:
+            yield cursor
+
+
+@contextmanager
+def snapshot(dsn: str) -> Iterator[Snapshot]:
+    """Asked once and not again. Raises `ServiceUnavailable` when the database is gone, cannot work, or is slow."""
+    options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
+    try:
+        with closing(psycopg2.connect(dsn, connect_timeout=_CONNECT_SECONDS, options=options)) as connection:
+            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            yield Snapshot(connection)
+    except psycopg2.Error as error:
+        if not not_ready(error):
+            raise
+        raise ServiceUnavailable("the mlops database", " ".join(str(error).split())) from error

@@ -1,0 +1,64 @@
+"""`python -m pipeline exporter`: the facts of the records and of the broker, on `/metrics`."""
+
+import threading
+from collections.abc import Iterator
+
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.facts import Fact
+from pipeline.ports.bundles import Watching
+from pipeline.settings import Settings
+from pipeline.steps.tell_facts import tell_facts
+
+
+def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
+    """Answer from now on, as the settings say; the thread that does."""
+    from pipeline.adapters.prometheus_facts import serve
+
+    chosen = settings or Settings()
+    facts = Facts(chosen)
+    sources = {"database": facts.of_records, "broker": facts.of_broker}
+    _, thread = serve(sources, chosen.exporter.host, chosen.exporter.port)
+    return thread
+
+
+class Facts:
+    """The sources; each raises `ServiceUnavailable` while it cannot be asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._w = Wiring(settings)
+
+    def of_records(self) -> Iterator[Fact]:
+        from pipeline.adapters.snapshot import snapshot
+
+        with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
+            yield from tell_facts(watching(self._w.settings, database))
+
+    def of_broker(self) -> Iterator[Fact]:
+        yield Fact("dead_letters", (), self._w.dead_letters.waiting())
+
+
+def watching(settings: Settings, database: MlopsDatabase) -> Watching:
+    """Everything that is read of the database."""
+    from pipeline.adapters.blessing_table import BlessingTable
+    from pipeline.adapters.confirmation_table import ConfirmationTable
+    from pipeline.adapters.retraining_run_table import RetrainingRunTable
+    from pipeline.adapters.total_tables import TotalTables
+    from pipeline.adapters.training_table import TrainingTable
+    from pipeline.adapters.transition_log import TransitionLog
+    from pipeline.adapters.trouble_table import TroubleTable
+    from pipeline.adapters.version_table import VersionTable
+
+    return Watching(
+        versions=VersionTable(database),
+        training_runs=TrainingTable(database),
+        blessings=BlessingTable(database),
+        transitions=TransitionLog(database),
+        confirmations=ConfirmationTable(database),
+        runs=RetrainingRunTable(database),
+        troubles=TroubleTable(database),
+        totals=TotalTables(database),
+        live=settings.live,
+        retraining=settings.retraining,
+        shown=settings.exporter.versions,
+    )

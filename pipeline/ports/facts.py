@@ -1,0 +1,37 @@
+"""What is counted as it happens, for whoever asks every few seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.figures.production import Confirmed, LookedAt
+from pipeline.domain.figures.retraining import Decided
+from pipeline.domain.models import ModelType
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Events that nobody outside was told of yet; ages are those of the oldest, 0 when nothing waits."""
+
+    unpublished: int
+    unpublished_seconds: float
+    untold_seconds: float
+
+
+class Totals(Protocol):
+    """Asked of small tables and single rows, however many confirmations there are."""
+
+    def confirmed(self) -> Sequence[Confirmed]: ...
+
+    def decided(self, model_type: ModelType) -> Sequence[Decided]: ...
+
+    def ended(self, model_type: ModelType) -> Sequence[str]:
+        """Outcomes of the retrainings that ended, newest first."""
+
+    def newest_look(self, model_type: ModelType) -> LookedAt | None:
+        """What the monitor saw last; None before its first look."""
+
+    def waiting(self) -> Waiting: ...
+
+    def erased(self) -> int:
+        """Photos that were forgotten."""

@@ -1,0 +1,61 @@
+"""Totals over the fake confirmations, decisions, runs, readings and events."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.domain.figures.production import Confirmed, LookedAt
+from pipeline.domain.figures.retraining import Decided
+from pipeline.domain.models import ModelType
+from pipeline.ports.facts import Waiting
+from tests.builders import NOW
+from tests.fakes.data import FakeErasures
+from tests.fakes.events import FakeConfirmations, FakeDecisions, FakeOutbox, FakeRetrainingRuns
+from tests.fakes.live import FakeReadings
+
+
+@dataclass
+class FakeTotals:
+    """Decisions are those of `NOW`; runs ended in the order in which they are kept, all of `LAUNDRY`."""
+
+    confirmations: FakeConfirmations = field(default_factory=FakeConfirmations)
+    decisions: FakeDecisions = field(default_factory=FakeDecisions)
+    runs: FakeRetrainingRuns = field(default_factory=FakeRetrainingRuns)
+    readings: FakeReadings = field(default_factory=FakeReadings)
+    outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    erasures: FakeErasures | None = None
+
+    def confirmed(self) -> Sequence[Confirmed]:
+        groups: dict[tuple[str, str, bool], list[float | None]] = {}
+        for event in self.confirmations.stored.values():
+            key = (event.model_version or "", event.final_result, event.corrected)
+            groups.setdefault(key, []).append(_review_seconds(event.extra.get("reviewSeconds")))
+        timed = {key: [one for one in found if one is not None] for key, found in groups.items()}
+        return [Confirmed(*key, len(groups[key]), len(timed[key]), sum(timed[key])) for key in groups]
+
+    def decided(self, model_type: ModelType) -> Sequence[Decided]:
+        counted = Counter((d.rule, d.due) for of, d, _ in self.decisions.recorded if of is model_type)
+        return [Decided(rule, due, times, NOW) for (rule, due), times in sorted(counted.items())]
+
+    def ended(self, model_type: ModelType) -> Sequence[str]:
+        return list(reversed(self.runs.ended.values())) if model_type is ModelType.LAUNDRY else []
+
+    def newest_look(self, model_type: ModelType) -> LookedAt | None:
+        looks = [look for look in self.readings.looks if look.model_type is model_type]
+        if not looks:
+            return None
+        look = max(looks, key=lambda one: one.at)
+        reading, blind = look.reading, look.seen.blind
+        seen = (reading.confirmed, reading.agreed, blind.confirmed, blind.agreed)
+        return LookedAt(reading.version, look.at, reading.state, *seen)
+
+    def waiting(self) -> Waiting:
+        return Waiting(len(self.outbox.pending()), 0.0, 0.0)
+
+    def erased(self) -> int:
+        return len(self.erasures.all()) if self.erasures else 0
+
+
+def _review_seconds(said: object) -> float | None:
+    plain = isinstance(said, int | float) and not isinstance(said, bool)
+    return float(said) if plain and 0 <= said <= 3600 else None  # type: ignore[operator]

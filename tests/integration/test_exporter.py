@@ -1,0 +1,115 @@
+"""`python -m pipeline exporter` beside real PostgreSQL and RabbitMQ, and a real Prometheus that reads it."""
+
+import json
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import psycopg2
+import pytest
+import yaml
+
+from include.stack import observing, runner
+from include.stack.layout import REPOSITORY, environment, load_or_create
+from include.stack.postgres import migrate, query
+from pipeline.adapters.snapshot import snapshot
+from pipeline.domain.errors import ServiceUnavailable
+from tests.builders import an_event
+from tests.services import running
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    names = ["postgres", "rabbitmq", "exporter", "prometheus"]
+    with running(tmp_path_factory.mktemp("watched"), names) as services:
+        yield services
+
+
+def scrape(services):
+    with urlopen(f"http://127.0.0.1:{services.stack.port('exporter')}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def asked(services, expression):
+    """What Prometheus answers: the series' labels, and the value."""
+    url = f"http://127.0.0.1:{services.stack.port('prometheus')}/api/v1/query?{urlencode({'query': expression})}"
+    with urlopen(url, timeout=10) as answer:
+        found = json.load(answer)["data"]["result"]
+    return [(one["metric"], float(one["value"][1])) for one in found]
+
+
+def test_prometheus_reads_what_the_database_says(watched):
+    from pipeline.adapters.confirmation_table import ConfirmationTable
+
+    ConfirmationTable(watched.mlops).store([an_event(f"{n}") for n in range(7)])
+    until(
+        lambda: asked(watched, "sum(retraining_confirmations_total)") == [({}, 7.0)], "Prometheus to see 7", seconds=60
+    )
+    up = {labels["job"]: value for labels, value in asked(watched, "up")}
+    assert (up["exporter"], up["rabbitmq"], up["prometheus"]) == (1, 1, 1)
+    # Nobody started them here.
+    assert up["faceserve"] == 0
+
+
+def test_a_database_that_is_away_is_told_and_nothing_old(watched):
+    assert scrape(watched)['retraining_exporter_up{source="database"}'] == "1.0"
+    with watched.without("postgres"):
+        told = scrape(watched)
+        assert told['retraining_exporter_up{source="database"}'] == "0.0"
+        assert [name for name in told if name.startswith("retraining_") and "exporter" not in name] == [
+            "retraining_dead_letters"
+        ]
+    assert scrape(watched)['retraining_exporter_up{source="database"}'] == "1.0"
+
+
+def test_the_exporter_can_write_nothing(watched):
+    with pytest.raises(ServiceUnavailable, match="read-only transaction"):
+        ask(watched, "DELETE FROM outbox")
+
+
+def ask(services, sql):
+    with snapshot(services.stack.dsn("mlops", "mlops")) as database, database.transaction() as cursor:
+        cursor.execute(sql)
+
+
+def test_a_question_that_takes_too_long_is_given_up(watched):
+    with pytest.raises(ServiceUnavailable, match="statement timeout"):
+        ask(watched, "SELECT pg_sleep(60)")
+
+
+def test_what_was_confirmed_before_the_upgrade_is_counted_too(watched, tmp_path):
+    """A database of the release before, with rows in it."""
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    for path in sorted((REPOSITORY / "include/sql/mlops").glob("*.sql")):
+        if path.name < "0020":
+            (earlier / path.name).write_text(path.read_text())
+    owner = watched.stack.dsn("postgres", "postgres")
+    connection = psycopg2.connect(owner)
+    connection.autocommit = True
+    connection.cursor().execute("CREATE DATABASE of_before OWNER mlops")
+    connection.close()
+    old = watched.stack.dsn("mlops", "of_before")
+    migrate(old, earlier)
+    row = "('{0}', 't-{0}', 'h', '양호', '양호', false, '', 'v1.0.0', now(), '{{\"reviewSeconds\": 4}}')"
+    query(
+        old,
+        "INSERT INTO task_confirmations (key, task_id, helper_id, ai_result, final_result, corrected, photo_url,"
+        f" model_version, confirmed_at, extra) VALUES {', '.join(row.format(n) for n in range(3))}",
+    )
+    migrate(old, REPOSITORY / "include/sql/mlops")
+    counted = query(old, "SELECT model_version, stored, reviews_timed, review_seconds FROM confirmation_totals")
+    assert counted == [("v1.0.0", 3, 3, 12.0)]
+
+
+def test_the_local_configuration_names_no_container(tmp_path):
+    stack = load_or_create(tmp_path, preferred=False)
+    text = yaml.safe_dump(observing.configuration(stack)["scrape_configs"])
+    targets = [t for job in yaml.safe_load(text) for group in job["static_configs"] for t in group["targets"]]
+    assert len(targets) >= 5
+    assert all(target.startswith("127.0.0.1:") for target in targets)
+    assert {"RETRAIN_EXPORTER_PORT"} <= set(environment(stack))
+    assert {"exporter", "prometheus", "alertmanager"} <= {s.name for s in runner.all_services(stack)}

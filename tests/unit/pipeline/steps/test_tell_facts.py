@@ -1,0 +1,237 @@
+"""Numbers for whoever watches: what the records say, under the names that dashboards and alerts ask for."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.facts import FAMILIES
+from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy, RunOutcome
+from pipeline.domain.transitions import Entry, Phase
+from pipeline.domain.troubles import Place, Trouble
+from pipeline.ports.bundles import Watching
+from pipeline.ports.live import Look
+from pipeline.steps.tell_facts import tell_facts
+from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result, a_validation, an_event
+from tests.fakes.deployment import FakeTransitions, FakeVersions
+from tests.fakes.events import FakeConfirmations, FakeDecisions, FakeOutbox, FakeRetrainingRuns, FakeTroubles
+from tests.fakes.facts import FakeTotals
+from tests.fakes.live import FakeReadings
+from tests.fakes.training import FakeTrainingRuns
+from tests.fakes.verification import FakeBlessings
+from tests.histories import a_history
+
+LAUNDRY, HOUR = ModelType.LAUNDRY, timedelta(hours=1)
+
+
+class Records:
+    """Everything the exporter reads; `facts` is what it would tell now."""
+
+    def __init__(self, shown=10):
+        self.outbox, self.versions, self.training = FakeOutbox(), FakeVersions(), FakeTrainingRuns()
+        self.confirmations, self.decisions, self.runs = FakeConfirmations(), FakeDecisions(), FakeRetrainingRuns()
+        self.blessings, self.readings = FakeBlessings(self.outbox), FakeReadings(self.outbox)
+        self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
+        self.troubles, self.shown = FakeTroubles(self.outbox), shown
+
+    def facts(self, family=None):
+        watching = Watching(
+            versions=self.versions,
+            training_runs=self.training,
+            blessings=self.blessings,
+            transitions=self.transitions,
+            confirmations=self.confirmations,
+            runs=self.runs,
+            troubles=self.troubles,
+            totals=FakeTotals(self.confirmations, self.decisions, self.runs, self.readings, self.outbox),
+            live=LiveAccuracyPolicy(),
+            retraining=RetrainingPolicy(),
+            shown=self.shown,
+        )
+        told = list(tell_facts(watching))
+        return {fact.labels: fact.value for fact in told if fact.family == family} if family else told
+
+    def register(self, version, accuracy=0.94, **result):
+        run_id = f"run-of-{version}"
+        self.versions.register(a_model_version(version, run_id=run_id, accuracy=accuracy or 0.5))
+        self.training.succeed(a_training_result(run_id, **result))
+        checks = () if accuracy is None else (a_validation(accuracy),)
+        self.blessings.grant(a_blessing(run_id, checks=checks), None)
+
+    def look(self, agreed, confirmed, *, blind=(0, 0), version="v1.0.0"):
+        tally = Tally((LabelTally("양호", confirmed, agreed),), NOW)
+        seen = Observation(version, tally, tally, Tally((LabelTally("양호", blind[1], blind[0]),), NOW))
+        reading = LiveAccuracyPolicy().judge(seen, NOW)
+        self.readings.record(Look(LAUNDRY, NOW, seen, reading, {}, "looked"))
+
+    def happened(self, *acts):
+        self.append(a_history(*acts).entries)
+
+    def append(self, entries):
+        ledger = self.transitions.ledger(LAUNDRY)
+        self.transitions.append(ledger, *entries)
+
+
+@pytest.fixture
+def records():
+    return Records()
+
+
+def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records):
+    """A whole life: whatever is told is one number under a name that is documented."""
+    records.register("v1.0.0")
+    records.register("v1.1.0")
+    records.happened("promote v1.0.0", "try v1.1.0", "promote canary v1.1.0", "take down to v1.0.0")
+    records.confirmations.waiting = a_backlog()
+    records.confirmations.store([an_event("a", model_version="v1.0.0"), an_event("b", final_result="찢어짐")])
+    records.decisions.record(LAUNDRY, RetrainingDecision(True, "urgent", "", a_backlog()), at=NOW, asked_by="x")
+    records.look(190, 200, blind=(150, 160))
+    records.runs.begin("run-1", LAUNDRY, at=NOW)
+    for place in (Place("model_rollback"), Place("model_rollback", "roll_back")):
+        records.troubles.keep(Trouble(place, NOW, NOW), None)
+    told = records.facts()
+    assert all(len(fact.labels) == len(FAMILIES[fact.family].labels) for fact in told)
+    names = [(fact.family, fact.labels) for fact in told]
+    assert len(set(names)) == len(names)
+    of_others = {"exporter_up", "exporter_scrape_seconds", "dead_letters", "canary_timestamp_seconds"}
+    assert {family for family, _ in names} == set(FAMILIES) - of_others
+
+
+def test_nothing_is_told_of_an_installation_without_models_but_that_there_is_nothing(records):
+    assert records.facts("model_info") == {}
+    assert records.facts("champion_info") == {}
+    assert set(records.facts("deployments_total").values()) == {0}
+    assert records.facts("promotions_frozen") == {("laundry",): 0, ("face",): 0}
+
+
+def test_what_was_not_measured_has_no_number(records):
+    records.register("v1.0.0", accuracy=None, loss=float("nan"), auc=float("nan"))
+    assert records.facts("model_accuracy_ratio") == {("laundry", "v1.0.0", "train"): 0.95}
+    assert records.facts("model_loss") == {("laundry", "v1.0.0", "validation"): 0.2}
+    assert records.facts("model_auc_ratio") == {}
+
+
+def test_the_confusion_of_a_model_is_told_in_peoples_words(records):
+    records.register("v1.0.0", confusion=((50, 2), (3, 45)))
+    found = records.facts("model_confusion_photos")
+    assert found["laundry", "v1.0.0", "양호", "불량"] == 2
+    assert found["laundry", "v1.0.0", "불량", "양호"] == 3
+
+
+def test_old_versions_leave_but_what_serves_stays():
+    records = Records(shown=2)
+    for number in range(5):
+        records.register(f"v1.{number}.0")
+    records.happened("promote v1.0.0", "promote v1.1.0", "roll back v1.0.0")
+    records.confirmations.store([an_event(f"{n}", model_version=f"v1.{n}.0") for n in range(5)])
+    shown = {labels[1] for labels in records.facts("model_info")}
+    assert shown == {"v1.4.0", "v1.3.0", "v1.0.0"}
+    assert {labels[1] for labels in records.facts("confirmations_total")} == shown
+
+
+def test_confirmations_of_versions_that_nobody_registered_are_one_series(records):
+    records.register("v1.0.0")
+    versions = ("v1.0.0", None, "v9.9.9", "'; DROP TABLE")
+    records.confirmations.store([an_event(f"{n}", model_version=version) for n, version in enumerate(versions)])
+    assert records.facts("confirmations_total") == {
+        ("laundry", "v1.0.0", "양호", "true"): 1,
+        ("laundry", "other", "양호", "true"): 3,
+    }
+
+
+# Deployments
+
+
+def test_a_deployment_is_counted_once_for_each_outcome_whatever_was_tried(records):
+    (served,) = a_history("promote v1.0.0").entries
+    phases = (Phase.REQUESTED, Phase.UNCONFIRMED, Phase.REQUESTED, Phase.SERVED, Phase.INCOMPLETE, Phase.COMPLETED)
+    records.append([Entry(phase, served.act, served.at) for phase in phases])
+    counted = records.facts("deployments_total")
+    promoted = {outcome: n for (model, kind, outcome), n in counted.items() if (model, kind) == ("laundry", "promote")}
+    assert promoted == {"requested": 1, "unconfirmed": 1, "failed": 0, "done": 1}
+
+
+def test_an_automatic_rollback_is_told_from_a_persons_and_freezes(records):
+    records.happened("promote v1.0.0", "promote v1.1.0", "take down to v1.0.0")
+    counted = records.facts("deployments_total")
+    assert counted["laundry", "rollback_auto", "done"] == 1
+    assert counted["laundry", "rollback_manual", "done"] == 0
+    assert records.facts("promotions_frozen")["laundry",] == 1
+    assert records.facts("promotions_frozen_timestamp_seconds") == {("laundry",): (NOW + 3 * HOUR).timestamp()}
+    assert records.facts("last_promotion_timestamp_seconds") == {("laundry",): (NOW + 2 * HOUR).timestamp()}
+    assert records.facts("champion_info") == {("laundry", "v1.0.0"): 1}
+
+
+def test_a_rollback_that_came_to_nothing_is_told_until_another_change(records):
+    history = a_history("promote v1.0.0", "promote v1.1.0", "roll back v1.0.0")
+    *before, back = history.entries
+    records.append([*before, Entry(Phase.FAILED, back.act, back.at, "no replica answers")])
+    assert records.facts("rollback_failed")["laundry",] == 1
+    records.append([Entry(Phase.SERVED, back.act, back.at)])
+    assert records.facts("rollback_failed")["laundry",] == 0
+
+
+def test_a_canary_is_told_while_it_is_on_trial(records):
+    records.happened("promote v1.0.0", "try v1.1.0")
+    assert records.facts("canary_timestamp_seconds") == {("laundry", "v1.1.0"): (NOW + 2 * HOUR).timestamp()}
+    records.append(a_history("promote v1.0.0", "try v1.1.0", "abort v1.1.0").entries[2:])
+    assert records.facts("canary_timestamp_seconds") == {}
+
+
+# Production
+
+
+def test_three_confirmations_out_of_three_are_no_accuracy(records):
+    records.look(3, 3)
+    assert records.facts("live_accuracy_ratio") == {}
+    assert records.facts("live_accuracy_high_ratio") == {}
+    states = {labels[2]: value for labels, value in records.facts("live_accuracy_state").items()}
+    assert states == {"unknown": True, "ok": False, "low": False, "failing": False}
+    assert records.facts("live_confirmations")["laundry", "v1.0.0", "observed"] == 3
+
+
+def test_live_accuracy_stands_with_its_interval_beside_the_blind_sample(records):
+    records.register("v1.0.0", accuracy=0.95)
+    records.look(180, 200, blind=(40, 50))
+    assert records.facts("live_accuracy_ratio") == {("laundry", "v1.0.0", "observed"): 0.9}
+    low, high = (records.facts(f"live_accuracy_{end}_ratio")["laundry", "v1.0.0", "blind"] for end in ("low", "high"))
+    assert low < 0.8 < high
+    assert records.facts("gate_vs_live_gap_ratio") == {("laundry", "v1.0.0"): pytest.approx(0.05)}
+
+
+# Retraining
+
+
+def test_corrections_stand_beside_what_is_needed(records):
+    records.confirmations.waiting = a_backlog(corrections=150, since_last_try=20)
+    assert records.facts("corrections_pending")["laundry",] == 150
+    assert records.facts("corrections_untried")["laundry",] == 20
+    assert records.facts("corrections_needed")["laundry", "urgent"] == 300
+
+
+def test_refusals_in_a_row_end_with_a_deployment(records):
+    for number, outcome in enumerate([RunOutcome.REFUSED, RunOutcome.DEPLOYED, RunOutcome.REFUSED, RunOutcome.REFUSED]):
+        records.runs.begin(f"run-{number}", LAUNDRY, at=NOW)
+        records.runs.end(f"run-{number}", at=NOW, outcome=outcome)
+    assert records.facts("refusals_in_a_row")["laundry",] == 2
+    assert records.facts("runs_ended")["laundry", "refused"] == 3
+    records.runs.begin("run-9", LAUNDRY, at=NOW)
+    records.runs.end("run-9", at=NOW, outcome="died: no run of the night is alive")
+    assert records.facts("refusals_in_a_row")["laundry",] == 0
+    assert records.facts("runs_ended")["laundry", "lost"] == 1
+
+
+def test_a_paused_dag_and_a_failing_step_are_told_while_they_last(records):
+    trouble = Trouble(Place("task_confirmed_intake"), NOW, NOW)
+    records.troubles.keep(trouble, None)
+    records.troubles.keep(Trouble(Place("model_rollback", "roll_back"), NOW, NOW), None)
+    assert records.facts("dag_paused") == {("task_confirmed_intake",): 1}
+    failing = records.facts("step_failing_timestamp_seconds")
+    assert failing == {("model_rollback", "roll_back"): NOW.timestamp()}
+
+
+def test_every_help_text_says_something_and_labels_are_not_repeated():
+    for family in FAMILIES.values():
+        assert len(family.help.split()) >= 4, family.name
+        assert len(set(family.labels)) == len(family.labels)
