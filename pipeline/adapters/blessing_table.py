@@ -1,6 +1,7 @@
 """Tables `blessings` and `blessing_overrides`: one verdict per run, and what a person added; neither ever changes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -41,7 +42,7 @@ class BlessingTable:
                 (run_id,),
             )
             row = cursor.fetchone()
-        return _from_json(row[0], row[1:]) if row else None
+        return blessing_from_json(row[0], row[1:]) if row else None
 
     def override(self, override: Override) -> None:
         with self._database.transaction() as cursor:
@@ -61,7 +62,8 @@ def _to_json(blessing: Blessing) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _from_json(fields: dict[str, Any], override: tuple[Any, ...]) -> Blessing:
+def blessing_from_json(fields: dict[str, Any], override: Sequence[Any]) -> Blessing:
+    """`override` is a row of `blessing_overrides`, all NULL where nobody added anything."""
     run_id, kind, *said = override
     return Blessing(
         **{

@@ -48,6 +48,40 @@ class MlopsDatabase:
             connection.close()
 
 
+class OneMoment(MlopsDatabase):
+    """For whoever only looks: inside `held`, everything that is asked was so at one moment, nothing can be written, and
+    a question that takes too long is given up.
+    """
+
+    def __init__(self, dsn: str, *, statement_timeout_ms: int) -> None:
+        super().__init__(dsn)
+        self._options = f"-c statement_timeout={statement_timeout_ms}"
+        self._open: Connection | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Raises `ServiceUnavailable` like `transaction`."""
+        opened = connect(self._dsn, "the mlops database", options=self._options)
+        try:
+            opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            self._open = opened
+            yield
+        finally:
+            self._open = None
+            opened.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        assert self._open is not None, "only inside `held`"
+        try:
+            with self._open.cursor() as cursor:
+                yield cursor
+        except psycopg2.Error as error:
+            if not not_ready(error):
+                raise
+            raise ServiceUnavailable("the mlops database", _sentence(error)) from error
+
+
 def not_ready(error: psycopg2.Error) -> bool:
     """Whether nothing that was asked is to blame; without a SQLSTATE the connection broke."""
     if error.pgcode is None:

@@ -92,7 +92,7 @@ class TrainingTable:
         with self._database.transaction() as cursor:
             cursor.execute("SELECT result FROM training_results WHERE run_id = %s", (run_id,))
             row = cursor.fetchone()
-        return _result(row[0]) if row else None
+        return result_from_json(row[0]) if row else None
 
 
 def _text(value: object) -> str:
@@ -100,7 +100,7 @@ def _text(value: object) -> str:
     return value.isoformat()
 
 
-def _result(fields: dict[str, Any]) -> TrainingResult:
+def result_from_json(fields: dict[str, Any]) -> TrainingResult:
     return TrainingResult(
         **{
             **fields,

@@ -9,10 +9,11 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.errors import ServiceUnavailable, UnknownVersion
 from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, VersionNumber
 
-_SELECT = """
-    SELECT version, model_type, run_id, dataset_id, backbone, artifact_uri, manifest_sha256, accuracy, val_accuracy,
-           trained_at, status, deployed_at, previous_version
-    FROM model_versions """
+COLUMNS = (
+    "version, model_type, run_id, dataset_id, backbone, artifact_uri, manifest_sha256, accuracy, val_accuracy,"
+    " trained_at, status, deployed_at, previous_version"
+)
+_SELECT = f"SELECT {COLUMNS} FROM model_versions "
 
 
 class VersionTable:
@@ -68,10 +69,11 @@ class VersionTable:
     def _find(self, where: str, *values: Any) -> list[ModelVersion]:
         with self._database.transaction() as cursor:
             cursor.execute(_SELECT + where, values)
-            return [_version(row) for row in cursor.fetchall()]
+            return [version_of(row) for row in cursor.fetchall()]
 
 
-def _version(row: tuple[Any, ...]) -> ModelVersion:
+def version_of(row: Sequence[Any]) -> ModelVersion:
+    """A row of `COLUMNS`."""
     return ModelVersion(
         version=row[0],
         model_type=ModelType(row[1]),

@@ -1,5 +1,7 @@
 """Bundles, policies and adapters of everything from a registered version on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 
@@ -8,11 +10,13 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Pruning, Recognition, Registration
+from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Overseeing, Pruning, Recognition, Registration
 from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
 _APPROVAL_HOURS = 24.0
+# Whoever looks waits for seconds at most, and must not keep the database from its work.
+_PATIENCE_OF_PEOPLE_MS = 2_000
 
 
 class LiveWiring:
@@ -79,6 +83,31 @@ class LiveWiring:
         from pipeline.adapters.live_metrics import LiveMetricsView
 
         return LiveMetricsView(self._w.database)
+
+    @contextmanager
+    def one_moment(self) -> Iterator[Overseeing]:
+        """Raises `ServiceUnavailable`."""
+        from pipeline.adapters.confirmation_table import ConfirmationTable
+        from pipeline.adapters.live_metrics import LiveMetricsView
+        from pipeline.adapters.mlops_db import OneMoment
+        from pipeline.adapters.retraining_run_table import RetrainingRunTable
+        from pipeline.adapters.sighting_table import SightingTable
+        from pipeline.adapters.transition_log import TransitionLog
+        from pipeline.adapters.trouble_table import TroubleTable
+
+        w, dsn = self._w, self._w.settings.mlops_dsn.get_secret_value()
+        database = OneMoment(dsn, statement_timeout_ms=_PATIENCE_OF_PEOPLE_MS)
+        with database.held():
+            yield Overseeing(
+                TransitionLog(database),
+                ConfirmationTable(database),
+                RetrainingRunTable(database),
+                TroubleTable(database),
+                SightingTable(database),
+                LiveMetricsView(database),
+                w.fleet,
+                w.clock,
+            )
 
     @cached_property
     def _readings(self) -> LiveReadings:

@@ -28,6 +28,7 @@ from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet
 from pipeline.ports.events import Confirmations, Decisions, EventPublisher, EventQueue, Outbox, RetrainingRuns
 from pipeline.ports.facts import Totals
 from pipeline.ports.live import ArchiveStore, Evidence, LiveMetrics, LiveReadings
+from pipeline.ports.overview import Sightings
 from pipeline.ports.training import Experiments, Trainer, TrainingRuns
 from pipeline.ports.troubles import Troubles
 from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
@@ -225,6 +226,20 @@ class Recognition:
     evidence: Evidence
     photos: PhotoStore
     inspector: PhotoInspector
+
+
+@dataclass(frozen=True)
+class Overseeing:
+    """What people look at; all of it was so at one moment, and none of it is written."""
+
+    transitions: Transitions
+    confirmations: Confirmations
+    runs: RetrainingRuns
+    troubles: Troubles
+    sightings: Sightings
+    metrics: LiveMetrics
+    fleet: ServingFleet
+    clock: Clock
 
 
 @dataclass(frozen=True)

@@ -164,10 +164,12 @@ class FakePublisher:
 @dataclass
 class FakeDecisions:
     recorded: list[tuple[ModelType, RetrainingDecision, str]] = field(default_factory=list)
+    at: list[datetime] = field(default_factory=list)
 
     def record(self, model_type: ModelType, decision: RetrainingDecision, *, at: datetime, asked_by: str) -> str:
         assert at is not None, "null value in a column of the time"
         self.recorded.append((model_type, decision, asked_by))
+        self.at.append(at)
         return f"decision-{len(self.recorded)}"
 
 

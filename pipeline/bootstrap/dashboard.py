@@ -1,0 +1,75 @@
+"""The door for pages about the models: it opens one read-only connection a question, and changes nothing."""
+
+from datetime import timedelta
+from typing import Any, Self
+
+from pipeline.bootstrap import dashboard_answers as answers
+from pipeline.bootstrap.live_wiring import LiveWiring
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
+from pipeline.settings import Settings
+from pipeline.steps.oversee import oversee
+from pipeline.steps.oversee_canary import oversee_canary
+
+MOST_DAYS = 90
+PAGE_VERSIONS = 20
+_MOST_POINTS = 700
+_SHOWN_LETTERS = 50
+
+
+class Dashboard:
+    """Answers are plain values that travel as JSON. All raise `ServiceUnavailable` with a sentence."""
+
+    def __init__(self, wiring: Wiring, live: LiveWiring) -> None:
+        self._w = wiring
+        self._live = live
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Settings from `RETRAIN_*` variables (see `pipeline.settings`)."""
+        wiring = Wiring(Settings())
+        return cls(wiring, LiveWiring(wiring))
+
+    def overview(self, model_type: str) -> dict[str, Any]:
+        """Who serves, how well, what may be done about it, and what stands between now and the next retraining."""
+        with self._live.one_moment() as overseeing:
+            seen = oversee(overseeing, ModelType(model_type))
+        s = self._w.settings
+        return answers.of_overview(seen, s.retraining, s.live)
+
+    def sightings(self, model_type: str, days: int) -> dict[str, Any]:
+        """The monitor's looks and the changes of champion of the last `days`, 1 to `MOST_DAYS`."""
+        kind = ModelType(model_type)
+        with self._live.one_moment() as overseeing:
+            now = overseeing.clock.now()
+            period = Period(now - timedelta(days=days), now)
+            found = overseeing.sightings.within(kind, period, most=_MOST_POINTS)
+            ledger = overseeing.transitions.ledger(kind)
+        return answers.of_sightings(found, ledger, period)
+
+    def judged(self, model_type: str, skip: int) -> dict[str, Any]:
+        """Models with their verdicts, newest first, `PAGE_VERSIONS` at a time."""
+        kind = ModelType(model_type)
+        with self._live.one_moment() as overseeing:
+            page = overseeing.sightings.page(kind, most=PAGE_VERSIONS, skip=skip)
+            ledger = overseeing.transitions.ledger(kind)
+        return answers.of_page(page, ledger, self._w.objects)
+
+    def replicas(self, model_type: str) -> dict[str, Any]:
+        """What each replica says it serves now; one that does not answer says why."""
+        fleet = self._w.fleet
+        return answers.of_replicas(fleet.serving(ModelType(model_type)), fleet.skipped())
+
+    def canary(self, model_type: str) -> dict[str, Any] | None:
+        """The trial that runs, with its evidence so far; None without one."""
+        kind, policy = ModelType(model_type), self._live.canary_policy
+        with self._live.one_moment() as overseeing:
+            seen = oversee_canary(overseeing, kind, policy)
+        return answers.of_trial(seen, policy) if seen else None
+
+    def dead_letters(self) -> dict[str, Any]:
+        """Messages that could not be used; of many the oldest."""
+        waiting = self._w.dead_letters.waiting()
+        found = self._w.dead_letters.all()[:_SHOWN_LETTERS] if waiting else ()
+        return answers.of_letters(waiting, found)

@@ -1,0 +1,29 @@
+"""What a page about the models is made of; nothing is written."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
+from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished
+
+
+class Sightings(Protocol):
+    """Questions of people who look, each bounded, whatever has gathered over the years."""
+
+    def last(self, model_type: ModelType) -> Sighting | None:
+        """The monitor's last look."""
+
+    def within(self, model_type: ModelType, period: Period, *, most: int) -> Sequence[Sighting]:
+        """Looks of the monitor, oldest first: of many, the last one of each of `most` equal spans of the period."""
+
+    def answers(self, model_type: ModelType, *, most: int) -> Sequence[Answer]:
+        """The retraining policy's, newest first."""
+
+    def unpublished(self) -> Unpublished: ...
+
+    def page(self, model_type: ModelType, *, most: int, skip: int) -> Page:
+        """What was judged or got a number, newest first."""
+
+    def judged(self, model_type: ModelType, version: str) -> Judged | None:
+        """One version; None for one that is not registered."""

@@ -1,0 +1,106 @@
+"""The pages and what they ask for: reading alone, and nothing for anybody who is not logged in to Airflow."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from pipeline.bootstrap import MODEL_TYPES, GiveUp, TryAgain
+from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
+from plugins.every_dag import ALWAYS_ON
+from plugins.model_dashboard.access import allowed
+from plugins.model_dashboard.files import HEADERS, Files
+
+_KINDS = Annotated[str, Query(alias="model_type", pattern=f"^({'|'.join(MODEL_TYPES)})$")]
+_Open = Callable[[], Dashboard]
+
+
+def make_app(open_dashboard: _Open = Dashboard.from_env) -> FastAPI:
+    """Mounted apps inherit no authentication: every route asks for it, the files too, because each is a route."""
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
+    )
+    app.middleware("http")(_with_headers)
+    for error in (GiveUp, TryAgain):
+        app.add_exception_handler(error, _sentence)
+    _files(app, Files.read())
+    _models(app, open_dashboard)
+    _operations(app, open_dashboard)
+    return app
+
+
+async def _with_headers(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await answer(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _sentence(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, status_code=503)
+
+
+def _files(app: FastAPI, files: Files) -> None:
+    @app.get("/")
+    def page() -> Response:
+        return Response(files.page, media_type="text/html; charset=utf-8")
+
+    @app.get("/{name}.svg")
+    def icon(name: str) -> Response:
+        return _file(f"{name}.svg", files)
+
+    @app.get("/files/{_hash}/{name}")
+    def file(_hash: str, name: str) -> Response:
+        return _file(name, files)
+
+
+def _file(name: str, files: Files) -> Response:
+    found = files.of(name)
+    if found is None:
+        raise HTTPException(404, "no such file")
+    body, media_type, headers = found
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _models(app: FastAPI, open_dashboard: _Open) -> None:
+    @app.get("/api/overview")
+    def overview(model_type: _KINDS) -> dict[str, Any]:
+        return open_dashboard().overview(model_type)
+
+    @app.get("/api/sightings")
+    def sightings(model_type: _KINDS, days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = 7) -> dict[str, Any]:
+        return open_dashboard().sightings(model_type, days)
+
+    @app.get("/api/judged")
+    def judged(model_type: _KINDS, skip: Annotated[int, Query(ge=0, le=100_000)] = 0) -> dict[str, Any]:
+        return open_dashboard().judged(model_type, skip)
+
+    @app.get("/api/replicas")
+    def replicas(model_type: _KINDS) -> dict[str, Any]:
+        return open_dashboard().replicas(model_type)
+
+    @app.get("/api/canary")
+    def canary(model_type: _KINDS) -> dict[str, Any] | None:
+        return open_dashboard().canary(model_type)
+
+
+def _operations(app: FastAPI, open_dashboard: _Open) -> None:
+    @app.get("/api/dead-letters")
+    def dead_letters() -> dict[str, Any]:
+        return open_dashboard().dead_letters()
+
+    @app.get("/api/person")
+    def person(user: GetUserDep) -> dict[str, Any]:
+        """Who looks, what they may trigger, and which DAGs should never be paused."""
+        return {
+            "name": user.get_name(),
+            "model_types": list(MODEL_TYPES),
+            "always_on": ALWAYS_ON,
+            "may_trigger": allowed(user, ALWAYS_ON),
+        }

@@ -1,0 +1,101 @@
+// Two clicks: the first opens a panel that says what will happen, the second asks Airflow and follows what comes of it.
+
+import { airflow, Refused, trigger } from "./api.js";
+import { el, show } from "./dom.js";
+import { goTo } from "./surroundings.js";
+import { text } from "./texts.js";
+
+const LOOK_MS = 400;
+const ENDED = new Set(["success", "failed"]);
+const LEAST_REASON = 3;
+
+// A button, or why there is none.
+export function button(what, why, open, look = "") {
+  if (why) return el("p", { class: "quiet" }, text("whyNot", { what: what.replace("…", ""), why }));
+  return el("button", { type: "button", class: look, onclick: open }, what);
+}
+
+// `act`: {choices, explain(choice), confirm(choice), danger, request(choice, reason) → [dagId, name, conf], watch}.
+export function openPanel(place, act) {
+  const id = `${place.id}-reason`;
+  const choice = act.choices
+    ? el("select", { id: `${place.id}-choice` }, act.choices.map((one) => el("option", { value: one.value }, one.label)))
+    : { value: null, addEventListener() {} };
+  const reason = el("input", { id, maxlength: 500, autocomplete: "off", placeholder: text("reasonHint") });
+  const explanation = el("p", { class: "quiet" });
+  const confirm = el("button", { type: "submit", class: act.danger ? "danger" : "main" });
+  const shape = () => {
+    explanation.textContent = act.explain?.(choice.value) ?? "";
+    confirm.textContent = act.confirm(choice.value);
+    confirm.disabled = reason.value.trim().length < LEAST_REASON;
+  };
+  const close = () => {
+    place.replaceChildren();
+    act.opener?.()?.focus();
+  };
+  const form = el(
+    "form",
+    { class: "panel" },
+    act.choices && el("label", {}, act.choiceLabel, choice),
+    el("label", { for: id }, text("reason"), reason),
+    explanation,
+    el("div", { class: "row" }, confirm, el("button", { type: "button", onclick: close }, text("cancel"))),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (confirm.disabled) return;
+    confirm.disabled = true;
+    ask(place, act, choice.value, reason.value.trim());
+  });
+  form.addEventListener("keydown", (event) => event.key === "Escape" && close());
+  choice.addEventListener("change", shape);
+  reason.addEventListener("input", shape);
+  shape();
+  place.replaceChildren(form);
+  (act.choices ? choice : reason).focus();
+}
+
+async function ask(place, act, choice, reason) {
+  const clicked = performance.now();
+  const [dagId, name, conf] = act.request(choice, reason);
+  const told = el("div", { class: "panel", role: "status", "aria-live": "polite" });
+  place.replaceChildren(told);
+  show(told, el("p", {}, text("askedFor")));
+  let asked;
+  try {
+    asked = await trigger(dagId, name, { ...conf, reason }, reason);
+  } catch (error) {
+    end(place, told, dagId, null, el("p", { class: "bad" }, error instanceof Refused ? error.message : String(error)));
+    return;
+  }
+  await follow(place, told, act, { dagId, ...asked, choice, clicked });
+}
+
+async function follow(place, told, act, about) {
+  const { dagId, run, before, choice, clicked } = about;
+  const head = before ? text("askedBefore", { who: before }) : text("askedFor");
+  for (let state = run.state; ; ) {
+    const seen = act.watch ? await act.watch(choice) : { done: ENDED.has(state), lines: [] };
+    if (seen.done && (act.watch || state === "success")) {
+      const seconds = ((performance.now() - clicked) / 1000).toFixed(1);
+      end(place, told, dagId, run, el("p", { class: "good" }, act.done?.(choice, seconds) ?? text("runDone")), ...seen.lines);
+      return;
+    }
+    if (state === "failed") {
+      end(place, told, dagId, run, el("p", { class: "bad" }, text("runFailed")), ...seen.lines);
+      return;
+    }
+    show(told, el("p", {}, head), ...seen.lines, runLink(dagId, run));
+    await new Promise((later) => setTimeout(later, LOOK_MS));
+    state = await airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then((now) => now.state, () => state);
+  }
+}
+
+function end(place, told, dagId, run, ...said) {
+  const close = el("button", { type: "button", onclick: () => place.replaceChildren() }, text("close"));
+  show(told, ...said, el("div", { class: "row" }, run && runLink(dagId, run)));
+  told.append(close);
+}
+
+export const runLink = (dagId, run) =>
+  el("button", { type: "button", class: "link", onclick: () => goTo(`/dags/${dagId}/runs/${encodeURIComponent(run.dag_run_id)}`) }, text("openRun"));

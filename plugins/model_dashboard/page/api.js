@@ -1,0 +1,53 @@
+// Questions to the dashboard, and to Airflow's own API with the person's own session.
+
+import { base } from "./surroundings.js";
+
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function answer(response) {
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) {
+    const detail = typeof body.detail === "string" ? body.detail : body.detail?.reason ?? response.statusText;
+    throw new Refused(response.status, detail);
+  }
+  return body;
+}
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(base + path, { credentials: "same-origin", ...options });
+  } catch {
+    throw new Refused(0, "Airflow does not answer");
+  }
+  return answer(response);
+}
+
+export const ours = (path, query = {}) => ask(`/model-dashboard/api/${path}?${new URLSearchParams(query)}`);
+export const airflow = (path) => ask(`/api/v2/${path}`);
+
+const NAMED = /[^A-Za-z0-9_.~:-]/g;
+
+// The same click twice is the same run. One that failed may be asked for again.
+export async function trigger(dagId, name, conf, note) {
+  let runId = name.replace(NAMED, "-").slice(0, 240);
+  for (let again = 2; ; again += 1) {
+    try {
+      const run = await post(`dags/${dagId}/dagRuns`, { dag_run_id: runId, logical_date: null, conf, note });
+      return { run, before: null };
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 409 || again > 50) throw error;
+    }
+    const run = await airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(runId)}`);
+    if (run.state !== "failed") return { run, before: run.triggering_user_name ?? "?" };
+    runId = `${name.replace(NAMED, "-").slice(0, 236)}~${again}`;
+  }
+}
+
+const post = (path, body) =>
+  ask(`/api/v2/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

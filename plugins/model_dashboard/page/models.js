@@ -1,0 +1,149 @@
+// Every model that was judged: its verdict with figures, why it was refused, and what may be done with it.
+
+import { ours } from "./api.js";
+import { button, openPanel } from "./acts.js";
+import { byId, el, show } from "./dom.js";
+import { openElsewhere } from "./surroundings.js";
+import { state, whyNot } from "./state.js";
+import { moment, percent, text } from "./texts.js";
+
+const PAGE = 20;
+const DAG = "model_promotion";
+let page = null;
+let skip = 0;
+let opened = null;
+
+export function makeModels(place) {
+  place.append(el("h2", { id: "models-head" }), el("div", { id: "models-table" }), el("div", { id: "models-pages" }));
+}
+
+export async function readModels() {
+  const asked = [state.kind, skip];
+  const found = await ours("judged", { model_type: state.kind, skip });
+  if (asked[0] === state.kind && asked[1] === skip) page = found;
+}
+
+export function forgetModels() {
+  page = opened = null;
+  skip = 0;
+}
+
+export function models() {
+  byId("models-head").textContent = text("models");
+  // Whoever writes a reason there must not lose it.
+  if (!page || byId("models-panel")?.childElementCount) return;
+  const heads = ["version", "judgedAt", "verdict", "accuracy", "f1", "auc"];
+  const rows = page.judged.flatMap((one) => (one.run_id === opened ? [row(one), detail(one)] : [row(one)]));
+  show(
+    byId("models-table"),
+    rows.length
+      ? el("table", { class: "cards" }, el("thead", {}, el("tr", {}, heads.map((key) => el("th", { scope: "col" }, text(key))))), el("tbody", {}, rows))
+      : el("p", {}, text("noModels")),
+  );
+  const turn = (by) => async () => {
+    skip = Math.max(0, skip + by);
+    opened = null;
+    await readModels();
+    models();
+  };
+  show(
+    byId("models-pages"),
+    el(
+      "div",
+      { class: "row" },
+      skip > 0 && el("button", { type: "button", id: "newer", onclick: turn(-PAGE) }, text("newer")),
+      page.more && el("button", { type: "button", id: "older", onclick: turn(PAGE) }, text("older")),
+    ),
+  );
+}
+
+function row(one) {
+  const name = one.version ?? one.run_id;
+  const toggle = () => {
+    opened = opened === one.run_id ? null : one.run_id;
+    models();
+  };
+  const cell = (key, ...inside) => el("td", { "data-name": text(key) }, ...inside);
+  return el(
+    "tr",
+    {},
+    cell("version", el("button", { type: "button", class: "link", id: `model-${one.run_id}`, "aria-expanded": String(opened === one.run_id), "aria-label": text("details", { name }), onclick: toggle }, one.version ?? text("noNumber")), one.status && ` ${text(`status_${one.status}`)}`),
+    cell("judgedAt", moment(one.at)),
+    cell("verdict", ...verdict(one.verdict)),
+    cell("accuracy", percent(one.accuracy)),
+    cell("f1", percent(one.f1_score)),
+    cell("auc", percent(one.auc)),
+  );
+}
+
+function verdict(v) {
+  if (!v) return ["–"];
+  const look = v.may_go_live ? "good" : v.held ? "warm" : "bad";
+  return [el("span", { class: `badge ${look}` }, v.held ? text("held") : text(`verdict_${v.verdict}`))];
+}
+
+function detail(one) {
+  const v = one.verdict;
+  return el(
+    "tr",
+    {},
+    el(
+      "td",
+      { colspan: 6 },
+      el("p", { class: "quiet" }, `${one.run_id} · ${one.dataset_id ?? "–"}`),
+      v && reasons("why", v.reasons),
+      v && reasons("doubts", v.doubts),
+      v?.advice && el("p", {}, `${text("advice")}: ${v.advice}`),
+      v?.override && el("p", {}, text("approved", v.override)),
+      one.report && el("p", {}, el("button", { type: "button", class: "link", onclick: () => openElsewhere(one.report) }, text("report"))),
+      one.confusion && matrix(one),
+      one.version && el("div", { class: "row" }, acts(one)),
+      el("div", { id: "models-panel" }),
+    ),
+  );
+}
+
+const reasons = (key, all) => all.length > 0 && [el("h3", {}, text(key)), el("ul", {}, all.map((said) => el("li", {}, said)))];
+
+function matrix(one) {
+  const line = (counts, i) => el("tr", {}, el("th", { scope: "row" }, one.labels[i] ?? String(i)), counts.map((n) => el("td", {}, String(n))));
+  return [
+    el("h3", {}, text("confusion")),
+    el(
+      "table",
+      { class: "matrix" },
+      el("thead", {}, el("tr", {}, el("td", {}), one.confusion.map((_, i) => el("th", { scope: "col" }, one.labels[i] ?? String(i))))),
+      el("tbody", {}, one.confusion.map(line)),
+    ),
+  ];
+}
+
+function acts(one) {
+  const o = state.overview;
+  const full = notLive(one, o) ?? whyNot(DAG);
+  const trial = notLive(one, o) ?? (o.trial ? text("trialRuns", o.trial) : whyNot(DAG));
+  return [
+    button(text("promote"), full, () => openPanel(byId("models-panel"), promotion(one, "full", "promoteNow")), "main"),
+    button(text("startCanary"), trial, () => openPanel(byId("models-panel"), promotion(one, "canary", "canaryNow"))),
+  ];
+}
+
+function notLive(one, o) {
+  if (one.status === "ACTIVE") return text("servesAlready");
+  if (o.freeze) return text("frozenNow");
+  if (one.status === "ARCHIVED") return text("isArchived");
+  if (!one.verdict?.may_go_live) return text("notAccepted");
+  if (one.verdict.champion !== (o.champion?.version ?? null)) return text("otherChampion", { champion: one.verdict.champion ?? "–" });
+  return null;
+}
+
+function promotion(one, rollout, key) {
+  const o = state.overview;
+  return {
+    confirm: () => text(key, { version: one.version }),
+    request: () => [DAG, `${rollout}~${one.version}~${o.position}`, { version: one.version, rollout, model_type: state.kind }],
+    watch: rollout === "canary" ? async () => ({ done: true, lines: [] }) : null,
+    done: () => (rollout === "canary" ? text("started") : text("runDone")),
+    opener: () => byId(`model-${one.run_id}`),
+  };
+}

@@ -1,0 +1,43 @@
+// What does not work, and what waits for somebody.
+
+import { ours } from "./api.js";
+import { byId, el, show } from "./dom.js";
+import { state } from "./state.js";
+import { moment, text } from "./texts.js";
+
+let letters = null;
+
+export async function readLetters() {
+  letters = await ours("dead-letters").catch((error) => ({ fault: error.message }));
+}
+
+export function operations() {
+  const o = state.overview;
+  const wrong = [
+    ...state.ill.map((part) => el("p", { class: "notice bad" }, text("partIll", { part }))),
+    ...pauses(),
+    ...o.troubles.map((said) => el("p", { class: "notice bad" }, said)),
+  ];
+  show(
+    byId("operations"),
+    el("h2", {}, text("operations")),
+    ...(wrong.length ? wrong : [el("p", { class: "good" }, text("allWell"))]),
+    outbox(o.unpublished),
+    ...deadLetters(),
+  );
+}
+
+function pauses() {
+  const paused = Object.keys(state.paused ?? {}).filter((dag) => state.paused[dag]);
+  return paused.map((dag) => el("p", { class: "notice bad" }, text("paused", { dag, what: state.person.always_on[dag] })));
+}
+
+const outbox = ({ events, since }) =>
+  el("p", { class: events ? "warm" : "quiet" }, events ? text("outbox", { n: events, since: moment(since) }) : text("outboxEmpty"));
+
+function deadLetters() {
+  if (!letters) return [];
+  if (letters.fault) return [el("p", { class: "quiet" }, text("lettersUnknown", { why: letters.fault }))];
+  const head = el("p", { class: letters.waiting ? "warm" : "quiet" }, text("letters", { n: letters.waiting }));
+  return [head, letters.letters.length > 0 && el("ul", {}, letters.letters.map((one) => el("li", {}, `${one.id}: ${one.reason}`)))];
+}

@@ -1,0 +1,25 @@
+// What the page knows, and whether an act can work now: asked before a button is shown.
+
+import { text } from "./texts.js";
+
+export const state = {
+  kind: null,
+  person: null,
+  overview: null,
+  replicas: null,
+  // Of Airflow: whether each DAG is paused (null: Airflow does not know it), parts that do not work, runs going on.
+  paused: null,
+  ill: [],
+  running: null,
+};
+
+export const retrainingDag = () => `${state.kind.toLowerCase()}_model_retraining`;
+
+export function whyNot(dagId) {
+  if (!state.person || !state.paused) return text("airflowUnasked");
+  if (!state.person.may_trigger[dagId]) return text("mayNot", { dag: dagId });
+  if (state.paused[dagId] === null || state.paused[dagId] === undefined) return text("isUnknown", { dag: dagId });
+  if (state.paused[dagId]) return text("isPaused", { dag: dagId });
+  if (state.ill.includes("scheduler")) return text("schedulerIll");
+  return null;
+}

@@ -1,0 +1,229 @@
+"""People look at the dashboard, and roll back in two clicks."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Backlog, RetrainingDecision
+from tests.browser.airflow_stand_in import AirflowStandIn, listening
+from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
+from tests.unit.pipeline.steps.live_world import World
+
+SCRIPT = '<img src=x onerror="parent.hacked=1"><script>parent.hacked=1</script>'
+
+
+@pytest.fixture
+def airflow():
+    """Three versions served, the last one for a week; one was refused, and one waits."""
+    world = World().live("first", "second", "third")
+    world.accept("weak", against=world.champion(), accepted=False)
+    world.candidate("better")
+    for hour in range(12):
+        world.confirm(93 - hour, 7)
+        world.later(hours=12)
+        world.watch()
+    world.confirmations.waiting = Backlog(57, 57, world.clock.now() - timedelta(days=3))
+    return AirflowStandIn(world)
+
+
+@pytest.fixture
+def look(airflow, visit):
+    """`look(person)` → the window and the dashboard in its frame, once everything is shown."""
+    with listening(airflow.app) as url:
+
+        def look_at(person=AT_A_DESK, expected=()):
+            seen = visit(url, person, expected=expected)
+            seen.page.goto("/plugin/models")
+            return seen, seen.page.frame_locator("iframe")
+
+        yield look_at
+
+
+def text(page, selector):
+    return re.sub(r"\s+", " ", page.locator(selector).inner_text())
+
+
+def wait_for(page, selector, said):
+    page.locator(selector).filter(has_text=said).wait_for()
+
+
+def test_a_person_sees_what_serves_how_well_and_why_nothing_is_retrained(airflow, look):
+    answer = RetrainingDecision(False, "too_few", "57 corrections, 100 needed", airflow.world.confirmations.waiting)
+    decisions = airflow.overlooked.sightings.decisions
+    decisions.record(ModelType.LAUNDRY, answer, at=airflow.world.clock.now(), asked_by="task_confirmed_intake")
+    seen, page = look()
+    wait_for(page, "#models-table", "v1.3.0 candidate")
+    assert "v1.2.0 since" in text(page, "#serving-now")
+    assert text(page, "#serving-replicas") == "Replicas replica-1: v1.2.0 replica-2: v1.2.0"
+    assert re.search(r"v1\.2\.0 9\d\.\d % well", text(page, "#accuracy-now"))
+    assert page.locator("#accuracy-chart canvas").is_visible()
+    for said in ("57 of 100 corrections", "3 of 7 days", "not yet 57 corrections, 100 needed"):
+        assert said in text(page, "#retraining")
+    assert "Nothing is known to be wrong." in text(page, "#operations")
+    seen.keep("dashboard at a desk")
+
+
+def test_an_operator_rolls_back_in_two_clicks_and_sees_every_replica_change(airflow, look):
+    airflow.role, airflow.fleet.late = "op", {"replica-2": "v1.2.0"}
+    seen, page = look()
+    page.get_by_role("button", name="Roll back…").click()
+    page.get_by_label("Reason (kept for ever)").fill("너무 엄격함")
+    seen.keep("dashboard before the second click")
+    page.get_by_role("button", name="Roll back to v1.1.0 on every replica").click()
+    wait_for(page, "#serving-panel", "Waiting for replica-2")
+    assert "replica-1: v1.1.0 replica-2: v1.2.0" in text(page, "#serving-panel")
+    seen.keep("dashboard while replicas change")
+    airflow.fleet.late = {}
+    wait_for(page, "#serving-panel", "Every replica serves v1.1.0")
+    seen.keep("dashboard after a rollback")
+    [run] = airflow.runs.values()
+    assert run["asked"]["conf"] == {"target": "v1.1.0", "model_type": "LAUNDRY", "reason": "너무 엄격함"}
+    assert run["asked"]["note"] == "너무 엄격함"
+    assert airflow.world.champion() == "v1.1.0"
+
+
+def test_who_asks_for_the_same_rollback_sees_the_one_that_runs(airflow, look):
+    airflow.fleet.late = {"replica-2": "v1.2.0"}
+    pages = [look(expected=["409"])[1] for _ in range(2)]
+    for page in pages:
+        page.get_by_role("button", name="Roll back…").click()
+        page.get_by_label("Reason (kept for ever)").fill("too strict")
+    for page in pages:
+        page.get_by_role("button", name="Roll back to v1.1.0 on every replica").click()
+    wait_for(pages[1], "#serving-panel", "eng asked for this already")
+    assert len(airflow.runs) == 1 and airflow.world.champion() == "v1.1.0"
+
+
+def test_a_rollback_that_failed_says_so_and_may_be_asked_for_again(airflow, look):
+    airflow.fails = True
+    _, page = look(expected=["409"])
+    for fails, said in ((True, "The run failed"), (False, "Every replica serves v1.1.0")):
+        airflow.fails = fails
+        page.get_by_role("button", name="Roll back…").click()
+        page.get_by_label("Reason (kept for ever)").fill("too strict")
+        page.get_by_role("button", name="Roll back to v1.1.0 on every replica").click()
+        wait_for(page, "#serving-panel", said)
+        page.get_by_role("button", name="Close").click()
+    first, second = airflow.runs
+    assert second == f"{first}~2"
+
+
+def test_a_viewer_is_told_who_can(airflow, look):
+    airflow.role = "viewer"
+    seen, page = look()
+    wait_for(page, "#serving-acts", "Your role may not start model_rollback")
+    assert page.get_by_role("button", name=re.compile("Roll back|Retrain|Promote")).count() == 0
+    seen.keep("dashboard of a viewer")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [("paused", "model_rollback is paused and would wait without end"), ("ill", "Airflow's scheduler does not work")],
+)
+def test_a_button_that_cannot_work_says_why(airflow, look, trouble, said):
+    getattr(airflow, trouble).add({"paused": "model_rollback", "ill": "scheduler"}[trouble])
+    seen, page = look()
+    wait_for(page, "#serving-acts", said)
+    assert page.get_by_role("button", name="Roll back…").count() == 0
+    assert "Nothing is known to be wrong" not in text(page, "#operations")
+    seen.keep(f"dashboard {trouble}")
+
+
+def test_an_expired_session_says_so_and_leads_to_the_login(airflow, look):
+    seen, page = look(expected=["401", "404"])
+    wait_for(page, "#serving-now", "v1.2.0")
+    airflow.signed_out = True
+    button = page.get_by_role("button", name="Sign in again")
+    button.wait_for()
+    seen.keep("dashboard of an expired session")
+    assert "v1.2.0" in text(page, "#serving-now")
+    button.click()
+    seen.page.wait_for_url("**/auth/login?next=*")
+
+
+def test_a_database_that_is_away_is_a_sentence_and_comes_back(airflow, look):
+    airflow.away = ServiceUnavailable("the mlops database", "connection refused")
+    seen, page = look(expected=["503"])
+    wait_for(page, "#notices", "the mlops database is unavailable: connection refused")
+    seen.keep("dashboard without its database")
+    airflow.away = None
+    wait_for(page, "#serving-now", "v1.2.0")
+    assert text(page, "#notices") == ""
+
+
+@pytest.mark.parametrize(
+    ("person", "language", "light"),
+    [(ON_A_PHONE, "ko", "light"), (AT_A_DESK, "ko", "dark"), (ON_A_PHONE, "en", "dark")],
+)
+def test_it_fits_a_phone_and_follows_airflows_language_and_light(airflow, look, person, language, light):
+    airflow.language, airflow.light = language, light
+    seen, page = look(person)
+    wait_for(page, "#serving-acts", "롤백…" if language == "ko" else "Roll back…")
+    wait_for(page, "#models-table", "v1.3.0")
+    frame = seen.page.frames[1]
+    assert frame.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+    brightness = frame.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (max(brightness) < 100) == (light == "dark")
+    seen.keep(f"dashboard {person.width_pixels} {language} {light}")
+
+
+def test_everything_can_be_done_with_the_keyboard(airflow, look):
+    seen, page = look()
+    page.get_by_role("button", name="Roll back…").wait_for()
+    keys = seen.page.keyboard
+
+    def tab_to(said):
+        for _ in range(40):
+            keys.press("Tab")
+            if said in seen.page.frames[1].evaluate("document.activeElement.textContent"):
+                return
+        pytest.fail(f"no key leads to {said}")
+
+    tab_to("Roll back…")
+    keys.press("Enter")
+    keys.press("Tab")
+    keys.type("too strict")
+    keys.press("Enter")
+    wait_for(page, "#serving-panel", "Every replica serves v1.1.0")
+
+
+def test_what_people_wrote_is_text_whatever_it_says(airflow, look):
+    world = airflow.world
+    world.force("better", reason=SCRIPT)
+    answer = RetrainingDecision(False, "too_few", SCRIPT, world.confirmations.waiting)
+    airflow.overlooked.sightings.decisions.record(ModelType.LAUNDRY, answer, at=world.clock.now(), asked_by=SCRIPT)
+    seen, page = look()
+    wait_for(page, "#serving-now", "onerror")
+    wait_for(page, "#retraining", "onerror")
+    assert seen.page.evaluate("window.hacked === undefined")
+    assert page.locator("main img").count() == 0
+
+
+def test_a_thousand_versions_come_twenty_at_a_time(airflow, look):
+    for number in range(1000):
+        airflow.world.accept(f"run-{number:04}", against="v1.2.0", accepted=False)
+    _, page = look()
+    wait_for(page, "#models-table", "refused")
+    assert page.locator("#models-table tbody tr").count() == 20
+    page.get_by_role("button", name="Older").click()
+    page.get_by_role("button", name="Newer").wait_for()
+    assert page.locator("#models-table tbody tr").count() == 20
+
+
+def test_a_refused_model_says_why_with_its_figures(airflow, look):
+    seen, page = look()
+    page.get_by_role("button", name="Details of weak").click()
+    wait_for(page, "#models-table", "holdout_accuracy 0.7, ≥ 0.88 needed")
+    assert "양호 50 2 불량 3 45" in text(page, "#models-table table.matrix tbody")
+    seen.keep("dashboard of a refused model")
+
+
+def test_another_model_type_is_another_page(airflow, look):
+    _, page = look(Person())
+    wait_for(page, "#serving-now", "v1.2.0")
+    page.get_by_role("button", name="FACE").click()
+    wait_for(page, "#serving-now", "No model serves yet.")
+    assert page.get_by_role("button", name="Roll back…").count() == 0
