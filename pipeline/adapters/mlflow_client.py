@@ -29,10 +29,11 @@ _LASTING_CODES = {"INVALID_STATE", "NOT_IMPLEMENTED", "DATA_LOSS"}
 
 
 class Mlflow:
-    """Made on first use: importing MLflow takes seconds."""
+    """Made on first use: importing MLflow takes seconds. `link_url` is its address for people, if that is another."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, link_url: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self.link_url = (link_url or url).rstrip("/")
         self._made: MlflowClient | None = None
 
     @property

@@ -57,9 +57,9 @@ class MlflowExperiment:
 class MlflowExperiments:
     """One run per retraining, with its attempts nested in it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, link_url: str | None = None) -> None:
         self._url = url
-        self._mlflow = Mlflow(url)
+        self._mlflow = Mlflow(url, link_url)
 
     @contextmanager
     def attempt(self, model_type: ModelType, run_id: str, number: int) -> Iterator[MlflowExperiment]:
@@ -109,7 +109,8 @@ class MlflowExperiments:
             at = int(time.time() * 1000)
             client.log_batch(experiment_run_id, [Metric(k, v, at, 0) for k, v in metrics.items()])
         first = next(iter(files), "")
-        return f"{self._mlflow.url}/#/experiments/{run.info.experiment_id}/runs/{experiment_run_id}/artifacts/{first}"
+        page = f"{self._mlflow.link_url}/#/experiments/{run.info.experiment_id}/runs/{experiment_run_id}"
+        return f"{page}/artifacts/{first}"
 
     def set_aside(self, model_type: ModelType, run_id: str) -> None:
         # Parameters of a run can never change, so starting anew needs new runs.
@@ -122,7 +123,7 @@ class MlflowExperiments:
     def link(self, model_type: ModelType, run_id: str) -> str:
         with self._mlflow.translated():
             parent = self._parent(model_type, run_id)
-        return f"{self._url}/#/experiments/{parent.experiment_id}/runs/{parent.id}"
+        return f"{self._mlflow.link_url}/#/experiments/{parent.experiment_id}/runs/{parent.id}"
 
     def _parent(self, model_type: ModelType, run_id: str) -> MlflowExperiment:
         experiment_id = self._mlflow.experiment(_name(model_type))

@@ -82,9 +82,12 @@ class ModelWiring:
     @cached_property
     def _trainer(self) -> Trainer:
         from pipeline.adapters.patient_objects import PatientObjectStore
+        from pipeline.learning.devices import demand_gpus
         from pipeline.learning.trainer import KerasTrainer
 
         s = self._w.settings
+        # Before an attempt is begun: it would be none of the hyperparameters' fault.
+        demand_gpus(s.demanded_gpus)
         return KerasTrainer(
             PatientObjectStore(self._w.objects),
             weights_uri=s.weights_uri,

@@ -4,6 +4,7 @@ import logging
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
+from pipeline.domain.training_pod import TrainingPod
 from pipeline.settings import Settings
 from pipeline.settings.strangers import strangers
 from pipeline.settings.variables import variables
@@ -44,3 +45,12 @@ def cheap_hours() -> CheapHours:
     except GiveUp as error:
         log.warning("%s; cheap are %s", error, CheapHours())
         return CheapHours()
+
+
+def training_pod() -> TrainingPod:
+    """What a training pod asks for, as the DAG of a retraining reads it; as `monitor_schedule`."""
+    try:
+        return Settings().training_pod
+    except GiveUp as error:
+        log.warning("%s; a training pod is %s", error, TrainingPod())
+        return TrainingPod()

@@ -168,7 +168,7 @@ class Wiring:
     def experiments(self) -> Experiments:
         from pipeline.adapters.mlflow_registry import MlflowExperiments
 
-        return MlflowExperiments(self.settings.mlflow_url)
+        return MlflowExperiments(self.settings.mlflow_url, self.settings.mlflow_link_url)
 
     @cached_property
     def registry(self) -> ModelRegistry:

@@ -23,6 +23,7 @@ from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.training import Hyperparameters
+from pipeline.domain.training_pod import MAX_GPUS, TrainingPod
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.settings.refusals import SettingsRefused, of_bounds, of_rotation, of_types
 from pipeline.settings.variables import Environment, Named
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     """Bucket for model artifacts."""
     mlflow_url: Annotated[str, _HTTP] = "http://127.0.0.1:5000"
     """MLflow tracking server and model registry."""
+    mlflow_link_url: Annotated[str | None, _HTTP] = None
+    """The same for people's browsers, in links; empty: the address above."""
     faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8600",)
     """Lifecycle addresses of every faceserve replica."""
     faceserve_out_of_rotation: tuple[str, ...] = ()
@@ -116,6 +119,10 @@ class Settings(BaseSettings):
     """Private key (PEM) that signs artifacts; servers with its public key take models from nobody else."""
     training_memory_mb: Annotated[int | None, Range(at_least=1)] = None
     """Memory limit of one training attempt; empty: none."""
+    demanded_gpus: Annotated[int, Range(at_least=0, at_most=MAX_GPUS)] = 0
+    """GPUs that a training has to find, else it fails at once; a training pod is told as many as it asked for."""
+    training_pod: Annotated[TrainingPod, Named("training_pod_")] = TrainingPod()
+    """What a training in Kubernetes asks the cluster for"""
 
     verification: Annotated[
         VerificationPolicy, Named(own={"margin": "non_inferiority_margin", "confidence": "comparison_confidence"})

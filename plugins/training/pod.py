@@ -6,15 +6,17 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import V1Pod
+from kubernetes.client import V1Pod, V1ResourceRequirements
 
+from pipeline.bootstrap import settings_at_start
 from plugins.training.command import blame_memory, train_arguments
 from plugins.training.image import demand_by_digest, training_image
+from plugins.training.place import put
 from plugins.training.spot_retry_policy import SpotRetryPolicy
 
 _POD = Path(__file__).resolve().parents[2] / "include/k8s/train-pod.yaml"
 _RETRIES = 4
-_CAPACITY = "karpenter.sh/capacity-type"
+_SCRATCH = "8Gi"
 # A cluster makes a GPU node on demand: that takes minutes, not the default two.
 _NODE_SECONDS = 900
 _EXECUTION = timedelta(hours=6)
@@ -28,6 +30,7 @@ class TrainingPod(KubernetesPodOperator):
     """
 
     arguments: list[str]
+    wanted: settings_at_start.TrainingPod
 
     def execute(self, context: Any) -> Any:
         demand_by_digest(self.image)
@@ -35,7 +38,10 @@ class TrainingPod(KubernetesPodOperator):
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
         self.arguments = self._words()
-        return super().build_pod_request_obj(context, dry_run=dry_run)
+        pod = super().build_pod_request_obj(context, dry_run=dry_run)
+        ti = (context or {}).get("ti")
+        put(pod.spec, self.wanted, last_try=ti is not None and ti.try_number > ti.max_tries)
+        return pod
 
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:
         try:
@@ -65,8 +71,13 @@ def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
     """The `train` task: what is the same for every run is in the pod template, the rest here.
 
     `run_id` may be a template. Checkpoints are kept under it, never under the attempt, so the next attempt resumes.
+    Raises `FileNotFoundError` without the template: a pod that Kubernetes would be asked for all the same would have no
+    rights, no settings and no GPU.
     """
-    return TrainingPod(
+    if not _POD.is_file():
+        raise FileNotFoundError(f"{_POD} is missing: without it no training can start in Kubernetes")
+    wanted = settings_at_start.training_pod()
+    task = TrainingPod(
         task_id="train",
         name=f"train-{model_type.lower()}",
         image=training_image(),
@@ -74,8 +85,9 @@ def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
         arguments=train_arguments(model_type, run_id),
         labels={"app.kubernetes.io/name": "retraining-train", "model-type": model_type.lower()},
         pod_template_file=str(_POD),
-        # Spot nodes while a retry remains; the last attempt is the one that has to end.
-        node_selector={_CAPACITY: "{{ 'on-demand' if ti.try_number > ti.max_tries else 'spot' }}"},
+        container_resources=_resources(wanted),
+        # So that a pod whose GPUs are not to be seen fails, instead of training on its processors for days.
+        env_vars={"RETRAIN_DEMANDED_GPUS": str(wanted.gpus)},
         deferrable=True,
         poll_interval=20,
         logging_interval=60,
@@ -89,3 +101,12 @@ def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
         retry_policy=SpotRetryPolicy(),
         pool="training",
     )
+    task.wanted = wanted
+    return task
+
+
+def _resources(wanted: settings_at_start.TrainingPod) -> V1ResourceRequirements:
+    memory = f"{wanted.memory_gb}Gi"
+    gpus = {"nvidia.com/gpu": str(wanted.gpus)} if wanted.gpus else {}
+    requests = {"cpu": f"{wanted.cpus:g}", "memory": memory, "ephemeral-storage": _SCRATCH}
+    return V1ResourceRequirements(requests=requests, limits={"memory": memory, **gpus})

@@ -55,17 +55,84 @@ def test_the_pod_fits_the_schema_of_kubernetes(dag: Any) -> None:
     kubernetes_validate.validate(_pod(dag), "1.33", strict=True)
 
 
-def test_the_pod_asks_for_one_gpu_on_a_spot_node(dag: Any) -> None:
-    spec = _pod(dag)["spec"]
-    assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+def test_the_pod_asks_for_what_the_specification_says(dag: Any) -> None:
+    (container,) = _pod(dag)["spec"]["containers"]
+    assert container["resources"] == {
+        "requests": {"cpu": "8", "memory": "16Gi", "ephemeral-storage": "8Gi"},
+        "limits": {"memory": "16Gi", "nvidia.com/gpu": "2"},
+    }
+    assert {"name": "RETRAIN_DEMANDED_GPUS", "value": "2"} in container["env"]
+
+
+def test_settings_make_the_pod_larger_smaller_or_do_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
+    for name, value in (("GPUS", "0"), ("CPUS", "3.5"), ("MEMORY_GB", "12")):
+        monkeypatch.setenv(f"RETRAIN_TRAINING_POD_{name}", value)
+    spec = _pod(model_retraining("LAUNDRY", None))["spec"]
+    assert spec["containers"][0]["resources"]["requests"]["cpu"] == "3.5"
+    assert spec["containers"][0]["resources"]["limits"] == {"memory": "12Gi"}
+    assert {"name": "RETRAIN_DEMANDED_GPUS", "value": "0"} in spec["containers"][0]["env"]
     assert spec["nodeSelector"] == {"karpenter.sh/capacity-type": "spot"}
-    assert {t["key"] for t in spec["tolerations"]} == {"nvidia.com/gpu", "karpenter.sh/capacity-type"}
 
 
-def test_only_the_last_attempt_runs_on_a_node_that_is_not_taken_away(dag: Any) -> None:
-    chosen = [_pod(dag, attempt=n)["spec"]["nodeSelector"]["karpenter.sh/capacity-type"] for n in range(1, 6)]
-    assert chosen == ["spot", "spot", "spot", "spot", "on-demand"]
+@pytest.mark.parametrize("nodes", ["karpenter", "gke", "eks", "plain"])
+def test_spot_nodes_with_the_gpus_are_asked_for_until_the_last_attempt_which_nobody_takes_away(
+    monkeypatch: pytest.MonkeyPatch, nodes: str
+) -> None:
+    monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
+    monkeypatch.setenv("RETRAIN_TRAINING_POD_NODES", nodes)
+    dag = model_retraining("LAUNDRY", None)
     assert dag.get_task("train").retries == 4
+    placed = [_pod(dag, attempt=n)["spec"] for n in range(1, 6)]
+    for pod in placed:
+        kubernetes_validate.validate(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": pod}, "1.33", strict=True
+        )
+    early, last = placed[:4], placed[4]
+    spot, lasting, t4 = {
+        "karpenter": (
+            {"karpenter.sh/capacity-type": "spot"},
+            {"karpenter.sh/capacity-type": "on-demand"},
+            {"karpenter.k8s.aws/instance-gpu-name": "t4"},
+        ),
+        "gke": ({"cloud.google.com/gke-spot": "true"}, {}, {"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}),
+        "eks": (
+            {"eks.amazonaws.com/capacityType": "SPOT"},
+            {"eks.amazonaws.com/capacityType": "ON_DEMAND"},
+            {"nvidia.com/gpu.product": "Tesla-T4"},
+        ),
+        "plain": (
+            {"retraining/capacity": "spot"},
+            {"retraining/capacity": "on-demand"},
+            {"nvidia.com/gpu.product": "Tesla-T4"},
+        ),
+    }[nodes]
+    assert all(pod["nodeSelector"] == {**spot, **t4} and not pod.get("affinity") for pod in early)
+    assert last["nodeSelector"] == {**lasting, **t4}
+    # GKE labels spot nodes only.
+    node_affinity = last.get("affinity", {}).get("nodeAffinity", {})
+    terms = node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    without = [rule for term in terms.get("nodeSelectorTerms", ()) for rule in term["matchExpressions"]]
+    assert without == ([] if lasting else [{"key": "cloud.google.com/gke-spot", "operator": "DoesNotExist"}])
+
+
+def test_another_kind_of_gpu_is_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
+    monkeypatch.setenv("RETRAIN_TRAINING_POD_GPU_LABEL", "nvidia.com/gpu.product=NVIDIA-L4")
+    assert _pod(model_retraining("LAUNDRY", None))["spec"]["nodeSelector"]["nvidia.com/gpu.product"] == "NVIDIA-L4"
+
+
+def test_every_spot_node_and_gpu_node_tolerates_the_pod(dag: Any) -> None:
+    tolerated = {t["key"] for t in _pod(dag)["spec"]["tolerations"]}
+    spot = {"karpenter.sh/capacity-type", "cloud.google.com/gke-spot", "retraining/capacity"}
+    assert tolerated == {"nvidia.com/gpu", *spot}
+
+
+def test_a_missing_template_is_an_import_error_of_the_dag(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
+    monkeypatch.setattr("plugins.training.pod._POD", tmp_path / "train-pod.yaml")
+    with pytest.raises(FileNotFoundError, match="train-pod.yaml is missing: without it no training can start"):
+        model_retraining("LAUNDRY", None)
 
 
 def test_the_pod_runs_the_pinned_image_with_the_settings_of_the_secret(dag: Any) -> None:

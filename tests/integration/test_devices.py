@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from pipeline.domain.errors import GiveUp
+from pipeline.learning.devices import demand_gpus
+
 pytestmark = pytest.mark.integration
 
 
@@ -19,3 +22,9 @@ def test_two_devices_come_to_the_result_of_one():
     for a, b in zip(one["losses"], two["losses"], strict=True):
         assert b == pytest.approx(a, abs=1e-4)
     assert two["result"] == pytest.approx(one["result"], abs=1e-4)
+
+
+def test_a_training_that_was_given_gpus_and_finds_none_says_so_at_once():
+    demand_gpus(0)
+    with pytest.raises(GiveUp, match="this training was given 2 GPUs and finds 0: it needs the CUDA variant"):
+        demand_gpus(2)

@@ -324,3 +324,13 @@ def test_aliases_follow_a_rollback_that_was_incomplete_and_what_people_removed_c
     assert (world.serving(), world.ledger.incomplete) == ({"v1.0.0"}, None)
     assert aliases(client) == {"champion": "v1.0.0"}
     world.replicas.close()
+
+
+def test_links_name_the_address_that_people_use(url):
+    experiments = MlflowExperiments(url, "https://mlflow.example.com/")
+    with experiments.attempt(LAUNDRY, "run-linked", 1) as experiment:
+        pass
+    assert experiments.link(LAUNDRY, "run-linked").startswith("https://mlflow.example.com/#/experiments/")
+    assert experiments.attach(experiment.id, {"a.txt": b"a"}, {}).startswith(
+        "https://mlflow.example.com/#/experiments/"
+    )

@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -128,3 +131,13 @@ def test_a_shard_loses_one_photo_and_keeps_the_others_byte_for_byte():
 def test_each_transform_is_as_strong_as_its_setting(parameters, differs):
     original, copy = _images(_shard(_photos(1), copies=2, **parameters)).astype(int)
     assert bool(np.abs(original - copy).mean() > 8) == differs
+
+
+def test_loading_it_asks_nobody_on_the_internet():
+    words = (
+        "import urllib.request as u; u.OpenerDirector.open = lambda *_, **__: print('asked'); "
+        "import pipeline.learning.augmentation"
+    )
+    variables = {name: value for name, value in os.environ.items() if name != "NO_ALBUMENTATIONS_UPDATE"}
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, env=variables)
+    assert done.stdout == ""
