@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit stateful mutate up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock
+.PHONY: help install check lint types imports test test-unit stateful mutate up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock images
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,5 +77,11 @@ studies: install ## Why replay, why split before augmenting: tables and plots an
 proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto
 
-lock: ## Recompile requirements.txt
+lock: ## Recompile requirements.txt, and of it what each image needs
 	@uv pip compile --quiet requirements.in --generate-hashes --python-version 3.11 -o requirements.txt
+	@for image in uv faceserve application training training-cuda; do uv pip compile --quiet include/docker/$$image.in \
+		-c requirements.txt --generate-hashes --no-annotate --python-version 3.11 --python-platform x86_64-manylinux_2_36 \
+		-o include/docker/$$image.txt || exit; done
+
+images: ## Build the images with Docker: application, training for processors and for GPUs, faceserve
+	@sh include/docker/images.sh

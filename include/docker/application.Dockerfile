@@ -1,21 +1,20 @@
 # Airflow with DAGs, plugins and the pipeline; the same image runs MLflow, the S3 server and the Helper stand-in.
-FROM python:3.11-slim-bookworm
+# PACKAGES=training also trains, on processors, and PACKAGES=training-cuda on GPUs of NVIDIA.
+# `make images` gives BASE by digest.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE} AS packages
+ARG PACKAGES=application
+COPY include/docker/uv.txt include/docker/${PACKAGES}.txt include/docker/trim.sh /tmp/
+RUN pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
+    && uv venv /opt/venv \
+    && uv pip sync --no-cache --require-hashes --compile-bytecode --python /opt/venv/bin/python /tmp/${PACKAGES}.txt \
+    && sh /tmp/trim.sh /opt/venv/lib/python3.11/site-packages
 
-ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/opt/retraining \
-    PYTHONUNBUFFERED=1 \
-    TF_CPP_MIN_LOG_LEVEL=2 \
-    AIRFLOW_HOME=/var/lib/airflow
-
+FROM ${BASE}
 # The folders exist with their owner, because a new volume takes both from the image.
 RUN useradd --uid 10001 --create-home retraining \
     && install -d -o retraining -g retraining /var/lib/airflow /var/lib/s3
-
-COPY requirements.txt /tmp/requirements.txt
-RUN pip install --no-cache-dir uv==0.13.9 \
-    && uv venv /opt/venv \
-    && uv pip sync --no-cache --require-hashes --compile-bytecode --python /opt/venv/bin/python /tmp/requirements.txt
-
+COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/retraining
 COPY dags dags
 COPY plugins plugins
@@ -25,7 +24,14 @@ COPY include include
 
 # Kept with every model that this image registers: --build-arg GIT_COMMIT=$(git rev-parse HEAD)
 ARG GIT_COMMIT=""
-ENV RETRAIN_GIT_COMMIT=$GIT_COMMIT
+LABEL org.opencontainers.image.revision=$GIT_COMMIT
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/retraining \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    AIRFLOW_HOME=/var/lib/airflow \
+    RETRAIN_GIT_COMMIT=$GIT_COMMIT
 
-USER retraining
+USER 10001
 CMD ["python", "-m", "pipeline", "--help"]

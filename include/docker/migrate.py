@@ -1,4 +1,4 @@
-"""`python -m include.docker.migrate`: tables, buckets, Airflow's database, login and pools. May run twice."""
+"""`python -m include.docker.migrate`: tables of every database, buckets, Airflow's login and pools. May run twice."""
 
 import json
 import logging
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import boto3
 
+from include.docker.demands import demand_start
+from include.docker.doors import demand_entry
 from include.stack.layout import BUCKETS, REPOSITORY, bin_folder
+from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
 from pipeline.bootstrap import GiveUp
-from pipeline.bootstrap.settings_at_start import demand_settings
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +38,24 @@ def airflow() -> None:
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}))
-    airflow = str(bin_folder() / "airflow")
-    subprocess.run([airflow, "db", "migrate"], check=True)
-    subprocess.run([airflow, "pools", "import", str(_POOLS)], check=True)
+    migrate_airflow({})
+    subprocess.run([str(bin_folder() / "airflow"), "pools", "import", str(_POOLS)], check=True)
 
 
-def settings() -> None:
+def mlflow() -> None:
+    migrate_mlflow(os.environ["MLFLOW_BACKEND_STORE_URI"])
+
+
+def main() -> None:
     """Nothing is changed for an installation that could not start."""
     try:
-        demand_settings()
-    except GiveUp as error:
+        for step in (demand_start, demand_entry, tables, buckets, mlflow, airflow):
+            log.info("%s", step.__name__)
+            step()
+    except (GiveUp, TablesError) as error:
         sys.exit(f"refused: {error}")
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for step in (settings, tables, buckets, airflow):
-        log.info("%s", step.__name__)
-        step()
+    main()

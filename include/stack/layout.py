@@ -146,6 +146,8 @@ def environment(stack: Stack) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "MLFLOW_S3_ENDPOINT_URL": stack.s3_endpoint,
+        # rclone reads this as a line of CSV: the pair is one quoted field.
+        "RCLONE_AUTH_KEY": f'"retraining,{stack.secrets["s3"]}"',
     }
     mlflow_url = f"http://127.0.0.1:{stack.port('mlflow')}"
     return {

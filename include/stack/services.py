@@ -4,16 +4,15 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 from include.stack.airflow_api import airflow_of
 from include.stack.layout import BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
+from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow, once_a_release
 
 
 class StackError(Exception):
@@ -89,13 +88,13 @@ def s3(stack: Stack) -> Service:
         str(data),
         "--addr",
         f"127.0.0.1:{stack.port('s3')}",
-        "--auth-key",
-        f"retraining,{stack.secrets['s3']}",
         "--config",
         os.devnull,
         "--no-modtime",
     )
-    return Service("s3", (Program("s3", command, lambda: port_answers(stack.port("s3"))),), prepare=prepare)
+    # Its key is in the variables of every program: a word of a command everybody on the machine could see.
+    program = Program("s3", command, lambda: port_answers(stack.port("s3")))
+    return Service("s3", (program,), prepare=prepare)
 
 
 def rabbitmq(stack: Stack) -> Service:
@@ -171,14 +170,16 @@ def mlflow(stack: Stack) -> Service:
         "127.0.0.1",
         "--port",
         str(port),
-        "--backend-store-uri",
-        stack.dsn("mlflow", "mlflow"),
         "--artifacts-destination",
         "s3://mlflow",
         "--workers",
         "1",
     )
-    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    variables = {
+        "MLFLOW_BACKEND_STORE_URI": stack.dsn("mlflow", "mlflow"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     program = Program(
         "mlflow",
         command,
@@ -186,7 +187,20 @@ def mlflow(stack: Stack) -> Service:
         environment=variables,
         ready_seconds=90,
     )
-    return Service("mlflow", (program,), after=("postgres", "s3"))
+    return Service(
+        "mlflow",
+        (program,),
+        after=("postgres", "s3"),
+        prepare=lambda: _up_to_date(stack, "mlflow", "mlflow", lambda: migrate_mlflow(stack.dsn("mlflow", "mlflow"))),
+    )
+
+
+def _up_to_date(stack: Stack, name: str, package: str, migrate: Callable[[], None]) -> None:
+    """A later release changes its tables, as the first one makes them."""
+    try:
+        once_a_release(stack.folder(name) / "migrated", package, migrate)
+    except TablesError as error:
+        raise StackError(str(error)) from error
 
 
 def faceserve(stack: Stack) -> Service:
@@ -230,17 +244,7 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
     def prepare() -> None:
         (home / "passwords.json").write_text(json.dumps({"admin": stack.secrets["airflow_admin"]}))
         (home / "passwords.json").chmod(0o600)
-        # A later version of Airflow changes its tables, as the first one makes them.
-        stamp, installed = home / "migrated", version("apache-airflow")
-        if not stamp.exists() or stamp.read_text() != installed:
-            log = stack.log("airflow_migrate")
-            with log.open("w") as out:
-                migrated = subprocess.run(
-                    [cli, "db", "migrate"], env={**os.environ, **variables}, stdout=out, stderr=out, check=False
-                )
-            if migrated.returncode != 0:
-                raise StackError(f"airflow db migrate failed, see {log}")
-            stamp.write_text(installed)
+        _up_to_date(stack, "airflow", "apache-airflow", lambda: migrate_airflow(variables))
 
     code = ("plugins", "pipeline", "requirements.txt")
     programs = (

@@ -1,7 +1,6 @@
 """docker-compose.yaml is the stack of include/stack/ in containers: same programs, variables and ports, no secret."""
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from pipeline.settings.variables import variables
 _ROOT = Path(__file__).parents[3]
 _COMPOSE = yaml.safe_load((_ROOT / "docker-compose.yaml").read_text())
 _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
-_IMAGES = ("application", "faceserve")
 _READ = {
     *(one.name for one in variables(PipelineSettings)),
     *(f"FACESERVE_{name}".upper() for name in FaceserveSettings.model_fields),
@@ -49,11 +47,6 @@ def local_stack(tmp_path):
     return load_or_create(tmp_path, preferred=False)
 
 
-@cache
-def _dockerfile(image: str) -> str:
-    return (_ROOT / f"include/docker/{image}.Dockerfile").read_text().replace("\\\n", " ")
-
-
 def _variables(service: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in service.get("environment", {}).items()}
 
@@ -75,39 +68,55 @@ def test_every_program_of_the_local_stack_has_a_service(local_stack):
 
 
 @pytest.mark.parametrize("name", _SERVICES)
-def test_a_service_is_built_from_a_dockerfile_or_pulled_by_a_fixed_tag(name):
-    service = _SERVICES[name]
-    tag = service["image"].partition(":")[2]
+def test_a_service_runs_an_image_of_a_fixed_tag(name):
+    tag = _SERVICES[name]["image"].partition(":")[2]
     assert tag and tag != "latest"
-    if "build" in service:
-        assert (_ROOT / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
 
 
-@pytest.mark.parametrize("image", _IMAGES)
-def test_an_image_copies_what_is_there_and_what_the_build_may_see(image):
-    sources = re.findall(r"^COPY (\S+) \S+$", _dockerfile(image), re.MULTILINE)
-    allowed = {line[1:] for line in (_ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert sources and len(sources) == _dockerfile(image).count("\nCOPY ")
-    assert [source for source in sources if not (_ROOT / source).exists()] == []
-    assert [source for source in sources if source.split("/")[0] not in allowed] == []
+def test_each_image_of_ours_is_built_by_one_service_and_knows_its_commit():
+    """Two that build one tag at the same time end in `already exists`."""
+    builds = {name: service for name, service in _SERVICES.items() if "build" in service}
+    ours = {service["image"] for name, service in _SERVICES.items() if name not in _IMAGES_OF_OTHERS}
+    assert sorted(service["image"] for service in builds.values()) == sorted(ours)
+    for service in builds.values():
+        how = service["build"]
+        assert how["args"]["GIT_COMMIT"] == "${GIT_COMMIT:-}"
+        assert (_ROOT / how["context"] / how["dockerfile"]).is_file()
 
 
-@pytest.mark.parametrize("image", _IMAGES)
-def test_an_image_installs_by_hash_on_debian_12_and_runs_without_root(image):
-    text = _dockerfile(image)
-    assert re.findall(r"^FROM (\S+)$", text, re.MULTILINE) == ["python:3.11-slim-bookworm"]
-    assert "--require-hashes" in text
-    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) not in ([], ["root"])
+def test_what_runs_tasks_can_train_and_the_rest_of_airflow_is_without_tensorflow():
+    trained = {name for name, service in _SERVICES.items() if service["image"].startswith("laundry-training:")}
+    assert trained == {"airflow-scheduler"}
+    assert _SERVICES["airflow-scheduler"]["build"]["args"]["PACKAGES"] == "training"
 
 
-def test_the_model_servers_packages_are_those_of_the_whole_lock():
-    pin = re.compile(r"^(\S+==\S+) \\$((?:\n    --hash=\S+(?: \\)?)+)", re.MULTILINE)
-    whole, server = (
-        {name: set(re.findall(r"sha256:\w+", hashes)) for name, hashes in pin.findall((_ROOT / path).read_text())}
-        for path in ("requirements.txt", "include/docker/faceserve.txt")
-    )
-    assert "openvino" in " ".join(server)
-    assert server == {name: whole.get(name) for name in server}
+def test_images_are_called_the_same_everywhere():
+    ours = {service["image"] for name, service in _SERVICES.items() if name not in _IMAGES_OF_OTHERS}
+    for path in ("include/docker/images.sh", "include/k8s/faceserve.yaml"):
+        text = (_ROOT / path).read_text()
+        assert not re.search(r"image: (?!laundry-)\S*faceserve", text), path
+    assert "laundry-faceserve:0.1.0" in (_ROOT / "include/k8s/faceserve.yaml").read_text()
+    assert ours == {f"laundry-{name}:0.1.0" for name in ("retraining", "training", "faceserve")}
+
+
+@pytest.mark.parametrize("name", [name for name in _SERVICES if name not in _IMAGES_OF_OTHERS])
+def test_a_service_of_ours_can_neither_change_its_image_nor_become_more_than_it_is(name):
+    service = _SERVICES[name]
+    assert service["read_only"] is True and service["tmpfs"] == ["/tmp"]
+    assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", _SERVICES)
+def test_a_service_that_goes_mad_does_not_take_the_memory_of_the_others(name):
+    assert re.fullmatch(r"\d+g", _SERVICES[name]["mem_limit"])
+
+
+@pytest.mark.parametrize("name", ["faceserve-1", "faceserve-2"])
+def test_a_replica_refuses_what_is_too_large_before_the_kernel_kills_it(name):
+    service, variables = _SERVICES[name], _variables(_SERVICES[name])
+    guards = sum(int(variables[f"FACESERVE_{guard}_MB"]) for guard in ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED"))
+    photos = 6 * FaceserveSettings.model_fields["decoded_megapixels"].default
+    assert guards + photos < int(service["mem_limit"].removesuffix("g")) * 1024
 
 
 @pytest.mark.parametrize("name", _SERVICES)
@@ -186,6 +195,14 @@ def test_no_secret_is_written_down():
 def test_the_example_names_every_secret_and_gives_none():
     text = (_ROOT / "docker-compose.yaml").read_text()
     example = (_ROOT / ".env.example").read_text()
-    assert set(re.findall(r"\$\{([A-Z0-9_]+)", text)) == set(re.findall(r"^([A-Z0-9_]+)=$", example, re.MULTILINE))
+    assert set(re.findall(r"\$\{([A-Z0-9_]+):\?", text)) == set(re.findall(r"^([A-Z0-9_]+)=$", example, re.MULTILINE))
+    optional = set(re.findall(r"\$\{([A-Z0-9_]+):-", text))
+    assert optional == set(re.findall(r"^#([A-Z0-9_]+)=", example, re.MULTILINE))
     assert re.findall(r"^[A-Z0-9_]+=.+$", example, re.MULTILINE) == []
     assert ".env" in (_ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_no_link_that_people_follow_names_a_container():
+    for name in ("airflow-api", "airflow-scheduler"):
+        for variable in ("AIRFLOW__API__BASE_URL", "RETRAIN_MLFLOW_LINK_URL"):
+            assert re.fullmatch(r"\$\{\w+:-http://127.0.0.1:\d+\}", _variables(_SERVICES[name])[variable])

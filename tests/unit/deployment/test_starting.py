@@ -3,14 +3,19 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 from click.testing import CliRunner
 
-from include.stack import airflow_history, airflow_program, services, staleness
+from include.docker.demands import demand_start
+from include.stack import airflow_history, airflow_program, own_tables, services, staleness
 from include.stack.layout import REPOSITORY, environment, load_or_create
-from include.stack.services import Program
+from include.stack.runner import all_services
+from include.stack.services import Program, StackError
+from pipeline.bootstrap import GiveUp
 
 
 @pytest.fixture
@@ -41,6 +46,31 @@ def test_a_part_of_airflow_does_not_start_with_a_setting_that_is_refused(module)
     assert done.returncode == 1
     said = "refused: RETRAIN_MONITOR_SCHEDULE is 'hourly', but must be a cron expression such as */15 * * * *"
     assert done.stderr.splitlines()[-1] == said
+
+
+@pytest.mark.parametrize("module", ["include.docker.airflow_part", "include.docker.migrate"])
+def test_a_fernet_key_that_is_none_is_said_before_anything_starts(module):
+    variables = {**os.environ, "AIRFLOW__CORE__FERNET_KEY": "short", "PATH": "/nowhere"}
+    command = [sys.executable, "-m", module, "scheduler"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("refused: AIRFLOW__CORE__FERNET_KEY is no Fernet key, which is 32 ")
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        (f"{'a-_9' * 10}aaa=", False),
+        (f"{'a' * 43}=,{'b' * 43}=", False),
+        ("", True),
+        ("a" * 44, True),
+        (f"{'a' * 43}=,old", True),
+    ],
+)
+def test_every_fernet_key_of_several_has_to_be_one(monkeypatch, keys, refused):
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", keys)
+    with pytest.raises(GiveUp) if refused else nullcontext():
+        demand_start()
 
 
 @pytest.fixture
@@ -146,14 +176,37 @@ def test_the_code_that_a_program_is_said_to_read_is_there(stack):
 
 
 @pytest.mark.parametrize(("migrated_by", "again"), [(None, True), ("3.0.0", True), ("", True), ("installed", False)])
-def test_airflows_tables_are_brought_up_to_date_when_airflow_is_another_one(stack, monkeypatch, migrated_by, again):
-    ran = []
-    installed = services.version("apache-airflow")
-    stamp = stack.folder("airflow") / "migrated"
+@pytest.mark.parametrize("name", ["airflow", "mlflow"])
+def test_tables_of_airflow_and_mlflow_are_brought_up_to_date_when_those_are_others(
+    stack, monkeypatch, migrated_by, again, name
+):
+    ran, package = [], {"airflow": "apache-airflow"}.get(name, name)
+    stamp = stack.folder(name) / "migrated"
     if migrated_by is not None:
-        stamp.write_text(installed if migrated_by == "installed" else migrated_by)
-    done = subprocess.CompletedProcess([], 0)
-    monkeypatch.setattr(services.subprocess, "run", lambda command, **_: (ran.append(command[1:]), done)[1])
-    services.airflow(stack, {}).prepare()
-    assert ran == ([["db", "migrate"]] if again else [])
-    assert stamp.read_text() == installed
+        stamp.write_text(version(package) if migrated_by == "installed" else migrated_by)
+    done = subprocess.CompletedProcess([], 0, "")
+    monkeypatch.setattr(own_tables.subprocess, "run", lambda command, **_: (ran.append(command[1:3]), done)[1])
+    {"airflow": services.airflow(stack, {}), "mlflow": services.mlflow(stack)}[name].prepare()
+    assert ran == ([["db", {"airflow": "migrate", "mlflow": "upgrade"}[name]]] if again else [])
+    assert stamp.read_text() == version(package)
+
+
+def test_no_secret_of_the_stack_is_a_word_of_a_command_which_everybody_on_the_machine_sees(stack, monkeypatch):
+    commands = [program.command for service in all_services(stack) for program in service.programs]
+    done = subprocess.CompletedProcess([], 0, "")
+    monkeypatch.setattr(own_tables.subprocess, "run", lambda command, **_: (commands.append(command), done)[1])
+    services.mlflow(stack).prepare()
+    services.airflow(stack, environment(stack)).prepare()
+    words = " ".join(word for command in commands for word in command)
+    assert "mlflow@127.0.0.1" in words
+    assert [name for name, secret in stack.secrets.items() if secret in words] == []
+
+
+def test_tables_that_cannot_be_brought_up_to_date_are_one_sentence(stack, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "Traceback\n  line\nValueError: no such revision\n")
+    monkeypatch.setattr(own_tables.subprocess, "run", lambda command, **_: failed)
+    with pytest.raises(
+        StackError, match=r"^db upgrade of .*mlflow failed: …Traceback line ValueError: no such revision$"
+    ):
+        services.mlflow(stack).prepare()
+    assert not (stack.folder("mlflow") / "migrated").exists()

@@ -1,0 +1,48 @@
+"""Whether databases and broker take the passwords of `.env`; volumes keep those of their first start."""
+
+import os
+
+from pipeline.bootstrap import GiveUp
+
+_DATABASES = (
+    "HELPER_DSN",
+    "RETRAIN_MLOPS_DSN",
+    "RETRAIN_HELPER_DSN",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "MLFLOW_BACKEND_STORE_URI",
+)
+_REFUSES = (
+    "refuses the password in {variable}: its volume keeps the passwords of its first start, and .env is "
+    "another one now. "
+    "Put the old .env back, or change the password there (runbook, A secret has to change)"
+)
+
+
+def demand_entry() -> None:
+    """Raises `GiveUp` with one sentence for a door that stays shut; another fault of the service is raised as it is."""
+    for variable in _DATABASES:
+        _knock_at_postgres(variable, os.environ[variable].replace("+psycopg2", ""))
+    _knock_at_rabbitmq("RETRAIN_AMQP_URL", os.environ["RETRAIN_AMQP_URL"])
+
+
+def _knock_at_postgres(variable: str, dsn: str) -> None:
+    import psycopg2
+
+    try:
+        psycopg2.connect(dsn, connect_timeout=10).close()
+    except psycopg2.OperationalError as error:
+        if "authentication failed" not in str(error):
+            raise
+        raise GiveUp(f"PostgreSQL {_REFUSES.format(variable=variable)}") from error
+
+
+def _knock_at_rabbitmq(variable: str, url: str) -> None:
+    import logging
+
+    import pika
+
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    try:
+        pika.BlockingConnection(pika.URLParameters(url)).close()
+    except (pika.exceptions.ProbableAuthenticationError, pika.exceptions.AuthenticationError) as error:
+        raise GiveUp(f"RabbitMQ {_REFUSES.format(variable=variable)}") from error

@@ -1,0 +1,52 @@
+"""Tables that Airflow and MLflow make for themselves: brought up to date with the release that is installed."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from include.stack.layout import bin_folder
+
+_END_OF_OUTPUT = 300
+
+
+class TablesError(RuntimeError):
+    """Tables could not be brought up to date; one sentence with the end of what the program said."""
+
+
+def migrate_airflow(variables: Mapping[str, str]) -> None:
+    """Raises `TablesError`. `variables` are Airflow's."""
+    _run([str(bin_folder() / "airflow"), "db", "migrate"], variables)
+
+
+def migrate_mlflow(dsn: str) -> None:
+    """Makes the tables or upgrades them, which the server does only when there are none; raises `TablesError`."""
+    parts = urlsplit(dsn)
+    # Anybody on the machine sees the words of a command, so the password goes another way.
+    without = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
+    password = {"PGPASSWORD": parts.password} if parts.password else {}
+    _run([str(bin_folder() / "mlflow"), "db", "upgrade", without], {**password, "MLFLOW_DISABLE_TELEMETRY": "true"})
+
+
+def once_a_release(stamp: Path, package: str, migrate: Callable[[], None]) -> None:
+    """`migrate`, unless the file `stamp` says that this release of the package did."""
+    installed = version(package)
+    if not stamp.exists() or stamp.read_text() != installed:
+        migrate()
+        stamp.write_text(installed)
+
+
+def _run(command: list[str], variables: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        command,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = " ".join(done.stdout.split())[-_END_OF_OUTPUT:]
+        raise TablesError(f"{' '.join(command[1:3])} of {command[0]} failed: …{said}")

@@ -1,0 +1,45 @@
+"""Passwords that databases and broker do not take are one sentence before anything is changed."""
+
+import os
+
+import pytest
+
+from include.docker.doors import demand_entry
+from include.stack.layout import environment
+from pipeline.bootstrap import GiveUp
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def variables(running_services, monkeypatch):
+    """As the service `migrate` has them, with the passwords that the volumes keep."""
+    found = environment(running_services.stack)
+    for name in ("HELPER_DSN", "RETRAIN_MLOPS_DSN", "RETRAIN_HELPER_DSN", "RETRAIN_AMQP_URL"):
+        monkeypatch.setenv(name, found[name])
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", running_services.stack.dsn("mlflow", "mlflow"))
+    return running_services.stack.secrets
+
+
+def test_the_passwords_of_the_first_start_open_every_door(variables):
+    demand_entry()
+
+
+@pytest.mark.parametrize(
+    ("variable", "secret", "who"),
+    [
+        ("HELPER_DSN", "helper", "PostgreSQL"),
+        ("RETRAIN_MLOPS_DSN", "mlops", "PostgreSQL"),
+        ("RETRAIN_HELPER_DSN", "mlops_reader", "PostgreSQL"),
+        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow", "PostgreSQL"),
+        ("MLFLOW_BACKEND_STORE_URI", "mlflow", "PostgreSQL"),
+        ("RETRAIN_AMQP_URL", "rabbitmq", "RabbitMQ"),
+    ],
+)
+def test_a_new_env_file_on_old_volumes_is_said_in_one_sentence(variables, monkeypatch, variable, secret, who):
+    monkeypatch.setenv(variable, os.environ[variable].replace(variables[secret], "of-another-env-file"))
+    with pytest.raises(
+        GiveUp, match=f"^{who} refuses the password in {variable}: its volume keeps .*runbook, A secret has to change"
+    ):
+        demand_entry()

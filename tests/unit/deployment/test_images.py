@@ -1,0 +1,108 @@
+"""Each image, as its Dockerfile and .dockerignore make it, holds what its programs read and import."""
+
+import re
+
+import pytest
+
+from include.stack.layout import REPOSITORY
+from tests.image_tree import ImageTree, dockerfile, ignored, locked
+
+DOCKERFILES = ("application", "faceserve")
+PACKAGES = ("application", "training", "training-cuda", "faceserve")
+TEST_TOOLS = {"pytest", "hypothesis", "mypy", "ruff", "mutmut", "kmock", "kubernetes-validate", "import-linter"}
+EVERYTHING = """
+import importlib, json, os, pathlib
+from types import SimpleNamespace
+from click.testing import CliRunner
+from kubernetes.client import ApiClient
+
+for module in ("pipeline", "faceserve", "include.stack"):
+    shown = CliRunner().invoke(importlib.import_module(f"{module}.__main__").main, ["--help"])
+    assert shown.exit_code == 0, (module, shown.output)
+for module in ("docker.airflow_part", "docker.health", "docker.migrate", "stack.airflow_history", "helper_service.app"):
+    importlib.import_module(f"include.{module}")
+for file in sorted(pathlib.Path("dags").glob("*.py")):
+    importlib.import_module(f"dags.{file.stem}")
+os.environ["RETRAIN_TRAINING_RUNTIME"] = "kubernetes"
+dag = importlib.import_module("dags.model_retraining").model_retraining("LAUNDRY", None)
+task = dag.get_task("train").prepare_for_execution()
+ti = SimpleNamespace(dag_id="d", task_id="train", run_id="r", try_number=1, max_tries=4, map_index=-1)
+pod = task.build_pod_request_obj({"ti": ti, "dag": dag, "run_id": "r"}, dry_run=True)
+print("\\n" + json.dumps(ApiClient().sanitize_for_serialization(pod)["spec"]["containers"][0]["envFrom"]))
+"""
+
+
+def names(packages):
+    return {pin.split("==")[0].split("[")[0] for pin in locked(packages)}
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    return ImageTree.of("application", tmp_path_factory.mktemp("application"), "application")
+
+
+@pytest.fixture(scope="module")
+def faceserve(tmp_path_factory):
+    return ImageTree.of("faceserve", tmp_path_factory.mktemp("faceserve"), "faceserve")
+
+
+def test_in_the_application_image_every_program_and_dag_loads_and_a_training_pod_has_its_template(
+    application, tmp_path
+):
+    done = application.run("-c", EVERYTHING, AIRFLOW_HOME=str(tmp_path), RETRAIN_TRAINING_IMAGE="x@sha256:" + "a" * 64)
+    assert done.returncode == 0, done.stderr[-1000:]
+    assert done.stdout.splitlines()[-1] == '[{"secretRef": {"name": "retraining"}}]'
+
+
+def test_in_the_faceserve_image_every_program_starts_and_nothing_of_the_pipeline_is_there(faceserve):
+    words = "import faceserve.server, faceserve.engines.openvino_engine, faceserve.load_test, include.docker.health"
+    for arguments in (("-m", "faceserve", "--help"), ("-c", words)):
+        done = faceserve.run(*arguments)
+        assert done.returncode == 0, done.stderr[-1000:]
+    assert not (faceserve.root / "pipeline").exists() and not (faceserve.root / "plugins").exists()
+
+
+def test_a_package_that_an_image_lacks_is_not_found_in_its_tree(application):
+    done = application.run("-c", "import tensorflow")
+    assert "tensorflow is not among the packages of this image" in done.stderr
+
+
+def test_what_the_build_does_not_see_cannot_be_copied():
+    for path in (".env", ".git/config", "tests/conftest.py", "include/demo/story.py", "include/bench/plots.py"):
+        assert ignored(path)
+    assert not ignored("include/k8s/train-pod.yaml")
+
+
+@pytest.mark.parametrize("packages", PACKAGES)
+def test_an_image_has_packages_of_the_whole_lock_and_no_test_tools(packages):
+    text = (REPOSITORY / "requirements.txt").read_text()
+    whole = dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+    checksums = set(re.findall(r"sha256:\w+", text))
+    for pin, hashes in locked(packages).items():
+        name, version = pin.split("==")
+        plain = {"tensorflow-cpu": "tensorflow"}.get(name.split("[")[0], name.split("[")[0])
+        if not plain.startswith("nvidia-") or plain == "nvidia-ml-py":
+            assert whole[plain] == version, pin
+        if plain == name:
+            assert hashes <= checksums or plain.startswith("nvidia-")
+    assert names(packages) & TEST_TOOLS == set()
+
+
+def test_only_the_training_images_learn_and_only_one_has_the_libraries_of_gpus():
+    assert {n for n in names("application") | names("faceserve") if n.startswith(("tensorflow", "keras"))} == set()
+    assert names("application") < names("training") and names("application") < names("training-cuda")
+    assert "tensorflow-cpu" in names("training") and "tensorflow" not in names("training")
+    assert "tensorflow" in names("training-cuda") and "nvidia-cudnn-cu12" in names("training-cuda")
+    assert not [n for n in names("training") if n.startswith("nvidia-") and n != "nvidia-ml-py"]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_an_image_is_built_in_stages_by_hash_and_runs_as_a_user_of_a_number(name):
+    text = dockerfile(name)
+    # By number, so that Kubernetes can see that it is not root.
+    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) == ["10001"]
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    assert re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE) == ["python:3.11-slim-bookworm"]
+    installs = [line for line in text.splitlines() if re.search(r"\b(pip install|pip sync)\b", line)]
+    assert installs and all(line.count("--require-hashes") == 2 for line in installs)
+    assert "uv" not in text.rpartition("\nFROM ")[2].replace("uv.txt", "").split()
