@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -43,7 +44,7 @@ from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import MAX_LOADING
 from faceserve.settings import Settings
-from faceserve.storage import S3Source, Source
+from faceserve.storage import S3Source, Source, Stores
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
@@ -55,6 +56,8 @@ _SPARE_PLACES = 8
 _WATCHERS = 8
 _STREAMS = 32
 _TIDY_SECONDS = 5.0
+# Several times within what a gallery counts for, so that requests seldom have to look themselves.
+_GALLERY_SECONDS = 0.3
 PATIENCE = Patience()
 _INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
 
@@ -68,7 +71,7 @@ class Server:
         self.health = HealthServicer()
         self._draining = Draining()
         self._source = source or S3Source(s.s3_endpoint)
-        self._photo_source = source or S3Source(s.s3_endpoint, hurried=True)
+        self._stores = Stores(self._source, source or S3Source(s.s3_endpoint, hurried=True))
         self._threads = s.engine_threads or available_cores()
         self._batcher = Batcher(
             slots=self._threads,
@@ -78,7 +81,7 @@ class Server:
             observe=self.metrics.batched,
         )
         galleries = {
-            model: Gallery(self._source, s.gallery_uri, model, self.metrics.set_aside.labels(model).set)
+            model: Gallery(self._stores, s.gallery_uri, model, self.metrics.set_aside.labels(model).set)
             for model in s.models
         }
         self._vet: ChildVetting | None = None
@@ -97,7 +100,7 @@ class Server:
         """Returns when what can serve does."""
         self._listen()
         self._coming_back.restore()
-        self._tidy_up_now_and_then()
+        self._now_and_then()
 
     def stop(self) -> None:
         """Refuse new work, let work in flight finish, then stop."""
@@ -119,7 +122,7 @@ class Server:
             signal.signal(number, lambda *_: stopping.set())
         self._listen()
         threading.Thread(target=self._coming_back.restore, name="coming back", daemon=True).start()
-        self._tidy_up_now_and_then()
+        self._now_and_then()
         stopping.wait()
         began = time.monotonic()
         self.stop()
@@ -142,13 +145,19 @@ class Server:
         if self._settings.metrics_port:
             self.metrics.serve(self._settings.host, self._settings.metrics_port)
 
-    def _tidy_up_now_and_then(self) -> None:
-        def tidy_up() -> None:
-            while not self._over.wait(_TIDY_SECONDS):
-                self._enrolment.catch_up()
-                self.manager.expire(self._settings.prepared_hours * 3600)
+    def _now_and_then(self) -> None:
+        def expire() -> None:
+            self.manager.expire(self._settings.prepared_hours * 3600)
 
-        threading.Thread(target=tidy_up, name="tidying up", daemon=True).start()
+        for work, seconds in ((expire, _TIDY_SECONDS), (self._enrolment.look, _GALLERY_SECONDS)):
+            threading.Thread(target=self._repeat, args=(work, seconds), name=work.__name__, daemon=True).start()
+
+    def _repeat(self, work: Callable[[], None], seconds: float) -> None:
+        while not self._over.wait(seconds):
+            try:
+                work()
+            except Exception:
+                log.exception("%s failed and is tried again in %g s", work.__name__, seconds)
 
     def _loader(self) -> Loader:
         s = self._settings
@@ -179,7 +188,7 @@ class Server:
         s = self._settings
         admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
         answering = Answering(self.manager, self._batcher, admission, self.metrics)
-        reader = PhotoReader(Fetching(self._photo_source), s.photo_buckets)
+        reader = PhotoReader(Fetching(self._stores.hurried), s.photo_buckets)
         darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
         names = Names(s.engine, s.replica)
         photos = InferenceServicer(answering, self._enrolment, reader, darkroom, replica=s.replica)

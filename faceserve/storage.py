@@ -1,7 +1,8 @@
 """Object storage: where artifacts, photos and galleries lie."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
@@ -26,11 +27,19 @@ class Source(Protocol):
 
     def write(self, uri: str, body: bytes) -> None: ...
 
-    def list(self, prefix: str) -> list[str]:
-        """URIs of all objects under a prefix."""
+    def marks(self, prefix: str) -> Mapping[str, str]:
+        """URIs of all objects under a prefix, each with something that changes with its bytes."""
 
     def delete(self, uri: str) -> None:
         """Without an object there, nothing happens."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The same objects twice: `patient` for what may take its time, `hurried` for requests that wait."""
+
+    patient: Source
+    hurried: Source
 
 
 class S3Source:
@@ -66,11 +75,12 @@ class S3Source:
         with _translated(uri):
             self._client.put_object(**_place(uri), Body=body)
 
-    def list(self, prefix: str) -> list[str]:
+    def marks(self, prefix: str) -> Mapping[str, str]:
         place = _place(prefix)
         with _translated(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
-            return [f"s3://{place['Bucket']}/{one['Key']}" for page in pages for one in page.get("Contents", [])]
+            found = (one for page in pages for one in page.get("Contents", []))
+            return {f"s3://{place['Bucket']}/{one['Key']}": one["ETag"] for one in found}
 
     def delete(self, uri: str) -> None:
         with _translated(uri):

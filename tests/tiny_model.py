@@ -96,8 +96,9 @@ class FolderSource:
     def write(self, uri: str, body: bytes) -> None:
         self.objects[uri] = body
 
-    def list(self, prefix: str) -> list[str]:
-        return [uri for uri in self.objects if uri.startswith(prefix)]
+    def marks(self, prefix: str) -> dict[str, str]:
+        found = sorted(self.objects.items())
+        return {uri: hashlib.md5(body).hexdigest() for uri, body in found if uri.startswith(prefix)}
 
     def delete(self, uri: str) -> None:
         self.objects.pop(uri, None)

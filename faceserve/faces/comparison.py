@@ -1,5 +1,6 @@
 """VectorComparisonEngine: which enrolled embedding is nearest (specification, messages 35-39; design D7)."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,24 +16,29 @@ class Match:
 
 
 class VectorComparisonEngine:
-    """An immutable gallery of unit-length embeddings of one model; `enrolled` gives a new engine."""
+    """An immutable gallery of unit-length embeddings of one model; `joined` and `without` give a new one."""
 
-    def __init__(self, identities: tuple[str, ...] = (), vectors: npt.NDArray[np.float32] | None = None) -> None:
-        self._identities = identities
+    def __init__(self, identities: Sequence[str] = (), vectors: npt.NDArray[np.float32] | None = None) -> None:
+        self._identities = tuple(identities)
         self._vectors = vectors if vectors is not None else np.zeros((0, 0), np.float32)
         if len(identities) != len(self._vectors):
             raise ValueError(f"{len(identities)} identities but {len(self._vectors)} vectors")
 
-    def enrolled(self, identity: str, vector: npt.NDArray[np.float32]) -> "VectorComparisonEngine":
-        """A gallery with one more identity, or with its vector replaced."""
-        others = self.without(identity)
-        if len(others) and others._vectors.shape[1] != len(vector):
-            raise ValueError(f"vector has {len(vector)} numbers, the gallery {others._vectors.shape[1]}")
-        rows = [others._vectors, vector[None]] if len(others) else [vector[None]]
-        return VectorComparisonEngine((*others._identities, identity), np.concatenate(rows))
+    def joined(self, identities: Sequence[str], vectors: Sequence[npt.NDArray[np.float32]]) -> "VectorComparisonEngine":
+        """A gallery with these identities, too, or with their vectors replaced; each of `vectors` is [n, width]."""
+        if not identities:
+            return self
+        others, added = self.without(set(identities)), np.concatenate(vectors)
+        if len(others) and others._vectors.shape[1] != added.shape[1]:
+            raise ValueError(f"vectors have {added.shape[1]} numbers, the gallery {others._vectors.shape[1]}")
+        return VectorComparisonEngine(
+            (*others._identities, *identities), np.concatenate([others._vectors, added]) if len(others) else added
+        )
 
-    def without(self, identity: str) -> "VectorComparisonEngine":
-        kept = [i for i, known in enumerate(self._identities) if known != identity]
+    def without(self, identities: Collection[str]) -> "VectorComparisonEngine":
+        kept = [i for i, known in enumerate(self._identities) if known not in identities]
+        if len(kept) == len(self):
+            return self
         return VectorComparisonEngine(tuple(self._identities[i] for i in kept), self._vectors[kept])
 
     def nearest(self, vector: npt.NDArray[np.float32], count: int = 1) -> list[Match]:

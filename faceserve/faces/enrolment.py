@@ -1,98 +1,184 @@
 """The enrolled identities that photos are compared with, embedded by every version in memory."""
 
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
-from weakref import WeakKeyDictionary, WeakSet
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from faceserve.errors import StorageUnavailable
-from faceserve.faces.comparison import Match, VectorComparisonEngine
+from faceserve.errors import NoModel, Overloaded, StorageUnavailable
+from faceserve.faces.comparison import Match
 from faceserve.faces.features import FeatureExtractor
-from faceserve.faces.gallery import Gallery
+from faceserve.faces.gallery import Gallery, Known
 from faceserve.inference.batching import Batcher
-from faceserve.inference.photos import decoded
 from faceserve.models.generation import Generation
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 
 log = logging.getLogger(__name__)
 
+# Nobody is named out of a gallery that was looked at longer ago: another replica may have withdrawn somebody since.
+FRESH_SECONDS = 1.0
+# Objects that people put there or deleted by hand have no revision: all are listed again so often.
+_LISTED_SECONDS = 60.0
+_PATIENCE_SECONDS = 5.0
+# Less than the lifecycle port's spare places, so that a rollback always finds one.
+_CHANGES_AT_ONCE = 4
+_NOT_IN_TIME = "the gallery could not be read in time: ask another replica or later"
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What a generation knows; `at` and `listed_at` are when it began to look, in seconds of the monotonic clock."""
+
+    known: Known
+    at: float
+    listed_at: float
+
 
 class Enrolment:
-    """Changes the stored photos and, in one step for each, the embeddings of every generation in memory.
+    """Changes the stored photos, and keeps the embeddings of every generation in memory as the photos are.
 
-    Embeddings of two versions must not be compared, so a request names the generation that embedded its photo.
+    Each generation embeds everybody itself, since embeddings of two versions must not be compared. What it knows counts
+    for `FRESH_SECONDS`; then it looks again whether anything changed, and names nobody until it did.
     """
 
     def __init__(self, manager: ModelLifecycleManager, batcher: Batcher, galleries: Mapping[str, Gallery]) -> None:
         self._manager = manager
         self._batcher = batcher
         self._galleries = galleries
-        self._missing: WeakSet[Generation] = WeakSet()
-        self._embedded: WeakKeyDictionary[Generation, VectorComparisonEngine] = WeakKeyDictionary()
+        self._looked: WeakKeyDictionary[Generation, _Looked] = WeakKeyDictionary()
+        self._looking = {model: threading.Lock() for model in galleries}
+        self._changing = threading.BoundedSemaphore(_CHANGES_AT_ONCE)
+        self._away: set[str] = set()
 
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
         """Add an identity or replace its photo; returns how many identities there are now.
 
         Raises `BadRequest`, `BadPhoto`, `Overloaded` or `StorageUnavailable`.
         """
-        slot = self._manager.slot(model)
-        # A version that is being loaded reads the stored photos: either it finds this one, or it is loaded already.
-        with slot.turn():
+        self._manager.slot(model)
+        with self._change():
             self._galleries[model].enroll(identity, photo)
-            image = decoded([photo])
-            for generation in slot.snapshot.generations:
-                vector = self._extractor(generation).extract(image)[0]
-                self._embedded[generation] = self._of(generation).enrolled(identity, vector)
-            return self._size(model)
+            return self._seen(model)
 
     def withdraw(self, model: str, identity: str) -> int:
-        """Forget an identity, if it is there; returns how many there are now. Raises what `enroll` raises."""
-        slot = self._manager.slot(model)
-        with slot.turn():
+        """Forget an identity, if it is there; returns how many there are now. Raises what `enroll` raises.
+
+        It returns when no replica can name this identity any more.
+        """
+        self._manager.slot(model)
+        with self._change():
             self._galleries[model].withdraw(identity)
-            for generation in slot.snapshot.generations:
-                self._embedded[generation] = self._of(generation).without(identity)
-            return self._size(model)
+            forgotten_at = time.monotonic() + FRESH_SECONDS
+            left = self._seen(model)
+            time.sleep(max(0.0, forgotten_at - time.monotonic()))
+            return left
 
     def embed(self, generation: Generation) -> None:
         """Embed everybody enrolled with a generation that does not serve yet (design D7).
 
         A store that is away refuses a candidate, but does not keep a replica that serves nothing from coming back: then
-        nobody is compared until `catch_up` finds the store again. Raises `StorageUnavailable`.
+        nobody is compared until the store is there again. Raises `StorageUnavailable`.
         """
         try:
-            self._embedded[generation] = self._galleries[generation.model].embedded(self._extractor(generation))
+            self._look(generation)
         except StorageUnavailable as error:
             if self._manager.snapshot(generation.model).active:
                 raise
             log.error("%s compares nobody yet: %s", generation.model, error)  # noqa: TRY400 - the text says it all
-            self._missing.add(generation)
 
-    def catch_up(self) -> None:
-        """Embed for generations that came back without the gallery."""
-        for generation in list(self._missing):
-            slot = self._manager.slot(generation.model)
-            with slot.loading, suppress(StorageUnavailable):
-                if generation in slot.snapshot.generations:
-                    self._embedded[generation] = self._galleries[generation.model].embedded(self._extractor(generation))
-                self._missing.discard(generation)
+    def look(self) -> None:
+        """Whether any gallery changed, for all generations in memory; to be called several times a second."""
+        for model, gallery in self._galleries.items():
+            if not gallery.there:
+                continue
+            try:
+                self._seen(model)
+                self._away.discard(model)
+            except StorageUnavailable as error:
+                if model not in self._away:
+                    log.warning("%s compares nobody until its gallery can be looked at: %s", model, error)
+                self._away.add(model)
 
-    def nearest(self, generation: Generation, vector: npt.NDArray[np.float32], count: int) -> list[Match]:
-        """The most similar first; `vector` is an embedding by this generation. Raises `StorageUnavailable`."""
-        if generation in self._missing:
-            raise StorageUnavailable("the gallery could not be read yet: ask another replica or later")
-        return self._of(generation).nearest(vector, count)
+    def nearest(
+        self, generation: Generation, vector: npt.NDArray[np.float32], count: int, deadline: float = float("inf")
+    ) -> list[Match]:
+        """The most similar first; `vector` is an embedding by this generation, `deadline` in monotonic seconds.
 
-    def _of(self, generation: Generation) -> VectorComparisonEngine:
-        return self._embedded.get(generation, VectorComparisonEngine())
+        Raises `StorageUnavailable` when it cannot be known in time who is enrolled.
+        """
+        if not self._galleries[generation.model].there:
+            return []
+        until = min(deadline, time.monotonic() + _PATIENCE_SECONDS)
+        looked = self._looked.get(generation)
+        while looked is None or not _fresh(looked):
+            # Looking may have taken so long that it is no news any more.
+            if not generation.hold():
+                raise NoModel(f"{generation.version} was freed before it could compare: ask again")
+            try:
+                looked = self._look(generation, max(0.0, until - time.monotonic()))
+            finally:
+                generation.release()
+            if time.monotonic() > until and not _fresh(looked):
+                raise StorageUnavailable(_NOT_IN_TIME)
+        return looked.known.faces.nearest(vector, count)
 
-    def _size(self, model: str) -> int:
-        active = self._manager.snapshot(model).active
-        return len(self._of(active)) if active else 0
+    # Inside
 
-    def _extractor(self, generation: Generation) -> FeatureExtractor:
-        """It runs when no request waits for an engine."""
-        return FeatureExtractor(lambda images: self._batcher.infer_when_idle(generation.engine, images))
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        if not self._changing.acquire(blocking=False):
+            raise Overloaded(f"{_CHANGES_AT_ONCE} people are being enrolled or withdrawn: try again later")
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    def _seen(self, model: str) -> int:
+        """Have every generation look; how many are enrolled, as the active one sees it."""
+        snapshot = self._manager.snapshot(model)
+        for generation in snapshot.generations:
+            if generation.hold():
+                try:
+                    self._look(generation)
+                finally:
+                    generation.release()
+        looked = self._looked.get(snapshot.active) if snapshot.active else None
+        return len(looked.known.faces) if looked else 0
+
+    def _look(self, generation: Generation, seconds: float = threading.TIMEOUT_MAX) -> _Looked:
+        """Look whether anything changed; who waited longer than `seconds` for others that look is told so."""
+        gallery, looking = self._galleries[generation.model], self._looking[generation.model]
+        arrived = time.monotonic()
+        if not looking.acquire(timeout=seconds):
+            raise StorageUnavailable(_NOT_IN_TIME)
+        try:
+            before = self._looked.get(generation)
+            if before and before.at > arrived:
+                return before
+            looked = self._looked_anew(generation, gallery, before)
+            self._looked[generation] = looked
+            return looked
+        except StorageUnavailable as error:
+            raise StorageUnavailable(
+                f"the gallery could not be read yet, ask another replica or later: {error}"
+            ) from None
+        finally:
+            looking.release()
+
+    def _looked_anew(self, generation: Generation, gallery: Gallery, before: _Looked | None) -> _Looked:
+        began = time.monotonic()
+        revision = gallery.revision() if gallery.there else ""
+        if before and before.known.revision == revision and began - before.listed_at < _LISTED_SECONDS:
+            return _Looked(before.known, began, before.listed_at)
+        extractor = FeatureExtractor(lambda images: self._batcher.infer_when_idle(generation.engine, images))
+        return _Looked(gallery.known(extractor, revision, before.known if before else None), began, began)
+
+
+def _fresh(looked: _Looked) -> bool:
+    return time.monotonic() - looked.at < FRESH_SECONDS

@@ -1,8 +1,10 @@
-"""Reference photos of enrolled identities, and their embeddings by one engine (specification, messages 35-39)."""
+"""Reference photos of enrolled identities, which all replicas share (specification, messages 35-39)."""
 
 import logging
 import re
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,44 +14,88 @@ from faceserve.errors import BadPhoto, BadRequest, Refused
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.inference.photos import decoded
-from faceserve.storage import Source
+from faceserve.storage import Stores
 
 log = logging.getLogger(__name__)
 
 _IDENTITY = re.compile(r"[\w][\w.@-]{0,99}")
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
+_MAX_REVISION_BYTES = 1 << 10
+
+
+@dataclass(frozen=True)
+class Known:
+    """Everybody enrolled, embedded by one extractor, as it was at one `revision`.
+
+    `marks` are those of all objects there, so that only what changed is embedded anew.
+    """
+
+    revision: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    faces: VectorComparisonEngine = field(default_factory=VectorComparisonEngine)
 
 
 class Gallery:
-    """Photos are stored, not embeddings: every version embeds them itself, so that versions cannot mix (design D7)."""
+    """Photos are stored, not embeddings: every version embeds them itself, so that versions cannot mix (design D7).
+
+    Every change writes a new `revision` beside them. A replica that reads the one it has seen has seen all there is.
+    """
 
     def __init__(
-        self, source: Source, uri: str, model: str, set_aside: Callable[[int], None] = lambda count: None
+        self, stores: Stores, uri: str, model: str, set_aside: Callable[[int], None] = lambda count: None
     ) -> None:
         """`uri` is an `s3://…/` prefix; if it is empty, nobody is enrolled and nobody can be.
 
         `set_aside` is told how many objects there are no usable photos of anybody.
         """
-        self._source = source
+        self._source, self._hurried = stores.patient, stores.hurried
         self._set_aside = set_aside
         self._prefix = f"{uri.rstrip('/')}/{model}/" if uri else ""
+        # Not under the prefix: it is no photo of anybody.
+        self._revision = f"{uri.rstrip('/')}/{model}.revision"
+
+    @property
+    def there(self) -> bool:
+        """Whether anybody can be enrolled."""
+        return bool(self._prefix)
 
     def enroll(self, identity: str, photo: bytes) -> None:
         """Keep a photo. Raises `BadRequest`, `BadPhoto` or `StorageUnavailable`."""
         uri = self._uri(identity)
         decoded([photo])
         self._source.write(uri, photo)
+        self._changed()
 
     def withdraw(self, identity: str) -> None:
         self._source.delete(self._uri(identity))
+        self._changed()
 
-    def embedded(self, extractor: FeatureExtractor) -> VectorComparisonEngine:
+    def revision(self) -> str:
+        """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
+        try:
+            return self._hurried.read(self._revision, _MAX_REVISION_BYTES).decode("ascii", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def known(self, extractor: FeatureExtractor, revision: str, before: Known | None = None) -> Known:
         """Everybody enrolled, in this extractor's space; an object that is no photo of anybody is set aside.
 
-        Raises `StorageUnavailable`.
+        `revision` was read before: what changed since is looked at again, since it has another one. `before` is what
+        the same extractor made of an earlier one. Raises `StorageUnavailable`.
         """
-        uris = sorted(self._source.list(self._prefix)) if self._prefix else []
+        before = before or Known()
+        marks = self._source.marks(self._prefix) if self._prefix else {}
+        gone = {self._name(uri) for uri, mark in before.marks.items() if marks.get(uri) != mark}
+        new = sorted(uri for uri, mark in marks.items() if before.marks.get(uri) != mark)
+        identities, vectors = self._embedded(extractor, new)
+        faces = before.faces.without(gone).joined(identities, vectors)
+        self._set_aside(len(marks) - len(faces))
+        return Known(revision, marks, faces)
+
+    def _embedded(
+        self, extractor: FeatureExtractor, uris: list[str]
+    ) -> tuple[list[str], list[npt.NDArray[np.float32]]]:
         identities: list[str] = []
         vectors: list[npt.NDArray[np.float32]] = []
         for at in range(0, len(uris), _AT_ONCE):
@@ -57,12 +103,11 @@ class Gallery:
             if photos:
                 identities += [identity for identity, _ in photos]
                 vectors.append(extractor.extract(np.concatenate([image for _, image in photos])))
-        self._set_aside(len(uris) - len(identities))
-        return VectorComparisonEngine(tuple(identities), np.concatenate(vectors) if vectors else None)
+        return identities, vectors
 
     def _photo(self, uri: str) -> tuple[str, Images] | None:
         """Who it shows and the model's input; None for a folder's marker and whatever else people leave there."""
-        identity = uri.removeprefix(self._prefix)
+        identity = self._name(uri)
         try:
             if not _IDENTITY.fullmatch(identity):
                 raise BadPhoto("its name is nobody's")
@@ -70,6 +115,13 @@ class Gallery:
         except (Refused, FileNotFoundError) as error:
             log.warning("%s is set aside, nobody is compared with it: %s", uri, error)
             return None
+
+    def _changed(self) -> None:
+        """After the photo, never before: who reads this revision must find what it stands for."""
+        self._source.write(self._revision, uuid.uuid4().hex.encode())
+
+    def _name(self, uri: str) -> str:
+        return uri.removeprefix(self._prefix)
 
     def _uri(self, identity: str) -> str:
         if not self._prefix:

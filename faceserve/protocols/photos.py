@@ -47,16 +47,17 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     def ExtractFeatures(
         self, request: pb.ExtractFeaturesRequest, context: grpc.ServicerContext
     ) -> pb.ExtractFeaturesResponse:
-        vector, found = self._embedding(request, context)
+        vector, found = self._embedding(request, _asked(request, context))
         return pb.ExtractFeaturesResponse(
             features=vector.tolist(), model_version=found.generation.version, epoch=found.epoch
         )
 
     @statuses
     def Compare(self, request: pb.CompareRequest, context: grpc.ServicerContext) -> pb.CompareResponse:
-        vector, found = self._embedding(request, context)
+        asked = _asked(request, context)
+        vector, found = self._embedding(request, asked)
         count = min(max(1, request.count), _MAX_MATCHES)
-        matches = self._enrolment.nearest(found.generation, vector, count)
+        matches = self._enrolment.nearest(found.generation, vector, count, asked.deadline)
         return pb.CompareResponse(
             matches=[pb.Match(identity=match.identity, similarity=match.similarity) for match in matches],
             model_version=found.generation.version,
@@ -64,12 +65,9 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         )
 
     def _embedding(
-        self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, context: grpc.ServicerContext
+        self, request: pb.ExtractFeaturesRequest | pb.CompareRequest, asked: Asked
     ) -> tuple[npt.NDArray[np.float32], Answer]:
-        asked = _asked(request, context)
-        found = self._answering.answer(
-            asked, lambda: self._darkroom.decoded([request.image], asked.deadline, asked.wanted)
-        )
+        found = self._answering.answer(asked, lambda: self._developed(request.image, asked))
         return unit_length(found.output.features)[0], found
 
     def _photo(self, request: pb.ClassifyRequest, asked: Asked) -> Images:

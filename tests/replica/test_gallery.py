@@ -123,7 +123,7 @@ def test_nonsense_is_not_enrolled(world, identity, photo, reason):
     with pytest.raises(FaceserveError, match=reason) as caught:
         world.lifecycle.enroll("face", identity, photo)
     assert caught.value.code == "INVALID_ARGUMENT"
-    assert world.source.list("s3://faces/") == []
+    assert not world.source.marks("s3://faces/")
 
 
 def test_without_a_gallery_nobody_can_be_enrolled(tmp_path):
@@ -153,14 +153,13 @@ def test_an_odd_object_among_the_photos_is_set_aside_and_blocks_nothing(world, n
 
 
 def test_a_replica_comes_back_without_the_gallerys_store_and_compares_when_it_is_there(world, tmp_path, monkeypatch):
-    monkeypatch.setattr("faceserve.server._TIDY_SECONDS", 0.2)
     enroll_everybody(world)
-    plain = world.source.list
+    plain = world.source.marks
 
     def away(prefix):
         raise StorageUnavailable("S3: timed out")
 
-    monkeypatch.setattr(world.source, "list", away)
+    monkeypatch.setattr(world.source, "marks", away)
     with replica(tmp_path, world.source, **SETTINGS) as restarted:
         assert restarted.client.classify("face", PEOPLE["kim"]).model_version == "v1.0.0"
         with pytest.raises(FaceserveError, match="the gallery could not be read yet") as caught:
@@ -168,7 +167,7 @@ def test_a_replica_comes_back_without_the_gallerys_store_and_compares_when_it_is
         assert caught.value.code == "UNAVAILABLE"
         with pytest.raises(FaceserveError, match="timed out"):
             restarted.prepare("v1.1.0", "face", turn=1)
-        monkeypatch.setattr(world.source, "list", plain)
+        monkeypatch.setattr(world.source, "marks", plain)
         until(lambda: knows(restarted, "kim"), "the gallery to be read")
 
 
