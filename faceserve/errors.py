@@ -65,6 +65,24 @@ class TooLate(Refused):
     status = "DEADLINE_EXCEEDED"
 
 
+class NotAllowed(Refused):
+    """Somebody else decides this; the text says who."""
+
+    status = "PERMISSION_DENIED"
+
+
+class NotOffered(Refused):
+    """A part of a protocol that this server does not have; the text says what to use instead."""
+
+    status = "UNIMPLEMENTED"
+
+
+class Unauthenticated(Refused):
+    """The caller did not show the token that this call needs."""
+
+    status = "UNAUTHENTICATED"
+
+
 class InferenceFailed(ServingError):
     """The engine failed on a request that was fine."""
 

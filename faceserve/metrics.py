@@ -28,17 +28,24 @@ class Totals:
     images: int = 0
     answered_seconds: float = 0.0
     failed_seconds: float = 0.0
+    input_seconds: float = 0.0
+    queue_seconds: float = 0.0
     inference_seconds: float = 0.0
     last_at: float = 0.0
 
 
 @dataclass
 class Observed:
-    """What is known of one request so far; whoever answers it fills in the rest."""
+    """What is known of one request so far; whoever answers it fills in the rest.
+
+    `input_seconds` is how long its photos took to be read and decoded.
+    """
 
     version: str = ""
     side: str = "stable"
     images: int = 1
+    input_seconds: float = 0.0
+    queue_seconds: float = 0.0
     inference_seconds: float = 0.0
     code: str = "OK"
 
@@ -132,6 +139,8 @@ class Metrics:
                 total.answered += 1
                 total.answered_seconds += seconds
                 total.images += seen.images
+                total.input_seconds += seen.input_seconds
+                total.queue_seconds += seen.queue_seconds
                 total.inference_seconds += seen.inference_seconds
                 total.last_at = time.time()
             else:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from tritonclient.grpc import service_pb2_grpc
 
+from faceserve.doors import Doors
 from faceserve.engines.base import available_cores, factory, precisions
 from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.gallery import Gallery
@@ -28,14 +29,19 @@ from faceserve.models.examination import Examination
 from faceserve.models.generation import Generation
 from faceserve.models.loading import Loader
 from faceserve.models.vetting import ChildVetting
-from faceserve.protocols.access import Draining, LifecycleToken
+from faceserve.protocols.access import Draining
 from faceserve.protocols.health import NOT_SERVING, SERVING, HealthServicer
+from faceserve.protocols.http_port import HttpPort
+from faceserve.protocols.http_port import Waits as HttpWaits
 from faceserve.protocols.lifecycle import LifecycleServicer
-from faceserve.protocols.open_inference import SERVICE_NAME, Names, OpenInferenceServicer
+from faceserve.protocols.open_inference import Names, OpenInference
+from faceserve.protocols.open_inference_grpc import SERVICE_NAME, OpenInferenceServicer
+from faceserve.protocols.open_inference_http import Limits as HttpLimits
+from faceserve.protocols.open_inference_http import OpenInferenceHttp
 from faceserve.protocols.photos import InferenceServicer
 from faceserve.protocols.places import Patience, Room
 from faceserve.protocols.ports import Limits as PortLimits
-from faceserve.protocols.ports import Port, Tls
+from faceserve.protocols.ports import Port
 from faceserve.protocols.replica_status import ReplicaStatus
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
@@ -91,10 +97,18 @@ class Server:
         self._coming_back = ComingBack(self.manager, s.registry_url)
         self._over = threading.Event()
         self._port_limits = PortLimits(PATIENCE, s.max_message_bytes)
+        self._doors = Doors(s)
+        admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
+        self._answering = Answering(self.manager, self._batcher, admission, self.metrics)
+        self._darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
+        names = Names(s.engine, s.replica)
+        self._tensors = OpenInference(self._answering, self.manager, self.metrics, self._darkroom, names)
         self._inference = self._inference_port()
         self._lifecycle = self._lifecycle_port()
-        self.port = self._inference.bind(f"{s.host}:{s.grpc_port}")
-        self.lifecycle_port = self._lifecycle.bind(f"{s.host}:{s.lifecycle_port}", _tls(s))
+        self.port = self._inference.bind(f"{s.host}:{s.grpc_port}", self._doors.tls("inference"))
+        self.lifecycle_port = self._lifecycle.bind(f"{s.host}:{s.lifecycle_port}", self._doors.tls("lifecycle"))
+        self._http = None if s.http_port is None else self._http_port(s.http_port)
+        self.http_port = self._http.number if self._http else None
 
     def start(self) -> None:
         """Returns when what can serve does."""
@@ -110,6 +124,7 @@ class Server:
         self.health.end()
         self._changes.end()
         ending = [port.stop(self._settings.drain_seconds) for port in (self._inference, self._lifecycle)]
+        ending += [self._http.stop()] if self._http else []
         for port in ending:
             port.wait()
 
@@ -139,6 +154,8 @@ class Server:
         self.health.set(LIVE, SERVING)
         for port in (self._lifecycle, self._inference):
             port.server.start()
+        if self._http:
+            self._http.start()
         log.info("%s listens on %s:%d", self._settings.replica, self._settings.host, self.port)
         if self._vet:
             self._vet.start()
@@ -186,31 +203,36 @@ class Server:
 
     def _inference_port(self) -> Port:
         s = self._settings
-        admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
-        answering = Answering(self.manager, self._batcher, admission, self.metrics)
         reader = PhotoReader(Fetching(self._stores.hurried), s.photo_buckets)
-        darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
-        names = Names(s.engine, s.replica)
-        photos = InferenceServicer(answering, self._enrolment, reader, darkroom, replica=s.replica)
-        tensors = OpenInferenceServicer(answering, self.manager, self.metrics, darkroom, names)
-        # One place for each request that may wait, and as many to refuse others at once.
-        requests = Room(2 * (self._threads + s.max_queued))
+        photos = InferenceServicer(self._answering, self._enrolment, reader, self._darkroom, replica=s.replica)
+        requests = Room(self._request_places)
         streams = Room(_STREAMS)
         rooms = {"/": requests, f"/{SERVICE_NAME}/ModelStreamInfer": streams}
-        port = Port(rooms, self._port_limits, self.health, [self._draining])
+        port = Port(rooms, self._port_limits, self.health, [self._draining, *self._doors.inference()])
         pb_grpc.add_InferenceServicer_to_server(photos, port.server)
-        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(tensors, port.server)
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(self._tensors), port.server)
         port.described([_INFERENCE, SERVICE_NAME])
         return port
+
+    @property
+    def _request_places(self) -> int:
+        """One for each request that may wait, and as many to refuse others at once."""
+        return 2 * (self._threads + self._settings.max_queued)
+
+    def _http_port(self, number: int) -> HttpPort:
+        s = self._settings
+        limits = HttpLimits(self._request_places, s.max_queued_mb << 20, s.max_message_bytes, PATIENCE.message_seconds)
+        spoken = OpenInferenceHttp(self._tensors, limits, self._doors.inference_tokens, self._draining.begun)
+        waits = HttpWaits(PATIENCE.message_seconds, s.drain_seconds)
+        return HttpPort(spoken.app, (s.host, number), waits, self._doors.tls("http"))
 
     def _lifecycle_port(self) -> Port:
         s = self._settings
         status = ReplicaStatus(self._batcher, s.engine, s.replica)
         servicer = LifecycleServicer(self.manager, self._enrolment, status)
-        token = LifecycleToken(s.lifecycle_token.get_secret_value(), certified=s.tls_client_ca is not None)
         calls = Room(MAX_LOADING * len(s.models) + _SPARE_PLACES)
         rooms = {f"/{_LIFECYCLE}/": calls, f"/{_LIFECYCLE}/WatchStatus": Room(_WATCHERS)}
-        port = Port(rooms, self._port_limits, self.health, [self._draining, token])
+        port = Port(rooms, self._port_limits, self.health, [self._draining, *self._doors.lifecycle()])
         pb_grpc.add_LifecycleServicer_to_server(servicer, port.server)
         port.described([_LIFECYCLE])
         return port
@@ -218,15 +240,6 @@ class Server:
     def _model_serves(self, model: str) -> None:
         for service in ("", model):
             self.health.set(service, SERVING)
-
-
-def _tls(s: Settings) -> Tls | None:
-    """Raises `ValueError` for half of what TLS needs."""
-    if s.tls_certificate and s.tls_key:
-        return Tls(s.tls_certificate, s.tls_key, s.tls_client_ca)
-    if s.tls_certificate or s.tls_key or s.tls_client_ca:
-        raise ValueError("TLS needs both FACESERVE_TLS_CERTIFICATE and FACESERVE_TLS_KEY")
-    return None
 
 
 def _rules(s: Settings) -> Rules:

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     """Port for inference; 0 takes a free one."""
     lifecycle_port: Port = 8600
     """Port for the lifecycle service, so that a rollback works while inference is overloaded; 0 takes a free one."""
+    http_port: Port | None = None
+    """Port for inference over HTTP; empty: none, 0 takes a free one."""
     metrics_port: Port = 9500
     """Prometheus `/metrics` port; 0 serves none."""
     replica: str = "replica-1"
@@ -33,12 +35,26 @@ class Settings(BaseSettings):
     """Model names served; each has its own active version."""
     lifecycle_token: SecretStr = SecretStr("")
     """Bearer token of the lifecycle service; without it every lifecycle call needs a client certificate."""
+    lifecycle_token_file: Path | None = None
+    """File with such tokens, one a line; what changes in it counts within a second, without a restart."""
+    enrolment_token: SecretStr = SecretStr("")
+    """Bearer token of `Enroll` and `Withdraw`; without it they need the lifecycle's."""
+    enrolment_token_file: Path | None = None
+    """File with such tokens, one a line."""
+    inference_token: SecretStr = SecretStr("")
+    """Bearer token of inference, over gRPC and HTTP; without it everybody who reaches the port may ask."""
+    inference_token_file: Path | None = None
+    """File with such tokens, one a line."""
     tls_certificate: Path | None = None
-    """Certificate chain (PEM) of the lifecycle port; empty: no TLS."""
+    """Certificate chain (PEM) of the ports with TLS; empty: no TLS. A new one counts without a restart."""
     tls_key: Path | None = None
     """Its private key (PEM)."""
+    tls_ports: tuple[Literal["lifecycle", "inference", "http"], ...] = ("lifecycle",)
+    """Which ports have TLS, if there is a certificate."""
     tls_client_ca: Path | None = None
     """Authority (PEM) whose client certificates are demanded on the lifecycle port (mTLS)."""
+    lifecycle_identities: tuple[str, ...] = ()
+    """Names in client certificates (common name, DNS name or URI) that may call the lifecycle service."""
     s3_endpoint: str | None = None
     """S3 endpoint; empty for AWS itself. Credentials come from the usual AWS_* variables."""
     photo_buckets: tuple[str, ...] = ("tasks",)

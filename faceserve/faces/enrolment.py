@@ -26,6 +26,8 @@ FRESH_SECONDS = 1.0
 # Objects that people put there or deleted by hand have no revision: all are listed again so often.
 _LISTED_SECONDS = 60.0
 _PATIENCE_SECONDS = 5.0
+# Where nobody has compared for a while, looking is left to the request that does.
+_BUSY_SECONDS, _IDLE_LOOK_SECONDS = 60.0, 10.0
 # Less than the lifecycle port's spare places, so that a rollback always finds one.
 _CHANGES_AT_ONCE = 4
 _NOT_IN_TIME = "the gallery could not be read in time: ask another replica or later"
@@ -55,6 +57,8 @@ class Enrolment:
         self._looking = {model: threading.Lock() for model in galleries}
         self._changing = threading.BoundedSemaphore(_CHANGES_AT_ONCE)
         self._away: set[str] = set()
+        self._compared_at: dict[str, float] = {}
+        self._looked_at: dict[str, float] = {}
 
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
         """Add an identity or replace its photo; returns how many identities there are now.
@@ -95,7 +99,7 @@ class Enrolment:
     def look(self) -> None:
         """Whether any gallery changed, for all generations in memory; to be called several times a second."""
         for model, gallery in self._galleries.items():
-            if not gallery.there:
+            if not gallery.there or not self._due(model):
                 continue
             try:
                 self._seen(model)
@@ -114,6 +118,7 @@ class Enrolment:
         """
         if not self._galleries[generation.model].there:
             return []
+        self._compared_at[generation.model] = time.monotonic()
         until = min(deadline, time.monotonic() + _PATIENCE_SECONDS)
         looked = self._looked.get(generation)
         while looked is None or not _fresh(looked):
@@ -138,6 +143,14 @@ class Enrolment:
             yield
         finally:
             self._changing.release()
+
+    def _due(self, model: str) -> bool:
+        now, never = time.monotonic(), float("-inf")
+        busy = now - self._compared_at.get(model, never) < _BUSY_SECONDS
+        if not busy and now - self._looked_at.get(model, never) < _IDLE_LOOK_SECONDS:
+            return False
+        self._looked_at[model] = now
+        return True
 
     def _seen(self, model: str) -> int:
         """Have every generation look; how many are enrolled, as the active one sees it."""

@@ -65,8 +65,11 @@ class Answering:
         with self._metrics.request(asked.model) as seen, self._admission.admitted(asked.size_bytes):
             self._manager.snapshot(asked.model).demand(asked.version)
             # Before the lease: reading may take longer than a version that was replaced is kept.
+            began = time.monotonic()
             images = read()
-            seen.images = len(images)
+            seen.images, seen.input_seconds = len(images), time.monotonic() - began
+            if time.monotonic() > asked.deadline:
+                raise TooLate("the deadline passed before the request came to the model")
             with self._manager.lease(asked.model, asked.version, asked.task_id) as lease:
                 seen.version, seen.side = lease.generation.version, lease.side
                 return self._answer(asked, lease, images, seen)
@@ -87,7 +90,7 @@ class Answering:
             if lease.side == "stable" or time.monotonic() > asked.deadline or not asked.wanted():
                 raise
             return self._by_stable(asked, images, seen)
-        seen.inference_seconds = output.engine_seconds * len(images)
+        seen.inference_seconds, seen.queue_seconds = output.engine_seconds * len(images), output.queue_seconds
         if lease.canary:
             self._tried(asked.model, lease.canary, lease.side, output.engine_seconds)
         if lease.mirrored and lease.canary:
@@ -107,7 +110,7 @@ class Answering:
         with self._manager.lease(asked.model, active.version if active else "") as lease:
             seen.version, seen.side = lease.generation.version, "stable"
             output = self._batcher.infer(lease.generation.engine, images, asked.deadline, asked.wanted)
-            seen.inference_seconds = output.engine_seconds * len(images)
+            seen.inference_seconds, seen.queue_seconds = output.engine_seconds * len(images), output.queue_seconds
             return Answer(output, lease.generation, lease.epoch, "stable")
 
     def _failed(self, model: str, lease: Lease, error: InferenceFailed) -> None:

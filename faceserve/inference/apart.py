@@ -19,15 +19,17 @@ _GRACE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Answered(Output):
-    """`engine_seconds`: how long the engine took for each image."""
+    """`engine_seconds`: how long the engine took for each image, `queue_seconds`: how long it was waited for."""
 
     engine_seconds: float
+    queue_seconds: float = 0.0
 
 
 class _Call:
-    def __init__(self, engine: InferenceEngine, images: Images) -> None:
+    def __init__(self, engine: InferenceEngine, images: Images, asked: float) -> None:
         self._engine = engine
         self._images = images
+        self.asked = asked
         self.began = time.monotonic()
         self.done = threading.Event()
         self._output: Output | None = None
@@ -49,7 +51,7 @@ class _Call:
         if self._output is None:
             raise InferenceFailed(f"the model failed: {type(self._error).__name__} {self._error}") from self._error
         each = self._seconds / len(self._images)
-        return Answered(self._output.probabilities, self._output.features, each)
+        return Answered(self._output.probabilities, self._output.features, each, self.began - self.asked)
 
 
 class _Lane:
@@ -88,13 +90,14 @@ class Apart:
 
         Raises `InferenceFailed`, `ModelHangs`, or `TooLate`, which says nothing of the model.
         """
+        asked = time.monotonic()
         with self._lock:
             lane = self._lanes.setdefault(engine, _Lane(self._places))
         self._take_place(lane, deadline)
         if not wanted():
             lane.free.release()
             raise TooLate("nobody waits for the answer any more")
-        call = _Call(engine, images)
+        call = _Call(engine, images, asked)
         lane.calls.add(call)
         threading.Thread(target=call.run, args=(lane.over,), name="apart", daemon=True).start()
         if call.done.wait(_seconds_until(min(deadline, call.began + self._call_seconds))):

@@ -163,7 +163,7 @@ class Batcher:
             self._runs.add(run)
         try:
             output = self._in_pieces(run, [request.images for request in batch])
-            _share(batch, output, (time.monotonic() - run.began) / len(output.features))
+            _share(run, output, (time.monotonic() - run.began) / len(output.features))
         except TooLate as error:
             _fail(batch, error)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of these requests
@@ -258,11 +258,12 @@ class Batcher:
         return joined(outputs)
 
 
-def _share(batch: Sequence[_Request], output: Output, engine_seconds: float) -> None:
+def _share(run: _Run, output: Output, engine_seconds: float) -> None:
     at = 0
-    for request in batch:
+    for request in run.batch:
         end = at + len(request.images)
-        request.output = Answered(output.probabilities[at:end], output.features[at:end], engine_seconds)
+        waited = run.began - request.arrived
+        request.output = Answered(output.probabilities[at:end], output.features[at:end], engine_seconds, waited)
         at = end
 
 

@@ -1,37 +1,78 @@
-"""gRPC interceptors: who may call, and that nobody may while the replica shuts down."""
+"""gRPC interceptors: who may call what, and that nobody may while the replica shuts down."""
 
-import hmac
+import functools
 import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
+
+from faceserve.protocols.tokens import Tokens
 
 LIFECYCLE = "/faceserve.v1.Lifecycle/"
 _PUSHBACK_MS = "200"
 
 
-class LifecycleToken(grpc.ServerInterceptor):
-    """Lifecycle calls need `authorization: Bearer <token>`.
+@dataclass(frozen=True)
+class Door:
+    """Calls need one of `tokens`; where there is none, everybody may call if the door is `open`, else nobody.
 
-    If no token is set, every call is refused, unless the port is `certified`: then gRPC itself demands a client
-    certificate, and that is enough.
+    `what` is the calls' name in the refusal.
     """
 
-    def __init__(self, token: str, *, certified: bool = False) -> None:
-        self._expected = f"Bearer {token}".encode() if token else None
-        self._open = certified and not token
+    tokens: Tokens
+    what: str
+    open: bool = False
+
+    def lets_in(self, authorization: str) -> bool:
+        return self.tokens.open_for(authorization) if self.tokens.needed else self.open
+
+
+class Guard(grpc.ServerInterceptor):
+    """`doors` by the beginning of a method's path; the longest that fits counts. Other methods are for everybody."""
+
+    def __init__(self, doors: Mapping[str, Door | None]) -> None:
+        """None: no door."""
+        self._doors = dict(sorted(doors.items(), key=lambda door: -len(door[0])))
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
-        if not details.method.startswith(LIFECYCLE) or self._open:
-            return continuation(details)
-        given = str(dict(details.invocation_metadata).get("authorization", "")).encode()
-        if self._expected is not None and hmac.compare_digest(given, self._expected):
+        door = next((door for path, door in self._doors.items() if details.method.startswith(path)), None)
+        given = str(dict(details.invocation_metadata).get("authorization", ""))
+        if door is None or door.lets_in(given):
             return continuation(details)
 
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "lifecycle calls need `authorization: Bearer <token>`")
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, f"{door.what} need `authorization: Bearer <token>`")
 
         return _at_once(continuation(details), refuse)
+
+
+class Identities(grpc.ServerInterceptor):
+    """Lifecycle calls need a client certificate in one of the `allowed` names, not just any of the authority."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        self._allowed = frozenset(allowed)
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        handler = continuation(details)
+        if handler is None or not details.method.startswith(LIFECYCLE):
+            return handler
+        kind = "stream_stream" if handler.response_streaming else "stream_unary"
+        return handler._replace(**{kind: self._checked(getattr(handler, kind))})
+
+    def _checked(self, answer: Any) -> Any:
+        # `wraps` also keeps which threads the call runs on.
+        @functools.wraps(answer)
+        def checked(requests: Any, context: grpc.ServicerContext) -> Any:
+            if not self._allowed & (names := _names(context)):
+                shown = ", ".join(sorted(names))[:200] or "no name"
+                context.abort(
+                    grpc.StatusCode.PERMISSION_DENIED, f"the certificate of {shown} may not call this service"
+                )
+            return answer(requests, context)
+
+        return checked
 
 
 class Draining(grpc.ServerInterceptor):
@@ -50,6 +91,13 @@ class Draining(grpc.ServerInterceptor):
             context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
 
         return _at_once(continuation(details), refuse)
+
+
+def _names(context: grpc.ServicerContext) -> set[str]:
+    """Of the client's certificate: its common name and all alternative ones (DNS names, URIs)."""
+    shown = context.auth_context()
+    found = (*shown.get("x509_common_name", ()), *shown.get("x509_subject_alternative_name", ()))
+    return {name.decode("utf-8", "replace") for name in found}
 
 
 def _at_once(handler: Any, refuse: Any) -> Any:

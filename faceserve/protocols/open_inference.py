@@ -1,30 +1,38 @@
-"""The Open Inference Protocol v2, so that any of its clients can use faceserve.
+"""The Open Inference Protocol v2 as its messages say it, whether they came over gRPC or HTTP.
 
-It changes nothing: models are loaded and activated through the lifecycle service alone, so the calls for a model
-repository and for shared memory are UNIMPLEMENTED.
+It changes nothing: models are loaded and activated through the lifecycle service alone.
 """
 
 import functools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
-from tritonclient.grpc import model_config_pb2, service_pb2_grpc
+from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc import service_pb2 as oip
 
 from faceserve import __version__
-from faceserve.errors import NoModel, ServingError, UnknownModel
+from faceserve.errors import NoModel, NotAllowed, NotOffered, UnknownModel
 from faceserve.inference.answering import Answering, Asked
 from faceserve.inference.darkroom import Darkroom
 from faceserve.metrics import Metrics, Totals
-from faceserve.protocols.statuses import deadline, statuses
-from faceserve.protocols.tensors import IMAGES, MAX_BATCH, PHOTOS, answer, images_of
+from faceserve.protocols.tensors import (
+    FEATURES,
+    IMAGES,
+    MAX_BATCH,
+    PHOTOS,
+    PROBABILITIES,
+    answer,
+    demand_outputs,
+    images_of,
+)
+from faceserve.protocols.wishes import NO_SHARED_MEMORY, wishes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from include.contract.preprocessing import INPUT_PIXELS
 
-SERVICE_NAME = "inference.GRPCInferenceService"
 _NANOSECONDS = 1_000_000_000
+_EXTENSIONS = ("model_configuration", "model_repository", "statistics", "binary_tensor_data", "classification")
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,17 @@ class Names:
     replica: str
 
 
-class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
+@dataclass(frozen=True)
+class Caller:
+    """Until when it waits, in seconds of the monotonic clock, and whether it still does."""
+
+    deadline: float = float("inf")
+    waits: Callable[[], bool] = lambda: True
+
+
+class OpenInference:
+    """Every method raises `ServingError`s, and gives the message that answers."""
+
     def __init__(
         self, answering: Answering, manager: ModelLifecycleManager, metrics: Metrics, darkroom: Darkroom, names: Names
     ) -> None:
@@ -41,114 +59,104 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         self._manager = manager
         self._metrics = metrics
         self._darkroom = darkroom
-        self._engine = names.engine
-        self._replica = names.replica
+        self._names = names
 
-    def ServerLive(self, request: oip.ServerLiveRequest, context: grpc.ServicerContext) -> oip.ServerLiveResponse:
-        return oip.ServerLiveResponse(live=True)
-
-    def ServerReady(self, request: oip.ServerReadyRequest, context: grpc.ServicerContext) -> oip.ServerReadyResponse:
+    def server_ready(self) -> bool:
         """True as soon as any model serves, so that a load balancer sends no traffic before."""
-        return oip.ServerReadyResponse(ready=any(self._manager.snapshot(m).active for m in self._manager.models))
+        return any(self._manager.snapshot(model).active for model in self._manager.models)
 
-    def ServerMetadata(
-        self, request: oip.ServerMetadataRequest, context: grpc.ServicerContext
-    ) -> oip.ServerMetadataResponse:
-        return oip.ServerMetadataResponse(
-            name=f"faceserve {self._replica}",
-            version=__version__,
-            extensions=["model_configuration", "statistics", "binary_tensor_data"],
-        )
+    def server_metadata(self) -> oip.ServerMetadataResponse:
+        name = f"faceserve {self._names.replica}"
+        return oip.ServerMetadataResponse(name=name, version=__version__, extensions=_EXTENSIONS)
 
-    @statuses
-    def ModelReady(self, request: oip.ModelReadyRequest, context: grpc.ServicerContext) -> oip.ModelReadyResponse:
+    def model_ready(self, model: str, version: str) -> bool:
         try:
-            with self._manager.lease(request.name, request.version):
-                return oip.ModelReadyResponse(ready=True)
+            self._manager.snapshot(model).demand(version)
         except (NoModel, UnknownModel):
-            return oip.ModelReadyResponse(ready=False)
+            return False
+        return True
 
-    @statuses
-    def ModelMetadata(
-        self, request: oip.ModelMetadataRequest, context: grpc.ServicerContext
-    ) -> oip.ModelMetadataResponse:
-        with self._manager.lease(request.name, request.version) as lease:
-            generation = lease.generation
-            answer = oip.ModelMetadataResponse(
-                name=request.name, versions=self._versions(request.name), platform=self._engine
-            )
-            answer.inputs.add(name=IMAGES, datatype="UINT8", shape=[-1, INPUT_PIXELS, INPUT_PIXELS, 3])
-            answer.inputs.add(name=PHOTOS, datatype="BYTES", shape=[-1])
-            for name, width in generation.output_widths.items():
-                answer.outputs.add(name=name, datatype="FP32", shape=[-1, width])
-            return answer
+    def model_metadata(self, model: str, version: str) -> oip.ModelMetadataResponse:
+        generation = self._manager.snapshot(model).demand(version)
+        versions = [one.version for one in self._manager.snapshot(model).answering]
+        found = oip.ModelMetadataResponse(name=model, versions=versions, platform=self._names.engine)
+        found.inputs.add(name=IMAGES, datatype="UINT8", shape=[-1, INPUT_PIXELS, INPUT_PIXELS, 3])
+        found.inputs.add(name=PHOTOS, datatype="BYTES", shape=[-1])
+        for name, width in generation.output_widths.items():
+            found.outputs.add(name=name, datatype="FP32", shape=[-1, width])
+        return found
 
-    @statuses
-    def ModelConfig(self, request: oip.ModelConfigRequest, context: grpc.ServicerContext) -> oip.ModelConfigResponse:
-        with self._manager.lease(request.name, request.version) as lease:
-            generation = lease.generation
-            config = model_config_pb2.ModelConfig(name=request.name, platform=self._engine, max_batch_size=MAX_BATCH)
-            config.input.add(name=IMAGES, data_type=model_config_pb2.TYPE_UINT8, dims=[INPUT_PIXELS, INPUT_PIXELS, 3])
-            for name, width in generation.output_widths.items():
-                config.output.add(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
-            config.parameters["labels"].string_value = ",".join(generation.labels)
-            config.parameters["model_version"].string_value = generation.version
-            return oip.ModelConfigResponse(config=config)
+    def model_config(self, model: str, version: str) -> oip.ModelConfigResponse:
+        generation = self._manager.snapshot(model).demand(version)
+        config = model_config_pb2.ModelConfig(name=model, platform=self._names.engine, max_batch_size=MAX_BATCH)
+        config.input.add(name=IMAGES, data_type=model_config_pb2.TYPE_UINT8, dims=[INPUT_PIXELS, INPUT_PIXELS, 3])
+        # Instead of images, so tools that send every input that is needed send those alone.
+        photos = config.input.add(name=PHOTOS, data_type=model_config_pb2.TYPE_STRING, dims=[1], optional=True)
+        photos.reshape.SetInParent()
+        for name, width in generation.output_widths.items():
+            config.output.add(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
+        config.parameters["inputs"].string_value = f"{IMAGES} or {PHOTOS}, one of them"
+        config.parameters["labels"].string_value = ",".join(generation.labels)
+        config.parameters["model_version"].string_value = generation.version
+        return oip.ModelConfigResponse(config=config)
 
-    @statuses
-    def ModelStatistics(
-        self, request: oip.ModelStatisticsRequest, context: grpc.ServicerContext
-    ) -> oip.ModelStatisticsResponse:
-        if request.name:
-            self._manager.slot(request.name)
+    def model_statistics(self, model: str, version: str) -> oip.ModelStatisticsResponse:
+        """Of all models if `model` is empty."""
+        if model:
+            self._manager.slot(model)
         return oip.ModelStatisticsResponse(
             model_stats=[
                 _statistics(name, number, totals)
-                for name in ([request.name] if request.name else self._manager.models)
+                for name in ([model] if model else self._manager.models)
                 for number, totals in self._metrics.totals(name).items()
-                if request.version in {"", number}
+                if version in {"", number}
             ]
         )
 
-    @statuses
-    def ModelInfer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
-        return self._infer(request, context)
+    def repository_index(self, repository: str, *, ready: bool) -> oip.RepositoryIndexResponse:
+        """Every version that a request may ask for and, unless only those that are `ready`, models without any."""
+        if repository:
+            raise UnknownModel(f"no repository {repository[:40]!r}: there is one, without a name")
+        found = oip.RepositoryIndexResponse()
+        for model in self._manager.models:
+            answering = self._manager.snapshot(model).answering
+            for generation in answering:
+                found.models.add(name=model, version=generation.version, state="READY")
+            if not answering and not ready:
+                found.models.add(name=model, state="UNAVAILABLE", reason="no version serves on this replica yet")
+        return found
 
-    def ModelStreamInfer(
-        self, requests: Iterator[oip.ModelInferRequest], context: grpc.ServicerContext
-    ) -> Iterator[oip.ModelStreamInferResponse]:
-        """One answer for each request, in order; an error is the answer to its own request and ends no other."""
-        for request in requests:
-            try:
-                yield oip.ModelStreamInferResponse(infer_response=self._infer(request, context))
-            except ServingError as error:
-                failed = oip.ModelInferResponse(model_name=request.model_name, id=request.id)
-                yield oip.ModelStreamInferResponse(error_message=str(error), infer_response=failed)
-
-    def _infer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
-        task_id = request.parameters["task_id"].string_param if "task_id" in request.parameters else ""
-        asked = Asked(
-            request.model_name,
-            request.model_version,
-            task_id,
-            deadline(context),
-            context.is_active,
-            request.ByteSize(),
+    def change_repository(self, model: str) -> None:
+        """Always raises: `NotAllowed`, or `UnknownModel`."""
+        self._manager.slot(model)
+        raise NotAllowed(
+            f"which version of {model} serves is decided through the lifecycle service (faceserve.v1.Lifecycle, on a "
+            "port of its own), in a fleet by the retraining pipeline: nothing is loaded or unloaded here"
         )
+
+    def share_memory(self) -> None:
+        """Always raises `NotOffered`."""
+        raise NotOffered(NO_SHARED_MEMORY)
+
+    def change_settings(self) -> None:
+        """Always raises `NotOffered`."""
+        raise NotOffered("traces and logs are set up where the server is started, by FACESERVE_* variables")
+
+    def infer(self, request: oip.ModelInferRequest, caller: Caller) -> oip.ModelInferResponse:
+        wished = wishes(request)
+        demand_outputs(request, (PROBABILITIES, FEATURES))
+        deadline = min(caller.deadline, time.monotonic() + wished.timeout_seconds)
+        model, version, size_bytes = request.model_name, request.model_version, request.ByteSize()
+        asked = Asked(model, version, wished.task_id, deadline, caller.waits, size_bytes)
         decode = functools.partial(self._darkroom.decoded, deadline=asked.deadline, wanted=asked.wanted)
         found = self._answering.answer(asked, lambda: images_of(request, decode))
-        response = oip.ModelInferResponse(
-            model_name=request.model_name, model_version=found.generation.version, id=request.id
-        )
+        response = oip.ModelInferResponse(model_name=model, model_version=found.generation.version, id=request.id)
         response.parameters["epoch"].int64_param = found.epoch
-        response.parameters["replica"].string_param = self._replica
+        response.parameters["replica"].string_param = self._names.replica
         response.parameters["side"].string_param = found.side
-        answer(request, response, {"probabilities": found.output.probabilities, "features": found.output.features})
+        known = {PROBABILITIES: found.output.probabilities, FEATURES: found.output.features}
+        answer(request, response, known, found.generation.labels)
         return response
-
-    def _versions(self, model: str) -> list[str]:
-        snapshot = self._manager.snapshot(model)
-        return [g.version for g in (snapshot.active, snapshot.previous) if g]
 
 
 def _statistics(name: str, number: str, totals: Totals) -> oip.ModelStatistics:
@@ -162,6 +170,8 @@ def _statistics(name: str, number: str, totals: Totals) -> oip.ModelStatistics:
     for part, count, seconds in (
         ("success", totals.answered, totals.answered_seconds),
         ("fail", totals.failed, totals.failed_seconds),
+        ("queue", totals.answered, totals.queue_seconds),
+        ("compute_input", totals.answered, totals.input_seconds),
         ("compute_infer", totals.answered, totals.inference_seconds),
     ):
         duration = getattr(found.inference_stats, part)

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -13,28 +12,13 @@ from grpc_reflection.v1alpha import reflection
 from faceserve.protocols.health import SERVICE_NAME as HEALTH
 from faceserve.protocols.health import HealthServicer
 from faceserve.protocols.places import Patience, Places, Room, Silence
+from faceserve.protocols.tls import Tls
 
 _CHECKS, _WATCHERS, _REFLECTIONS = 16, 32, 4
 _REFUSING_THREADS = 8
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
-
-
-@dataclass(frozen=True)
-class Tls:
-    """PEM files; with an authority for clients, a certificate is demanded of each."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-
-    def credentials(self) -> grpc.ServerCredentials:
-        return grpc.ssl_server_credentials(
-            [(self.key.read_bytes(), self.certificate.read_bytes())],
-            self.client_ca.read_bytes() if self.client_ca else None,
-            require_client_auth=self.client_ca is not None,
-        )
 
 
 @dataclass(frozen=True)

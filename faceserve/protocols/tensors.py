@@ -1,6 +1,6 @@
 """Tensors of the Open Inference Protocol to arrays, and back."""
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,11 @@ from tritonclient.grpc import service_pb2 as oip
 from faceserve.engines.base import Images
 from faceserve.errors import BadRequest
 from faceserve.inference.photos import decoded
+from faceserve.protocols.wishes import classes
 from include.contract.preprocessing import INPUT_PIXELS
 
 IMAGES, PHOTOS = "images", "photos"
+PROBABILITIES, FEATURES = "probabilities", "features"
 MAX_BATCH = 64
 _SHAPE = (INPUT_PIXELS, INPUT_PIXELS, 3)
 _LENGTH_BYTES = 4
@@ -43,17 +45,62 @@ def answer(
     request: oip.ModelInferRequest,
     response: oip.ModelInferResponse,
     known: Mapping[str, npt.NDArray[np.float32]],
+    labels: Sequence[str],
 ) -> None:
     """Add the outputs that the request names, or all if it names none, as raw little-endian float32.
 
-    Raises `BadRequest` for an unknown name.
+    Of an output that is asked for by its best classes, these come as strings `value:index:label`, as from Triton;
+    `labels` are those of the probabilities. Raises `BadRequest`, but see `demand_outputs`.
     """
-    for name in [output.name for output in request.outputs] or list(known):
-        if name not in known:
-            raise BadRequest(f"unknown output {name[:80]!r}, the model gives {', '.join(known)}")
-        array = known[name]
-        response.outputs.add(name=name, datatype="FP32", shape=array.shape)
-        response.raw_output_contents.append(np.ascontiguousarray(array, "<f4").tobytes())
+    demand_outputs(request, known)
+    wanted = {output.name: classes(output) for output in request.outputs} or dict.fromkeys(known, 0)
+    for name, best in wanted.items():
+        if best:
+            texts = _classified(known[name], best, labels if name == PROBABILITIES else ())
+            response.outputs.add(name=name, datatype="BYTES", shape=(len(texts), len(texts[0])))
+            response.raw_output_contents.append(b"".join(_measured(text) for row in texts for text in row))
+        else:
+            response.outputs.add(name=name, datatype="FP32", shape=known[name].shape)
+            response.raw_output_contents.append(np.ascontiguousarray(known[name], "<f4").tobytes())
+
+
+def demand_outputs(request: oip.ModelInferRequest, known: Collection[str]) -> None:
+    """Before any work is put into the request. Raises `BadRequest` for an output that there is not, or twice."""
+    names = [output.name for output in request.outputs]
+    for output in request.outputs:
+        if output.name not in known:
+            raise BadRequest(f"unknown output {output.name[:80]!r}, the model gives {', '.join(known)}")
+        if names.count(output.name) > 1:
+            raise BadRequest(f"output {output.name!r} is asked for twice")
+        classes(output)
+
+
+def byte_strings(raw: bytes, name: str) -> list[bytes]:
+    """The strings of a raw BYTES tensor: before each stands its length, four bytes, little-endian.
+
+    Raises `BadRequest`.
+    """
+    found, at = [], 0
+    while at < len(raw):
+        length = int.from_bytes(raw[at : at + _LENGTH_BYTES], "little")
+        at += _LENGTH_BYTES
+        if at + length > len(raw):
+            raise BadRequest(f"{name!r} ends in the middle of one of its values")
+        found.append(raw[at : at + length])
+        at += length
+    return found
+
+
+def _classified(array: npt.NDArray[np.float32], best: int, labels: Sequence[str]) -> list[list[bytes]]:
+    order = np.argsort(-array, axis=1, kind="stable")[:, :best]
+    return [
+        [f"{row[i]:f}:{i}{f':{labels[i]}' if labels else ''}".encode() for i in chosen]
+        for row, chosen in zip(array, order, strict=True)
+    ]
+
+
+def _measured(text: bytes) -> bytes:
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 
 def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Images:
@@ -83,25 +130,12 @@ def _small_integers(tensor: oip.ModelInferRequest.InferInputTensor) -> bytes:
 def _byte_strings(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> list[bytes]:
     if tensor.datatype != "BYTES":
         raise BadRequest(f"input {PHOTOS!r} has datatype {tensor.datatype[:20]!r}, BYTES is needed")
-    if len(tensor.shape) != 1:
+    if len(tensor.shape) not in {1, 2} or tensor.shape[1:] not in ([], [1]):
         raise BadRequest(f"input {PHOTOS!r} has shape {list(tensor.shape)}, [N] is needed")
     _demand_batch(tensor.shape[0])
-    found = list(tensor.contents.bytes_contents) if raw is None else _split(raw)
+    found = list(tensor.contents.bytes_contents) if raw is None else byte_strings(raw, PHOTOS)
     if len(found) != tensor.shape[0]:
         raise BadRequest(f"input {PHOTOS!r} holds {len(found)} photos, its shape says {tensor.shape[0]}")
-    return found
-
-
-def _split(raw: bytes) -> list[bytes]:
-    """The strings of a raw BYTES tensor: before each stands its length, four bytes, little-endian."""
-    found, at = [], 0
-    while at < len(raw):
-        length = int.from_bytes(raw[at : at + _LENGTH_BYTES], "little")
-        at += _LENGTH_BYTES
-        if at + length > len(raw):
-            raise BadRequest(f"input {PHOTOS!r} ends in the middle of a photo")
-        found.append(raw[at : at + length])
-        at += length
     return found
 
 

@@ -6,9 +6,9 @@ from typing import Self
 
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
-from include.contract.channel import FaceserveError, Replicas
+from include.contract.channel import ClientTls, FaceserveError, Replicas
 
-__all__ = ["Classification", "FaceserveClient", "FaceserveError", "Match"]
+__all__ = ["Classification", "ClientTls", "FaceserveClient", "FaceserveError", "Match"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,11 @@ class Match:
 class FaceserveClient:
     """Asks the replicas in turn; one that is unreachable or overloaded is passed over while another answers."""
 
-    def __init__(self, addresses: Sequence[str], *, timeout_seconds: float = 10.0) -> None:
-        self._replicas = Replicas(addresses, timeout_seconds=timeout_seconds)
+    def __init__(
+        self, addresses: Sequence[str], *, timeout_seconds: float = 10.0, token: str = "", tls: ClientTls | None = None
+    ) -> None:
+        """`token` and `tls` as far as the replicas want them for inference."""
+        self._replicas = Replicas(addresses, timeout_seconds=timeout_seconds, token=token, tls=tls)
 
     def __enter__(self) -> Self:
         return self

@@ -64,6 +64,8 @@ def _header(photo: bytes) -> tuple[int, int, bool]:
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
             (width, height), transparent = image.size, image.has_transparency_data
+    except Image.DecompressionBombError as error:
+        raise UnreadablePhoto(f"photo is over the limit of {MAX_PHOTO_PIXELS} pixels") from error
     except Exception as error:
         # Pillow raises a dozen kinds for damaged headers, and promises none of them.
         raise UnreadablePhoto(f"photo is no readable JPEG, PNG or WebP: {type(error).__name__}") from error

@@ -29,6 +29,8 @@ PREFERRED_PORTS = {
     "faceserve_2": 8501,
     "faceserve_1_lifecycle": 8600,
     "faceserve_2_lifecycle": 8601,
+    "faceserve_1_http": 8700,
+    "faceserve_2_http": 8701,
     "faceserve_1_metrics": 9500,
     "faceserve_2_metrics": 9501,
     "postgres": 25432,

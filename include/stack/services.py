@@ -210,6 +210,7 @@ def faceserve(stack: Stack) -> Service:
         variables = {
             "FACESERVE_GRPC_PORT": str(stack.port(name)),
             "FACESERVE_LIFECYCLE_PORT": str(stack.port(f"{name}_lifecycle")),
+            "FACESERVE_HTTP_PORT": str(stack.port(f"{name}_http")),
             "FACESERVE_METRICS_PORT": str(stack.port(f"{name}_metrics")),
             "FACESERVE_REPLICA": f"replica-{number}",
             "FACESERVE_STATE_DIR": str(stack.folder(f"faceserve-{number}")),

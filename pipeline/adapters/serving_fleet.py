@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from include.contract.lifecycle_client import FaceserveError, LifecycleClient, PreparedModel, Status
-from pipeline.domain.errors import ModelRefused, ServiceUnavailable
+from include.contract.lifecycle_client import ClientTls, FaceserveError, LifecycleClient, PreparedModel, Status
+from pipeline.domain.errors import GiveUp, ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen, replaced_by, unasked
 from pipeline.domain.serving import Serving
@@ -20,7 +21,7 @@ _Call = Callable[[LifecycleClient, str], _Result]
 
 @dataclass(frozen=True)
 class Replicas:
-    """Lifecycle addresses (`host:port`) with their bearer token, and deadlines of one call.
+    """Lifecycle addresses (`host:port`) with their bearer token and certificates, and deadlines of one call.
 
     A person took those of `out_of_rotation` out.
     """
@@ -30,6 +31,14 @@ class Replicas:
     prepare_timeout_seconds: float = 60.0
     activate_timeout_seconds: float = 5.0
     out_of_rotation: Collection[str] = ()
+    tls: ClientTls | None = None
+
+
+def client_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTls | None:
+    """PEM files; without an authority there is no TLS. Raises `GiveUp` for half of what is needed."""
+    if (certificate is None) != (key is None) or (certificate and not ca):
+        raise GiveUp("RETRAIN_FACESERVE_TLS_CERTIFICATE needs RETRAIN_FACESERVE_TLS_KEY and RETRAIN_FACESERVE_TLS_CA")
+    return ClientTls(ca, certificate, key) if ca else None
 
 
 class GrpcServingFleet:
@@ -169,7 +178,7 @@ class GrpcServingFleet:
         """The call's result or error for each of the replicas, all at once."""
 
         def one(address: str) -> "_Result | FaceserveError":
-            with LifecycleClient(address, token=self._replicas.token) as client:
+            with LifecycleClient(address, token=self._replicas.token, tls=self._replicas.tls) as client:
                 try:
                     return call(client, address)
                 except FaceserveError as error:

@@ -178,7 +178,7 @@ class Wiring:
 
     @cached_property
     def fleet(self) -> ServingFleet:
-        from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
+        from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas, client_tls
 
         s = self.settings
         return GrpcServingFleet(
@@ -188,5 +188,6 @@ class Wiring:
                 prepare_timeout_seconds=s.prepare_timeout_seconds,
                 activate_timeout_seconds=s.activate_timeout_seconds,
                 out_of_rotation=s.faceserve_out_of_rotation,
+                tls=client_tls(s.faceserve_tls_ca, s.faceserve_tls_certificate, s.faceserve_tls_key),
             )
         )

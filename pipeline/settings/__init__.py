@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     """Addresses of replicas that a person took out of rotation: promotions go on without them."""
     faceserve_token: SecretStr = SecretStr("")
     """Bearer token of faceserve's lifecycle service."""
+    faceserve_tls_ca: Path | None = None
+    """Authority (PEM) that signed the certificates of the replicas' lifecycle ports; empty: they have no TLS."""
+    faceserve_tls_certificate: Path | None = None
+    """Certificate (PEM) that the pipeline shows them, in a name of their `FACESERVE_LIFECYCLE_IDENTITIES`."""
+    faceserve_tls_key: Path | None = None
+    """Its private key (PEM)."""
     prepare_timeout_seconds: Positive = 60.0
     """Deadline for one replica to download, load, warm up and check a model."""
     activate_timeout_seconds: Positive = 5.0

@@ -19,39 +19,37 @@ class Pair:
     key: Path
 
 
-@dataclass(frozen=True)
 class Authority:
-    certificate: Path
-    server: Pair
-    client: Pair
+    """`server` and `client` are two of its certificates; `pair` makes more, or a new one in place of an older."""
 
-    def client_tls(self) -> ClientTls:
-        return ClientTls(self.certificate, self.client.certificate, self.client.key)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("test authority")
+        certificate = _signed(self._name, self._name, self._key, self._key, ca=True)
+        self.certificate = folder / "ca.pem"
+        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self.server, self.client = self.pair("server"), self.pair("client")
 
-    def stranger_tls(self) -> ClientTls:
-        """Trusts the server, but shows nothing of its own."""
-        return ClientTls(self.certificate)
-
-
-def authority(folder: Path) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("test authority")
-    certificate = _signed(name, name, key, key, ca=True)
-    path = folder / "ca.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    made = {}
-    for owner in ("server", "client"):
+    def pair(self, owner: str) -> Pair:
         own = ec.generate_private_key(ec.SECP256R1())
-        pair = Pair(folder / f"{owner}.pem", folder / f"{owner}.key")
-        signed = _signed(_name(owner), name, own, key, ca=False)
-        pair.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        pair.key.write_bytes(
+        made = Pair(self._folder / f"{owner}.pem", self._folder / f"{owner}.key")
+        signed = _signed(_name(owner), self._name, own, self._key, ca=False)
+        made.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        made.key.write_bytes(
             own.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        made[owner] = pair
-    return Authority(path, **made)
+        return made
+
+    def client_tls(self, owner: str = "client") -> ClientTls:
+        pair = self.client if owner == "client" else self.pair(owner)
+        return ClientTls(self.certificate, pair.certificate, pair.key)
+
+    def stranger_tls(self) -> ClientTls:
+        """Trusts the server, but shows nothing of its own."""
+        return ClientTls(self.certificate)
 
 
 def _name(text: str) -> x509.Name:
@@ -76,6 +74,9 @@ def _signed(
         .not_valid_before(now - timedelta(minutes=1))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")]),
+            critical=False,
+        )
         .sign(signer, hashes.SHA256())
     )

@@ -149,4 +149,23 @@ def test_an_unknown_output_or_version_is_refused(client):
 def test_models_come_and_go_by_the_lifecycle_alone(client):
     with pytest.raises(InferenceServerException) as caught:
         client.unload_model("laundry")
-    assert caught.value.status() == "StatusCode.UNIMPLEMENTED"
+    assert caught.value.status() == "StatusCode.PERMISSION_DENIED"
+    assert "decided through the lifecycle service" in caught.value.message()
+
+
+def test_the_repository_names_every_version_that_may_be_asked_for(client):
+    found = client.get_model_repository_index().models
+    assert [(one.name, one.version, one.state) for one in found] == [
+        ("laundry", "v1.1.0", "READY"),
+        ("laundry", "v1.0.0", "READY"),
+        ("face", "", "UNAVAILABLE"),
+    ]
+
+
+def test_what_is_not_offered_says_so(client):
+    region = triton.InferInput("images", [1, 224, 224, 3], "UINT8")
+    region.set_shared_memory("region", 150_528)
+    for ask in (client.get_system_shared_memory_status, lambda: client.infer("laundry", [region])):
+        with pytest.raises(InferenceServerException, match="shared memory are not offered") as caught:
+            ask()
+        assert caught.value.status() == "StatusCode.UNIMPLEMENTED"

@@ -11,7 +11,6 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
-from tests.replica.certificates import authority
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import grey_photo
 from tests.waiting import until
@@ -159,26 +158,3 @@ def test_while_it_drains_work_in_flight_finishes_and_new_work_is_sent_elsewhere(
         assert dict(late.trailing_metadata())["grpc-retry-pushback-ms"] == "200"
         gate.set()
         assert in_flight.result().label == "불량"
-
-
-# Certificates
-
-
-def test_with_mutual_tls_only_certified_callers_may_change_models(tmp_path):
-    ca = authority(tmp_path)
-    settings = {"tls_certificate": ca.server.certificate, "tls_key": ca.server.key, "tls_client_ca": ca.certificate}
-    with replica(tmp_path / "state", lifecycle_token="", **settings) as world:
-        with LifecycleClient(world.lifecycle_address, tls=ca.client_tls()) as certified:
-            assert certified.status("laundry").version is None
-        for stranger in (
-            LifecycleClient(world.lifecycle_address),
-            LifecycleClient(world.lifecycle_address, tls=ca.stranger_tls()),
-        ):
-            with stranger, pytest.raises(FaceserveError) as caught:
-                stranger.status("laundry", timeout_seconds=3)
-            assert caught.value.code in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
-
-
-def test_half_a_tls_setting_is_refused_at_start(tmp_path):
-    with pytest.raises(ValueError, match="needs both"), replica(tmp_path, tls_key=tmp_path / "key.pem"):
-        pytest.fail("it started")

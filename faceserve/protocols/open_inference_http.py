@@ -1,0 +1,299 @@
+"""The Open Inference Protocol v2 over HTTP: Triton's and KServe's HTTP clients, and curl, can use faceserve.
+
+Everything said is decided in `OpenInference`; here requests become its messages, and errors HTTP statuses.
+"""
+
+import asyncio
+import json
+import logging
+import threading
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from faceserve.errors import BadRequest, ServingError, Unauthenticated
+from faceserve.inference.admission import Admission
+from faceserve.protocols.json_tensors import Answer, answer_of, as_json, plain, request_of
+from faceserve.protocols.open_inference import Caller, OpenInference
+from faceserve.protocols.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+_STATUSES = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+_JSON = "application/json"
+_JSON_BYTES = "Inference-Header-Content-Length"
+_COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_MIN_COMPRESSED_BYTES = 1024
+_MAX_QUESTION_BYTES = 1 << 16
+_MAX_ENCODINGS = 2
+# Not ready: the protocol wants a status of the fours.
+_OK, _NOT_SO, _BAD, _OUR_FAULT = HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST, 500
+_LATER = {429, 503}
+
+_Answers = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`places` requests may be received or worked on at once, with `held_bytes` in all."""
+
+    places: int
+    held_bytes: int
+    message_bytes: int
+    message_seconds: float
+
+
+class OpenInferenceHttp:
+    """`draining` is set when the replica shuts down; whoever shows no token of `tokens` is refused, if there is one."""
+
+    def __init__(self, service: OpenInference, limits: Limits, tokens: Tokens, draining: threading.Event) -> None:
+        self._service = service
+        self._limits = limits
+        self._tokens = tokens
+        self._draining = draining
+        self._arriving = Admission(limits.places, limits.held_bytes)
+        self._pool = ThreadPoolExecutor(limits.places, thread_name_prefix="http")
+        self.app = Starlette(
+            routes=self._routes(),
+            middleware=[Middleware(GZipMiddleware, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=1)],
+            exception_handlers={HTTPException: _refused},
+        )
+
+    def _routes(self) -> list[Route]:
+        s = self._service
+        models = {
+            "": lambda model, version: plain(s.model_metadata(model, version)),
+            "/config": lambda model, version: plain(s.model_config(model, version).config),
+            "/stats": lambda model, version: plain(s.model_statistics(model, version)),
+        }
+        return [
+            Route("/v2/health/live", _probe("live", lambda: True)),
+            Route("/v2/health/ready", _probe("ready", lambda: s.server_ready() and not self._draining.is_set())),
+            Route("/v2", self._said(lambda _: plain(s.server_metadata()))),
+            Route("/v2/models/stats", self._said(lambda _: plain(s.model_statistics("", "")))),
+            *(route for path, ask in models.items() for route in self._of_model(path, self._said(_about(ask)))),
+            *self._of_model("/ready", self._guarded(self._model_ready)),
+            *self._of_model("/infer", self._guarded(self._infer), "POST"),
+            Route("/v2/repository/index", self._guarded(self._index), methods=["POST"]),
+            *(
+                Route(f"/v2/repository/models/{{model}}/{act}", self._said(_about_change(s)), methods=["POST"])
+                for act in ("load", "unload")
+            ),
+            *(
+                Route(path, self._said(lambda _: s.share_memory()), methods=["GET", "POST"])
+                for path in ("/v2/systemsharedmemory/{rest:path}", "/v2/cudasharedmemory/{rest:path}")
+            ),
+            *(
+                Route(path, self._said(lambda _: s.change_settings()), methods=["GET", "POST"])
+                for path in ("/v2/trace/setting", "/v2/models/{model}/trace/setting", "/v2/logging")
+            ),
+        ]
+
+    @staticmethod
+    def _of_model(path: str, answers: _Answers, method: str = "GET") -> list[Route]:
+        beginnings = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+        return [Route(f"{beginning}{path}", answers, methods=[method]) for beginning in beginnings]
+
+    def _said(self, ask: Callable[[Request], object]) -> _Answers:
+        async def answers(request: Request) -> Response:
+            return _json(ask(request))
+
+        return self._guarded(answers)
+
+    def _guarded(self, answers: _Answers) -> _Answers:
+        """Refusals become answers; nobody is answered without the token, or while the replica shuts down."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                if self._draining.is_set():
+                    raise ShuttingDown("this replica is shutting down: ask another one")
+                if not self._tokens.open_for(request.headers.get("authorization", "")):
+                    raise Unauthenticated("requests need `authorization: Bearer <token>`")
+                return await answers(request)
+            except ServingError as error:
+                return _error(_STATUSES.get(error.status, _OUR_FAULT), str(error))
+            except ClientDisconnect:
+                return Response(status_code=_BAD)
+            except HTTPException:
+                raise
+            except Exception:
+                log.exception("%s %s failed", request.method, request.url.path)
+                return _error(_OUR_FAULT, "the server failed; its log says how")
+
+        return guarded
+
+    async def _model_ready(self, request: Request) -> Response:
+        model, version = _model(request)
+        ready = self._service.model_ready(model, version)
+        return _json({"name": model, "ready": ready}, _OK if ready else _NOT_SO)
+
+    async def _index(self, request: Request) -> Response:
+        body = await self._body(request, _MAX_QUESTION_BYTES)
+        try:
+            ready = bool(body) and json.loads(body).get("ready") is True
+        except (ValueError, AttributeError, RecursionError):
+            raise BadRequest("the body must be a JSON object, or empty") from None
+        return _json(plain(self._service.repository_index("", ready=ready))["models"])
+
+    async def _infer(self, request: Request) -> Response:
+        with self._arriving.admitted(self._size_bytes(request)):
+            body = await self._body(request, self._limits.message_bytes)
+            async with _watched(request) as gone:
+                work = self._pool.submit(self._answered, request, body, Caller(waits=lambda: not gone.is_set()))
+                answer = await asyncio.wrap_future(work)
+        if answer.json_bytes is None:
+            return Response(answer.body, media_type=_JSON)
+        headers = {_JSON_BYTES: str(answer.json_bytes)}
+        return Response(answer.body, media_type="application/octet-stream", headers=headers)
+
+    def _answered(self, request: Request, body: bytes, caller: Caller) -> Answer:
+        """In a thread of its own."""
+        body = _decompressed(body, request.headers.get("content-encoding", ""), self._limits.message_bytes)
+        message = request_of(*_model(request), body, _json_bytes(request))
+        return answer_of(message, self._service.infer(message, caller))
+
+    def _size_bytes(self, request: Request) -> int:
+        """What the request may hold: as much as it says, or all that it might if it does not say or is compressed."""
+        said = request.headers.get("content-length", "")
+        if not said.isdecimal() or _encodings(request.headers.get("content-encoding", "")):
+            return self._limits.message_bytes
+        return min(int(said), self._limits.message_bytes)
+
+    async def _body(self, request: Request, most: int) -> bytes:
+        said = request.headers.get("content-length", "")
+        if said.isdecimal() and int(said) > most:
+            raise _too_large(most)
+        try:
+            return await asyncio.wait_for(_received(request, most), self._limits.message_seconds)
+        except TimeoutError:
+            late = f"the request did not arrive within {self._limits.message_seconds:g} s"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, late) from None
+
+
+class ShuttingDown(ServingError):
+    """Other replicas answer."""
+
+    status = "UNAVAILABLE"
+
+
+async def _received(request: Request, most: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in request.stream():
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+    return b"".join(pieces)
+
+
+@asynccontextmanager
+async def _watched(request: Request) -> AsyncIterator[threading.Event]:
+    """An event that is set when the caller goes away."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
+        # If this task was cancelled, nobody waits any more either.
+        if not watching.done():
+            gone.set()
+
+
+def _probe(name: str, holds: Callable[[], bool]) -> _Answers:
+    """For which no token is needed."""
+
+    async def answers(request: Request) -> Response:
+        now = holds()
+        return _json({name: now}, _OK if now else _NOT_SO)
+
+    return answers
+
+
+def _json(said: object, status: int = HTTPStatus.OK) -> Response:
+    return Response(as_json(said), status, media_type=_JSON)
+
+
+def _about(ask: Callable[[str, str], object]) -> Callable[[Request], object]:
+    return lambda request: ask(*_model(request))
+
+
+def _about_change(service: OpenInference) -> Callable[[Request], object]:
+    return lambda request: service.change_repository(_model(request)[0])
+
+
+def _model(request: Request) -> tuple[str, str]:
+    return request.path_params["model"], request.path_params.get("version", "")
+
+
+def _json_bytes(request: Request) -> int | None:
+    said = request.headers.get(_JSON_BYTES)
+    if said is None:
+        return None
+    if not said.isdecimal():
+        raise BadRequest(f"header {_JSON_BYTES} must be a number of bytes")
+    return int(said)
+
+
+def _encodings(said: str) -> list[str]:
+    return [one.strip().lower() for one in said.split(",") if one.strip().lower() not in {"", "identity"}]
+
+
+def _decompressed(body: bytes, encoding: str, most: int) -> bytes:
+    """Raises `BadRequest`, also for what would become too large."""
+    for name in reversed(_encodings(encoding)[:_MAX_ENCODINGS]):
+        if name not in _COMPRESSED:
+            raise BadRequest(f"content encoding {name[:40]!r} is unknown, only {', '.join(_COMPRESSED)}")
+        unpacking = zlib.decompressobj(_COMPRESSED[name])
+        try:
+            body = unpacking.decompress(body, most + 1)
+        except zlib.error as error:
+            raise BadRequest(f"the body is no {name}: {error}") from None
+        if len(body) > most:
+            raise BadRequest(f"the body has more than {most} bytes when it is unpacked")
+        if not unpacking.eof:
+            raise BadRequest(f"the body ends in the middle of its {name}")
+    return body
+
+
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request is larger than {most} bytes")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What HTTP itself refuses: paths and methods that there are not, and sizes."""
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail)
+
+
+def _error(status: int, text: str) -> Response:
+    headers = {"Retry-After": "1"} if status in _LATER else {}
+    return Response(as_json({"error": text}), status, headers, _JSON)
