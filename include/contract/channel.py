@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -110,6 +110,16 @@ class Replicas:
                     raise error from None
         assert error is not None
         raise error
+
+    def each(self, method: Method, request: Any, *, timeout_seconds: float) -> Mapping[str, Any]:
+        """What every replica answers, by address, each asked once; instead of an answer its `FaceserveError`."""
+        answers: dict[str, Any] = {}
+        for address, channel in zip(self.addresses, self._channels, strict=True):
+            try:
+                answers[address] = method(channel)(request, timeout=timeout_seconds, metadata=self._metadata)
+            except grpc.RpcError as failure:
+                answers[address] = refused(address, failure)
+        return answers
 
 
 def refused(address: str, failure: grpc.RpcError) -> FaceserveError:

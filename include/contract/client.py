@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from tritonclient.grpc import service_pb2 as oip
+from tritonclient.grpc import service_pb2_grpc
+
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.channel import ClientTls, FaceserveError, Replicas
@@ -73,3 +76,18 @@ class FaceserveClient:
         request = pb.CompareRequest(model=model, image=photo, count=count)
         found = self._replicas.call(lambda channel: pb_grpc.InferenceStub(channel).Compare, request)
         return [Match(match.identity, match.similarity) for match in found.matches]
+
+    def serving(self, model: str, *, timeout_seconds: float = 1.0) -> dict[str, str | None]:
+        """The version that each replica answers with, by its address; None where there is none, or no answer."""
+        request = oip.ModelConfigRequest(name=model)
+        answers = self._replicas.each(
+            lambda channel: service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelConfig,
+            request,
+            timeout_seconds=timeout_seconds,
+        )
+        return {
+            address: None
+            if isinstance(answer, FaceserveError)
+            else answer.config.parameters["model_version"].string_value
+            for address, answer in answers.items()
+        }

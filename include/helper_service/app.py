@@ -1,70 +1,41 @@
-"""TaskController: the Helper service's HTTP interface."""
+"""The Helper service's HTTP interface: TaskController, the review page, and what runs beside them."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI, HTTPException, Path
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from fastapi import FastAPI, HTTPException
 
 from include.contract.client import FaceserveClient, FaceserveError
+from include.helper_service import page, refusals, review_api
+from include.helper_service.database import Database
+from include.helper_service.learned import Listening, ModelChanges
+from include.helper_service.photos import Photos
 from include.helper_service.relay import Relay
+from include.helper_service.reviews import Reviews
+from include.helper_service.sampling import Sampling
 from include.helper_service.settings import Settings
-from include.helper_service.tasks import Confirmation, Contradiction, NoSuchTask, Task, Tasks
+from include.helper_service.settling import Settling
+from include.helper_service.tasks import Confirmation, Task, Tasks, Verdict
+from include.helper_service.wire import ConfirmRequest, NewTask, TaskId, TaskView
 
-Label = Literal["양호", "불량"]
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
-_PHOTO = r"^s3://[a-z0-9][a-z0-9.-]+/[A-Za-z0-9][A-Za-z0-9._/-]*$"
-TaskId = Annotated[str, Path(pattern=_ID)]
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", protected_namespaces=())
+MODEL = "laundry"
+Judge = Callable[[str, str], Verdict]
 
 
-class NewTask(_Wire):
-    task_id: str = Field(pattern=_ID)
-    helper_id: str = Field(pattern=_ID)
-    photo_url: str = Field(pattern=_PHOTO)
-
-
-class ConfirmRequest(_Wire):
-    """Body of the specification's `POST /helper/tasks/{taskId}/confirm`."""
-
-    final_result: Label
-    ai_result: Label
-    corrected: bool
-    correction_reason: str | None = Field(default=None, max_length=4000)
-
-
-class TaskView(_Wire):
-    task_id: str
-    helper_id: str
-    photo_url: str
-    ai_result: str
-    model_version: str | None
-    final_result: str | None
-    corrected: bool | None
-    correction_reason: str | None
-
-
-def create_app(settings: Settings, verdict: Callable[[str, str], tuple[str, str]] | None = None) -> FastAPI:
-    """`verdict` maps photo URL and task id to label and model version; by default a faceserve replica is asked."""
+def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
+    """`judge` has the verdict on a photo's URL and a task's id; by default a faceserve replica is asked."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.tasks = Tasks(settings.dsn.get_secret_value(), settings.blind_audit_share)
-        relay = Relay(app.state.tasks, settings.amqp_url.get_secret_value(), settings.exchange, settings.queue)
-        relay.start()
-        client = FaceserveClient(settings.faceserve_replicas)
-        app.state.verdict = verdict or _asks(client)
-        yield
-        relay.stop()
-        client.close()
-        app.state.tasks.close()
+        async with AsyncExitStack() as open_:
+            _begin(app, settings, open_)
+            app.state.judge = judge or _asks(app.state.faceserve)
+            yield
 
     app = FastAPI(title="Helper service (stand-in)", lifespan=lifespan)
+    refusals.add_to(app)
+    page.add_to(app)
+    app.include_router(review_api.router)
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -73,46 +44,71 @@ def create_app(settings: Settings, verdict: Callable[[str, str], tuple[str, str]
     @app.post("/helper/tasks", status_code=201)
     def create(task: NewTask) -> TaskView:
         """A new task gets the AI's first verdict (UC-13)."""
-        label, version = app.state.verdict(task.photo_url, task.task_id)
-        made = Task(task.task_id, task.helper_id, task.photo_url, label, version)
-        return _view(_answered(lambda: app.state.tasks.create(made)))
+        found = app.state.judge(task.photo_url, task.task_id)
+        made = Task(
+            **task.model_dump(),
+            ai_result=found.label,
+            model_version=found.model_version,
+            confidence=found.confidence,
+        )
+        return TaskView.of(app.state.tasks.create(made))
 
     @app.get("/helper/tasks/{task_id}")
     def read(task_id: TaskId) -> TaskView:
-        return _view(_answered(lambda: app.state.tasks.get(task_id)))
+        return TaskView.of(app.state.tasks.get(task_id))
 
     @app.post("/helper/tasks/{task_id}/confirm")
     def confirm(task_id: TaskId, request: ConfirmRequest) -> TaskView:
         """A branch manager confirms, or takes an earlier word back with another one (UC-14); while the broker is out of
         reach the event waits in the outbox.
         """
-        confirmation = Confirmation(**request.model_dump())
-        return _view(_answered(lambda: app.state.tasks.confirm(task_id, confirmation)))
+        return TaskView.of(app.state.tasks.confirm(task_id, Confirmation(**request.model_dump())))
 
     return app
 
 
-def _asks(client: FaceserveClient) -> Callable[[str, str], tuple[str, str]]:
-    def verdict(photo_url: str, task_id: str) -> tuple[str, str]:
+def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
+    """Everything that requests use, and the threads beside them; what was begun last ends first."""
+    sampling = _sampling(settings)
+    database = Database(settings.dsn.get_secret_value())
+    open_.callback(database.close)
+    state = app.state
+    state.settings = settings
+    state.tasks = Tasks(database, sampling)
+    state.reviews = Reviews(database, sampling, undo_seconds=settings.undo_seconds)
+    state.changes = ModelChanges(database)
+    state.photos = Photos(settings.s3_endpoint, settings.photo_buckets)
+    state.faceserve = FaceserveClient(settings.faceserve_replicas)
+    open_.callback(state.faceserve.close)
+    amqp_url = settings.amqp_url.get_secret_value()
+    for thread in (
+        Relay(state.tasks, amqp_url, settings.exchange, settings.queue),
+        Listening(state.changes, amqp_url, settings.model_exchange, settings.model_queue),
+        Settling(database, state.tasks, sampling),
+    ):
+        thread.start()
+        open_.callback(thread.stop)
+
+
+def _sampling(settings: Settings) -> Sampling:
+    return Sampling(
+        blind_share=settings.blind_audit_share,
+        second_opinion_share=settings.second_opinion_share,
+        review_share=settings.review_share,
+        review_share_of_branch=settings.review_share_of_branch,
+        daily_reviews=settings.daily_reviews,
+        daily_reviews_of_branch=settings.daily_reviews_of_branch,
+        zone=settings.zone,
+    )
+
+
+def _asks(client: FaceserveClient) -> Judge:
+    def judge(photo_url: str, task_id: str) -> Verdict:
         try:
-            found = client.classify("laundry", photo_url, task_id=task_id)
+            found = client.classify(MODEL, photo_url, task_id=task_id)
         except FaceserveError as error:
             code = 503 if error.may_pass else 422
             raise HTTPException(code, f"no verdict: {error.detail}") from None
-        return found.label, found.model_version
+        return Verdict(found.label, found.model_version, found.probabilities.get(found.label))
 
-    return verdict
-
-
-def _answered(call: Callable[[], Task]) -> Task:
-    try:
-        return call()
-    except NoSuchTask as error:
-        raise HTTPException(404, str(error)) from None
-    except Contradiction as error:
-        raise HTTPException(409, str(error)) from None
-
-
-def _view(task: Task) -> TaskView:
-    fields: dict[str, Any] = {name: value for name, value in vars(task).items() if name != "confirmed_at"}
-    return TaskView(**fields)
+    return judge

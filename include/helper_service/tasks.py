@@ -1,10 +1,8 @@
 """RewardConfirmationManager: tasks, confirmations, and the event that each causes (specification §2.1)."""
 
-import hashlib
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +10,9 @@ from typing import Any
 from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json
-from psycopg2.pool import ThreadedConnectionPool
+
+from include.helper_service.database import Database
+from include.helper_service.sampling import Sampling
 
 
 class NoSuchTask(Exception):
@@ -24,12 +24,23 @@ class Contradiction(Exception):
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the model says of a photo; `confidence` 0-1 in the label."""
+
+    label: str
+    model_version: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
 class Task:
     task_id: str
     helper_id: str
     photo_url: str
     ai_result: str
     model_version: str | None
+    confidence: float | None = None
+    branch_id: str | None = None
     final_result: str | None = None
     corrected: bool | None = None
     correction_reason: str | None = None
@@ -44,28 +55,26 @@ class Confirmation:
     correction_reason: str | None
 
 
-_SELECT = """
-    SELECT task_id, helper_id, photo_url, ai_result, model_version, final_result, corrected, correction_reason,
-           confirmed_at
-    FROM tasks WHERE task_id = %s"""
+COLUMNS = (
+    "task_id, helper_id, photo_url, ai_result, model_version, confidence, branch_id, final_result, corrected,"
+    " correction_reason, confirmed_at"
+)
 
 
 class Tasks:
-    def __init__(self, dsn: str, blind_audit_share: float = 0.0) -> None:
-        self._blind_audit_share = blind_audit_share
-        self._pool = ThreadedConnectionPool(1, 16, dsn, connect_timeout=5)
-
-    def close(self) -> None:
-        self._pool.closeall()
+    def __init__(self, database: Database, sampling: Sampling) -> None:
+        self._database, self._sampling = database, sampling
 
     def create(self, task: Task) -> Task:
         """Raises `Contradiction` when the id belongs to another photo; the same task again changes nothing."""
+        offered = self._sampling.is_offered(task.task_id, task.branch_id)
         try:
-            with self._transaction() as cursor:
+            with self._database.transaction() as cursor:
                 cursor.execute(
-                    "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, model_version)"
-                    " VALUES (%s, %s, %s, %s, %s)",
-                    (task.task_id, task.helper_id, task.photo_url, task.ai_result, task.model_version),
+                    "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, model_version, confidence, branch_id,"
+                    " for_review) VALUES (%(task_id)s, %(helper_id)s, %(photo_url)s, %(ai_result)s, %(model_version)s,"
+                    " %(confidence)s, %(branch_id)s, %(offered)s)",
+                    {**vars(task), "offered": offered},
                 )
         except UniqueViolation:
             known = self.get(task.task_id)
@@ -75,8 +84,8 @@ class Tasks:
         return task
 
     def get(self, task_id: str) -> Task:
-        with self._transaction() as cursor:
-            return _find(cursor, task_id)
+        with self._database.transaction() as cursor:
+            return find(cursor, task_id)
 
     def confirm(self, task_id: str, confirmation: Confirmation) -> Task:
         """Task row and event in one transaction; the same confirmation again makes no second event.
@@ -84,58 +93,49 @@ class Tasks:
         Another final result is a correction of the first word: a new event, which supersedes the one before.
         Raises `NoSuchTask` or `Contradiction`.
         """
-        with self._transaction() as cursor:
-            task = _find(cursor, task_id, lock=True)
+        with self._database.transaction() as cursor:
+            task = find(cursor, task_id, lock=True)
             _check(task, confirmation)
             if task.confirmed_at is not None and task.final_result == confirmation.final_result:
                 return task
-            at = _after(task.confirmed_at, datetime.now(UTC))
-            cursor.execute(
-                "UPDATE tasks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
-                " WHERE task_id = %s",
-                (confirmation.final_result, confirmation.corrected, confirmation.correction_reason, at, task_id),
-            )
-            event_id = str(uuid.uuid4())
-            cursor.execute(
-                "INSERT INTO outbox (id, payload) VALUES (%s, %s)",
-                (event_id, Json(_event(task, confirmation, at) | self._audit(task_id), _dumps)),
-            )
-            return _find(cursor, task_id)
+            conclude(cursor, task, confirmation, datetime.now(UTC), self.extra(task_id))
+            return find(cursor, task_id)
 
-    def _audit(self, task_id: str) -> dict[str, bool]:
-        """Decided by the task's id, so that a task is always blind, or never."""
-        position = int.from_bytes(hashlib.sha256(f"blind {task_id}".encode()).digest()[:8], "big") / 2**64
-        return {"blindAudit": True} if position < self._blind_audit_share else {}
+    def extra(self, task_id: str) -> dict[str, Any]:
+        """Fields of a task's event beside those of the specification."""
+        return {"blindAudit": True} if self._sampling.is_blind(task_id) else {}
 
     def unpublished(self, limit: int) -> list[tuple[str, dict[str, Any]]]:
         """Event ids and payloads, oldest first."""
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             cursor.execute(
                 "SELECT id, payload FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT %s", (limit,)
             )
             return cursor.fetchall()
 
     def mark_published(self, event_ids: list[str]) -> None:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             cursor.execute("UPDATE outbox SET published_at = now() WHERE id = ANY(%s)", (event_ids,))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        connection = self._pool.getconn()
-        try:
-            with connection, connection.cursor() as cursor:
-                yield cursor
-        finally:
-            # A connection that broke must not be handed out again.
-            self._pool.putconn(connection, close=bool(connection.closed))
 
-
-def _find(cursor: Cursor, task_id: str, *, lock: bool = False) -> Task:
-    cursor.execute(_SELECT + (" FOR UPDATE" if lock else ""), (task_id,))
+def find(cursor: Cursor, task_id: str, *, lock: bool = False) -> Task:
+    cursor.execute(f"SELECT {COLUMNS} FROM tasks WHERE task_id = %s{' FOR UPDATE' if lock else ''}", (task_id,))
     row = cursor.fetchone()
     if row is None:
         raise NoSuchTask(f"no task {task_id[:128]!r}")
     return Task(*row)
+
+
+def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra: Mapping[str, Any]) -> None:
+    """The task's result from now on, and the event that tells of it."""
+    at = _after(task.confirmed_at, at)
+    cursor.execute(
+        "UPDATE tasks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
+        " WHERE task_id = %s",
+        (said.final_result, said.corrected, said.correction_reason, at, task.task_id),
+    )
+    payload = Json({**_event(task, said, at), **extra}, _dumps)
+    cursor.execute("INSERT INTO outbox (id, payload) VALUES (%s, %s)", (str(uuid.uuid4()), payload))
 
 
 def _check(task: Task, confirmation: Confirmation) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.visiting import AT_A_DESK, Person, Visit, browser_program, can_install, open_window
+from tests.browser.visiting import AT_A_DESK, PATIENCE_MS, Person, Visit, browser_program, can_install, open_window
 
 Visiting = Callable[..., Visit]
 
@@ -18,6 +18,7 @@ def browser() -> Iterator[Browser]:
         if can_install():
             pytest.fail("there is no Chromium: `make install` installs it")
         pytest.skip("NO PAGE WAS LOOKED AT: there is no Chromium, and neither apt-get with root or sudo to install it")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # As root Chromium cannot make its sandbox; it sees pages of ours alone.
         yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from include.stack.layout import REPOSITORY
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_PATIENCE_MS = 10_000
+PATIENCE_MS = 15_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def open_window(browser: Browser, base_url: str, person: Person, expected: Seque
         color_scheme="dark" if person.dark else "light",
         storage_state=person.login,  # type: ignore[arg-type]
     )
-    context.set_default_timeout(_PATIENCE_MS)
+    context.set_default_timeout(PATIENCE_MS)
     return Visit(context.new_page(), base_url, expected)
 
 

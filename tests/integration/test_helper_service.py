@@ -8,9 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from include.helper_service.app import create_app
+from include.helper_service.database import Database
 from include.helper_service.relay import Relay
+from include.helper_service.sampling import Sampling
 from include.helper_service.settings import Settings
-from include.helper_service.tasks import Confirmation, Task, Tasks
+from include.helper_service.tasks import Confirmation, Task, Tasks, Verdict
 from pipeline.domain.events import parse_task_confirmed
 from tests.builders import BUCKETS, NOW
 from tests.waiting import until
@@ -26,7 +28,7 @@ def http(services):
     settings = Settings(
         dsn=services.stack.dsn("helper", "helper"), amqp_url=services.stack.amqp_url, exchange=EXCHANGE, queue=QUEUE
     )
-    app = create_app(settings, verdict=lambda photo_url, task_id: ("양호", "v1.0.0"))
+    app = create_app(settings, judge=lambda photo_url, task_id: Verdict("양호", "v1.0.0"))
     with TestClient(app) as client:
         client.post("/helper/tasks", json={"taskId": "T-1", "helperId": "H-1", "photoUrl": "s3://tasks/T-1.jpg"})
         yield client
@@ -143,7 +145,7 @@ class _DiesBeforeMarking(Tasks):
 
 def test_killed_between_publishing_and_marking_the_event_comes_twice_with_one_id(services):
     dsn, url = services.stack.dsn("helper", "helper"), services.stack.amqp_url
-    tasks = _DiesBeforeMarking(dsn)
+    tasks = _DiesBeforeMarking(Database(dsn), Sampling())
     tasks.create(Task("T-1", "H-1", "s3://tasks/T-1.jpg", "양호", "v1.0.0"))
     tasks.confirm("T-1", Confirmation("불량", "양호", True, None))
     dying = Relay(tasks, url, EXCHANGE, QUEUE)
@@ -151,7 +153,7 @@ def test_killed_between_publishing_and_marking_the_event_comes_twice_with_one_id
     seen = []
     until(lambda: seen.extend(published(services)) or seen, "the first publication")
     dying.stop()
-    reborn = Relay(Tasks(dsn), url, EXCHANGE, QUEUE)
+    reborn = Relay(Tasks(Database(dsn), Sampling()), url, EXCHANGE, QUEUE)
     reborn.start()
     wait_until_published(services)
     reborn.stop()
@@ -162,10 +164,11 @@ def test_killed_between_publishing_and_marking_the_event_comes_twice_with_one_id
 
 @pytest.mark.parametrize(("share", "marks"), [(0.0, set()), (1.0, {True})])
 def test_a_share_of_the_events_is_marked_as_blindly_reviewed(services, share, marks):
-    tasks = Tasks(services.stack.dsn("helper", "helper"), share)
+    database = Database(services.stack.dsn("helper", "helper"))
+    tasks = Tasks(database, Sampling(blind_share=share))
     for number in range(5):
         tasks.create(Task(f"T-{number}", "H-1", f"s3://tasks/T-{number}.jpg", "양호", "v1.0.0"))
         tasks.confirm(f"T-{number}", Confirmation("양호", "양호", False, None))
     events = [payload for _, payload in tasks.unpublished(10)]
-    tasks.close()
+    database.close()
     assert {event["blindAudit"] for event in events if "blindAudit" in event} == marks

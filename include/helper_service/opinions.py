@@ -1,0 +1,19 @@
+"""What several people's words on one task come to."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`result` counts for now; while it is `disputed`, one more person is asked."""
+
+    result: str
+    disputed: bool
+
+
+def standing(words: Sequence[str]) -> Standing:
+    """Of one or more words, oldest first: what most people said, and while as many say otherwise the earlier one."""
+    (result, most), *others = Counter(words).most_common()
+    return Standing(result, any(count == most for _, count in others))

@@ -1,0 +1,69 @@
+// The Helper service's HTTP interface, as the page uses it.
+
+const PATIENCE_MILLISECONDS = 15000;
+
+// `status` is 0 when there was no answer at all.
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+
+  get mayPass() {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+async function call(method, path, body) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: body ? { "Content-Type": "application/json" } : {},
+      body: body ? JSON.stringify(body) : undefined,
+      signal: AbortSignal.timeout(PATIENCE_MILLISECONDS),
+    });
+  } catch (error) {
+    throw new Refused(0, error.message);
+  }
+  const said = answer.status === 204 ? null : await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    throw new Refused(answer.status, typeof said?.detail === "string" ? said.detail : `HTTP ${answer.status}`);
+  }
+  return said;
+}
+
+export class Helper {
+  constructor(reviewer, branch) {
+    this.who = branch ? { reviewerId: reviewer, branchId: branch } : { reviewerId: reviewer };
+  }
+
+  queue(limit, besides) {
+    const query = new URLSearchParams({ ...this.who, limit });
+    besides.forEach((task) => query.append("besides", task));
+    return call("GET", `/helper/reviews/queue?${query}`);
+  }
+
+  say(task, finalResult, reason, stopwatch) {
+    return call("POST", `/helper/tasks/${encodeURIComponent(task)}/reviews`, {
+      ...this.who,
+      finalResult,
+      correctionReason: reason,
+      reviewSeconds: stopwatch.seconds,
+      shownAt: stopwatch.shownAt.toISOString(),
+    });
+  }
+
+  takeBack(review) {
+    const query = new URLSearchParams({ reviewerId: this.who.reviewerId });
+    return call("DELETE", `/helper/reviews/${encodeURIComponent(review)}?${query}`);
+  }
+
+  serving() {
+    return call("GET", "/helper/reviews/serving");
+  }
+
+  learned() {
+    return call("GET", `/helper/reviews/learned?${new URLSearchParams({ reviewerId: this.who.reviewerId })}`);
+  }
+}

@@ -1,0 +1,270 @@
+// One reviewer's desk: the photo in front, the next ones behind it, and the words that can still be taken back.
+
+import { Helper } from "./helper.js";
+import { Photos } from "./photos.js";
+import { Stopwatch } from "./stopwatch.js";
+import * as view from "./view.js";
+import { Words } from "./words.js";
+
+const AHEAD = 3;
+const AGAIN_MILLISECONDS = 3000;
+const SERVING_MILLISECONDS = 4000;
+const LEARNED_MILLISECONDS = 30000;
+const MEMORY = "review";
+
+class Desk {
+  constructor() {
+    this.memory = JSON.parse(localStorage.getItem(MEMORY) ?? "{}");
+    this.words = new Words(this.memory.language ?? navigator.language.slice(0, 2));
+    this.photos = new Photos();
+    this.stopwatch = new Stopwatch();
+    this.helper = null;
+    this.tasks = [];
+    this.later = new Set();
+    this.undoable = [];
+    this.labels = [];
+    this.correcting = null;
+    this.ready = false;
+    this.busy = false;
+  }
+
+  remember(values) {
+    this.memory = { ...this.memory, ...values };
+    localStorage.setItem(MEMORY, JSON.stringify(this.memory));
+  }
+
+  get task() {
+    return this.tasks[0] ?? null;
+  }
+
+  // Who reviews
+
+  enter(reviewer, branch) {
+    this.remember({ reviewer, branch });
+    this.helper = new Helper(reviewer, branch);
+    view.enter(this);
+    this.refresh();
+    this.learn();
+  }
+
+  leave() {
+    this.remember({ reviewer: undefined, branch: undefined });
+    location.reload();
+  }
+
+  speak(language) {
+    this.remember({ language });
+    this.words = new Words(language);
+    view.speak(this);
+    this.lookAtServing();
+    if (this.helper) {
+      this.learn();
+    }
+  }
+
+  // What lies on the desk
+
+  async refresh() {
+    clearTimeout(this.again);
+    try {
+      const held = [...this.tasks.map((task) => task.taskId), ...this.later];
+      const found = await this.helper.queue(Math.max(0, AHEAD + 1 - this.tasks.length), held);
+      this.take(found);
+    } catch (error) {
+      if (error.status === 422) {
+        this.helper = null;
+        view.askWho(this);
+        return;
+      }
+      view.trouble(this.words.say("away"));
+    }
+    // New photos come, and the day's numbers move, while a person does nothing.
+    this.again = setTimeout(() => this.refresh(), AGAIN_MILLISECONDS);
+  }
+
+  take(found) {
+    view.trouble(null);
+    Object.assign(this, { labels: found.labels, undoSeconds: found.undoSeconds, progress: found.progress });
+    const before = this.task;
+    const held = new Set([...this.tasks.map((task) => task.taskId), ...this.undoable.map((one) => one.task.taskId)]);
+    this.tasks.push(...found.tasks.filter((task) => !held.has(task.taskId)));
+    if (!this.task && this.later.size) {
+      this.later.clear();
+      this.refresh();
+    }
+    this.tasks.slice(0, AHEAD).forEach((task) => this.photos.of(task));
+    view.day(this);
+    if (this.task !== before || !this.task) {
+      this.show();
+    }
+  }
+
+  async show() {
+    const task = this.task;
+    this.ready = false;
+    this.correcting = null;
+    view.task(this);
+    if (!task) {
+      return;
+    }
+    const photo = this.photos.of(task);
+    view.photo(this, photo.image);
+    const seen = await photo.ready;
+    if (this.task !== task) {
+      return;
+    }
+    this.ready = seen;
+    this.stopwatch.start();
+    view.ready(this, seen);
+    this.photos.keepOnly([...this.tasks, ...this.undoable.map((one) => one.task)]);
+  }
+
+  // What the reviewer says
+
+  confirm() {
+    if (this.task?.aiResult) {
+      this.choose(this.task.aiResult);
+    }
+  }
+
+  choose(label) {
+    if (!this.ready || this.busy) {
+      return;
+    }
+    if (this.task.aiResult && label !== this.task.aiResult) {
+      this.correcting = label;
+      view.why(this);
+    } else {
+      this.send(label, null);
+    }
+  }
+
+  cancel() {
+    this.correcting = null;
+    view.why(this);
+  }
+
+  async send(label, reason) {
+    if (!this.ready || this.busy) {
+      return;
+    }
+    const task = this.task;
+    this.busy = true;
+    try {
+      const review = await this.helper.say(task.taskId, label, reason, this.stopwatch);
+      const until = performance.now() + this.undoSeconds * 1000;
+      this.undoable.push({ ...review, task, label, until });
+      this.tasks.shift();
+      view.trouble(null);
+    } catch (error) {
+      if (error.mayPass) {
+        view.trouble(this.words.say("notSaved", { reason: error.message }));
+        return;
+      }
+      view.trouble(this.words.say("taken"));
+      this.tasks.shift();
+    } finally {
+      this.busy = false;
+    }
+    this.show();
+    this.refresh();
+  }
+
+  putAside() {
+    if (this.task && !this.busy) {
+      this.later.add(this.tasks.shift().taskId);
+      this.show();
+      this.refresh();
+    }
+  }
+
+  async undo() {
+    const last = this.undoable.at(-1);
+    if (!last || this.busy) {
+      return;
+    }
+    this.busy = true;
+    try {
+      await this.helper.takeBack(last.reviewId);
+      this.undoable.pop();
+      this.tasks.unshift(last.task);
+      view.takenBack(this);
+    } catch (error) {
+      if (error.mayPass) {
+        view.trouble(this.words.say("notSaved", { reason: error.message }));
+        return;
+      }
+      this.undoable.pop();
+      view.trouble(this.words.say("tooLate"));
+    } finally {
+      this.busy = false;
+    }
+    this.show();
+    this.refresh();
+  }
+
+  letGo() {
+    this.undoable = this.undoable.filter((one) => one.until > performance.now());
+    view.said(this);
+  }
+
+  // What became of it
+
+  async lookAtServing() {
+    const found = await new Helper("").serving().catch(() => null);
+    view.serving(this, found);
+  }
+
+  async learn() {
+    view.learned(this, await this.helper.learned().catch(() => null));
+  }
+}
+
+function keys(desk) {
+  const acts = { Enter: () => desk.confirm(), NumpadEnter: () => desk.confirm(), KeyZ: () => desk.undo(), ArrowRight: () => desk.putAside() };
+  const number = (event) => Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? 0);
+  document.addEventListener("keydown", (event) => {
+    // A key held down is one press; and Korean letters are put together with Enter.
+    if (!desk.helper || event.repeat || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) {
+      return;
+    }
+    if (desk.correcting) {
+      whileCorrecting(desk, event, number(event));
+      return;
+    }
+    const onControl = event.target.closest("button, input, textarea, a");
+    const label = desk.labels[number(event) - 1];
+    const act = label ? () => desk.choose(label) : acts[event.code];
+    // Enter on a button presses that button.
+    if (act && !(onControl && event.code.endsWith("Enter"))) {
+      event.preventDefault();
+      act();
+    }
+  });
+}
+
+function whileCorrecting(desk, event, number) {
+  const reason = desk.words.reasons(desk.correcting)[number - 1];
+  if (event.code === "Escape") {
+    desk.cancel();
+  } else if (reason && view.reason() === "") {
+    event.preventDefault();
+    desk.send(desk.correcting, reason);
+  } else if (event.code.endsWith("Enter") && !event.shiftKey && event.target.matches("textarea")) {
+    event.preventDefault();
+    view.submitWhy();
+  }
+}
+
+const desk = new Desk();
+view.begin(desk);
+keys(desk);
+const asked = new URLSearchParams(location.search);
+const reviewer = asked.get("reviewer") ?? desk.memory.reviewer;
+if (reviewer) {
+  desk.enter(reviewer, asked.get("branch") ?? desk.memory.branch ?? "");
+}
+setInterval(() => desk.letGo(), 250);
+setInterval(() => document.hidden || desk.lookAtServing(), SERVING_MILLISECONDS);
+setInterval(() => desk.helper && !document.hidden && desk.learn(), LEARNED_MILLISECONDS);
+desk.lookAtServing();

@@ -1,0 +1,49 @@
+"""A task's photo as a browser may be given it: decoded as for models, and encoded anew without anything but pixels."""
+
+import io
+from collections.abc import Collection
+
+import boto3
+from botocore.config import Config
+from PIL import Image
+
+from include.contract.photo import BadPhotoAddress, PhotoAddress
+from include.contract.preprocessing import UnreadablePhoto, decode
+
+_LONGEST_SIDE_PIXELS = 1600
+_QUALITY = 90
+
+
+class NoPhoto(Exception):
+    """It cannot be shown; `gone` when there is none, else it cannot be read."""
+
+    def __init__(self, text: str, *, gone: bool = False) -> None:
+        super().__init__(text)
+        self.gone = gone
+
+
+class Photos:
+    """Thread-safe."""
+
+    def __init__(self, endpoint: str | None, buckets: Collection[str]) -> None:
+        config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 2})
+        self._s3 = boto3.client("s3", endpoint_url=endpoint, config=config)
+        self._buckets = buckets
+
+    def jpeg(self, url: str) -> bytes:
+        """Places and times that a camera wrote into it are left out. Raises `NoPhoto`, or what botocore raises."""
+        try:
+            address = PhotoAddress.parse(url, self._buckets)
+            picture = Image.fromarray(decode(self._body(address)))
+        except (BadPhotoAddress, UnreadablePhoto) as error:
+            raise NoPhoto(str(error)) from None
+        picture.thumbnail((_LONGEST_SIDE_PIXELS, _LONGEST_SIDE_PIXELS))
+        encoded = io.BytesIO()
+        picture.save(encoded, "JPEG", quality=_QUALITY)
+        return encoded.getvalue()
+
+    def _body(self, address: PhotoAddress) -> bytes:
+        try:
+            return bytes(self._s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read())
+        except (self._s3.exceptions.NoSuchKey, self._s3.exceptions.NoSuchBucket):
+            raise NoPhoto(f"there is no photo at {address}", gone=True) from None

@@ -1,0 +1,74 @@
+"""What a caller is told when something cannot be done, in one sentence and without what it sent."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+
+import psycopg2
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from psycopg2.pool import PoolError
+
+from include.helper_service.photos import NoPhoto
+from include.helper_service.reviews import NoSuchReview
+from include.helper_service.tasks import Contradiction, NoSuchTask
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[[Request, Exception], Awaitable[Response]]
+_SAME_SITE = {"same-origin", "none"}
+_READING = {"GET", "HEAD"}
+
+
+def add_to(app: FastAPI) -> None:
+    answers: dict[type[Exception], Answer] = {
+        NoSuchTask: _says(404),
+        NoSuchReview: _says(404),
+        Contradiction: _says(409),
+        NoPhoto: _no_photo,
+        psycopg2.OperationalError: _away("database"),
+        psycopg2.InterfaceError: _away("database"),
+        PoolError: _away("database"),
+        BotoCoreError: _away("storage of photos"),
+        ClientError: _away("storage of photos"),
+        RequestValidationError: _invalid,
+    }
+    for kind, answer in answers.items():
+        app.add_exception_handler(kind, answer)
+    app.middleware("http")(_not_from_other_pages)
+
+
+def _says(status: int) -> Answer:
+    async def answer(request: Request, error: Exception) -> Response:
+        return JSONResponse({"detail": str(error)}, status)
+
+    return answer
+
+
+def _away(what: str) -> Answer:
+    async def answer(request: Request, error: Exception) -> Response:
+        # Addresses and users of it are the log's.
+        log.warning("the %s is out of reach: %s %s", what, type(error).__name__, " ".join(str(error).split()))
+        return JSONResponse({"detail": f"the {what} is out of reach"}, 503, {"Retry-After": "3"})
+
+    return answer
+
+
+async def _no_photo(request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, 404 if isinstance(error, NoPhoto) and error.gone else 422)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """FastAPI's own would repeat what was sent, and fail on half a surrogate pair."""
+    assert isinstance(error, RequestValidationError)
+    faults = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()]
+    return Response(json.dumps({"detail": faults}), 422, media_type="application/json")
+
+
+async def _not_from_other_pages(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """A page of somebody else's, open in a reviewer's browser, says nothing in their name."""
+    if request.method not in _READING and request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+        return JSONResponse({"detail": "asked by another site's page"}, 403)
+    return await call_next(request)

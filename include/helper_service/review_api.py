@@ -1,0 +1,79 @@
+"""All that the review page asks for and tells."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from include.helper_service.reviews import Reviewer
+from include.helper_service.wire import (
+    LearnedView,
+    OfferView,
+    ProgressView,
+    QueueView,
+    ReviewerId,
+    ReviewRequest,
+    ReviewView,
+    ServingView,
+    TaskId,
+)
+
+router = APIRouter(prefix="/helper")
+_MODEL = "laundry"
+# A photo never changes; whoever may not see it later has seen it already.
+_PHOTO_HEADERS = {
+    "Cache-Control": "private, max-age=3600",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+Who = Annotated[ReviewerId, Query(alias="reviewerId")]
+Where = Annotated[ReviewerId | None, Query(alias="branchId")]
+
+
+@router.get("/reviews/queue")
+def queue(
+    request: Request,
+    reviewer_id: Who,
+    branch_id: Where = None,
+    limit: Annotated[int, Query(ge=0, le=20)] = 3,
+    besides: Annotated[list[str], Query(max_length=500)] = [],  # noqa: B006
+) -> QueueView:
+    """The next photos for this person, and how the day goes; `besides` are tasks that the page has already."""
+    state, who = request.app.state, Reviewer(reviewer_id, branch_id)
+    offers = state.reviews.queue(who, limit=limit, besides=besides)
+    return QueueView(
+        tasks=[OfferView.of(offer) for offer in offers],
+        progress=ProgressView.of(state.reviews.progress(who)),
+        undo_seconds=state.settings.undo_seconds,
+    )
+
+
+@router.get("/tasks/{task_id}/photo", response_class=Response)
+def photo(request: Request, task_id: TaskId) -> Response:
+    """JPEG, without what the camera wrote into it."""
+    state = request.app.state
+    return Response(state.photos.jpeg(state.tasks.get(task_id).photo_url), 200, _PHOTO_HEADERS, "image/jpeg")
+
+
+@router.post("/tasks/{task_id}/reviews", status_code=201)
+def say(request: Request, task_id: TaskId, review: ReviewRequest) -> ReviewView:
+    """One person's word; until `leavesAt` it can be taken back, then its event leaves."""
+    who = Reviewer(review.reviewer_id, review.branch_id)
+    return ReviewView.of(request.app.state.reviews.say(task_id, who, review.said))
+
+
+@router.delete("/reviews/{review_id}", status_code=204)
+def take_back(request: Request, review_id: str, reviewer_id: Who) -> None:
+    request.app.state.reviews.take_back(review_id, reviewer_id)
+
+
+@router.get("/reviews/serving")
+def serving(request: Request) -> ServingView:
+    """Which version the replicas answer with now."""
+    return ServingView.of(request.app.state.faceserve.serving(_MODEL).values())
+
+
+@router.get("/reviews/learned")
+def learned(request: Request, reviewer_id: Who) -> LearnedView | None:
+    """What became of the reviewer's corrections; null while nothing did."""
+    found = request.app.state.changes.learned(reviewer_id)
+    return LearnedView.of(found) if found else None

@@ -1,0 +1,118 @@
+"""A reviewer's word that can no longer be taken back becomes the task's result, or a second opinion on it."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+from include.helper_service.database import Database
+from include.helper_service.opinions import standing
+from include.helper_service.sampling import Sampling
+from include.helper_service.tasks import Confirmation, Task, Tasks, conclude, find
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.2
+_MAX_PAUSE_SECONDS = 10.0
+# Locked words are being taken back, or settled by another process.
+_DUE = """
+    SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at
+    FROM reviews WHERE settled_at IS NULL AND leaves_at <= now()
+    ORDER BY leaves_at, said_at, id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+
+
+@dataclass(frozen=True)
+class _Word:
+    review_id: str
+    task_id: str
+    reviewer_id: str
+    branch_id: str | None
+    final_result: str
+    reason: str | None
+    seconds: float
+    shown_at: datetime
+    said_at: datetime
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Fields of the event that the specification does not know."""
+        fields: dict[str, Any] = {
+            "reviewerId": self.reviewer_id,
+            "reviewSeconds": round(self.seconds, 1),
+            "shownAt": self.shown_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        }
+        return fields if self.branch_id is None else {**fields, "branchId": self.branch_id}
+
+
+class Settling:
+    """One thread. Killed anywhere, it has settled all of a word or nothing."""
+
+    def __init__(self, database: Database, tasks: Tasks, sampling: Sampling) -> None:
+        self._database, self._tasks, self._sampling = database, tasks, sampling
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="settling", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def settle_next(self) -> bool:
+        """One word; False when none is due."""
+        with self._database.transaction() as cursor:
+            cursor.execute(_DUE)
+            row = cursor.fetchone()
+            if row is not None:
+                self._settle(cursor, _Word(*row))
+        return row is not None
+
+    def _run(self) -> None:
+        pause = _IDLE_SECONDS
+        while not self._stop.wait(pause):
+            try:
+                while self.settle_next() and not self._stop.is_set():
+                    pass
+            except psycopg2.Error as error:
+                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
+                log.warning("words wait %.1f s: %s %s", pause, type(error).__name__, error)
+            else:
+                pause = _IDLE_SECONDS
+
+    def _settle(self, cursor: Cursor, word: _Word) -> None:
+        task = find(cursor, word.task_id, lock=True)
+        words = [*_earlier(cursor, task), word.final_result]
+        stands = standing(words)
+        if stands.result != task.final_result:
+            self._conclude(cursor, task, word)
+        which = "third" if stands.disputed else "second"
+        if stands.disputed or (len(words) == 1 and self._sampling.wants_second_opinion(task.task_id)):
+            cursor.execute(
+                "INSERT INTO opinions_wanted (task_id, which, since) VALUES (%s, %s, now())"
+                " ON CONFLICT (task_id) DO UPDATE SET which = EXCLUDED.which, since = EXCLUDED.since",
+                (task.task_id, which),
+            )
+        else:
+            cursor.execute("DELETE FROM opinions_wanted WHERE task_id = %s", (task.task_id,))
+        cursor.execute("UPDATE reviews SET settled_at = now() WHERE id = %s", (word.review_id,))
+
+    def _conclude(self, cursor: Cursor, task: Task, word: _Word) -> None:
+        """It is the word that turned the balance: whatever stands now, it says so."""
+        corrected = word.final_result != task.ai_result
+        said = Confirmation(word.final_result, task.ai_result, corrected, word.reason if corrected else None)
+        conclude(cursor, task, said, word.said_at, {**self._tasks.extra(task.task_id), **word.extra})
+
+
+def _earlier(cursor: Cursor, task: Task) -> list[str]:
+    """Words that settled before, oldest first; of a task that was confirmed elsewhere, that one."""
+    cursor.execute(
+        "SELECT final_result FROM reviews WHERE task_id = %s AND settled_at IS NOT NULL ORDER BY settled_at, said_at",
+        (task.task_id,),
+    )
+    words = [final_result for (final_result,) in cursor.fetchall()]
+    return words or ([task.final_result] if task.final_result is not None else [])

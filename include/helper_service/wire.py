@@ -1,0 +1,162 @@
+"""What the Helper service's HTTP interface takes and gives."""
+
+from collections import Counter
+from collections.abc import Collection
+from datetime import datetime
+from typing import Annotated, Literal, Self, get_args
+
+from fastapi import Path
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from include.helper_service.learned import Learned
+from include.helper_service.reviews import Offer, Progress, Review, Said
+from include.helper_service.tasks import Task
+
+Label = Literal["양호", "불량"]
+LABELS: tuple[str, ...] = get_args(Label)
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+_PHOTO = r"^s3://[a-z0-9][a-z0-9.-]+/[A-Za-z0-9][A-Za-z0-9._/-]*$"
+TaskId = Annotated[str, Path(pattern=_ID)]
+# People's names, in any letters.
+_PERSON = r"^[\p{L}\p{N}][\p{L}\p{N} ._:@-]{0,63}$"
+ReviewerId = Annotated[str, StringConstraints(pattern=_PERSON)]
+# PostgreSQL keeps every character but this one.
+Reason = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
+_LONGEST_REVIEW_SECONDS = 120
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", protected_namespaces=())
+
+
+class NewTask(_Wire):
+    task_id: str = Field(pattern=_ID)
+    helper_id: str = Field(pattern=_ID)
+    photo_url: str = Field(pattern=_PHOTO)
+    branch_id: ReviewerId | None = None
+
+
+class ConfirmRequest(_Wire):
+    """Body of the specification's `POST /helper/tasks/{taskId}/confirm`."""
+
+    final_result: Label
+    ai_result: Label
+    corrected: bool
+    correction_reason: Reason | None = None
+
+
+class TaskView(_Wire):
+    task_id: str
+    helper_id: str
+    photo_url: str
+    ai_result: str
+    model_version: str | None
+    confidence: float | None
+    branch_id: str | None
+    final_result: str | None
+    corrected: bool | None
+    correction_reason: str | None
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        return cls(**{name: value for name, value in vars(task).items() if name != "confirmed_at"})
+
+
+class ReviewRequest(_Wire):
+    """What a person says of a photo; what the AI said is known here, and whether that corrects it.
+
+    `reviewSeconds` is how long the photo was in sight; a page that lay open counts as two minutes.
+    """
+
+    reviewer_id: ReviewerId
+    branch_id: ReviewerId | None = None
+    final_result: Label
+    correction_reason: Reason | None = None
+    review_seconds: float = Field(ge=0, allow_inf_nan=False)
+    shown_at: AwareDatetime
+
+    @property
+    def said(self) -> Said:
+        seconds = min(self.review_seconds, _LONGEST_REVIEW_SECONDS)
+        return Said(self.final_result, self.correction_reason, seconds, self.shown_at)
+
+
+class ReviewView(_Wire):
+    """The word can be taken back until `leavesAt`; `corrected` is null while the verdict is hidden."""
+
+    review_id: str
+    leaves_at: datetime
+    corrected: bool | None
+
+    @classmethod
+    def of(cls, review: Review) -> Self:
+        return cls(**vars(review))
+
+
+class OfferView(_Wire):
+    """Of a hidden verdict nothing is told."""
+
+    task_id: str
+    photo: str
+    opinion: Literal["first", "second", "third"]
+    verdict_hidden: bool
+    ai_result: str | None
+    confidence: float | None
+    model_version: str | None
+
+    @classmethod
+    def of(cls, offer: Offer) -> Self:
+        task, shown = offer.task, not offer.verdict_hidden
+        return cls(
+            task_id=task.task_id,
+            photo=f"/helper/tasks/{task.task_id}/photo",
+            opinion=offer.opinion,  # type: ignore[arg-type]
+            verdict_hidden=offer.verdict_hidden,
+            ai_result=task.ai_result if shown else None,
+            confidence=task.confidence if shown else None,
+            model_version=task.model_version if shown else None,
+        )
+
+
+class ProgressView(_Wire):
+    waiting: int
+    reviewed_today: int
+    corrected_today: int
+    branch_today: int
+    branch_most: int
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        return cls(**vars(progress))
+
+
+class QueueView(_Wire):
+    tasks: list[OfferView]
+    progress: ProgressView
+    labels: tuple[str, ...] = LABELS
+    undo_seconds: float
+
+
+class ServingView(_Wire):
+    """How many replicas answer with each version; `silent` ones do not answer, or serve nothing."""
+
+    replicas: dict[str, int]
+    silent: int
+
+    @classmethod
+    def of(cls, versions: Collection[str | None]) -> Self:
+        answering = Counter(version for version in versions if version)
+        return cls(replicas=dict(sorted(answering.items())), silent=len(versions) - answering.total())
+
+
+class LearnedView(_Wire):
+    """How many of the reviewer's corrections the model that serves `since` then has learned from."""
+
+    model_version: str
+    since: datetime
+    corrections: int
+
+    @classmethod
+    def of(cls, learned: Learned) -> Self:
+        return cls(**vars(learned))

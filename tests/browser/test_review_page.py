@@ -1,0 +1,280 @@
+"""The review page as its people use it: by keyboard, on a phone, in Korean, in the dark, and when things are away."""
+
+import re
+import threading
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from playwright.sync_api import expect
+
+from include.stack.layout import free_ports
+from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
+from tests.reviewing import BAD, GOOD, a_photo, helper_app, model_events, outbox, rows, upload
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+IN_KOREAN = Person(language="ko-KR")
+
+
+@contextmanager
+def serving(app):
+    """Its base URL, while it is served."""
+    (port,) = free_ports(1)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started, "the Helper service")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def helper(services):
+    """`helper(photos, **settings)` → base URL of a Helper service with so many tasks: TASK-00, TASK-01, …"""
+    opened = []
+
+    def start(photos, **settings):
+        opened.append(serving(helper_app(services, **settings)))
+        url = opened[-1].__enter__()
+        for number in range(photos):
+            upload(services, f"TASK-{number:02}", a_photo(number))
+            sql = (
+                "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, model_version, confidence, created_at)"
+                " VALUES (%s, 'H-1', %s, %s, 'v1.0.0', 0.97, now() + %s * interval '1 ms')"
+            )
+            name = f"TASK-{number:02}"
+            rows(services, sql, name, f"s3://tasks/{name}.jpg", GOOD, number)
+        return url
+
+    yield start
+    for one in opened:
+        one.__exit__(None, None, None)
+
+
+@pytest.fixture
+def review(visit):
+    """`review(url, person)` → the page of reviewer kim, with the first photo in sight."""
+
+    def open_(url, person=AT_A_DESK, *, task="TASK-00", **more):
+        seen = visit(url, person, **more)
+        seen.page.goto("/review?reviewer=kim&branch=B-1")
+        if task:
+            in_sight(seen.page, task)
+        return seen
+
+    return open_
+
+
+def in_sight(page, task):
+    """The photo of `task` is there, and a person may judge it."""
+    expect(page.locator("#caption")).to_have_text(task)
+    expect(page.locator("#choices button").first).to_be_enabled()
+    expect(page.locator("#choices")).to_be_visible()
+
+
+def said(services):
+    """Words in the order in which they were said."""
+    return rows(services, "SELECT task_id, final_result FROM reviews ORDER BY said_at")
+
+
+def test_by_keyboard_twenty_photos_are_judged_one_taken_back_and_the_events_are_those_words(services, helper, review):
+    # So long that the word which is taken back is still here when it is.
+    seen = review(helper(20, undo_seconds=3))
+    page = seen.page
+    for number in range(20):
+        in_sight(page, f"TASK-{number:02}")
+        if number == 7:
+            page.keyboard.press("2")
+            seen.keep("review-correcting")
+            page.keyboard.press("1")
+        elif number == 9:
+            page.keyboard.press("2")
+            page.locator("textarea").fill("소매의 얼룩")
+            page.keyboard.press("Enter")
+        elif number == 11:
+            page.keyboard.press("Enter")
+            in_sight(page, "TASK-12")
+            page.keyboard.press("z")
+            in_sight(page, "TASK-11")
+            page.keyboard.press("2")
+            page.keyboard.press("2")
+        else:
+            page.keyboard.press("Enter")
+        if number == 12:
+            seen.keep("review-at-a-desk")
+    expect(page.locator("#nothing")).to_be_visible()
+    expect(page.locator("#counts")).to_have_text("0 waiting · 20 reviewed today, 3 corrected")
+    seen.keep("review-nothing-waits")
+    until(lambda: len(outbox(services)) == 20, "every word to leave")
+    events = {event["taskId"]: event for event in outbox(services)}
+    corrections = {"TASK-07": "the AI missed a stain", "TASK-09": "소매의 얼룩", "TASK-11": "the AI missed a tear"}
+    assert {task: event["correctionReason"] for task, event in events.items() if event["corrected"]} == corrections
+    assert {task for task, event in events.items() if event["finalResult"] == BAD} == set(corrections)
+    assert all(0 <= event["reviewSeconds"] < 120 and event["reviewerId"] == "kim" for event in events.values())
+    expect(page.locator("#said")).to_be_hidden()
+
+
+def test_enter_confirms_nothing_while_the_photo_is_not_in_sight(services, helper, visit):
+    seen = visit(helper(2), expected=("404",))
+    page, held = seen.page, []
+    # A method of a list would not do: Playwright writes on what it is given.
+    page.route("**/photo", lambda route: held.append(route))  # noqa: PLW0108
+    page.goto("/review?reviewer=kim")
+    expect(page.locator("#choices button").first).to_be_disabled()
+    for key in ("Enter", "1", "2"):
+        page.keyboard.press(key)
+    expect(page.locator("#why")).to_be_hidden()
+    assert said(services) == []
+    held[0].fulfill(status=404)
+    expect(page.locator("#caption")).to_have_text("This photo cannot be shown. Take it later.")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    held[1].continue_()
+    in_sight(page, "TASK-01")
+    page.keyboard.press("Enter")
+    until(lambda: said(services) == [("TASK-01", GOOD)], "the only word")
+
+
+def test_the_next_photo_is_fetched_while_this_one_is_judged(helper, review):
+    url = helper(4)
+    seen = review(url)
+    seen.page.wait_for_function(
+        "performance.getEntriesByType('resource').filter(e => e.name.endsWith('/photo')).length >= 3"
+    )
+
+
+def test_time_in_which_the_page_was_out_of_sight_is_no_time_of_reviewing(services, helper, visit):
+    seen = visit(helper(2))
+    page = seen.page
+    page.clock.install()
+    page.goto("/review?reviewer=kim")
+    in_sight(page, "TASK-00")
+
+    def turn_away(hidden):
+        page.evaluate(
+            """hidden => {Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+               document.dispatchEvent(new Event('visibilitychange'))}""",
+            hidden,
+        )
+
+    page.clock.run_for(7_000)
+    turn_away(True)
+    page.clock.run_for(50_000)
+    turn_away(False)
+    page.clock.run_for(6_000)
+    page.keyboard.press("Enter")
+    until(lambda: len(outbox(services)) == 1, "the word to leave")
+    assert 13 <= outbox(services)[0]["reviewSeconds"] < 50
+
+
+def test_a_name_that_cannot_be_is_asked_for_again(helper, visit):
+    seen = visit(helper(1), expected=("422",))
+    seen.page.goto("/review?reviewer=%3Cb%3E")
+    expect(seen.page.locator("#trouble")).to_contain_text("A name is letters and digits")
+    expect(seen.page.locator("#enter")).to_be_visible()
+
+
+def test_a_blind_photo_shows_no_verdict_and_enter_says_nothing(services, helper, review):
+    seen = review(helper(1, blind_audit_share=1))
+    page = seen.page
+    seen.keep("review-blind")
+    assert "97" not in page.locator("body").inner_text() and "v1.0.0" not in page.locator("body").inner_text()
+    page.keyboard.press("Enter")
+    assert said(services) == []
+    page.keyboard.press("2")
+    until(lambda: said(services) == [("TASK-00", BAD)], "the word")
+    until(lambda: [event["blindAudit"] for event in outbox(services)] == [True], "the event")
+
+
+def test_on_a_phone_everything_is_within_the_width_and_can_be_pressed(services, helper, review):
+    seen = review(helper(2, undo_seconds=60), ON_A_PHONE)
+    page = seen.page
+    assert not seen.is_wider_than_its_window()
+    seen.keep("review-phone")
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_role("button", name="tear").click()
+    in_sight(page, "TASK-01")
+    assert not seen.is_wider_than_its_window()
+    seen.keep("review-phone-said")
+    page.get_by_role("button", name="Undo").click()
+    in_sight(page, "TASK-00")
+    assert said(services) == []
+
+
+def test_in_korean_every_word_of_the_page_is_korean(helper, review):
+    seen = review(helper(2, undo_seconds=60), Person(language="ko-KR", width_pixels=360, height_pixels=740))
+    page = seen.page
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    page.keyboard.press("2")
+    seen.keep("review-korean")
+    text = re.sub(r"TASK-\d+|Enter|Esc|v1\.0\.0|kim|AI|English|\bZ\b", "", page.locator("body").inner_text())
+    assert re.findall(r"[A-Za-z]{2,}", text) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("button", name="Confirm: good 양호")).to_be_enabled()
+
+
+def test_in_the_dark_the_page_is_dark(helper, review):
+    seen = review(helper(1), Person(dark=True))
+    seen.keep("review-dark")
+    colour = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert all(int(part) < 64 for part in re.findall(r"\d+", colour)[:3])
+
+
+def test_while_the_database_is_away_the_page_says_so_and_goes_on_by_itself(services, helper, review):
+    seen = review(helper(2), expected=("503",))
+    page = seen.page
+    with services.without("postgres"):
+        page.keyboard.press("Enter")
+        expect(page.locator("#trouble")).to_contain_text("the database is out of reach")
+        seen.keep("review-database-away")
+        in_sight(page, "TASK-00")
+    expect(page.locator("#trouble")).to_be_hidden(timeout=30_000)
+    page.keyboard.press("Enter")
+    until(lambda: said(services) == [("TASK-00", GOOD)], "the word")
+
+
+def test_what_people_type_is_text_and_never_a_script(services, helper, visit):
+    script = "<img src=x onerror=alert(1)><script>alert(1)</script>"
+    url = helper(2, undo_seconds=60)
+    seen = visit(url)
+    page, shown = seen.page, []
+    page.on("dialog", lambda dialog: (shown.append(dialog.message), dialog.dismiss()))
+    rows(services, "UPDATE tasks SET model_version = %s, ai_result = %s", script, GOOD)
+    page.goto("/review?reviewer=kim")
+    in_sight(page, "TASK-00")
+    expect(page.locator("#verdict")).to_contain_text(script)
+    page.keyboard.press("2")
+    page.locator("textarea").fill(script)
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    assert shown == [] and rows(services, "SELECT reason FROM reviews") == [(script,)]
+    with model_events(services) as publish:
+        body = {"modelType": "LAUNDRY", "modelVersion": script, "deployedAt": "2026-05-05T00:00:00Z"}
+        publish("e-1", {**body, "correctionsThrough": "2099-01-01T00:00:00Z"})
+    rows(services, "UPDATE reviews SET leaves_at = now()")
+    until(lambda: len(outbox(services)) == 1, "the word to leave")
+    page.reload()
+    expect(page.locator("#learned")).to_contain_text(f"Your correction is in {script}")
+    seen.keep("review-learned")
+    assert shown == []
+
+
+def test_whoever_comes_says_who_they_are_once(helper, visit):
+    seen = visit(helper(1))
+    page = seen.page
+    page.goto("/review")
+    seen.keep("review-who")
+    page.keyboard.type("김 지점장")
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-00")
+    page.reload()
+    in_sight(page, "TASK-00")
+    expect(page.locator("#leave")).to_contain_text("김 지점장")
