@@ -28,6 +28,7 @@ ROOTS = {
     "faceserve.server": "builds the server of all its parts",
     "include.bench": "a bench wires real adapters to real steps",
     "include.demo": "a story touches every part of the running stack",
+    "include.helper_service.app": "puts the stand-in together of its parts",
     "pipeline.bootstrap": "wires every adapter to every step",
     "pipeline.learning.trainer": "wires one attempt: photos, both phases, figures, pictures, artifact",
     "pipeline.ports.bundles": "names the ports that go together",

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from include.demo.drill import MONITOR
 from include.demo.stage import Stage, publish, refusals_as_sentences
-from include.demo.story import INTAKE, RETRAINING, ROLLBACK, Size, Story
+from include.demo.story import INTAKE, LEFT_FOR_YOU, RETRAINING, ROLLBACK, Size, Story
 from include.stack import runner
-from include.stack.__main__ import show_addresses
+from include.stack.__main__ import review_page, show_addresses
 from include.stack.layout import default_root, environment
 from include.stack.reset import pause_dags, reset
 
@@ -37,6 +37,9 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     status = publish(report, stack.root / "demo-report.json", console)
     show_addresses(stack)
     console.print("the stack stays up: `make down` stops it")
+    console.print(
+        f"[bold]Your turn:[/] {LEFT_FOR_YOU} pieces of laundry wait for you at {review_page(stack)}", soft_wrap=True
+    )
     sys.exit(status)
 
 

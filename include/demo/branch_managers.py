@@ -36,8 +36,7 @@ def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[]
     with httpx.Client(base_url=base_url, timeout=30) as http, ThreadPoolExecutor(_CLERKS) as clerks:
 
         def confirm(garment: Garment) -> Confirmed:
-            task = {"taskId": garment.task_id, "helperId": "HELPER-001", "photoUrl": garment.photo_url}
-            verdict = http.post("/helper/tasks", json=task).raise_for_status().json()
+            verdict = http.post("/helper/tasks", json=_task(garment)).raise_for_status().json()
             corrected = verdict["aiResult"] != garment.label
             confirmation = {
                 "finalResult": garment.label,
@@ -50,6 +49,17 @@ def confirm_all(base_url: str, garments: Sequence[Garment], on_done: Callable[[]
             return Confirmed(garment.task_id, corrected, verdict["modelVersion"])
 
         return list(clerks.map(confirm, garments))
+
+
+def hand_in(base_url: str, garments: Sequence[Garment]) -> None:
+    """Each gets the AI's verdict and waits for somebody to review it."""
+    with httpx.Client(base_url=base_url, timeout=30) as http:
+        for garment in garments:
+            http.post("/helper/tasks", json=_task(garment)).raise_for_status()
+
+
+def _task(garment: Garment) -> dict[str, str]:
+    return {"taskId": garment.task_id, "helperId": "HELPER-001", "photoUrl": garment.photo_url}
 
 
 def confirmation(task_id: str, at: str, **changes: object) -> bytes:

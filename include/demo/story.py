@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.demo import measurements, seeding
-from include.demo.branch_managers import GARBAGE, Confirmed, Mischief, confirm_all
+from include.demo.branch_managers import GARBAGE, Confirmed, Mischief, confirm_all, hand_in
 from include.demo.photos import PhotoSpec, base_specs, live_specs
 from include.demo.report import Report
 from include.demo.stage import Stage
@@ -20,6 +20,8 @@ from include.stack.airflow_api import TaskTime
 from include.stack.layout import environment
 
 INTAKE, RETRAINING, ROLLBACK = "task_confirmed_intake", "laundry_model_retraining", "model_rollback"
+# Nobody has looked at them yet when the demo ends.
+LEFT_FOR_YOU = 24
 _DUPLICATES, _REDELIVERIES = 7, 5
 _STEADY_SECONDS = 10.0
 _REQUESTS_PER_SECOND, _PHOTOS_SENT = 8.0, 32
@@ -50,6 +52,7 @@ class Story:
             self._corrections(live)
             self._retraining()
             self._rollback()
+            self._leave_some()
         report = self._stage.conclude()
         report.judge_loop()
         return report
@@ -122,6 +125,15 @@ class Story:
         self._roll(newest, "demo: and forward again", newest)
         heard = stage.events.wait_for("ModelRolledBackEvent", 2)
         report.demand(len(heard) >= 2, "ModelRolledBackEvent was published for both changes")
+
+    def _leave_some(self) -> None:
+        stage, stack, seed = self._stage, self._stage.stack, self._size.seed + 1
+        stage.act(
+            f"{LEFT_FOR_YOU} more pieces get the new model's verdict and wait for a person: you, on the review page"
+        )
+        specs = live_specs(LEFT_FOR_YOU, seed)
+        seeding.upload(specs, "YOURS", endpoint=stack.s3_endpoint, on_done=lambda: None, processes=1)
+        hand_in(f"http://127.0.0.1:{stack.port('helper')}", seeding.garments(specs, "YOURS"))
 
     # Measurements
 

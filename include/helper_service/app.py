@@ -13,12 +13,11 @@ from include.helper_service.photos import Photos
 from include.helper_service.relay import Relay
 from include.helper_service.reviews import Reviews
 from include.helper_service.sampling import Sampling
-from include.helper_service.settings import Settings
+from include.helper_service.settings import MODEL, Settings
 from include.helper_service.settling import Settling
 from include.helper_service.tasks import Confirmation, Task, Tasks, Verdict
 from include.helper_service.wire import ConfirmRequest, NewTask, TaskId, TaskView
 
-MODEL = "laundry"
 Judge = Callable[[str, str], Verdict]
 
 

@@ -14,13 +14,13 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from include.helper_service.database import Database
+from include.helper_service.settings import MODEL
 
 log = logging.getLogger(__name__)
 
 _ROUTING_KEYS = ("ModelDeployedEvent", "ModelRolledBackEvent")
 _IDLE_SECONDS = 0.2
 _MAX_PAUSE_SECONDS = 10.0
-_MODEL_TYPE = "LAUNDRY"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ModelChanges:
 
     def note(self, event_id: str, event: Mapping[str, Any]) -> None:
         """The same event again changes nothing. Raises `KeyError`, `ValueError` for what is no event of a change."""
-        if event["modelType"] != _MODEL_TYPE:
+        if event["modelType"].lower() != MODEL:
             return
         since = event["deployedAt"] if event["eventType"] == _ROUTING_KEYS[0] else event["rolledBackAt"]
         values = (event_id, event["modelVersion"], datetime.fromisoformat(since), event.get("correctionsThrough"))
@@ -125,5 +125,5 @@ class Listening:
         try:
             event = json.loads(body)
             self._changes.note(message_id or f"{event['eventType']} {event['modelVersion']}", event)
-        except (KeyError, TypeError, ValueError, psycopg2.DataError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, psycopg2.DataError) as error:
             log.warning("a model event cannot be read: %s %s", type(error).__name__, error)

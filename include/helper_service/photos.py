@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
 from include.contract.photo import BadPhotoAddress, PhotoAddress
@@ -22,6 +23,10 @@ class NoPhoto(Exception):
         self.gone = gone
 
 
+class PhotosAway(Exception):
+    """The storage did not answer, or not to this service."""
+
+
 class Photos:
     """Thread-safe."""
 
@@ -31,7 +36,7 @@ class Photos:
         self._buckets = buckets
 
     def jpeg(self, url: str) -> bytes:
-        """Places and times that a camera wrote into it are left out. Raises `NoPhoto`, or what botocore raises."""
+        """Places and times that a camera wrote into it are left out. Raises `NoPhoto` or `PhotosAway`."""
         try:
             address = PhotoAddress.parse(url, self._buckets)
             picture = Image.fromarray(decode(self._body(address)))
@@ -47,3 +52,5 @@ class Photos:
             return bytes(self._s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read())
         except (self._s3.exceptions.NoSuchKey, self._s3.exceptions.NoSuchBucket):
             raise NoPhoto(f"there is no photo at {address}", gone=True) from None
+        except (BotoCoreError, ClientError) as error:
+            raise PhotosAway(str(error)) from error

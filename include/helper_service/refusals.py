@@ -5,13 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import psycopg2
-from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg2.pool import PoolError
 
-from include.helper_service.photos import NoPhoto
+from include.helper_service.photos import NoPhoto, PhotosAway
 from include.helper_service.reviews import NoSuchReview
 from include.helper_service.tasks import Contradiction, NoSuchTask
 
@@ -31,8 +30,7 @@ def add_to(app: FastAPI) -> None:
         psycopg2.OperationalError: _away("database"),
         psycopg2.InterfaceError: _away("database"),
         PoolError: _away("database"),
-        BotoCoreError: _away("storage of photos"),
-        ClientError: _away("storage of photos"),
+        PhotosAway: _away("storage of photos"),
         RequestValidationError: _invalid,
     }
     for kind, answer in answers.items():

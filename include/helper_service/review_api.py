@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from include.helper_service.reviews import Reviewer
+from include.helper_service.settings import MODEL
 from include.helper_service.wire import (
     LearnedView,
     OfferView,
@@ -18,7 +19,6 @@ from include.helper_service.wire import (
 )
 
 router = APIRouter(prefix="/helper")
-_MODEL = "laundry"
 # A photo never changes; whoever may not see it later has seen it already.
 _PHOTO_HEADERS = {
     "Cache-Control": "private, max-age=3600",
@@ -69,7 +69,7 @@ def take_back(request: Request, review_id: str, reviewer_id: Who) -> None:
 @router.get("/reviews/serving")
 def serving(request: Request) -> ServingView:
     """Which version the replicas answer with now."""
-    return ServingView.of(request.app.state.faceserve.serving(_MODEL).values())
+    return ServingView.of(request.app.state.faceserve.serving(MODEL).values())
 
 
 @router.get("/reviews/learned")

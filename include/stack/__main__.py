@@ -103,12 +103,17 @@ def env() -> None:
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
+def review_page(stack: Stack) -> str:
+    """Where branch managers look at photos; the Helper service's interface is described at `/docs`."""
+    return f"http://127.0.0.1:{stack.port('helper')}/review"
+
+
 def show_addresses(stack: Stack) -> None:
     """Addresses and logins for people."""
     lines = {
         "Airflow": f"http://127.0.0.1:{stack.port('airflow')}  (admin / {stack.secrets['airflow_admin']})",
         "MLflow": f"http://127.0.0.1:{stack.port('mlflow')}",
-        "Helper service": f"http://127.0.0.1:{stack.port('helper')}/docs",
+        "Review page": review_page(stack),
         "faceserve": f"{' '.join(stack.replicas)}  (gRPC)",
         "Prometheus": f"http://127.0.0.1:{stack.port('prometheus')}",
         "Alertmanager": f"http://127.0.0.1:{stack.port('alertmanager')}",

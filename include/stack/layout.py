@@ -188,6 +188,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
         "HELPER_DSN": stack.dsn("helper", "helper"),
         "HELPER_AMQP_URL": stack.amqp_url,
+        "HELPER_S3_ENDPOINT": stack.s3_endpoint,
         "HELPER_FACESERVE_REPLICAS": json.dumps(stack.replicas),
         "HELPER_PORT": str(stack.port("helper")),
         **_airflow(stack),

@@ -303,48 +303,46 @@ def test_a_photo_comes_without_what_the_camera_wrote_into_it_and_can_do_nothing(
     assert got.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    ("task_id", "photo", "status"),
-    [("T-1", None, 404), ("T-1", b"<script>alert(1)</script>", 422), ("T-9", None, 404)],
-)
-def test_a_photo_that_cannot_be_shown_is_a_sentence(services, helper, task_id, photo, status):
-    if photo is not None:
-        upload(services, task_id, photo)
-    got = helper().get(f"/helper/tasks/{task_id}/photo")
-    assert got.status_code == status
-    assert "photo" in got.json()["detail"] or "no task" in got.json()["detail"]
-
-
-def test_a_photo_of_another_bucket_is_not_shown(helper):
+def test_a_photo_that_cannot_be_shown_is_a_sentence(services, helper):
     http = helper()
+    upload(services, "T-1", b"<script>alert(1)</script>")
     http.post("/helper/tasks", json={"taskId": "T-X", "helperId": "H-1", "photoUrl": "s3://models/secret.jpg"})
-    assert http.get("/helper/tasks/T-X/photo").status_code == 422
+    answers = {
+        "T-1": (422, "photo is no readable JPEG"),
+        "T-2": (404, "there is no photo at s3://tasks/T-2.jpg"),
+        "T-9": (404, "no task 'T-9'"),
+        "T-X": (422, "is not in an allowed bucket"),
+    }
+    for task_id, (status, sentence) in answers.items():
+        got = http.get(f"/helper/tasks/{task_id}/photo")
+        assert got.status_code == status and sentence in got.json()["detail"], task_id
 
 
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({"finalResult": "보통"}, 422),
-        ({"reviewerId": ""}, 422),
-        ({"reviewerId": "kim\n"}, 422),
-        ({"reviewerId": "<script>"}, 422),
-        ({"correctionReason": "a\x00b"}, 422),
-        ({"correctionReason": "half a pair \ud800"}, 422),
-        ({"correctionReason": "x" * 4001}, 422),
-        ({"reviewSeconds": float("nan")}, 422),
-        ({"reviewSeconds": -1}, 422),
-        ({"shownAt": "2026-05-04T12:00:00"}, 422),
-        ({"\ud800": 1}, 422),
-        ({"aiResult": GOOD}, 422),
-    ],
+NONSENSE = (
+    {"finalResult": "보통"},
+    {"reviewerId": ""},
+    {"reviewerId": "kim\n"},
+    {"reviewerId": "<script>"},
+    {"correctionReason": "a\x00b"},
+    {"correctionReason": "half a pair \ud800"},
+    {"correctionReason": "x" * 4001},
+    {"reviewSeconds": float("nan")},
+    {"reviewSeconds": -1},
+    {"shownAt": "2026-05-04T12:00:00"},
+    {"\ud800": 1},
+    {"aiResult": GOOD},
 )
-def test_a_word_that_makes_no_sense_is_refused_in_words_and_leaves_nothing(services, helper, changes, status):
-    body = json.dumps({**a_review(), **changes}).encode()
-    got = helper().post("/helper/tasks/T-1/reviews", content=body, headers={"Content-Type": "application/json"})
-    assert got.status_code == status and got.json()["detail"]
+
+
+def test_a_word_that_makes_no_sense_is_refused_in_words_and_leaves_nothing(services, helper):
+    http = helper()
+    for changes in NONSENSE:
+        body = json.dumps({**a_review(), **changes}).encode()
+        got = http.post("/helper/tasks/T-1/reviews", content=body, headers={"Content-Type": "application/json"})
+        assert got.status_code == 422 and got.json()["detail"], changes
     assert rows(services, "SELECT * FROM reviews") == []
 
 
@@ -366,6 +364,14 @@ def test_without_its_database_the_service_says_so_and_comes_back_by_itself(servi
         assert say(http, "T-1").status_code == 503
     until(lambda: say(http, "T-1").status_code == 201, "the database to be found again")
     settled(services, 1)
+
+
+def test_without_the_storage_of_photos_a_photo_is_unavailable_and_the_rest_goes_on(services, helper):
+    http = helper()
+    with services.without("s3"):
+        got = http.get("/helper/tasks/T-1/photo")
+        assert (got.status_code, got.json()["detail"]) == (503, "the storage of photos is out of reach")
+        assert ids(http) == ["T-1", "T-2", "T-3"]
 
 
 # The page
