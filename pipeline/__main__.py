@@ -2,16 +2,13 @@
 
 import logging
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.bootstrap.settings_at_start import unknown_settings
-from pipeline.domain.retraining import Asker, RunOutcome
-from pipeline.domain.training import Epoch
+from pipeline.domain.retraining import Asker
 from pipeline.people_commands import (
     PEOPLE_COMMANDS,
     demand_every_replica,
@@ -20,13 +17,12 @@ from pipeline.people_commands import (
     publish_soon,
     show,
 )
+from pipeline.run_commands import RUN_COMMANDS, print_epoch, run_option
 
-_ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 _EXIT_GIVE_UP = 1
 _EXIT_NOT_EVERYWHERE = 3
 _EXIT_TRY_AGAIN = 75  # sysexits.h EX_TEMPFAIL: the same command may succeed later
 
-_run = click.option("--run-id", required=True, help="Names one retraining; keys everything it writes.")
 _dataset = click.option("--dataset-id", required=True, help="As printed by collect, e.g. DS-2026-001.")
 
 
@@ -59,7 +55,7 @@ def consider(model_type: str) -> None:
 
 
 @main.command()
-@_run
+@run_option
 @model_option
 @click.option("--dataset-id", help="A finished dataset to learn from once more; nothing is chosen then.")
 def collect(run_id: str, model_type: str, dataset_id: str | None) -> None:
@@ -75,7 +71,7 @@ def validate(dataset_id: str) -> None:
 
 
 @main.command()
-@_run
+@run_option
 @_dataset
 def augment(run_id: str, dataset_id: str) -> None:
     """Write all shards and finish the dataset."""
@@ -88,7 +84,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 
 
 @main.command()
-@_run
+@run_option
 @_dataset
 @model_option
 @click.option("--backbone", type=click.Choice(BACKBONES), help="Instead of the setting.")
@@ -101,12 +97,12 @@ def train(run_id: str, dataset_id: str, model_type: str, fresh: bool, **override
     """Train, with checkpoints; run again, it resumes."""
     end_on_sigterm()
     pipeline = Pipeline.from_env()
-    result = pipeline.train(run_id, dataset_id, _print_epoch, fresh=fresh, **overrides)
+    result = pipeline.train(run_id, dataset_id, print_epoch, fresh=fresh, **overrides)
     show(pipeline.training_report(model_type, result))
 
 
 @main.command()
-@_run
+@run_option
 def verify(run_id: str) -> None:
     """Measure accuracy and performance, then decide."""
     pipeline = Pipeline.from_env()
@@ -116,7 +112,7 @@ def verify(run_id: str) -> None:
 
 
 @main.command()
-@_run
+@run_option
 def register(run_id: str) -> None:
     """Number an accepted candidate."""
     show({"version": Pipeline.from_env().register(run_id)})
@@ -158,7 +154,7 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
 
 
 @main.command()
-@_run
+@run_option
 @click.option("--actor", required=True, help="Who approves.")
 @click.option("--reason", required=True, help="Why; kept beside the verdict.")
 def approve(run_id: str, actor: str, reason: str) -> None:
@@ -185,35 +181,6 @@ def reconcile(model_type: str) -> None:
     done = Pipeline.from_env().reconcile(model_type)
     show(done)
     demand_every_replica(done)
-
-
-@main.command()
-@_run
-@model_option
-@click.option("--force", "forced_by", metavar="WHO", help="Retrain whatever the backlog; WHO is recorded.")
-def retrain(run_id: str, model_type: str, forced_by: str | None) -> None:
-    """The whole loop in one process: due? collect … hot swap. A run that failed goes on.
-
-    Exit status 1 when a model was trained and does not serve: it was refused, or waits for a person.
-    """
-    end_on_sigterm()
-    pipeline = Pipeline.from_env()
-    if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
-        raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
-    answer = pipeline.begin_run(run_id, model_type, Asker("command line", forced_by, by_hand=True))
-    click.echo(f"due: {answer['due']} ({answer['reason']})", err=True)
-    if not answer["due"]:
-        show(answer)
-        return
-    outcome = RunOutcome.FAILED
-    try:
-        outcome, result = _retrain(pipeline, run_id, model_type)
-        show(result)
-    finally:
-        pipeline.end_run(run_id, outcome)
-        publish_soon(pipeline)
-    if outcome is not RunOutcome.DEPLOYED:
-        raise GiveUp(f"the model of run {run_id} was {outcome}: {'; '.join(result['reasons'])}")
 
 
 @main.group()
@@ -248,41 +215,7 @@ def erase_photo(task_id: str, actor: str, reason: str) -> None:
     show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
 
 
-def _retrain(pipeline: Pipeline, run_id: str, model_type: str) -> tuple[RunOutcome, dict[str, Any]]:
-    seconds: dict[str, float] = {}
-
-    def timed(stage: str, call: Callable[[], Any]) -> Any:
-        started = time.monotonic()
-        value = call()
-        seconds[stage] = round(time.monotonic() - started, 2)
-        click.echo(f"{stage}: {seconds[stage]} s", err=True)
-        return value
-
-    dataset_id = timed("collect", lambda: pipeline.collect(run_id, model_type))
-    timed("validate", lambda: pipeline.validate(dataset_id))
-    timed("augment", lambda: [pipeline.augment_slice(dataset_id, index) for index in pipeline.slices(dataset_id)])
-    counts = pipeline.assemble(run_id, dataset_id)
-    timed("train", lambda: pipeline.train(run_id, dataset_id, _print_epoch))
-    timed("verify", lambda: (pipeline.verify_accuracy(run_id), pipeline.verify_performance(run_id)))
-    verdict = pipeline.decide(run_id)
-    if not verdict["accepted"]:
-        outcome = RunOutcome.HELD if verdict["held"] else RunOutcome.REFUSED
-        return outcome, {**counts, **verdict, "stage_seconds": seconds}
-    version = timed("register", lambda: pipeline.register(run_id))
-    swapped = timed("hot_swap", lambda: pipeline.hot_swap(model_type, version, "command line", f"run {run_id}", run_id))
-    return RunOutcome.DEPLOYED, {**counts, **verdict, **swapped, "stage_seconds": seconds}
-
-
-def _print_epoch(epoch: Epoch) -> None:
-    click.echo(
-        f"{epoch.phase} epoch {epoch.number}/{epoch.of}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
-        f"val_loss {epoch.val_loss:.4f}  val_accuracy {epoch.val_accuracy:.4f}  "
-        f"rate {epoch.learning_rate:g}  {epoch.memory_mb:.0f} MB  {epoch.eta_seconds:.0f} s left at most",
-        err=True,
-    )
-
-
-for command in PEOPLE_COMMANDS:
+for command in (*PEOPLE_COMMANDS, *RUN_COMMANDS):
     main.add_command(command)
 
 

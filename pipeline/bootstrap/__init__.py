@@ -40,6 +40,7 @@ from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
 from pipeline.steps.begin_run import begin_run
 from pipeline.steps.blame_memory import blame_memory
+from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
 from pipeline.steps.consider import consider
 from pipeline.steps.contest import contest_of
@@ -137,6 +138,14 @@ class Pipeline(LiveSteps):
             return reuse_dataset(self._data.sources, dataset_id, ModelType(model_type))
         since = corrections_since(self._models.records, ModelType(model_type))
         return collect(self._data.sources, run_id, ModelType(model_type), since=since)
+
+    def collect_first(self, run_id: str, model_type: str, place: str, on_photo: Callable[[int, int], None]) -> str:
+        """Freeze a selection of all photos that a person labelled; its dataset id. `place` is a folder of this machine
+        or an `s3://…` prefix; `on_photo` hears how many of how many are copied.
+        """
+        kind = ModelType(model_type)
+        tasks = bring_photos(self._data.first_photos(place), run_id, kind, on_photo)
+        return collect(self._data.sources_of(tasks), run_id, kind, since=None)
 
     def validate(self, dataset_id: str) -> dict[str, Any]:
         """Check the selection; addresses a browser opens, and what was found. Raises `DatasetRefused`."""

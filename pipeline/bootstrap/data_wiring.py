@@ -1,11 +1,15 @@
 """Bundles of everything up to a finished dataset, and of forgetting a photo; adapters that nothing else needs."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.events import LABELS
+from pipeline.domain.dataset import ConfirmedTask
+from pipeline.domain.dataset_folder import first_photos
+from pipeline.domain.events import ENGLISH, LABELS
 from pipeline.domain.selection import Recipe
-from pipeline.ports.bundles import DataChecks, DataSources, Forgetting, Images, Intake
+from pipeline.ports.bundles import DataChecks, DataSources, FirstPhotos, Forgetting, Images, Intake
 from pipeline.ports.data import Augmenter, CorrectionSource, DataReporter, DataValidator, LabelReviewer, PhotoInspector
 
 
@@ -35,6 +39,21 @@ class DataWiring:
             recipe=Recipe(LABELS, w.settings.selection, w.settings.augmentation),
             prefix=w.dataset_prefix,
         )
+
+    def first_photos(self, place: str) -> FirstPhotos:
+        """`place` is a folder of this machine or an `s3://…` prefix."""
+        from pipeline.adapters.photo_folders import photo_folder
+
+        w = self._w
+        folder = photo_folder(place, w.objects)
+        return FirstPhotos(folder, w.objects, w.versions, ENGLISH, first_photos(w.dataset_prefix))
+
+    def sources_of(self, tasks: Sequence[ConfirmedTask]) -> DataSources:
+        """These tasks, all of them, instead of the Helper database's."""
+        from pipeline.adapters.labelled_tasks import LabelledTasks
+
+        sources, policy = self.sources, self._w.settings.selection.of_everything(len(tasks))
+        return replace(sources, source=LabelledTasks(tasks), recipe=replace(sources.recipe, selection=policy))
 
     @property
     def checks(self) -> DataChecks:

@@ -154,7 +154,9 @@ class Wiring:
     def photos(self) -> PhotoStore:
         from pipeline.adapters.s3 import S3PhotoStore
 
-        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=frozenset(self.settings.photo_buckets))
+        # Of its own buckets it needs the one with copies of the first model's photos.
+        buckets = frozenset({*self.settings.photo_buckets, self.settings.dataset_bucket})
+        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=buckets)
 
     @cached_property
     def printer(self) -> ReportPrinter:

@@ -12,6 +12,11 @@ CONTACT_SHEET = "contact-sheet.png"
 _SHARD, _WITHOUT = ".parquet", "-without-"
 
 
+def first_photos(prefix: str) -> str:
+    """Where copies of the photos lie that a person labelled for the first model; `prefix` is that of datasets."""
+    return f"{prefix}first-model/"
+
+
 @dataclass(frozen=True)
 class DatasetFolder:
     """`uri` is `s3://…/<dataset id>/`; everything of a dataset lies under it."""

@@ -49,6 +49,10 @@ class SelectionPolicy:
         """Corrections to choose earlier ones from: so many that rare kinds are among them."""
         return self.earlier_limit * _POOL
 
+    def of_everything(self, count: int) -> "SelectionPolicy":
+        """All of `count` photos that nobody corrected, each on its side."""
+        return replace(self, sample_limit=max(count, 1), min_train_photos=count)
+
     def earlier_of(self, pool: Sequence[Kind]) -> list[Kind]:
         return spread(pool, self.earlier_limit)
 

@@ -21,6 +21,7 @@ from pipeline.ports.data import (
     LabelReviewer,
     ObjectFolders,
     ObjectStore,
+    PhotoFolder,
     PhotoInspector,
     PhotoStore,
 )
@@ -83,6 +84,19 @@ class DataSources:
     objects: ObjectStore
     clock: Clock
     recipe: Recipe
+    prefix: str
+
+
+@dataclass(frozen=True)
+class FirstPhotos:
+    """What a person labelled for the first model; copies go under `prefix` (`s3://…/`). `english` gives each label its
+    word in Latin letters.
+    """
+
+    folder: PhotoFolder
+    objects: ObjectStore
+    versions: ModelVersions
+    english: Mapping[str, str]
     prefix: str
 
 

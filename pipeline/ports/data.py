@@ -45,6 +45,16 @@ class PhotoStore(Protocol):
         """Raises `PhotoMissing`, `PhotoRefused` (address or size not allowed) or `ServiceUnavailable`."""
 
 
+class PhotoFolder(Protocol):
+    """Photos that a person hands over. Its text is its address, without a `/` at the end."""
+
+    def names(self) -> Sequence[str]:
+        """Paths of everything below it, with `/`, sorted."""
+
+    def read(self, name: str) -> bytes:
+        """Raises `PhotoRefused` (unreadable, too large, gone) or `ServiceUnavailable`."""
+
+
 class PhotoInspector(Protocol):
     def fingerprint(self, photo: bytes) -> Fingerprint:
         """Never raises for bad bytes: the fault is in the result."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Split
-from pipeline.domain.dataset_folder import DatasetFolder
+from pipeline.domain.dataset_folder import DatasetFolder, first_photos
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, runs_of
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
@@ -29,8 +29,18 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     urls = sorted({row.photo_url for row in known if row.photo_url})
     if not known and not places:
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
-    found.left += [f"the original {url} belongs to the Helper service: delete it there" for url in urls]
+    for url in urls:
+        _forget_original(url, f, found)
     return found
+
+
+def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
+    """Of the first model's photos we have copies: they go, and whoever labelled them has the originals."""
+    if url.startswith(first_photos(forgetting.dataset_prefix)):
+        forgetting.objects.delete(url)
+        found.left.append("the original is in the folder that the first model was made of: delete it there")
+    else:
+        found.left.append(f"the original {url} belongs to the Helper service: delete it there")
 
 
 def _remember(forgetting: Forgetting, task_id: str, by: By) -> Sequence[Appearance]:

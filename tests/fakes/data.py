@@ -18,7 +18,7 @@ from pipeline.domain.dataset import (
     Split,
     dataset_name,
 )
-from pipeline.domain.errors import GiveUp, PhotoMissing, PhotosErased
+from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosErased
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import ModelType
@@ -59,6 +59,25 @@ class FakePhotos:
         if url not in self.bodies:
             raise PhotoMissing(f"no photo at {url}")
         return self.bodies[url]
+
+
+@dataclass
+class FakeFolder:
+    """`broken` are photos that nobody can read, with the reason."""
+
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "file:///photos"
+
+    def names(self) -> Sequence[str]:
+        return sorted(self.bodies)
+
+    def read(self, name: str) -> bytes:
+        if name in self.broken or name not in self.bodies:
+            raise PhotoRefused(self.broken.get(name, f"{name} is gone"))
+        return self.bodies[name]
 
 
 class FakeInspector:

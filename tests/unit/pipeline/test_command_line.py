@@ -32,6 +32,7 @@ STEPS = {
     "force-promote": ["r1", "--actor", "kim", "--reason", "drill"],
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
+    "first-model": ["photos"],
 }
 PEOPLE = {"exporter", "watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"}
 WHO = ("--actor", "kim", "--reason", "why")
@@ -70,6 +71,8 @@ ASKED = [
         [("outcome_of_run", "r1"), ("begin_run", "r1", "FACE", Asker("command line", "kim", by_hand=True))],
     ),
 ]
+WHOLE_RUN = ["validate", "slices", "augment_slice", "augment_slice", "assemble", "train", "verify_accuracy"]
+WHOLE_RUN += ["verify_performance", "decide", "register", "hot_swap", "end_run", "publish_events"]
 ACCEPTED = {"accepted": True, "held": False, "reasons": []}
 UNAVAILABLE = ServiceUnavailable("RabbitMQ", "connection refused")
 
@@ -86,6 +89,7 @@ class CommandLinePipeline(Desk):
             "begin_run": {"due": due, "reason": "12 corrections, 100 needed"},
             "end_run": None,
             "collect": "DS-2026-001",
+            "collect_first": "DS-2026-001",
             "validate": {"warnings": ["밝기"]},
             "slices": [0, 1],
             "assemble": {"image_count": 640},
@@ -105,6 +109,11 @@ class CommandLinePipeline(Desk):
     def train(self, run_id, dataset_id, on_epoch, **more):
         on_epoch(Epoch(1, 50, 0.5, 0.8, 0.6, 0.75, 0.001, 90.0))
         return self.answer("train", run_id, dataset_id, on_epoch, **more)
+
+    def collect_first(self, run_id, model_type, place, on_photo):
+        for done in range(1, 201):
+            on_photo(done, 200)
+        return self.answer("collect_first", run_id, model_type, place, on_photo)
 
     def ended(self):
         return [values for name, values, _ in self.asked if name == "end_run"]
@@ -246,20 +255,32 @@ def test_a_change_of_champion_is_published_after_it_happened(run, step, act):
 def test_a_retraining_goes_through_every_step_in_order(run):
     pipeline = CommandLinePipeline()
     answer = json.loads(run(pipeline, "retrain", *STEPS["retrain"]).stdout)
-    order = [
-        "outcome_of_run",
-        "begin_run",
-        "collect",
-        "validate",
-        "slices",
-        "augment_slice",
-        "augment_slice",
-        "assemble",
-        "train",
-    ]
-    order += ["verify_accuracy", "verify_performance", "decide", "register", "hot_swap", "end_run", "publish_events"]
-    assert pipeline.names() == order
+    assert pipeline.names() == ["outcome_of_run", "begin_run", "collect", *WHOLE_RUN]
     assert (answer["version"], pipeline.ended()) == ("v1.1.0", [("r1", "deployed")])
+
+
+def test_the_first_model_goes_the_same_way_in_the_name_of_whoever_asks(run):
+    pipeline = CommandLinePipeline()
+    done = run(pipeline, "first-model", "s3://archive/photos/", *FACE, "--actor", "kim")
+    assert json.loads(done.stdout)["version"] == "v1.1.0" and "photos: 200/200 copied" in done.stderr
+    assert pipeline.names() == ["outcome_of_run", "begin_run", "collect_first", *WHOLE_RUN]
+    assert pipeline.only("begin_run") == ("first-face", "FACE", Asker("command line", "kim", by_hand=True))
+    assert pipeline.only("collect_first")[:3] == ("first-face", "FACE", "s3://archive/photos/")
+    assert pipeline.only("hot_swap") == ("FACE", "v1.1.0", "kim", "run first-face", "first-face")
+
+
+def test_a_retraining_that_somebody_forced_goes_live_in_that_name(run):
+    pipeline = CommandLinePipeline()
+    run(pipeline, "retrain", *STEPS["retrain"], "--force", "kim")
+    assert pipeline.only("hot_swap")[2] == "kim"
+
+
+def test_a_folder_that_says_no_labels_ends_the_first_model_with_a_sentence(run_module):
+    refused = DatasetRefused("no label is called wet: folders may be 양호 (or good)")
+    pipeline = CommandLinePipeline(collect_first=refused)
+    code, lines = run_module(pipeline, "first-model", *STEPS["first-model"], "--run-id", "r1")
+    assert (code, lines[-1]) == (1, f"refused: {refused}")
+    assert pipeline.ended() == [("r1", "failed")]
 
 
 @pytest.mark.parametrize(("held", "outcome"), [(False, "refused"), (True, "held")])

@@ -1,0 +1,94 @@
+"""Photos that somebody sorted by label before there was any model: the first one learns from them."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.domain.dataset import ConfirmedTask
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.event_bounds import EARLIEST
+
+LIST = "labels.csv"
+"""Its rows name a photo, by its path beside the list, and a label."""
+_HEADER = ("photo", "label")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """`name` is the photo's path below the folder."""
+
+    name: str
+    label: str
+
+    @property
+    def task_id(self) -> str:
+        return f"first:{self.name}"
+
+    def as_task(self, photo_url: str, fault: str = "") -> ConfirmedTask:
+        """As if somebody had confirmed it before everything else: no correction is taken for one that was learned."""
+        return ConfirmedTask(
+            task_id=self.task_id,
+            photo_url=photo_url,
+            ai_result=self.label,
+            final_result=self.label,
+            corrected=False,
+            correction_reason=None,
+            confirmed_at=EARLIEST,
+            fault=fault,
+        )
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a folder or a row may call a label: `english` gives each label its word in Latin letters."""
+
+    english: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{label} (or {word})" for label, word in self.english.items())
+
+    def label(self, word: str) -> str | None:
+        labels = {label: label for label in self.english} | {word: label for label, word in self.english.items()}
+        return labels.get(word.strip())
+
+
+def labelled(names: Sequence[str], words: Words, listed: str | None) -> tuple[LabelledPhoto, ...]:
+    """`names` are paths below the folder, `listed` is the text of its list; None: its folders are the labels.
+
+    Raises `DatasetRefused` with what is wrong, and how it has to be.
+    """
+    photos = tuple(_by_list(listed, set(names), words) if listed is not None else _by_folder(names, words))
+    if missing := [label for label in words.english if label not in {photo.label for photo in photos}]:
+        raise DatasetRefused(f"no photo is labelled {', '.join(missing)}: a model needs photos of each label")
+    return photos
+
+
+def _by_folder(names: Sequence[str], words: Words) -> Iterator[LabelledPhoto]:
+    """What lies in no folder, and what computers leave behind (`.DS_Store`), is no photo."""
+    found = [(name, name.partition("/")[0]) for name in sorted(names) if "/" in name]
+    shown = [(name, folder) for name, folder in found if not any(part.startswith(".") for part in name.split("/"))]
+    if unknown := sorted({folder for _, folder in shown if words.label(folder) is None}):
+        raise DatasetRefused(f"no label is called {', '.join(unknown[:_SHOWN])}: folders may be {words}")
+    if not shown:
+        raise DatasetRefused(f"there is neither a {LIST} nor a folder of photos: folders may be {words}")
+    for name, folder in shown:
+        yield LabelledPhoto(name, str(words.label(folder)))
+
+
+def _by_list(listed: str, names: set[str], words: Words) -> Iterator[LabelledPhoto]:
+    rows = csv.DictReader(listed.lstrip("\ufeff").splitlines())
+    if not set(_HEADER) <= set(rows.fieldnames or ()):
+        raise DatasetRefused(f"the first line of {LIST} is {rows.fieldnames}, but must name {' and '.join(_HEADER)}")
+    seen: set[str] = set()
+    for row in rows:
+        name, label = (row["photo"] or "").strip(), words.label(row["label"] or "")
+        place = f"line {rows.line_num} of {LIST}"
+        if label is None:
+            raise DatasetRefused(f"{place}: no label is called {row['label']!r}; it may be {words}")
+        if name not in names:
+            raise DatasetRefused(f"{place}: there is no photo {name[:200]!r}")
+        if name in seen:
+            raise DatasetRefused(f"{place}: {name[:200]!r} has a line already")
+        seen.add(name)
+        yield LabelledPhoto(name, label)

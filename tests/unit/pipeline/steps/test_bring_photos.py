@@ -1,0 +1,109 @@
+"""Photos that a person labelled become the dataset of the first model: all of them, and copies of our own."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.adapters.labelled_tasks import LabelledTasks
+from pipeline.domain.dataset import Split
+from pipeline.domain.errors import DatasetRefused, GiveUp
+from pipeline.domain.events import ENGLISH
+from pipeline.domain.models import ModelType
+from pipeline.domain.selection import Recipe
+from pipeline.ports.bundles import FirstPhotos
+from pipeline.steps.bring_photos import bring_photos
+from pipeline.steps.collect import collect
+from tests.builders import a_model_version
+from tests.fakes.data import FakeFolder
+from tests.fakes.deployment import FakeVersions
+from tests.fakes.faults import Killed, every_fault
+from tests.unit.pipeline.steps.dataset_world import AUGMENTATION, LABELS, NO_FAULT, POLICY
+from tests.unit.pipeline.steps.dataset_world import World as DataWorld
+
+LAUNDRY = ModelType.LAUNDRY
+COPIES = "s3://datasets/first-model/"
+_SAFE = ("folder",)
+
+
+class World(DataWorld):
+    """So many photos of each label in a folder, and no model."""
+
+    def __init__(self, photos=30):
+        super().__init__()
+        self.versions, self.heard = FakeVersions(), []
+        names = [f"{word}/{n:02d}.JPG" for word in ("good", "불량") for n in range(photos)]
+        self.folder = FakeFolder({name: f"photo {name}".encode() for name in names})
+
+    def bring(self, fault=NO_FAULT, run_id="first-laundry"):
+        first = FirstPhotos(self.folder, self.objects, self.versions, ENGLISH, COPIES)
+        tasks = bring_photos(fault.on_ports(first, but=_SAFE), run_id, LAUNDRY, lambda *heard: self.heard.append(heard))
+        self.photos.bodies |= {t.photo_url: self.objects.bodies[t.photo_url] for t in tasks if not t.fault}
+        return tasks
+
+    def collect_first(self):
+        tasks = self.bring()
+        recipe = Recipe(LABELS, POLICY.of_everything(len(tasks)), AUGMENTATION)
+        sources = replace(self.sources(), source=LabelledTasks(tasks), recipe=recipe)
+        return collect(sources, "first-laundry", LAUNDRY, since=None)
+
+    def copies(self):
+        return self.objects.list(COPIES)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_every_photo_is_copied_once_under_its_hash_and_people_hear_how_far_it_is(world):
+    world.folder.bodies["good/again.jpg"] = world.folder.bodies["good/00.JPG"]
+    tasks = world.bring()
+    assert len(tasks) == 61 and len(world.copies()) == 60
+    assert all(uri.endswith(".jpg") for uri in world.copies())
+    assert world.heard[-1] == (61, 61) and len(world.heard) == 61
+    before = dict(world.objects.bodies)
+    assert world.bring() == tasks and world.objects.bodies == before
+
+
+def test_every_labelled_photo_is_in_the_dataset_with_its_label(world):
+    world.collect_first()
+    manifest = world.manifest()
+    assert {p.task_id: p.label for p in manifest.photos} == {
+        f"first:{name}": "양호" if name.startswith("good") else "불량" for name in world.folder.bodies
+    }
+    assert {p.split for p in manifest.photos} == {Split.TRAIN, Split.VALIDATION, Split.HOLDOUT}
+    assert not any(p.corrected for p in manifest.photos)
+
+
+def test_what_cannot_be_read_is_set_aside_with_its_reason(world):
+    world.folder.broken["good/00.JPG"] = "good/00.JPG cannot be read: Permission denied"
+    world.collect_first()
+    (aside,) = world.manifest().quarantined
+    assert (aside.task_id, aside.reason) == ("first:good/00.JPG", "good/00.JPG cannot be read: Permission denied")
+
+
+def test_a_list_in_the_folder_counts_instead_of_its_folders(world):
+    world.folder.bodies["labels.csv"] = "photo,label\ngood/00.JPG,불량\ngood/01.JPG,good\n".encode()
+    assert {t.task_id: t.final_result for t in world.bring()} == {
+        "first:good/00.JPG": "불량",
+        "first:good/01.JPG": "양호",
+    }
+    world.folder.bodies["labels.csv"] = "photo,label\n".encode("utf-16")
+    with pytest.raises(DatasetRefused, match="labels.csv is not UTF-8"):
+        world.bring()
+
+
+def test_a_model_type_that_has_a_version_gets_no_first_one(world):
+    world.versions.register(a_model_version("v1.0.0", run_id="another"))
+    with pytest.raises(GiveUp, match="LAUNDRY has v1.0.0 already: `python -m pipeline retrain` makes the next"):
+        world.bring()
+    assert world.copies() == []
+    assert len(world.bring(run_id="another")) == 60, "the run that made it goes on"
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: World(photos=2).bring(fault)))
+def test_killed_anywhere_it_goes_on_to_the_same_photos(fault):
+    world = World(photos=2)
+    with pytest.raises(Killed):
+        world.bring(fault)
+    assert world.bring() == World(photos=2).bring() and len(world.copies()) == 4
