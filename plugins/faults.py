@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.model_rollout.answer import what_ended
 from plugins.notices.publishing import publish_soon, tell_at_once
+from plugins.outside.pipeline import open_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ _TRIED = "Every try failed: mend the cause, then clear the task, or leave it to 
 
 def tell_failure(context: Any) -> None:
     """Of a task. How a retraining ended is no fault: an event of its own tells it."""
-    from pipeline.bootstrap import Fault, GiveUp, Pipeline, Place, RunEnded, TryAgain
+    from pipeline.bootstrap import Fault, GiveUp, Place, RunEnded, TryAgain
 
     ti, error = context["ti"], context.get("exception")
     if isinstance(getattr(error, "__cause__", None), RunEnded):
@@ -29,7 +30,7 @@ def tell_failure(context: Any) -> None:
     place = Place(ti.dag_id, ti.task_id)
     fault = Fault(place, ti.map_index, context["run_id"], what_ended(context), advice, ti.log_url)
     try:
-        Pipeline.from_env().report_fault(fault)
+        open_pipeline().report_fault(fault)
         publish_soon()
     except (GiveUp, TryAgain) as away:
         if _news(ti):
@@ -38,11 +39,11 @@ def tell_failure(context: Any) -> None:
 
 def note_success(context: Any) -> None:
     """Of a task that failed before: the monitor tells it when it went well for a while."""
-    from pipeline.bootstrap import GiveUp, Pipeline, Place, TryAgain
+    from pipeline.bootstrap import GiveUp, Place, TryAgain
 
     ti = context["ti"]
     try:
-        Pipeline.from_env().report_success(Place(ti.dag_id, ti.task_id), ti.map_index)
+        open_pipeline().report_success(Place(ti.dag_id, ti.task_id), ti.map_index)
     except (GiveUp, TryAgain) as error:
         # The next success says it.
         log.warning("it is not kept that %s works: %s", ti.task_id, error)
@@ -50,12 +51,10 @@ def note_success(context: Any) -> None:
 
 def tell_overdue(context: Any) -> None:
     """Of a run. Airflow ends one that takes too long without failing any of its tasks."""
-    from pipeline.bootstrap import Pipeline
-
     if context.get("reason") == "timed_out":
         # Airflow names a task that had not ended, when there is one.
         link = context["ti"].log_url if "ti" in context else "Dags in Airflow"
-        Pipeline.from_env().report_overdue(context["dag"].dag_id, context["run_id"], link)
+        open_pipeline().report_overdue(context["dag"].dag_id, context["run_id"], link)
         publish_soon()
 
 

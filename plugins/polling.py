@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from plugins.outside.pipeline import open_pipeline
+
 _MAX_PAUSE_SECONDS = 60.0
 
 
@@ -33,15 +35,18 @@ class PollingTrigger(BaseTrigger):
         return path, {**self.about, "poll_seconds": self.poll_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        from pipeline.bootstrap import Pipeline, TryAgain
+        from pipeline.bootstrap import TryAgain
 
-        pipeline = Pipeline.from_env()
+        pipeline: Any = None
         pause = self.poll_seconds
         await asyncio.sleep(self.first_delay_seconds)
         while True:
             try:
+                pipeline = pipeline or await asyncio.to_thread(open_pipeline)
                 seen, pause = await asyncio.to_thread(self.look, pipeline), self.poll_seconds
             except TryAgain as error:
+                # Opened anew next time: a password may have changed meanwhile.
+                pipeline = None
                 self.log.warning("%s; looking again in %.0f s", error, pause)
                 seen, pause = None, min(pause * 2, _MAX_PAUSE_SECONDS)
             if seen is not None:

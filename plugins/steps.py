@@ -5,13 +5,15 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.outside.pipeline import open_pipeline
+
 
 def step(call: Callable[[Any], Any]) -> Any:
     """`step(lambda p: p.collect(run_id, "LAUNDRY"))`: what cannot succeed later fails at once, the rest is retried."""
-    from pipeline.bootstrap import GiveUp, Pipeline
+    from pipeline.bootstrap import GiveUp
 
     try:
-        return call(Pipeline.from_env())
+        return call(open_pipeline())
     except GiveUp as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 

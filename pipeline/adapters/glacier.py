@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.adapters.s3 import ARCHIVED, MISSING, client, code, split, unavailable
+from pipeline.adapters.s3 import ARCHIVED, MISSING, OF_THE_MACHINE, Keys, client, code, split, unavailable
 from pipeline.domain.errors import ArchiveDamaged, ServiceUnavailable, StillFrozen
 
 _STORAGE_CLASS = "GLACIER"
@@ -14,8 +14,9 @@ _DAYS_THAWED = 7
 
 
 class GlacierArchive:
-    def __init__(self, *, endpoint: str | None) -> None:
+    def __init__(self, *, endpoint: str | None, keys: Keys = OF_THE_MACHINE) -> None:
         self._endpoint = endpoint
+        self._keys = keys
         self._made: Any = None
 
     def keep(self, uri: str, body: bytes) -> None:
@@ -61,5 +62,5 @@ class GlacierArchive:
     @property
     def _s3(self) -> Any:
         if self._made is None:
-            self._made = client(self._endpoint)
+            self._made = client(self._endpoint, self._keys)
         return self._made

@@ -1,6 +1,7 @@
 """S3 objects: photos (read-only, allowed buckets), and everything the application writes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -50,8 +51,32 @@ _BROKEN_STREAMS = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 _LINK_SECONDS = 7 * 24 * 3600  # the longest that S3 signs for
 
 
-def client(endpoint: str | None) -> Any:
-    """One thread-safe client; credentials from the usual AWS_* variables; botocore repeats requests, with backoff."""
+@dataclass(frozen=True)
+class Keys:
+    """Who asks S3; what is empty comes from the usual AWS_* variables, files or roles."""
+
+    access_key_id: str = ""
+    secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+    region: str = ""
+
+    def for_boto(self) -> dict[str, Any]:
+        """Arguments of a client."""
+        named = {"aws_access_key_id": self.access_key_id, "aws_secret_access_key": self.secret_access_key}
+        named |= {"aws_session_token": self.session_token, "region_name": self.region}
+        return {name: value for name, value in named.items() if value}
+
+    def as_variables(self) -> dict[str, str]:
+        """For a program that is started."""
+        renamed = {"region_name": "AWS_DEFAULT_REGION"}
+        return {renamed.get(name, name.upper()): value for name, value in self.for_boto().items()}
+
+
+OF_THE_MACHINE = Keys()
+
+
+def client(endpoint: str | None, keys: Keys = OF_THE_MACHINE) -> Any:
+    """One thread-safe client; botocore repeats requests, with backoff."""
     config = Config(
         connect_timeout=5,
         read_timeout=_READ_TIMEOUT_SECONDS,
@@ -59,12 +84,13 @@ def client(endpoint: str | None) -> Any:
         max_pool_connections=_CONNECTIONS,
         signature_version="s3v4",
     )
-    return boto3.client("s3", endpoint_url=endpoint, config=config)
+    return boto3.client("s3", endpoint_url=endpoint, config=config, **keys.for_boto())
 
 
 class S3ObjectStore:
-    def __init__(self, *, endpoint: str | None) -> None:
+    def __init__(self, *, endpoint: str | None, keys: Keys = OF_THE_MACHINE) -> None:
         self._endpoint = endpoint
+        self._keys = keys
         self._made: Any = None
 
     def read(self, uri: str) -> bytes:
@@ -126,15 +152,16 @@ class S3ObjectStore:
     @property
     def _client(self) -> Any:
         if self._made is None:
-            self._made = client(self._endpoint)
+            self._made = client(self._endpoint, self._keys)
         return self._made
 
 
 class S3PhotoStore:
     """Photos, from `buckets` only, of at most 32 MiB."""
 
-    def __init__(self, *, endpoint: str | None, buckets: frozenset[str]) -> None:
+    def __init__(self, *, endpoint: str | None, buckets: frozenset[str], keys: Keys = OF_THE_MACHINE) -> None:
         self._endpoint = endpoint
+        self._keys = keys
         self._buckets = buckets
         self._made: Any = None
 
@@ -144,7 +171,7 @@ class S3PhotoStore:
         except BadPhotoAddress as error:
             raise PhotoRefused(str(error)) from None
         if self._made is None:
-            self._made = client(self._endpoint)
+            self._made = client(self._endpoint, self._keys)
         try:
             return _body(self._made, place.bucket, place.key, max_bytes=MAX_PHOTO_BYTES)
         except ClientError as error:

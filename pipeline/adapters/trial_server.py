@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle, islice
@@ -37,10 +37,13 @@ _YIELD_SECONDS = 0.01
 
 
 class FaceserveTrialServer:
-    """`s3_endpoint` is where the artifact is read from; credentials are inherited."""
+    """`s3_endpoint` is where the artifact is read from, with the credentials in `s3_variables`, else with inherited
+    ones.
+    """
 
-    def __init__(self, *, s3_endpoint: str | None) -> None:
+    def __init__(self, *, s3_endpoint: str | None, s3_variables: Mapping[str, str] | None = None) -> None:
         self._s3_endpoint = s3_endpoint
+        self._s3_variables = s3_variables or {}
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator["FaceserveTrial"]:
@@ -77,7 +80,7 @@ class FaceserveTrialServer:
         with (folder / "log").open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "faceserve", "serve"],
-                env={**os.environ, **variables},
+                env={**os.environ, **self._s3_variables, **variables},
                 stdout=log,
                 stderr=log,
             )

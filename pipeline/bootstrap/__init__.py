@@ -33,6 +33,7 @@ from pipeline.domain.transitions import By
 from pipeline.domain.troubles import Fault as Fault
 from pipeline.domain.troubles import Place as Place
 from pipeline.domain.troubles import Question as Question
+from pipeline.settings.elsewhere import Outside as Outside
 from pipeline.steps.accumulate import accumulate, waiting
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.approve import approve

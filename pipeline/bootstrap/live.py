@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired, of_watched
 from pipeline.bootstrap.live_wiring import LiveWiring
+from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable, TryAgain
 from pipeline.domain.ledger import Asked
@@ -60,9 +61,9 @@ class LiveSteps:
         self._w = wiring
 
     @classmethod
-    def from_env(cls) -> Self:
-        """Settings from `RETRAIN_*` variables (see `pipeline.settings`)."""
-        return cls(Wiring(Settings()))
+    def from_env(cls, ask: Ask = nobody) -> Self:
+        """Settings from `RETRAIN_*` variables (see `pipeline.settings`); `ask` knows more of those that are not set."""
+        return cls(Wiring(Settings(asked(ask))))
 
     @cached_property
     def _live(self) -> LiveWiring:

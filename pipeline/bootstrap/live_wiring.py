@@ -119,4 +119,4 @@ class LiveWiring:
     def _archive(self) -> ArchiveStore:
         from pipeline.adapters.glacier import GlacierArchive
 
-        return GlacierArchive(endpoint=self._w.settings.s3_endpoint)
+        return GlacierArchive(endpoint=self._w.settings.s3_endpoint, keys=self._w.s3_keys)

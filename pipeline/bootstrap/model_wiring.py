@@ -106,4 +106,5 @@ class ModelWiring:
     def _trials(self) -> TrialServer:
         from pipeline.adapters.trial_server import FaceserveTrialServer
 
-        return FaceserveTrialServer(s3_endpoint=self._w.settings.s3_endpoint)
+        w = self._w
+        return FaceserveTrialServer(s3_endpoint=w.settings.s3_endpoint, s3_variables=w.s3_keys.as_variables())

@@ -1,15 +1,37 @@
 """What is wrong with the settings is said before anything starts, not by the first task that needs one."""
 
 import logging
+from collections.abc import Callable, Collection
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.training_pod import TrainingPod
 from pipeline.settings import Settings
+from pipeline.settings.elsewhere import NOWHERE, Elsewhere
 from pipeline.settings.strangers import strangers
 from pipeline.settings.variables import variables
 
 log = logging.getLogger(__name__)
+
+# Called with the names of the variables that are not set; answers for those that it knows.
+Ask = Callable[[Collection[str]], Elsewhere]
+# What DAG files read, where nothing but the environment may be asked.
+_READ_BY_DAGS = {"RETRAIN_CHEAP_FROM", "RETRAIN_CHEAP_UNTIL", "RETRAIN_CHEAP_ZONE"}
+
+
+def nobody(_unset: Collection[str]) -> Elsewhere:
+    return NOWHERE
+
+
+def asked(ask: Ask) -> Elsewhere:
+    """What `ask` says of the variables that are not set."""
+    return ask({variable.name for variable in variables(Settings) if variable.raw is None})
+
+
+def thresholds() -> frozenset[str]:
+    """Names of the variables by which policies decide, and which may change from one task to the next."""
+    named = {v.name for v in variables(Settings) if len(v.path) > 1 or v.name == "RETRAIN_INCONCLUSIVE"}
+    return frozenset(named - _READ_BY_DAGS)
 
 
 def demand_settings() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.settings import Settings
+from pipeline.settings.elsewhere import Elsewhere
 from pipeline.settings.variables import Variable, variables
 
 # What people set or ask about most; the others are listed by the command alone.
@@ -65,9 +67,10 @@ _IN_README = (
 )
 
 
-def settings_as_text(*, changed_only: bool = False) -> str:
+def settings_as_text(ask: Ask = nobody, *, changed_only: bool = False) -> str:
     """Every setting under its section: value, where it comes from, default, what is allowed, meaning."""
-    settings = Settings()
+    elsewhere = asked(ask)
+    settings = Settings(elsewhere)
     chosen = [v for v in variables(Settings) if not changed_only or v.value_in(settings) != v.default]
     if not chosen:
         return "Every setting has its default."
@@ -76,9 +79,16 @@ def settings_as_text(*, changed_only: bool = False) -> str:
         lines += ["", section]
         for variable in members:
             value, default = _shown(variable.value_in(settings)), _shown(variable.default)
-            source = "default" if variable.raw is None else f"from the environment; default {default}"
+            source = _place(variable, elsewhere)
+            source = f"from {source}; default {default}" if source else "default"
             lines += [f"  {variable.name} = {value}  ({source}; {variable.allowed})", f"      {variable.meaning}"]
     return "\n".join(lines[1:])
+
+
+def _place(variable: Variable, elsewhere: Elsewhere) -> str | None:
+    if variable.raw is not None:
+        return "the environment"
+    return elsewhere[variable.name].place if variable.name in elsewhere else None
 
 
 def settings_as_markdown() -> str:

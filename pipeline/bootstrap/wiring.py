@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.adapters.mlops_db import MlopsDatabase
+    from pipeline.adapters.s3 import Keys
 
 
 class Wiring:
@@ -144,11 +145,19 @@ class Wiring:
 
     # Objects
 
+    @property
+    def s3_keys(self) -> "Keys":
+        from pipeline.adapters.s3 import Keys
+
+        s = self.settings
+        secret, token = s.s3_secret_access_key.get_secret_value(), s.s3_session_token.get_secret_value()
+        return Keys(s.s3_access_key_id, secret, token, s.s3_region)
+
     @cached_property
     def objects(self) -> ObjectFolders:
         from pipeline.adapters.s3 import S3ObjectStore
 
-        return S3ObjectStore(endpoint=self.settings.s3_endpoint)
+        return S3ObjectStore(endpoint=self.settings.s3_endpoint, keys=self.s3_keys)
 
     @cached_property
     def photos(self) -> PhotoStore:
@@ -156,7 +165,7 @@ class Wiring:
 
         # Of its own buckets it needs the one with copies of the first model's photos.
         buckets = frozenset({*self.settings.photo_buckets, self.settings.dataset_bucket})
-        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=buckets)
+        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=buckets, keys=self.s3_keys)
 
     @cached_property
     def printer(self) -> ReportPrinter:

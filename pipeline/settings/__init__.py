@@ -1,12 +1,14 @@
 """Every setting of the retraining application: environment variables with the prefix `RETRAIN_`.
 
+What is not set there may be somewhere else, `elsewhere`: in Airflow its connections and one of its variables.
+
 A policy's settings, their defaults, bounds and meanings stand in the policy; `python -m pipeline settings` lists all.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.domain.blessing import WhenInconclusive
@@ -25,8 +27,9 @@ from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.training_pod import MAX_GPUS, TrainingPod
 from pipeline.domain.verification import VerificationPolicy
+from pipeline.settings.elsewhere import NOWHERE, Elsewhere
 from pipeline.settings.refusals import SettingsRefused, of_bounds, of_rotation, of_types
-from pipeline.settings.variables import Environment, Named
+from pipeline.settings.variables import Environment, Named, tree
 
 _AMQP = Address(("amqp", "amqps"), "an address such as amqp://user:password@host:5672/%2F")
 # A socket has no host, and PostgreSQL's own form has no scheme.
@@ -54,7 +57,15 @@ class Settings(BaseSettings):
     helper_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
     """The Helper database, with the read-only role."""
     s3_endpoint: Annotated[str | None, _HTTP] = None
-    """S3 endpoint; empty for AWS itself. Credentials come from the usual AWS_* variables."""
+    """S3 endpoint; empty for AWS itself."""
+    s3_access_key_id: str = ""
+    """Name of the key for S3; empty: key and region come from the usual AWS_* variables, files or roles."""
+    s3_secret_access_key: SecretStr = SecretStr("")
+    """The key itself."""
+    s3_session_token: SecretStr = SecretStr("")
+    """Token of a key that is lent for some hours."""
+    s3_region: str = ""
+    """Region of S3; empty: the usual AWS_* variables."""
     photo_buckets: tuple[str, ...] = ("tasks",)
     """Buckets that `photoUrl` may name; anything else is never fetched."""
     dataset_bucket: str = "datasets"
@@ -155,17 +166,16 @@ class Settings(BaseSettings):
     exporter: Annotated[ExporterPolicy, Named("exporter_")] = ExporterPolicy()
     """What is told to Prometheus"""
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, elsewhere: Elsewhere = NOWHERE, /, **values: Any) -> None:
+        unset = {name: one.raw for name, one in elsewhere.items()}
+        found = tree(type(self), lambda variable: unset.get(variable.name) if variable.raw is None else None)
         try:
-            super().__init__(**values)
+            super().__init__(**{**found, **values})
         except ValidationError as error:
-            raise SettingsRefused(of_types(type(self), error)) from None
-
-    @model_validator(mode="after")
-    def _within_bounds(self) -> Self:
-        if refused := of_bounds(self) + of_rotation(self.faceserve_replicas, self.faceserve_out_of_rotation):
+            raise SettingsRefused(of_types(type(self), error, elsewhere)) from None
+        refused = of_rotation(self.faceserve_replicas, self.faceserve_out_of_rotation)
+        if refused := of_bounds(self, elsewhere) + refused:
             raise SettingsRefused(refused)
-        return self
 
     @classmethod
     def settings_customise_sources(

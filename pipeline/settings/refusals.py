@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
 from pipeline.domain.errors import GiveUp
+from pipeline.settings.elsewhere import Elsewhere
 from pipeline.settings.variables import Variable, variables
 
 
@@ -17,15 +18,15 @@ class SettingsRefused(GiveUp):
         super().__init__("; ".join(sentences))
 
 
-def of_types(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+def of_types(settings: type[BaseSettings], error: ValidationError, elsewhere: Elsewhere) -> list[str]:
     """What is no value of its type at all, or contradicts another one of its policy."""
-    return list(dict.fromkeys(_of_type(settings, found) for found in error.errors()))
+    return list(dict.fromkeys(_of_type(settings, found, elsewhere) for found in error.errors()))
 
 
-def of_bounds(settings: BaseSettings) -> list[str]:
+def of_bounds(settings: BaseSettings, elsewhere: Elsewhere) -> list[str]:
     """Values of the right type, but not within their bounds."""
     return [
-        _sentence(variable, variable.raw or value)
+        _sentence(variable, _raw(variable, elsewhere) or value, elsewhere)
         for variable in variables(type(settings))
         if variable.bounds is not None
         and (value := variable.value_in(settings)) is not None
@@ -42,22 +43,34 @@ def of_rotation(replicas: Collection[str], out_of_rotation: Collection[str]) -> 
     return [named.format(", ".join(strangers), ", ".join(replicas))] if strangers else []
 
 
-def _of_type(settings: type[BaseSettings], found: Any) -> str:
+def _of_type(settings: type[BaseSettings], found: Any, elsewhere: Elsewhere) -> str:
     place = found["loc"]
     for variable in variables(settings):
         if variable.path == place[: len(variable.path)]:
-            return _sentence(variable, variable.raw or found["input"])
+            return _sentence(variable, variable.raw or found["input"], elsewhere)
     # A policy as a whole: its own check names the fields that contradict each other.
     why = str(found.get("ctx", {}).get("error", found["msg"]))
     named = [v for v in variables(settings) if v.path[: len(place)] == place and v.path[-1] in why]
-    values = ", ".join(f"{v.name} is {v.raw or v.default}" for v in named)
+    values = ", ".join(f"{_named(v, elsewhere)} is {_raw(v, elsewhere) or v.default}" for v in named)
     return f"{values or '.'.join(map(str, place))}: {why}"
+
+
+def _named(variable: Variable, elsewhere: Elsewhere) -> str:
+    """With its place, where people would look in the environment in vain."""
+    if variable.raw is not None or variable.name not in elsewhere:
+        return variable.name
+    return f"{variable.name} of {elsewhere[variable.name].place}"
+
+
+def _raw(variable: Variable, elsewhere: Elsewhere) -> str | None:
+    found = elsewhere.get(variable.name)
+    return variable.raw or (found.raw if found else None)
 
 
 def _plain(value: Any) -> Any:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _sentence(variable: Variable, value: object) -> str:
+def _sentence(variable: Variable, value: object, elsewhere: Elsewhere) -> str:
     shown = "'**********'" if variable.kind is SecretStr else repr(str(value))
-    return f"{variable.name} is {shown}, but must be {variable.allowed}"
+    return f"{_named(variable, elsewhere)} is {shown}, but must be {variable.allowed}"

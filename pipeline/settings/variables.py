@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -87,21 +87,26 @@ class Variable:
         return f"{kind}{' ' if str(self.bounds).startswith('from') else ', '}{self.bounds}"
 
 
+def tree(settings: type[BaseSettings], raw: Callable[[Variable], str | None]) -> dict[str, Any]:
+    """Values of the variables that have one, each at its place in the tree of policies."""
+    found: dict[str, Any] = {}
+    for variable in variables(settings):
+        if (text := raw(variable)) is not None:
+            place = found
+            for name in variable.path[:-1]:
+                place = place.setdefault(name, {})
+            place[variable.path[-1]] = variable.parsed(text)
+    return found
+
+
 class Environment(PydanticBaseSettingsSource):
-    """Values of the variables that are set, each at its place in the tree of policies."""
+    """Values of the variables that are set."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for variable in variables(self.settings_cls):
-            if (raw := variable.raw) is not None:
-                place = found
-                for name in variable.path[:-1]:
-                    place = place.setdefault(name, {})
-                place[variable.path[-1]] = variable.parsed(raw)
-        return found
+        return tree(self.settings_cls, lambda variable: variable.raw)
 
 
 @cache

@@ -4,6 +4,7 @@ import logging
 import time
 
 from plugins.notices.channels import open_channels
+from plugins.outside.pipeline import open_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +19,10 @@ def tell_people() -> None:
     Without any connection the events are on RabbitMQ all the same, and one warning says so. What is urgent stays untold
     then: `watch` counts it, and it is sent as soon as there is a channel.
     """
-    from pipeline.bootstrap import Pipeline, TryAgain
+    from pipeline.bootstrap import TryAgain
 
-    pipeline = Pipeline.from_env()
     try:
+        pipeline = open_pipeline()
         notices = pipeline.untold()
         if not notices:
             return

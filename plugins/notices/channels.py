@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 from airflow.sdk import BaseHook, BaseNotifier, Context
-from airflow.sdk.exceptions import AirflowNotFoundException
+
+from plugins.outside.finding import NobodyKnows, find_connection
 
 log = logging.getLogger(__name__)
 
@@ -84,31 +85,9 @@ def _without(secret: str, text: str) -> str:
 
 
 def _surely_absent(conn_id: str) -> bool:
-    """Airflow says *not found* also when a place where secrets are kept did not answer. Then nobody knows, and what
-    nobody was told of is told later.
-    """
+    """Not where nobody knows: what people were not told of is told later then."""
     try:
-        BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return _every_place_says_so(conn_id)
-    except Exception as error:  # noqa: BLE001 - as above
-        log.warning("connection %s could not be looked up: %s", conn_id, type(error).__name__)
-    return False
-
-
-def _every_place_says_so(conn_id: str) -> bool:
-    from airflow.sdk.execution_time import supervisor, task_runner
-    from airflow.sdk.execution_time.comms import GetConnection
-    from airflow.sdk.execution_time.secrets.execution_api import ExecutionAPISecretsBackend
-
-    try:
-        for place in supervisor.ensure_secrets_backend_loaded():
-            if isinstance(place, ExecutionAPISecretsBackend):
-                # It keeps to itself that the api-server did not answer; the connection to it does not.
-                task_runner.SUPERVISOR_COMMS.send(GetConnection(conn_id=conn_id))
-            else:
-                place.get_connection(conn_id=conn_id)
-    except Exception as error:  # noqa: BLE001 - as above
-        log.warning("connection %s could not be looked up: %s", conn_id, type(error).__name__)
+        return find_connection(conn_id) is None
+    except NobodyKnows as error:
+        log.warning("connection %s could not be looked up: %s", conn_id, type(error.__cause__).__name__)
         return False
-    return True

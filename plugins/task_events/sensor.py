@@ -5,6 +5,7 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 
+from plugins.outside.pipeline import open_pipeline
 from plugins.task_events.trigger import TaskEventsTrigger
 
 # Then the run ends green, the policy is asked, and the next run waits.
@@ -19,10 +20,10 @@ class TaskEventsSensor(BaseSensorOperator):
     """
 
     def execute(self, context: Context) -> dict[str, int]:
-        from pipeline.bootstrap import Pipeline, TryAgain
+        from pipeline.bootstrap import TryAgain
 
         try:
-            pipeline = Pipeline.from_env()
+            pipeline = open_pipeline()
             waiting = pipeline.waiting_events()
             enough = pipeline.worth_an_intake(waiting, waited_seconds=0)
         except TryAgain as error:

@@ -9,6 +9,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowException
 
+from plugins.outside.pipeline import variables_beside
 from plugins.training.command import GAVE_UP, blame_memory, train_arguments
 from plugins.training.memory import memory_is_to_blame, oom_kills
 
@@ -30,6 +31,10 @@ def train_here(model_type: str, run_id: str) -> "LocalTraining":
 
 class LocalTraining(BashOperator):
     """A child killed for its memory cannot say so: it is recorded here, and the next try asks for less."""
+
+    def get_env(self, context: Any) -> dict[str, str]:
+        """What only Airflow knows travels to the child, and is never shown as the field `env` is."""
+        return {**super().get_env(context), **variables_beside()}
 
     def execute(self, context: Any) -> Any:
         before = oom_kills()

@@ -6,9 +6,10 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import V1Pod, V1ResourceRequirements
+from kubernetes.client import V1EnvVar, V1Pod, V1ResourceRequirements
 
 from pipeline.bootstrap import settings_at_start
+from plugins.outside.pipeline import thresholds_beside
 from plugins.training.command import blame_memory, train_arguments
 from plugins.training.image import demand_by_digest, training_image
 from plugins.training.place import put
@@ -31,9 +32,11 @@ class TrainingPod(KubernetesPodOperator):
 
     arguments: list[str]
     wanted: settings_at_start.TrainingPod
+    env_vars: list[Any]
 
     def execute(self, context: Any) -> Any:
         demand_by_digest(self.image)
+        self.env_vars = [*self.env_vars, *(V1EnvVar(name, raw) for name, raw in thresholds_beside().items())]
         return super().execute(context)
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:

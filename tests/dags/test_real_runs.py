@@ -26,7 +26,7 @@ from tests.desk import PLAN, Desk, Turns
 PollingTrigger.first_delay_seconds = 0
 
 def run(desk, dag=None, **form):
-    Pipeline.from_env = classmethod(lambda cls: desk)
+    Pipeline.from_env = classmethod(lambda cls, *_: desk)
     ended = (dag or model_rollback()).test(run_conf=form)
     tasks = {ti.task_id: ti.state for ti in ended.get_task_instances()}
     return {"run_id": ended.run_id, "state": ended.state, "tasks": tasks, "asked": desk.names()}

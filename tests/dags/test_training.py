@@ -22,7 +22,7 @@ from tests.dags.running import DagRun
 
 @pytest.fixture(autouse=True)
 def wired(monkeypatch):
-    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: "the pipeline"))
+    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls, *_: "the pipeline"))
 
 
 def raising(error):
@@ -79,7 +79,7 @@ def test_a_local_training_that_the_kernel_killed_for_memory_is_recorded_as_such(
     monkeypatch, script, kernel_killed, blamed
 ):
     pipeline, counter = Recording(), iter([7, 7 + kernel_killed])
-    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: pipeline))
+    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls, *_: pipeline))
     monkeypatch.setattr(local, "oom_kills", lambda: next(counter))
     command = f"{script} # train --run-id run-1 --dataset-id DS-1"
     task = LocalTraining(task_id="train", bash_command=command, env={}, append_env=True)

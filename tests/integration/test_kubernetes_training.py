@@ -196,7 +196,7 @@ def blamed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             found.append((run_id, dataset_id))
             return "batch size 32 → 16"
 
-    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: Recording()))
+    monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls, *_: Recording()))
     return found
 
 
