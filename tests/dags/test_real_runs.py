@@ -14,12 +14,14 @@ import json
 from airflow.utils.db import initdb
 initdb()
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+from airflow.models import Connection, Variable
 from airflow.models.dagrun import DagRun
 from airflow.models.dagbag import DBDagBag
 from airflow.utils.session import create_session
 from dags.model_retraining import laundry
 from dags.model_rollback import model_rollback
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from plugins.outside.pipeline import forget
 from plugins.polling import PollingTrigger
 from tests.desk import PLAN, Desk, Turns
 
@@ -50,6 +52,22 @@ def marked_failed(run_id):
         found.update_state(session=session, execute_callbacks=False)
         return {"left": names, "state": found.state}
 
+def from_its_database():
+    # As a task asks on a worker; nothing of both is in the environment.
+    forget()
+    with create_session() as session:
+        session.add(Connection(conn_id="retraining_mlops", uri="postgresql://mlops:pw@db:5432/ours"))
+        session.add(Variable("retraining_thresholds", '{"min_corrections": 200}'))
+    found = {}
+    def open_one(cls, ask):
+        names = ["RETRAIN_MLOPS_DSN", "RETRAIN_MIN_CORRECTIONS"]
+        found.update({name: [one.raw, one.place] for name, one in ask(names).items()})
+        return Desk(complete_rollback={"version": "v1.1.3"})
+    Pipeline.from_env = classmethod(open_one)
+    # The form of an earlier run is kept by the DAG of this process.
+    found["state"] = model_rollback().test(run_conf={"approval": False}).state
+    return found
+
 whole = {"complete_rollback": {"version": "v1.1.3"}}
 overtaken = Turns([PLAN, {**PLAN, "from_version": "v1.3.0"}])
 no = {"due": False, "reason": "a retraining is already running: run-0"}
@@ -60,6 +78,7 @@ print("RUNS " + json.dumps({
     "quiet": quiet,
     "forced": run(Desk(begin_run=no, retry=None, finish_run=GiveUp("ended: failed")), laundry, force=True),
     "marked": marked_failed(quiet["run_id"]),
+    "from its database": from_its_database(),
 }))
 """
 
@@ -112,3 +131,10 @@ def test_a_forced_retraining_that_may_not_begin_is_red(runs):
 
 def test_a_run_that_a_person_marks_as_failed_gives_its_claim_back_and_stays_red(runs):
     assert runs["marked"] == {"left": ["finish"], "state": "failed"}
+
+
+def test_a_task_finds_connections_and_thresholds_in_airflows_database(runs):
+    found = runs["from its database"]
+    assert found["RETRAIN_MLOPS_DSN"] == ["postgresql://mlops:pw@db:5432/ours", "connection retraining_mlops"]
+    assert found["RETRAIN_MIN_CORRECTIONS"] == ["200", "variable retraining_thresholds"]
+    assert found["state"] == "success"
