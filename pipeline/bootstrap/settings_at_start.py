@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 # Called with the names of the variables that are not set; answers for those that it knows.
 Ask = Callable[[Collection[str]], Elsewhere]
-# What DAG files read, where nothing but the environment may be asked.
+# What DAG files read besides the pod, where nothing but the environment may be asked.
 _READ_BY_DAGS = {"RETRAIN_CHEAP_FROM", "RETRAIN_CHEAP_UNTIL", "RETRAIN_CHEAP_ZONE"}
 
 
@@ -30,8 +30,8 @@ def asked(ask: Ask) -> Elsewhere:
 
 def thresholds() -> frozenset[str]:
     """Names of the variables by which policies decide, and which may change from one task to the next."""
-    named = {v.name for v in variables(Settings) if len(v.path) > 1 or v.name == "RETRAIN_INCONCLUSIVE"}
-    return frozenset(named - _READ_BY_DAGS)
+    of_policies = (v for v in variables(Settings) if len(v.path) > 1 and v.path[0] != "training_pod")
+    return frozenset({*(v.name for v in of_policies), "RETRAIN_INCONCLUSIVE"} - _READ_BY_DAGS)
 
 
 def demand_settings() -> None:
