@@ -1,0 +1,107 @@
+"""People stand on one side for ever, under one name, with photos that can be compared."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.domain.faces.identities import (
+    FacePhoto,
+    FaceSelectionPolicy,
+    Side,
+    identity_of,
+    in_two_splits,
+    side_of,
+    side_of_merged,
+)
+
+FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+NAMES = st.text(min_size=1, max_size=30).filter(lambda name: unicodedata.normalize("NFKC", name).strip())
+POLICY = FaceSelectionPolicy()
+# Of Hangul syllables and of the letters they are made of; of a wide letter and a narrow one.
+PEOPLE = [f"person-{number}" for number in range(2000)]
+
+
+def a_photo(number, identity="kim", cluster=None, taken="2026-05-01", **more):
+    return FacePhoto(f"photo-{number}", identity, cluster or f"burst-{number}", f"{taken}T10:00:00+00:00", **more)
+
+
+def photos_of(people, each=3):
+    return [a_photo(f"{person}-{n}", person, f"{person}-{n}") for person in people for n in range(each)]
+
+
+@given(NAMES, st.sampled_from(FORMS), st.sampled_from(FORMS))
+def test_a_name_in_any_unicode_form_is_one_person(name, one, other):
+    first, second = (unicodedata.normalize(form, name) for form in (one, other))
+    assert identity_of(first) == identity_of(second) == identity_of(identity_of(name))
+    assert side_of(first) is side_of(second)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("김민준", unicodedata.normalize("NFD", "김민준")),
+        ("c¸a", unicodedata.normalize("NFKD", "c¸a")),
+        ("Kim", "Ｋｉｍ"),
+        (" Lee  Ann", "Lee Ann"),
+    ],
+)
+def test_these_are_one_person(one, other):
+    assert identity_of(one) == identity_of(other)
+
+
+def test_nobody_has_no_name():
+    with pytest.raises(ValueError, match="a person has a name"):
+        identity_of(" \u3000")
+
+
+def test_seven_of_ten_people_are_learned_from_and_the_rest_is_shared_evenly():
+    sides = [side_of(person) for person in PEOPLE]
+    assert [round(sides.count(side) / len(PEOPLE), 1) for side in Side] == pytest.approx([0.7, 0.15, 0.15], abs=0.051)
+
+
+def test_of_two_names_of_one_person_the_judging_side_stays():
+    of = {side: next(person for person in PEOPLE if side_of(person) is side) for side in Side}
+    assert side_of_merged([of[Side.TRAIN], of[Side.TEST]]) is Side.TEST
+    assert side_of_merged([of[Side.CALIBRATE], of[Side.TRAIN]]) is Side.CALIBRATE
+    assert side_of_merged([of[Side.CALIBRATE], of[Side.TEST]]) is Side.TEST
+    assert side_of_merged([of[Side.TRAIN]]) is Side.TRAIN
+
+
+@given(st.permutations(photos_of(PEOPLE[:12])))
+def test_the_order_in_which_photos_come_changes_nothing(photos):
+    assert POLICY.choose(photos) == POLICY.choose(photos_of(PEOPLE[:12]))
+
+
+@given(st.lists(st.tuples(st.sampled_from(PEOPLE[:30]), st.integers(0, 4), st.integers(0, 20)), max_size=80))
+def test_whoever_is_chosen_has_two_distinct_photos_and_not_too_many_and_stands_on_one_side(seen):
+    photos = [
+        a_photo(n, person, f"{person}-{burst}", f"2026-05-{1 + day:02d}") for n, (person, burst, day) in enumerate(seen)
+    ]
+    chosen = POLICY.choose(photos)
+    assert in_two_splits(chosen) == []
+    for side, of_side in chosen.items():
+        for person in {photo.identity for photo in of_side}:
+            own = [photo for photo in of_side if photo.identity == person]
+            assert side_of(person) is side
+            assert len({photo.cluster_id for photo in own}) == len(own)
+            assert POLICY.min_photos <= len(own) <= POLICY.max_photos
+
+
+def test_a_burst_is_one_photo_the_newest():
+    burst = [a_photo(n, cluster="burst", taken=f"2026-05-0{n}") for n in (1, 3, 2)]
+    (chosen,) = (photos for photos in POLICY.choose([*burst, a_photo(9)]).values() if photos)
+    assert [photo.photo_id for photo in chosen] == ["photo-3", "photo-9"]
+    assert not any(POLICY.choose(burst).values())
+
+
+def test_an_identity_in_two_splits_is_caught():
+    names = ("김민준", unicodedata.normalize("NFD", "김민준"))
+    leaking = {Side.TRAIN: (a_photo(1, names[0]),), Side.TEST: (a_photo(2, names[1]),), Side.CALIBRATE: ()}
+    assert in_two_splits(leaking) == ["identity 김민준"]
+
+
+def test_a_burst_in_two_splits_is_caught():
+    leaking = {Side.TRAIN: (a_photo(1, "kim", "burst"),), Side.TEST: (a_photo(2, "lee", "burst"),)}
+    assert in_two_splits(leaking) == ["photos burst"]
