@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 
-from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS, cheap_hours
+from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS, MODEL_TYPES, cheap_hours
 from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
@@ -168,7 +168,7 @@ def finish(run: str) -> str:
     return conclude(run)
 
 
-def model_retraining(model_type: str, schedule: CronTriggerTimetable | None) -> DAG:
+def model_retraining(model_type: str, schedule: CronTriggerTimetable) -> DAG:
     with DAG(
         **every_dag(longest=LONGEST_RUN),
         dag_id=f"{model_type.lower()}_model_retraining",
@@ -204,5 +204,5 @@ def _wire(model_type: str, dag_id: str) -> None:
 
 
 _NIGHT = cheap_hours()
-laundry = model_retraining("LAUNDRY", CronTriggerTimetable(_NIGHT.cron, timezone=_NIGHT.zone))
-face = model_retraining("FACE", None)
+for kind in MODEL_TYPES:
+    globals()[kind.lower()] = model_retraining(kind, CronTriggerTimetable(_NIGHT.cron, timezone=_NIGHT.zone))

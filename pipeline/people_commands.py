@@ -6,13 +6,31 @@ from typing import Any
 
 import click
 
-from pipeline.bootstrap import MODEL_TYPES, GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal
 from pipeline.bootstrap.exporter import begin_to_tell
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
+
+
+class _ModelTypeParameter(click.ParamType):
+    """One that is complete; any other is refused with the reason."""
+
+    name = "model type"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in model_types():
+            self.fail(refusal(value), param, ctx)
+        return value
+
+
 model_option = click.option(
-    "--model-type", type=click.Choice(MODEL_TYPES), default=MODEL_TYPES[0], show_default=True, help="Which model."
+    "--model-type",
+    type=_ModelTypeParameter(),
+    metavar=f"[{'|'.join(model_types())}]",
+    default=model_types()[0],
+    show_default=True,
+    help="Which model.",
 )
 _actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
 _reason = click.option("--reason", required=True, help="Why; kept in the transition log.")

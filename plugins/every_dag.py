@@ -3,14 +3,18 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline.bootstrap import MODEL_TYPES
 from plugins.faults import note_success, tell_failure, tell_overdue
 
 # What does not happen while a DAG is paused. Each is live as soon as it exists: what a person triggers, or the monitor,
 # would otherwise wait in a queue that nobody looks at.
 ALWAYS_ON = {
     "task_confirmed_intake": "No confirmation is taken in, and nothing becomes due for retraining; messages wait",
-    "laundry_model_retraining": "No LAUNDRY model is trained, neither at night nor when corrections make one due",
-    "face_model_retraining": "No FACE model is trained: whoever triggers a retraining waits without end",
+    **{
+        f"{kind.lower()}_model_retraining": f"No {kind} model is trained, neither at night nor when corrections make "
+        "one due"
+        for kind in MODEL_TYPES
+    },
     "live_accuracy_monitor": "Nobody looks how often the champion is right, and no bad one is taken down",
     "model_rollback": "No rollback happens, neither a person's nor the monitor's",
     "model_promotion": "No version goes live by hand: whoever triggers a promotion waits without end",

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from pipeline.bootstrap.kinds import KINDS
+from pipeline.domain.models import ModelType
 from tests import lifeline
 from tests.services import Services, running
 
@@ -23,6 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="airflow-of-tests-")
     config.add_cleanup(home.cleanup)
     os.environ["AIRFLOW_HOME"] = home.name
+
+
+@pytest.fixture
+def two_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second model type is complete: that takes a row."""
+    monkeypatch.setitem(KINDS, ModelType.FACE, KINDS[ModelType.LAUNDRY])
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from typing import Any
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import LabelTally, Period, Tally
-from pipeline.domain.models import ModelType
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -45,7 +44,7 @@ _BY_VERSION = f"""
 
 
 class LiveMetricsView:
-    """`TaskConfirmedEvent`s are about laundry: other models have no confirmations, so nothing is known of them."""
+    """Of the model type that `TaskConfirmedEvent`s are about: its kind alone asks."""
 
     def __init__(self, database: MlopsDatabase) -> None:
         self._database = database
@@ -66,8 +65,6 @@ class LiveMetricsView:
         return {version: _tally(of_version) for version, of_version in rows.items()}
 
     def _rows(self, sql: str, history: History, period: Period, **values: Any) -> list[Any]:
-        if history.model_type is not ModelType.LAUNDRY:
-            return []
         reigns = {
             "reigning": [reign.version for reign in history.reigns],
             "from": [reign.since for reign in history.reigns],

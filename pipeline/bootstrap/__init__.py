@@ -10,6 +10,10 @@ from typing import Any
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
+from pipeline.bootstrap.kinds import OF_HELPER_TASKS, complete
+from pipeline.bootstrap.kinds import model_types as model_types
+from pipeline.bootstrap.kinds import refusal as refusal
+from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
@@ -22,8 +26,6 @@ from pipeline.domain.errors import StaleTransition as StaleTransition
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.intake import AT_ONCE
-from pipeline.domain.models import MODEL_TYPES as MODEL_TYPES
-from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LONGEST_RUN as LONGEST_RUN
 from pipeline.domain.retraining import Asker as Asker
 from pipeline.domain.retraining import RunOutcome as RunOutcome
@@ -65,6 +67,8 @@ from pipeline.steps.verify_performance import verify_performance
 
 log = logging.getLogger(__name__)
 
+MODEL_TYPES = model_types()
+
 
 class Pipeline(LiveSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
@@ -97,15 +101,18 @@ class Pipeline(LiveSteps):
 
     def consider(self, model_type: str, asker: Asker) -> dict[str, Any]:
         """The policy's answer, recorded."""
-        return answers.of_decision(*consider(self._models.scheduling, ModelType(model_type), asker))
+        return answers.of_decision(
+            *consider(self._models.scheduling_of(self._kinds.of(model_type)), complete(model_type), asker)
+        )
 
     def begin_run(self, run_id: str, model_type: str, asker: Asker) -> dict[str, Any]:
         """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
-        return asdict(begin_run(self._models.scheduling, run_id, ModelType(model_type), asker))
+        scheduling = self._models.scheduling_of(self._kinds.of(model_type))
+        return asdict(begin_run(scheduling, run_id, complete(model_type), asker))
 
     def resume_run(self, run_id: str, model_type: str) -> None:
         """A run that had ended claims its model type again; one that did not goes on."""
-        resume_run(self._models.scheduling, run_id, ModelType(model_type))
+        resume_run(self._models.scheduling, run_id, complete(model_type))
 
     def outcome_of_run(self, run_id: str) -> str | None:
         """How a run ended that held the claim once; None while it holds it, and for one that never did."""
@@ -129,28 +136,29 @@ class Pipeline(LiveSteps):
 
     def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
         """A nightly run had nothing to do."""
-        announce_skipped(self._models.scheduling, run_id, ModelType(model_type), reason)
+        announce_skipped(self._models.scheduling, run_id, complete(model_type), reason)
 
     # Data
 
     def collect(self, run_id: str, model_type: str, dataset_id: str | None = None) -> str:
         """Freeze a selection; its dataset id. `dataset_id` names a finished dataset to use again instead."""
+        sources = self._data.sources(self._kinds.of(model_type))
         if dataset_id:
-            return reuse_dataset(self._data.sources, dataset_id, ModelType(model_type))
-        since = corrections_since(self._models.records, ModelType(model_type))
-        return collect(self._data.sources, run_id, ModelType(model_type), since=since)
+            return reuse_dataset(sources, dataset_id, complete(model_type))
+        since = corrections_since(self._models.records, complete(model_type))
+        return collect(sources, run_id, complete(model_type), since=since)
 
     def collect_first(self, run_id: str, model_type: str, place: str, on_photo: Callable[[int, int], None]) -> str:
         """Freeze a selection of all photos that a person labelled; its dataset id. `place` is a folder of this machine
         or an `s3://…` prefix; `on_photo` hears how many of how many are copied.
         """
-        kind = ModelType(model_type)
-        tasks = bring_photos(self._data.first_photos(place), run_id, kind, on_photo)
-        return collect(self._data.sources_of(tasks), run_id, kind, since=None)
+        kind, of_type = self._kinds.of(model_type), complete(model_type)
+        tasks = bring_photos(self._data.first_photos(place), run_id, of_type, on_photo)
+        return collect(self._data.sources_of(kind, tasks), run_id, of_type, since=None)
 
     def validate(self, dataset_id: str) -> dict[str, Any]:
         """Check the selection; addresses a browser opens, and what was found. Raises `DatasetRefused`."""
-        done = validate(self._data.checks, self._dataset_uri(dataset_id))
+        done = validate(self._data.checks(self._kind_of(dataset_id)), self._dataset_uri(dataset_id))
         for warning in done.found.warnings:
             log.warning("%s", warning)
         answer = answers.of_validated(done, self._w.objects)
@@ -163,11 +171,12 @@ class Pipeline(LiveSteps):
 
     def augment_slice(self, dataset_id: str, index: int) -> str:
         """Write one shard; its URI."""
-        return augment(self._data.images, self._dataset_uri(dataset_id), index)
+        return augment(self._data.images(self._kind_of(dataset_id)), self._dataset_uri(dataset_id), index)
 
     def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
         """Finish the dataset; its counts."""
-        return answers.of_dataset(assemble(self._data.images, run_id, self._dataset_uri(dataset_id)))
+        images = self._data.images(self._kind_of(dataset_id))
+        return answers.of_dataset(assemble(images, run_id, self._dataset_uri(dataset_id)))
 
     def lineage_of_task(self, task_id: str) -> list[dict[str, Any]]:
         """Datasets and models that the task's photo shaped, oldest first."""
@@ -175,13 +184,14 @@ class Pipeline(LiveSteps):
 
     def lineage_of_model(self, model_type: str, version: str) -> Iterator[dict[str, Any]]:
         """The version, then every photo it learned from or was judged by."""
-        origin = trace_model(self._models.records, ModelType(model_type), version)
+        origin = trace_model(self._models.records, complete(model_type), version)
         yield answers.of_origin(origin)
         yield from map(answers.of_appearance, origin.photos)
 
     def erase_photo(self, task_id: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a task's photo everywhere; what was touched, and what is left to people."""
-        return asdict(erase_photo(self._data.forgetting, task_id, By(actor, reason, f"erase-{task_id}")))
+        forgetting = self._data.forgetting(self._kinds.of(OF_HELPER_TASKS))
+        return asdict(erase_photo(forgetting, task_id, By(actor, reason, f"erase-{task_id}")))
 
     # Training
 
@@ -191,7 +201,7 @@ class Pipeline(LiveSteps):
         """Train the run's model; `overrides` replace hyperparameters of the settings, `fresh` forgets earlier tries."""
         chosen = {name: value for name, value in overrides.items() if value is not None}
         request = TrainingRequest(run_id, dataset_id, replace(self._w.settings.hyperparameters, **chosen), fresh)
-        return train(self._models.training, request, on_epoch)
+        return train(self._models.training(self._kind_of(dataset_id)), request, on_epoch)
 
     def blame_memory(self, run_id: str, dataset_id: str, detail: str) -> str | None:
         """The kernel killed this run's training for its memory: what the next try changes, None when none ran."""
@@ -200,25 +210,28 @@ class Pipeline(LiveSteps):
 
     def training_report(self, model_type: str, result: TrainingResult) -> dict[str, Any]:
         """The specification's result (message 19); `modelVersion` is the number it gets when it is accepted next."""
-        return report_training(self._models.registration, ModelType(model_type), result)
+        return report_training(self._models.registration, complete(model_type), result)
 
     # Verification
 
     def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
         """Accuracy checks of the run's candidate beside the champion on the same photos."""
-        checks = verify_accuracy(self._models.verification, contest_of(self._models.records, run_id))
+        contest = contest_of(self._models.records, run_id)
+        checks = verify_accuracy(self._models.verification(self._kinds.of(contest.model_type)), contest)
         return [asdict(check) for check in checks]
 
     def verify_performance(self, run_id: str) -> list[dict[str, Any]]:
         """Performance checks of the run's candidate in a private server."""
-        checks = verify_performance(self._models.verification, contest_of(self._models.records, run_id))
+        contest = contest_of(self._models.records, run_id)
+        checks = verify_performance(self._models.verification(self._kinds.of(contest.model_type)), contest)
         return [asdict(check) for check in checks]
 
     def decide(self, run_id: str) -> dict[str, Any]:
         """The verdict, kept for ever, and where its report is."""
-        verification, about = self._models.verification, trained(self._models.records, run_id)
-        blessing = decide(verification, *about)
-        return answers.of_verdict(blessing, report_verdict(verification, blessing, *about))
+        result, dataset = trained(self._models.records, run_id)
+        verification = self._models.verification(self._kinds.of(dataset.model_type))
+        blessing = decide(verification, result, dataset)
+        return answers.of_verdict(blessing, report_verdict(verification, blessing, result, dataset))
 
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
@@ -241,11 +254,17 @@ class Pipeline(LiveSteps):
     def register(self, run_id: str) -> str:
         """Number the accepted candidate; its version."""
         result, dataset = trained(self._models.records, run_id)
-        return register(self._models.registration, ModelType(dataset.model_type), result).version
+        return register(self._models.registration, complete(dataset.model_type), result).version
 
     def retry(self, run_id: str) -> dict[str, Any] | None:
         """Conf of one more training with other hyperparameters, None when verification says that none may help."""
         return retry(run_id, blessings=self._w.blessings, runs=self._w.training_runs)
+
+    def _kind_of(self, dataset_id: str) -> ModelKind:
+        of = {known: model_type for known, model_type, _ in self._w.datasets.frozen()}
+        if dataset_id not in of:
+            raise GiveUp(f"no dataset {dataset_id[:40]!r} was collected: `collect` says its id")
+        return self._kinds.of(of[dataset_id])
 
     def _dataset_uri(self, dataset_id: str) -> str:
         return DatasetFolder.of(self._w.dataset_prefix, dataset_id).uri

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any, Self
 
 from pipeline.bootstrap import dashboard_answers as answers
+from pipeline.bootstrap.kinds import complete
 from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import Period
-from pipeline.domain.models import ModelType
 from pipeline.settings import Settings
 from pipeline.steps.oversee import oversee
 from pipeline.steps.oversee_canary import oversee_canary
@@ -34,13 +34,13 @@ class Dashboard:
     def overview(self, model_type: str) -> dict[str, Any]:
         """Who serves, how well, what may be done about it, and what stands between now and the next retraining."""
         with self._live.one_moment() as overseeing:
-            seen = oversee(overseeing, ModelType(model_type))
+            seen = oversee(overseeing, complete(model_type))
         s = self._w.settings
         return answers.of_overview(seen, s.retraining, s.live)
 
     def sightings(self, model_type: str, days: int) -> dict[str, Any]:
         """The monitor's looks and the changes of champion of the last `days`, 1 to `MOST_DAYS`."""
-        kind = ModelType(model_type)
+        kind = complete(model_type)
         with self._live.one_moment() as overseeing:
             now = overseeing.clock.now()
             period = Period(now - timedelta(days=days), now)
@@ -50,7 +50,7 @@ class Dashboard:
 
     def judged(self, model_type: str, skip: int) -> dict[str, Any]:
         """Models with their verdicts, newest first, `PAGE_VERSIONS` at a time."""
-        kind = ModelType(model_type)
+        kind = complete(model_type)
         with self._live.one_moment() as overseeing:
             page = overseeing.sightings.page(kind, most=PAGE_VERSIONS, skip=skip)
             ledger = overseeing.transitions.ledger(kind)
@@ -59,11 +59,11 @@ class Dashboard:
     def replicas(self, model_type: str) -> dict[str, Any]:
         """What each replica says it serves now; one that does not answer says why."""
         fleet = self._w.fleet
-        return answers.of_replicas(fleet.serving(ModelType(model_type)), fleet.skipped())
+        return answers.of_replicas(fleet.serving(complete(model_type)), fleet.skipped())
 
     def canary(self, model_type: str) -> dict[str, Any] | None:
         """The trial that runs, with its evidence so far; None without one."""
-        kind, policy = ModelType(model_type), self._live.canary_policy
+        kind, policy = complete(model_type), self._live.canary_policy
         with self._live.one_moment() as overseeing:
             seen = oversee_canary(overseeing, kind, policy)
         return answers.of_trial(seen, policy) if seen else None

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
+from pipeline.bootstrap.kinds import Kinds, complete
+from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired, of_watched
 from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
@@ -14,7 +16,6 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable, TryAgain
 from pipeline.domain.ledger import Asked
 from pipeline.domain.live_accuracy import Period
-from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By, TrialOf
@@ -59,6 +60,7 @@ class LiveSteps:
 
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
+        self._kinds = Kinds(wiring)
 
     @classmethod
     def from_env(cls, ask: Ask = nobody) -> Self:
@@ -74,17 +76,17 @@ class LiveSteps:
     def hot_swap(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `version` on every replica."""
         by = By(actor, reason, request_id)
-        return of_changed(hot_swap(self._live.deployment, ModelType(model_type), version, by))
+        return of_changed(hot_swap(self._live.deployment, complete(model_type), version, by))
 
     def force_promote(self, model_type: str, wanted: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `wanted`, a version or a run, whatever its verdict says; recorded with `actor` and `reason`."""
         live, by = self._live, By(actor, reason, request_id)
-        return of_changed(force_promote(live.deployment, live.registration, ModelType(model_type), wanted, by))
+        return of_changed(force_promote(live.deployment, live.registration, complete(model_type), wanted, by))
 
     def start_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Give `version` its share of the requests; the same request again goes on with the same trial."""
         by, percent = By(actor, reason, request_id), self._live.canary_policy.percent
-        trial = start_canary(self._live.deployment, ModelType(model_type), version, percent, by)
+        trial = start_canary(self._live.deployment, complete(model_type), version, percent, by)
         self._publish_soon()
         return {"version": version, "percent": percent, "beside": trial.beside}
 
@@ -95,16 +97,16 @@ class LiveSteps:
 
         `begun_by` is the request whose trial is meant, None for whichever there is.
         """
-        live = self._live
-        self._recognise()
+        live, kind = self._live, self._kinds.of(model_type)
+        self._recognise(kind)
         policy = live.canary_policy.after_proof() if proven else live.canary_policy
-        verdict = judge_canary(live.deployment, live.metrics, ModelType(model_type), TrialOf(version, begun_by), policy)
+        verdict = judge_canary(live.deployment, kind.metrics, complete(model_type), TrialOf(version, begun_by), policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
 
     def promote_canary(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve the version to everybody that is on trial since `request_id` began it."""
         by = By(actor, reason, request_id)
-        return of_changed(promote_canary(self._live.deployment, ModelType(model_type), version, by))
+        return of_changed(promote_canary(self._live.deployment, complete(model_type), version, by))
 
     def abort_canary(
         self, model_type: str, version: str, actor: str, reason: str, request_id: str, *, begun_by: str | None = None
@@ -113,7 +115,7 @@ class LiveSteps:
         `judge_canary`.
         """
         meant, by = TrialOf(version, begun_by), By(actor, reason, request_id)
-        return abort_canary(self._live.deployment, ModelType(model_type), meant, by)
+        return abort_canary(self._live.deployment, complete(model_type), meant, by)
 
     def conclude_deployment(self, run_id: str) -> RunOutcome:
         """Whether the run's model was deployed, and if not, what became of it."""
@@ -121,14 +123,13 @@ class LiveSteps:
 
     def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
         """An accepted version could not go live, or nobody knows whether it did."""
-        by = By("hot_swap", reason, request_id)
-        announce_failed_swap(self._live.deployment, ModelType(model_type), version, by)
+        announce_failed_swap(self._live.deployment, complete(model_type), version, By("hot_swap", reason, request_id))
 
     # Going back
 
     def rollback_plan(self, model_type: str, target: str) -> dict[str, Any]:
         """What rolling back to `target`, a version or `previous`, would do now, and the question to ask a person."""
-        return asdict(plan_rollback(self._w.transitions, ModelType(model_type), target))
+        return asdict(plan_rollback(self._w.transitions, complete(model_type), target))
 
     def roll_back(
         self,
@@ -144,7 +145,7 @@ class LiveSteps:
     ) -> dict[str, Any]:
         """Serve an earlier version again; `target`, `asked_at`, `judged` and `instead_of` as in `Asked`."""
         asked = Asked(target, asked_at or self._w.clock.now(), judged, instead_of)
-        changed = roll_back(self._live.deployment, ModelType(model_type), asked, By(actor, reason, request_id))
+        changed = roll_back(self._live.deployment, complete(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
 
     def announce_failed_rollback(
@@ -159,13 +160,13 @@ class LiveSteps:
     ) -> None:
         """Nobody tries this rollback again: people are told, unless it served after all."""
         asked, by = Asked(target, asked_at or self._w.clock.now(), judged), By("roll_back", reason, request_id)
-        announce_failed_rollback(self._live.deployment, ModelType(model_type), asked, by)
+        announce_failed_rollback(self._live.deployment, complete(model_type), asked, by)
 
     def complete_rollback(self, model_type: str) -> dict[str, Any]:
         """Bring the replicas back that a rollback missed, and tell the registry. Raises `ServiceUnavailable` while a
         replica is still missing, or what the registry raised.
         """
-        ledger = self._w.transitions.ledger(ModelType(model_type))
+        ledger = self._w.transitions.ledger(complete(model_type))
         if ledger.incomplete is None and not ledger.registry_is_behind:
             return {"champion": ledger.champion, "missing": []}
         done = self.reconcile(model_type)
@@ -175,13 +176,13 @@ class LiveSteps:
 
     def reconcile(self, model_type: str) -> dict[str, Any]:
         """Make replicas and registry follow the transition log."""
-        done = reconcile(self._live.deployment, ModelType(model_type))
+        done = reconcile(self._live.deployment, complete(model_type))
         return {**asdict(done), "missing": list(each_listed(done.missing))}
 
     def clear_freeze(self, model_type: str, actor: str, reason: str) -> dict[str, Any]:
         """Allow promotions again after an automatic rollback."""
         by = By(actor, reason, f"clear-freeze-{self._w.clock.now().isoformat()}")
-        cleared = clear_freeze(self._w.transitions, ModelType(model_type), by, self._w.clock)
+        cleared = clear_freeze(self._w.transitions, complete(model_type), by, self._w.clock)
         return {"cleared": cleared.id, "champion": cleared.version}
 
     # Watching
@@ -194,10 +195,10 @@ class LiveSteps:
         A broker or storage out of reach does not keep the monitor from looking, and nothing else is done before a
         decision to roll back is handed on: the next look does it.
         """
-        live = self._live
-        watched = watch(live.monitoring, ModelType(model_type), live.accuracy_policy)
+        kind = self._kinds.of(model_type)
+        watched = watch(self._live.monitoring(kind), complete(model_type), kind.live)
         if watched is None or not watched.decision.act:
-            self._recognise()
+            self._recognise(kind)
             broker = announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
             seen = {model_type: watched.to_mend if watched else None, "RabbitMQ": broker}
             tell_problems(self._w.troubles, self._w.clock, seen)
@@ -208,37 +209,36 @@ class LiveSteps:
             return {**nothing, "troubles": troubles}
         return {**of_watched(watched), "troubles": troubles}
 
-    def _recognise(self) -> None:
+    def _recognise(self, kind: ModelKind) -> None:
         """Of what counts by the next look, at the latest: confirmations that are not mature, too."""
-        now, policy = self._w.clock.now(), self._live.accuracy_policy
-        done = recognise(self._live.recognition, Period(policy.window(now).since, now))
+        now = self._w.clock.now()
+        done = recognise(self._live.recognition, Period(kind.live.window(now).since, now))
         if done.problem:
             log.warning("copies of one photo may count more than once: %s", done.problem)
 
     def history(self, model_type: str) -> list[dict[str, Any]]:
         """Who served from when, by whom and why, and what was noted between; oldest first, as the log has it."""
-        return [of_entry(entry) for entry in self._w.transitions.ledger(ModelType(model_type)).facts]
+        return [of_entry(entry) for entry in self._w.transitions.ledger(complete(model_type)).facts]
 
     # Keeping
 
     def retire(self, model_type: str, actor: str, *, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
         """Archive what the retention policy selects; `keep` instead of the setting."""
-        live, kind, policy = self._live, ModelType(model_type), self._live.retention_policy(keep)
+        live, of_type, policy = self._live, complete(model_type), self._live.retention_policy(keep)
         if dry_run:
-            return of_retired(Retired(plan_retirement(live.keeping, kind, policy), (), {}), dry_run=True)
+            return of_retired(Retired(plan_retirement(live.keeping, of_type, policy), (), {}), dry_run=True)
         by = By(actor, f"older than the newest {policy.keep}", f"retire-{self._w.clock.now().isoformat()}")
-        return of_retired(retire(live.keeping, kind, policy, by, self._w.settings.archive_uri), dry_run=False)
+        return of_retired(retire(live.keeping, of_type, policy, by, self._w.settings.archive_uri), dry_run=False)
 
     def prune(self, model_type: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Throw away images, caches, refused models and readings that are past their time."""
-        policy = self._w.settings.pruning
-        done = prune(self._live.pruning, ModelType(model_type), policy, dry_run=dry_run)
+        done = prune(self._live.pruning, complete(model_type), self._w.settings.pruning, dry_run=dry_run)
         return {**asdict(done), "dry_run": dry_run}
 
     def restore(self, model_type: str, version: str, actor: str) -> dict[str, Any]:
         """Bring an archived version's files back."""
         by = By(actor, "by hand", f"restore-{self._w.clock.now().isoformat()}")
-        restored = restore(self._live.keeping, ModelType(model_type), version, by, self._w.settings.archive_uri)
+        restored = restore(self._live.keeping, complete(model_type), version, by, self._w.settings.archive_uri)
         return {"version": restored.version, "status": str(restored.status)}
 
     # What does not work

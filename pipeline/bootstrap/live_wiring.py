@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 
+from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Overseeing, Pruning, Recognition, Registration
-from pipeline.ports.live import ArchiveStore, LiveMetrics, LiveReadings
+from pipeline.ports.live import ArchiveStore, LiveReadings
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
 _APPROVAL_HOURS = 24.0
@@ -32,10 +32,9 @@ class LiveWiring:
     def registration(self) -> Registration:
         return ModelWiring(self._w).registration
 
-    @property
-    def monitoring(self) -> Monitoring:
+    def monitoring(self, kind: ModelKind) -> Monitoring:
         w, trial_hours = self._w, self._w.settings.canary.deadline_hours + _APPROVAL_HOURS
-        return Monitoring(w.transitions, self.metrics, self._readings, w.outbox, w.clock, trial_hours)
+        return Monitoring(w.transitions, kind.metrics, self._readings, w.outbox, w.clock, trial_hours)
 
     @property
     def recognition(self) -> Recognition:
@@ -67,22 +66,12 @@ class LiveWiring:
         )
 
     @property
-    def accuracy_policy(self) -> LiveAccuracyPolicy:
-        return self._w.settings.live
-
-    @property
     def canary_policy(self) -> CanaryPolicy:
         s = self._w.settings
         return replace(s.canary, floor=s.live.rollback_accuracy)
 
     def retention_policy(self, keep: int | None) -> RetentionPolicy:
         return self._w.settings.retention if keep is None else RetentionPolicy(keep)
-
-    @cached_property
-    def metrics(self) -> LiveMetrics:
-        from pipeline.adapters.live_metrics import LiveMetricsView
-
-        return LiveMetricsView(self._w.database)
 
     @contextmanager
     def one_moment(self) -> Iterator[Overseeing]:

@@ -7,11 +7,10 @@ from enum import StrEnum
 
 
 class ModelType(StrEnum):
+    """Names that a database or a registry may know; which of them are complete, `pipeline.bootstrap.kinds` says."""
+
     LAUNDRY = "LAUNDRY"
     FACE = "FACE"
-
-
-MODEL_TYPES = tuple(str(one) for one in ModelType)
 
 
 class Status(StrEnum):

@@ -7,14 +7,22 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import AfterValidator
 
-from pipeline.bootstrap import MODEL_TYPES, GiveUp, TryAgain
+from pipeline.bootstrap import GiveUp, TryAgain, model_types, refusal
 from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
 from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.access import allowed
 from plugins.model_dashboard.files import HEADERS, Files
 
-_KINDS = Annotated[str, Query(alias="model_type", pattern=f"^({'|'.join(MODEL_TYPES)})$")]
+
+def _complete(model_type: str) -> str:
+    if model_type not in model_types():
+        raise ValueError(refusal(model_type))
+    return model_type
+
+
+_KINDS = Annotated[str, Query(alias="model_type"), AfterValidator(_complete)]
 _Open = Callable[[], Dashboard]
 
 
@@ -100,7 +108,7 @@ def _operations(app: FastAPI, open_dashboard: _Open) -> None:
         """Who looks, what they may trigger, and which DAGs should never be paused."""
         return {
             "name": user.get_name(),
-            "model_types": list(MODEL_TYPES),
+            "model_types": list(model_types()),
             "always_on": ALWAYS_ON,
             "may_trigger": allowed(user, ALWAYS_ON),
         }

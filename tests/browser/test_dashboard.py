@@ -221,7 +221,7 @@ def test_a_refused_model_says_why_with_its_figures(airflow, look):
     seen.keep("dashboard of a refused model")
 
 
-def test_another_model_type_is_another_page(airflow, look):
+def test_another_model_type_is_another_page(two_types, airflow, look):
     _, page = look(Person())
     wait_for(page, "#serving-now", "v1.2.0")
     page.get_by_role("button", name="FACE").click()

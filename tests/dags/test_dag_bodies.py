@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import (
 )
 
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
-from dags.model_retraining import face, laundry
+from dags.model_retraining import laundry
 from pipeline.bootstrap import Asker, GiveUp, TryAgain
 from plugins.every_dag import ALWAYS_ON
 from tests.dags.running import DagRun
@@ -32,7 +32,7 @@ def positional(desk):
 # Retraining
 
 
-@pytest.mark.parametrize(("dag", "model_type"), [(laundry, "LAUNDRY"), (face, "FACE")])
+@pytest.mark.parametrize(("dag", "model_type"), [(laundry, "LAUNDRY")])
 def test_a_retraining_asks_for_one_step_after_the_other_each_under_its_run(desk, dag, model_type):
     desk.answers |= {
         "begin_run": {"due": True, "reason": "500 corrections"},
@@ -255,8 +255,8 @@ def test_reconcile_fails_until_no_replica_is_missing(desk):
     run = DagRun(MONITOR)
     with pytest.raises(TryAgain, match="replica-2 does not answer"):
         run.do("reconcile", map_index=0)
-    assert [run.do("reconcile", map_index=index) for index in (0, 1)] == [whole, whole]
-    assert positional(desk) == [("reconcile", "LAUNDRY"), ("reconcile", "LAUNDRY"), ("reconcile", "FACE")]
+    assert run.do("reconcile", map_index=0) == whole
+    assert positional(desk) == [("reconcile", "LAUNDRY"), ("reconcile", "LAUNDRY")]
 
 
 # Rollback and promotion
@@ -299,12 +299,12 @@ def test_the_log_of_a_rollback_names_the_replicas_that_are_missing(desk, capsys)
 
 
 @pytest.mark.parametrize(("user", "who"), [("kim", "kim"), (None, "model_retention")])
-def test_old_versions_of_both_model_types_are_retired_as_the_form_says(desk, user, who):
+def test_old_versions_of_every_model_type_are_retired_as_the_form_says(desk, user, who):
     desk.answers["retire"] = {"archived": ["v1.0.0"], "failed": {}}
     run = DagRun(RETENTION, user=user, keep=3, dry_run=True)
-    assert [run.do("retire", map_index=index) for index in (0, 1)] == [desk.answers["retire"]] * 2
+    assert run.do("retire", map_index=0) == desk.answers["retire"]
     named = {"keep": 3, "dry_run": True}
-    assert desk.asked == [("retire", ("LAUNDRY", who), named), ("retire", ("FACE", who), named)]
+    assert desk.asked == [("retire", ("LAUNDRY", who), named)]
 
 
 def test_a_version_that_could_not_be_archived_is_red_and_named(desk):
@@ -313,10 +313,10 @@ def test_a_version_that_could_not_be_archived_is_red_and_named(desk):
         DagRun(RETENTION, keep=None, dry_run=False).do("retire", map_index=0)
 
 
-def test_what_grew_is_thrown_away_for_both_model_types_unless_it_is_a_dry_run(desk):
+def test_what_grew_is_thrown_away_for_every_model_type_unless_it_is_a_dry_run(desk):
     run = DagRun(RETENTION, keep=None, dry_run=True)
-    assert [run.do("prune", map_index=index) for index in (0, 1)] == ["the answer of prune"] * 2
-    assert desk.asked == [("prune", ("LAUNDRY",), {"dry_run": True}), ("prune", ("FACE",), {"dry_run": True})]
+    assert run.do("prune", map_index=0) == "the answer of prune"
+    assert desk.asked == [("prune", ("LAUNDRY",), {"dry_run": True})]
 
 
 @pytest.mark.parametrize("name", ["retire", "prune"])

@@ -51,11 +51,11 @@ def parsed(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-LAUNDRY, FACE = model_retraining.laundry, model_retraining.face
+LAUNDRY = model_retraining.laundry
 INTAKE, ROLLBACK = task_confirmed_intake.task_confirmed_intake(), model_rollback.model_rollback()
 MONITOR, PROMOTION = live_accuracy_monitor.live_accuracy_monitor(), model_promotion.model_promotion()
 RETENTION = model_retention.model_retention()
-ALL = [LAUNDRY, FACE, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION]
+ALL = [LAUNDRY, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION]
 
 
 def dag_id(dag):
@@ -69,7 +69,6 @@ def upstream(dag, task_id):
 def test_every_dag_is_found_without_an_import_error(parsed):
     assert parsed["errors"] == {}
     assert parsed["dags"] == [
-        "face_model_retraining",
         "laundry_model_retraining",
         "live_accuracy_monitor",
         "model_promotion",
@@ -120,7 +119,7 @@ def test_every_failure_ends_with_people_who_know(dag):
     assert dag.on_failure_callback == tell_overdue
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, FACE, INTAKE, RETENTION], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY, INTAKE, RETENTION], ids=dag_id)
 def test_what_is_no_emergency_runs_one_at_a_time(dag):
     assert dag.max_active_runs == 1
 
@@ -141,12 +140,11 @@ def test_serialised_twice_a_dag_is_the_same(dag):
     assert first == second
 
 
-def test_laundry_is_retrained_at_two_at_night_in_seoul_and_face_by_hand():
+def test_laundry_is_retrained_at_two_at_night_in_seoul():
     assert (LAUNDRY.schedule.expression, LAUNDRY.schedule.timezone) == ("0 2 * * *", "Asia/Seoul")
-    assert FACE.schedule is None
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, FACE], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY], ids=dag_id)
 @pytest.mark.parametrize(
     ("task", "after"),
     [
@@ -183,7 +181,7 @@ def test_when_nothing_is_due_the_whole_run_is_skipped():
     assert LAUNDRY.get_task("begin").ignore_downstream_trigger_rules
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, FACE, PROMOTION], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY, PROMOTION], ids=dag_id)
 def test_one_deployment_at_a_time(dag):
     assert dag.get_task("hot_swap").pool == "serving_swap"
 
@@ -233,6 +231,9 @@ def test_events_are_drained_before_the_policy_is_asked():
         (ROLLBACK, "reason", ""),
         (ROLLBACK, "model_type", "CAR"),
         (PROMOTION, "model_type", "CAR"),
+        # A type that is not complete.
+        (ROLLBACK, "model_type", "FACE"),
+        (PROMOTION, "model_type", "FACE"),
         (ROLLBACK, "judged", "the one before"),
         (ROLLBACK, "approval", "maybe"),
         (LAUNDRY, "rollout", "blue-green"),
@@ -292,11 +293,11 @@ def test_the_form_refuses_what_makes_no_sense(dag, name, value):
         (ROLLBACK, "target", "v1.12.0"),
         (ROLLBACK, "reason", "bad"),
         (ROLLBACK, "reason", "x" * 500),
-        (ROLLBACK, "model_type", "FACE"),
+        (ROLLBACK, "model_type", "LAUNDRY"),
         (ROLLBACK, "judged", None),
         (ROLLBACK, "judged", "v1.12.0"),
         (PROMOTION, "version", "v1.12.0"),
-        (PROMOTION, "model_type", "FACE"),
+        (PROMOTION, "model_type", "LAUNDRY"),
         (PROMOTION, "rollout", "full"),
         (PROMOTION, "reason", "bad"),
         (PROMOTION, "reason", "x" * 500),
@@ -310,14 +311,10 @@ def test_the_form_takes_what_does(dag, name, value):
 
 
 def test_what_the_form_says_before_anybody_touches_it():
-    assert (
-        LAUNDRY.params.dump()
-        == FACE.params.dump()
-        == {
-            **{"force": False, "reason": "scheduled", "rollout": "full", "approval": False, "dataset_id": None},
-            **dict.fromkeys(("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")),
-        }
-    )
+    assert LAUNDRY.params.dump() == {
+        **{"force": False, "reason": "scheduled", "rollout": "full", "approval": False, "dataset_id": None},
+        **dict.fromkeys(("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")),
+    }
     assert PROMOTION.params.dump() == {
         **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": "by hand", "model_type": "LAUNDRY"}
     }

@@ -8,14 +8,14 @@ import pytest
 import yaml
 
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
-from dags.model_retraining import face, laundry
+from dags.model_retraining import laundry
 from include.docker import migrate
 from include.stack.layout import PARALLELISM, POOLS, environment, load_or_create
 
 _ROOT = Path(__file__).parents[2]
 ROLLBACK, MONITOR = model_rollback.model_rollback(), live_accuracy_monitor.live_accuracy_monitor()
 OTHERS = [
-    *(laundry, face, model_promotion.model_promotion()),
+    *(laundry, model_promotion.model_promotion()),
     *(model_retention.model_retention(), task_confirmed_intake.task_confirmed_intake()),
 ]
 EMERGENCY = {
@@ -122,7 +122,7 @@ def test_a_look_or_a_reconcile_that_hangs_does_not_keep_the_next_look_waiting():
     assert {task.execution_timeout for task in MONITOR.tasks} == {timedelta(minutes=5)}
     assert {task.task_id: task.max_active_tis_per_dag for task in MONITOR.tasks} == {
         "watch": 1,
-        "reconcile": 2,
+        "reconcile": 1,
         "pauses": None,
         "roll_back": None,
     }

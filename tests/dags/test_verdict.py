@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dags.model_retraining import face, laundry
+from dags.model_retraining import laundry
 from pipeline.bootstrap import GiveUp, Pipeline
 from plugins.verdict.report_link import VerificationReportLink
 from plugins.verdict.retry_after_refusal import NOT_TRAVELLING, conf_of_retry
@@ -105,7 +105,7 @@ def test_where_none_may_help_it_is_skipped(desk):
         DagRun(laundry).do("retry")
 
 
-@pytest.mark.parametrize("dag", [laundry, face], ids=lambda dag: dag.dag_id)
+@pytest.mark.parametrize("dag", [laundry], ids=lambda dag: dag.dag_id)
 def test_only_a_failed_verdict_is_followed_by_a_retry_and_the_run_still_fails(dag):
     task = dag.get_task("retry")
     assert task.upstream_task_ids == {"decide"} and task.trigger_rule == TriggerRule.ONE_FAILED

@@ -120,7 +120,7 @@ class CommandLinePipeline(Desk):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(monkeypatch, two_types):
     """Runs one command in this process; its result has exit code, stdout and stderr."""
 
     def invoke(pipeline, *arguments):

@@ -33,9 +33,10 @@ class Desk:
             retraining_runs=w.runs,
         )
         self.pipeline = Pipeline(wiring)
+        self.live = LiveAccuracyPolicy()
+        self.pipeline.__dict__["_kinds"] = SimpleNamespace(of=lambda model_type: SimpleNamespace(live=self.live))
         self.pipeline.__dict__["_live"] = SimpleNamespace(
-            accuracy_policy=LiveAccuracyPolicy(),
-            monitoring=w.monitoring(),
+            monitoring=lambda kind: w.monitoring(),
             deployment=w.deployment(),
             recognition=Recognition(FakeEvidence(w.confirmations), FakePhotos(), FakeInspector()),
         )
@@ -175,7 +176,7 @@ def test_whoever_looks_reads_what_is_urgent_and_reached_nobody(desk):
     assert desk.pipeline.watch("LAUNDRY")["troubles"] == []
 
 
-def test_whoever_looks_reads_what_does_not_work_just_now(desk):
+def test_whoever_looks_reads_what_does_not_work_just_now(desk, two_types):
     assert desk.pipeline.watch("LAUNDRY")["troubles"] == desk.pipeline.watch("FACE")["troubles"] == []
     desk.pipeline.report_fault(
         Fault(Place("task_confirmed_intake", "drain"), -1, "run-1", "gone", "Mend it", "http://a")
@@ -218,7 +219,7 @@ def test_a_broker_out_of_reach_keeps_nothing_from_happening(desk, caplog):
 def test_nothing_stands_between_a_decision_to_roll_back_and_the_rollback(desk):
     desk.world.hot_swap(desk.world.candidate("second"))
     desk.world.confirm(20, 130)
-    desk.pipeline._live.accuracy_policy = LiveAccuracyPolicy(matured_minutes=0)
+    desk.live = LiveAccuracyPolicy(matured_minutes=0)
     desk.letters.queue.dead = [("a message", "body is not JSON")]
     published = list(desk.publisher.published)
     seen = desk.pipeline.watch("LAUNDRY")

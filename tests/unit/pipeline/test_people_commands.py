@@ -40,7 +40,7 @@ class PeoplesPipeline(Desk):
 
 
 @pytest.fixture
-def desk(monkeypatch):
+def desk(monkeypatch, two_types):
     made = PeoplesPipeline()
     monkeypatch.setattr(Pipeline, "from_env", classmethod(lambda cls: made))
     return made

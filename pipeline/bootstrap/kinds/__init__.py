@@ -1,0 +1,55 @@
+"""Model types that are complete, each with what makes it one (design D24): a third is a module here and a row.
+
+A type without a row has no DAG, is no choice in a form, and is refused with a sentence everywhere else.
+"""
+
+from collections.abc import Callable
+
+from pipeline.bootstrap.kinds.kind import ModelKind
+from pipeline.bootstrap.kinds.laundry import Laundry
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.models import ModelType
+
+KINDS: dict[ModelType, Callable[[Wiring], ModelKind]] = {ModelType.LAUNDRY: Laundry}
+# What a task of the Helper service shows.
+OF_HELPER_TASKS = ModelType.LAUNDRY
+
+
+def model_types() -> tuple[str, ...]:
+    """Names of the complete types; the first one is meant where nobody names any."""
+    return tuple(map(str, KINDS))
+
+
+def complete(model_type: str) -> ModelType:
+    """Raises `GiveUp` for one that is not."""
+    found = next((one for one in KINDS if one == model_type), None)
+    if found is None:
+        raise GiveUp(refusal(model_type))
+    return found
+
+
+def refusal(model_type: str) -> str:
+    """Why nothing is done about models of this type."""
+    there_are = f"choose one of: {', '.join(model_types())}"
+    if model_type in tuple(ModelType):
+        return (
+            f"{model_type} models are not complete in this build: none is trained, verified or put live, because what "
+            f"is missing would be taken from another model type; {there_are}"
+        )
+    return f"{model_type[:40]!r} is no model type; {there_are}"
+
+
+class Kinds:
+    """The kinds, each made once: their adapters open nothing before they are used."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+        self._made: dict[ModelType, ModelKind] = {}
+
+    def of(self, model_type: str) -> ModelKind:
+        """Raises `GiveUp` for a type that is not complete."""
+        found = complete(model_type)
+        if found not in self._made:
+            self._made[found] = KINDS[found](self._w)
+        return self._made[found]
