@@ -11,20 +11,26 @@ import yaml
 from include.stack import observing, runner
 from include.stack.layout import REPOSITORY, environment, load_or_create
 from include.stack.postgres import migrate, query
+from include.stack.supervision import Supervision
 from pipeline.adapters.snapshot import snapshot
 from pipeline.domain.errors import ServiceUnavailable
+from tests.boards import queries
 from tests.builders import an_event
-from tests.services import running
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory):
-    names = ["postgres", "rabbitmq", "exporter", "prometheus"]
-    with running(tmp_path_factory.mktemp("watched"), names) as services:
-        yield services
+def watched(running_services):
+    """The tests' own services, and who watches them."""
+    running_services.empty()
+    names = ["exporter", "prometheus"]
+    runner.up(running_services.stack.root, lambda text: None, names, preferred_ports=False)
+    yield running_services
+    for name in names:
+        Supervision(running_services.stack).stop(name)
+    running_services.empty()
 
 
 def scrape(services):
@@ -48,10 +54,27 @@ def test_prometheus_reads_what_the_database_says(watched):
     until(
         lambda: asked(watched, "sum(retraining_confirmations_total)") == [({}, 7.0)], "Prometheus to see 7", seconds=60
     )
-    up = {labels["job"]: value for labels, value in asked(watched, "up")}
-    assert (up["exporter"], up["rabbitmq"], up["prometheus"]) == (1, 1, 1)
-    # Nobody started them here.
-    assert up["faceserve"] == 0
+    # Nobody started replicas here.
+    wanted = {"exporter": 1, "rabbitmq": 1, "prometheus": 1, "faceserve": 0}
+    until(lambda: {labels["job"]: value for labels, value in asked(watched, "up")} == wanted, "all to be scraped", 60)
+
+
+@pytest.mark.parametrize("query", list(queries()), ids=lambda query: f"{query.board}: {query.place}")
+def test_prometheus_answers_every_query_of_the_boards(watched, query):
+    assert isinstance(asked(watched, query.filled), list)
+
+
+def test_the_queue_of_the_business_board_is_one_of_rabbitmqs(watched):
+    """With its real name, which no rule of ours decides."""
+    expression = 'rabbitmq_detailed_queue_messages_ready{queue="mlops.task-confirmed"}'
+    until(lambda: asked(watched, expression), "Prometheus to see the queue", seconds=60)
+
+
+def test_prometheus_has_the_rules(watched):
+    with urlopen(f"http://127.0.0.1:{watched.stack.port('prometheus')}/api/v1/rules", timeout=10) as answer:
+        groups = json.load(answer)["data"]["groups"]
+    assert {group["name"] for group in groups} == {"serving", "serving-alerts", "models", "retraining", "operation"}
+    assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
 
 
 def test_a_database_that_is_away_is_told_and_nothing_old(watched):
@@ -90,8 +113,8 @@ def test_what_was_confirmed_before_the_upgrade_is_counted_too(watched, tmp_path)
     owner = watched.stack.dsn("postgres", "postgres")
     connection = psycopg2.connect(owner)
     connection.autocommit = True
-    connection.cursor().execute("CREATE DATABASE of_before OWNER mlops")
-    connection.close()
+    cursor = connection.cursor()
+    cursor.execute("CREATE DATABASE of_before OWNER mlops")
     old = watched.stack.dsn("mlops", "of_before")
     migrate(old, earlier)
     row = "('{0}', 't-{0}', 'h', '양호', '양호', false, '', 'v1.0.0', now(), '{{\"reviewSeconds\": 4}}')"
@@ -102,6 +125,8 @@ def test_what_was_confirmed_before_the_upgrade_is_counted_too(watched, tmp_path)
     )
     migrate(old, REPOSITORY / "include/sql/mlops")
     counted = query(old, "SELECT model_version, stored, reviews_timed, review_seconds FROM confirmation_totals")
+    cursor.execute("DROP DATABASE of_before")
+    connection.close()
     assert counted == [("v1.0.0", 3, 3, 12.0)]
 
 

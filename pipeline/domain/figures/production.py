@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
 from pipeline.domain.events import LABELS
 from pipeline.domain.facts import Fact, known, label_of
@@ -71,8 +72,12 @@ def of_gap(model_type: ModelType, look: LookedAt, judged: ModelVersion | None) -
 def of_confirmations(
     model_type: ModelType, counted: Sequence[Confirmed], *, shown: Collection[str], registered: Collection[str]
 ) -> Iterator[Fact]:
-    """Of registered versions those that are `shown`: the others get no confirmations any more."""
-    model, sums = label_of(model_type), Counter[tuple[str, str, str]]()
+    """Of registered versions those that are `shown`: the others get no confirmations any more.
+
+    Each begins with 0: of a counter that begins with 1 nobody sees the rise.
+    """
+    model = label_of(model_type)
+    sums = Counter({of: 0 for of in product((*shown, _OTHER), LABELS, ("true", "false"))})
     for one in counted:
         version = one.version if one.version in registered else _OTHER
         if version in shown or version == _OTHER:

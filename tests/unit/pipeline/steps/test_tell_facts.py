@@ -127,17 +127,19 @@ def test_old_versions_leave_but_what_serves_stays():
     records.confirmations.store([an_event(f"{n}", model_version=f"v1.{n}.0") for n in range(5)])
     shown = {labels[1] for labels in records.facts("model_info")}
     assert shown == {"v1.4.0", "v1.3.0", "v1.0.0"}
-    assert {labels[1] for labels in records.facts("confirmations_total")} == shown
+    assert {labels[1] for labels in records.facts("confirmations_total")} == {*shown, "other"}
 
 
 def test_confirmations_of_versions_that_nobody_registered_are_one_series(records):
     records.register("v1.0.0")
     versions = ("v1.0.0", None, "v9.9.9", "'; DROP TABLE")
     records.confirmations.store([an_event(f"{n}", model_version=version) for n, version in enumerate(versions)])
-    assert records.facts("confirmations_total") == {
+    counted = records.facts("confirmations_total")
+    assert {labels: stored for labels, stored in counted.items() if stored} == {
         ("laundry", "v1.0.0", "양호", "true"): 1,
         ("laundry", "other", "양호", "true"): 3,
     }
+    assert counted["laundry", "v1.0.0", "불량", "false"] == 0
 
 
 # Deployments

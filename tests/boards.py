@@ -1,0 +1,47 @@
+"""The boards of Grafana, as far as they can be tried without it: panels, and queries as Prometheus gets them."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from include.stack.layout import REPOSITORY
+
+FILES = sorted((REPOSITORY / "include/grafana/dashboards").glob("*.json"))
+BOARDS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text()) for path in FILES}
+# What Grafana puts in, for a look at an hour.
+_FILLED = {"$__rate_interval": "1m", '"$model"': '".+"'}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question of one panel, annotation or variable of a board."""
+
+    board: str
+    place: str
+    expr: str
+
+    @property
+    def filled(self) -> str:
+        text = self.expr
+        for name, value in _FILLED.items():
+            text = text.replace(name, value)
+        return text
+
+    @property
+    def names(self) -> set[str]:
+        """The metrics that it asks for."""
+        plain = re.sub(r'"[^"]*"|\[[^\]]*\]|\b(?:by|on|ignoring|group_left) \([^)]*\)', "", self.expr)
+        return set(re.findall(r"\b[a-z]+:?[a-z]*_[a-z_:0-9]+\b(?!\s*\()", re.sub(r"\{[^}]*\}", "", plain)))
+
+
+def queries() -> Iterator[Query]:
+    for name, board in BOARDS.items():
+        for panel in board["panels"]:
+            yield from (Query(name, panel["title"], target["expr"]) for target in panel["targets"])
+        for annotation in board["annotations"]["list"]:
+            yield Query(name, annotation["name"], annotation["expr"])
+        for variable in board["templating"]["list"]:
+            if found := re.fullmatch(r"label_values\((\w+), \w+\)", variable["query"]):
+                yield Query(name, f"${variable['name']}", found[1])
