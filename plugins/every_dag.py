@@ -18,6 +18,7 @@ ALWAYS_ON = {
     "live_accuracy_monitor": "Nobody looks how often the champion is right, and no bad one is taken down",
     "model_rollback": "No rollback happens, neither a person's nor the monitor's",
     "model_promotion": "No version goes live by hand: whoever triggers a promotion waits without end",
+    "model_decision": "No decision of a person about a canary, a freeze, a held model or a dead letter is carried out",
     "model_retention": "Old versions' files stay where they are",
 }
 

@@ -20,6 +20,8 @@ from pipeline.ports.events import DeadLetter
 from pipeline.steps.oversee_canary import TrialSeen
 
 _MOST_DESTINATIONS = 50
+# Of hundreds of looks only what a chart draws.
+_DRAWN = ("at", "version", "state", "accuracy", "low", "high", "blind_confirmed", "blind_agreed")
 _NOTES = frozenset({Kind.CANARY_START, Kind.CANARY_ABORT, Kind.FREEZE_CLEARED})
 
 
@@ -83,7 +85,7 @@ def of_sightings(found: Sequence[Sighting], history: History, period: Period) ->
     return {
         "since": period.since.isoformat(),
         "until": period.until.isoformat(),
-        "looks": [of_sighting(one) for one in found],
+        "looks": [{name: told[name] for name in _DRAWN} for told in map(of_sighting, found)],
         "marks": [_entry(entry) for entry in marks],
     }
 

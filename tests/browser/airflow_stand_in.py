@@ -11,6 +11,8 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Body, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
+from pipeline.domain.transitions import By
+from pipeline.steps.approve import approve
 from plugins.model_dashboard.app import make_app
 from tests.unit.pipeline.dashboard_world import Overlooked
 
@@ -45,7 +47,7 @@ class AirflowStandIn:
         self.world, self.fleet = world, LateReplicas(world.fleet)
         self.overlooked = Overlooked(world, self.fleet)
         self.role, self.paused, self.ill, self.runs = "admin", set(), set(), {}
-        self.fails = False
+        self.fails, self.retrainings, self.cleared = False, [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
         pages = make_app(self._dashboard)
@@ -86,6 +88,15 @@ class AirflowStandIn:
             self._carry_out(dag_id, run)
             return run
 
+        @self.app.get("/api/v2/dags/{dag_id}/dagRuns")
+        def runs_of(dag_id: str):
+            return {"dag_runs": [{"dag_run_id": run_id} for run_id in self.retrainings]}
+
+        @self.app.post("/api/v2/dags/{dag_id}/clearTaskInstances")
+        def clear(dag_id: str, asked: dict = Body()):  # noqa: B008
+            self.cleared.append((dag_id, asked["dag_run_id"], asked["task_ids"]))
+            return {"task_instances": []}
+
         @self.app.get("/api/v2/dags/{dag_id}/dagRuns/{run_id}")
         def run(dag_id: str, run_id: str):
             return self.runs[run_id]
@@ -97,6 +108,20 @@ class AirflowStandIn:
         elif dag_id == "model_rollback" and dag_id not in self.paused:
             self.world.roll_back(conf["target"], request=run["dag_run_id"])
             run["state"] = "running"
+        elif dag_id == "model_decision":
+            self._decide(**conf)
+            run["state"] = "success"
+
+    def _decide(self, act, about, model_type, reason):
+        world, letters = self.world, self.overlooked.letters
+        acts = {
+            "abort_canary": world.abort,
+            "clear_freeze": lambda _: world.clear_freeze(),
+            "approve": lambda run: approve(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
+            "requeue_letter": letters.requeue,
+            "discard_letter": letters.discard,
+        }
+        acts[act](about)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """People look at the dashboard, and roll back in two clicks."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
+from pipeline.ports.events import Message
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
 from tests.unit.pipeline.steps.live_world import World
@@ -219,6 +221,105 @@ def test_a_refused_model_says_why_with_its_figures(airflow, look):
     wait_for(page, "#models-table", "holdout_accuracy 0.7, ≥ 0.88 needed")
     assert "양호 50 2 불량 3 45" in text(page, "#models-table table.matrix tbody")
     seen.keep("dashboard of a refused model")
+
+
+def decide(page, opener, confirm):
+    page.get_by_role("button", name=opener).click()
+    page.get_by_label("Reason (kept for ever)").fill("looked into it")
+    page.get_by_role("button", name=confirm).click()
+
+
+def asked(airflow):
+    [run] = airflow.runs.values()
+    return {name: run["asked"]["conf"][name] for name in ("act", "about")}
+
+
+def test_a_canary_is_shown_with_its_evidence_and_aborted(airflow, look):
+    world = airflow.world
+    world.start("v1.3.0")
+    world.confirm(9, 1, version="v1.3.0")
+    seen, page = look()
+    wait_for(page, "#canary-now", "waits for more")
+    for said in ("v1.3.0 gets 10 % of the requests beside v1.2.0", "right: canary 9 of 10"):
+        assert said in text(page, "#canary-now")
+    seen.keep("dashboard with a canary")
+    decide(page, "Abort…", "Take v1.3.0 out of the requests")
+    wait_for(page, "#canary-panel", "Done.")
+    assert asked(airflow) == {"act": "abort_canary", "about": "v1.3.0"} and world.trial() is None
+
+
+def test_a_freeze_says_why_forbids_promotions_and_is_cleared(airflow, look):
+    world = airflow.world
+    world.live("worst")
+    world.confirm(50, 150)
+    world.later(hours=2)
+    world.automatic()
+    seen, page = look()
+    wait_for(page, "#serving-now", "Promotions are frozen since v1.4.0 was taken down automatically")
+    page.get_by_role("button", name="Details of v1.3.0").click()
+    wait_for(page, "#models-table", "Promote: not possible. Promotions are frozen.")
+    seen.keep("dashboard of a freeze")
+    decide(page, "Clear the freeze…", "Promotions may go on")
+    wait_for(page, "#serving-panel", "Done.")
+    assert world.ledger.freeze is None
+    page.get_by_role("button", name="Clear the freeze…").wait_for(state="detached")
+
+
+def test_a_model_that_waits_for_a_person_is_approved_and_its_run_goes_on(airflow, look):
+    world = airflow.world
+    world.accept("manual--2026-05-04T00-00-00-00-00", against="v1.2.0", accepted=False)
+    held = world.blessings.granted["manual--2026-05-04T00-00-00-00-00"]
+    world.blessings.granted[held.run_id] = replace(held, held=True)
+    airflow.retrainings = ["another", "manual--2026-05-04T00:00:00+00:00"]
+    _, page = look()
+    page.get_by_role("button", name="Details of manual--").click()
+    decide(page, "Approve…", "Let manual--2026-05-04T00-00-00-00-00 go on")
+    wait_for(page, "#models-panel", "Its run goes on.")
+    assert world.blessings.of_run(held.run_id).approved
+    assert airflow.cleared == [("laundry_model_retraining", "manual--2026-05-04T00:00:00+00:00", ["decide"])]
+
+
+@pytest.mark.parametrize(
+    ("opener", "confirm", "act"), [("Put back…", "back into", "requeue"), ("Throw away…", "away for ever", "discard")]
+)
+def test_a_dead_letter_is_put_back_or_thrown_away(airflow, look, opener, confirm, act):
+    letters = airflow.overlooked.letters
+    letters.queue.dead.append((Message(b"{", "message-1", 0), f"not JSON {SCRIPT}"))
+    [letter] = letters.all()
+    seen, page = look()
+    wait_for(page, "#operations-now", "Messages that could not be used: 1")
+    seen.keep("dashboard with a dead letter")
+    decide(page, opener, re.compile(confirm))
+    wait_for(page, "#operations-panel", "Done.")
+    assert asked(airflow) == {"act": f"{act}_letter", "about": letter.id}
+    assert (letters.queue.dead, len(letters.queue.waiting)) == ([], act == "requeue")
+    wait_for(page, "#operations-now", "Messages that could not be used: 0")
+
+
+@pytest.mark.parametrize(
+    ("opener", "confirm", "rollout"),
+    [
+        ("Promote…", "Everybody gets v1.3.0", "full"),
+        ("Start a canary…", "A share of the requests gets v1.3.0", "canary"),
+    ],
+)
+def test_a_version_that_was_accepted_is_promoted_or_tried(airflow, look, opener, confirm, rollout):
+    _, page = look()
+    page.get_by_role("button", name="Details of v1.3.0").click()
+    decide(page, opener, confirm)
+    wait_for(page, "#models-panel", "Asked for")
+    [run] = airflow.runs.values()
+    assert run["asked"]["conf"] == {
+        **{"version": "v1.3.0", "rollout": rollout, "model_type": "LAUNDRY", "reason": "looked into it"}
+    }
+
+
+def test_a_retraining_is_asked_for(airflow, look):
+    _, page = look()
+    decide(page, "Retrain now…", "Train on what there is, whatever the policy says")
+    wait_for(page, "#retraining-panel", "Asked for.")
+    [run] = airflow.runs.values()
+    assert run["asked"]["conf"] == {"force": True, "reason": "looked into it"}
 
 
 def test_another_model_type_is_another_page(two_types, airflow, look):

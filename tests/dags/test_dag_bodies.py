@@ -9,7 +9,14 @@ from airflow.sdk.exceptions import (
     DownstreamTasksSkipped,
 )
 
-from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
+from dags import (
+    live_accuracy_monitor,
+    model_decision,
+    model_promotion,
+    model_retention,
+    model_rollback,
+    task_confirmed_intake,
+)
 from dags.model_retraining import laundry
 from pipeline.bootstrap import Asker, GiveUp, TryAgain
 from plugins.every_dag import ALWAYS_ON
@@ -20,7 +27,7 @@ RUN_ID = "scheduled__2026-03-01T17:00:00+00:00"
 RUN = "scheduled__2026-03-01T17-00-00-00-00"
 INTAKE, MONITOR = task_confirmed_intake.task_confirmed_intake(), live_accuracy_monitor.live_accuracy_monitor()
 RETENTION, ROLLBACK = model_retention.model_retention(), model_rollback.model_rollback()
-PROMOTION = model_promotion.model_promotion()
+PROMOTION, DECISION = model_promotion.model_promotion(), model_decision.model_decision()
 SEEN = {"act": True, "version": "v1.2.0", "target": "v1.1.3", "reason": "right in 78 of 100", "problem": None}
 MISSING = ["replica-2 does not answer"]
 
@@ -293,6 +300,38 @@ def test_the_log_of_a_rollback_names_the_replicas_that_are_missing(desk, capsys)
     desk.answers["roll_back"] = {**CHANGED, "missing": MISSING}
     DagRun(ROLLBACK).do("roll_back")
     assert MISSING[0] in capsys.readouterr().out
+
+
+# Decisions of people
+
+
+@pytest.mark.parametrize("user", ["kim", None])
+@pytest.mark.parametrize(
+    ("act", "about", "asked"),
+    [
+        ("abort_canary", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
+        ("clear_freeze", "", ("LAUNDRY", ..., "too strict")),
+        ("approve", "run-7", ("run-7", ..., "too strict")),
+        ("requeue_letter", "3f2a", ("3f2a", ..., "too strict")),
+        ("discard_letter", "3f2a", ("3f2a", ..., "too strict")),
+    ],
+)
+def test_what_a_person_decided_is_done_once_under_that_persons_name(desk, act, about, asked, user):
+    run = DagRun(DECISION, run_id=RUN_ID, user=user, act=act, about=about, reason="too strict")
+    assert run.do("carry_out") == f"the answer of {act}"
+    assert desk.asked == [(act, tuple((user or "a person") if value is ... else value for value in asked), {})]
+
+
+def test_every_act_of_the_form_is_carried_out(desk):
+    for act in DECISION.params.get_param("act").schema["enum"]:
+        DagRun(DECISION, act=act, about="v1.0.0").do("carry_out")
+    assert [name for name, *_ in desk.asked] == DECISION.params.get_param("act").schema["enum"]
+
+
+def test_what_is_not_there_any_more_fails_at_once_with_the_sentence(desk):
+    desk.answers["requeue_letter"] = GiveUp("no dead letter '3f2a'")
+    with pytest.raises(AirflowFailException, match="no dead letter '3f2a'"):
+        DagRun(DECISION, act="requeue_letter", about="3f2a").do("carry_out")
 
 
 # Retention

@@ -15,6 +15,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from dags import (
     live_accuracy_monitor,
+    model_decision,
     model_promotion,
     model_retention,
     model_retraining,
@@ -54,8 +55,8 @@ def parsed(tmp_path_factory):
 LAUNDRY = model_retraining.laundry
 INTAKE, ROLLBACK = task_confirmed_intake.task_confirmed_intake(), model_rollback.model_rollback()
 MONITOR, PROMOTION = live_accuracy_monitor.live_accuracy_monitor(), model_promotion.model_promotion()
-RETENTION = model_retention.model_retention()
-ALL = [LAUNDRY, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION]
+RETENTION, DECISION = model_retention.model_retention(), model_decision.model_decision()
+ALL = [LAUNDRY, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION, DECISION]
 
 
 def dag_id(dag):
@@ -71,6 +72,7 @@ def test_every_dag_is_found_without_an_import_error(parsed):
     assert parsed["dags"] == [
         "laundry_model_retraining",
         "live_accuracy_monitor",
+        "model_decision",
         "model_promotion",
         "model_retention",
         "model_rollback",
@@ -124,8 +126,8 @@ def test_what_is_no_emergency_runs_one_at_a_time(dag):
     assert dag.max_active_runs == 1
 
 
-def test_a_promotion_that_waits_for_people_keeps_no_other_one_waiting():
-    assert PROMOTION.max_active_runs == 16
+def test_what_waits_for_people_or_was_decided_by_them_keeps_nothing_else_waiting():
+    assert PROMOTION.max_active_runs == DECISION.max_active_runs == 16
 
 
 @pytest.mark.parametrize("dag", ALL, ids=dag_id)
@@ -253,6 +255,13 @@ def test_events_are_drained_before_the_policy_is_asked():
         (PROMOTION, "reason", "x" * 501),
         (PROMOTION, "approval", "maybe"),
         (PROMOTION, "rollout", "blue-green"),
+        (DECISION, "act", "promote"),
+        (DECISION, "about", "x" * 251),
+        (DECISION, "about", "v1.0.0\n"),
+        (DECISION, "about", "v1.0.0\nv2.0.0"),
+        (DECISION, "reason", "no"),
+        (DECISION, "reason", "x" * 501),
+        (DECISION, "model_type", "CAR"),
         (RETENTION, "keep", 1001),
         (PROMOTION, "version", "latest"),
         (PROMOTION, "version", "v1.0.0\nv2.0.0"),
@@ -301,6 +310,11 @@ def test_the_form_refuses_what_makes_no_sense(dag, name, value):
         (PROMOTION, "rollout", "full"),
         (PROMOTION, "reason", "bad"),
         (PROMOTION, "reason", "x" * 500),
+        (DECISION, "act", "discard_letter"),
+        (DECISION, "about", ""),
+        (DECISION, "about", "x" * 250),
+        (DECISION, "reason", "bad"),
+        (DECISION, "reason", "x" * 500),
         (RETENTION, "keep", 1),
         (RETENTION, "keep", 1000),
         (RETENTION, "dry_run", True),
@@ -320,6 +334,9 @@ def test_what_the_form_says_before_anybody_touches_it():
     }
     assert ROLLBACK.params.dump() == {
         **{"target": "previous", "reason": "by hand", "model_type": "LAUNDRY", "approval": False, "judged": None}
+    }
+    assert DECISION.params.dump() == {
+        **{"act": "clear_freeze", "about": "", "model_type": "LAUNDRY", "reason": "by hand"}
     }
     assert RETENTION.params.dump() == {"dry_run": False, "keep": None}
 
@@ -345,9 +362,10 @@ def schedule(dag):
         (MONITOR, ("*/15 * * * *", "UTC")),
         (RETENTION, ("0 4 * * 0", "Asia/Seoul")),
         (PROMOTION, (None, None)),
+        (DECISION, (None, None)),
         (ROLLBACK, (None, None)),
     ],
-    ids=["intake", "monitor", "retention", "promotion", "rollback"],
+    ids=["intake", "monitor", "retention", "promotion", "decision", "rollback"],
 )
 def test_when_a_dag_runs_by_itself(dag, expected):
     assert schedule(dag) == expected
@@ -365,7 +383,10 @@ def test_the_period_of_the_monitor_is_a_setting_and_nonsense_does_not_make_it_va
 
 @pytest.mark.parametrize(
     ("dag", "retries", "seconds"),
-    [(LAUNDRY, 3, 15), (INTAKE, 12, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5), (RETENTION, 3, 30)],
+    [
+        *((LAUNDRY, 3, 15), (INTAKE, 12, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5)),
+        *((RETENTION, 3, 30), (DECISION, 3, 5)),
+    ],
     ids=lambda value: getattr(value, "dag_id", value),
 )
 def test_how_often_a_task_is_tried_again_and_after_how_long(dag, retries, seconds):

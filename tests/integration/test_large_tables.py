@@ -12,6 +12,7 @@ from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
+from pipeline.adapters.sighting_table import SightingTable
 from pipeline.bootstrap.exporter import watching
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
@@ -108,6 +109,9 @@ QUESTIONS = {
     "what is to be told": lambda db: OutboxTable(db).untold(),
     "an event was published": lambda db: OutboxTable(db).mark_published("500"),
     "everything that Prometheus is told": lambda db: list(tell_facts(replace(watching(Settings(), db), shown=0))),
+    "the monitor's last look": lambda db: SightingTable(db).last(LAUNDRY),
+    "the last answers of the policy": lambda db: SightingTable(db).answers(LAUNDRY, most=5),
+    "how much is to be published": lambda db: SightingTable(db).unpublished(),
     "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),

@@ -2,6 +2,7 @@
 
 import { airflow, Refused, trigger } from "./api.js";
 import { el, show } from "./dom.js";
+import { state } from "./state.js";
 import { goTo } from "./surroundings.js";
 import { text } from "./texts.js";
 
@@ -74,28 +75,37 @@ async function ask(place, act, choice, reason) {
 async function follow(place, told, act, about) {
   const { dagId, run, before, choice, clicked } = about;
   const head = before ? text("askedBefore", { who: before }) : text("askedFor");
-  for (let state = run.state; ; ) {
-    const seen = act.watch ? await act.watch(choice) : { done: ENDED.has(state), lines: [] };
-    if (seen.done && (act.watch || state === "success")) {
+  for (let now = run.state; ; ) {
+    const seen = act.watch ? await act.watch(choice) : { done: ENDED.has(now), lines: [] };
+    if (seen.done && (act.watch || now === "success")) {
+      if (act.then) seen.lines.push(await act.then());
       const seconds = ((performance.now() - clicked) / 1000).toFixed(1);
       end(place, told, dagId, run, el("p", { class: "good" }, act.done?.(choice, seconds) ?? text("runDone")), ...seen.lines);
       return;
     }
-    if (state === "failed") {
+    if (now === "failed") {
       end(place, told, dagId, run, el("p", { class: "bad" }, text("runFailed")), ...seen.lines);
       return;
     }
     show(told, el("p", {}, head), ...seen.lines, runLink(dagId, run));
     await new Promise((later) => setTimeout(later, LOOK_MS));
-    state = await airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then((now) => now.state, () => state);
+    now = await airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then((found) => found.state, () => now);
   }
 }
 
 function end(place, told, dagId, run, ...said) {
+  document.dispatchEvent(new Event("acted"));
   const close = el("button", { type: "button", onclick: () => place.replaceChildren() }, text("close"));
   show(told, ...said, el("div", { class: "row" }, run && runLink(dagId, run)));
   told.append(close);
 }
+
+// A decision of a person: one DAG carries all of them out.
+export const DECISIONS = "model_decision";
+export const decision = (act, about, words) => ({
+  ...words,
+  request: () => [DECISIONS, `${act}~${about || state.overview.champion?.version}~${state.overview.position}`, { act, about, model_type: state.kind }],
+});
 
 export const runLink = (dagId, run) =>
   el("button", { type: "button", class: "link", onclick: () => goTo(`/dags/${dagId}/runs/${encodeURIComponent(run.dag_run_id)}`) }, text("openRun"));

@@ -51,3 +51,13 @@ export async function trigger(dagId, name, conf, note) {
 
 const post = (path, body) =>
   ask(`/api/v2/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+// The task of the run looks again. The pipeline writes a run's id without what its keys may not have.
+export async function goOn(dagId, runId, task) {
+  const { dag_runs: runs } = await airflow(`dags/${dagId}/dagRuns?limit=100&order_by=-run_after`);
+  const found = runs.find((run) => run.dag_run_id.replace(/[:+]/g, "-") === runId);
+  if (!found) return null;
+  const about = { dry_run: false, dag_run_id: found.dag_run_id, task_ids: [task], include_downstream: true, only_failed: false };
+  await post(`dags/${dagId}/clearTaskInstances`, { ...about, reset_dag_runs: true });
+  return found;
+}

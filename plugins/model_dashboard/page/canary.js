@@ -1,11 +1,16 @@
 // The version on trial, and what is known of it so far.
 
+import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { ours } from "./api.js";
 import { byId, el, show } from "./dom.js";
-import { state } from "./state.js";
+import { state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
 
 let seen = null;
+
+export function makeCanary(place) {
+  place.append(...["canary-now", "canary-acts", "canary-panel"].map((id) => el("div", { id })));
+}
 
 export async function readCanary() {
   const kind = state.kind;
@@ -14,11 +19,18 @@ export async function readCanary() {
 }
 
 export function canary() {
-  const place = byId("canary");
   const trial = state.overview.trial;
-  place.hidden = !trial;
+  // How an abort ended is still to be read there.
+  byId("canary").hidden = !trial && !byId("canary-panel").childElementCount;
   if (!trial) return;
-  show(place, el("h2", {}, text("canary")), ...(seen?.version === trial.version ? known(seen) : [line(trial, "…"), seen?.fault && el("p", { class: "bad" }, seen.fault)]));
+  show(byId("canary-now"), el("h2", {}, text("canary")), ...(seen?.version === trial.version ? known(seen) : [line(trial, "…"), seen?.fault && el("p", { class: "bad" }, seen.fault)]));
+  show(byId("canary-acts"), el("div", { class: "row" }, button(text("abortCanary"), whyNot(DECISIONS), abort, "danger")));
+}
+
+function abort() {
+  const { version } = state.overview.trial;
+  const words = { danger: true, confirm: () => text("abortNow", { version }), opener: () => byId("canary-acts").querySelector("button") };
+  openPanel(byId("canary-panel"), decision("abort_canary", version, words));
 }
 
 const line = (trial, percent) => el("p", {}, text("canaryOf", { ...trial, percent, since: moment(trial.since) }));

@@ -62,7 +62,9 @@ function marks(chart, happened, bars) {
     const x = chart.valToPos(Date.parse(one.at) / 1000, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     down(ctx, bbox, x, color(back ? "--bad" : one.kind.includes("promote") || one.kind === "forced" ? "--good" : "--quiet"));
-    ctx.fillText(`${back ? "↩ " : ""}${one.version}`, x + 4, bbox.top + 12 * devicePixelRatio);
+    const right = x > bbox.left + bbox.width * 0.9;
+    ctx.textAlign = right ? "right" : "left";
+    ctx.fillText(`${back ? "↩ " : ""}${one.version}`, right ? x - 4 : x + 4, bbox.top + 12 * devicePixelRatio);
   }
   ctx.restore();
 }

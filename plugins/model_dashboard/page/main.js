@@ -2,10 +2,10 @@
 
 import { accuracy, makeAccuracy, readSightings, redraw } from "./accuracy.js";
 import { airflow, ours, Refused } from "./api.js";
-import { canary, readCanary } from "./canary.js";
+import { canary, makeCanary, readCanary } from "./canary.js";
 import { byId, el, show } from "./dom.js";
 import { forgetModels, makeModels, models, readModels } from "./models.js";
-import { operations, readLetters } from "./operations.js";
+import { makeOperations, operations, readLetters } from "./operations.js";
 import { makeRetraining, retraining } from "./retraining.js";
 import { makeServing, readReplicas, serving } from "./serving.js";
 import { retrainingDag, state } from "./state.js";
@@ -24,6 +24,8 @@ function dress() {
 
 function paint() {
   byId("title").textContent = text("title");
+  byId("loading").textContent = state.overview ? "" : text("loading");
+  byId("main").hidden = !state.overview;
   if (!state.person) return;
   show(byId("kinds"), el("div", { class: "row" }, state.person.model_types.map(kind)));
   if (!state.overview) return;
@@ -40,6 +42,7 @@ async function choose(name) {
   history.replaceState(null, "", `?model_type=${name}`);
   forgetModels();
   for (const panel of document.querySelectorAll("[id$='-panel']")) panel.replaceChildren();
+  paint();
   await everything();
 }
 
@@ -112,9 +115,12 @@ async function begin() {
 dress();
 makeServing(byId("serving"));
 makeAccuracy(byId("accuracy"));
+makeCanary(byId("canary"));
 makeRetraining(byId("retraining"));
+makeOperations(byId("operations"));
 makeModels(byId("models"));
 paint();
+document.addEventListener("acted", everything);
 onChange(() => {
   dress();
   paint();

@@ -1,10 +1,10 @@
 // Every model that was judged: its verdict with figures, why it was refused, and what may be done with it.
 
-import { ours } from "./api.js";
-import { button, openPanel } from "./acts.js";
+import { goOn, ours } from "./api.js";
+import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { byId, el, show } from "./dom.js";
 import { openElsewhere } from "./surroundings.js";
-import { state, whyNot } from "./state.js";
+import { retrainingDag, state, whyNot } from "./state.js";
 import { moment, percent, text } from "./texts.js";
 
 const PAGE = 20;
@@ -98,6 +98,7 @@ function detail(one) {
       one.report && el("p", {}, el("button", { type: "button", class: "link", onclick: () => openElsewhere(one.report) }, text("report"))),
       one.confusion && matrix(one),
       one.version && el("div", { class: "row" }, acts(one)),
+      v?.held && el("div", { class: "row" }, button(text("approve"), whyNot(DECISIONS), () => openPanel(byId("models-panel"), approval(one)), "main")),
       el("div", { id: "models-panel" }),
     ),
   );
@@ -146,4 +147,14 @@ function promotion(one, rollout, key) {
     done: () => (rollout === "canary" ? text("started") : text("runDone")),
     opener: () => byId(`model-${one.run_id}`),
   };
+}
+
+// A person's word beside the verdict; the run then looks at it again.
+function approval(one) {
+  const words = { confirm: () => text("approveNow", { run: one.run_id }), opener: () => byId(`model-${one.run_id}`) };
+  const then = () => goOn(retrainingDag(), one.run_id, "decide").then(
+    (run) => el("p", {}, text(run ? "goesOn" : "noRun")),
+    (error) => el("p", { class: "bad" }, text("doesNotGoOn", { why: error.message })),
+  );
+  return { ...decision("approve", one.run_id, words), then };
 }

@@ -1,11 +1,16 @@
 // What does not work, and what waits for somebody.
 
+import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { ours } from "./api.js";
 import { byId, el, show } from "./dom.js";
-import { state } from "./state.js";
+import { state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
 
 let letters = null;
+
+export function makeOperations(place) {
+  place.append(...["operations-now", "operations-panel"].map((id) => el("div", { id })));
+}
 
 export async function readLetters() {
   letters = await ours("dead-letters").catch((error) => ({ fault: error.message }));
@@ -19,7 +24,7 @@ export function operations() {
     ...o.troubles.map((said) => el("p", { class: "notice bad" }, said)),
   ];
   show(
-    byId("operations"),
+    byId("operations-now"),
     el("h2", {}, text("operations")),
     ...(wrong.length ? wrong : [el("p", { class: "good" }, text("allWell"))]),
     outbox(o.unpublished),
@@ -39,5 +44,23 @@ function deadLetters() {
   if (!letters) return [];
   if (letters.fault) return [el("p", { class: "quiet" }, text("lettersUnknown", { why: letters.fault }))];
   const head = el("p", { class: letters.waiting ? "warm" : "quiet" }, text("letters", { n: letters.waiting }));
-  return [head, letters.letters.length > 0 && el("ul", {}, letters.letters.map((one) => el("li", {}, `${one.id}: ${one.reason}`)))];
+  return [head, letters.letters.length > 0 && el("ul", {}, letters.letters.map((one) => letter(one)))];
+}
+
+function letter(one) {
+  const open = (act, words) => () => openPanel(byId("operations-panel"), decision(act, one.id, words));
+  const why = whyNot(DECISIONS);
+  return el(
+    "li",
+    {},
+    `${one.id}: ${one.reason}`,
+    why
+      ? el("p", { class: "quiet" }, why)
+      : el(
+          "div",
+          { class: "row" },
+          button(text("requeue"), null, open("requeue_letter", { confirm: () => text("requeueNow", one) })),
+          button(text("discard"), null, open("discard_letter", { danger: true, confirm: () => text("discardNow", one) }), "danger"),
+        ),
+  );
 }

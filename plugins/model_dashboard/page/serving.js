@@ -1,7 +1,7 @@
 // What serves on every replica, and the way back.
 
 import { ours } from "./api.js";
-import { button, openPanel } from "./acts.js";
+import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { byId, el, show } from "./dom.js";
 import { state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
@@ -12,7 +12,7 @@ export function serving() {
   const o = state.overview;
   show(byId("serving-now"), el("h2", {}, text("serves")), ...champion(o), ...warnings(o));
   show(byId("serving-replicas"), el("h3", {}, text("replicas")), ...replicaList(o.champion?.version));
-  show(byId("serving-acts"), el("div", { class: "row" }, rollbackButton()));
+  show(byId("serving-acts"), el("div", { class: "row" }, rollbackButton(), o.freeze && freezeButton()));
 }
 
 function champion(o) {
@@ -50,6 +50,11 @@ const possible = () => state.overview.destinations.filter((one) => !one.why_not)
 function rollbackButton() {
   const why = possible().length ? whyNot(DAG) : text("nowhereBack");
   return button(text("rollBack"), why, () => openPanel(byId("serving-panel"), rollback(state.overview)), "danger");
+}
+
+function freezeButton() {
+  const words = () => ({ confirm: () => text("clearFreezeNow"), opener: () => byId("serving-acts").querySelector("button:last-of-type") });
+  return button(text("clearFreeze"), whyNot(DECISIONS), () => openPanel(byId("serving-panel"), decision("clear_freeze", "", words())));
 }
 
 function rollback(o) {

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.bootstrap import Fault, Pipeline, Place
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Recognition
+from pipeline.ports.events import Message
 from tests.builders import an_event
 from tests.fakes.data import FakeInspector, FakePhotos
 from tests.fakes.events import FakeDeadLetters, FakePublisher, FakeTroubles
@@ -237,3 +238,15 @@ def test_the_history_has_canaries_and_freezes_between_the_champions(desk):
         ("canary_start", "v1.1.0"),
         ("canary_abort", "v1.1.0"),
     ]
+
+
+def test_a_dead_letter_goes_back_or_for_ever_once(desk):
+    queue = desk.letters.queue
+    queue.dead += [(Message(body, name, 0), "not JSON") for name, body in (("one", b"{"), ("two", b"["))]
+    back, gone = (letter.id for letter in desk.letters.all())
+    assert desk.pipeline.requeue_letter(back, "kim", "mended") == {"requeued": back}
+    assert desk.pipeline.discard_letter(gone, "kim", "a test") == {"discarded": gone}
+    assert [message.body for message in queue.waiting] == [b"{"] and queue.dead == []
+    for act in (desk.pipeline.requeue_letter, desk.pipeline.discard_letter):
+        with pytest.raises(GiveUp, match="no dead letter"):
+            act(gone, "kim", "again")

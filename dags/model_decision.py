@@ -1,0 +1,61 @@
+"""### Carries out what a person decided, under that person's name.
+
+The dashboard triggers it; so can anybody here. *act* says what, *about* which one:
+
+| act | about | does |
+|---|---|---|
+| `abort_canary` | a version | takes the version on trial out of the requests |
+| `clear_freeze` | – | allows promotions again after an automatic rollback |
+| `approve` | a run, as the dashboard names it | lets a model go on that waits for a person; clear its `decide` then |
+| `requeue_letter` | a dead letter | puts the message back into the queue, once its cause is mended |
+| `discard_letter` | a dead letter | throws the message away for ever |
+
+What is not there any more, because somebody was faster or it ended by itself, fails the run and changes nothing.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from pipeline.bootstrap import MODEL_TYPES
+from plugins.decisions import ACTS, carry_out
+from plugins.every_dag import every_dag, every_task
+from plugins.notices.publishing import publish_and_tell
+
+
+@dag(
+    **every_dag(longest=timedelta(hours=1)),
+    schedule=None,
+    # None of them waits for another one, nor for a retraining.
+    max_active_runs=16,
+    doc_md=__doc__,
+    tags=["rollout"],
+    params={
+        "act": Param("clear_freeze", type="string", enum=list(ACTS), description_md="What; the table says each."),
+        "about": Param(
+            "",
+            type="string",
+            # One line, to the end of the text.
+            pattern=r"^[^\x00-\x1f]{0,250}(?![\s\S])",
+            description_md="A version, a run, or a dead letter, as *act* needs it.",
+        ),
+        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
+        "reason": Param(
+            "by hand", type="string", minLength=3, maxLength=500, description_md="Why. It is kept with the act."
+        ),
+    },
+    default_args=every_task(retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=10)),
+)
+def model_decision() -> None:
+    @task(task_id="carry_out")
+    def act() -> object:
+        return carry_out(get_current_context())
+
+    @task
+    def publish_events() -> int:
+        return publish_and_tell()
+
+    act() >> publish_events()
+
+
+model_decision()
