@@ -1,7 +1,9 @@
 """Commands for people: what serves and why, the archive, the freeze, messages that could not be used, settings."""
 
+import hashlib
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -135,6 +137,17 @@ def history(model_type: str) -> None:
         show(row)
 
 
+@click.command()
+@click.argument("version")
+@model_option
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file, if not named by the version.")
+def proof(version: str, model_type: str, out: Path | None) -> None:
+    """All that is known of a version, as one ZIP: photos with hashes, verdict, approvals, who served when."""
+    body, path = Pipeline.from_env().proof(model_type, version), out or Path(f"proof-{model_type}-{version}.zip")
+    path.write_bytes(body)
+    show({"file": str(path), "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """Messages that could not be used: look, put back, throw away."""
@@ -193,6 +206,7 @@ def exporter() -> None:
 PEOPLE_COMMANDS = (
     watch,
     history,
+    proof,
     abort_canary,
     release_claim,
     clear_freeze,

@@ -51,6 +51,7 @@ from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
+from pipeline.steps.prove import prove
 from pipeline.steps.register import register
 from pipeline.steps.release_claim import release_claim
 from pipeline.steps.report_training import report_training
@@ -197,6 +198,10 @@ class Pipeline(LiveSteps):
         origin = trace_model(self._models.records, complete(model_type), version)
         yield answers.of_origin(origin)
         yield from map(answers.of_appearance, origin.photos)
+
+    def proof(self, model_type: str, version: str) -> bytes:
+        """A ZIP of all that is known of a version. Raises `UnknownVersion`."""
+        return prove(self._live.proving, complete(model_type), version)
 
     def erase_photo(self, task_id: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a task's photo everywhere; what was touched, and what is left to people."""

@@ -11,6 +11,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.settings import Settings
 from pipeline.steps.oversee import oversee
 from pipeline.steps.oversee_canary import oversee_canary
+from pipeline.steps.prove import prove
 
 MOST_DAYS = 90
 PAGE_VERSIONS = 20
@@ -55,6 +56,10 @@ class Dashboard:
             page = overseeing.sightings.page(kind, most=PAGE_VERSIONS, skip=skip)
             ledger = overseeing.transitions.ledger(kind)
         return answers.of_page(page, ledger, self._w.objects)
+
+    def proof(self, model_type: str, version: str) -> bytes:
+        """A ZIP of all that is known of a version. Raises `UnknownVersion`."""
+        return prove(self._live.proving, complete(model_type), version)
 
     def replicas(self, model_type: str) -> dict[str, Any]:
         """What each replica says it serves now; one that does not answer says why."""

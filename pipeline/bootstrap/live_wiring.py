@@ -10,7 +10,16 @@ from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports.bundles import Deployment, Keeping, Monitoring, Overseeing, Pruning, Recognition, Registration
+from pipeline.ports.bundles import (
+    Deployment,
+    Keeping,
+    Monitoring,
+    Overseeing,
+    Proving,
+    Pruning,
+    Recognition,
+    Registration,
+)
 from pipeline.ports.live import ArchiveStore, LiveReadings
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
@@ -31,6 +40,10 @@ class LiveWiring:
     @property
     def registration(self) -> Registration:
         return ModelWiring(self._w).registration
+
+    @property
+    def proving(self) -> Proving:
+        return Proving(ModelWiring(self._w).records, self._w.blessings, self._w.objects)
 
     def monitoring(self, kind: ModelKind) -> Monitoring:
         w, trial_hours = self._w, self._w.settings.canary.deadline_hours + _APPROVAL_HOURS

@@ -77,6 +77,10 @@ class ArtifactFolder:
             self.report,
         }
 
+    def is_proof(self, uri: str) -> bool:
+        """Whether an object is shown to whoever has to vouch for the model: the manifest and its signature, too."""
+        return self.is_evidence(uri) or uri.startswith(f"{self.uri}manifest.")
+
     def is_checkpoint(self, uri: str) -> bool:
         return uri.startswith(self._checkpoints)
 

@@ -257,6 +257,15 @@ class Overseeing:
 
 
 @dataclass(frozen=True)
+class Proving:
+    """Everything that says what a version is, and what it did."""
+
+    records: Records
+    blessings: Blessings
+    objects: ObjectFolders
+
+
+@dataclass(frozen=True)
 class Keeping:
     """What it takes to move versions' files to the archive and back."""
 

@@ -39,6 +39,7 @@ def make_app(open_dashboard: _Open = Dashboard.from_env) -> FastAPI:
         app.add_exception_handler(error, _sentence)
     _files(app, Files.read())
     _models(app, open_dashboard)
+    _proof(app, open_dashboard)
     _operations(app, open_dashboard)
     return app
 
@@ -96,6 +97,14 @@ def _models(app: FastAPI, open_dashboard: _Open) -> None:
     @app.get("/api/canary")
     def canary(model_type: _KINDS) -> dict[str, Any] | None:
         return open_dashboard().canary(model_type)
+
+
+def _proof(app: FastAPI, open_dashboard: _Open) -> None:
+    @app.get("/api/proof")
+    def proof(model_type: _KINDS, version: Annotated[str, Query(pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}$")]) -> Response:
+        body = open_dashboard().proof(model_type, version)
+        named = {"Content-Disposition": f'attachment; filename="proof-{model_type}-{version}.zip"'}
+        return Response(body, media_type="application/zip", headers=named)
 
 
 def _operations(app: FastAPI, open_dashboard: _Open) -> None:

@@ -1,10 +1,12 @@
 """The dashboard as Airflow mounts it: nothing without a login, nothing that runs but its own scripts."""
 
 import hashlib
+import io
 import os
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from airflow.api_fastapi.app import init_auth_manager
@@ -18,6 +20,7 @@ from pipeline.domain.errors import ServiceUnavailable
 from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.app import make_app
 from plugins.model_dashboard.files import Files
+from tests.builders import a_dataset
 from tests.unit.pipeline.dashboard_world import Overlooked
 
 ASKED = {f"/api/{name}": "?model_type=LAUNDRY" for name in ("overview", "sightings", "judged", "replicas", "canary")}
@@ -72,6 +75,18 @@ def test_whoever_may_look_is_told_what_they_may_do(seen):
 def test_a_viewer_sees_what_is_so(seen, path):
     answer = client(lambda: seen.dashboard, "viewer").get(path + ASKED[path])
     assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+
+
+def test_whoever_has_to_vouch_for_a_version_downloads_its_proof(seen):
+    seen.datasets.completed["dataset-of-first"] = a_dataset(id="dataset-of-first", run_id="first")
+    asked = client(lambda: seen.dashboard, "viewer")
+    answer = asked.get("/api/proof?model_type=LAUNDRY&version=v1.0.0")
+    assert answer.headers["content-disposition"] == 'attachment; filename="proof-LAUNDRY-v1.0.0.zip"'
+    assert "verdict.json" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    unknown = asked.get("/api/proof?model_type=LAUNDRY&version=v9.0.0")
+    assert (unknown.status_code, "v9.0.0" in unknown.json()["detail"]) == (503, True)
+    for forged in ('v1.0.0"', "v1.0.0%0A", "..", ""):
+        assert asked.get(f"/api/proof?model_type=LAUNDRY&version={forged}").status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ function detail(one) {
       v?.advice && el("p", {}, `${text("advice")}: ${v.advice}`),
       v?.override && el("p", {}, text("approved", v.override)),
       one.report && el("p", {}, el("button", { type: "button", class: "link", onclick: () => openElsewhere(one.report) }, text("report"))),
+      one.version && el("p", {}, el("a", { href: proof(one), download: "" }, text("proof"))),
       one.confusion && matrix(one),
       one.version && el("div", { class: "row" }, acts(one)),
       v?.held && el("div", { class: "row" }, button(text("approve"), whyNot(DECISIONS), () => openPanel(byId("models-panel"), approval(one)), "main")),
@@ -103,6 +104,8 @@ function detail(one) {
     ),
   );
 }
+
+const proof = (one) => `api/proof?${new URLSearchParams({ model_type: state.kind, version: one.version })}`;
 
 const reasons = (key, all) => all.length > 0 && [el("h3", {}, text(key)), el("ul", {}, all.map((said) => el("li", {}, said)))];
 

@@ -117,6 +117,7 @@ const TEXTS = {
   doubts: ["Left open", "남은 의문"],
   advice: ["Next", "다음 조치"],
   report: ["Report", "보고서"],
+  proof: ["Proof pack (ZIP)", "증빙 자료 (ZIP)"],
   confusion: ["Confusion matrix (rows: true, columns: predicted)", "혼동 행렬 (행: 실제, 열: 예측)"],
   details: ["Details of {name}", "{name} 상세"],
   older: ["Older", "이전"],

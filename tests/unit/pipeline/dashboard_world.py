@@ -7,7 +7,8 @@ from pipeline.bootstrap.dashboard import Dashboard
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.rollout import CanaryPolicy
-from pipeline.ports.bundles import Overseeing
+from pipeline.ports.bundles import Overseeing, Proving, Records
+from tests.fakes.data import FakeDatasets
 from tests.fakes.events import FakeDeadLetters, FakeTroubles
 from tests.fakes.overview import FakeSightings
 from tests.unit.pipeline.steps.live_world import World
@@ -20,13 +21,21 @@ class Overlooked:
         self.world = world = world or World()
         self.letters, self.troubles = FakeDeadLetters(), FakeTroubles(world.outbox)
         self.sightings = FakeSightings(world.readings, world.versions, world.blessings, world.trained, world.outbox)
-        self.fleet = fleet or world.fleet
+        self.fleet, self.datasets = fleet or world.fleet, FakeDatasets()
         settings = SimpleNamespace(retraining=RetrainingPolicy(), live=LiveAccuracyPolicy())
         wiring = SimpleNamespace(
             settings=settings, fleet=self.fleet, dead_letters=self.letters, objects=world.objects, clock=world.clock
         )
-        live = SimpleNamespace(one_moment=lambda: nullcontext(self.overseeing), canary_policy=CanaryPolicy())
+        live = SimpleNamespace(
+            one_moment=lambda: nullcontext(self.overseeing), canary_policy=CanaryPolicy(), proving=self.proving
+        )
         self.dashboard = Dashboard(wiring, live)
+
+    @property
+    def proving(self):
+        w = self.world
+        records = Records(w.trained, self.datasets, w.versions, w.transitions, w.objects, "s3://datasets/")
+        return Proving(records, w.blessings, w.objects)
 
     @property
     def overseeing(self):

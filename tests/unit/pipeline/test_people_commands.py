@@ -1,5 +1,6 @@
 """Commands for people: who served when, and messages that could not be used."""
 
+import hashlib
 import json
 
 import pytest
@@ -126,3 +127,13 @@ def test_who_changes_something_says_why(desk, command):
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 2
     assert "Missing option '--reason'" in result.stderr
+
+
+@pytest.mark.parametrize(("named", "file"), [((), "proof-FACE-v1.0.0.zip"), (("--out", "mine.zip"), "mine.zip")])
+def test_a_proof_is_a_file_that_is_told_with_its_hash(desk, tmp_path, monkeypatch, named, file):
+    monkeypatch.chdir(tmp_path)
+    desk.answers["proof"] = b"PK"
+    [told] = lines("proof", "v1.0.0", *FACE, *named)
+    assert desk.only("proof") == ("FACE", "v1.0.0")
+    assert (tmp_path / file).read_bytes() == b"PK"
+    assert told == {"file": file, "bytes": 2, "sha256": hashlib.sha256(b"PK").hexdigest()}
