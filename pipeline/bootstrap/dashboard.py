@@ -6,6 +6,7 @@ from typing import Any, Self
 from pipeline.bootstrap import dashboard_answers as answers
 from pipeline.bootstrap.kinds import complete
 from pipeline.bootstrap.live_wiring import LiveWiring
+from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import Period
 from pipeline.settings import Settings
@@ -27,9 +28,9 @@ class Dashboard:
         self._live = live
 
     @classmethod
-    def from_env(cls) -> Self:
-        """Settings from `RETRAIN_*` variables (see `pipeline.settings`)."""
-        wiring = Wiring(Settings())
+    def from_env(cls, ask: Ask = nobody) -> Self:
+        """As `Pipeline.from_env`."""
+        wiring = Wiring(Settings(asked(ask)))
         return cls(wiring, LiveWiring(wiring))
 
     def overview(self, model_type: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
 from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.access import allowed
 from plugins.model_dashboard.files import HEADERS, Files
+from plugins.outside.pipeline import ask_airflow
 
 
 def _complete(model_type: str) -> str:
@@ -23,10 +24,14 @@ def _complete(model_type: str) -> str:
 
 
 _KINDS = Annotated[str, Query(alias="model_type"), AfterValidator(_complete)]
-_Open = Callable[[], Dashboard]
+Opener = Callable[[], Dashboard]
 
 
-def make_app(open_dashboard: _Open = Dashboard.from_env) -> FastAPI:
+def _open() -> Dashboard:
+    return Dashboard.from_env(ask_airflow)
+
+
+def make_app(open_dashboard: Opener = _open) -> FastAPI:
     """Mounted apps inherit no authentication: every route asks for it, the files too, because each is a route."""
     app = FastAPI(
         docs_url=None,
@@ -77,7 +82,7 @@ def _file(name: str, files: Files) -> Response:
     return Response(body, media_type=media_type, headers=headers)
 
 
-def _models(app: FastAPI, open_dashboard: _Open) -> None:
+def _models(app: FastAPI, open_dashboard: Opener) -> None:
     @app.get("/api/overview")
     def overview(model_type: _KINDS) -> dict[str, Any]:
         return open_dashboard().overview(model_type)
@@ -99,7 +104,7 @@ def _models(app: FastAPI, open_dashboard: _Open) -> None:
         return open_dashboard().canary(model_type)
 
 
-def _proof(app: FastAPI, open_dashboard: _Open) -> None:
+def _proof(app: FastAPI, open_dashboard: Opener) -> None:
     @app.get("/api/proof")
     def proof(model_type: _KINDS, version: Annotated[str, Query(pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}$")]) -> Response:
         body = open_dashboard().proof(model_type, version)
@@ -107,7 +112,7 @@ def _proof(app: FastAPI, open_dashboard: _Open) -> None:
         return Response(body, media_type="application/zip", headers=named)
 
 
-def _operations(app: FastAPI, open_dashboard: _Open) -> None:
+def _operations(app: FastAPI, open_dashboard: Opener) -> None:
     @app.get("/api/dead-letters")
     def dead_letters() -> dict[str, Any]:
         return open_dashboard().dead_letters()
