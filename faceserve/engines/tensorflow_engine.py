@@ -1,18 +1,14 @@
 """TensorFlow SavedModel: the reference engine, and the way to GPUs."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 from faceserve.engines.base import Images, Output, demand_uint8
+from faceserve.engines.tensorflow_ops import beyond_calculating
 
 
 def precisions() -> tuple[str, ...]:
     return ("f32",)
-
-
-# A graph may read and write files and call back into Python; a network for images needs none of that.
-_REACHING_OUT = re.compile(r"(Eager)?PyFunc(Stateless)?|.*(Read|Write)File|MatchingFiles|WholeFileReader.*|.*Dataset.*")
 
 
 def load(path: Path, threads: int, precision: str) -> "TensorFlowEngine":
@@ -49,8 +45,5 @@ def _demand_pure(path: Path) -> None:
     """Raises `ValueError` for a SavedModel whose graph does more than calculate."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    graph = SavedModel.FromString(path.read_bytes()).meta_graphs[0].graph_def
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    found = sorted({node.op for node in nodes if _REACHING_OUT.fullmatch(node.op)})
-    if found:
+    if found := beyond_calculating(SavedModel.FromString(path.read_bytes())):
         raise ValueError(f"the graph does more than calculate: {', '.join(found)}")

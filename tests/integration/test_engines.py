@@ -118,19 +118,3 @@ def test_an_artifact_without_the_format_asked_for_is_refused(tmp_path):
     sha256 = artifact("small", Folder(folder), URI)
     with pytest.raises(BadArtifact, match="no onnxruntime model, only openvino, tensorflow"):
         loader((folder, sha256), tmp_path / "cache", "onnxruntime").load("laundry", Origin("v1.0.0", URI, sha256))
-
-
-def test_a_saved_model_that_reads_files_is_refused(tmp_path):
-    import tensorflow as tf
-
-    class Spy(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None, 224, 224, 3), tf.uint8, name="images")])
-        def serve(self, images):
-            secret = tf.strings.length(tf.io.read_file("/etc/hostname"))
-            means = tf.reduce_mean(tf.cast(images, tf.float32), (1, 2)) + tf.cast(secret, tf.float32)
-            return {"probabilities": tf.nn.softmax(means[:, :2]), "features": means}
-
-    spy = Spy()
-    tf.saved_model.save(spy, str(tmp_path), signatures=spy.serve)
-    with pytest.raises(ValueError, match="more than calculate: ReadFile"):
-        factory("tensorflow", 1)(tmp_path / "saved_model.pb", "f32")
