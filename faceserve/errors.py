@@ -93,6 +93,12 @@ class ModelHangs(InferenceFailed):
     status = "UNAVAILABLE"
 
 
+class NoVerdict(ServingError):
+    """A candidate could not be tried out here and now; nothing is known against it, and the same call may succeed."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
 class DiskUnusable(ServingError):
     """The disk is full or refuses; nothing is wrong with the model, and the same call may succeed later."""
 

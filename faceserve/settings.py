@@ -76,9 +76,10 @@ class Settings(BaseSettings):
     verifying_key: Annotated[Path | None, Field(validation_alias=AliasChoices(*_VERIFYING_KEY))] = None
     """Public key (PEM): models that its owner did not sign are refused. Empty: checksums alone decide."""
     vet_seconds: Annotated[float, Field(ge=0, le=3600)] = 45.0
-    """How long a candidate may take to load and answer in a process of its own; 0 tries it out in the server itself."""
+    """How long a candidate may compute, or wait for anything but the processor, until it has loaded and answered in a
+    process of its own; 0 tries it out in the server itself."""
     vet_memory_mb: Annotated[int, Field(ge=256)] = 4096
-    """How much memory that process may take, in MB."""
+    """How much memory that process may take, in MB; never more than the container's limit leaves."""
     max_cpu_ms: Annotated[float, Field(gt=0)] = 2000.0
     """Most processor time that a candidate may need for one image, in milliseconds."""
     warm_memory_mb: Annotated[int, Field(ge=0)] = 4096

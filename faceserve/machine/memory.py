@@ -1,8 +1,19 @@
 """How much memory this process takes, and how it gives back what it no longer needs."""
 
 import ctypes
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
+
+_CGROUPS = Path("/sys/fs/cgroup")
+# By version of control groups: the limit, what is used, and where it says which of that are files' pages.
+_ACCOUNTS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
+# The first version says "no limit" with a number like this.
+_NO_LIMIT = 1 << 60
 
 
 def resident_bytes() -> int:
@@ -14,3 +25,19 @@ def return_freed() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def room_bytes(cgroups: Path = _CGROUPS) -> float:
+    """How much more this container may take before it is killed; infinite without a limit.
+
+    Pages of files count as room: the kernel gives them up first.
+    """
+    for limit, used, accounts, files in _ACCOUNTS:
+        # "max" is no number: there is no limit.
+        with suppress(OSError, ValueError):
+            most = int((cgroups / limit).read_text())
+            if most >= _NO_LIMIT:
+                return float("inf")
+            pages = dict(line.split() for line in (cgroups / accounts).read_text().splitlines())
+            return float(most - int((cgroups / used).read_text()) + int(pages.get(files, 0)))
+    return float("inf")

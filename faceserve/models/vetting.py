@@ -7,20 +7,30 @@ costs what the candidate costs. It runs when nothing else wants the processor.
 import importlib
 import multiprocessing
 import resource
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact, DiskUnusable, ObjectRefused, ServingError, StorageUnavailable
+from faceserve.errors import BadArtifact, DiskUnusable, NoVerdict, ObjectRefused, ServingError, StorageUnavailable
+from faceserve.machine.memory import room_bytes
+from faceserve.machine.processor import Spent
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination, Examined
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.storage import Source
 
+_LOOK_SECONDS = 0.25
+# A busy machine may make a candidate take this many times as long as it is allowed; then nobody waits any longer.
+_PATIENCE = 4
+_LEAST_BYTES = 256 << 20
+# For what serves, should it need more meanwhile.
+_SPARE_BYTES = 128 << 20
 _LOWEST_PRIORITY = "faceserve.machine.lowest_priority"
 _PASSED_ON = (BadArtifact, DiskUnusable, ObjectRefused, StorageUnavailable)
 _ERRORS: dict[str, type[ServingError]] = {error.__name__: error for error in _PASSED_ON}
@@ -28,7 +38,10 @@ _ERRORS: dict[str, type[ServingError]] = {error.__name__: error for error in _PA
 
 @dataclass(frozen=True)
 class ChildVetting:
-    """Waits at most `seconds` for the child's answer; the child may take `memory_bytes` of memory."""
+    """The child may take `seconds`, in which it computes or waits for anything but the processor, and `memory_bytes`.
+
+    It gets no more memory than there is `room` for beside what serves, so that a container's limit kills nobody.
+    """
 
     artifacts: Path
     source: Callable[[], Source]
@@ -37,6 +50,7 @@ class ChildVetting:
     seconds: float
     memory_bytes: int
     public_key: Path | None = None
+    room: Callable[[], float] = room_bytes
 
     def start(self) -> None:
         """Have the process ready that children are forked from: importing what they need takes a second."""
@@ -47,23 +61,40 @@ class ChildVetting:
         forkserver.ensure_running()
 
     def __call__(self, model: str, origin: Origin) -> Examined:
-        """Raises `BadArtifact` or `StorageUnavailable`."""
+        """Raises `BadArtifact`, `StorageUnavailable`, `DiskUnusable` or `NoVerdict`."""
         context = multiprocessing.get_context("forkserver")
         ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=_vet, args=(theirs, self, model, origin), daemon=True)
+        allowed = replace(self, memory_bytes=self._allowed_bytes(), room=room_bytes)
+        child = context.Process(target=_vet, args=(theirs, allowed, model, origin), daemon=True)
         child.start()
         theirs.close()
         try:
-            wait([ours, child.sentinel], timeout=self.seconds)
-            if ours.poll():
-                return self._word(ours, child)
-            if child.is_alive():
-                raise BadArtifact(f"the model did not load and answer within {self.seconds:g} s")
-            return self._crashed(child)
+            self._await(ours, child)
+            return self._word(ours, child) if ours.poll() else self._crashed(child)
         finally:
             child.kill()
             child.join()
             ours.close()
+
+    def _allowed_bytes(self) -> int:
+        room = self.room() - _SPARE_BYTES
+        if room < _LEAST_BYTES:
+            raise NoVerdict(
+                f"there is room for {max(0, int(room)) >> 20} MB beside what serves, too little to try a model"
+            )
+        return int(min(self.memory_bytes, room))
+
+    def _await(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> None:
+        """Until it has said something or ended."""
+        assert child.pid is not None
+        spent, began = Spent(child.pid), time.monotonic()
+        while not wait([ours, child.sentinel], timeout=_LOOK_SECONDS):
+            if spent.look() > self.seconds:
+                raise BadArtifact(f"the model did not load and answer within {self.seconds:g} s")
+            if time.monotonic() - began > _PATIENCE * self.seconds:
+                raise NoVerdict(
+                    f"the machine is too busy to try a model: {spent.seconds:.0f} s of work are not done yet"
+                )
 
     def _word(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> Examined:
         try:
@@ -87,6 +118,9 @@ def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) ->
     importlib.import_module(_LOWEST_PRIORITY)
     resource.setrlimit(resource.RLIMIT_DATA, (vetting.memory_bytes, vetting.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        # Should memory run out all the same, the kernel takes this process first.
+        Path("/proc/self/oom_score_adj").write_text("1000")
     examination = vetting.examination
     cache = ArtifactCache(vetting.artifacts, vetting.source(), examination.keys, vetting.public_key)
     loader = Loader(cache, examination, factory(examination.engine, vetting.threads))

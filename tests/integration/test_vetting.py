@@ -1,6 +1,7 @@
 """A candidate that crashes, hangs or swells harms a child process, never the server."""
 
 import functools
+import math
 import os
 import signal
 import threading
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact, StorageUnavailable
+from faceserve.errors import BadArtifact, NoVerdict, StorageUnavailable
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
 from faceserve.models.generation import Origin
@@ -49,12 +50,12 @@ class Source(FolderSource):
 def load(tmp_path):
     """Loads an artifact made with `changes`, vetted within `seconds`."""
 
-    def load(seconds=60.0, mischief="none", max_cpu_ms=1000.0, **changes):
+    def load(seconds=60.0, mischief="none", max_cpu_ms=1000.0, room=math.inf, **changes):
         stored = FolderSource()
         sha256 = stored.put(URI, tiny_artifact(**changes))
         examination = Examination("openvino", ("f32",), max_cpu_ms)
         source = functools.partial(Source, stored.objects, mischief)
-        vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30)
+        vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30, room=lambda: room)
         cache = ArtifactCache(tmp_path / "artifacts", stored, examination.keys)
         loader = Loader(cache, examination, factory("openvino", 1), vet=vetting)
         return loader.load("laundry", Origin("v1.0.0", URI, sha256))
@@ -106,3 +107,17 @@ def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
 def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load):
     with pytest.raises(StorageUnavailable, match="timed out"):
         load(mischief="outage")
+
+
+def test_a_candidate_gets_no_more_memory_than_there_is_beside_what_serves(load):
+    with pytest.raises(BadArtifact, match="needs more than 896 MB of memory"):
+        load(mischief="swell", room=1 << 30)
+    with pytest.raises(NoVerdict, match="room for 172 MB beside what serves"):
+        load(room=300 << 20)
+
+
+def test_on_a_machine_that_is_too_busy_nothing_is_said_against_the_candidate(load, monkeypatch):
+    """Of the time that it hangs for, none counts: so it is with one that never gets the processor."""
+    monkeypatch.setattr("faceserve.models.vetting.Spent.look", lambda spent: 0.0)
+    with pytest.raises(NoVerdict, match="too busy to try a model"):
+        load(seconds=0.5, mischief="hang")
