@@ -47,11 +47,15 @@ class FaceserveError(Exception):
 
 @dataclass(frozen=True)
 class ClientTls:
-    """PEM files: the authority that signed the server, and for mTLS this client's certificate and key."""
+    """PEM files: the authority that signed the server, and for mTLS this client's certificate and key.
+
+    `server_name` is what the server's certificate says, where the address does not.
+    """
 
     server_ca: Path
     certificate: Path | None = None
     key: Path | None = None
+    server_name: str = ""
 
     def credentials(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(
@@ -67,7 +71,7 @@ class Replicas:
     def __init__(
         self, addresses: Sequence[str], *, timeout_seconds: float, token: str = "", tls: ClientTls | None = None
     ) -> None:
-        options = [
+        options: list[tuple[str, Any]] = [
             ("grpc.service_config", json.dumps(_RETRIES)),
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.enable_retries", 1),
@@ -75,6 +79,8 @@ class Replicas:
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.initial_reconnect_backoff_ms", 100),
         ]
+        if tls and tls.server_name:
+            options.append(("grpc.ssl_target_name_override", tls.server_name))
         self.addresses = list(addresses)
         self._channels = [
             grpc.secure_channel(address, tls.credentials(), options) if tls else grpc.insecure_channel(address, options)

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from include.contract.lifecycle_client import ClientTls, FaceserveError, LifecycleClient, PreparedModel, Status
+from pipeline.adapters.replica_addresses import Resolve, expanded, resolved
 from pipeline.domain.errors import GiveUp, ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen, replaced_by, unasked
@@ -23,7 +24,7 @@ _Call = Callable[[LifecycleClient, str], _Result]
 class Replicas:
     """Lifecycle addresses (`host:port`) with their bearer token and certificates, and deadlines of one call.
 
-    A person took those of `out_of_rotation` out.
+    A person took those of `out_of_rotation` out. An address `dns:///name:port` stands for all that the name has.
     """
 
     addresses: Sequence[str]
@@ -32,6 +33,7 @@ class Replicas:
     activate_timeout_seconds: float = 5.0
     out_of_rotation: Collection[str] = ()
     tls: ClientTls | None = None
+    resolve: Resolve = resolved
 
 
 def client_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTls | None:
@@ -44,10 +46,11 @@ def client_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> C
 class GrpcServingFleet:
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._addresses = tuple(a for a in replicas.addresses if a not in replicas.out_of_rotation)
 
     def skipped(self) -> Sequence[str]:
-        return tuple(address for address in self._replicas.addresses if address not in self._addresses)
+        r = self._replicas
+        known = expanded(r.addresses, (), r.resolve)
+        return tuple(address for address in known if address in r.out_of_rotation)
 
     def serving(self, model_type: ModelType) -> Sequence[Serving]:
         def status(client: LifecycleClient, address: str) -> Serving:
@@ -74,6 +77,8 @@ class GrpcServingFleet:
     def activate(self, model_type: ModelType, prepared: Prepared) -> Swap:
         model, version, started = model_type.lower(), prepared.version, time.monotonic()
         before = self.serving(model_type)
+        # One that joined meanwhile asks the registry which version to serve, and reconcile looks after it.
+        addresses = self._of(prepared.epochs)
 
         def activate(client: LifecycleClient, address: str) -> float:
             epoch = prepared.epochs[address]
@@ -81,8 +86,8 @@ class GrpcServingFleet:
             _alone(client, model, version)
             return done.swap_milliseconds
 
-        activated = self._everywhere(activate)
-        if failed := _errors(activated):
+        activated = self._on(addresses, activate)
+        if (failed := _errors(activated)) or not activated:
             self._restore(model, version, before)
             raise _translated(failed, f"{version} could not be activated everywhere")
         return _swap(activated, prepared.seconds + time.monotonic() - started)
@@ -95,7 +100,7 @@ class GrpcServingFleet:
         earlier = {serving.replica: serving.version for serving in before}
 
         def back(client: LifecycleClient, address: str) -> None:
-            previous = earlier[address]
+            previous = earlier.get(address)
             if previous is not None and client.status(model).version == version != previous:
                 client.activate(model, previous, timeout_seconds=self._replicas.activate_timeout_seconds)
 
@@ -164,21 +169,30 @@ class GrpcServingFleet:
 
     def _one_first(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
         """One replica first, then all others at once: what the first refuses troubles no other."""
-        results = self._on(self._addresses[:1], call)
-        return results if _errors(results) else results | self._on(self._addresses[1:], call)
+        addresses = self._of(None)
+        results = self._on(addresses[:1], call)
+        return results if _errors(results) else results | self._on(addresses[1:], call)
 
     def _of(self, replicas: Collection[str] | None) -> Sequence[str]:
-        """Those of `replicas` that are in rotation; None: all."""
-        return [address for address in self._addresses if replicas is None or address in replicas]
+        """Those of `replicas` that are in rotation now; None: all."""
+        return [address for address in self._names() if replicas is None or address in replicas]
+
+    def _names(self) -> dict[str, str]:
+        r = self._replicas
+        return expanded(r.addresses, r.out_of_rotation, r.resolve)
 
     def _everywhere(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
-        return self._on(self._addresses, call)
+        return self._on(self._of(None), call)
 
     def _on(self, addresses: Sequence[str], call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
         """The call's result or error for each of the replicas, all at once."""
 
+        tls = self._replicas.tls
+        names = self._names() if tls else {}
+
         def one(address: str) -> "_Result | FaceserveError":
-            with LifecycleClient(address, token=self._replicas.token, tls=self._replicas.tls) as client:
+            named = replace(tls, server_name=names.get(address, "")) if tls else None
+            with LifecycleClient(address, token=self._replicas.token, tls=named) as client:
                 try:
                     return call(client, address)
                 except FaceserveError as error:

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     mlflow_link_url: Annotated[str | None, _HTTP] = None
     """The same for people's browsers, in links; empty: the address above."""
     faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8600",)
-    """Lifecycle addresses of every faceserve replica."""
+    """Lifecycle addresses of every faceserve replica; `dns:///name:port` stands for all that the name has."""
     faceserve_out_of_rotation: tuple[str, ...] = ()
     """Addresses of replicas that a person took out of rotation: promotions go on without them."""
     faceserve_token: SecretStr = SecretStr("")

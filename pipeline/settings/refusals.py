@@ -38,7 +38,9 @@ def of_rotation(replicas: Collection[str], out_of_rotation: Collection[str]) -> 
     """Replicas that contradict each other."""
     if not replicas:
         return ["RETRAIN_FACESERVE_REPLICAS is empty, but must name a replica: nothing could serve"]
-    strangers = [address for address in out_of_rotation if address not in replicas]
+    # Behind a name there are addresses that only the resolver knows.
+    discovered = any(address.startswith("dns:") for address in replicas)
+    strangers = [address for address in out_of_rotation if address not in replicas and not discovered]
     named = "RETRAIN_FACESERVE_OUT_OF_ROTATION names {}, but must name replicas of RETRAIN_FACESERVE_REPLICAS ({})"
     return [named.format(", ".join(strangers), ", ".join(replicas))] if strangers else []
 
