@@ -137,6 +137,7 @@ def test_an_aborted_canary_is_not_a_failed_swap_too(desk):
 def test_what_was_told_is_told_no_more_and_what_nobody_waits_for_is_not_told(desk):
     desk.world.start(desk.world.candidate("second"))
     assert desk.told() == ["LAUNDRY v1.0.0 is live"]
+    assert [event.type for event in desk.world.outbox.untold()] == ["ModelDeployedEvent"]
     desk.pipeline.told([notice["id"] for notice in desk.pipeline.untold()])
     assert desk.told() == []
 

@@ -426,6 +426,7 @@ def test_it_still_does_after_the_photo_was_forgotten(world):
 
 def test_a_model_leads_to_its_photos(world):
     origin = trace_model(world.records(), ModelType.LAUNDRY, "v1.0.0")
+    assert (origin.version.version, {p.dataset_id for p in origin.photos}) == ("v1.0.0", {origin.version.dataset_id})
     assert {p.task_id for p in origin.photos} == {p.task_id for p in world.manifest().photos}
     with pytest.raises(UnknownVersion, match="no version 'v9'"):
         trace_model(world.records(), ModelType.LAUNDRY, "v9")

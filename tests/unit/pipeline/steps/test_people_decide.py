@@ -86,6 +86,14 @@ def test_a_refusal_that_other_hyperparameters_may_mend_is_tried_again_with_them(
     assert following == {"run_id": "retry-of-run-1", "dataset_id": "DS-2026-007", "hyperparameters": {"epochs": 100}}
 
 
+def test_without_figures_of_the_training_or_when_somebody_forced_it_nothing_is_tried_again():
+    world = World(candidate_wrong=10)
+    world.judge()
+    assert retry("run-1", blessings=world.blessings, runs=FakeTrainingRuns({}, {})) is None
+    world.blessings.override(Override("run-1", OverrideKind.FORCED, "lee", "now", NOW))
+    assert retried(world, epochs_completed=50) is None
+
+
 def test_three_attempts_are_enough():
     world = World(candidate_wrong=10)
     refused = world.judge()

@@ -1,6 +1,7 @@
 """A retry learns from the refused run's dataset once more: nothing is chosen, nothing is changed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,8 @@ def test_a_dataset_that_lost_a_photo_is_another_dataset(world, split):
 
 
 def test_a_photo_erased_from_elsewhere_is_no_hindrance(world):
+    other = replace(next(iter(world.datasets.lineage.values())), task_id="TASK-99999", dataset_id="DS-2026-002")
+    world.datasets.lineage["DS-2026-002", "TASK-99999"] = other
     world.erasures.record(Erased("TASK-99999", (), "kim", "asked by the customer", NOW))
     assert world.reuse() == "DS-2026-001"
 
