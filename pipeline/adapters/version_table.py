@@ -1,6 +1,7 @@
 """Table `model_versions`: the specification's columns, and where the files are."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg2.errors import UniqueViolation
@@ -65,6 +66,16 @@ class VersionTable:
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         found = self._find("WHERE model_type = %s", model_type)
         return sorted(found, key=lambda v: VersionNumber.parse(v.version), reverse=True)
+
+    def learned_until(self, model_type: ModelType, version: str) -> datetime | None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT corrections_through FROM model_versions JOIN datasets USING (dataset_id)"
+                " WHERE model_versions.model_type = %s AND version = %s",
+                (model_type, version),
+            )
+            row = cursor.fetchone()
+        return row[0] if row else None
 
     def _find(self, where: str, *values: Any) -> list[ModelVersion]:
         with self._database.transaction() as cursor:

@@ -119,7 +119,8 @@ class ModelVerificationHeldEvent(OfModelType):
 class ModelDeployedEvent(OfModelType):
     """Every replica serves it (specification, messages 40-43); `forced_by` only when a person overruled verification.
 
-    `accuracy` 0-1 is the verdict's: on the validation photos, through a real server.
+    `accuracy` 0-1 is the verdict's: on the validation photos, through a real server. `corrections_through`: the last
+    correction that it can have learned from was made then.
     """
 
     model_version: str
@@ -128,6 +129,7 @@ class ModelDeployedEvent(OfModelType):
     previous_version: str | None
     deployment_time: timedelta
     forced_by: str | None = field(default=None, metadata={"optional": True})
+    corrections_through: datetime | None = field(default=None, metadata={"optional": True})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,9 @@ class ModelVersions(Protocol):
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         """Newest first."""
 
+    def learned_until(self, model_type: ModelType, version: str) -> datetime | None:
+        """When the corrections of its dataset end; None where that is not known."""
+
 
 class Transitions(Protocol):
     """The append-only log of what happened to the models, one ledger a model type (ADR 0004, 0016)."""

@@ -57,6 +57,7 @@ def _of_promotion(d: Deployment, change: ChampionChange, at: datetime) -> list[M
         previous_version=change.from_version,
         deployment_time=at - change.at,
         forced_by=change.by.actor if change.kind is Kind.FORCED else None,
+        corrections_through=d.versions.learned_until(change.model_type, change.version),
     )
     if change.kind is not Kind.CANARY_PROMOTE:
         return [deployed]

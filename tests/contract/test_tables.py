@@ -29,7 +29,7 @@ from pipeline.domain.retraining import Claim
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from pipeline.domain.troubles import Place, Trouble
 from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
-from tests.fakes.data import FakeDatasets, FakeErasures
+from tests.fakes.data import FakeErasures
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns, FakeTroubles
 from tests.fakes.training import FakeTrainingRuns
@@ -44,7 +44,7 @@ class Fakes:
     def __init__(self):
         self.outbox, self.versions = FakeOutbox(), FakeVersions()
         self.confirmations, self.runs, self.training = FakeConfirmations(), FakeRetrainingRuns(), FakeTrainingRuns()
-        self.blessings, self.datasets = FakeBlessings(self.outbox), FakeDatasets()
+        self.blessings, self.datasets = FakeBlessings(self.outbox), self.versions.datasets
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
         self.troubles = FakeTroubles(self.outbox)
@@ -597,6 +597,13 @@ def test_a_run_has_one_version_and_the_highest_comes_first(tables):
 def test_an_unknown_version_is_named(tables):
     with pytest.raises(UnknownVersion, match="v3.0.0"):
         tables.versions.get(LAUNDRY, "v3.0.0")
+
+
+def test_until_when_a_version_has_learned_is_when_the_corrections_of_its_dataset_end(tables):
+    versions(tables, "v1.0.0")
+    assert tables.versions.learned_until(LAUNDRY, "v1.0.0") == NOW
+    assert tables.versions.learned_until(FACE, "v1.0.0") is None
+    assert tables.versions.learned_until(LAUNDRY, "v3.0.0") is None
 
 
 # Watermarks

@@ -12,6 +12,7 @@ from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType, ModelVersion, Status, VersionNumber
 from pipeline.domain.transitions import ChampionChange, Entry, Kind, Phase
+from tests.fakes.data import FakeDatasets
 from tests.fakes.events import FakeOutbox
 from tests.fakes.verification import FakeBlessings
 
@@ -19,6 +20,7 @@ from tests.fakes.verification import FakeBlessings
 @dataclass
 class FakeVersions:
     rows: dict[tuple[ModelType, str], ModelVersion] = field(default_factory=dict)
+    datasets: FakeDatasets = field(default_factory=FakeDatasets)
 
     def register(self, version: ModelVersion) -> ModelVersion:
         if (earlier := self.of_run(version.run_id)) is not None:
@@ -37,6 +39,11 @@ class FakeVersions:
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         rows = [v for v in self.rows.values() if v.model_type is model_type]
         return sorted(rows, key=lambda v: VersionNumber.parse(v.version), reverse=True)
+
+    def learned_until(self, model_type: ModelType, version: str) -> datetime | None:
+        found = self.rows.get((model_type, version))
+        dataset = self.datasets.completed.get(found.dataset_id) if found else None
+        return dataset.corrections_through if dataset else None
 
 
 @dataclass

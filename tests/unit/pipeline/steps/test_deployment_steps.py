@@ -15,7 +15,7 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.models import Status
 from pipeline.domain.transitions import Phase
-from tests.builders import MANIFEST, a_training_result
+from tests.builders import MANIFEST, a_dataset, a_training_result
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps.live_world import LAUNDRY, World
 
@@ -118,6 +118,16 @@ def test_after_a_hot_swap_everything_names_the_new_champion_and_the_event_is_on_
     event = world.outbox.pending()[-1]
     assert event.type == "ModelDeployedEvent"
     assert (event.payload["modelVersion"], event.payload["previousVersion"]) == ("v1.1.0", "v1.0.0")
+
+
+def test_the_event_says_until_when_the_new_champion_has_learned_if_that_is_known():
+    world = registered("first", "second")
+    world.hot_swap("v1.0.0")
+    dataset_id = world.versions.get(LAUNDRY, "v1.1.0").dataset_id
+    world.versions.datasets.completed[dataset_id] = a_dataset(id=dataset_id)
+    world.hot_swap("v1.1.0")
+    told = [event.payload.get("correctionsThrough") for event in world.outbox.pending()]
+    assert told == [None, "2026-05-04T12:00:00.000Z"]
 
 
 def test_event_table_and_registry_tell_the_verdicts_accuracy_not_the_trainers():
