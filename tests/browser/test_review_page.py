@@ -4,18 +4,19 @@ import re
 import threading
 from contextlib import contextmanager
 
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import expect
 
+from include.demo.branch_managers import Garment, hand_in
 from include.stack.layout import free_ports
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
-from tests.reviewing import BAD, GOOD, a_photo, helper_app, model_events, outbox, rows, upload
+from tests.replica.world import replica
+from tests.reviewing import BAD, GOOD, a_photo, a_review, helper_app, model_events, outbox, rows, upload
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
-
-IN_KOREAN = Person(language="ko-KR")
 
 
 @contextmanager
@@ -239,6 +240,45 @@ def test_while_the_database_is_away_the_page_says_so_and_goes_on_by_itself(servi
     expect(page.locator("#trouble")).to_be_hidden(timeout=30_000)
     page.keyboard.press("Enter")
     until(lambda: said(services) == [("TASK-00", GOOD)], "the word")
+
+
+def test_what_the_demo_leaves_is_there_and_after_a_swap_the_new_version_is_seen_to_answer(
+    services, helper, visit, tmp_path
+):
+    with replica(tmp_path) as model:
+        model.serve("v1.0.0")
+        url = helper(0, faceserve_replicas=(model.address,))
+        upload(services, "YOURS-00000", a_photo())
+        hand_in(url, [Garment("YOURS-00000", "s3://tasks/YOURS-00000.jpg", GOOD)])
+        page = visit(url).page
+        page.goto("/review?reviewer=kim")
+        in_sight(page, "YOURS-00000")
+        expect(page.locator("#serving")).to_have_text("Answering now: v1.0.0")
+        model.serve("v1.1.0")
+        expect(page.locator("#serving")).to_have_text("Answering now: v1.1.0")
+
+
+def test_somebody_whose_word_decides_is_told_so_and_not_what_the_others_said(services, helper, review):
+    url = helper(1)
+    for reviewer, word in (("lee", GOOD), ("park", BAD)):
+        httpx.post(f"{url}/helper/tasks/TASK-00/reviews", json=a_review(reviewer, word)).raise_for_status()
+        until(
+            lambda word=word: (
+                (word,) in rows(services, "SELECT final_result FROM reviews WHERE settled_at IS NOT NULL")
+            ),
+            "the word to settle",
+        )
+    seen = review(url)
+    expect(seen.page.locator("#verdict")).to_have_text("Two people disagree about this photo: your word decides.")
+    seen.keep("review-third")
+    seen.page.keyboard.press("2")
+    until(lambda: [event["finalResult"] for event in outbox(services)] == [GOOD, BAD], "the word that decides")
+
+
+def test_a_branch_that_has_had_its_photos_is_thanked(helper, review):
+    seen = review(helper(2, daily_reviews_of_branch={"B-1": 1}, undo_seconds=60))
+    seen.page.keyboard.press("Enter")
+    expect(seen.page.locator("#nothing")).to_have_text("Your branch has had its 1 photos for today. Thank you!")
 
 
 def test_what_people_type_is_text_and_never_a_script(services, helper, visit):

@@ -11,6 +11,7 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
+from include.stack.layout import free_ports
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import grey_photo
 from tests.waiting import until
@@ -158,3 +159,13 @@ def test_while_it_drains_work_in_flight_finishes_and_new_work_is_sent_elsewhere(
         assert dict(late.trailing_metadata())["grpc-retry-pushback-ms"] == "200"
         gate.set()
         assert in_flight.result().label == "불량"
+
+
+def test_a_client_is_told_which_version_every_replica_answers_with_and_nothing_of_one_that_is_away(world):
+    (closed,) = free_ports(1)
+    away = f"127.0.0.1:{closed}"
+    with FaceserveClient([world.address, away]) as client:
+        assert client.serving("laundry") == {world.address: None, away: None}
+        for version in ("v1.0.0", "v1.1.0"):
+            world.serve(version)
+            assert client.serving("laundry") == {world.address: version, away: None}
