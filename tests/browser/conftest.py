@@ -1,6 +1,6 @@
 """Debian's Chromium, driven by Playwright; `visit` opens windows that may complain about nothing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -8,6 +8,14 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.visiting import AT_A_DESK, PATIENCE_MS, Person, Visit, browser_program, can_install, open_window
 
 Visiting = Callable[..., Visit]
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[_FAILED] = report.failed or item.stash.get(_FAILED, False)
+    return report
 
 
 # Of the package, not of the session: Playwright holds an event loop in this thread, where others could start none.
@@ -36,7 +44,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visiting
     yield open_one
     complaints = [text for one in opened for text in one.unwelcome]
     for number, one in enumerate(opened):
-        if request.session.testsfailed:
+        if request.node.stash.get(_FAILED, False):
             one.keep(f"at-the-end-{request.node.name}-{number}")
         one.page.context.close()
     assert not complaints

@@ -278,7 +278,7 @@ def test_somebody_whose_word_decides_is_told_so_and_not_what_the_others_said(ser
 def test_a_branch_that_has_had_its_photos_is_thanked(helper, review):
     seen = review(helper(2, daily_reviews_of_branch={"B-1": 1}, undo_seconds=60))
     seen.page.keyboard.press("Enter")
-    expect(seen.page.locator("#nothing")).to_have_text("Your branch has had its 1 photos for today. Thank you!")
+    expect(seen.page.locator("#nothing")).to_have_text("Your branch has had all its photos for today (1). Thank you!")
 
 
 def test_what_people_type_is_text_and_never_a_script(services, helper, visit):

@@ -28,7 +28,7 @@ const ENGLISH = {
   takenBack: "Taken back.",
   tooLate: "Too late to undo: it has left already.",
   counts: "{waiting} waiting · {reviewed} reviewed today, {corrected} corrected",
-  capped: "Your branch has had its {most} photos for today. Thank you!",
+  capped: "Your branch has had all its photos for today ({most}). Thank you!",
   nothing: "Nothing is waiting. New photos appear here by themselves.",
   serving: "Answering now: {versions}",
   onAll: "{version}",
