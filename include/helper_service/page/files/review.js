@@ -79,7 +79,12 @@ class Desk {
       view.trouble(this.words.say("away"));
     }
     // New photos come, and the day's numbers move, while a person does nothing.
-    this.again = setTimeout(() => this.refresh(), AGAIN_MILLISECONDS);
+    this.lookAgain();
+  }
+
+  lookAgain() {
+    clearTimeout(this.again);
+    this.again = setTimeout(() => (document.hidden ? this.lookAgain() : this.refresh()), AGAIN_MILLISECONDS);
   }
 
   take(found) {

@@ -182,7 +182,11 @@ export function said({ words, undoable, correcting }) {
   $("said").hidden = !last;
   if (last) {
     const key = last.corrected === null ? "said" : last.corrected ? "saidCorrected" : "saidConfirmed";
-    $("said-text").textContent = words.say(key, { label: words.label(last.label) });
+    const text = words.say(key, { label: words.label(last.label) });
+    if ($("said-text").textContent !== text) {
+      // Written anew it would be read aloud anew.
+      $("said-text").textContent = text;
+    }
     $("left").textContent = String(Math.ceil((last.until - performance.now()) / 1000));
   }
 }
