@@ -13,7 +13,7 @@ from pipeline.bootstrap import GiveUp, TryAgain, model_types, refusal
 from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
 from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.access import allowed
-from plugins.model_dashboard.files import HEADERS, Files
+from plugins.model_dashboard.files import HEADERS, Files, media_type
 from plugins.outside.pipeline import ask_airflow
 
 
@@ -69,17 +69,17 @@ def _files(app: FastAPI, files: Files) -> None:
     def icon(name: str) -> Response:
         return _file(f"{name}.svg", files)
 
-    @app.get("/files/{_hash}/{name}")
-    def file(_hash: str, name: str) -> Response:
-        return _file(name, files)
+    @app.get("/files/{version}/{name}")
+    def file(version: str, name: str) -> Response:
+        return _file(name, files, kept=version == files.version)
 
 
-def _file(name: str, files: Files) -> Response:
-    found = files.of(name)
-    if found is None:
+def _file(name: str, files: Files, *, kept: bool = False) -> Response:
+    """`kept`: by its address no other content will ever come."""
+    if name not in files.others:
         raise HTTPException(404, "no such file")
-    body, media_type, headers = found
-    return Response(body, media_type=media_type, headers=headers)
+    caching = "private, max-age=31536000, immutable" if kept else "private, no-cache"
+    return Response(files.others[name], media_type=media_type(name), headers={"Cache-Control": caching})
 
 
 def _models(app: FastAPI, open_dashboard: Opener) -> None:

@@ -41,3 +41,11 @@ class ModelDashboard(AirflowPlugin):
             "icon_dark_mode": f"{_BASE}{PREFIX}/icon-dark.svg",
         }
     ]
+    # Its name is the page's global name of the component as well.
+    react_apps = [
+        {
+            "name": "ModelsStrip",
+            "bundle_url": f"{_BASE}{PREFIX}/files/newest/strip.js",
+            "destination": "dashboard",
+        }
+    ]

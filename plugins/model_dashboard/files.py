@@ -28,20 +28,18 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Files:
-    """`page` names the other files under a folder that is a hash of them all: browsers may keep them for ever."""
+    """`page` names the other files under `version`, a hash of them all: browsers may keep them for ever."""
 
     page: str
+    version: str
     others: Mapping[str, bytes]
 
     @classmethod
     def read(cls) -> Self:
         others = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _KINDS}
         version = hashlib.sha256(b"".join(others.values())).hexdigest()[:12]
-        return cls((_FOLDER / "index.html").read_text().replace(_PLACE, f"files/{version}"), others)
+        return cls((_FOLDER / "index.html").read_text().replace(_PLACE, f"files/{version}"), version, others)
 
-    def of(self, name: str) -> tuple[bytes, str, dict[str, str]] | None:
-        """Body, media type and headers; None for a file that is not shipped."""
-        if name not in self.others:
-            return None
-        kept = {"Cache-Control": "private, max-age=31536000, immutable"}
-        return self.others[name], _KINDS[Path(name).suffix], kept
+
+def media_type(name: str) -> str:
+    return _KINDS[Path(name).suffix]

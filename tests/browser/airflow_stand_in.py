@@ -22,6 +22,25 @@ _FRAME = """<!doctype html><html class="{light}" lang="{language}"><meta name="v
 <style>body{{margin:0}}iframe{{border:0;width:100vw;height:100vh;display:block}}</style>
 <iframe src="/model-dashboard/" sandbox="allow-scripts allow-same-origin allow-forms allow-downloads"></iframe>"""
 
+# Of React what the strip needs: elements, and one state that is told when it changes.
+_HOME = """<!doctype html><title>Airflow</title><link rel="icon" href="data:,"><div id="home"></div>
+<script>
+const draw = () => home.replaceChildren(AirflowPlugin() ?? "");
+let state, begun;
+globalThis.React = {react} && {{
+  createElement(tag, properties, ...inside) {{
+    const made = document.createElement(tag);
+    if (properties?.href) made.href = properties.href;
+    if (properties?.id) made.id = properties.id;
+    made.append(...inside.flat());
+    return made;
+  }},
+  useState: (first) => [state ?? first, (next) => {{ state = next; draw(); }}],
+  useEffect: (act) => {{ if (!begun) {{ begun = true; act(); }} }},
+}};
+import("/model-dashboard/files/newest/strip.js").then(draw);
+</script>"""
+
 
 class LateReplicas:
     """A fleet of which some replicas still say what they served before: `late` by their name."""
@@ -69,6 +88,10 @@ class AirflowStandIn:
         @self.app.get("/plugin/models")
         def frame():
             return HTMLResponse(_FRAME.format(language=self.language, light=self.light))
+
+        @self.app.get("/home")
+        def home(react: str = "true"):
+            return HTMLResponse(_HOME.format(react=react))
 
         @self.app.get("/api/v2/monitor/health")
         def health():

@@ -322,6 +322,31 @@ def test_a_retraining_is_asked_for(airflow, look):
     assert run["asked"]["conf"] == {"force": True, "reason": "looked into it"}
 
 
+def test_airflows_home_has_a_line_with_what_serves_and_a_way_to_the_page(airflow, look):
+    seen, _ = look()
+    seen.page.goto("/home")
+    wait_for(
+        seen.page,
+        "#models-strip",
+        re.compile(r"LAUNDRY\s*v1\.2\.0\s*9\d\.\d % well\s*57 of 100 corrections, 3 of 7 days"),
+    )
+    seen.page.get_by_role("link", name="LAUNDRY").click()
+    seen.page.wait_for_url("**/plugin/models")
+
+
+@pytest.mark.parametrize("wrong", ["database", "react"])
+def test_airflows_home_is_as_it_was_when_the_line_has_nothing_to_say(airflow, look, wrong):
+    seen, page = look(expected=["503"])
+    wait_for(page, "#serving-now", "v1.2.0")
+    if wrong == "database":
+        airflow.away = ServiceUnavailable("the mlops database", "connection refused")
+    last = {"database": "**/api/overview*", "react": "**/strip.js"}[wrong]
+    with seen.page.expect_response(last):
+        seen.page.goto("/home?react=" + ("false" if wrong == "react" else "true"))
+    seen.page.wait_for_function("window.AirflowPlugin !== undefined")
+    assert seen.page.locator("#home").inner_text() == ""
+
+
 def test_another_model_type_is_another_page(two_types, airflow, look):
     _, page = look(Person())
     wait_for(page, "#serving-now", "v1.2.0")

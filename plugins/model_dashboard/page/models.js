@@ -59,6 +59,7 @@ export function models() {
 
 function row(one) {
   const name = one.version ?? one.run_id;
+  const shown = one.version ?? text("noNumber");
   const toggle = () => {
     opened = opened === one.run_id ? null : one.run_id;
     models();
@@ -67,7 +68,7 @@ function row(one) {
   return el(
     "tr",
     {},
-    cell("version", el("button", { type: "button", class: "link", id: `model-${one.run_id}`, "aria-expanded": String(opened === one.run_id), "aria-label": text("details", { name }), onclick: toggle }, one.version ?? text("noNumber")), one.status && ` ${text(`status_${one.status}`)}`),
+    cell("version", el("button", { type: "button", class: "link", id: `model-${one.run_id}`, "aria-expanded": String(opened === one.run_id), "aria-label": text("details", { shown, name }), onclick: toggle }, shown), one.status && ` ${text(`status_${one.status}`)}`),
     cell("judgedAt", moment(one.at)),
     cell("verdict", ...verdict(one.verdict)),
     cell("accuracy", percent(one.accuracy)),

@@ -119,7 +119,7 @@ const TEXTS = {
   report: ["Report", "보고서"],
   proof: ["Proof pack (ZIP)", "증빙 자료 (ZIP)"],
   confusion: ["Confusion matrix (rows: true, columns: predicted)", "혼동 행렬 (행: 실제, 열: 예측)"],
-  details: ["Details of {name}", "{name} 상세"],
+  details: ["{shown}: details of {name}", "{shown}: {name} 상세"],
   older: ["Older", "이전"],
   newer: ["Newer", "다음"],
   noModels: ["No model has been trained yet.", "아직 학습한 모델이 없습니다."],

@@ -1,0 +1,65 @@
+// One line on Airflow's home: what serves, how well, and how far the next retraining is. Airflow gives React; without it,
+// or without an answer, there is no line.
+
+import { moment, percent, text } from "./texts.js";
+
+const React = globalThis.React;
+const SELDOM_MS = 60_000;
+const LOOKS = { ok: "#1c7a44", low: "#9a5b00", failing: "#b3261e" };
+const ours = new URL("../../api/", import.meta.url);
+const base = ours.pathname.slice(0, ours.pathname.lastIndexOf("/model-dashboard/"));
+
+async function ask(path) {
+  const answer = await fetch(new URL(path, ours), { credentials: "same-origin" });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.json();
+}
+
+async function everyOverview() {
+  const { model_types: kinds } = await ask("person");
+  return Promise.all(kinds.map((kind) => ask(`overview?${new URLSearchParams({ model_type: kind })}`)));
+}
+
+function words(o) {
+  const seen = o.seen && o.champion && o.seen.version === o.champion.version ? o.seen : null;
+  const key = seen ? `state${seen.state[0].toUpperCase()}${seen.state.slice(1)}` : "stateUnknown";
+  const accuracy = `${percent(seen?.accuracy)} ${text(key)}`;
+  const r = o.retraining;
+  const next = [text("correctionsOf", { n: r.corrections, needed: r.needed })];
+  if (r.days !== null) next.push(text("daysOf", { n: r.days, needed: r.min_days }));
+  return { serves: o.champion ? o.champion.version : text("nothingServes"), accuracy, next: next.join(", "), state: seen?.state };
+}
+
+function line(o) {
+  const h = React.createElement;
+  const { serves, accuracy, next, state } = words(o);
+  const part = (name, inside, style = {}) => h("span", { key: name, style: { marginRight: "1.2em", ...style } }, inside);
+  const wrong = [
+    o.freeze && text("frozenNow"),
+    o.missing && text("missingReplicas", { what: o.missing }),
+    o.failed_rollback && text("failedRollback", { ...o.failed_rollback, at: moment(o.failed_rollback.at) }),
+    ...o.troubles,
+  ].filter(Boolean);
+  return h(
+    "div",
+    { key: o.model_type, style: { padding: "2px 0" } },
+    part("kind", h("a", { href: `${base}/plugin/models`, style: { textDecoration: "underline" } }, o.model_type)),
+    part("serves", h("strong", null, serves)),
+    part("accuracy", accuracy, { color: LOOKS[state] }),
+    part("next", next),
+    ...wrong.map((said, i) => part(`wrong-${i}`, said, { color: LOOKS.failing })),
+  );
+}
+
+function Strip() {
+  const [overviews, tell] = React.useState([]);
+  React.useEffect(() => {
+    const look = () => everyOverview().then(tell, () => tell([]));
+    look();
+    const timer = setInterval(look, SELDOM_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return overviews.length ? React.createElement("div", { id: "models-strip" }, overviews.map(line)) : null;
+}
+
+globalThis.AirflowPlugin = React?.useState && React?.useEffect ? Strip : () => null;
