@@ -16,6 +16,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 
 from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS, MODEL_TYPES, cheap_hours
+from plugins.assets import dataset, describe, version
 from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
@@ -131,8 +132,10 @@ def augment_slice(dataset_id: str, index: int) -> str:
 
 
 @task
-def assemble(run: str, dataset_id: str) -> dict[str, object]:
-    return step(lambda p: p.assemble(run, dataset_id))
+def assemble(run: str, dataset_id: str, model_type: str) -> dict[str, object]:
+    counts = step(lambda p: p.assemble(run, dataset_id))
+    describe(dataset(model_type), run_id=run, **counts)
+    return counts
 
 
 @task_group
@@ -159,7 +162,9 @@ def decide(run: str) -> dict[str, object]:
 @task
 def register(run: str, model_type: str) -> str:
     step(lambda p: p.resume_run(run, model_type))
-    return step(lambda p: p.register(run))
+    registered = step(lambda p: p.register(run))
+    describe(version(model_type), version=registered, run_id=run)
+    return registered
 
 
 # Tries for as long as a run may last: nothing else gives the claim back.
@@ -189,15 +194,15 @@ def _wire(model_type: str, dag_id: str) -> None:
     checked = validate(dataset_id)
     slices = plan(dataset_id)
     shards = augment_slice.partial(dataset_id=dataset_id).expand(index=slices)
-    assembled = assemble(RUN_ID, dataset_id)
+    assembled = assemble.override(outlets=[dataset(model_type)])(RUN_ID, dataset_id, model_type)
     trained = train_task(model_type, RUN_ID)
     decided = decide(RUN_ID)
     decided.operator.operator_extra_links = (VerificationReportLink(),)
-    version = register(RUN_ID, model_type)
-    swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=version)
+    registered = register.override(outlets=[version(model_type)])(RUN_ID, model_type)
+    swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=registered)
     started >> dataset_id
     checked >> slices
-    shards >> assembled >> trained >> verify(RUN_ID) >> decided >> version
+    shards >> assembled >> trained >> verify(RUN_ID) >> decided >> registered
     # A teardown runs also in a run that a person marks as failed.
     swapped >> finish(RUN_ID).as_teardown(on_failure_fail_dagrun=True)
     decided >> RetryAfterRefusal(task_id="retry", run=RUN_ID, trigger_dag_id=dag_id)

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
@@ -55,6 +56,7 @@ class HotSwapOperator(ApprovedOperator):
             subject=f"Serve {model_type} {{{{ ti.xcom_pull(task_ids='register') or params.version }}}} to everybody?",
             body="Reason given: {{ params.reason }}",
             pool="serving_swap",
+            outlets=[CHAMPIONS],
             on_failure_callback=announce_failure,
             **more,
         )
@@ -94,11 +96,13 @@ class HotSwapOperator(ApprovedOperator):
         return super().execute_complete(context, event)
 
     def act(self, context: Context, approved_by: str | None) -> Any:
-        who = approved_by or _actor(context)
+        who, reason, request = approved_by or _actor(context), context["params"]["reason"], _request(context)
         if _canary(context):
-            return say(self._promote(context, who))
-        reason, request = context["params"]["reason"], _request(context)
-        return say(step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, request)))
+            done, reason = self._promote(context, who), context["task_state_store"].get(_VERDICT)
+        else:
+            done = step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, request))
+        announce_change(context, "promotion", self.model_type, done, actor=who, reason=reason)
+        return say(done)
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
         if not _canary(context):

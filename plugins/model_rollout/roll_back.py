@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
@@ -59,6 +60,7 @@ class RollBackOperator(ApprovedOperator):
             subject="Roll {{ params.model_type }} back to {{ params.target }}?",
             body="Reason given: {{ params.reason }}",
             pool="emergency",
+            outlets=[CHAMPIONS],
             # One that hangs gives its slot back to the next.
             execution_timeout=timedelta(minutes=10),
             on_failure_callback=page,
@@ -92,9 +94,9 @@ class RollBackOperator(ApprovedOperator):
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
         about = (params["model_type"], target, who, params["reason"], run.run_id)
         with _pointless_is_no_failure():
-            return say(
-                step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of))
-            )
+            done = step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of))
+        announce_change(context, "rollback", params["model_type"], done, actor=who, reason=params["reason"])
+        return say(done)
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
         params = context["params"]

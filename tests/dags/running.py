@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk.definitions._internal.types import NOTSET
-from airflow.sdk.execution_time.context import set_current_context
+from airflow.sdk.execution_time.context import OutletEventAccessors, set_current_context
 
 ASKED_AT = datetime(2026, 5, 4, 6, 11, tzinfo=UTC)
 
@@ -31,6 +31,7 @@ class DagRun:
         self.run = SimpleNamespace(
             run_id=run_id, run_type=run_type, triggering_user_name=user, run_after=ASKED_AT, conf=form
         )
+        self.outlet_events = OutletEventAccessors()
         self.paused: set[str] = set()
         # Runs of each DAG that wait in the queue, and that run.
         self.waiting: dict[str, int] = {}
@@ -66,8 +67,18 @@ class DagRun:
             "dag_run": self.run,
             "run_id": self.run_id,
             "params": self.params,
+            "outlet_events": self.outlet_events,
             "task_state_store": self.kept.setdefault(task_id, Kept()),
         }
+
+    def asset_events(self) -> dict[str, dict[str, Any]]:
+        """What the tasks said of each asset, by its name."""
+        direct, aliased = {}, {}
+        for key in self.outlet_events:
+            accessor = self.outlet_events[key]
+            direct |= {key.name: accessor.extra} if accessor.extra else {}
+            aliased |= {event.dest_asset_key.name: event.extra for event in accessor.asset_alias_events}
+        return {**direct, **aliased}
 
     def count(self, dag_id: str, states: list[str]) -> int:
         return sum({"queued": self.waiting, "running": self.running}[state].get(dag_id, 0) for state in states)

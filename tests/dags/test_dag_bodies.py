@@ -20,7 +20,7 @@ from dags import (
 from dags.model_retraining import laundry
 from pipeline.bootstrap import Asker, GiveUp, TryAgain
 from plugins.every_dag import ALWAYS_ON
-from tests.dags.running import DagRun
+from tests.dags.running import DagRun, Kept
 from tests.desk import CHANGED, Turns
 
 RUN_ID = "scheduled__2026-03-01T17:00:00+00:00"
@@ -46,6 +46,7 @@ def test_a_retraining_asks_for_one_step_after_the_other_each_under_its_run(desk,
         "collect": "DS-2026-001",
         "slices": [0, 1],
         "decide": {"accepted": True, "report_url": "http://mlflow/report.html"},
+        "assemble": {"dataset_id": "DS-2026-001", "train_count": 640},
         "register": "v1.1.0",
     }
     run = DagRun(dag, run_id=RUN_ID, run_type="scheduled", user=None)
@@ -79,7 +80,6 @@ def test_a_task_hands_on_what_the_step_answered(desk):
     for task, method in (
         ("validate", "validate"),
         ("plan", "slices"),
-        ("assemble", "assemble"),
         ("verify.accuracy", "verify_accuracy"),
         ("verify.performance", "verify_performance"),
         ("register", "register"),
@@ -88,6 +88,21 @@ def test_a_task_hands_on_what_the_step_answered(desk):
         assert run.do(task) == f"the answer of {method}"
     run.results["plan"] = [0, 1]
     assert run.do("augment_slice", map_index=0) == "the answer of augment_slice"
+
+
+@pytest.mark.parametrize(("dag", "model_type"), [(laundry, "LAUNDRY")])
+def test_other_teams_see_a_dataset_and_a_version_with_what_is_in_them(desk, dag, model_type):
+    desk.answers |= {"assemble": {"dataset_id": "DS-2026-001", "train_count": 640}, "register": "v1.1.0"}
+    run = DagRun(dag, run_id=RUN_ID)
+    run.results["collect"] = "DS-2026-001"
+    for task in ("assemble", "register"):
+        run.do(task)
+    assert run.asset_events() == {
+        f"{model_type} dataset": {"run_id": RUN, "dataset_id": "DS-2026-001", "train_count": 640},
+        f"{model_type} version": {"run_id": RUN, "version": "v1.1.0"},
+    }
+    outlets = {task: [asset.name for asset in dag.get_task(task).outlets] for task in ("assemble", "register")}
+    assert outlets == {"assemble": [f"{model_type} dataset"], "register": [f"{model_type} version"]}
 
 
 def test_a_slice_is_named_in_the_ui_by_its_number():
@@ -300,6 +315,42 @@ def test_the_log_of_a_rollback_names_the_replicas_that_are_missing(desk, capsys)
     desk.answers["roll_back"] = {**CHANGED, "missing": MISSING}
     DagRun(ROLLBACK).do("roll_back")
     assert MISSING[0] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model_type", ["LAUNDRY", "FACE"])
+@pytest.mark.parametrize(
+    ("dag", "task", "kind"), [(ROLLBACK, "roll_back", "rollback"), (PROMOTION, "hot_swap", "promotion")]
+)
+def test_other_teams_see_that_the_champion_changed_by_whom_and_why(desk, dag, task, kind, model_type):
+    desk.answers[task] = {**CHANGED, "missing": MISSING}
+    run = DagRun(dag, model_type=model_type, reason="calls clean towels bad", version="v1.1.0", rollout="full")
+    run.do(task)
+    seen = run.asset_events()
+    assert set(seen) == {f"{model_type} champion", f"{model_type} {kind}"}
+    assert seen[f"{model_type} champion"] == {
+        "model_type": model_type,
+        "kind": kind,
+        "version": "v1.1.0",
+        "previous_version": "v1.0.0",
+        "replicas": CHANGED["replicas"],
+        "missing": MISSING,
+        "actor": "kim",
+        "reason": "calls clean towels bad",
+    }
+
+
+def test_a_promoted_canary_changes_the_champion_for_the_reason_of_its_verdict(desk):
+    run = DagRun(PROMOTION, version="v1.1.0", rollout="canary")
+    run.kept["hot_swap"] = Kept(verdict="93/100 right")
+    run.do("hot_swap")
+    assert run.asset_events()["LAUNDRY promotion"]["reason"] == "93/100 right"
+
+
+def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
+    desk.answers["roll_back"] = {**CHANGED, "missing": [], "serves_now": "v1.3.0"}
+    run = DagRun(ROLLBACK)
+    run.do("roll_back")
+    assert run.asset_events() == {}
 
 
 # Decisions of people

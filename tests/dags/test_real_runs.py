@@ -15,6 +15,7 @@ from airflow.utils.db import initdb
 initdb()
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
 from airflow.models import Connection, Variable
+from airflow.models.asset import AssetEvent
 from airflow.models.dagrun import DagRun
 from airflow.models.dagbag import DBDagBag
 from airflow.utils.session import create_session
@@ -31,7 +32,10 @@ def run(desk, dag=None, **form):
     Pipeline.from_env = classmethod(lambda cls, *_: desk)
     ended = (dag or model_rollback()).test(run_conf=form)
     tasks = {ti.task_id: ti.state for ti in ended.get_task_instances()}
-    return {"run_id": ended.run_id, "state": ended.state, "tasks": tasks, "asked": desk.names()}
+    with create_session() as session:
+        events = session.query(AssetEvent).filter_by(source_run_id=ended.run_id).all()
+        assets = {event.asset.name: event.extra for event in events}
+    return {"run_id": ended.run_id, "state": ended.state, "tasks": tasks, "asked": desk.names(), "assets": assets}
 
 def marked_failed(run_id):
     # It was in the middle of its work; `finish` ends as it does without a deployment.
@@ -138,3 +142,9 @@ def test_a_task_finds_connections_and_thresholds_in_airflows_database(runs):
     assert found["RETRAIN_MLOPS_DSN"] == ["postgresql://mlops:pw@db:5432/ours", "connection retraining_mlops"]
     assert found["RETRAIN_MIN_CORRECTIONS"] == ["200", "variable retraining_thresholds"]
     assert found["state"] == "success"
+
+
+def test_airflow_keeps_the_change_of_champion_as_an_event_that_other_dags_can_wait_for(runs):
+    assert set(runs["at once"]["assets"]) == {"LAUNDRY champion", "LAUNDRY rollback"}
+    assert runs["at once"]["assets"]["LAUNDRY champion"]["kind"] == "rollback"
+    assert runs["overtaken"]["assets"] == {}
