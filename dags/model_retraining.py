@@ -22,6 +22,7 @@ from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
+from plugins.verdict.refusal import demand_acceptance
 from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
 from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
@@ -30,10 +31,10 @@ _NOT_NAN = {"not": {"type": "number", "minimum": 2}}
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
     "reason": Param(
-        "scheduled",
-        type="string",
+        None,
+        type=["null", "string"],
         maxLength=500,
-        description_md="Why. It is kept in the history of the model for ever.",
+        description_md="Why. It is kept in the history of the model for ever; empty: who or what asked.",
     ),
     "rollout": Param(
         "full",
@@ -156,7 +157,7 @@ def verify(run: str) -> None:
 def decide(run: str) -> dict[str, object]:
     verdict = step(lambda p: p.decide(run))
     get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
-    return step(lambda p: p.demand_acceptance(run, verdict))
+    return demand_acceptance(run, verdict)
 
 
 @task

@@ -17,7 +17,7 @@ def claim(run: str, model_type: str) -> bool:
     forced = context["params"]["force"]
     # A retry after a refusal is forced by no person: its reason says which run was refused.
     person, dag_id = context["dag_run"].triggering_user_name, context["dag"].dag_id
-    who = (person or context["params"]["reason"]) if forced else None
+    who = (person or context["params"]["reason"] or dag_id) if forced else None
     asker = Asker(dag_id, who, by_hand=person is not None, idle=idle(dag_id, besides=1))
     answer = step(lambda p: p.begin_run(run, model_type, asker))
     print(answer["reason"])

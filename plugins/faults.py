@@ -8,9 +8,11 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.ending import ending
 from plugins.model_rollout.answer import what_ended
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.outside.pipeline import open_pipeline
+from plugins.steps import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +22,13 @@ _TRIED = "Every try failed: mend the cause, then clear the task, or leave it to 
 
 def tell_failure(context: Any) -> None:
     """Of a task. How a retraining ended is no fault: an event of its own tells it."""
-    from pipeline.bootstrap import Fault, GiveUp, Place, RunEnded, TryAgain
+    from pipeline.bootstrap import Fault, GiveUp, Place, TryAgain
 
     ti, error = context["ti"], context.get("exception")
-    if isinstance(getattr(error, "__cause__", None), RunEnded):
+    if isinstance(error, Refusal):
         publish_soon()
+        # Last of all: the end of the log is what people read.
+        print(ending(error.ended.what, error.ended.reasons, error.ended.advice, error.ended.link))
         return
     advice = _GAVE_UP if isinstance(error, AirflowFailException) else _TRIED
     place = Place(ti.dag_id, ti.task_id)
@@ -35,6 +39,7 @@ def tell_failure(context: Any) -> None:
     except (GiveUp, TryAgain) as away:
         if _news(ti):
             tell_at_once(f"{ti.dag_id}: {ti.task_id} failed", f"{fault.reason}. {advice}. Log: {ti.log_url} ({away})")
+    print(ending(f"{ti.dag_id}: {ti.task_id} failed", [fault.reason], advice, ""))
 
 
 def note_success(context: Any) -> None:

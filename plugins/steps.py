@@ -8,12 +8,22 @@ from airflow.sdk.exceptions import AirflowFailException
 from plugins.outside.pipeline import open_pipeline
 
 
+class Refusal(AirflowFailException):
+    """A retraining ended without a deployment. That is no fault: nobody has to read where in the code it was said."""
+
+    def __init__(self, ended: Any) -> None:
+        super().__init__(str(ended))
+        self.ended = ended
+
+
 def step(call: Callable[[Any], Any]) -> Any:
     """`step(lambda p: p.collect(run_id, "LAUNDRY"))`: what cannot succeed later fails at once, the rest is retried."""
-    from pipeline.bootstrap import GiveUp
+    from pipeline.bootstrap import GiveUp, RunEnded
 
     try:
         return call(open_pipeline())
+    except RunEnded as ended:
+        raise Refusal(ended) from None
     except GiveUp as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 

@@ -251,13 +251,12 @@ class Pipeline(LiveSteps):
     @staticmethod
     def demand_acceptance(run_id: str, verdict: dict[str, Any]) -> dict[str, Any]:
         """The verdict that `decide` gave; raises `RunEnded` with its reasons when the model may not go live."""
-        report = verdict["report_url"] or verdict["report_uri"]
-        why = "; ".join(verdict["reasons"])
+        reasons, report = verdict["reasons"], verdict["report_url"] or verdict["report_uri"]
         if verdict["held"]:
             how = f"`python -m pipeline approve --run-id {run_id} --actor … --reason …`, then clear this task"
-            raise RunEnded(f"the model waits for a person: {why}. To let it go on: {how} (report: {report})")
+            raise RunEnded("the model waits for a person", reasons, f"to let it go on, {how}", report)
         if not verdict["accepted"]:
-            raise RunEnded(f"the model was refused: {why}. Next: {verdict['advice']} (report: {report})")
+            raise RunEnded("the model was refused", reasons, verdict["advice"] or "nothing is advised", report)
         return verdict
 
     def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:

@@ -95,7 +95,19 @@ class ModelRefused(GiveUp):
 
 
 class RunEnded(GiveUp):
-    """A retraining ended without a deployment, of which an event of its own tells people."""
+    """A retraining ended without a deployment, of which an event of its own tells people.
+
+    `reasons` are sentences, each with its figure and bar; `advice` says what to do, `link` where to look.
+    """
+
+    def __init__(self, what: str, reasons: Sequence[str] = (), advice: str = "", link: str = "") -> None:
+        why = f": {'; '.join(reasons)}" if reasons else ""
+        then = f". Next: {advice} (report: {link})" if advice else ""
+        super().__init__(f"{what}{why}{then}")
+        self.what = what
+        self.reasons = tuple(reasons)
+        self.advice = advice
+        self.link = link
 
 
 class NotBlessed(GiveUp):

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
+from plugins.model_rollout.asker import asker, reason
 from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
@@ -54,7 +55,7 @@ class HotSwapOperator(ApprovedOperator):
     def __init__(self, *, model_type: str, version: Any, **more: Any) -> None:
         super().__init__(
             subject=f"Serve {model_type} {{{{ ti.xcom_pull(task_ids='register') or params.version }}}} to everybody?",
-            body="Reason given: {{ params.reason }}",
+            body="Reason given: {{ params.reason or 'none' }}",
             pool="serving_swap",
             outlets=[CHAMPIONS],
             on_failure_callback=announce_failure,
@@ -66,16 +67,16 @@ class HotSwapOperator(ApprovedOperator):
     def execute(self, context: Context) -> Any:
         if not _canary(context) or context["task_state_store"].get(_VERDICT):
             return super().execute(context)
-        who, reason, request = _actor(context), context["params"]["reason"], _request(context)
+        who, why, request = asker(context), reason(context), _request(context)
         with self._forgetting_what_ended(context):
-            print(step(lambda p: p.start_canary(self.model_type, self.version, who, reason, request)))
+            print(step(lambda p: p.start_canary(self.model_type, self.version, who, why, request)))
         trigger = CanaryTrigger(self.model_type, self.version, begun_by=request)
         return self.defer(trigger=trigger, method_name="canary_judged", timeout=_PATIENCE)
 
     def canary_judged(self, context: Context, event: dict[str, str]) -> Any:
         print(event["reason"])
         if event["decision"] != "promote":
-            self._abort(context, _actor(context), event["reason"])
+            self._abort(context, asker(context), event["reason"])
             self._forget_trial(context)
             raise AirflowFailException(f"the canary was aborted: {event['reason']}")
         context["task_state_store"].set(_VERDICT, event["reason"])
@@ -96,18 +97,18 @@ class HotSwapOperator(ApprovedOperator):
         return super().execute_complete(context, event)
 
     def act(self, context: Context, approved_by: str | None) -> Any:
-        who, reason, request = approved_by or _actor(context), context["params"]["reason"], _request(context)
+        who, why, request = approved_by or asker(context), reason(context), _request(context)
         if _canary(context):
-            done, reason = self._promote(context, who), context["task_state_store"].get(_VERDICT)
+            done, why = self._promote(context, who), context["task_state_store"].get(_VERDICT)
         else:
-            done = step(lambda p: p.hot_swap(self.model_type, self.version, who, reason, request))
-        announce_change(context, "promotion", self.model_type, done, actor=who, reason=reason)
+            done = step(lambda p: p.hot_swap(self.model_type, self.version, who, why, request))
+        announce_change(context, "promotion", self.model_type, done, actor=who, reason=why)
         return say(done)
 
     def decline(self, context: Context, by: str | None, why: str) -> str:
         if not _canary(context):
             return f"nothing was changed: serving {self.version} to everybody was {why}"
-        self._abort(context, by or _actor(context), f"its promotion was {why}")
+        self._abort(context, by or asker(context), f"its promotion was {why}")
         self._forget_trial(context)
         return f"the canary {self.version} was taken out of the requests: its promotion was {why}"
 
@@ -125,7 +126,7 @@ class HotSwapOperator(ApprovedOperator):
         own = _request(context)
         seen = step(lambda p: p.judge_canary(self.model_type, self.version, proven=True, begun_by=own))
         # Of what is on trial no more the promotion tells why, or that an earlier try did it.
-        if seen["decision"] == "abort" and self._abort(context, _actor(context), seen["reason"]):
+        if seen["decision"] == "abort" and self._abort(context, asker(context), seen["reason"]):
             self._forget_trial(context)
             raise AirflowFailException(f"the canary was aborted: {seen['reason']}")
 
@@ -161,7 +162,3 @@ def _request(context: Context) -> str:
 
 def _canary(context: Context) -> bool:
     return bool(context["params"]["rollout"] == "canary")
-
-
-def _actor(context: Context) -> str:
-    return context["dag_run"].triggering_user_name or context["dag"].dag_id

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
+from plugins.model_rollout.asker import reason
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
@@ -58,7 +59,7 @@ class RollBackOperator(ApprovedOperator):
     def __init__(self, **more: Any) -> None:
         super().__init__(
             subject="Roll {{ params.model_type }} back to {{ params.target }}?",
-            body="Reason given: {{ params.reason }}",
+            body="Reason given: {{ params.reason or 'none' }}",
             pool="emergency",
             outlets=[CHAMPIONS],
             # One that hangs gives its slot back to the next.
@@ -92,10 +93,10 @@ class RollBackOperator(ApprovedOperator):
             # An answer to a question of an older release, which did not name the version.
             return self.ask_anew(context)
         target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
-        about = (params["model_type"], target, who, params["reason"], run.run_id)
+        about = (params["model_type"], target, who, reason(context), run.run_id)
         with _pointless_is_no_failure():
             done = step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of))
-        announce_change(context, "rollback", params["model_type"], done, actor=who, reason=params["reason"])
+        announce_change(context, "rollback", params["model_type"], done, actor=who, reason=reason(context))
         return say(done)
 
     def decline(self, context: Context, by: str | None, why: str) -> str:

@@ -18,7 +18,7 @@ from dags import (
     task_confirmed_intake,
 )
 from dags.model_retraining import laundry
-from pipeline.bootstrap import Asker, GiveUp, TryAgain
+from pipeline.bootstrap import Asker, GiveUp, RunEnded, TryAgain
 from plugins.every_dag import ALWAYS_ON
 from tests.dags.running import DagRun, Kept
 from tests.desk import CHANGED, Turns
@@ -68,7 +68,7 @@ def test_a_retraining_asks_for_one_step_after_the_other_each_under_its_run(desk,
         ("demand_acceptance", RUN, desk.answers["decide"]),
         ("resume_run", RUN, model_type),
         ("register", RUN),
-        ("hot_swap", model_type, "v1.1.0", dag.dag_id, "scheduled", RUN_ID),
+        ("hot_swap", model_type, "v1.1.0", dag.dag_id, f"scheduled run of {dag.dag_id}", RUN_ID),
         ("finish_run", RUN),
         ("untold",),
     ]
@@ -174,6 +174,39 @@ def test_the_report_is_linked_even_when_the_model_is_refused(desk):
     with pytest.raises(AirflowFailException, match="too weak"):
         run.do("decide")
     assert run.pushed == {("decide", "report_url"): "http://mlflow/r.html"}
+
+
+def test_a_refusal_leaves_what_the_note_of_the_run_is_made_of(desk):
+    desk.answers |= {
+        "decide": {"report_url": "http://mlflow/r.html"},
+        "demand_acceptance": RunEnded("the model was refused", ["too weak"], "more photos", "http://mlflow/r.html"),
+    }
+    run = DagRun(laundry)
+    with pytest.raises(AirflowFailException):
+        run.do("decide")
+    note = "the model was refused: too weak. Next: more photos (report: http://mlflow/r.html)"
+    assert run.pushed["decide", "note"] == note
+
+
+@pytest.mark.parametrize(
+    ("run_type", "user", "reason", "kept"),
+    [
+        ("manual", "kim", "new uniforms", "new uniforms"),
+        ("manual", "kim", None, "kim asked and gave no reason"),
+        ("scheduled", None, None, "scheduled run of laundry_model_retraining"),
+    ],
+)
+def test_the_history_keeps_why_or_who_asked_and_never_a_word_that_everybody_leaves_there(
+    desk, run_type, user, reason, kept
+):
+    run = DagRun(laundry, run_type=run_type, user=user, reason=reason)
+    run.results["register"] = "v1.1.0"
+    run.do("hot_swap")
+    assert desk.only("hot_swap")[3] == kept
+    if run_type == "manual":
+        rollback = DagRun(ROLLBACK, user=user, reason=reason)
+        rollback.do("roll_back")
+        assert desk.only("roll_back")[3] == kept
 
 
 def test_people_are_told_however_a_retraining_ends(desk):

@@ -326,14 +326,14 @@ def test_the_form_takes_what_does(dag, name, value):
 
 def test_what_the_form_says_before_anybody_touches_it():
     assert LAUNDRY.params.dump() == {
-        **{"force": False, "reason": "scheduled", "rollout": "full", "approval": False, "dataset_id": None},
+        **{"force": False, "reason": None, "rollout": "full", "approval": False, "dataset_id": None},
         **dict.fromkeys(("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")),
     }
     assert PROMOTION.params.dump() == {
-        **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": "by hand", "model_type": "LAUNDRY"}
+        **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": None, "model_type": "LAUNDRY"}
     }
     assert ROLLBACK.params.dump() == {
-        **{"target": "previous", "reason": "by hand", "model_type": "LAUNDRY", "approval": False, "judged": None}
+        **{"target": "previous", "reason": None, "model_type": "LAUNDRY", "approval": False, "judged": None}
     }
     assert DECISION.params.dump() == {
         **{"act": "clear_freeze", "about": "", "model_type": "LAUNDRY", "reason": "by hand"}

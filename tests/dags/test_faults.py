@@ -69,8 +69,36 @@ def test_what_was_killed_is_reported_too(desk):
 
 @pytest.mark.parametrize("task_id", ["decide", "finish"])
 def test_a_verdict_is_no_fault_and_has_news_of_its_own(desk, task_id):
-    tell_failure(failed(laundry, task_id, gave_up(RunEnded("the model was refused"))))
+    refusal = gave_up(RunEnded("the model was refused"))
+    tell_failure(failed(laundry, task_id, refusal))
     assert desk.names() == ["publish_events"]
+    assert refusal.__cause__ is None and refusal.__suppress_context__, "no second traceback in the log"
+
+
+def test_the_log_of_a_refusal_ends_with_figures_bars_and_what_to_do(desk, capsys):
+    reasons = [
+        "accuracy 0.861 on 120 validation photos, at least 0.900 needed",
+        "얼룩 fell by 0.12, 0.10 allowed; " * 4,
+    ]
+    ended = RunEnded("the model was refused", reasons, "collect more photos of 불량", "http://mlflow/" + "r" * 120)
+    tell_failure(failed(laundry, "decide", gave_up(ended)))
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("the model was refused")
+    assert lines[start + 1] == f"  • {reasons[0]}"
+    assert lines[start + 2].startswith("  • 얼룩 fell") and lines[start + 3].startswith("    ")
+    assert lines[-3:-1] == ["What to do: collect more photos of 불량", f"Look at: {ended.link}"]
+    assert lines[start - 1] == lines[-1] and all(len(line) <= 100 for line in lines[start - 1 : -2])
+
+
+def test_the_log_of_a_fault_ends_with_the_reason_and_what_to_do(desk, capsys):
+    tell_failure(failed(INTAKE, "drain", gave_up(GiveUp("a column is missing"))))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-5:-1] == [
+        "─" * 100,
+        "task_confirmed_intake: drain failed",
+        "  • GiveUp: a column is missing",
+        "What to do: Another try would end the same way: mend the cause, then clear the task",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from airflow.models.dagbag import DBDagBag
 from airflow.utils.session import create_session
 from dags.model_retraining import laundry
 from dags.model_rollback import model_rollback
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap import GiveUp, Pipeline, RunEnded, TryAgain
 from plugins.outside.pipeline import forget
 from plugins.polling import PollingTrigger
 from tests.desk import PLAN, Desk, Turns
@@ -36,6 +36,22 @@ def run(desk, dag=None, **form):
         events = session.query(AssetEvent).filter_by(source_run_id=ended.run_id).all()
         assets = {event.asset.name: event.extra for event in events}
     return {"run_id": ended.run_id, "state": ended.state, "tasks": tasks, "asked": desk.names(), "assets": assets}
+
+def refused():
+    ended = RunEnded("the model was refused", ["accuracy 0.86, at least 0.90 needed"], "more photos", "http://report")
+    verdict = {"report_url": "http://report"}
+    desk = Desk(begin_run={"due": True, "reason": "500"}, slices=[0], collect="DS-2026-001", decide=verdict,
+        demand_acceptance=ended, retry=None, finish_run=RunEnded("ended: refused"))
+    Pipeline.from_env = classmethod(lambda cls, *_: desk)
+    ended = laundry.test(run_conf={"force": False}, mark_success_pattern="validate|augment_slice|assemble|train|verify.*")
+    with create_session() as session:
+        found = session.query(DagRun).filter_by(dag_id=laundry.dag_id, run_id=ended.run_id).one()
+        # `test` keeps its run apart from any session; a scheduler does not, and sees the end of the run as here.
+        found.dag, found.state = DBDagBag().get_dag_for_run(found, session), "running"
+        found.update_state(session=session, execute_callbacks=False)
+    with create_session() as session:
+        found = session.query(DagRun).filter_by(dag_id=laundry.dag_id, run_id=ended.run_id).one()
+        return {"state": found.state, "note": found.note}
 
 def marked_failed(run_id):
     # It was in the middle of its work; `finish` ends as it does without a deployment.
@@ -82,6 +98,7 @@ print("RUNS " + json.dumps({
     "quiet": quiet,
     "forced": run(Desk(begin_run=no, retry=None, finish_run=GiveUp("ended: failed")), laundry, force=True),
     "marked": marked_failed(quiet["run_id"]),
+    "refused": refused(),
     "from its database": from_its_database(),
 }))
 """
@@ -94,6 +111,7 @@ def runs(tmp_path_factory):
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "PYTHONPATH": str(REPOSITORY),
     }
     done = subprocess.run(
@@ -103,7 +121,7 @@ def runs(tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=280,
     )
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("RUNS ")] or [done.stderr[-2000:]]
     return json.loads(found.removeprefix("RUNS "))
@@ -148,3 +166,8 @@ def test_airflow_keeps_the_change_of_champion_as_an_event_that_other_dags_can_wa
     assert set(runs["at once"]["assets"]) == {"LAUNDRY champion", "LAUNDRY rollback"}
     assert runs["at once"]["assets"]["LAUNDRY champion"]["kind"] == "rollback"
     assert runs["overtaken"]["assets"] == {}
+
+
+def test_a_refused_run_says_why_in_its_note(runs):
+    why = "the model was refused: accuracy 0.86, at least 0.90 needed. Next: more photos (report: http://report)"
+    assert runs["refused"] == {"state": "failed", "note": why}

@@ -131,7 +131,10 @@ def test_the_report_is_a_button_of_the_task_that_decides():
             "was refused: too weak. Next: more",
         ),
         ({"accepted": False, "held": False, "advice": "more corrections"}, "was refused: too weak. Next: more"),
-        ({"accepted": False, "held": True, "advice": ""}, "waits for a person: too weak. To let it go on: `python -m"),
+        (
+            {"accepted": False, "held": True, "advice": ""},
+            "waits for a person: too weak. Next: to let it go on,",
+        ),
     ],
 )
 def test_the_task_that_decides_fails_with_a_sentence_and_the_reports_address(verdict, said):
