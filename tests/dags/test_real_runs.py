@@ -46,7 +46,7 @@ def refused():
     ended = laundry.test(run_conf={"force": False}, mark_success_pattern="validate|augment_slice|assemble|train|verify.*")
     with create_session() as session:
         found = session.query(DagRun).filter_by(dag_id=laundry.dag_id, run_id=ended.run_id).one()
-        # `test` keeps its run apart from any session; a scheduler does not, and sees the end of the run as here.
+        # `test` keeps its run apart from any session; a scheduler sees the end of a run as here.
         found.dag, found.state = DBDagBag().get_dag_for_run(found, session), "running"
         found.update_state(session=session, execute_callbacks=False)
     with create_session() as session:
