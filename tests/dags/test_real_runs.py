@@ -43,7 +43,8 @@ def refused():
     desk = Desk(begin_run={"due": True, "reason": "500"}, slices=[0], collect="DS-2026-001", decide=verdict,
         demand_acceptance=ended, retry=None, finish_run=RunEnded("ended: refused"))
     Pipeline.from_env = classmethod(lambda cls, *_: desk)
-    ended = laundry.test(run_conf={"force": False}, mark_success_pattern="validate|augment_slice|assemble|train|verify.*")
+    taken = "validate|augment_slice|assemble|train|verify.*"
+    ended = laundry.test(run_conf={"force": False}, mark_success_pattern=taken)
     with create_session() as session:
         found = session.query(DagRun).filter_by(dag_id=laundry.dag_id, run_id=ended.run_id).one()
         # `test` keeps its run apart from any session; a scheduler sees the end of a run as here.
