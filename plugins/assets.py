@@ -58,4 +58,5 @@ def announce_change(context: Context, kind: str, model_type: str, changed: Mappi
 
 
 def _asset(model_type: str, what: str) -> Asset:
-    return Asset(f"{model_type} {what}", uri=f"retraining://{model_type.lower()}/{what}", group=_GROUP)
+    # By its name alone: whoever waits for it writes nothing else, and an address would have every provider loaded.
+    return Asset(f"{model_type} {what}", group=_GROUP)
