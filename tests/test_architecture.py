@@ -25,6 +25,7 @@ MAX_LINES_PER_LINE_OF_TESTS = 1.0
 
 # Where a program is put together: they name every part once and decide nothing, so their fan-out is not limited.
 ROOTS = {
+    "dags.model_retraining": "puts the tasks of a whole retraining in order",
     "faceserve.server": "builds the server of all its parts",
     "include.bench": "a bench wires real adapters to real steps",
     "include.demo": "a story touches every part of the running stack",
