@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from faceserve.engines.base import InferenceEngine
+from faceserve.models.reasons import Reasons
 from include.contract.manifest import ArtifactManifest
 
 
@@ -29,6 +30,7 @@ class Generation:
         *,
         precision: str = "f32",
         cpu_ms: float = 0.0,
+        reasons: Reasons | None = None,
     ) -> None:
         """`cpu_ms` is the processor time one image took when the artifact was tried out; 0 when that is not known."""
         self.origin = origin
@@ -40,6 +42,7 @@ class Generation:
         self.precision = precision
         self.cpu_ms = cpu_ms
         self.engine = engine
+        self.reasons = reasons or Reasons.none()
         self.loaded_at = time.monotonic()
         self._held = 0
         self._closed = False

@@ -41,6 +41,10 @@ class InferenceServicer(pb_grpc.InferenceServicer):
             task_id=request.task_id,
             replica=self._replica,
             side=found.side,
+            reasons=[
+                pb.Reason(name=name, probability=probability)
+                for name, probability in found.generation.reasons.likeliest(found.output.features[0])
+            ],
         )
 
     @statuses

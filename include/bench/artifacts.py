@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from include.bench.backbones import BACKBONES
 from include.bench.photos import LABELS
-from pipeline.learning.export import Destination, Identity, Samples, export
+from pipeline.learning.export import Destination, Identity, Samples, Trained, export
 from pipeline.learning.network import new_head
 from pipeline.learning.shards import Images
 from pipeline.ports.data import ObjectStore
@@ -16,7 +16,7 @@ from pipeline.ports.data import ObjectStore
 if TYPE_CHECKING:
     import keras
 
-_GOLDEN, _CALIBRATION = 16, 32
+_CALIBRATION = 32
 _SHARPNESS = 4.0
 
 
@@ -43,9 +43,9 @@ def artifact(name: str, objects: ObjectStore, uri: str, *, seed: int = 0, format
     network = small_network() if name == "small" else BACKBONES[name]()
     images, labels = _dark_and_bright()
     classifier = _nearest_centroid(network.predict(images.astype(np.float32), verbose=0), labels, seed)
-    samples = Samples(images[:_GOLDEN], images, Images(images, labels))
+    samples = Samples(images, Images(images, labels))
     identity = Identity("LAUNDRY", name, LABELS, f"bench-{seed}", "bench")
-    return export(network, classifier, identity, samples, Destination(objects, uri), formats=formats)
+    return export(Trained(network, classifier), identity, samples, Destination(objects, uri), formats=formats)
 
 
 def _dark_and_bright() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:

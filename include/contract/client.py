@@ -16,7 +16,9 @@ __all__ = ["Classification", "ClientTls", "FaceserveClient", "FaceserveError", "
 
 @dataclass(frozen=True)
 class Classification:
-    """`side` is `canary` when a version on trial answered."""
+    """`side` is `canary` when a version on trial answered; `reasons` are what a correction would most likely be about,
+    each with its probability, likeliest first.
+    """
 
     label: str
     probabilities: Mapping[str, float]
@@ -24,6 +26,7 @@ class Classification:
     epoch: int
     replica: str
     side: str
+    reasons: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,13 @@ class FaceserveClient:
             request.image = photo
         found = self._replicas.call(lambda channel: pb_grpc.InferenceStub(channel).Classify, request)
         return Classification(
-            found.label, dict(found.probabilities), found.model_version, found.epoch, found.replica, found.side
+            found.label,
+            dict(found.probabilities),
+            found.model_version,
+            found.epoch,
+            found.replica,
+            found.side,
+            tuple((reason.name, reason.probability) for reason in found.reasons),
         )
 
     def features(self, model: str, photo: bytes) -> list[float]:

@@ -21,7 +21,7 @@ class ClassifyRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., uri: _Optional[str] = ..., task_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class ClassifyResponse(_message.Message):
-    __slots__ = ("label", "probabilities", "model_version", "epoch", "task_id", "replica", "side")
+    __slots__ = ("label", "probabilities", "model_version", "epoch", "task_id", "replica", "side", "reasons")
     class ProbabilitiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class ClassifyResponse(_message.Message):
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     label: str
     probabilities: _containers.ScalarMap[str, float]
     model_version: str
@@ -43,7 +44,16 @@ class ClassifyResponse(_message.Message):
     task_id: str
     replica: str
     side: str
-    def __init__(self, label: _Optional[str] = ..., probabilities: _Optional[_Mapping[str, float]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., task_id: _Optional[str] = ..., replica: _Optional[str] = ..., side: _Optional[str] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    def __init__(self, label: _Optional[str] = ..., probabilities: _Optional[_Mapping[str, float]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., task_id: _Optional[str] = ..., replica: _Optional[str] = ..., side: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("name", "probability")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    probability: float
+    def __init__(self, name: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class ExtractFeaturesRequest(_message.Message):
     __slots__ = ("model", "image", "version")

@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 MANIFEST = "manifest.json"
+REASONS = "reasons.npz"
+"""File that a model may have: `names` [R], `weights` float32 [feature_width, R] and `bias` float32 [R] of how likely a
+correction would be about each reason, 1 / (1 + exp(-(features · weights + bias)))."""
 FORMAT = 1
 # Networks and numbers. Pickles, Keras archives, Python and shared libraries would run code where they are loaded.
 _DATA_ONLY = re.compile(r"[^/]+\.(xml|bin|onnx|pb|npz|index|data-\d{5}-of-\d{5})")

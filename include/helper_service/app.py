@@ -40,6 +40,11 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/helper/reasons")
+    def reasons() -> list[str]:
+        """What `correctionReason` may begin with, so that models learn from it; free text is taken, too."""
+        return list(settings.reasons)
+
     @app.post("/helper/tasks", status_code=201)
     def create(task: NewTask) -> TaskView:
         """A new task gets the AI's first verdict (UC-13)."""

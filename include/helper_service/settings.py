@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """Share of tasks that a second person is shown, too, without the AI's verdict or the first word."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Seoul"
     """Where a day of reviewing begins and ends."""
+    reasons: tuple[str, ...] = ("얼룩", "잉크", "흙", "기름", "찢어짐", "탈색", "무늬를 결함으로 봄", "기타")
+    """Reasons that a correction may name beside its own words; the pipeline's list is `RETRAIN_REASONS`."""
 
     @property
     def zone(self) -> ZoneInfo:

@@ -14,6 +14,7 @@ from pipeline.domain.models import ModelType, ModelVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _RUN_TAG, _ATTEMPT_TAG, _VERSION_TAG = "retraining.run_id", "retraining.attempt", "retraining.version"
 _PROMOTED_TAG = "promoted_at"
@@ -21,6 +22,7 @@ _PROMOTED_TAG = "promoted_at"
 _PARENT_TAG = "mlflow.parentRunId"
 _SYSTEM_SAMPLE_SECONDS = 5
 _TAG_CHARACTERS = 4000
+_ASIDE = ", set aside"
 
 
 class MlflowExperiment:
@@ -84,16 +86,40 @@ class MlflowExperiments:
                 _attach(client, one, name, body)
         return having
 
+    def begun_before(self, model_type: ModelType, moment: datetime) -> Sequence[str]:
+        cutoff = int(moment.timestamp() * 1000)
+        with self._mlflow.translated():
+            old = self._shown(model_type, f"attributes.start_time < {cutoff}")
+            later = self._shown(model_type, f"attributes.start_time >= {cutoff}")
+        return sorted({_retraining(run) for run in old} - {_retraining(run) for run in later} - {""})
+
+    def delete(self, model_type: ModelType, run_id: str) -> int:
+        with self._mlflow.translated():
+            shown = [run for tag in _tags_of(run_id) for run in self._shown(model_type, f"tags.`{_RUN_TAG}` = '{tag}'")]
+            for run in shown:
+                self._mlflow.client.delete_run(run.info.run_id)
+        return len(shown)
+
     def _attempts(self, model_type: ModelType, run_id: str) -> list[str]:
+        # A deleted experiment has its files as long as nobody empties the bin.
+        queries = [f"tags.`{_RUN_TAG}` = '{tag}'" for tag in _tags_of(run_id)]
+        found = [self._shown(model_type, query, deleted_too=True) for query in queries]
+        return [str(run.info.run_id) for runs in found for run in runs]
+
+    def _shown(self, model_type: ModelType, query: str, *, deleted_too: bool = False) -> "Sequence[Run]":
         from mlflow.entities import ViewType
 
         client = self._mlflow.client
         experiment = client.get_experiment_by_name(_name(model_type))
-        queries = [f"tags.`{_RUN_TAG}` = '{tag}'" for tag in (run_id, _set_aside(run_id))]
-        # A deleted experiment has its files as long as nobody empties the bin.
-        where = [experiment.experiment_id] if experiment else []
-        found = [client.search_runs(where, query, ViewType.ALL) for query in queries if where]
-        return [str(run.info.run_id) for runs in found for run in runs]
+        if experiment is None:
+            return []
+        view = ViewType.ALL if deleted_too else ViewType.ACTIVE_ONLY
+        page = client.search_runs([experiment.experiment_id], query, view)
+        found = list(page)
+        while page.token:
+            page = client.search_runs([experiment.experiment_id], query, view, page_token=page.token)
+            found += page
+        return found
 
     def attach(self, experiment_run_id: str, files: Mapping[str, bytes], metrics: Mapping[str, float]) -> str:
         from mlflow.entities import Metric
@@ -239,7 +265,15 @@ def _name(model_type: ModelType) -> str:
 
 
 def _set_aside(run_id: str) -> str:
-    return f"{run_id}, set aside"
+    return f"{run_id}{_ASIDE}"
+
+
+def _tags_of(run_id: str) -> tuple[str, str]:
+    return run_id, _set_aside(run_id)
+
+
+def _retraining(run: "Run") -> str:
+    return str(run.data.tags.get(_RUN_TAG, "")).removesuffix(_ASIDE)
 
 
 def _attach(client: "MlflowClient", run_id: str, name: str, body: bytes) -> None:

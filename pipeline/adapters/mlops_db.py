@@ -34,6 +34,13 @@ class MlopsDatabase:
         with self.connection() as connection, connection, connection.cursor() as cursor:
             yield cursor
 
+    def deleted(self, old: str, values: tuple[object, ...], *, dry_run: bool) -> int:
+        """Delete the rows of `FROM … WHERE …`, or only count them; how many."""
+        with self.transaction() as cursor:
+            cursor.execute(f"SELECT count(*) {old}" if dry_run else f"DELETE {old}", values)
+            (counted,) = (cursor.fetchone() if dry_run else None) or (cursor.rowcount,)
+        return int(counted)
+
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection of its own, closed at the end; session-level locks end with it."""

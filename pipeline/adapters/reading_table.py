@@ -37,10 +37,9 @@ class ReadingTable:
                 ),
             )
 
-    def forget(self, model_type: ModelType, *, before: datetime) -> int:
-        with self._database.transaction() as cursor:
-            cursor.execute("DELETE FROM live_accuracy_readings WHERE model_type = %s AND at < %s", (model_type, before))
-            return cursor.rowcount
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+        old = "FROM live_accuracy_readings WHERE model_type = %s AND at < %s"
+        return self._database.deleted(old, (model_type, before), dry_run=dry_run)
 
     def open_episode(self, model_type: ModelType) -> Episode | None:
         with self._database.transaction() as cursor:

@@ -72,6 +72,8 @@ class LiveWiring:
             blessings=w.blessings,
             transitions=w.transitions,
             readings=self._readings,
+            decisions=w.decisions,
+            experiments=w.experiments,
             objects=w.objects,
             clock=w.clock,
             dataset_prefix=w.dataset_prefix,

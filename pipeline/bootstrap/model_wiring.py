@@ -6,7 +6,6 @@ from functools import cached_property
 from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.ports.bundles import Records, Registration, Scheduling, Training, Verification
-from pipeline.ports.events import Decisions
 from pipeline.ports.verification import Checks
 
 
@@ -23,7 +22,7 @@ class ModelWiring:
         w = self._w
         return Scheduling(
             confirmations=w.confirmations,
-            decisions=self._decisions,
+            decisions=w.decisions,
             runs=w.retraining_runs,
             blessings=w.blessings,
             transitions=w.transitions,
@@ -50,6 +49,7 @@ class ModelWiring:
             clock=w.clock,
             labels=kind.recipe.labels,
             model_prefix=w.model_prefix,
+            reasons=kind.recipe.selection.reasons,
         )
 
     def verification(self, kind: ModelKind) -> Verification:
@@ -74,12 +74,6 @@ class ModelWiring:
     def registration(self) -> Registration:
         w = self._w
         return Registration(w.versions, w.transitions, w.training_runs, w.blessings, w.registry, w.objects, w.code_tags)
-
-    @cached_property
-    def _decisions(self) -> Decisions:
-        from pipeline.adapters.decision_table import DecisionTable
-
-        return DecisionTable(self._w.database)
 
     @cached_property
     def _checks(self) -> Checks:

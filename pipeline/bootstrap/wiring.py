@@ -9,6 +9,7 @@ from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet
 from pipeline.ports.events import (
     Confirmations,
     DeadLetters,
+    Decisions,
     EventPublisher,
     EventQueue,
     Outbox,
@@ -172,6 +173,12 @@ class Wiring:
         from pipeline.adapters.verification_report import HtmlReportPrinter
 
         return HtmlReportPrinter()
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        from pipeline.adapters.decision_table import DecisionTable
+
+        return DecisionTable(self.database)
 
     # Registry and serving
 

@@ -6,6 +6,9 @@ from pipeline.domain.models import ModelType
 
 MANIFEST = "manifest.json"
 """What the model takes and gives, and its files with their hashes; without it there is no model."""
+GOLDEN_SOURCE = "golden_source"
+"""Field of a manifest's `extra`: where the images are from that a server must answer as the trainer did. Models without
+it have them from validation."""
 FLIPS = "negative-flips.png"
 """Photos that only the champion judges right; its name also in the experiment tracker."""
 REPORT_PAGE, REPORT = "verification-report.html", "verification-report.json"
@@ -55,6 +58,11 @@ class ArtifactFolder:
         return f"{self.uri}slices.json"
 
     @property
+    def by_reason(self) -> str:
+        """How many corrections for each reason the model answers as people corrected them."""
+        return f"{self.uri}by-reason.json"
+
+    @property
     def report_page(self) -> str:
         return f"{self.uri}{REPORT_PAGE}"
 
@@ -73,6 +81,7 @@ class ArtifactFolder:
             self.predictions,
             self.flips,
             self.slices,
+            self.by_reason,
             self.report_page,
             self.report,
         }

@@ -1,7 +1,7 @@
 """What verification measured, and one condition about it (specification §2.2, messages 20-26)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -148,6 +148,24 @@ class Prediction:
     @property
     def right(self) -> bool:
         return self.predicted == self.label
+
+
+@dataclass(frozen=True)
+class ReasonFigures:
+    """Of the corrections for one reason that nobody learned from, how many a model answers as people corrected them."""
+
+    reason: str
+    photos: int
+    right: int
+
+
+def by_reason(said: Iterable[Prediction], reasons: Mapping[str, Sequence[str]]) -> list[ReasonFigures]:
+    """Of every reason in `reasons`, which maps a task to its own; a correction for two reasons counts for both."""
+    right: dict[str, list[bool]] = {}
+    for one in said:
+        for reason in reasons[one.task_id]:
+            right.setdefault(reason, []).append(one.right)
+    return [ReasonFigures(reason, len(found), sum(found)) for reason, found in sorted(right.items())]
 
 
 @dataclass(frozen=True)

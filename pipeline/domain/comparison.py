@@ -236,8 +236,9 @@ def _slice_names(photo: Photo, newest: datetime | None) -> Iterator[str]:
     yield "dark photos" if photo.brightness < _DARK else "bright photos" if photo.brightness > _BRIGHT else "evenly lit"
     if photo.helper_id:
         yield f"helper {photo.helper_id}"
-    if photo.correction_reason:
-        yield f"corrected: {photo.correction_reason[:80]}"
+    # Datasets of before the list of reasons have people's own words alone.
+    for reason in photo.reasons or filter(None, [(photo.correction_reason or "")[:80]]):
+        yield f"corrected: {reason}"
     if newest is not None:
         recent = newest - datetime.fromisoformat(photo.confirmed_at) <= _NEWEST
         yield "newest week" if recent else "older than a week"

@@ -92,6 +92,8 @@ class Photo:
     ai_result: str = ""
     correction_reason: str | None = None
     helper_id: str = ""
+    reasons: tuple[str, ...] = ()
+    """What the correction's text means, by the list of reasons there was then."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,14 @@ class Manifest:
     def from_json(cls, body: bytes) -> "Manifest":
         fields = json.loads(body)
         photos = tuple(
-            Photo(**{**photo, "source": Source(photo["source"]), "split": Split(photo["split"])})
+            Photo(
+                **{
+                    **photo,
+                    "source": Source(photo["source"]),
+                    "split": Split(photo["split"]),
+                    "reasons": tuple(photo.get("reasons", ())),
+                }
+            )
             for photo in fields.pop("photos")
         )
         quarantined = tuple(Quarantined(**row) for row in fields.pop("quarantined"))

@@ -21,6 +21,10 @@ class PruningPolicy:
     """Days after which the model files of a refused run go; until then a person can force it live."""
     keep_readings_days: Days = 400.0
     """Days that the monitor's readings of live accuracy are kept."""
+    keep_decisions_days: Days = 400.0
+    """Days that decisions not to retrain are kept; why a retraining began is kept for ever."""
+    keep_experiments_days: Days = 400.0
+    """Days that the experiment tracker shows a retraining whose model got no number; its evidence stays in storage."""
 
     def old_datasets(self, oldest_first: Sequence[str], in_use: Collection[str]) -> tuple[str, ...]:
         """Of the datasets of one model type, those whose images go."""
@@ -32,6 +36,12 @@ class PruningPolicy:
             return False
         return now - verdict.decided_at > timedelta(days=self.keep_refused_days)
 
-    def forgotten_before(self, now: datetime) -> datetime:
+    def readings_before(self, now: datetime) -> datetime:
         """Readings of before this moment go."""
         return now - timedelta(days=self.keep_readings_days)
+
+    def decisions_before(self, now: datetime) -> datetime:
+        return now - timedelta(days=self.keep_decisions_days)
+
+    def experiments_before(self, now: datetime) -> datetime:
+        return now - timedelta(days=self.keep_experiments_days)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pipeline.domain.bounds import AtLeastOne, Count, NotNegative, Share
 from pipeline.domain.dataset import Augmentation, ConfirmedTask, Photo, Source, Split
+from pipeline.domain.reasons import ReasonList
 
 Kind = TypeVar("Kind", ConfirmedTask, Photo)
 
@@ -39,6 +40,8 @@ class SelectionPolicy:
     """Share of photo clusters for validation, decided by hash for ever (0.2 of what the holdout leaves)."""
     holdout_share: Share = 0.20
     """Share of photo clusters never trained on; a cluster that was seen keeps its side when shares change."""
+    reasons: ReasonList = ReasonList()
+    """Why verdicts are corrected"""
 
     def __post_init__(self) -> None:
         if self.validation_share + self.holdout_share >= 1:
@@ -54,7 +57,7 @@ class SelectionPolicy:
         return replace(self, sample_limit=max(count, 1), min_train_photos=count)
 
     def earlier_of(self, pool: Sequence[Kind]) -> list[Kind]:
-        return spread(pool, self.earlier_limit)
+        return spread(pool, self.earlier_limit, self.reasons)
 
     def split_of(self, cluster_id: str, known: Mapping[str, Split] | None = None) -> Split:
         """The same cluster gives the same split in every dataset; `known` ones stay whatever the shares are now."""
@@ -95,26 +98,23 @@ def select(
     return sorted([*corrections, *replayed, *held_out], key=lambda p: p.task_id)
 
 
-def spread(corrections: Sequence[Kind], limit: int) -> list[Kind]:
+def spread(corrections: Sequence[Kind], limit: int, reasons: ReasonList) -> list[Kind]:
     """Up to `limit`, in turn of every reason, of each reason of every branch, of each branch of every month.
 
     A kind that is rare is there as long as a common one is. Which of a kind is a matter of hashes, not of age.
     """
-    return _in_turn(sorted(corrections, key=_task_order), (_reason, _branch, _month))[:limit]
+    ways = (lambda one: reasons.of(one.correction_reason), _branch, _month)
+    return _in_turn(sorted(corrections, key=_task_order), ways)[:limit]
 
 
-def _in_turn(corrections: list[Kind], ways: Sequence[Callable[[Any], str]]) -> list[Kind]:
+def _in_turn(corrections: list[Kind], ways: Sequence[Callable[[Any], Hashable]]) -> list[Kind]:
     if not ways:
         return corrections
-    groups: dict[str, list[Kind]] = {}
+    groups: dict[Hashable, list[Kind]] = {}
     for one in corrections:
         groups.setdefault(ways[0](one), []).append(one)
     turns = zip_longest(*(_in_turn(group, ways[1:]) for group in groups.values()))
     return [one for turn in turns for one in turn if one is not None]
-
-
-def _reason(correction: ConfirmedTask | Photo) -> str:
-    return correction.correction_reason or ""
 
 
 def _branch(correction: ConfirmedTask | Photo) -> str:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from include.contract.manifest import MANIFEST, ArtifactManifest, Golden, sha256
+from include.contract.manifest import MANIFEST, REASONS, ArtifactManifest, Golden, sha256
 from include.contract.preprocessing import INPUT_PIXELS
 from include.contract.signature import SIGNATURE, sign
 from pipeline.domain.errors import TrainingFailed
+from pipeline.learning import golden
 from pipeline.learning.formats import lost_accuracy, onnx_probabilities, probabilities, quantize, to_onnx
+from pipeline.learning.reasons import ReasonHead
 from pipeline.learning.shards import Images
 from pipeline.ports.data import ObjectStore
 
@@ -36,6 +38,15 @@ _INT8, _ONNX = "openvino-int8/model.xml", "onnx/model.onnx"
 
 
 @dataclass(frozen=True)
+class Trained:
+    """The network's parts; `reasons` say what a correction may be about, and change no verdict."""
+
+    backbone: "keras.Model"
+    head: "keras.Model"
+    reasons: ReasonHead | None = None
+
+
+@dataclass(frozen=True)
 class Identity:
     """What the model is of: type, network, labels, run and dataset."""
 
@@ -48,10 +59,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Samples:
-    """`golden` are the images a server must answer as the trainer did; int8 is calibrated on `calibration` (training
-    images) and kept only if it is as accurate on `validation`. All images are uint8 [N, 224, 224, 3]."""
+    """int8 is calibrated on `calibration` (training images) and kept only if it is as accurate on `validation`. All
+    images are uint8 [N, 224, 224, 3]."""
 
-    golden: npt.NDArray[np.uint8]
     calibration: npt.NDArray[np.uint8]
     validation: Images
 
@@ -65,6 +75,14 @@ class Destination:
     signing_key: Path | None = None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Golden images, and the trained model's answers: those of a server must be the same."""
+
+    images: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+
+
 @dataclass
 class _Copies:
     """Entry files of the model by the engine that runs it, as far as they were made."""
@@ -75,8 +93,7 @@ class _Copies:
 
 
 def export(
-    backbone: "keras.Model",
-    head: "keras.Model",
+    model: Trained,
     identity: Identity,
     samples: Samples,
     to: Destination,
@@ -90,38 +107,38 @@ def export(
     percentage point is left out.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder, served = Path(name), _served(backbone, head)
-        expected = _save(served, samples.golden, folder)
-        copies = _copies(served, expected["probabilities"], samples, formats, folder)
-        golden = io.BytesIO()
-        np.savez_compressed(golden, images=samples.golden, probabilities=expected["probabilities"])
-        (folder / _GOLDEN_FILE).write_bytes(golden.getvalue())
+        folder, served = Path(name), _served(model.backbone, model.head)
+        asked, width = _save(served, folder)
+        copies = _copies(served, asked, samples, formats, folder)
+        kept = io.BytesIO()
+        np.savez_compressed(kept, images=asked.images, probabilities=asked.probabilities)
+        (folder / _GOLDEN_FILE).write_bytes(kept.getvalue())
+        if model.reasons:
+            (folder / REASONS).write_bytes(model.reasons.to_bytes())
         files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
     manifest = ArtifactManifest(
         model_type=identity.model_type,
         backbone=identity.backbone,
         labels=identity.labels,
         input_pixels=INPUT_PIXELS,
-        feature_width=int(expected["features"].shape[1]),
+        feature_width=width,
         engines=copies.engines,
         files={path: sha256(body) for path, body in files.items()},
         golden=Golden(_GOLDEN_FILE, tolerances=copies.tolerances),
         run_id=identity.run_id,
         dataset_id=identity.dataset_id,
-        extra=copies.notes,
+        extra={**golden.NOTE, **copies.notes},
     )
     return _write(files, manifest.to_json(), to)
 
 
-def _copies(
-    served: Any, expected: npt.NDArray[np.float32], samples: Samples, formats: Sequence[str], folder: Path
-) -> _Copies:
+def _copies(served: Any, asked: _Asked, samples: Samples, formats: Sequence[str], folder: Path) -> _Copies:
     """Each copy is made in `folder`, and answers as Keras does."""
     found = _Copies({"openvino": _OPENVINO, "tensorflow": _SAVED_MODEL}, {"bf16": _BF16_TOLERANCE}, {})
-    _check_parity("OpenVINO", probabilities(folder / _OPENVINO, samples.golden), expected)
+    _check_parity("OpenVINO", probabilities(folder / _OPENVINO, asked.images), asked)
     if "onnx" in formats:
         to_onnx(served.serve, folder / _ONNX)
-        _check_parity("ONNX", onnx_probabilities(folder / _ONNX, samples.golden), expected)
+        _check_parity("ONNX", onnx_probabilities(folder / _ONNX, asked.images), asked)
         found.engines["onnxruntime"] = _ONNX
     if "int8" in formats:
         quantize(folder / _OPENVINO, folder / _INT8, samples.calibration)
@@ -129,7 +146,7 @@ def _copies(
         found.notes["int8_lost_accuracy"] = round(lost, 4)
         if lost <= _MAX_LOST_ACCURACY:
             found.engines["openvino-int8"] = _INT8
-            found.tolerances["int8"] = _int8_tolerance(folder / _INT8, samples.golden, expected)
+            found.tolerances["int8"] = _int8_tolerance(folder / _INT8, asked)
         else:
             log.warning("no int8 copy: its accuracy would be %.1f percentage points lower", lost * 100)
             shutil.rmtree((folder / _INT8).parent)
@@ -162,8 +179,10 @@ def _served(backbone: "keras.Model", head: "keras.Model") -> Any:
     return Served()
 
 
-def _save(served: Any, images: npt.NDArray[np.uint8], folder: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """SavedModel and OpenVINO on disk; what the exported function says about `images`."""
+def _save(served: Any, folder: Path) -> tuple[_Asked, int]:
+    """SavedModel and OpenVINO on disk; golden images with what the exported function says about them, and how many
+    features it gives.
+    """
     import openvino as ov
     import tensorflow as tf
 
@@ -172,16 +191,19 @@ def _save(served: Any, images: npt.NDArray[np.uint8], folder: Path) -> dict[str,
     ov.save_model(
         ov.convert_model(served.serve.get_concrete_function()), str(folder / _OPENVINO), compress_to_fp16=False
     )
-    return {name: value.numpy() for name, value in served.serve(tf.constant(images)).items()}
+    images = golden.candidates()
+    answers = {name: value.numpy() for name, value in served.serve(tf.constant(images)).items()}
+    chosen = golden.most_telling(answers["probabilities"])
+    return _Asked(images[chosen], answers["probabilities"][chosen]), int(answers["features"].shape[1])
 
 
-def _check_parity(engine: str, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> None:
-    worst = float(np.abs(found - expected).max())
-    if not worst <= _PARITY_TOLERANCE or (found.argmax(1) != expected.argmax(1)).any():
+def _check_parity(engine: str, found: npt.NDArray[np.float32], asked: _Asked) -> None:
+    worst = float(np.abs(found - asked.probabilities).max())
+    if not worst <= _PARITY_TOLERANCE or (found.argmax(1) != asked.probabilities.argmax(1)).any():
         raise TrainingFailed("error", f"the {engine} model differs from Keras by {worst:.3g}")
 
 
-def _int8_tolerance(path: Path, images: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32]) -> float:
+def _int8_tolerance(path: Path, asked: _Asked) -> float:
     """The distance seen here, with some slack: other processors round differently."""
-    worst = float(np.abs(probabilities(path, images) - expected).max())
+    worst = float(np.abs(probabilities(path, asked.images) - asked.probabilities).max())
     return round(max(_BF16_TOLERANCE, _INT8_SLACK * worst), 4)

@@ -37,6 +37,7 @@ class Learner:
         self._add = tf.function(self._added, reduce_retracing=True)
         self._apply = tf.function(self._applied, reduce_retracing=True)
         self._predict = tf.function(network.__call__, reduce_retracing=True)
+        self._features = tf.function(network.features, reduce_retracing=True)
 
     def step(self, parts: Iterable[Batch], rows: int) -> tuple[float, float]:
         """One update of the weights from all `parts`, `rows` rows in all. The sums of loss and of right answers."""
@@ -55,8 +56,11 @@ class Learner:
         return cross_entropy(probabilities, targets), float(right)
 
     def predict(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        slices = range(0, len(inputs), _EVALUATED_AT_ONCE)
-        return np.concatenate([self._predict(inputs[at : at + _EVALUATED_AT_ONCE]).numpy() for at in slices])
+        return _in_slices(self._predict, inputs)
+
+    def features(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """What the head looks at, [N, width]."""
+        return _in_slices(self._features, inputs) if self.network.tail else inputs
 
     def state(self) -> Arrays:
         """Weights, and the optimizer's moments and counter: with the epoch's number, the whole state of a training."""
@@ -97,6 +101,11 @@ class Learner:
     def _applied(self, gradients: Any) -> None:
         # The optimizer itself adds up the gradients of the devices.
         self._strategy.run(lambda mine: self._optimizer.apply(mine, self.network.variables), args=(gradients,))
+
+
+def _in_slices(function: Any, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    slices = range(0, len(inputs), _EVALUATED_AT_ONCE)
+    return np.concatenate([function(inputs[at : at + _EVALUATED_AT_ONCE]).numpy() for at in slices])
 
 
 def cross_entropy(probabilities: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]) -> float:

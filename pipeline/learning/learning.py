@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.domain.errors import TrainingFailed
 from pipeline.domain.training import Epoch, Hyperparameters, learned_nothing
@@ -28,13 +29,17 @@ _HEAD = "head"
 
 @dataclass(frozen=True)
 class Learned:
-    """Probabilities and one-hot targets of both splits; one history a phase, the epoch of the best weights in each."""
+    """Probabilities and one-hot targets of both splits; one history a phase, the epoch of the best weights in each.
+
+    `features` [N, width] are what the head sees of the training images.
+    """
 
     train: tuple[Probabilities, Probabilities]
     validation: tuple[Probabilities, Probabilities]
     histories: Mapping[str, tuple[dict[str, float], ...]]
     best_epochs: Mapping[str, int]
     fine_tuned: bool
+    features: npt.NDArray[np.float32]
 
 
 @dataclass
@@ -71,6 +76,7 @@ class Learning:
             {name: p.history for name, p in phases.items()},
             {name: p.best_epoch for name, p in phases.items()},
             fine_tuned is not None,
+            answers.features,
         )
 
     def head_on_one_device(self) -> "keras.Model":
@@ -97,10 +103,13 @@ class _Answers:
     progress: Progress
     train: Probabilities
     validation: Probabilities
+    features: npt.NDArray[np.float32]
 
     @classmethod
     def of(cls, progress: Progress, learner: Learner, sides: Sides) -> "_Answers":
-        return cls(progress, learner.predict(sides.train.inputs), learner.predict(sides.validation.inputs))
+        inputs = sides.train.inputs
+        answers = learner.predict(inputs), learner.predict(sides.validation.inputs)
+        return cls(progress, *answers, learner.features(inputs))
 
 
 def _demand_learned(progress: Progress, h: Hyperparameters, sides: Sides, learner: Learner) -> None:

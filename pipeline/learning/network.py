@@ -23,11 +23,15 @@ class Network:
         self.width = int(head.input_shape[-1])
         self.variables = [*(tail.trainable_variables if tail else ()), *head.trainable_variables]
 
-    def __call__(self, inputs: Any, kept: Any = None) -> Any:
-        """Probabilities; `kept` multiplies the features (dropout)."""
+    def features(self, inputs: Any) -> Any:
+        """What the head looks at, [N, width]."""
         import tensorflow as tf
 
-        features = self.tail(tf.cast(inputs, tf.float32), training=False) if self.tail else inputs
+        return self.tail(tf.cast(inputs, tf.float32), training=False) if self.tail else inputs
+
+    def __call__(self, inputs: Any, kept: Any = None) -> Any:
+        """Probabilities; `kept` multiplies the features (dropout)."""
+        features = self.features(inputs)
         return self.head(features if kept is None else features * kept)
 
     def weights(self) -> Arrays:

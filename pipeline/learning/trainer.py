@@ -13,10 +13,10 @@ from pathlib import Path
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.errors import ServiceUnavailable, TrainingFailed
 from pipeline.domain.training import Epoch, TrainingResult
-from pipeline.learning import measures, pictures
+from pipeline.learning import measures, pictures, reasons
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.devices import strategy
-from pipeline.learning.export import Destination, Identity, Samples, export
+from pipeline.learning.export import Destination, Identity, Samples, Trained, export
 from pipeline.learning.frozen import Frozen
 from pipeline.learning.learning import Learning
 from pipeline.learning.training_images import training_images
@@ -25,7 +25,6 @@ from pipeline.ports.training import Experiment, TrainingJob
 
 log = logging.getLogger(__name__)
 
-_GOLDEN_IMAGES = 16
 _NO_SPACE = os.strerror(errno.ENOSPC)
 
 
@@ -89,14 +88,14 @@ class KerasTrainer:
         identity = Identity(
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
-        golden = validation.images[:: max(1, len(validation.images) // _GOLDEN_IMAGES)][:_GOLDEN_IMAGES]
         self._remember(job, found.validation[0].argmax(1), validation.task_ids)
         log.info("exporting the model, also as %s", ", ".join(self._formats) or "nothing else")
+        suggested = reasons.learn(found.features, train.task_ids, job.reasons)
+        experiment.log_file("reasons.json", reasons.report(suggested, job.reasons))
         manifest_sha256 = export(
-            frozen.on_one_device(),
-            learning.head_on_one_device(),
+            Trained(frozen.on_one_device(), learning.head_on_one_device(), suggested),
             identity,
-            Samples(golden, train.images, validation),
+            Samples(train.images, validation),
             Destination(self._objects, job.artifact_uri, self._signing_key),
             formats=self._formats,
         )

@@ -7,6 +7,7 @@ from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.quality import QualityPolicy
+from pipeline.domain.reasons import ReasonList
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.selection import Recipe
 from pipeline.domain.verification import VerificationPolicy
@@ -154,6 +155,8 @@ class Pruning:
     blessings: Blessings
     transitions: Transitions
     readings: LiveReadings
+    decisions: Decisions
+    experiments: Experiments
     objects: ObjectFolders
     clock: Clock
     dataset_prefix: str
@@ -173,6 +176,7 @@ class Training:
     clock: Clock
     labels: tuple[str, ...]
     model_prefix: str
+    reasons: ReasonList = ReasonList()
 
 
 @dataclass(frozen=True)

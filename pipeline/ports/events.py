@@ -133,6 +133,9 @@ class Decisions(Protocol):
     def record(self, model_type: ModelType, decision: RetrainingDecision, *, at: datetime, asked_by: str) -> str:
         """Returns the decision's id; the id names the run that a due decision triggers."""
 
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+        """Delete decisions against a retraining of before that moment, or only count them; how many."""
+
 
 class RetrainingRuns(Protocol):
     """At most one retraining of a model type at a time, whoever started it."""

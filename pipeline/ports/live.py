@@ -67,8 +67,8 @@ class LiveReadings(Protocol):
 
     def record(self, look: Look) -> None: ...
 
-    def forget(self, model_type: ModelType, *, before: datetime) -> int:
-        """Delete what was seen before that moment; how many readings."""
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+        """Delete what was seen before that moment, or only count it; how many readings."""
 
     def open_episode(self, model_type: ModelType) -> Episode | None: ...
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.models import ModelType
+from pipeline.domain.reasons import KnownReasons
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult
 
 
@@ -23,6 +25,7 @@ class TrainingJob:
     demand_unseen: Callable[[Iterable[str]], None] = lambda task_ids: None
     """Called with the task ids of the images that were read; raises `DatasetRefused` if any was held out."""
     fresh: bool = False
+    reasons: KnownReasons = KnownReasons()
 
 
 class Trainer(Protocol):
@@ -60,6 +63,15 @@ class Experiments(Protocol):
 
     def set_aside(self, model_type: ModelType, run_id: str) -> None:
         """Keep what was logged of a run under another name: it starts anew."""
+
+    def begun_before(self, model_type: ModelType, moment: datetime) -> Sequence[str]:
+        """Retrainings by their run ids of which the tracker shows nothing that began later."""
+
+    def delete(self, model_type: ModelType, run_id: str) -> int:
+        """What the tracker shows of a retraining, attempts that failed or were set aside too; how many of its runs.
+
+        Until the tracker's bin is emptied a person can bring them back.
+        """
 
     def link(self, model_type: ModelType, run_id: str) -> str:
         """Where a person finds the retraining with its attempts."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.domain.blessing import Blessing, Override
-from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction
+from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction, ReasonFigures
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.model_events import OutgoingEvent
@@ -42,6 +42,7 @@ class VerificationReport:
     slices: Sequence[Slice]
     flipped: Sequence[Prediction]
     flips: bytes | None
+    by_reason: Sequence[ReasonFigures] = ()
 
 
 class ReportPrinter(Protocol):

@@ -59,6 +59,7 @@ def _rows(usable: Sequence[Printed], policy: SelectionPolicy, known: Mapping[int
             ai_result=task.ai_result,
             correction_reason=task.correction_reason,
             helper_id=task.helper_id,
+            reasons=policy.reasons.of(task.correction_reason) if task.corrected else (),
         )
         for (task, print_), cluster in zip(usable, clusters, strict=True)
     ]

@@ -1,8 +1,9 @@
 """Forget a photo (privacy): from manifests, shards, caches and every future selection; what it touched is listed."""
 
+import json
 from collections.abc import Iterator, Sequence
 
-from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.artifact_folder import GOLDEN_SOURCE, ArtifactFolder
 from pipeline.domain.dataset import Split
 from pipeline.domain.dataset_folder import DatasetFolder, first_photos
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, runs_of
@@ -67,10 +68,18 @@ def _places(forgetting: Forgetting) -> Iterator[Place]:
             yield Place(folder, manifest_in(folder, f.objects), runs, models)
 
 
+def _may_show_photos(forgetting: Forgetting, model: ArtifactFolder) -> bool:
+    """Whether a model may be checked with images of people's photos, as those of an earlier release are."""
+    if not forgetting.objects.exists(model.manifest):
+        return True
+    return GOLDEN_SOURCE not in json.loads(forgetting.objects.read(model.manifest)).get("extra", {})
+
+
 def _list_models(row: Appearance, forgetting: Forgetting, found: Erasure) -> None:
-    for run_id in runs_of(row.run_id, forgetting.runs.on(row.dataset_id)):
-        if (version := forgetting.versions.of_run(run_id)) is None:
+    f = forgetting
+    for run_id in runs_of(row.run_id, f.runs.on(row.dataset_id)):
+        if (version := f.versions.of_run(run_id)) is None:
             continue
         found.models.append(f"{version.model_type} {version.version} {ROLES[row.split]} it")
-        if row.split is Split.VALIDATION:
+        if row.split is Split.VALIDATION and _may_show_photos(f, ArtifactFolder(version.artifact.uri)):
             found.left.append(f"{version.artifact.uri} may hold it, 224 pixels wide, among its golden samples")

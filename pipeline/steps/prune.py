@@ -1,6 +1,8 @@
-"""Throw away what grows and is not needed: images of old datasets, caches, models that were refused, old readings."""
+"""Throw away what grows and is not needed: images of old datasets, caches, models that were refused, what was noted of
+old looks, decisions and experiments.
+"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import ArtifactFolder
@@ -16,12 +18,17 @@ Tried = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """`datasets` lost their images, `refused_runs` their model files: would lose in a dry run, `readings` is 0 then."""
+    """`datasets` lost their images, `refused_runs` their model files, `experiments` (by run) are in the tracker's bin.
+
+    Readings, decisions and objects are counted. In a dry run all of it is what would go.
+    """
 
     datasets: tuple[str, ...]
     refused_runs: tuple[str, ...]
+    experiments: tuple[str, ...]
     objects: int
     readings: int
+    decisions: int
 
 
 def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry_run: bool) -> Pruned:
@@ -35,12 +42,24 @@ def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry
     images = list(_images(p, model_type, tried, old))
     models = {run: _files(p, ArtifactFolder.of(p.model_prefix, model_type, run)) for run in refused}
     gone = {*images, *(uri for files in models.values() for uri in files)}
-    if dry_run:
-        return Pruned(old, tuple(refused), len(gone), 0)
-    _delete(p, images)
-    for run in refused:
-        _remove_model(p, model_type, policy, run)
-    return Pruned(old, tuple(refused), len(gone), p.readings.forget(model_type, before=policy.forgotten_before(now)))
+    experiments = _old_experiments(p, model_type, policy, running)
+    if not dry_run:
+        _delete(p, images)
+        for run in refused:
+            _remove_model(p, model_type, policy, run)
+        for run in experiments:
+            p.experiments.delete(model_type, run)
+    readings = p.readings.forget(model_type, before=policy.readings_before(now), dry_run=dry_run)
+    decisions = p.decisions.forget(model_type, before=policy.decisions_before(now), dry_run=dry_run)
+    return Pruned(old, tuple(refused), experiments, len(gone), readings, decisions)
+
+
+def _old_experiments(
+    pruning: Pruning, model_type: ModelType, policy: PruningPolicy, running: Collection[str]
+) -> tuple[str, ...]:
+    """What led to a version stays: people look at it as long as there is the version."""
+    old = pruning.experiments.begun_before(model_type, policy.experiments_before(pruning.clock.now()))
+    return tuple(run for run in old if run not in running and pruning.versions.of_run(run) is None)
 
 
 def _tried(pruning: Pruning, model_type: ModelType) -> Sequence[Tried]:

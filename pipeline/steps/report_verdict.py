@@ -3,10 +3,11 @@
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.blessing import Blessing
-from pipeline.domain.checks import Prediction, negative_flips
+from pipeline.domain.checks import Prediction, ReasonFigures, negative_flips
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.training import TrainingResult
@@ -34,6 +35,7 @@ def _to_json(report: VerificationReport) -> bytes:
         "accuracy": report.blessing.accuracy,
         "hyperparameters": asdict(report.result.hyperparameters),
         "slices": [asdict(one) for one in report.slices],
+        "by_reason": [asdict(one) for one in report.by_reason],
     }
     return json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
 
@@ -42,15 +44,23 @@ def _report(
     blessing: Blessing, result: TrainingResult, dataset: Dataset, verification: Verification
 ) -> VerificationReport:
     objects, folder = verification.objects, ArtifactFolder(result.artifact_uri)
-    slices, predictions, flips = folder.slices, folder.predictions, folder.flips
+    predictions, flips = folder.predictions, folder.flips
     return VerificationReport(
         blessing,
         result,
         dataset,
-        slices=[Slice(**fields) for fields in json.loads(objects.read(slices))] if objects.exists(slices) else [],
+        slices=[Slice(**fields) for fields in _rows(folder.slices, verification)],
         flipped=became_wrong(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
         flips=objects.read(flips) if objects.exists(flips) else None,
+        by_reason=[ReasonFigures(**fields) for fields in _rows(folder.by_reason, verification)],
     )
+
+
+def _rows(uri: str, verification: Verification) -> list[dict[str, Any]]:
+    """None where nothing was measured."""
+    objects = verification.objects
+    rows: list[dict[str, Any]] = json.loads(objects.read(uri)) if objects.exists(uri) else []
+    return rows
 
 
 def became_wrong(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:

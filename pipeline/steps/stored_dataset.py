@@ -50,8 +50,7 @@ def pictures_of(dataset: Dataset, objects: ObjectStore) -> dict[str, bytes]:
     return {CONTACT_SHEET: objects.read(DatasetFolder(dataset.uri).contact_sheet)}
 
 
-def unseen_demand(dataset: Dataset, datasets: Datasets, objects: ObjectStore) -> Callable[[Iterable[str]], None]:
+def unseen_demand(manifest: Manifest, datasets: Datasets) -> Callable[[Iterable[str]], None]:
     """What training asks about the photos it read: raises `DatasetRefused` if one of them was ever held out."""
-    manifest = frozen_manifest(dataset, datasets, objects)
-    holdout = datasets.holdout(ModelType(dataset.model_type))
+    holdout = datasets.holdout(ModelType(manifest.model_type))
     return lambda task_ids: demand_unseen(manifest, holdout, task_ids)

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
-from pipeline.domain.dataset import Dataset
+from pipeline.domain.dataset import Dataset, Split
 from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson, TryAgain
 from pipeline.domain.model_events import TrainingFailedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
 from pipeline.ports.bundles import Training
 from pipeline.ports.training import Experiment, Trainer, TrainingJob
-from pipeline.steps.stored_dataset import pictures_of, unseen_demand
+from pipeline.steps.stored_dataset import frozen_manifest, pictures_of, unseen_demand
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ def _try(
 
 
 def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> TrainingJob:
+    manifest = frozen_manifest(dataset, training.datasets, training.objects)
     return TrainingJob(
         request.run_id,
         dataset,
@@ -85,8 +86,9 @@ def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> Trai
         request.hyperparameters,
         checkpoint_uri="",
         artifact_uri=ArtifactFolder.of(training.model_prefix, dataset.model_type, request.run_id).uri,
-        demand_unseen=unseen_demand(dataset, training.datasets, training.objects),
+        demand_unseen=unseen_demand(manifest, training.datasets),
         fresh=request.fresh,
+        reasons=training.reasons.known(manifest.of(Split.TRAIN)),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from pipeline.domain.artifact_folder import ArtifactFolder
-from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, negative_flips
+from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, by_reason, negative_flips
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.leakage import leaks
@@ -76,7 +76,7 @@ def _by_task(manifest: Manifest) -> dict[str, Photo]:
 
 
 def _keep(measured: AccuracyMeasurement, contest: Contest, v: Verification) -> None:
-    """Predictions, slices and the photos that became wrong, beside the artifact."""
+    """Predictions, slices, reasons and the photos that became wrong, beside the artifact."""
     folder, flipped = ArtifactFolder(contest.candidate.uri), _flipped(measured)
     v.objects.write(folder.predictions, _json(asdict(measured)), "application/json")
     rows = [photo for photo in contest.manifest.natural if photo.task_id in flipped]
@@ -84,6 +84,9 @@ def _keep(measured: AccuracyMeasurement, contest: Contest, v: Verification) -> N
     v.objects.write(folder.flips, v.printer.contact_sheet(sheet), "image/png")
     slices = [asdict(one) for one in v.policy.comparison.slices(measured, _by_task(contest.manifest))]
     v.objects.write(folder.slices, _json(slices), "application/json")
+    said = (*measured.validation, *measured.holdout, *measured.corrections)
+    reasons = by_reason(said, {photo.task_id: photo.reasons for photo in contest.manifest.photos})
+    v.objects.write(folder.by_reason, _json([asdict(one) for one in reasons]), "application/json")
 
 
 def _json(value: object) -> bytes:

@@ -216,7 +216,8 @@ def test_readings_are_forgotten_by_model_type_and_moment(tables):
         at = NOW - timedelta(days=days)
         reading = LiveAccuracyPolicy().judge(seen, at)
         tables.readings.record(Look(model_type, at, seen, reading, {}, f"{model_type} {days} days ago"))
-    assert tables.readings.forget(LAUNDRY, before=NOW - timedelta(days=1)) == 1
+    before = NOW - timedelta(days=1)
+    assert [tables.readings.forget(LAUNDRY, before=before, dry_run=dry) for dry in (True, False, False)] == [1, 1, 0]
     assert [row[-1] for row in tables.kept()] == ["LAUNDRY 1 days ago", "LAUNDRY 0 days ago", "FACE 2 days ago"]
 
 

@@ -11,6 +11,7 @@ from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.check_table import CheckTable
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.decision_table import DecisionTable
 from pipeline.adapters.erasure_table import ErasureTable, wait_for_erasures
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.retraining_run_table import RetrainingRunTable
@@ -25,13 +26,13 @@ from pipeline.domain.errors import GiveUp, PhotosErased, RunBusy, UnknownVersion
 from pipeline.domain.lineage import Erased
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Claim
+from pipeline.domain.retraining import Claim, RetrainingDecision
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from pipeline.domain.troubles import Place, Trouble
-from tests.builders import NOW, a_dataset, a_model_version, a_photo, a_training_result, an_event
+from tests.builders import NOW, a_backlog, a_dataset, a_model_version, a_photo, a_training_result, an_event
 from tests.fakes.data import FakeErasures
 from tests.fakes.deployment import FakeTransitions, FakeVersions
-from tests.fakes.events import FakeConfirmations, FakeOutbox, FakeRetrainingRuns, FakeTroubles
+from tests.fakes.events import FakeConfirmations, FakeDecisions, FakeOutbox, FakeRetrainingRuns, FakeTroubles
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings, FakeChecks
 from tests.waiting import until
@@ -47,7 +48,7 @@ class Fakes:
         self.blessings, self.datasets = FakeBlessings(self.outbox), self.versions.datasets
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.checks, self.erasures = FakeChecks(self.blessings), FakeErasures(self.datasets)
-        self.troubles = FakeTroubles(self.outbox)
+        self.troubles, self.decisions = FakeTroubles(self.outbox), FakeDecisions()
 
 
 class Tables:
@@ -62,6 +63,7 @@ class Tables:
             CheckTable(database),
         )
         self.erasures, self.troubles = ErasureTable(database), TroubleTable(database)
+        self.decisions = DecisionTable(database)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -108,6 +110,19 @@ def versions(tables, *numbers):
     for number in numbers:
         dataset = a_completed_dataset(tables, f"run-of-{number}")
         tables.versions.register(a_model_version(number, dataset_id=dataset.id))
+
+
+# Decisions
+
+
+def test_old_decisions_against_a_retraining_go_and_why_one_began_stays_for_ever(tables):
+    for days, model_type, due in ((3, LAUNDRY, False), (3, LAUNDRY, True), (3, FACE, False), (1, LAUNDRY, False)):
+        decision = RetrainingDecision(due, "threshold", "150 corrections", a_backlog())
+        tables.decisions.record(model_type, decision, at=NOW - timedelta(days=days), asked_by="the intake")
+    before = NOW - timedelta(days=2)
+    assert [tables.decisions.forget(LAUNDRY, before=before, dry_run=dry) for dry in (True, False, False)] == [1, 1, 0]
+    # Of the three that are left one is of the other model type, and one against a retraining that is not old yet.
+    assert [tables.decisions.forget(kind, before=NOW) for kind in (LAUNDRY, FACE)] == [1, 1]
 
 
 # Troubles

@@ -172,6 +172,13 @@ class FakeDecisions:
         self.at.append(at)
         return f"decision-{len(self.recorded)}"
 
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+        rows = list(zip(self.recorded, self.at, strict=True))
+        kept = [(one, at) for one, at in rows if one[0] is not model_type or at >= before or one[1].due]
+        if not dry_run:
+            self.recorded, self.at = [one for one, _ in kept], [at for _, at in kept]
+        return len(rows) - len(kept)
+
 
 @dataclass
 class FakeRetrainingRuns:

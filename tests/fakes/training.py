@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipeline.domain.errors import RunBusy, TrainingFailed
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, TrainingResult
 from pipeline.ports.training import Experiment, TrainingJob
-from tests.builders import a_training_result
+from tests.builders import NOW, a_training_result
 
 
 @dataclass
@@ -35,6 +36,7 @@ class FakeExperiment:
     files: dict[str, bytes] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     status: str = "running"
+    begun_at: datetime = NOW
 
     def log_parameters(self, parameters: dict[str, str]) -> None:
         self.parameters |= parameters
@@ -68,6 +70,20 @@ class FakeExperiments:
             f"{name}, set aside" if name.startswith(f"{run_id}/") else name: experiment
             for name, experiment in self.opened.items()
         }
+
+    def begun_before(self, model_type: ModelType, moment: datetime) -> Sequence[str]:
+        later = {self._run(key) for key, e in self.opened.items() if e.begun_at >= moment}
+        return sorted({self._run(key) for key in self.opened} - later)
+
+    def delete(self, model_type: ModelType, run_id: str) -> int:
+        shown = [key for key in self.opened if self._run(key) == run_id]
+        for key in shown:
+            del self.opened[key]
+        return len(shown)
+
+    @staticmethod
+    def _run(key: str) -> str:
+        return key.partition("/")[0]
 
     def link(self, model_type: ModelType, run_id: str) -> str:
         return f"http://experiments/{run_id}"

@@ -22,7 +22,7 @@ from pipeline.domain.dataset import Augmentation, Manifest, Split
 from pipeline.domain.errors import DatasetRefused
 from pipeline.learning.shards import task_ids
 from pipeline.settings import Settings
-from pipeline.steps.stored_dataset import unseen_demand
+from pipeline.steps.stored_dataset import frozen_manifest, unseen_demand
 from tests.builders import NOW
 
 pytestmark = pytest.mark.integration
@@ -82,7 +82,8 @@ class World:
     def unseen_demand(self, dataset_id):
         """What training asks about the photos it read."""
         wiring = self.pipeline._w
-        return unseen_demand(wiring.datasets.get(dataset_id), wiring.datasets, wiring.objects)
+        manifest = frozen_manifest(wiring.datasets.get(dataset_id), wiring.datasets, wiring.objects)
+        return unseen_demand(manifest, wiring.datasets)
 
     def objects(self, dataset_id):
         """Hash of every object of a dataset but the report's pages, whose names have the time in them."""

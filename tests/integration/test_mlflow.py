@@ -2,7 +2,7 @@
 
 import json
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -163,6 +163,29 @@ def test_a_file_is_replaced_in_every_attempt_that_attached_it_whatever_became_of
     client.restore_run(failed.id)
     for attempt_id, body in ((had[0], b"new"), (failed.id, b"new"), (had[1], b"old")):
         assert Path(client.download_artifacts(attempt_id, "sheet.png")).read_bytes() == body
+
+
+def test_a_retraining_goes_into_the_trackers_bin_with_all_its_attempts_once_all_are_old(url, client):
+    experiments, began = MlflowExperiments(url), NOW + timedelta(days=365 * 50)
+    for run_id in ("run-9", "run-90"):
+        with experiments.attempt(LAUNDRY, run_id, 1) as attempt:
+            pass
+    experiments.set_aside(LAUNDRY, "run-9")
+    with pytest.raises(RuntimeError), experiments.attempt(LAUNDRY, "run-9", 1):
+        raise RuntimeError("out of memory")
+    later = client.get_run(attempt.id).info.start_time / 1000
+    between = datetime.fromtimestamp(later, UTC)
+    assert not {"run-9", "run-90"} & set(experiments.begun_before(LAUNDRY, between))
+    assert {"run-9", "run-90"} <= set(experiments.begun_before(LAUNDRY, began))
+    # Each with the run that its attempts are nested in.
+    assert experiments.delete(LAUNDRY, "run-9") == 4
+    assert "run-9" not in experiments.begun_before(LAUNDRY, began)
+    assert experiments.delete(LAUNDRY, "run-9") == 0
+    assert client.get_run(attempt.id).info.lifecycle_stage == "active"
+
+
+def test_a_tracker_without_an_experiment_has_nothing_old(url):
+    assert list(MlflowExperiments(url).begun_before(FACE, NOW)) == []
 
 
 def test_an_attempt_that_was_interrupted_says_so_and_one_whose_process_died_is_closed_by_the_next(url, client):

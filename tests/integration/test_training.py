@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import json
 import os
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,10 @@ from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
-from include.contract.manifest import MANIFEST, ArtifactManifest
+from include.contract.manifest import MANIFEST, REASONS, ArtifactManifest
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
+from pipeline.domain.reasons import KnownReasons
 from pipeline.domain.training import Hyperparameters, TrainingResult
 from pipeline.learning.checkpoints import code_version
 from pipeline.learning.shards import unpack
@@ -166,11 +168,18 @@ def test_a_server_loads_the_artifact_and_gives_the_golden_predictions(trained, t
         ArtifactCache(tmp_path, Streamed(objects.bodies), examination.keys), examination, factory(engine, 1)
     )
     loaded = loader.load("laundry", Origin("v1.0.0", result.artifact_uri, result.manifest_sha256))
-    images = unpack([objects.read(SHARDS["validation"])]).images
     with np.load(tmp_path / result.manifest_sha256 / "golden.npz") as golden:
         found = loaded.generation.engine.infer(golden["images"]).probabilities
         assert found == pytest.approx(golden["probabilities"], abs=1e-3)
-        assert (golden["images"] == images).all()
+
+
+def test_an_artifact_holds_none_of_the_photos_that_it_was_made_with(trained):
+    seen = unpack([trained.objects.read(uri) for uri in SHARDS.values()]).images
+    with np.load(io.BytesIO(trained.objects.read(f"{ARTIFACT}golden.npz"))) as golden:
+        images = golden["images"].astype(int)
+    assert len(images) == 16 and min(np.abs(image - one).mean() for image in images for one in seen) > 10
+    manifest = ArtifactManifest.from_json(trained.objects.read(f"{ARTIFACT}{MANIFEST}"))
+    assert manifest.extra["golden_source"] == "scikit-learn"
 
 
 def test_the_manifest_says_whose_model_it_is_and_hashes_every_file(trained):
@@ -184,6 +193,20 @@ def test_the_manifest_says_whose_model_it_is_and_hashes_every_file(trained):
         assert hashlib.sha256(objects.read(f"{ARTIFACT}{path}")).hexdigest() == sha256
 
 
+def test_reasons_that_people_named_come_with_the_model_and_change_no_verdict(trained):
+    seen = unpack([trained.objects.read(SHARDS["train"])])
+    of = {task: ("얼룩",) if label else () for task, label in zip(seen.task_ids, seen.labels, strict=True)}
+    objects, experiment = FakeObjects(), FakeExperiment("experiment-2")
+    job = replace(_job(tiny_dataset(objects)), reasons=KnownReasons(("얼룩", "흙"), 3, of))
+    result = KerasTrainer(objects, formats=()).train(job, lambda epoch: None, experiment)
+    assert (result.val_accuracy, result.val_loss) == (trained.result.val_accuracy, trained.result.val_loss)
+    manifest = ArtifactManifest.from_json(objects.read(f"{ARTIFACT}{MANIFEST}"))
+    assert REASONS in manifest.files
+    with np.load(io.BytesIO(objects.read(f"{ARTIFACT}{REASONS}"))) as kept:
+        assert kept["names"].tolist() == ["얼룩"] and kept["weights"].shape == (1280, 1)
+    assert [row["reason"] for row in json.loads(experiment.files["reasons.json"])] == ["얼룩", "흙"]
+
+
 def test_a_result_counts_every_validation_photo_once(trained):
     result = trained.result
     assert sum(map(sum, result.confusion)) == 8
@@ -193,8 +216,8 @@ def test_a_result_counts_every_validation_photo_once(trained):
 
 def test_a_training_leaves_its_pictures_with_the_experiment(trained):
     pictures = {"curves.png", "confusion-matrix.png", "calibration.png", "roc.png"}
-    assert set(trained.experiment.files) == pictures
-    assert all(body.startswith(b"\x89PNG") for body in trained.experiment.files.values())
+    assert set(trained.experiment.files) == pictures | {"reasons.json"}
+    assert all(trained.experiment.files[name].startswith(b"\x89PNG") for name in pictures)
 
 
 def test_a_result_tells_how_well_each_class_is_recognised_and_how_far_confidence_can_be_trusted(trained):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
-from pipeline.domain.checks import Check, Outcome, Prediction, Weight
+from pipeline.domain.checks import Check, Outcome, Prediction, ReasonFigures, Weight
 from pipeline.domain.comparison import Slice
 from pipeline.ports.verification import VerificationReport
 from tests.builders import NOW, a_dataset, a_training_result
@@ -19,7 +19,7 @@ TOO_WEAK = Check("class_accuracy.불량", Outcome.FAILED, 0.85, 0.9, 40, "class_
 NO_PROOF = Check("gain_beyond_chance", Outcome.FAILED, float("nan"), 0.05, 3, "three photos", weight=Weight.PROOF)
 
 
-def page(*, slices=(), flipped=(), flips=None, **changes):
+def page(*, slices=(), flipped=(), flips=None, by_reason=(), **changes):
     fields = {
         "id": "blessing:run-1",
         "run_id": "run-1",
@@ -36,7 +36,7 @@ def page(*, slices=(), flipped=(), flips=None, **changes):
         "decided_at": NOW,
         **changes,
     }
-    report = VerificationReport(Blessing(**fields), a_training_result(), a_dataset(), slices, flipped, flips)
+    report = VerificationReport(Blessing(**fields), a_training_result(), a_dataset(), slices, flipped, flips, by_reason)
     return PRINTER.html(report).decode()
 
 
@@ -68,6 +68,12 @@ def test_what_a_person_decided_stands_beside_the_verdict():
     assert "Forced</b> by kim: drill" in page(override=override)
 
 
+def test_reasons_stand_there_with_how_many_corrections_for_them_are_answered_as_people_did():
+    assert '<td>얼룩</td><td class="n">8</td><td class="n">6 (75 %)</td>' in page(
+        by_reason=[ReasonFigures("얼룩", 8, 6)]
+    )
+
+
 def test_what_people_wrote_cannot_run_in_the_page():
     script = "<script>alert(1)</script>"
     hostile = page(
@@ -75,8 +81,9 @@ def test_what_people_wrote_cannot_run_in_the_page():
         slices=[Slice(f"corrected: {script}", 60, 0.9, 0.95, 0.5)],
         flipped=[Prediction(script, script, script)],
         flips=b"PNG",
+        by_reason=[ReasonFigures(script, 3, 2)],
     )
-    assert "<script" not in hostile and hostile.count("&lt;script&gt;") == 5
+    assert "<script" not in hostile and hostile.count("&lt;script&gt;") == 6
 
 
 def test_the_report_says_how_right_a_constant_answer_would_be():

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from pipeline.domain.clusters import cluster_ids, sides_of_clusters
 from pipeline.domain.dataset import Manifest, Source, Split
 from pipeline.domain.leakage import leaks
+from pipeline.domain.reasons import ReasonList
 from pipeline.domain.selection import SelectionPolicy, select, spread
 from tests.builders import NOW, a_photo
 
 POLICY = SelectionPolicy(replay_per_correction=2.0, min_train_photos=0)
+
+REASONS = ReasonList()
 
 
 def _select(photos, policy=POLICY, since=None):
@@ -99,13 +102,13 @@ def test_no_reason_branch_or_month_is_crowded_out_by_a_common_one():
         replace(correction(401, days=-1), correction_reason="얼룩", helper_id="B"),
         replace(correction(402, days=-99), correction_reason="얼룩", helper_id="A"),
     ]
-    kept = spread([*common, *rare], 8)
+    kept = spread([*common, *rare], 8, REASONS)
     assert len(kept) == 8
     assert {p.task_id for p in rare} <= {p.task_id for p in kept}
 
 
 @given(
-    kinds=st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("AB"), st.integers(0, 3)), max_size=60),
+    kinds=st.lists(st.tuples(st.sampled_from(REASONS.names), st.sampled_from("AB"), st.integers(0, 3)), max_size=60),
     limit=st.integers(0, 70),
 )
 def test_what_is_kept_of_earlier_corrections_is_as_even_over_reasons_as_can_be(kinds, limit):
@@ -113,13 +116,19 @@ def test_what_is_kept_of_earlier_corrections_is_as_even_over_reasons_as_can_be(k
         replace(correction(n, days=-40 * months), correction_reason=reason, helper_id=branch)
         for n, (reason, branch, months) in enumerate(kinds)
     ]
-    kept = spread(photos, limit)
-    assert kept == spread(photos[::-1], limit)
+    kept = spread(photos, limit, REASONS)
+    assert kept == spread(photos[::-1], limit, REASONS)
     assert len(kept) == len({p.task_id for p in kept}) == min(limit, len(photos))
     there, left = Counter(p.correction_reason for p in photos), Counter(p.correction_reason for p in kept)
     for reason, count in there.items():
         # Nobody has fewer than another one, unless that is all there is of it.
         assert left[reason] == count or left[reason] >= max(left.values(), default=0) - 1
+
+
+def test_people_who_say_the_same_in_other_words_crowd_nobody_out():
+    wordy = [replace(correction(n, days=-1), correction_reason=f"커피를 {n}번 쏟음") for n in range(300)]
+    rare = replace(correction(400, days=-1), correction_reason="옆이 찢어져 있음")
+    assert rare in spread([*wordy, rare], 2, REASONS)
 
 
 def test_a_correction_of_the_very_moment_of_the_last_training_is_an_earlier_one():

@@ -143,13 +143,24 @@ def test_caches_and_pages_that_may_show_it_are_gone_and_models_are_kept(world):
     assert world.experiments.opened["run-10/1"].files["contact-sheet.png"] == b"old"
 
 
-def test_what_is_left_to_people_is_said(world):
+ORIGINAL = "the original s3://tasks/{}.jpg belongs to the Helper service: delete it there"
+GOLDEN = "s3://models/LAUNDRY/run-1/ may hold it, 224 pixels wide, among its golden samples"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "left"),
+    [
+        (b'{"extra": {"golden_source": "scikit-learn"}}', [ORIGINAL]),
+        (b"{}", [GOLDEN, ORIGINAL]),
+        (None, [GOLDEN, ORIGINAL]),
+    ],
+    ids=["no photos in the model", "a model of an earlier release", "a model that is archived"],
+)
+def test_what_is_left_to_people_is_said(world, manifest, left):
+    if manifest:
+        world.objects.write("s3://models/LAUNDRY/run-1/manifest.json", manifest)
     task = world.task(Split.VALIDATION)
-    found = world.erase(task)
-    assert found.left == [
-        "s3://models/LAUNDRY/run-1/ may hold it, 224 pixels wide, among its golden samples",
-        f"the original s3://tasks/{task}.jpg belongs to the Helper service: delete it there",
-    ]
+    assert world.erase(task).left == [line.format(task) for line in left]
 
 
 def test_later_selections_go_without_it(world):

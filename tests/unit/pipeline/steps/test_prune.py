@@ -10,17 +10,18 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Observation, Tally
 from pipeline.domain.models import ModelType
 from pipeline.domain.pruning import PruningPolicy
+from pipeline.domain.retraining import RetrainingDecision
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting, Pruning
 from pipeline.ports.live import Look
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.prune import prune
-from tests.builders import NOW, a_blessing, a_model_version, a_training_result
+from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
-from tests.fakes.events import FakeClock, FakeRetrainingRuns
+from tests.fakes.events import FakeClock, FakeDecisions, FakeRetrainingRuns
 from tests.fakes.faults import Killed, every_fault
 from tests.fakes.live import FakeReadings
-from tests.fakes.training import FakeExperiments, FakeTrainingRuns
+from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
 from tests.unit.pipeline.steps.dataset_world import NO_FAULT
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
@@ -37,6 +38,7 @@ class World(DataWorld):
         self.runs, self.training_runs = FakeRetrainingRuns(), FakeTrainingRuns()
         self.versions, self.blessings, self.readings = FakeVersions(), FakeBlessings(), FakeReadings()
         self.transitions = FakeTransitions(self.versions)
+        self.decisions, self.experiments = FakeDecisions(), FakeExperiments()
         for number in (1, 2, 3):
             self.collect(run_id=f"run-{number}")
             self.prepare(run_id=f"run-{number}", uri=self.dataset(number))
@@ -62,6 +64,8 @@ class World(DataWorld):
             blessings=self.blessings,
             transitions=self.transitions,
             readings=self.readings,
+            decisions=self.decisions,
+            experiments=self.experiments,
             objects=self.objects,
             clock=FakeClock(NOW),
             dataset_prefix="s3://datasets/",
@@ -177,12 +181,49 @@ def test_readings_are_forgotten_after_their_time_and_no_sooner():
     assert [NOW - look.at for look in world.readings.looks] == [timedelta(days=399), timedelta(0)]
 
 
+def test_decisions_against_a_retraining_are_forgotten_after_their_time_and_no_sooner():
+    world = World()
+    for days in (401, 399, 0):
+        decision = RetrainingDecision(False, "too_few", f"{days} days ago", a_backlog())
+        world.decisions.record(LAUNDRY, decision, at=NOW - timedelta(days=days), asked_by="the intake")
+    assert world.prune().decisions == 1
+    assert [decision.reason for _, decision, _ in world.decisions.recorded] == ["399 days ago", "0 days ago"]
+
+
+def tracked(world, run_id, *days):
+    for number, ago in enumerate(days):
+        begun_at = NOW - timedelta(days=ago)
+        world.experiments.opened[f"{run_id}/{number}"] = FakeExperiment(f"{run_id}/{number}", begun_at=begun_at)
+
+
+def test_the_tracker_forgets_old_retrainings_but_those_of_a_version_and_the_running_one():
+    world = World()
+    for run_id, days in {"run-1": (401, 401), "run-2": (401, 399), "run-3": (401,), "run-4": (401,)}.items():
+        tracked(world, run_id, *days)
+    world.versions.register(a_model_version("v1.0.0", run_id="run-3"))
+    world.runs.begin("run-4", LAUNDRY, at=NOW)
+    assert world.prune().experiments == ("run-1",)
+    assert {name.partition("/")[0] for name in world.experiments.opened} == {"run-2", "run-3", "run-4"}
+
+
+def grown():
+    """Something of everything is past its time."""
+    world = refused()
+    world.readings.record(a_look(at=NOW - timedelta(days=401)))
+    decision = RetrainingDecision(False, "too_few", "99 corrections, 100 needed", a_backlog())
+    world.decisions.record(LAUNDRY, decision, at=NOW - timedelta(days=401), asked_by="the intake")
+    tracked(world, "run-1", 401)
+    return world
+
+
 def test_a_dry_run_says_the_same_and_touches_nothing():
-    world, other = World(), World()
+    world, other = grown(), grown()
     before = dict(world.objects.bodies)
     planned, done = world.prune(dry_run=True), other.prune()
-    assert (planned.datasets, planned.refused_runs, planned.objects) == (done.datasets, done.refused_runs, done.objects)
+    assert planned == done
+    assert (done.refused_runs, done.experiments, done.readings, done.decisions) == (("run-1",), ("run-1",), 1, 1)
     assert world.objects.bodies == before != other.objects.bodies
+    assert world.prune() == done
 
 
 def refused():

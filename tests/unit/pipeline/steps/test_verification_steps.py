@@ -33,6 +33,21 @@ def test_the_report_tells_the_accuracy_of_the_verdict():
     assert world.experiments.opened["mlflow-1"].metrics["verify.validation_accuracy"] == blessing.accuracy
 
 
+def test_the_report_tells_how_corrections_for_each_reason_are_answered():
+    world = World(candidate_wrong=2)
+    more = world.photo(90, label="불량", corrected=True, split=Split.HELD_OUT_CORRECTIONS, reasons=("흙",))
+    photos = tuple(replace(p, reasons=("얼룩",)) if p.corrected else p for p in world.manifest.photos)
+    world.manifest = replace(world.manifest, photos=(*photos, replace(more, reasons=("얼룩", "흙"))))
+    world.photos.bodies[more.photo_url] = more.task_id.encode()
+    world.trials.answers["run-1"][more.task_id.encode()] = "불량"
+    report = json.loads(world.objects.read(world.judge().report_uri))
+    # Of the two that the candidate gets wrong one was a correction.
+    assert report["by_reason"] == [
+        {"reason": "얼룩", "photos": 21, "right": 20},
+        {"reason": "흙", "photos": 1, "right": 1},
+    ]
+
+
 def test_candidate_and_champion_answer_for_the_same_photos_and_the_answers_are_kept():
     world = World()
     world.verify()
