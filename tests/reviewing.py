@@ -13,7 +13,7 @@ import psycopg2
 from fastapi import FastAPI
 from PIL import Image
 
-from include.helper_service.app import create_app
+from include.helper_service.app import Judge, create_app
 from include.helper_service.settings import Settings
 from include.helper_service.tasks import Verdict
 from tests.services import Services
@@ -22,8 +22,12 @@ EXCHANGE, QUEUE, MODEL_EXCHANGE = "task.events", "mlops.task-confirmed", "model.
 GOOD, BAD = "양호", "불량"
 
 
-def helper_app(services: Services, **settings: object) -> FastAPI:
-    """No verdict is blind and no second opinion is wanted, unless a test says so."""
+def _sure(photo_url: str, task_id: str) -> Verdict:
+    return Verdict(GOOD, "v1.0.0", 0.97)
+
+
+def helper_app(services: Services, judge: Judge | None = _sure, **settings: object) -> FastAPI:
+    """Nothing is blind and no second opinion wanted, unless a test says so; without `judge` the replicas are asked."""
     given = {"undo_seconds": 0, "blind_audit_share": 0, "second_opinion_share": 0, **settings}
     return create_app(
         Settings(
@@ -32,7 +36,7 @@ def helper_app(services: Services, **settings: object) -> FastAPI:
             s3_endpoint=services.stack.s3_endpoint,
             **given,
         ),
-        judge=lambda photo_url, task_id: Verdict(GOOD, "v1.0.0", 0.97),
+        judge=judge,
     )
 
 

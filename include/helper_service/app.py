@@ -113,6 +113,8 @@ def _asks(client: FaceserveClient) -> Judge:
         except FaceserveError as error:
             code = 503 if error.may_pass else 422
             raise HTTPException(code, f"no verdict: {error.detail}") from None
-        return Verdict(found.label, found.model_version, found.probabilities.get(found.label))
+        # Probabilities are 32-bit: a certain one may be a trifle above 1.
+        sure = min(1.0, found.probabilities[found.label])
+        return Verdict(found.label, found.model_version, sure)
 
     return judge

@@ -190,10 +190,11 @@ def test_the_same_word_twice_is_one_and_another_has_to_undo_the_first(services, 
 
 
 def test_a_word_that_waits_outlives_the_service(services, helper):
-    http = helper(undo_seconds=1)
+    http = helper(undo_seconds=60)
     say(http, "T-1")
     http.__exit__(None, None, None)
     assert outbox(services) == []
+    rows(services, "UPDATE reviews SET leaves_at = now()")
     helper()
     settled(services, 1)
     assert len(outbox(services)) == 1
