@@ -19,12 +19,14 @@ hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("project")
 
 
+# Airflow writes its configuration at the first import, and the next conftest imports it before anything is configured.
+_AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="airflow-of-tests-")
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
+
+
 def pytest_configure(config: pytest.Config) -> None:
     lifeline.hold()
-    # Airflow writes its configuration at the first import, which collecting the tests of the DAGs does.
-    home = tempfile.TemporaryDirectory(prefix="airflow-of-tests-")
-    config.add_cleanup(home.cleanup)
-    os.environ["AIRFLOW_HOME"] = home.name
+    config.add_cleanup(_AIRFLOW_HOME.cleanup)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class AirflowStandIn:
         self.world, self.fleet = world, LateReplicas(world.fleet)
         self.overlooked = Overlooked(world, self.fleet)
         self.role, self.paused, self.ill, self.runs = "admin", set(), set(), {}
-        self.fails, self.retrainings, self.cleared = False, [], []
+        self.fails, self.retrainings, self.cleared, self.questions = False, [], [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
         pages = make_app(self._dashboard)
@@ -114,6 +114,14 @@ class AirflowStandIn:
         @self.app.get("/api/v2/dags/{dag_id}/dagRuns")
         def runs_of(dag_id: str):
             return {"dag_runs": [{"dag_run_id": run_id} for run_id in self.retrainings]}
+
+        @self.app.get("/api/v2/dags/~/dagRuns/~/hitlDetails")
+        def questions():
+            return {"hitl_details": self.questions, "total_entries": len(self.questions)}
+
+        @self.app.get("/dags/{path:path}")
+        def page_of_airflow(path: str):
+            return HTMLResponse('<!doctype html><link rel="icon" href="data:,">' + path)
 
         @self.app.post("/api/v2/dags/{dag_id}/clearTaskInstances")
         def clear(dag_id: str, asked: dict = Body()):  # noqa: B008

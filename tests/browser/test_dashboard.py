@@ -322,6 +322,23 @@ def test_a_retraining_is_asked_for(airflow, look):
     assert run["asked"]["conf"] == {"force": True, "reason": "looked into it"}
 
 
+def a_question(subject, dag_id="model_rollback", state="awaiting_input"):
+    return {"subject": subject, "task_instance": {"dag_id": dag_id, "dag_run_id": "run 1", "state": state}}
+
+
+def test_a_question_that_waits_for_a_person_leads_to_its_answer(airflow, look):
+    airflow.questions = [
+        a_question("Roll LAUNDRY back to v1.1.0?"),
+        a_question("May it go on?", dag_id="of_others"),
+        a_question("Too late?", state="failed"),
+    ]
+    seen, page = look()
+    wait_for(page, "#operations-now", "Somebody is asked: Roll LAUNDRY back to v1.1.0?")
+    assert text(page, "#operations-now").count("Somebody is asked") == 1
+    page.get_by_role("button", name="Approve or refuse").click()
+    assert seen.page.url.endswith("/dags/model_rollback/runs/run%201/required_actions")
+
+
 def test_airflows_home_has_a_line_with_what_serves_and_a_way_to_the_page(airflow, look):
     seen, _ = look()
     seen.page.goto("/home")

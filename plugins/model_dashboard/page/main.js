@@ -5,7 +5,7 @@ import { airflow, ours, Refused } from "./api.js";
 import { canary, makeCanary, readCanary } from "./canary.js";
 import { byId, el, show } from "./dom.js";
 import { forgetModels, makeModels, models, readModels } from "./models.js";
-import { makeOperations, operations, readLetters } from "./operations.js";
+import { makeOperations, operations, readLetters, readQuestions } from "./operations.js";
 import { makeRetraining, retraining } from "./retraining.js";
 import { makeServing, readReplicas, serving } from "./serving.js";
 import { retrainingDag, state } from "./state.js";
@@ -89,7 +89,7 @@ function complain(failed) {
 
 async function everything() {
   await all(readOverview);
-  await all(readAirflow, readModels, readSightings, readCanary, readStage, readReplicas, readLetters);
+  await all(readAirflow, readModels, readSightings, readCanary, readStage, readReplicas, readLetters, readQuestions);
 }
 
 async function again() {

@@ -1,12 +1,21 @@
 // What does not work, and what waits for somebody.
 
 import { button, decision, DECISIONS, openPanel } from "./acts.js";
-import { ours } from "./api.js";
+import { airflow, ours } from "./api.js";
 import { byId, el, show } from "./dom.js";
 import { state, whyNot } from "./state.js";
+import { goTo } from "./surroundings.js";
 import { moment, text } from "./texts.js";
 
+const OVER = new Set(["success", "failed", "skipped", "upstream_failed", "removed"]);
 let letters = null;
+let questions = [];
+
+// What runs of ours ask people; whoever may not see questions is told of none.
+export async function readQuestions() {
+  const asked = await airflow("dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100").catch(() => ({ hitl_details: [] }));
+  questions = asked.hitl_details.filter(({ task_instance: ti }) => ti.dag_id in state.person.always_on && !OVER.has(ti.state));
+}
 
 export function makeOperations(place) {
   place.append(...["operations-now", "operations-panel"].map((id) => el("div", { id })));
@@ -27,6 +36,7 @@ export function operations() {
     byId("operations-now"),
     el("h2", {}, text("operations")),
     ...(wrong.length ? wrong : [el("p", { class: "good" }, text("allWell"))]),
+    ...questions.map(question),
     outbox(o.unpublished),
     ...deadLetters(),
   );
@@ -64,3 +74,11 @@ function letter(one) {
         ),
   );
 }
+
+const question = ({ subject, task_instance: { dag_id: dag, dag_run_id: run } }) =>
+  el(
+    "p",
+    { class: "notice" },
+    `${text("question", { subject })} `,
+    el("button", { type: "button", class: "link", onclick: () => goTo(`/dags/${dag}/runs/${encodeURIComponent(run)}/required_actions`) }, text("answerIt")),
+  );

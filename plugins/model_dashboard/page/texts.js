@@ -91,6 +91,8 @@ const TEXTS = {
   allWell: ["Nothing is known to be wrong.", "알려진 문제가 없습니다."],
   paused: ["{dag} is paused: {what}.", "{dag}이(가) 일시 중지되었습니다: {what}."],
   partIll: ["Airflow's {part} does not work: nothing that is asked for begins.", "Airflow의 {part}이(가) 동작하지 않아 요청한 작업이 시작되지 않습니다."],
+  question: ["Somebody is asked: {subject}", "답변 대기 중인 질문: {subject}"],
+  answerIt: ["Approve or refuse", "승인 또는 거부"],
   outbox: ["Events wait in the outbox: {n}, the oldest since {since}.", "전송 대기 이벤트 {n}건, 가장 오래된 것은 {since}부터."],
   outboxEmpty: ["Every event is published.", "모든 이벤트가 전송되었습니다."],
   letters: ["Messages that could not be used: {n}", "처리하지 못한 메시지 {n}건"],
