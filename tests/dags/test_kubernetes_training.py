@@ -135,10 +135,12 @@ def test_a_missing_template_is_an_import_error_of_the_dag(monkeypatch: pytest.Mo
         model_retraining("LAUNDRY", None)
 
 
-def test_the_pod_runs_the_pinned_image_with_the_settings_of_the_secret(dag: Any) -> None:
+def test_the_pod_runs_the_pinned_image_with_settings_and_the_secrets_of_a_training(dag: Any) -> None:
     (container,) = _pod(dag)["spec"]["containers"]
     assert container["image"] == IMAGE
-    assert container["envFrom"] == [{"secretRef": {"name": "retraining"}}]
+    assert container["envFrom"] == [{"configMapRef": {"name": name}} for name in ("retraining", "storage")]
+    secret = {one["name"] for one in container["env"] if "valueFrom" in one}
+    assert secret == {"RETRAIN_MLOPS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
 def test_the_pod_trains_the_dataset_under_the_run_whatever_the_attempt(dag: Any) -> None:

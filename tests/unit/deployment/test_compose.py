@@ -86,16 +86,16 @@ def test_each_image_of_ours_is_built_by_one_service_and_knows_its_commit():
 
 def test_what_runs_tasks_can_train_and_the_rest_of_airflow_is_without_tensorflow():
     trained = {name for name, service in _SERVICES.items() if service["image"].startswith("laundry-training:")}
-    assert trained == {"airflow-scheduler"}
+    assert trained == {"airflow-scheduler", "s3"}
     assert _SERVICES["airflow-scheduler"]["build"]["args"]["PACKAGES"] == "training"
 
 
 def test_images_are_called_the_same_everywhere():
     ours = {service["image"] for name, service in _SERVICES.items() if name not in _IMAGES_OF_OTHERS}
-    for path in ("include/docker/images.sh", "include/k8s/faceserve.yaml"):
+    for path in ("include/docker/images.sh", "include/k8s/base/faceserve.yaml"):
         text = (_ROOT / path).read_text()
         assert not re.search(r"image: (?!laundry-)\S*faceserve", text), path
-    assert "laundry-faceserve:0.1.0" in (_ROOT / "include/k8s/faceserve.yaml").read_text()
+    assert "laundry-faceserve:0.1.0" in (_ROOT / "include/k8s/base/faceserve.yaml").read_text()
     assert ours == {f"laundry-{name}:0.1.0" for name in ("retraining", "training", "faceserve")}
 
 

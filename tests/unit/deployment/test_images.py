@@ -51,7 +51,10 @@ def test_in_the_application_image_every_program_and_dag_loads_and_a_training_pod
 ):
     done = application.run("-c", EVERYTHING, AIRFLOW_HOME=str(tmp_path), RETRAIN_TRAINING_IMAGE="x@sha256:" + "a" * 64)
     assert done.returncode == 0, done.stderr[-1000:]
-    assert done.stdout.splitlines()[-1] == '[{"secretRef": {"name": "retraining"}}]'
+    assert (
+        done.stdout.splitlines()[-1]
+        == '[{"configMapRef": {"name": "retraining"}}, {"configMapRef": {"name": "storage"}}]'
+    )
 
 
 def test_in_the_faceserve_image_every_program_starts_and_nothing_of_the_pipeline_is_there(faceserve):

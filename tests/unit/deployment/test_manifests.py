@@ -1,5 +1,8 @@
-"""The Kubernetes manifests are what Kubernetes accepts, and say what the design asks for."""
+"""The Kubernetes manifests, as kustomize renders them: what Kubernetes accepts, and what the design asks for."""
 
+import re
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,70 +12,283 @@ import yaml
 
 from faceserve.server import LIVE
 from faceserve.settings import Settings
+from include.stack.layout import POOLS
+from tests.kubernetes_clients import rendered
 
 _FOLDER = Path(__file__).parents[3] / "include/k8s"
 _KUBERNETES = "1.33"
+_OVERLAYS = sorted(path.name for path in (_FOLDER / "overlays").iterdir())
+# Made by whoever installs it (include/k8s/try.sh), because a repository is no place for them.
+_MADE_BY_HAND = {
+    "Secret": {"faceserve", "retraining", "exporter", "mlflow", "model-signing-key"},
+    "ConfigMap": {"model-verifying-key", "prometheus-rules", "alertmanager"},
+}
+# What the chart of Airflow makes.
+_AIRFLOW = {"tier": "airflow"}
+_TRAINING = {"app.kubernetes.io/name": "retraining-train"}
 
 
-def _manifests(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((_FOLDER / name).read_text()))
+@cache
+def _all(overlay: str) -> list[dict[str, Any]]:
+    return rendered(_FOLDER / "overlays" / overlay)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in _FOLDER.glob("*.yaml")))
-def test_every_manifest_fits_the_schema_of_kubernetes(name: str) -> None:
-    for manifest in _manifests(name):
-        kubernetes_validate.validate(manifest, _KUBERNETES, strict=True)
+def _of(overlay: str, kind: str) -> dict[str, dict[str, Any]]:
+    return {m["metadata"]["name"]: m for m in _all(overlay) if m["kind"] == kind}
 
 
-def test_a_training_pod_may_not_ask_kubernetes_for_anything() -> None:
-    (pod,) = _manifests("train-pod.yaml")
-    bound = [s["name"] for m in _manifests("access.yaml") if m["kind"] == "RoleBinding" for s in m["subjects"]]
-    assert pod["spec"]["automountServiceAccountToken"] is False
-    assert pod["spec"]["serviceAccountName"] not in bound
-
-
-def test_a_training_pod_saves_its_checkpoint_before_the_spot_node_is_taken() -> None:
-    (pod,) = _manifests("train-pod.yaml")
-    assert pod["spec"]["terminationGracePeriodSeconds"] < 120
-
-
-def test_every_container_runs_without_root_and_without_a_writable_image() -> None:
-    (pod,) = _manifests("train-pod.yaml")
-    (server,) = [m["spec"]["template"] for m in _manifests("faceserve.yaml") if m["kind"] == "StatefulSet"]
-    for spec in (pod["spec"], server["spec"]):
-        assert spec["securityContext"]["runAsNonRoot"] is True
-        assert all(c["securityContext"]["readOnlyRootFilesystem"] for c in spec["containers"])
-
-
-def _server() -> dict[str, Any]:
-    (found,) = [m for m in _manifests("faceserve.yaml") if m["kind"] == "StatefulSet"]
+def _train_pod() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / "train-pod.yaml").read_text())
     return found
 
 
-def test_clients_are_sent_to_replicas_with_a_model_and_the_pipeline_to_every_one() -> None:
-    services = {m["metadata"]["name"]: m["spec"] for m in _manifests("faceserve.yaml") if m["kind"] == "Service"}
+def _pods(overlay: str) -> dict[str, dict[str, Any]]:
+    """Every pod's specification by the name of what makes it, the training pod among them."""
+    made = {
+        name: {**m["spec"]["template"]["spec"], "labels": m["spec"]["template"]["metadata"]["labels"]}
+        for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job")
+        for name, m in _of(overlay, kind).items()
+    }
+    return {**made, "training": {**_train_pod()["spec"], "labels": _TRAINING}}
+
+
+def _containers(overlay: str) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (name, container)
+        for name, spec in _pods(overlay).items()
+        for container in [*spec["containers"], *spec.get("initContainers", ())]
+    ]
+
+
+def _server(overlay: str) -> dict[str, Any]:
+    found: dict[str, Any] = _of(overlay, "StatefulSet")["faceserve"]["spec"]
+    return found
+
+
+@pytest.fixture(params=_OVERLAYS)
+def overlay(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_there_is_an_overlay_for_processors_for_gpus_and_for_one_machine() -> None:
+    assert _OVERLAYS == ["cpu", "gpu-spot", "minikube"]
+
+
+def test_every_manifest_fits_the_schema_of_kubernetes(overlay: str) -> None:
+    with warnings.catch_warnings():
+        # A kind that the schema does not know is only warned of.
+        warnings.simplefilter("error")
+        for manifest in [*_all(overlay), _train_pod()]:
+            kubernetes_validate.validate(manifest, _KUBERNETES, strict=True)
+
+
+def test_everything_is_in_the_namespace_of_this_application(overlay: str) -> None:
+    assert {m["metadata"].get("namespace") for m in _all(overlay) if m["kind"] != "Namespace"} == {"retraining"}
+
+
+def test_a_training_pod_may_not_ask_kubernetes_for_anything(overlay: str) -> None:
+    bound = [s["name"] for m in _of(overlay, "RoleBinding").values() for s in m["subjects"]]
+    assert _train_pod()["spec"]["automountServiceAccountToken"] is False
+    assert _train_pod()["spec"]["serviceAccountName"] not in bound
+
+
+def test_nobody_may_more_with_kubernetes_than_start_and_watch_training_pods(overlay: str) -> None:
+    (role,) = _of(overlay, "Role").values()
+    assert not _of(overlay, "ClusterRole")
+    allowed = {resource: set(rule["verbs"]) for rule in role["rules"] for resource in rule["resources"]}
+    assert allowed == {
+        "pods": {"create", "get", "list", "watch", "patch", "delete"},
+        "pods/log": {"get"},
+        "events": {"get", "list", "watch"},
+    }
+
+
+def test_a_training_pod_saves_its_checkpoint_before_the_spot_node_is_taken() -> None:
+    assert _train_pod()["spec"]["terminationGracePeriodSeconds"] < 120
+
+
+def test_every_container_runs_without_root_and_without_a_writable_image(overlay: str) -> None:
+    for spec in _pods(overlay).values():
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        # Kubernetes would give each pod variables such as MLFLOW_PORT, which MLflow reads as a setting of its own.
+        assert spec["enableServiceLinks"] is False
+    for name, container in _containers(overlay):
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True and context["allowPrivilegeEscalation"] is False, name
+        assert context["capabilities"] == {"drop": ["ALL"]}, name
+
+
+def test_every_container_says_what_it_needs_and_no_processor_is_throttled(overlay: str) -> None:
+    for name, container in _containers(overlay):
+        if name != "training":  # its size comes with the pod, from settings
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+            assert set(container["resources"]["limits"]) == {"memory"}, name
+
+
+def test_images_are_called_as_they_are_built_or_pulled_by_a_fixed_tag(overlay: str) -> None:
+    for name, container in _containers(overlay):
+        image = container["image"]
+        ours = image in {"laundry-retraining:0.1.0", "laundry-faceserve:0.1.0", "set-by-the-operator"}
+        assert ours or re.fullmatch(r"(prom|grafana)/[a-z]+:v?\d+\.\d+\.\d+", image), f"{name} runs {image}"
+
+
+# Secrets
+
+
+def _references(overlay: str) -> list[tuple[str, str]]:
+    """Kind and name of every Secret and ConfigMap that a pod reads."""
+    found = []
+    for spec in _pods(overlay).values():
+        for volume in spec.get("volumes", ()):
+            found += [("Secret", volume["secret"]["secretName"])] if "secret" in volume else []
+            found += [("ConfigMap", volume["configMap"]["name"])] if "configMap" in volume else []
+    for _, container in _containers(overlay):
+        for one in container.get("env", ()):
+            source = one.get("valueFrom", {})
+            found += [("Secret", source["secretKeyRef"]["name"])] if "secretKeyRef" in source else []
+        found += [("ConfigMap", one["configMapRef"]["name"]) for one in container.get("envFrom", ())]
+    return found
+
+
+def test_what_a_pod_reads_is_there_or_made_by_hand_and_try_sh_makes_it(overlay: str) -> None:
+    script = (_FOLDER / "try.sh").read_text()
+    for kind, name in _references(overlay):
+        if name not in _of(overlay, kind):
+            assert name in _MADE_BY_HAND[kind], f"{kind} {name}"
+            assert re.search(rf"\b{name}\b", script), name
+
+
+def test_no_manifest_holds_a_secret_and_each_is_named_by_its_key(overlay: str) -> None:
+    assert not _of(overlay, "Secret")
+    text = yaml.safe_dump(_all(overlay))
+    assert not re.search(r"://[^/\s:]+:[^@\s]+@", text)
+    for name, container in _containers(overlay):
+        assert not [one for one in container.get("envFrom", ()) if "secretRef" in one], name
+        for one in container.get("env", ()):
+            secret = re.search(r"PASSWORD|TOKEN|SECRET|_DSN|AMQP_URL|STORE_URI", one["name"])
+            assert not secret or "secretKeyRef" in one["valueFrom"], f"{name}: {one['name']}"
+
+
+def test_a_training_pod_knows_only_the_secrets_of_a_training() -> None:
+    (container,) = _train_pod()["spec"]["containers"]
+    secret = {one["name"] for one in container["env"] if "valueFrom" in one}
+    assert secret == {"RETRAIN_MLOPS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:
+    training = {one["name"]: one.get("value") for one in _train_pod()["spec"]["containers"][0]["env"]}
+    (server,) = _server(overlay)["template"]["spec"]["containers"]
+    replica = {one["name"]: one.get("value") for one in server["env"]}
+    assert training["RETRAIN_SIGNING_KEY"] == "/keys/signing.pem"
+    assert replica["FACESERVE_VERIFYING_KEY"] == "/keys/verifying.pem"
+    mounts = {mount["mountPath"] for mount in server["volumeMounts"]}
+    assert "/keys" in mounts
+
+
+# The model server
+
+
+def test_clients_are_sent_to_replicas_with_a_model_and_the_pipeline_to_every_one(overlay: str) -> None:
+    services = {n: m["spec"] for n, m in _of(overlay, "Service").items() if n.startswith("faceserve")}
     ports = {name: {port["port"] for port in spec["ports"]} for name, spec in services.items()}
     assert ports == {"faceserve": {8500, 9500}, "faceserve-lifecycle": {8600}}
     assert "publishNotReadyAddresses" not in services["faceserve"]
     assert services["faceserve-lifecycle"]["publishNotReadyAddresses"] is True
-    assert _server()["spec"]["serviceName"] == "faceserve-lifecycle"
+    assert _server(overlay)["serviceName"] == "faceserve-lifecycle"
 
 
-def test_a_replica_without_a_model_gets_no_requests_and_is_not_restarted_for_it() -> None:
-    (container,) = _server()["spec"]["template"]["spec"]["containers"]
+def test_the_pipeline_knows_every_replica_by_name(overlay: str) -> None:
+    named = yaml.safe_load(_of(overlay, "ConfigMap")["retraining"]["data"]["RETRAIN_FACESERVE_REPLICAS"])
+    count = _server(overlay)["replicas"]
+    assert named == [f"faceserve-{n}.faceserve-lifecycle.retraining:8600" for n in range(count)]
+
+
+def test_a_replica_without_a_model_gets_no_requests_and_is_not_restarted_for_it(overlay: str) -> None:
+    (container,) = _server(overlay)["template"]["spec"]["containers"]
     assert container["readinessProbe"]["grpc"] == {"port": 8500, "service": "laundry"}
     assert container["livenessProbe"]["grpc"] == container["startupProbe"]["grpc"] == {"port": 8500, "service": LIVE}
 
 
-def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it() -> None:
-    (container,) = _server()["spec"]["template"]["spec"]["containers"]
+def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it(overlay: str) -> None:
+    (container,) = _server(overlay)["template"]["spec"]["containers"]
     variables = {one["name"]: one.get("value") for one in container["env"]}
     guards = sum(int(variables[f"FACESERVE_{name}_MB"]) for name in ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED"))
     photos = 6 * Settings.model_fields["decoded_megapixels"].default
     assert guards + photos < int(container["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
+    assert int(variables["FACESERVE_ENGINE_THREADS"]) > 0
 
 
-def test_a_replica_that_ends_is_left_by_its_clients_and_finishes_what_it_has() -> None:
-    spec = _server()["spec"]["template"]["spec"]
+def test_a_replica_that_ends_is_left_by_its_clients_and_finishes_what_it_has(overlay: str) -> None:
+    spec = _server(overlay)["template"]["spec"]
     waits = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert spec["terminationGracePeriodSeconds"] >= waits + Settings.model_fields["drain_seconds"].default + 5
+
+
+def test_an_eviction_leaves_replicas_that_serve(overlay: str) -> None:
+    for budget in _of(overlay, "PodDisruptionBudget").values():
+        assert budget["spec"]["maxUnavailable"] < _server(overlay)["replicas"]
+
+
+def test_every_server_that_is_asked_over_the_network_says_when_it_is_ready(overlay: str) -> None:
+    for name, container in _containers(overlay):
+        if container.get("ports"):
+            assert "readinessProbe" in container, name
+
+
+# The network
+
+
+def test_nobody_talks_to_anybody_but_for_what_is_listed(overlay: str) -> None:
+    policies = _of(overlay, "NetworkPolicy")
+    assert policies["nobody"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for name, pod in _pods(overlay).items():
+        chosen = [n for n, p in policies.items() if _selects(p["spec"]["podSelector"], pod["labels"])]
+        assert set(chosen) > {"nobody", "everybody-asks-for-names"}, f"nothing is allowed for {name}"
+
+
+def test_a_port_that_somebody_may_reach_is_one_that_is_listened_on(overlay: str) -> None:
+    for name, policy in _of(overlay, "NetworkPolicy").items():
+        listening = {
+            port["containerPort"]
+            for pod in _pods(overlay).values()
+            if _selects(policy["spec"]["podSelector"], pod["labels"])
+            for container in pod["containers"]
+            for port in container.get("ports", ())
+        }
+        allowed = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
+        assert allowed <= listening | ({8080} if name == "airflow" else set()), name
+
+
+def test_models_are_changed_by_airflow_alone(overlay: str) -> None:
+    rules = _of(overlay, "NetworkPolicy")["faceserve"]["spec"]["ingress"]
+    (lifecycle,) = [rule for rule in rules if {"port": 8600} in rule["ports"]]
+    assert lifecycle == {"from": [{"podSelector": {"matchLabels": _AIRFLOW}}], "ports": [{"port": 8600}]}
+
+
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
+
+
+# Airflow
+
+
+def test_gpus_are_asked_for_where_there_are_some_and_no_more_than_a_training_needs() -> None:
+    gpus = {name: _of(name, "ConfigMap")["airflow"]["data"]["RETRAIN_TRAINING_POD_GPUS"] for name in _OVERLAYS}
+    assert gpus == {"cpu": "0", "gpu-spot": "2", "minikube": "0"}
+    (quota,) = _of("gpu-spot", "ResourceQuota").values()
+    assert quota["spec"]["hard"] == {"requests.nvidia.com/gpu": "2"}
+
+
+def test_the_chart_of_airflow_gets_our_image_no_password_and_a_place_for_every_pool() -> None:
+    text = (_FOLDER / "airflow/values.yaml").read_text()
+    values = yaml.safe_load(text)
+    assert values["images"]["airflow"]["repository"] == "laundry-retraining"
+    assert values["executor"] == "LocalExecutor" and values["postgresql"] == {"enabled": False}
+    assert int(values["config"]["core"]["parallelism"]) > sum(int(str(pool["slots"])) for pool in POOLS.values())
+    # Each a Secret that exists already: the chart would make up values, others with every upgrade.
+    for name in ("fernetKeySecretName", "jwtSecretName", "apiSecretKeySecretName"):
+        assert values[name]
+    assert values["data"]["metadataSecretName"]
+    assert not re.search(r"(?i)^\s*\w*(password|pass|secretkey|fernetkey):\s*\S", text, re.MULTILINE)

@@ -1,0 +1,69 @@
+#!/bin/sh
+# `sh include/k8s/try.sh`: everything on minikube or kind, to look at what cannot be tried without a cluster: admission, rights,
+# network policies (with minikube start --cni=calico), the order of an update. Needs kubectl, helm, Docker, openssl, and minikube
+# or kind with a cluster that runs; images as `make images` makes them; PostgreSQL, RabbitMQ and S3 where these say:
+#
+#   export RETRAIN_MLOPS_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=… RETRAIN_AMQP_URL=…
+#   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… S3_ENDPOINT=http://…
+#
+# Secrets that nobody else knows are made here, once; those that exist stay.
+set -eu
+cd "$(dirname "$0")/../.."
+for name in RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID \
+    AWS_SECRET_ACCESS_KEY S3_ENDPOINT; do
+    eval "value=\${$name:-}"
+    [ -n "$value" ] || { echo "$name is not set: see the head of this file" >&2; exit 1; }
+done
+k() { kubectl --namespace retraining "$@"; }
+
+for image in laundry-retraining:0.1.0 laundry-training:0.1.0 laundry-faceserve:0.1.0; do
+    if command -v minikube >/dev/null; then minikube image load "$image"; else kind load docker-image "$image"; fi
+done
+kubectl get namespace retraining >/dev/null 2>&1 || kubectl create namespace retraining
+
+# Values go through files, because everybody on the machine sees the words of a command.
+folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; chmod 700 "$folder"
+secret() { # name, then variables that are its keys
+    name=$1; shift
+    ! k get secret "$name" >/dev/null 2>&1 || return 0
+    : > "$folder/$name"
+    for key in "$@"; do eval "printf '%s=%s\n' \"$key\" \"\$$key\"" >> "$folder/$name"; done
+    k create secret generic "$name" --from-env-file="$folder/$name"
+}
+random() { openssl rand -base64 32 | tr '+/' '-_'; }
+
+FACESERVE_LIFECYCLE_TOKEN=$(random)
+if k get secret faceserve >/dev/null 2>&1; then
+    FACESERVE_LIFECYCLE_TOKEN=$(k get secret faceserve -o go-template='{{.data.FACESERVE_LIFECYCLE_TOKEN | base64decode}}')
+fi
+RETRAIN_FACESERVE_TOKEN=$FACESERVE_LIFECYCLE_TOKEN
+secret faceserve FACESERVE_LIFECYCLE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret retraining RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL
+secret mlflow MLFLOW_BACKEND_STORE_URI AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_AMQP_URL RETRAIN_FACESERVE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+connection=$AIRFLOW_DSN; secret airflow-metadata connection
+for one in fernet-key jwt-secret api-secret-key; do
+    k get secret "airflow-$one" >/dev/null 2>&1 || {
+        printf '%s' "$(random)" > "$folder/$one"
+        k create secret generic "airflow-$one" --from-file="$one=$folder/$one"
+    }
+done
+if ! k get secret model-signing-key >/dev/null 2>&1; then
+    openssl ecparam -name prime256v1 -genkey -noout -out "$folder/signing.pem"
+    openssl ec -in "$folder/signing.pem" -pubout -out "$folder/verifying.pem"
+    k create secret generic model-signing-key --from-file="$folder/signing.pem"
+    k create configmap model-verifying-key --from-file="$folder/verifying.pem"
+fi
+mkdir -p "$folder/rules"
+[ ! -d include/prometheus/rules ] || cp include/prometheus/rules/* "$folder/rules"
+k create configmap prometheus-rules --from-file="$folder/rules" --dry-run=client -o yaml | k apply -f -
+k create configmap alertmanager --from-file=include/prometheus/alertmanager.yaml --dry-run=client -o yaml | k apply -f -
+
+kubectl apply -k include/k8s/overlays/minikube
+k patch configmap storage --patch "{\"data\": {\"RETRAIN_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"FACESERVE_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"MLFLOW_S3_ENDPOINT_URL\": \"$S3_ENDPOINT\"}}"
+k rollout restart statefulset/faceserve deployment/mlflow
+helm repo add apache-airflow https://airflow.apache.org >/dev/null
+helm upgrade --install airflow apache-airflow/airflow --namespace retraining --values include/k8s/airflow/values.yaml --wait
+k get pods
+echo "Airflow: kubectl --namespace retraining port-forward service/airflow-api-server 8080"
