@@ -8,6 +8,7 @@ from pathlib import Path
 
 from include.stack import reset, runner
 from include.stack.layout import BUCKETS, Stack, environment
+from include.stack.roles import OWN
 from include.stack.services import Program
 from include.stack.supervision import Supervision
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -36,8 +37,8 @@ class Services:
 
     def empty(self) -> None:
         """As just installed."""
-        for database in ("helper", "mlops"):
-            reset.truncate(self.stack.dsn(database, database))
+        for database in OWN:
+            reset.truncate(self.stack.dsn(database.owner, database.name))
         for bucket in BUCKETS:
             reset.empty(self.stack, bucket)
         reset.purge(self.stack.amqp_url)

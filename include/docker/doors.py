@@ -4,7 +4,9 @@ import os
 
 from pipeline.bootstrap import GiveUp
 
-_DATABASES = (
+_OF_ROLES = (
+    "HELPER_OWNER_DSN",
+    "MLOPS_OWNER_DSN",
     "HELPER_DSN",
     "RETRAIN_MLOPS_DSN",
     "RETRAIN_HELPER_DSN",
@@ -18,9 +20,14 @@ _REFUSES = (
 )
 
 
+def demand_superuser() -> None:
+    """As `demand_entry`, for the role that makes the others."""
+    _knock_at_postgres("POSTGRES_ADMIN_DSN", os.environ["POSTGRES_ADMIN_DSN"])
+
+
 def demand_entry() -> None:
     """Raises `GiveUp` with one sentence for a door that stays shut; another fault of the service is raised as it is."""
-    for variable in _DATABASES:
+    for variable in _OF_ROLES:
         _knock_at_postgres(variable, os.environ[variable].replace("+psycopg2", ""))
     _knock_at_rabbitmq("RETRAIN_AMQP_URL", os.environ["RETRAIN_AMQP_URL"])
 

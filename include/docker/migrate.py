@@ -1,4 +1,4 @@
-"""`python -m include.docker.migrate`: tables of every database, buckets, Airflow's login and pools. May run twice."""
+"""`python -m include.docker.migrate`: roles, tables, buckets, Airflow's login and pools. May run twice."""
 
 import json
 import logging
@@ -10,10 +10,11 @@ from pathlib import Path
 import boto3
 
 from include.docker.demands import demand_start
-from include.docker.doors import demand_entry
+from include.docker.doors import demand_entry, demand_superuser
 from include.stack.layout import BUCKETS, REPOSITORY, bin_folder
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
+from include.stack.roles import OWN, ROLES, grant, make_roles
 from pipeline.bootstrap import GiveUp
 
 log = logging.getLogger(__name__)
@@ -21,9 +22,15 @@ log = logging.getLogger(__name__)
 _POOLS = REPOSITORY / "include/stack/pools.json"
 
 
+def roles() -> None:
+    make_roles(os.environ["POSTGRES_ADMIN_DSN"], {role: os.environ[f"{role}_DB_PASSWORD".upper()] for role in ROLES})
+
+
 def tables() -> None:
-    for database, variable in (("helper", "HELPER_DSN"), ("mlops", "RETRAIN_MLOPS_DSN")):
-        migrate(os.environ[variable], REPOSITORY / "include" / "sql" / database)
+    for database in OWN:
+        dsn = os.environ[f"{database.owner}_DSN".upper()]
+        migrate(dsn, REPOSITORY / "include" / "sql" / database.name)
+        grant(dsn, database)
 
 
 def buckets() -> None:
@@ -49,7 +56,7 @@ def mlflow() -> None:
 def main() -> None:
     """Nothing is changed for an installation that could not start."""
     try:
-        for step in (demand_start, demand_entry, tables, buckets, mlflow, airflow):
+        for step in (demand_start, demand_superuser, roles, demand_entry, tables, buckets, mlflow, airflow):
             log.info("%s", step.__name__)
             step()
     except (GiveUp, TablesError) as error:

@@ -10,13 +10,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from include.stack.roles import ROLES
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUCKETS = ("tasks", "datasets", "models", "mlflow", "faces")
 # Airflow's pools, by name; a rollback has one of its own. An executor slot for every slot of every pool, and one for a
 # process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
 POOLS: dict[str, dict[str, object]] = json.loads((REPOSITORY / "include/stack/pools.json").read_text())
 PARALLELISM = 9
-DATABASES = ("helper", "mlops", "airflow", "mlflow")
 _SAFE_PORTS = range(20_000, 32_000)
 PREFERRED_PORTS = {
     "airflow": 8080,
@@ -44,11 +45,7 @@ PREFERRED_PORTS = {
 }
 _SECRETS = (
     "postgres",
-    "helper",
-    "mlops",
-    "mlops_reader",
-    "airflow",
-    "mlflow",
+    *ROLES,
     "rabbitmq",
     "s3",
     "faceserve",

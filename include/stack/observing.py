@@ -16,7 +16,9 @@ _SCRAPE_INTERVAL = "5s"
 def exporter(stack: Stack) -> Service:
     url = f"http://127.0.0.1:{stack.port('exporter')}/metrics"
     command = (str(bin_folder() / "python"), "-m", "pipeline", "exporter")
-    program = Program("exporter", command, lambda: http_answers(url), code=("pipeline",))
+    # It looks at everything and may change nothing.
+    reads = {"RETRAIN_MLOPS_DSN": stack.dsn("mlops_viewer", "mlops")}
+    program = Program("exporter", command, lambda: http_answers(url), environment=reads, code=("pipeline",))
     return Service("exporter", (program,), after=("postgres", "rabbitmq"))
 
 

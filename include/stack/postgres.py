@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor
 
-from include.stack.layout import DATABASES, REPOSITORY, Stack
+from include.stack.layout import REPOSITORY, Stack
+from include.stack.roles import OWN, grant, make_roles
 from include.stack.services import Program, Service, StackError, executable, nothing
 from include.stack.supervision import Supervision
 
@@ -109,19 +108,12 @@ def _initialise(stack: Stack, data: Path) -> None:
 
 def _create(stack: Stack) -> None:
     """Roles, databases and tables; what exists already is left alone."""
-    connection = psycopg2.connect(stack.dsn("postgres", "postgres"))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for role in (*DATABASES, "mlops_reader"):
-            _create_role(cursor, role, stack.secrets[role])
-        cursor.execute("ALTER ROLE mlops_reader SET default_transaction_read_only = on")
-        for database in DATABASES:
-            _create_database(cursor, database)
-        cursor.execute("GRANT CONNECT ON DATABASE helper TO mlops_reader")
-    connection.close()
-    for database in ("helper", "mlops"):
-        folder = REPOSITORY / "include" / "sql" / database
-        migrate(stack.dsn(database, database), folder, before=lambda: _demand_nobody_writes(stack))
+    make_roles(stack.dsn("postgres", "postgres"), stack.secrets)
+    for database in OWN:
+        folder = REPOSITORY / "include" / "sql" / database.name
+        dsn = stack.dsn(database.owner, database.name)
+        migrate(dsn, folder, before=lambda: _demand_nobody_writes(stack))
+        grant(dsn, database)
 
 
 def _demand_nobody_writes(stack: Stack) -> None:
@@ -129,18 +121,3 @@ def _demand_nobody_writes(stack: Stack) -> None:
     running = [s["name"] for s in Supervision(stack).states() if s["statename"] in {"RUNNING", "STARTING"}]
     if old := sorted(name for name in running if name.startswith(("airflow_", "helper"))):
         raise StackError(f"the tables change while {', '.join(old)} run: `make down`, then `make up`")
-
-
-def _create_role(cursor: Cursor, role: str, password: str) -> None:
-    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
-    if cursor.fetchone() is None:
-        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role)), (password,))
-
-
-def _create_database(cursor: Cursor, database: str) -> None:
-    """The role of that name owns it."""
-    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-    if cursor.fetchone() is None:
-        name = sql.Identifier(database)
-        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
-        cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))

@@ -10,6 +10,7 @@ import pika
 from include.stack.airflow_api import AirflowApi, airflow_of
 from include.stack.layout import BUCKETS, Stack
 from include.stack.postgres import query
+from include.stack.roles import OWN
 from include.stack.services import StackError, faceserve
 from include.stack.supervision import Supervision
 
@@ -24,8 +25,8 @@ def reset(stack: Stack) -> None:
     for replica in replicas:
         supervision.stop(replica.name)
         shutil.rmtree(replica.environment["FACESERVE_STATE_DIR"], ignore_errors=True)
-    for database in ("helper", "mlops"):
-        truncate(stack.dsn(database, database))
+    for database in OWN:
+        truncate(stack.dsn(database.owner, database.name))
     for bucket in BUCKETS:
         empty(stack, bucket)
     purge(stack.amqp_url)

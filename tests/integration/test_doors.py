@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from include.docker.doors import demand_entry
+from include.docker.doors import demand_entry, demand_superuser
 from include.stack.layout import environment
 from pipeline.bootstrap import GiveUp
 
@@ -18,17 +18,23 @@ def variables(running_services, monkeypatch):
     for name in ("HELPER_DSN", "RETRAIN_MLOPS_DSN", "RETRAIN_HELPER_DSN", "RETRAIN_AMQP_URL"):
         monkeypatch.setenv(name, found[name])
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    for role, database in (("helper_owner", "helper"), ("mlops_owner", "mlops")):
+        monkeypatch.setenv(f"{role}_DSN".upper(), running_services.stack.dsn(role, database))
+    monkeypatch.setenv("POSTGRES_ADMIN_DSN", running_services.stack.dsn("postgres", "postgres"))
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", running_services.stack.dsn("mlflow", "mlflow"))
     return running_services.stack.secrets
 
 
 def test_the_passwords_of_the_first_start_open_every_door(variables):
+    demand_superuser()
     demand_entry()
 
 
 @pytest.mark.parametrize(
     ("variable", "secret", "who"),
     [
+        ("POSTGRES_ADMIN_DSN", "postgres", "PostgreSQL"),
+        ("MLOPS_OWNER_DSN", "mlops_owner", "PostgreSQL"),
         ("HELPER_DSN", "helper", "PostgreSQL"),
         ("RETRAIN_MLOPS_DSN", "mlops", "PostgreSQL"),
         ("RETRAIN_HELPER_DSN", "mlops_reader", "PostgreSQL"),
@@ -38,8 +44,9 @@ def test_the_passwords_of_the_first_start_open_every_door(variables):
     ],
 )
 def test_a_new_env_file_on_old_volumes_is_said_in_one_sentence(variables, monkeypatch, variable, secret, who):
-    monkeypatch.setenv(variable, os.environ[variable].replace(variables[secret], "of-another-env-file"))
+    monkeypatch.setenv(variable, os.environ[variable].replace(f":{variables[secret]}@", ":of-another-env-file@"))
     with pytest.raises(
         GiveUp, match=f"^{who} refuses the password in {variable}: its volume keeps .*runbook, A secret has to change"
     ):
+        demand_superuser()
         demand_entry()

@@ -55,7 +55,7 @@ def test_down_leaves_no_process_and_clean_leaves_no_file(root):
 
 def test_a_second_start_finds_the_data_ports_and_secrets_of_the_first(root):
     first = up(root, "postgres")
-    with_table = psycopg2.connect(first.dsn("mlops", "mlops"))
+    with_table = psycopg2.connect(first.dsn("mlops_owner", "mlops"))
     with with_table, with_table.cursor() as cursor:
         cursor.execute("CREATE TABLE kept (id int)")
     with_table.close()

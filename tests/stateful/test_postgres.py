@@ -42,7 +42,7 @@ def test_no_sequence_of_acts_puts_the_wrong_model_live_over_the_real_tables(serv
         at_once = False  # in one process, whoever waits for a lock of the database waits for ever
 
         def make(self):
-            reset.truncate(services.stack.dsn("mlops", "mlops"))
+            reset.truncate(services.stack.dsn("mlops_owner", "mlops"))
             return PostgresWorld(services.mlops)
 
     few = settings(SETTINGS, max_examples=EXAMPLES, stateful_step_count=15)

@@ -22,7 +22,7 @@ _READ = {
     *(f"FACESERVE_{name}".upper() for name in FaceserveSettings.model_fields),
     *(f"HELPER_{name}".upper() for name in HelperSettings.model_fields),
 }
-# Databases are made by `postgres` and its passwords are its own; the image of RabbitMQ starts epmd by itself.
+# The superuser's password is PostgreSQL's own; the image of RabbitMQ starts epmd by itself.
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
 _PARTS_OF_OTHERS = {"epmd"}
 # `migrate` ends, and no Debian package has Grafana.

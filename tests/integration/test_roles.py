@@ -1,0 +1,100 @@
+"""Each role of PostgreSQL tries what it must not, and does what it is for."""
+
+import psycopg2
+import pytest
+from psycopg2 import errors
+
+from include.stack.postgres import query
+from include.stack.roles import OWN, grant, make_roles
+
+pytestmark = pytest.mark.integration
+
+DENIED = (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
+CHANGES = ("CREATE TABLE theirs (id int)", "DROP TABLE {table}", "ALTER TABLE {table} ADD COLUMN theirs int")
+
+
+@pytest.fixture
+def stack(services):
+    return services.stack
+
+
+def tables(stack, database):
+    found = query(
+        stack.dsn(f"{database}_owner", database),
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%%yoyo%%' ORDER BY 1",
+    )
+    return [table for (table,) in found]
+
+
+@pytest.mark.parametrize("database", ["helper", "mlops"])
+def test_who_works_with_tables_neither_changes_nor_empties_nor_owns_any(stack, database):
+    dsn = stack.dsn(database, database)
+    for table in tables(stack, database):
+        query(dsn, f"SELECT * FROM {table} LIMIT 1")
+        for statement in (
+            *CHANGES,
+            "TRUNCATE {table} CASCADE",
+            "CREATE TRIGGER t BEFORE DELETE ON {table} EXECUTE FUNCTION f()",
+        ):
+            with pytest.raises(DENIED):
+                query(dsn, statement.format(table=table))
+    owned = "SELECT relname FROM pg_class WHERE relowner = current_user::regrole"
+    assert query(dsn, owned) == []
+
+
+def test_who_works_with_tables_may_write_to_every_one_and_to_no_note_of_a_migration(stack):
+    dsn = stack.dsn("mlops", "mlops")
+    may = "SELECT has_table_privilege(%s, 'SELECT, INSERT, UPDATE, DELETE') AND has_table_privilege(%s, 'INSERT')"
+    for table in tables(stack, "mlops"):
+        assert query(dsn, may, (table, table)) == [(True,)]
+    with pytest.raises(DENIED):
+        query(dsn, "DELETE FROM _yoyo_migration")
+
+
+@pytest.mark.parametrize(("role", "database"), [("mlops_viewer", "mlops"), ("mlops_reader", "helper")])
+def test_who_looks_changes_nothing_also_where_it_asks_to(stack, role, database):
+    dsn = stack.dsn(role, database)
+    seen = tables(stack, database) if role == "mlops_viewer" else ["tasks"]
+    for table in seen:
+        query(dsn, f"SELECT * FROM {table} LIMIT 1")
+        for statement in ("DELETE FROM {table}", "TRUNCATE {table} CASCADE", *CHANGES):
+            with pytest.raises(DENIED):
+                query(dsn, f"SET default_transaction_read_only = off; {statement.format(table=table)}")
+
+
+def test_the_pipeline_reads_tasks_of_the_helper_and_nothing_else_of_it(stack):
+    with pytest.raises(DENIED):
+        query(stack.dsn("mlops_reader", "helper"), "SELECT * FROM outbox")
+
+
+@pytest.mark.parametrize(
+    ("role", "database"), [("mlops", "helper"), ("helper", "mlops"), ("mlops_reader", "mlops"), ("mlflow", "mlops")]
+)
+def test_a_database_of_somebody_else_stays_shut(stack, role, database):
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        psycopg2.connect(stack.dsn(role, database))
+
+
+def test_only_the_superuser_makes_roles(stack):
+    for role, database in (("mlops_owner", "mlops"), ("mlops", "mlops"), ("airflow", "airflow")):
+        with pytest.raises(DENIED):
+            query(stack.dsn(role, database), "CREATE ROLE theirs SUPERUSER")
+
+
+def test_tables_of_an_earlier_release_are_handed_over_from_who_works_with_them(stack):
+    """It had one role for everything; its data stays."""
+    admin, (helper, _) = stack.dsn("postgres", "postgres"), OWN
+    in_helper = stack.dsn("postgres", "helper")
+    query(
+        in_helper,
+        "REASSIGN OWNED BY helper_owner TO helper; INSERT INTO tasks (task_id, helper_id, photo_url, ai_result)"
+        " VALUES ('kept', 'h', 's3://tasks/1.jpg', '양호')",
+    )
+    query(stack.dsn("helper", "helper"), "ALTER TABLE tasks ADD COLUMN of_before int")
+    make_roles(admin, stack.secrets)
+    grant(stack.dsn("helper_owner", "helper"), helper)
+    with pytest.raises(DENIED):
+        query(stack.dsn("helper", "helper"), "ALTER TABLE tasks DROP COLUMN of_before")
+    assert query(stack.dsn("helper", "helper"), "SELECT task_id FROM tasks") == [("kept",)]
+    assert query(stack.dsn("mlops_reader", "helper"), "SELECT count(*) FROM tasks") == [(1,)]
+    query(stack.dsn("helper_owner", "helper"), "ALTER TABLE tasks DROP COLUMN of_before")
