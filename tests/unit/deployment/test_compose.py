@@ -10,6 +10,7 @@ import yaml
 from faceserve.settings import Settings as FaceserveSettings
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack.layout import environment, load_or_create
+from include.stack.roles import OWN, ROLES
 from include.stack.runner import all_services
 from pipeline.settings import Settings as PipelineSettings
 from pipeline.settings.variables import variables
@@ -21,6 +22,10 @@ _READ = {
     *(one.name for one in variables(PipelineSettings)),
     *(f"FACESERVE_{name}".upper() for name in FaceserveSettings.model_fields),
     *(f"HELPER_{name}".upper() for name in HelperSettings.model_fields),
+}
+_OF_OWNERS = {
+    *(f"{database.owner}_DSN".upper() for database in OWN),
+    *(f"{role}_DB_PASSWORD".upper() for role in ROLES),
 }
 # The superuser's password is PostgreSQL's own; the image of RabbitMQ starts epmd by itself.
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
@@ -147,7 +152,15 @@ def test_every_service_that_stays_up_says_whether_it_is_healthy():
 
 @pytest.mark.parametrize(("service", "variable"), _ours())
 def test_a_variable_is_one_that_a_program_reads(service, variable):
-    assert variable in _READ
+    assert variable in _READ | (_OF_OWNERS if service == "migrate" else set())
+
+
+def test_only_migrate_knows_the_owners_of_tables_and_it_knows_every_role():
+    of_owners = {
+        variable: {name for name in _SERVICES if variable in _variables(_SERVICES[name])} for variable in _OF_OWNERS
+    }
+    assert {variable for variable, services in of_owners.items() if services == {"migrate"}} == _OF_OWNERS
+    assert "POSTGRES_ADMIN_DSN" in _variables(_SERVICES["migrate"])
 
 
 def test_what_the_local_stack_sets_is_set_here_too(local_stack):
