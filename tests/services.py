@@ -22,6 +22,11 @@ class Services:
     def mlops(self) -> MlopsDatabase:
         return MlopsDatabase(self.stack.dsn("mlops", "mlops"))
 
+    @property
+    def owner(self) -> MlopsDatabase:
+        """With the rights of an upgrade: what even its owner may not do, nobody may."""
+        return MlopsDatabase(self.stack.dsn("mlops_owner", "mlops"))
+
     def program(self, name: str) -> Program:
         return next(p for s in runner.all_services(self.stack) for p in s.programs if p.name == name)
 

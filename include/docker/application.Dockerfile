@@ -25,7 +25,9 @@ COPY include include
 # Kept with every model that this image registers: --build-arg GIT_COMMIT=$(git rev-parse HEAD)
 ARG GIT_COMMIT=""
 LABEL org.opencontainers.image.revision=$GIT_COMMIT
+# What packages keep for themselves goes where a container with a read-only image may write.
 ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/tmp \
     PYTHONPATH=/opt/retraining \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

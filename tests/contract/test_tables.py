@@ -489,7 +489,7 @@ def test_every_verdict_on_a_holdout_counts_as_a_use(services):
 def test_postgres_itself_lets_the_holdout_only_grow(services, change):
     tables = Tables(services.mlops)
     a_frozen_dataset(tables, "one", *held(1))
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), services.mlops.transaction() as cursor:
+    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), services.owner.transaction() as cursor:
         cursor.execute(change)
 
 

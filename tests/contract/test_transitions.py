@@ -50,8 +50,12 @@ class FakeLog(Fakes):
 
 
 class RealLog(Tables):
+    def __init__(self, services):
+        super().__init__(services.mlops)
+        self.owner = services.owner
+
     def empty(self):
-        with self.database.transaction() as cursor:
+        with self.owner.transaction() as cursor:
             cursor.execute("ALTER TABLE transitions DISABLE TRIGGER never_emptied; TRUNCATE transitions")
             cursor.execute("ALTER TABLE transitions ENABLE TRIGGER never_emptied")
 
@@ -63,7 +67,7 @@ class RealLog(Tables):
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
 def tables(request):
-    return FakeLog() if request.param == "fake" else RealLog(request.getfixturevalue("services").mlops)
+    return FakeLog() if request.param == "fake" else RealLog(request.getfixturevalue("services"))
 
 
 def an_event(number):
@@ -296,8 +300,8 @@ def test_changing_preparing_and_moving_files_wait_neither_for_each_other_nor_for
     ["DELETE FROM transitions", "UPDATE transitions SET to_version = 'v9.9.9'", "TRUNCATE transitions CASCADE"],
 )
 def test_the_log_refuses_to_be_changed(services, change):
-    ledger = tell(RealLog(services.mlops), "promote v1.0.0")
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), services.mlops.transaction() as cursor:
+    ledger = tell(RealLog(services), "promote v1.0.0")
+    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), services.owner.transaction() as cursor:
         cursor.execute(change)
     assert TransitionLog(services.mlops).ledger(LAUNDRY) == ledger
 
@@ -305,7 +309,7 @@ def test_the_log_refuses_to_be_changed(services, change):
 @pytest.mark.integration
 def test_entries_rows_and_events_are_one_transaction(services):
     """The last event cannot be written: nothing before it stays."""
-    tables = RealLog(services.mlops)
+    tables = RealLog(services)
     versions(tables, "v1.0.0")
     broken = OutgoingEvent(None, "ModelDeployedEvent", {})  # type: ignore[arg-type]
     with pytest.raises(psycopg2.errors.NotNullViolation):

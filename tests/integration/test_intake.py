@@ -47,7 +47,7 @@ def drain(services):
 
 
 def rows(services, sql):
-    connection = psycopg2.connect(services.stack.dsn("mlops", "mlops"))
+    connection = psycopg2.connect(services.stack.dsn("mlops_owner", "mlops"))
     with connection, connection.cursor() as cursor:
         cursor.execute(sql)
         found = cursor.fetchall() if cursor.description else []

@@ -125,7 +125,7 @@ def test_after_a_restart_of_the_database_the_holder_of_a_lost_lock_overwrites_no
 
 def test_whoever_puts_rows_right_by_an_older_ledger_does_not_have_the_last_word(services, log):
     """A projection and an append at once: the row looks right to the append until the projection is committed."""
-    tables = RealLog(services.mlops)
+    tables = RealLog(services)
     versions(tables, "v1.0.0", "v1.1.0")
     tell(tables, "promote v1.0.0")
     tables.edit("v1.1.0", status=Status.CANARY)
