@@ -55,9 +55,7 @@ if ! k get secret model-signing-key >/dev/null 2>&1; then
     k create secret generic model-signing-key --from-file="$folder/signing.pem"
     k create configmap model-verifying-key --from-file="$folder/verifying.pem"
 fi
-mkdir -p "$folder/rules"
-[ ! -d include/prometheus/rules ] || cp include/prometheus/rules/* "$folder/rules"
-k create configmap prometheus-rules --from-file="$folder/rules" --dry-run=client -o yaml | k apply -f -
+k create configmap prometheus-rules --from-file=include/prometheus/rules --dry-run=client -o yaml | k apply -f -
 k create configmap alertmanager --from-file=include/prometheus/alertmanager.yaml --dry-run=client -o yaml | k apply -f -
 
 kubectl apply -k include/k8s/overlays/minikube
