@@ -16,6 +16,8 @@ from faceserve.machine import gpu
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
+# Versions of a model that have series: what serves, what served before, and what somebody may still ask about.
+_VERSIONS = 8
 _MILLISECONDS = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2)
 
 
@@ -57,6 +59,7 @@ class Metrics:
         self._models = models
         self._lock = threading.Lock()
         self._totals: dict[tuple[str, str], Totals] = defaultdict(Totals)
+        self._known: dict[str, dict[str, None]] = defaultdict(dict)
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -118,9 +121,17 @@ class Metrics:
 
     def failed_on_trial(self, model: str, version: str, code: str) -> None:
         """A candidate failed on a request that the stable version answers: that answer is counted on its own side."""
+        self._know(model, version)
         self.requests.labels(model, version, "canary", code).inc()
         with self._lock:
             self._totals[model, version].failed += 1
+
+    def serves(self, model: str, version: str, *, instead_of: str | None) -> None:
+        """Another version serves, or the same one again after a restart."""
+        if instead_of:
+            self.active.labels(model, instead_of).set(0)
+        self._know(model, version)
+        self.active.labels(model, version).set(1)
 
     def totals(self, model: str) -> dict[str, Totals]:
         """By version; requests that no version answered are counted under the empty name."""
@@ -129,6 +140,7 @@ class Metrics:
 
     def _count(self, model: str, seen: Observed, seconds: float) -> None:
         labels = (model, seen.version, seen.side)
+        self._know(model, seen.version)
         self.requests.labels(*labels, seen.code).inc()
         self.request_seconds.labels(*labels).observe(seconds)
         if seen.inference_seconds:
@@ -146,6 +158,20 @@ class Metrics:
             else:
                 total.failed += 1
                 total.failed_seconds += seconds
+
+    def _know(self, model: str, version: str) -> None:
+        """A process lives for hundreds of deployments: the version that did nothing for longest leaves."""
+        with self._lock:
+            known = self._known[model]
+            known.pop(version, None)
+            known[version] = None
+            if len(known) <= _VERSIONS:
+                return
+            gone = next(iter(known))
+            del known[gone]
+            self._totals.pop((model, gone), None)
+        for metric in (self.requests, self.request_seconds, self.inference_seconds, self.active):
+            metric.remove_by_labels({"model": model, "version": gone})
 
     def serve(self, host: str, port: int) -> None:
         """`/metrics` on its own port."""

@@ -63,9 +63,7 @@ class Changes:
 
     def counted(self, before: Snapshot, after: Snapshot) -> None:
         """Under the lock of the exchange, so that figures follow one another as the exchanges do; it calls nobody."""
-        if before.active:
-            self._metrics.active.labels(after.model, before.active.version).set(0)
-        self._metrics.active.labels(after.model, str(_active(after))).set(1)
+        self._metrics.serves(after.model, str(_active(after)), instead_of=_active(before))
         self._metrics.canary_share.labels(after.model).set(_share(after))
 
     def activated(self, before: Snapshot, after: Snapshot, seconds: float) -> None:
