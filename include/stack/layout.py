@@ -179,6 +179,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_CANARY_DEADLINE_HOURS": "1",
         "RETRAIN_MONITOR_SCHEDULE": "* * * * *",
         "RETRAIN_EXPORTER_PORT": str(stack.port("exporter")),
+        "RETRAIN_EXPORTER_AIRFLOW_URL": f"http://127.0.0.1:{stack.port('airflow')}",
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
         "FACESERVE_REGISTRY_URL": mlflow_url,
         "FACESERVE_GALLERY_URI": "s3://faces/",

@@ -17,7 +17,9 @@ def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
 
     chosen = settings or Settings()
     facts = Facts(chosen)
-    sources = {"database": facts.of_records, "broker": facts.of_broker}
+    sources = {"database": facts.of_records, "broker": facts.of_broker, "registry": facts.of_registry}
+    if chosen.exporter.airflow_url:
+        sources["airflow"] = facts.of_airflow
     _, thread = serve(sources, chosen.exporter.host, chosen.exporter.port)
     return thread
 
@@ -36,6 +38,19 @@ class Facts:
 
     def of_broker(self) -> Iterator[Fact]:
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())
+
+    def of_registry(self) -> Iterator[Fact]:
+        """Nothing but that it answers."""
+        from pipeline.adapters.health import demand_registry
+
+        demand_registry(self._w.settings.mlflow_url)
+        return iter(())
+
+    def of_airflow(self) -> Iterator[Fact]:
+        from pipeline.adapters.health import airflow_health
+
+        for component, healthy in airflow_health(self._w.settings.exporter.airflow_url).items():
+            yield Fact("airflow_healthy", (component,), healthy)
 
 
 def watching(settings: Settings, database: MlopsDatabase) -> Watching:

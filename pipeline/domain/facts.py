@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from pipeline.domain.bounds import AtLeastOne, Range
+from pipeline.domain.bounds import Address, AtLeastOne, Range
 from pipeline.domain.models import ModelType
 
 
@@ -22,6 +22,8 @@ class ExporterPolicy:
     """Address on which the exporter listens; `0.0.0.0` in a container."""
     port: Annotated[int, Range(at_least=1, at_most=65535)] = 9600
     """Port on which the exporter answers `/metrics`."""
+    airflow_url: Annotated[str, Address(("http", "https"), "an address such as http://host:8080", "")] = ""
+    """Airflow's api-server, whose parts the exporter asks for their health; empty: it is not asked."""
     versions: AtLeastOne = 10
     """Newest versions of each model that have series of their own, besides those that serve or are on trial."""
 
@@ -160,6 +162,7 @@ _OF_RETRAINING = (
     Family("run_timestamp_seconds", _MODEL, "Since when a retraining holds the claim; absent when none does"),
 )
 _OF_OPERATION = (
+    Family("airflow_healthy", ("component",), "1 for each part of Airflow that says it is healthy, else 0"),
     Family("dead_letters", (), "Messages in the dead-letter queue, asked of the broker"),
     Family("outbox_waiting", ("database",), "Events that are committed and not published yet"),
     Family("outbox_oldest_seconds", ("database",), "Age of the oldest event that is not published yet; 0 for none"),

@@ -25,7 +25,7 @@ def tell_facts(d: Watching) -> Iterator[Fact]:
         dag_id, step = trouble.place.dag_id, trouble.place.step
         if step is None:
             yield Fact("dag_paused", (dag_id,), 1)
-        else:
+        elif trouble.worked_at is None:
             yield Fact("step_failing_timestamp_seconds", (dag_id, step), trouble.since.timestamp())
 
 

@@ -139,6 +139,7 @@ CASES = {
     ),
     "OutboxOld": of('retraining_outbox_oldest_seconds{database="mlops"}', 301, 300, 0, after=2),
     "NoticesOld": of('retraining_notices_oldest_seconds{database="mlops"}', 3601, 3600, 0, after=6),
+    "AirflowIll": of('retraining_airflow_healthy{component="scheduler"}', 0, 1, 1, after=6),
     "SourceAway": of('retraining_exporter_up{source="database"}', 0, 1, 1, after=6),
     "ExporterAway": of('up{job="exporter"}', 0, 1, 1, after=6),
     "TargetDown": of('up{job="rabbitmq",instance="a"}', 0, 1, 1, after=6),
