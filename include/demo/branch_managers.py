@@ -116,6 +116,12 @@ class Mischief:
             self._publish(channel, body, pika.BasicProperties(message_id=task_id, delivery_mode=2))
         return task_id
 
+    def leave_a_dead_letter(self, reason: str) -> None:
+        """As the intake leaves one."""
+        with self._channel() as channel:
+            properties = pika.BasicProperties(headers={"x-reason": reason}, delivery_mode=2)
+            channel.basic_publish("", f"{self._queue}.dead", reason.encode(), properties)
+
     def dead_letter_reasons(self) -> list[str]:
         """Reasons of the dead letters, which stay where they are."""
         reasons = []

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.console import Console
 
+from include.demo.alarms import Alarms
 from include.demo.branch_managers import Mischief
 from include.demo.drill_models import derive
 from include.demo.drill_world import History, Tasks
@@ -73,6 +74,8 @@ class Drill:
                 self._acts()
                 self._hear()
         report = self._stage.conclude()
+        # Not while requests are counted: no replica answers for a while.
+        self._stage.attempt(Alarms(self._stage, self._pipeline).play)
         finish(report)
         return report
 

@@ -11,19 +11,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.demo import measurements, seeding
+from include.demo.boards import QUIET, empty_panels
 from include.demo.branch_managers import GARBAGE, Confirmed, Mischief, confirm_all, hand_in
+from include.demo.figures import Compared, compare
 from include.demo.photos import PhotoSpec, base_specs, live_specs
+from include.demo.prometheus import PrometheusApi, prometheus_of
 from include.demo.report import Report
 from include.demo.stage import Stage
 from include.demo.traffic import p99_ms
 from include.stack.airflow_api import TaskTime
 from include.stack.layout import environment
+from pipeline.bootstrap import Pipeline
 
 INTAKE, RETRAINING, ROLLBACK = "task_confirmed_intake", "laundry_model_retraining", "model_rollback"
 # Nobody has looked at them yet when the demo ends.
 LEFT_FOR_YOU = 24
 _DUPLICATES, _REDELIVERIES = 7, 5
 _STEADY_SECONDS = 10.0
+# Prometheus has seen the last change by then, whatever else the machine does.
+_SCRAPED_SECONDS = 60.0
 _REQUESTS_PER_SECOND, _PHOTOS_SENT = 8.0, 32
 _STAGES = ("collect", "validate", "augment", "train", "verify", "register", "hot_swap")
 _INTAKE_DECISION = """
@@ -45,6 +51,7 @@ class Story:
     def __init__(self, stage: Stage, size: Size) -> None:
         self._stage, self._size = stage, size
         self._mischief = Mischief(stage.stack.amqp_url)
+        self._serving_since = time.monotonic()
 
     def tell(self) -> Report:
         with self._stage:
@@ -76,6 +83,7 @@ class Story:
         )
         stage.report.record(first_model_version=first["version"], first_model_seconds=first["stage_seconds"])
         stage.send(photos[:_PHOTOS_SENT], _REQUESTS_PER_SECOND)
+        self._serving_since = time.monotonic()
         return live
 
     def _corrections(self, live: list[PhotoSpec]) -> None:
@@ -134,6 +142,25 @@ class Story:
         specs = live_specs(LEFT_FOR_YOU, seed)
         seeding.upload(specs, "YOURS", endpoint=stack.s3_endpoint, on_done=lambda: None, processes=1)
         hand_in(f"http://127.0.0.1:{stack.port('helper')}", seeding.garments(specs, "YOURS"))
+
+    def _metrics(self) -> None:
+        stage, report, api = self._stage, self._stage.report, prometheus_of(self._stage.stack)
+        stage.act("Every figure of the specification, read from Prometheus and held against the database")
+        # As the monitor looks, which a demo keeps paused.
+        Pipeline.from_env().watch("LAUNDRY")
+        deadline = time.monotonic() + _SCRAPED_SECONDS
+        while (compared := self._compare(api)).wrong and time.monotonic() < deadline:
+            time.sleep(1)
+        report.record(metrics=compared.seen)
+        for sentence in compared.wrong:
+            stage.say(sentence)
+            report.demand(False, sentence)
+        stage.say(f"{len(compared.seen)} figures, {len(compared.wrong)} of them wrong")
+        for panel in sorted(empty_panels(api) - set(QUIET)):
+            report.demand(False, f"panel {panel} shows something")
+
+    def _compare(self, api: PrometheusApi) -> Compared:
+        return compare(api, self._stage.query, time.monotonic() - self._serving_since)
 
     # Measurements
 

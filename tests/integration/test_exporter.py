@@ -1,21 +1,34 @@
 """`python -m pipeline exporter` beside real PostgreSQL and RabbitMQ, and a real Prometheus that reads it."""
 
-import json
-from urllib.parse import urlencode
+from dataclasses import replace
 from urllib.request import urlopen
 
 import psycopg2
 import pytest
 import yaml
 
+from include.demo.boards import queries
+from include.demo.figures import FIGURES, compare
+from include.demo.prometheus import prometheus_of
 from include.stack import observing, runner
 from include.stack.layout import REPOSITORY, environment, load_or_create
 from include.stack.postgres import migrate, query
 from include.stack.supervision import Supervision
+from pipeline.adapters.blessing_table import BlessingTable
+from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.snapshot import snapshot
+from pipeline.adapters.training_table import TrainingTable
+from pipeline.adapters.transition_log import TransitionLog
+from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.errors import ServiceUnavailable
-from tests.boards import queries
-from tests.builders import an_event
+from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
+from pipeline.domain.models import ModelType
+from pipeline.domain.transitions import Phase
+from pipeline.ports.live import Look
+from tests.builders import NOW, a_blessing, a_model_version, a_training_result, a_validation, an_event
+from tests.histories import a_history
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -40,21 +53,17 @@ def scrape(services):
 
 
 def asked(services, expression):
-    """What Prometheus answers: the series' labels, and the value."""
-    url = f"http://127.0.0.1:{services.stack.port('prometheus')}/api/v1/query?{urlencode({'query': expression})}"
-    with urlopen(url, timeout=10) as answer:
-        found = json.load(answer)["data"]["result"]
-    return [(one["metric"], float(one["value"][1])) for one in found]
+    return prometheus_of(services.stack).query(expression)
 
 
 def test_prometheus_reads_what_the_database_says(watched):
-    from pipeline.adapters.confirmation_table import ConfirmationTable
-
     ConfirmationTable(watched.mlops).store([an_event(f"{n}") for n in range(7)])
     until(
         lambda: asked(watched, "sum(retraining_confirmations_total)") == [({}, 7.0)], "Prometheus to see 7", seconds=60
     )
-    # Nobody started replicas here.
+    # Nobody started Airflow, MLflow and replicas here.
+    away = {labels["source"] for labels, up in asked(watched, "retraining_exporter_up") if not up}
+    assert away == {"registry", "airflow"}
     wanted = {"exporter": 1, "rabbitmq": 1, "prometheus": 1, "faceserve": 0}
     until(lambda: {labels["job"]: value for labels, value in asked(watched, "up")} == wanted, "all to be scraped", 60)
 
@@ -72,9 +81,37 @@ def test_the_queue_of_the_business_board_is_one_of_rabbitmqs(watched):
 
 def test_prometheus_has_the_rules(watched):
     with urlopen(f"http://127.0.0.1:{watched.stack.port('prometheus')}/api/v1/rules", timeout=10) as answer:
-        groups = json.load(answer)["data"]["groups"]
+        groups = yaml.safe_load(answer)["data"]["groups"]
     assert {group["name"] for group in groups} == {"serving", "serving-alerts", "models", "retraining", "operation"}
     assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
+
+
+def test_what_prometheus_says_of_a_life_is_what_the_database_says(watched):
+    """The figures of the demo's report, over records of every kind."""
+    database, checks = watched.mlops, (a_validation(0.94), replace(a_validation(0.91), name="holdout_accuracy"))
+    for version in ("v1.0.0", "v1.1.0"):
+        run_id = f"run-of-{version}"
+        dataset_id = DatasetTable(database).begin(run_id, ModelType.LAUNDRY)
+        TrainingTable(database).succeed(a_training_result(run_id, dataset_id=dataset_id))
+        BlessingTable(database).grant(a_blessing(run_id, checks=checks), None)
+        VersionTable(database).register(a_model_version(version, dataset_id=dataset_id))
+    log, history = TransitionLog(database), a_history("promote v1.0.0", "promote v1.1.0", "roll back v1.0.0")
+    failed = replace(history.entries[-1], phase=Phase.FAILED)
+    log.append(log.ledger(ModelType.LAUNDRY), *history.entries[:2], failed, history.entries[2])
+    said = [("v1.0.0", {"reviewSeconds": 4.5}), ("v1.0.0", {}), ("v1.1.0", {"reviewSeconds": 2}), (None, {})]
+    events = [an_event(f"life-{n}", model_version=version, extra=extra) for n, (version, extra) in enumerate(said)]
+    ConfirmationTable(database).store([*events, an_event("right", ai_result="양호", corrected=False)])
+    tally = Tally((LabelTally("양호", 200, 190),), NOW)
+    seen = Observation("v1.0.0", tally, tally, Tally())
+    reading = LiveAccuracyPolicy().judge(seen, NOW)
+    ReadingTable(database).record(Look(ModelType.LAUNDRY, NOW, seen, reading, {}, "looked"))
+    prometheus, figures = prometheus_of(watched.stack), [figure for figure in FIGURES if figure.sql]
+
+    def wrong():
+        return compare(prometheus, lambda sql: query(watched.stack.dsn("mlops", "mlops"), sql), 60, figures).wrong
+
+    until(lambda: not wrong(), "Prometheus to say the same", seconds=60)
+    assert len(figures) > 18
 
 
 def test_a_database_that_is_away_is_told_and_nothing_old(watched):
@@ -82,6 +119,7 @@ def test_a_database_that_is_away_is_told_and_nothing_old(watched):
     with watched.without("postgres"):
         told = scrape(watched)
         assert told['retraining_exporter_up{source="database"}'] == "0.0"
+        # Of the broker, which answers.
         assert [name for name in told if name.startswith("retraining_") and "exporter" not in name] == [
             "retraining_dead_letters"
         ]

@@ -8,9 +8,9 @@ import yaml
 from prometheus_client import generate_latest
 
 from faceserve.metrics import Metrics
+from include.demo.boards import BOARDS, queries
 from include.stack.layout import REPOSITORY
 from pipeline.domain.facts import FAMILIES
-from tests.boards import BOARDS, queries
 
 QUERIES = list(queries())
 # Of other programs; what RabbitMQ has is asked of a real one in tests/integration/test_exporter.py.
@@ -26,7 +26,7 @@ def exposed():
         seen.version, seen.inference_seconds = "v1.0.0", 0.01
     metrics.swaps.labels("laundry", "activated").inc()
     metrics.swap_seconds.labels("laundry").observe(1e-6)
-    metrics.active.labels("laundry", "v1.0.0").set(1)
+    metrics.serves("laundry", "v1.0.0", instead_of=None)
     lines = generate_latest(metrics.registry).decode().splitlines()
     served = {re.split(r"[{ ]", line)[0] for line in lines if not line.startswith("#")}
     # Only where there is a GPU.

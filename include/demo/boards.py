@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from include.demo.prometheus import PrometheusApi
 from include.stack.layout import REPOSITORY
 
 FILES = sorted((REPOSITORY / "include/grafana/dashboards").glob("*.json"))
@@ -21,6 +22,7 @@ class Query:
     board: str
     place: str
     expr: str
+    of_panel: bool = False
 
     @property
     def filled(self) -> str:
@@ -39,9 +41,29 @@ class Query:
 def queries() -> Iterator[Query]:
     for name, board in BOARDS.items():
         for panel in board["panels"]:
-            yield from (Query(name, panel["title"], target["expr"]) for target in panel["targets"])
+            yield from (Query(name, panel["title"], target["expr"], of_panel=True) for target in panel["targets"])
         for annotation in board["annotations"]["list"]:
             yield Query(name, annotation["name"], annotation["expr"])
         for variable in board["templating"]["list"]:
             if found := re.fullmatch(r"label_values\((\w+), \w+\)", variable["query"]):
                 yield Query(name, f"${variable['name']}", found[1])
+
+
+# Panels that may be empty after a demo, and why: the demo fails when another one is.
+QUIET = {
+    "GPU use": "the machine has none",
+    "Live accuracy": "the newest champion has too few confirmations to tell",
+    "Blind sample": "nobody reviewed blindly",
+    "Verified against live": "live accuracy is not known yet",
+    "Frozen, failed or incomplete": "nothing is",
+    "On trial": "no canary runs",
+    "A branch manager's time for a photo": "the demo's branch managers are programs",
+    "What keeps the loop from turning": "nothing does, or the monitor did not look yet",
+}
+
+
+def empty_panels(api: PrometheusApi) -> set[str]:
+    """Titles of the panels without a single series."""
+    asked = [query for query in queries() if query.of_panel]
+    filled = {query.place for query in asked if api.query(query.filled)}
+    return {query.place for query in asked} - filled

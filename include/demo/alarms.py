@@ -1,0 +1,126 @@
+"""Things are broken on the running stack until their alerts fire, and mended until they are over."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from include.demo.branch_managers import Mischief
+from include.demo.prometheus import prometheus_of
+from include.demo.stage import Stage
+from include.stack.postgres import query
+from include.stack.runner import all_services
+from include.stack.supervision import Supervision
+from pipeline.bootstrap import Pipeline
+
+_FIRES_SECONDS, _ENDS_SECONDS = 90.0, 120.0
+_REASON = "drill: somebody has to look at this"
+_PAUSED = "task_confirmed_intake"
+_OLD_EVENT = """
+    INSERT INTO outbox (id, type, payload, created_at, told_at)
+    VALUES ('drill-alarm', 'AlarmDrillEvent', '{}', now() - interval '10 minutes', now()) ON CONFLICT DO NOTHING"""
+_NO_EVENT = "DELETE FROM outbox WHERE id = 'drill-alarm'"
+
+Act = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`alert` fires with `labels` some time after `make`, and is over some time after `mend`."""
+
+    alert: str
+    make: Act
+    mend: Act
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Alarms:
+    """Groups of alarms that can be made at the same time, one group after the other."""
+
+    def __init__(self, stage: Stage, pipeline: Pipeline) -> None:
+        self._stage, self._pipeline = stage, pipeline
+        self._supervision = Supervision(stage.stack)
+        self._prometheus = prometheus_of(stage.stack)
+
+    def play(self) -> None:
+        """Record which alerts were seen to fire and to end; one that was not is a broken promise."""
+        seen: dict[str, str] = {}
+        for group in (self._small(), self._broker(), self._every_replica()):
+            self._stage.act(f"Made to fire, then mended: {', '.join(alarm.alert for alarm in group)}")
+            seen |= self._play(group)
+        self._stage.report.record(alerts=seen)
+
+    def _play(self, group: Sequence[Alarm]) -> dict[str, str]:
+        with ExitStack() as mending:
+            for alarm in group:
+                mending.callback(alarm.mend)
+                alarm.make()
+            fired = {alarm.alert: self._seen(alarm, firing=True) for alarm in group}
+        ended = {alarm.alert: self._seen(alarm, firing=False) for alarm in group}
+        for alert, did in fired.items():
+            self._stage.report.demand(did, f"{alert} fired")
+            self._stage.report.demand(ended[alert], f"{alert} was over when its cause was")
+        return {alert: "fired, over" if did and ended[alert] else "missed" for alert, did in fired.items()}
+
+    def _seen(self, alarm: Alarm, *, firing: bool) -> bool:
+        alert = alarm.alert
+
+        def reached() -> bool:
+            return (alert in self._prometheus.firing(**alarm.labels)) is firing
+
+        try:
+            self._stage.wait(reached, alert, _FIRES_SECONDS if firing else _ENDS_SECONDS)
+        except TimeoutError:
+            return False
+        self._stage.say(f"{alert} {'fires' if firing else 'is over'}")
+        return True
+
+    # What is made
+
+    def _small(self) -> list[Alarm]:
+        return [
+            Alarm("DeadLetters", self._leave_a_letter, self._discard_letters),
+            Alarm("DagPaused", lambda: self._say_paused(True), lambda: self._say_paused(False)),
+            self._without("ReplicaDown", "faceserve_2"),
+        ]
+
+    def _broker(self) -> list[Alarm]:
+        return [
+            replace(self._without("SourceAway", "rabbitmq"), labels={"source": "broker"}),
+            # Made and unmade while nobody can publish it.
+            Alarm("OutboxOld", lambda: self._mlops(_OLD_EVENT), lambda: self._mlops(_NO_EVENT)),
+        ]
+
+    def _every_replica(self) -> list[Alarm]:
+        return [self._without("NoReplicaServes", "faceserve_1", "faceserve_2")]
+
+    def _without(self, alert: str, *names: str) -> Alarm:
+        """Programs are stopped, and started again."""
+        every = {p.name: p for service in all_services(self._stage.stack) for p in service.programs}
+
+        def stop() -> None:
+            for name in names:
+                self._supervision.stop(name)
+
+        def start() -> None:
+            for name in names:
+                self._supervision.start(every[name])
+
+        return Alarm(alert, stop, start)
+
+    def _leave_a_letter(self) -> None:
+        Mischief(self._stage.stack.amqp_url).leave_a_dead_letter(_REASON)
+
+    def _discard_letters(self) -> None:
+        letters = self._pipeline.dead_letters
+        for letter in letters.all():
+            if letter.reason == _REASON:
+                letters.discard(letter.id)
+
+    def _say_paused(self, paused: bool) -> None:
+        """As the monitor tells it."""
+        self._pipeline.report_pauses({_PAUSED: paused}, {_PAUSED: "a drill"})
+        # Else OutboxOld would fire of these events.
+        self._pipeline.publish_events()
+
+    def _mlops(self, sql: str) -> None:
+        query(self._stage.stack.dsn("mlops", "mlops"), sql)
