@@ -210,6 +210,7 @@ def test_on_a_phone_everything_is_within_the_width_and_can_be_pressed(services, 
     page.get_by_role("button", name="tear").click()
     in_sight(page, "TASK-01")
     assert not seen.is_wider_than_its_window()
+    assert page.get_by_role("button", name="Undo").is_visible()
     seen.keep("review-phone-said")
     page.get_by_role("button", name="Undo").click()
     in_sight(page, "TASK-00")

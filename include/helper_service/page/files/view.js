@@ -96,6 +96,7 @@ export function task(desk) {
   $("work").hidden = !desk.task;
   $("nothing").hidden = Boolean(desk.task) || !progress;
   asking(null);
+  said(desk);
   if (!desk.task) {
     const capped = progress && progress.branchToday >= progress.branchMost;
     $("nothing").textContent = capped ? words.say("capped", { most: progress.branchMost }) : words.say("nothing");
