@@ -66,6 +66,13 @@ BENCHMARKS = (
         "how often the bound of a paired difference holds",
         ("paired-coverage.md",),
     ),
+    Benchmark(
+        "verdicts",
+        "face-rates",
+        4,
+        "face_rates:face_rates",
+        "how often the intervals of two rates of faces hold; plain: Wilson on pairs",
+    ),
     Benchmark("verdicts", "canary", 3, "canary:canaries", "how canaries end, and when", ("canary.md",)),
     Benchmark(
         "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv from the locked requirements and installs PostgreSQL, RabbitMQ, Prometheus and, for the tests of pages,
-# Chromium when their binaries are missing.
+# Makes .venv from the locked requirements, fetches the weights of the face network, and installs PostgreSQL, RabbitMQ,
+# Prometheus and, for the tests of pages, Chromium when their binaries are missing.
 # Their system services are neither created nor started: the stack runs instances of its own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -81,13 +81,14 @@ if [ "$(cat $clients/.lock 2>/dev/null || true)" != "$wanted" ]; then
 fi
 
 lock=$(sha256sum requirements.txt | cut -d' ' -f1)
-if [ "$(cat .venv/.lock 2>/dev/null || true)" = "$lock" ] && [ -x .venv/bin/python ]; then
-    exit 0
+if [ "$(cat .venv/.lock 2>/dev/null || true)" != "$lock" ] || [ ! -x .venv/bin/python ]; then
+    find_uv
+    # Compiled now, once: importing TensorFlow takes a third of the time, and Airflow starts many processes.
+    say "installing Python packages into .venv (once)"
+    [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
+    "$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.txt
+    printf '%s\n' "$lock" > .venv/.lock
+    say "ready"
 fi
-find_uv
-# Compiled now, once: importing TensorFlow takes a third of the time, and Airflow starts many processes.
-say "installing Python packages into .venv (once)"
-[ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
-"$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.txt
-printf '%s\n' "$lock" > .venv/.lock
-say "ready"
+# Nothing that serves needs them yet.
+.venv/bin/python include/stack/face_weights.py .venv/share/face-api-1.7.15 || say "the face network cannot be built"

@@ -15,6 +15,7 @@ from pipeline.domain.event_bounds import (
     demand_lengths,
     demand_storable,
 )
+from pipeline.domain.models import ModelType
 
 # Of each verdict the word for places without Korean letters; models answer in this order.
 DEFECTIVE = "불량"
@@ -120,6 +121,10 @@ def _check_types(fields: Mapping[str, Any]) -> None:
 def _check_values(fields: Mapping[str, Any]) -> None:
     if fields["eventType"] != "TaskConfirmedEvent":
         raise InvalidEvent(f"eventType is {fields['eventType'][:80]!r}, expected 'TaskConfirmedEvent'")
+    model_type = fields.get("modelType", ModelType.LAUNDRY)
+    if model_type != ModelType.LAUNDRY:
+        # One model must not learn from what people said of another one.
+        raise InvalidEvent(f"modelType is {str(model_type)[:80]!r}, only confirmations of LAUNDRY are taken in")
     for name in ("taskId", "helperId"):
         if not _TASK_ID.fullmatch(fields[name]):
             raise InvalidEvent(f"field {name} {fields[name][:80]!r} is not an identifier of letters, digits or ._:-")

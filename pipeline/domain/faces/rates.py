@@ -7,8 +7,9 @@ drawn again and again is people, never pairs. Scores are cosines, -1 to 1; rates
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from pipeline.domain.statistics import Interval
@@ -128,7 +129,7 @@ def tar_gained(ours: AtThreshold, theirs: AtThreshold, *, confidence: float = 0.
     """
     if ours.photos != theirs.photos or ours.pairs != theirs.pairs:
         raise ValueError("the two models were not asked about the same people")
-    draws = list(_draws(len(ours.photos), DRAWS, seed))
+    draws = _draws(len(ours.photos), DRAWS, seed)
     return _interval([ours.tar(w) - theirs.tar(w) for w in draws], confidence)
 
 
@@ -142,14 +143,17 @@ def _threshold(trials: Trials, weights: Weights, far: float) -> float:
     return -1.0 if trials.lowest_impostor == -1.0 else math.nan
 
 
-def _draws(identities: int, count: int, seed: int) -> Iterator[Weights]:
+@lru_cache(maxsize=4)
+def _draws(identities: int, count: int, seed: int) -> tuple[Weights, ...]:
     """How often each of some people is drawn, in draws of as many with repetition; the same for the same seed."""
     generator = random.Random(seed)  # noqa: S311 - draws of statistics, nothing secret
+    draws = []
     for _ in range(count):
         weights = [0] * identities
         for drawn in generator.choices(range(identities), k=identities):
             weights[drawn] += 1
-        yield weights
+        draws.append(weights)
+    return tuple(draws)
 
 
 def _interval(values: Iterable[float], confidence: float) -> Interval:

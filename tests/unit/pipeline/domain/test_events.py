@@ -35,6 +35,16 @@ def test_the_model_version_is_optional():
     assert parse(event_body()).model_version is None
 
 
+@pytest.mark.parametrize("model_type", ["FACE", "laundry", "", None, 5, ["LAUNDRY"]])
+def test_nobody_learns_from_what_people_said_of_another_model(model_type):
+    with pytest.raises(InvalidEvent, match="modelType is .* only confirmations of LAUNDRY are taken in"):
+        parse(event_body(modelType=model_type))
+
+
+def test_a_message_may_say_that_it_is_about_laundry():
+    assert parse(event_body(modelType="LAUNDRY")).key == parse(event_body()).key
+
+
 def test_a_confirmation_is_the_same_whatever_its_zone_is_called_and_whatever_is_said_beside_it():
     said = [event_body(timestamp=f"2026-05-04T{at}") for at in ("11:30:00Z", "11:30:00+00:00", "20:30:00.0+09:00")]
     assert len({parse(body).key for body in (*said, event_body(correctionReason="다른 설명"))}) == 1

@@ -1,0 +1,186 @@
+"""What a face model has to be like to go live: judged on people it never saw, at the threshold that is served."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipeline.domain.bounds import AtLeastOne, Positive, Share
+from pipeline.domain.checks import Check, Weight, outcome
+from pipeline.domain.faces.rates import AtThreshold, far_interval, tar_gained, tar_interval
+
+# What a slice is compared with where next to nobody is refused: there one refusal more is chance.
+_REFUSED_AT_LEAST = 0.01
+
+
+class FaceCheck(StrEnum):
+    """Every condition that a face model is judged by."""
+
+    PEOPLE = "people_who_judge"
+    TAR = "tar_at_served_threshold"
+    FAR = "far_at_served_threshold"
+    SLICES = "worst_slice_of_people"
+    NOT_COLLAPSED = "embeddings_spread"
+    GALLERY = "everybody_finds_themselves"
+    NOT_WORSE = "tar_not_worse"
+    NEGATIVE_FLIPS = "mates_refused_now"
+    NOT_SUSPICIOUS = "tar_gain_not_suspicious"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of all embeddings: whether every number is finite, and over how many dimensions they spread.
+
+    `dimensions` is the participation ratio of the variances along principal axes: 1 when all lie on a line.
+    """
+
+    finite: bool
+    dimensions: float
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Of the re-embedded gallery: how many are enrolled, and how many are not found first by their own photo."""
+
+    enrolled: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What serves now, on the same people at its own threshold; `flipped` pairs of one person it accepts and the
+    candidate refuses.
+    """
+
+    version: str
+    errors: AtThreshold
+    flipped: int
+
+
+@dataclass(frozen=True)
+class FaceMeasurement:
+    """A candidate on the people of the test side, at the threshold it would serve with.
+
+    The champion is None for the first model. `slices` are people by number, of each branch, camera or quality.
+    """
+
+    candidate: AtThreshold
+    spread: Spread
+    gallery: Gallery
+    champion: Champion | None = None
+    slices: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FaceGatePolicy:
+    """What may go live. Rates are shares, 0-1; a figure that is NaN passes nothing."""
+
+    min_people: AtLeastOne = 50
+    """People on the test side, below which nothing can be said."""
+    enough_people: AtLeastOne = 200
+    """People from which on the strict FAR is judged; of fewer the loose one."""
+    far: Share = 0.001
+    """Share of pairs of two people that may be accepted."""
+    far_of_few: Share = 0.01
+    """The same where fewer people judge: less cannot be seen."""
+    min_tar: Share = 0.8
+    """Share of pairs of one person that has to be accepted."""
+    margin: Share = 0.02
+    """Most of the champion's TAR that may be lost for sure."""
+    max_gain: Share = 0.2
+    """A greater gain, for sure, looks like a leak: a person looks."""
+    max_negative_flips: Share = 0.02
+    """Share of the pairs of one person that the champion accepts and that are refused now."""
+    max_slice_ratio: Positive = 2.0
+    """How many times as often people of a slice may be refused as everybody."""
+    min_slice_people: AtLeastOne = 20
+    """People that a slice needs to be judged."""
+    min_dimensions: Positive = 8.0
+    """Dimensions over which embeddings spread at least; fewer is a collapse."""
+    confidence: Share = 0.95
+    """How sure intervals are."""
+
+    def target(self, people: int) -> float:
+        """The FAR that a threshold is chosen for when so many people judge it."""
+        return self.far if people >= self.enough_people else self.far_of_few
+
+    def judge(self, measured: FaceMeasurement) -> tuple[Check, ...]:
+        """Every check, whatever the others say."""
+        m = measured
+        alone = (
+            self._people(m.candidate),
+            self._tar(m.candidate),
+            self._far(m.candidate),
+            self._slices(m),
+            self._spread(m),
+            self._gallery(m.gallery),
+        )
+        return (*alone, *self._beside(m.candidate, m.champion)) if m.champion else alone
+
+    def _people(self, errors: AtThreshold) -> Check:
+        n = len(errors.photos)
+        reason = f"{n} people judge, {self.min_people} needed"
+        return Check(FaceCheck.PEOPLE, outcome(n >= self.min_people), n, self.min_people, n, reason)
+
+    def _tar(self, errors: AtThreshold) -> Check:
+        value, sure = errors.tar(_all(errors)), tar_interval(errors, confidence=self.confidence)
+        reason = f"{value:.1%} of pairs of one person are accepted, {self.min_tar:.0%} needed"
+        passed, n = value >= self.min_tar, len(errors.photos)
+        return Check(FaceCheck.TAR, outcome(passed), value, self.min_tar, n, reason, low=sure.low, high=sure.high)
+
+    def _far(self, errors: AtThreshold) -> Check:
+        """The share itself: room for chance is in the threshold already, which other people set."""
+        value, sure = errors.far(_all(errors)), far_interval(errors, confidence=self.confidence)
+        n, bar = len(errors.photos), self.target(len(errors.photos))
+        reason = f"{value:.1e} of pairs of two people are accepted, {bar:.0e} may"
+        return Check(FaceCheck.FAR, outcome(value <= bar), value, bar, n, reason, low=sure.low, high=sure.high)
+
+    def _slices(self, m: FaceMeasurement) -> Check:
+        """The slice whose people are refused most often."""
+        large = {name: who for name, who in m.slices.items() if len(who) >= self.min_slice_people}
+        refused = {name: 1 - m.candidate.tar(_only(who, m.candidate)) for name, who in large.items()}
+        everybody = 1 - m.candidate.tar(_all(m.candidate))
+        name, value = max(refused.items(), key=lambda one: one[1], default=("everybody", everybody))
+        bar = self.max_slice_ratio * max(everybody, _REFUSED_AT_LEAST)
+        reason = f"of {name} {value:.1%} of pairs of one person are refused, of everybody {everybody:.1%}"
+        n = len(large.get(name, m.candidate.photos))
+        return Check(FaceCheck.SLICES, outcome(value <= bar), value, bar, n, reason)
+
+    def _spread(self, m: FaceMeasurement) -> Check:
+        value, bar, n = m.spread.dimensions, self.min_dimensions, len(m.candidate.photos)
+        reason = f"embeddings spread over {value:.1f} dimensions, {bar:g} needed"
+        if not m.spread.finite:
+            reason = "embeddings are no finite numbers"
+        return Check(FaceCheck.NOT_COLLAPSED, outcome(m.spread.finite and value >= bar), value, bar, n, reason)
+
+    def _gallery(self, gallery: Gallery) -> Check:
+        reason = f"{gallery.lost} of {gallery.enrolled} enrolled people are not found first by their own photo"
+        return Check(FaceCheck.GALLERY, outcome(gallery.lost == 0), gallery.lost, 0, gallery.enrolled, reason)
+
+    def _beside(self, ours: AtThreshold, champion: Champion) -> tuple[Check, ...]:
+        theirs, against, n = champion.errors, champion.version, len(ours.photos)
+        value, sure = ours.tar(_all(ours)) - theirs.tar(_all(theirs)), tar_gained(ours, theirs)
+        reason = f"{value * 100:+.1f} pp of pairs of one person are accepted, against champion {against}"
+        passed, calm = sure.low >= -self.margin, sure.low <= self.max_gain
+        not_worse = Check(
+            FaceCheck.NOT_WORSE, outcome(passed), value, -self.margin, n, reason, against, Weight.PROOF, sure.low
+        )
+        not_suspicious = Check(
+            FaceCheck.NOT_SUSPICIOUS, outcome(calm), value, self.max_gain, n, reason, against, Weight.HOLD, sure.low
+        )
+        return not_worse, self._flips(champion, n), not_suspicious
+
+    def _flips(self, champion: Champion, people: int) -> Check:
+        accepted, against, bar = sum(champion.errors.accepted), champion.version, self.max_negative_flips
+        value = champion.flipped / accepted if accepted else math.nan
+        reason = f"{champion.flipped} of {accepted} pairs of one person that champion {against} accepts are refused now"
+        return Check(FaceCheck.NEGATIVE_FLIPS, outcome(value <= bar), value, bar, people, reason, against, Weight.PROOF)
+
+
+def _all(errors: AtThreshold) -> list[int]:
+    return [1] * len(errors.photos)
+
+
+def _only(people: Iterable[int], errors: AtThreshold) -> list[int]:
+    chosen = set(people)
+    return [int(number in chosen) for number in range(len(errors.photos))]

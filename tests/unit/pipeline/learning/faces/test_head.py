@@ -1,0 +1,120 @@
+"""A head is learned where it helps, and a bad one is refused. All people here are generated."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from pipeline.domain.checks import Outcome
+from pipeline.domain.faces.gate import FaceCheck, FaceGatePolicy, Spread
+from pipeline.learning.faces.head import Head, unit_length, whitening
+from pipeline.learning.faces.margin import MarginTraining, Way, learn, retrained
+from pipeline.learning.faces.measuring import Faces, Served, measure, self_check, spread_of, tar_score, threshold_of
+
+WIDTH, FAR = 48, 1e-2
+POLICY = FaceGatePolicy(enough_people=10_000, min_dimensions=8)
+IDENTITY = Head.identity(WIDTH)
+
+
+def generated(people, seed, photos=4):
+    """Photos of one person differ most in a few directions, the same of everybody: light, say, or a camera."""
+    rng = np.random.default_rng(seed)
+    light = np.linalg.qr(np.random.default_rng(0).normal(size=(WIDTH, 8)))[0].T
+    own = rng.normal(size=(people, 1, WIDTH))
+    seen = own + 2.6 * rng.normal(size=(people, photos, 8)) @ light + 0.4 * rng.normal(size=(people, photos, WIDTH))
+    names = [f"{seed}-{number:04d}" for number in range(people) for _ in range(photos)]
+    return Faces(seen.reshape(-1, WIDTH).astype(np.float32), names)
+
+
+TRAIN, CALIBRATE, TEST = generated(150, 1), generated(100, 2), generated(100, 3)
+PERSON = np.unique(TRAIN.identities, return_inverse=True)[1]
+GALLERY = Faces(TEST.base[::4], TEST.identities[::4])
+
+
+def random_head(seed=4, rank=WIDTH):
+    rng = np.random.default_rng(seed)
+    return Head((rng.normal(size=(WIDTH, rank)) @ rng.normal(size=(rank, WIDTH))).astype(np.float32))
+
+
+def served(head, version="v1.0.0"):
+    return Served(version, head, threshold_of(head, CALIBRATE, FAR))
+
+
+def failed(head, champion=None):
+    measured = measure(served(head), TEST, GALLERY, champion, POLICY)
+    return {check.name for check in POLICY.judge(measured) if check.outcome is not Outcome.PASSED}
+
+
+@settings(max_examples=30)
+@given(arrays.arrays(np.float32, (7, WIDTH), elements=st.floats(-1e6, 1e6, width=32)))
+def test_an_identity_head_answers_bit_for_bit_as_no_head(base):
+    assert IDENTITY.project(base).tobytes() == unit_length(base + np.float32(0)).tobytes()
+
+
+def test_an_identity_head_is_judged_as_the_champion_is():
+    champion = served(IDENTITY)
+    measured = measure(champion, TEST, GALLERY, champion, POLICY)
+    assert measured.candidate == measured.champion.errors
+    assert measured.champion.flipped == 0
+
+
+@pytest.mark.parametrize("rank", [2, WIDTH])
+def test_a_random_head_is_refused(rank):
+    good = whitening(TRAIN.base, PERSON)
+    assert failed(good) == set()
+    assert FaceCheck.NOT_WORSE in failed(random_head(rank=rank), served(good))
+
+
+def test_a_head_that_throws_everything_on_a_line_is_a_collapse():
+    assert FaceCheck.NOT_COLLAPSED in failed(random_head(rank=1))
+
+
+def test_whitening_beats_the_identity_where_photos_of_one_person_differ_alike():
+    score = tar_score(TEST, FAR)
+    assert score(whitening(TRAIN.base, PERSON)) > score(IDENTITY) + 0.1
+
+
+def test_whitening_knows_people_by_what_they_are_not_by_their_number():
+    renumbered = np.random.default_rng(9).permutation(PERSON.max() + 1)[PERSON]
+    one, other = (whitening(TRAIN.base, person).matrix for person in (PERSON, renumbered))
+    assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_a_head_that_is_learned_is_better_and_starts_from_the_identity():
+    score = tar_score(CALIBRATE, FAR)
+    learned = learn(TRAIN.base, PERSON, score, MarginTraining(steps=30))
+    assert learned.way is Way.MARGIN and learned.score > score(IDENTITY)
+    assert learn(TRAIN.base, PERSON, lambda head: 0.5, MarginTraining(steps=10)).head.matrix.tobytes() == (
+        IDENTITY.matrix.tobytes()
+    )
+
+
+@pytest.mark.parametrize("favourite", Way)
+def test_of_the_ways_the_best_is_taken_and_of_equals_the_simplest(favourite):
+    whitened = whitening(TRAIN.base, PERSON).matrix
+
+    def score(head):
+        way = Way.MARGIN
+        if np.array_equal(head.matrix, IDENTITY.matrix):
+            way = Way.IDENTITY
+        elif np.array_equal(head.matrix, whitened):
+            way = Way.WHITENING
+        return 1.0 if way is favourite else 0.5
+
+    assert retrained(TRAIN.base, PERSON, score, MarginTraining(steps=10)).way is favourite
+
+
+def test_how_far_embeddings_spread_is_a_number_of_dimensions():
+    even = np.random.default_rng(0).normal(size=(5000, 10)).astype(np.float32)
+    assert spread_of(even).dimensions == pytest.approx(10, abs=0.2)
+    assert spread_of(even * [1] + np.eye(10, dtype=np.float32)[0] * 1e4 * even[:, :1]).dimensions == pytest.approx(
+        1, abs=0.1
+    )
+    assert spread_of(np.ones((5, 10), np.float32)) == Spread(True, 0.0)
+    assert not spread_of(np.full((5, 10), np.nan, np.float32)).finite
+
+
+def test_a_twin_in_the_gallery_is_found_instead_of_oneself():
+    twins = Faces(np.concatenate([GALLERY.base, GALLERY.base[:1]]), [*GALLERY.identities, "twin"])
+    assert (self_check(IDENTITY, GALLERY).lost, self_check(IDENTITY, twins).lost) == (0, 2)
