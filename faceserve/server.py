@@ -7,8 +7,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import cv2
+import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2_grpc
 
@@ -54,6 +56,9 @@ from faceserve.storage import S3Source, Source, Stores
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
+if TYPE_CHECKING:
+    from faceserve.protocols.traces import Traces
+
 log = logging.getLogger(__name__)
 
 LIVE = "faceserve.live"
@@ -98,6 +103,7 @@ class Server:
         self._over = threading.Event()
         self._port_limits = PortLimits(PATIENCE, s.max_message_bytes)
         self._doors = Doors(s)
+        self._traces = _traces(s)
         admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
         self._answering = Answering(self.manager, self._batcher, admission, self.metrics)
         self._darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
@@ -127,6 +133,8 @@ class Server:
         ending += [self._http.stop()] if self._http else []
         for port in ending:
             port.wait()
+        if self._traces:
+            self._traces.end()
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -208,11 +216,15 @@ class Server:
         requests = Room(self._request_places)
         streams = Room(_STREAMS)
         rooms = {"/": requests, f"/{SERVICE_NAME}/ModelStreamInfer": streams}
-        port = Port(rooms, self._port_limits, self.health, [self._draining, *self._doors.inference()])
+        port = Port(rooms, self._port_limits, self.health, self._around(self._doors.inference()))
         pb_grpc.add_InferenceServicer_to_server(photos, port.server)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(self._tensors), port.server)
         port.described([_INFERENCE, SERVICE_NAME])
         return port
+
+    def _around(self, doors: list[grpc.ServerInterceptor]) -> list[grpc.ServerInterceptor]:
+        """What every call comes through before it has a place."""
+        return [*([self._traces.interceptor()] if self._traces else []), self._draining, *doors]
 
     @property
     def _request_places(self) -> int:
@@ -224,7 +236,8 @@ class Server:
         limits = HttpLimits(self._request_places, s.max_queued_mb << 20, s.max_message_bytes, PATIENCE.message_seconds)
         spoken = OpenInferenceHttp(self._tensors, limits, self._doors.inference_tokens, self._draining.begun)
         waits = HttpWaits(PATIENCE.message_seconds, s.drain_seconds)
-        return HttpPort(spoken.app, (s.host, number), waits, self._doors.tls("http"))
+        app = self._traces.app(spoken.app) if self._traces else spoken.app
+        return HttpPort(app, (s.host, number), waits, self._doors.tls("http"))
 
     def _lifecycle_port(self) -> Port:
         s = self._settings
@@ -232,7 +245,7 @@ class Server:
         servicer = LifecycleServicer(self.manager, self._enrolment, status)
         calls = Room(MAX_LOADING * len(s.models) + _SPARE_PLACES)
         rooms = {f"/{_LIFECYCLE}/": calls, f"/{_LIFECYCLE}/WatchStatus": Room(_WATCHERS)}
-        port = Port(rooms, self._port_limits, self.health, [self._draining, *self._doors.lifecycle()])
+        port = Port(rooms, self._port_limits, self.health, self._around(self._doors.lifecycle()))
         pb_grpc.add_LifecycleServicer_to_server(servicer, port.server)
         port.described([_LIFECYCLE])
         return port
@@ -240,6 +253,15 @@ class Server:
     def _model_serves(self, model: str) -> None:
         for service in ("", model):
             self.health.set(service, SERVING)
+
+
+def _traces(s: Settings) -> "Traces | None":
+    """Its libraries take half a second to load, so only who wants it waits for that."""
+    if not s.traces:
+        return None
+    from faceserve.protocols.traces import Traces
+
+    return Traces(s.replica)
 
 
 def _rules(s: Settings) -> Rules:

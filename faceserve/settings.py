@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """`s3://bucket/prefix/` with the reference photos of enrolled faces; empty: nobody can be enrolled."""
     registry_url: str = ""
     """MLflow server that is asked at start which version is champion; empty: the state on disk alone decides."""
+    traces: bool = False
+    """Whether calls leave OpenTelemetry spans; where to and how many is said by the usual OTEL_* variables."""
     engine: str = "openvino"
     """Inference engine: `openvino`, `onnxruntime` or `tensorflow`."""
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"

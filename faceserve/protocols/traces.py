@@ -1,0 +1,116 @@
+"""Distributed traces: a span for each call, in the trace that its caller began (W3C `traceparent`).
+
+Where spans go and how many there are is said by OpenTelemetry's own variables: `OTEL_EXPORTER_OTLP_ENDPOINT`,
+`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and others.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from opentelemetry import propagate
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_UNNAMED = "unknown_service"
+_OUR_FAULT = 500
+# What the caller did wrong is no error of this server.
+_FAULTS = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+# Probes and tools would fill any store of traces.
+_SERVICES = ("/faceserve.v1.", "/inference.")
+
+
+class Traces:
+    """`replica` is a name."""
+
+    def __init__(self, replica: str) -> None:
+        named = Resource.create({"service.instance.id": replica})
+        if str(named.attributes["service.name"]).startswith(_UNNAMED):
+            named = named.merge(Resource({"service.name": "faceserve"}))
+        self._provider = TracerProvider(resource=named)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("faceserve")
+
+    @contextmanager
+    def call(self, name: str, headers: Mapping[str, str], said: Mapping[str, str]) -> Iterator[Span]:
+        """One call, from its arrival to its answer."""
+        with self._tracer.start_as_current_span(
+            name,
+            propagate.extract(headers),
+            SpanKind.SERVER,
+            dict(said),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            yield span
+
+    def interceptor(self) -> grpc.ServerInterceptor:
+        return _TracedCalls(self)
+
+    def app(self, app: ASGIApp) -> ASGIApp:
+        """The same over HTTP; health probes leave no spans."""
+        return _traced(app, self)
+
+    def end(self) -> None:
+        """Send what was not sent yet."""
+        self._provider.shutdown()
+
+
+class _TracedCalls(grpc.ServerInterceptor):
+    """Of the calls with one answer: a stream has no moment at which it is answered."""
+
+    def __init__(self, traces: Traces) -> None:
+        self._traces = traces
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        handler = continuation(details)
+        if handler is None or handler.response_streaming or not details.method.startswith(_SERVICES):
+            return handler
+        # The interceptors inside have made every call with one answer one of this kind.
+        headers = {key: value for key, value in details.invocation_metadata if isinstance(value, str)}
+        return handler._replace(stream_unary=self._traced(handler.stream_unary, details.method[1:], headers))
+
+    def _traced(self, answer: Any, method: str, headers: Mapping[str, str]) -> Any:
+        # `wraps` also keeps which threads the call runs on.
+        @functools.wraps(answer)
+        def traced(requests: Any, context: Any) -> Any:
+            with self._traces.call(method, headers, {"rpc.system.name": "grpc", "rpc.method": method}) as span:
+                try:
+                    found = answer(requests, context)
+                finally:
+                    status = (context.code() or grpc.StatusCode.OK).name
+                    span.set_attribute("rpc.response.status_code", status)
+                    if status in _FAULTS:
+                        span.set_status(StatusCode.ERROR, str(context.details() or ""))
+                if version := getattr(found, "model_version", ""):
+                    span.set_attribute("faceserve.model_version", version)
+                return found
+
+        return traced
+
+
+def _traced(app: ASGIApp, traces: Traces) -> ASGIApp:
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "/health/" in scope["path"]:
+            await app(scope, receive, send)
+            return
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        said = {"http.request.method": scope["method"], "url.path": scope["path"][:200]}
+        with traces.call(scope["method"], headers, said) as span:
+
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                    if message["status"] >= _OUR_FAULT:
+                        span.set_status(StatusCode.ERROR)
+                await send(message)
+
+            await app(scope, receive, sent)
+
+    return answers
