@@ -69,6 +69,7 @@ _STREAMS = 32
 _TIDY_SECONDS = 5.0
 # Several times within what a gallery counts for, so that requests seldom have to look themselves.
 _GALLERY_SECONDS = 0.3
+_ENDING_SECONDS = 5.0
 PATIENCE = Patience()
 _INFERENCE, _LIFECYCLE = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Inference", "Lifecycle"))
 
@@ -132,7 +133,8 @@ class Server:
         ending = [port.stop(self._settings.drain_seconds) for port in (self._inference, self._lifecycle)]
         ending += [self._http.stop()] if self._http else []
         for port in ending:
-            port.wait()
+            # Then every call was cancelled; one that does not end even so keeps nobody waiting.
+            port.wait(self._settings.drain_seconds + _ENDING_SECONDS)
         if self._traces:
             self._traces.end()
 

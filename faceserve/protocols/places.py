@@ -134,14 +134,16 @@ class Places(grpc.ServerInterceptor):
             if handler.response_streaming
             else grpc.stream_unary_rpc_method_handler
         )
-        return made(room.on_own_threads(answer), handler.request_deserializer, handler.response_serializer)
+        # Messages are read here: gRPC ends a stream whose message it cannot read on the wire alone, keeps its place on
+        # the connection for ever, and waits for it at the shutdown.
+        return made(room.on_own_threads(answer), None, handler.response_serializer)
 
     def _single(self, handler: Any, room: Room) -> Callable[..., Any]:
         """Received as a stream of one message, so that the wait for it can be ended."""
 
         def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
             with room.place(context):
-                return handler.unary_unary(self._first(requests, context), context)
+                return handler.unary_unary(_read(handler, self._first(requests, context), context), context)
 
         return answer
 
@@ -149,11 +151,10 @@ class Places(grpc.ServerInterceptor):
         def answers(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             with room.place(context):
                 if handler.request_streaming:
-                    yield from handler.stream_stream(
-                        self._silence.each(requests, context, self._patience.silence_seconds), context
-                    )
+                    messages = self._silence.each(requests, context, self._patience.silence_seconds)
+                    yield from handler.stream_stream((_read(handler, one, context) for one in messages), context)
                 else:
-                    yield from handler.unary_stream(self._first(requests, context), context)
+                    yield from handler.unary_stream(_read(handler, self._first(requests, context), context), context)
 
         return answers
 
@@ -162,3 +163,10 @@ class Places(grpc.ServerInterceptor):
             return self._silence.first(requests, context, self._patience.message_seconds)
         except StopIteration:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
+
+
+def _read(handler: Any, message: bytes, context: grpc.ServicerContext) -> Any:
+    try:
+        return handler.request_deserializer(message) if handler.request_deserializer else message
+    except Exception:  # noqa: BLE001 - whatever a decoder raises for bytes that are no message
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no message of this call")
