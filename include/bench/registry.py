@@ -34,6 +34,7 @@ class Benchmark:
 
 
 _VERDICTS = "verification-table.md", "verification.svg"
+_FORGETTING = "forgetting.md", "forgetting.csv"
 _STUDIES = "data.md", "replay.csv", "replay.png", "leak.csv", "leak.png"
 BENCHMARKS = (
     Benchmark("ratios", "intake", 1, "intake:intake", "confirmations stored; plain: a commit for each"),
@@ -77,6 +78,7 @@ BENCHMARKS = (
     Benchmark(
         "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)
     ),
+    Benchmark("studies", "forgetting", 12, "forgetting:forgetting", "ten months of shifting kinds", _FORGETTING),
     Benchmark(
         "studies", "replay-and-split", 4, "replay_and_split:both", "why replay, why split photos first", _STUDIES
     ),

@@ -165,6 +165,8 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_FACESERVE_REPLICAS": json.dumps(stack.lifecycle_addresses),
         "RETRAIN_FACESERVE_TOKEN": stack.secrets["faceserve"],
         "RETRAIN_BACKBONE": "EfficientNetLite0",
+        # The demo's few hundred photos are of one time: there is nothing older to keep in mind, and two cores are slow.
+        "RETRAIN_MIN_TRAIN_PHOTOS": "400",
         # In the demo a week passes in a minute: its first model was trained just before.
         "RETRAIN_MIN_DAYS_BETWEEN_TRAININGS": "0",
         # Nor does it wait for the night.

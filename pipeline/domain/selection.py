@@ -25,14 +25,14 @@ class SelectionPolicy:
     """Most new corrections collected for one dataset."""
     sample_limit: AtLeastOne = 2000
     """Most recent confirmed tasks drawn for validation, holdout and replay, whatever their verdict."""
-    history_limit: Count = 500
+    history_limit: Count = 2000
     """Confirmed tasks spread over all time, drawn beside the most recent ones, whatever their verdict."""
     replay_per_correction: NotNegative = 3.0
-    """Unchanged verdicts replayed for each correction, from the class that has least first."""
+    """Unchanged verdicts replayed for each correction, from the class that has least first, and in turn of months."""
     earlier_limit: Count = 500
     """Most corrections of earlier trainings learned again, however many new ones there are; spread over reasons,
     branches and months, so that no kind is forgotten."""
-    min_train_photos: Count = 400
+    min_train_photos: Count = 1200
     """Replay tops the training photos up to this many."""
     holdout_limit: Count = 1000
     """Most photos of the earlier holdout that a new model is judged on as well, newest first."""
@@ -140,10 +140,14 @@ def _held_out(photo: Photo, natural: Collection[str]) -> Photo:
 
 
 def _balanced(pool: Sequence[Photo], already: Sequence[Photo], wanted: int) -> list[Photo]:
-    """Up to `wanted` photos from `pool`, always from the class that has least; order by hash, not by chance."""
+    """Up to `wanted` photos from `pool`, always from the class that has least, in turn of its months.
+
+    By hash alone, what came in lately would crowd out what no longer does. Which of a month is a matter of hashes.
+    """
     counts = Counter(p.label for p in already)
     queues = {
-        label: sorted((p for p in pool if p.label == label), key=_draw_order) for label in {p.label for p in pool}
+        label: _in_turn(sorted((p for p in pool if p.label == label), key=_draw_order), (_month,))[::-1]
+        for label in {p.label for p in pool}
     }
     drawn: list[Photo] = []
     while len(drawn) < wanted and any(queues.values()):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from include.bench.measurement import Say
 from include.bench.photos import LABELS, a_photo
-from include.demo.photos import base_specs, draw, live_specs
+from include.demo.photos import PhotoSpec, base_specs, draw, live_specs
 from pipeline.domain.dataset import Augmentation, Photo
 from pipeline.learning import features
 from pipeline.learning.augmentation import AlbumentationsAugmenter
@@ -48,7 +48,11 @@ class Material:
 
 
 def gather(say: Say) -> Material:
-    specs = [*base_specs(ARCHIVE, 11), *live_specs(LIVE, 11)]
+    return seen([*base_specs(ARCHIVE, 11), *live_specs(LIVE, 11)], Augmentation(), say)
+
+
+def seen(specs: Sequence[PhotoSpec], augmentation: Augmentation, say: Say) -> Material:
+    """These photos and their augmented copies, looked at by the backbone."""
     with ProcessPoolExecutor(2) as painters:
         bodies = list(painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE))
     say(f"{len(bodies)} photos drawn")
@@ -59,7 +63,7 @@ def gather(say: Say) -> Material:
     network, augmenter, parts = backbone(), AlbumentationsAugmenter(), []
     for start in range(0, len(photos), _PHOTOS_A_SHARD):
         some = list(zip(photos, bodies, strict=True))[start : start + _PHOTOS_A_SHARD]
-        shard = augmenter.shard(some, augmentation=Augmentation(), labels=LABELS)
+        shard = augmenter.shard(some, augmentation=augmentation, labels=LABELS)
         parts.append(features.extract(network, strategy(), {"photos": unpack([shard]).images})[0])
     found = np.concatenate(parts)
     say(f"{len(found)} images seen by the backbone")

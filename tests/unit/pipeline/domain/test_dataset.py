@@ -74,6 +74,20 @@ def test_replay_tops_up_to_the_least_number_of_training_photos():
     assert len(_select(photos, SelectionPolicy(min_train_photos=30))) == 30
 
 
+@given(months=st.lists(st.integers(0, 5), max_size=60), wanted=st.integers(0, 70))
+def test_what_is_replayed_is_as_even_over_months_as_can_be_whatever_came_lately(months, wanted):
+    photos = [
+        replace(a_photo(n), confirmed_at=(NOW - timedelta(days=40 * ago)).isoformat()) for n, ago in enumerate(months)
+    ]
+    chosen = _select(photos, SelectionPolicy(min_train_photos=wanted))
+    assert chosen == _select(photos[::-1], SelectionPolicy(min_train_photos=wanted))
+    there, left = (Counter(p.confirmed_at[:7] for p in some) for some in (photos, chosen))
+    assert sum(left.values()) == min(wanted, len(photos))
+    for month, count in there.items():
+        # No month has fewer than another one, unless that is all there is of it.
+        assert left[month] == count or left[month] >= max(left.values(), default=0) - 1
+
+
 def test_validation_and_holdout_keep_their_natural_frequency():
     held = [a_photo(n, split=Split.HOLDOUT, corrected=n % 7 == 0) for n in range(70)]
     chosen = _select(held)
