@@ -69,7 +69,7 @@ def _fill(stack: Stack, first: int, last: int, say: Say) -> None:
         "newest": _NEWEST,
         "gap": _SECONDS_BETWEEN_TASKS,
     }
-    took = seconds(lambda: query(stack.dsn("helper", "helper"), f"{_ROWS}; ANALYZE tasks", values))
+    took = seconds(lambda: query(stack.dsn("helper_owner", "helper"), f"{_ROWS}; ANALYZE tasks", values))
     say(f"tasks {first:,} to {last:,} written in {took:.0f} s")
 
 

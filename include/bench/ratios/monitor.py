@@ -29,7 +29,8 @@ _SERVED = """
 
 def monitor(say: Say) -> Found:
     with private_stack(say, "postgres", "rabbitmq") as stack:
-        dsn = stack.dsn("mlops", "mlops")
+        # Its owner: only that may gather statistics of a table.
+        dsn = stack.dsn("mlops_owner", "mlops")
         _fill(dsn, say)
         ours = min(seconds(_look) for _ in range(_LOOKS))
         plain = seconds(lambda: _count_here(dsn))
