@@ -74,8 +74,6 @@ class Drill:
                 self._acts()
                 self._hear()
         report = self._stage.conclude()
-        # Not while requests are counted: no replica answers for a while.
-        self._stage.attempt(Alarms(self._stage, self._pipeline).play)
         finish(report)
         return report
 
@@ -251,7 +249,10 @@ def main() -> None:
     os.environ.update({**environment(stack), **_PATIENCE})
     stage, pipeline = Stage(stack, "After a model is live", console), Pipeline.from_env()
     drill = Drill(stage, pipeline, Tasks(stage, pipeline.accumulate))
-    sys.exit(publish(drill.run(), stack.root / "drill-report.json", console))
+    report = drill.run()
+    # Not while requests are counted: no replica answers for a while.
+    stage.attempt(Alarms(stage, pipeline).play)
+    sys.exit(publish(report, stack.root / "drill-report.json", console))
 
 
 if __name__ == "__main__":
