@@ -265,6 +265,12 @@ class Pipeline(LiveSteps):
         blessing = approve(run_id, by, blessings=self._w.blessings, clock=self._w.clock)
         return {"run_id": run_id, "approved": blessing.approved, "waited_for": list(blessing.reasons)}
 
+    def demand_administrator(self, actor: str) -> None:
+        """Raises `GiveUp` for anybody else, where the settings name administrators."""
+        named = self._w.settings.administrators
+        if named and actor not in named:
+            raise GiveUp(f"{actor} is no administrator: ask {' or '.join(named)} (RETRAIN_ADMINISTRATORS)")
+
     def register(self, run_id: str) -> str:
         """Number the accepted candidate; its version."""
         result, dataset = trained(self._models.records, run_id)

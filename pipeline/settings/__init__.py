@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """Deadline for one replica to download, load, warm up and check a model."""
     activate_timeout_seconds: Positive = 5.0
     """Deadline for one replica to exchange the reference."""
+    administrators: tuple[str, ...] = ()
+    """Who may clear a freeze in Airflow, by the name of the login; empty: whoever may trigger its DAG."""
     git_commit: str = ""
     """Commit this build was made of, kept with every registered model; empty: asked of git."""
 

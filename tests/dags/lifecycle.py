@@ -119,13 +119,13 @@ def loop():
 
 
 def api():
-    """Airflow's REST API on a port of its own, and the client of the stack."""
+    """The address of Airflow's REST API on a port of its own."""
     (port,) = free_ports(1)
     server = uvicorn.Server(uvicorn.Config(create_app("core"), host="127.0.0.1", port=port, log_level="error"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
         time.sleep(0.05)
-    return AirflowApi(f"http://127.0.0.1:{port}", "admin", "secret")
+    return f"http://127.0.0.1:{port}"
 
 
 def asked(client):
@@ -141,6 +141,19 @@ def asked(client):
     return {"refused": refused, "ended": states(RETRAINING), "twice": twice, "open": queued("model_rollback")}
 
 
+def people(url):
+    """What two people may do who are no administrators, each with a login of their own."""
+    found = {}
+    for name in ("viewer", "operator"):
+        client = AirflowApi(url, name, f"secret of {name}")
+        trigger = answer(client.trigger, "model_rollback", f"by-{name}", {"reason": "too bad"})
+        may = {"look": answer(client.paused, "model_rollback"), "see runs": answer(client.runs, "model_rollback")}
+        found[name] = {**may, "trigger": trigger, "pause": answer(client.pause, "model_retention")}
+    with create_session() as session:
+        asked_by = session.query(DagRun.triggering_user_name).filter_by(run_id="by-operator").scalar()
+    return {"people": found, "asked by": asked_by}
+
+
 def answer(call, *values):
     """The status of Airflow's answer."""
     try:
@@ -153,4 +166,5 @@ def answer(call, *values):
 if __name__ == "__main__":
     initdb()
     seen = loop()
-    print("LIFECYCLE " + json.dumps({**seen, **asked(api())}))
+    url = api()
+    print("LIFECYCLE " + json.dumps({**seen, **asked(AirflowApi(url, "admin", "secret")), **people(url)}))

@@ -403,13 +403,23 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
 def test_what_a_person_decided_is_done_once_under_that_persons_name(desk, act, about, asked, user):
     run = DagRun(DECISION, run_id=RUN_ID, user=user, act=act, about=about, reason="too strict")
     assert run.do("carry_out") == f"the answer of {act}"
-    assert desk.asked == [(act, tuple((user or "a person") if value is ... else value for value in asked), {})]
+    done = [call for call in desk.asked if call[0] != "demand_administrator"]
+    assert done == [(act, tuple((user or "a person") if value is ... else value for value in asked), {})]
+
+
+def test_a_freeze_is_cleared_by_an_administrator_or_not_at_all(desk):
+    desk.answers["demand_administrator"] = GiveUp("kim is no administrator: ask lee")
+    with pytest.raises(AirflowFailException, match="kim is no administrator: ask lee"):
+        DagRun(DECISION, act="clear_freeze").do("carry_out")
+    assert desk.asked == [("demand_administrator", ("kim",), {})]
 
 
 def test_every_act_of_the_form_is_carried_out(desk):
     for act in DECISION.params.get_param("act").schema["enum"]:
         DagRun(DECISION, act=act, about="v1.0.0").do("carry_out")
-    assert [name for name, *_ in desk.asked] == DECISION.params.get_param("act").schema["enum"]
+    assert [name for name, *_ in desk.asked if name != "demand_administrator"] == DECISION.params.get_param(
+        "act"
+    ).schema["enum"]
 
 
 def test_what_is_not_there_any_more_fails_at_once_with_the_sentence(desk):

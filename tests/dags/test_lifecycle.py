@@ -16,7 +16,8 @@ DONE = {"wait_for_events", "drain", "consider", "due", "pauses"}
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
-    (home / "passwords.json").write_text('{"admin": "secret"}')
+    passwords = {"admin": "secret", "viewer": "secret of viewer", "operator": "secret of operator"}
+    (home / "passwords.json").write_text(json.dumps(passwords))
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
@@ -24,7 +25,7 @@ def seen(tmp_path_factory):
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # Somebody's installation pauses what fails twice; nothing of ours may be.
         "AIRFLOW__CORE__MAX_CONSECUTIVE_FAILED_DAG_RUNS_PER_DAG": "2",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,operator:user",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__API_AUTH__JWT_SECRET": "secret of these tests, as long as it has to be: sixty-four bytes",
         "PYTHONPATH": str(REPOSITORY),
@@ -81,3 +82,12 @@ def test_a_form_that_makes_no_sense_is_refused_and_starts_nothing(seen, dag_id):
 def test_the_same_run_id_twice_is_one_run(seen):
     assert seen["twice"] == 409
     assert seen["open"] == ["once"]
+
+
+def test_a_viewer_sees_and_an_operator_triggers_under_the_own_name(seen):
+    allowed, forbidden = 200, 403
+    assert seen["people"] == {
+        "viewer": {"look": allowed, "see runs": allowed, "trigger": forbidden, "pause": forbidden},
+        "operator": {"look": allowed, "see runs": allowed, "trigger": allowed, "pause": allowed},
+    }
+    assert seen["asked by"] == "operator"

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pipeline.__main__ import main
+from pipeline.bootstrap import Pipeline
 from pipeline.bootstrap.settings_at_start import cheap_hours, demand_settings, monitor_schedule
 from pipeline.bootstrap.settings_listing import settings_as_markdown
+from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.bounds import Range
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.rollout import CanaryPolicy
@@ -46,6 +48,7 @@ NAMES = {
     "RETRAIN_FACESERVE_REPLICAS": ('["a:1", "b:2"]', "faceserve_replicas"),
     "RETRAIN_FACESERVE_OUT_OF_ROTATION": ('["127.0.0.1:8600"]', "faceserve_out_of_rotation"),
     "RETRAIN_FACESERVE_TOKEN": ("other", "faceserve_token"),
+    "RETRAIN_ADMINISTRATORS": ('["kim"]', "administrators"),
     "RETRAIN_GIT_COMMIT": ("abc", "git_commit"),
     "RETRAIN_INTAKE_ENOUGH_MESSAGES": ("7", "intake.enough_messages"),
     "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS": ("7.5", "intake.longest_wait_seconds"),
@@ -397,3 +400,13 @@ def test_hours_that_no_clock_shows_and_zones_that_nobody_knows_are_refused(monke
     monkeypatch.setenv(name, value)
     with pytest.raises(GiveUp, match=f"{name} is '{value}', but must be {allowed}"):
         demand_settings()
+
+
+@pytest.mark.parametrize(("named", "refused"), [((), False), (("lee", "kim"), False), (("lee",), True)])
+def test_what_undoes_a_safeguard_is_for_administrators_where_any_are_named(named, refused):
+    pipeline = Pipeline(Wiring(Settings(administrators=named)))
+    if refused:
+        with pytest.raises(GiveUp, match=r"kim is no administrator: ask lee \(RETRAIN_ADMINISTRATORS\)"):
+            pipeline.demand_administrator("kim")
+    else:
+        pipeline.demand_administrator("kim")
