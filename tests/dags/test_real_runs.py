@@ -122,7 +122,7 @@ def runs(tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=240,
     )
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("RUNS ")] or [done.stderr[-2000:]]
     return json.loads(found.removeprefix("RUNS "))
