@@ -32,7 +32,7 @@ class SelectionPolicy:
     earlier_limit: Count = 500
     """Most corrections of earlier trainings learned again, however many new ones there are; spread over reasons,
     branches and months, so that no kind is forgotten."""
-    min_train_photos: Count = 1200
+    min_train_photos: Count = 1800
     """Replay tops the training photos up to this many."""
     holdout_limit: Count = 1000
     """Most photos of the earlier holdout that a new model is judged on as well, newest first."""

@@ -175,7 +175,7 @@ The largest fall of any kind after the month in which it came:
 {worst}
 
 What made models forget was how little of earlier months they learned again: with few corrections at most 400 photos,
-drawn by hash out of the newest 2 000 tasks and 500 of all time. Now it is at least 1 200, where there are as many, out
+drawn by hash out of the newest 2 000 tasks and 500 of all time. Now it is at least 1 800, where there are as many, out
 of the newest 2 000 and 2 000 of all time, in turn of the months. The middle line has the former numbers, and the turns.
 
 {tables}
