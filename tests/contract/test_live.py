@@ -257,7 +257,7 @@ def frozen(request, monkeypatch):
         archive = FakeArchive(thaws_in_hours=4)
         return archive, archive.later
     s3 = FrozenS3(thaws_in_hours=4)
-    monkeypatch.setattr(glacier, "client", lambda endpoint: s3)
+    monkeypatch.setattr(glacier, "client", lambda endpoint, keys: s3)
 
     def later(hours):
         s3.hours += hours
