@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
@@ -28,7 +29,7 @@ class _Held:
 
 
 class RabbitDeadLetters:
-    """Queue `<queue>.dead`; every call but `waiting` reads the whole queue, which should be short."""
+    """Queue `<queue>.dead`; every call but `waiting` and `oldest` reads the whole queue, which should be short."""
 
     def __init__(self, url: str, *, exchange: str, queue: str) -> None:
         self._url = url
@@ -44,6 +45,10 @@ class RabbitDeadLetters:
 
     def all(self) -> Sequence[DeadLetter]:
         with self._held() as (_, held):
+            return [one.letter for one in held]
+
+    def oldest(self, most: int) -> Sequence[DeadLetter]:
+        with self._held(most) as (_, held):
             return [one.letter for one in held]
 
     def requeue(self, letter_id: str) -> DeadLetter:
@@ -67,20 +72,20 @@ class RabbitDeadLetters:
         raise GiveUp(f"no dead letter {letter_id[:40]!r}: `dead-letters list` shows their ids")
 
     @contextmanager
-    def _held(self) -> Iterator[tuple[BlockingChannel, list[_Held]]]:
-        """Every letter; those that are still in the list at the end go back."""
+    def _held(self, most: int | None = None) -> Iterator[tuple[BlockingChannel, list[_Held]]]:
+        """Every letter, or the first `most`; those that are still in the list at the end go back."""
         with connection_to(self._url) as connection:
             channel = connection.channel()
             channel.confirm_delivery()
             declare_task_topology(channel, self._exchange, self._queue)
-            held = list(self._read(channel))
+            held = list(islice(self._read(channel), most))
             yield channel, held
             if any(one.returned for one in held):
                 self._renew(channel, held)
 
     def _renew(self, channel: BlockingChannel, held: Sequence[_Held]) -> None:
         """A broker with a limit drops what went back too often, and nothing catches what is dropped here: so letters go
-        back by themselves once only, with the end of the channel. All of them are renewed, which keeps their order.
+        back by themselves once only, with the end of the channel. All that were read are renewed, in their order.
         """
         for one in held:
             publish_into(channel, self._dead, one.letter.body, headers=one.kept, message_id=one.letter.message_id)

@@ -74,8 +74,12 @@ class Dashboard:
             seen = oversee_canary(overseeing, kind, policy)
         return answers.of_trial(seen, policy) if seen else None
 
-    def dead_letters(self) -> dict[str, Any]:
-        """Messages that could not be used; of many the oldest."""
-        waiting = self._w.dead_letters.waiting()
-        found = self._w.dead_letters.all()[:_SHOWN_LETTERS] if waiting else ()
-        return answers.of_letters(waiting, found)
+    def waiting_letters(self) -> int:
+        """How many messages could not be used; open pages ask again and again, and the queue is left alone."""
+        return self._w.dead_letters.waiting()
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Messages that could not be used, of many some; each is taken from the queue and put back, so for people alone
+        who want to see them.
+        """
+        return answers.of_letters(self._w.dead_letters.oldest(_SHOWN_LETTERS))

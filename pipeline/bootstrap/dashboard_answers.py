@@ -154,9 +154,8 @@ def of_trial(seen: TrialSeen, policy: CanaryPolicy) -> dict[str, Any]:
     }
 
 
-def of_letters(waiting: int, found: Sequence[DeadLetter]) -> dict[str, Any]:
-    letters = [{"id": one.id, "reason": one.reason, "bytes": len(one.body)} for one in found]
-    return {"waiting": waiting, "letters": letters}
+def of_letters(found: Sequence[DeadLetter]) -> list[dict[str, Any]]:
+    return [{"id": one.id, "reason": one.reason, "bytes": len(one.body)} for one in found]
 
 
 def _of_tally(tally: Tally) -> dict[str, Any]:

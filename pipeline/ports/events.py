@@ -72,6 +72,9 @@ class DeadLetters(Protocol):
     def all(self) -> Sequence[DeadLetter]:
         """Oldest first; they stay where they are."""
 
+    def oldest(self, most: int) -> Sequence[DeadLetter]:
+        """At most so many are read, and all stay; where there are more, those looked at may come last the next time."""
+
     def requeue(self, letter_id: str) -> DeadLetter:
         """Back to the queue of confirmations, with its message id. Raises `GiveUp` for an unknown id."""
 

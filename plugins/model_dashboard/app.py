@@ -114,8 +114,12 @@ def _proof(app: FastAPI, open_dashboard: Opener) -> None:
 
 def _operations(app: FastAPI, open_dashboard: Opener) -> None:
     @app.get("/api/dead-letters")
-    def dead_letters() -> dict[str, Any]:
+    def dead_letters() -> list[dict[str, Any]]:
         return open_dashboard().dead_letters()
+
+    @app.get("/api/dead-letters/waiting")
+    def waiting_letters() -> int:
+        return open_dashboard().waiting_letters()
 
     @app.get("/api/person")
     def person(user: GetUserDep) -> dict[str, Any]:

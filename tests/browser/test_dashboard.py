@@ -288,6 +288,8 @@ def test_a_dead_letter_is_put_back_or_thrown_away(airflow, look, opener, confirm
     [letter] = letters.all()
     seen, page = look()
     wait_for(page, "#operations-now", "Messages that could not be used: 1")
+    page.get_by_role("button", name="Show these messages").click()
+    wait_for(page, "#operations-now", "not JSON")
     seen.keep("dashboard with a dead letter")
     decide(page, opener, re.compile(confirm))
     wait_for(page, "#operations-panel", "Done.")

@@ -111,6 +111,14 @@ def test_looking_at_dead_letters_leaves_them_where_they_are(letters):
     ]
 
 
+def test_of_many_letters_some_are_looked_at_and_each_stays_whole(letters):
+    every = set(letters.all())
+    for _ in range(4):
+        (seen,) = letters.oldest(1)
+        assert seen in every
+    assert (set(letters.all()), letters.waiting()) == (every, 2)
+
+
 def test_a_letter_keeps_the_headers_that_nobody_can_read(queue, letters):
     queue.send(b"third", None)
     for batch in queue.batches(max_messages=1, batch_size=1):

@@ -235,6 +235,9 @@ class FakeDeadLetters:
             for m, reason in self.queue.dead
         ]
 
+    def oldest(self, most: int) -> Sequence[DeadLetter]:
+        return self.all()[:most]
+
     def requeue(self, letter_id: str) -> DeadLetter:
         letter = self.discard(letter_id)
         self.queue.send(letter.body, letter.message_id)

@@ -9,6 +9,8 @@ import { moment, text } from "./texts.js";
 
 const OVER = new Set(["success", "failed", "skipped", "upstream_failed", "removed"]);
 let letters = null;
+// Those that somebody wanted to see, with how many waited then: reading them moves them in the queue.
+let opened = null;
 let questions = [];
 
 // What runs of ours ask people; whoever may not see questions is told of none.
@@ -22,7 +24,18 @@ export function makeOperations(place) {
 }
 
 export async function readLetters() {
-  letters = await ours("dead-letters").catch((error) => ({ fault: error.message }));
+  letters = await ours("dead-letters/waiting").then((waiting) => ({ waiting }), (error) => ({ fault: error.message }));
+  if (opened && opened.waiting !== letters.waiting) opened = null;
+}
+
+async function openLetters() {
+  const { waiting } = letters;
+  try {
+    opened = { waiting, letters: await ours("dead-letters") };
+  } catch (error) {
+    letters = { fault: error.message };
+  }
+  operations();
 }
 
 export function operations() {
@@ -54,7 +67,8 @@ function deadLetters() {
   if (!letters) return [];
   if (letters.fault) return [el("p", { class: "quiet" }, text("lettersUnknown", { why: letters.fault }))];
   const head = el("p", { class: letters.waiting ? "warm" : "quiet" }, text("letters", { n: letters.waiting }));
-  return [head, letters.letters.length > 0 && el("ul", {}, letters.letters.map((one) => letter(one)))];
+  if (opened) return [head, el("ul", {}, opened.letters.map((one) => letter(one)))];
+  return [head, letters.waiting > 0 && button(text("showLetters"), null, openLetters)];
 }
 
 function letter(one) {

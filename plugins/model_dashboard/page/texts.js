@@ -96,6 +96,7 @@ const TEXTS = {
   outbox: ["Events wait in the outbox: {n}, the oldest since {since}.", "전송 대기 이벤트 {n}건, 가장 오래된 것은 {since}부터."],
   outboxEmpty: ["Every event is published.", "모든 이벤트가 전송되었습니다."],
   letters: ["Messages that could not be used: {n}", "처리하지 못한 메시지 {n}건"],
+  showLetters: ["Show these messages", "메시지 보기"],
   lettersUnknown: ["Dead letters are not known: {why}", "처리하지 못한 메시지를 확인할 수 없음: {why}"],
   models: ["Models", "모델 목록"],
   version: ["Version", "버전"],

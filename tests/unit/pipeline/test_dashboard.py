@@ -141,10 +141,9 @@ def test_a_canary_is_told_with_its_evidence_and_nothing_is_changed_by_looking(se
 
 
 def test_dead_letters_are_told_with_their_reason(seen):
-    assert seen.dashboard.dead_letters() == {"waiting": 0, "letters": []}
+    assert (seen.dashboard.waiting_letters(), seen.dashboard.dead_letters()) == (0, [])
     seen.letters.queue.send(b"{", "message-1")
     for batch in seen.letters.queue.batches(max_messages=1, batch_size=1):
         seen.letters.queue.dead_letter(batch[0], "not JSON")
-    told = seen.dashboard.dead_letters()
-    assert told["waiting"] == 1
-    assert [(letter["reason"], letter["bytes"]) for letter in told["letters"]] == [("not JSON", 1)]
+    assert seen.dashboard.waiting_letters() == 1
+    assert [(one["reason"], one["bytes"]) for one in seen.dashboard.dead_letters()] == [("not JSON", 1)]
