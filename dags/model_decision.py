@@ -10,7 +10,8 @@ The dashboard triggers it; so can anybody here. *act* says what, *about* which o
 | `requeue_letter` | a dead letter | puts the message back into the queue, once its cause is mended |
 | `discard_letter` | a dead letter | throws the message away for ever |
 
-What is not there any more, because somebody was faster or it ended by itself, fails the run and changes nothing.
+What is not there any more, because somebody was faster or it ended by itself, fails the run and changes nothing:
+the run says why, and nobody else is told. So does what only an administrator may do.
 """
 
 from datetime import timedelta

@@ -1,5 +1,6 @@
 """What a person may decide besides what is live: each is one call of the pipeline, under that person's name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from plugins.steps import step
@@ -10,7 +11,9 @@ ACTS = ("abort_canary", "clear_freeze", "approve", "requeue_letter", "discard_le
 
 
 def carry_out(context: Any) -> Any:
-    """What the pipeline answered. Fails at once for what is not there (any more)."""
+    """What the pipeline answered. What is not there (any more), or not this person's to decide, is refused at once: the
+    run says why, and nothing is broken that others should hear of.
+    """
     params, run = context["params"], context["dag_run"]
     kind, about, act = params["model_type"], params["about"], params["act"]
     by = (run.triggering_user_name or "a person", params["reason"])
@@ -22,7 +25,22 @@ def carry_out(context: Any) -> Any:
         "discard_letter": lambda p: p.discard_letter(about, *by),
     }
     if act in _OF_ADMINISTRATORS:
-        step(lambda p: p.demand_administrator(by[0]))
-    answer = step(calls[act])
+        step(_or_refused(act, lambda p: p.demand_administrator(by[0])))
+    answer = step(_or_refused(act, calls[act]))
     print(f"{act}: {answer}")
     return answer
+
+
+def _or_refused(act: str, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A place that lets nobody in stays a fault, as does a setting, which is read before `call`."""
+    from pipeline.bootstrap import GiveUp, RunEnded, ServiceRefused
+
+    def ask(pipeline: Any) -> Any:
+        try:
+            return call(pipeline)
+        except ServiceRefused:
+            raise
+        except GiveUp as no:
+            raise RunEnded(f"{act} was refused", [str(no)], "look at what is there now, and decide anew") from no
+
+    return ask

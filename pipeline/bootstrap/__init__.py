@@ -22,6 +22,7 @@ from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import CanaryEnded as CanaryEnded
 from pipeline.domain.errors import GiveUp as GiveUp
 from pipeline.domain.errors import RunEnded as RunEnded
+from pipeline.domain.errors import ServiceRefused as ServiceRefused
 from pipeline.domain.errors import StaleTransition as StaleTransition
 from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain

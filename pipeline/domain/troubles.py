@@ -14,6 +14,9 @@ PATIENCE = timedelta(minutes=30)
 QUIET = timedelta(hours=1)
 """What worked that long without failing works again; what fails every other time is one trouble, not many."""
 
+ON_DEMAND = frozenset({"model_decision", "model_promotion", "model_rollback"})
+"""DAGs without a schedule: no run shows that a step works again before somebody asks for one."""
+
 _MAX_CHARACTERS = 1000
 # Of reasons that differ at every failure no more than so many are told within `REMIND_AFTER`.
 _MAX_REASONS = 5
@@ -118,6 +121,11 @@ class Trouble:
 
     def is_over(self, now: datetime) -> bool:
         return self.worked_at is not None and now - self.worked_at >= QUIET
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether a step that runs on demand was not asked for again for so long that the failure says nothing more."""
+        on_demand = self.place.dag_id in ON_DEMAND and self.place.step is not None
+        return on_demand and now - self.failed_at >= REMIND_AFTER
 
     def ended(self, now: datetime) -> "Trouble":
         return replace(self, ended_at=now)

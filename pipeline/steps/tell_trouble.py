@@ -73,7 +73,7 @@ def _tell_problem(troubles: Troubles, now: datetime, place: Place, problem: str 
 
 
 def tell_recoveries(troubles: Troubles, clock: Clock) -> None:
-    """What failed before and went well for a while works again."""
+    """What failed before and went well for a while works again; what nobody asks for any more ends without news."""
     now = clock.now()
     for trouble in troubles.open():
         if trouble.is_over(now):
@@ -85,6 +85,8 @@ def tell_recoveries(troubles: Troubles, clock: Clock) -> None:
                 at=now,
             )
             troubles.keep(trouble.ended(now), recovered.outgoing())
+        elif trouble.is_stale(now):
+            troubles.keep(trouble.ended(now), None)
 
 
 def tell_pauses(troubles: Troubles, clock: Clock, paused: Mapping[str, bool], consequences: Mapping[str, str]) -> None:

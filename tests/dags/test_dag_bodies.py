@@ -18,8 +18,9 @@ from dags import (
     task_confirmed_intake,
 )
 from dags.model_retraining import laundry
-from pipeline.bootstrap import Asker, GiveUp, RunEnded, TryAgain
+from pipeline.bootstrap import Asker, GiveUp, RunEnded, ServiceRefused, TryAgain
 from plugins.every_dag import ALWAYS_ON
+from plugins.faults import tell_failure
 from tests.dags.running import DagRun, Kept
 from tests.desk import CHANGED, Turns
 
@@ -422,10 +423,22 @@ def test_every_act_of_the_form_is_carried_out(desk):
     ).schema["enum"]
 
 
-def test_what_is_not_there_any_more_fails_at_once_with_the_sentence(desk):
+def test_what_is_not_there_any_more_fails_at_once_with_the_sentence_and_is_no_fault(desk):
     desk.answers["requeue_letter"] = GiveUp("no dead letter '3f2a'")
-    with pytest.raises(AirflowFailException, match="no dead letter '3f2a'"):
-        DagRun(DECISION, act="requeue_letter", about="3f2a").do("carry_out")
+    run = DagRun(DECISION, act="requeue_letter", about="3f2a")
+    with pytest.raises(AirflowFailException, match="no dead letter '3f2a'") as refused:
+        run.do("carry_out")
+    tell_failure({**run.context("carry_out"), "exception": refused.value})
+    assert "report_fault" not in desk.names()
+
+
+def test_a_decision_that_a_place_lets_nobody_carry_out_is_a_fault(desk):
+    desk.answers["requeue_letter"] = ServiceRefused("RabbitMQ", "no right to write")
+    run = DagRun(DECISION, act="requeue_letter", about="3f2a")
+    with pytest.raises(AirflowFailException) as failed:
+        run.do("carry_out")
+    tell_failure({**run.context("carry_out"), "exception": failed.value})
+    assert "no right to write" in desk.only("report_fault")[0].reason
 
 
 # Retention

@@ -24,6 +24,7 @@ from dags import (
 )
 from include.stack.layout import REPOSITORY
 from pipeline.bootstrap import LONGEST_RUN
+from pipeline.domain.troubles import ON_DEMAND
 from plugins.every_dag import ALWAYS_ON
 from plugins.faults import note_success, tell_failure, tell_overdue
 from plugins.model_rollout.hot_swap import announce_failure
@@ -65,6 +66,10 @@ def dag_id(dag):
 
 def upstream(dag, task_id):
     return set(dag.get_task(task_id).upstream_task_ids)
+
+
+def test_only_what_has_no_schedule_is_told_to_run_on_demand():
+    assert {dag.dag_id for dag in ALL if dag.schedule is None} == ON_DEMAND
 
 
 def test_every_dag_is_found_without_an_import_error(parsed):

@@ -218,6 +218,18 @@ def test_a_run_that_took_too_long_is_told_once_however_often_airflow_says_so(wor
     assert "run-7" in notice.body and "http://airflow/grid" in notice.body
 
 
+@pytest.mark.parametrize(("place", "open_after"), [(Place("model_decision", "carry_out"), 0), (DRAIN, 1)])
+def test_a_failure_of_what_runs_on_demand_ends_half_a_day_after_the_last_one(world, place, open_after):
+    world.fails(place=place)
+    world.is_quiet(hours=11)
+    world.fails(place=place)
+    world.is_quiet(hours=11)
+    assert len(world.troubles.open()) == 1
+    world.is_quiet(hours=1)
+    assert len(world.troubles.open()) == open_after
+    assert "StepRecoveredEvent" not in world.outbox.types()
+
+
 @given(st.lists(st.tuples(st.sampled_from(["fails", "works", "half an hour"]), st.integers(0, 2)), max_size=60))
 def test_every_trouble_is_told_before_it_is_over_and_none_is_forgotten(acts):
     """After any sequence: what failed last is known to people, and no news comes without news before it."""
