@@ -14,7 +14,8 @@ from include.docker.doors import demand_entry, demand_superuser
 from include.stack.layout import BUCKETS, REPOSITORY, bin_folder
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
-from include.stack.roles import OWN, ROLES, grant, make_roles
+from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
+from include.stack.services import nothing
 from pipeline.bootstrap import GiveUp
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def roles() -> None:
 
 
 def tables() -> None:
+    hand_over(os.environ["POSTGRES_ADMIN_DSN"], before=nothing)
     for database in OWN:
         dsn = os.environ[f"{database.owner}_DSN".upper()]
         migrate(dsn, REPOSITORY / "include" / "sql" / database.name)

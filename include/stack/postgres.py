@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 
 from include.stack.layout import REPOSITORY, Stack
-from include.stack.roles import OWN, grant, make_roles
+from include.stack.roles import OWN, grant, hand_over, make_roles
 from include.stack.services import Program, Service, StackError, executable, nothing
 from include.stack.supervision import Supervision
 
@@ -108,7 +108,9 @@ def _initialise(stack: Stack, data: Path) -> None:
 
 def _create(stack: Stack) -> None:
     """Roles, databases and tables; what exists already is left alone."""
-    make_roles(stack.dsn("postgres", "postgres"), stack.secrets)
+    superuser = stack.dsn("postgres", "postgres")
+    make_roles(superuser, stack.secrets)
+    hand_over(superuser, before=lambda: _demand_nobody_writes(stack))
     for database in OWN:
         folder = REPOSITORY / "include" / "sql" / database.name
         dsn = stack.dsn(database.owner, database.name)

@@ -4,7 +4,8 @@ Of our own databases the owner changes tables, the role that works with them may
 looks at them only reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg2
@@ -28,11 +29,15 @@ DATABASES = (*OWN, Database("airflow", "airflow"), Database("mlflow", "mlflow"))
 READER = "mlops_reader"
 ROLES = (*(role for one in DATABASES for role in (one.owner, one.works, one.reads) if role), READER)
 _TABLES = "ON ALL TABLES IN SCHEMA public TO {}"
+_OWNS = """
+    SELECT 1 FROM pg_shdepend WHERE refobjid = %s::regrole AND deptype = 'o'
+    AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) LIMIT 1
+"""
 _READ_ONLY = (READER, "mlops_viewer")
 
 
 def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
-    """Roles and databases; what exists is left alone, but for what an earlier release gave to who works with it.
+    """Roles and databases, and who may enter which; what exists is left alone.
 
     `superuser_dsn` names any database; `passwords` has every one of `ROLES`.
     """
@@ -45,13 +50,25 @@ def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
             _run(connection, "ALTER ROLE {} SET default_transaction_read_only = on", role)
         for database in DATABASES:
             _make_database(connection, database)
-        for database in OWN:
-            _hand_over(superuser_dsn, database)
-            for role in filter(None, (database.works, database.reads)):
+            for role in filter(None, (database.owner, database.works, database.reads)):
                 _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database.name, role)
         _run(connection, "GRANT CONNECT ON DATABASE helper TO {}", READER)
     finally:
         connection.close()
+
+
+def hand_over(superuser_dsn: str, *, before: Callable[[], None]) -> None:
+    """An earlier release had one role for everything: its tables go to their owner. `before` may refuse that.
+
+    Who works with the tables keeps that right at every moment: it may be in the middle of something.
+    """
+    for database in OWN:
+        with closing(psycopg2.connect(superuser_dsn, dbname=database.name)) as connection, connection:
+            if _there(connection, _OWNS, database.works):
+                before()
+                _run(connection, "REASSIGN OWNED BY {} TO {}", database.works, database.owner)
+                _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database.name, database.works)
+                _grant(connection, database)
 
 
 def grant(owner_dsn: str, database: Database) -> None:
@@ -59,14 +76,18 @@ def grant(owner_dsn: str, database: Database) -> None:
     connection = psycopg2.connect(owner_dsn)
     try:
         with connection:
-            _run(connection, f"GRANT SELECT, INSERT, UPDATE, DELETE {_TABLES}", database.works)
-            _run(connection, "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}", database.works)
-            if database.reads:
-                _run(connection, f"GRANT SELECT {_TABLES}", database.reads)
-            for table in _notes_of_migrations(connection):
-                _run(connection, "REVOKE INSERT, UPDATE, DELETE ON {} FROM {}", table, database.works)
+            _grant(connection, database)
     finally:
         connection.close()
+
+
+def _grant(connection: Connection, database: Database) -> None:
+    _run(connection, f"GRANT SELECT, INSERT, UPDATE, DELETE {_TABLES}", database.works)
+    _run(connection, "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}", database.works)
+    if database.reads:
+        _run(connection, f"GRANT SELECT {_TABLES}", database.reads)
+    for table in _notes_of_migrations(connection):
+        _run(connection, "REVOKE INSERT, UPDATE, DELETE ON {} FROM {}", table, database.works)
 
 
 def _notes_of_migrations(connection: Connection) -> list[str]:
@@ -85,18 +106,6 @@ def _make_database(connection: Connection, database: Database) -> None:
     if not _there(connection, "SELECT 1 FROM pg_database WHERE datname = %s", database.name):
         _run(connection, "CREATE DATABASE {} OWNER {}", database.name, database.owner)
         _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database.name)
-
-
-def _hand_over(superuser_dsn: str, database: Database) -> None:
-    """An earlier release had one role for everything."""
-    connection = psycopg2.connect(superuser_dsn, dbname=database.name)
-    try:
-        with connection:
-            owns = "SELECT 1 FROM pg_shdepend WHERE refobjid = %s::regrole AND deptype = 'o' LIMIT 1"
-            if _there(connection, owns, database.works):
-                _run(connection, "REASSIGN OWNED BY {} TO {}", database.works, database.owner)
-    finally:
-        connection.close()
 
 
 def _there(connection: Connection, query: str, value: str) -> bool:

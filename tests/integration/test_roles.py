@@ -5,7 +5,7 @@ import pytest
 from psycopg2 import errors
 
 from include.stack.postgres import query
-from include.stack.roles import OWN, grant, make_roles
+from include.stack.roles import hand_over, make_roles
 
 pytestmark = pytest.mark.integration
 
@@ -83,7 +83,7 @@ def test_only_the_superuser_makes_roles(stack):
 
 def test_tables_of_an_earlier_release_are_handed_over_from_who_works_with_them(stack):
     """It had one role for everything; its data stays."""
-    admin, (helper, _) = stack.dsn("postgres", "postgres"), OWN
+    admin = stack.dsn("postgres", "postgres")
     in_helper = stack.dsn("postgres", "helper")
     query(
         in_helper,
@@ -92,7 +92,7 @@ def test_tables_of_an_earlier_release_are_handed_over_from_who_works_with_them(s
     )
     query(stack.dsn("helper", "helper"), "ALTER TABLE tasks ADD COLUMN of_before int")
     make_roles(admin, stack.secrets)
-    grant(stack.dsn("helper_owner", "helper"), helper)
+    hand_over(admin, before=lambda: None)
     with pytest.raises(DENIED):
         query(stack.dsn("helper", "helper"), "ALTER TABLE tasks DROP COLUMN of_before")
     assert query(stack.dsn("helper", "helper"), "SELECT task_id FROM tasks") == [("kept",)]

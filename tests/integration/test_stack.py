@@ -82,14 +82,9 @@ def test_a_program_that_runs_on_with_what_was_there_before_is_named(root, monkey
 def test_tables_do_not_change_under_programs_that_write_to_them(root, monkeypatch):
     """An update with `make up` alone: what runs knows the tables of its start."""
     stack = up(root, "postgres")
-    idle = Program("airflow_scheduler", (sys.executable, "-c", "import time; time.sleep(600)"), lambda: True)
-    supervision = Supervision(stack)
-    supervision.begin([postgres.postgres(stack).programs[0], idle], environment(stack))
-    supervision.start(idle)
+    a_program_of_airflow_runs(stack)
     up(root, "postgres")
-    sql = a_copy_of_the_migrations(root)
-    (sql / "mlops/9999.new.sql").write_text("CREATE TABLE of_the_new_release (id int)")
-    monkeypatch.setattr(postgres, "REPOSITORY", sql.parents[1])
+    a_release_with_a_new_table(root, monkeypatch)
     with pytest.raises(StackError, match="the tables change while airflow_scheduler run: `make down`, then `make up`"):
         up(root, "postgres")
     runner.down(root)
@@ -97,8 +92,39 @@ def test_tables_do_not_change_under_programs_that_write_to_them(root, monkeypatc
     assert postgres.query(stack.dsn("mlops", "mlops"), "SELECT count(*) FROM of_the_new_release") == [(0,)]
 
 
-def a_copy_of_the_migrations(root):
-    return Path(shutil.copytree(REPOSITORY / "include/sql", root / "release/include/sql"))
+def test_a_refused_update_of_a_release_with_one_role_for_everything_takes_no_right_away(root, monkeypatch):
+    stack = up(root, "postgres")
+    for name in ("helper", "mlops"):
+        postgres.query(stack.dsn("postgres", name), f"REASSIGN OWNED BY {name}_owner TO {name}")
+    a_program_of_airflow_runs(stack)
+    a_release_with_a_new_table(root, monkeypatch)
+    with pytest.raises(StackError, match="the tables change while airflow_scheduler run"):
+        up(root, "postgres")
+    those_who_work_with_tables_write(stack)
+    runner.down(root)
+    up(root, "postgres")
+    those_who_work_with_tables_write(stack)
+    assert postgres.query(stack.dsn("mlops", "mlops"), "SELECT count(*) FROM of_the_new_release") == [(0,)]
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        postgres.query(stack.dsn("mlops", "mlops"), "DROP TABLE of_the_new_release")
+
+
+def those_who_work_with_tables_write(stack):
+    for name, table in (("helper", "tasks"), ("mlops", "troubles")):
+        postgres.query(stack.dsn(name, name), f"INSERT INTO {table} SELECT * FROM {table}")
+
+
+def a_program_of_airflow_runs(stack):
+    idle = Program("airflow_scheduler", (sys.executable, "-c", "import time; time.sleep(600)"), lambda: True)
+    supervision = Supervision(stack)
+    supervision.begin([postgres.postgres(stack).programs[0], idle], environment(stack))
+    supervision.start(idle)
+
+
+def a_release_with_a_new_table(root, monkeypatch):
+    sql = Path(shutil.copytree(REPOSITORY / "include/sql", root / "release/include/sql"))
+    (sql / "mlops/9999.new.sql").write_text("CREATE TABLE of_the_new_release (id int)")
+    monkeypatch.setattr(postgres, "REPOSITORY", sql.parents[1])
 
 
 def test_a_setting_that_is_refused_is_one_sentence_before_anything_starts(root, monkeypatch):
