@@ -3,13 +3,14 @@
 # network policies (with minikube start --cni=calico), the order of an update. Needs kubectl, helm, Docker, openssl, and minikube
 # or kind with a cluster that runs; images as `make images` makes them; PostgreSQL, RabbitMQ and S3 where these say:
 #
-#   export RETRAIN_MLOPS_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=… RETRAIN_AMQP_URL=…
+#   export RETRAIN_MLOPS_DSN=… RETRAIN_VIEWER_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=… RETRAIN_AMQP_URL=…
 #   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… S3_ENDPOINT=http://…
 #
+# RETRAIN_VIEWER_DSN is that of mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
 # Secrets that nobody else knows are made here, once; those that exist stay.
 set -eu
 cd "$(dirname "$0")/../.."
-for name in RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID \
+for name in RETRAIN_MLOPS_DSN RETRAIN_VIEWER_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID \
     AWS_SECRET_ACCESS_KEY S3_ENDPOINT; do
     eval "value=\${$name:-}"
     [ -n "$value" ] || { echo "$name is not set: see the head of this file" >&2; exit 1; }
@@ -39,7 +40,8 @@ fi
 RETRAIN_FACESERVE_TOKEN=$FACESERVE_LIFECYCLE_TOKEN
 secret faceserve FACESERVE_LIFECYCLE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret retraining RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
-secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL
+# Whoever watches may change nothing.
+(RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL)
 secret mlflow MLFLOW_BACKEND_STORE_URI AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_AMQP_URL RETRAIN_FACESERVE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 connection=$AIRFLOW_DSN; secret airflow-metadata connection
@@ -60,6 +62,7 @@ k create configmap alertmanager --from-file=include/prometheus/alertmanager.yaml
 
 kubectl apply -k include/k8s/overlays/minikube
 k patch configmap storage --patch "{\"data\": {\"RETRAIN_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"FACESERVE_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"MLFLOW_S3_ENDPOINT_URL\": \"$S3_ENDPOINT\"}}"
+[ -z "${RABBITMQ_METRICS:-}" ] || k patch configmap prometheus --patch "{\"data\": {\"rabbitmq.yaml\": \"[{targets: ['$RABBITMQ_METRICS']}]\"}}"
 k rollout restart statefulset/faceserve deployment/mlflow
 helm repo add apache-airflow https://airflow.apache.org >/dev/null
 helm upgrade --install airflow apache-airflow/airflow --namespace retraining --values include/k8s/airflow/values.yaml --wait

@@ -237,6 +237,25 @@ def test_every_server_that_is_asked_over_the_network_says_when_it_is_ready(overl
             assert "readinessProbe" in container, name
 
 
+# Who watches
+
+
+def test_prometheus_asks_what_is_here_and_every_replica_whether_it_serves_or_not(overlay: str) -> None:
+    services = {name: service["spec"] for name, service in _of(overlay, "Service").items()}
+    jobs = yaml.safe_load(_of(overlay, "ConfigMap")["prometheus"]["data"]["prometheus.yaml"])["scrape_configs"]
+    asked = {target.partition(":")[0] for job in jobs for s in job.get("static_configs", ()) for target in s["targets"]}
+    assert asked - {"localhost"} <= set(services)
+    names = [name for job in jobs for dns in job.get("dns_sd_configs", ()) for name in dns["names"]]
+    assert names and all(services[name].get("publishNotReadyAddresses") for name in names)
+
+
+def test_the_exporter_is_told_whom_it_asks(overlay: str) -> None:
+    (container,) = _pods(overlay)["exporter"]["containers"]
+    assert {"configMapRef": {"name": "retraining"}} in container["envFrom"]
+    assert "RETRAIN_EXPORTER_AIRFLOW_URL" in {one["name"] for one in container["env"]}
+    assert "RETRAIN_MLFLOW_URL" in _of(overlay, "ConfigMap")["retraining"]["data"]
+
+
 # The network
 
 
@@ -259,6 +278,22 @@ def test_a_port_that_somebody_may_reach_is_one_that_is_listened_on(overlay: str)
         }
         allowed = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
         assert allowed <= listening | ({8080} if name == "airflow" else set()), name
+
+
+def test_who_may_go_to_a_pod_is_let_in_there(overlay: str) -> None:
+    policies = {name: policy["spec"] for name, policy in _of(overlay, "NetworkPolicy").items()}
+    for name, policy in policies.items():
+        for rule in policy.get("egress", ()):
+            goes = {port["port"] for port in rule.get("ports", ())}
+            for to in (to for to in rule.get("to", ()) if "namespaceSelector" not in to):
+                (target,) = [p for p in policies.values() if p["podSelector"] == to["podSelector"]]
+                assert goes <= _let_in(target, policy["podSelector"]), f"{name} to {to}"
+
+
+def _let_in(target: dict[str, Any], asking: dict[str, Any]) -> set[int]:
+    """The ports at which `target` lets in the pods that `asking` selects."""
+    rules = [rule for rule in target["ingress"] if any(one.get("podSelector") == asking for one in rule["from"])]
+    return {port["port"] for rule in rules for port in rule["ports"]}
 
 
 def test_models_are_changed_by_airflow_alone(overlay: str) -> None:
