@@ -145,7 +145,7 @@ CASES = {
     "TargetDown": of('up{job="rabbitmq",instance="a"}', 0, 1, 1, after=6),
 }
 # What tells that there is no data is an alert of its own.
-FIRES_WITHOUT_DATA = {"ExporterAway"}
+FIRES_WITHOUT_DATA = {"ExporterAway", "NoReplicaServes"}
 
 
 def _input(
@@ -284,6 +284,13 @@ def test_an_alert_goes_to_whom_it_is_for(severity):
     command = ["amtool", "config", "routes", "test", f"--config.file={FOLDER / 'alertmanager.yaml'}"]
     done = subprocess.run([*command, f"severity={severity}"], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [severity]
+
+
+def test_the_silence_of_a_replica_out_of_rotation_names_every_page_about_one_replica():
+    silenced = re.search(r"""silence add 'alertname=~"([^"]+)"'""", RUNBOOK)
+    of_one = {name for name, rule in ALERTS.items() if "$labels.instance" in rule["annotations"]["summary"]}
+    pages = {name for name in of_one if ALERTS[name]["labels"]["severity"] == "page"}
+    assert silenced and set(silenced[1].split("|")) == pages
 
 
 def test_what_is_inhibited_exists():
