@@ -11,6 +11,7 @@ from rich.table import Table
 
 from include.stack import runner
 from include.stack.airflow_api import AirflowApi, AirflowError, airflow_of
+from include.stack.alerting import alerting_faults
 from include.stack.layout import PREFERRED_PORTS, Stack, default_root, environment, load
 from include.stack.outside_look import faults
 from include.stack.reset import reset as reset_data
@@ -32,7 +33,9 @@ def up(only: str) -> None:
     names = [name for name in only.split(",") if name]
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"), names)
     show_addresses(stack)
-    show_silence(stack)
+    # Of a part of the stack nobody expects to hear.
+    if not names:
+        show_silence(stack)
 
 
 @main.command()
@@ -63,9 +66,11 @@ def status() -> None:
 @click.option("--password", envvar="AIRFLOW_ADMIN_PASSWORD", show_envvar=True, default="", help="Of its user admin.")
 @click.option("--patience-minutes", default=60, show_default=True, help="How old the monitor's last look may be.")
 def check(airflow_url: str | None, password: str, patience_minutes: int) -> None:
-    """For cron: silent when all is well, else a line for each fault of Airflow's and exit status 1."""
-    airflow = AirflowApi(airflow_url, "admin", password) if airflow_url else airflow_of(_existing())
+    """For cron: silent when all is well, else a line for each fault and exit status 1."""
+    stack = None if airflow_url else _existing()
+    airflow = airflow_of(stack) if stack else AirflowApi(str(airflow_url), "admin", password)
     found = faults(airflow, now=datetime.now(UTC), patience=timedelta(minutes=patience_minutes))
+    found += alerting_faults(stack) if stack else []
     click.echo("\n".join(found), nl=bool(found))
     sys.exit(bool(found))
 
@@ -127,7 +132,9 @@ def show_addresses(stack: Stack) -> None:
 
 
 def show_silence(stack: Stack) -> None:
-    """Says so when notices have no way to people."""
+    """Says so when notices or alerts have no way to people."""
+    for fault in alerting_faults(stack):
+        console.print(f"[yellow]{fault}[/]", highlight=False, soft_wrap=True)
     try:
         if any(airflow_of(stack).has_connection(channel) for channel in ("smtp_default", "notices_webhook")):
             return

@@ -9,6 +9,8 @@ from include.stack.layout import REPOSITORY, Stack, bin_folder
 from include.stack.services import Program, Service, executable, http_answers
 
 FOLDER = REPOSITORY / "include/prometheus"
+# Beside settings.env, and like it no part of the repository: who is told, with the addresses and passwords for it.
+OWN_RECEIVERS = REPOSITORY / "alertmanager.yaml"
 # A demo is over in minutes: what happens in it has to be seen, and told before it is over.
 _SCRAPE_INTERVAL, _AFTER = "5s", "10s"
 
@@ -26,7 +28,7 @@ def alertmanager(stack: Stack) -> Service:
     home, port = stack.folder("alertmanager"), stack.port("alertmanager")
     command = (
         executable("prometheus-alertmanager"),
-        f"--config.file={FOLDER / 'alertmanager.yaml'}",
+        f"--config.file={OWN_RECEIVERS if OWN_RECEIVERS.exists() else FOLDER / 'alertmanager.yaml'}",
         f"--storage.path={home}",
         f"--web.listen-address=127.0.0.1:{port}",
         # One of them needs no company, and would listen on every address for it.

@@ -1,0 +1,29 @@
+"""Whether an alert would reach anybody, asked of those who watch."""
+
+import json
+from http.client import HTTPException
+from urllib.request import urlopen
+
+import yaml
+
+from include.stack.layout import Stack
+from include.stack.services import http_answers
+
+
+def alerting_faults(stack: Stack) -> list[str]:
+    """A sentence for each of them that does not answer, and for alerts that nobody would be told of."""
+    asked = {"Prometheus": ("prometheus", "/-/ready"), "the exporter": ("exporter", "/metrics")}
+    urls = {name: f"http://127.0.0.1:{stack.port(port)}{path}" for name, (port, path) in asked.items()}
+    silent = [f"{name} does not answer at {url}" for name, url in urls.items() if not http_answers(url)]
+    return [*silent, *receiver_faults(f"http://127.0.0.1:{stack.port('alertmanager')}")]
+
+
+def receiver_faults(url: str) -> list[str]:
+    """The same of the Alertmanager at `url`, by the configuration that it runs with."""
+    try:
+        with urlopen(f"{url}/api/v2/status", timeout=3) as answer:
+            receivers = yaml.safe_load(json.load(answer)["config"]["original"])["receivers"]
+    except (OSError, HTTPException, ValueError) as error:
+        return [f"Alertmanager does not answer at {url}: {error}"]
+    empty = [one["name"] for one in receivers if one.keys() == {"name"}]
+    return [f"no alert of severity {name} reaches anybody: see `Being told` in the runbook" for name in empty]
