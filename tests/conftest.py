@@ -1,9 +1,11 @@
 """Fixtures of every test that needs a real service; an Airflow home of the tests' own; nothing outlives the run."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 
+import absl.logging
 import hypothesis
 import pytest
 
@@ -25,6 +27,8 @@ os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Airflow's first import has every handler closed; TensorFlow's closes the stream it was made with, pytest's.
+    absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
     lifeline.hold()
     config.add_cleanup(_AIRFLOW_HOME.cleanup)
 
