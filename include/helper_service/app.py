@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Response
 
 from include.contract.client import FaceserveClient, FaceserveError
 from include.helper_service import page, refusals, review_api
@@ -37,8 +37,12 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
     app.include_router(review_api.router)
 
     @app.get("/health")
-    def health() -> dict[str, str]:
-        return {"status": "ok"}
+    def health(response: Response) -> dict[str, str | int]:
+        """`wordsSetAside` need somebody who reads the log; the service goes on with the others."""
+        settling = app.state.settling
+        response.status_code = 200 if settling.goes_on else 503
+        status = "ok" if settling.goes_on else "words are not settled any more"
+        return {"status": status, "wordsSetAside": len(settling.set_aside)}
 
     @app.get("/helper/reasons")
     def reasons() -> list[str]:
@@ -81,6 +85,7 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     state.tasks = Tasks(database, sampling)
     state.reviews = Reviews(database, sampling, undo_seconds=settings.undo_seconds)
     state.changes = ModelChanges(database)
+    state.settling = Settling(database, state.tasks, sampling)
     state.photos = Photos(settings.s3_endpoint, settings.photo_buckets)
     state.faceserve = FaceserveClient(settings.faceserve_replicas)
     open_.callback(state.faceserve.close)
@@ -88,7 +93,7 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     for thread in (
         Relay(state.tasks, amqp_url, settings.exchange, settings.queue),
         Listening(state.changes, amqp_url, settings.model_exchange, settings.model_queue),
-        Settling(database, state.tasks, sampling),
+        state.settling,
     ):
         thread.start()
         open_.callback(thread.stop)

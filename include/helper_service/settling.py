@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.pool import PoolError
 
 from include.helper_service.database import Database
 from include.helper_service.opinions import standing
@@ -20,9 +21,13 @@ _IDLE_SECONDS = 0.2
 _MAX_PAUSE_SECONDS = 10.0
 # Locked words are being taken back, or settled by another process.
 _DUE = """
-    SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at
-    FROM reviews WHERE settled_at IS NULL AND leaves_at <= now()
+    SELECT id FROM reviews WHERE settled_at IS NULL AND leaves_at <= now() AND id <> ALL(%s)
     ORDER BY leaves_at, said_at, id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+_SAID = """
+    SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at
+    FROM reviews WHERE id = %s"""
+# The database, not the word.
+_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, PoolError)
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,23 @@ class _Word:
 
 
 class Settling:
-    """One thread. Killed anywhere, it has settled all of a word or nothing."""
+    """One thread. Killed anywhere, it has settled all of a word or nothing.
+
+    `set_aside` are words that cannot be settled; they hold no other one up, and are tried again after a restart.
+    """
 
     def __init__(self, database: Database, tasks: Tasks, sampling: Sampling) -> None:
         self._database, self._tasks, self._sampling = database, tasks, sampling
+        self.set_aside: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settling", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def goes_on(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         self._stop.set()
@@ -65,12 +78,22 @@ class Settling:
 
     def settle_next(self) -> bool:
         """One word; False when none is due."""
-        with self._database.transaction() as cursor:
-            cursor.execute(_DUE)
-            row = cursor.fetchone()
-            if row is not None:
-                self._settle(cursor, _Word(*row))
-        return row is not None
+        due = None
+        try:
+            with self._database.transaction() as cursor:
+                cursor.execute(_DUE, (self.set_aside,))
+                if (due := cursor.fetchone()) is not None:
+                    cursor.execute(_SAID, due)
+                    ((*said,),) = cursor.fetchall()
+                    self._settle(cursor, _Word(*said))
+        except _AWAY:
+            raise
+        except Exception:
+            if due is None:
+                raise
+            log.exception("word %s cannot be settled and is set aside", due[0])
+            self.set_aside.append(due[0])
+        return due is not None
 
     def _run(self) -> None:
         pause = _IDLE_SECONDS
@@ -78,9 +101,12 @@ class Settling:
             try:
                 while self.settle_next() and not self._stop.is_set():
                     pass
-            except psycopg2.Error as error:
+            except _AWAY as error:
                 pause = min(pause * 2, _MAX_PAUSE_SECONDS)
                 log.warning("words wait %.1f s: %s %s", pause, type(error).__name__, error)
+            except Exception:
+                pause = _MAX_PAUSE_SECONDS
+                log.exception("words wait %.1f s", pause)
             else:
                 pause = _IDLE_SECONDS
 

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self, get_args
 
 from fastapi import Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from include.helper_service.learned import Learned
@@ -24,6 +24,16 @@ ReviewerId = Annotated[str, StringConstraints(pattern=_PERSON)]
 # PostgreSQL keeps every character but this one.
 Reason = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 _LONGEST_REVIEW_SECONDS = 120
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+# A browser's clock in the wrong zone is up to 14 hours ahead.
+_MAX_CLOCK_SKEW = timedelta(days=1)
+
+
+def _near_now(at: datetime) -> datetime:
+    """PostgreSQL keeps years that Python cannot read back."""
+    if not _EARLIEST <= at <= datetime.now(UTC) + _MAX_CLOCK_SKEW:
+        raise ValueError(f"must lie between {_EARLIEST.date()} and now")
+    return at
 
 
 class _Wire(BaseModel):
@@ -74,7 +84,7 @@ class ReviewRequest(_Wire):
     final_result: Label
     correction_reason: Reason | None = None
     review_seconds: float = Field(ge=0, allow_inf_nan=False)
-    shown_at: AwareDatetime
+    shown_at: Annotated[AwareDatetime, AfterValidator(_near_now)]
 
     @property
     def said(self) -> Said:

@@ -200,6 +200,20 @@ def test_a_word_that_waits_outlives_the_service(services, helper):
     assert len(outbox(services)) == 1
 
 
+@pytest.mark.parametrize("damage", ["shown_at = '10000-01-01 13:59:59+00'", "shown_at = '0044-03-15 00:00+00 BC'"])
+def test_a_word_that_cannot_be_settled_holds_no_other_one_up_and_the_service_says_so(services, helper, damage):
+    http = helper(undo_seconds=60)
+    assert http.get("/health").json() == {"status": "ok", "wordsSetAside": 0}
+    say(http, "T-1")
+    say(http, "T-2")
+    rows(services, f"UPDATE reviews SET {damage} WHERE task_id = 'T-1'")
+    rows(services, "UPDATE reviews SET leaves_at = now() - interval '1 s' * (3 - right(task_id, 1)::int)")
+    settled(services, 1)
+    assert words_of_events(services) == [("T-2", GOOD, False)]
+    assert http.get("/health").json() == {"status": "ok", "wordsSetAside": 1}
+    assert rows(services, "SELECT task_id FROM reviews WHERE settled_at IS NULL") == [("T-1",)]
+
+
 # Several people
 
 
@@ -333,6 +347,9 @@ NONSENSE = (
     {"reviewSeconds": float("nan")},
     {"reviewSeconds": -1},
     {"shownAt": "2026-05-04T12:00:00"},
+    {"shownAt": "9999-12-31T23:59:59-14:00"},
+    {"shownAt": "0001-01-01T00:00:00+14:00"},
+    {"shownAt": "2019-12-31T23:59:59Z"},
     {"\ud800": 1},
     {"aiResult": GOOD},
 )
