@@ -156,6 +156,15 @@ class DatasetTable:
         )
         return [_appearance(row) for row in rows]
 
+    def addresses(self, task_id: str) -> Sequence[str]:
+        rows = self._rows(
+            "SELECT photo_url FROM dataset_photos WHERE task_id = %s AND photo_url <> ''"
+            " UNION SELECT photo_url FROM set_aside_tasks WHERE task_id = %s AND photo_url <> '' ORDER BY photo_url",
+            task_id,
+            task_id,
+        )
+        return [url for (url,) in rows]
+
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._database.transaction() as cursor:
             cursor.execute(query, values)

@@ -135,6 +135,9 @@ class Datasets(Protocol):
     def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
         """Where a task's photo was used, or what a dataset consists of; ordered by dataset, then task."""
 
+    def addresses(self, task_id: str) -> Sequence[str]:
+        """Of the photo that datasets used or set aside as this task, each once; none after it was erased."""
+
 
 class Erasures(Protocol):
     """Photos that may be used no more (privacy)."""

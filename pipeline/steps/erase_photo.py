@@ -26,12 +26,12 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
         erase_from_dataset(f, place, task_id, found)
     for row in known:
         _list_models(row, f, found)
-    found.rows = f.erasures.anonymise(task_id)
-    urls = sorted({row.photo_url for row in known if row.photo_url})
     if not known and not places:
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
-    for url in urls:
+    for url in f.datasets.addresses(task_id):
         _forget_original(url, f, found)
+    # Last: afterwards nobody knows where the original was.
+    found.rows = f.erasures.anonymise(task_id)
     return found
 
 

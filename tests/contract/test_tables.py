@@ -320,7 +320,9 @@ def test_what_was_set_aside_is_kept_with_its_reason_and_without_its_address_once
     )
     dataset_id = a_frozen_dataset(tables, "one", a_photo(1), aside=(odd, twice))
     assert list(tables.datasets.set_aside(dataset_id)) == [twice, odd]
+    assert list(tables.datasets.addresses("TASK-9")) == [odd.photo_url]
     assert tables.erasures.anonymise("TASK-9")["set_aside_tasks"] == 1
+    assert list(tables.datasets.addresses("TASK-9")) == []
     assert list(tables.datasets.set_aside(dataset_id)) == [twice, Quarantined("TASK-9", "", "", "unusable")]
     assert sum(tables.erasures.anonymise("TASK-9").values()) == 0
 

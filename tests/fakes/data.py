@@ -220,6 +220,10 @@ class FakeDatasets:
         rows = [self.lineage[key] for key in sorted(self.lineage)]
         return [r for r in rows if task_id in (None, r.task_id) and dataset_id in (None, r.dataset_id)]
 
+    def addresses(self, task_id: str) -> Sequence[str]:
+        known = [*self.lineage.values(), *(row for rows in self.aside.values() for row in rows)]
+        return sorted({row.photo_url for row in known if row.task_id == task_id and row.photo_url})
+
 
 @dataclass
 class FakeErasures:

@@ -321,6 +321,43 @@ def test_killed_at_any_call_and_run_again_it_ends_the_same(fault):
     assert (world.datasets, world.experiments) == (undisturbed.datasets, undisturbed.experiments)
 
 
+COPIES = "s3://datasets/first-model/"
+
+
+@functools.cache
+def _with_copies():
+    world = a_world()
+    for n, label, photo in ((97, "불량", "used"), (98, "불량", "disputed"), (99, "양호", "disputed")):
+        row = replace(a_task(n, corrected=True, label=label), photo_url=f"{COPIES}{photo}.jpg")
+        world.source.rows.append(row)
+        world.photos.bodies[row.photo_url] = f"{photo} by many".encode()
+        world.objects.write(row.photo_url, world.photos.bodies[row.photo_url])
+    world.collect(run_id="run-3")
+    manifest = world.manifest("s3://datasets/DS-2026-003/")
+    assert "TASK-00097" in {p.task_id for p in manifest.photos}
+    assert "TASK-00098" in {q.task_id for q in manifest.quarantined}
+    return world
+
+
+def without_a_copy(fault, task="TASK-00097"):
+    """Forgotten with the fault, and once more; the copies of the first model's photos that are left."""
+    world = copy.deepcopy(_with_copies())
+    try:
+        world.erase(task, fault)
+    except Killed:
+        world.erase(task)
+    return world.objects.list(COPIES)
+
+
+@pytest.mark.parametrize("fault", every_fault(without_a_copy), ids=str)
+def test_killed_at_any_call_and_run_again_our_copy_is_gone(fault):
+    assert without_a_copy(fault) == [f"{COPIES}disputed.jpg"]
+
+
+def test_our_copy_of_a_photo_that_was_only_set_aside_is_gone_too():
+    assert without_a_copy(NO_FAULT, "TASK-00098") == [f"{COPIES}used.jpg"]
+
+
 def test_a_shard_that_was_changed_is_not_made_true_by_erasing(world):
     shard = world.shards()[0]["uri"]
     world.objects.write(shard, world.objects.read(shard).replace(b'"seed": 7', b'"seed": 8'))
