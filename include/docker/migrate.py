@@ -1,6 +1,5 @@
 """`python -m include.docker.migrate`: roles, tables, buckets, Airflow's login and pools. May run twice."""
 
-import json
 import logging
 import os
 import subprocess
@@ -12,10 +11,10 @@ import boto3
 from include.docker.demands import demand_start
 from include.docker.doors import demand_entry, demand_superuser
 from include.stack.layout import BUCKETS, REPOSITORY, bin_folder
+from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
 from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
-from include.stack.services import nothing
 from pipeline.bootstrap import GiveUp
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ def roles() -> None:
 
 
 def tables() -> None:
-    hand_over(os.environ["POSTGRES_ADMIN_DSN"], before=nothing)
+    hand_over(os.environ["POSTGRES_ADMIN_DSN"])
     for database in OWN:
         dsn = os.environ[f"{database.owner}_DSN".upper()]
         migrate(dsn, REPOSITORY / "include" / "sql" / database.name)
@@ -45,8 +44,7 @@ def buckets() -> None:
 
 def airflow() -> None:
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-    passwords.touch(mode=0o600)
-    passwords.write_text(json.dumps({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}))
+    keep_logins(passwords, os.environ["AIRFLOW_ADMIN_PASSWORD"])
     migrate_airflow({})
     subprocess.run([str(bin_folder() / "airflow"), "pools", "import", str(_POOLS)], check=True)
 

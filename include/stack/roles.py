@@ -57,7 +57,7 @@ def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
         connection.close()
 
 
-def hand_over(superuser_dsn: str, *, before: Callable[[], None]) -> None:
+def hand_over(superuser_dsn: str, *, before: Callable[[], None] = lambda: None) -> None:
     """An earlier release had one role for everything: its tables go to their owner. `before` may refuse that.
 
     Who works with the tables keeps that right at every moment: it may be in the middle of something.

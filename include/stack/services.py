@@ -1,6 +1,5 @@
 """The programs of the stack: how each is prepared, started, and known to be ready."""
 
-import json
 import os
 import shutil
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from include.stack.airflow_api import airflow_of
 from include.stack.layout import BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
+from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow, once_a_release
 
 
@@ -243,8 +243,7 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
     cli = str(bin_folder() / "airflow")
 
     def prepare() -> None:
-        (home / "passwords.json").write_text(json.dumps({"admin": stack.secrets["airflow_admin"]}))
-        (home / "passwords.json").chmod(0o600)
+        keep_logins(home / "passwords.json", stack.secrets["airflow_admin"])
         _up_to_date(stack, "airflow", "apache-airflow", lambda: migrate_airflow(variables))
 
     code = ("plugins", "pipeline", "requirements.txt")

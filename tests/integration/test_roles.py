@@ -92,7 +92,7 @@ def test_tables_of_an_earlier_release_are_handed_over_from_who_works_with_them(s
     )
     query(stack.dsn("helper", "helper"), "ALTER TABLE tasks ADD COLUMN of_before int")
     make_roles(admin, stack.secrets)
-    hand_over(admin, before=lambda: None)
+    hand_over(admin)
     with pytest.raises(DENIED):
         query(stack.dsn("helper", "helper"), "ALTER TABLE tasks DROP COLUMN of_before")
     assert query(stack.dsn("helper", "helper"), "SELECT task_id FROM tasks") == [("kept",)]

@@ -1,6 +1,7 @@
 """docker-compose.yaml is the stack of include/stack/ in containers: same programs, variables and ports, no secret."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,29 @@ def test_the_example_names_every_secret_and_gives_none():
     assert optional == set(re.findall(r"^#([A-Z0-9_]+)=", example, re.MULTILINE))
     assert re.findall(r"^[A-Z0-9_]+=.+$", example, re.MULTILINE) == []
     assert ".env" in (_ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("there", ["", "S3_SECRET_KEY=old\n", "S3_SECRET_KEY=old\nGRAFANA_ADMIN_PASSWORD=\nEXTRA=mine"])
+def test_the_recipe_of_the_example_gives_what_is_missing_and_changes_nothing_that_is_there(tmp_path, there):
+    example = (_ROOT / ".env.example").read_text()
+    recipe = "\n".join(re.findall(r"^#   (.+)$", example, re.MULTILINE))
+    (tmp_path / ".env.example").write_text(example)
+    (tmp_path / ".env").write_text(there)
+
+    def made():
+        subprocess.run(["sh", "-ec", recipe], cwd=tmp_path, check=True)
+        return (tmp_path / ".env").read_text()
+
+    first = made()
+    assert first.startswith(there) and made() == first
+    # The last line of a name is the one that compose reads.
+    values = dict(line.split("=", 1) for line in first.splitlines())
+    asked = set(re.findall(r"^([A-Z0-9_]+)=$", example, re.MULTILINE))
+    assert asked <= set(values) and all(values.values()) and len(set(values.values())) == len(values)
+    assert {name: values[name] for name in ("S3_SECRET_KEY", "EXTRA") if f"{name}=" in there}.items() <= {
+        "S3_SECRET_KEY": "old",
+        "EXTRA": "mine",
+    }.items()
 
 
 def test_no_link_that_people_follow_names_a_container():

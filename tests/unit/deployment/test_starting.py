@@ -1,5 +1,6 @@
 """What starts says first which setting is refused, and knows when what runs is out of date."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from importlib.metadata import version
 import pytest
 from click.testing import CliRunner
 
+from include.docker import migrate
 from include.docker.demands import demand_start
 from include.stack import airflow_history, airflow_program, own_tables, services, staleness
 from include.stack.layout import REPOSITORY, environment, load_or_create
@@ -189,6 +191,28 @@ def test_tables_of_airflow_and_mlflow_are_brought_up_to_date_when_those_are_othe
     {"airflow": services.airflow(stack, {}), "mlflow": services.mlflow(stack)}[name].prepare()
     assert ran == ([["db", {"airflow": "migrate", "mlflow": "upgrade"}[name]]] if again else [])
     assert stamp.read_text() == version(package)
+
+
+@pytest.mark.parametrize("where", ["local", "containers"])
+def test_logins_that_people_added_outlive_a_start_and_the_password_of_admin_is_the_stacks(stack, monkeypatch, where):
+    monkeypatch.setattr(own_tables.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, ""))
+    passwords = stack.folder("airflow") / "passwords.json"
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
+    monkeypatch.setenv("AIRFLOW_ADMIN_PASSWORD", stack.secrets["airflow_admin"])
+    start = {"local": services.airflow(stack, {}).prepare, "containers": migrate.airflow}[where]
+    start()
+    assert json.loads(passwords.read_text()) == {"admin": stack.secrets["airflow_admin"]}
+    passwords.write_text(json.dumps({"admin": "old", "kim": "of-kim"}))
+    start()
+    assert json.loads(passwords.read_text()) == {"admin": stack.secrets["airflow_admin"], "kim": "of-kim"}
+    assert passwords.stat().st_mode & 0o077 == 0
+
+
+def test_who_may_enter_airflow_is_what_people_say(stack, monkeypatch):
+    users = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+    assert environment(stack)[users] == "admin:admin"
+    monkeypatch.setenv("AIRFLOW_USERS", "admin:admin,kim:user")
+    assert environment(stack)[users] == "admin:admin,kim:user"
 
 
 def test_no_secret_of_the_stack_is_a_word_of_a_command_which_everybody_on_the_machine_sees(stack, monkeypatch):
