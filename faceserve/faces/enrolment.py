@@ -54,7 +54,9 @@ class Enrolment:
         self._batcher = batcher
         self._galleries = galleries
         self._looked: WeakKeyDictionary[Generation, _Looked] = WeakKeyDictionary()
-        self._looking = {model: threading.Lock() for model in galleries}
+        # Of each generation: one that embeds everybody for minutes keeps no other from looking.
+        self._looking: WeakKeyDictionary[Generation, threading.Lock] = WeakKeyDictionary()
+        self._of_looking = threading.Lock()
         self._changing = threading.BoundedSemaphore(_CHANGES_AT_ONCE)
         self._away: set[str] = set()
         self._compared_at: dict[str, float] = {}
@@ -165,9 +167,10 @@ class Enrolment:
         return len(looked.known.faces) if looked else 0
 
     def _look(self, generation: Generation, seconds: float = threading.TIMEOUT_MAX) -> _Looked:
-        """Look whether anything changed; who waited longer than `seconds` for others that look is told so."""
-        gallery, looking = self._galleries[generation.model], self._looking[generation.model]
-        arrived = time.monotonic()
+        """Look whether anything changed; who waited longer than `seconds` for others that look with it is told so."""
+        gallery, arrived = self._galleries[generation.model], time.monotonic()
+        with self._of_looking:
+            looking = self._looking.setdefault(generation, threading.Lock())
         if not looking.acquire(timeout=seconds):
             raise StorageUnavailable(_NOT_IN_TIME)
         try:

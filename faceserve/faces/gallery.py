@@ -3,14 +3,16 @@
 import logging
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Images
-from faceserve.errors import BadPhoto, BadRequest, Refused
+from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.inference.photos import decoded
@@ -28,12 +30,16 @@ _MAX_REVISION_BYTES = 1 << 10
 class Known:
     """Everybody enrolled, embedded by one extractor, as it was at one `revision`.
 
-    `marks` are those of all objects there, so that only what changed is embedded anew.
+    `marks` are those of all objects that were read, so that only what changed is embedded anew.
     """
 
     revision: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     faces: VectorComparisonEngine = field(default_factory=VectorComparisonEngine)
+
+
+# By object; what could not be read has no mark, so that the next look tries it again.
+_Unread = dict[str, FileNotFoundError | ObjectRefused]
 
 
 class Gallery:
@@ -82,39 +88,55 @@ class Gallery:
         """Everybody enrolled, in this extractor's space; an object that is no photo of anybody is set aside.
 
         `revision` was read before: what changed since is looked at again, since it has another one. `before` is what
-        the same extractor made of an earlier one. Raises `StorageUnavailable`.
+        the same extractor made of an earlier one. Raises `StorageUnavailable`, not for objects that the store refuses
+        while it gives out another one.
         """
         before = before or Known()
-        marks = self._source.marks(self._prefix) if self._prefix else {}
+        found = self._source.marks(self._prefix) if self._prefix else {}
+        new = sorted(uri for uri, mark in found.items() if before.marks.get(uri) != mark)
+        identities, vectors, unread = self._embedded(extractor, new)
+        marks = {uri: mark for uri, mark in found.items() if uri not in unread}
+        refused = [error for error in unread.values() if isinstance(error, ObjectRefused)]
+        if refused and not self._gives_out_one_of(marks):
+            raise refused[0]
         gone = {self._name(uri) for uri, mark in before.marks.items() if marks.get(uri) != mark}
-        new = sorted(uri for uri, mark in marks.items() if before.marks.get(uri) != mark)
-        identities, vectors = self._embedded(extractor, new)
         faces = before.faces.without(gone).joined(identities, vectors)
-        self._set_aside(len(marks) - len(faces))
+        self._set_aside(len(marks) + len(refused) - len(faces))
         return Known(revision, marks, faces)
 
     def _embedded(
         self, extractor: FeatureExtractor, uris: list[str]
-    ) -> tuple[list[str], list[npt.NDArray[np.float32]]]:
+    ) -> tuple[list[str], list[npt.NDArray[np.float32]], _Unread]:
         identities: list[str] = []
         vectors: list[npt.NDArray[np.float32]] = []
+        unread: _Unread = {}
         for at in range(0, len(uris), _AT_ONCE):
-            photos = [found for uri in uris[at : at + _AT_ONCE] if (found := self._photo(uri))]
+            photos = [found for uri in uris[at : at + _AT_ONCE] if (found := self._photo(uri, unread))]
             if photos:
                 identities += [identity for identity, _ in photos]
                 vectors.append(extractor.extract(np.concatenate([image for _, image in photos])))
-        return identities, vectors
+        return identities, vectors, unread
 
-    def _photo(self, uri: str) -> tuple[str, Images] | None:
+    def _photo(self, uri: str, unread: _Unread) -> tuple[str, Images] | None:
         """Who it shows and the model's input; None for a folder's marker and whatever else people leave there."""
         identity = self._name(uri)
         try:
             if not _IDENTITY.fullmatch(identity):
                 raise BadPhoto("its name is nobody's")
             return identity, decoded([self._source.read(uri, _MAX_PHOTO_BYTES)])
-        except (Refused, FileNotFoundError) as error:
+        except (Refused, FileNotFoundError, ObjectRefused) as error:
             log.warning("%s is set aside, nobody is compared with it: %s", uri, error)
+            if not isinstance(error, Refused):
+                unread[uri] = error
             return None
+
+    def _gives_out_one_of(self, uris: Iterable[str]) -> bool:
+        """Else the store refuses us, and not some objects."""
+        for uri in islice(uris, _AT_ONCE):
+            with suppress(ObjectRefused, FileNotFoundError):
+                self._source.read(uri)
+                return True
+        return False
 
     def _changed(self) -> None:
         """After the photo, never before: who reads this revision must find what it stands for."""

@@ -1,10 +1,12 @@
 """Enrolled faces are compared within one model's embeddings, whatever version serves (design D7)."""
 
 import threading
+import time
 
 import pytest
 
 from faceserve.errors import StorageUnavailable
+from faceserve.faces.enrolment import FRESH_SECONDS
 from include.contract.lifecycle_client import FaceserveError
 from tests.replica.world import replica
 from tests.tiny_model import FolderSource, coloured_photo
@@ -107,6 +109,29 @@ def test_while_versions_change_no_comparison_mixes_two_embedding_spaces(world):
         asker.join()
     assert len(found) > 30
     assert {(asked == answered, similarity) for asked, answered, similarity in found} == {(True, 1.0)}
+
+
+def test_while_a_candidate_embeds_everybody_the_version_that_serves_goes_on_comparing(world, monkeypatch):
+    enroll_everybody(world)
+    plain, embeds, go_on = world.source.read, threading.Event(), threading.Event()
+
+    def read(uri, at_most_bytes=1 << 30):
+        if uri.startswith("s3://faces/face/"):
+            embeds.set()
+            assert go_on.wait(30)
+        return plain(uri, at_most_bytes)
+
+    monkeypatch.setattr(world.source, "read", read)
+    preparing = threading.Thread(target=world.prepare, args=("v1.1.0", "face"), kwargs={"turn": 1})
+    preparing.start()
+    assert embeds.wait(30)
+    stale_at = time.monotonic() + FRESH_SECONDS
+    until(lambda: who(world, PEOPLE["kim"]) == "kim" and time.monotonic() > stale_at, "a look to grow stale")
+    assert {who(world, photo) for photo in PEOPLE.values()} == set(PEOPLE)
+    go_on.set()
+    preparing.join()
+    world.lifecycle.activate("face", "v1.1.0")
+    assert {who(world, photo) for photo in PEOPLE.values()} == set(PEOPLE)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""What a look makes of the stored photos: who is known, and what is tried again."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from faceserve.errors import ObjectRefused
+from faceserve.faces.features import FeatureExtractor
+from faceserve.faces.gallery import Gallery
+from faceserve.storage import Stores
+from tests.tiny_model import FolderSource, coloured_photo
+
+PHOTOS = {"kim": coloured_photo(250, 20, 20), "lee": coloured_photo(20, 250, 20), "park": coloured_photo(20, 20, 250)}
+BY_COLOUR = FeatureExtractor(lambda images: SimpleNamespace(features=images.mean(axis=(1, 2)).astype(np.float32)))
+
+
+class Store(FolderSource):
+    """Some objects are refused; `before_read` happens once, between a listing and the next read."""
+
+    def __init__(self):
+        super().__init__()
+        self.refused = set()
+        self.before_read = None
+
+    def read(self, uri, at_most_bytes=1 << 30):
+        if self.before_read:
+            happens, self.before_read = self.before_read, None
+            happens()
+        if uri in self.refused:
+            raise ObjectRefused(f"S3: {uri} lies in the archive")
+        return super().read(uri, at_most_bytes)
+
+
+class World:
+    def __init__(self):
+        self.store, self.aside, self.seen = Store(), [], None
+        self.gallery = Gallery(Stores(self.store, self.store), "s3://faces/", "face", self.aside.append)
+        for identity, photo in PHOTOS.items():
+            self.gallery.enroll(identity, photo)
+
+    def known(self):
+        """Who is known to a replica that looks again."""
+        self.seen = self.gallery.known(BY_COLOUR, self.gallery.revision(), self.seen)
+        return {match.identity for match in self.seen.faces.nearest(np.ones(3, np.float32), count=9)}
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_who_withdraws_during_a_look_is_known_again_once_the_same_photo_is_enrolled(world):
+    revision = world.gallery.revision()
+    world.store.before_read = lambda: world.gallery.withdraw("kim")
+    world.seen = world.gallery.known(BY_COLOUR, revision)
+    assert len(world.seen.faces) == 2
+    world.gallery.enroll("kim", PHOTOS["kim"])
+    assert world.known() == {"kim", "lee", "park"}
+    assert world.aside[-1] == 0
+
+
+@pytest.mark.parametrize("looked_before", [True, False])
+@pytest.mark.parametrize("refused", PHOTOS)
+def test_a_photo_that_the_store_refuses_is_one_person_less_until_it_is_given_out(world, refused, looked_before):
+    if looked_before:
+        world.known()
+    world.gallery.enroll(refused, coloured_photo(90, 90, 90))
+    world.store.refused = {f"s3://faces/face/{refused}"}
+    assert world.known() == set(PHOTOS) - {refused}
+    assert world.aside[-1] == 1
+    world.store.refused = set()
+    assert world.known() == set(PHOTOS)
+
+
+def test_a_store_that_refuses_everything_is_no_gallery_of_nobody(world):
+    world.store.refused = {f"s3://faces/face/{identity}" for identity in PHOTOS}
+    with pytest.raises(ObjectRefused, match="archive"):
+        world.known()
