@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from include.contract.photo import MAX_PHOTO_BYTES
-from pipeline.domain.errors import DatasetRefused, PhotoRefused
-from pipeline.ports.data import ObjectFolders, PhotoFolder
+from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
+from pipeline.ports.data import ObjectFolders, PhotoFolder, PhotoStore
 
 
-def photo_folder(place: str, objects: ObjectFolders) -> PhotoFolder:
-    """Raises `DatasetRefused` for a folder that is not there."""
+def photo_folder(place: str, objects: ObjectFolders, photos: PhotoStore) -> PhotoFolder:
+    """`photos` reads what `objects` lists under an `s3://…` prefix. Raises `DatasetRefused` for a folder that is not
+    there.
+    """
     if place.startswith("s3://"):
-        return ObjectsAsFolder(place.rstrip("/") + "/", objects)
+        return ObjectsAsFolder(place.rstrip("/") + "/", objects, photos)
     if not Path(place).is_dir():
         raise DatasetRefused(f"{place} is no folder of this machine, nor an address such as s3://bucket/photos/")
     return LocalFolder(Path(place))
@@ -30,16 +32,18 @@ class LocalFolder:
     def read(self, name: str) -> bytes:
         path = self._root / name
         try:
-            _demand_size(name, path.stat().st_size)
+            if (size := path.stat().st_size) > MAX_PHOTO_BYTES:
+                raise PhotoRefused(f"{name} has {size} bytes, {MAX_PHOTO_BYTES} are allowed")
             return path.read_bytes()
         except OSError as error:
             raise PhotoRefused(f"{name} cannot be read: {error.strerror}") from error
 
 
 class ObjectsAsFolder:
-    def __init__(self, prefix: str, objects: ObjectFolders) -> None:
+    def __init__(self, prefix: str, objects: ObjectFolders, photos: PhotoStore) -> None:
         self._prefix = prefix
         self._objects = objects
+        self._photos = photos
 
     def __str__(self) -> str:
         return self._prefix.rstrip("/")
@@ -50,13 +54,6 @@ class ObjectsAsFolder:
 
     def read(self, name: str) -> bytes:
         try:
-            body = self._objects.read(f"{self._prefix}{name}")
-        except KeyError:
-            raise PhotoRefused(f"{name} is gone") from None
-        _demand_size(name, len(body))
-        return body
-
-
-def _demand_size(name: str, size: int) -> None:
-    if size > MAX_PHOTO_BYTES:
-        raise PhotoRefused(f"{name} has {size} bytes, {MAX_PHOTO_BYTES} are allowed")
+            return self._photos.read(f"{self._prefix}{name}")
+        except PhotoMissing as error:
+            raise PhotoRefused(str(error)) from None

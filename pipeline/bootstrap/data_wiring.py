@@ -42,7 +42,7 @@ class DataWiring:
         from pipeline.adapters.photo_folders import photo_folder
 
         w = self._w
-        folder = photo_folder(place, w.objects)
+        folder = photo_folder(place, w.objects, w.photos_of(place))
         return FirstPhotos(folder, w.objects, w.versions, ENGLISH, first_photos(w.dataset_prefix))
 
     def sources_of(self, kind: ModelKind, tasks: Sequence[ConfirmedTask]) -> DataSources:

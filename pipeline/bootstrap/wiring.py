@@ -168,6 +168,13 @@ class Wiring:
         buckets = frozenset({*self.settings.photo_buckets, self.settings.dataset_bucket})
         return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=buckets, keys=self.s3_keys)
 
+    def photos_of(self, place: str) -> PhotoStore:
+        """Of the one bucket that a person named: `place` is an `s3://…` prefix."""
+        from pipeline.adapters.s3 import S3PhotoStore, split
+
+        buckets = frozenset({split(place)[0]})
+        return S3PhotoStore(endpoint=self.settings.s3_endpoint, buckets=buckets, keys=self.s3_keys)
+
     @cached_property
     def printer(self) -> ReportPrinter:
         from pipeline.adapters.verification_report import HtmlReportPrinter

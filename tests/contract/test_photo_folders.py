@@ -6,9 +6,9 @@ import pytest
 
 from include.contract.photo import MAX_PHOTO_BYTES
 from pipeline.adapters.photo_folders import photo_folder
-from pipeline.adapters.s3 import S3ObjectStore
+from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.domain.errors import DatasetRefused, PhotoRefused
-from tests.fakes.data import FakeFolder, FakeObjects
+from tests.fakes.data import FakeFolder, FakeObjects, FakePhotos
 
 FILES = {"양호/a.jpg": b"a", "불량/deep/b.jpg": b"b", "labels.csv": b"photo,label"}
 
@@ -21,22 +21,24 @@ def of_this_machine(_request, tmp_path):
     for name, body in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(body)
-    return photo_folder(str(tmp_path), FakeObjects())
+    return photo_folder(str(tmp_path), FakeObjects(), FakePhotos())
 
 
-def _filled(objects):
+def _filled(objects, photos):
     for name, body in FILES.items():
         objects.write(f"s3://tasks/archive/{name}", body)
     objects.write("s3://tasks/archive-of-others/c.jpg", b"c")
-    return photo_folder("s3://tasks/archive", objects)
+    return photo_folder("s3://tasks/archive", objects, photos)
 
 
 def of_objects(_request, _tmp_path):
-    return _filled(FakeObjects())
+    objects = FakeObjects()
+    return _filled(objects, FakePhotos(objects.bodies))
 
 
 def of_s3(request, _tmp_path):
-    return _filled(S3ObjectStore(endpoint=request.getfixturevalue("services").stack.s3_endpoint))
+    endpoint = request.getfixturevalue("services").stack.s3_endpoint
+    return _filled(S3ObjectStore(endpoint=endpoint), S3PhotoStore(endpoint=endpoint, buckets=frozenset({"tasks"})))
 
 
 REAL = pytest.param(of_s3, marks=pytest.mark.integration)
@@ -67,13 +69,11 @@ def test_its_text_is_an_address_that_a_name_can_follow(folder):
 def test_a_photo_larger_than_any_may_be_is_not_read(tmp_path):
     with (tmp_path / "film.jpg").open("wb") as file:
         os.truncate(file.fileno(), MAX_PHOTO_BYTES + 1)
-    objects = FakeObjects({"s3://tasks/film.jpg": bytes(MAX_PHOTO_BYTES + 1)})
-    for place in (str(tmp_path), "s3://tasks/"):
-        with pytest.raises(PhotoRefused, match=r"film.jpg has \d+ bytes, \d+ are allowed"):
-            photo_folder(place, objects).read("film.jpg")
+    with pytest.raises(PhotoRefused, match=r"film.jpg has \d+ bytes, \d+ are allowed"):
+        photo_folder(str(tmp_path), FakeObjects(), FakePhotos()).read("film.jpg")
 
 
 @pytest.mark.parametrize("place", ["/no/such/folder", "labels.csv"])
 def test_a_place_that_is_no_folder_is_refused_with_what_it_may_be(place):
     with pytest.raises(DatasetRefused, match="is no folder of this machine, nor an address such as s3://bucket/"):
-        photo_folder(place, FakeObjects())
+        photo_folder(place, FakeObjects(), FakePhotos())

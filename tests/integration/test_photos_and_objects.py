@@ -11,6 +11,7 @@ import pytest
 
 from faceserve.storage import S3Source
 from pipeline.adapters import s3
+from pipeline.adapters.photo_folders import photo_folder
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
 from tests.odd_photos import ODD_KEYS
@@ -231,3 +232,13 @@ def test_what_lies_in_glacier_is_no_outage_asking_again_brings_nothing(moody):
     with pytest.raises(PhotoMissing, match="lies in S3's archive"):
         S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
     assert server.requests == 2
+
+
+@pytest.mark.parametrize("mood", ["archived", (403, "AccessDenied")], ids=str)
+def test_of_photos_handed_over_one_that_s3_does_not_give_out_is_refused_by_itself(moody, mood):
+    server = moody(mood)
+    photos = S3PhotoStore(endpoint=server.url, buckets=frozenset({"archive"}))
+    folder = photo_folder("s3://archive/laundry", S3ObjectStore(endpoint=server.url), photos)
+    with pytest.raises(PhotoRefused, match=r"s3://archive/laundry/good/a\.jpg"):
+        folder.read("good/a.jpg")
+    assert folder.read("good/b.jpg") == b"photo"
