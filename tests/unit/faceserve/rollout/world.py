@@ -1,6 +1,7 @@
 """A manager whose versions load at once and answer with nothing: what is under test is which of them serves."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 from faceserve.metrics import Metrics
@@ -146,10 +147,11 @@ class Replica:
         return next(one.engine for one in reversed(self.loader.loaded) if one.version == version)
 
     def settle(self):
-        """Wait until what is done aside is done."""
-        for thread in threading.enumerate():
-            if thread.name == "disposal":
-                thread.join(5)
+        """Wait until what is done aside is done, and what that begins; a busy machine takes its time."""
+        deadline = time.monotonic() + 60
+        while at_work := [thread for thread in threading.enumerate() if thread.name == "disposal"]:
+            at_work[0].join(deadline - time.monotonic())
+            assert time.monotonic() < deadline, "what is not needed any more is not freed"
 
     def metric(self, name, **labels):
         return self.metrics.registry.get_sample_value(name, {"model": MODEL, **labels})
