@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.bootstrap.settings_at_start import longest_gap_seconds
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.facts import Fact
 from pipeline.ports.bundles import Watching
@@ -75,5 +76,6 @@ def watching(settings: Settings, database: MlopsDatabase) -> Watching:
         totals=TotalTables(database),
         live=settings.live,
         retraining=settings.retraining,
+        seconds_between_looks=longest_gap_seconds(settings.monitor_schedule),
         shown=settings.exporter.versions,
     )

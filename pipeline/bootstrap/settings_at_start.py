@@ -1,7 +1,11 @@
 """What is wrong with the settings is said before anything starts, not by the first task that needs one."""
 
 import logging
+import time
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice, pairwise, takewhile
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
@@ -17,6 +21,8 @@ log = logging.getLogger(__name__)
 Ask = Callable[[Collection[str]], Elsewhere]
 # What DAG files read besides the pod, where nothing but the environment may be asked.
 _READ_BY_DAGS = {"RETRAIN_CHEAP_FROM", "RETRAIN_CHEAP_UNTIL", "RETRAIN_CHEAP_ZONE"}
+# A week of every minute but its end is among them.
+_MOMENTS, _YEAR_SECONDS = 8000, 366 * 86400.0
 
 
 def nobody(_unset: Collection[str]) -> Elsewhere:
@@ -58,6 +64,16 @@ def monitor_schedule() -> str:
         default = str(Settings.model_fields["monitor_schedule"].default)
         log.warning("%s; the monitor looks at %s", error, default)
         return default
+
+
+@cache
+def longest_gap_seconds(schedule: str) -> float:
+    """Between two moments that a cron expression (UTC) names one after the other; a year for what is rarer."""
+    from croniter import croniter
+
+    end = time.time() + _YEAR_SECONDS
+    moments = takewhile(lambda at: at < end, islice(croniter(schedule, datetime.now(UTC)).all_next(float), _MOMENTS))
+    return max((later - earlier for earlier, later in pairwise(moments)), default=_YEAR_SECONDS)
 
 
 def cheap_hours() -> CheapHours:

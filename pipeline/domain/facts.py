@@ -129,6 +129,7 @@ _OF_PRODUCTION = (
         "live_confirmations", (*_VERSION, "kind"), "Confirmations behind live accuracy at the monitor's newest look"
     ),
     Family("live_accuracy_looked_timestamp_seconds", _MODEL, "When the monitor last looked"),
+    Family("monitor_interval_seconds", _MODEL, "Longest time between two looks of the monitor, by its schedule"),
     Family(
         "gate_vs_live_gap_ratio",
         _VERSION,
@@ -150,6 +151,7 @@ _OF_RETRAINING = (
     Family("corrections_pending", _MODEL, "Corrections that the champion has not learned from"),
     Family("corrections_untried", _MODEL, "Corrections stored since the last training that came to a verdict"),
     Family("corrections_needed", (*_MODEL, "of"), "Corrections that make a retraining due, or an urgent one"),
+    Family("training_interval_seconds", _MODEL, "Time that must pass between two trainings that are not urgent"),
     Family("decisions_total", (*_MODEL, "rule", "due"), "Answers of the retraining policy by the rule that fired"),
     Family("last_decision_timestamp_seconds", _MODEL, "When the retraining policy was last asked"),
     Family("last_training_timestamp_seconds", _MODEL, "When the newest training that came to an end ended"),

@@ -296,4 +296,5 @@ class Watching:
     totals: Totals
     live: LiveAccuracyPolicy
     retraining: RetrainingPolicy
+    seconds_between_looks: float
     shown: int

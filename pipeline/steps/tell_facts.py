@@ -37,6 +37,7 @@ def _of_model(d: Watching, model_type: ModelType) -> Iterator[Fact]:
     yield from of_history(history)
     yield from _of_retraining(d, history)
     if (look := d.totals.newest_look(model_type)) is not None:
+        yield Fact("monitor_interval_seconds", (label_of(model_type),), d.seconds_between_looks)
         yield from of_look(model_type, look, d.live)
         yield from of_gap(model_type, look, next((v for v in registered if v.version == look.version), None))
     if model_type is ModelType.LAUNDRY:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 
 from pipeline.domain.facts import Fact, label_of
@@ -27,6 +27,7 @@ def of_backlog(model_type: ModelType, backlog: Backlog, policy: RetrainingPolicy
     yield Fact("corrections_untried", model, backlog.since_last_try)
     yield Fact("corrections_needed", (*model, "retraining"), policy.min_corrections)
     yield Fact("corrections_needed", (*model, "urgent"), policy.urgent_corrections)
+    yield Fact("training_interval_seconds", model, timedelta(days=policy.min_days).total_seconds())
     if backlog.last_trained_at is not None:
         yield Fact("last_training_timestamp_seconds", model, backlog.last_trained_at.timestamp())
 

@@ -94,6 +94,7 @@ OBSERVED = 'retraining_live_accuracy_ratio{model="laundry",version="v1.0.0",kind
 NEEDED = {
     'retraining_corrections_needed{model="laundry",of="retraining"}': "100",
     'retraining_last_training_timestamp_seconds{model="laundry"}': "0",
+    'retraining_training_interval_seconds{model="laundry"}': str(3 * 86400),
 }
 CASES = {
     "ErrorBudgetBurnsFast": burning(FAILED, ANSWERED, fast=True, budget=0.001),
@@ -128,9 +129,13 @@ CASES = {
     "CandidatesRefused": of('retraining_refusals_in_a_row{model="laundry"}', 2, 1, 0),
     "NothingIsDecided": since('retraining_last_decision_timestamp_seconds{model="laundry"}', age=26 * HOUR),
     "CorrectionsNotLearned": of(
-        'retraining_corrections_pending{model="laundry"}', 100, 99, 0, after=9 * DAY + 2 * HOUR, beside=NEEDED
+        'retraining_corrections_pending{model="laundry"}', 100, 99, 0, after=5 * DAY + 2 * HOUR, beside=NEEDED
     ),
-    "MonitorSilent": since('retraining_live_accuracy_looked_timestamp_seconds{model="laundry"}', age=HOUR),
+    "MonitorSilent": since(
+        'retraining_live_accuracy_looked_timestamp_seconds{model="laundry"}',
+        age=6 * HOUR,
+        beside={'retraining_monitor_interval_seconds{model="laundry"}': str(5 * 3600 + 900)},
+    ),
     "DagPaused": of('retraining_dag_paused{dag_id="task_confirmed_intake"}', 1, 0, 0, after=11),
     "StepFailing": since('retraining_step_failing_timestamp_seconds{dag_id="model_rollback",step="x"}', age=30),
     "DeadLetters": of("retraining_dead_letters", 1, 0, 0, after=6),

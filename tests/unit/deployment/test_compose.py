@@ -241,6 +241,12 @@ def test_the_recipe_of_the_example_gives_what_is_missing_and_changes_nothing_tha
     }.items()
 
 
+def test_whoever_judges_by_settings_reads_those_of_people():
+    """Parts of Airflow, the exporter whose bars alerts compare with, and the first model."""
+    reading = {name for name, service in _SERVICES.items() if "settings.env" in str(service.get("env_file"))}
+    assert reading == {name for name, service in _SERVICES.items() if "RETRAIN_MLOPS_DSN" in _variables(service)}
+
+
 def test_no_link_that_people_follow_names_a_container():
     for name in ("airflow-api", "airflow-scheduler"):
         for variable in ("AIRFLOW__API__BASE_URL", "RETRAIN_MLFLOW_LINK_URL"):

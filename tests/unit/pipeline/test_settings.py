@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from pipeline.__main__ import main
 from pipeline.bootstrap import Pipeline
-from pipeline.bootstrap.settings_at_start import cheap_hours, demand_settings, monitor_schedule
+from pipeline.bootstrap.settings_at_start import cheap_hours, demand_settings, longest_gap_seconds, monitor_schedule
 from pipeline.bootstrap.settings_listing import settings_as_markdown
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.bounds import Range
@@ -410,3 +410,18 @@ def test_what_undoes_a_safeguard_is_for_administrators_where_any_are_named(named
             pipeline.demand_administrator("kim")
     else:
         pipeline.demand_administrator("kim")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "minutes"),
+    [
+        ("* * * * *", 1),
+        ("*/15 * * * *", 15),
+        ("0 2 * * *", 24 * 60),
+        ("*/30 8-17 * * 1-5", (2 * 24 + 14) * 60 + 30),
+        ("* * * * 1-5", 2 * 24 * 60 + 1),
+        ("0 0 29 2 *", 366 * 24 * 60),
+    ],
+)
+def test_the_longest_time_between_two_looks_is_that_of_the_schedule(schedule, minutes):
+    assert longest_gap_seconds(schedule) == minutes * 60

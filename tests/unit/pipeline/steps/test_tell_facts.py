@@ -46,7 +46,8 @@ class Records:
             troubles=self.troubles,
             totals=FakeTotals(self.confirmations, self.decisions, self.runs, self.readings, self.outbox),
             live=LiveAccuracyPolicy(),
-            retraining=RetrainingPolicy(),
+            retraining=RetrainingPolicy(min_days=3),
+            seconds_between_looks=1800,
             shown=self.shown,
         )
         told = list(tell_facts(watching))
@@ -141,6 +142,13 @@ def test_confirmations_of_versions_that_nobody_registered_are_one_series(records
         ("laundry", "other", "양호", "true"): 3,
     }
     assert counted["laundry", "v1.0.0", "불량", "false"] == 0
+
+
+def test_the_bars_of_an_installation_are_told_beside_what_is_held_against_them(records):
+    assert records.facts("training_interval_seconds")[("laundry",)] == 3 * 86400
+    assert records.facts("monitor_interval_seconds") == {}
+    records.look(190, 200)
+    assert records.facts("monitor_interval_seconds") == {("laundry",): 1800}
 
 
 # Deployments
