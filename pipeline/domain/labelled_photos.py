@@ -1,6 +1,7 @@
 """Photos that somebody sorted by label before there was any model: the first one learns from them."""
 
 import csv
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,13 +24,20 @@ class LabelledPhoto:
 
     @property
     def task_id(self) -> str:
-        return f"first:{self.name}"
+        return f"first:{_escaped(self.name)}"
+
+    @property
+    def fault(self) -> str:
+        """What no table or bucket can keep of its name; empty for one that is text."""
+        if _escaped(self.name) == self.name:
+            return ""
+        return f"the name {_escaped(self.name)} is not UTF-8, as one from an older Windows: rename the file"
 
     def as_task(self, photo_url: str, fault: str = "") -> ConfirmedTask:
         """As if somebody had confirmed it before everything else: no correction is taken for one that was learned."""
         return ConfirmedTask(
             task_id=self.task_id,
-            photo_url=photo_url,
+            photo_url=_escaped(photo_url),
             ai_result=self.label,
             final_result=self.label,
             corrected=False,
@@ -50,7 +58,7 @@ class Words:
 
     def label(self, word: str) -> str | None:
         labels = {label: label for label in self.english} | {word: label for label, word in self.english.items()}
-        return labels.get(word.strip())
+        return labels.get(_composed(word).strip())
 
 
 def labelled(names: Sequence[str], words: Words, listed: str | None) -> tuple[LabelledPhoto, ...]:
@@ -69,7 +77,7 @@ def _by_folder(names: Sequence[str], words: Words) -> Iterator[LabelledPhoto]:
     found = [(name, name.partition("/")[0]) for name in sorted(names) if "/" in name]
     shown = [(name, folder) for name, folder in found if not any(part.startswith(".") for part in name.split("/"))]
     if unknown := sorted({folder for _, folder in shown if words.label(folder) is None}):
-        raise DatasetRefused(f"no label is called {', '.join(unknown[:_SHOWN])}: folders may be {words}")
+        raise DatasetRefused(f"no label is called {_escaped(', '.join(unknown[:_SHOWN]))}: folders may be {words}")
     if not shown:
         raise DatasetRefused(f"there is neither a {LIST} nor a folder of photos: folders may be {words}")
     for name, folder in shown:
@@ -80,9 +88,11 @@ def _by_list(listed: str, names: set[str], words: Words) -> Iterator[LabelledPho
     rows = csv.DictReader(listed.lstrip("\ufeff").splitlines())
     if not set(_HEADER) <= set(rows.fieldnames or ()):
         raise DatasetRefused(f"the first line of {LIST} is {rows.fieldnames}, but must name {' and '.join(_HEADER)}")
+    alike = {_composed(name): name for name in names}
     seen: set[str] = set()
     for row in rows:
-        name, label = (row["photo"] or "").strip(), words.label(row["label"] or "")
+        written, label = (row["photo"] or "").strip(), words.label(row["label"] or "")
+        name = written if written in names else alike.get(_composed(written), written)
         place = f"line {rows.line_num} of {LIST}"
         if label is None:
             raise DatasetRefused(f"{place}: no label is called {row['label']!r}; it may be {words}")
@@ -92,3 +102,13 @@ def _by_list(listed: str, names: set[str], words: Words) -> Iterator[LabelledPho
             raise DatasetRefused(f"{place}: {name[:200]!r} has a line already")
         seen.add(name)
         yield LabelledPhoto(name, label)
+
+
+def _composed(text: str) -> str:
+    """A Mac takes Korean letters apart (NFD) in names of files; people and spreadsheets write them whole (NFC)."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _escaped(name: str) -> str:
+    """Bytes of a name that are not UTF-8, which Python keeps as halves of characters, written out."""
+    return name.encode(errors="backslashreplace").decode()

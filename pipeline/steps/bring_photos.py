@@ -46,10 +46,13 @@ def _list(first: FirstPhotos) -> str | None:
 
 
 def _bring(photo: LabelledPhoto, first: FirstPhotos) -> ConfirmedTask:
+    original = f"{first.folder}/{photo.name}"
+    if photo.fault:
+        return photo.as_task(original, photo.fault)
     try:
         body = first.folder.read(photo.name)
     except PhotoRefused as error:
-        return photo.as_task(f"{first.folder}/{photo.name}", fault=str(error))
+        return photo.as_task(original, fault=str(error))
     copy = f"{first.prefix}{sha256(body)}{PurePosixPath(photo.name).suffix.lower()}"
     if not first.objects.exists(copy):
         first.objects.write(copy, body)

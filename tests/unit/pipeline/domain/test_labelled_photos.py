@@ -1,5 +1,7 @@
 """What a folder of photos says about labels, and what is refused with a sentence."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,38 @@ def test_a_list_beside_the_photos_says_it_too():
 def test_a_list_may_have_other_columns_and_come_from_a_spreadsheet():
     text = "\ufeffbranch,label,photo\r\n7,good,1.jpg\r\n7,불량,2.jpg\r\n"
     assert [p.label for p in labelled(["1.jpg", "2.jpg"], WORDS, text)] == ["양호", "불량"]
+
+
+@pytest.mark.parametrize("of_list", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_files", ["NFC", "NFD"])
+def test_korean_names_are_the_same_whole_or_taken_apart(of_files, of_list):
+    """A Mac takes them apart."""
+    names = [unicodedata.normalize(of_files, name) for name in ("불량/나.jpg", "양호/가.jpg")]
+    assert {p.name: p.label for p in labelled(names, WORDS, None)} == dict(zip(names, ("불량", "양호"), strict=True))
+    text = unicodedata.normalize(of_list, listed("양호/가.jpg,양호", "불량/나.jpg,불량"))
+    assert {p.name: p.label for p in labelled(names, WORDS, text)} == dict(zip(names, ("불량", "양호"), strict=True))
+
+
+def test_two_files_that_differ_in_nothing_else_are_two_photos():
+    names = [unicodedata.normalize(form, "가.jpg") for form in ("NFC", "NFD")]
+    photos = labelled(names, WORDS, listed(f"{names[0]},good", f"{names[1]},불량"))
+    assert [p.name for p in photos] == names and len({p.task_id for p in photos}) == 2
+
+
+@given(name=st.binary(min_size=1, max_size=20).map(lambda raw: raw.decode(errors="surrogateescape")))
+def test_whatever_bytes_a_name_has_its_task_can_be_written_down(name):
+    """As a name that an older Windows gave (CP949)."""
+    photo = LabelledPhoto(name, "양호")
+    task = photo.as_task(f"file:///photos/{name}", photo.fault)
+    assert all(text.encode() for text in (task.task_id, task.photo_url))
+    assert bool(task.fault) == any("\udc80" <= letter <= "\udcff" for letter in name)
+
+
+def test_folders_whose_names_are_no_text_are_refused_with_what_can_be_printed():
+    folder = "양호".encode("cp949").decode(errors="surrogateescape")
+    with pytest.raises(DatasetRefused, match=r"no label is called \\udcbe.*: folders may be 양호") as refused:
+        labelled([f"{folder}/a.jpg"], WORDS, None)
+    assert str(refused.value).encode()
 
 
 @pytest.mark.parametrize(

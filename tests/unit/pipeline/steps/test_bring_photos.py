@@ -82,6 +82,15 @@ def test_what_cannot_be_read_is_set_aside_with_its_reason(world):
     assert (aside.task_id, aside.reason) == ("first:good/00.JPG", "good/00.JPG cannot be read: Permission denied")
 
 
+def test_a_photo_whose_name_is_not_utf_8_is_set_aside_by_itself(world):
+    name = f"good/{'사진'.encode('cp949').decode(errors='surrogateescape')}.jpg"
+    world.folder.bodies[name] = b"photo from an older Windows"
+    world.collect_first()
+    (aside,) = world.manifest().quarantined
+    assert aside.task_id.startswith(r"first:good/\udcbb") and "is not UTF-8" in aside.reason
+    assert len(world.manifest().photos) == 60
+
+
 def test_a_list_in_the_folder_counts_instead_of_its_folders(world):
     world.folder.bodies["labels.csv"] = "photo,label\ngood/00.JPG,불량\ngood/01.JPG,good\n".encode()
     assert {t.task_id: t.final_result for t in world.bring()} == {
