@@ -59,6 +59,8 @@ def status() -> None:
     console.print(table)
     show_addresses(stack)
     show_silence(stack)
+    for sentence in runner.disk_faults(stack.root):
+        console.print(f"[yellow]{sentence}[/]")
 
 
 @main.command()
@@ -70,7 +72,7 @@ def check(airflow_url: str | None, password: str, patience_minutes: int) -> None
     stack = None if airflow_url else _existing()
     airflow = airflow_of(stack) if stack else AirflowApi(str(airflow_url), "admin", password)
     found = faults(airflow, now=datetime.now(UTC), patience=timedelta(minutes=patience_minutes))
-    found += alerting_faults(stack) if stack else []
+    found += [*alerting_faults(stack), *runner.disk_faults(stack.root)] if stack else []
     click.echo("\n".join(found), nl=bool(found))
     sys.exit(bool(found))
 

@@ -45,6 +45,7 @@ def prometheus(stack: Stack) -> Service:
         f"--config.file={home / 'prometheus.yaml'}",
         f"--storage.tsdb.path={home / 'data'}",
         "--storage.tsdb.retention.time=15d",
+        "--storage.tsdb.retention.size=2GB",
         f"--web.listen-address=127.0.0.1:{port}",
     )
     program = Program("prometheus", command, lambda: http_answers(f"http://127.0.0.1:{port}/-/ready"))

@@ -104,10 +104,17 @@ def clean(root: Path) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stack, *, full: bool) -> None:
+def disk_faults(root: Path) -> list[str]:
+    """A sentence where less of the disk is free than the stack needs."""
     free_gb = shutil.disk_usage(root).free / 1e9
-    if full and free_gb < _MIN_DISK_GB:
-        raise StackError(f"only {free_gb:.1f} GB of disk are free at {root}: {_MIN_DISK_GB} GB are needed")
+    if free_gb >= _MIN_DISK_GB:
+        return []
+    return [f"only {free_gb:.1f} GB of disk are free at {root}: {_MIN_DISK_GB} GB are needed"]
+
+
+def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stack, *, full: bool) -> None:
+    if full and (full_disk := disk_faults(root)):
+        raise StackError(full_disk[0])
     memory_gb = psutil.virtual_memory().available / 1e9
     if full and memory_gb < _MIN_MEMORY_GB:
         raise StackError(f"only {memory_gb:.1f} GB of memory are available: {_MIN_MEMORY_GB} GB are needed")

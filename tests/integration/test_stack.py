@@ -163,6 +163,16 @@ def test_a_stack_of_an_earlier_version_keeps_the_key_of_its_stored_connections(r
     assert environment(load(root))["AIRFLOW__CORE__FERNET_KEY"] == key
 
 
+@pytest.mark.parametrize(("free", "told"), [(4.9e9, ["only 4.9 GB of disk are free at"]), (5e9, [])])
+def test_a_disk_that_is_nearly_full_is_told_of_while_the_stack_runs_too(tmp_path, monkeypatch, free, told):
+    class Disk:
+        pass
+
+    Disk.free = free
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Disk)
+    assert [sentence.partition(f" {tmp_path}")[0] for sentence in runner.disk_faults(tmp_path)] == told
+
+
 @pytest.mark.parametrize(
     ("lack", "sentence"),
     [
