@@ -11,6 +11,7 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.clusters import sides_of_clusters
 from pipeline.domain.dataset import Dataset, Manifest, Quarantined, Source, Split, dataset_name
 from pipeline.domain.errors import GiveUp
+from pipeline.domain.labelled_photos import FIRST
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType
@@ -153,6 +154,20 @@ class DatasetTable:
             task_id,
             dataset_id,
             dataset_id,
+        )
+        return [_appearance(row) for row in rows]
+
+    def first_photos(self, model_type: ModelType) -> Sequence[Appearance]:
+        rows = self._rows(
+            "SELECT p.dataset_id, d.run_id, d.model_type, p.task_id, p.photo_url, p.sha256, p.label, p.source, p.split"
+            " FROM dataset_photos p JOIN datasets d USING (dataset_id) WHERE p.photo_url <> '' AND p.dataset_id ="
+            " (SELECT f.dataset_id FROM datasets f WHERE f.model_type = %s"
+            " AND EXISTS (SELECT FROM dataset_photos q WHERE q.dataset_id = f.dataset_id)"
+            " AND NOT EXISTS (SELECT FROM dataset_photos q"
+            " WHERE q.dataset_id = f.dataset_id AND NOT starts_with(q.task_id, %s))"
+            " ORDER BY f.begun_at DESC LIMIT 1) ORDER BY p.task_id",
+            model_type,
+            FIRST,
         )
         return [_appearance(row) for row in rows]
 

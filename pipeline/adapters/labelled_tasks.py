@@ -1,9 +1,14 @@
-"""Labelled photos in place of the Helper database: all of them are drawn, and none is a correction."""
+"""Labelled photos in place of the Helper database: all of them are drawn; later, some beside it."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.domain.dataset import ConfirmedTask
+from pipeline.domain.checksums import sha256
+from pipeline.domain.dataset import ConfirmedTask, Split
+from pipeline.domain.labelled_photos import FIRST, LabelledPhoto
+from pipeline.domain.lineage import Appearance
+from pipeline.domain.models import ModelType
+from pipeline.ports.data import CorrectionSource, Datasets
 
 
 class LabelledTasks:
@@ -24,3 +29,45 @@ class LabelledTasks:
 
     def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
         return [task for task in self._tasks if task.task_id in set(task_ids)]
+
+
+class AndFirstPhotos:
+    """The Helper database, and beside it what the first model was made of: judged on, and learned, again.
+
+    A database without confirmed tasks stays one that nothing is learned from.
+    """
+
+    def __init__(self, helper: CorrectionSource, datasets: Datasets, model_type: ModelType) -> None:
+        self._helper, self._datasets, self._model_type = helper, datasets, model_type
+
+    def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
+        return self._helper.corrections(since=since, limit=limit)
+
+    def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
+        return self._helper.earlier_corrections(until=until, limit=limit)
+
+    def confirmed(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        return self._helper.confirmed(limit=limit)
+
+    def history(self, *, limit: int) -> Sequence[ConfirmedTask]:
+        """No more in all, spread by a hash as the database's are. Of the first photos only those that were learned: as
+        many of each label as somebody had is not how often branches see one.
+        """
+        learned = [one for one in self._first if one.split is Split.TRAIN]
+        return sorted([*self._helper.history(limit=limit), *map(_as_task, learned)], key=_by_hash)[:limit]
+
+    def tasks(self, task_ids: Sequence[str]) -> Sequence[ConfirmedTask]:
+        asked = set(task_ids)
+        return [*self._helper.tasks(task_ids), *(_as_task(one) for one in self._first if one.task_id in asked)]
+
+    @property
+    def _first(self) -> Sequence[Appearance]:
+        return self._datasets.first_photos(self._model_type) if self._helper.confirmed(limit=1) else ()
+
+
+def _as_task(one: Appearance) -> ConfirmedTask:
+    return LabelledPhoto(one.task_id.removeprefix(FIRST), one.label).as_task(one.photo_url)
+
+
+def _by_hash(task: ConfirmedTask) -> str:
+    return sha256(task.task_id.encode())

@@ -154,7 +154,7 @@ class Pipeline(LiveSteps):
 
     def collect(self, run_id: str, model_type: str, dataset_id: str | None = None) -> str:
         """Freeze a selection; its dataset id. `dataset_id` names a finished dataset to use again instead."""
-        sources = self._data.sources(self._kinds.of(model_type))
+        sources = self._data.sources_after_first(self._kinds.of(model_type), complete(model_type))
         if dataset_id:
             return reuse_dataset(sources, dataset_id, complete(model_type))
         since = corrections_since(self._models.records, complete(model_type))

@@ -8,6 +8,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.dataset_folder import first_photos
 from pipeline.domain.events import ENGLISH
+from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import DataChecks, DataSources, FirstPhotos, Forgetting, Images, Intake
 
 
@@ -19,6 +20,13 @@ class DataWiring:
     def intake(self) -> Intake:
         w = self._w
         return Intake(w.event_queue, w.confirmations, w.clock, frozenset(w.settings.photo_buckets))
+
+    def sources_after_first(self, kind: ModelKind, model_type: ModelType) -> DataSources:
+        """The Helper database, and what the first model was made of."""
+        from pipeline.adapters.labelled_tasks import AndFirstPhotos
+
+        sources = self.sources(kind)
+        return replace(sources, source=AndFirstPhotos(sources.source, sources.datasets, model_type))
 
     def sources(self, kind: ModelKind) -> DataSources:
         from pipeline.adapters.patient_objects import PatientPhotoStore

@@ -11,6 +11,8 @@ from pipeline.domain.event_bounds import EARLIEST
 
 LIST = "labels.csv"
 """Its rows name a photo, by its path beside the list, and a label."""
+FIRST = "first:"
+"""Begins the task id of each of them."""
 _HEADER = ("photo", "label")
 _SHOWN = 5
 
@@ -24,7 +26,7 @@ class LabelledPhoto:
 
     @property
     def task_id(self) -> str:
-        return f"first:{_escaped(self.name)}"
+        return f"{FIRST}{_escaped(self.name)}"
 
     @property
     def fault(self) -> str:

@@ -138,6 +138,11 @@ class Datasets(Protocol):
     def addresses(self, task_id: str) -> Sequence[str]:
         """Of the photo that datasets used or set aside as this task, each once; none after it was erased."""
 
+    def first_photos(self, model_type: ModelType) -> Sequence[Appearance]:
+        """The photos that the first model was made of, ordered by task: those of the last dataset that has no others
+        than a person's labelled ones. Erased ones are not among them.
+        """
+
 
 class Erasures(Protocol):
     """Photos that may be used no more (privacy)."""

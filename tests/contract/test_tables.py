@@ -366,6 +366,18 @@ def test_a_frozen_dataset_says_where_each_photo_was_used(tables):
     assert [row[1:] for row in tables.datasets.frozen()] == [(LAUNDRY, "one"), (LAUNDRY, "two")]
 
 
+def test_the_first_model_was_made_of_the_last_photos_that_a_person_labelled_and_are_not_erased(tables):
+    a_frozen_dataset(tables, "refused", a_photo(1, task_id="first:good/1.jpg"))
+    labelled = [a_photo(n, task_id=f"first:good/{n}.jpg") for n in (2, 3)]
+    a_frozen_dataset(tables, "first", *labelled)
+    a_frozen_dataset(tables, "later", labelled[0], a_photo(4))
+    a_frozen_dataset(tables, "face", a_photo(5, task_id="first:good/5.jpg"), model_type=FACE)
+    tables.erasures.record(Erased("first:good/3.jpg", (), "kim", "asked", NOW))
+    tables.erasures.anonymise("first:good/3.jpg")
+    (one,) = tables.datasets.first_photos(LAUNDRY)
+    assert (one.run_id, one.task_id, one.photo_url) == ("first", "first:good/2.jpg", labelled[0].photo_url)
+
+
 def test_the_previous_dataset_is_the_last_complete_one_of_the_same_model(tables):
     first = a_frozen_dataset(tables, "one", a_photo(1))
     tables.datasets.complete(a_dataset(id=first))

@@ -19,6 +19,7 @@ from pipeline.domain.dataset import (
     dataset_name,
 )
 from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosErased
+from pipeline.domain.labelled_photos import FIRST
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased
 from pipeline.domain.models import ModelType
@@ -219,6 +220,11 @@ class FakeDatasets:
     def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
         rows = [self.lineage[key] for key in sorted(self.lineage)]
         return [r for r in rows if task_id in (None, r.task_id) and dataset_id in (None, r.dataset_id)]
+
+    def first_photos(self, model_type: ModelType) -> Sequence[Appearance]:
+        of = [[a for a in self.appearances(dataset_id=id) if a.model_type == model_type] for id in sorted(self.types)]
+        of = [rows for rows in of if rows and all(a.task_id.startswith(FIRST) for a in rows)]
+        return [a for a in of[-1] if a.photo_url] if of else []
 
     def addresses(self, task_id: str) -> Sequence[str]:
         known = [*self.lineage.values(), *(row for rows in self.aside.values() for row in rows)]

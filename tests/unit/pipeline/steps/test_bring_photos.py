@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.adapters.labelled_tasks import LabelledTasks
+from pipeline.adapters.labelled_tasks import AndFirstPhotos, LabelledTasks
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
-from pipeline.domain.events import ENGLISH
+from pipeline.domain.events import EARLIEST, ENGLISH
+from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import Recipe
 from pipeline.ports.bundles import FirstPhotos
 from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
-from tests.builders import a_model_version
-from tests.fakes.data import FakeFolder
+from tests.builders import NOW, a_model_version
+from tests.fakes.data import FakeCorrectionSource, FakeFolder
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps.dataset_world import AUGMENTATION, LABELS, NO_FAULT, POLICY
@@ -89,6 +90,24 @@ def test_a_photo_whose_name_is_not_utf_8_is_set_aside_by_itself(world):
     (aside,) = world.manifest().quarantined
     assert aside.task_id.startswith(r"first:good/\udcbb") and "is not UTF-8" in aside.reason
     assert len(world.manifest().photos) == 60
+
+
+def test_a_later_model_is_judged_on_and_learns_what_the_first_one_was_made_of(world):
+    world.collect_first()
+    world.validate()
+    first = world.manifest()
+    erased = first.of(Split.TRAIN)[0]
+    world.erasures.record(Erased(erased.task_id, (erased.sha256,), "kim", "asked", NOW))
+    world.source = AndFirstPhotos(world.source, world.datasets, LAUNDRY)
+    world.collect(run_id="later", since=EARLIEST, policy=replace(POLICY, min_train_photos=1000))
+    later = world.manifest("s3://datasets/DS-2026-002/")
+    for split, left_out in ((Split.TRAIN, {erased.task_id}), (Split.HOLDOUT, set())):
+        of_first = {p.task_id: (p.label, p.sha256) for p in first.of(split) if p.task_id not in left_out}
+        assert of_first.items() <= {p.task_id: (p.label, p.sha256) for p in later.of(split)}.items()
+    assert not any(p.task_id.startswith("first:") for p in later.of(Split.VALIDATION))
+    world.source = AndFirstPhotos(FakeCorrectionSource(), world.datasets, LAUNDRY)
+    with pytest.raises(DatasetRefused, match="no confirmed tasks in the Helper database"):
+        world.collect(run_id="without confirmations")
 
 
 def test_a_list_in_the_folder_counts_instead_of_its_folders(world):
