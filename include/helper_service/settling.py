@@ -125,7 +125,7 @@ class Settling:
             )
         else:
             cursor.execute("DELETE FROM opinions_wanted WHERE task_id = %s", (task.task_id,))
-        cursor.execute("UPDATE reviews SET settled_at = now() WHERE id = %s", (word.review_id,))
+        cursor.execute("UPDATE reviews SET settled_at = clock_timestamp() WHERE id = %s", (word.review_id,))
 
     def _conclude(self, cursor: Cursor, task: Task, word: _Word) -> None:
         """It is the word that turned the balance: whatever stands now, it says so."""
@@ -135,10 +135,13 @@ class Settling:
 
 
 def _earlier(cursor: Cursor, task: Task) -> list[str]:
-    """Words that settled before, oldest first; of a task that was confirmed elsewhere, that one."""
+    """Words that settled before, oldest first. What was confirmed past the page comes instead of those before it."""
+    cursor.execute("SELECT direct_result, direct_at FROM tasks WHERE task_id = %s", (task.task_id,))
+    ((directly, at),) = cursor.fetchall()
     cursor.execute(
-        "SELECT final_result FROM reviews WHERE task_id = %s AND settled_at IS NOT NULL ORDER BY settled_at, said_at",
-        (task.task_id,),
+        "SELECT final_result FROM reviews WHERE task_id = %s AND settled_at > COALESCE(%s, '-infinity'::timestamptz)"
+        " ORDER BY settled_at, said_at",
+        (task.task_id, at),
     )
     words = [final_result for (final_result,) in cursor.fetchall()]
-    return words or ([task.final_result] if task.final_result is not None else [])
+    return words if directly is None else [directly, *words]

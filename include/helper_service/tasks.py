@@ -90,7 +90,8 @@ class Tasks:
     def confirm(self, task_id: str, confirmation: Confirmation) -> Task:
         """Task row and event in one transaction; the same confirmation again makes no second event.
 
-        Another final result is a correction of the first word: a new event, which supersedes the one before.
+        Another final result is a correction of the first word: a new event, which supersedes the one before. It
+        replaces what was said on the review page so far, and nobody is asked for another opinion on that.
         Raises `NoSuchTask` or `Contradiction`.
         """
         with self._database.transaction() as cursor:
@@ -99,6 +100,7 @@ class Tasks:
             if task.confirmed_at is not None and task.final_result == confirmation.final_result:
                 return task
             conclude(cursor, task, confirmation, datetime.now(UTC), self.extra(task_id))
+            _replace_words(cursor, task_id, confirmation.final_result)
             return find(cursor, task_id)
 
     def extra(self, task_id: str) -> dict[str, Any]:
@@ -136,6 +138,14 @@ def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra
     )
     payload = Json({**_event(task, said, at), **extra}, _dumps)
     cursor.execute("INSERT INTO outbox (id, payload) VALUES (%s, %s)", (str(uuid.uuid4()), payload))
+
+
+def _replace_words(cursor: Cursor, task_id: str, result: str) -> None:
+    # Not the transaction's time, which is earlier than that of a word it waited for.
+    cursor.execute(
+        "UPDATE tasks SET direct_result = %s, direct_at = clock_timestamp() WHERE task_id = %s", (result, task_id)
+    )
+    cursor.execute("DELETE FROM opinions_wanted WHERE task_id = %s", (task_id,))
 
 
 def _check(task: Task, confirmation: Confirmation) -> None:

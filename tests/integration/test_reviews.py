@@ -265,6 +265,19 @@ def test_a_word_against_a_confirmation_from_elsewhere_is_disputed_too(services, 
     assert offered(http, "lee")[0] == ("T-1", "third")
 
 
+def test_a_confirmation_from_elsewhere_replaces_the_words_before_it_and_counts_with_those_after(services, helper):
+    http = helper(second_opinion_share=1)
+    say(http, "T-1", "kim", GOOD)
+    settled(services, 1)
+    http.post("/helper/tasks/T-1/confirm", json={"finalResult": BAD, "aiResult": GOOD, "corrected": True})
+    assert "T-1" not in ids(http, "lee"), "the second opinion on a word that no longer counts"
+    for count, (reviewer, word) in enumerate((("lee", BAD), ("park", GOOD), ("choi", BAD), ("han", GOOD)), 2):
+        say(http, "T-1", reviewer, word)
+        settled(services, count)
+    assert words_of_events(services) == [("T-1", GOOD, False), ("T-1", BAD, True)]
+    assert http.get("/helper/tasks/T-1").json()["finalResult"] == BAD
+
+
 # What became of it
 
 
