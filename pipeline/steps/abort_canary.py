@@ -1,25 +1,35 @@
 """Take a canary out of the requests; the champion serves alone again (specification §11)."""
 
+from pipeline.domain.errors import GiveUp
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
-from pipeline.domain.transitions import By, Entry, Phase, TrialOf
+from pipeline.domain.transitions import By, CanaryAbort, Entry, Phase, TrialOf
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.settle import end_trial, take_back
 
 
 def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -> bool:
     """Whether there was a trial to end, begun or only asked for. Raises `ServiceUnavailable` while a replica may still
-    try it.
+    try it, and `GiveUp` when a person, who names no request that began it, asks for what is on no trial.
     """
     with d.transitions.exclusive(model_type):
         ledger = d.transitions.ledger(model_type)
         abort = ledger.abort_canary(meant, by, d.clock.now())
         if abort is None:
-            return _stop_strays(d, ledger, meant.version, by)
+            return _stop_strays(d, ledger, meant.version, by) or _demand_done(ledger, meant, by)
         if not ledger.is_open(abort):
             ledger = d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
         end_trial(d, take_back(d, ledger, meant.version), abort)
     return True
+
+
+def _demand_done(ledger: Ledger, meant: TrialOf, by: By) -> bool:
+    """False when nobody has to hear that nothing was aborted."""
+    acts = [act for entry in ledger.entries if isinstance(act := entry.act, CanaryAbort) and ledger.done(act.id)]
+    done = any((act.version, act.by.request_id) == (meant.version, by.request_id) for act in acts)
+    if not done and meant.begun_by is None:
+        raise GiveUp(f"{meant.version[:40]!r} is on no trial, nothing was aborted: {ledger.champion} serves everybody")
+    return done
 
 
 def _stop_strays(d: Deployment, ledger: Ledger, version: str, by: By) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.domain.errors import (
     CanaryEnded,
+    GiveUp,
     ModelRefused,
     NotBlessed,
     ServiceUnavailable,
@@ -45,7 +46,7 @@ def test_an_aborted_canary_is_off_everywhere_and_stays_so_under_the_same_request
     world = World().live("first")
     world.start(world.candidate("second"))
     assert world.abort("v1.1.0")
-    assert not world.abort("v1.1.0")
+    assert world.abort("v1.1.0")
     assert {s.verdict for s in world.fleet.canaries(LAUNDRY)} == {"aborted"}
     assert world.outbox.types()[-1] == "CanaryAbortedEvent"
     with pytest.raises(CanaryEnded, match="is over"):
@@ -127,6 +128,15 @@ def test_a_promotion_killed_at_any_call_and_repeated_is_one(fault):
     assert world.outbox.types().count("CanaryPromotedEvent") == 1
 
 
+def test_an_abort_that_comes_too_late_says_what_serves_everybody():
+    world = World().live("first")
+    world.start(world.candidate("second"))
+    world.promote("v1.1.0")
+    with pytest.raises(GiveUp, match=r"'v1.1.0' is on no trial, nothing was aborted: v1.1.0 serves everybody"):
+        world.abort("v1.1.0")
+    assert not world.abort("v1.1.0", begun_by="run-1"), "a retraining ends quietly"
+
+
 @pytest.mark.parametrize("fault", every_fault(lambda fault: with_candidate(trial=True).abort("v1.1.0", fault)), ids=str)
 def test_an_abort_killed_at_any_call_and_repeated_is_one(fault):
     world = with_candidate(trial=True)
@@ -165,7 +175,8 @@ def test_replicas_that_try_a_version_of_which_the_log_knows_no_trial_are_stopped
     world = with_candidate()
     world.fleet.prepare(LAUNDRY, "v1.1.0", world.versions.get(LAUNDRY, "v1.1.0").artifact)
     world.fleet.give_canary(LAUNDRY, "v1.1.0", 10)
-    assert not world.abort("v9.9.9")
+    with pytest.raises(GiveUp, match=r"'v9.9.9' is on no trial"):
+        world.abort("v9.9.9")
     assert all(seen.running for seen in world.fleet.canaries(LAUNDRY))
     assert world.abort("v1.1.0")
     assert {(seen.verdict, seen.reason) for seen in world.fleet.canaries(LAUNDRY)} == {("aborted", "too strict")}
