@@ -5,7 +5,7 @@ The dashboard triggers it; so can anybody here. *act* says what, *about* which o
 | act | about | does |
 |---|---|---|
 | `abort_canary` | a version | takes the version on trial out of the requests |
-| `clear_freeze` | – | allows promotions again after an automatic rollback |
+| `clear_freeze` | a freeze, as the dashboard names it | allows promotions again after that automatic rollback |
 | `approve` | a run, as the dashboard names it | lets a model go on that waits for a person; clear its `decide` then |
 | `requeue_letter` | a dead letter | puts the message back into the queue, once its cause is mended |
 | `discard_letter` | a dead letter | throws the message away for ever |
@@ -38,7 +38,7 @@ from plugins.notices.publishing import publish_and_tell
             type="string",
             # One line, to the end of the text.
             pattern=r"^[^\x00-\x1f]{0,250}(?![\s\S])",
-            description_md="A version, a run, or a dead letter, as *act* needs it.",
+            description_md="A version, a freeze, a run, or a dead letter, as *act* needs it.",
         ),
         "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
         "reason": Param(

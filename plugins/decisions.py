@@ -19,7 +19,7 @@ def carry_out(context: Any) -> Any:
     by = (run.triggering_user_name or "a person", params["reason"])
     calls = {
         "abort_canary": lambda p: p.abort_canary(kind, about, *by, run.run_id),
-        "clear_freeze": lambda p: p.clear_freeze(kind, *by),
+        "clear_freeze": lambda p: p.clear_freeze(kind, *by, about),
         "approve": lambda p: p.approve(about, *by),
         "requeue_letter": lambda p: p.requeue_letter(about, *by),
         "discard_letter": lambda p: p.discard_letter(about, *by),

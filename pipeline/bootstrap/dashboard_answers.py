@@ -38,7 +38,7 @@ def of_overview(o: Overview, retraining: RetrainingPolicy, live: LiveAccuracyPol
             {"version": d.version, "until": _iso(d.until), "why_not": d.why_not}
             for d in destinations(ledger, most=_MOST_DESTINATIONS)
         ],
-        "freeze": _act(ledger.freeze) if ledger.freeze else None,
+        "freeze": {**_act(ledger.freeze), "id": ledger.freeze.id} if ledger.freeze else None,
         "trial": {**_act(ledger.trial), "since": _iso(ledger.trial_since)} if ledger.trial else None,
         "open": [_act(act) for act in ledger.unsettled],
         "missing": ledger.incomplete.detail if ledger.incomplete else None,

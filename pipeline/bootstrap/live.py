@@ -112,7 +112,7 @@ class LiveSteps:
         self, model_type: str, version: str, actor: str, reason: str, request_id: str, *, begun_by: str | None = None
     ) -> bool:
         """Take the version on trial out of the requests; False when it was not on trial. `begun_by` as in
-        `judge_canary`.
+        `judge_canary`; without it, as a person asks, raises `GiveUp` when there is nothing to take out.
         """
         meant, by = TrialOf(version, begun_by), By(actor, reason, request_id)
         return abort_canary(self._live.deployment, complete(model_type), meant, by)
@@ -179,10 +179,10 @@ class LiveSteps:
         done = reconcile(self._live.deployment, complete(model_type))
         return {**asdict(done), "missing": list(each_listed(done.missing))}
 
-    def clear_freeze(self, model_type: str, actor: str, reason: str) -> dict[str, Any]:
-        """Allow promotions again after an automatic rollback."""
+    def clear_freeze(self, model_type: str, actor: str, reason: str, meant: str | None = None) -> dict[str, Any]:
+        """Allow promotions again after the automatic rollback `meant`; None is whichever there is."""
         by = By(actor, reason, f"clear-freeze-{self._w.clock.now().isoformat()}")
-        cleared = clear_freeze(self._w.transitions, complete(model_type), by, self._w.clock)
+        cleared = clear_freeze(self._w.transitions, complete(model_type), by, self._w.clock, meant)
         return {"cleared": cleared.id, "champion": cleared.version}
 
     # Watching

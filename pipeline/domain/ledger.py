@@ -183,11 +183,13 @@ class Ledger(History):
         self._demand_at_hand(found)
         return found
 
-    def clear_freeze(self, by: By, at: datetime) -> FreezeCleared:
-        """Promotions are allowed again: a person's word."""
+    def clear_freeze(self, by: By, at: datetime, meant: str | None = None) -> FreezeCleared:
+        """Promotions are allowed again: a person's word on the freeze `meant`; None is whichever there is."""
         by.demand_a_name("clearing the freeze")
         if self.freeze is None or self.champion is None:
             raise GiveUp(f"promotions of {self.model_type} are not frozen")
+        if meant not in (None, self.freeze.id):
+            raise GiveUp(f"not this freeze was meant, which is {self.freeze.id!r}: look why it is there, and name it")
         return FreezeCleared(f"freeze-cleared:{self.freeze.id}", self.model_type, self.champion, by, at)
 
     # Files
@@ -205,8 +207,6 @@ class Ledger(History):
         if version not in self.archived:
             raise UnknownVersion(f"{version} is not archived: its files are at hand")
         return Restore(f"restore:{self.model_type}:{version}:{self._times(version)}", self.model_type, version, by, at)
-
-    # Inside
 
     def _earlier(self, act_id: str, version: str | None = None) -> ChampionChange | None:
         done = self.done(act_id)

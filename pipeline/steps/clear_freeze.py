@@ -6,10 +6,12 @@ from pipeline.ports.clock import Clock
 from pipeline.ports.deployment import Transitions
 
 
-def clear_freeze(transitions: Transitions, model_type: ModelType, by: By, clock: Clock) -> FreezeCleared:
-    """Raises `GiveUp` when nothing is frozen or nobody says why."""
+def clear_freeze(
+    transitions: Transitions, model_type: ModelType, by: By, clock: Clock, meant: str | None = None
+) -> FreezeCleared:
+    """Raises `GiveUp` when nothing is frozen, another freeze than `meant` is in force, or nobody says why."""
     with transitions.exclusive(model_type):
         ledger = transitions.ledger(model_type)
-        cleared = ledger.clear_freeze(by, clock.now())
+        cleared = ledger.clear_freeze(by, clock.now(), meant)
         transitions.append(ledger, Entry(Phase.NOTED, cleared, cleared.at))
     return cleared

@@ -147,7 +147,7 @@ class AirflowStandIn:
         world, letters = self.world, self.overlooked.letters
         acts = {
             "abort_canary": world.abort,
-            "clear_freeze": lambda _: world.clear_freeze(),
+            "clear_freeze": lambda freeze: world.clear_freeze(meant=freeze),
             "approve": lambda run: approve(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
             "requeue_letter": letters.requeue,
             "discard_letter": letters.discard,

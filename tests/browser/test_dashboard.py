@@ -204,6 +204,18 @@ def test_what_people_wrote_is_text_whatever_it_says(airflow, look):
     assert page.locator("main img").count() == 0
 
 
+def test_a_dead_letter_that_comes_back_is_put_back_again(airflow, look):
+    letters = airflow.overlooked.letters
+    dead = (Message(b"{", "message-1", 0), "not JSON")
+    for times in (1, 2):
+        letters.queue.dead.append(dead)
+        _, page = look()
+        page.get_by_role("button", name="Show these messages").click()
+        decide(page, "Put back…", re.compile("back into"))
+        wait_for(page, "#operations-panel", "Done.")
+        assert (letters.queue.dead, len(letters.queue.waiting)) == ([], times)
+
+
 def test_a_thousand_versions_come_twenty_at_a_time(airflow, look):
     for number in range(1000):
         airflow.world.accept(f"run-{number:04}", against="v1.2.0", accepted=False)

@@ -395,7 +395,7 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
     ("act", "about", "asked"),
     [
         ("abort_canary", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
-        ("clear_freeze", "", ("LAUNDRY", ..., "too strict")),
+        ("clear_freeze", "rollback:7", ("LAUNDRY", ..., "too strict", "rollback:7")),
         ("approve", "run-7", ("run-7", ..., "too strict")),
         ("requeue_letter", "3f2a", ("3f2a", ..., "too strict")),
         ("discard_letter", "3f2a", ("3f2a", ..., "too strict")),

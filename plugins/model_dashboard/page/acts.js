@@ -16,9 +16,10 @@ export function button(what, why, open, look = "") {
   return el("button", { type: "button", class: look, onclick: open }, what);
 }
 
-// `act`: {choices, explain(choice), confirm(choice), danger, request(choice, reason) → [dagId, name, conf], watch}.
+// `act`: {choices, explain(choice), confirm(choice), danger, request(choice, reason, opening) → [dagId, name, conf], watch}.
 export function openPanel(place, act) {
   const id = `${place.id}-reason`;
+  const opening = Math.random().toString(36).slice(2);
   const choice = act.choices
     ? el("select", { id: `${place.id}-choice` }, act.choices.map((one) => el("option", { value: one.value }, one.label)))
     : { value: null, addEventListener() {} };
@@ -46,7 +47,7 @@ export function openPanel(place, act) {
     event.preventDefault();
     if (confirm.disabled) return;
     confirm.disabled = true;
-    ask(place, act, choice.value, reason.value.trim());
+    ask(place, act, choice.value, reason.value.trim(), opening);
   });
   form.addEventListener("keydown", (event) => event.key === "Escape" && close());
   choice.addEventListener("change", shape);
@@ -56,9 +57,9 @@ export function openPanel(place, act) {
   (act.choices ? choice : reason).focus();
 }
 
-async function ask(place, act, choice, reason) {
+async function ask(place, act, choice, reason, opening) {
   const clicked = performance.now();
-  const [dagId, name, conf] = act.request(choice, reason);
+  const [dagId, name, conf] = act.request(choice, reason, opening);
   const told = el("div", { class: "panel", role: "status", "aria-live": "polite" });
   place.replaceChildren(told);
   show(told, el("p", {}, text("askedFor")));
@@ -100,11 +101,16 @@ function end(place, told, dagId, run, ...said) {
   told.append(close);
 }
 
-// A decision of a person: one DAG carries all of them out.
+// A decision of a person: one DAG carries all of them out. What may come back, as a dead letter does, is decided `again`
+// with each panel that is opened.
 export const DECISIONS = "model_decision";
-export const decision = (act, about, words) => ({
+export const decision = (act, about, { again, ...words }) => ({
   ...words,
-  request: () => [DECISIONS, `${act}~${about || state.overview.champion?.version}~${state.overview.position}`, { act, about, model_type: state.kind }],
+  request: (choice, reason, opening) => [
+    DECISIONS,
+    `${act}~${about}~${again ? opening : state.overview.position}`,
+    { act, about, model_type: state.kind },
+  ],
 });
 
 export const runLink = (dagId, run) =>

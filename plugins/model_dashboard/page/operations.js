@@ -72,7 +72,7 @@ function deadLetters() {
 }
 
 function letter(one) {
-  const open = (act, words) => () => openPanel(byId("operations-panel"), decision(act, one.id, words));
+  const open = (act, words) => () => openPanel(byId("operations-panel"), decision(act, one.id, { ...words, again: true }));
   const why = whyNot(DECISIONS);
   return el(
     "li",

@@ -54,7 +54,7 @@ function rollbackButton() {
 
 function freezeButton() {
   const words = () => ({ confirm: () => text("clearFreezeNow"), opener: () => byId("serving-acts").querySelector("button:last-of-type") });
-  return button(text("clearFreeze"), whyNot(DECISIONS), () => openPanel(byId("serving-panel"), decision("clear_freeze", "", words())));
+  return button(text("clearFreeze"), whyNot(DECISIONS), () => openPanel(byId("serving-panel"), decision("clear_freeze", state.overview.freeze.id, words())));
 }
 
 function rollback(o) {

@@ -58,7 +58,7 @@ def test_a_freeze_is_told_with_who_was_taken_down_and_how_bad_it_was(seen):
     world.automatic()
     told = overview(seen)
     assert (told["freeze"]["before"], told["freeze"]["version"]) == ("v1.1.0", "v1.0.0")
-    assert told["freeze"]["kind"] == "rollback_auto"
+    assert (told["freeze"]["kind"], told["freeze"]["id"]) == ("rollback_auto", world.ledger.freeze.id)
     assert (told["seen"]["version"], told["seen"]["state"]) == ("v1.1.0", "failing")
     assert "below 80%" in told["seen"]["decision"]
 

@@ -353,7 +353,15 @@ def test_a_freeze_ends_by_a_persons_word_and_a_later_one_needs_another():
     ).clear_freeze(BY, LATER)
     assert first.version == again.version == "v1.0.0"
     assert first.id != again.id
+    assert frozen.clear_freeze(BY, LATER, frozen.freeze.id) == first
     assert frozen.freeze.from_version == "v1.1.0"
+
+
+@pytest.mark.parametrize("meant", ["", "another"])
+def test_a_click_on_one_freeze_clears_no_other(meant):
+    frozen = a_history("promote v1.0.0", "promote v1.1.0", "take down to v1.0.0")
+    with pytest.raises(GiveUp, match=f"not this freeze was meant, which is '{frozen.freeze.id}'"):
+        frozen.clear_freeze(BY, LATER, meant)
 
 
 @pytest.mark.parametrize(("actor", "reason"), [("", "why"), ("kim", "  ")])

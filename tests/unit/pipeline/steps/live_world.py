@@ -190,8 +190,8 @@ class World:
         version = seen.reading.version
         return self.roll_back(seen.decision.target, request=f"of-{version}", judged=version)
 
-    def clear_freeze(self, actor="kim", reason="wrong labels"):
-        return clear_freeze(self.transitions, LAUNDRY, By(actor, reason, "clearing"), self.clock)
+    def clear_freeze(self, actor="kim", reason="wrong labels", meant=None):
+        return clear_freeze(self.transitions, LAUNDRY, By(actor, reason, "clearing"), self.clock, meant)
 
     def start(self, version, request="run-1", fault=None):
         return start_canary(self.deployment(fault), LAUNDRY, version, 10, by(request))
