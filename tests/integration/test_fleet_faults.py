@@ -44,6 +44,11 @@ class Fleet:
         (replica,) = stack.enter_context(replicas(self.store, 1, state=self.folder / name, settings=settings))
         self.running[name] = (replica, stack)
 
+    def come_back(self, name):
+        """It listens before it has loaded what it served."""
+        self.start(name)
+        until(lambda: self.status(name).version, f"{name} to serve again")
+
     def kill(self, name):
         replica, stack = self.running[name]
         os.kill(replica.pid, signal.SIGKILL)
@@ -182,7 +187,7 @@ def test_a_replica_killed_while_it_prepares_keeps_everybody_on_the_old_version(f
         pipeline.prepare(LAUNDRY, "v1.2.0", artifact)
     assert {name: fleet.status(name).version for name in "ab"} == dict.fromkeys("ab", "v1.0.0")
     assert not any(fleet.status(name).prepared for name in "ab")
-    fleet.start("c")
+    fleet.come_back("c")
     assert fleet.serving() == everywhere("v1.0.0")
 
 
@@ -195,7 +200,7 @@ def test_a_replica_killed_between_two_activations_is_brought_to_the_fleets_versi
         with fleet.client(name) as client:
             client.activate(MODEL, "v1.3.0")
     fleet.kill("c")
-    fleet.start("c")
+    fleet.come_back("c")
     assert fleet.serving() == {"a": "v1.3.0", "b": "v1.3.0", "c": "v1.0.0"}
     back = fleet.pipeline.bring_back(LAUNDRY, "v1.3.0", artifact, [fleet.address("c")])
     assert back.replicas == (fleet.address("c"),)
@@ -221,7 +226,7 @@ def test_a_replica_that_was_killed_keeps_no_other_from_a_rollback_and_comes_back
     assert {name: fleet.status(name).version for name in "ac"} == dict.fromkeys("ac", "v1.0.0")
     assert (len(done.replicas), list(done.missing)) == (2, [gone])
     assert done.missing[gone].startswith("does not answer (UNAVAILABLE")
-    fleet.start("b")
+    fleet.come_back("b")
     assert fleet.serving() == {"a": "v1.0.0", "b": "v1.4.0", "c": "v1.0.0"}
     fleet.bring_back("v1.0.0")
     assert fleet.serving() == everywhere("v1.0.0")
