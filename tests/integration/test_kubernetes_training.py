@@ -18,6 +18,7 @@ from kmock import KubernetesEmulator, resource
 
 from dags.model_retraining import model_retraining
 from pipeline.bootstrap import Pipeline
+from tests.dags.conftest import OUTSIDE
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
 
@@ -128,6 +129,9 @@ def cluster(kmock: KubernetesEmulator, tmp_path: Path, monkeypatch: pytest.Monke
     path.write_text(yaml.safe_dump(config))
     connection = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(path)}}
     monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(connection))
+    # Airflow knows the outside world; a pod has its own way to it.
+    for name, value in OUTSIDE.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("RETRAIN_TRAINING_RUNTIME", "kubernetes")
     monkeypatch.setenv("RETRAIN_TRAINING_IMAGE", "retraining@sha256:" + "ab" * 32)
     return Cluster(kmock)
