@@ -43,8 +43,11 @@ def test_every_engine_answers_as_the_trainer_did(made, manifest, engine, precisi
     with np.load(folder / "golden.npz") as golden:
         images, expected = golden["images"], golden["probabilities"]
     found = loaded.infer(images)
-    assert np.abs(found.probabilities - expected).max() <= manifest.golden.allowed(precision)
-    assert (found.probabilities.argmax(1) == expected.argmax(1)).all()
+    allowed = manifest.golden.allowed(precision)
+    assert np.abs(found.probabilities - expected).max() <= allowed
+    # Of what is not so near the middle that either may be said; a network this small is sure of little.
+    decided = np.abs(expected[:, 0] - expected[:, 1]) > 2 * allowed
+    assert (found.probabilities.argmax(1) == expected.argmax(1))[decided].all()
     assert found.features.shape == (len(images), manifest.feature_width)
     assert found.probabilities.dtype == found.features.dtype == np.float32
     loaded.close()

@@ -101,7 +101,7 @@ def test_a_value_that_cannot_be_read_is_its_rows_fault_and_the_others_come(servi
 
 
 def test_samples_are_read_from_indexes_and_not_by_scanning_every_task(services, helper):
-    owner = psycopg2.connect(services.stack.dsn("helper", "helper"))
+    owner = psycopg2.connect(services.stack.dsn("helper_owner", "helper"))
     with owner, owner.cursor() as cursor:
         cursor.execute(
             "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, final_result, corrected, confirmed_at)"
