@@ -39,10 +39,10 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
     @app.get("/health")
     def health(response: Response) -> dict[str, str | int]:
         """`wordsSetAside` need somebody who reads the log; the service goes on with the others."""
-        settling = app.state.settling
-        response.status_code = 200 if settling.goes_on else 503
-        status = "ok" if settling.goes_on else "words are not settled any more"
-        return {"status": status, "wordsSetAside": len(settling.set_aside)}
+        ended = [one.name for one in app.state.background if not one.goes_on]
+        response.status_code = 503 if ended else 200
+        status = f"ended: {', '.join(ended)}" if ended else "ok"
+        return {"status": status, "wordsSetAside": len(app.state.settling.set_aside)}
 
     @app.get("/helper/reasons")
     def reasons() -> list[str]:
@@ -90,13 +90,14 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     state.faceserve = FaceserveClient(settings.faceserve_replicas)
     open_.callback(state.faceserve.close)
     amqp_url = settings.amqp_url.get_secret_value()
-    for thread in (
+    state.background = (
         Relay(state.tasks, amqp_url, settings.exchange, settings.queue),
         Listening(state.changes, amqp_url, settings.model_exchange, settings.model_queue),
         state.settling,
-    ):
-        thread.start()
-        open_.callback(thread.stop)
+    )
+    for one in state.background:
+        one.start()
+        open_.callback(one.stop)
 
 
 def _sampling(settings: Settings) -> Sampling:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,16 +10,14 @@ from typing import Any
 import pika
 import psycopg2
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError
 
+from include.helper_service.background import IDLE_SECONDS, Background
 from include.helper_service.database import Database
 from include.helper_service.settings import MODEL
 
 log = logging.getLogger(__name__)
 
 _ROUTING_KEYS = ("ModelDeployedEvent", "ModelRolledBackEvent")
-_IDLE_SECONDS = 0.2
-_MAX_PAUSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -72,40 +69,23 @@ _COUNT = """
     HAVING EXISTS (SELECT FROM serving)"""
 
 
-class Listening:
-    """One thread; the broker keeps what it has not noted yet. An event that cannot be read is logged and let go."""
+class Listening(Background):
+    """The broker keeps what it has not noted yet. An event that cannot be read is logged and let go."""
+
+    name = "listening"
 
     def __init__(self, changes: ModelChanges, amqp_url: str, exchange: str, queue: str) -> None:
+        super().__init__()
         self._changes = changes
         self._parameters = pika.URLParameters(amqp_url)
         self._exchange, self._queue = exchange, queue
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="listening", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        pause = _IDLE_SECONDS
-        while not self._stop.wait(pause):
-            try:
-                self._listen()
-            except (AMQPError, OSError, psycopg2.Error) as error:
-                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
-                log.warning("model events wait %.1f s: %s %s", pause, type(error).__name__, error)
-            else:
-                pause = _IDLE_SECONDS
-
-    def _listen(self) -> None:
+    def _work(self) -> None:
         connection = pika.BlockingConnection(self._parameters)
         try:
             channel = connection.channel()
             self._declare(channel)
-            for method, properties, body in channel.consume(self._queue, inactivity_timeout=_IDLE_SECONDS):
+            for method, properties, body in channel.consume(self._queue, inactivity_timeout=IDLE_SECONDS):
                 if method is not None:
                     self._hear(properties.message_id, body)
                     channel.basic_ack(method.delivery_tag)

@@ -1,7 +1,6 @@
 """A reviewer's word that can no longer be taken back becomes the task's result, or a second opinion on it."""
 
 import logging
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.pool import PoolError
 
+from include.helper_service.background import Background
 from include.helper_service.database import Database
 from include.helper_service.opinions import standing
 from include.helper_service.sampling import Sampling
@@ -17,8 +17,6 @@ from include.helper_service.tasks import Confirmation, Task, Tasks, conclude, fi
 
 log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 0.2
-_MAX_PAUSE_SECONDS = 10.0
 # Locked words are being taken back, or settled by another process.
 _DUE = """
     SELECT id FROM reviews WHERE settled_at IS NULL AND leaves_at <= now() AND id <> ALL(%s)
@@ -53,28 +51,18 @@ class _Word:
         return fields if self.branch_id is None else {**fields, "branchId": self.branch_id}
 
 
-class Settling:
-    """One thread. Killed anywhere, it has settled all of a word or nothing.
+class Settling(Background):
+    """Killed anywhere, it has settled all of a word or nothing.
 
     `set_aside` are words that cannot be settled; they hold no other one up, and are tried again after a restart.
     """
 
+    name = "settling"
+
     def __init__(self, database: Database, tasks: Tasks, sampling: Sampling) -> None:
+        super().__init__()
         self._database, self._tasks, self._sampling = database, tasks, sampling
         self.set_aside: list[str] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="settling", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def goes_on(self) -> bool:
-        return self._thread.is_alive()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
 
     def settle_next(self) -> bool:
         """One word; False when none is due."""
@@ -95,20 +83,9 @@ class Settling:
             self.set_aside.append(due[0])
         return due is not None
 
-    def _run(self) -> None:
-        pause = _IDLE_SECONDS
-        while not self._stop.wait(pause):
-            try:
-                while self.settle_next() and not self._stop.is_set():
-                    pass
-            except _AWAY as error:
-                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
-                log.warning("words wait %.1f s: %s %s", pause, type(error).__name__, error)
-            except Exception:
-                pause = _MAX_PAUSE_SECONDS
-                log.exception("words wait %.1f s", pause)
-            else:
-                pause = _IDLE_SECONDS
+    def _work(self) -> None:
+        while self.settle_next() and not self._stop.is_set():
+            pass
 
     def _settle(self, cursor: Cursor, word: _Word) -> None:
         task = find(cursor, word.task_id, lock=True)

@@ -1,0 +1,56 @@
+"""Work beside the requests, which goes on whatever happens to it."""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+
+import psycopg2
+from pika.exceptions import AMQPError
+
+log = logging.getLogger(__name__)
+# What it would say at length is said in one line here.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+IDLE_SECONDS = 0.2
+_MAX_PAUSE_SECONDS = 10.0
+# Broker or database are away: one line says it all.
+_AWAY = (AMQPError, OSError, psycopg2.Error)
+
+
+class Background(ABC):
+    """One thread that repeats its work until it is stopped. What fails is tried again, later each time."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def goes_on(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    @abstractmethod
+    def _work(self) -> None:
+        """As much as there is to do, or until `_stop` is set."""
+
+    def _run(self) -> None:
+        pause = IDLE_SECONDS
+        while not self._stop.wait(pause):
+            try:
+                self._work()
+            except Exception as error:
+                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
+                unexpected = None if isinstance(error, _AWAY) else error
+                log.warning(
+                    "%s waits %.1f s: %s %s", self.name, pause, type(error).__name__, error, exc_info=unexpected
+                )
+            else:
+                pause = IDLE_SECONDS
