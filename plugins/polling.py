@@ -1,6 +1,7 @@
 """Asking the pipeline again and again without a worker: a trigger that looks, and waits through outages."""
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,9 +27,9 @@ class PollingTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
         self.about = about
 
+    @abstractmethod
     def look(self, pipeline: Any) -> dict[str, Any] | None:
         """Called in a thread. A `TryAgain` is waited through, with growing pauses."""
-        raise NotImplementedError
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         path = f"{type(self).__module__}.{type(self).__qualname__}"

@@ -1,5 +1,6 @@
 """A task that acts at once, or after a person allowed it."""
 
+from abc import abstractmethod
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -33,12 +34,13 @@ class ApprovedOperator(HITLOperator):
     def __init__(self, **more: Any) -> None:
         super().__init__(options=[APPROVE, REJECT], defaults=REJECT, response_timeout=PATIENCE, **more)
 
+    @abstractmethod
     def act(self, context: Context, approved_by: str | None) -> Any:
-        raise NotImplementedError
+        """What was asked for."""
 
+    @abstractmethod
     def decline(self, context: Context, by: str | None, why: str) -> str:
         """Tidy up after a no, `by` None when nobody answered; the sentence that the task fails with."""
-        raise NotImplementedError
 
     def needs_approval(self, context: Context) -> bool:
         return bool(context["params"]["approval"])
