@@ -4,7 +4,6 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -133,9 +132,13 @@ class Gallery:
     def _gives_out_one_of(self, uris: Iterable[str]) -> bool:
         """Else the store refuses us, and not some objects."""
         for uri in islice(uris, _AT_ONCE):
-            with suppress(ObjectRefused, FileNotFoundError):
-                self._source.read(uri)
-                return True
+            try:
+                self._source.read(uri, _MAX_PHOTO_BYTES)
+            except (ObjectRefused, FileNotFoundError):
+                continue
+            except Refused:
+                log.debug("%s was given out, though it is no photo", uri)
+            return True
         return False
 
     def _changed(self) -> None:

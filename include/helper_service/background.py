@@ -2,10 +2,12 @@
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 
 import psycopg2
 from pika.exceptions import AMQPError
+from psycopg2.pool import PoolError
 
 log = logging.getLogger(__name__)
 # What it would say at length is said in one line here.
@@ -13,8 +15,8 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 IDLE_SECONDS = 0.2
 _MAX_PAUSE_SECONDS = 10.0
-# Broker or database are away: one line says it all.
-_AWAY = (AMQPError, OSError, psycopg2.Error)
+# Broker or database, and not what they were asked: it passes by itself, and one line says it all.
+AWAY = (AMQPError, OSError, psycopg2.OperationalError, psycopg2.InterfaceError, PoolError)
 
 
 class Background(ABC):
@@ -44,11 +46,15 @@ class Background(ABC):
     def _run(self) -> None:
         pause = IDLE_SECONDS
         while not self._stop.wait(pause):
+            began = time.monotonic()
             try:
                 self._work()
             except Exception as error:
+                if time.monotonic() - began > _MAX_PAUSE_SECONDS:
+                    # It worked for a while: this is another outage.
+                    pause = IDLE_SECONDS
                 pause = min(pause * 2, _MAX_PAUSE_SECONDS)
-                unexpected = None if isinstance(error, _AWAY) else error
+                unexpected = None if isinstance(error, AWAY) else error
                 log.warning(
                     "%s waits %.1f s: %s %s", self.name, pause, type(error).__name__, error, exc_info=unexpected
                 )

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import pika
-import psycopg2
 from pika.adapters.blocking_connection import BlockingChannel
 
-from include.helper_service.background import IDLE_SECONDS, Background
+from include.helper_service.background import AWAY, IDLE_SECONDS, Background
 from include.helper_service.database import Database
 from include.helper_service.settings import MODEL
 
@@ -105,5 +104,8 @@ class Listening(Background):
         try:
             event = json.loads(body)
             self._changes.note(message_id or f"{event['eventType']} {event['modelVersion']}", event)
-        except (AttributeError, KeyError, TypeError, ValueError, psycopg2.DataError) as error:
-            log.warning("a model event cannot be read: %s %s", type(error).__name__, error)
+        except AWAY:
+            raise
+        except Exception:
+            # Whatever it is about this one, it would be so again.
+            log.exception("a model event cannot be read")

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.pool import PoolError
 
-from include.helper_service.background import Background
+from include.helper_service.background import AWAY, Background
 from include.helper_service.database import Database
 from include.helper_service.opinions import standing
 from include.helper_service.sampling import Sampling
@@ -24,8 +22,6 @@ _DUE = """
 _SAID = """
     SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at
     FROM reviews WHERE id = %s"""
-# The database, not the word.
-_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, PoolError)
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Settling(Background):
                     cursor.execute(_SAID, due)
                     ((*said,),) = cursor.fetchall()
                     self._settle(cursor, _Word(*said))
-        except _AWAY:
+        except AWAY:
             raise
         except Exception:
             if due is None:
@@ -89,8 +85,12 @@ class Settling(Background):
 
     def _settle(self, cursor: Cursor, word: _Word) -> None:
         task = find(cursor, word.task_id, lock=True)
-        words = [*_earlier(cursor, task), word.final_result]
-        stands = standing(words)
+        if not _was_replaced(cursor, word):
+            self._count(cursor, task, word)
+        cursor.execute("UPDATE reviews SET settled_at = clock_timestamp() WHERE id = %s", (word.review_id,))
+
+    def _count(self, cursor: Cursor, task: Task, word: _Word) -> None:
+        stands = standing(words := [*_earlier(cursor, task), word.final_result])
         if stands.result != task.final_result:
             self._conclude(cursor, task, word)
         which = "third" if stands.disputed else "second"
@@ -102,7 +102,6 @@ class Settling(Background):
             )
         else:
             cursor.execute("DELETE FROM opinions_wanted WHERE task_id = %s", (task.task_id,))
-        cursor.execute("UPDATE reviews SET settled_at = clock_timestamp() WHERE id = %s", (word.review_id,))
 
     def _conclude(self, cursor: Cursor, task: Task, word: _Word) -> None:
         """It is the word that turned the balance: whatever stands now, it says so."""
@@ -111,12 +110,20 @@ class Settling(Background):
         conclude(cursor, task, said, word.said_at, {**self._tasks.extra(task.task_id), **word.extra})
 
 
+def _was_replaced(cursor: Cursor, word: _Word) -> bool:
+    """Somebody confirmed past the page after it was said."""
+    cursor.execute("SELECT direct_at >= %s FROM tasks WHERE task_id = %s", (word.said_at, word.task_id))
+    ((replaced,),) = cursor.fetchall()
+    return bool(replaced)
+
+
 def _earlier(cursor: Cursor, task: Task) -> list[str]:
     """Words that settled before, oldest first. What was confirmed past the page comes instead of those before it."""
     cursor.execute("SELECT direct_result, direct_at FROM tasks WHERE task_id = %s", (task.task_id,))
     ((directly, at),) = cursor.fetchall()
     cursor.execute(
-        "SELECT final_result FROM reviews WHERE task_id = %s AND settled_at > COALESCE(%s, '-infinity'::timestamptz)"
+        "SELECT final_result FROM reviews WHERE task_id = %s AND settled_at IS NOT NULL"
+        " AND said_at > COALESCE(%s, '-infinity'::timestamptz)"
         " ORDER BY settled_at, said_at",
         (task.task_id, at),
     )

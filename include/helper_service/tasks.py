@@ -97,10 +97,11 @@ class Tasks:
         with self._database.transaction() as cursor:
             task = find(cursor, task_id, lock=True)
             _check(task, confirmation)
-            if task.confirmed_at is not None and task.final_result == confirmation.final_result:
-                return task
-            conclude(cursor, task, confirmation, datetime.now(UTC), self.extra(task_id))
-            _replace_words(cursor, task_id, confirmation.final_result)
+            same = task.confirmed_at is not None and task.final_result == confirmation.final_result
+            if not same:
+                conclude(cursor, task, confirmation, datetime.now(UTC), self.extra(task_id))
+            if not (same and _was_direct(cursor, task_id, confirmation.final_result)):
+                _replace_words(cursor, task_id, confirmation.final_result)
             return find(cursor, task_id)
 
     def extra(self, task_id: str) -> dict[str, Any]:
@@ -138,6 +139,13 @@ def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra
     )
     payload = Json({**_event(task, said, at), **extra}, _dumps)
     cursor.execute("INSERT INTO outbox (id, payload) VALUES (%s, %s)", (str(uuid.uuid4()), payload))
+
+
+def _was_direct(cursor: Cursor, task_id: str, result: str) -> bool:
+    """Whether it was confirmed so past the review page before: then this is that request again."""
+    cursor.execute("SELECT direct_result = %s FROM tasks WHERE task_id = %s", (result, task_id))
+    ((said,),) = cursor.fetchall()
+    return bool(said)
 
 
 def _replace_words(cursor: Cursor, task_id: str, result: str) -> None:

@@ -1,6 +1,8 @@
 """Alerts that nobody would be told of are named, asked of a real Alertmanager."""
 
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import yaml
@@ -43,7 +45,8 @@ def alertmanager_with(tmp_path):
     [
         (None, ["page", "ticket"]),
         ([{"name": "page", **REACHED}, {"name": "ticket"}], ["ticket"]),
-        ([{"name": "page", **REACHED}, {"name": "ticket", **REACHED}], []),
+        ([{"name": "page", **REACHED}, {"name": "ticket", "webhook_configs": []}], ["ticket"]),
+        ([{"name": "page", **REACHED}, {"name": "ticket", **REACHED}, {"name": "null"}], []),
     ],
 )
 def test_alerts_that_reach_nobody_are_named(alertmanager_with, receivers, unheard):
@@ -59,3 +62,22 @@ def test_whoever_watches_and_does_not_answer_is_named(tmp_path):
         "the exporter",
         "Alertmanager",
     ]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'{"config": {"original": ": : ["}}', b'{"config": {"original": "3"}}']
+)
+def test_whatever_else_answers_on_its_port_is_no_alertmanager(body):
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        (said,) = receiver_faults(f"http://127.0.0.1:{server.server_port}")
+    assert said.startswith("Alertmanager does not answer")

@@ -278,6 +278,34 @@ def test_a_confirmation_from_elsewhere_replaces_the_words_before_it_and_counts_w
     assert http.get("/helper/tasks/T-1").json()["finalResult"] == BAD
 
 
+def directly(http, task_id, result):
+    body = {"finalResult": result, "aiResult": GOOD, "corrected": result != GOOD}
+    assert http.post(f"/helper/tasks/{task_id}/confirm", json=body).status_code == 200
+
+
+def test_a_confirmation_from_elsewhere_that_agrees_ends_the_question_and_makes_no_event(services, helper):
+    http = helper()
+    for count, (reviewer, word) in enumerate((("kim", GOOD), ("lee", BAD)), 1):
+        say(http, "T-1", reviewer, word)
+        settled(services, count)
+    for _ in range(2):
+        directly(http, "T-1", GOOD)
+    assert "T-1" not in ids(http, "park")
+    say(http, "T-1", "park", BAD)
+    settled(services, 3)
+    assert words_of_events(services) == [("T-1", GOOD, False)]
+    assert offered(http, "choi")[0] == ("T-1", "third"), "one word against one confirmation"
+
+
+def test_a_word_that_could_still_be_taken_back_when_somebody_confirmed_elsewhere_does_not_count(services, helper):
+    http = helper(undo_seconds=2)
+    say(http, "T-1", "kim", GOOD)
+    directly(http, "T-1", BAD)
+    settled(services, 1)
+    assert words_of_events(services) == [("T-1", BAD, True)]
+    assert "T-1" not in ids(http, "lee")
+
+
 # What became of it
 
 
@@ -310,6 +338,31 @@ def test_a_reviewer_hears_which_version_knows_their_corrections_and_since_when_i
         publish("e-3", back, "ModelRolledBackEvent")
         until(lambda: learned()["modelVersion"] == "v1.0.0", "the way back")
         assert learned()["corrections"] == 0
+
+
+ODD_EVENTS = [
+    *(
+        {**deployed("v9.0.0", "2030-01-01T00:00:00Z"), name: value}
+        for name in ("modelType", "modelVersion", "deployedAt", "correctionsThrough")
+        for value in (5, {"a": 1}, ["b"], "\x00", "x" * 100_000)
+    ),
+    {},
+]
+ODD_BODIES = [b"", b"null", b"[]", b"\xff", b"[" * 100_000, b'{"eventType": 1}']
+
+
+def test_no_model_event_however_odd_holds_up_those_behind_it(services, helper):
+    http = helper()
+    with model_events(services) as publish:
+        for number, odd in enumerate([*ODD_EVENTS, *ODD_BODIES]):
+            publish(f"odd-{number}", odd)
+        publish("good", deployed("v1.0.0", "2020-01-01T00:00:00Z", "2031-01-01T00:00:00Z"))
+        learned = "/helper/reviews/learned"
+        until(
+            lambda: (http.get(learned, params={"reviewerId": "kim"}).json() or {}).get("modelVersion") == "v1.0.0",
+            "the event behind them",
+        )
+    assert http.get("/health").json()["status"] == "ok"
 
 
 def test_without_a_replica_nobody_serves(helper):

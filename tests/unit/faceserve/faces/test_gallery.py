@@ -22,8 +22,10 @@ class Store(FolderSource):
         super().__init__()
         self.refused = set()
         self.before_read = None
+        self.most_bytes_asked = 0
 
     def read(self, uri, at_most_bytes=1 << 30):
+        self.most_bytes_asked = max(self.most_bytes_asked, at_most_bytes)
         if self.before_read:
             happens, self.before_read = self.before_read, None
             happens()
@@ -71,6 +73,14 @@ def test_a_photo_that_the_store_refuses_is_one_person_less_until_it_is_given_out
     assert world.aside[-1] == 1
     world.store.refused = set()
     assert world.known() == set(PHOTOS)
+
+
+def test_a_film_that_lies_there_too_is_never_read_whole(world):
+    world.store.objects["s3://faces/face/a-film"] = bytes((32 << 20) + 1)
+    world.store.refused = {"s3://faces/face/kim"}
+    assert world.known() == {"lee", "park"}
+    assert world.aside[-1] == 2
+    assert world.store.most_bytes_asked <= 32 << 20
 
 
 def test_a_store_that_refuses_everything_is_no_gallery_of_nobody(world):
