@@ -14,22 +14,30 @@ def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -
     """
     with d.transitions.exclusive(model_type):
         ledger = d.transitions.ledger(model_type)
+        done = _was_done(ledger, meant, by)
+        if done and meant.begun_by is None:
+            # What is on trial by now, nobody asked this request about.
+            return True
         abort = ledger.abort_canary(meant, by, d.clock.now())
         if abort is None:
-            return _stop_strays(d, ledger, meant.version, by) or _demand_done(ledger, meant, by)
+            stopped = _stop_strays(d, ledger, meant.version, by)
+            if not stopped and meant.begun_by is None:
+                raise _nothing_to_end(ledger, meant)
+            return stopped or done
         if not ledger.is_open(abort):
             ledger = d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
         end_trial(d, take_back(d, ledger, meant.version), abort)
     return True
 
 
-def _demand_done(ledger: Ledger, meant: TrialOf, by: By) -> bool:
-    """False when nobody has to hear that nothing was aborted."""
+def _was_done(ledger: Ledger, meant: TrialOf, by: By) -> bool:
+    """Whether this request ended a trial of that version before."""
     acts = [act for entry in ledger.entries if isinstance(act := entry.act, CanaryAbort) and ledger.done(act.id)]
-    done = any((act.version, act.by.request_id) == (meant.version, by.request_id) for act in acts)
-    if not done and meant.begun_by is None:
-        raise GiveUp(f"{meant.version[:40]!r} is on no trial, nothing was aborted: {ledger.champion} serves everybody")
-    return done
+    return any((act.version, act.by.request_id) == (meant.version, by.request_id) for act in acts)
+
+
+def _nothing_to_end(ledger: Ledger, meant: TrialOf) -> GiveUp:
+    return GiveUp(f"{meant.version[:40]!r} is on no trial, nothing was aborted: {ledger.champion} serves everybody")
 
 
 def _stop_strays(d: Deployment, ledger: Ledger, version: str, by: By) -> bool:

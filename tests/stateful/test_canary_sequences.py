@@ -47,6 +47,17 @@ def test_a_run_that_is_cleared_after_its_trial_does_not_promote_the_next_one_of_
     assert trying(story) == {"v1.1.0"}
 
 
+def test_an_abort_that_is_asked_for_again_does_not_end_the_next_trial_of_the_same_version(story):
+    live(story, 1)
+    done(story, "start canary", candidate(story))
+    abort = story.request("abort canary", "v1.1.0")
+    assert story.perform(abort) is True
+    done(story, "start canary", "v1.1.0")
+    assert story.perform(abort) is True
+    story.check()
+    assert trying(story) == {"v1.1.0"}
+
+
 def test_a_run_that_goes_on_after_its_trial_does_not_end_the_next_one_of_the_same_version(story):
     live(story, 1)
     first = story.request("start canary", candidate(story))
