@@ -60,8 +60,8 @@ def without(files, path):
 
 
 BIN, XML = "openvino/model.bin", "openvino/model.xml"
-# The second on a machine that is too busy to give it so much of the processor.
-HANGS = "did not load and answer within 15 s|too busy to try a model"
+TOO_BUSY = "too busy to try a model"
+HANGS = f"did not load and answer within 15 s|{TOO_BUSY}"
 KINDS = {
     "truncated weights": (lambda: cut_short(tiny_artifact(), BIN), "sha256"),
     "missing weights": (lambda: without(tiny_artifact(), BIN), "missing"),
@@ -117,6 +117,8 @@ def test_a_bad_artifact_is_refused_with_the_reason_while_the_old_one_answers(wor
     def ask():
         while not stop.is_set():
             answers.append(world.client.classify("laundry", DARK).model_version)
+            # Requests are to go on, not to take the processor from the model on trial.
+            stop.wait(0.02)
 
     asker = threading.Thread(target=ask)
     asker.start()
@@ -126,7 +128,7 @@ def test_a_bad_artifact_is_refused_with_the_reason_while_the_old_one_answers(wor
     finally:
         stop.set()
         asker.join()
-    assert caught.value.code == "FAILED_PRECONDITION"
+    assert caught.value.code == ("RESOURCE_EXHAUSTED" if TOO_BUSY in str(caught.value) else "FAILED_PRECONDITION")
     assert set(answers) == {"v1.0.0"}
     assert world.lifecycle.status("laundry").prepared == ()
 

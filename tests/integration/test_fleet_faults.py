@@ -24,6 +24,8 @@ pytestmark = pytest.mark.integration
 LAUNDRY = ModelType.LAUNDRY
 # Long enough for a busy machine to load a model; short where a replica hangs that is to be waited for.
 PREPARE_SECONDS, HURRIED_SECONDS = 20.0, 3.0
+# For a test that waits for a hung replica once another one has prepared.
+UNHURRIED_SECONDS = 12.0
 # A healthy replica is back in a fraction of a second; what is away is waited for until its first deadline.
 STATUS_SECONDS = 5.0
 
@@ -155,7 +157,7 @@ def test_a_replica_that_hangs_while_it_prepares_stops_the_swap_and_keeps_nothing
 
 def test_a_replica_that_hangs_after_the_first_look_stops_the_swap_too(fleet):
     artifact = fleet.artifact("v1.1.0")
-    pipeline = fleet.known_with(HURRIED_SECONDS)
+    pipeline = fleet.known_with(UNHURRIED_SECONDS)
     found = []
 
     def try_it():
