@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from include.stack.layout import REPOSITORY
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import math
 import os
 import signal
 import threading
-import time
 
 import pytest
 
@@ -93,10 +92,8 @@ def test_what_takes_its_process_down_is_refused_with_the_reason(load, mischief, 
 
 
 def test_a_candidate_that_hangs_is_refused_after_the_deadline_and_leaves_no_process(load):
-    began = time.monotonic()
     with pytest.raises(BadArtifact, match="did not load and answer within 2 s"):
         load(seconds=2.0, mischief="hang")
-    assert time.monotonic() - began < 10
 
 
 def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
