@@ -1,5 +1,6 @@
 """People look at the dashboard, and roll back in two clicks."""
 
+import random
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.ports.events import Message
+from tests.browser.accessibility import serious_faults
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
 from tests.unit.pipeline.steps.live_world import World
@@ -172,6 +174,86 @@ def test_it_fits_a_phone_and_follows_airflows_language_and_light(airflow, look, 
     seen.keep(f"dashboard {person.width_pixels} {language} {light}")
 
 
+# Where each word of a chart stands, of changes that happened at `hours` before now.
+DRAW = """async ([path, width, bars, marks]) => {
+  const { draw } = await import(path);
+  const place = document.createElement("div");
+  place.className = "chart";
+  place.style.width = `${width}px`;
+  document.body.append(place);
+  const ago = (hours) => new Date(Date.UTC(2026, 4, 10) - hours * 3600000).toISOString();
+  const look = { at: ago(1), state: "ok", accuracy: 0.93, low: 0.9, high: 0.95, blind_confirmed: 0, blind_agreed: 0 };
+  const told = marks.map(([hours, kind, version]) => ({ at: ago(hours), kind, version }));
+  const chart = draw(place, { since: ago(168), until: ago(0), looks: [look], marks: told }, bars, 7);
+  await new Promise((done) => setTimeout(done));
+  const box = (one) => {
+    const { left, top, right, bottom } = one.getBoundingClientRect();
+    return [one.textContent, left, top, right, bottom];
+  };
+  const found = [box(place), ...[...place.querySelectorAll(".label")].map(box)];
+  place.remove();
+  return found;
+}"""
+
+
+def some_changes(dice):
+    """Of seven days, oldest first: often several at nearly the same time, as after a bad night."""
+    nights = [dice.uniform(0, 168) for _ in range(dice.randint(1, 6))]
+    hours = sorted(min(168, max(0, dice.choice(nights) + dice.gauss(0, 2))) for _ in range(dice.randint(1, 40)))
+    kinds = ["promote", "rollback_auto", "canary_start", "forced"]
+    return [[h, dice.choice(kinds), f"v{dice.choice((1, 10))}.{n}.0"] for n, h in enumerate(reversed(hours))]
+
+
+def words_of(frame, width, bars, marks):
+    path = frame.evaluate("document.querySelector('script[type=module]').src.replace('main.js', 'chart.js')")
+    return frame.evaluate(DRAW, [path, width, bars, marks])
+
+
+@pytest.mark.parametrize("width", [300, 1150])
+def test_no_word_of_the_chart_lies_on_another_one(look, width):
+    seen, page = look()
+    wait_for(page, "#serving-now", "v1.2.0")
+    for seed in range(30):
+        dice = random.Random(seed)
+        bars = {"alert": dice.choice([0.85, 0.99, 0.81]), "rollback": 0.8}
+        _, left, top, right, bottom = (found := words_of(seen.page.frames[1], width, bars, some_changes(dice)))[0]
+        assert len(found) > 2
+        for n, (word, *one) in enumerate(found[1:], start=1):
+            within = left <= one[0] and top <= one[1] and one[2] <= right and one[3] <= bottom
+            assert within, f"{seed}: {word} sticks out"
+            for other, *two in found[n + 1 :]:
+                apart = one[2] <= two[0] or two[2] <= one[0] or one[3] <= two[1] or two[3] <= one[1]
+                assert apart, f"{seed}: {word} on {other}"
+
+
+def test_versions_that_followed_each_other_at_once_are_all_named_in_the_chart(look):
+    seen, page = look()
+    wait_for(page, "#accuracy-chart", "v1.2.0")
+    assert page.locator("#accuracy-chart .label").all_inner_texts() == ["85 %", "80 %", "v1.0.0", "v1.1.0", "v1.2.0"]
+    seen.keep("dashboard with its chart")
+    bars = {"alert": 0.85, "rollback": 0.8}
+    at_the_edge = [[167.9, "promote", "v1.0.0"], [0.1, "rollback_auto", "v1.0.0"]]
+    named = [word for word, *_ in words_of(seen.page.frames[1], 300, bars, at_the_edge)[1:]]
+    assert named == ["85 %", "80 %", "v1.0.0", "↩ v1.0.0"]
+
+
+@pytest.mark.parametrize(("person", "language", "light"), [(AT_A_DESK, "en", "light"), (ON_A_PHONE, "ko", "dark")])
+def test_nothing_on_the_page_is_out_of_reach_of_assistive_technology(airflow, look, person, language, light):
+    freeze(airflow.world) if light == "light" else airflow.world.start("v1.3.0")
+    airflow.paused, airflow.language, airflow.light = {"model_retention"}, language, light
+    airflow.questions = [a_question("Roll LAUNDRY back to v1.1.0?")]
+    airflow.overlooked.letters.queue.dead.append((Message(b"{", "message-1", 0), "not JSON"))
+    seen, page = look(person)
+    wait_for(page, "#operations-now", "1")
+    page.locator("#operations-now .row button, #operations-now > button").last.click()
+    page.locator("#model-weak").click()
+    page.locator("#serving-acts button").first.click()
+    page.locator("#accuracy-changes summary").click()
+    page.locator("#models-table table.matrix").wait_for()
+    page.locator("#operations-now li").wait_for()
+    assert serious_faults(seen.page.frames[1]) == []
+
+
 def test_everything_can_be_done_with_the_keyboard(airflow, look):
     seen, page = look()
     page.get_by_role("button", name="Roll back…").wait_for()
@@ -260,12 +342,16 @@ def test_a_canary_is_shown_with_its_evidence_and_aborted(airflow, look):
     assert asked(airflow) == {"act": "abort_canary", "about": "v1.3.0"} and world.trial() is None
 
 
-def test_a_freeze_says_why_forbids_promotions_and_is_cleared(airflow, look):
-    world = airflow.world
+def freeze(world):
     world.live("worst")
     world.confirm(50, 150)
     world.later(hours=2)
     world.automatic()
+
+
+def test_a_freeze_says_why_forbids_promotions_and_is_cleared(airflow, look):
+    world = airflow.world
+    freeze(world)
     seen, page = look()
     wait_for(page, "#serving-now", "Promotions are frozen since v1.4.0 was taken down automatically")
     page.get_by_role("button", name="Details of v1.3.0").click()

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from include.demo.branch_managers import Garment, hand_in
 from include.stack.layout import free_ports
+from tests.browser.accessibility import serious_faults
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
 from tests.replica.world import replica
 from tests.reviewing import BAD, GOOD, a_photo, a_review, helper_app, model_events, outbox, rows, upload
@@ -193,6 +194,7 @@ def test_a_blind_photo_shows_no_verdict_and_enter_says_nothing(services, helper,
     seen = review(helper(1, blind_audit_share=1))
     page = seen.page
     seen.keep("review-blind")
+    assert serious_faults(seen.page) == []
     assert "97" not in page.locator("body").inner_text() and "v1.0.0" not in page.locator("body").inner_text()
     page.keyboard.press("Enter")
     assert said(services) == []
@@ -206,6 +208,7 @@ def test_on_a_phone_everything_is_within_the_width_and_can_be_pressed(services, 
     page = seen.page
     assert not seen.is_wider_than_its_window()
     seen.keep("review-phone")
+    assert serious_faults(seen.page) == []
     page.get_by_role("button", name="Correct").click()
     page.get_by_role("button", name="tear").click()
     in_sight(page, "TASK-01")
@@ -235,6 +238,7 @@ def test_in_korean_every_word_of_the_page_is_korean(helper, review):
 def test_in_the_dark_the_page_is_dark(helper, review):
     seen = review(helper(1), Person(dark=True))
     seen.keep("review-dark")
+    assert serious_faults(seen.page) == []
     colour = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert all(int(part) < 64 for part in re.findall(r"\d+", colour)[:3])
 

@@ -174,7 +174,9 @@ print([one["url_prefix"] for one in apps], [one["href"] for one in views], [one[
 
 
 def test_what_is_not_ours_is_what_its_makers_published():
-    folder = REPOSITORY / "plugins/model_dashboard/page"
-    named = dict(re.findall(r"`(\S+)` \|.*`([0-9a-f]{64})`", (folder / "VENDORED.md").read_text()))
-    assert named == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("uPlot*.min.*")}
-    assert "MIT" in (folder / "uPlot.LICENSE").read_text()
+    for place in ("plugins/model_dashboard/page", "tests/browser/axe"):
+        folder = REPOSITORY / place
+        named = dict(re.findall(r"`(\S+)` \|.*`([0-9a-f]{64})`", (folder / "VENDORED.md").read_text()))
+        assert named == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.min.*")}
+    assert "MIT" in (REPOSITORY / "plugins/model_dashboard/page/uPlot.LICENSE").read_text()
+    assert "Mozilla Public License" in (REPOSITORY / "tests/browser/axe/LICENSE").read_text()

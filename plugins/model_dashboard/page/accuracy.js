@@ -15,7 +15,7 @@ let chart = null;
 export function makeAccuracy(place) {
   place.append(...["accuracy-now", "accuracy-ranges", "accuracy-chart", "accuracy-changes"].map((id) => el("div", { id })));
   byId("accuracy-chart").className = "chart";
-  new ResizeObserver(() => chart?.setSize({ width: byId("accuracy-chart").clientWidth, height: 240 })).observe(place);
+  new ResizeObserver(() => chart?.setSize({ width: byId("accuracy-chart").clientWidth, height: chart.height })).observe(place);
 }
 
 export function accuracy() {

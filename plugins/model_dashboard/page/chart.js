@@ -1,14 +1,21 @@
 // Live accuracy over time: its interval, the blind sample, both bars, and what happened to the models.
 
 /* global uPlot */
+import { label, ROW } from "./labels.js";
+import { language } from "./surroundings.js";
 import { percent, text } from "./texts.js";
 
 const ENOUGH_BLIND = 20;
+const MOST_ROWS = 3;
+const PLOT = 240;
+const DAY = 86_400;
+const seconds = (iso) => Date.parse(iso) / 1000;
 const color = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
 export function draw(place, found, bars, days) {
   const looks = found.looks;
-  const seconds = (iso) => Date.parse(iso) / 1000;
+  const happened = found.marks.filter((one) => seconds(one.at) >= seconds(found.since) && seconds(one.at) <= seconds(found.until));
+  const rows = Math.min(MOST_ROWS, happened.length);
   const known = (look) => look.state !== "unknown" && look.accuracy !== null;
   const of = (value) => looks.map((look) => (known(look) ? value(look) : null));
   const data = [
@@ -24,11 +31,12 @@ export function draw(place, found, bars, days) {
   const chart = new uPlot(
     {
       width: place.clientWidth,
-      height: 240,
+      height: PLOT + rows * ROW,
+      padding: [8 + rows * ROW, null, null, null],
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: { x: { range: [seconds(found.since), seconds(found.until)] }, y: { range: [Math.max(0, lowest), 1.005] } },
-      axes: [axis, { ...axis, size: 52, values: (_, all) => all.map((one) => percent(one, 0)) }],
+      axes: [{ ...axis, space: 60, values: times }, { ...axis, size: 52, values: (_, all) => all.map((one) => percent(one, 0)) }],
       bands: [{ series: [1, 2], fill: color("--band") }],
       series: [
         {},
@@ -37,7 +45,7 @@ export function draw(place, found, bars, days) {
         line(text("liveAccuracy"), color("--accent"), { width: 2 }),
         line("blind", color("--warm"), { dash: [2, 4] }),
       ],
-      hooks: { draw: [(made) => marks(made, found.marks, bars)] },
+      hooks: { draw: [(made) => marks(made, happened, bars, rows)] },
     },
     data,
     place,
@@ -47,43 +55,44 @@ export function draw(place, found, bars, days) {
   return chart;
 }
 
-function marks(chart, happened, bars) {
+function marks(chart, happened, bars, rows) {
   const { ctx, bbox } = chart;
+  const across = [["warm", bars.alert], ["bad", bars.rollback]].map(([look, bar]) => ({ look, text: percent(bar, 0), y: chart.valToPos(bar, "y") }));
+  const down = happened.map((one) => ({ look: lookOf(one), text: flag(one), x: chart.valToPos(seconds(one.at), "x") }));
+  const tops = label(chart.over, across, down, rows);
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
-  ctx.textAlign = "left";
-  ctx.textBaseline = "alphabetic";
-  ctx.font = `${11 * devicePixelRatio}px sans-serif`;
-  for (const [bar, name] of [[bars.alert, "--warm"], [bars.rollback, "--bad"]]) {
-    across(ctx, bbox, chart.valToPos(bar, "y", true), color(name), percent(bar, 0));
-  }
-  for (const one of happened) {
-    const back = one.kind.startsWith("rollback");
-    const x = chart.valToPos(Date.parse(one.at) / 1000, "x", true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    down(ctx, bbox, x, color(back ? "--bad" : one.kind.includes("promote") || one.kind === "forced" ? "--good" : "--quiet"));
-    const right = x > bbox.left + bbox.width * 0.9;
-    ctx.textAlign = right ? "right" : "left";
-    ctx.fillText(`${back ? "↩ " : ""}${one.version}`, right ? x - 4 : x + 4, bbox.top + 12 * devicePixelRatio);
-  }
+  const line = (look, dash, ...ends) => {
+    ctx.strokeStyle = color(`--${look}`);
+    ctx.setLineDash(dash);
+    ctx.beginPath();
+    for (const [i, [x, y]] of ends.entries()) ctx[i ? "lineTo" : "moveTo"](bbox.left + x * devicePixelRatio, bbox.top + y * devicePixelRatio);
+    ctx.stroke();
+  };
+  for (const one of across) line(one.look, [6, 4], [0, one.y], [chart.over.clientWidth, one.y]);
+  down.forEach((one, i) => line(one.look, [], [one.x, tops[i]], [one.x, chart.over.clientHeight]));
   ctx.restore();
 }
 
-function across(ctx, bbox, y, stroke, label) {
-  ctx.strokeStyle = ctx.fillStyle = stroke;
-  ctx.setLineDash([6, 4]);
-  ctx.beginPath();
-  ctx.moveTo(bbox.left, y);
-  ctx.lineTo(bbox.left + bbox.width, y);
-  ctx.stroke();
-  ctx.fillText(label, bbox.left + 4, y - 4);
+const isBack = ({ kind }) => kind.startsWith("rollback");
+const flag = (one) => (isBack(one) ? "↩ " : "") + one.version;
+
+function lookOf(one) {
+  const { kind } = one;
+  if (isBack(one)) return "bad";
+  return kind.includes("promote") || kind === "forced" ? "good" : "quiet";
 }
 
-function down(ctx, bbox, x, stroke) {
-  ctx.strokeStyle = ctx.fillStyle = stroke;
-  ctx.setLineDash([]);
-  ctx.beginPath();
-  ctx.moveTo(x, bbox.top);
-  ctx.lineTo(x, bbox.top + bbox.height);
-  ctx.stroke();
+// The hour where ticks are less than a day apart, and the day under the first tick of each.
+function times(_, ticks, __, ___, apart) {
+  const day = new Intl.DateTimeFormat(language(), { month: "numeric", day: "numeric" });
+  const hour = new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  let before = null;
+  return ticks.map((tick) => {
+    const at = new Date(tick * 1000);
+    if (apart >= DAY) return day.format(at);
+    const shown = day.format(at) === before ? "" : `\n${day.format(at)}`;
+    before = day.format(at);
+    return hour.format(at) + shown;
+  });
 }
