@@ -9,11 +9,10 @@ from psycopg2.extras import execute_values
 from pipeline.adapters.erasure_table import demand_unerased, wait_for_erasures
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.clusters import sides_of_clusters
-from pipeline.domain.dataset import Dataset, Manifest, Quarantined, Source, Split, dataset_name
+from pipeline.domain.dataset import FIRST, Dataset, Manifest, Quarantined, Source, Split, dataset_name
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.labelled_photos import FIRST
 from pipeline.domain.leakage import HeldOut
-from pipeline.domain.lineage import Appearance
+from pipeline.domain.lineage import Appearance, Kept
 from pipeline.domain.models import ModelType
 
 _NUMBERING_LOCK = 7_240_001
@@ -74,7 +73,10 @@ class DatasetTable:
                 _grow_holdout(cursor, dataset_id, manifest)
 
     def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
-        query = "SELECT task_id, photo_url, reason, kind FROM set_aside_tasks WHERE dataset_id = %s ORDER BY task_id"
+        query = (
+            "SELECT task_id, photo_url, reason, kind, sha256 FROM set_aside_tasks WHERE dataset_id = %s"
+            " ORDER BY task_id"
+        )
         return [Quarantined(*row) for row in self._rows(query, dataset_id)]
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
@@ -171,14 +173,17 @@ class DatasetTable:
         )
         return [_appearance(row) for row in rows]
 
-    def addresses(self, task_id: str) -> Sequence[str]:
-        rows = self._rows(
-            "SELECT photo_url FROM dataset_photos WHERE task_id = %s AND photo_url <> ''"
-            " UNION SELECT photo_url FROM set_aside_tasks WHERE task_id = %s AND photo_url <> '' ORDER BY photo_url",
-            task_id,
-            task_id,
+    def kept(self, task_id: str) -> Sequence[Kept]:
+        own = self._kept("task_id = %s", task_id)
+        alike = self._kept(
+            "photo_url = ANY(%s) OR sha256 = ANY(%s)", [k.photo_url for k in own], [k.sha256 for k in own if k.sha256]
         )
-        return [url for (url,) in rows]
+        return sorted({*own, *(one for one in alike if any(one.shows_the_photo_of(other) for other in own))})
+
+    def _kept(self, which: str, *values: Any) -> list[Kept]:
+        rows = "SELECT task_id, photo_url, sha256 FROM {} WHERE photo_url <> '' AND ({})"
+        query = " UNION ".join(rows.format(table, which) for table in ("dataset_photos", "set_aside_tasks"))
+        return [Kept(*row) for row in self._rows(query, *values, *values)]
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._database.transaction() as cursor:
@@ -200,9 +205,9 @@ def _keep_sides(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
 def _keep_set_aside(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
     execute_values(
         cursor,
-        "INSERT INTO set_aside_tasks (dataset_id, task_id, photo_url, kind, reason) VALUES %s",
+        "INSERT INTO set_aside_tasks (dataset_id, task_id, photo_url, kind, reason, sha256) VALUES %s",
         [
-            (dataset_id, *(_storable(t) for t in (q.task_id, q.photo_url, q.kind, q.reason)))
+            (dataset_id, *(_storable(t) for t in (q.task_id, q.photo_url, q.kind, q.reason, q.sha256)))
             for q in manifest.quarantined
         ],
     )

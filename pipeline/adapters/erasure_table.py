@@ -22,7 +22,10 @@ _ANONYMISE = {
         " WHERE task_id = %s AND photo_url <> ''"
     ),
     # A reason may name the address.
-    "set_aside_tasks": "SET photo_url = '', reason = '' WHERE task_id = %s AND (photo_url, reason) <> ('', '')",
+    "set_aside_tasks": (
+        "SET photo_url = '', reason = '', sha256 = ''"
+        " WHERE task_id = %s AND (photo_url, reason, sha256) <> ('', '', '')"
+    ),
 }
 
 
@@ -68,9 +71,10 @@ def wait_for_erasures(cursor: Cursor) -> None:
 
 def demand_unerased(cursor: Cursor, manifest: Manifest) -> None:
     """Raises `PhotosErased`. Call it after `wait_for_erasures`."""
+    hashes = [p.sha256 for p in manifest.photos] + [q.sha256 for q in manifest.quarantined if q.sha256]
     cursor.execute(
         "SELECT task_id FROM erased_photos WHERE task_id = ANY(%s) OR sha256s && %s ORDER BY task_id",
-        (sorted(manifest.task_ids), [p.sha256 for p in manifest.photos]),
+        (sorted(manifest.task_ids), hashes),
     )
     if erased := [row[0] for row in cursor.fetchall()]:
         raise PhotosErased(manifest.dataset_id, erased)

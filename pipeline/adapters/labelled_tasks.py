@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pipeline.domain.checksums import sha256
-from pipeline.domain.dataset import ConfirmedTask, Split
-from pipeline.domain.labelled_photos import FIRST, LabelledPhoto
+from pipeline.domain.dataset import FIRST, ConfirmedTask, Split
+from pipeline.domain.labelled_photos import LabelledPhoto
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType
 from pipeline.ports.data import CorrectionSource, Datasets

@@ -10,6 +10,14 @@ from typing import Annotated, Any
 from pipeline.domain.bounds import AtLeastOne, Count, Range, Share
 from pipeline.domain.checksums import sha256
 
+FIRST = "first:"
+"""Begins the task id of a photo that somebody labelled for the first model."""
+
+
+def of_helper(task_id: str) -> bool:
+    """Whether it is a task of the Helper service, not one of the first model's photos."""
+    return not task_id.startswith(FIRST)
+
 
 class Split(StrEnum):
     """`HELD_OUT_CORRECTIONS` are corrections of clusters that are never trained on, beyond the natural sample."""
@@ -100,13 +108,20 @@ class Photo:
 class Quarantined:
     """A confirmed task that was set aside, and why.
 
-    `kind` is `unusable`, `contradiction`, `near_duplicate` (of a held-out photo) or `repeated` (counts once).
+    `kind` is `unusable`, `contradiction`, `near_duplicate` (of a held-out photo) or `repeated` (counts once). `sha256`
+    of the photo's bytes is empty for an unusable one, and in what earlier versions kept.
     """
 
     task_id: str
     photo_url: str
     reason: str
     kind: str = "unusable"
+    sha256: str = ""
+
+
+def set_aside(photo: Photo, reason: str, kind: str) -> Quarantined:
+    """A photo that could be used, and is not."""
+    return Quarantined(photo.task_id, photo.photo_url, reason, kind, photo.sha256)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from pipeline.domain.clusters import NearDuplicates
-from pipeline.domain.dataset import Photo, Quarantined, Split
+from pipeline.domain.dataset import Photo, Quarantined, Split, set_aside
 
 
 def counted_once(photos: Sequence[Photo], members: Collection[str]) -> tuple[list[Photo], list[Quarantined]]:
@@ -20,7 +20,7 @@ def counted_once(photos: Sequence[Photo], members: Collection[str]) -> tuple[lis
         same = kept[near[0]] if near else by_cluster.get(photo.cluster_id)
         if same is not None:
             reason = f"shows what the photo of task {same.task_id} shows, which counts for both"
-            aside.append(Quarantined(photo.task_id, photo.photo_url, reason, "repeated"))
+            aside.append(set_aside(photo, reason, "repeated"))
             continue
         index.add(int(photo.phash, 16))
         kept.append(photo)

@@ -5,14 +5,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.domain.dataset import ConfirmedTask
+from pipeline.domain.dataset import FIRST, ConfirmedTask
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.event_bounds import EARLIEST
 
 LIST = "labels.csv"
 """Its rows name a photo, by its path beside the list, and a label."""
-FIRST = "first:"
-"""Begins the task id of each of them."""
 _HEADER = ("photo", "label")
 _SHOWN = 5
 

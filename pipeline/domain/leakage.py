@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.clusters import NearDuplicates
-from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split
+from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split, set_aside
 from pipeline.domain.errors import DatasetRefused
 
 _SHOWN = 5
@@ -34,7 +34,7 @@ def separate(photos: Sequence[Photo], holdout: Sequence[HeldOut]) -> tuple[list[
     for photo in photos:
         if found := near[photo.split].of(int(photo.phash, 16)):
             reason = f"near-duplicate of the held-out photo of task {above[photo.split][found[0]].task_id}"
-            aside.append(Quarantined(photo.task_id, photo.photo_url, reason, "near_duplicate"))
+            aside.append(set_aside(photo, reason, "near_duplicate"))
         else:
             kept.append(photo)
     return kept, aside
@@ -49,7 +49,7 @@ def without_contradictions(photos: Sequence[Photo]) -> tuple[list[Photo], list[Q
     for photo in photos:
         if len(labels[photo.sha256]) > 1:
             reason = f"the same photo was confirmed as {' and as '.join(sorted(labels[photo.sha256]))}"
-            aside.append(Quarantined(photo.task_id, photo.photo_url, reason, "contradiction"))
+            aside.append(set_aside(photo, reason, "contradiction"))
         else:
             kept.append(photo)
     return kept, aside

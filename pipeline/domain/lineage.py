@@ -1,7 +1,7 @@
 """Which photo shaped which dataset and model, and which photos may be used no more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pipeline.domain.dataset import Source, Split
@@ -32,6 +32,20 @@ class Appearance:
     split: Split
 
 
+@dataclass(frozen=True, order=True)
+class Kept:
+    """What a dataset kept of a task's photo, used or set aside; `sha256` is empty where its bytes could not be used."""
+
+    task_id: str
+    photo_url: str
+    sha256: str
+
+    def shows_the_photo_of(self, other: "Kept") -> bool:
+        """An address is that of a photo once it was read; before, it may be whatever a row says (`unknown`)."""
+        read = self.sha256 or other.sha256
+        return bool(read) and (self.sha256 == other.sha256 or self.photo_url == other.photo_url)
+
+
 def runs_of(made_by: str, tried: Sequence[str]) -> tuple[str, ...]:
     """Every run of a dataset once: the one that made it, then those that were trained on it in their order."""
     return tuple(dict.fromkeys((made_by, *tried)))
@@ -51,12 +65,20 @@ class Erased:
 @dataclass
 class Erasure:
     """What forgetting a photo did: URIs rewritten and deleted, table rows emptied, models that used it (they are kept),
-    and what is left to people.
+    and what is left to people. `twins` are other tasks with the same photo, forgotten with it.
     """
 
     task_id: str
+    twins: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     rows: Mapping[str, int] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+
+    def each_once(self) -> "Erasure":
+        """Twins share datasets and models."""
+        rewritten, deleted, models, left = (
+            list(dict.fromkeys(said)) for said in (self.rewritten, self.deleted, self.models, self.left)
+        )
+        return replace(self, rewritten=rewritten, deleted=deleted, models=models, left=left)

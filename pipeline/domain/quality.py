@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative, Share
-from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split
+from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split, of_helper
 from pipeline.domain.leakage import leaks
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
 
@@ -29,7 +29,7 @@ class QualityPolicy:
     well a class is told apart could not be judged, so nothing is trained."""
     max_unusable_share: Share = 0.20
     """Share of tasks that cannot be used, of all, above which a run stops: a photo that is missing, unreadable, too
-    large or too small, a label nobody knows, a date that cannot be."""
+    large or too small, a label nobody knows, a date that cannot be. The first model's photos count for it alone."""
     max_contradiction_share: Share = 0.05
     """Share of photos that were confirmed with two labels above which a run stops."""
     dark: Share = 0.05
@@ -119,18 +119,20 @@ def _support(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
 
 
 def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
-    by_kind = defaultdict(list)
-    for row in manifest.quarantined:
-        by_kind[row.kind].append(row)
-    total = len(manifest.photos) + len(manifest.quarantined)
+    # Beside the Helper's tasks, however many photos of the first model would water its share down.
+    judged = {task_id for task_id in manifest.task_ids if of_helper(task_id)} or manifest.task_ids
+
+    def told(rows: Sequence[Quarantined], total: int, what: str) -> str:
+        return f"{len(rows)} of {total} {what}" + (f": {worst(rows)}" if rows else "")
 
     def share(kind: str, what: str, maximum: float, advice: str) -> list[Measured]:
-        rows = by_kind[kind]
-        sentence = f"{len(rows)} of {total} {what}" + (f": {worst(rows)}" if rows else "")
-        value = len(rows) / total if total else 0.0
+        every = [row for row in manifest.quarantined if row.kind == kind]
+        rows = [row for row in every if row.task_id in judged]
+        value = len(rows) / len(judged) if judged else 0.0
+        sentence = f"{told(rows, len(judged), what)} ({maximum:.0%} allowed); {advice}"
         return [
-            Measured(f"{kind}_share", value, f"{sentence} ({maximum:.0%} allowed); {advice}", maximum=maximum),
-            Measured(f"{kind}_photos", len(rows), sentence, maximum=0, hard=False),
+            Measured(f"{kind}_share", value, sentence, maximum=maximum),
+            Measured(f"{kind}_photos", len(every), told(every, len(manifest.task_ids), what), maximum=0, hard=False),
         ]
 
     unusable = "mend these tasks in the Helper service or their photos in S3, or raise RETRAIN_MAX_UNUSABLE_SHARE"

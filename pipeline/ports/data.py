@@ -16,7 +16,7 @@ from pipeline.domain.dataset import (
     Split,
 )
 from pipeline.domain.leakage import HeldOut
-from pipeline.domain.lineage import Appearance, Erased
+from pipeline.domain.lineage import Appearance, Erased, Kept
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import Measured
 
@@ -92,8 +92,8 @@ class Datasets(Protocol):
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         """Record that the manifest is in the object store, in one transaction with its per-photo lineage, what was set
-        aside, and the sides of its new clusters. Frozen already, nothing changes. Raises `PhotosErased` when a task or
-        the bytes of a photo in it are erased: no erasure comes in between, whoever erases finds the dataset frozen.
+        aside, and the sides of its new clusters. Frozen already, nothing changes. Raises `PhotosErased` when a task in
+        it, or the bytes of its photo, are erased: no erasure comes in between, whoever erases finds the dataset frozen.
         """
 
     def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
@@ -135,8 +135,10 @@ class Datasets(Protocol):
     def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
         """Where a task's photo was used, or what a dataset consists of; ordered by dataset, then task."""
 
-    def addresses(self, task_id: str) -> Sequence[str]:
-        """Of the photo that datasets used or set aside as this task, each once; none after it was erased."""
+    def kept(self, task_id: str) -> Sequence[Kept]:
+        """Of the photo that datasets used or set aside as this task, and of other tasks that show the same one, each
+        once, ordered; none after it was erased.
+        """
 
     def first_photos(self, model_type: ModelType) -> Sequence[Appearance]:
         """The photos that the first model was made of, ordered by task: those of the last dataset that has no others

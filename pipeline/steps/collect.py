@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from pipeline.domain.dataset import ConfirmedTask, Manifest, Photo
+from pipeline.domain.dataset import ConfirmedTask, Manifest, Photo, Quarantined, of_helper
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import DatasetRefused, PhotosErased
 from pipeline.domain.leakage import HeldOut
@@ -20,10 +20,14 @@ from pipeline.steps.look_at import Printed, look_at
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict."""
+    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict.
+
+    A dataset has some of `needed`: what people confirmed, for the first model the photos that somebody labelled.
+    """
 
     tasks: Sequence[ConfirmedTask]
     natural: frozenset[str]
+    needed: frozenset[str]
 
 
 def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: datetime | None) -> str:
@@ -46,9 +50,9 @@ def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since
     looked = look_at(gathered.tasks, sources)
     forgotten = {sha256 for e in erased for sha256 in e.sha256s}
     usable = [(task, print_) for task, print_ in looked.usable if print_.sha256 not in forgotten]
-    if not usable:
-        raise DatasetRefused(f"none of {len(gathered.tasks)} confirmed tasks can be used: {worst(looked.aside)}")
     chosen = choose(usable, gathered.natural, holdout, since, sources)
+    aside = (*looked.aside, *chosen.aside)
+    _demand_needed(gathered, chosen.photos, aside)
     manifest = Manifest(
         dataset_id=dataset_id,
         model_type=model_type,
@@ -56,7 +60,7 @@ def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since
         corrections_since=since.isoformat() if since else None,
         corrections_through=max(task.confirmed_at for task, _ in usable).isoformat(),
         photos=tuple(chosen.photos),
-        quarantined=(*looked.aside, *chosen.aside),
+        quarantined=aside,
         policy=asdict(sources.recipe.selection),
         augmentation=sources.recipe.augmentation,
     )
@@ -69,8 +73,9 @@ def _gather(
     """Never more tasks than the policy's limits add up to, however many the Helper database has."""
     source, policy = sources.source, sources.recipe.selection
     members = [member.task_id for member in holdout[: policy.holdout_limit]]
+    sample = source.confirmed(limit=policy.sample_limit)
     natural = [
-        *source.confirmed(limit=policy.sample_limit),
+        *sample,
         *source.history(limit=policy.history_limit),
         *source.tasks(members),
     ]
@@ -79,10 +84,22 @@ def _gather(
     pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
     earlier = policy.earlier_of(pool)
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
-    if not tasks:
+    is_first = not any(of_helper(t.task_id) for t in sample)
+    needed = frozenset(task_id for task_id in tasks if is_first or of_helper(task_id))
+    if not needed:
         raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
     ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
-    return _Gathered(ordered, frozenset(t.task_id for t in natural))
+    return _Gathered(ordered, frozenset(t.task_id for t in natural), needed)
+
+
+def _demand_needed(gathered: _Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:
+    """A retraining on the first model's photos alone would have nothing new to learn, and pass for the first model's
+    dataset ever after.
+    """
+    if not any(photo.task_id in gathered.needed for photo in photos):
+        why = worst([row for row in aside if row.task_id in gathered.needed])
+        why = why or "their photos were erased, or others chosen"
+        raise DatasetRefused(f"none of {len(gathered.needed)} confirmed tasks can be used: {why}")
 
 
 def _freeze(manifest: Manifest, descriptors: bytes, sources: DataSources) -> None:

@@ -1,12 +1,13 @@
 """Forget a photo (privacy): from manifests, shards, caches and every future selection; what it touched is listed."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipeline.domain.artifact_folder import GOLDEN_SOURCE, ArtifactFolder
 from pipeline.domain.dataset import Split
 from pipeline.domain.dataset_folder import DatasetFolder, first_photos
-from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, runs_of
+from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, Kept, runs_of
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.erase_from_dataset import Place, erase_from_dataset
@@ -16,23 +17,35 @@ from pipeline.steps.stored_dataset import manifest_in
 def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     """Killed anywhere and run again, it goes on. Models that learned from the photo are listed, not deleted.
 
-    A task that no dataset has yet is remembered, so that none will. Raises `GiveUp` when nobody answers for it.
+    Other tasks with the same photo are forgotten as well. A task that no dataset has yet is remembered, so that none
+    will. Raises `GiveUp` when nobody answers for it.
     """
     by.demand_a_name("an erasure")
-    f, found = forgetting, Erasure(task_id)
-    known = _remember(f, task_id, by)
-    places = [place for place in _places(f) if place.manifest.names(task_id)]
-    for place in places:
-        erase_from_dataset(f, place, task_id, found)
-    for row in known:
-        _list_models(row, f, found)
-    if not known and not places:
+    f, kept = forgetting, _remember(forgetting, task_id, by)
+    found = Erasure(task_id, twins=[twin for twin in kept if twin != task_id])
+    used = [_forget_in_datasets(one, f, found) for one in kept]
+    if not any(used):
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
-    for url in f.datasets.addresses(task_id):
+    # Two tasks may have one copy: it goes when no dataset needs it any more.
+    for url in sorted({one.photo_url for task, rows in kept.items() for one in rows if one.task_id == task}):
         _forget_original(url, f, found)
-    # Last: afterwards nobody knows where the original was.
-    found.rows = f.erasures.anonymise(task_id)
-    return found
+    # Last: afterwards nobody knows where the original was. By the photo that was asked for its twins are found again.
+    rows = Counter[str]()
+    for one in reversed(kept):
+        rows.update(f.erasures.anonymise(one))
+    found.rows = dict(rows)
+    return found.each_once()
+
+
+def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure) -> bool:
+    """Whether any dataset has it, or had."""
+    places = [place for place in _places(forgetting) if place.manifest.names(task_id)]
+    for place in places:
+        erase_from_dataset(forgetting, place, task_id, found)
+    known = forgetting.datasets.appearances(task_id=task_id)
+    for row in known:
+        _list_models(row, forgetting, found)
+    return bool(known or places)
 
 
 def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
@@ -44,17 +57,29 @@ def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
         found.left.append(f"the original {url} belongs to the Helper service: delete it there")
 
 
-def _remember(forgetting: Forgetting, task_id: str, by: By) -> Sequence[Appearance]:
-    """Where the photo was used. First of all, so that nothing takes it again: a dataset that is being collected is
-    frozen before, and found, or refused. By the hash its bytes are known when they come as another task.
+def _remember(forgetting: Forgetting, task_id: str, by: By) -> dict[str, Sequence[Kept]]:
+    """What is kept of the photo by the tasks that show it, the one that was asked for at the head.
+
+    Called before all else, so that nothing takes the photo again: a dataset that is being collected is frozen before,
+    and found, or refused. By the hash its bytes are known when they come as another task.
     """
-    f = forgetting
-    for _ in range(2):
-        # Once more for the hash in a dataset that was frozen just before the task was remembered.
-        known = f.datasets.appearances(task_id=task_id)
-        hashes = tuple(sorted({row.sha256 for row in known if row.sha256}))
-        f.erasures.record(Erased(task_id, hashes, by.actor, by.reason, f.clock.now()))
-    return f.datasets.appearances(task_id=task_id)
+    f, remembered = forgetting, None
+    # Once more for what was in a dataset that was frozen just before the tasks were remembered.
+    while (kept := _kept(f, task_id)) != remembered:
+        for one, rows in kept.items():
+            hashes = tuple(sorted({row.sha256 for row in rows if row.sha256}))
+            f.erasures.record(Erased(one, hashes, by.actor, by.reason, f.clock.now()))
+        remembered = kept
+    return kept
+
+
+def _kept(forgetting: Forgetting, task_id: str) -> dict[str, Sequence[Kept]]:
+    """A twin may have had another photo earlier, with twins of its own."""
+    found, tasks = dict[str, Sequence[Kept]](), [task_id]
+    for one in tasks:
+        found[one] = forgetting.datasets.kept(one)
+        tasks += sorted({row.task_id for row in found[one]}.difference(tasks))
+    return found
 
 
 def _places(forgetting: Forgetting) -> Iterator[Place]:

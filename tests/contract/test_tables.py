@@ -23,7 +23,7 @@ from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Quarantined, Split
 from pipeline.domain.errors import GiveUp, PhotosErased, RunBusy, UnknownVersion
-from pipeline.domain.lineage import Erased
+from pipeline.domain.lineage import Erased, Kept
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Claim, RetrainingDecision
@@ -316,15 +316,37 @@ def test_what_was_only_frozen_is_not_held_out_and_holding_it_out_again_changes_n
 def test_what_was_set_aside_is_kept_with_its_reason_and_without_its_address_once_erased(tables):
     odd = Quarantined("TASK-9", "s3://tasks/9.jpg", "no photo at s3://tasks/9.jpg")
     twice = Quarantined(
-        "TASK-8", "s3://tasks/8.jpg", "the same photo was confirmed as 불량 and as 양호", "contradiction"
+        "TASK-8", "s3://tasks/8.jpg", "the same photo was confirmed as 불량 and as 양호", "contradiction", "8" * 64
     )
     dataset_id = a_frozen_dataset(tables, "one", a_photo(1), aside=(odd, twice))
     assert list(tables.datasets.set_aside(dataset_id)) == [twice, odd]
-    assert list(tables.datasets.addresses("TASK-9")) == [odd.photo_url]
+    assert list(tables.datasets.kept("TASK-9")) == [Kept("TASK-9", odd.photo_url, "")]
     assert tables.erasures.anonymise("TASK-9")["set_aside_tasks"] == 1
-    assert list(tables.datasets.addresses("TASK-9")) == []
+    assert list(tables.datasets.kept("TASK-9")) == []
     assert list(tables.datasets.set_aside(dataset_id)) == [twice, Quarantined("TASK-9", "", "", "unusable")]
     assert sum(tables.erasures.anonymise("TASK-9").values()) == 0
+    tables.erasures.anonymise("TASK-8")
+    assert list(tables.datasets.set_aside(dataset_id))[0] == Quarantined("TASK-8", "", "", "contradiction", "")
+
+
+def test_a_task_leads_to_the_others_that_show_its_photo_whatever_became_of_them(tables):
+    used, other = a_photo(1, sha256="1" * 64), a_photo(2, sha256="2" * 64)
+    same_bytes = Quarantined("SAME-BYTES", "s3://tasks/copy.jpg", "shows the same", "repeated", used.sha256)
+    same_address = Quarantined("SAME-ADDRESS", used.photo_url, "no label is called 'x'")
+    unread = [Quarantined(f"UNREAD-{n}", "unknown", "no photo at unknown") for n in (1, 2)]
+    a_frozen_dataset(tables, "one", used, other, aside=(same_bytes, *unread))
+    a_frozen_dataset(tables, "two", used, aside=(same_address,))
+    one, by_bytes, by_address = (
+        Kept(row.task_id, row.photo_url, row.sha256) for row in (used, same_bytes, same_address)
+    )
+    assert list(tables.datasets.kept(used.task_id)) == sorted([one, by_bytes, by_address])
+    assert list(tables.datasets.kept("SAME-BYTES")) == sorted([by_bytes, one])
+    assert list(tables.datasets.kept("SAME-ADDRESS")) == sorted([by_address, one])
+    assert [row.task_id for row in tables.datasets.kept(other.task_id)] == [other.task_id]
+    assert [row.task_id for row in tables.datasets.kept("UNREAD-1")] == ["UNREAD-1"]
+    assert list(tables.datasets.kept("TASK-404")) == []
+    tables.erasures.anonymise(used.task_id)
+    assert list(tables.datasets.kept("SAME-BYTES")) == [by_bytes]
 
 
 @pytest.mark.integration
@@ -419,13 +441,14 @@ def test_hashes_of_an_erased_photo_that_become_known_later_are_added(tables):
         Erased("TASK-00001", (), "kim", "the task", NOW),
         Erased("TASK-00009", (), "kim", "a task that was set aside", NOW),
         Erased("TASK-00077", (a_photo(2).sha256,), "kim", "the same bytes under another task", NOW),
+        Erased("TASK-00078", ("9" * 64,), "kim", "the same bytes under a task that was set aside", NOW),
     ],
     ids=lambda erased: erased.reason,
 )
 def test_nothing_that_was_erased_is_frozen_and_what_is_frozen_stays(tables, erased):
     before = a_frozen_dataset(tables, "before", a_photo(1), a_photo(2))
     tables.erasures.record(erased)
-    aside = (Quarantined("TASK-00009", "s3://tasks/9.jpg", "no photo"),)
+    aside = (Quarantined("TASK-00009", "s3://tasks/9.jpg", "shows the same", "repeated", "9" * 64),)
     with pytest.raises(PhotosErased, match=r"1 photos of DS-\d+-002 were erased while it was made"):
         a_frozen_dataset(tables, "after", a_photo(1), a_photo(2), aside=aside)
     after = tables.datasets.begin("after", LAUNDRY)

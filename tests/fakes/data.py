@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pipeline.domain.clusters import sides_of_clusters
 from pipeline.domain.dataset import (
+    FIRST,
     Augmentation,
     ConfirmedTask,
     Dataset,
@@ -19,9 +20,8 @@ from pipeline.domain.dataset import (
     dataset_name,
 )
 from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosErased
-from pipeline.domain.labelled_photos import FIRST
 from pipeline.domain.leakage import HeldOut
-from pipeline.domain.lineage import Appearance, Erased
+from pipeline.domain.lineage import Appearance, Erased, Kept
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import Measured
 from pipeline.ports.data import Suspect, Validation
@@ -155,7 +155,7 @@ class FakeDatasets:
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         if dataset_id in self.frozen_as:
             return
-        hashes = {p.sha256 for p in manifest.photos}
+        hashes = {p.sha256 for p in (*manifest.photos, *manifest.quarantined) if p.sha256}
         if erased := [e.task_id for e in self.erased.values() if manifest.names(e.task_id) or hashes & {*e.sha256s}]:
             raise PhotosErased(dataset_id, sorted(erased))
         self.frozen_as[dataset_id] = manifest_sha256
@@ -226,9 +226,11 @@ class FakeDatasets:
         of = [rows for rows in of if rows and all(a.task_id.startswith(FIRST) for a in rows)]
         return [a for a in of[-1] if a.photo_url] if of else []
 
-    def addresses(self, task_id: str) -> Sequence[str]:
-        known = [*self.lineage.values(), *(row for rows in self.aside.values() for row in rows)]
-        return sorted({row.photo_url for row in known if row.task_id == task_id and row.photo_url})
+    def kept(self, task_id: str) -> Sequence[Kept]:
+        rows = [*self.lineage.values(), *(row for rows in self.aside.values() for row in rows)]
+        known = {Kept(row.task_id, row.photo_url, row.sha256) for row in rows if row.photo_url}
+        own = [one for one in known if one.task_id == task_id]
+        return sorted(one for one in known if one in own or any(one.shows_the_photo_of(other) for other in own))
 
 
 @dataclass
@@ -254,7 +256,7 @@ class FakeErasures:
             (i, n) for i, rows in d.aside.items() for n, q in enumerate(rows) if q.task_id == task_id and q.reason
         ]
         for dataset_id, n in left_out:
-            d.aside[dataset_id][n] = replace(d.aside[dataset_id][n], photo_url="", reason="")
+            d.aside[dataset_id][n] = replace(d.aside[dataset_id][n], photo_url="", reason="", sha256="")
         for key in rows:
             d.lineage[key] = replace(d.lineage[key], photo_url="", sha256="")
         for member_key in held:

@@ -117,7 +117,7 @@ def test_the_same_photo_with_two_labels_is_set_aside_both_times_with_the_labels(
     kept, aside = without_contradictions(photos)
     reason = "the same photo was confirmed as 불량 and as 양호"
     assert kept == photos[2:]
-    assert aside == [Quarantined(p.task_id, p.photo_url, reason, "contradiction") for p in photos[:2]]
+    assert aside == [Quarantined(p.task_id, p.photo_url, reason, "contradiction", p.sha256) for p in photos[:2]]
 
 
 @pytest.mark.parametrize("other", [VALIDATION, HOLDOUT])

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pipeline.domain.dataset import Manifest, Quarantined, Split
 from pipeline.domain.quality import QualityPolicy, measure
@@ -59,6 +61,36 @@ def test_too_many_contradictions_stop_the_run():
     few, many = (out_of_bounds(a_manifest(*GOOD, quarantined=aside(n, "contradiction"))) for n in (2, 20))
     assert few.keys() == {"contradiction_photos"}
     assert many["contradiction_share"][0]
+
+
+def beside(usable, lost):
+    """Photos of the first model, of which so many are set aside."""
+    gone = [replace(row, task_id=f"first:good/{row.task_id}") for row in aside(lost)]
+    return [a_photo(9000 + n, task_id=f"first:good/{n}.jpg") for n in range(usable)], gone
+
+
+def shares(manifest):
+    return [one for one in measure(manifest, None, 0, POLICY) if one.name in {"unusable_share", "contradiction_share"}]
+
+
+@pytest.mark.parametrize("kind", ["unusable", "contradiction"])
+@given(usable=st.integers(0, 60), odd=st.integers(0, 60), first=st.integers(0, 300), lost=st.integers(0, 60))
+@example(usable=15, odd=30, first=300, lost=0)
+def test_photos_of_the_first_model_make_no_share_of_what_people_confirmed_better_or_worse(
+    kind, usable, odd, first, lost
+):
+    rows, gone = beside(first, lost)
+    confirmed = a_manifest(*photos(usable), quarantined=aside(odd, kind))
+    together = a_manifest(*photos(usable), *rows, quarantined=[*aside(odd, kind), *gone])
+    assert not confirmed.task_ids or shares(together) == shares(confirmed)
+
+
+def test_the_first_model_is_measured_by_its_own_photos_and_later_its_losses_are_mentioned():
+    rows, gone = beside(50, 50)
+    alone, later = (out_of_bounds(a_manifest(*rows, *more, quarantined=gone)) for more in ((), GOOD))
+    assert alone["unusable_share"][1].startswith("50 of 100 tasks cannot be used")
+    assert "unusable_share" not in later
+    assert later["unusable_photos"][1].startswith("50 of 300 tasks cannot be used")
 
 
 def test_near_duplicates_of_held_out_photos_are_only_mentioned():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.adapters.labelled_tasks import AndFirstPhotos, LabelledTasks
+from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
 from pipeline.domain.events import EARLIEST, ENGLISH
@@ -14,7 +15,7 @@ from pipeline.domain.selection import Recipe
 from pipeline.ports.bundles import FirstPhotos
 from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
-from tests.builders import NOW, a_model_version
+from tests.builders import NOW, a_model_version, a_task
 from tests.fakes.data import FakeCorrectionSource, FakeFolder
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.faults import Killed, every_fault
@@ -108,6 +109,59 @@ def test_a_later_model_is_judged_on_and_learns_what_the_first_one_was_made_of(wo
     world.source = AndFirstPhotos(FakeCorrectionSource(), world.datasets, LAUNDRY)
     with pytest.raises(DatasetRefused, match="no confirmed tasks in the Helper database"):
         world.collect(run_id="without confirmations")
+
+
+def its_photo_is_missing(world, task):
+    return task, b""
+
+
+def its_label_is_none(world, task):
+    return replace(task, final_result="?"), b"photo of a garment"
+
+
+def it_was_erased(world, task):
+    world.erasures.record(Erased(task.task_id, (), "kim", "asked", NOW))
+    return task, b"photo of a garment"
+
+
+def its_bytes_were_erased(world, task):
+    world.erasures.record(Erased("another", (sha256(b"photo of a garment"),), "kim", "asked", NOW))
+    return task, b"photo of a garment"
+
+
+def it_shows_what_is_held_out(world, task):
+    held = world.manifest().of(Split.HOLDOUT)[0]
+    return replace(task, final_result=held.label), world.photos.bodies[held.photo_url]
+
+
+def it_contradicts_the_first_photos(world, task):
+    first = world.manifest().of(Split.TRAIN)[0]
+    return replace(task, final_result=next(n for n in LABELS if n != first.label)), world.photos.bodies[first.photo_url]
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (its_photo_is_missing, "none of 1 confirmed tasks can be used: TASK-00099: no photo at s3://tasks/"),
+        (its_label_is_none, "none of 1 confirmed tasks can be used: TASK-00099: "),
+        (it_was_erased, "no confirmed tasks in the Helper database"),
+        (its_bytes_were_erased, "none of 1 confirmed tasks can be used: their photos were erased, or others chosen"),
+        (it_shows_what_is_held_out, "none of 1 confirmed tasks can be used: TASK-00099: shows what"),
+        (it_contradicts_the_first_photos, "none of 1 confirmed tasks can be used: TASK-00099: the same photo was"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_retraining_for_which_no_confirmed_task_can_be_used_takes_the_first_models_place_nowhere(world, why, told):
+    world.collect_first()
+    world.validate()
+    before = world.datasets.first_photos(LAUNDRY)
+    task, body = why(world, a_task(99))
+    if body:
+        world.photos.bodies[task.photo_url] = body
+    world.source = AndFirstPhotos(FakeCorrectionSource([task]), world.datasets, LAUNDRY)
+    with pytest.raises(DatasetRefused, match=told):
+        world.collect(run_id="later")
+    assert world.datasets.first_photos(LAUNDRY) == before != []
 
 
 def test_a_list_in_the_folder_counts_instead_of_its_folders(world):

@@ -8,6 +8,8 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE
@@ -26,7 +28,7 @@ from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
-from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, URI
+from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, POLICY, URI
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 BY = By("kim", "asked by the customer", "erasure")
@@ -356,6 +358,69 @@ def test_killed_at_any_call_and_run_again_our_copy_is_gone(fault):
 
 def test_our_copy_of_a_photo_that_was_only_set_aside_is_gone_too():
     assert without_a_copy(NO_FAULT, "TASK-00098") == [f"{COPIES}used.jpg"]
+
+
+@pytest.mark.parametrize("fault", every_fault(functools.partial(without_a_copy, task="TASK-00098")), ids=str)
+def test_killed_at_any_call_and_run_again_two_tasks_with_one_copy_are_forgotten(fault):
+    assert without_a_copy(fault, "TASK-00098") == [f"{COPIES}used.jpg"]
+
+
+def one_of_each_side():
+    """Bytes that fall to each side of the split, as the fake inspector sees them."""
+    bodies = [f"shown by many {n}".encode() for n in range(200)]
+    sides = {POLICY.split_of(hashlib.sha256(body).hexdigest()[:16]): body for body in bodies}
+    return [sides[split] for split in (Split.TRAIN, Split.VALIDATION, Split.HOLDOUT)]
+
+
+SHOWN = one_of_each_side()
+
+
+def a_task_that_shows(n, body, label, place):
+    """The first model's photos lie under their hash, as the bucket has them; the Helper's each under its own name."""
+    task = a_task(n, corrected=True, label=label)
+    ours = f"{COPIES}{hashlib.sha256(body).hexdigest()}{place}"
+    return task if place == "helper" else replace(task, photo_url=ours)
+
+
+@settings(max_examples=40)
+@given(
+    tasks=st.lists(
+        st.tuples(st.sampled_from(SHOWN), st.sampled_from(LABELS), st.sampled_from([".jpg", ".png", "helper"])),
+        min_size=1,
+        max_size=6,
+    ),
+    which=st.integers(0, 5),
+)
+@example(tasks=[(SHOWN[2], "양호", ".jpg")] * 2, which=0)
+@example(tasks=[(SHOWN[2], "양호", ".jpg")] * 2, which=1)
+@example(tasks=[(SHOWN[0], "양호", "helper")] * 2, which=1)
+def test_who_shows_the_photo_is_forgotten_with_it_and_every_other_one_keeps_its_copy(tasks, which):
+    world, bodies = a_world(), {}
+    for n, (body, label, place) in enumerate(tasks, 100):
+        task = a_task_that_shows(n, body, label, place)
+        world.source.rows.append(task)
+        world.photos.bodies[task.photo_url], bodies[task.task_id] = body, body
+        world.objects.write(task.photo_url, body)
+    world.collect(run_id="run-3")
+    asked = list(bodies)[which % len(bodies)]
+    found = world.erase(asked)
+    alike = {task for task, body in bodies.items() if body == bodies[asked]}
+    assert {asked, *found.twins} == alike
+    assert not [task for task in alike if task.encode() in anything(world)]
+    ours = {uri: world.objects.read(uri) for uri in world.objects.list(COPIES)}
+    still = {body for (body, _, place) in tasks if place != "helper" and body != bodies[asked]}
+    assert set(ours.values()) == still
+    world.collect(run_id="run-4")
+    later = world.manifest("s3://datasets/DS-2026-004/")
+    assert later.task_ids >= bodies.keys() - alike and not later.task_ids & alike
+
+
+def test_of_photos_that_nobody_could_read_one_is_no_twin_of_another(world):
+    rows = [replace(a_task(n), photo_url="unknown") for n in (98, 99)]
+    world.source.rows += rows
+    world.collect(run_id="run-3")
+    assert world.erase("TASK-00098").twins == []
+    assert world.manifest("s3://datasets/DS-2026-003/").names("TASK-00099")
 
 
 def test_a_shard_that_was_changed_is_not_made_true_by_erasing(world):
