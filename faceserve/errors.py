@@ -87,6 +87,10 @@ class InferenceFailed(ServingError):
     """The engine failed on a request that was fine."""
 
 
+class NotFinite(InferenceFailed):
+    """The engine's answer to this request has numbers that are none: it is no answer, and must not count as one."""
+
+
 class ModelHangs(InferenceFailed):
     """The engine does not come back; another replica may answer."""
 

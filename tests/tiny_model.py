@@ -27,7 +27,7 @@ def tiny_artifact(
     `turn` shifts the three features, so that embeddings of two versions do not compare.
 
     `changes` replace fields of the manifest; `golden_shift` spoils the golden predictions by that much, and `served`
-    is another model to put into the artifact.
+    is another model to put into the artifact; `beside` are more files, by path.
     """
     shift = changes.pop("golden_shift", 0.0)
     model = network(sharpness, turn)
@@ -38,7 +38,7 @@ def tiny_artifact(
     with tempfile.TemporaryDirectory() as folder:
         ov.save_model(changes.pop("served", model), f"{folder}/model.xml", compress_to_fp16=False)
         files = {f"openvino/{p.name}": p.read_bytes() for p in Path(folder).iterdir()}
-    files["golden.npz"] = golden.getvalue()
+    files |= {"golden.npz": golden.getvalue(), **changes.pop("beside", {})}
     fields: dict[str, Any] = {
         "model_type": "LAUNDRY",
         "backbone": "Tiny",

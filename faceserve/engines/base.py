@@ -75,6 +75,12 @@ def artifact_key(name: str, precision: str) -> str:
     return f"{name}-int8" if precision == "int8" else name
 
 
+def demand_entry(path: Path, pattern: str) -> None:
+    """By another name a library reads another format, or another file than the one named. Raises `ValueError`."""
+    if not path.match(pattern):
+        raise ValueError(f"the model's file is {path.name[:80]!r}, {pattern} is needed")
+
+
 def demand_uint8(found: npt.DTypeLike) -> None:
     """Engines would convert in silence, or fail at the first request. Raises `ValueError`."""
     if np.dtype(found) != np.uint8:

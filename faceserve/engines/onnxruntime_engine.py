@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from faceserve.engines.base import Images, Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_entry, demand_uint8
 from faceserve.machine.priority import aside
 
 _OUTPUTS = ["probabilities", "features"]
@@ -23,6 +23,7 @@ class OnnxRuntimeEngine:
     def __init__(self, path: Path) -> None:
         import onnxruntime
 
+        demand_entry(path, "*.onnx")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

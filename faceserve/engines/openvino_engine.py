@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from faceserve.engines.base import Images, Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_entry, demand_uint8
 from faceserve.machine.priority import aside
 
 
@@ -29,6 +29,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, path: Path, threads: int, precision: str = "f32") -> None:
+        demand_entry(path, "*.xml")
         # Left alone, OpenVINO would choose bf16 on newer processors without saying so. What an int8 model leaves in
         # floating point is approximate anyway.
         floats = "bf16" if precision == "bf16" or (precision == "int8" and _has_bf16()) else "f32"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from faceserve.engines.base import Images, Output, demand_uint8
+from faceserve.engines.base import Images, Output, demand_entry, demand_uint8
 from faceserve.engines.tensorflow_ops import beyond_calculating
 
 
@@ -19,6 +19,8 @@ class TensorFlowEngine:
     def __init__(self, path: Path, threads: int) -> None:
         import tensorflow as tf
 
+        # TensorFlow is given the folder, and takes the file of this name: it must be the one that is looked at.
+        demand_entry(path, "saved_model.pb")
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         except RuntimeError:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Images
-from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused
+from faceserve.errors import BadPhoto, BadRequest, NotFinite, ObjectRefused, Refused
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.inference.photos import decoded
@@ -111,9 +111,9 @@ class Gallery:
         unread: _Unread = {}
         for at in range(0, len(uris), _AT_ONCE):
             photos = [found for uri in uris[at : at + _AT_ONCE] if (found := self._photo(uri, unread))]
-            if photos:
-                identities += [identity for identity, _ in photos]
-                vectors.append(extractor.extract(np.concatenate([image for _, image in photos])))
+            for who, embedded in _vectors(extractor, photos):
+                identities += who
+                vectors.append(embedded)
         return identities, vectors, unread
 
     def _photo(self, uri: str, unread: _Unread) -> tuple[str, Images] | None:
@@ -154,3 +154,19 @@ class Gallery:
         if not _IDENTITY.fullmatch(identity):
             raise BadRequest(f"identity {identity[:40]!r}: use letters, digits and . _ @ -, not too long (100 at most)")
         return f"{self._prefix}{identity}"
+
+
+def _vectors(
+    extractor: FeatureExtractor, photos: list[tuple[str, Images]]
+) -> list[tuple[list[str], npt.NDArray[np.float32]]]:
+    """Who is embedded, and as what; a photo that the model has no finite numbers for costs no other its place."""
+    if not photos:
+        return []
+    try:
+        return [([who for who, _ in photos], extractor.extract(np.concatenate([image for _, image in photos])))]
+    except NotFinite as error:
+        if len(photos) == 1:
+            log.warning("%s is set aside, nobody is compared with it: %s", photos[0][0], error)
+            return []
+        half = len(photos) // 2
+        return [*_vectors(extractor, photos[:half]), *_vectors(extractor, photos[half:])]

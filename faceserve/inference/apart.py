@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from faceserve.engines.base import Images, InferenceEngine, Output
-from faceserve.errors import InferenceFailed, ModelHangs, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, TooLate
 
 # A whole process may have been stopped for a while: then a call is overdue, but comes back a moment later.
 _GRACE_SECONDS = 0.2
@@ -19,10 +21,17 @@ _GRACE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Answered(Output):
-    """`engine_seconds`: how long the engine took for each image, `queue_seconds`: how long it was waited for."""
+    """`engine_seconds`: how long the engine took for each image, `queue_seconds`: how long it was waited for.
+
+    Raises `NotFinite`.
+    """
 
     engine_seconds: float
     queue_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.probabilities).all() and np.isfinite(self.features).all()):
+            raise NotFinite("the model gave numbers that are not finite")
 
 
 class _Call:

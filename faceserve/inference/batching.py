@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from faceserve.engines.base import Images, InferenceEngine, Output
-from faceserve.errors import InferenceFailed, ModelHangs, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, TooLate
 from faceserve.inference.apart import Answered, Apart
 from faceserve.inference.sizes import batch_sizes, joined, power_of_two
 
@@ -263,7 +263,11 @@ def _share(run: _Run, output: Output, engine_seconds: float) -> None:
     for request in run.batch:
         end = at + len(request.images)
         waited = run.began - request.arrived
-        request.output = Answered(output.probabilities[at:end], output.features[at:end], engine_seconds, waited)
+        # Who shares a call with a photo that the model cannot answer gets an answer all the same.
+        try:
+            request.output = Answered(output.probabilities[at:end], output.features[at:end], engine_seconds, waited)
+        except NotFinite as error:
+            request.error = error
         at = end
 
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from faceserve.engines.base import EngineFactory, Images, InferenceEngine, Output, artifact_key
 from faceserve.errors import BadArtifact
+from faceserve.models.arrays import read_arrays
 from include.contract.manifest import ArtifactManifest
 
 _TIMED_CALLS = 3
+_MAX_GOLDEN_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,12 @@ class Examination:
 
 def _check_golden(engine: InferenceEngine, manifest: ArtifactManifest, folder: Path, precision: str) -> None:
     """The same answers as the trainer's, within the manifest's tolerance."""
-    try:
-        with np.load(folder / manifest.golden.file, allow_pickle=False) as golden:
-            images, expected = golden["images"], golden["probabilities"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BadArtifact(f"golden predictions cannot be read: {_short(error)}") from None
+    images, expected = read_arrays(folder / manifest.golden.file, ("images", "probabilities"), _MAX_GOLDEN_BYTES)
+    if images.dtype != np.uint8 or images.ndim != 4 or expected.dtype.kind != "f" or expected.ndim != 2:
+        raise BadArtifact("golden predictions are no images with their probabilities")
     if not len(images) or len(images) != len(expected):
         raise BadArtifact("golden predictions are empty or incomplete")
-    found = _infer(engine, manifest, np.ascontiguousarray(images, np.uint8)).probabilities
+    found = _infer(engine, manifest, np.ascontiguousarray(images)).probabilities
     worst = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
     allowed = manifest.golden.allowed(precision)
     if not worst <= allowed:

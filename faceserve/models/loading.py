@@ -71,6 +71,8 @@ class Loader:
             raise BadArtifact(f"the artifact is a {manifest.model_type} model, not {model}")
         if manifest.input_pixels != INPUT_PIXELS:
             raise BadArtifact(f"the model takes images of {manifest.input_pixels} pixels, {INPUT_PIXELS} are made here")
+        # Before they are read again in the server.
+        Reasons.of(folder, manifest)
         return self._examination.examine(folder, manifest, self._load_engine)
 
     def forget_all_but(self, origins: Iterable[Origin]) -> None:

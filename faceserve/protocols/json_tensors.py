@@ -95,7 +95,8 @@ def answer_of(request: oip.ModelInferRequest, response: oip.ModelInferResponse) 
 
 
 def as_json(said: Any) -> bytes:
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    """Raises `ValueError` for numbers that JSON does not have: infinity, and what is no number."""
+    return json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def plain(message: Message) -> dict[str, Any]:

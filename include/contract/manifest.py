@@ -72,24 +72,39 @@ class ArtifactManifest:
             fields = json.loads(body)
             golden = Golden(**fields.pop("golden"))
             manifest = cls(**{**fields, "labels": tuple(fields["labels"]), "golden": golden})
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadManifest(f"manifest.json cannot be read: {type(error).__name__}: {error}") from None
-        manifest._check()
+            manifest._check()
+        except BadManifest:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise BadManifest(f"manifest.json cannot be read: {type(error).__name__} {str(error)[:200]!r}") from None
         return manifest
 
     def _check(self) -> None:
         if self.format != FORMAT:
-            raise BadManifest(f"manifest format {self.format}, this program reads {FORMAT}")
+            raise BadManifest(f"manifest format {self.format!r:.40}, this program reads {FORMAT}")
+        self._check_kinds()
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise BadManifest("manifest has no labels, or the same one twice")
         for path in self.files:
-            if path.startswith("/") or ".." in path.split("/") or "\\" in path or not path:
-                raise BadManifest(f"manifest lists the unsafe path {path!r}")
+            if path.startswith("/") or ".." in path.split("/") or set(path) & {"\\", "\0"} or not path:
+                raise BadManifest(f"manifest lists the unsafe path {path[:100]!r}")
             if not _DATA_ONLY.fullmatch(path.rpartition("/")[2]):
                 raise BadManifest(f"manifest lists {path[:100]!r}: only formats that cannot carry code are taken")
         missing = [entry for entry in (*self.engines.values(), self.golden.file) if entry not in self.files]
         if missing:
-            raise BadManifest(f"manifest names files it does not list: {', '.join(missing)}")
+            raise BadManifest(f"manifest names files it does not list: {', '.join(missing)[:200]}")
+
+    def _check_kinds(self) -> None:
+        """JSON may have anything in the place of anything, and who reads a field relies on what it is."""
+        names = (self.model_type, self.backbone, self.run_id, self.dataset_id, self.golden.file, *self.labels)
+        try:
+            "".join((*names, *self.files, *self.files.values(), *self.engines, *self.engines.values())).encode()
+        except (TypeError, UnicodeEncodeError):
+            raise BadManifest("manifest has something that is no text where a text is needed") from None
+        if not all(type(number) is int and number > 0 for number in (self.input_pixels, self.feature_width)):
+            raise BadManifest("manifest has an input size or a feature width that is no positive whole number")
+        if not all(type(far) in {int, float} for far in (self.golden.tolerance, *self.golden.tolerances.values())):
+            raise BadManifest("manifest has a tolerance that is no number")
 
 
 def sha256(body: bytes) -> str:

@@ -1,5 +1,6 @@
 """Every kind of bad model, uploaded to S3 and offered to a replica under load: refused before any user meets it."""
 
+import io
 import threading
 
 import boto3
@@ -10,7 +11,7 @@ from openvino import opset13 as ops
 
 from faceserve.storage import S3Source
 from include.contract.lifecycle_client import FaceserveError
-from include.contract.manifest import MANIFEST
+from include.contract.manifest import MANIFEST, REASONS
 from tests.replica.world import replica
 from tests.tiny_model import grey_photo, manifest_sha256, network, tiny_artifact
 
@@ -59,6 +60,13 @@ def without(files, path):
     return {name: body for name, body in files.items() if name != path}
 
 
+def three_arrays(body):
+    out = io.BytesIO()
+    np.savez(out, **dict.fromkeys(("names", "weights", "bias"), body))
+    return out.getvalue()
+
+
+NUMBERS = three_arrays(np.array([7, 8]))
 BIN, XML = "openvino/model.bin", "openvino/model.xml"
 TOO_BUSY = "too busy to try a model"
 HANGS = f"did not load and answer within 15 s|{TOO_BUSY}"
@@ -77,6 +85,9 @@ KINDS = {
     "numbers that are not finite": (lambda: tiny_artifact(served=network(sharpness=float("nan"))), "not finite|differ"),
     "no network at all": (lambda: tiny_artifact(engines={"openvino": "golden.npz"}), "cannot load"),
     "only other engines": (lambda: tiny_artifact(engines={"tensorflow": BIN}), "no openvino model"),
+    "reasons that are no texts": (lambda: tiny_artifact(beside={REASONS: NUMBERS}), "needs texts as names"),
+    "half of its reasons": (lambda: tiny_artifact(beside={REASONS: NUMBERS[:-9]}), "reasons.npz cannot be read"),
+    "labels that are no text": (lambda: tiny_artifact(labels=(1, 2)), "no text"),
     "another model's": (lambda: tiny_artifact(model_type="FACE"), "FACE model"),
     "ten times slower": (lambda: tiny_artifact(served=network(detour=ten_times_the_work)), "ms of processor time"),
     "out of memory": (lambda: tiny_artifact(served=network(detour=fourteen_gigabytes)), "fails on|cannot load|memory"),

@@ -1,8 +1,10 @@
 """One artifact, every engine: the same answers, and the server chooses what the processor does well."""
 
 import json
+import shutil
 
 import numpy as np
+import onnx
 import pytest
 
 from faceserve.engines import base
@@ -63,6 +65,56 @@ def test_a_batch_gets_the_same_answers_as_its_images_alone(made, manifest, engin
     alone = [loaded.infer(images[n : n + 1]).probabilities[0] for n in range(4)]
     assert together.probabilities == pytest.approx(np.stack(alone), abs=0.01)
     loaded.close()
+
+
+@pytest.mark.parametrize(
+    ("engine", "file", "named"),
+    [
+        ("openvino", "onnx/model.onnx", "model.onnx"),
+        ("onnxruntime", "onnx/model.onnx", "model.bin"),
+        ("tensorflow", "savedmodel/saved_model.pb", "model.pb"),
+    ],
+)
+def test_an_engine_takes_its_own_format_under_its_own_name_only(made, tmp_path, engine, file, named):
+    """What a library makes of another name is its own choice: another reader, or another file."""
+    folder, _ = made
+    copy = shutil.copytree((folder / file).parent, tmp_path / "copy")
+    shutil.copy(folder / file, copy / named)
+    with pytest.raises(ValueError, match="is needed"):
+        factory(engine, 1)(copy / named, "f32")
+
+
+@pytest.mark.parametrize("place", ["../secret.bin", "/etc/hostname", "sub/../../secret.bin"])
+def test_weights_outside_the_artifact_are_never_read(tmp_path, place):
+    """ONNX Runtime itself sees to that; another release must, too."""
+    (tmp_path / "secret.bin").write_bytes(np.ones(3, np.float32).tobytes())
+    path = tmp_path / "onnx" / "model.onnx"
+    path.parent.mkdir()
+    path.write_bytes(with_weights_at(place))
+    with pytest.raises(Exception, match="escapes|Absolute"):
+        factory("onnxruntime", 1)(path, "f32")
+
+
+def with_weights_at(place):
+    """An ONNX network whose weights are elsewhere."""
+    weights = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[3])
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", place), ("length", "12")):
+        weights.external_data.add(key=key, value=value)
+    nodes = [
+        onnx.helper.make_node("Cast", ["images"], ["floats"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
+        onnx.helper.make_node("Add", ["means", "w"], ["features"]),
+        onnx.helper.make_node("Softmax", ["features"], ["probabilities"]),
+    ]
+    images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", 224, 224, 3])
+    answers = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 3])
+        for name in ("probabilities", "features")
+    ]
+    graph = onnx.helper.make_graph(nodes, "elsewhere", [images], answers, [weights])
+    opset = onnx.helper.make_opsetid("", 13)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
 
 
 def loader(made, tmp_path, engine="openvino", precisions=("f32",), **changes):

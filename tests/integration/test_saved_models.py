@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
 from faceserve.engines.base import factory
 from faceserve.engines.tensorflow_ops import CALCULATING, STATEFUL, beyond_calculating
@@ -88,6 +90,29 @@ def test_a_graph_that_does_more_than_calculate_is_refused(tf, tmp_path, beside):
     with pytest.raises(ValueError, match="the graph does more than calculate: "):
         factory("tensorflow", 1)(path, "f32")
     assert not list(tmp_path.glob("written*"))
+
+
+@pytest.fixture(scope="module")
+def twofold(tf, tmp_path_factory):
+    """A folder with a graph that writes, and the bytes of a clean one."""
+    folder = tmp_path_factory.mktemp("writes")
+    saved(tf, folder, writes)
+    return folder, saved(tf, tmp_path_factory.mktemp("clean")).read_bytes()
+
+
+@given(name=st.from_regex(r"[\w.-]{1,20}\.(pb|index|bin|npz|data-00000-of-00001)", fullmatch=True))
+@example(name="model.pb")
+@example(name="fingerprint.pb")
+@example(name="Saved_model.pb")
+def test_no_other_file_than_the_one_that_was_looked_at_is_loaded(twofold, name):
+    """TensorFlow is given a folder, and chooses the file itself."""
+    folder, clean = twofold
+    decoy = folder / name
+    assume(name != "saved_model.pb")
+    decoy.write_bytes(clean)
+    with pytest.raises(ValueError, match=r"saved_model\.pb is needed"):
+        factory("tensorflow", 1)(decoy, "f32")
+    assert not list(folder.glob("written*"))
 
 
 def test_a_graph_that_calculates_is_loaded(tf, tmp_path):

@@ -1,14 +1,16 @@
 """A candidate on trial in a running replica: shared out, watched, promoted or taken off."""
 
+import numpy as np
 import pytest
+from openvino import opset13 as ops
 
 from faceserve.errors import InferenceFailed
 from include.contract.lifecycle_client import FaceserveError
 from tests.replica.world import replica
-from tests.tiny_model import grey_photo
+from tests.tiny_model import grey_photo, network
 from tests.waiting import until
 
-DARK = grey_photo(20)
+DARK, BRIGHT = grey_photo(20), grey_photo(255)
 
 
 @pytest.fixture
@@ -35,6 +37,24 @@ class Failing:
 
     def close(self):
         """Nothing is held."""
+
+
+def no_number_above(level):
+    """A model that answers as it should, but for photos that are brighter than any that it was tried out with."""
+
+    def detour(features):
+        beyond = ops.log(ops.subtract(np.float32(level), features))
+        return ops.add(features, ops.multiply(beyond, np.float32(0)))
+
+    return network(5.0, detour=detour)
+
+
+def test_a_candidate_whose_numbers_are_none_fails_on_trial_and_the_stable_version_answers(world):
+    world.prepare("v1.1.1", sharpness=5.0, served=no_number_above(0.97))
+    world.lifecycle.set_canary("laundry", "v1.1.1", 100)
+    found = world.client.classify("laundry", BRIGHT)
+    assert (found.side, found.label) == ("stable", "양호")
+    assert canary(world).canary.errors == 1
 
 
 def test_a_tenth_of_the_tasks_is_answered_by_the_candidate_and_says_so(world):

@@ -1,13 +1,11 @@
 """What a correction would be about, beside the verdict."""
 
-import hashlib
 import io
-import json
 
 import numpy as np
 import pytest
 
-from include.contract.manifest import MANIFEST, REASONS
+from include.contract.manifest import REASONS
 from tests.replica.world import replica
 from tests.tiny_model import coloured_photo, manifest_sha256, tiny_artifact
 
@@ -22,14 +20,10 @@ def world(tmp_path):
 
 def with_reasons(**artifact):
     """Red photos have a stain, green ones are muddy."""
-    files, out = tiny_artifact(**artifact), io.BytesIO()
+    out = io.BytesIO()
     weights = np.array([[9, 0], [0, 9], [0, 0]], np.float32)
     np.savez(out, names=np.array(NAMES), weights=weights, bias=np.full(2, -5, np.float32))
-    files[REASONS] = out.getvalue()
-    manifest = json.loads(files[MANIFEST])
-    manifest["files"][REASONS] = hashlib.sha256(files[REASONS]).hexdigest()
-    files[MANIFEST] = json.dumps(manifest).encode()
-    return files
+    return tiny_artifact(beside={REASONS: out.getvalue()}, **artifact)
 
 
 def serve(world, version, files):

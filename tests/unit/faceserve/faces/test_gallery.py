@@ -1,18 +1,29 @@
 """What a look makes of the stored photos: who is known, and what is tried again."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from faceserve.errors import ObjectRefused
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import Gallery
+from faceserve.inference.apart import Answered
 from faceserve.storage import Stores
 from tests.tiny_model import FolderSource, coloured_photo
 
+BLACK = coloured_photo(0, 0, 0)
 PHOTOS = {"kim": coloured_photo(250, 20, 20), "lee": coloured_photo(20, 250, 20), "park": coloured_photo(20, 20, 250)}
-BY_COLOUR = FeatureExtractor(lambda images: SimpleNamespace(features=images.mean(axis=(1, 2)).astype(np.float32)))
+
+
+def by_colour(images):
+    """A model that has no number for what is all black."""
+    colours = images.mean(axis=(1, 2)).astype(np.float32)
+    colours[colours.max(axis=1) < 1] = np.nan
+    return Answered(colours, colours, 0.0)
+
+
+BY_COLOUR = FeatureExtractor(by_colour)
 
 
 class Store(FolderSource):
@@ -81,6 +92,16 @@ def test_a_film_that_lies_there_too_is_never_read_whole(world):
     assert world.known() == {"lee", "park"}
     assert world.aside[-1] == 2
     assert world.store.most_bytes_asked <= 32 << 20
+
+
+@settings(max_examples=10)
+@given(black=st.sets(st.integers(0, 19)))
+def test_who_the_model_has_no_numbers_for_is_set_aside_and_keeps_nobody_from_being_known(black):
+    world = World()
+    for number in range(20):
+        world.store.objects[f"s3://faces/face/p{number}"] = BLACK if number in black else PHOTOS["kim"]
+    assert world.known() <= {*PHOTOS, *(f"p{number}" for number in set(range(20)) - black)}
+    assert (len(world.seen.faces), world.aside[-1]) == (3 + 20 - len(black), len(black))
 
 
 def test_a_store_that_refuses_everything_is_no_gallery_of_nobody(world):

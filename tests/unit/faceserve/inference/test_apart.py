@@ -7,7 +7,7 @@ import pytest
 
 from faceserve.errors import InferenceFailed, ModelHangs, TooLate
 from faceserve.inference.apart import Apart
-from tests.unit.faceserve.inference.test_batching import Engine, image
+from tests.unit.faceserve.inference.test_batching import Engine, image, spoil
 from tests.waiting import until
 
 
@@ -91,6 +91,16 @@ def test_whatever_an_engine_raises_is_its_answer(engine, error):
     with pytest.raises(InferenceFailed, match=error.__name__):
         apart.infer(engine, image(1))
     engine.raises = None
+    assert apart.infer(engine, image(2)).features[0, 0] == 2
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+@pytest.mark.parametrize("field", ["probabilities", "features"])
+def test_numbers_that_are_not_finite_are_no_answer(engine, field, odd):
+    spoil(engine, 1, field, odd)
+    apart = Apart(1, 5)
+    with pytest.raises(InferenceFailed, match="not finite"):
+        apart.infer(engine, image(1))
     assert apart.infer(engine, image(2)).features[0, 0] == 2
 
 

@@ -45,6 +45,18 @@ def image(value, count=1):
     return np.full((count, 2, 2, 3), value, np.uint8)
 
 
+def spoil(engine, value, field="probabilities", odd=float("nan")):
+    """From now on the engine's answer to images of this value has an odd number in it."""
+    plain = engine.infer
+
+    def infer(images):
+        found = plain(images)
+        getattr(found, field)[images[:, 0, 0, 0] == value, 0] = odd
+        return found
+
+    engine.infer = infer
+
+
 def asked(pool, batcher, engine, *values):
     """Ask for each value once the one before waits in the queue; the futures."""
     found = []
@@ -86,6 +98,19 @@ def test_requests_that_wait_share_one_call_and_each_gets_its_own_answer(pool, bu
     waiting = asked(pool, batcher, engine, 1, 2, 3, 4)
     engine.open.set()
     assert [future.result(5).features[0, 0] for future in waiting] == [1, 2, 3, 4]
+    assert engine.calls == [1, 4]
+
+
+@pytest.mark.parametrize("field", ["probabilities", "features"])
+def test_numbers_that_are_not_finite_fail_who_would_get_them_and_nobody_else(pool, busy, field):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
+    spoil(engine, 2, field)
+    busy(batcher, engine)
+    first, odd, *others = asked(pool, batcher, engine, 1, 2, 3, 4)
+    engine.open.set()
+    assert [future.result(5).features[0, 0] for future in (first, *others)] == [1, 3, 4]
+    with pytest.raises(InferenceFailed, match="not finite"):
+        odd.result(5)
     assert engine.calls == [1, 4]
 
 

@@ -1,5 +1,7 @@
 """Real models are loaded, refused and exchanged while requests flow."""
 
+import io
+import json
 import threading
 
 import numpy as np
@@ -15,7 +17,7 @@ from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.rules import Keeping, Rules
-from include.contract.manifest import MANIFEST
+from include.contract.manifest import MANIFEST, REASONS, Golden
 from tests.tiny_model import FolderSource, manifest_sha256, tiny_artifact
 
 MODELS = ("laundry", "face")
@@ -141,6 +143,18 @@ def _changed(path, body):
     return lambda files: files | {path: body(files[path])}
 
 
+def _said(files, **fields):
+    """The manifest says something else."""
+    return files | {MANIFEST: json.dumps(json.loads(files[MANIFEST]) | fields).encode()}
+
+
+def _npz():
+    """Of every array that a server reads, none of which is of its kind."""
+    out = io.BytesIO()
+    np.savez(out, **dict.fromkeys(("images", "probabilities", "names", "weights", "bias"), np.array([7, 8])))
+    return out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -154,6 +168,14 @@ def _changed(path, body):
         (lambda files: tiny_artifact(sharpness=float("nan"), golden_shift=0), "not finite"),
         (lambda files: tiny_artifact(labels=("양호", "불량", "보류")), "shape"),
         (lambda files: tiny_artifact(labels=("양호", "양호")), "same one twice"),
+        (lambda files: tiny_artifact(labels=(1, 2)), "no text"),
+        (lambda files: _said(files, labels=("양호", "\ud800")), "no text"),
+        (lambda files: tiny_artifact(labels=(["양호"], "불량")), "no text"),
+        (lambda files: _said(files, feature_width=3.0), "no positive whole number"),
+        (lambda files: tiny_artifact(beside={"odd.npz": _npz()[:-9]}, golden=Golden("odd.npz")), "cannot be read"),
+        (lambda files: tiny_artifact(beside={"odd.npz": _npz()}, golden=Golden("odd.npz")), "no images"),
+        (lambda files: tiny_artifact(beside={REASONS: _npz()[:-9]}), "cannot be read"),
+        (lambda files: tiny_artifact(beside={REASONS: _npz()}), "needs texts"),
         (lambda files: tiny_artifact(model_type="FACE"), "FACE model"),
         (lambda files: tiny_artifact(engines={"onnx": "openvino/model.xml"}), "no openvino model"),
         (lambda files: tiny_artifact(engines={"openvino": "openvino/model.bin"}), "cannot load"),
@@ -171,6 +193,17 @@ def test_a_model_that_must_not_serve_is_refused_and_the_old_one_stays(replica, a
         replica.prepare("v1.1.0", bad)
     assert replica.serving() == "v1.0.0"
     assert replica.prepared() == []
+
+
+def test_reasons_are_looked_at_where_the_model_is_tried_out(tmp_path):
+    """In a process of its own, if there is one; `load` alone would meet them in the server first."""
+    examination = Examination("openvino", ("f32",))
+    source = FolderSource()
+    cache = ArtifactCache(tmp_path, source, examination.keys)
+    sha256 = source.put("s3://models/v1.0.0/", tiny_artifact(beside={REASONS: _npz()}))
+    loader = Loader(cache, examination, factory("openvino", 1))
+    with pytest.raises(BadArtifact, match=REASONS):
+        loader.examine("laundry", Origin("v1.0.0", "s3://models/v1.0.0/", sha256))
 
 
 def test_an_artifact_whose_manifest_was_exchanged_is_refused(replica, artifact):
