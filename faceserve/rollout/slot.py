@@ -120,16 +120,18 @@ class Slot:
         """Replace the snapshot, under `change`; the seconds that the replacement itself took.
 
         What must survive a restart is kept on disk first: a replica that dies right after the exchange comes back with
-        what it answered. Raises `DiskUnusable`, but a full disk keeps no candidate that does harm.
+        what it answered. Raises `DiskUnusable`, but a full disk keeps no candidate that does harm, and what a restart
+        needs to know nothing of is done all the same.
         """
         if after.remembered and after.remembered != self.kept:
             try:
                 self.file.write(after.remembered)
                 self.kept = after.remembered
             except DiskUnusable as error:
-                if not after.only_ends_trial(self.snapshot):
+                news = after.remembered != self.snapshot.remembered
+                if news and not after.only_ends_trial(self.snapshot):
                     raise
-                log.error("%s: the trial ends, but a restart may forget why: %s", self.model, error)  # noqa: TRY400
+                log.error("%s: what a restart needs is not on disk yet: %s", self.model, error)  # noqa: TRY400
         started = time.perf_counter()
         self.snapshot = after
         return time.perf_counter() - started

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faceserve.errors import BadArtifact, Overloaded, StaleEpoch, StorageUnavailable, TooLate
+from faceserve.errors import BadArtifact, DiskUnusable, Overloaded, StaleEpoch, StorageUnavailable, TooLate
 from faceserve.rollout.slot import MAX_LOADING
 from tests.unit.faceserve.rollout.world import MODEL, Replica, origin
 from tests.waiting import until
@@ -182,3 +182,35 @@ def test_after_loading_requests_get_a_moment_to_catch_up(tmp_path):
     began = time.monotonic()
     replica.prepare("v1")
     assert time.monotonic() - began < 1
+
+
+def ends_a_trial(replica):
+    replica.abort("v2", "as asked")
+    return replica
+
+
+def comes_back(replica):
+    return replica.restarted(origin("v2", activated_at=time.time() + 60))
+
+
+@pytest.mark.parametrize("something", [ends_a_trial, comes_back])
+def test_what_a_full_disk_did_not_take_keeps_no_later_version_out_and_none_in(replica, monkeypatch, something):
+    """The one that was loaded would be in memory for ever, and the replica could say of nothing that it has it."""
+    replica.serve("v1")
+    replica.prepare("v2")
+    replica.try_out("v2")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        replica = something(replica)
+        replica.prepare("v3")
+        assert replica.prepared == ["v3"]
+        replica.discard("v3")
+        assert (replica.prepared, replica.engine("v3").closed) == ([], 1)
+        with pytest.raises(DiskUnusable):
+            replica.serve("v4")
+    assert replica.serve("v4").version == "v4"
+    assert replica.restarted().serving == "v4"
