@@ -17,6 +17,9 @@ from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, TooLate
 
 # A whole process may have been stopped for a while: then a call is overdue, but comes back a moment later.
 _GRACE_SECONDS = 0.2
+# How often those that wait look whether their caller does.
+_LOOK_SECONDS = 0.5
+_GONE = "nobody waits for the answer any more"
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,11 @@ class Apart:
         asked = time.monotonic()
         with self._lock:
             lane = self._lanes.setdefault(engine, _Lane(self._places))
-        self._take_place(lane, deadline)
-        if not wanted():
-            lane.free.release()
-            raise TooLate("nobody waits for the answer any more")
+        self._take_place(lane, deadline, wanted)
         call = _Call(engine, images, asked)
         lane.calls.add(call)
         threading.Thread(target=call.run, args=(lane.over,), name="apart", daemon=True).start()
-        if call.done.wait(_seconds_until(min(deadline, call.began + self._call_seconds))):
+        if _done(call, min(deadline, call.began + self._call_seconds), wanted):
             return call.answer()
         if time.monotonic() < call.began + self._call_seconds:
             raise TooLate("the deadline passed while the model worked on the request")
@@ -117,15 +117,30 @@ class Apart:
             return call.answer()
         raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
 
-    def _take_place(self, lane: _Lane, deadline: float) -> None:
+    def _take_place(self, lane: _Lane, deadline: float, wanted: Callable[[], bool]) -> None:
         """As long as every place is taken somebody may find out that the model hangs."""
         while not lane.hangs(self._call_seconds + _GRACE_SECONDS):
             left = _seconds_until(deadline)
-            if lane.free.acquire(timeout=min(left, self._call_seconds)):
+            taken = lane.free.acquire(timeout=min(left, _LOOK_SECONDS))
+            if not wanted():
+                if taken:
+                    lane.free.release()
+                raise TooLate(_GONE)
+            if taken:
                 return
-            if left <= self._call_seconds:
+            if left <= _LOOK_SECONDS:
                 raise TooLate("the deadline passed while the request waited for the model")
         raise ModelHangs(f"the model has not come back from an earlier call for {self._call_seconds:g} s")
+
+
+def _done(call: _Call, until: float, wanted: Callable[[], bool]) -> bool:
+    """Whether the call is over by then. Raises `TooLate` when the caller goes first: its thread is for others."""
+    while not call.done.wait(min(_seconds_until(until), _LOOK_SECONDS)):
+        if not wanted():
+            raise TooLate(_GONE)
+        if time.monotonic() >= until:
+            return False
+    return True
 
 
 def _seconds_until(deadline: float) -> float:

@@ -20,7 +20,7 @@ from faceserve.inference.apart import Answered, Apart
 from faceserve.inference.sizes import batch_sizes, joined, power_of_two
 
 _LATE = "the deadline passed, or the caller went, while the request waited for an engine"
-# How often those that wait look whether the call before them will ever come back.
+# How often those that wait look whether the call before them will ever come back, and whether their caller went.
 _LOOK_SECONDS = 0.5
 
 
@@ -146,7 +146,7 @@ class Batcher:
         while not request.ready.wait(max(0.0, min(request.deadline - time.monotonic(), _LOOK_SECONDS))):
             with self._change:
                 self._give_up_overdue()
-                if time.monotonic() < request.deadline:
+                if time.monotonic() < request.deadline and request.wanted():
                     continue
                 with suppress(KeyError, ValueError):
                     # If it is not in the queue any more, another thread runs it just now or handed it a batch to run.

@@ -111,3 +111,26 @@ def test_nothing_is_worked_out_for_a_caller_that_went(engine):
             apart.infer(engine, image(1), wanted=lambda: False)
     assert engine.calls == []
     assert apart.infer(engine, image(2)).features[0, 0] == 2
+
+
+def test_who_goes_waits_no_longer_for_a_place_or_for_the_model(engine):
+    """What the caller holds is for others, although the model may never come back."""
+    apart, gone, went = Apart(1, 60), threading.Event(), []
+    engine.open.clear()
+
+    def ask():
+        try:
+            apart.infer(engine, image(1), wanted=lambda: not gone.is_set())
+        except TooLate as error:
+            went.append(str(error))
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    assert engine.entered.acquire(timeout=10)
+    gone.set()
+    for asker in askers:
+        asker.join(30)
+    assert (went, engine.calls) == (["nobody waits for the answer any more"] * 2, [1])
+    engine.open.set()
+    assert apart.infer(engine, image(2)).features[0, 0] == 2
