@@ -1,6 +1,7 @@
 """Tables `confirmation_totals` and `decision_totals`, which the database keeps itself, and newest rows of others."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.figures.production import Confirmed, LookedAt
@@ -12,6 +13,11 @@ from pipeline.ports.facts import Waiting
 _LOOK = """
     SELECT version, at, state, confirmed, agreed, blind_confirmed, blind_agreed
     FROM live_accuracy_readings WHERE model_type = %s ORDER BY at DESC LIMIT 1"""
+_LOOKS = """
+    SELECT newest.* FROM unnest(%s::text[]) AS of (version) CROSS JOIN LATERAL (
+        SELECT version, at, state, confirmed, agreed, blind_confirmed, blind_agreed FROM live_accuracy_readings
+        WHERE model_type = %s AND version = of.version ORDER BY at DESC LIMIT 1) AS newest
+    ORDER BY version"""
 _WAITING = """
     SELECT (SELECT count(*) FROM outbox WHERE published_at IS NULL),
         COALESCE(extract(epoch FROM now() - (
@@ -53,7 +59,12 @@ class TotalTables:
         with self._database.transaction() as cursor:
             cursor.execute(_LOOK, (model_type,))
             row = cursor.fetchone()
-        return LookedAt(row[0], row[1], State(row[2]), *row[3:]) if row else None
+        return _look(row) if row else None
+
+    def looks(self, model_type: ModelType, versions: Collection[str]) -> Sequence[LookedAt]:
+        with self._database.transaction() as cursor:
+            cursor.execute(_LOOKS, (sorted(versions), model_type))
+            return [_look(row) for row in cursor.fetchall()]
 
     def waiting(self) -> Waiting:
         with self._database.transaction() as cursor:
@@ -68,3 +79,7 @@ class TotalTables:
             row = cursor.fetchone()
         assert row is not None
         return int(row[0])
+
+
+def _look(row: tuple[Any, ...]) -> LookedAt:
+    return LookedAt(row[0], row[1], State(row[2]), *row[3:])

@@ -52,6 +52,7 @@ from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
+from pipeline.steps.measure_staleness import measure_staleness
 from pipeline.steps.prove import prove
 from pipeline.steps.register import register
 from pipeline.steps.release_claim import release_claim
@@ -231,9 +232,11 @@ class Pipeline(LiveSteps):
     # Verification
 
     def verify_accuracy(self, run_id: str) -> list[dict[str, Any]]:
-        """Accuracy checks of the run's candidate beside the champion on the same photos."""
+        """Accuracy checks of the run's candidate beside the champion on the same photos; how older ones do is kept."""
         contest = contest_of(self._models.records, run_id)
-        checks = verify_accuracy(self._models.verification(self._kinds.of(contest.model_type)), contest)
+        verification = self._models.verification(self._kinds.of(contest.model_type))
+        checks = verify_accuracy(verification, contest)
+        measure_staleness(verification, contest, self._w.settings.staleness)
         return [asdict(check) for check in checks]
 
     def verify_performance(self, run_id: str) -> list[dict[str, Any]]:

@@ -63,6 +63,11 @@ class ArtifactFolder:
         return f"{self.uri}by-reason.json"
 
     @property
+    def staleness(self) -> str:
+        """How candidate, champion and earlier versions do on the newest photos."""
+        return f"{self.uri}staleness.json"
+
+    @property
     def report_page(self) -> str:
         return f"{self.uri}{REPORT_PAGE}"
 
@@ -82,6 +87,7 @@ class ArtifactFolder:
             self.flips,
             self.slices,
             self.by_reason,
+            self.staleness,
             self.report_page,
             self.report,
         }

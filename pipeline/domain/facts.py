@@ -133,7 +133,13 @@ _OF_PRODUCTION = (
     Family(
         "gate_vs_live_gap_ratio",
         _VERSION,
-        "Validation accuracy of the verdict minus live accuracy of the same version; absent while either is unknown",
+        "Validation accuracy of the verdict minus live accuracy of the version at the monitor's last look; absent "
+        "while either is unknown",
+    ),
+    Family(
+        "gate_vs_live_correlation",
+        _MODEL,
+        "Pearson's correlation of the same two over the versions that have both; absent for fewer than five",
     ),
 )
 _OF_PEOPLE = (

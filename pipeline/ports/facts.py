@@ -1,6 +1,6 @@
 """What is counted as it happens, for whoever asks every few seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,9 @@ class Totals(Protocol):
 
     def newest_look(self, model_type: ModelType) -> LookedAt | None:
         """What the monitor saw last; None before its first look."""
+
+    def looks(self, model_type: ModelType, versions: Collection[str]) -> Sequence[LookedAt]:
+        """What it saw last of each of these, ordered by version; nothing of one that it never looked at."""
 
     def waiting(self) -> Waiting: ...
 

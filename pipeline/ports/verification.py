@@ -11,6 +11,7 @@ from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.staleness import OnNewest
 from pipeline.domain.training import TrainingResult
 
 
@@ -33,7 +34,7 @@ class VerificationReport:
     """Everything a person needs to understand a verdict.
 
     `flipped` are the candidate's answers on photos that the champion judges right and the candidate wrong; `flips` is
-    a PNG of them, None when nothing was measured.
+    a PNG of them, None when nothing was measured. `staleness` are candidate, champion and earlier versions.
     """
 
     blessing: Blessing
@@ -43,6 +44,7 @@ class VerificationReport:
     flipped: Sequence[Prediction]
     flips: bytes | None
     by_reason: Sequence[ReasonFigures] = ()
+    staleness: Sequence[OnNewest] = ()
 
 
 class ReportPrinter(Protocol):

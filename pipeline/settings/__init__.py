@@ -24,6 +24,7 @@ from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.selection import SelectionPolicy
+from pipeline.domain.staleness import StalenessPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.training_pod import MAX_GPUS, TrainingPod
 from pipeline.domain.verification import VerificationPolicy
@@ -151,6 +152,8 @@ class Settings(BaseSettings):
     """Who decides when the evidence proves neither: `floors`, as the specification says, or a person (`approval`)."""
     load_test: Annotated[LoadTest, Named("performance_")] = LoadTest()
     """How performance is measured"""
+    staleness: Annotated[StalenessPolicy, Named("staleness_")] = StalenessPolicy()
+    """What earlier versions are asked, so that reports say what staleness costs"""
 
     live: Annotated[LiveAccuracyPolicy, Named("live_")] = LiveAccuracyPolicy()
     """Live accuracy: when people are told, and when the champion is taken down"""

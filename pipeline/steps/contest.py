@@ -1,22 +1,26 @@
 """Who is compared on what: the candidate of a run, and the champion it has to beat."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.ports.bundles import Records
-from pipeline.steps.look_up import champion, manifest_of, trained
+from pipeline.steps.look_up import champion, manifest_of, served_before, trained
 
 
 @dataclass(frozen=True)
 class Contest:
-    """`champion` is None for the first model; `manifest` has the photos both are asked about."""
+    """`champion` is None for the first model; `manifest` has the photos both are asked about; `earlier` served before
+    the champion, the one that served last first.
+    """
 
     run_id: str
     model_type: ModelType
     candidate: Artifact
     champion: ModelVersion | None
     manifest: Manifest
+    earlier: Sequence[ModelVersion] = ()
 
     @property
     def champion_version(self) -> str | None:
@@ -33,4 +37,5 @@ def contest_of(records: Records, run_id: str) -> Contest:
         candidate=Artifact(result.artifact_uri, result.manifest_sha256),
         champion=champion(model_type, records.transitions, records.versions),
         manifest=manifest_of(records, dataset.id),
+        earlier=served_before(model_type, records.transitions, records.versions),
     )

@@ -1,14 +1,13 @@
 """Take one photo out of what a verdict shows: the sheet of photos that became wrong, and the page it is part of."""
 
 import base64
-import json
 
 from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import PhotoMissing, PhotoRefused
 from pipeline.domain.lineage import Erasure
 from pipeline.ports.bundles import Forgetting
-from pipeline.steps.report_verdict import became_wrong
+from pipeline.steps.kept_evidence import became_wrong, predictions
 
 
 def erase_from_verdict(forgetting: Forgetting, model: ArtifactFolder, manifest: Manifest, found: Erasure) -> None:
@@ -32,7 +31,7 @@ def erase_from_verdict(forgetting: Forgetting, model: ArtifactFolder, manifest: 
 
 
 def _sheet(forgetting: Forgetting, model: ArtifactFolder, manifest: Manifest) -> bytes:
-    wrong = {one.task_id for one in became_wrong(json.loads(forgetting.objects.read(model.predictions)))}
+    wrong = {one.task_id for one in became_wrong(predictions(model, forgetting.objects))}
     rows = [photo for photo in manifest.natural if photo.task_id in wrong]
     return forgetting.printer.contact_sheet([(row.task_id, _bytes(forgetting, row.photo_url)) for row in rows])
 

@@ -18,6 +18,14 @@ def champion(model_type: ModelType, transitions: Transitions, versions: ModelVer
     return versions.get(model_type, serving) if serving else None
 
 
+def served_before(model_type: ModelType, transitions: Transitions, versions: ModelVersions) -> tuple[ModelVersion, ...]:
+    """Versions that served before the champion, each once, the one that served last first."""
+    ledger = transitions.ledger(model_type)
+    names = dict.fromkeys(reign.version for reign in reversed(ledger.reigns) if reign.version != ledger.champion)
+    known = {version.version: version for version in versions.all(model_type)}
+    return tuple(known[name] for name in names if name in known)
+
+
 def corrections_since(records: Records, model_type: ModelType) -> datetime | None:
     """Until when the champion has learned; corrections from then on are new."""
     serving = champion(model_type, records.transitions, records.versions)

@@ -3,18 +3,14 @@
 import json
 import math
 from dataclasses import asdict
-from typing import Any
 
 from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.blessing import Blessing
-from pipeline.domain.checks import Prediction, ReasonFigures, negative_flips
-from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Verification
 from pipeline.ports.verification import VerificationReport
-
-_SIDES = (("validation", "holdout"), ("champion_validation", "champion_holdout"))
+from pipeline.steps import kept_evidence
 
 
 def report_verdict(verification: Verification, blessing: Blessing, result: TrainingResult, dataset: Dataset) -> str:
@@ -36,6 +32,7 @@ def _to_json(report: VerificationReport) -> bytes:
         "hyperparameters": asdict(report.result.hyperparameters),
         "slices": [asdict(one) for one in report.slices],
         "by_reason": [asdict(one) for one in report.by_reason],
+        "staleness": [asdict(one) for one in report.staleness],
     }
     return json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
 
@@ -44,30 +41,16 @@ def _report(
     blessing: Blessing, result: TrainingResult, dataset: Dataset, verification: Verification
 ) -> VerificationReport:
     objects, folder = verification.objects, ArtifactFolder(result.artifact_uri)
-    predictions, flips = folder.predictions, folder.flips
     return VerificationReport(
         blessing,
         result,
         dataset,
-        slices=[Slice(**fields) for fields in _rows(folder.slices, verification)],
-        flipped=became_wrong(json.loads(objects.read(predictions))) if objects.exists(predictions) else [],
-        flips=objects.read(flips) if objects.exists(flips) else None,
-        by_reason=[ReasonFigures(**fields) for fields in _rows(folder.by_reason, verification)],
+        slices=kept_evidence.slices(folder, objects),
+        flipped=kept_evidence.became_wrong(kept_evidence.predictions(folder, objects)),
+        flips=objects.read(folder.flips) if objects.exists(folder.flips) else None,
+        by_reason=kept_evidence.by_reason(folder, objects),
+        staleness=kept_evidence.staleness(folder, objects),
     )
-
-
-def _rows(uri: str, verification: Verification) -> list[dict[str, Any]]:
-    """None where nothing was measured."""
-    objects = verification.objects
-    rows: list[dict[str, Any]] = json.loads(objects.read(uri)) if objects.exists(uri) else []
-    return rows
-
-
-def became_wrong(kept: dict[str, list[dict[str, str]] | None]) -> list[Prediction]:
-    """Of the predictions kept beside an artifact, those that only the champion got right."""
-    sides = [[Prediction(**one) for split in splits for one in kept[split] or ()] for splits in _SIDES]
-    became_wrong = set(negative_flips(sides[0], sides[1]))
-    return [one for one in sides[0] if one.task_id in became_wrong]
 
 
 def _attach(report: VerificationReport, pages: dict[str, bytes], verification: Verification) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline.domain.facts import Fact, label_of
 from pipeline.domain.figures.deployments import of_history
-from pipeline.domain.figures.production import of_confirmations, of_gap, of_look
+from pipeline.domain.figures.production import of_confirmations, of_gaps, of_look
 from pipeline.domain.figures.retraining import of_backlog, of_decisions, of_runs
 from pipeline.domain.figures.versions import Measured, of_version
 from pipeline.domain.history import History
@@ -39,7 +39,7 @@ def _of_model(d: Watching, model_type: ModelType) -> Iterator[Fact]:
     if (look := d.totals.newest_look(model_type)) is not None:
         yield Fact("monitor_interval_seconds", (label_of(model_type),), d.seconds_between_looks)
         yield from of_look(model_type, look, d.live)
-        yield from of_gap(model_type, look, next((v for v in registered if v.version == look.version), None))
+    yield from of_gaps(model_type, d.totals.looks(model_type, {v.version for v in shown}), shown)
     if model_type is ModelType.LAUNDRY:
         # Branch managers confirm nothing else.
         names = {version.version for version in registered}

@@ -115,6 +115,17 @@ def test_the_newest_look_of_the_monitor_is_told(tables):
     assert tables.totals.newest_look(FACE) is None
 
 
+def test_the_newest_look_at_each_version_is_told(tables):
+    for hours, version, agreed in ((0, "v1.1.0", 100), (1, "v1.0.0", 190), (2, "v1.1.0", 150), (3, "v1.2.0", 1)):
+        tally = Tally((LabelTally("양호", 200, agreed),), NOW)
+        seen = Observation(version, tally, tally, Tally())
+        reading = LiveAccuracyPolicy().judge(seen, NOW)
+        tables.readings.record(Look(LAUNDRY, NOW + timedelta(hours=hours), seen, reading, {}, "looked"))
+    looks = tables.totals.looks(LAUNDRY, {"v1.0.0", "v1.1.0", "v9.9.9"})
+    assert [(look.version, look.agreed) for look in looks] == [("v1.0.0", 190), ("v1.1.0", 150)]
+    assert list(tables.totals.looks(FACE, {"v1.0.0"})) == list(tables.totals.looks(LAUNDRY, set())) == []
+
+
 def test_what_waits_is_counted(tables):
     for number in (1, 2, 3):
         tables.outbox.add(OutgoingEvent(f"event-{number}", "ModelDeployedEvent", {}))

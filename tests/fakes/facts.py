@@ -1,7 +1,7 @@
 """Totals over the fake confirmations, decisions, runs, readings and events."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.domain.figures.production import Confirmed, LookedAt
@@ -41,13 +41,24 @@ class FakeTotals:
         return list(reversed(self.runs.ended.values())) if model_type is ModelType.LAUNDRY else []
 
     def newest_look(self, model_type: ModelType) -> LookedAt | None:
-        looks = [look for look in self.readings.looks if look.model_type is model_type]
-        if not looks:
-            return None
-        look = max(looks, key=lambda one: one.at)
-        reading, blind = look.reading, look.seen.blind
-        seen = (reading.confirmed, reading.agreed, blind.confirmed, blind.agreed)
-        return LookedAt(reading.version, look.at, reading.state, *seen)
+        return max(self._looks(model_type), key=lambda one: one.at, default=None)
+
+    def looks(self, model_type: ModelType, versions: Collection[str]) -> Sequence[LookedAt]:
+        newest = {look.version: look for look in sorted(self._looks(model_type), key=lambda one: one.at)}
+        return [newest[version] for version in sorted(newest) if version in versions]
+
+    def _looks(self, model_type: ModelType) -> Sequence[LookedAt]:
+        return [
+            LookedAt(
+                look.reading.version,
+                look.at,
+                look.reading.state,
+                *(look.reading.confirmed, look.reading.agreed),
+                *(look.seen.blind.confirmed, look.seen.blind.agreed),
+            )
+            for look in self.readings.looks
+            if look.model_type is model_type
+        ]
 
     def waiting(self) -> Waiting:
         return Waiting(len(self.outbox.pending()), 0.0, 0.0)

@@ -1,18 +1,23 @@
 """How right the champion is on what people confirm, and what they confirmed."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
+from statistics import StatisticsError, correlation
 
 from pipeline.domain.events import LABELS
-from pipeline.domain.facts import Fact, known, label_of
+from pipeline.domain.facts import Fact, label_of
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, State
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.statistics import wilson
 
 _OTHER = "other"
+# Of fewer versions chance alone makes any correlation.
+_CORRELATED = 5
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,18 @@ def of_look(model_type: ModelType, look: LookedAt, policy: LiveAccuracyPolicy) -
             yield Fact("live_accuracy_ratio", (*labels, kind), agreed / confirmed)
 
 
-def of_gap(model_type: ModelType, look: LookedAt, judged: ModelVersion | None) -> Iterator[Fact]:
-    """How much better verification found the version than people do."""
-    if look.state is State.UNKNOWN or not look.confirmed or judged is None:
-        return
-    gap = judged.accuracy - look.agreed / look.confirmed
-    yield from known("gate_vs_live_gap_ratio", (label_of(model_type), look.version), gap)
+def of_gaps(model_type: ModelType, looks: Sequence[LookedAt], judged: Sequence[ModelVersion]) -> Iterator[Fact]:
+    """How much better verification found each version than people do, and whether both like the same ones."""
+    gate = {version.version: version.accuracy for version in judged if math.isfinite(version.accuracy)}
+    live = {look.version: look.agreed / look.confirmed for look in looks if look.state is not State.UNKNOWN}
+    both = [(version, gate[version], live[version]) for version in live if version in gate]
+    for version, verified, confirmed in both:
+        yield Fact("gate_vs_live_gap_ratio", (label_of(model_type), version), verified - confirmed)
+    if len(both) >= _CORRELATED:
+        # Undefined where one of them is the same for all.
+        with suppress(StatisticsError):
+            told = correlation([verified for _, verified, _ in both], [confirmed for _, _, confirmed in both])
+            yield Fact("gate_vs_live_correlation", (label_of(model_type),), told)
 
 
 def of_confirmations(

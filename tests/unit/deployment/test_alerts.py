@@ -131,6 +131,14 @@ CASES = {
     "CorrectionsNotLearned": of(
         'retraining_corrections_pending{model="laundry"}', 100, 99, 0, after=5 * DAY + 2 * HOUR, beside=NEEDED
     ),
+    "ModelStale": of(
+        'retraining_last_promotion_timestamp_seconds{model="laundry"}',
+        0,
+        3 * HOUR * 60,
+        150 * 86400,
+        after=90 * DAY + 2 * HOUR,
+        beside={'retraining_corrections_pending{model="laundry"}': "1"},
+    ),
     "MonitorSilent": since(
         'retraining_live_accuracy_looked_timestamp_seconds{model="laundry"}',
         age=6 * HOUR,

@@ -10,6 +10,7 @@ from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome, Prediction, ReasonFigures, Weight
 from pipeline.domain.comparison import Slice
+from pipeline.domain.staleness import OnNewest
 from pipeline.ports.verification import VerificationReport
 from tests.builders import NOW, a_dataset, a_training_result
 from tests.tiny_model import grey_photo
@@ -19,7 +20,7 @@ TOO_WEAK = Check("class_accuracy.불량", Outcome.FAILED, 0.85, 0.9, 40, "class_
 NO_PROOF = Check("gain_beyond_chance", Outcome.FAILED, float("nan"), 0.05, 3, "three photos", weight=Weight.PROOF)
 
 
-def page(*, slices=(), flipped=(), flips=None, by_reason=(), **changes):
+def page(*, slices=(), flipped=(), flips=None, by_reason=(), staleness=(), **changes):
     fields = {
         "id": "blessing:run-1",
         "run_id": "run-1",
@@ -36,7 +37,8 @@ def page(*, slices=(), flipped=(), flips=None, by_reason=(), **changes):
         "decided_at": NOW,
         **changes,
     }
-    report = VerificationReport(Blessing(**fields), a_training_result(), a_dataset(), slices, flipped, flips, by_reason)
+    shown = (slices, flipped, flips, by_reason, staleness)
+    report = VerificationReport(Blessing(**fields), a_training_result(), a_dataset(), *shown)
     return PRINTER.html(report).decode()
 
 
@@ -74,6 +76,15 @@ def test_reasons_stand_there_with_how_many_corrections_for_them_are_answered_as_
     )
 
 
+def test_older_models_stand_there_with_their_age_and_what_they_judge_right_of_the_newest_photos():
+    told = page(
+        staleness=[OnNewest("", 0.0, 40, 38), OnNewest("v1.0.0", 90.4, 40, 30), OnNewest("v0.9.0", 200, 0, 0, "gone")]
+    )
+    assert '<td>this model</td>\n<td class="n">0</td><td class="n">40</td>\n<td class="n">0.950</td>' in told
+    assert '<td>v1.0.0</td>\n<td class="n">90</td><td class="n">40</td>\n<td class="n">0.750</td>' in told
+    assert "could not be asked: gone" in told
+
+
 def test_what_people_wrote_cannot_run_in_the_page():
     script = "<script>alert(1)</script>"
     hostile = page(
@@ -82,8 +93,9 @@ def test_what_people_wrote_cannot_run_in_the_page():
         flipped=[Prediction(script, script, script)],
         flips=b"PNG",
         by_reason=[ReasonFigures(script, 3, 2)],
+        staleness=[OnNewest(script, 1.0, 0, 0, script)],
     )
-    assert "<script" not in hostile and hostile.count("&lt;script&gt;") == 6
+    assert "<script" not in hostile and hostile.count("&lt;script&gt;") == 8
 
 
 def test_the_report_says_how_right_a_constant_answer_would_be():

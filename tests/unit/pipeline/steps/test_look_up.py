@@ -6,7 +6,7 @@ from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.bundles import Records
 from pipeline.steps.contest import contest_of
-from pipeline.steps.look_up import corrections_since, trained
+from pipeline.steps.look_up import corrections_since, served_before, trained
 from tests.builders import a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.training import FakeTrainingRuns
@@ -61,3 +61,16 @@ def test_a_candidate_is_compared_with_the_champion_on_its_own_datasets_photos():
     assert (contest.run_id, contest.champion) == ("run-2", champion)
     assert contest.candidate == Artifact(result.artifact_uri, result.manifest_sha256)
     assert contest.manifest == world.manifest()
+    assert contest.earlier == ()
+
+
+def test_what_served_before_the_champion_is_named_once_the_last_first():
+    world = World()
+    names = ["v1.0.0", "v1.1.0", "v1.2.0", "v1.1.0", "v1.3.0"]
+    for name in {*names, "v1.9.0"}:
+        world.versions.register(a_model_version(name, run_id=f"run of {name}"))
+    world.transitions.append(
+        world.transitions.ledger(LAUNDRY), *a_history(*(f"promote {name}" for name in names)).entries
+    )
+    before = served_before(LAUNDRY, world.transitions, world.versions)
+    assert [version.version for version in before] == ["v1.1.0", "v1.2.0", "v1.0.0"]

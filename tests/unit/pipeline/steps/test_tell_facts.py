@@ -88,6 +88,9 @@ def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records
     records.confirmations.store([an_event("a", model_version="v1.0.0"), an_event("b", final_result="찢어짐")])
     records.decisions.record(LAUNDRY, RetrainingDecision(True, "urgent", "", a_backlog()), at=NOW, asked_by="x")
     records.look(190, 200, blind=(150, 160))
+    for number in range(2, 6):
+        records.register(f"v1.{number}.0", accuracy=0.9 + number / 100)
+        records.look(180 + number, 200, version=f"v1.{number}.0")
     records.runs.begin("run-1", LAUNDRY, at=NOW)
     for place in (Place("model_rollback"), Place("model_rollback", "roll_back")):
         records.troubles.keep(Trouble(place, NOW, NOW), None)
@@ -209,6 +212,38 @@ def test_live_accuracy_stands_with_its_interval_beside_the_blind_sample(records)
     low, high = (records.facts(f"live_accuracy_{end}_ratio")["laundry", "v1.0.0", "blind"] for end in ("low", "high"))
     assert low < 0.8 < high
     assert records.facts("gate_vs_live_gap_ratio") == {("laundry", "v1.0.0"): pytest.approx(0.05)}
+
+
+LIKED = [0.90, 0.92, 0.94, 0.96, 0.98]
+
+
+@pytest.mark.parametrize(
+    ("verified", "agreed", "told"),
+    [
+        (LIKED, [160, 165, 170, 175, 180], 1.0),
+        (LIKED, [180, 175, 170, 165, 160], -1.0),
+        (LIKED[:4], [160, 165, 170, 175], None),
+        (LIKED, [170] * 5, None),
+        ([0.9] * 5, [160, 165, 170, 175, 180], None),
+    ],
+    ids=["the same ones", "the others", "too few to tell", "life sees no difference", "the gate sees no difference"],
+)
+def test_whether_the_gate_likes_the_versions_that_people_agree_with_is_told_over_all_that_served(
+    records, verified, agreed, told
+):
+    records.look(199, 200, version="v9.9.9")
+    for number, (accuracy, right) in enumerate(zip(verified, agreed, strict=True)):
+        records.register(f"v1.{number}.0", accuracy=accuracy)
+        records.look(right, 200, version=f"v1.{number}.0")
+    records.register("v1.9.0", accuracy=0.5)
+    records.look(3, 3, version="v1.9.0")
+    gaps = records.facts("gate_vs_live_gap_ratio")
+    assert gaps == {
+        ("laundry", f"v1.{n}.0"): pytest.approx(accuracy - right / 200)
+        for n, (accuracy, right) in enumerate(zip(verified, agreed, strict=True))
+    }
+    found = records.facts("gate_vs_live_correlation")
+    assert found == ({} if told is None else {("laundry",): pytest.approx(told)})
 
 
 # Retraining

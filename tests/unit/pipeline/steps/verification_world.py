@@ -8,12 +8,14 @@ from pipeline.domain.checks import LoadTest
 from pipeline.domain.comparison import ComparisonPolicy
 from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.staleness import StalenessPolicy
 from pipeline.domain.transitions import By
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Verification
 from pipeline.steps.approve import approve
 from pipeline.steps.contest import Contest
 from pipeline.steps.decide import decide
+from pipeline.steps.measure_staleness import measure_staleness
 from pipeline.steps.report_verdict import report_verdict
 from pipeline.steps.verify_accuracy import verify_accuracy
 from pipeline.steps.verify_performance import verify_performance
@@ -47,6 +49,7 @@ class World:
             {"run-1": candidate, "v1.0.0": dict.fromkeys(truth, LABELS[0])}, {"run-1": [a_performance(**performance)]}
         )
         self.champion, self.policy, self.printer = champion, policy, FakePrinter()
+        self.earlier = ()
         self.outbox, self.experiments = FakeOutbox(), FakeExperiments()
         self.blessings = FakeBlessings(self.outbox)
         self.checks = FakeChecks(self.blessings)
@@ -77,8 +80,9 @@ class World:
         return fault.on_ports(bundle, but=("photos", "printer", "clock"))
 
     def verify(self, fault=NO_FAULT):
-        contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest)
+        contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest, self.earlier)
         verify_accuracy(self.verification(fault), contest)
+        measure_staleness(self.verification(fault), contest, StalenessPolicy())
         verify_performance(self.verification(fault), contest)
 
     def decide(self, fault=NO_FAULT, **how):
