@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI, HTTPException, Response
 
-from include.contract.client import FaceserveClient, FaceserveError
+from include.contract.client import ClientTls, FaceserveClient, FaceserveError
 from include.helper_service import page, refusals, review_api
 from include.helper_service.database import Database
 from include.helper_service.learned import Listening, ModelChanges
@@ -87,7 +87,7 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     state.changes = ModelChanges(database)
     state.settling = Settling(database, state.tasks, sampling)
     state.photos = Photos(settings.s3_endpoint, settings.photo_buckets)
-    state.faceserve = FaceserveClient(settings.faceserve_replicas)
+    state.faceserve = _faceserve(settings)
     open_.callback(state.faceserve.close)
     amqp_url = settings.amqp_url.get_secret_value()
     state.background = (
@@ -112,12 +112,22 @@ def _sampling(settings: Settings) -> Sampling:
     )
 
 
+def _faceserve(settings: Settings) -> FaceserveClient:
+    authority = settings.faceserve_tls_ca
+    return FaceserveClient(
+        settings.faceserve_replicas,
+        token=settings.faceserve_token.get_secret_value(),
+        tls=ClientTls(authority) if authority else None,
+    )
+
+
 def _asks(client: FaceserveClient) -> Judge:
     def judge(photo_url: str, task_id: str) -> Verdict:
         try:
             found = client.classify(MODEL, photo_url, task_id=task_id)
         except FaceserveError as error:
-            code = 503 if error.may_pass else 422
+            # A token that is missing or wrong is this service's, and nothing that the caller could change.
+            code = 503 if error.may_pass or error.code == "UNAUTHENTICATED" else 422
             raise HTTPException(code, f"no verdict: {error.detail}") from None
         # Probabilities are 32-bit: a certain one may be a trifle above 1.
         sure = min(1.0, found.probabilities[found.label])

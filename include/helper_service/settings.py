@@ -3,7 +3,7 @@
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MODEL = "laundry"
@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     """Share of tasks whose reviewer does not see the AI's verdict; their events carry `blindAudit`."""
     faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8500",)
     """faceserve replicas for the first verdict."""
+    faceserve_token: SecretStr = SecretStr("")
+    """Bearer token, where they want one for inference (`FACESERVE_INFERENCE_TOKEN`)."""
+    faceserve_tls_ca: Annotated[FilePath | None, BeforeValidator(lambda said: said or None)] = None
+    """Authority (PEM) that signed the certificates of their inference ports; empty: they have no TLS."""
     s3_endpoint: str | None = None
     """S3 with the photos; empty: Amazon's. Credentials are the usual `AWS_*`."""
     photo_buckets: tuple[str, ...] = ("tasks",)

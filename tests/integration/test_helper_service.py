@@ -15,6 +15,9 @@ from include.helper_service.settings import Settings
 from include.helper_service.tasks import Confirmation, Task, Tasks, Verdict
 from pipeline.domain.events import parse_task_confirmed
 from tests.builders import BUCKETS, NOW
+from tests.replica.certificates import Authority
+from tests.replica.world import replica
+from tests.tiny_model import grey_photo
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -172,3 +175,39 @@ def test_a_share_of_the_events_is_marked_as_blindly_reviewed(services, share, ma
     events = [payload for _, payload in tasks.unpublished(10)]
     database.close()
     assert {event["blindAudit"] for event in events if "blindAudit" in event} == marks
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A replica that speaks TLS and wants a token, with a photo that is dark; and who signed its certificate."""
+    folder = tmp_path_factory.mktemp("guarded")
+    authority = Authority(folder)
+    pair = {"tls_certificate": authority.server.certificate, "tls_key": authority.server.key}
+    with replica(folder, inference_token="asks", tls_ports=("inference",), **pair) as made:
+        made.source.objects["s3://tasks/T-1.jpg"] = grey_photo(20)
+        made.serve("v1.0.0")
+        yield made, authority.certificate
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (("asks", True), (201, '"aiResult":"불량"')),
+        (("", True), (503, "requests need `authorization: Bearer <token>`")),
+        (("guess", True), (503, "requests need `authorization: Bearer <token>`")),
+        (("asks", False), (503, "no verdict: ")),
+    ],
+)
+def test_a_replica_that_wants_tls_and_a_token_is_asked_with_both(services, guarded, monkeypatch, said, answer):
+    (made, authority), (token, tls) = guarded, said
+    for name, value in {"TOKEN": token, "TLS_CA": authority if tls else ""}.items():
+        monkeypatch.setenv(f"HELPER_FACESERVE_{name}", str(value))
+    settings = Settings(
+        dsn=services.stack.dsn("helper", "helper"),
+        amqp_url=services.stack.amqp_url,
+        faceserve_replicas=(made.address,),
+    )
+    status, text = answer
+    with TestClient(create_app(settings)) as client:
+        got = client.post("/helper/tasks", json={"taskId": "T-1", "helperId": "H-1", "photoUrl": "s3://tasks/T-1.jpg"})
+    assert (got.status_code, text in got.text) == (status, True), got.text

@@ -55,6 +55,7 @@ def test_a_day_begins_at_midnight_where_the_branches_are():
         ("HELPER_SECOND_OPINION_SHARE", "nan"),
         ("HELPER_UNDO_SECONDS", "61"),
         ("HELPER_TIME_ZONE", "Seoul"),
+        ("HELPER_FACESERVE_TLS_CA", "/there/is/no/such.pem"),
     ],
 )
 def test_a_setting_out_of_its_bounds_is_refused(monkeypatch, variable, value):
