@@ -1,10 +1,12 @@
 """Distributed traces: a span for each call, in the trace that its caller began (W3C `traceparent`).
 
 Where spans go and how many there are is said by OpenTelemetry's own variables: `OTEL_EXPORTER_OTLP_ENDPOINT`,
-`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and others.
+`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and others. Unless the last says otherwise, of the calls that are in nobody's
+trace every change leaves a span, and one in a hundred of all others.
 """
 
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +27,9 @@ _OUR_FAULT = 500
 _FAULTS = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 # Probes and tools would fill any store of traces.
 _SERVICES = ("/faceserve.v1.", "/inference.")
+_CHANGES = "faceserve.v1.Lifecycle/"
+_LOOKS = (f"{_CHANGES}GetStatus", f"{_CHANGES}ListVersions")
+_SHARE = 0.01
 
 
 class Traces:
@@ -33,7 +39,7 @@ class Traces:
         named = Resource.create({"service.instance.id": replica})
         if str(named.attributes["service.name"]).startswith(_UNNAMED):
             named = named.merge(Resource({"service.name": "faceserve"}))
-        self._provider = TracerProvider(resource=named)
+        self._provider = TracerProvider(sampler(), named)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("faceserve")
 
@@ -60,6 +66,22 @@ class Traces:
     def end(self) -> None:
         """Send what was not sent yet."""
         self._provider.shutdown()
+
+
+def sampler() -> Sampler | None:
+    """None is the environment's. A call in somebody's trace is kept as that trace is."""
+    return None if os.environ.get("OTEL_TRACES_SAMPLER") else ParentBased(_Few())
+
+
+class _Few(Sampler):
+    _few = TraceIdRatioBased(_SHARE)
+
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *more: Any, **named: Any) -> SamplingResult:
+        chosen = ALWAYS_ON if name.startswith(_CHANGES) and name not in _LOOKS else self._few
+        return chosen.should_sample(parent_context, trace_id, name, *more, **named)
+
+    def get_description(self) -> str:
+        return f"every change, {_SHARE:.0%} of other calls"
 
 
 class _TracedCalls(grpc.ServerInterceptor):

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import grpc
 
+from include.contract.tracing import HEADER, traceparent
+
 _MAX_MESSAGE_BYTES = 34 * 1024 * 1024
 # Every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
 _RETRIES = {
@@ -87,7 +89,7 @@ class Replicas:
             for address in addresses
         ]
         self._turn = itertools.count()
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),) if token else ()
         self._timeout_seconds = timeout_seconds
 
     def __enter__(self) -> Self:
@@ -108,7 +110,7 @@ class Replicas:
             index = (first + offset) % len(self._channels)
             try:
                 return method(self._channels[index])(
-                    request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata
+                    request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._said()
                 )
             except grpc.RpcError as failure:
                 error = refused(self.addresses[index], failure)
@@ -117,12 +119,17 @@ class Replicas:
         assert error is not None
         raise error
 
+    def _said(self) -> tuple[tuple[str, str], ...]:
+        """Beside a request: who asks, and in which trace."""
+        context = traceparent()
+        return (*self._metadata, (HEADER, context)) if context else self._metadata
+
     def each(self, method: Method, request: Any, *, timeout_seconds: float) -> Mapping[str, Any]:
         """What every replica answers, by address, each asked once; instead of an answer its `FaceserveError`."""
         answers: dict[str, Any] = {}
         for address, channel in zip(self.addresses, self._channels, strict=True):
             try:
-                answers[address] = method(channel)(request, timeout=timeout_seconds, metadata=self._metadata)
+                answers[address] = method(channel)(request, timeout=timeout_seconds, metadata=self._said())
             except grpc.RpcError as failure:
                 answers[address] = refused(address, failure)
         return answers

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import grpc
+from opentelemetry.trace import SpanKind
 
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.channel import ClientTls, FaceserveError, Replicas, refused
+from include.contract.tracing import OFF, Traces
 
 ANY_EPOCH = -1
 
@@ -76,13 +78,21 @@ class ActivatedModel:
 class LifecycleClient:
     """Client of one replica's lifecycle port, with its `token` or a certificate. Every call raises `FaceserveError`.
 
-    Each change is sent with a name of its own, so that one whose answer was lost on the way is not made twice.
+    Each change is sent with a name of its own, so that one whose answer was lost on the way is not made twice. Within a
+    trace each call is a span of `traces`.
     """
 
     def __init__(
-        self, address: str, *, token: str = "", tls: ClientTls | None = None, timeout_seconds: float = 10.0
+        self,
+        address: str,
+        *,
+        token: str = "",
+        tls: ClientTls | None = None,
+        timeout_seconds: float = 10.0,
+        traces: Traces = OFF,
     ) -> None:
         self._replica = Replicas([address], timeout_seconds=timeout_seconds, token=token, tls=tls)
+        self._traces = traces
 
     def __enter__(self) -> Self:
         return self
@@ -169,9 +179,11 @@ class LifecycleClient:
         return [record.version for record in found.versions]
 
     def _call(self, name: str, request: Any, timeout_seconds: float | None = None) -> Any:
-        return self._replica.call(
-            lambda channel: getattr(pb_grpc.LifecycleStub(channel), name), request, timeout_seconds
-        )
+        said = {"rpc.system.name": "grpc", "server.address": self._replica.addresses[0]}
+        with self._traces.inside(f"faceserve.v1.Lifecycle/{name}", kind=SpanKind.CLIENT, said=said):
+            return self._replica.call(
+                lambda channel: getattr(pb_grpc.LifecycleStub(channel), name), request, timeout_seconds
+            )
 
 
 def _new() -> str:

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
+from opentelemetry.trace import SpanKind
 
 from include.contract.client import ClientTls, FaceserveClient, FaceserveError
+from include.contract.tracing import HEADER, sampled, traces_of
 from include.helper_service import page, refusals, review_api
 from include.helper_service.database import Database
 from include.helper_service.learned import Listening, ModelChanges
@@ -66,11 +68,12 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
         return TaskView.of(app.state.tasks.get(task_id))
 
     @app.post("/helper/tasks/{task_id}/confirm")
-    def confirm(task_id: TaskId, request: ConfirmRequest) -> TaskView:
+    def confirm(task_id: TaskId, request: ConfirmRequest, asked: Request) -> TaskView:
         """A branch manager confirms, or takes an earlier word back with another one (UC-14); while the broker is out of
         reach the event waits in the outbox.
         """
-        return TaskView.of(app.state.tasks.confirm(task_id, Confirmation(**request.model_dump())))
+        with app.state.traces.span("confirm", sampled(asked.headers.get(HEADER)), kind=SpanKind.SERVER):
+            return TaskView.of(app.state.tasks.confirm(task_id, Confirmation(**request.model_dump())))
 
     return app
 
@@ -82,16 +85,18 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     open_.callback(database.close)
     state = app.state
     state.settings = settings
+    state.traces = traces_of("helper")
+    open_.callback(state.traces.flush)
     state.tasks = Tasks(database, sampling)
     state.reviews = Reviews(database, sampling, undo_seconds=settings.undo_seconds)
     state.changes = ModelChanges(database)
-    state.settling = Settling(database, state.tasks, sampling)
+    state.settling = Settling(database, state.tasks, sampling, state.traces)
     state.photos = Photos(settings.s3_endpoint, settings.photo_buckets)
     state.faceserve = _faceserve(settings)
     open_.callback(state.faceserve.close)
     amqp_url = settings.amqp_url.get_secret_value()
     state.background = (
-        Relay(state.tasks, amqp_url, settings.exchange, settings.queue),
+        Relay(state.tasks, amqp_url, settings.exchange, settings.queue, state.traces),
         Listening(state.changes, amqp_url, settings.model_exchange, settings.model_queue),
         state.settling,
     )

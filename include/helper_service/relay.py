@@ -1,11 +1,14 @@
 """Publishes the outbox to RabbitMQ, in order, each batch confirmed before it is marked."""
 
 import json
+from typing import Any
 
 import pika
+from opentelemetry.trace import SpanKind
 from pika.adapters.blocking_connection import BlockingChannel
 
 from include.contract.task_queue import ROUTING_KEY, declare_task_topology
+from include.contract.tracing import HEADER, OFF, Traces, traceparent
 from include.helper_service.background import IDLE_SECONDS, Background
 from include.helper_service.tasks import Tasks
 
@@ -18,12 +21,13 @@ class Relay(Background):
 
     name = "relay"
 
-    def __init__(self, tasks: Tasks, amqp_url: str, exchange: str, queue: str) -> None:
+    def __init__(self, tasks: Tasks, amqp_url: str, exchange: str, queue: str, traces: Traces = OFF) -> None:
         super().__init__()
         self._tasks = tasks
         self._parameters = pika.URLParameters(amqp_url)
         self._exchange = exchange
         self._queue = queue
+        self._traces = traces
 
     def _work(self) -> None:
         connection = pika.BlockingConnection(self._parameters)
@@ -40,12 +44,22 @@ class Relay(Background):
 
     def _publish_batch(self, channel: BlockingChannel) -> int:
         pending = self._tasks.unpublished(_BATCH)
-        for event_id, payload in pending:
-            properties = pika.BasicProperties(
-                message_id=event_id, content_type="application/json", delivery_mode=_PERSISTENT
-            )
-            body = json.dumps(payload, ensure_ascii=False).encode()
-            channel.basic_publish(self._exchange, ROUTING_KEY, body, properties, mandatory=True)
+        for event_id, payload, began in pending:
+            if began is None:
+                self._publish(channel, event_id, payload, None)
+                continue
+            with self._traces.span("publish", began, kind=SpanKind.PRODUCER):
+                self._publish(channel, event_id, payload, {HEADER: traceparent() or began})
         if pending:
-            self._tasks.mark_published([event_id for event_id, _ in pending])
+            self._tasks.mark_published([event_id for event_id, *_ in pending])
         return len(pending)
+
+    def _publish(
+        self, channel: BlockingChannel, event_id: str, payload: dict[str, Any], headers: dict[str, str] | None
+    ) -> None:
+        """The trace goes beside the event, not into it: who confirms, and what, does not change with it."""
+        properties = pika.BasicProperties(
+            message_id=event_id, content_type="application/json", delivery_mode=_PERSISTENT, headers=headers
+        )
+        body = json.dumps(payload, ensure_ascii=False).encode()
+        channel.basic_publish(self._exchange, ROUTING_KEY, body, properties, mandatory=True)

@@ -3,7 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from opentelemetry.trace import SpanKind
 
+from include.contract.tracing import HEADER, sampled
 from include.helper_service.reviews import Reviewer
 from include.helper_service.settings import MODEL
 from include.helper_service.wire import (
@@ -57,8 +59,9 @@ def photo(request: Request, task_id: TaskId) -> Response:
 @router.post("/tasks/{task_id}/reviews", status_code=201)
 def say(request: Request, task_id: TaskId, review: ReviewRequest) -> ReviewView:
     """One person's word; until `leavesAt` it can be taken back, then its event leaves."""
-    who = Reviewer(review.reviewer_id, review.branch_id)
-    return ReviewView.of(request.app.state.reviews.say(task_id, who, review.said))
+    state, who = request.app.state, Reviewer(review.reviewer_id, review.branch_id)
+    with state.traces.span("review", sampled(request.headers.get(HEADER)), kind=SpanKind.SERVER):
+        return ReviewView.of(state.reviews.say(task_id, who, review.said))
 
 
 @router.delete("/reviews/{review_id}", status_code=204)

@@ -9,6 +9,7 @@ from typing import Any
 from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.tracing import traceparent
 from include.helper_service.database import Database
 from include.helper_service.sampling import Sampling
 from include.helper_service.tasks import COLUMNS, Contradiction, Task, find
@@ -156,12 +157,13 @@ class Reviews:
             "hidden": hidden,
             "now": now,
             "leaves_at": now + self._undo,
+            "traceparent": traceparent(),
         }
         cursor.execute(
             "INSERT INTO reviews (id, task_id, reviewer_id, branch_id, final_result, reason, verdict_hidden,"
-            " review_seconds, shown_at, said_at, leaves_at) VALUES (%(id)s, %(task_id)s, %(reviewer_id)s,"
+            " review_seconds, shown_at, said_at, leaves_at, traceparent) VALUES (%(id)s, %(task_id)s, %(reviewer_id)s,"
             " %(branch_id)s, %(final_result)s, %(reason)s, %(hidden)s, %(seconds)s, %(shown_at)s, %(now)s,"
-            " %(leaves_at)s)",
+            " %(leaves_at)s, %(traceparent)s)",
             values,
         )
         return Review(values["id"], values["leaves_at"], None if hidden else said.final_result != task.ai_result)

@@ -1,12 +1,14 @@
 """A reviewer's word that can no longer be taken back becomes the task's result, or a second opinion on it."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.tracing import OFF, Traces
 from include.helper_service.background import AWAY, Background
 from include.helper_service.database import Database
 from include.helper_service.opinions import standing
@@ -20,7 +22,8 @@ _DUE = """
     SELECT id FROM reviews WHERE settled_at IS NULL AND leaves_at <= now() AND id <> ALL(%s)
     ORDER BY leaves_at, said_at, id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _SAID = """
-    SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at
+    SELECT id, task_id, reviewer_id, branch_id, final_result, reason, review_seconds, shown_at, said_at,
+        traceparent
     FROM reviews WHERE id = %s"""
 
 
@@ -35,6 +38,7 @@ class _Word:
     seconds: float
     shown_at: datetime
     said_at: datetime
+    traceparent: str | None
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -55,8 +59,9 @@ class Settling(Background):
 
     name = "settling"
 
-    def __init__(self, database: Database, tasks: Tasks, sampling: Sampling) -> None:
+    def __init__(self, database: Database, tasks: Tasks, sampling: Sampling, traces: Traces = OFF) -> None:
         super().__init__()
+        self._traces = traces
         self._database, self._tasks, self._sampling = database, tasks, sampling
         self.set_aside: list[str] = []
 
@@ -86,7 +91,8 @@ class Settling(Background):
     def _settle(self, cursor: Cursor, word: _Word) -> None:
         task = find(cursor, word.task_id, lock=True)
         if not _was_replaced(cursor, word):
-            self._count(cursor, task, word)
+            with self._traces.span("settle", word.traceparent) if word.traceparent else nullcontext():
+                self._count(cursor, task, word)
         cursor.execute("UPDATE reviews SET settled_at = clock_timestamp() WHERE id = %s", (word.review_id,))
 
     def _count(self, cursor: Cursor, task: Task, word: _Word) -> None:

@@ -11,6 +11,7 @@ from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json
 
+from include.contract.tracing import traceparent
 from include.helper_service.database import Database
 from include.helper_service.sampling import Sampling
 
@@ -108,11 +109,12 @@ class Tasks:
         """Fields of a task's event beside those of the specification."""
         return {"blindAudit": True} if self._sampling.is_blind(task_id) else {}
 
-    def unpublished(self, limit: int) -> list[tuple[str, dict[str, Any]]]:
-        """Event ids and payloads, oldest first."""
+    def unpublished(self, limit: int) -> list[tuple[str, dict[str, Any], str | None]]:
+        """Event ids, payloads and the traces they are of, oldest first."""
         with self._database.transaction() as cursor:
             cursor.execute(
-                "SELECT id, payload FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT %s", (limit,)
+                "SELECT id, payload, traceparent FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT %s",
+                (limit,),
             )
             return cursor.fetchall()
 
@@ -138,7 +140,8 @@ def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra
         (said.final_result, said.corrected, said.correction_reason, at, task.task_id),
     )
     payload = Json({**_event(task, said, at), **extra}, _dumps)
-    cursor.execute("INSERT INTO outbox (id, payload) VALUES (%s, %s)", (str(uuid.uuid4()), payload))
+    values = (str(uuid.uuid4()), payload, traceparent())
+    cursor.execute("INSERT INTO outbox (id, payload, traceparent) VALUES (%s, %s, %s)", values)
 
 
 def _was_direct(cursor: Cursor, task_id: str, result: str) -> bool:

@@ -13,7 +13,7 @@ from pipeline.ports.events import Stored
 _INSERT = """
     INSERT INTO task_confirmations
         (key, task_id, helper_id, ai_result, final_result, corrected, correction_reason, photo_url,
-         model_version, confirmed_at, extra)
+         model_version, confirmed_at, extra, traceparent)
     VALUES %s ON CONFLICT (key) DO NOTHING RETURNING task_id, photo"""
 
 # Of a task the last word counts, of a photo that one version judged more than once the last confirmation.
@@ -103,4 +103,5 @@ def _row(event: TaskConfirmedEvent) -> tuple[object, ...]:
         event.model_version,
         event.confirmed_at,
         Json(dict(event.extra)) if event.extra else "{}",
+        event.traceparent,
     )

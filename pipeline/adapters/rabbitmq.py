@@ -11,6 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.spec import BasicProperties
 
 from include.contract.task_queue import declare_task_topology
+from include.contract.tracing import HEADER, OFF, Traces, sampled
 from pipeline.adapters.amqp import (
     PERSISTENT,
     UnreadableProperties,
@@ -39,6 +40,7 @@ class _Reading:
     connection: BlockingConnection
     channel: BlockingChannel
     unacknowledged: list[int] = field(default_factory=list)
+    traced_since_ns: dict[int, int] = field(default_factory=dict)
     _publishing: BlockingChannel | None = None
 
     def message(self, method: Any, properties: Any, body: bytes) -> Message:
@@ -48,7 +50,10 @@ class _Reading:
             unreadable, raw = properties.fault, properties.raw
         # Bytes that are no UTF-8 the client hands on as such; an id that is none helps nobody.
         message_id = properties.message_id if isinstance(properties.message_id, str) else None
-        return Message(body, message_id, method.delivery_tag, method.redelivered, unreadable, raw)
+        context = sampled((properties.headers or {}).get(HEADER))
+        if context:
+            self.traced_since_ns[method.delivery_tag] = time.time_ns()
+        return Message(body, message_id, method.delivery_tag, method.redelivered, unreadable, raw, context)
 
     def acknowledge(self, tags: set[int]) -> None:
         left = [tag for tag in self.unacknowledged if tag not in tags]
@@ -70,13 +75,15 @@ class _Reading:
 class RabbitEventQueue:
     """Quorum queue `queue` on topic exchange `exchange`, dead letters on `<queue>.dead`.
 
-    One connection while batches are read; only `acknowledge` acknowledges them.
+    One connection while batches are read; only `acknowledge` acknowledges them, which ends the span `intake` in the
+    trace of each.
     """
 
-    def __init__(self, url: str, *, exchange: str, queue: str) -> None:
+    def __init__(self, url: str, *, exchange: str, queue: str, traces: Traces = OFF) -> None:
         self._url = url
         self._exchange = exchange
         self._queue = queue
+        self._traces = traces
         self._reading: _Reading | None = None
 
     def depth(self) -> int:
@@ -134,6 +141,10 @@ class RabbitEventQueue:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         with unavailable_unless_answered(self._url):
             self._open().acknowledge({message.tag for message in messages})
+        since_ns = self._open().traced_since_ns
+        for message in messages:
+            if message.traceparent:
+                self._traces.event("intake", message.traceparent, began_ns=since_ns.pop(message.tag, None))
 
     def _open(self) -> _Reading:
         if self._reading is None:

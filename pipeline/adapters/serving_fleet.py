@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from include.contract.lifecycle_client import ClientTls, FaceserveError, LifecycleClient, PreparedModel, Status
+from include.contract.tracing import OFF, Traces
 from pipeline.adapters.replica_addresses import Resolve, expanded, resolved
 from pipeline.domain.errors import GiveUp, ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
@@ -44,8 +46,9 @@ def client_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> C
 
 
 class GrpcServingFleet:
-    def __init__(self, replicas: Replicas) -> None:
+    def __init__(self, replicas: Replicas, traces: Traces = OFF) -> None:
         self._replicas = replicas
+        self._traces = traces
 
     def skipped(self) -> Sequence[str]:
         r = self._replicas
@@ -192,14 +195,16 @@ class GrpcServingFleet:
 
         def one(address: str) -> "_Result | FaceserveError":
             named = replace(tls, server_name=names.get(address, "")) if tls else None
-            with LifecycleClient(address, token=self._replicas.token, tls=named) as client:
+            with LifecycleClient(address, token=self._replicas.token, tls=named, traces=self._traces) as client:
                 try:
                     return call(client, address)
                 except FaceserveError as error:
                     return error
 
         with ThreadPoolExecutor(max(1, len(addresses))) as pool:
-            return dict(zip(addresses, pool.map(one, addresses), strict=True))
+            # In the trace of whoever asks, which a thread does not know of.
+            begun = [pool.submit(copy_context().run, one, address) for address in addresses]
+            return {address: found.result() for address, found in zip(addresses, begun, strict=True)}
 
 
 def _alone(client: LifecycleClient, model: str, version: str) -> Status:

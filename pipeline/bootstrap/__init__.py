@@ -17,6 +17,7 @@ from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
+from pipeline.bootstrap.traced import traced
 from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import CanaryEnded as CanaryEnded
@@ -73,6 +74,7 @@ log = logging.getLogger(__name__)
 MODEL_TYPES = model_types()
 
 
+@traced
 class Pipeline(LiveSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 

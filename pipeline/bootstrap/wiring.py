@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.adapters.mlops_db import MlopsDatabase
+    from pipeline.adapters.run_traces import RunTraces
     from pipeline.adapters.s3 import Keys
 
 
@@ -54,6 +55,14 @@ class Wiring:
 
         return SystemClock()
 
+    # Traces
+
+    @cached_property
+    def traces(self) -> "RunTraces":
+        from pipeline.adapters.run_traces import RunTraces
+
+        return RunTraces(self.database)
+
     # Broker
 
     @cached_property
@@ -61,7 +70,8 @@ class Wiring:
         from pipeline.adapters.rabbitmq import RabbitEventQueue
 
         s = self.settings
-        return RabbitEventQueue(s.amqp_url.get_secret_value(), exchange=s.task_exchange, queue=s.task_queue)
+        url, traces = s.amqp_url.get_secret_value(), self.traces.spans
+        return RabbitEventQueue(url, exchange=s.task_exchange, queue=s.task_queue, traces=traces)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -214,5 +224,6 @@ class Wiring:
                 activate_timeout_seconds=s.activate_timeout_seconds,
                 out_of_rotation=s.faceserve_out_of_rotation,
                 tls=client_tls(s.faceserve_tls_ca, s.faceserve_tls_certificate, s.faceserve_tls_key),
-            )
+            ),
+            self.traces.spans,
         )

@@ -44,7 +44,8 @@ class TaskConfirmedEvent:
 
     `key` identifies the confirmation, however often and in whatever message it comes: a hash of task, instant and both
     results. A broker's message id would not do: a sender that tries again may choose another, or one id for two.
-    `extra` keeps fields this version does not know.
+    `extra` keeps fields this version does not know; `traceparent` came beside the event, not in it: the trace that the
+    confirmation began.
     """
 
     key: str
@@ -58,6 +59,7 @@ class TaskConfirmedEvent:
     confirmed_at: datetime
     model_version: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
 
 
 def parse_task_confirmed(body: bytes, *, now: datetime, photo_buckets: frozenset[str]) -> TaskConfirmedEvent:

@@ -17,7 +17,8 @@ class Message:
     """One broker message as received; `tag` acknowledges it on the channel it came from.
 
     `unreadable` says why its AMQP headers cannot be read, which are the sender's to choose; `properties` are the bytes
-    of such headers and what stands beside them.
+    of such headers and what stands beside them. `traceparent` is the W3C context of the trace it is part of, None for
+    one that is not kept.
     """
 
     body: bytes
@@ -26,6 +27,7 @@ class Message:
     redelivered: bool = False
     unreadable: str | None = None
     properties: bytes = b""
+    traceparent: str | None = None
 
 
 class EventQueue(Protocol):

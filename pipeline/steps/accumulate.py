@@ -1,7 +1,7 @@
 """Store every waiting confirmation once, then acknowledge it (specification, messages 5-6; design D9, D10)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.domain.errors import NotTaken, TryAgain
@@ -80,7 +80,8 @@ def _read(batch: Sequence[Message], intake: Intake) -> tuple[list[Usable], list[
 def _event(message: Message, now: datetime, photo_buckets: frozenset[str]) -> TaskConfirmedEvent:
     if message.unreadable:
         raise InvalidEvent(f"its AMQP headers cannot be read: {message.unreadable}; requeued, it comes without them")
-    return parse_task_confirmed(message.body, now=now, photo_buckets=photo_buckets)
+    event = parse_task_confirmed(message.body, now=now, photo_buckets=photo_buckets)
+    return replace(event, traceparent=message.traceparent)
 
 
 def _store(usable: Sequence[Usable], confirmations: Confirmations) -> tuple[Stored, list[Refused]]:

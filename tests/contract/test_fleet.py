@@ -53,7 +53,7 @@ class Fake:
 class Real:
     """Two servers in this process; each has a source of its own, so that one can be spoilt alone."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, **more):
         self.sources = [FolderSource(), FolderSource()]
         self.settings = [
             Settings(
@@ -66,6 +66,7 @@ class Real:
                 lifecycle_token=TOKEN,
                 engine_threads=1,
                 drain_seconds=1,
+                **more,
             )
             for n in (1, 2)
         ]

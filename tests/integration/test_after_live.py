@@ -41,8 +41,8 @@ ARCHIVE = "s3://models/archive/"
 
 
 class World:
-    def __init__(self, services, folder):
-        self.services, self.replicas = services, Real(folder)
+    def __init__(self, services, folder, **more):
+        self.services, self.replicas = services, Real(folder, **more)
         self.fleet, self.tables, self.clock = self.replicas.fleet, Tables(services.mlops), SystemClock()
         self.metrics, self.readings = LiveMetricsView(services.mlops), ReadingTable(services.mlops)
         self.objects = S3ObjectStore(endpoint=services.stack.s3_endpoint)

@@ -172,7 +172,7 @@ def test_a_share_of_the_events_is_marked_as_blindly_reviewed(services, share, ma
     for number in range(5):
         tasks.create(Task(f"T-{number}", "H-1", f"s3://tasks/T-{number}.jpg", "양호", "v1.0.0"))
         tasks.confirm(f"T-{number}", Confirmation("양호", "양호", False, None))
-    events = [payload for _, payload in tasks.unpublished(10)]
+    events = [payload for _, payload, _ in tasks.unpublished(10)]
     database.close()
     assert {event["blindAudit"] for event in events if "blindAudit" in event} == marks
 

@@ -1,16 +1,14 @@
 """A call leaves a span in the trace that its caller began, over gRPC as over HTTP; and none unless that is wanted."""
 
-import gzip
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import grpc
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.sampling import Decision
 
+from faceserve.protocols.traces import sampler
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
+from tests.collector import attributes, collector
 from tests.replica.world import replica
 from tests.tiny_model import grey_photo
 
@@ -20,27 +18,9 @@ HEADER = f"00-{TRACE}-{PARENT}-01"
 
 @pytest.fixture
 def collected(monkeypatch):
-    """Every span that came to a collector, with the resource it is of."""
-    found = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            for one in ExportTraceServiceRequest.FromString(body).resource_spans:
-                found.extend((one.resource, span) for scope in one.scope_spans for span in scope.spans)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args):
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        yield found
-        server.shutdown()
+    with collector() as found:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.url)
+        yield found.spans
 
 
 def ask(world):
@@ -53,10 +33,6 @@ def ask(world):
     url = f"http://127.0.0.1:{world.server.http_port}/v2"
     for path in ("/models/laundry", "/health/ready"):
         httpx.get(f"{url}{path}", headers={"traceparent": HEADER})
-
-
-def attributes(said):
-    return {one.key: one.value.string_value or one.value.int_value for one in said}
 
 
 def test_calls_leave_spans_in_the_trace_of_their_callers(tmp_path, collected):
@@ -83,3 +59,25 @@ def test_nothing_leaves_unless_that_is_wanted(tmp_path, collected):
         world.serve("v1.0.0")
         ask(world)
     assert collected == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("faceserve.v1.Lifecycle/Prepare", 100),
+        ("faceserve.v1.Lifecycle/Activate", 100),
+        ("faceserve.v1.Lifecycle/GetStatus", 1),
+        ("faceserve.v1.Inference/Classify", 1),
+        ("inference.GRPCInferenceService/ModelInfer", 1),
+        ("POST", 1),
+    ],
+)
+def test_of_calls_in_nobodys_trace_every_change_is_kept_and_one_in_a_hundred_of_the_others(name, kept):
+    evenly = [((2 * number + 1) << 63) // 100 for number in range(100)]
+    found = [sampler().should_sample(None, trace_id, name).decision for trace_id in evenly]
+    assert found.count(Decision.RECORD_AND_SAMPLE) == kept
+
+
+def test_the_environments_word_on_how_many_is_the_last(monkeypatch):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+    assert sampler() is None

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.contract.tracing import OFF
+from pipeline.adapters.run_traces import RunTraces
 from pipeline.bootstrap import Fault, Pipeline, Place
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -32,6 +34,7 @@ class Desk:
             event_publisher=self.publisher,
             dead_letters=self.letters,
             retraining_runs=w.runs,
+            traces=RunTraces(None, OFF),
         )
         self.pipeline = Pipeline(wiring)
         self.live = LiveAccuracyPolicy()
