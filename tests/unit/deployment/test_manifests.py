@@ -193,7 +193,7 @@ def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:
 def test_clients_are_sent_to_replicas_with_a_model_and_the_pipeline_to_every_one(overlay: str) -> None:
     services = {n: m["spec"] for n, m in _of(overlay, "Service").items() if n.startswith("faceserve")}
     ports = {name: {port["port"] for port in spec["ports"]} for name, spec in services.items()}
-    assert ports == {"faceserve": {8500, 9500}, "faceserve-lifecycle": {8600}}
+    assert ports == {"faceserve": {8500, 8700, 9500}, "faceserve-lifecycle": {8600}}
     assert "publishNotReadyAddresses" not in services["faceserve"]
     assert services["faceserve-lifecycle"]["publishNotReadyAddresses"] is True
     assert _server(overlay)["serviceName"] == "faceserve-lifecycle"
@@ -214,7 +214,9 @@ def test_a_replica_without_a_model_gets_no_requests_and_is_not_restarted_for_it(
 def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it(overlay: str) -> None:
     (container,) = _server(overlay)["template"]["spec"]["containers"]
     variables = {one["name"]: one.get("value") for one in container["env"]}
-    guards = sum(int(variables[f"FACESERVE_{name}_MB"]) for name in ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED"))
+    # Over HTTP as much again may be on its way in as is queued.
+    names = ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED", "MAX_QUEUED")
+    guards = sum(int(variables[f"FACESERVE_{name}_MB"]) for name in names)
     photos = 6 * Settings.model_fields["decoded_megapixels"].default
     assert guards + photos < int(container["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
     assert int(variables["FACESERVE_ENGINE_THREADS"]) > 0
@@ -278,6 +280,41 @@ def test_a_port_that_somebody_may_reach_is_one_that_is_listened_on(overlay: str)
         }
         allowed = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
         assert allowed <= listening | ({8080} if name == "airflow" else set()), name
+
+
+def test_a_service_leads_to_ports_that_are_listened_on(overlay: str) -> None:
+    for name, service in _of(overlay, "Service").items():
+        selector = {"matchLabels": service["spec"]["selector"]}
+        chosen = [pod for pod in _pods(overlay).values() if _selects(selector, pod["labels"])]
+        assert chosen, name
+        for pod in chosen:
+            named = {port["name"]: port["containerPort"] for one in pod["containers"] for port in one["ports"]}
+            for port in service["spec"]["ports"]:
+                target = port.get("targetPort", port["port"])
+                assert named.get(target, target) in named.values(), f"{name}: {port}"
+
+
+def test_the_model_server_listens_where_its_ports_say(overlay: str) -> None:
+    (container,) = _server(overlay)["template"]["spec"]["containers"]
+    said = {one["name"].lower().removeprefix("faceserve_"): one.get("value") for one in container["env"]}
+    settings = Settings.model_validate({name: value for name, value in said.items() if value})
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {
+        "grpc": settings.grpc_port,
+        "http": settings.http_port,
+        "lifecycle": settings.lifecycle_port,
+        "metrics": settings.metrics_port,
+    }
+
+
+def test_who_asks_for_verdicts_says_so_or_is_airflow_and_only_the_former_over_http(overlay: str) -> None:
+    rules = _of(overlay, "NetworkPolicy")["faceserve"]["spec"]["ingress"]
+    clients = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"retraining/asks-faceserve": "true"}}}
+    asking = {
+        port: [one for rule in rules if {"port": port} in rule["ports"] for one in rule["from"]]
+        for port in (8500, 8700)
+    }
+    assert asking == {8500: [clients, {"podSelector": {"matchLabels": _AIRFLOW}}], 8700: [clients]}
 
 
 def test_who_may_go_to_a_pod_is_let_in_there(overlay: str) -> None:
