@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from faceserve.errors import Overloaded
 
@@ -17,15 +18,43 @@ class Admission:
     @contextmanager
     def admitted(self, size_bytes: int = 0) -> Iterator[None]:
         """Before any work is put into a request of so many bytes. Raises `Overloaded`."""
-        with self._lock:
-            if self._requests >= self._max_requests or self._bytes + size_bytes > self._max_bytes:
-                held = f"{self._requests} requests with {self._bytes >> 20} MB"
-                raise Overloaded(f"{held} are being worked on or wait: ask another replica or later")
-            self._requests += 1
-            self._bytes += size_bytes
+        self._take(1, size_bytes)
         try:
             yield
         finally:
-            with self._lock:
-                self._requests -= 1
-                self._bytes -= size_bytes
+            self._free(1, size_bytes)
+
+    @contextmanager
+    def arriving(self) -> Iterator["Held"]:
+        """A request of which nothing is there yet; it takes no place among those that are worked on."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self._free(0, held.size_bytes)
+
+    def _take(self, requests: int, size_bytes: int) -> None:
+        with self._lock:
+            if self._requests + requests > self._max_requests or self._bytes + size_bytes > self._max_bytes:
+                held = f"{self._requests} requests with {self._bytes >> 20} MB"
+                raise Overloaded(f"{held} are being worked on or wait: ask another replica or later")
+            self._requests += requests
+            self._bytes += size_bytes
+
+    def _free(self, requests: int, size_bytes: int) -> None:
+        with self._lock:
+            self._requests -= requests
+            self._bytes -= size_bytes
+
+
+@dataclass
+class Held:
+    """What has come of a request."""
+
+    _admission: Admission
+    size_bytes: int = 0
+
+    def add(self, size_bytes: int) -> None:
+        """Raises `Overloaded` when there is no room for so many bytes more."""
+        self._admission._take(0, size_bytes)
+        self.size_bytes += size_bytes

@@ -21,10 +21,20 @@ from faceserve.protocols.wishes import Value, values
 
 # Reading JSON keeps Python's lock: more than this would keep other requests waiting for a tenth of a second.
 MAX_NUMBERS = 500_000
+# And what is found wrong takes a thousand bytes for each member of an object; no request needs many.
+_MAX_MEMBERS = 1000
+# Counted before anything is read: the parser alone makes hundreds of bytes of each `[]`.
+_MOST = {
+    b",": (MAX_NUMBERS, "values"),
+    b"[": (MAX_NUMBERS // 2, "lists"),
+    b"{": (_MAX_MEMBERS, "objects"),
+    b":": (_MAX_MEMBERS, "members of objects"),
+}
 _BINARY_SIZE, _BINARY, _ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 # What only says how tensors are written here.
 _OF_THE_WIRE = {_BINARY_SIZE, _BINARY, _ALL_BINARY}
 
+_FAIL_FAST = Field(fail_fast=True)
 _Long = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 _Parameters = dict[str, StrictBool | _Long | StrictFloat | StrictStr]
 
@@ -37,7 +47,7 @@ class _Tensor(BaseModel):
 
 class _Input(_Tensor):
     datatype: StrictStr
-    shape: list[_Long]
+    shape: Annotated[list[_Long], _FAIL_FAST]
     data: Any = None
 
 
@@ -45,8 +55,8 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="ignore")
     id: StrictStr | None = None
     parameters: _Parameters | None = None
-    inputs: list[_Input]
-    outputs: list[_Tensor] | None = None
+    inputs: Annotated[list[_Input], _FAIL_FAST]
+    outputs: Annotated[list[_Tensor], _FAIL_FAST] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,8 +135,9 @@ def _plain(field: Any, value: Any) -> Any:
 
 
 def _read(text: bytes) -> _Request:
-    if text.count(b",") > MAX_NUMBERS:
-        raise BadRequest(f"more than {MAX_NUMBERS} values in JSON: send tensors as binary data behind it")
+    for mark, (most, what) in _MOST.items():
+        if text.count(mark) > most:
+            raise BadRequest(f"more than {most} {what} in JSON: send tensors as binary data behind it")
     try:
         return _Request.model_validate_json(text)
     except ValidationError as error:
@@ -186,14 +197,20 @@ def _photos(given: _Input) -> list[bytes]:
 
 
 def _small_integers(given: _Input) -> bytes:
-    """`data` may be nested as the shape is, or flat."""
+    """`data` may be nested as the shape is, or flat. numpy would make each string as long as the longest."""
+    level = given.data if isinstance(given.data, list) else [given.data]
     try:
-        numbers = np.asarray(given.data)
-    except (ValueError, OverflowError):
-        numbers = np.asarray("ragged")
-    if numbers.size and (numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() > np.iinfo(np.uint8).max):
-        raise BadRequest(f"input {given.name[:80]!r} needs whole numbers from 0 to 255, in rows of the same length")
-    return numbers.astype(np.uint8).tobytes()
+        while any(isinstance(one, list) for one in level):
+            if len({len(row) for row in level}) > 1:
+                raise TypeError("rows of different lengths")
+            level = [one for row in level for one in row]
+        if any(isinstance(one, bool) for one in level):
+            raise TypeError("truth values")
+        return bytes(level)
+    except (TypeError, ValueError):
+        raise BadRequest(
+            f"input {given.name[:80]!r} needs whole numbers from 0 to 255, in rows of the same length"
+        ) from None
 
 
 def _data(datatype: str, raw: bytes) -> list[Any]:

@@ -25,6 +25,7 @@ from faceserve.protocols.tensors import (
     PROBABILITIES,
     answer,
     demand_outputs,
+    held_bytes,
     images_of,
 )
 from faceserve.protocols.wishes import NO_SHARED_MEMORY, wishes
@@ -146,7 +147,7 @@ class OpenInference:
         wished = wishes(request)
         demand_outputs(request, (PROBABILITIES, FEATURES))
         deadline = min(caller.deadline, time.monotonic() + wished.timeout_seconds)
-        model, version, size_bytes = request.model_name, request.model_version, request.ByteSize()
+        model, version, size_bytes = request.model_name, request.model_version, held_bytes(request)
         asked = Asked(model, version, wished.task_id, deadline, caller.waits, size_bytes)
         decode = functools.partial(self._darkroom.decoded, deadline=asked.deadline, wanted=asked.wanted)
         found = self._answering.answer(asked, lambda: images_of(request, decode))

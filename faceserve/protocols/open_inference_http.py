@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import threading
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,7 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from faceserve.errors import BadRequest, ServingError, Unauthenticated
-from faceserve.inference.admission import Admission
+from faceserve.inference.admission import Admission, Held
+from faceserve.protocols.bodies import JSON_BYTES, json_bytes, received, unpacked
 from faceserve.protocols.json_tensors import Answer, answer_of, as_json, plain, request_of
 from faceserve.protocols.open_inference import Caller, OpenInference
 from faceserve.protocols.tokens import Tokens
@@ -43,11 +43,8 @@ _STATUSES = {
     "DEADLINE_EXCEEDED": 504,
 }
 _JSON = "application/json"
-_JSON_BYTES = "Inference-Header-Content-Length"
-_COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _MIN_COMPRESSED_BYTES = 1024
 _MAX_QUESTION_BYTES = 1 << 16
-_MAX_ENCODINGS = 2
 # Not ready: the protocol wants a status of the fours.
 _OK, _NOT_SO, _BAD, _OUR_FAULT = HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST, 500
 _LATER = {429, 503}
@@ -57,7 +54,7 @@ _Answers = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Limits:
-    """`places` requests may be received or worked on at once, with `held_bytes` in all."""
+    """`places` requests may be worked on at once; they and those that arrive hold `held_bytes` in all."""
 
     places: int
     held_bytes: int
@@ -74,6 +71,8 @@ class OpenInferenceHttp:
         self._tokens = tokens
         self._draining = draining
         self._arriving = Admission(limits.places, limits.held_bytes)
+        # It keeps Python's lock anyway; so there is only one request at once of which each number is an object.
+        self._reading = threading.Lock()
         self._pool = ThreadPoolExecutor(limits.places, thread_name_prefix="http")
         self.app = Starlette(
             routes=self._routes(),
@@ -150,7 +149,8 @@ class OpenInferenceHttp:
         return _json({"name": model, "ready": ready}, _OK if ready else _NOT_SO)
 
     async def _index(self, request: Request) -> Response:
-        body = await self._body(request, _MAX_QUESTION_BYTES)
+        with self._arriving.arriving() as held:
+            body = await self._body(request, held, _MAX_QUESTION_BYTES)
         try:
             ready = bool(body) and json.loads(body).get("ready") is True
         except (ValueError, AttributeError, RecursionError):
@@ -158,54 +158,33 @@ class OpenInferenceHttp:
         return _json(plain(self._service.repository_index("", ready=ready))["models"])
 
     async def _infer(self, request: Request) -> Response:
-        with self._arriving.admitted(self._size_bytes(request)):
-            body = await self._body(request, self._limits.message_bytes)
-            async with _watched(request) as gone:
-                work = self._pool.submit(self._answered, request, body, Caller(waits=lambda: not gone.is_set()))
-                answer = await asyncio.wrap_future(work)
+        with self._arriving.arriving() as held:
+            body = await self._body(request, held, self._limits.message_bytes)
+            with self._arriving.admitted():
+                async with _watched(request) as gone:
+                    caller = Caller(waits=lambda: not gone.is_set())
+                    work = self._pool.submit(self._answered, request, body, held, caller)
+                    answer = await asyncio.wrap_future(work)
         if answer.json_bytes is None:
             return Response(answer.body, media_type=_JSON)
-        headers = {_JSON_BYTES: str(answer.json_bytes)}
+        headers = {JSON_BYTES: str(answer.json_bytes)}
         return Response(answer.body, media_type="application/octet-stream", headers=headers)
 
-    def _answered(self, request: Request, body: bytes, caller: Caller) -> Answer:
+    def _answered(self, request: Request, body: bytes, held: Held, caller: Caller) -> Answer:
         """In a thread of its own."""
-        body = _decompressed(body, request.headers.get("content-encoding", ""), self._limits.message_bytes)
-        message = request_of(*_model(request), body, _json_bytes(request))
+        body = unpacked(body, request.headers.get("content-encoding", ""), held, self._limits.message_bytes)
+        with self._reading:
+            message = request_of(*_model(request), body, json_bytes(request))
         return answer_of(message, self._service.infer(message, caller))
 
-    def _size_bytes(self, request: Request) -> int:
-        """What the request may hold: as much as it says, or all that it might if it does not say or is compressed."""
-        said = request.headers.get("content-length", "")
-        if not said.isdecimal() or _encodings(request.headers.get("content-encoding", "")):
-            return self._limits.message_bytes
-        return min(int(said), self._limits.message_bytes)
-
-    async def _body(self, request: Request, most: int) -> bytes:
-        said = request.headers.get("content-length", "")
-        if said.isdecimal() and int(said) > most:
-            raise _too_large(most)
-        try:
-            return await asyncio.wait_for(_received(request, most), self._limits.message_seconds)
-        except TimeoutError:
-            late = f"the request did not arrive within {self._limits.message_seconds:g} s"
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, late) from None
+    async def _body(self, request: Request, held: Held, most: int) -> bytes:
+        return await received(request, held, most, self._limits.message_seconds)
 
 
 class ShuttingDown(ServingError):
     """Other replicas answer."""
 
     status = "UNAVAILABLE"
-
-
-async def _received(request: Request, most: int) -> bytes:
-    pieces, size = [], 0
-    async for piece in request.stream():
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
-            raise _too_large(most)
-    return b"".join(pieces)
 
 
 @asynccontextmanager
@@ -252,40 +231,6 @@ def _about_change(service: OpenInference) -> Callable[[Request], object]:
 
 def _model(request: Request) -> tuple[str, str]:
     return request.path_params["model"], request.path_params.get("version", "")
-
-
-def _json_bytes(request: Request) -> int | None:
-    said = request.headers.get(_JSON_BYTES)
-    if said is None:
-        return None
-    if not said.isdecimal():
-        raise BadRequest(f"header {_JSON_BYTES} must be a number of bytes")
-    return int(said)
-
-
-def _encodings(said: str) -> list[str]:
-    return [one.strip().lower() for one in said.split(",") if one.strip().lower() not in {"", "identity"}]
-
-
-def _decompressed(body: bytes, encoding: str, most: int) -> bytes:
-    """Raises `BadRequest`, also for what would become too large."""
-    for name in reversed(_encodings(encoding)[:_MAX_ENCODINGS]):
-        if name not in _COMPRESSED:
-            raise BadRequest(f"content encoding {name[:40]!r} is unknown, only {', '.join(_COMPRESSED)}")
-        unpacking = zlib.decompressobj(_COMPRESSED[name])
-        try:
-            body = unpacking.decompress(body, most + 1)
-        except zlib.error as error:
-            raise BadRequest(f"the body is no {name}: {error}") from None
-        if len(body) > most:
-            raise BadRequest(f"the body has more than {most} bytes when it is unpacked")
-        if not unpacking.eof:
-            raise BadRequest(f"the body ends in the middle of its {name}")
-    return body
-
-
-def _too_large(most: int) -> HTTPException:
-    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request is larger than {most} bytes")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -15,6 +15,8 @@ from typing import Any
 
 import grpc
 
+from faceserve.protocols.parts import NO_MESSAGE, demand_few_parts
+
 # Threads beyond the places, so that whoever finds none is told so at once.
 _REFUSING_THREADS = 4
 _LOOK_SECONDS = 0.5
@@ -60,7 +62,7 @@ class Room:
 
 
 class Silence:
-    """Ends calls whose next message does not come in time."""
+    """Ends calls whose next message does not come in time, or whose answers nobody reads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -81,6 +83,12 @@ class Silence:
                 return
             yield found
 
+    def read(self, answers: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
+        """The answers of a stream, which is cancelled when one is not read within `seconds`."""
+        for one in answers:
+            with self._waits(context, time.monotonic() + seconds):
+                yield one
+
     def end(self) -> None:
         """Streams on which nothing is said are ended: a shutdown does not wait for what may never be asked."""
         self._over.set()
@@ -88,11 +96,16 @@ class Silence:
     def _next(
         self, requests: Iterator[Any], context: grpc.ServicerContext, until: float, *, stream: bool = False
     ) -> Any:
+        with self._waits(context, until, stream=stream):
+            return next(requests)
+
+    @contextmanager
+    def _waits(self, context: grpc.ServicerContext, until: float, *, stream: bool = False) -> Iterator[None]:
         waiting = (stream, object())
         with self._lock:
             self._waiting[waiting] = (until, context)
         try:
-            return next(requests)
+            yield
         finally:
             with self._lock:
                 del self._waiting[waiting]
@@ -150,11 +163,13 @@ class Places(grpc.ServerInterceptor):
     def _stream(self, handler: Any, room: Room) -> Callable[..., Any]:
         def answers(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             with room.place(context):
+                silence_seconds = self._patience.silence_seconds
                 if handler.request_streaming:
-                    messages = self._silence.each(requests, context, self._patience.silence_seconds)
-                    yield from handler.stream_stream((_read(handler, one, context) for one in messages), context)
+                    messages = self._silence.each(requests, context, silence_seconds)
+                    found = handler.stream_stream((_read(handler, one, context) for one in messages), context)
                 else:
-                    yield from handler.unary_stream(_read(handler, self._first(requests, context), context), context)
+                    found = handler.unary_stream(_read(handler, self._first(requests, context), context), context)
+                yield from self._silence.read(found, context, silence_seconds)
 
         return answers
 
@@ -166,7 +181,15 @@ class Places(grpc.ServerInterceptor):
 
 
 def _read(handler: Any, message: bytes, context: grpc.ServicerContext) -> Any:
+    read = handler.request_deserializer
+    if read is None:
+        return message
     try:
-        return handler.request_deserializer(message) if handler.request_deserializer else message
+        # Generated code gives the method of a message's class.
+        demand_few_parts(message, read.__self__.DESCRIPTOR)
+    except ValueError as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    try:
+        return read(message)
     except Exception:  # noqa: BLE001 - whatever a decoder raises for bytes that are no message
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no message of this call")
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, NO_MESSAGE)

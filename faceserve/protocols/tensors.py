@@ -1,6 +1,7 @@
 """Tensors of the Open Inference Protocol to arrays, and back."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ MAX_BATCH = 64
 _SHAPE = (INPUT_PIXELS, INPUT_PIXELS, 3)
 _LENGTH_BYTES = 4
 _AT_ONCE = 1 << 16
+_SHOWN = 8
 
 
 Decode = Callable[[Sequence[bytes]], Images]
@@ -64,6 +66,11 @@ def answer(
             response.raw_output_contents.append(np.ascontiguousarray(known[name], "<f4").tobytes())
 
 
+def held_bytes(request: oip.ModelInferRequest) -> int:
+    """In memory numbers that stand one by one take four bytes each, however short they came."""
+    return request.ByteSize() + sum(4 * len(tensor.contents.uint_contents) for tensor in request.inputs)
+
+
 def demand_outputs(request: oip.ModelInferRequest, known: Collection[str]) -> None:
     """Before any work is put into the request. Raises `BadRequest` for an output that there is not, or twice."""
     names = [output.name for output in request.outputs]
@@ -75,20 +82,19 @@ def demand_outputs(request: oip.ModelInferRequest, known: Collection[str]) -> No
         classes(output)
 
 
-def byte_strings(raw: bytes, name: str) -> list[bytes]:
+def byte_strings(raw: bytes, name: str) -> Iterator[bytes]:
     """The strings of a raw BYTES tensor: before each stands its length, four bytes, little-endian.
 
     Raises `BadRequest`.
     """
-    found, at = [], 0
+    at = 0
     while at < len(raw):
         length = int.from_bytes(raw[at : at + _LENGTH_BYTES], "little")
         at += _LENGTH_BYTES
         if at + length > len(raw):
             raise BadRequest(f"{name!r} ends in the middle of one of its values")
-        found.append(raw[at : at + length])
+        yield raw[at : at + length]
         at += length
-    return found
 
 
 def _classified(array: npt.NDArray[np.float32], best: int, labels: Sequence[str]) -> list[list[bytes]]:
@@ -106,9 +112,11 @@ def _measured(text: bytes) -> bytes:
 def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Images:
     if tensor.datatype != "UINT8":
         raise BadRequest(f"input {IMAGES!r} has datatype {tensor.datatype[:20]!r}, UINT8 is needed")
-    shape = tuple(tensor.shape)
+    shape = tuple(tensor.shape[: len(_SHAPE) + 2])
     if shape[1:] != _SHAPE:
-        raise BadRequest(f"input {IMAGES!r} has shape {list(shape)}, [N, {INPUT_PIXELS}, {INPUT_PIXELS}, 3] is needed")
+        raise BadRequest(
+            f"input {IMAGES!r} has shape {_shown(tensor)}, [N, {INPUT_PIXELS}, {INPUT_PIXELS}, 3] is needed"
+        )
     _demand_batch(shape[0])
     given: Sized = raw if raw is not None else tensor.contents.uint_contents
     wanted = int(np.prod(shape))
@@ -131,12 +139,20 @@ def _byte_strings(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | N
     if tensor.datatype != "BYTES":
         raise BadRequest(f"input {PHOTOS!r} has datatype {tensor.datatype[:20]!r}, BYTES is needed")
     if len(tensor.shape) not in {1, 2} or tensor.shape[1:] not in ([], [1]):
-        raise BadRequest(f"input {PHOTOS!r} has shape {list(tensor.shape)}, [N] is needed")
+        raise BadRequest(f"input {PHOTOS!r} has shape {_shown(tensor)}, [N] is needed")
     _demand_batch(tensor.shape[0])
-    found = list(tensor.contents.bytes_contents) if raw is None else byte_strings(raw, PHOTOS)
+    given = iter(tensor.contents.bytes_contents) if raw is None else byte_strings(raw, PHOTOS)
+    found = list(islice(given, MAX_BATCH + 1))
     if len(found) != tensor.shape[0]:
-        raise BadRequest(f"input {PHOTOS!r} holds {len(found)} photos, its shape says {tensor.shape[0]}")
+        many = len(found) if len(found) <= MAX_BATCH else f"more than {MAX_BATCH}"
+        raise BadRequest(f"input {PHOTOS!r} holds {many} photos, its shape says {tensor.shape[0]}")
     return found
+
+
+def _shown(tensor: oip.ModelInferRequest.InferInputTensor) -> str:
+    """Its shape, or the beginning of one that nobody would read to its end."""
+    beginning = ", ".join(str(size) for size in tensor.shape[:_SHOWN])
+    return f"[{beginning}{', …' if len(tensor.shape) > _SHOWN else ''}]"
 
 
 def _demand_batch(size: int) -> None:

@@ -4,10 +4,13 @@ import itertools
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tritonclient.grpc import service_pb2 as oip
+from tritonclient.grpc import service_pb2_grpc
 
 from faceserve.protocols.places import Patience
 from include.contract.lifecycle_client import LifecycleClient
@@ -100,6 +103,30 @@ def test_whoever_says_nothing_for_long_is_sent_away(tmp_path, monkeypatch):
     ):
         until(lambda: all(call.done() for call in (*half, *silent)), "all to be sent away")
         assert {call.code() for call in (*half, *silent)} == {grpc.StatusCode.CANCELLED}
+
+
+def test_streams_whose_answers_nobody_reads_keep_no_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("faceserve.server.PATIENCE", Patience(silence_seconds=0.3))
+    asked = oip.ModelInferRequest(model_name="nobody", id="a" * 60_000)
+    with replica(tmp_path) as world, ExitStack() as channels:
+        stubs = [
+            service_pb2_grpc.GRPCInferenceServiceStub(
+                channels.enter_context(grpc.insecure_channel(world.address, [("number", n)]))
+            )
+            for n in range(4)
+        ]
+        # Kept, so that nobody calls them off.
+        unread = [stub.ModelStreamInfer(itertools.repeat(asked)) for stub in stubs for _ in range(10)]
+
+        def answered():
+            try:
+                return next(stubs[0].ModelStreamInfer(iter([oip.ModelInferRequest(model_name="nobody")]))).error_message
+            except grpc.RpcError as error:
+                assert error.code() in {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED}
+                return ""
+
+        until(answered, "a place")
+        assert len(unread) == 40
 
 
 def test_a_health_watch_tells_each_change_once_and_ends_with_the_server(tmp_path):

@@ -5,8 +5,10 @@ import gzip
 import json
 import socket
 import threading
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import numpy as np
@@ -295,21 +297,90 @@ def test_statistics_count_what_was_answered_and_how_long_it_waited(http):
 
 
 def test_too_many_at_once_are_told_so_and_nobody_pays_who_is_within(tmp_path):
-    with replica(tmp_path, http_port=0, max_queued=0, max_message_bytes=1 << 20) as small:
+    with replica(tmp_path, http_port=0, max_queued=0) as small, ThreadPoolExecutor(1) as pool:
         small.serve("v1.0.0")
-        address = ("127.0.0.1", small.server.http_port)
-        head = f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n".encode()
-        waiting = [socket.create_connection(address) for _ in range(2)]
-        for one in waiting:
-            one.sendall(head)
-        with httpx.Client(base_url=f"http://127.0.0.1:{address[1]}") as client:
-            answers = {client.post(INFER, content=PHOTO, headers={JSON_BYTES: "0"}).status_code for _ in range(20)}
-            assert answers == {429}
+        engine, begun, go = small.generation("v1.0.0").engine, threading.Event(), threading.Event()
+        plain = engine.infer
+        engine.infer = lambda images: (begun.set(), go.wait(20), plain(images))[2]
+        url = f"http://127.0.0.1:{small.server.http_port}"
+        running = pool.submit(httpx.post, url + INFER, **binary(IMAGES, DARK.tobytes()), timeout=20)
+        assert begun.wait(20)
+        with httpx.Client(base_url=url) as client:
+            assert {asked(client) for _ in range(20)} == {429}
             assert client.get("/v2/health/ready").status_code == 200
-            for one in waiting:
-                one.close()
-            while client.post(INFER, content=PHOTO, headers={JSON_BYTES: "0"}).status_code == 429:
-                pass
+            go.set()
+            assert running.result().status_code == 200
+            until(lambda: asked(client) == 200, "room")
+
+
+def asked(client):
+    return client.post(INFER, **binary(IMAGES, DARK.tobytes())).status_code
+
+
+# What arrives
+
+
+@pytest.fixture
+def narrow(tmp_path):
+    """A replica that may hold 1 MB of requests."""
+    with replica(tmp_path, http_port=0, max_queued_mb=1, max_message_bytes=2 << 20) as made:
+        made.serve("v1.0.0")
+        yield made
+
+
+@contextmanager
+def arriving(world, head, body=b"", count=1):
+    """Requests with this head, of whose body so much is sent and no more."""
+    with ExitStack() as open_ones:
+        for _ in range(count):
+            address = ("127.0.0.1", world.server.http_port)
+            one = open_ones.enter_context(socket.create_connection(address, timeout=20))
+            one.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode() + body)
+        yield
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"Content-Length: {2 << 20}",
+        "Transfer-Encoding: chunked",
+        "Content-Encoding: gzip\r\nContent-Length: 99",
+        f"Expect: 100-continue\r\nContent-Length: {2 << 20}",
+    ],
+)
+def test_what_is_only_announced_takes_nothing_from_anybody(narrow, head):
+    url = f"http://127.0.0.1:{narrow.server.http_port}"
+    with httpx.Client(base_url=url) as client, arriving(narrow, head, count=100):
+        assert {asked(client) for _ in range(10)} == {200}
+
+
+def test_what_came_counts_until_its_caller_goes_away(narrow):
+    url = f"http://127.0.0.1:{narrow.server.http_port}"
+    with httpx.Client(base_url=url) as client:
+
+        def refused_beside():
+            with arriving(narrow, f"Content-Length: {2 << 20}", bytes(1_000_000)):
+                # Asked too soon, the other one would be refused.
+                time.sleep(0.2)
+                return asked(client) == 429
+
+        until(refused_beside, "so much to have come")
+        until(lambda: asked(client) == 200, "room")
+
+
+def test_what_unpacking_makes_of_a_body_counts_too_and_is_given_back(narrow):
+    url = f"http://127.0.0.1:{narrow.server.http_port}"
+    with httpx.Client(base_url=url, headers={"Content-Encoding": "gzip"}) as client:
+        for size, status in ((1_500_000, 429), (900_000, 400)) * 3:
+            for packed in (gzip.compress(bytes(size)), gzip.compress(gzip.compress(bytes(size)))):
+                said = "gzip" if len(packed) > 1000 else "gzip, gzip"
+                answer = client.post(INFER, content=packed, headers={"Content-Encoding": said})
+                assert answer.status_code == status
+    with httpx.Client(base_url=url) as client:
+        assert asked(client) == 200
+
+
+# Whoever is slow
 
 
 def test_whoever_says_nothing_or_never_ends_is_sent_away(tmp_path, monkeypatch):
@@ -319,17 +390,20 @@ def test_whoever_says_nothing_or_never_ends_is_sent_away(tmp_path, monkeypatch):
         for said in (b"", b"POST /v2 HT", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000):
             with socket.create_connection(address, timeout=20) as silent:
                 silent.sendall(said)
-                assert ended(silent)
+                answer = b"".join(pieces(silent))
+                assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
         with socket.create_connection(address, timeout=20) as slow:
             slow.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{{".encode())
             assert b" 408 " in slow.recv(4096).splitlines()[0]
 
 
-def ended(connection):
+def pieces(connection):
+    """What it says until it ends."""
     try:
-        return connection.recv(1) == b""
+        while piece := connection.recv(1 << 16):
+            yield piece
     except ConnectionResetError:
-        return True
+        return
 
 
 def test_what_runs_when_the_replica_shuts_down_is_answered_and_nothing_after(tmp_path):
