@@ -7,8 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client import start_http_server as _start
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    make_asgi_app,
+)
+from starlette.types import ASGIApp
 
 from faceserve.engines.base import available_cores
 from faceserve.errors import ServingError
@@ -138,6 +146,11 @@ class Metrics:
         with self._lock:
             return {version: total for (name, version), total in self._totals.items() if name == model}
 
+    @property
+    def app(self) -> ASGIApp:
+        """What Prometheus asks, over HTTP."""
+        return make_asgi_app(self.registry)
+
     def _count(self, model: str, seen: Observed, seconds: float) -> None:
         labels = (model, seen.version, seen.side)
         self._know(model, seen.version)
@@ -172,7 +185,3 @@ class Metrics:
             self._totals.pop((model, gone), None)
         for metric in (self.requests, self.request_seconds, self.inference_seconds, self.active):
             metric.remove_by_labels({"model": model, "version": gone})
-
-    def serve(self, host: str, port: int) -> None:
-        """`/metrics` on its own port."""
-        _start(port, host, self.registry)

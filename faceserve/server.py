@@ -112,9 +112,12 @@ class Server:
         self._tensors = OpenInference(self._answering, self.manager, self.metrics, self._darkroom, names)
         self._inference = self._inference_port()
         self._lifecycle = self._lifecycle_port()
-        self.port = self._inference.bind(f"{s.host}:{s.grpc_port}", self._doors.tls("inference"))
-        self.lifecycle_port = self._lifecycle.bind(f"{s.host}:{s.lifecycle_port}", self._doors.tls("lifecycle"))
+        self.port = self._inference.bind((s.host, s.grpc_port), self._doors.tls("inference"))
+        self.lifecycle_port = self._lifecycle.bind((s.host, s.lifecycle_port), self._doors.tls("lifecycle"))
+        self._waits = HttpWaits(PATIENCE.message_seconds, PATIENCE.silence_seconds, s.drain_seconds)
         self._http = None if s.http_port is None else self._http_port(s.http_port)
+        metrics = (s.host, s.metrics_port)
+        self._scraped = HttpPort(self.metrics.app, metrics, self._waits) if s.metrics_port else None
         self.http_port = self._http.number if self._http else None
 
     def start(self) -> None:
@@ -135,6 +138,8 @@ class Server:
         for port in ending:
             # Then every call was cancelled; one that does not end even so keeps nobody waiting.
             port.wait(self._settings.drain_seconds + _ENDING_SECONDS)
+        if self._scraped:
+            self._scraped.stop().wait(_ENDING_SECONDS)
         if self._traces:
             self._traces.end()
 
@@ -164,13 +169,12 @@ class Server:
         self.health.set(LIVE, SERVING)
         for port in (self._lifecycle, self._inference):
             port.server.start()
-        if self._http:
-            self._http.start()
+        for http in (self._http, self._scraped):
+            if http:
+                http.start()
         log.info("%s listens on %s:%d", self._settings.replica, self._settings.host, self.port)
         if self._vet:
             self._vet.start()
-        if self._settings.metrics_port:
-            self.metrics.serve(self._settings.host, self._settings.metrics_port)
 
     def _now_and_then(self) -> None:
         def expire() -> None:
@@ -237,9 +241,8 @@ class Server:
         s = self._settings
         limits = HttpLimits(self._request_places, s.max_queued_mb << 20, s.max_message_bytes, PATIENCE.message_seconds)
         spoken = OpenInferenceHttp(self._tensors, limits, self._doors.inference_tokens, self._draining.begun)
-        waits = HttpWaits(PATIENCE.message_seconds, s.drain_seconds)
         app = self._traces.app(spoken.app) if self._traces else spoken.app
-        return HttpPort(app, (s.host, number), waits, self._doors.tls("http"))
+        return HttpPort(app, (s.host, number), self._waits, self._doors.tls("http"))
 
     def _lifecycle_port(self) -> Port:
         s = self._settings

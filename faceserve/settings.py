@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The older name is that of the private key at the training; it goes on working.
 _VERIFYING_KEY = ("FACESERVE_VERIFYING_KEY", "FACESERVE_SIGNING_KEY")
 Port = Annotated[int, Field(ge=0, le=65535)]
+# gRPC needs brackets around an address of IPv6, sockets none: each gets what it needs.
+Host = Annotated[str, AfterValidator(lambda host: host.removeprefix("[").removesuffix("]"))]
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 
@@ -17,8 +19,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FACESERVE_", frozen=True, extra="ignore", populate_by_name=True)
 
-    host: str = "127.0.0.1"
-    """Address to listen on."""
+    host: Host = "127.0.0.1"
+    """Address to listen on; one of IPv6 may stand in brackets."""
     grpc_port: Port = 8500
     """Port for inference; 0 takes a free one."""
     lifecycle_port: Port = 8600

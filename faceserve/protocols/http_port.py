@@ -12,15 +12,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from faceserve.protocols.tls import Tls
 
 _MAX_CONNECTIONS = 512
-_MAX_HEADER_BYTES = 1 << 16
-_KEEPALIVE_SECONDS = 60
+_MAX_HEAD_BYTES = 1 << 16
+_MAX_HEADERS = 128
+_MAX_PIPELINED = 16
 
 
 @dataclass(frozen=True)
 class Waits:
-    """How long a request may take to say what it wants, and how long those that run may go on after `stop`."""
+    """How long a request may take to say what it wants, or a caller to read.
+
+    How long a connection may be silent between requests, and how long those that run may go on after `stop`.
+    """
 
     message_seconds: float
+    silence_seconds: float
     drain_seconds: float
 
 
@@ -30,7 +35,7 @@ class HttpPort:
     def __init__(self, app: ASGIApp, address: tuple[str, int], waits: Waits, tls: Tls | None = None) -> None:
         """Raises `OSError` if the port is taken, and `ValueError` for files that are no certificate and its key."""
         context = tls.context() if tls else None
-        self._socket = _bound(address)
+        self._socket = _bound(address, waits.message_seconds)
         self._over = threading.Event()
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -41,7 +46,8 @@ class HttpPort:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_keep_alive=_KEEPALIVE_SECONDS,
+                # mypy: a timer takes any number.
+                timeout_keep_alive=waits.silence_seconds,  # type: ignore[arg-type]
                 timeout_graceful_shutdown=max(1, round(waits.drain_seconds)),
                 ssl_context_factory=(lambda config, default: context) if context else None,
             )
@@ -67,11 +73,13 @@ class HttpPort:
             self._over.set()
 
 
-def _bound(address: tuple[str, int]) -> socket.socket:
+def _bound(address: tuple[str, int], unread_seconds: float) -> socket.socket:
     """It does not listen yet, so that nobody waits before there is somebody to answer."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # What is sent on a connection that nobody reads from would wait for ever, also after the connection is closed.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, round(unread_seconds * 1000)))
     try:
         made.bind(address)
     except OSError:
@@ -81,45 +89,64 @@ def _bound(address: tuple[str, int]) -> socket.socket:
 
 
 def _patient(message_seconds: float) -> type[asyncio.Protocol]:
-    """uvicorn waits for ever for the first request of a connection, and for headers without end."""
+    """uvicorn waits for ever for the first request of a connection, for headers without end and for a body.
+
+    And whoever says anything after his answer ends its wait for the next request.
+    """
 
     class PatientProtocol(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None
-        _header_bytes = 0
+        _in_head = True
+        _head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._await_headers()
+            self._await(message_seconds)
             if len(self.connections) > _MAX_CONNECTIONS:
                 transport.abort()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self._deadline is not None:
-                self._header_bytes += len(data)
-                if self._header_bytes > _MAX_HEADER_BYTES:
+            if self._in_head:
+                self._head_bytes += len(data)
+                if self._head_bytes > _MAX_HEAD_BYTES:
                     self.transport.abort()
+            elif self._deadline is None and self.cycle.response_complete:
+                self._await(message_seconds)
 
         def on_message_begin(self) -> None:
+            _demand(len(self.pipeline) < _MAX_PIPELINED)
             super().on_message_begin()
-            self._await_headers()
+            self._in_head, self._head_bytes = True, 0
+            self._await(message_seconds)
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            _demand(len(self.headers) < _MAX_HEADERS)
+            super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
-            self._headers_came()
             super().on_headers_complete()
+            self._in_head = False
+            # Whoever reads the body waits half as long for it, and says so.
+            self._await(2 * message_seconds)
+
+        def on_message_complete(self) -> None:
+            super().on_message_complete()
+            self._await(None)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._headers_came()
+            self._await(None)
             super().connection_lost(exc)
 
-        def _await_headers(self) -> None:
-            self._headers_came()
-            self._header_bytes = 0
-            self._deadline = self.loop.call_later(message_seconds, self.transport.abort)
-
-        def _headers_came(self) -> None:
+        def _await(self, seconds: float | None) -> None:
             if self._deadline is not None:
                 self._deadline.cancel()
-                self._deadline = None
+            self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
     return PatientProtocol
+
+
+def _demand(few: bool) -> None:
+    """The parser goes no further and uvicorn answers 400: a few bytes on the wire are thousands in memory."""
+    if not few:
+        raise ValueError("too many headers, or requests at once")

@@ -61,11 +61,13 @@ class Port:
         """Reflection: clients find the services and their messages by name."""
         reflection.enable_server_reflection([*services, HEALTH, reflection.SERVICE_NAME], self.server)
 
-    def bind(self, address: str, tls: Tls | None = None) -> int:
+    def bind(self, address: tuple[str, int], tls: Tls | None = None) -> int:
         """The port's number. Raises `RuntimeError` if it is taken."""
+        host, number = address
+        where = f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
         if tls is None:
-            return int(self.server.add_insecure_port(address))
-        return int(self.server.add_secure_port(address, tls.credentials()))
+            return int(self.server.add_insecure_port(where))
+        return int(self.server.add_secure_port(where, tls.credentials()))
 
     def stop(self, seconds: float) -> threading.Event:
         """New calls are refused, those that run may take `seconds`; the event is set when all are over."""
