@@ -9,6 +9,8 @@ The dashboard triggers it; so can anybody here. *act* says what, *about* which o
 | `approve` | a run, as the dashboard names it | lets a model go on that waits for a person; clear its `decide` then |
 | `requeue_letter` | a dead letter | puts the message back into the queue, once its cause is mended |
 | `discard_letter` | a dead letter | throws the message away for ever |
+| `withhold` | `version:v1.2.0`, `branch:…` or `reviewer:…` | no later dataset takes what was said then or there |
+| `give_back` | what was set aside, as the dashboard names it | later datasets take it again |
 
 What is not there any more, because somebody was faster or it ended by itself, fails the run and changes nothing:
 the run says why, and nobody else is told. So does what only an administrator may do.

@@ -148,6 +148,32 @@ def proof(version: str, model_type: str, out: Path | None) -> None:
     show({"file": str(path), "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
 
+@click.command()
+@click.argument("what", metavar="version:V|branch:B|reviewer:R")
+@model_option
+@_actor
+@_reason
+def withhold(what: str, model_type: str, actor: str, reason: str) -> None:
+    """Set aside what people said in a version's time or a branch, or by a reviewer: no later dataset takes it."""
+    show(Pipeline.from_env().withhold(model_type, what, actor, reason, new_request()))
+
+
+@click.command("give-back")
+@click.argument("withheld_id")
+@_actor
+@_reason
+def give_back(withheld_id: str, actor: str, reason: str) -> None:
+    """Let later datasets take again what was set aside."""
+    show(Pipeline.from_env().give_back(withheld_id, actor, reason))
+
+
+@click.command()
+def withheld() -> None:
+    """What people set aside, newest first, and what was given back; one JSON object a line."""
+    for one in Pipeline.from_env().withheld():
+        show(one)
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """Messages that could not be used: look, put back, throw away."""
@@ -210,6 +236,9 @@ PEOPLE_COMMANDS = (
     abort_canary,
     release_claim,
     clear_freeze,
+    withhold,
+    give_back,
+    withheld,
     retire,
     prune,
     restore,

@@ -7,7 +7,7 @@ from plugins.steps import step
 
 # What undoes a safeguard is for administrators, where the settings name any.
 _OF_ADMINISTRATORS = {"clear_freeze"}
-ACTS = ("abort_canary", "clear_freeze", "approve", "requeue_letter", "discard_letter")
+ACTS = ("abort_canary", "clear_freeze", "approve", "requeue_letter", "discard_letter", "withhold", "give_back")
 
 
 def carry_out(context: Any) -> Any:
@@ -23,6 +23,8 @@ def carry_out(context: Any) -> Any:
         "approve": lambda p: p.approve(about, *by),
         "requeue_letter": lambda p: p.requeue_letter(about, *by),
         "discard_letter": lambda p: p.discard_letter(about, *by),
+        "withhold": lambda p: p.withhold(kind, about, *by, run.run_id),
+        "give_back": lambda p: p.give_back(about, *by),
     }
     if act in _OF_ADMINISTRATORS:
         step(_or_refused(act, lambda p: p.demand_administrator(by[0])))

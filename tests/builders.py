@@ -12,6 +12,7 @@ from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Asker, Backlog
 from pipeline.domain.training import ClassFigures, Hyperparameters, TrainingResult
+from pipeline.domain.withholding import Scope, Withheld
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 BUCKETS = frozenset({"tasks"})
@@ -53,6 +54,11 @@ def an_event(key: str = "event-1", **changes: Any) -> TaskConfirmedEvent:
         **changes,
     }
     return TaskConfirmedEvent(**values)
+
+
+def a_withheld(scope: Scope, name: str, **changes: Any) -> Withheld:
+    values: dict[str, Any] = {"id": f"{scope}-{name}", "periods": (), "actor": "kim", "reason": "guessed", "at": NOW}
+    return Withheld(scope=scope, name=name, **{**values, **changes})
 
 
 def a_task(number: int, *, corrected: bool = False, label: str = "양호", **changes: Any) -> ConfirmedTask:

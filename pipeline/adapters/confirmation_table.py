@@ -16,6 +16,12 @@ _INSERT = """
          model_version, confirmed_at, extra, traceparent)
     VALUES %s ON CONFLICT (key) DO NOTHING RETURNING task_id, photo"""
 
+# What a person set aside and is stored meanwhile comes one after the other: whoever is second sees the first.
+WITHHOLDING_LOCK = 7_240_003
+WITHHELD = """
+    UPDATE task_confirmations c SET withheld = true
+    WHERE corrected AND counts AND NOT withheld AND is_withheld(c)"""
+
 # Of a task the last word counts, of a photo that one version judged more than once the last confirmation.
 _TAKEN_BACK = """
     UPDATE task_confirmations c SET counts = false WHERE counts AND task_id = ANY(%(tasks)s) AND EXISTS (
@@ -50,14 +56,15 @@ _BACKLOG = """
         ORDER BY begun_at DESC LIMIT 1
     )
     SELECT
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND NOT withheld
             AND confirmed_at > COALESCE((SELECT corrections_through FROM champion), '-infinity')),
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND NOT withheld
             AND received_at > COALESCE((SELECT at FROM tried), '-infinity')),
         (SELECT max((r.result->>'trained_at')::timestamptz) FROM training_results r JOIN datasets d USING (dataset_id)
             WHERE d.model_type = %(model_type)s),
         vain.run_id, vain.begun_at, vain.outcome,
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND received_at > vain.begun_at)
+        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND NOT withheld
+            AND received_at > vain.begun_at)
     FROM (SELECT) one LEFT JOIN vain ON true"""
 
 
@@ -75,11 +82,13 @@ class ConfirmationTable:
         if not events:
             return Stored(0, 0)
         with self._database.transaction() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (WITHHOLDING_LOCK,))
             rows = [_row(event) for event in events]
             new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True)
             tasks, photos = ([row[n] for row in new] for n in range(2))
             cursor.execute(_TAKEN_BACK, {"tasks": tasks})
             cursor.execute(REPEATED, {"photos": photos})
+            cursor.execute(f"{WITHHELD} AND c.task_id = ANY(%(tasks)s)", {"tasks": tasks})
         return Stored(len(new), len(events) - len(new))
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:

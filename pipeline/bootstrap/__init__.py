@@ -14,8 +14,8 @@ from pipeline.bootstrap.kinds import OF_HELPER_TASKS, complete
 from pipeline.bootstrap.kinds import model_types as model_types
 from pipeline.bootstrap.kinds import refusal as refusal
 from pipeline.bootstrap.kinds.kind import ModelKind
-from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
+from pipeline.bootstrap.peoples_words import PeoplesWords
 from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
 from pipeline.bootstrap.traced import traced
 from pipeline.domain.backbones import BACKBONES as BACKBONES
@@ -40,7 +40,6 @@ from pipeline.domain.troubles import Question as Question
 from pipeline.settings.elsewhere import Outside as Outside
 from pipeline.steps.accumulate import accumulate, waiting
 from pipeline.steps.announce_skipped import announce_skipped
-from pipeline.steps.approve import approve
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
 from pipeline.steps.begin_run import begin_run
@@ -75,7 +74,7 @@ MODEL_TYPES = model_types()
 
 
 @traced
-class Pipeline(LiveSteps):
+class Pipeline(PeoplesWords):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     @cached_property
@@ -101,16 +100,6 @@ class Pipeline(LiveSteps):
         counts = accumulate(self._data.intake, limit=limit, stay=self._w.settings.intake.stay if stay else AT_ONCE)
         log.info("intake: %s", counts)
         return asdict(counts)
-
-    def requeue_letter(self, letter_id: str, actor: str, reason: str) -> dict[str, str]:
-        """Put a message that could not be used back into the queue. Raises `GiveUp` when it is not there."""
-        log.info("dead letter %s goes back: %s, by %s", letter_id, reason, actor)
-        return {"requeued": self._w.dead_letters.requeue(letter_id).id}
-
-    def discard_letter(self, letter_id: str, actor: str, reason: str) -> dict[str, str]:
-        """Throw a message away that could not be used. Raises `GiveUp` when it is not there."""
-        log.info("dead letter %s goes for ever: %s, by %s", letter_id, reason, actor)
-        return {"discarded": self._w.dead_letters.discard(letter_id).id}
 
     # When to retrain
 
@@ -264,18 +253,6 @@ class Pipeline(LiveSteps):
         if not verdict["accepted"]:
             raise RunEnded("the model was refused", reasons, verdict["advice"] or "nothing is advised", report)
         return verdict
-
-    def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:
-        """Let a held run go on; recorded with `actor` and `reason`."""
-        by = By(actor, reason, f"approve-{run_id}")
-        blessing = approve(run_id, by, blessings=self._w.blessings, clock=self._w.clock)
-        return {"run_id": run_id, "approved": blessing.approved, "waited_for": list(blessing.reasons)}
-
-    def demand_administrator(self, actor: str) -> None:
-        """Raises `GiveUp` for anybody else, where the settings name administrators."""
-        named = self._w.settings.administrators
-        if named and actor not in named:
-            raise GiveUp(f"{actor} is no administrator: ask {' or '.join(named)} (RETRAIN_ADMINISTRATORS)")
 
     def register(self, run_id: str) -> str:
         """Number the accepted candidate; its version."""

@@ -18,6 +18,7 @@ MOST_DAYS = 90
 PAGE_VERSIONS = 20
 _MOST_POINTS = 700
 _SHOWN_LETTERS = 50
+_MOST_VOICES = 30
 
 
 class Dashboard:
@@ -73,6 +74,15 @@ class Dashboard:
         with self._live.one_moment() as overseeing:
             seen = oversee_canary(overseeing, kind, policy)
         return answers.of_trial(seen, policy) if seen else None
+
+    def voices(self, model_type: str) -> list[dict[str, Any]]:
+        """Whose corrections somebody may want to set aside: versions by their time, reviewers, branches."""
+        kind = complete(model_type)
+        with self._live.one_moment() as overseeing:
+            now = overseeing.clock.now()
+            period = Period(now - timedelta(days=MOST_DAYS), now)
+            ledger = overseeing.transitions.ledger(kind)
+            return answers.of_voices(overseeing.sightings.voices(ledger, period, most=_MOST_VOICES))
 
     def waiting_letters(self) -> int:
         """How many messages could not be used; open pages ask again and again, and the queue is left alone."""

@@ -10,11 +10,12 @@ from pipeline.domain.blessing import Blessing, load_objections
 from pipeline.domain.history import History
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Period, Tally
-from pipeline.domain.overview import Judged, Overview, Page, Sighting, destinations
+from pipeline.domain.overview import Judged, Overview, Page, Sighting, Voice, destinations
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.serving import Serving
 from pipeline.domain.transitions import ChampionChange, Entry, Kind, Transition
+from pipeline.domain.withholding import Withheld
 from pipeline.ports.data import ObjectFolders
 from pipeline.ports.events import DeadLetter
 from pipeline.steps.oversee_canary import TrialSeen
@@ -49,7 +50,17 @@ def of_overview(o: Overview, retraining: RetrainingPolicy, live: LiveAccuracyPol
         "retraining": _retraining(o, retraining),
         "unpublished": {"events": o.unpublished.events, "since": _iso(o.unpublished.since)},
         "troubles": [str(trouble) for trouble in o.troubles],
+        "withheld": [_of_withheld(one) for one in o.withheld],
     }
+
+
+def _of_withheld(one: Withheld) -> dict[str, Any]:
+    told = {"id": one.id, "scope": str(one.scope), "name": one.name, "corrections": one.corrections}
+    return {**told, "at": one.at.isoformat(), "actor": one.actor, "reason": one.reason}
+
+
+def of_voices(found: Sequence[Voice]) -> list[dict[str, Any]]:
+    return [{"scope": str(one.scope), "name": one.name, "corrections": one.corrections} for one in found]
 
 
 def _champion(ledger: Ledger) -> dict[str, Any] | None:

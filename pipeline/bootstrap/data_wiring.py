@@ -39,6 +39,7 @@ class DataWiring:
             inspector=kind.inspector,
             datasets=w.datasets,
             erasures=w.erasures,
+            withholdings=w.withholdings,
             objects=w.objects,
             clock=w.clock,
             recipe=kind.recipe,

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.ports.clock import Clock
-from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoStore
+from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoStore, Withholdings
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.ports.events import (
     Confirmations,
@@ -129,6 +129,12 @@ class Wiring:
         from pipeline.adapters.erasure_table import ErasureTable
 
         return ErasureTable(self.database)
+
+    @cached_property
+    def withholdings(self) -> Withholdings:
+        from pipeline.adapters.withholding_table import WithholdingTable
+
+        return WithholdingTable(self.database)
 
     @cached_property
     def versions(self) -> ModelVersions:

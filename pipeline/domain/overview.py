@@ -12,6 +12,7 @@ from pipeline.domain.models import ModelVersion
 from pipeline.domain.retraining import Backlog, Claim
 from pipeline.domain.training import TrainingResult
 from pipeline.domain.troubles import Trouble
+from pipeline.domain.withholding import Scope, Withheld
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,15 @@ class Unpublished:
 
     events: int = 0
     since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Whose `corrections` wait or were learned: what somebody may want to set aside."""
+
+    scope: Scope
+    name: str
+    corrections: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class Overview:
     answers: Sequence[Answer]
     unpublished: Unpublished
     troubles: Sequence[Trouble]
+    withheld: Sequence[Withheld]
 
 
 def destinations(ledger: Ledger, *, most: int) -> tuple[Destination, ...]:

@@ -10,6 +10,7 @@ from pipeline.domain.bounds import AtLeastOne, NotNegative, Share
 from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split, of_helper
 from pipeline.domain.leakage import leaks
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
+from pipeline.domain.withholding import WITHHELD
 
 _SHOWN = 5
 _NAME_CHARACTERS, _REASON_CHARACTERS = 60, 200
@@ -119,8 +120,10 @@ def _support(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
 
 
 def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
+    withheld = [row for row in manifest.quarantined if row.kind == WITHHELD]
+    asked = manifest.task_ids - {row.task_id for row in withheld}
     # Beside the Helper's tasks, however many photos of the first model would water its share down.
-    judged = {task_id for task_id in manifest.task_ids if of_helper(task_id)} or manifest.task_ids
+    judged = {task_id for task_id in asked if of_helper(task_id)} or asked
 
     def told(rows: Sequence[Quarantined], total: int, what: str) -> str:
         return f"{len(rows)} of {total} {what}" + (f": {worst(rows)}" if rows else "")
@@ -132,7 +135,7 @@ def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
         sentence = f"{told(rows, len(judged), what)} ({maximum:.0%} allowed); {advice}"
         return [
             Measured(f"{kind}_share", value, sentence, maximum=maximum),
-            Measured(f"{kind}_photos", len(every), told(every, len(manifest.task_ids), what), maximum=0, hard=False),
+            Measured(f"{kind}_photos", len(every), told(every, len(asked), what), maximum=0, hard=False),
         ]
 
     unusable = "mend these tasks in the Helper service or their photos in S3, or raise RETRAIN_MAX_UNUSABLE_SHARE"
@@ -141,7 +144,12 @@ def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
         *share("unusable", "tasks cannot be used", policy.max_unusable_share, unusable),
         *share("contradiction", "photos were confirmed with two labels", policy.max_contradiction_share, contradiction),
         *share("near_duplicate", "photos look like held-out ones and were left out", 1.0, "")[1:],
+        Measured("withheld_photos", len(withheld), _said(withheld), maximum=0, hard=False),
     ]
+
+
+def _said(withheld: Sequence[Quarantined]) -> str:
+    return f"people set {len(withheld)} tasks aside" + (f": {worst(withheld)}" if withheld else "")
 
 
 def worst(rows: Sequence[Quarantined]) -> str:

@@ -25,6 +25,7 @@ from pipeline.ports.data import (
     PhotoFolder,
     PhotoInspector,
     PhotoStore,
+    Withholdings,
 )
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.ports.events import Confirmations, Decisions, EventPublisher, EventQueue, Outbox, RetrainingRuns
@@ -82,6 +83,7 @@ class DataSources:
     inspector: PhotoInspector
     datasets: Datasets
     erasures: Erasures
+    withholdings: Withholdings
     objects: ObjectStore
     clock: Clock
     recipe: Recipe
@@ -90,9 +92,7 @@ class DataSources:
 
 @dataclass(frozen=True)
 class FirstPhotos:
-    """What a person labelled for the first model; copies go under `prefix` (`s3://…/`). `english` gives each label its
-    word in Latin letters.
-    """
+    """What a person labelled for the first model; copies go under `prefix`. `english` has labels in Latin letters."""
 
     folder: PhotoFolder
     objects: ObjectStore

@@ -19,6 +19,7 @@ from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased, Kept
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import Measured
+from pipeline.domain.withholding import GivenBack, Withheld, Word
 
 
 class CorrectionSource(Protocol):
@@ -161,6 +162,24 @@ class Erasures(Protocol):
 
     def anonymise(self, task_id: str) -> Mapping[str, int]:
         """Remove address and hash of the photo from every table; table names with the rows that changed."""
+
+
+class Withholdings(Protocol):
+    """What people set aside, for ever, and gave back."""
+
+    def withhold(self, withheld: Withheld) -> Withheld:
+        """Its corrections wait for a retraining no more, nor do those that come later. As it is kept, with their
+        number; known already, nothing changes.
+        """
+
+    def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
+        """What nothing else covers counts again. As it is kept; given back already, nothing changes."""
+
+    def all(self) -> Sequence[Withheld]:
+        """Newest first."""
+
+    def words(self, task_ids: Sequence[str]) -> Mapping[str, Word]:
+        """Who confirmed these tasks last; events that never came are missing."""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
-from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished
+from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished, Voice
+from pipeline.domain.withholding import Withheld
 
 
 class Sightings(Protocol):
@@ -21,6 +23,14 @@ class Sightings(Protocol):
         """The retraining policy's, newest first."""
 
     def unpublished(self) -> Unpublished: ...
+
+    def withheld(self) -> Sequence[Withheld]:
+        """What people set aside and nobody gave back, newest first."""
+
+    def voices(self, history: History, period: Period, *, most: int) -> Sequence[Voice]:
+        """Of the versions that served last, then of the reviewers and branches with most corrections in the period,
+        each up to `most`; corrections that are set aside already are not counted.
+        """
 
     def page(self, model_type: ModelType, *, most: int, skip: int) -> Page:
         """What was judged or got a number, newest first."""

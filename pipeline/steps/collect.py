@@ -16,11 +16,12 @@ from pipeline.domain.quality import worst
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.choose import choose
 from pipeline.steps.look_at import Printed, look_at
+from pipeline.steps.trusted import Trusted
 
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict.
+    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict; others were set `aside`.
 
     A dataset has some of `needed`: what people confirmed, for the first model the photos that somebody labelled.
     """
@@ -28,6 +29,7 @@ class _Gathered:
     tasks: Sequence[ConfirmedTask]
     natural: frozenset[str]
     needed: frozenset[str]
+    aside: tuple[Quarantined, ...]
 
 
 def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: datetime | None) -> str:
@@ -51,7 +53,7 @@ def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since
     forgotten = {sha256 for e in erased for sha256 in e.sha256s}
     usable = [(task, print_) for task, print_ in looked.usable if print_.sha256 not in forgotten]
     chosen = choose(usable, gathered.natural, holdout, since, sources)
-    aside = (*looked.aside, *chosen.aside)
+    aside = (*gathered.aside, *looked.aside, *chosen.aside)
     _demand_needed(gathered, chosen.photos, aside)
     manifest = Manifest(
         dataset_id=dataset_id,
@@ -71,25 +73,26 @@ def _gather(
     sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: set[str]
 ) -> _Gathered:
     """Never more tasks than the policy's limits add up to, however many the Helper database has."""
-    source, policy = sources.source, sources.recipe.selection
+    source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
     members = [member.task_id for member in holdout[: policy.holdout_limit]]
-    sample = source.confirmed(limit=policy.sample_limit)
+    sample = trusted.up_to(policy.sample_limit, lambda most: source.confirmed(limit=most))
     natural = [
         *sample,
-        *source.history(limit=policy.history_limit),
-        *source.tasks(members),
+        *trusted.up_to(policy.history_limit, lambda most: source.history(limit=most)),
+        *trusted.of(source.tasks(members)),
     ]
-    corrections = source.corrections(since=since, limit=policy.correction_limit)
+    corrections = trusted.up_to(policy.correction_limit, lambda most: source.corrections(since=since, limit=most))
     # So that rare kinds are among them; only photos of those that are taken are looked at.
     pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
-    earlier = policy.earlier_of(pool)
+    earlier = policy.earlier_of(trusted.of(pool))
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
-    is_first = not any(of_helper(t.task_id) for t in sample)
-    needed = frozenset(task_id for task_id in tasks if is_first or of_helper(task_id))
+    known = {*tasks, *(row.task_id for row in trusted.aside)}
+    is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))
+    needed = frozenset(task_id for task_id in known if is_first or of_helper(task_id))
     if not needed:
         raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
     ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
-    return _Gathered(ordered, frozenset(t.task_id for t in natural), needed)
+    return _Gathered(ordered, frozenset(t.task_id for t in natural), needed, trusted.aside)
 
 
 def _demand_needed(gathered: _Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:

@@ -19,4 +19,5 @@ def oversee(o: Overseeing, model_type: ModelType) -> Overview:
         o.sightings.answers(model_type, most=_ANSWERS),
         o.sightings.unpublished(),
         o.troubles.open(),
+        o.sightings.withheld(),
     )

@@ -95,6 +95,10 @@ def _models(app: FastAPI, open_dashboard: Opener) -> None:
     def judged(model_type: _KINDS, skip: Annotated[int, Query(ge=0, le=100_000)] = 0) -> dict[str, Any]:
         return open_dashboard().judged(model_type, skip)
 
+    @app.get("/api/voices")
+    def voices(model_type: _KINDS) -> list[dict[str, Any]]:
+        return open_dashboard().voices(model_type)
+
     @app.get("/api/replicas")
     def replicas(model_type: _KINDS) -> dict[str, Any]:
         return open_dashboard().replicas(model_type)

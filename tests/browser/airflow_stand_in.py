@@ -11,8 +11,10 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Body, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
+from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
 from pipeline.steps.approve import approve
+from pipeline.steps.withhold import give_back, withhold
 from plugins.model_dashboard.app import make_app
 from tests.unit.pipeline.dashboard_world import Overlooked
 
@@ -151,6 +153,16 @@ class AirflowStandIn:
             "approve": lambda run: approve(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
             "requeue_letter": letters.requeue,
             "discard_letter": letters.discard,
+            "withhold": lambda what: withhold(
+                self.overlooked.withholdings,
+                world.transitions,
+                world.clock,
+                (ModelType.LAUNDRY, what),
+                By("eng", reason, "run"),
+            ),
+            "give_back": lambda one: give_back(
+                self.overlooked.withholdings, world.clock, one, By("eng", reason, "run")
+            ),
         }
         acts[act](about)
 

@@ -14,6 +14,7 @@ from pipeline.ports.events import Message
 from tests.browser.accessibility import serious_faults
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
+from tests.builders import an_event
 from tests.unit.pipeline.steps.live_world import World
 
 SCRIPT = '<img src=x onerror="parent.hacked=1"><script>parent.hacked=1</script>'
@@ -413,6 +414,28 @@ def test_a_version_that_was_accepted_is_promoted_or_tried(airflow, look, opener,
     assert run["asked"]["conf"] == {
         **{"version": "v1.3.0", "rollout": rollout, "model_type": "LAUNDRY", "reason": "looked into it"}
     }
+
+
+def test_corrections_are_set_aside_beside_a_rollback_shown_and_taken_back(airflow, look):
+    world = airflow.world
+    for number in range(3):
+        extra = {"reviewerId": SCRIPT if number else "kim"}
+        world.confirmations.store([an_event(f"said-{number}", confirmed_at=world.clock.now(), extra=extra)])
+    seen, page = look()
+    page.get_by_role("button", name="Set aside corrections…").click()
+    page.get_by_label("What people said").select_option(f"reviewer:{SCRIPT}")
+    page.get_by_label("Reason (kept for ever)").fill("guessed")
+    assert "nothing is deleted" in text(page, "#serving-panel")
+    seen.keep("dashboard before corrections are set aside")
+    page.get_by_role("button", name="Set aside what was said by reviewer").click()
+    wait_for(page, "#retraining-now", f"by reviewer {SCRIPT}: 2 corrections")
+    wait_for(page, "#serving-panel", "Done.")
+    seen.keep("dashboard with corrections set aside")
+    assert serious_faults(seen.page.frames[1]) == []
+    decide(page, "Take back…", re.compile("Let later datasets take"))
+    wait_for(page, "#retraining-panel", "Done.")
+    page.get_by_role("heading", name="Set aside").wait_for(state="detached")
+    assert [run["asked"]["conf"]["act"] for run in airflow.runs.values()] == ["withhold", "give_back"]
 
 
 def test_a_retraining_is_asked_for(airflow, look):

@@ -399,6 +399,8 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
         ("approve", "run-7", ("run-7", ..., "too strict")),
         ("requeue_letter", "3f2a", ("3f2a", ..., "too strict")),
         ("discard_letter", "3f2a", ("3f2a", ..., "too strict")),
+        ("withhold", "branch:B-1", ("LAUNDRY", "branch:B-1", ..., "too strict", RUN_ID)),
+        ("give_back", "3f2a", ("3f2a", ..., "too strict")),
     ],
 )
 def test_what_a_person_decided_is_done_once_under_that_persons_name(desk, act, about, asked, user):

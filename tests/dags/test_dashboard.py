@@ -23,7 +23,8 @@ from plugins.model_dashboard.files import Files
 from tests.builders import a_dataset
 from tests.unit.pipeline.dashboard_world import Overlooked
 
-ASKED = {f"/api/{name}": "?model_type=LAUNDRY" for name in ("overview", "sightings", "judged", "replicas", "canary")}
+_ABOUT_ONE = ("overview", "sightings", "judged", "replicas", "canary", "voices")
+ASKED = {f"/api/{name}": "?model_type=LAUNDRY" for name in _ABOUT_ONE}
 
 
 @pytest.fixture(scope="module", autouse=True)

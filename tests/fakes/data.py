@@ -20,11 +20,14 @@ from pipeline.domain.dataset import (
     dataset_name,
 )
 from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosErased
+from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased, Kept
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import Measured
+from pipeline.domain.withholding import GivenBack, Withheld, Word, standing
 from pipeline.ports.data import Suspect, Validation
+from tests.fakes.events import FakeConfirmations
 
 
 @dataclass
@@ -231,6 +234,40 @@ class FakeDatasets:
         known = {Kept(row.task_id, row.photo_url, row.sha256) for row in rows if row.photo_url}
         own = [one for one in known if one.task_id == task_id]
         return sorted(one for one in known if one in own or any(one.shows_the_photo_of(other) for other in own))
+
+
+@dataclass
+class FakeWithholdings:
+    confirmations: FakeConfirmations = field(default_factory=FakeConfirmations)
+    known: dict[str, Withheld] = field(default_factory=dict)
+
+    def withhold(self, withheld: Withheld) -> Withheld:
+        if withheld.id not in self.known:
+            before = self._covered()
+            self.known[withheld.id] = withheld
+            self.known[withheld.id] = replace(withheld, corrections=len(self._covered() - before))
+        return self.known[withheld.id]
+
+    def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
+        kept = self.known[withheld_id]
+        self.known[withheld_id] = replace(kept, given_back=kept.given_back or given_back)
+        return self.known[withheld_id]
+
+    def all(self) -> Sequence[Withheld]:
+        return sorted(self.known.values(), key=lambda one: one.at, reverse=True)
+
+    def words(self, task_ids: Sequence[str]) -> Mapping[str, Word]:
+        said = sorted(self.confirmations.stored.values(), key=lambda e: (e.confirmed_at, e.key))
+        return {event.task_id: _word(event) for event in said if event.task_id in task_ids}
+
+    def _covered(self) -> set[str]:
+        events = [event for event in self.confirmations.counting if event.corrected]
+        known = standing(self.known.values())
+        return {e.key for e in events if any(one.covers(e.confirmed_at, [_word(e)]) for one in known)}
+
+
+def _word(event: TaskConfirmedEvent) -> Word:
+    return Word(event.extra.get("branchId") or event.helper_id, event.extra.get("reviewerId"))
 
 
 @dataclass

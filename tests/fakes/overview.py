@@ -1,13 +1,17 @@
 """What people look at, over the fakes that others write to."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType, ModelVersion
-from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished
+from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished, Voice
+from pipeline.domain.withholding import Scope, Withheld, standing
 from pipeline.ports.live import Look
 from tests.builders import NOW
+from tests.fakes.data import FakeWithholdings
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.events import FakeDecisions, FakeOutbox
 from tests.fakes.live import FakeReadings
@@ -23,6 +27,7 @@ class FakeSightings:
     trained: FakeTrainingRuns
     outbox: FakeOutbox
     decisions: FakeDecisions = field(default_factory=FakeDecisions)
+    withholdings: FakeWithholdings = field(default_factory=FakeWithholdings)
 
     def last(self, model_type: ModelType) -> Sighting | None:
         looks = self._looks(model_type)
@@ -41,6 +46,27 @@ class FakeSightings:
     def unpublished(self) -> Unpublished:
         waiting = len(self.outbox.pending())
         return Unpublished(waiting, NOW if waiting else None)
+
+    def withheld(self) -> Sequence[Withheld]:
+        return standing(self.withholdings.all())
+
+    def voices(self, history: History, period: Period, *, most: int) -> Sequence[Voice]:
+        known = self.withheld()
+        events = [e for e in self.withholdings.confirmations.counting if e.corrected]
+        words = {e.key: self.withholdings.words([e.task_id])[e.task_id] for e in events}
+        events = [e for e in events if not any(one.covers(e.confirmed_at, [words[e.key]]) for one in known)]
+        times = Counter({r.version: 0 for r in sorted(history.reigns, key=lambda r: r.since, reverse=True)[:most]})
+        for reign in history.reigns:
+            times[reign.version] += sum(reign.since < e.confirmed_at <= (reign.until or period.until) for e in events)
+        recent = [words[e.key] for e in events if period.since < e.confirmed_at <= period.until]
+        found = [Voice(Scope.VERSION, *row) for row in times.items()]
+        for scope, names in (
+            (Scope.REVIEWER, [word.reviewer for word in recent if word.reviewer]),
+            (Scope.BRANCH, [word.branch for word in recent if word.branch]),
+        ):
+            most_first = sorted(Counter(names).items(), key=lambda row: (-row[1], row[0]))
+            found += [Voice(scope, *row) for row in most_first[:most]]
+        return found
 
     def page(self, model_type: ModelType, *, most: int, skip: int) -> Page:
         found = self._judged(model_type)[skip:]

@@ -13,12 +13,14 @@ from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.sighting_table import SightingTable
+from pipeline.adapters.withholding_table import WithholdingTable
 from pipeline.bootstrap.exporter import watching
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
+from pipeline.domain.withholding import Scope
 from pipeline.settings import Settings
 from pipeline.steps.tell_facts import tell_facts
-from tests.builders import NOW, an_event
+from tests.builders import NOW, a_withheld, an_event
 from tests.histories import a_history
 from tests.waiting import until
 
@@ -113,6 +115,10 @@ QUESTIONS = {
     "the monitor's last look": lambda db: SightingTable(db).last(LAUNDRY),
     "the last answers of the policy": lambda db: SightingTable(db).answers(LAUNDRY, most=5),
     "how much is to be published": lambda db: SightingTable(db).unpublished(),
+    "what people set aside": lambda db: SightingTable(db).withheld(),
+    "whose corrections there are": lambda db: SightingTable(db).voices(SERVED, PERIOD, most=30),
+    "who said what of a dataset": lambda db: WithholdingTable(db).words([f"TASK-{n}" for n in range(500)]),
+    "a reviewer is set aside": lambda db: WithholdingTable(db).withhold(a_withheld(Scope.REVIEWER, "kim")),
     "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),

@@ -112,6 +112,7 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
     from pipeline.adapters.helper_db import HelperDatabase
     from pipeline.adapters.mlops_db import MlopsDatabase
     from pipeline.adapters.s3 import S3ObjectStore
+    from pipeline.adapters.withholding_table import WithholdingTable
     from pipeline.domain.dataset import Augmentation, Manifest
     from pipeline.domain.models import ModelType
     from pipeline.domain.selection import Recipe
@@ -126,6 +127,7 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
         inspector=PillowPhotoInspector(),
         datasets=DatasetTable(database),
         erasures=ErasureTable(database),
+        withholdings=WithholdingTable(database),
         objects=objects,
         clock=SystemClock(),
         recipe=Recipe(("양호", "불량"), SelectionPolicy(), Augmentation()),

@@ -4,6 +4,7 @@ import { button, openPanel } from "./acts.js";
 import { byId, el, show } from "./dom.js";
 import { retrainingDag, state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
+import { withheld } from "./withholding.js";
 
 export function makeRetraining(place) {
   place.append(...["retraining-now", "retraining-acts", "retraining-panel"].map((id) => el("div", { id })));
@@ -18,6 +19,7 @@ export function retraining() {
     bar("correctionsOf", r.corrections, r.needed),
     r.days === null ? el("p", {}, text("neverTrained")) : bar("daysOf", r.days, r.min_days),
     el("p", { class: "quiet" }, text("begins", { cheap: r.cheap, urgent: r.urgent })),
+    ...withheld(byId("retraining-panel")),
     el("h3", {}, text("lastAnswers")),
     r.answers.length ? el("ul", { class: "plain" }, r.answers.map(answer)) : el("p", { class: "quiet" }, text("noAnswers")),
   );

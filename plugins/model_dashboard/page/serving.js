@@ -5,6 +5,7 @@ import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { byId, el, show } from "./dom.js";
 import { state, whyNot } from "./state.js";
 import { moment, text } from "./texts.js";
+import { withholdButton } from "./withholding.js";
 
 const DAG = "model_rollback";
 
@@ -12,7 +13,7 @@ export function serving() {
   const o = state.overview;
   show(byId("serving-now"), el("h2", {}, text("serves")), ...champion(o), ...warnings(o));
   show(byId("serving-replicas"), el("h3", {}, text("replicas")), ...replicaList(o.champion?.version));
-  show(byId("serving-acts"), el("div", { class: "row" }, rollbackButton(), o.freeze && freezeButton()));
+  show(byId("serving-acts"), el("div", { class: "row" }, rollbackButton(), o.freeze && freezeButton(), withholdButton(byId("serving-panel"))));
 }
 
 function champion(o) {
@@ -53,7 +54,7 @@ function rollbackButton() {
 }
 
 function freezeButton() {
-  const words = () => ({ confirm: () => text("clearFreezeNow"), opener: () => byId("serving-acts").querySelector("button:last-of-type") });
+  const words = () => ({ confirm: () => text("clearFreezeNow"), opener: () => byId("serving-acts").querySelectorAll("button")[1] });
   return button(text("clearFreeze"), whyNot(DECISIONS), () => openPanel(byId("serving-panel"), decision("clear_freeze", state.overview.freeze.id, words())));
 }
 

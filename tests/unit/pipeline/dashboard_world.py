@@ -8,7 +8,7 @@ from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.ports.bundles import Overseeing, Proving, Records
-from tests.fakes.data import FakeDatasets
+from tests.fakes.data import FakeDatasets, FakeWithholdings
 from tests.fakes.events import FakeDeadLetters, FakeTroubles
 from tests.fakes.overview import FakeSightings
 from tests.unit.pipeline.steps.live_world import World
@@ -21,6 +21,7 @@ class Overlooked:
         self.world = world = world or World()
         self.letters, self.troubles = FakeDeadLetters(), FakeTroubles(world.outbox)
         self.sightings = FakeSightings(world.readings, world.versions, world.blessings, world.trained, world.outbox)
+        self.sightings.withholdings = self.withholdings = FakeWithholdings(world.confirmations)
         self.fleet, self.datasets = fleet or world.fleet, FakeDatasets()
         settings = SimpleNamespace(retraining=RetrainingPolicy(), live=LiveAccuracyPolicy())
         wiring = SimpleNamespace(

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Backlog, RetrainingDecision
+from pipeline.domain.transitions import By
 from pipeline.domain.troubles import Place, Trouble
+from pipeline.steps.withhold import give_back, withhold
 from tests.builders import NOW
 from tests.unit.pipeline.dashboard_world import Overlooked
 
@@ -147,3 +150,28 @@ def test_dead_letters_are_told_with_their_reason(seen):
         seen.letters.queue.dead_letter(batch[0], "not JSON")
     assert seen.dashboard.waiting_letters() == 1
     assert [(one["reason"], one["bytes"]) for one in seen.dashboard.dead_letters()] == [("not JSON", 1)]
+
+
+def test_what_is_set_aside_is_told_until_it_is_given_back(seen):
+    world = seen.world.live("first", "second")
+    world.confirm(0, 2, helper_id="H-1")
+    assert seen.dashboard.voices("LAUNDRY") == [
+        {"scope": "version", "name": "v1.1.0", "corrections": 2},
+        {"scope": "version", "name": "v1.0.0", "corrections": 0},
+        {"scope": "branch", "name": "H-1", "corrections": 2},
+    ]
+    by = By("kim", "poisoned", "run-1")
+    one = withhold(seen.withholdings, world.transitions, world.clock, (ModelType.LAUNDRY, "version:v1.1.0"), by)
+    (told,) = overview(seen)["withheld"]
+    assert told == {
+        **{"id": one.id, "scope": "version", "name": "v1.1.0", "corrections": 2},
+        **{"at": one.at.isoformat(), "actor": "kim", "reason": "poisoned"},
+    }
+    assert (
+        give_back(seen.withholdings, world.clock, one.id, By("lee", "it was right", "run-2")).given_back.actor == "lee"
+    )
+    assert overview(seen)["withheld"] == []
+    with pytest.raises(GiveUp, match="lee gave"):
+        give_back(seen.withholdings, world.clock, one.id, by)
+    with pytest.raises(GiveUp, match="nothing is set aside as 'unknown'"):
+        give_back(seen.withholdings, world.clock, "unknown", by)

@@ -19,6 +19,9 @@ ANSWERS = {
     "erase_photo": {"task_id": "TASK-1", "rewritten": []},
     "watch": {"state": "unknown", "reason": "0 matured confirmations", "act": False},
     "abort_canary": True,
+    "withhold": {"id": "3f2a", "scope": "branch", "name": "B-1", "corrections": 3},
+    "give_back": {"id": "3f2a", "given_back": {"actor": "kim"}},
+    "withheld": [{"id": "3f2a"}, {"id": "77b1"}],
     "clear_freeze": {"cleared": "rollback:1", "champion": "v1.0.0"},
     "retire": {"selected": ["v1.0.0"], "failed": {}, "dry_run": True},
     "restore": {"version": "v1.0.0", "status": "RETIRED"},
@@ -55,6 +58,10 @@ def lines(*arguments, given=None):
 
 def test_the_history_is_one_object_a_line(desk):
     assert [row["version"] for row in lines("history")] == ["v1.0.0", "v1.1.0"]
+
+
+def test_what_was_set_aside_is_one_object_a_line(desk):
+    assert [row["id"] for row in lines("withheld")] == ["3f2a", "77b1"]
 
 
 def test_the_list_has_an_id_and_a_reason_for_each(desk):
@@ -111,6 +118,8 @@ def test_a_photo_is_forgotten_after_asking(desk):
         (["retire", *FACE, "--actor", "kim"], ("retire", "FACE", "kim", ("keep", None), ("dry_run", False))),
         (["restore", "v1.0.0", *FACE, "--actor", "kim"], ("restore", "FACE", "v1.0.0", "kim")),
         (["clear-freeze", *FACE, *WHO], ("clear_freeze", "FACE", "kim", "strict")),
+        (["withhold", "branch:B-1", *FACE, *WHO], ("withhold", "FACE", "branch:B-1", "kim", "strict")),
+        (["give-back", "3f2a", *WHO], ("give_back", "3f2a", "kim", "strict")),
     ],
 )
 def test_upkeep_hands_on_what_it_was_told_and_answers_with_one_line_of_json(desk, arguments, asked):

@@ -211,6 +211,7 @@ def an_odd_selection():
         ("contradiction", "two labels"),
         ("near_duplicate", "a twin"),
         ("near_duplicate", ""),
+        ("withheld", "reviewer lee was set aside by kim: guessed"),
     ]
     aside = [Quarantined(f"BAD-{n}", f"s3://tasks/{n}.jpg", why, kind) for n, (kind, why) in enumerate(kinds, 1)]
     return a_manifest(*train, *held, quarantined=aside)
@@ -263,6 +264,10 @@ def test_every_figure_of_an_odd_selection_has_its_bounds_and_its_sentence():
         (
             *("near_duplicate_photos", 2, None, 0, False),
             "2 of 14 photos look like held-out ones and were left out: BAD-3: a twin; BAD-4: ",
+        ),
+        (
+            *("withheld_photos", 1, None, 0, False),
+            "people set 1 tasks aside: BAD-5: reviewer lee was set aside by kim: guessed",
         ),
         ("dark_share", 0.1, None, 0.01, False, "1 of 10 photos are dark, e.g. TASK-00010"),
         ("overexposed_share", 0.1, None, 0.01, False, "1 of 10 photos are overexposed, e.g. TASK-00011"),

@@ -22,6 +22,7 @@ from tests.fakes.data import (
     FakeReporter,
     FakeReviewer,
     FakeValidator,
+    FakeWithholdings,
 )
 from tests.fakes.events import FakeClock
 from tests.fakes.faults import Fault
@@ -55,7 +56,7 @@ class World:
     def restore_database(self):
         """From a dump of before the first dataset; what the buckets have stays."""
         self.datasets = FakeDatasets()
-        self.erasures = FakeErasures(self.datasets)
+        self.erasures, self.withholdings = FakeErasures(self.datasets), FakeWithholdings()
 
     def sources(self, policy=POLICY, augmentation=AUGMENTATION):
         return DataSources(
@@ -64,6 +65,7 @@ class World:
             inspector=self.inspector,
             datasets=self.datasets,
             erasures=self.erasures,
+            withholdings=self.withholdings,
             objects=self.objects,
             clock=FakeClock(),
             recipe=Recipe(LABELS, policy, augmentation),

@@ -4,15 +4,18 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
 from pipeline.domain.dataset import Augmentation, Source, Split
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable
 from pipeline.domain.lineage import Erased
+from pipeline.domain.live_accuracy import Period
 from pipeline.domain.selection import SelectionPolicy
+from pipeline.domain.withholding import GivenBack, Scope
 from pipeline.steps.assemble import assemble
-from tests.builders import NOW, a_task
+from tests.builders import NOW, a_task, a_withheld, an_event
 from tests.fakes.data import FakeAugmenter, FakeReviewer, FakeValidator
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 from tests.unit.pipeline.steps.dataset_world import COPIES, POLICY, URI, World
@@ -343,3 +346,63 @@ def test_a_browser_shows_everything_that_people_open_of_a_dataset():
 def test_a_dataset_belongs_to_the_run_that_made_it():
     world = collected()
     assert world.prepare().run_id == world.datasets.get("DS-2026-001").run_id == "run-1"
+
+
+# What people set aside
+
+
+def set_aside(world, scope, name, **changes):
+    return world.withholdings.withhold(a_withheld(scope, name, **changes))
+
+
+def told(world, number, reviewer):
+    world.withholdings.confirmations.store(
+        [an_event(str(number), task_id=f"TASK-{number:05d}", extra={"reviewerId": reviewer})]
+    )
+
+
+def in_manifest(world):
+    manifest = world.manifest()
+    withheld = {row.task_id: row.reason for row in manifest.quarantined if row.kind == "withheld"}
+    return {photo.task_id for photo in manifest.photos}, withheld
+
+
+def test_no_dataset_takes_what_a_reviewer_said_that_was_set_aside_and_says_so(world):
+    for number in (0, 1, 3):
+        told(world, number, "lee")
+    told(world, 6, "park")
+    set_aside(world, Scope.REVIEWER, "lee")
+    world.collect()
+    photos, withheld = in_manifest(world)
+    assert set(withheld) == {"TASK-00000", "TASK-00001", "TASK-00003"} and not photos & set(withheld)
+    assert set(withheld.values()) == {"reviewer lee was set aside by kim: guessed"}
+    assert "TASK-00006" in photos
+
+
+def test_no_dataset_takes_what_was_said_while_a_bad_version_served_until_it_is_given_back(world):
+    times = Period(NOW - timedelta(minutes=10, seconds=1), NOW - timedelta(minutes=4))
+    one = set_aside(world, Scope.VERSION, "v1.1.0", periods=(times,))
+    world.collect()
+    assert set(in_manifest(world)[1]) == {f"TASK-{number:05d}" for number in range(4, 11)}
+    world.withholdings.give_back(one.id, GivenBack("kim", "it was right", NOW))
+    world.collect(run_id="run-2")
+    assert [row for row in world.manifest("s3://datasets/DS-2026-002/").quarantined if row.kind == "withheld"] == []
+
+
+def test_a_branch_that_is_set_aside_takes_nobodys_place(world):
+    """The newest tasks are all of that branch: older ones are asked for instead."""
+    world.source.rows = [
+        dataclasses.replace(task, helper_id="H-1" if number < 40 else "H-2")
+        for number, task in enumerate(world.source.rows)
+    ]
+    set_aside(world, Scope.BRANCH, "H-1")
+    few = dataclasses.replace(POLICY, sample_limit=10, history_limit=0, correction_limit=3)
+    world.collect(policy=few)
+    photos, withheld = in_manifest(world)
+    assert len(withheld) == 40 and photos and photos <= {f"TASK-{number:05d}" for number in range(40, 60)}
+
+
+def test_when_everything_is_set_aside_the_refusal_says_by_whom(world):
+    set_aside(world, Scope.VERSION, "v1.1.0", periods=(Period(NOW - timedelta(days=9), NOW),))
+    with pytest.raises(DatasetRefused, match=r"time of v1\.1\.0 was set aside by kim: guessed"):
+        world.collect()

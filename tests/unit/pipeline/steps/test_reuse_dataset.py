@@ -9,8 +9,9 @@ from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, ObjectArchived
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
+from pipeline.domain.withholding import GivenBack, Scope
 from pipeline.steps.assemble import assemble
-from tests.builders import NOW, a_task
+from tests.builders import NOW, a_task, a_withheld, an_event
 from tests.fakes.data import FakeObjects
 from tests.unit.pipeline.steps.dataset_world import URI, World
 
@@ -138,3 +139,13 @@ def test_a_dataset_whose_objects_were_archived_says_how_to_bring_them_back(world
         DatasetRefused, match=r"manifest\.json lies in S3's archive .*: restore it there first; or start"
     ):
         world.reuse()
+
+
+def test_a_dataset_of_before_is_not_learned_from_again_while_some_of_it_is_set_aside(world):
+    learned = world.manifest().photos[0].task_id
+    world.withholdings.confirmations.store([an_event("1", task_id=learned, extra={"reviewerId": "lee"})])
+    one = world.withholdings.withhold(a_withheld(Scope.REVIEWER, "lee"))
+    with pytest.raises(DatasetRefused, match="1 of its .* reviewer lee was set aside by kim: guessed; start a retrain"):
+        world.reuse()
+    world.withholdings.give_back(one.id, GivenBack("kim", "it was right", NOW))
+    assert world.reuse() == "DS-2026-001"

@@ -1,0 +1,41 @@
+"""Confirmed tasks without those that a person set aside; what is left out is kept with the reason."""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.domain.dataset import ConfirmedTask, Quarantined
+from pipeline.domain.withholding import Withheld, standing, withheld_tasks
+from pipeline.ports.data import Withholdings
+
+# Most of what was said last may be what is set aside: then more is asked for, as far as this.
+_MOST_TIMES = 8
+
+
+class Trusted:
+    """Asks as it stood at the beginning. `aside` grows by what was left out, each task once."""
+
+    def __init__(self, withholdings: Withholdings) -> None:
+        self._withholdings = withholdings
+        self._standing: Sequence[Withheld] = standing(withholdings.all())
+        self._aside: dict[str, Quarantined] = {}
+
+    @property
+    def aside(self) -> tuple[Quarantined, ...]:
+        return tuple(self._aside[task_id] for task_id in sorted(self._aside))
+
+    def of(self, tasks: Sequence[ConfirmedTask]) -> list[ConfirmedTask]:
+        if not self._standing:
+            return list(tasks)
+        words = self._withholdings.words([task.task_id for task in tasks])
+        aside = withheld_tasks(tasks, self._standing, words)
+        self._aside |= aside
+        return [task for task in tasks if task.task_id not in aside]
+
+    def up_to(self, limit: int, ask: Callable[[int], Sequence[ConfirmedTask]]) -> list[ConfirmedTask]:
+        """`limit` of what `ask` finds, if there are so many besides what is set aside."""
+        asked = limit
+        while True:
+            found = ask(asked)
+            kept = self.of(found)
+            if len(kept) >= limit or len(found) < asked or asked >= limit * _MOST_TIMES:
+                return kept[:limit]
+            asked *= 2

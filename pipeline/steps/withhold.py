@@ -1,0 +1,32 @@
+"""Set aside what people said, so that no later dataset takes it, and give it back: data goes back as models do."""
+
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.models import ModelType
+from pipeline.domain.transitions import By
+from pipeline.domain.withholding import GivenBack, Withheld, demand_new
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import Withholdings
+from pipeline.ports.deployment import Transitions
+
+
+def withhold(
+    withholdings: Withholdings, transitions: Transitions, clock: Clock, about: tuple[ModelType, str], by: By
+) -> Withheld:
+    """`about` is the model type, and `version:…` of it, `branch:…` or `reviewer:…`. Nothing is deleted.
+
+    Raises `GiveUp` for what is set aside already, what cannot be, and when nobody says why."""
+    model_type, what = about
+    wanted = Withheld.of(what, by, transitions.ledger(model_type), clock.now())
+    demand_new(wanted, withholdings.all())
+    return withholdings.withhold(wanted)
+
+
+def give_back(withholdings: Withholdings, clock: Clock, withheld_id: str, by: By) -> Withheld:
+    """Later datasets take it again. Raises `GiveUp` for what is not set aside (any more), and when nobody says why."""
+    by.demand_a_name("giving confirmations back")
+    found = next((one for one in withholdings.all() if one.id == withheld_id), None)
+    if found is None:
+        raise GiveUp(f"nothing is set aside as {withheld_id[:40]!r}: `python -m pipeline withheld` lists it")
+    if found.given_back:
+        raise GiveUp(f"{found.given_back.actor} gave {found.id} back at {found.given_back.at:%Y-%m-%d %H:%M} UTC")
+    return withholdings.give_back(withheld_id, GivenBack(by.actor, by.reason, clock.now()))

@@ -1,0 +1,52 @@
+"""What may be set aside, and by whom."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.transitions import By
+from pipeline.domain.withholding import Scope, Withheld, demand_new
+from tests.builders import NOW, a_withheld
+from tests.histories import a_history
+
+BY = By("kim", "poisoned", "run-1")
+HISTORY = a_history("promote v1.0.0", "promote v1.1.0", "roll back v1.0.0")
+
+
+def test_a_versions_time_is_every_time_it_served_until_now():
+    first, second, third = HISTORY.reigns
+    now = third.since + timedelta(hours=1)
+    wanted = Withheld.of("version:v1.0.0", BY, HISTORY, now)
+    assert wanted.periods == (Period(first.since, first.until), Period(third.since, now))
+    assert Withheld.of("version:v1.1.0", BY, HISTORY, now).periods == (Period(second.since, second.until),)
+
+
+def test_the_same_request_is_one_and_another_is_refused_while_the_first_stands():
+    wanted = Withheld.of("reviewer: lee ", BY, HISTORY, NOW)
+    assert (wanted.scope, wanted.name, wanted.periods) == (Scope.REVIEWER, "lee", ())
+    assert Withheld.of("reviewer:lee", BY, HISTORY, NOW + timedelta(hours=1)).id == wanted.id
+    demand_new(wanted, [wanted])
+    again = Withheld.of("reviewer:lee", By("park", "x", "run-2"), HISTORY, NOW)
+    with pytest.raises(GiveUp, match=f"reviewer lee was set aside by kim: poisoned already: give {wanted.id} back"):
+        demand_new(again, [wanted])
+    demand_new(again, [a_withheld(Scope.BRANCH, "lee")])
+
+
+@pytest.mark.parametrize(
+    "what", ["", "lee", "reviewer:", "reviewer: ", "REVIEWER:lee", "photo:7", "branch:" + "x" * 129]
+)
+def test_what_names_nothing_is_refused_with_how_it_is_said(what):
+    with pytest.raises(GiveUp, match=r"say version:v1\.2\.0, branch:… or reviewer:…"):
+        Withheld.of(what, BY, HISTORY, NOW)
+
+
+def test_a_version_that_never_served_has_no_time():
+    with pytest.raises(GiveUp, match=r"v9\.9\.9 never served"):
+        Withheld.of("version:v9.9.9", BY, HISTORY, NOW)
+
+
+def test_somebody_says_why():
+    with pytest.raises(GiveUp, match="needs an actor and a reason"):
+        Withheld.of("reviewer:lee", By("kim", " ", "run-1"), HISTORY, NOW)
