@@ -7,6 +7,7 @@ The dashboard triggers it; so can anybody here. *act* says what, *about* which o
 | `abort_canary` | a version | takes the version on trial out of the requests |
 | `clear_freeze` | a freeze, as the dashboard names it | allows promotions again after that automatic rollback |
 | `approve` | a run, as the dashboard names it | lets a model go on that waits for a person; clear its `decide` then |
+| `refuse` | a run, as the dashboard names it | a model that waits for a person does not go live |
 | `requeue_letter` | a dead letter | puts the message back into the queue, once its cause is mended |
 | `discard_letter` | a dead letter | throws the message away for ever |
 | `withhold` | `version:v1.2.0`, `branch:…` or `reviewer:…` | no later dataset takes what was said then or there |

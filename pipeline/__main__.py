@@ -162,6 +162,15 @@ def approve(run_id: str, actor: str, reason: str) -> None:
     show(Pipeline.from_env().approve(run_id, actor, reason))
 
 
+@main.command()
+@run_option
+@click.option("--actor", required=True, help="Who refuses.")
+@click.option("--reason", required=True, help="Why; kept beside the verdict.")
+def refuse(run_id: str, actor: str, reason: str) -> None:
+    """Refuse a run's model that verification held: it does not go live."""
+    show(Pipeline.from_env().refuse(run_id, actor, reason))
+
+
 @main.command("force-promote")
 @click.argument("wanted", metavar="VERSION_OR_RUN")
 @model_option

@@ -7,7 +7,16 @@ from plugins.steps import step
 
 # What undoes a safeguard is for administrators, where the settings name any.
 _OF_ADMINISTRATORS = {"clear_freeze"}
-ACTS = ("abort_canary", "clear_freeze", "approve", "requeue_letter", "discard_letter", "withhold", "give_back")
+ACTS = (
+    "abort_canary",
+    "clear_freeze",
+    "approve",
+    "refuse",
+    "requeue_letter",
+    "discard_letter",
+    "withhold",
+    "give_back",
+)
 
 
 def carry_out(context: Any) -> Any:
@@ -21,6 +30,7 @@ def carry_out(context: Any) -> Any:
         "abort_canary": lambda p: p.abort_canary(kind, about, *by, run.run_id),
         "clear_freeze": lambda p: p.clear_freeze(kind, *by, about),
         "approve": lambda p: p.approve(about, *by),
+        "refuse": lambda p: p.refuse(about, *by),
         "requeue_letter": lambda p: p.requeue_letter(about, *by),
         "discard_letter": lambda p: p.discard_letter(about, *by),
         "withhold": lambda p: p.withhold(kind, about, *by, run.run_id),

@@ -65,9 +65,9 @@ def of_appearance(appearance: Appearance) -> dict[str, Any]:
 def of_verdict(blessing: Blessing, report_url: str) -> dict[str, Any]:
     return {
         "accepted": blessing.approved,
-        "held": blessing.held and not blessing.approved,
+        "held": blessing.waits,
         "verdict": str(blessing.verdict),
-        "reasons": list(blessing.reasons),
+        "reasons": list(blessing.objections),
         "doubts": list(blessing.doubts),
         "advice": blessing.advice,
         "report_uri": blessing.report_uri,

@@ -129,7 +129,8 @@ def _verdict(blessing: Blessing) -> dict[str, Any]:
     return {
         "verdict": str(blessing.verdict),
         "may_go_live": blessing.approved,
-        "held": blessing.held and not blessing.approved,
+        "held": blessing.waits,
+        "refused": blessing.refused,
         "champion": blessing.champion_version,
         "reasons": [*blessing.reasons],
         "doubts": [*blessing.doubts],

@@ -8,7 +8,7 @@ from pipeline.bootstrap.kinds import complete
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.transitions import By
-from pipeline.steps.approve import approve
+from pipeline.steps.answer_held import approve, refuse
 from pipeline.steps.withhold import give_back, withhold
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,13 @@ class PeoplesWords(LiveSteps):
         by = By(actor, reason, f"approve-{run_id}")
         blessing = approve(run_id, by, blessings=self._w.blessings, clock=self._w.clock)
         return {"run_id": run_id, "approved": blessing.approved, "waited_for": list(blessing.reasons)}
+
+    def refuse(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:
+        """A held run's model does not go live; recorded with `actor` and `reason`."""
+        blessing = refuse(
+            run_id, By(actor, reason, f"refuse-{run_id}"), blessings=self._w.blessings, clock=self._w.clock
+        )
+        return {"run_id": run_id, "refused": blessing.refused, "waited_for": list(blessing.reasons)}
 
     def demand_administrator(self, actor: str) -> None:
         """Raises `GiveUp` for anybody else, where the settings name administrators."""

@@ -26,6 +26,7 @@ class WhenInconclusive(StrEnum):
 class OverrideKind(StrEnum):
     APPROVED = "approved"
     FORCED = "forced"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,28 @@ class Blessing:
         return self.accepted or (self.override is not None and self.override.kind is OverrideKind.APPROVED)
 
     @property
+    def waits(self) -> bool:
+        """A person has to decide, and nobody has."""
+        return self.held and self.override is None
+
+    @property
+    def refused(self) -> bool:
+        """By the evidence or by a person, and overruled by nobody."""
+        if self.override is not None:
+            return self.override.kind is OverrideKind.REFUSED
+        return self.verdict is Verdict.REJECT
+
+    @property
+    def objections(self) -> tuple[str, ...]:
+        """Why it may not go live, and who said so."""
+        word = self.override
+        if word is None or word.kind is not OverrideKind.REFUSED:
+            return self.reasons
+        return (f"{word.actor} refused it: {word.reason}", *self.reasons)
+
+    @property
     def may_be_registered(self) -> bool:
-        return self.approved or self.override is not None
+        return self.approved or (self.override is not None and self.override.kind is OverrideKind.FORCED)
 
 
 def load_objections(checks: Sequence[Check]) -> tuple[str, ...]:

@@ -108,9 +108,9 @@ class Photo:
 class Quarantined:
     """A confirmed task that was set aside, and why.
 
-    `kind` is `unusable`, `contradiction`, `near_duplicate` (of a held-out photo), `repeated` (counts once) or `withheld`
-    (a person set aside what was said of it). `sha256` of the photo's bytes is empty for an unusable or withheld one, and
-    in what earlier versions kept.
+    `kind` is `unusable`, `contradiction`, `near_duplicate` (of a held-out photo), `repeated` (counts once) or
+    `withheld` (a person set aside what was said of it). `sha256` of the photo's bytes is empty for an unusable or
+    withheld one, and in what earlier versions kept.
     """
 
     task_id: str

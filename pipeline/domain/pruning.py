@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pipeline.domain.blessing import Blessing, Verdict
+from pipeline.domain.blessing import Blessing
 from pipeline.domain.bounds import AtLeastOne, Range
 
 Days = Annotated[float, Range(at_least=1)]
@@ -32,7 +32,7 @@ class PruningPolicy:
 
     def is_over(self, verdict: Blessing | None, now: datetime) -> bool:
         """Whether a run was refused, by nobody overruled, and long enough ago."""
-        if verdict is None or verdict.override is not None or verdict.verdict is not Verdict.REJECT:
+        if verdict is None or not verdict.refused:
             return False
         return now - verdict.decided_at > timedelta(days=self.keep_refused_days)
 

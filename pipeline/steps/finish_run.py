@@ -22,7 +22,7 @@ def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Call
     blessing = scheduling.blessings.of_run(run_id)
     # What was refused may serve by a person's word.
     if outcome not in _BY_THE_LOG and blessing is not None and not blessing.approved:
-        outcome = RunOutcome.HELD if blessing.held else RunOutcome.REFUSED
+        outcome = RunOutcome.HELD if blessing.waits else RunOutcome.REFUSED
     scheduling.runs.end(run_id, at=scheduling.clock.now(), outcome=outcome)
     try:
         publish(outbox=scheduling.outbox, publisher=scheduling.publisher)

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
-from pipeline.steps.approve import approve
+from pipeline.steps.answer_held import approve, refuse
 from pipeline.steps.withhold import give_back, withhold
 from plugins.model_dashboard.app import make_app
 from tests.unit.pipeline.dashboard_world import Overlooked
@@ -151,6 +151,7 @@ class AirflowStandIn:
             "abort_canary": world.abort,
             "clear_freeze": lambda freeze: world.clear_freeze(meant=freeze),
             "approve": lambda run: approve(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
+            "refuse": lambda run: refuse(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
             "requeue_letter": letters.requeue,
             "discard_letter": letters.discard,
             "withhold": lambda what: withhold(

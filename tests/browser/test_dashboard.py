@@ -378,6 +378,20 @@ def test_a_model_that_waits_for_a_person_is_approved_and_its_run_goes_on(airflow
     assert airflow.cleared == [("laundry_model_retraining", "manual--2026-05-04T00:00:00+00:00", ["decide"])]
 
 
+def test_a_model_that_waits_for_a_person_is_refused_with_the_reason(airflow, look):
+    world = airflow.world
+    world.accept("held", against="v1.2.0", accepted=False)
+    world.blessings.granted["held"] = replace(world.blessings.granted["held"], held=True)
+    _, page = look()
+    page.get_by_role("button", name="Details of held").click()
+    decide(page, "Refuse…", "held does not go live")
+    wait_for(page, "#models-panel", "Done.")
+    assert world.blessings.of_run("held").refused
+    page.get_by_role("button", name="Close").click()
+    wait_for(page, "#models-table", "refused by eng: looked into it")
+    assert page.get_by_role("button", name=re.compile("Approve|Refuse")).count() == 0
+
+
 @pytest.mark.parametrize(
     ("opener", "confirm", "act"), [("Put back…", "back into", "requeue"), ("Throw away…", "away for ever", "discard")]
 )

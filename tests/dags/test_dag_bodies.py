@@ -397,6 +397,7 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
         ("abort_canary", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
         ("clear_freeze", "rollback:7", ("LAUNDRY", ..., "too strict", "rollback:7")),
         ("approve", "run-7", ("run-7", ..., "too strict")),
+        ("refuse", "run-7", ("run-7", ..., "too strict")),
         ("requeue_letter", "3f2a", ("3f2a", ..., "too strict")),
         ("discard_letter", "3f2a", ("3f2a", ..., "too strict")),
         ("withhold", "branch:B-1", ("LAUNDRY", "branch:B-1", ..., "too strict", RUN_ID)),

@@ -9,7 +9,7 @@ from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.transitions import By, TrialOf
 from pipeline.steps.abort_canary import abort_canary
-from pipeline.steps.approve import approve
+from pipeline.steps.answer_held import approve
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
 from pipeline.steps.force_promote import force_promote

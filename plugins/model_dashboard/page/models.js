@@ -80,7 +80,7 @@ function row(one) {
 function verdict(v) {
   if (!v) return ["–"];
   const look = v.may_go_live ? "good" : v.held ? "warm" : "bad";
-  return [el("span", { class: `badge ${look}` }, v.held ? text("held") : text(`verdict_${v.verdict}`))];
+  return [el("span", { class: `badge ${look}` }, text(v.held ? "held" : v.refused ? "verdict_reject" : `verdict_${v.verdict}`))];
 }
 
 function detail(one) {
@@ -95,12 +95,12 @@ function detail(one) {
       v && reasons("why", v.reasons),
       v && reasons("doubts", v.doubts),
       v?.advice && el("p", {}, `${text("advice")}: ${v.advice}`),
-      v?.override && el("p", {}, text("approved", v.override)),
+      v?.override && el("p", {}, text("approved", { ...v.override, kind: text(`word_${v.override.kind}`) })),
       one.report && el("p", {}, el("button", { type: "button", class: "link", onclick: () => openElsewhere(one.report) }, text("report"))),
       one.version && el("p", {}, el("a", { href: proof(one), download: "" }, text("proof"))),
       one.confusion && matrix(one),
       one.version && el("div", { class: "row" }, acts(one)),
-      v?.held && el("div", { class: "row" }, button(text("approve"), whyNot(DECISIONS), () => openPanel(byId("models-panel"), approval(one)), "main")),
+      v?.held && el("div", { class: "row" }, answers(one)),
       el("div", { id: "models-panel" }),
     ),
   );
@@ -152,6 +152,16 @@ function promotion(one, rollout, key) {
     opener: () => byId(`model-${one.run_id}`),
   };
 }
+
+function answers(one) {
+  const why = whyNot(DECISIONS);
+  if (why) return [button(`${text("approve").replace("…", "")} / ${text("refuse").replace("…", "")}`, why)];
+  const open = (act) => () => openPanel(byId("models-panel"), act(one));
+  return [button(text("approve"), null, open(approval), "main"), button(text("refuse"), null, open(refusal), "danger")];
+}
+
+const refusal = (one) =>
+  decision("refuse", one.run_id, { danger: true, confirm: () => text("refuseNow", { run: one.run_id }), opener: () => byId(`model-${one.run_id}`) });
 
 // A person's word beside the verdict; the run then looks at it again.
 function approval(one) {

@@ -29,12 +29,15 @@ STEPS = {
     "hot-swap": ["--version", "v1.0.0", "--reason", "better"],
     "roll-back": ["--reason", "worse"],
     "approve": ["--run-id", "r1", "--actor", "kim", "--reason", "looked at the flips"],
+    "refuse": ["--run-id", "r1", "--actor", "kim", "--reason", "looked at the flips"],
     "force-promote": ["r1", "--actor", "kim", "--reason", "drill"],
     "reconcile": [],
     "retrain": ["--run-id", "r1"],
     "first-model": ["photos"],
 }
-PEOPLE = {"exporter", "watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"}
+PEOPLE = {"exporter", "watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"} | {
+    *("withhold", "give-back", "withheld")
+}
 WHO = ("--actor", "kim", "--reason", "why")
 BY = ("kim", "why")
 REQUEST = "a request of its own"
@@ -64,6 +67,7 @@ ASKED = [
     (("roll-back", *FACE, *WHO), [("roll_back", "FACE", "previous", *BY, REQUEST)]),
     (("roll-back", "--target", "v1.0.0", *WHO), [("roll_back", "LAUNDRY", "v1.0.0", *BY, REQUEST)]),
     (("approve", *RUN, *WHO), [("approve", "r1", *BY)]),
+    (("refuse", *RUN, *WHO), [("refuse", "r1", *BY)]),
     (("force-promote", "r1", *FACE, *WHO), [("force_promote", "FACE", "r1", *BY, REQUEST)]),
     (("reconcile", *FACE), [("reconcile", "FACE")]),
     (
@@ -100,6 +104,7 @@ class CommandLinePipeline(Desk):
             "decide": verdict,
             "register": "v1.1.0",
             "approve": {"run_id": "r1", "approved": True},
+            "refuse": {"run_id": "r1", "refused": True},
             "force_promote": {"version": "v1.1.0"},
             "roll_back": {"version": "v1.0.0", "missing": list(missing), "registry_is_behind": False},
             "reconcile": {"champion": "v1.1.0", "repaired": [], "missing": list(missing)},

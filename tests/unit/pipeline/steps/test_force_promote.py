@@ -15,7 +15,7 @@ from pipeline.domain.errors import (
     UnknownVersion,
 )
 from pipeline.domain.transitions import Kind
-from pipeline.steps.approve import approve
+from pipeline.steps.answer_held import approve
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps import live_world
 from tests.unit.pipeline.steps.live_world import TOO_WEAK

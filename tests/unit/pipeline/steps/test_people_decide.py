@@ -49,6 +49,29 @@ def test_only_what_was_held_can_be_approved(changes, state):
         world.approve()
 
 
+def test_a_held_model_that_a_person_refuses_ends_as_one_that_was_refused():
+    world = unproven()
+    held = world.judge(when_inconclusive=WhenInconclusive.APPROVAL)
+    assert held.waits and not held.refused
+    refused = world.refuse()
+    assert refused.refused and not (refused.waits or refused.approved or refused.may_be_registered)
+    assert refused.objections == ("kim refused it: two photos are mislabelled", *held.reasons)
+    with pytest.raises(NotBlessed, match="^run run-1 was refused by kim before: nothing to approve$"):
+        world.approve()
+
+
+def test_what_was_approved_is_refused_no_more_nor_is_what_nobody_held():
+    world = unproven()
+    with pytest.raises(NotBlessed, match="has no verdict"):
+        world.refuse()
+    world.judge(when_inconclusive=WhenInconclusive.APPROVAL)
+    world.approve()
+    with pytest.raises(NotBlessed, match="^run run-1 was approved by kim before: nothing to refuse$"):
+        world.refuse()
+    with pytest.raises(GiveUp, match="a refusal needs an actor and a reason"):
+        world.refuse(reason="")
+
+
 def test_nobody_approves_without_a_name_and_a_reason_or_before_the_verdict():
     world = unproven()
     with pytest.raises(NotBlessed, match="has no verdict"):
@@ -64,7 +87,7 @@ def test_what_a_person_forced_needs_no_approval_any_more():
     world = unproven()
     world.judge(when_inconclusive=WhenInconclusive.APPROVAL)
     world.blessings.override(Override("run-1", OverrideKind.FORCED, "lee", "now", NOW))
-    with pytest.raises(NotBlessed, match="^run run-1 was forced by lee before: an approval changes nothing$"):
+    with pytest.raises(NotBlessed, match="^run run-1 was forced by lee before: nothing to approve$"):
         world.approve()
 
 

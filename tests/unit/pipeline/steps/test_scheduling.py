@@ -12,7 +12,7 @@ from pipeline.domain.retraining import LONGEST_RUN, Asker, RetrainingPolicy, Run
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
-from pipeline.steps.approve import approve
+from pipeline.steps.answer_held import approve, refuse
 from pipeline.steps.begin_run import Begun, begin_run
 from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
@@ -256,6 +256,15 @@ def test_killed_at_any_call_the_run_is_released_when_it_is_tried_again(fault):
         world.finish(fault)
     world.finish()
     assert world.runs.ended == {"run-1": "deployed"}
+
+
+def test_a_held_run_that_a_person_refused_ends_as_refused():
+    world = begun()
+    world.blessings.granted["run-1"] = a_blessing(accepted=False, held=True)
+    refuse("run-1", By("kim", "a leak", "refusal"), blessings=world.blessings, clock=world.clock)
+    with pytest.raises(GiveUp, match="refused"):
+        world.finish(deployment=RunOutcome.FAILED)
+    assert world.runs.ended == {"run-1": "refused"}
 
 
 def test_a_held_run_that_was_approved_goes_on_with_a_claim_and_ends_as_what_it_became():

@@ -12,7 +12,7 @@ from pipeline.domain.staleness import StalenessPolicy
 from pipeline.domain.transitions import By
 from pipeline.domain.verification import VerificationPolicy
 from pipeline.ports.bundles import Verification
-from pipeline.steps.approve import approve
+from pipeline.steps.answer_held import approve, refuse
 from pipeline.steps.contest import Contest
 from pipeline.steps.decide import decide
 from pipeline.steps.measure_staleness import measure_staleness
@@ -97,3 +97,6 @@ class World:
 
     def approve(self, *, actor="kim", reason="looked"):
         return approve("run-1", By(actor, reason, "approval"), blessings=self.blessings, clock=FakeClock())
+
+    def refuse(self, *, actor="kim", reason="two photos are mislabelled"):
+        return refuse("run-1", By(actor, reason, "refusal"), blessings=self.blessings, clock=FakeClock())

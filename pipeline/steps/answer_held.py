@@ -1,0 +1,36 @@
+"""Let a held model go on, or refuse it: a person's word beside the verdict, kept for ever (design D14; ADR 0011)."""
+
+from pipeline.domain.blessing import Blessing, Override, OverrideKind
+from pipeline.domain.errors import NotBlessed
+from pipeline.domain.transitions import By
+from pipeline.ports.clock import Clock
+from pipeline.ports.verification import Blessings
+
+
+def approve(run_id: str, by: By, *, blessings: Blessings, clock: Clock) -> Blessing:
+    """Only a held run can be approved; a refused one needs force. A second approval changes nothing."""
+    by.demand_a_name("an approval")
+    return _answered(Override(run_id, OverrideKind.APPROVED, by.actor, by.reason, clock.now()), blessings, "approve")
+
+
+def refuse(run_id: str, by: By, *, blessings: Blessings, clock: Clock) -> Blessing:
+    """Only a held run can be refused; one that serves is rolled back. A second refusal changes nothing."""
+    by.demand_a_name("a refusal")
+    return _answered(Override(run_id, OverrideKind.REFUSED, by.actor, by.reason, clock.now()), blessings, "refuse")
+
+
+def _answered(word: Override, blessings: Blessings, verb: str) -> Blessing:
+    """Of two words the first one stands."""
+    blessing = blessings.of_run(word.run_id)
+    if blessing is None:
+        raise NotBlessed(f"{word.run_id[:80]!r} has no verdict: nothing waits for a person")
+    if not blessing.held:
+        verdict = "accepted" if blessing.accepted else "refused"
+        raise NotBlessed(f"run {word.run_id} was {verdict}: nothing to {verb}")
+    blessings.override(word)
+    found = blessings.of_run(word.run_id)
+    assert found is not None and found.override is not None
+    if found.override.kind is not word.kind:
+        said = f"{found.override.kind} by {found.override.actor} before"
+        raise NotBlessed(f"run {word.run_id} was {said}: nothing to {verb}")
+    return found
