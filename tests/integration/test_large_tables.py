@@ -117,7 +117,7 @@ QUESTIONS = {
     "how much is to be published": lambda db: SightingTable(db).unpublished(),
     "what people set aside": lambda db: SightingTable(db).withheld(),
     "whose corrections there are": lambda db: SightingTable(db).voices(SERVED, PERIOD, most=30),
-    "who said what of a dataset": lambda db: WithholdingTable(db).words([f"TASK-{n}" for n in range(500)]),
+    "who said what of a dataset": lambda db: WithholdingTable(db).words([f"TASK-{n}" for n in range(20)]),
     "a reviewer is set aside": lambda db: WithholdingTable(db).withhold(a_withheld(Scope.REVIEWER, "kim")),
     "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
