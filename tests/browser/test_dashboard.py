@@ -422,8 +422,8 @@ def test_a_version_that_was_accepted_is_promoted_or_tried(airflow, look, opener,
     _, page = look()
     page.get_by_role("button", name="Details of v1.3.0").click()
     decide(page, opener, confirm)
-    # With its full stop: before Airflow has answered the panel says "Asked for; Airflow begins…".
-    wait_for(page, "#models-panel", "Asked for.")
+    # There is a run to open once Airflow has answered.
+    wait_for(page, "#models-panel", "Open the run")
     [run] = airflow.runs.values()
     assert run["asked"]["conf"] == {
         **{"version": "v1.3.0", "rollout": rollout, "model_type": "LAUNDRY", "reason": "looked into it"}
