@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.adapters.blessing_table import blessing_from_json
-from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.training_table import result_from_json
 from pipeline.adapters.version_table import COLUMNS, version_of
-from pipeline.adapters.withholding_table import WithholdingTable
-from pipeline.domain.history import History
+from pipeline.adapters.voice_table import VoiceTable
 from pipeline.domain.live_accuracy import Period, State
 from pipeline.domain.models import ModelType
-from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished, Voice
-from pipeline.domain.withholding import Scope, Withheld, standing
+from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished
 
 _SEEN = (
     "at, version, state, confirmed, accuracy, low, high, blind_confirmed, blind_agreed, decision"
@@ -43,27 +40,9 @@ _PAGE = f"""
     LEFT JOIN blessing_overrides o USING (run_id) LEFT JOIN training_results r USING (run_id)
     ORDER BY j.at DESC, j.run_id"""
 _OVERRIDE = slice(4, 9)
-_OF_VERSIONS = """
-    SELECT r.version, count(c.key) FROM unnest(%(versions)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
-        WITH ORDINALITY AS r (version, since, until, place)
-    LEFT JOIN task_confirmations c ON c.corrected AND c.counts AND NOT c.withheld
-        AND c.confirmed_at > r.since AND c.confirmed_at <= r.until
-    GROUP BY r.version ORDER BY min(r.place)"""
-_OF_PEOPLE = """
-    SELECT {who}, count(*) FROM task_confirmations
-    WHERE corrected AND counts AND NOT withheld AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
-        AND {who} <> ''
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"""
-_PEOPLE = {
-    Scope.REVIEWER: _OF_PEOPLE.format(who="extra ->> 'reviewerId'"),
-    Scope.BRANCH: _OF_PEOPLE.format(who="COALESCE(extra ->> 'branchId', helper_id)"),
-}
 
 
-class SightingTable:
-    def __init__(self, database: MlopsDatabase) -> None:
-        self._database = database
-
+class SightingTable(VoiceTable):
     def last(self, model_type: ModelType) -> Sighting | None:
         rows = self._rows(_LAST, {"model_type": model_type})
         return _sighting(rows[0]) if rows else None
@@ -81,21 +60,6 @@ class SightingTable:
             *self._rows("SELECT count(*), min(created_at) FROM outbox WHERE published_at IS NULL", ())[0]
         )
 
-    def withheld(self) -> Sequence[Withheld]:
-        return standing(WithholdingTable(self._database).all())
-
-    def voices(self, history: History, period: Period, *, most: int) -> Sequence[Voice]:
-        newest = sorted(history.reigns, key=lambda reign: reign.since, reverse=True)[:most]
-        reigns = {
-            "versions": [reign.version for reign in newest],
-            "from": [reign.since for reign in newest],
-            "to": [reign.until or period.until for reign in newest],
-        }
-        found = [Voice(Scope.VERSION, *row) for row in self._rows(_OF_VERSIONS, reigns)]
-        for scope, sql in _PEOPLE.items():
-            found += [Voice(scope, *row) for row in self._rows(sql, {**vars(period), "most": most})]
-        return found
-
     def page(self, model_type: ModelType, *, most: int, skip: int) -> Page:
         found = self._judged({"model_type": model_type, "version": None, "most": most + 1, "skip": skip})
         return Page(found[:most], more=len(found) > most)
@@ -106,11 +70,6 @@ class SightingTable:
 
     def _judged(self, values: dict[str, Any]) -> list[Judged]:
         return [_judged(row) for row in self._rows(_PAGE, values)]
-
-    def _rows(self, sql: str, values: Any) -> list[Any]:
-        with self._database.transaction() as cursor:
-            cursor.execute(sql, values)
-            return cursor.fetchall()
 
 
 def _sighting(row: Sequence[Any]) -> Sighting:

@@ -4,32 +4,17 @@ import base64
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 
-from pipeline.domain.dataset import ConfirmedTask, Manifest, Photo, Quarantined, of_helper
+from pipeline.domain.dataset import Manifest, Photo
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.errors import DatasetRefused, PhotosErased
-from pipeline.domain.leakage import HeldOut
+from pipeline.domain.errors import PhotosErased
 from pipeline.domain.models import ModelType
-from pipeline.domain.quality import worst
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.choose import choose
+from pipeline.steps.gather import demand_needed, gather
 from pipeline.steps.look_at import Printed, look_at
-from pipeline.steps.trusted import Trusted
-
-
-@dataclass(frozen=True)
-class _Gathered:
-    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict; others were set `aside`.
-
-    A dataset has some of `needed`: what people confirmed, for the first model the photos that somebody labelled.
-    """
-
-    tasks: Sequence[ConfirmedTask]
-    natural: frozenset[str]
-    needed: frozenset[str]
-    aside: tuple[Quarantined, ...]
 
 
 def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: datetime | None) -> str:
@@ -48,13 +33,13 @@ def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: 
 
 def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since: datetime | None) -> None:
     erased, holdout = sources.erasures.all(), sources.datasets.holdout(model_type)
-    gathered = _gather(sources, since, holdout, without={e.task_id for e in erased})
+    gathered = gather(sources, since, holdout, without={e.task_id for e in erased})
     looked = look_at(gathered.tasks, sources)
     forgotten = {sha256 for e in erased for sha256 in e.sha256s}
     usable = [(task, print_) for task, print_ in looked.usable if print_.sha256 not in forgotten]
     chosen = choose(usable, gathered.natural, holdout, since, sources)
     aside = (*gathered.aside, *looked.aside, *chosen.aside)
-    _demand_needed(gathered, chosen.photos, aside)
+    demand_needed(gathered, chosen.photos, aside)
     manifest = Manifest(
         dataset_id=dataset_id,
         model_type=model_type,
@@ -67,42 +52,6 @@ def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since
         augmentation=sources.recipe.augmentation,
     )
     _freeze(manifest, _descriptors(chosen.photos, usable), sources)
-
-
-def _gather(
-    sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: set[str]
-) -> _Gathered:
-    """Never more tasks than the policy's limits add up to, however many the Helper database has."""
-    source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
-    members = [member.task_id for member in holdout[: policy.holdout_limit]]
-    sample = trusted.up_to(policy.sample_limit, lambda most: source.confirmed(limit=most))
-    natural = [
-        *sample,
-        *trusted.up_to(policy.history_limit, lambda most: source.history(limit=most)),
-        *trusted.of(source.tasks(members)),
-    ]
-    corrections = trusted.up_to(policy.correction_limit, lambda most: source.corrections(since=since, limit=most))
-    # So that rare kinds are among them; only photos of those that are taken are looked at.
-    pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
-    earlier = policy.earlier_of(trusted.of(pool))
-    tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
-    known = {*tasks, *(row.task_id for row in trusted.aside)}
-    is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))
-    needed = frozenset(task_id for task_id in known if is_first or of_helper(task_id))
-    if not needed:
-        raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
-    ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
-    return _Gathered(ordered, frozenset(t.task_id for t in natural), needed, trusted.aside)
-
-
-def _demand_needed(gathered: _Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:
-    """A retraining on the first model's photos alone would have nothing new to learn, and pass for the first model's
-    dataset ever after.
-    """
-    if not any(photo.task_id in gathered.needed for photo in photos):
-        why = worst([row for row in aside if row.task_id in gathered.needed])
-        why = why or "their photos were erased, or others chosen"
-        raise DatasetRefused(f"none of {len(gathered.needed)} confirmed tasks can be used: {why}")
 
 
 def _freeze(manifest: Manifest, descriptors: bytes, sources: DataSources) -> None:

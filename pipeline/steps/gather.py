@@ -1,0 +1,59 @@
+"""What a dataset is chosen from: confirmed tasks, without those that were erased or that a person set aside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined, of_helper
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.leakage import HeldOut
+from pipeline.domain.quality import worst
+from pipeline.ports.bundles import DataSources
+from pipeline.steps.trusted import Trusted
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Each task once, in a stable order; `natural` are the ids drawn whatever their verdict; others were set `aside`.
+
+    A dataset has some of `needed`: what people confirmed, for the first model the photos that somebody labelled.
+    """
+
+    tasks: Sequence[ConfirmedTask]
+    natural: frozenset[str]
+    needed: frozenset[str]
+    aside: tuple[Quarantined, ...]
+
+
+def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: set[str]) -> Gathered:
+    """Never more tasks than the policy's limits add up to, however many the Helper database has."""
+    source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
+    members = [member.task_id for member in holdout[: policy.holdout_limit]]
+    sample = trusted.up_to(policy.sample_limit, lambda most: source.confirmed(limit=most))
+    natural = [
+        *sample,
+        *trusted.up_to(policy.history_limit, lambda most: source.history(limit=most)),
+        *trusted.of(source.tasks(members)),
+    ]
+    corrections = trusted.up_to(policy.correction_limit, lambda most: source.corrections(since=since, limit=most))
+    # So that rare kinds are among them; only photos of those that are taken are looked at.
+    pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
+    earlier = policy.earlier_of(trusted.of(pool))
+    tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
+    known = {*tasks, *(row.task_id for row in trusted.aside)}
+    is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))
+    needed = frozenset(task_id for task_id in known if is_first or of_helper(task_id))
+    if not needed:
+        raise DatasetRefused("no confirmed tasks in the Helper database: nothing to learn from")
+    ordered = sorted(tasks.values(), key=lambda t: (t.confirmed_at, t.task_id))
+    return Gathered(ordered, frozenset(t.task_id for t in natural), needed, trusted.aside)
+
+
+def demand_needed(gathered: Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:
+    """A retraining on the first model's photos alone would have nothing new to learn, and pass for the first model's
+    dataset ever after.
+    """
+    if not any(photo.task_id in gathered.needed for photo in photos):
+        why = worst([row for row in aside if row.task_id in gathered.needed])
+        why = why or "their photos were erased, or others chosen"
+        raise DatasetRefused(f"none of {len(gathered.needed)} confirmed tasks can be used: {why}")
