@@ -1,7 +1,6 @@
 """`python -m faceserve`: run a replica, ask one how it is, or see what it can take."""
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -25,14 +24,16 @@ def main() -> None:
 @main.command()
 def serve() -> None:
     """Serve until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     from pydantic import ValidationError
 
     from faceserve.server import Server
     from faceserve.settings import Settings
+    from include.contract.log_lines import write_lines
 
     try:
-        server = Server(Settings())
+        settings = Settings()
+        write_lines(settings.log_format, replica=settings.replica)
+        server = Server(settings)
     except (ValidationError, ValueError, RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from None
     server.run()

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """`s3://bucket/prefix/` with the reference photos of enrolled faces; empty: nobody can be enrolled."""
     registry_url: str = ""
     """MLflow server that is asked at start which version is champion; empty: the state on disk alone decides."""
+    log_format: Literal["text", "json"] = "text"
+    """How it logs: lines for people, or one JSON object a line."""
     traces: bool = False
     """Whether calls leave OpenTelemetry spans; where to and how many is said by the usual OTEL_* variables."""
     engine: str = "openvino"

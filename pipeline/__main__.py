@@ -1,13 +1,13 @@
 """`python -m pipeline`: every step but a canary's start and promotion; the training pod runs `train`."""
 
-import logging
 import sys
 from typing import Any
 
 import click
 
+from include.contract.log_lines import tell, write_lines
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
-from pipeline.bootstrap.settings_at_start import unknown_settings
+from pipeline.bootstrap.settings_at_start import log_format, unknown_settings
 from pipeline.domain.retraining import Asker
 from pipeline.people_commands import (
     PEOPLE_COMMANDS,
@@ -29,9 +29,9 @@ _dataset = click.option("--dataset-id", required=True, help="As printed by colle
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Continuous retraining, step by step. Settings are RETRAIN_* variables (see README)."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    write_lines(log_format())
     for sentence in unknown_settings():
-        click.echo(sentence, err=True)
+        tell(sentence)
 
 
 @main.command()
@@ -79,7 +79,7 @@ def augment(run_id: str, dataset_id: str) -> None:
     indexes = pipeline.slices(dataset_id)
     for done, index in enumerate(indexes, start=1):
         pipeline.augment_slice(dataset_id, index)
-        click.echo(f"slice {done}/{len(indexes)}", err=True)
+        tell(f"slice {done}/{len(indexes)}")
     show(pipeline.assemble(run_id, dataset_id))
 
 
@@ -107,7 +107,7 @@ def verify(run_id: str) -> None:
     """Measure accuracy and performance, then decide."""
     pipeline = Pipeline.from_env()
     for check in (*pipeline.verify_accuracy(run_id), *pipeline.verify_performance(run_id)):
-        click.echo(f"{check['outcome']:>12}  {check['reason']}", err=True)
+        tell(f"{check['outcome']:>12}  {check['reason']}")
     show(pipeline.decide(run_id))
 
 
@@ -149,7 +149,7 @@ def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     left = [*done["missing"], *(["the registry is behind"] if done["registry_is_behind"] else ())]
     if left:
         # Not "try again": asked once more, `previous` is one version further back.
-        click.echo(f"done, but not everywhere: {'; '.join(left)}: `reconcile` finishes it", err=True)
+        tell(f"done, but not everywhere: {'; '.join(left)}: `reconcile` finishes it")
         sys.exit(_EXIT_NOT_EVERYWHERE)
 
 
@@ -232,11 +232,11 @@ if __name__ == "__main__":
     try:
         main()
     except TrainingInterrupted as error:
-        click.echo(f"try again: training was interrupted ({error}); its checkpoint is kept", err=True)
+        tell(f"try again: training was interrupted ({error}); its checkpoint is kept")
         sys.exit(_EXIT_TRY_AGAIN)
     except TryAgain as error:
-        click.echo(f"try again: {error}", err=True)
+        tell(f"try again: {error}")
         sys.exit(_EXIT_TRY_AGAIN)
     except GiveUp as error:
-        click.echo(f"refused: {error}", err=True)
+        tell(f"refused: {error}")
         sys.exit(_EXIT_GIVE_UP)

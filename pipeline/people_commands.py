@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal
 from pipeline.bootstrap.exporter import begin_to_tell
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
@@ -54,7 +55,7 @@ def publish_soon(pipeline: Pipeline) -> None:
     try:
         pipeline.publish_events()
     except TryAgain as error:
-        click.echo(f"events stay in the outbox: {error}", err=True)
+        tell(f"events stay in the outbox: {error}")
 
 
 def show(value: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp, Pipeline, end_on_sigterm
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.domain.training import Epoch
@@ -55,7 +56,7 @@ def _through(run_id: str, model_type: str, asker: Asker, collect: Collect) -> No
     if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
         raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
     answer = pipeline.begin_run(run_id, model_type, asker)
-    click.echo(f"due: {answer['due']} ({answer['reason']})", err=True)
+    tell(f"due: {answer['due']} ({answer['reason']})")
     if not answer["due"]:
         show(answer)
         return
@@ -79,7 +80,7 @@ def _train_and_serve(
         started = time.monotonic()
         value = call()
         seconds[stage] = round(time.monotonic() - started, 2)
-        click.echo(f"{stage}: {seconds[stage]} s", err=True)
+        tell(f"{stage}: {seconds[stage]} s")
         return value
 
     dataset_id = timed("collect", lambda: collect(pipeline))
@@ -99,17 +100,16 @@ def _train_and_serve(
 
 
 def print_epoch(epoch: Epoch) -> None:
-    click.echo(
+    tell(
         f"{epoch.phase} epoch {epoch.number}/{epoch.of}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
         f"val_loss {epoch.val_loss:.4f}  val_accuracy {epoch.val_accuracy:.4f}  "
         f"rate {epoch.learning_rate:g}  {epoch.memory_mb:.0f} MB  {epoch.eta_seconds:.0f} s left at most",
-        err=True,
     )
 
 
 def _print_photo(done: int, of: int) -> None:
     if done % _PHOTOS == 0 or done == of:
-        click.echo(f"photos: {done}/{of} copied", err=True)
+        tell(f"photos: {done}/{of} copied")
 
 
 RUN_COMMANDS = (retrain, first_model)

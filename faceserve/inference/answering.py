@@ -117,7 +117,8 @@ class Answering:
         if lease.canary is None:
             return
         if lease.side == "canary":
-            log.warning("%s failed on trial: %s", lease.generation.version, error)
+            version = lease.generation.version
+            log.warning("%s failed on trial: %s", version, error, extra={"version": version})
             self._metrics.failed_on_trial(model, lease.generation.version, error.status)
         self._tried(model, lease.canary, lease.side, 0.0, error)
 

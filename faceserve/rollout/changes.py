@@ -70,7 +70,8 @@ class Changes:
         """Another version serves; the exchange took `seconds`."""
         self._metrics.swap_seconds.labels(after.model).observe(seconds)
         self._metrics.swaps.labels(after.model, "activated").inc()
-        log.info("%s hot-swapped: %s -> %s", after.model, _active(before), _active(after))
+        about = {"version": _active(after)}
+        log.info("%s hot-swapped: %s -> %s", after.model, _active(before), _active(after), extra=about)
         self._told(after)
 
     def restored(self, before: Snapshot, after: Snapshot) -> None:
@@ -85,13 +86,14 @@ class Changes:
     def tried(self, model: str, canary: Canary) -> None:
         """A trial began, or goes on with another share."""
         percent = canary.share.percent
-        log.info("%s %s gets %g %% of the requests%s", model, canary.version, percent, " in shadow" * canary.shadow)
+        in_shadow, about = " in shadow" * canary.shadow, {"version": canary.version}
+        log.info("%s %s gets %g %% of the requests%s", model, canary.version, percent, in_shadow, extra=about)
         self.announce()
 
     def aborted(self, model: str, version: str, reason: str) -> None:
         """A trial ended without success."""
         self._metrics.swaps.labels(model, "canary_aborted").inc()
-        log.warning("%s %s is off: %s", model, version, reason)
+        log.warning("%s %s is off: %s", model, version, reason, extra={"version": version})
         self.announce()
 
 

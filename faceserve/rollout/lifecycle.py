@@ -145,7 +145,8 @@ class ModelLifecycleManager:
         slot = self.slot(model)
         done = slot.changed(order, lambda now: now.trial_aborted(version, reason), self.changes.counted)
         if done.answers_otherwise:
-            self.changes.aborted(model, version, reason)
+            # The words of a call are a person's: they are in the status, not in the log.
+            self.changes.aborted(model, version, reason if order is _ANYONE else "a call asked for that")
             self._disposal.at_once(done.before.gone(done.after))
 
     # Inside

@@ -41,7 +41,8 @@ def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
                 climbed = _climb(slot, loader, due, before, makeshift=rung > 0)
                 return Restored(before, slot.snapshot if climbed else before, problem)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, the next may be sound
-                log.error("%s %s cannot serve: %s", slot.model, due.active.version, error)  # noqa: TRY400
+                version = due.active.version
+                log.error("%s %s cannot serve: %s", slot.model, version, error, extra={"version": version})  # noqa: TRY400
                 problem = problem or error
         return Restored(before, before, problem)
 

@@ -1,6 +1,6 @@
 """Settings of the Helper stand-in: environment variables with the prefix `HELPER_`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     """Address to listen on."""
     port: int = 8090
     """HTTP port."""
+    log_format: Literal["text", "json"] = "text"
+    """How it logs: lines for people, or one JSON object a line."""
     dsn: SecretStr = SecretStr("postgresql://helper@127.0.0.1:5432/helper")
     """The Helper service's own database."""
     amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/%2F")

@@ -19,12 +19,12 @@ class PeoplesWords(LiveSteps):
 
     def requeue_letter(self, letter_id: str, actor: str, reason: str) -> dict[str, str]:
         """Put a message that could not be used back into the queue. Raises `GiveUp` when it is not there."""
-        log.info("dead letter %s goes back: %s, by %s", letter_id, reason, actor)
+        log.info("dead letter %s goes back, by %s", letter_id, actor)
         return {"requeued": self._w.dead_letters.requeue(letter_id).id}
 
     def discard_letter(self, letter_id: str, actor: str, reason: str) -> dict[str, str]:
         """Throw a message away that could not be used. Raises `GiveUp` when it is not there."""
-        log.info("dead letter %s goes for ever: %s, by %s", letter_id, reason, actor)
+        log.info("dead letter %s goes for ever, by %s", letter_id, actor)
         return {"discarded": self._w.dead_letters.discard(letter_id).id}
 
     # Models

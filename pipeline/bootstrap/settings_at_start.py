@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice, pairwise, takewhile
+from typing import Literal
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
@@ -50,6 +51,14 @@ def demand_settings() -> None:
 def unknown_settings() -> list[str]:
     """A sentence for each variable that looks like a setting and is none."""
     return strangers(variables(Settings))
+
+
+def log_format() -> Literal["text", "json"]:
+    """How to log; where settings are refused, the text says so."""
+    try:
+        return Settings().log_format
+    except GiveUp:
+        return "text"
 
 
 def monitor_schedule() -> str:

@@ -1,10 +1,12 @@
-"""Which steps leave a span, and in which trace."""
+"""Which steps leave a span, and in which trace; what their lines in the log are about."""
 
 import functools
 import inspect
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+from include.contract.log_lines import saying
 
 # In the trace of the run that they are told of, or that collected their dataset, or made their version.
 OF_A_RUN = (
@@ -49,13 +51,17 @@ def _traced(step: _Step, *, of_a_run: bool) -> _Step:
 
     @functools.wraps(step)
     def with_span(pipeline: Any, *args: Any, **values: Any) -> Any:
+        about = _about(signature.bind(pipeline, *args, **values).arguments)
+        with saying(about):
+            return spanned(pipeline, about, lambda: step(pipeline, *args, **values))
+
+    def spanned(pipeline: Any, about: dict[str, str], act: Callable[[], Any]) -> Any:
         traces = pipeline._w.traces  # noqa: SLF001 - it is one of the class's own methods
         if not traces.spans.on:
-            return step(pipeline, *args, **values)
-        about = _about(signature.bind(pipeline, *args, **values).arguments)
+            return act()
         run = traces.run_of(**_key(about)) if of_a_run else None
         with traces.step(name, run, _attributes(about)) as span:
-            found = step(pipeline, *args, **values)
+            found = act()
             if name in _FOUND:
                 about[_FOUND[name]] = str(found)
                 span.set_attributes(_attributes(about))

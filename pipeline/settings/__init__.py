@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     """Deadline for one replica to exchange the reference."""
     administrators: tuple[str, ...] = ()
     """Who may clear a freeze in Airflow, by the name of the login; empty: whoever may trigger its DAG."""
+    log_format: Literal["text", "json"] = "text"
+    """How commands and the exporter log: lines for people, or one JSON object a line; in Airflow its own does."""
     git_commit: str = ""
     """Commit this build was made of, kept with every registered model; empty: asked of git."""
 

@@ -1,0 +1,93 @@
+"""How every program logs: lines for people, or with `…_LOG_FORMAT=json` one JSON object a line.
+
+Whatever the form, passwords in addresses, tokens, and what a database quotes of a row do not get into it.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from opentelemetry.trace import format_trace_id, get_current_span
+
+log = logging.getLogger(__name__)
+
+Form = Literal["text", "json"]
+# What a line may be about; nothing else that is given to a logger gets into it.
+FIELDS = ("run_id", "model_type", "dataset_id", "version", "request_id", "replica")
+_TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+_about: ContextVar[Mapping[str, str]] = ContextVar("what is worked on", default=MappingProxyType({}))
+_SECRETS = (
+    # The password of an address: whatever stands before its last @.
+    (re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@"), r"\1:***@"),
+    (re.compile(r"(password|secret\w*|\btoken)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",]+", re.IGNORECASE), r"\1\2***"),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), r"\1 ***"),
+    # PostgreSQL quotes the values of a row that it refuses, a person's words among them.
+    (re.compile(r"^(\s*(?:DETAIL|CONTEXT|LINE \d+):?).*", re.MULTILINE), r"\1 ***"),
+)
+
+
+def write_lines(form: Form, **always: str) -> None:
+    """From now on the whole process logs to stderr in this form; `always` are fields of each line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(always) if form == "json" else PlainLines(_TEXT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def tell(sentence: str) -> None:
+    """A sentence on stderr for whoever gave a command: as it is, or a line of the log where these are JSON."""
+    if any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers):
+        log.info("%s", sentence)
+    else:
+        print(sentence, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def saying(about: Mapping[str, str]) -> Iterator[None]:
+    """Lines of what happens inside say what it is about."""
+    token = _about.set({**_about.get(), **about})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+class PlainLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return hidden(super().format(record))
+
+
+class JsonLines(logging.Formatter):
+    def __init__(self, always: Mapping[str, str]) -> None:
+        super().__init__()
+        self._always = always
+
+    def format(self, record: logging.LogRecord) -> str:
+        given = {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": hidden(record.getMessage()),
+            **self._always,
+            **{name: str(value) for name, value in {**_about.get(), **given}.items() if name in FIELDS},
+        }
+        context = get_current_span().get_span_context()
+        if context.is_valid:
+            line["trace_id"] = format_trace_id(context.trace_id)
+        if record.exc_info:
+            line["error"] = hidden(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False)
+
+
+def hidden(text: str) -> str:
+    for secret, shown in _SECRETS:
+        text = secret.sub(shown, text)
+    return text
