@@ -9,12 +9,14 @@ from include.contract.log_lines import tell, write_lines
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.bootstrap.settings_at_start import log_format, unknown_settings
 from pipeline.domain.retraining import Asker
+from pipeline.face_commands import FACE_COMMANDS
 from pipeline.people_commands import (
     PEOPLE_COMMANDS,
     demand_every_replica,
     model_option,
     new_request,
     publish_soon,
+    served_option,
     show,
 )
 from pipeline.run_commands import RUN_COMMANDS, print_epoch, run_option
@@ -119,7 +121,7 @@ def register(run_id: str) -> None:
 
 
 @main.command("hot-swap")
-@model_option
+@served_option
 @click.option("--version", required=True, help="A registered version, e.g. v1.2.0.")
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
@@ -131,7 +133,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 
 
 @main.command("roll-back")
-@model_option
+@served_option
 @click.option("--target", default="previous", show_default=True, help="A version that served before, or `previous`.")
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
@@ -184,7 +186,7 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
 
 
 @main.command()
-@model_option
+@served_option
 def reconcile(model_type: str) -> None:
     """Make replicas and registry follow the transition log."""
     done = Pipeline.from_env().reconcile(model_type)
@@ -224,7 +226,7 @@ def erase_photo(task_id: str, actor: str, reason: str) -> None:
     show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
 
 
-for command in (*PEOPLE_COMMANDS, *RUN_COMMANDS):
+for command in (*PEOPLE_COMMANDS, *RUN_COMMANDS, *FACE_COMMANDS):
     main.add_command(command)
 
 

@@ -3,38 +3,49 @@
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from include.contract.log_lines import tell
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal
+from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal, served_types
 from pipeline.bootstrap.exporter import begin_to_tell
+from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
 
 
 class _ModelTypeParameter(click.ParamType):
-    """One that is complete; any other is refused with the reason."""
+    """One of those that `known` names; any other is refused with the reason."""
 
     name = "model type"
 
+    def __init__(self, known: Callable[[], tuple[str, ...]]) -> None:
+        self._known = known
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in model_types():
+        if value not in self._known():
             self.fail(refusal(value), param, ctx)
         return value
 
 
-model_option = click.option(
-    "--model-type",
-    type=_ModelTypeParameter(),
-    metavar=f"[{'|'.join(model_types())}]",
-    default=model_types()[0],
-    show_default=True,
-    help="Which model.",
-)
+def _model_option(known: Callable[[], tuple[str, ...]]) -> Callable[[Any], Any]:
+    return click.option(
+        "--model-type",
+        type=_ModelTypeParameter(known),
+        metavar=f"[{'|'.join(known())}]",
+        default=model_types()[0],
+        show_default=True,
+        help="Which model.",
+    )
+
+
+model_option = _model_option(model_types)
+served_option = _model_option(served_types)
+"""Also of the types whose models people make and put live by hand."""
 _actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
 _reason = click.option("--reason", required=True, help="Why; kept in the transition log.")
 
@@ -50,7 +61,7 @@ def demand_every_replica(done: dict[str, Any]) -> None:
         raise TryAgain(f"{'; '.join(done['missing'])}: `reconcile` brings them back once they answer")
 
 
-def publish_soon(pipeline: Pipeline) -> None:
+def publish_soon(pipeline: LiveSteps) -> None:
     """What the command did is done, whether the broker can be told now or later."""
     try:
         pipeline.publish_events()
@@ -131,7 +142,7 @@ def restore(version: str, model_type: str, actor: str) -> None:
 
 
 @click.command()
-@model_option
+@served_option
 def history(model_type: str) -> None:
     """Who served from when, by whom and why; one JSON object a line."""
     for row in Pipeline.from_env().history(model_type):

@@ -26,15 +26,19 @@ def tiny_artifact(
 
     `turn` shifts the three features, so that embeddings of two versions do not compare.
 
-    `changes` replace fields of the manifest; `golden_shift` spoils the golden predictions by that much, and `served`
-    is another model to put into the artifact; `beside` are more files, by path.
+    `changes` replace fields of the manifest; `golden_shift` spoils the golden predictions by that much, `golden_turn`
+    the golden embeddings, as `turn` shifts those of the model; `served` is another model to put into the artifact, and
+    `beside` are more files, by path.
     """
-    shift = changes.pop("golden_shift", 0.0)
+    shift, golden_turn = changes.pop("golden_shift", 0.0), changes.pop("golden_turn", 0)
     model = network(sharpness, turn)
-    images = np.stack([np.full((PIXELS, PIXELS, 3), level, np.uint8) for level in (10, 90, 160, 240)])
-    probabilities = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)["probabilities"]
+    # Of three colours: of grey ones all features are the same, and no turn would show.
+    colours = [(level, level * 3 // 4, level // 2) for level in (10, 90, 160, 240)]
+    images = np.stack([np.full((PIXELS, PIXELS, 3), colour, np.uint8) for colour in colours])
+    said = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
+    features = np.roll(said["features"], -golden_turn, 1)
     golden = io.BytesIO()
-    np.savez(golden, images=images, probabilities=probabilities + np.float32(shift))
+    np.savez(golden, images=images, probabilities=said["probabilities"] + np.float32(shift), features=features)
     with tempfile.TemporaryDirectory() as folder:
         ov.save_model(changes.pop("served", model), f"{folder}/model.xml", compress_to_fp16=False)
         files = {f"openvino/{p.name}": p.read_bytes() for p in Path(folder).iterdir()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from faceserve.engines.base import EngineFactory, Images, InferenceEngine, Output, artifact_key
 from faceserve.errors import BadArtifact
@@ -75,16 +76,32 @@ class Examination:
 
 def _check_golden(engine: InferenceEngine, manifest: ArtifactManifest, folder: Path, precision: str) -> None:
     """The same answers as the trainer's, within the manifest's tolerance."""
-    images, expected = read_arrays(folder / manifest.golden.file, ("images", "probabilities"), _MAX_GOLDEN_BYTES)
-    if images.dtype != np.uint8 or images.ndim != 4 or expected.dtype.kind != "f" or expected.ndim != 2:
-        raise BadArtifact("golden predictions are no images with their probabilities")
+    names = ("images", "probabilities", *(("features",) if manifest.threshold is not None else ()))
+    images, expected, *features = read_arrays(folder / manifest.golden.file, names, _MAX_GOLDEN_BYTES)
+    said = all(one.dtype.kind == "f" and one.ndim == 2 for one in (expected, *features))
+    if images.dtype != np.uint8 or images.ndim != 4 or not said:
+        raise BadArtifact("golden predictions are no images with what is said of them")
     if not len(images) or len(images) != len(expected):
         raise BadArtifact("golden predictions are empty or incomplete")
-    found = _infer(engine, manifest, np.ascontiguousarray(images)).probabilities
-    worst = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+    found = _infer(engine, manifest, np.ascontiguousarray(images))
+    worst = max(_difference(found.probabilities, expected), *(_turned(found.features, kept) for kept in features), 0.0)
     allowed = manifest.golden.allowed(precision)
     if not worst <= allowed:
         raise BadArtifact(f"golden predictions differ by {worst:.3g} in {precision}, {allowed:g} is allowed")
+
+
+def _difference(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    return float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+
+
+def _turned(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    """How far the cosine of any embedding and the trainer's is from 1; what has no direction is infinitely far."""
+    if found.shape != expected.shape:
+        return float("inf")
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    if not ((lengths > 0) & np.isfinite(lengths)).all():
+        return float("inf")
+    return float((1 - (found * expected).sum(1) / lengths).max())
 
 
 def _cpu_ms(engine: InferenceEngine, manifest: ArtifactManifest) -> float:

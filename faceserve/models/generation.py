@@ -39,6 +39,7 @@ class Generation:
         self.backbone = manifest.backbone
         self.feature_width = manifest.feature_width
         self.input_pixels = manifest.input_pixels
+        self.threshold = manifest.threshold
         self.precision = precision
         self.cpu_ms = cpu_ms
         self.engine = engine

@@ -66,6 +66,7 @@ class InferenceServicer(pb_grpc.InferenceServicer):
             matches=[pb.Match(identity=match.identity, similarity=match.similarity) for match in matches],
             model_version=found.generation.version,
             epoch=found.epoch,
+            threshold=found.generation.threshold,
         )
 
     def _embedding(

@@ -11,7 +11,7 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.channel import ClientTls, FaceserveError, Replicas
 
-__all__ = ["Classification", "ClientTls", "FaceserveClient", "FaceserveError", "Match"]
+__all__ = ["Classification", "ClientTls", "Compared", "FaceserveClient", "FaceserveError", "Match"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,23 @@ class Match:
 
     identity: str
     similarity: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Who looks most like a photo, best first. From `threshold` on a match counts; it is that of the version that
+    answered, so nobody keeps it for the next answer. None: the model tells no people apart.
+    """
+
+    matches: tuple[Match, ...]
+    threshold: float | None
+    model_version: str
+
+    @property
+    def recognised(self) -> Match | None:
+        """The person that the photo is taken for."""
+        best = self.matches[0] if self.matches else None
+        return best if best and self.threshold is not None and best.similarity >= self.threshold else None
 
 
 class FaceserveClient:
@@ -82,9 +99,17 @@ class FaceserveClient:
 
     def compare(self, model: str, photo: bytes, *, count: int = 1) -> list[Match]:
         """The enrolled identities that look most like a photo, best first."""
+        return list(self.compared(model, photo, count=count).matches)
+
+    def compared(self, model: str, photo: bytes, *, count: int = 1) -> Compared:
+        """The same, and what it takes to count as one person."""
         request = pb.CompareRequest(model=model, image=photo, count=count)
         found = self._replicas.call(lambda channel: pb_grpc.InferenceStub(channel).Compare, request)
-        return [Match(match.identity, match.similarity) for match in found.matches]
+        return Compared(
+            tuple(Match(match.identity, match.similarity) for match in found.matches),
+            found.threshold if found.HasField("threshold") else None,
+            found.model_version,
+        )
 
     def serving(self, model: str, *, timeout_seconds: float = 1.0) -> dict[str, str | None]:
         """The version that each replica answers with, by its address; None where there is none, or no answer."""

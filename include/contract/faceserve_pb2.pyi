@@ -78,14 +78,16 @@ class CompareRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., version: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class CompareResponse(_message.Message):
-    __slots__ = ("matches", "model_version", "epoch")
+    __slots__ = ("matches", "model_version", "epoch", "threshold")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[Match]
     model_version: str
     epoch: int
-    def __init__(self, matches: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    threshold: float
+    def __init__(self, matches: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., threshold: _Optional[float] = ...) -> None: ...
 
 class Match(_message.Message):
     __slots__ = ("identity", "similarity")

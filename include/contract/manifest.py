@@ -6,6 +6,7 @@ An artifact is an `s3://…/` prefix with `manifest.json`, the files it lists, a
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,7 +29,8 @@ class BadManifest(ValueError):
 class Golden:
     """Inputs and the trainer's outputs for them; a server that answers differently must not serve the model.
 
-    `file` is a NumPy `.npz` with `images` uint8 [N, 224, 224, 3] and `probabilities` float32 [N, labels].
+    `file` is a NumPy `.npz` with `images` uint8 [N, 224, 224, 3] and `probabilities` float32 [N, labels]. With a
+    threshold it has `features` float32 [N, width], too, whose directions must be the same.
     `tolerances` allow reduced precisions (`bf16`, `int8`) another distance than `tolerance`.
     """
 
@@ -37,7 +39,7 @@ class Golden:
     tolerances: Mapping[str, float] = field(default_factory=dict)
 
     def allowed(self, precision: str) -> float:
-        """Largest difference of a probability."""
+        """Largest difference of a probability, and of a cosine from 1."""
         return self.tolerances.get(precision, self.tolerance)
 
 
@@ -47,7 +49,8 @@ class ArtifactManifest:
     `onnxruntime`, `tensorflow`) to its entry file.
 
     Models take uint8 RGB [N, `input_pixels`, `input_pixels`, 3] and give `probabilities` [N, labels] and
-    `features` [N, `feature_width`].
+    `features` [N, `feature_width`]. `threshold` is the cosine of two features from which on two photos are taken for
+    one person; None: the model tells no people apart.
     """
 
     model_type: str
@@ -62,9 +65,14 @@ class ArtifactManifest:
     dataset_id: str
     format: int = FORMAT
     extra: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, indent=1).encode()
+        fields = asdict(self)
+        if self.threshold is None:
+            # Servers of earlier releases know no such field, and serve every model that needs none.
+            del fields["threshold"]
+        return json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
     @classmethod
     def from_json(cls, body: bytes) -> "ArtifactManifest":
@@ -85,6 +93,7 @@ class ArtifactManifest:
         self._check_kinds()
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise BadManifest("manifest has no labels, or the same one twice")
+        self._check_threshold()
         for path in self.files:
             if path.startswith("/") or ".." in path.split("/") or set(path) & {"\\", "\0"} or not path:
                 raise BadManifest(f"manifest lists the unsafe path {path[:100]!r}")
@@ -105,6 +114,13 @@ class ArtifactManifest:
             raise BadManifest("manifest has an input size or a feature width that is no positive whole number")
         if not all(type(far) in {int, float} for far in (self.golden.tolerance, *self.golden.tolerances.values())):
             raise BadManifest("manifest has a tolerance that is no number")
+
+    def _check_threshold(self) -> None:
+        """With one that is no cosine everybody is let in, or nobody."""
+        if self.threshold is None:
+            return
+        if not isinstance(self.threshold, float) or not math.isfinite(self.threshold) or not -1 < self.threshold <= 1:
+            raise BadManifest(f"manifest has the threshold {self.threshold!r}, which is no cosine")
 
 
 def sha256(body: bytes) -> str:

@@ -13,6 +13,7 @@ from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
 from pipeline.bootstrap.kinds import OF_HELPER_TASKS, complete
 from pipeline.bootstrap.kinds import model_types as model_types
 from pipeline.bootstrap.kinds import refusal as refusal
+from pipeline.bootstrap.kinds import served_types as served_types
 from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.peoples_words import PeoplesWords

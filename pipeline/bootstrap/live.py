@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
-from pipeline.bootstrap.kinds import Kinds, complete
+from pipeline.bootstrap.kinds import Kinds, complete, served
 from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired, of_watched
 from pipeline.bootstrap.live_wiring import LiveWiring
@@ -76,7 +76,7 @@ class LiveSteps:
     def hot_swap(self, model_type: str, version: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `version` on every replica."""
         by = By(actor, reason, request_id)
-        return of_changed(hot_swap(self._live.deployment, complete(model_type), version, by))
+        return of_changed(hot_swap(self._live.deployment, served(model_type), version, by))
 
     def force_promote(self, model_type: str, wanted: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Serve `wanted`, a version or a run, whatever its verdict says; recorded with `actor` and `reason`."""
@@ -123,13 +123,13 @@ class LiveSteps:
 
     def announce_failed_swap(self, model_type: str, version: str, request_id: str, reason: str) -> None:
         """An accepted version could not go live, or nobody knows whether it did."""
-        announce_failed_swap(self._live.deployment, complete(model_type), version, By("hot_swap", reason, request_id))
+        announce_failed_swap(self._live.deployment, served(model_type), version, By("hot_swap", reason, request_id))
 
     # Going back
 
     def rollback_plan(self, model_type: str, target: str) -> dict[str, Any]:
         """What rolling back to `target`, a version or `previous`, would do now, and the question to ask a person."""
-        return asdict(plan_rollback(self._w.transitions, complete(model_type), target))
+        return asdict(plan_rollback(self._w.transitions, served(model_type), target))
 
     def roll_back(
         self,
@@ -145,7 +145,7 @@ class LiveSteps:
     ) -> dict[str, Any]:
         """Serve an earlier version again; `target`, `asked_at`, `judged` and `instead_of` as in `Asked`."""
         asked = Asked(target, asked_at or self._w.clock.now(), judged, instead_of)
-        changed = roll_back(self._live.deployment, complete(model_type), asked, By(actor, reason, request_id))
+        changed = roll_back(self._live.deployment, served(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
 
     def announce_failed_rollback(
@@ -160,13 +160,13 @@ class LiveSteps:
     ) -> None:
         """Nobody tries this rollback again: people are told, unless it served after all."""
         asked, by = Asked(target, asked_at or self._w.clock.now(), judged), By("roll_back", reason, request_id)
-        announce_failed_rollback(self._live.deployment, complete(model_type), asked, by)
+        announce_failed_rollback(self._live.deployment, served(model_type), asked, by)
 
     def complete_rollback(self, model_type: str) -> dict[str, Any]:
         """Bring the replicas back that a rollback missed, and tell the registry. Raises `ServiceUnavailable` while a
         replica is still missing, or what the registry raised.
         """
-        ledger = self._w.transitions.ledger(complete(model_type))
+        ledger = self._w.transitions.ledger(served(model_type))
         if ledger.incomplete is None and not ledger.registry_is_behind:
             return {"champion": ledger.champion, "missing": []}
         done = self.reconcile(model_type)
@@ -176,7 +176,7 @@ class LiveSteps:
 
     def reconcile(self, model_type: str) -> dict[str, Any]:
         """Make replicas and registry follow the transition log."""
-        done = reconcile(self._live.deployment, complete(model_type))
+        done = reconcile(self._live.deployment, served(model_type))
         return {**asdict(done), "missing": list(each_listed(done.missing))}
 
     def clear_freeze(self, model_type: str, actor: str, reason: str, meant: str | None = None) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class LiveSteps:
 
     def history(self, model_type: str) -> list[dict[str, Any]]:
         """Who served from when, by whom and why, and what was noted between; oldest first, as the log has it."""
-        return [of_entry(entry) for entry in self._w.transitions.ledger(complete(model_type)).facts]
+        return [of_entry(entry) for entry in self._w.transitions.ledger(served(model_type)).facts]
 
     # Keeping
 

@@ -54,7 +54,8 @@ class Artifact:
 class ModelVersion:
     """One row of `model_versions`; accuracies 0-1 on the validation photos.
 
-    `accuracy` is the verdict's, of the served model; `val_accuracy` what the trainer said before the export.
+    `accuracy` is the verdict's, of the served model; `val_accuracy` what the trainer said before the export. Of a face
+    model they are the share of pairs of one person that are accepted, at its threshold and where that was looked for.
     """
 
     version: str

@@ -1,15 +1,25 @@
 """Which number a version gets (specification §11): architecture changed, new data, or the same data once more."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from pipeline.domain.models import ModelVersion, VersionNumber
-from pipeline.domain.training import TrainingResult
 
 _FIRST_MAJOR = 1
 
 
+class Made(Protocol):
+    """A model that was trained, by what decides on its number."""
+
+    @property
+    def backbone(self) -> str: ...
+
+    @property
+    def dataset_id(self) -> str: ...
+
+
 def next_number(
-    result: TrainingResult, registered: Sequence[ModelVersion], champion: ModelVersion | None, *, retried: bool
+    result: Made, registered: Sequence[ModelVersion], champion: ModelVersion | None, *, retried: bool
 ) -> VersionNumber:
     """The number that the trained model gets when it is accepted next.
 

@@ -129,7 +129,7 @@ def export(
         dataset_id=identity.dataset_id,
         extra={**golden.NOTE, **copies.notes},
     )
-    return _write(files, manifest.to_json(), to)
+    return write_artifact(files, manifest.to_json(), to)
 
 
 def _copies(served: Any, asked: _Asked, samples: Samples, formats: Sequence[str], folder: Path) -> _Copies:
@@ -153,7 +153,8 @@ def _copies(served: Any, asked: _Asked, samples: Samples, formats: Sequence[str]
     return found
 
 
-def _write(files: Mapping[str, bytes], manifest: bytes, to: Destination) -> str:
+def write_artifact(files: Mapping[str, bytes], manifest: bytes, to: Destination) -> str:
+    """Signature and manifest come last. The manifest's sha256."""
     for path, body in files.items():
         to.objects.write(f"{to.uri}{path}", body)
     if to.signing_key is not None:

@@ -15,6 +15,8 @@ from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.bounds import Address, Cron, Positive, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
+from pipeline.domain.faces.gate import FaceGatePolicy
+from pipeline.domain.faces.identities import FaceSelectionPolicy
 from pipeline.domain.facts import ExporterPolicy
 from pipeline.domain.intake import IntakePolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -156,6 +158,11 @@ class Settings(BaseSettings):
     """How performance is measured"""
     staleness: Annotated[StalenessPolicy, Named("staleness_")] = StalenessPolicy()
     """What earlier versions are asked, so that reports say what staleness costs"""
+
+    face_selection: Annotated[FaceSelectionPolicy, Named("face_")] = FaceSelectionPolicy()
+    """Faces: which photos of whom make a dataset"""
+    face_gate: Annotated[FaceGatePolicy, Named("face_")] = FaceGatePolicy()
+    """Faces: what may go live"""
 
     live: Annotated[LiveAccuracyPolicy, Named("live_")] = LiveAccuracyPolicy()
     """Live accuracy: when people are told, and when the champion is taken down"""

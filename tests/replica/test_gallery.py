@@ -201,3 +201,42 @@ def knows(world, identity):
         return who(world, PEOPLE[identity]) == identity
     except FaceserveError:
         return False
+
+
+def test_who_looks_alike_comes_with_what_it_takes_to_count_as_one_person(world):
+    enroll_everybody(world)
+    strange = coloured_photo(200, 100, 10)
+    found = world.client.compared("face", strange)
+    assert (found.threshold, found.recognised) == (None, None), "this model tells no people apart"
+    world.serve("v1.1.0", "face", threshold=0.999)
+    found = world.client.compared("face", strange, count=2)
+    assert (found.threshold, found.model_version, found.recognised) == (0.999, "v1.1.0", None)
+    assert [match.identity for match in found.matches] == ["kim", "lee"]
+    kim = world.client.compared("face", PEOPLE["kim"]).recognised
+    assert kim is not None and kim.identity == "kim"
+
+
+def test_the_threshold_changes_with_the_version_and_back(world):
+    enroll_everybody(world)
+    world.serve("v1.1.0", "face", threshold=0.75)
+    world.serve("v1.2.0", "face", threshold=0.5)
+    assert world.client.compared("face", PEOPLE["kim"]).threshold == 0.5
+    world.lifecycle.rollback("face", "v1.1.0")
+    assert world.client.compared("face", PEOPLE["kim"]).threshold == 0.75
+
+
+@pytest.mark.parametrize(
+    ("artifact", "why"),
+    [
+        ({"golden_turn": 1, "threshold": 0.5}, "golden predictions differ by"),
+        ({"threshold": float("nan")}, "has the threshold nan, which is no cosine"),
+        ({"threshold": 1.5}, "has the threshold 1.5, which is no cosine"),
+        ({"threshold": -1.0}, "has the threshold -1.0, which is no cosine"),
+        ({"threshold": "0.5"}, "has the threshold '0.5', which is no cosine"),
+        ({"threshold": True}, "has the threshold True, which is no cosine"),
+    ],
+)
+def test_a_model_that_would_compare_otherwise_than_it_was_judged_is_refused(world, artifact, why):
+    with pytest.raises(FaceserveError, match=why):
+        world.serve("v1.1.0", "face", **artifact)
+    world.serve("v1.2.0", "face", threshold=0.5)

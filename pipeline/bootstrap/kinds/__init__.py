@@ -12,6 +12,8 @@ from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 
 KINDS: dict[ModelType, Callable[[Wiring], ModelKind]] = {ModelType.LAUNDRY: Laundry}
+# Made by a command, put live and taken back by people: nobody retrains or watches these yet.
+BY_HAND = frozenset({ModelType.FACE})
 # What a task of the Helper service shows.
 OF_HELPER_TASKS = ModelType.LAUNDRY
 
@@ -19,6 +21,11 @@ OF_HELPER_TASKS = ModelType.LAUNDRY
 def model_types() -> tuple[str, ...]:
     """Names of the complete types; the first one is meant where nobody names any."""
     return tuple(map(str, KINDS))
+
+
+def served_types() -> tuple[str, ...]:
+    """Names of those and of the types whose models people make and put live by hand."""
+    return (*model_types(), *(str(one) for one in sorted(BY_HAND) if one not in KINDS))
 
 
 def complete(model_type: str) -> ModelType:
@@ -29,15 +36,24 @@ def complete(model_type: str) -> ModelType:
     return found
 
 
+def served(model_type: str) -> ModelType:
+    """Whose versions may go live and back: the complete types, and those made by hand. Raises `GiveUp` for others."""
+    return next((one for one in BY_HAND if one == model_type), None) or complete(model_type)
+
+
 def refusal(model_type: str) -> str:
     """Why nothing is done about models of this type."""
     there_are = f"choose one of: {', '.join(model_types())}"
     if model_type in tuple(ModelType):
         return (
-            f"{model_type} models are not complete in this build: none is trained, verified or put live, because what "
-            f"is missing would be taken from another model type; {there_are}"
+            f"{model_type} models are not complete in this build: none is retrained, tried on few requests or watched, "
+            f"because what is missing would be taken from another model type{_by_hand(model_type)}; {there_are}"
         )
     return f"{model_type[:40]!r} is no model type; {there_are}"
+
+
+def _by_hand(model_type: str) -> str:
+    return " (`python -m pipeline face-model` makes one by hand)" if model_type in BY_HAND else ""
 
 
 class Kinds:

@@ -1,12 +1,15 @@
 """What a face model has to be like to go live: judged on people it never saw, at the threshold that is served."""
 
+import hashlib
+import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from pipeline.domain.blessing import Conclusion
 from pipeline.domain.bounds import AtLeastOne, Positive, Share
-from pipeline.domain.checks import Check, Weight, outcome
+from pipeline.domain.checks import Check, Outcome, Weight, outcome
 from pipeline.domain.faces.rates import AtThreshold, far_interval, tar_gained, tar_interval
 
 # What a slice is compared with where next to nobody is refused: there one refusal more is chance.
@@ -100,6 +103,9 @@ class FaceGatePolicy:
     confidence: Share = 0.95
     """How sure intervals are."""
 
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
     def target(self, people: int) -> float:
         """The FAR that a threshold is chosen for when so many people judge it."""
         return self.far if people >= self.enough_people else self.far_of_few
@@ -175,6 +181,23 @@ class FaceGatePolicy:
         value = champion.flipped / accepted if accepted else math.nan
         reason = f"{champion.flipped} of {accepted} pairs of one person that champion {against} accepts are refused now"
         return Check(FaceCheck.NEGATIVE_FLIPS, outcome(value <= bar), value, bar, people, reason, against, Weight.PROOF)
+
+
+_ALONE = tuple(FaceCheck)[: tuple(FaceCheck).index(FaceCheck.NOT_WORSE)]
+
+
+def conclude(checks: Sequence[Check], *, compared: bool) -> Conclusion:
+    """What may go live. Who lets people in gets no benefit of the doubt: what is not proven is refused, and what is too
+    good to be true waits for a person. `compared`: a champion serves.
+    """
+    found = {check.name for check in checks}
+    missing = [f"{name} was not measured" for name in (FaceCheck if compared else _ALONE) if name not in found]
+    failed = [c for c in checks if c.outcome is not Outcome.PASSED]
+    refused = (*missing, *(c.reason for c in failed if c.weight is not Weight.HOLD))
+    held = tuple(c.reason for c in failed if c.weight is Weight.HOLD)
+    if refused:
+        return Conclusion(False, False, refused, held)
+    return Conclusion(not held, bool(held), held, held)
 
 
 def _all(errors: AtThreshold) -> list[int]:

@@ -21,7 +21,9 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class FacePhoto:
-    """`identity` is canonical, `taken_at` ISO 8601; photos with one `cluster_id` are near-duplicates, one burst."""
+    """`identity` is canonical; the greatest `taken_at` is the newest, ISO 8601 or the name that a camera gave; photos
+    with one `cluster_id` are near-duplicates, one burst.
+    """
 
     photo_id: str
     identity: str

@@ -8,7 +8,7 @@ from tests.unit.docs.references import ROOT
 
 def sentences() -> list[str]:
     """Every text in the domain and the steps; `…` stands for what is filled in."""
-    files = [*(ROOT / "pipeline/domain").glob("*.py"), *(ROOT / "pipeline/steps").glob("*.py")]
+    files = [*(ROOT / "pipeline/domain").rglob("*.py"), *(ROOT / "pipeline/steps").rglob("*.py")]
     nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text())))
     return [
         "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)

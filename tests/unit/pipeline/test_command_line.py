@@ -163,7 +163,8 @@ def test_help_lists_every_step_with_what_it_does():
     shown = CliRunner().invoke(main, ["--help"])
     assert shown.exit_code == 0
     listed = dict(line.split(maxsplit=1) for line in shown.stdout.partition("Commands:\n")[2].splitlines() if line)
-    assert set(listed) == {*STEPS, "history", "lineage", "erase-photo", "prune", "proof", "dead-letters", *PEOPLE}
+    about = {"history", "lineage", "erase-photo", "prune", "proof", "dead-letters", "face-model"}
+    assert set(listed) == {*STEPS, *about, *PEOPLE}
     assert all(len(text) > 10 for text in listed.values())
 
 

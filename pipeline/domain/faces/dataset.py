@@ -1,0 +1,96 @@
+"""What a face model is made of: people on their sides for ever, and what each photo is called by."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from pipeline.domain.checksums import sha256
+from pipeline.domain.dataset import Dataset
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, in_two_splits
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A photo by its path below the folder, and why nothing is learned from it."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FaceDataset:
+    """Frozen for one training. `base_sha256` names the network whose vectors of these photos are stored."""
+
+    dataset_id: str
+    base_sha256: str
+    photos: Mapping[Side, Sequence[FacePhoto]]
+    set_aside: Sequence[SetAside]
+
+    @classmethod
+    def chosen(
+        cls,
+        dataset_id: str,
+        base_sha256: str,
+        found: Iterable[FacePhoto],
+        set_aside: Sequence[SetAside],
+        policy: FaceSelectionPolicy,
+    ) -> "FaceDataset":
+        """Raises `DatasetRefused` when a side has nobody, or somebody stands on two."""
+        photos = policy.choose(found)
+        if leaks := in_two_splits(photos):
+            raise DatasetRefused(f"what sets or judges a model must not be learned from: {'; '.join(leaks[:_SHOWN])}")
+        if empty := [side for side, of_side in photos.items() if not of_side]:
+            raise DatasetRefused(
+                f"nobody stands on the side {empty[0]}: a face model needs more people, each with {policy.min_photos} "
+                "or more distinct photos"
+            )
+        return cls(dataset_id, base_sha256, photos, set_aside)
+
+    def people(self, side: Side) -> int:
+        return len({photo.identity for photo in self.photos[side]})
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.to_json())
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "FaceDataset":
+        found = json.loads(body)
+        return cls(
+            found["dataset_id"],
+            found["base_sha256"],
+            {side: tuple(FacePhoto(**photo) for photo in found["photos"][side]) for side in Side},
+            tuple(SetAside(**one) for one in found["set_aside"]),
+        )
+
+    def counted(self, run_id: str, model_type: str, uri: str) -> Dataset:
+        """Its row: who judges are its holdout, who set the threshold its validation; images are photos."""
+        train, calibrate, test = (len(self.photos[side]) for side in Side)
+        return Dataset(
+            id=self.dataset_id,
+            run_id=run_id,
+            model_type=model_type,
+            uri=uri,
+            sha256=self.sha256,
+            photo_count=train + calibrate + test,
+            image_count=train + calibrate,
+            train_count=train,
+            validation_count=calibrate,
+            holdout_count=test,
+            corrections=0,
+            corrections_through=None,
+        )
+
+
+def person_and_name(path: str) -> tuple[str, str] | None:
+    """The folder that a photo lies in is the person it shows; None for what lies in none, and for hidden files."""
+    if any(part.startswith(".") for part in path.split("/")) or "/" not in path:
+        return None
+    folder, _, name = path.partition("/")
+    return folder, name

@@ -1,0 +1,53 @@
+"""Commands about face models, which nobody retrains or watches yet."""
+
+from typing import Any
+
+import click
+
+from pipeline.bootstrap import GiveUp
+from pipeline.bootstrap.faces import FacePipeline
+from pipeline.domain.models import ModelType
+from pipeline.people_commands import publish_soon, show
+
+# How often people hear how many photos are looked at.
+_PHOTOS = 100
+
+
+@click.command("face-model")
+@click.argument("photos", metavar="FOLDER_OR_S3_PREFIX")
+@click.option("--run-id", required=True, help="Names this making; the same one again goes on.")
+@click.option("--actor", default="command line", show_default=True, help="Who asks; kept in the transition log.")
+def face_model(photos: str, run_id: str, actor: str) -> None:
+    """Make a face model of photos of people, and serve it: collect, learn, judge, register, hot swap.
+
+    The folder, of this machine or such as s3://bucket/people/, has a folder for each person, named as that person is
+    enrolled, with two or more photos of one face each. Exit status 1 when the model was refused, or waits for a person.
+
+    Nobody watches a face model, and nothing retrains it: `roll-back --model-type FACE` takes it down.
+    """
+    pipeline = FacePipeline.from_env()
+    dataset = pipeline.collect(run_id, photos, _print_photo)
+    counts = pipeline.counts(dataset)
+    for one in dataset.set_aside:
+        click.echo(f"set aside: {one.name}: {one.reason}", err=True)
+    candidate = pipeline.learn(run_id, dataset)
+    click.echo(f"head: {candidate.head.way}, threshold {candidate.head.threshold:.4f}", err=True)
+    verdict = pipeline.judge(candidate)
+    shown: dict[str, Any] = {**counts, **verdict, "threshold": candidate.head.threshold}
+    if not verdict["accepted"]:
+        show(shown)
+        publish_soon(pipeline)
+        said = "waits for a person" if verdict["held"] else "was refused"
+        raise GiveUp(f"the model of run {run_id} {said}: {'; '.join(verdict['reasons'])}")
+    version = pipeline.register(candidate)
+    swapped = pipeline.hot_swap(ModelType.FACE, version, actor, f"run {run_id}", run_id)
+    show({**shown, **swapped})
+    publish_soon(pipeline)
+
+
+def _print_photo(done: int, of: int) -> None:
+    if done % _PHOTOS < 32 or done == of:
+        click.echo(f"photos: {done}/{of}", err=True)
+
+
+FACE_COMMANDS = (face_model,)

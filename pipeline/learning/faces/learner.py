@@ -1,0 +1,70 @@
+"""Learns a head of a dataset's vectors, and measures heads on the people that judge."""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.domain.errors import TrainingFailed
+from pipeline.domain.faces.dataset import FaceDataset
+from pipeline.domain.faces.gate import FaceGatePolicy, FaceMeasurement
+from pipeline.domain.faces.identities import FacePhoto, Side
+from pipeline.learning.faces.head import Array, Head
+from pipeline.learning.faces.margin import retrained
+from pipeline.learning.faces.measuring import Faces, Served, measure, tar_score, threshold_of
+from pipeline.ports.faces import FaceHead, NamedHead, Vectors
+
+
+class MarginFaceLearner:
+    def learn(self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy) -> FaceHead:
+        train, calibrate = (faces_of(dataset.photos[side], vectors) for side in (Side.TRAIN, Side.CALIBRATE))
+        far = policy.target(dataset.people(Side.TEST))
+        person = np.unique(train.identities, return_inverse=True)[1]
+        learned = retrained(train.base, person, tar_score(calibrate, far))
+        threshold = threshold_of(learned.head, calibrate, far)
+        if not (math.isfinite(threshold) and threshold <= 1):
+            raise TrainingFailed(
+                "too_little_data",
+                f"{dataset.people(Side.CALIBRATE)} people are too few to find a threshold for FAR {far:g}",
+            )
+        return FaceHead(bytes_of(learned.head), threshold, learned.way, learned.score)
+
+    def measure(
+        self,
+        candidate: FaceHead,
+        champion: NamedHead | None,
+        dataset: FaceDataset,
+        vectors: Vectors,
+        policy: FaceGatePolicy,
+    ) -> FaceMeasurement:
+        beside = _served(champion.version, champion.head) if champion else None
+        everybody = [photo for of_side in dataset.photos.values() for photo in of_side]
+        newest = {photo.identity: photo for photo in reversed(everybody)}
+        test, gallery = faces_of(dataset.photos[Side.TEST], vectors), faces_of(list(newest.values()), vectors)
+        return measure(_served("", candidate), test, gallery, beside, policy)
+
+
+def bytes_of(head: Head) -> bytes:
+    """NumPy's `.npz`, with the `matrix` in it."""
+    written = io.BytesIO()
+    np.savez(written, matrix=head.matrix)
+    return written.getvalue()
+
+
+def head_of(body: bytes) -> Head:
+    """Raises `ValueError` for anything but a matrix."""
+    with np.load(io.BytesIO(body), allow_pickle=False) as found:
+        matrix = found["matrix"]
+    if matrix.ndim != 2 or matrix.dtype != np.float32 or not np.isfinite(matrix).all():
+        raise ValueError(f"a head is a matrix of finite float32, not {matrix.dtype} {list(matrix.shape)}")
+    return Head(matrix)
+
+
+def _served(version: str, head: FaceHead) -> Served:
+    return Served(version, head_of(head.matrix), head.threshold)
+
+
+def faces_of(photos: Sequence[FacePhoto], vectors: Vectors) -> Faces:
+    base: Array = np.stack([np.frombuffer(vectors[photo.photo_id], "<f4") for photo in photos])
+    return Faces(base, [photo.identity for photo in photos])

@@ -1,0 +1,100 @@
+"""The network that turns faces into vectors, and what learns and judges on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.faces.dataset import FaceDataset
+from pipeline.domain.faces.gate import FaceGatePolicy, FaceMeasurement
+from pipeline.domain.faces.identities import FaceSelectionPolicy
+from pipeline.domain.models import Artifact
+from pipeline.ports.bundles import Registration
+from pipeline.ports.clock import Clock
+from pipeline.ports.data import Datasets, ObjectStore, PhotoInspector
+
+
+class FaceNetwork(Protocol):
+    """The part that does not learn. `name` goes with every version, `sha256` with every vector that is stored."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def embed(self, photos: Sequence[bytes]) -> Sequence[bytes]:
+        """The vector of each photo, float32 little-endian, as the model server computes it. Every photo is readable."""
+
+
+@dataclass(frozen=True)
+class FaceHead:
+    """What is retrained: `matrix` (in NumPy's `.npz`) and the cosine from which on two photos are one person's.
+
+    `way` says how it came about, `score` the TAR it had where that was looked for.
+    """
+
+    matrix: bytes
+    threshold: float
+    way: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class NamedHead:
+    version: str
+    head: FaceHead
+
+
+Vectors = Mapping[str, bytes]
+"""By photo id."""
+
+
+class FaceLearner(Protocol):
+    def learn(self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy) -> FaceHead:
+        """Learns from the people of the train side; when to stop, and the threshold, is said by those of calibrate.
+
+        Raises `TrainingFailed` when no threshold keeps the FAR that is wanted.
+        """
+
+    def measure(
+        self,
+        candidate: FaceHead,
+        champion: NamedHead | None,
+        dataset: FaceDataset,
+        vectors: Vectors,
+        policy: FaceGatePolicy,
+    ) -> FaceMeasurement:
+        """On the people of the test side. The gallery is the newest photo of everybody in the dataset."""
+
+
+class FaceArtifacts(Protocol):
+    """Face models as servers take them."""
+
+    def write(self, head: FaceHead, run_id: str, dataset_id: str) -> Artifact:
+        """Network, head and threshold in one artifact, its manifest last; written already, it is left alone.
+
+        Raises `TrainingFailed` when the exported model answers otherwise than it was learned.
+        """
+
+    def of_run(self, run_id: str) -> Artifact | None:
+        """What the run wrote, None when it did not come so far."""
+
+    def head(self, artifact: Artifact) -> FaceHead:
+        """Raises `ModelRefused` when the artifact is gone, or is not what was registered."""
+
+
+@dataclass(frozen=True)
+class FaceMaking:
+    """Everything between photos of people and a registered face model; datasets lie under `dataset_prefix` (`s3://…/`)."""
+
+    datasets: Datasets
+    objects: ObjectStore
+    inspector: PhotoInspector
+    network: FaceNetwork
+    learner: FaceLearner
+    artifacts: FaceArtifacts
+    registration: Registration
+    clock: Clock
+    selection: FaceSelectionPolicy
+    gate: FaceGatePolicy
+    dataset_prefix: str

@@ -1,0 +1,1 @@
+"""From photos of people to a face model that may serve (UC-23)."""

@@ -1,0 +1,32 @@
+"""Learn what turns the stored vectors into embeddings that tell people apart, and the threshold that goes with it."""
+
+from dataclasses import dataclass
+
+from pipeline.domain.faces.dataset import FaceDataset
+from pipeline.domain.models import Artifact
+from pipeline.ports.faces import FaceHead, FaceMaking
+from pipeline.steps.faces.collect import vectors_of
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a run learned; `backbone` and `dataset_id` decide on its number."""
+
+    run_id: str
+    dataset: FaceDataset
+    backbone: str
+    artifact: Artifact
+    head: FaceHead
+
+    @property
+    def dataset_id(self) -> str:
+        return self.dataset.dataset_id
+
+
+def learn(making: FaceMaking, run_id: str, dataset: FaceDataset) -> Candidate:
+    """The run's candidate; what was learned once is not learned again. Raises `TrainingFailed`."""
+    artifact = making.artifacts.of_run(run_id)
+    if artifact is None:
+        head = making.learner.learn(dataset, vectors_of(making, dataset), making.gate)
+        artifact = making.artifacts.write(head, run_id, dataset.dataset_id)
+    return Candidate(run_id, dataset, making.network.name, artifact, making.artifacts.head(artifact))

@@ -1,0 +1,44 @@
+"""Give an accepted face model its number (specification, messages 31-34)."""
+
+from pipeline.domain.blessing import Blessing
+from pipeline.domain.errors import NotBlessed
+from pipeline.domain.faces.gate import FaceCheck
+from pipeline.domain.faces.identities import Side
+from pipeline.domain.models import ModelType, ModelVersion
+from pipeline.domain.numbering import next_number
+from pipeline.ports.faces import FaceMaking
+from pipeline.steps.faces.learn import Candidate
+from pipeline.steps.look_up import champion
+
+
+def register(making: FaceMaking, candidate: Candidate) -> ModelVersion:
+    """The run's version, the same one again for the same run. Raises `NotBlessed`."""
+    r = making.registration
+    blessing = r.blessings.of_run(candidate.run_id)
+    if blessing is None or not blessing.may_be_registered:
+        raise NotBlessed(f"run {candidate.run_id} was not accepted by verification: it cannot be registered")
+    version = r.versions.of_run(candidate.run_id) or r.versions.register(_version(making, candidate, blessing))
+    told = {"threshold": f"{candidate.head.threshold:.4f}", "head": candidate.head.way}
+    people = {f"people_{side}": str(candidate.dataset.people(side)) for side in Side}
+    r.registry.register(version, None, {**told, **people, **r.tags})
+    return version
+
+
+def _version(making: FaceMaking, candidate: Candidate, blessing: Blessing) -> ModelVersion:
+    r = making.registration
+    serving = champion(ModelType.FACE, r.transitions, r.versions)
+    number = next_number(candidate, r.versions.all(ModelType.FACE), serving, retried=False)
+    # Of people, accuracy is how often the right one is let in at the threshold that is served.
+    tar = next(check.value for check in blessing.checks if check.name == FaceCheck.TAR)
+    assert tar is not None
+    return ModelVersion(
+        version=str(number),
+        model_type=ModelType.FACE,
+        run_id=candidate.run_id,
+        dataset_id=candidate.dataset_id,
+        backbone=candidate.backbone,
+        artifact=candidate.artifact,
+        accuracy=tar,
+        val_accuracy=candidate.head.score,
+        trained_at=making.clock.now(),
+    )

@@ -1,0 +1,183 @@
+"""From photos of people to a face model that serves: judged on people it never saw, refused where nothing is proven."""
+
+import json
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.domain.errors import DatasetRefused, ModelRefused, NotBlessed
+from pipeline.domain.faces.dataset import FaceDataset
+from pipeline.domain.faces.gate import FaceCheck
+from pipeline.domain.faces.identities import FacePhoto, Side, side_of
+from pipeline.learning.faces.head import Head
+from pipeline.steps.faces.learn import learn
+from pipeline.steps.faces.register import register
+from tests.fakes.faces import WIDTH
+from tests.fakes.faults import Fault, Killed
+from tests.unit.pipeline.steps.faces.world import FACE, World
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def identities(dataset):
+    return {photo.identity: side for side in Side for photo in dataset.photos[side]}
+
+
+def test_people_stand_where_their_name_puts_them_whatever_comes_with_them(world):
+    first = identities(world.collect())
+    assert len(first) == 200 and all(side_of(name) is side for name, side in first.items())
+    for n in range(200, 250):
+        world.folder.bodies |= {f"p{n}/{shot}.jpg": f"p{n}:{shot}".encode() for shot in range(3)}
+    second = identities(world.collect("run-2"))
+    assert len(second) == 250 and first.items() <= second.items()
+
+
+def test_a_dataset_is_frozen_and_counted(world):
+    dataset = world.collect()
+    world.folder.bodies.clear()
+    assert world.collect() == dataset
+    row = world.datasets.get(dataset.dataset_id)
+    assert (
+        row.model_type == FACE and row.photo_count == row.train_count + row.validation_count + row.holdout_count == 600
+    )
+    assert world.heard[-1] == (600, 600)
+
+
+def test_what_the_network_says_of_a_photo_is_kept_once(world):
+    world.collect()
+    world.collect("run-2")
+    assert len(world.network.embedded) == 600
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "why"),
+    [
+        ("p000/9.jpg", b"bad: no readable photo", "bad: no readable photo"),
+        ("p000/9.jpg", b"p001:0", "the same picture is filed under p000 and p001"),
+        ("\u3000/9.jpg", b"p900:0", "a person has a name"),
+    ],
+)
+def test_what_cannot_be_used_is_set_aside_with_its_reason(world, name, body, why):
+    world.folder.bodies[name] = body
+    aside = {one.name: one.reason for one in world.collect().set_aside}
+    assert aside[name] == why
+
+
+def test_a_picture_that_is_filed_under_two_people_is_nobodys(world):
+    world.folder.bodies["p000/9.jpg"] = world.folder.bodies["p001/0.jpg"]
+    assert {one.name for one in world.collect().set_aside} == {"p000/9.jpg", "p001/0.jpg"}
+
+
+def test_a_name_is_one_person_in_whatever_form_it_was_typed(world):
+    world.folder.bodies = {
+        f"{form}/{shot}.jpg": f"{form}:{shot}".encode() for form in ("é", "e\u0301", "ｅ\u0301") for shot in range(3)
+    } | world.folder.bodies
+    assert sum(photo.identity == "é" for of_side in world.collect().photos.values() for photo in of_side) == 5
+
+
+@pytest.mark.parametrize("names", [(), ("loose.jpg",), (".hidden/1.jpg", "kim/.DS_Store")])
+def test_a_folder_without_people_is_refused(world, names):
+    world.folder.bodies = {name: b"kim:0" for name in names}
+    with pytest.raises(DatasetRefused, match="has no folder for any person"):
+        world.collect()
+
+
+def test_where_nobody_could_judge_nothing_is_learned():
+    with pytest.raises(DatasetRefused, match="nobody stands on the side"):
+        World(people=2).collect()
+
+
+def test_somebody_on_two_sides_is_caught(world):
+    class Leaking:
+        min_photos = 2
+
+        def choose(self, photos):
+            return dict.fromkeys(Side, (FacePhoto("a", "kim", "c1", "1"), FacePhoto("b", "kim", "c2", "2")))
+
+    with pytest.raises(DatasetRefused, match="identity kim"):
+        FaceDataset.chosen("DS-2026-001", "b" * 64, (), (), Leaking())
+
+
+def test_a_model_that_tells_people_apart_serves_and_says_how_well(world):
+    blessing, version = world.make()
+    assert (blessing.accepted, blessing.reasons, blessing.first_model) == (True, (), True)
+    tar = next(check.value for check in blessing.checks if check.name == FaceCheck.TAR)
+    assert version.version == "v1.0.0" and version.accuracy == tar > 0.8
+    assert world.registry.tags["v1.0.0"]["people_test"] == str(blessing.checks[0].support)
+    report = json.loads(world.objects.read(blessing.report_uri))
+    assert report["accepted"] and report["threshold"] > 0 and "p000" not in json.dumps(report)
+
+
+def test_made_again_of_more_people_it_is_the_next_minor_and_judged_beside_the_champion(world):
+    world.serve()
+    world.folder.bodies |= {f"q{n}/{shot}.jpg": f"q{n}:{shot}".encode() for n in range(50) for shot in range(3)}
+    blessing, version = world.make("run-2")
+    assert (version.version, blessing.champion_version) == ("v1.1.0", "v1.0.0")
+    assert {check.name for check in blessing.checks} == set(FaceCheck)
+
+
+def test_a_head_that_scatters_everything_is_refused_and_the_champion_goes_on(world):
+    world.serve()
+    world.learner.ready = Head(np.random.default_rng(0).normal(size=(WIDTH, WIDTH)).astype(np.float32) ** 3)
+    blessing, version = world.make("run-2")
+    assert not blessing.accepted and not blessing.held and version is None
+    assert any("against champion v1.0.0" in reason for reason in blessing.reasons)
+    assert world.transitions.ledger(FACE).champion == "v1.0.0"
+    assert [event.type for event in world.outbox.pending()][-1] == "ModelVerificationFailedEvent"
+
+
+def test_photos_that_say_nothing_of_who_is_shown_give_no_model():
+    blessing, version = World(noise=40.0).make()
+    assert version is None and any("pairs of one person are accepted" in reason for reason in blessing.reasons)
+
+
+def test_too_few_people_judge_nothing():
+    blessing, _ = World(people=60).make()
+    assert not blessing.accepted and "people judge, 20 needed" in blessing.reasons[0]
+
+
+def test_without_a_verdict_nothing_gets_a_number(world):
+    dataset, making = world.collect(), world.making()
+    with pytest.raises(NotBlessed):
+        register(making, learn(making, "run-1", dataset))
+
+
+def test_a_champion_whose_artifact_was_changed_judges_nothing(world):
+    version = world.serve()
+    world.objects.bodies[version.artifact.uri + "manifest.json"] += b" "
+    with pytest.raises(ModelRefused, match="sha256 differs"):
+        world.make("run-2")
+
+
+def killed_and_run_again(fault):
+    world = World()
+    with suppress(Killed):
+        world.make(fault=fault)
+    blessing, version = world.make()
+    assert blessing.accepted and version.version == "v1.0.0"
+    assert len(world.network.embedded) <= 632, "a vector that is stored is not computed again"
+
+
+@settings(max_examples=6)
+@given(st.floats(0, 1), st.booleans())
+def test_killed_anywhere_and_run_again_it_comes_to_the_same_version(calls, share, after):
+    killed_and_run_again(Fault(1 + round(share * (calls - 1)), after))
+
+
+@pytest.mark.parametrize("back", range(4))
+def test_killed_at_the_end_and_run_again_it_comes_to_the_same_version(calls, back):
+    killed_and_run_again(Fault(calls - back, after=bool(back % 2)))
+
+
+@pytest.fixture(scope="module")
+def calls():
+    """How many calls to ports there are."""
+    counted = Fault()
+    World().make(fault=counted)
+    return counted.calls
