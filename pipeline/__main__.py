@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from include.contract.log_lines import tell, write_lines
+from pipeline.backup_commands import BACKUP_COMMANDS
 from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
 from pipeline.bootstrap.settings_at_start import log_format, unknown_settings
 from pipeline.domain.retraining import Asker
@@ -226,7 +227,7 @@ def erase_photo(task_id: str, actor: str, reason: str) -> None:
     show(Pipeline.from_env().erase_photo(task_id, actor=actor, reason=reason))
 
 
-for command in (*PEOPLE_COMMANDS, *RUN_COMMANDS, *FACE_COMMANDS):
+for command in (*PEOPLE_COMMANDS, *RUN_COMMANDS, *FACE_COMMANDS, *BACKUP_COMMANDS):
     main.add_command(command)
 
 

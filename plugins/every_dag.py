@@ -20,6 +20,8 @@ ALWAYS_ON = {
     "model_promotion": "No version goes live by hand: whoever triggers a promotion waits without end",
     "model_decision": "No decision of a person about a canary, a freeze, a held model or a dead letter is carried out",
     "model_retention": "Old versions' files stay where they are",
+    "backup": "No copy of the databases is made: a restore takes longer with every day",
+    "restore_test": "Nobody tries whether the backups are any good",
 }
 
 

@@ -14,6 +14,7 @@ from include.demo.alarms import Alarms
 from include.demo.branch_managers import Mischief
 from include.demo.drill_models import derive
 from include.demo.drill_world import History, Tasks
+from include.demo.loss import lose_a_table
 from include.demo.report import Report
 from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, RETRAINING, ROLLBACK
@@ -84,6 +85,7 @@ class Drill:
             self._promoted_canary,
             self._archive,
             self._dead_letters,
+            self._dropped_table,
         ):
             self._stage.attempt(act)
 
@@ -185,6 +187,9 @@ class Drill:
         stage.report.record(dead_letters_requeued=len(letters))
         stage.report.demand(bool(letters) and stored, "the dead letter was put back and stored")
 
+    def _dropped_table(self) -> None:
+        lose_a_table(self._stage, self._pipeline)
+
     # Steps of acts
 
     def _forced_live(self, run_id: str) -> str:
@@ -242,7 +247,9 @@ def finish(report: Report) -> None:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """A bad model, its automatic rollback, two canaries, the archive and dead letters; needs a stack with a model."""
+    """A bad model, its automatic rollback, two canaries, the archive, dead letters, and a table that is dropped and
+    comes back; needs a stack with a model.
+    """
     stack = load(default_root())
     if stack is None or not Supervision(stack).running():
         raise StackError("the stack is down: `make demo` starts it and trains a first model")

@@ -11,9 +11,14 @@ RUN pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
     && sh /tmp/trim.sh /opt/venv/lib/python3.11/site-packages
 
 FROM ${BASE}
+# PostgreSQL's programs copy, fetch the log of, and rebuild the databases; no cluster is made here.
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-common \
+    && sed -ri 's/#(create_main_cluster) .*$/\1 = false/' /etc/postgresql-common/createcluster.conf \
+    && apt-get install -y --no-install-recommends postgresql-15 \
+    && rm -rf /var/lib/apt/lists/*
 # The folders exist with their owner, because a new volume takes both from the image.
 RUN useradd --uid 10001 --create-home retraining \
-    && install -d -o retraining -g retraining /var/lib/airflow /var/lib/s3
+    && install -d -o retraining -g retraining /var/lib/airflow /var/lib/log-on-its-way /var/lib/s3
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/retraining
 COPY dags dags

@@ -1,6 +1,7 @@
 """`python -m include.docker.health …`: exit status 0 when a service answers; what the healthchecks of Compose ask.
 
-`http URL` wants status 200, `port HOST NUMBER` a connection, `airflow PART` Airflow's own word that the part is well.
+`http URL` wants status 200, `port HOST NUMBER` a connection, `airflow PART` Airflow's own word that the part is well,
+`runs PROGRAM` a process of that name in this container.
 """
 
 import os
@@ -8,6 +9,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 _SECONDS = 4
 
@@ -29,7 +31,11 @@ def airflow(part: str) -> bool:
     return AirflowApi(os.environ["AIRFLOW_URL"], timeout_seconds=_SECONDS).health()[part] == "healthy"
 
 
-_CHECKS: Mapping[str, Callable[..., bool]] = {"http": http, "port": port, "airflow": airflow}
+def runs(program: str) -> bool:
+    return any(path.read_text().strip() == program for path in Path("/proc").glob("[0-9]*/comm"))
+
+
+_CHECKS: Mapping[str, Callable[..., bool]] = {"http": http, "port": port, "airflow": airflow, "runs": runs}
 
 
 def healthy(kind: str, *arguments: str) -> bool:

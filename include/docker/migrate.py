@@ -10,7 +10,7 @@ import boto3
 
 from include.docker.demands import demand_start
 from include.docker.doors import demand_entry, demand_superuser
-from include.stack.layout import BUCKETS, REPOSITORY, bin_folder
+from include.stack.layout import ALL_BUCKETS, REPOSITORY, bin_folder
 from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
@@ -37,7 +37,7 @@ def tables() -> None:
 def buckets() -> None:
     s3 = boto3.client("s3", endpoint_url=os.environ["RETRAIN_S3_ENDPOINT"])
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    for bucket in BUCKETS:
+    for bucket in ALL_BUCKETS:
         if bucket not in existing:
             s3.create_bucket(Bucket=bucket)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from include.stack.roles import ROLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# What the product keeps; backups of it have a bucket of their own, which nothing but a backup's age empties.
 BUCKETS = ("tasks", "datasets", "models", "mlflow", "faces")
+ALL_BUCKETS = (*BUCKETS, "backups")
 # Airflow's pools, by name; a rollback has one of its own. An executor slot for every slot of every pool, and one for a
 # process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
 POOLS: dict[str, dict[str, object]] = json.loads((REPOSITORY / "include/stack/pools.json").read_text())
@@ -161,6 +163,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops", "mlops"),
         "RETRAIN_HELPER_DSN": stack.dsn("mlops_reader", "helper"),
         "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,
+        "RETRAIN_BACKUP_DSN": stack.dsn("backup", "postgres"),
         "RETRAIN_MLFLOW_URL": mlflow_url,
         "RETRAIN_FACESERVE_REPLICAS": json.dumps(stack.lifecycle_addresses),
         "RETRAIN_FACESERVE_TOKEN": stack.secrets["faceserve"],

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg2
 
-from include.stack.layout import REPOSITORY, Stack
+from include.stack.layout import REPOSITORY, Stack, bin_folder
 from include.stack.roles import OWN, grant, hand_over, make_roles
 from include.stack.services import Program, Service, StackError, executable, nothing
 from include.stack.supervision import Supervision
@@ -23,6 +23,9 @@ _SETTINGS = {
     "shared_buffers": "96MB",
     "logging_collector": "off",
     "timezone": "UTC",
+    # What is lost with the machine: the last minute. What nobody fetches fills no disk.
+    "archive_timeout": "60",
+    "max_slot_wal_keep_size": "4GB",
 }
 
 
@@ -33,6 +36,18 @@ def postgres(stack: Stack) -> Service:
     command = (*_unprivileged(), executable("postgres", _BINARIES), "-D", str(data), *flags)
     program = Program("postgres", command, lambda: answers(stack), stop_signal="INT", ready_seconds=60)
     return Service("postgres", (program,), prepare=lambda: _initialise(stack, data), finish=lambda: _create(stack))
+
+
+def log_receiver(stack: Stack) -> Service:
+    """Brings the log of the databases to S3 as it is written, and the first copy where there is none."""
+    folder = stack.folder("log-on-its-way")
+    command = (str(bin_folder() / "python"), "-m", "pipeline", "backups", "receive-log", str(folder))
+    program = Program("log_receiver", command, lambda: _is_copied(stack), ready_seconds=90, code=("pipeline",))
+    return Service("backups", (program,), after=("postgres", "s3"))
+
+
+def _is_copied(stack: Stack) -> bool:
+    return bool(query(stack.dsn("backup", "postgres"), "SELECT 1 FROM pg_replication_slots WHERE active"))
 
 
 def answers(stack: Stack) -> bool:

@@ -27,7 +27,9 @@ OWN = (Database("helper", "helper_owner", "helper"), Database("mlops", "mlops_ow
 DATABASES = (*OWN, Database("airflow", "airflow"), Database("mlflow", "mlflow"))
 # It reads one table of the Helper service's, which a migration grants.
 READER = "mlops_reader"
-ROLES = (*(role for one in DATABASES for role in (one.owner, one.works, one.reads) if role), READER)
+# It copies the whole cluster and its log, and reads no table.
+COPIES = "backup"
+ROLES = (*(role for one in DATABASES for role in (one.owner, one.works, one.reads) if role), READER, COPIES)
 _TABLES = "ON ALL TABLES IN SCHEMA public TO {}"
 _OWNS = """
     SELECT 1 FROM pg_shdepend WHERE refobjid = %s::regrole AND deptype = 'o'
@@ -53,6 +55,8 @@ def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
             for role in filter(None, (database.owner, database.works, database.reads)):
                 _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database.name, role)
         _run(connection, "GRANT CONNECT ON DATABASE helper TO {}", READER)
+        _run(connection, "ALTER ROLE {} REPLICATION", COPIES)
+        _run(connection, "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO {}", COPIES)
     finally:
         connection.close()
 

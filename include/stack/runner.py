@@ -12,7 +12,7 @@ import psutil
 
 from include.stack import observing, services
 from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, is_free, load, load_or_create
-from include.stack.postgres import postgres
+from include.stack.postgres import log_receiver, postgres
 from include.stack.services import Service, StackError
 from include.stack.staleness import is_stale, remember
 from include.stack.supervision import Supervision
@@ -26,6 +26,7 @@ def all_services(stack: Stack) -> list[Service]:
         postgres(stack),
         services.rabbitmq(stack),
         services.s3(stack),
+        log_receiver(stack),
         services.mlflow(stack),
         services.faceserve(stack),
         services.helper(stack),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.stack.airflow_api import airflow_of
-from include.stack.layout import BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
+from include.stack.layout import ALL_BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
 from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow, once_a_release
 
@@ -78,7 +78,7 @@ def s3(stack: Stack) -> Service:
     data = stack.folder("s3")
 
     def prepare() -> None:
-        for bucket in BUCKETS:
+        for bucket in ALL_BUCKETS:
             (data / bucket).mkdir(exist_ok=True)
 
     command = (

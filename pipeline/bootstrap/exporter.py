@@ -10,6 +10,7 @@ from pipeline.domain.facts import Fact
 from pipeline.ports.bundles import Watching
 from pipeline.settings import Settings
 from pipeline.steps.tell_facts import tell_facts
+from pipeline.steps.tell_safeguards import tell_safeguards
 
 
 def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
@@ -32,10 +33,12 @@ class Facts:
         self._w = Wiring(settings)
 
     def of_records(self) -> Iterator[Fact]:
+        from pipeline.adapters.safeguard_table import SafeguardTable
         from pipeline.adapters.snapshot import snapshot
 
         with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
             yield from tell_facts(watching(self._w.settings, database))
+            yield from tell_safeguards(SafeguardTable(database))
 
     def of_broker(self) -> Iterator[Fact]:
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
+from pipeline.bootstrap.backups import BackupSteps
 from pipeline.bootstrap.kinds import Kinds, complete, served
 from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired, of_watched
 from pipeline.bootstrap.live_wiring import LiveWiring
-from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable, TryAgain
 from pipeline.domain.ledger import Asked
@@ -21,7 +21,6 @@ from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By, TrialOf
 from pipeline.domain.troubles import Fault, Place, Question
 from pipeline.ports.events import DeadLetters
-from pipeline.settings import Settings
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.announce_dead_letters import announce_dead_letters
 from pipeline.steps.announce_failed_rollback import announce_failed_rollback
@@ -55,17 +54,12 @@ from pipeline.steps.watch import watch
 log = logging.getLogger(__name__)
 
 
-class LiveSteps:
+class LiveSteps(BackupSteps):
     """What happens to versions that have a number. `request_id` names a request: asked twice, it acts once."""
 
     def __init__(self, wiring: Wiring) -> None:
-        self._w = wiring
+        super().__init__(wiring)
         self._kinds = Kinds(wiring)
-
-    @classmethod
-    def from_env(cls, ask: Ask = nobody) -> Self:
-        """Settings from `RETRAIN_*` variables (see `pipeline.settings`); `ask` knows more of those that are not set."""
-        return cls(Wiring(Settings(asked(ask))))
 
     @cached_property
     def _live(self) -> LiveWiring:

@@ -176,6 +176,12 @@ _OF_OPERATION = (
     Family("outbox_oldest_seconds", ("database",), "Age of the oldest event that is not published yet; 0 for none"),
     Family("notices_oldest_seconds", ("database",), "Age of the oldest event that nobody was told of yet; 0 for none"),
     Family("dag_paused", ("dag_id",), "1 for each DAG that should always run and is paused, as the monitor saw it"),
+    Family(
+        "safeguard_timestamp_seconds",
+        ("kind",),
+        "When what protects the databases last succeeded: base, a copy of all; log, what was written after it; "
+        "restore_test, a restore of both; absent before the first, and where somebody else backs them up",
+    ),
     Family("step_failing_timestamp_seconds", ("dag_id", "step"), "Since when a step of a DAG fails for good"),
 )
 _OF_THE_EXPORTER = (

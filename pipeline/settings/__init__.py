@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipeline.domain.backups import BackupPolicy
 from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.bounds import Address, Cron, Positive, Range
 from pipeline.domain.checks import LoadTest
@@ -39,6 +40,7 @@ _AMQP = Address(("amqp", "amqps"), "an address such as amqp://user:password@host
 _POSTGRES = Address(
     ("postgresql", "postgres"), "an address such as postgresql://user@host:5432/name", r"postgres(ql)?:///\S*|\w+=.*"
 )
+_POSTGRES_OR_NONE = Address(_POSTGRES.schemes, _POSTGRES.words, rf"({_POSTGRES.also})?")
 _HTTP = Address(("http", "https"), "an address such as http://host:9000")
 
 
@@ -177,6 +179,14 @@ class Settings(BaseSettings):
     """Where older versions' files go, in Glacier."""
     pruning: PruningPolicy = PruningPolicy()
     """What is kept of old data, and of models that never served"""
+    backup_dsn: Annotated[SecretStr, _POSTGRES_OR_NONE] = SecretStr("")
+    """PostgreSQL server that is backed up, with the role that may copy it; empty: somebody else does that."""
+    backup_uri: str = "s3://backups/postgres/"
+    """Where copies of the databases and their log go, a folder of their own."""
+    backup_scratch: Path | None = None
+    """Folder in which a restore rebuilds every database; empty: where the system keeps temporary files."""
+    backups: Annotated[BackupPolicy, Named("backup_")] = BackupPolicy()
+    """Backups of the databases"""
     exporter: Annotated[ExporterPolicy, Named("exporter_")] = ExporterPolicy()
     """What is told to Prometheus"""
 

@@ -10,11 +10,13 @@ from airflow.sdk.exceptions import (
 )
 
 from dags import (
+    backup,
     live_accuracy_monitor,
     model_decision,
     model_promotion,
     model_retention,
     model_rollback,
+    restore_test,
     task_confirmed_intake,
 )
 from dags.model_retraining import laundry
@@ -471,3 +473,21 @@ def test_what_grew_is_thrown_away_for_every_model_type_unless_it_is_a_dry_run(de
 @pytest.mark.parametrize("name", ["retire", "prune"])
 def test_the_model_type_is_named_in_the_ui(name):
     assert RETENTION.get_task(name).map_index_template == "{{ task.op_kwargs['model_type'] }}"
+
+
+# Backups
+
+
+@pytest.mark.parametrize(
+    ("dag", "task", "asked"),
+    [(backup.backup(), "copy", "back_up"), (restore_test.restore_test(), "restore", "test_restore")],
+)
+def test_databases_are_backed_up_unless_somebody_else_does_that(desk, dag, task, asked):
+    desk.answers["backups_wanted"] = True
+    run = DagRun(dag)
+    assert run.do("wanted") is True
+    assert run.do(task) == f"the answer of {asked}"
+    assert positional(desk) == [("backups_wanted",), (asked,)]
+    desk.answers["backups_wanted"] = False
+    with pytest.raises(DownstreamTasksSkipped):
+        DagRun(dag).do("wanted")

@@ -14,12 +14,14 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from dags import (
+    backup,
     live_accuracy_monitor,
     model_decision,
     model_promotion,
     model_retention,
     model_retraining,
     model_rollback,
+    restore_test,
     task_confirmed_intake,
 )
 from include.stack.layout import REPOSITORY
@@ -57,7 +59,8 @@ LAUNDRY = model_retraining.laundry
 INTAKE, ROLLBACK = task_confirmed_intake.task_confirmed_intake(), model_rollback.model_rollback()
 MONITOR, PROMOTION = live_accuracy_monitor.live_accuracy_monitor(), model_promotion.model_promotion()
 RETENTION, DECISION = model_retention.model_retention(), model_decision.model_decision()
-ALL = [LAUNDRY, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION, DECISION]
+BACKUP, RESTORE_TEST = backup.backup(), restore_test.restore_test()
+ALL = [LAUNDRY, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION, DECISION, BACKUP, RESTORE_TEST]
 
 
 def dag_id(dag):
@@ -75,12 +78,14 @@ def test_only_what_has_no_schedule_is_told_to_run_on_demand():
 def test_every_dag_is_found_without_an_import_error(parsed):
     assert parsed["errors"] == {}
     assert parsed["dags"] == [
+        "backup",
         "laundry_model_retraining",
         "live_accuracy_monitor",
         "model_decision",
         "model_promotion",
         "model_retention",
         "model_rollback",
+        "restore_test",
         "task_confirmed_intake",
     ]
 
@@ -126,7 +131,7 @@ def test_every_failure_ends_with_people_who_know(dag):
     assert dag.on_failure_callback == tell_overdue
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, INTAKE, RETENTION], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY, INTAKE, RETENTION, BACKUP, RESTORE_TEST], ids=dag_id)
 def test_what_is_no_emergency_runs_one_at_a_time(dag):
     assert dag.max_active_runs == 1
 
@@ -366,11 +371,13 @@ def schedule(dag):
         (INTAKE, ("@continuous", None)),
         (MONITOR, ("*/15 * * * *", "UTC")),
         (RETENTION, ("0 4 * * 0", "Asia/Seoul")),
+        (BACKUP, ("30 3 * * *", "Asia/Seoul")),
+        (RESTORE_TEST, ("0 6 * * 0", "Asia/Seoul")),
         (PROMOTION, (None, None)),
         (DECISION, (None, None)),
         (ROLLBACK, (None, None)),
     ],
-    ids=["intake", "monitor", "retention", "promotion", "decision", "rollback"],
+    ids=["intake", "monitor", "retention", "backup", "restore", "promotion", "decision", "rollback"],
 )
 def test_when_a_dag_runs_by_itself(dag, expected):
     assert schedule(dag) == expected
@@ -390,7 +397,7 @@ def test_the_period_of_the_monitor_is_a_setting_and_nonsense_does_not_make_it_va
     ("dag", "retries", "seconds"),
     [
         *((LAUNDRY, 3, 15), (INTAKE, 12, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5)),
-        *((RETENTION, 3, 30), (DECISION, 3, 5)),
+        *((RETENTION, 3, 30), (DECISION, 3, 5), (BACKUP, 3, 300), (RESTORE_TEST, 2, 600)),
     ],
     ids=lambda value: getattr(value, "dag_id", value),
 )

@@ -5,6 +5,8 @@ import os
 import runpy
 import signal
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -70,6 +72,13 @@ ASKED = [
     (("refuse", *RUN, *WHO), [("refuse", "r1", *BY)]),
     (("force-promote", "r1", *FACE, *WHO), [("force_promote", "FACE", "r1", *BY, REQUEST)]),
     (("reconcile", *FACE), [("reconcile", "FACE")]),
+    (("backups", "make"), [("back_up",)]),
+    (("backups", "list"), [("backups",)]),
+    (("backups", "test"), [("test_restore",)]),
+    (
+        ("backups", "restore", "--at", "2026-05-04T21:00:00+09:00", "--into", "data"),
+        [("restore_databases", datetime(2026, 5, 4, 12, tzinfo=UTC), Path("data"))],
+    ),
     (
         ("retrain", *RUN, *FACE, "--force", "kim"),
         [("outcome_of_run", "r1"), ("begin_run", "r1", "FACE", Asker("command line", "kim", by_hand=True))],
@@ -163,7 +172,7 @@ def test_help_lists_every_step_with_what_it_does():
     shown = CliRunner().invoke(main, ["--help"])
     assert shown.exit_code == 0
     listed = dict(line.split(maxsplit=1) for line in shown.stdout.partition("Commands:\n")[2].splitlines() if line)
-    about = {"history", "lineage", "erase-photo", "prune", "proof", "dead-letters", "face-model"}
+    about = {"history", "lineage", "erase-photo", "prune", "proof", "dead-letters", "face-model", "backups"}
     assert set(listed) == {*STEPS, *about, *PEOPLE}
     assert all(len(text) > 10 for text in listed.values())
 
@@ -173,6 +182,13 @@ def test_a_command_hands_on_what_it_was_told(run, command, asked):
     pipeline = CommandLinePipeline()
     run(pipeline, *command)
     assert calls(pipeline)[: len(asked)] == asked
+
+
+@pytest.mark.parametrize("said", ["yesterday", "2026-05-04T12:00:00", "12:00"])
+def test_a_moment_is_one_everywhere(run, said):
+    pipeline = CommandLinePipeline()
+    assert run(pipeline, "backups", "restore", "--at", said, "--into", "data").exit_code == 2
+    assert pipeline.asked == []
 
 
 @pytest.mark.parametrize("step", STEPS)

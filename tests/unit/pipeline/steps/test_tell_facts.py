@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.domain.backups import Safeguard
 from pipeline.domain.facts import FAMILIES
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
 from pipeline.domain.models import ModelType
@@ -13,7 +14,9 @@ from pipeline.domain.troubles import Place, Trouble
 from pipeline.ports.bundles import Watching
 from pipeline.ports.live import Look
 from pipeline.steps.tell_facts import tell_facts
+from pipeline.steps.tell_safeguards import tell_safeguards
 from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result, a_validation, an_event
+from tests.fakes.backups import FakeSafeguards
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeConfirmations, FakeDecisions, FakeOutbox, FakeRetrainingRuns, FakeTroubles
 from tests.fakes.facts import FakeTotals
@@ -34,6 +37,7 @@ class Records:
         self.blessings, self.readings = FakeBlessings(self.outbox), FakeReadings(self.outbox)
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.troubles, self.shown = FakeTroubles(self.outbox), shown
+        self.safeguards = FakeSafeguards()
 
     def facts(self, family=None):
         watching = Watching(
@@ -50,7 +54,7 @@ class Records:
             seconds_between_looks=1800,
             shown=self.shown,
         )
-        told = list(tell_facts(watching))
+        told = [*tell_facts(watching), *tell_safeguards(self.safeguards)]
         return {fact.labels: fact.value for fact in told if fact.family == family} if family else told
 
     def register(self, version, accuracy=0.94, **result):
@@ -94,6 +98,7 @@ def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records
     records.runs.begin("run-1", LAUNDRY, at=NOW)
     for place in (Place("model_rollback"), Place("model_rollback", "roll_back")):
         records.troubles.keep(Trouble(place, NOW, NOW), None)
+    records.safeguards.note(Safeguard.BASE, NOW, "20260504")
     told = records.facts()
     assert all(len(fact.labels) == len(FAMILIES[fact.family].labels) for fact in told)
     names = [(fact.family, fact.labels) for fact in told]

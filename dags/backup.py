@@ -1,0 +1,36 @@
+"""### Copies every database to S3 each night, and throws away what is older than promised.
+
+With the log, which `log_receiver` brings there as it is written, every moment of the last 30 days can be restored
+(`RETRAIN_BACKUP_KEEP_DAYS`): `python -m pipeline backups restore`, see *A backup has to come back* in the runbook.
+Where `RETRAIN_BACKUP_DSN` is empty, somebody else backs the databases up, and the run is skipped.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from plugins.every_dag import every_dag, every_task
+from plugins.steps import step
+
+
+@dag(
+    **every_dag(longest=timedelta(hours=12)),
+    schedule=CronTriggerTimetable("30 3 * * *", timezone="Asia/Seoul"),
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["backup"],
+    default_args=every_task(retries=3, retry_delay=timedelta(minutes=5), longest_try=timedelta(hours=6)),
+)
+def backup() -> None:
+    @task.short_circuit
+    def wanted() -> bool:
+        return step(lambda p: p.backups_wanted())
+
+    @task
+    def copy() -> dict[str, object]:
+        return step(lambda p: p.back_up())
+
+    wanted() >> copy()
+
+
+backup()

@@ -1,0 +1,50 @@
+"""Table `safeguards`, and the rows of tables that are only added to."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.backups import Counted, Safeguard
+
+# What tells a row from others, and when it came in.
+_GROWING = {
+    "blessings": ("id || accepted || verdict::text", "decided_at"),
+    "retraining_decisions": ("id || reason", "decided_at"),
+    "task_confirmations": ("key || final_result", "received_at"),
+    "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at"),
+}
+
+
+class SafeguardTable:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def note(self, kind: Safeguard, at: datetime, detail: str) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO safeguards AS s (kind, succeeded_at, detail) VALUES (%s, %s, %s) ON CONFLICT (kind)"
+                " DO UPDATE SET succeeded_at = EXCLUDED.succeeded_at, detail = EXCLUDED.detail"
+                " WHERE s.succeeded_at <= EXCLUDED.succeeded_at",
+                (kind, at, detail),
+            )
+
+    def newest(self) -> dict[Safeguard, datetime]:
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT kind, succeeded_at FROM safeguards ORDER BY kind")
+            return {Safeguard(kind): at for kind, at in cursor.fetchall()}
+
+
+class GrowingTableRows:
+    def __init__(self, database: MlopsDatabase) -> None:
+        self._database = database
+
+    def counted(self, until: datetime) -> Sequence[Counted]:
+        counted = []
+        with self._database.transaction() as cursor:
+            for table, (row, at) in _GROWING.items():
+                # A sum, so that ten million rows need neither an order nor memory.
+                digest_of = f"COALESCE(sum(hashtextextended({row}, 0)), 0)::text"
+                cursor.execute(f"SELECT count(*), {digest_of} FROM {table} WHERE {at} <= %s", (until,))
+                rows, digest = cursor.fetchone() or (0, "")
+                counted.append(Counted(table, int(rows), digest))
+        return counted
