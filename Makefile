@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock images
+.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock images
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ stateful: install ## 20 000 sequences of acts, faults and accidents around deplo
 
 fuzz: install ## Any bytes on every port of the model server; FUZZ_EXAMPLES=5000 of each kind unless you say otherwise
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py -q --timeout=0
+
+faults: install ## Thirty faults on a stack of their own, the five invariants after each; ROWS="1 19" for some; writes include/studies/faults.md
+	@$(PY) -m tests.faults $(ROWS)
 
 mutate: install ## Change the code in small ways: does a test notice? FILES=pipeline/domain for some files only, SAMPLE=20 for 20 mutants of each
 	@$(PY) -m tests.mutation $(FILES) $(if $(SAMPLE),--sample $(SAMPLE))

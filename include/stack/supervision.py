@@ -76,9 +76,13 @@ class Supervision:
 
     def kill(self, name: str) -> int:
         """SIGKILL the program itself, as a crash would; its pid."""
-        pid = int(self._rpc().getProcessInfo(name)["pid"])
+        pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def pid(self, name: str) -> int:
+        """Of a program that runs; 0 for one that does not."""
+        return int(self._rpc().getProcessInfo(name)["pid"])
 
     def state(self, name: str) -> str:
         try:

@@ -28,9 +28,10 @@ from pipeline.steps.retire import retire
 from pipeline.steps.roll_back import roll_back
 from pipeline.steps.start_canary import start_canary
 from pipeline.steps.watch import watch
-from tests.builders import a_model_version, an_event
+from tests.accepted import accepted_version
+from tests.builders import an_event
 from tests.contract.test_fleet import Real, until_ready
-from tests.contract.test_tables import Tables, a_blessing, a_completed_dataset
+from tests.contract.test_tables import Tables
 from tests.fakes.deployment import FakeRegistry
 from tests.tiny_model import tiny_artifact
 
@@ -67,20 +68,7 @@ class World:
         return self.ledger.champion
 
     def register(self, version):
-        run_id, artifact = f"run-of-{version}", self.replicas.artifact(version)
-        dataset = a_completed_dataset(self.tables, run_id)
-        row = a_model_version(version, artifact=artifact, dataset_id=dataset.id)
-        self.tables.versions.register(row)
-        self.registry.register(row, None)
-        blessing = a_blessing(
-            run_id,
-            accepted=True,
-            reasons=(),
-            champion_version=self.champion(),
-            artifact_manifest_sha256=artifact.manifest_sha256,
-        )
-        self.tables.blessings.grant(blessing, None)
-        return version
+        return accepted_version(self.tables, self.registry, version, self.replicas.artifact(version))
 
     def live(self, *versions):
         for version in versions:
