@@ -1,5 +1,6 @@
 """A candidate on trial in a running replica: shared out, watched, promoted or taken off."""
 
+import httpx
 import numpy as np
 import pytest
 from openvino import opset13 as ops
@@ -55,6 +56,20 @@ def test_a_candidate_whose_numbers_are_none_fails_on_trial_and_the_stable_versio
     found = world.client.classify("laundry", BRIGHT)
     assert (found.side, found.label) == ("stable", "양호")
     assert canary(world).canary.errors == 1
+
+
+def test_whoever_asks_and_however_numbers_that_are_none_are_no_answer(tmp_path):
+    with replica(tmp_path, http_port=0) as made:
+        made.serve("v1.0.0", sharpness=5.0, served=no_number_above(0.97))
+        infer = f"http://127.0.0.1:{made.server.http_port}/v2/models/laundry/infer"
+        headers = {"Inference-Header-Content-Length": "0"}
+        bad, good = (httpx.post(infer, content=photo, headers=headers, timeout=30) for photo in (BRIGHT, DARK))
+        assert (bad.status_code, bad.json()) == (500, {"error": "the model gave numbers that are not finite"})
+        assert good.json()["outputs"][0]["data"]
+        for ask in (made.client.classify, made.client.features):
+            with pytest.raises(FaceserveError, match="not finite"):
+                ask("laundry", BRIGHT)
+            assert ask("laundry", DARK)
 
 
 def test_a_tenth_of_the_tasks_is_answered_by_the_candidate_and_says_so(world):

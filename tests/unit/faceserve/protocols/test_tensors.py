@@ -5,6 +5,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as oip
 
 from faceserve.errors import BadRequest
+from faceserve.protocols.json_tensors import as_json
 from faceserve.protocols.tensors import images_of
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (2, 224, 224, 3), np.uint8)
@@ -36,3 +37,10 @@ def test_a_number_that_is_no_byte_is_refused_wherever_it_stands(at):
 def test_too_many_numbers_or_too_few_are_counted_and_not_looked_at(count):
     with pytest.raises(BadRequest, match=f"has {count} bytes, its shape needs {IMAGES.size}"):
         images_of(typed([999] * count))
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_does_not_have_is_never_written(odd):
+    """Many would read `NaN` as an error of the connection, and some as 0."""
+    with pytest.raises(ValueError, match="JSON compliant"):
+        as_json({"data": [0.5, odd]})
