@@ -2,7 +2,6 @@
 
 import threading
 import time
-from types import SimpleNamespace
 
 from faceserve.metrics import Metrics
 from faceserve.models.generation import Generation, Origin
@@ -12,6 +11,7 @@ from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import Order
+from include.contract.manifest import ArtifactManifest, Golden
 
 MODELS = ("laundry", "face")
 MODEL = "laundry"
@@ -32,8 +32,17 @@ def origin(version, activated_at=0.0, sha256=None):
 
 
 def generation(version, *, cpu_ms=0.0, backbone="Tiny", model=MODEL, **changes):
-    manifest = SimpleNamespace(
-        model_type=model.upper(), labels=("양호", "불량"), backbone=backbone, feature_width=3, input_pixels=224
+    manifest = ArtifactManifest(
+        model_type=model.upper(),
+        backbone=backbone,
+        labels=("양호", "불량"),
+        input_pixels=224,
+        feature_width=3,
+        engines={},
+        files={},
+        golden=Golden("golden.npz"),
+        run_id="run-1",
+        dataset_id="DS-2026-001",
     )
     return Generation(origin(version, **changes), manifest, Engine(), precision="f32", cpu_ms=cpu_ms)
 
