@@ -93,6 +93,13 @@ _PARAMS = {
         section="Hyperparameters",
         description_md="How much the training distrusts every label, 0 to 1; empty for the setting.",
     ),
+    "sweep": Param(
+        False,
+        type="boolean",
+        section="Hyperparameters",
+        description_md="Try other learning rates and label smoothings as well, and go on with the best; what each came "
+        "to is in the experiment tracker, `sweep.json`.",
+    ),
 }
 _LONGEST_PAUSE = timedelta(minutes=10)
 _DEFAULTS = every_task(

@@ -95,6 +95,7 @@ def augment(run_id: str, dataset_id: str) -> None:
 @click.option("--batch-size", type=click.IntRange(1, 4096), help="Instead of the setting.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Instead of the setting.")
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="Instead of the setting.")
+@click.option("--sweep", is_flag=True, default=None, help="Try other learning rates and label smoothings, too.")
 @click.option("--fresh", is_flag=True, help="Forget earlier attempts and checkpoints of this run.")
 def train(run_id: str, dataset_id: str, model_type: str, fresh: bool, **overrides: Any) -> None:
     """Train, with checkpoints; run again, it resumes."""

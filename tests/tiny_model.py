@@ -13,7 +13,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from faceserve.errors import TooLarge
-from include.contract.manifest import MANIFEST, ArtifactManifest, Golden
+from include.contract.manifest import MANIFEST, REASONS, ArtifactManifest, Golden
 
 LABELS = ("양호", "불량")
 PIXELS = 224
@@ -61,6 +61,14 @@ def tiny_artifact(
 
 def manifest_sha256(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(files[MANIFEST]).hexdigest()
+
+
+def stain_or_mud() -> dict[str, bytes]:
+    """A file beside the network, by which red photos have a stain and green ones are muddy."""
+    out = io.BytesIO()
+    weights = np.array([[9, 0], [0, 9], [0, 0]], np.float32)
+    np.savez(out, names=np.array(("얼룩", "흙")), weights=weights, bias=np.full(2, -5, np.float32))
+    return {REASONS: out.getvalue()}
 
 
 def coloured_photo(red: int, green: int, blue: int) -> bytes:

@@ -60,6 +60,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
             ai_result=found.label,
             model_version=found.model_version,
             confidence=found.confidence,
+            likeliest_reasons=found.reasons,
         )
         return TaskView.of(app.state.tasks.create(made))
 
@@ -136,6 +137,6 @@ def _asks(client: FaceserveClient) -> Judge:
             raise HTTPException(code, f"no verdict: {error.detail}") from None
         # Probabilities are 32-bit: a certain one may be a trifle above 1.
         sure = min(1.0, found.probabilities[found.label])
-        return Verdict(found.label, found.model_version, sure)
+        return Verdict(found.label, found.model_version, sure, tuple(name for name, _ in found.reasons))
 
     return judge

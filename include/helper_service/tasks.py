@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,11 +26,14 @@ class Contradiction(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the model says of a photo; `confidence` 0-1 in the label."""
+    """What the model says of a photo; `confidence` 0-1 in the label, `reasons` what a correction would be about, the
+    likeliest first.
+    """
 
     label: str
     model_version: str
     confidence: float | None = None
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Task:
     corrected: bool | None = None
     correction_reason: str | None = None
     confirmed_at: datetime | None = None
+    likeliest_reasons: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Confirmation:
 
 COLUMNS = (
     "task_id, helper_id, photo_url, ai_result, model_version, confidence, branch_id, final_result, corrected,"
-    " correction_reason, confirmed_at"
+    " correction_reason, confirmed_at, likeliest_reasons"
 )
 
 
@@ -73,9 +77,9 @@ class Tasks:
             with self._database.transaction() as cursor:
                 cursor.execute(
                     "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, model_version, confidence, branch_id,"
-                    " for_review) VALUES (%(task_id)s, %(helper_id)s, %(photo_url)s, %(ai_result)s, %(model_version)s,"
-                    " %(confidence)s, %(branch_id)s, %(offered)s)",
-                    {**vars(task), "offered": offered},
+                    " for_review, likeliest_reasons) VALUES (%(task_id)s, %(helper_id)s, %(photo_url)s, %(ai_result)s,"
+                    " %(model_version)s, %(confidence)s, %(branch_id)s, %(offered)s, %(reasons)s)",
+                    {**vars(task), "offered": offered, "reasons": list(task.likeliest_reasons)},
                 )
         except UniqueViolation:
             known = self.get(task.task_id)

@@ -1,7 +1,7 @@
 """What the Helper service's HTTP interface takes and gives."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self, get_args
 
@@ -67,6 +67,7 @@ class TaskView(_Wire):
     final_result: str | None
     corrected: bool | None
     correction_reason: str | None
+    likeliest_reasons: Sequence[str]
 
     @classmethod
     def of(cls, task: Task) -> Self:
@@ -105,7 +106,7 @@ class ReviewView(_Wire):
 
 
 class OfferView(_Wire):
-    """Of a hidden verdict nothing is told."""
+    """Of a hidden verdict nothing is told. `likeliestReasons` are what a correction would be about, likeliest first."""
 
     task_id: str
     photo: str
@@ -114,6 +115,7 @@ class OfferView(_Wire):
     ai_result: str | None
     confidence: float | None
     model_version: str | None
+    likeliest_reasons: Sequence[str]
 
     @classmethod
     def of(cls, offer: Offer) -> Self:
@@ -126,6 +128,7 @@ class OfferView(_Wire):
             ai_result=task.ai_result if shown else None,
             confidence=task.confidence if shown else None,
             model_version=task.model_version if shown else None,
+            likeliest_reasons=task.likeliest_reasons if shown else (),
         )
 
 

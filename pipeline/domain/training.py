@@ -15,6 +15,7 @@ MIN_PHOTOS_PER_CLASS = 8
 MAX_EPOCHS = 1000
 _MIN_BATCH_SIZE = 4
 _PLATEAU_SLOWDOWN = 3
+_SWEPT, _SMOOTHED = 3, 0.1
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,31 @@ class Hyperparameters:
     fine_tune_epochs: Count = 0
     """Epochs of a second phase that trains the backbone's last block too, at a tenth of the rate, kept only if it helps
     validation; 0: none."""
+    sweep: bool = False
+    """Other learning rates and label smoothings are tried as well, each on record, and what does best on validation is
+    gone on with: six heads instead of one, seconds where features take minutes."""
+
+    @property
+    def tried(self) -> tuple["Hyperparameters", ...]:
+        """What a sweep tries, what was asked for first; without one nothing else."""
+        if not self.sweep:
+            return (self,)
+        rates = (self.learning_rate, min(1.0, self.learning_rate * _SWEPT), self.learning_rate / _SWEPT)
+        smoothings = (self.label_smoothing, 0.0 if self.label_smoothing else _SMOOTHED)
+        found = [replace(self, learning_rate=rate, label_smoothing=s) for s in smoothings for rate in rates]
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One of the trainings of a sweep; figures of its best epoch, None when it failed with `fault`."""
+
+    learning_rate: float
+    label_smoothing: float
+    epochs: int = 0
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)

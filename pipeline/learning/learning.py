@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.domain.errors import TrainingFailed
-from pipeline.domain.training import Epoch, Hyperparameters, learned_nothing
+from pipeline.domain.training import Epoch, Hyperparameters, Tried, learned_nothing
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.fine_tuning import NAME as FINE_TUNING
 from pipeline.learning.fine_tuning import fine_tune
@@ -31,9 +31,10 @@ _HEAD = "head"
 class Learned:
     """Probabilities and one-hot targets of both splits; one history a phase, the epoch of the best weights in each.
 
-    `features` [N, width] are what the head sees of the training images.
+    `features` [N, width] are what the head sees of the training images, `hyperparameters` what it was trained with.
     """
 
+    hyperparameters: Hyperparameters
     train: tuple[Probabilities, Probabilities]
     validation: tuple[Probabilities, Probabilities]
     histories: Mapping[str, tuple[dict[str, float], ...]]
@@ -44,33 +45,31 @@ class Learned:
 
 @dataclass
 class Learning:
-    """One attempt's learning; `run` makes the head."""
+    """One attempt's learning; `run` makes the head, and tells what a sweep tried."""
 
     frozen: Frozen
     checkpoints: Checkpoints
     on_epoch: Callable[[Epoch], None]
+    tried: list[Tried] = field(default_factory=list)
 
     def run(self) -> Learned:
         """Raises `TrainingFailed` with cause `diverged` or `plateau`."""
-        job = self.frozen.job
-        h = job.hyperparameters
+        asked = self.frozen.job.hyperparameters
         with self.frozen.strategy.scope():
-            log.info("phase features: %s, once over every image", h.backbone)
+            log.info("phase features: %s, once over every image", asked.backbone)
             sides = self.frozen.features()
-            log.info("phase head: at most %d epochs on %d images", h.epochs, len(sides.train.inputs))
-            self.head = new_head(sides.train.inputs.shape[1], len(job.labels), h.seed)
-            learner = Learner(Network(self.head), h.learning_rate, self.frozen.strategy)
-            phase = Phase(_HEAD, 1, h.epochs, h.learning_rate, h.patience)
-            progress = fit(learner, sides, h, phase, self.checkpoints.course(_HEAD, self.on_epoch))
-            _demand_learned(progress, h, sides, learner)
+            log.info("phase head: at most %d epochs on %d images", asked.epochs, len(sides.train.inputs))
+            best = self._best_head(asked, sides)
+            self.head, h, progress = best.learner.network.head, best.hyperparameters, best.progress
+            _demand_learned(progress, h, sides, best.learner)
             phases, fine_tuned = {_HEAD: progress}, None
             if h.fine_tune_epochs:
-                self.checkpoints.keep(_HEAD, progress)
-                fine_tuned = self._fine_tune()
+                fine_tuned = self._fine_tune(h)
                 if fine_tuned:
                     phases[FINE_TUNING] = fine_tuned.progress
-            answers = fine_tuned or _Answers.of(progress, learner, sides)
+            answers = fine_tuned or _Answers.of(progress, best.learner, sides)
         return Learned(
+            h,
             (answers.train, sides.train.targets),
             (answers.validation, sides.validation.targets),
             {name: p.history for name, p in phases.items()},
@@ -87,8 +86,37 @@ class Learning:
         copy.set_weights(self.head.get_weights())
         return copy
 
-    def _fine_tune(self) -> "_Answers | None":
-        h, frozen = self.frozen.job.hyperparameters, self.frozen
+    def _best_head(self, asked: Hyperparameters, sides: Sides) -> "_Head":
+        """By val_loss; of equal ones the one that was asked for. Raises `TrainingFailed` when none was learned."""
+        found, failures = list[_Head](), list[TrainingFailed]()
+        for number, h in enumerate(asked.tried, start=1):
+            name = _HEAD if number == 1 else f"sweep-{number}"
+            try:
+                found.append(self._train_head(h, sides, name))
+            except TrainingFailed as failure:
+                failures.append(failure)
+                self.tried.append(Tried(h.learning_rate, h.label_smoothing, fault=str(failure)))
+                continue
+            progress = found[-1].progress
+            best = progress.history[progress.best_epoch - 1]
+            figures = progress.epoch, best["val_loss"], best["val_accuracy"]
+            self.tried.append(Tried(h.learning_rate, h.label_smoothing, *figures))
+            if asked.sweep or asked.fine_tune_epochs:
+                # Whoever goes on after a kill does not train it again.
+                self.checkpoints.keep(name, progress)
+        if not found:
+            raise failures[0]
+        return min(found, key=lambda one: one.progress.best_val_loss)
+
+    def _train_head(self, h: Hyperparameters, sides: Sides, name: str) -> "_Head":
+        """All begin with the same weights and draw the same: only what is tried differs."""
+        head = new_head(sides.train.inputs.shape[1], len(self.frozen.job.labels), h.seed)
+        learner = Learner(Network(head), h.learning_rate, self.frozen.strategy)
+        phase = Phase(name, 1, h.epochs, h.learning_rate, h.patience)
+        return _Head(h, learner, fit(learner, sides, h, phase, self.checkpoints.course(name, self.on_epoch)))
+
+    def _fine_tune(self, h: Hyperparameters) -> "_Answers | None":
+        frozen = self.frozen
         log.info("phase fine-tuning: %s after %s, at most %d epochs", h.backbone, frozen.border, h.fine_tune_epochs)
         sides, tail = frozen.activations(), frozen.tail
         course = self.checkpoints.course(FINE_TUNING, self.on_epoch)
@@ -96,6 +124,13 @@ class Learning:
         if done is None:
             return None
         return _Answers.of(done, Learner(Network(self.head, tail), h.learning_rate, frozen.strategy), sides)
+
+
+@dataclass(frozen=True)
+class _Head:
+    hyperparameters: Hyperparameters
+    learner: Learner
+    progress: Progress
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.errors import ServiceUnavailable, TrainingFailed
-from pipeline.domain.training import Epoch, TrainingResult
+from pipeline.domain.training import Epoch, Hyperparameters, TrainingResult, Tried
 from pipeline.learning import measures, pictures, reasons
 from pipeline.learning.checkpoints import Checkpoints
 from pipeline.learning.devices import strategy
@@ -85,6 +86,8 @@ class KerasTrainer:
         )
         learning = Learning(frozen, checkpoints, on_epoch)
         found = learning.run()
+        if job.hyperparameters.sweep:
+            _record(learning.tried, found.hyperparameters, experiment)
         identity = Identity(
             job.dataset.model_type, job.hyperparameters.backbone, job.labels, job.run_id, job.dataset.id
         )
@@ -111,7 +114,7 @@ class KerasTrainer:
             epochs_completed=len(found.histories["head"]),
             training_seconds=round(time.monotonic() - started, 2),
             trained_at=datetime.now(UTC),
-            hyperparameters=job.hyperparameters,
+            hyperparameters=found.hyperparameters,
             fine_tuned=found.fine_tuned,
             peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             **measured,
@@ -122,3 +125,10 @@ class KerasTrainer:
         said = {task_id: job.labels[answer] for task_id, answer in zip(task_ids, answers, strict=True)}
         body = json.dumps(said, ensure_ascii=False).encode()
         self._objects.write(ArtifactFolder(job.artifact_uri).trainer_predictions, body, "application/json")
+
+
+def _record(tried: Sequence[Tried], chosen: Hyperparameters, experiment: Experiment) -> None:
+    """What a sweep tried, for people; each one's epochs are in the experiment under its phase."""
+    experiment.log_file("sweep.json", json.dumps([asdict(one) for one in tried]).encode())
+    names = ("learning_rate", "label_smoothing")
+    experiment.log_parameters({f"swept_{name}": str(getattr(chosen, name)) for name in names})

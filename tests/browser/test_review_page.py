@@ -15,6 +15,7 @@ from tests.browser.accessibility import serious_faults
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
 from tests.replica.world import replica
 from tests.reviewing import BAD, GOOD, a_photo, a_review, helper_app, model_events, outbox, rows, upload
+from tests.tiny_model import coloured_photo, stain_or_mud
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -272,6 +273,28 @@ def test_what_the_demo_leaves_is_there_and_after_a_swap_the_new_version_is_seen_
         expect(page.locator("#serving")).to_have_text("Answering now: v1.0.0")
         model.serve("v1.1.0")
         expect(page.locator("#serving")).to_have_text("Answering now: v1.1.0")
+
+
+def test_what_the_model_finds_likeliest_is_offered_first_as_the_reason_of_a_correction(
+    services, helper, visit, tmp_path
+):
+    with replica(tmp_path) as model:
+        model.serve("v1.0.0", beside=stain_or_mud())
+        url, photo = helper(0, judge=None, faceserve_replicas=(model.address,)), coloured_photo(0, 255, 0)
+        upload(services, "YOURS-00000", photo)
+        model.source.write("s3://tasks/YOURS-00000.jpg", photo)
+        hand_in(url, [Garment("YOURS-00000", "s3://tasks/YOURS-00000.jpg", GOOD)])
+    rows(services, "UPDATE tasks SET ai_result = %s", GOOD)
+    page = visit(url).page
+    page.goto("/review?reviewer=kim")
+    in_sight(page, "YOURS-00000")
+    page.keyboard.press("2")
+    offered = page.locator("#reasons button")
+    expect(offered).to_have_text(["mud 흙 1", "stain 얼룩 2", re.compile("tear 3"), re.compile("4"), re.compile("5")])
+    page.locator("#language").click()
+    expect(offered).to_have_text(["흙 1", "얼룩 2", "AI가 놓친 찢어짐 3", "AI가 놓친 변색 4", "AI가 놓친 다른 결함 5"])
+    page.keyboard.press("1")
+    until(lambda: [event["correctionReason"] for event in outbox(services)] == ["흙"], "the word to leave")
 
 
 def test_somebody_whose_word_decides_is_told_so_and_not_what_the_others_said(services, helper, review):

@@ -155,6 +155,7 @@ def test_the_pod_trains_the_dataset_under_the_run_whatever_the_attempt(dag: Any)
 def test_hyperparameters_of_the_form_reach_the_pod(dag: Any) -> None:
     args = _pod(dag, backbone="EfficientNetLite0", epochs=3, learning_rate=0.01)["spec"]["containers"][0]["args"]
     assert args[-6:] == ["--backbone", "EfficientNetLite0", "--epochs", "3", "--learning-rate", "0.01"]
+    assert _pod(dag, sweep=True)["spec"]["containers"][0]["args"][-1] == "--sweep"
 
 
 def test_the_task_waits_in_the_triggerer_and_one_at_a_time(dag: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from include.helper_service.tasks import Verdict
 from tests.reviewing import BAD, GOOD, a_photo, a_review, helper_app, model_events, outbox, rows, upload
 from tests.waiting import until
 
@@ -72,6 +73,7 @@ def test_what_nobody_has_seen_is_offered_oldest_first_with_the_verdict_and_its_c
         "aiResult": GOOD,
         "confidence": 0.97,
         "modelVersion": "v1.0.0",
+        "likeliestReasons": [],
     }
     assert found["labels"] == [GOOD, BAD]
     assert found["progress"] == {
@@ -120,6 +122,16 @@ def test_a_blind_task_tells_nothing_of_the_verdict_before_and_after(services, he
     settled(services, 1)
     (event,) = outbox(services)
     assert event["blindAudit"] and event["corrected"]
+
+
+@pytest.mark.parametrize(("blind_share", "told"), [(0, ["흙", "얼룩"]), (1, [])], ids=["seen", "hidden"])
+def test_the_likeliest_reasons_of_a_correction_are_offered_where_the_verdict_is(helper, blind_share, told):
+    http = helper(
+        judge=lambda photo_url, task_id: Verdict(GOOD, "v1.0.0", 0.6, ("흙", "얼룩")), blind_audit_share=blind_share
+    )
+    offers = http.get("/helper/reviews/queue", params={"reviewerId": "kim"}).json()["tasks"]
+    assert [offer["likeliestReasons"] for offer in offers] == [told] * 3
+    assert http.get("/helper/tasks/T-1").json()["likeliestReasons"] == ["흙", "얼룩"]
 
 
 # Words

@@ -30,7 +30,7 @@ class Replica:
     def put(self, version, model="laundry", **artifact):
         """Where the artifact of a version lies, and the sha256 of its manifest; asked again, that is the same one."""
         uri = f"s3://models/{model}/{version}/"
-        key = (uri, *sorted(artifact.items()))
+        key = (uri, repr(sorted(artifact.items())))
         if key not in self._put:
             sharpness = 4.0 + int(version.split(".")[1])
             files = tiny_artifact(**{"sharpness": sharpness, "model_type": model.upper(), **artifact})

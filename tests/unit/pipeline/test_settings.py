@@ -90,6 +90,7 @@ NAMES = {
     "RETRAIN_LABEL_SMOOTHING": ("0.25", "hyperparameters.label_smoothing"),
     "RETRAIN_BALANCE_CLASSES": ("false", "hyperparameters.balance_classes"),
     "RETRAIN_FINE_TUNE_EPOCHS": ("7", "hyperparameters.fine_tune_epochs"),
+    "RETRAIN_SWEEP": ("true", "hyperparameters.sweep"),
     "RETRAIN_EXPORT_FORMATS": ('["onnx"]', "export_formats"),
     "RETRAIN_SIGNING_KEY": ("/keys/other.pem", "signing_key"),
     "RETRAIN_TRAINING_MEMORY_MB": ("4096", "training_memory_mb"),

@@ -37,6 +37,11 @@ class Desk {
     return this.tasks[0] ?? null;
   }
 
+  // What may be the reason of the correction: what the model finds likeliest, then what there always is.
+  get reasons() {
+    return this.words.reasons(this.correcting, this.task?.likeliestReasons ?? []);
+  }
+
   // Who reviews
 
   enter(reviewer, branch) {
@@ -249,12 +254,12 @@ function keys(desk) {
 }
 
 function whileCorrecting(desk, event, number) {
-  const reason = desk.words.reasons(desk.correcting)[number - 1];
+  const reason = desk.reasons[number - 1];
   if (event.code === "Escape") {
     desk.cancel();
   } else if (reason && view.reason() === "") {
     event.preventDefault();
-    desk.send(desk.correcting, reason);
+    desk.send(desk.correcting, reason.said);
   } else if (event.code.endsWith("Enter") && !event.shiftKey && event.target.matches("textarea")) {
     event.preventDefault();
     view.submitWhy();

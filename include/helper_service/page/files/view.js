@@ -161,9 +161,8 @@ export function why(desk) {
     return;
   }
   $("why-label").textContent = words.say("why", { label: words.label(correcting) });
-  const known = words.reasons(correcting);
   $("reasons").replaceChildren(
-    ...known.map((text, index) => button(text, [String(index + 1)], () => desk.send(correcting, text))),
+    ...desk.reasons.map(({ said, shown }, index) => button(shown, [String(index + 1)], () => desk.send(correcting, said))),
   );
   $("why").elements.reason.value = "";
   $("why").elements.reason.focus();

@@ -91,6 +91,11 @@ const KOREAN = {
 };
 
 const LABELS = { en: { 양호: "good", 불량: "defective" }, ko: {} };
+// Models answer with reasons of the pipeline's list, in Korean.
+const LISTED = {
+  en: { 얼룩: "stain", 잉크: "ink", 흙: "mud", 기름: "grease", 찢어짐: "tear", 탈색: "discolouration", "무늬를 결함으로 봄": "pattern", 기타: "other" },
+  ko: {},
+};
 const REASONS = {
   en: {
     불량: ["the AI missed a stain", "the AI missed a tear", "the AI missed a discolouration", "the AI missed another defect"],
@@ -119,8 +124,12 @@ export class Words {
     return word ? `${word} ${label}` : label;
   }
 
-  reasons(label) {
-    return REASONS[this.language][label] ?? [];
+  // `said` is sent, `shown` stands on the button. What a likely reason says already does not follow again.
+  reasons(label, likeliest) {
+    const words = likeliest.map((name) => LISTED[this.language][name] ?? name);
+    const first = likeliest.map((name, at) => ({ said: name, shown: words[at] === name ? name : `${words[at]} ${name}` }));
+    const others = (REASONS[this.language][label] ?? []).filter((text) => !words.some((word) => text.includes(word)));
+    return [...first, ...others.map((text) => ({ said: text, shown: text }))];
   }
 
   percent(share) {
