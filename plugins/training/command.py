@@ -13,7 +13,8 @@ def train_arguments(model_type: str, run_id: str) -> list[str]:
         f"{{% if params.{name} is not none %}} --{name.replace('_', '-')} {{{{ params.{name} }}}}{{% endif %}}"
         for name in OPTIONS
     )
-    options += "{% if params.sweep %} --sweep{% endif %}"
+    # Runs that began before the form had it go on without.
+    options += "{% if params.get('sweep') %} --sweep{% endif %}"
     dataset = "{{ ti.xcom_pull(task_ids='collect') }}"
     return ["train", "--model-type", model_type, "--run-id", run_id, "--dataset-id", dataset, options]
 

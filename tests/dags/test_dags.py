@@ -336,7 +336,7 @@ def test_the_form_takes_what_does(dag, name, value):
 
 def test_what_the_form_says_before_anybody_touches_it():
     assert LAUNDRY.params.dump() == {
-        **{"force": False, "reason": None, "rollout": "full", "approval": False, "dataset_id": None},
+        **{"force": False, "reason": None, "rollout": "full", "approval": False, "dataset_id": None, "sweep": False},
         **dict.fromkeys(("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")),
     }
     assert PROMOTION.params.dump() == {

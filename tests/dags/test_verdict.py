@@ -60,7 +60,7 @@ def test_the_same_dag_runs_again_on_the_same_dataset_with_the_advised_hyperparam
     assert desk.only("retry") == ("run-1",)
     assert triggered.conf == {
         **OWN,
-        **{"epochs": 100, "backbone": "ResNet50", "rollout": "canary", "approval": True},
+        **{"epochs": 100, "backbone": "ResNet50", "rollout": "canary", "approval": True, "sweep": False},
         **dict.fromkeys(("batch_size", "learning_rate", "label_smoothing")),
     }
 

@@ -12,6 +12,7 @@ from pipeline.domain.dataset import Augmentation, Source, Split
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable
 from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
 from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.withholding import GivenBack, Scope
 from pipeline.steps.assemble import assemble
@@ -90,11 +91,13 @@ def test_collecting_killed_at_any_call_ends_with_the_same_selection(fault):
     assert world.datasets == undisturbed.datasets
 
 
-def test_hard_failures_stop_the_run_and_the_report_is_kept():
+@pytest.mark.parametrize("failures", [("only one class",), ("only one class", "41 % of the photos are unusable")])
+def test_one_hard_failure_is_enough_to_stop_the_run_and_every_one_is_named_and_the_report_kept(failures):
     world = collected()
-    world.validator = FakeValidator(failures=("only one class", "41 % of the photos are unusable"))
-    with pytest.raises(DatasetRefused, match="only one class; 41 % .*report: https://"):
+    world.validator = FakeValidator(failures)
+    with pytest.raises(DatasetRefused, match=rf"refused: {'; '.join(failures)} \(report: https://"):
         world.validate()
+    assert world.datasets.holdout(ModelType.LAUNDRY) == []
     assert world.objects.exists(f"{URI}data-report.html")
     assert world.objects.exists(f"{URI}data-docs/index.html")
 
