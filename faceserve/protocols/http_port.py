@@ -1,9 +1,11 @@
 """The HTTP port: uvicorn in a thread of its own, with limits for connections that only sit there."""
 
 import asyncio
+import functools
 import socket
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -40,7 +42,8 @@ class HttpPort:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=_patient(waits.message_seconds),
+                # mypy: made like the class.
+                http=functools.partial(PatientProtocol, waits.message_seconds),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -88,62 +91,79 @@ def _bound(address: tuple[str, int], unread_seconds: float) -> socket.socket:
     return made
 
 
-def _patient(message_seconds: float) -> type[asyncio.Protocol]:
+class PatientProtocol(HttpToolsProtocol):
     """uvicorn waits for ever for the first request of a connection, for headers without end and for a body.
 
-    And whoever says anything after his answer ends its wait for the next request.
+    And whoever says anything after his answer ends its wait for the next request. Where there are too many connections,
+    the one that has asked for nothing for longest gives way.
     """
 
-    class PatientProtocol(HttpToolsProtocol):
-        _deadline: asyncio.TimerHandle | None = None
-        _in_head = True
-        _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+    # None: it has asked for something, or was given up.
+    _idle_since: float | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._await(message_seconds)
-            if len(self.connections) > _MAX_CONNECTIONS:
-                transport.abort()
+    def __init__(self, message_seconds: float, **given: Any) -> None:
+        super().__init__(**given)
+        self._message_seconds = message_seconds
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self._in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > _MAX_HEAD_BYTES:
-                    self.transport.abort()
-            elif self._deadline is None and self.cycle.response_complete:
-                self._await(message_seconds)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._idle_since = self.loop.time()
+        self._await(self._message_seconds)
+        if len(self.connections) > _MAX_CONNECTIONS:
+            self._make_room()
 
-        def on_message_begin(self) -> None:
-            _demand(len(self.pipeline) < _MAX_PIPELINED)
-            super().on_message_begin()
-            self._in_head, self._head_bytes = True, 0
-            self._await(message_seconds)
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self.transport.abort()
+        elif self._deadline is None and self.cycle.response_complete:
+            self._await(self._message_seconds)
 
-        def on_header(self, name: bytes, value: bytes) -> None:
-            _demand(len(self.headers) < _MAX_HEADERS)
-            super().on_header(name, value)
+    def on_message_begin(self) -> None:
+        _demand(len(self.pipeline) < _MAX_PIPELINED)
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._await(self._message_seconds)
 
-        def on_headers_complete(self) -> None:
-            super().on_headers_complete()
-            self._in_head = False
-            # Whoever reads the body waits half as long for it, and says so.
-            self._await(2 * message_seconds)
+    def on_header(self, name: bytes, value: bytes) -> None:
+        _demand(len(self.headers) < _MAX_HEADERS)
+        super().on_header(name, value)
 
-        def on_message_complete(self) -> None:
-            super().on_message_complete()
-            self._await(None)
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._in_head, self._idle_since = False, None
+        # Whoever reads the body waits half as long for it, and says so.
+        self._await(2 * self._message_seconds)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._await(None)
-            super().connection_lost(exc)
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._await(None)
 
-        def _await(self, seconds: float | None) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-            self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self._idle_since = self.loop.time()
 
-    return PatientProtocol
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await(None)
+        super().connection_lost(exc)
+
+    def _make_room(self) -> None:
+        others = [one for one in self.connections if isinstance(one, PatientProtocol)]
+        idle = [(one._idle_since, id(one), one) for one in others if one._idle_since is not None]
+        _, _, longest = min(idle)
+        longest._idle_since = None
+        longest.transport.abort()
+
+    def _await(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
 
 def _demand(few: bool) -> None:
