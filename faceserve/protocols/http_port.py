@@ -61,6 +61,8 @@ class HttpPort:
         return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
+        # The thread takes a moment; whoever comes before waits for it instead of being refused.
+        self._socket.listen()
         threading.Thread(target=self._run, name="http", daemon=True).start()
 
     def stop(self) -> threading.Event:
