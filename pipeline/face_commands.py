@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.domain.models import ModelType
@@ -29,9 +30,9 @@ def face_model(photos: str, run_id: str, actor: str) -> None:
     dataset = pipeline.collect(run_id, photos, _print_photo)
     counts = pipeline.counts(dataset)
     for one in dataset.set_aside:
-        click.echo(f"set aside: {one.name}: {one.reason}", err=True)
+        tell(f"set aside: {one.name}: {one.reason}")
     candidate = pipeline.learn(run_id, dataset)
-    click.echo(f"head: {candidate.head.way}, threshold {candidate.head.threshold:.4f}", err=True)
+    tell(f"head: {candidate.head.way}, threshold {candidate.head.threshold:.4f}")
     verdict = pipeline.judge(candidate)
     shown: dict[str, Any] = {**counts, **verdict, "threshold": candidate.head.threshold}
     if not verdict["accepted"]:
@@ -47,7 +48,17 @@ def face_model(photos: str, run_id: str, actor: str) -> None:
 
 def _print_photo(done: int, of: int) -> None:
     if done % _PHOTOS < 32 or done == of:
-        click.echo(f"photos: {done}/{of}", err=True)
+        tell(f"photos: {done}/{of}")
 
 
-FACE_COMMANDS = (face_model,)
+@click.command("erase-person")
+@click.argument("name")
+@click.option("--actor", required=True, help="Who asks.")
+@click.option("--reason", required=True, help="Why; kept.")
+@click.confirmation_option(prompt="What is known of the person's face is gone for ever. Go on?", help="Do not ask.")
+def erase_person(name: str, actor: str, reason: str) -> None:
+    """Forget a person's face: galleries, vectors, datasets, future selections; lists what it touched."""
+    show(FacePipeline.from_env().erase_person(name, actor=actor, reason=reason))
+
+
+FACE_COMMANDS = (face_model, erase_person)

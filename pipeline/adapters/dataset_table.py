@@ -131,6 +131,11 @@ class DatasetTable:
             raise GiveUp(f"dataset {dataset_id[:40]!r} is unknown or not complete: run collect and augment first")
         return Dataset(*rows[0])
 
+    def of_type(self, model_type: ModelType) -> Sequence[tuple[str, str]]:
+        return self._rows(
+            "SELECT dataset_id, run_id FROM datasets WHERE model_type = %s ORDER BY begun_at, dataset_id", model_type
+        )
+
     def previous(self, dataset_id: str) -> Dataset | None:
         rows = self._rows(
             f"{_DATASET} (model_type, begun_at) < (SELECT model_type, begun_at FROM datasets WHERE dataset_id = %s)"

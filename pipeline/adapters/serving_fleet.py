@@ -159,6 +159,16 @@ class GrpcServingFleet:
         if failed := _errors(self._everywhere(lambda client, _: client.abort_canary(model, version, reason))):
             raise _translated(failed, f"{version} may still be on trial there")
 
+    def withdraw(self, model_type: ModelType, identity: str) -> None:
+        failed: list[FaceserveError] = []
+        for address in self._of(None):
+            (answer,) = self._on([address], lambda client, _: client.withdraw(model_type.lower(), identity)).values()
+            if not isinstance(answer, FaceserveError):
+                # All replicas share the gallery: one is enough.
+                return
+            failed.append(answer)
+        raise _translated(failed, "the person may still be recognised")
+
     # Inside
 
     def _preparing(self, model_type: ModelType, version: str, artifact: Artifact) -> "_Call[PreparedModel]":

@@ -1,15 +1,18 @@
 """Face models as far as they are built: made by hand of photos of people, put live and taken back like any other."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.live import LiveSteps
-from pipeline.domain.faces.dataset import FaceDataset
+from pipeline.domain.faces.dataset import FaceDataset, person_key
 from pipeline.domain.faces.identities import Side
-from pipeline.ports.faces import FaceMaking
+from pipeline.domain.transitions import By
+from pipeline.ports.faces import FaceForgetting, FaceMaking
 from pipeline.steps.faces.collect import collect_faces
+from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.judge import judge
 from pipeline.steps.faces.learn import Candidate, learn
 from pipeline.steps.faces.register import register
@@ -37,6 +40,12 @@ class FacePipeline(LiveSteps):
         """The version's number."""
         return register(self._making, candidate).version
 
+    def erase_person(self, name: str, *, actor: str, reason: str) -> dict[str, Any]:
+        """Forget a person's face everywhere; what was touched, and what is left to people."""
+        w = self._w
+        forgetting = FaceForgetting(w.datasets, w.erasures, w.objects, w.versions, w.fleet, w.clock, w.dataset_prefix)
+        return asdict(erase_person(forgetting, name, By(actor, reason, f"erase-{person_key(name)}")))
+
     @staticmethod
     def counts(dataset: FaceDataset) -> dict[str, Any]:
         """People on each side, and photos that nothing was learned from."""
@@ -54,6 +63,7 @@ class FacePipeline(LiveSteps):
         w, network = self._w, KerasFaceNetwork()
         return FaceMaking(
             datasets=w.datasets,
+            erasures=w.erasures,
             objects=w.objects,
             inspector=PillowPhotoInspector(),
             network=network,

@@ -133,6 +133,9 @@ class Datasets(Protocol):
     def frozen(self) -> Sequence[tuple[str, ModelType, str]]:
         """Id, model type and run of every dataset whose manifest is frozen, oldest first."""
 
+    def of_type(self, model_type: ModelType) -> Sequence[tuple[str, str]]:
+        """Id and run of every dataset that was begun, oldest first."""
+
     def appearances(self, *, task_id: str | None = None, dataset_id: str | None = None) -> Sequence[Appearance]:
         """Where a task's photo was used, or what a dataset consists of; ordered by dataset, then task."""
 

@@ -145,6 +145,13 @@ class ServingFleet(Protocol):
         their fault. Never raises.
         """
 
+    def withdraw(self, model_type: ModelType, identity: str) -> None:
+        """Nobody is taken for this person any more, at any replica, once it returns; who is not enrolled is left alone.
+
+        Raises `ModelRefused` where replicas have no gallery or do not know such a name, and `ServiceUnavailable` when
+        not one answers.
+        """
+
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         """Take `version` out of the requests everywhere; a replica where it is not on trial is left alone.
 

@@ -10,7 +10,8 @@ from pipeline.domain.faces.identities import FaceSelectionPolicy
 from pipeline.domain.models import Artifact
 from pipeline.ports.bundles import Registration
 from pipeline.ports.clock import Clock
-from pipeline.ports.data import Datasets, ObjectStore, PhotoInspector
+from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoInspector
+from pipeline.ports.deployment import ModelVersions, ServingFleet
 
 
 class FaceNetwork(Protocol):
@@ -88,7 +89,8 @@ class FaceMaking:
     """Everything between photos of people and a registered face model; datasets lie under `dataset_prefix` (`s3://…/`)."""
 
     datasets: Datasets
-    objects: ObjectStore
+    erasures: Erasures
+    objects: ObjectFolders
     inspector: PhotoInspector
     network: FaceNetwork
     learner: FaceLearner
@@ -97,4 +99,17 @@ class FaceMaking:
     clock: Clock
     selection: FaceSelectionPolicy
     gate: FaceGatePolicy
+    dataset_prefix: str
+
+
+@dataclass(frozen=True)
+class FaceForgetting:
+    """Everywhere that a person's face may be kept."""
+
+    datasets: Datasets
+    erasures: Erasures
+    objects: ObjectFolders
+    versions: ModelVersions
+    fleet: ServingFleet
+    clock: Clock
     dataset_prefix: str

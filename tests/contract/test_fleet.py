@@ -12,7 +12,7 @@ from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from tests.fakes.fleet import FakeFleet
-from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
+from tests.tiny_model import FolderSource, coloured_photo, grey_photo, tiny_artifact
 from tests.waiting import until
 
 LAUNDRY, TOKEN = ModelType.LAUNDRY, "only-the-pipeline-knows"
@@ -103,6 +103,41 @@ class Real:
     def close(self):
         for server in self.servers:
             server.stop()
+
+
+@pytest.fixture(params=["fake", "real"])
+def gallery(request, tmp_path):
+    """Replicas that share one, with somebody enrolled."""
+    if request.param == "fake":
+        made = Fake()
+        made.fleet.enrolled = {"kim"}
+        made.people = lambda: len(made.fleet.enrolled)
+    else:
+        made = Real(tmp_path, gallery_uri="s3://faces/")
+        shared = made.sources[0].objects
+        made.sources[1].objects = shared
+        shared["s3://faces/face/kim"] = coloured_photo(200, 20, 20)
+        made.people = lambda: sum(uri.startswith("s3://faces/face/") for uri in shared)
+    yield made
+    made.close()
+
+
+def test_who_is_withdrawn_is_in_no_gallery_and_again_changes_nothing(gallery):
+    assert gallery.people() == 1
+    gallery.fleet.withdraw(ModelType.FACE, "kim")
+    gallery.fleet.withdraw(ModelType.FACE, "kim")
+    assert gallery.people() == 0
+
+
+def test_one_replica_is_enough_to_withdraw_somebody(gallery):
+    gallery.stop_one()
+    gallery.fleet.withdraw(ModelType.FACE, "kim")
+    assert gallery.people() == 0
+
+
+def test_where_nobody_can_be_enrolled_nobody_can_be_withdrawn(world):
+    with pytest.raises(ModelRefused, match="no gallery"):
+        world.fleet.withdraw(ModelType.FACE, "kim")
 
 
 @pytest.fixture(params=["fake", "real"])

@@ -409,6 +409,8 @@ def test_the_previous_dataset_is_the_last_complete_one_of_the_same_model(tables)
     last = a_frozen_dataset(tables, "last", a_photo(4))
     assert tables.datasets.previous(first) is None
     assert tables.datasets.previous(last).id == first
+    begun = tables.datasets.begin("begun", FACE)
+    assert tables.datasets.of_type(FACE) == [(other, "face"), (begun, "begun")]
 
 
 def test_an_erased_photo_leaves_its_rows_without_address_and_hash(tables):

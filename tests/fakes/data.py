@@ -212,6 +212,9 @@ class FakeDatasets:
             raise GiveUp(f"dataset {dataset_id!r} is unknown or not complete")
         return self.completed[dataset_id]
 
+    def of_type(self, model_type: ModelType) -> Sequence[tuple[str, str]]:
+        return [(i, run) for run, i in self.ids.items() if self.types[i] is model_type]
+
     def previous(self, dataset_id: str) -> Dataset | None:
         kind, order = self.types[dataset_id], list(self.types)
         before = [i for i in order[: order.index(dataset_id)] if self.types[i] is kind and i in self.completed]

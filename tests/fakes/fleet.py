@@ -29,7 +29,8 @@ class Accident:
 @dataclass
 class FakeFleet:
     """`refuses` names versions that replicas will not load; replicas that are `down` or `hung` do not answer, and one
-    that hung may do late what it was asked meanwhile; those `out` of rotation are not asked.
+    that hung may do late what it was asked meanwhile; those `out` of rotation are not asked. `enrolled` are the people
+    of the gallery that all share, None where there is none.
     """
 
     names: tuple[str, ...] = ("replica-1", "replica-2")
@@ -44,6 +45,7 @@ class FakeFleet:
     accident: Accident | None = None
     replicas: dict[str, FakeReplica] = field(default_factory=dict)
     late: dict[str, list[Call[object]]] = field(default_factory=dict)
+    enrolled: set[str] | None = None
 
     def __post_init__(self) -> None:
         self.replicas = {name: FakeReplica(name, self.objects) for name in self.names}
@@ -136,6 +138,21 @@ class FakeFleet:
         _sendable(model_type)
         found = self._everywhere(FakeReplica.seen, lingers=False)
         return [unasked(n, _why(one)) if isinstance(one, Refused) else one for n, one in found.items()]
+
+    def withdraw(self, model_type: ModelType, identity: str) -> None:
+        _sendable(model_type, identity)
+        failed: list[Refused] = []
+        for name in self._in_rotation:
+            answer = self._on([name], lambda replica: self._without(replica, identity), lingers=True)[name]
+            if not isinstance(answer, Refused):
+                return
+            failed.append(answer)
+        raise _translated(failed, "the person may still be recognised")
+
+    def _without(self, replica: FakeReplica, identity: str) -> None:
+        if self.enrolled is None:
+            raise Refused(replica.name, "INVALID_ARGUMENT", "this server has no gallery: set FACESERVE_GALLERY_URI")
+        self.enrolled.discard(identity)
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         _sendable(model_type, version, reason)

@@ -83,8 +83,15 @@ def test_people_in_folders_become_a_model_that_recognises_them_and_goes_back(pip
     vector = np.frombuffer(pipeline._making.network.embed([photo])[0], "<f4")[None]
     assert world.client.features("face", photo) @ unit_length(head.project(vector))[0] > 0.9999
 
+    gone = next(identity for identity, found in taken_for.items() if found is not None and found.identity == identity)
+    done = pipeline.erase_person(gone, actor="kim", reason="withdrew")
+    assert (done["vectors"], done["datasets"]) == (3, [first["dataset_id"]])
+    (shown,) = (one for one in enrolled if one.identity == gone)
+    assert gone not in {match.identity for match in world.client.compare("face", shown.photo(7), count=100)}
+
     second, _ = make(pipeline, folder, "run-2", monkeypatch)
     assert (second["version"], second["previous_version"]) == ("v1.1.0", "v1.0.0")
+    assert sum(second["people"].values()) == 39
     assert world.client.compared("face", photo).threshold == second["threshold"]
     pipeline.roll_back("FACE", "previous", "kim", "worse", "back-1")
     assert world.client.compared("face", photo).model_version == "v1.0.0"

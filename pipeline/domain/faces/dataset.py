@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused
-from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, in_two_splits
+from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, identity_of, in_two_splits
 
 _SHOWN = 3
 
@@ -49,6 +49,15 @@ class FaceDataset:
             )
         return cls(dataset_id, base_sha256, photos, set_aside)
 
+    def of_person(self, identity: str) -> Sequence[FacePhoto]:
+        return [photo for of_side in self.photos.values() for photo in of_side if photo.identity == identity]
+
+    def without(self, forgotten: "Forgotten") -> "FaceDataset":
+        """Nothing of the people that were erased, nor of their photos under another name."""
+        kept = {side: tuple(p for p in of_side if not forgotten.takes(p)) for side, of_side in self.photos.items()}
+        aside = tuple(one for one in self.set_aside if not forgotten.names(one.name))
+        return replace(self, photos=kept, set_aside=aside)
+
     def people(self, side: Side) -> int:
         return len({photo.identity for photo in self.photos[side]})
 
@@ -86,6 +95,30 @@ class FaceDataset:
             corrections=0,
             corrections_through=None,
         )
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """People who were erased, by `person_key`, and the hashes of their photos."""
+
+    people: frozenset[str]
+    photo_ids: frozenset[str]
+
+    def takes(self, photo: FacePhoto) -> bool:
+        return photo.photo_id in self.photo_ids or person_key(photo.identity) in self.people
+
+    def names(self, path: str) -> bool:
+        """Whether a photo lies in the folder of one of them."""
+        split = person_and_name(path)
+        try:
+            return split is not None and person_key(split[0]) in self.people
+        except ValueError:
+            return False
+
+
+def person_key(name: str) -> str:
+    """Under which an erasure is remembered, so that the name of who was erased is kept nowhere."""
+    return f"person:{sha256(identity_of(name).encode())}"
 
 
 def person_and_name(path: str) -> tuple[str, str] | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset_folder import DatasetFolder, face_vector
-from pipeline.domain.errors import DatasetRefused, PhotoRefused
-from pipeline.domain.faces.dataset import FaceDataset, SetAside, person_and_name
+from pipeline.domain.errors import DatasetRefused, PhotoRefused, PhotosErased
+from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside, person_and_name
 from pipeline.domain.faces.identities import FacePhoto, identity_of
 from pipeline.domain.models import ModelType
 from pipeline.ports.data import PhotoFolder
@@ -37,20 +37,44 @@ def collect_faces(making: FaceMaking, folder: PhotoFolder, run_id: str, on_photo
     looked = list(several_at_once(lambda name: _look_at(name, folder, making), _named(folder)))
     if not looked:
         raise DatasetRefused(f"{folder} has no folder for any person: put each one's photos into a folder of that name")
-    usable, aside = _sorted_out(looked)
-    dataset = FaceDataset.chosen(dataset_id, making.network.sha256, usable.values(), aside, making.selection)
+    usable, aside = _sorted_out(looked, _forgotten(making))
+    dataset = FaceDataset.chosen(dataset_id, making.network.sha256, usable.values(), tuple(aside), making.selection)
     names = {photo.photo_id: name for name, photo in usable.items()}
     _embed(making, folder, names, dataset, on_photo)
-    making.datasets.complete(dataset.counted(run_id, ModelType.FACE, at.uri))
-    making.objects.write(at.manifest, dataset.to_json(), "application/json")
+    # Once more after it is there: who was erased in between is in it, and was not found.
+    while (kept := _frozen(making, run_id, dataset)) != dataset:
+        dataset = kept
     return dataset
 
 
+def _frozen(making: FaceMaking, run_id: str, dataset: FaceDataset) -> FaceDataset:
+    """The dataset without who is erased by now, and whose vectors are gone."""
+    at = DatasetFolder.of(making.dataset_prefix, dataset.dataset_id)
+    making.datasets.complete(dataset.counted(run_id, ModelType.FACE, at.uri))
+    making.objects.write(at.manifest, dataset.to_json(), "application/json")
+    forgotten = _forgotten(making)
+    _delete_vectors(making, [p for of_side in dataset.photos.values() for p in of_side if forgotten.takes(p)])
+    return dataset.without(forgotten)
+
+
+def _delete_vectors(making: FaceMaking, photos: Sequence[FacePhoto]) -> None:
+    for photo in photos:
+        making.objects.delete(_uri(making, photo))
+
+
+def _forgotten(making: FaceMaking) -> Forgotten:
+    erased = making.erasures.all()
+    return Forgotten(frozenset(e.task_id for e in erased), frozenset(sha for e in erased for sha in e.sha256s))
+
+
 def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
-    """Of every photo of the dataset."""
+    """Of every photo of the dataset. Raises `PhotosErased` when somebody in it was erased since it was read."""
     ids = [photo.photo_id for of_side in dataset.photos.values() for photo in of_side]
     uris = (face_vector(making.dataset_prefix, dataset.base_sha256, photo_id) for photo_id in ids)
-    return dict(zip(ids, several_at_once(making.objects.read, uris), strict=True))
+    try:
+        return dict(zip(ids, several_at_once(making.objects.read, uris), strict=True))
+    except KeyError as gone:
+        raise PhotosErased(dataset.dataset_id, [str(gone.args[0]).rpartition("/")[2]]) from None
 
 
 def _named(folder: PhotoFolder) -> list[str]:
@@ -71,21 +95,30 @@ def _look_at(name: str, folder: PhotoFolder, making: FaceMaking) -> _Looked:
     return _Looked(name, FacePhoto(print_.sha256, identity, f"{print_.phash:016x}", taken_at=split[1]))
 
 
-def _sorted_out(looked: Sequence[_Looked]) -> tuple[Mapping[str, FacePhoto], tuple[SetAside, ...]]:
+def _sorted_out(looked: Sequence[_Looked], forgotten: Forgotten) -> tuple[dict[str, FacePhoto], list[SetAside]]:
     """Photos by name, and those that cannot be used. One picture of two people is nobody's."""
+    shows = _people_by_picture(looked)
+    usable: dict[str, FacePhoto] = {}
+    aside: list[SetAside] = []
+    for one in looked:
+        if one.found is not None and forgotten.takes(one.found):
+            # Of who was erased not even the name of a folder is kept.
+            continue
+        if one.found is None:
+            aside.append(SetAside(one.name, one.fault))
+        elif len(shows[one.found.cluster_id]) > 1:
+            aside.append(SetAside(one.name, "the same picture is filed under another person, too"))
+        else:
+            usable[one.name] = one.found
+    return usable, aside
+
+
+def _people_by_picture(looked: Sequence[_Looked]) -> dict[str, set[str]]:
     shows: dict[str, set[str]] = {}
     for one in looked:
         if one.found:
             shows.setdefault(one.found.cluster_id, set()).add(one.found.identity)
-    usable, aside = {}, []
-    for one in looked:
-        if one.found is None:
-            aside.append(SetAside(one.name, one.fault))
-        elif len(people := shows[one.found.cluster_id]) > 1:
-            aside.append(SetAside(one.name, f"the same picture is filed under {' and '.join(sorted(people)[:3])}"))
-        else:
-            usable[one.name] = one.found
-    return usable, tuple(aside)
+    return shows
 
 
 def _embed(

@@ -41,17 +41,21 @@ def report_of(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) 
 
 
 def event_of(blessing: Blessing) -> OutgoingEvent | None:
+    """None for a verdict that accepts."""
     if blessing.accepted:
         return None
-    run = blessing.run_id
-    said: dict[str, Any] = {
-        "run_id": run,
-        "model_type": blessing.model_type,
-        "reasons": blessing.reasons,
-        "report": blessing.report_uri,
-    }
+    run, said = blessing.run_id, _said(blessing)
     if blessing.held:
         held = f"verification-held:{run}"
         return ModelVerificationHeldEvent(id=held, held_at=blessing.decided_at, **said).outgoing()
     failed = f"verification-failed:{run}"
     return ModelVerificationFailedEvent(id=failed, failed_at=blessing.decided_at, advice=_ADVICE, **said).outgoing()
+
+
+def _said(blessing: Blessing) -> dict[str, Any]:
+    return {
+        "run_id": blessing.run_id,
+        "model_type": blessing.model_type,
+        "reasons": blessing.reasons,
+        "report": blessing.report_uri,
+    }

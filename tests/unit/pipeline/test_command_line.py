@@ -172,7 +172,17 @@ def test_help_lists_every_step_with_what_it_does():
     shown = CliRunner().invoke(main, ["--help"])
     assert shown.exit_code == 0
     listed = dict(line.split(maxsplit=1) for line in shown.stdout.partition("Commands:\n")[2].splitlines() if line)
-    about = {"history", "lineage", "erase-photo", "prune", "proof", "dead-letters", "face-model", "backups"}
+    about = {
+        "history",
+        "lineage",
+        "erase-photo",
+        "erase-person",
+        "prune",
+        "proof",
+        "dead-letters",
+        "face-model",
+        "backups",
+    }
     assert set(listed) == {*STEPS, *about, *PEOPLE}
     assert all(len(text) > 10 for text in listed.values())
 

@@ -59,7 +59,7 @@ def test_what_the_network_says_of_a_photo_is_kept_once(world):
     ("name", "body", "why"),
     [
         ("p000/9.jpg", b"bad: no readable photo", "bad: no readable photo"),
-        ("p000/9.jpg", b"p001:0", "the same picture is filed under p000 and p001"),
+        ("p000/9.jpg", b"p001:0", "the same picture is filed under another person, too"),
         ("\u3000/9.jpg", b"p900:0", "a person has a name"),
     ],
 )

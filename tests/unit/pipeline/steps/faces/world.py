@@ -11,13 +11,14 @@ from pipeline.domain.transitions import By
 from pipeline.learning.faces.head import whitening
 from pipeline.learning.faces.learner import MarginFaceLearner, bytes_of, faces_of
 from pipeline.learning.faces.measuring import threshold_of
-from pipeline.ports.faces import FaceHead, FaceMaking
+from pipeline.ports.faces import FaceForgetting, FaceHead, FaceMaking
 from pipeline.steps.faces.collect import collect_faces
+from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.judge import judge
 from pipeline.steps.faces.learn import learn
 from pipeline.steps.faces.register import register
 from pipeline.steps.hot_swap import hot_swap
-from tests.fakes.data import FakeDatasets, FakeFolder, FakeInspector
+from tests.fakes.data import FakeDatasets, FakeErasures, FakeFolder, FakeInspector
 from tests.fakes.faces import FakeFaceArtifacts, FakeFaceNetwork
 from tests.fakes.faults import Fault
 from tests.unit.pipeline.steps.live_world import World as LiveWorld
@@ -51,11 +52,13 @@ class World(LiveWorld):
         bodies = {f"p{n:03d}/{shot}.jpg": f"p{n:03d}:{shot}".encode() for n in range(people) for shot in range(3)}
         self.folder, self.datasets, self.heard = FakeFolder(bodies), FakeDatasets(), []
         self.network, self.learner = FakeFaceNetwork(noise=noise), QuickLearner()
-        self.artifacts = FakeFaceArtifacts(self.objects)
+        self.artifacts, self.erasures = FakeFaceArtifacts(self.objects), FakeErasures(self.datasets)
+        self.fleet.enrolled = {"p000", "p001"}
 
     def making(self, fault=None):
         bundle = FaceMaking(
             datasets=self.datasets,
+            erasures=self.erasures,
             objects=self.objects,
             inspector=FakeInspector(),
             network=self.network,
@@ -83,3 +86,8 @@ class World(LiveWorld):
         _, version = self.make(run_id)
         hot_swap(self.deployment(), FACE, version.version, By("kim", "better", run_id))
         return version
+
+    def erase(self, name, fault=None):
+        f = FaceForgetting(self.datasets, self.erasures, self.objects, self.versions, self.fleet, self.clock, PREFIX)
+        bundle = fault.on_ports(f, but=("clock",)) if fault else f
+        return erase_person(bundle, name, By("kim", "withdrew", "erase"))

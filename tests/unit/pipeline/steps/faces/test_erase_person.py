@@ -1,0 +1,119 @@
+"""Who withdraws is recognised by nobody and learned from no more, and their name is kept nowhere."""
+
+import hashlib
+from contextlib import suppress
+
+import pytest
+
+from pipeline.domain.errors import GiveUp, PhotosErased, ServiceUnavailable
+from pipeline.domain.transitions import By
+from pipeline.steps.faces.erase_person import erase_person
+from pipeline.steps.faces.learn import learn
+from tests.fakes.faults import Fault, Killed
+from tests.unit.pipeline.steps.faces.world import World
+
+GONE = "p000"
+HASHES = {hashlib.sha256(f"{GONE}:{shot}".encode()).hexdigest() for shot in range(3)}
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def traces(world):
+    """Wherever the name or a photo of who was erased is still found."""
+    everything = {uri: body for uri, body in world.objects.bodies.items() if not uri.startswith("s3://models/")}
+    by_name = [uri for uri, body in everything.items() if GONE.encode() in body]
+    by_photo = [uri for uri in everything if any(one in uri for one in HASHES)]
+    return by_name + by_photo + [name for name in world.fleet.enrolled if name == GONE]
+
+
+def test_nothing_is_left_of_who_was_erased_but_that_somebody_was(world):
+    world.folder.bodies[f"{GONE}/broken.jpg"] = b"bad photo"
+    world.serve()
+    assert len(traces(world)) > 4
+    before = world.datasets.get("DS-2026-001")
+    done = world.erase(GONE)
+    assert traces(world) == [] and world.fleet.enrolled == {"p001"}
+    assert (done.datasets, done.vectors) == (["DS-2026-001"], 3)
+    assert done.models == ["FACE v1.0.0 was made with them, and holds nobody's face"]
+    after = world.datasets.get("DS-2026-001")
+    assert after.photo_count == before.photo_count - 3 and after.sha256 != before.sha256
+    assert GONE not in repr(world.erasures.all()) and set(world.erasures.all()[0].sha256s) == HASHES
+
+
+def test_the_folder_still_has_the_photos_and_no_dataset_takes_them_again(world):
+    world.serve()
+    world.erase(GONE)
+    world.folder.bodies["other/1.jpg"] = world.folder.bodies[f"{GONE}/1.jpg"]
+    again = world.collect("run-2")
+    assert traces(world) == [] and again.of_person(GONE) == again.of_person("other") == []
+
+
+def test_who_is_in_no_dataset_yet_never_comes_into_one(world):
+    world.erase(GONE)
+    assert world.collect().of_person(GONE) == [] and traces(world) == []
+
+
+def test_a_name_means_the_person_in_whatever_form_it_was_typed(world):
+    world.fleet.enrolled = {"é", "e\u0301"}
+    world.folder.bodies |= {f"e\u0301/{shot}.jpg": f"é:{shot}".encode() for shot in range(3)}
+    assert len(world.collect().of_person("é")) == 3
+    assert world.erase("e\u0301").vectors == 3 and world.fleet.enrolled == set()
+
+
+def test_who_is_erased_while_a_dataset_is_made_is_not_in_it(world):
+    counted = Fault()
+    World(people=100).collect(fault=counted)
+    for back in range(8):
+        one = World(people=100)
+        one.collect(fault=Fault(counted.calls - back, meanwhile=lambda one=one: one.erase(GONE)))
+        assert traces(one) == []
+        assert one.collect().of_person(GONE) == []
+
+
+def test_who_is_erased_while_a_model_is_learned_is_not_in_it_after_another_try(world):
+    dataset = world.collect()
+    world.erase(GONE)
+    with pytest.raises(PhotosErased):
+        learn(world.making(), "run-1", dataset)
+    _, version = world.make()
+    assert version.version == "v1.0.0" and traces(world) == []
+
+
+def test_killed_anywhere_and_run_again_nothing_is_left():
+    counted = Fault()
+    first = World(people=60)
+    first.collect()
+    first.erase(GONE, counted)
+    for at in range(1, counted.calls + 1):
+        for after in (False, True):
+            one = World(people=60)
+            one.collect()
+            with suppress(Killed):
+                one.erase(GONE, Fault(at, after))
+            one.erase(GONE)
+            assert traces(one) == []
+
+
+def test_servers_that_are_away_are_asked_again_and_all_else_is_done(world):
+    world.collect()
+    world.fleet.down = {"replica-1", "replica-2"}
+    with pytest.raises(ServiceUnavailable, match="the person may still be recognised"):
+        world.erase(GONE)
+    assert traces(world) == [GONE]
+    world.fleet.down.clear()
+    world.erase(GONE)
+    assert traces(world) == []
+
+
+def test_servers_without_a_gallery_are_told_to_people(world):
+    world.fleet.enrolled = None
+    assert "no gallery" in world.erase(GONE).left[0]
+
+
+@pytest.mark.parametrize(("name", "by"), [(" ", By("kim", "why", "r")), (GONE, By("", "why", "r"))])
+def test_an_erasure_is_of_somebody_and_by_somebody(world, name, by):
+    with pytest.raises(GiveUp):
+        erase_person(None, name, by)
