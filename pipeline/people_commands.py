@@ -150,6 +150,14 @@ def history(model_type: str) -> None:
 
 
 @click.command()
+@model_option
+def worth(model_type: str) -> None:
+    """Errors avoided and seconds of review saved by each version, against the one it replaced; a JSON object a line."""
+    for one in Pipeline.from_env().worth(model_type):
+        show(one)
+
+
+@click.command()
 @click.argument("version")
 @model_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file, if not named by the version.")
@@ -245,6 +253,7 @@ PEOPLE_COMMANDS = (
     watch,
     history,
     proof,
+    worth,
     abort_canary,
     release_claim,
     clear_freeze,

@@ -56,15 +56,11 @@ _BACKLOG = """
         ORDER BY begun_at DESC LIMIT 1
     )
     SELECT
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND NOT withheld
-            AND confirmed_at > COALESCE((SELECT corrections_through FROM champion), '-infinity')),
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND NOT withheld
-            AND received_at > COALESCE((SELECT at FROM tried), '-infinity')),
+        corrections_confirmed_since(COALESCE((SELECT corrections_through FROM champion), '-infinity')),
+        corrections_received_since(COALESCE((SELECT at FROM tried), '-infinity')),
         (SELECT max((r.result->>'trained_at')::timestamptz) FROM training_results r JOIN datasets d USING (dataset_id)
             WHERE d.model_type = %(model_type)s),
-        vain.run_id, vain.begun_at, vain.outcome,
-        (SELECT count(*) FROM task_confirmations WHERE corrected AND counts AND NOT withheld
-            AND received_at > vain.begun_at)
+        vain.run_id, vain.begun_at, vain.outcome, corrections_received_since(vain.begun_at)
     FROM (SELECT) one LEFT JOIN vain ON true"""
 
 

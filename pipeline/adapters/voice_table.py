@@ -9,22 +9,30 @@ from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.overview import Voice
 from pipeline.domain.withholding import Scope, Withheld, standing
+from pipeline.domain.worth import Reviewed
 
 _OF_VERSIONS = """
-    SELECT r.version, count(c.key) FROM unnest(%(versions)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
+    SELECT r.version, count(c.confirmed_at)
+    FROM unnest(%(versions)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
         WITH ORDINALITY AS r (version, since, until, place)
     LEFT JOIN task_confirmations c ON c.corrected AND c.counts AND NOT c.withheld
         AND c.confirmed_at > r.since AND c.confirmed_at <= r.until
     GROUP BY r.version ORDER BY min(r.place)"""
-_OF_PEOPLE = """
-    SELECT {who}, count(*) FROM task_confirmations
-    WHERE corrected AND counts AND NOT withheld AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
-        AND {who} <> ''
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"""
+# So many are enough to know who says much, and are read in an instant.
+_NEWEST = 20_000
+_OF_PEOPLE = f"""
+    SELECT who, count(*) FROM (
+        SELECT {{who}} AS who FROM task_confirmations
+        WHERE corrected AND counts AND NOT withheld AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
+        ORDER BY confirmed_at DESC LIMIT {_NEWEST}) newest
+    WHERE who <> '' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"""
 _PEOPLE = {
     Scope.REVIEWER: _OF_PEOPLE.format(who="extra ->> 'reviewerId'"),
     Scope.BRANCH: _OF_PEOPLE.format(who="COALESCE(extra ->> 'branchId', helper_id)"),
 }
+_REVIEWS = """
+    SELECT model_version, corrected, counting, timed, seconds, squares FROM review_totals
+    WHERE model_version <> '' AND counting > 0"""
 
 
 class VoiceTable:
@@ -45,6 +53,12 @@ class VoiceTable:
         for scope, sql in _PEOPLE.items():
             found += [Voice(scope, *row) for row in self._rows(sql, {**vars(period), "most": most})]
         return found
+
+    def reviews(self) -> Sequence[Reviewed]:
+        return [
+            Reviewed(version, corrected, counting, timed, float(seconds), float(squares))
+            for version, corrected, counting, timed, seconds, squares in self._rows(_REVIEWS, ())
+        ]
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
         with self._database.transaction() as cursor:

@@ -38,6 +38,7 @@ from pipeline.domain.transitions import By
 from pipeline.domain.troubles import Fault as Fault
 from pipeline.domain.troubles import Place as Place
 from pipeline.domain.troubles import Question as Question
+from pipeline.domain.worth import worth
 from pipeline.settings.elsewhere import Outside as Outside
 from pipeline.steps.accumulate import accumulate, waiting
 from pipeline.steps.announce_skipped import announce_skipped
@@ -196,6 +197,11 @@ class Pipeline(PeoplesWords):
     def proof(self, model_type: str, version: str) -> bytes:
         """A ZIP of all that is known of a version. Raises `UnknownVersion`."""
         return prove(self._live.proving, complete(model_type), version)
+
+    def worth(self, model_type: str) -> list[dict[str, Any]]:
+        """Errors avoided and seconds of review saved by each version that served, with intervals of 95 %."""
+        with self._live.one_moment() as o:
+            return [asdict(one) for one in worth(o.transitions.ledger(complete(model_type)), o.sightings.reviews())]
 
     def erase_photo(self, task_id: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a task's photo everywhere; what was touched, and what is left to people."""

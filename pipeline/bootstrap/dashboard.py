@@ -1,5 +1,6 @@
 """The door for pages about the models: it opens one read-only connection a question, and changes nothing."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import Period
+from pipeline.domain.worth import worth
 from pipeline.settings import Settings
 from pipeline.steps.oversee import oversee
 from pipeline.steps.oversee_canary import oversee_canary
@@ -83,6 +85,12 @@ class Dashboard:
             period = Period(now - timedelta(days=MOST_DAYS), now)
             ledger = overseeing.transitions.ledger(kind)
             return answers.of_voices(overseeing.sightings.voices(ledger, period, most=_MOST_VOICES))
+
+    def worth(self, model_type: str) -> dict[str, Any]:
+        """What each version that served is worth, by its name."""
+        kind = complete(model_type)
+        with self._live.one_moment() as o:
+            return {one.version: asdict(one) for one in worth(o.transitions.ledger(kind), o.sightings.reviews())}
 
     def waiting_letters(self) -> int:
         """How many messages could not be used; open pages ask again and again, and the queue is left alone."""

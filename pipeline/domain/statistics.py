@@ -33,6 +33,20 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
+def difference(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+    """Two-sided interval of 95 % of how much larger the first share is, each (successes, trials) of photos of its own
+    (Newcombe 1998, method 10).
+    """
+    (a, b), (one, two) = (wilson(*first), wilson(*second)), (_share(*first), _share(*second))
+    low = math.hypot(one - a.low, b.high - two)
+    high = math.hypot(a.high - one, two - b.low)
+    return Interval(one - two - low, one - two + high)
+
+
+def _share(successes: int, trials: int) -> float:
+    return successes / trials
+
+
 def binomial_lower_bound(successes: int, trials: int, confidence: float = 0.95) -> float:
     """Exact one-sided bound (Clopper-Pearson): the share is at least this with `confidence`."""
     _demand_count(successes, trials)

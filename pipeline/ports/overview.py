@@ -8,6 +8,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished, Voice
 from pipeline.domain.withholding import Withheld
+from pipeline.domain.worth import Reviewed
 
 
 class Sightings(Protocol):
@@ -29,8 +30,11 @@ class Sightings(Protocol):
 
     def voices(self, history: History, period: Period, *, most: int) -> Sequence[Voice]:
         """Of the versions that served last, then of the reviewers and branches with most corrections in the period,
-        each up to `most`; corrections that are set aside already are not counted.
+        each up to `most`; of very many the newest are counted, and none that is set aside already.
         """
+
+    def reviews(self) -> Sequence[Reviewed]:
+        """All confirmations that count and name the version whose verdict they are about."""
 
     def page(self, model_type: ModelType, *, most: int, skip: int) -> Page:
         """What was judged or got a number, newest first."""

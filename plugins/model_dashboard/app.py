@@ -99,6 +99,10 @@ def _models(app: FastAPI, open_dashboard: Opener) -> None:
     def voices(model_type: _KINDS) -> list[dict[str, Any]]:
         return open_dashboard().voices(model_type)
 
+    @app.get("/api/worth")
+    def worth(model_type: _KINDS) -> dict[str, Any]:
+        return open_dashboard().worth(model_type)
+
     @app.get("/api/replicas")
     def replicas(model_type: _KINDS) -> dict[str, Any]:
         return open_dashboard().replicas(model_type)

@@ -318,6 +318,24 @@ def test_a_refused_model_says_why_with_its_figures(airflow, look):
     seen.keep("dashboard of a refused model")
 
 
+def test_a_version_says_what_it_was_worth_with_intervals(airflow, look):
+    world = airflow.world
+    for version, wrong, took in (("v1.1.0", 60, 30), ("v1.2.0", 20, 12)):
+        for n in range(200):
+            extra = {"reviewSeconds": took + n % 5}
+            world.confirmations.store(
+                [an_event(f"{version}-{n}", corrected=n < wrong, model_version=version, extra=extra)]
+            )
+    seen, page = look()
+    page.get_by_role("button", name="Details of v1.2.0").click()
+    wait_for(page, "#models-table", "What it is worth")
+    told = text(page, "#models-table")
+    assert re.search(r"errors avoided: \d+ \(\d+ to \d+\)", told)
+    assert re.search(r"review time saved: \d+\.\d h \(\d+\.\d h to \d+\.\d h\)", told)
+    assert "had v1.1.0 gone on as before" in told
+    seen.keep("dashboard of what a version is worth")
+
+
 def decide(page, opener, confirm):
     page.get_by_role("button", name=opener).click()
     page.get_by_label("Reason (kept for ever)").fill("looked into it")

@@ -13,6 +13,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.overview import Voice
 from pipeline.domain.withholding import GivenBack, Scope, Word
+from pipeline.domain.worth import Reviewed
 from tests.builders import NOW, a_withheld, an_event
 from tests.fakes.data import FakeWithholdings
 from tests.fakes.deployment import FakeVersions
@@ -137,3 +138,19 @@ def test_postgres_itself_keeps_every_word_about_it(services, change):
     Tables(services.mlops).withholdings.withhold(a_withheld(Scope.REVIEWER, "kim"))
     with pytest.raises(psycopg2.Error), services.mlops.transaction() as cursor:
         cursor.execute(change)
+
+
+def test_reviews_are_counted_by_version_and_what_came_of_them_with_their_time(tables):
+    def reviewed(key, took, **changes):
+        tables.confirmations.store([an_event(key, extra={"reviewSeconds": took}, model_version="v1.0.0", **changes)])
+
+    reviewed("a", 4)
+    reviewed("b", 6.5)
+    reviewed("c", "a while", corrected=False)
+    say(tables, "nobody's")
+    # The last word on a task is the one that counts.
+    reviewed("a2", 9, task_id="TASK-a", corrected=False, confirmed_at=NOW + HOUR, photo_url="s3://tasks/TASK-a.jpg")
+    assert sorted(tables.sightings.reviews(), key=lambda one: one.corrected) == [
+        Reviewed("v1.0.0", False, 2, 1, 9.0, 81.0),
+        Reviewed("v1.0.0", True, 1, 1, 6.5, 42.25),
+    ]

@@ -23,7 +23,7 @@ from plugins.model_dashboard.files import Files
 from tests.builders import a_dataset
 from tests.unit.pipeline.dashboard_world import Overlooked
 
-_ABOUT_ONE = ("overview", "sightings", "judged", "replicas", "canary", "voices")
+_ABOUT_ONE = ("overview", "sightings", "judged", "replicas", "canary", "voices", "worth")
 ASKED = {f"/api/{name}": "?model_type=LAUNDRY" for name in _ABOUT_ONE}
 
 

@@ -29,7 +29,7 @@ class FakeTotals:
         groups: dict[tuple[str, str, bool], list[float | None]] = {}
         for event in self.confirmations.stored.values():
             key = (event.model_version or "", event.final_result, event.corrected)
-            groups.setdefault(key, []).append(_review_seconds(event.extra.get("reviewSeconds")))
+            groups.setdefault(key, []).append(review_seconds(event.extra.get("reviewSeconds")))
         timed = {key: [one for one in found if one is not None] for key, found in groups.items()}
         return [Confirmed(*key, len(groups[key]), len(timed[key]), sum(timed[key])) for key in groups]
 
@@ -67,6 +67,6 @@ class FakeTotals:
         return len(self.erasures.all()) if self.erasures else 0
 
 
-def _review_seconds(said: object) -> float | None:
+def review_seconds(said: object) -> float | None:
     plain = isinstance(said, int | float) and not isinstance(said, bool)
     return float(said) if plain and 0 <= said <= 3600 else None  # type: ignore[operator]

@@ -9,11 +9,13 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished, Voice
 from pipeline.domain.withholding import Scope, Withheld, standing
+from pipeline.domain.worth import Reviewed
 from pipeline.ports.live import Look
 from tests.builders import NOW
 from tests.fakes.data import FakeWithholdings
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.events import FakeDecisions, FakeOutbox
+from tests.fakes.facts import review_seconds
 from tests.fakes.live import FakeReadings
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
@@ -67,6 +69,18 @@ class FakeSightings:
             most_first = sorted(Counter(names).items(), key=lambda row: (-row[1], row[0]))
             found += [Voice(scope, *row) for row in most_first[:most]]
         return found
+
+    def reviews(self) -> Sequence[Reviewed]:
+        groups: dict[tuple[str, bool], list[float | None]] = {}
+        for event in self.withholdings.confirmations.counting:
+            took = review_seconds(event.extra.get("reviewSeconds"))
+            if event.model_version:
+                groups.setdefault((event.model_version, event.corrected), []).append(took)
+        timed = {key: [one for one in all_ if one is not None] for key, all_ in groups.items()}
+        return [
+            Reviewed(*key, len(groups[key]), len(took), sum(took), sum(one**2 for one in took))
+            for key, took in timed.items()
+        ]
 
     def page(self, model_type: ModelType, *, most: int, skip: int) -> Page:
         found = self._judged(model_type)[skip:]

@@ -119,6 +119,7 @@ QUESTIONS = {
     "whose corrections there are": lambda db: SightingTable(db).voices(SERVED, PERIOD, most=30),
     "who said what of a dataset": lambda db: WithholdingTable(db).words([f"TASK-{n}" for n in range(20)]),
     "a reviewer is set aside": lambda db: WithholdingTable(db).withhold(a_withheld(Scope.REVIEWER, "kim")),
+    "what reviews took": lambda db: SightingTable(db).reviews(),
     "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),

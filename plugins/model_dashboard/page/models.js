@@ -5,11 +5,12 @@ import { button, decision, DECISIONS, openPanel } from "./acts.js";
 import { byId, el, show } from "./dom.js";
 import { openElsewhere } from "./surroundings.js";
 import { retrainingDag, state, whyNot } from "./state.js";
-import { moment, percent, text } from "./texts.js";
+import { duration, moment, percent, text } from "./texts.js";
 
 const PAGE = 20;
 const DAG = "model_promotion";
 let page = null;
+let worth = {};
 let skip = 0;
 let opened = null;
 
@@ -21,10 +22,13 @@ export async function readModels() {
   const asked = [state.kind, skip];
   const found = await ours("judged", { model_type: state.kind, skip });
   if (asked[0] === state.kind && asked[1] === skip) page = found;
+  const told = await ours("worth", { model_type: state.kind });
+  if (asked[0] === state.kind) worth = told;
 }
 
 export function forgetModels() {
   page = opened = null;
+  worth = {};
   skip = 0;
 }
 
@@ -97,6 +101,7 @@ function detail(one) {
       v?.advice && el("p", {}, `${text("advice")}: ${v.advice}`),
       v?.override && el("p", {}, text("approved", { ...v.override, kind: text(`word_${v.override.kind}`) })),
       one.report && el("p", {}, el("button", { type: "button", class: "link", onclick: () => openElsewhere(one.report) }, text("report"))),
+      worthOf(one),
       one.version && el("p", {}, el("a", { href: proof(one), download: "" }, text("proof"))),
       one.confusion && matrix(one),
       one.version && el("div", { class: "row" }, acts(one)),
@@ -104,6 +109,18 @@ function detail(one) {
       el("div", { id: "models-panel" }),
     ),
   );
+}
+
+function worthOf({ version }) {
+  const found = worth[version];
+  if (!found) return null;
+  const estimate = (key, of, how) =>
+    of && el("li", { class: of.low > 0 ? "good" : of.high < 0 ? "bad" : "" }, text(key, { value: how(of.value), low: how(of.low), high: how(of.high) }), of.low <= 0 && of.high >= 0 ? ` ${text("notSure")}` : "");
+  return [
+    el("h3", {}, text("worth")),
+    found.against && el("p", { class: "quiet" }, text("worthOf", found)),
+    el("ul", {}, estimate("errorsAvoided", found.errors_avoided, (n) => n.toFixed(0)), estimate("timeSaved", found.seconds_saved, duration), found.open.map((why) => el("li", { class: "quiet" }, why))),
+  ];
 }
 
 const proof = (one) => `api/proof?${new URLSearchParams({ model_type: state.kind, version: one.version })}`;

@@ -137,6 +137,14 @@ const TEXTS = {
   advice: ["Next", "다음 조치"],
   report: ["Report", "보고서"],
   proof: ["Proof pack (ZIP)", "증빙 자료 (ZIP)"],
+  worth: ["What it is worth", "이 버전의 효과"],
+  worthOf: ["on {verdicts} confirmed verdicts, had {against} gone on as before", "확인된 판정 {verdicts}건 기준, {against}을(를) 계속 썼을 경우와 비교"],
+  errorsAvoided: ["errors avoided: {value} ({low} to {high})", "줄어든 오류: {value}건 ({low} ~ {high})"],
+  timeSaved: ["review time saved: {value} ({low} to {high})", "절약된 검수 시간: {value} ({low} ~ {high})"],
+  notSure: ["– may be nothing", "– 차이가 없을 수 있음"],
+  hours: ["{n} h", "{n}시간"],
+  minutes: ["{n} min", "{n}분"],
+  secondsOf: ["{n} s", "{n}초"],
   confusion: ["Confusion matrix (rows: true, columns: predicted)", "혼동 행렬 (행: 실제, 열: 예측)"],
   details: ["{shown}: details of {name}", "{shown}: {name} 상세"],
   older: ["Older", "이전"],
@@ -188,6 +196,10 @@ export function text(key, values = {}) {
   return found.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
+export function duration(seconds) {
+  const [key, unit] = Math.abs(seconds) >= 3600 ? ["hours", 3600] : Math.abs(seconds) >= 60 ? ["minutes", 60] : ["secondsOf", 1];
+  return text(key, { n: (seconds / unit).toFixed(unit === 1 ? 0 : 1) });
+}
 export const moment = (iso) =>
   iso ? new Date(iso).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" }) : "–";
 export const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(digits)} %`);

@@ -38,7 +38,7 @@ def test_every_page_of_the_studies_is_written_by_a_benchmark_and_the_other_way_r
 
 
 def test_groups_and_names_can_be_mixed_and_nothing_runs_twice():
-    assert names("data", "collecting", "intake") == ["intake", "augmenting", "collecting"]
+    assert names("data", "collecting", "intake") == ["intake", "augmenting", "collecting", "overview"]
 
 
 def test_all_is_everything():

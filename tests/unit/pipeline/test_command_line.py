@@ -38,7 +38,7 @@ STEPS = {
     "first-model": ["photos"],
 }
 PEOPLE = {"exporter", "watch", "abort-canary", "clear-freeze", "release-claim", "retire", "restore", "settings"} | {
-    *("withhold", "give-back", "withheld")
+    *("withhold", "give-back", "withheld", "worth")
 }
 WHO = ("--actor", "kim", "--reason", "why")
 BY = ("kim", "why")

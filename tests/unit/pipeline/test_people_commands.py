@@ -21,6 +21,7 @@ ANSWERS = {
     "abort_canary": True,
     "withhold": {"id": "3f2a", "scope": "branch", "name": "B-1", "corrections": 3},
     "give_back": {"id": "3f2a", "given_back": {"actor": "kim"}},
+    "worth": [{"version": "v1.1.0", "against": "v1.0.0", "verdicts": 400}],
     "withheld": [{"id": "3f2a"}, {"id": "77b1"}],
     "clear_freeze": {"cleared": "rollback:1", "champion": "v1.0.0"},
     "retire": {"selected": ["v1.0.0"], "failed": {}, "dry_run": True},
@@ -62,6 +63,11 @@ def test_the_history_is_one_object_a_line(desk):
 
 def test_what_was_set_aside_is_one_object_a_line(desk):
     assert [row["id"] for row in lines("withheld")] == ["3f2a", "77b1"]
+
+
+def test_what_each_version_is_worth_is_one_object_a_line(desk):
+    assert lines("worth", *FACE) == ANSWERS["worth"]
+    assert desk.only("worth") == ("FACE",)
 
 
 def test_the_list_has_an_id_and_a_reason_for_each(desk):

@@ -14,6 +14,7 @@ from pipeline.domain.statistics import (
     binomial_lower_bound,
     binomial_tail,
     binomial_upper_bound,
+    difference,
     log_times_likelier_below,
     log_times_likelier_equal,
     mcnemar,
@@ -34,6 +35,18 @@ def test_wilson_intervals_are_scipys(successes, trials):
     expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     found = wilson(successes, trials)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    # Newcombe 1998, table II, method 10.
+    [((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090), ((0, 10), (0, 20), -0.1611, 0.2775)],
+)
+def test_how_far_two_shares_lie_apart_is_newcombes(first, second, low, high):
+    found = difference(first, second)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+    turned = difference(second, first)
+    assert (turned.low, turned.high) == pytest.approx((-high, -low), abs=5e-5)
 
 
 @pytest.mark.parametrize(("successes", "trials"), COUNTS)

@@ -1,0 +1,86 @@
+"""Whatever happens to confirmations, what is kept of them by day and version says what the rows say."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.erasure_table import ErasureTable
+from pipeline.adapters.evidence_table import EvidenceTable
+from pipeline.adapters.withholding_table import WithholdingTable
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.withholding import GivenBack, Scope
+from tests.builders import NOW, a_withheld, an_event
+
+pytestmark = pytest.mark.integration
+
+DAYS = """
+    SELECT d.counted_by, d.day, count(*) FROM task_confirmations c CROSS JOIN LATERAL (VALUES
+        ('confirmed', (c.confirmed_at AT TIME ZONE 'UTC')::date),
+        ('received', (c.received_at AT TIME ZONE 'UTC')::date)) AS d (counted_by, day)
+    WHERE corrected AND counts AND NOT withheld GROUP BY 1, 2 ORDER BY 1, 2"""
+REVIEWS = """
+    SELECT COALESCE(model_version, ''), corrected, count(*), count(took), COALESCE(sum(took), 0),
+        COALESCE(sum(took * took), 0)
+    FROM (SELECT c.*, review_seconds_of(extra)::numeric AS took FROM task_confirmations c) c
+    WHERE counts GROUP BY 1, 2 ORDER BY 1, 2"""
+KEPT_DAYS = "SELECT counted_by, day, waiting FROM correction_days WHERE waiting <> 0 ORDER BY 1, 2"
+KEPT_REVIEWS = """
+    SELECT model_version, corrected, counting, timed, seconds, squares FROM review_totals
+    WHERE counting <> 0 ORDER BY 1, 2"""
+SINCE = """
+    SELECT corrections_{what}_since(%(since)s),
+        (SELECT count(*) FROM task_confirmations
+         WHERE corrected AND counts AND NOT withheld AND {what}_at > %(since)s)"""
+
+
+def rows(services, sql, **values):
+    with services.mlops.transaction() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+def some_event(dice, number):
+    """Often about a task that somebody spoke of before."""
+    extra = {"reviewerId": dice.choice(["kim", "lee"])}
+    if dice.random() < 0.7:
+        extra["reviewSeconds"] = round(dice.uniform(0.5, 90), 3)
+    return an_event(
+        f"event-{number}",
+        task_id=f"TASK-{dice.randrange(60)}",
+        photo_url=f"s3://tasks/{dice.randrange(40)}.jpg",
+        corrected=dice.random() < 0.5,
+        model_version=dice.choice([None, "v1.0.0", "v1.1.0"]),
+        confirmed_at=NOW + timedelta(hours=dice.uniform(-72, 72)),
+        extra=extra,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rollups_say_what_the_rows_say_whatever_happened(services, seed):
+    dice, db = random.Random(seed), services.mlops
+    acts = [
+        lambda n: ConfirmationTable(db).store([some_event(dice, f"{n}-{i}") for i in range(dice.randint(1, 12))]),
+        lambda n: EvidenceTable(db).recognise({f"s3://tasks/{dice.randrange(40)}.jpg": f"{dice.randrange(9):016x}"}),
+        lambda n: WithholdingTable(db).withhold(a_withheld(Scope.REVIEWER, dice.choice(["kim", "lee"]), id=f"{n}")),
+        lambda n: [
+            WithholdingTable(db).give_back(one.id, GivenBack("kim", "right", NOW))
+            for one in WithholdingTable(db).all()[: dice.randrange(3)]
+        ],
+        lambda n: WithholdingTable(db).withhold(
+            a_withheld(Scope.VERSION, "v1.0.0", id=f"{n}", periods=(Period(NOW, NOW + timedelta(hours=20)),))
+        ),
+        lambda n: ErasureTable(db).anonymise(f"TASK-{dice.randrange(60)}"),
+    ]
+    for number in range(40):
+        dice.choice([acts[0], *acts])(number)
+    rows(services, "DELETE FROM task_confirmations WHERE task_id = 'TASK-7' RETURNING key")
+    assert rows(services, KEPT_DAYS) == rows(services, DAYS)
+    assert rows(services, KEPT_REVIEWS) == rows(services, REVIEWS)
+    for hours in (-100, -71.5, -24, 0, 0.001, 13, 100):
+        for what in ("confirmed", "received"):
+            ((kept, counted),) = rows(services, SINCE.format(what=what), since=NOW + timedelta(hours=hours))
+            assert kept == counted, f"{what} since {hours} hours"
+    ((everything, counted),) = rows(services, SINCE.format(what="confirmed"), since="-infinity")
+    assert everything == counted
