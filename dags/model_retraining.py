@@ -13,12 +13,23 @@ hyperparameters on top. Every task may be cleared and run again.
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
+from airflow.sdk import (
+    DAG,
+    CronTriggerTimetable,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    SyncCallback,
+    get_current_context,
+    task,
+    task_group,
+)
 
-from pipeline.bootstrap import BACKBONES, LONGEST_RUN, MAX_EPOCHS, MODEL_TYPES, cheap_hours
+from pipeline.bootstrap import BACKBONES, LATE_RUN, LONGEST_RUN, MAX_EPOCHS, MODEL_TYPES, cheap_hours
 from plugins.assets import dataset, describe, version
 from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
+from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
@@ -190,6 +201,7 @@ def model_retraining(model_type: str, schedule: CronTriggerTimetable) -> DAG:
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
+        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, LATE_RUN, SyncCallback(tell_late)),
         default_args=_DEFAULTS,
     ) as retraining:
         _wire(model_type, retraining.dag_id)

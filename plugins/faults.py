@@ -5,7 +5,9 @@ Nothing here fails a task, or keeps one waiting for long.
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
+from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.ending import ending
@@ -61,6 +63,20 @@ def tell_overdue(context: Any) -> None:
         link = context["ti"].log_url if "ti" in context else "Dags in Airflow"
         open_pipeline().report_overdue(context["dag"].dag_id, context["run_id"], link)
         publish_soon()
+
+
+def tell_late(context: Any) -> None:
+    """Of a run that goes on after its deadline. Airflow tells of the run what its API does."""
+    from pipeline.bootstrap import GiveUp, TryAgain
+
+    run = context["dag_run"]
+    dag_id, run_id = run["dag_id"], run["dag_run_id"]
+    link = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+    try:
+        open_pipeline().report_overdue(dag_id, run_id, link, ended=False)
+        publish_soon()
+    except (GiveUp, TryAgain) as away:
+        tell_at_once(f"{dag_id}: a run takes long", f"{run_id} still goes on: {link} ({away})")
 
 
 def _news(ti: Any) -> bool:

@@ -44,6 +44,7 @@ from pipeline.steps.tell_question import tell_lapse, tell_question
 from pipeline.steps.tell_trouble import (
     note_success,
     tell_fault,
+    tell_late,
     tell_overdue,
     tell_pauses,
     tell_problems,
@@ -183,8 +184,7 @@ class LiveSteps(BackupSteps):
 
     def watch(self, model_type: str) -> dict[str, Any]:
         """The champion's live accuracy, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
-        `troubles` are sentences: what does not work just now, whatever the model, and what is urgent and
-        reached nobody.
+        `troubles` are sentences: what does not work just now, and what is urgent and reached nobody.
 
         A broker or storage out of reach does not keep the monitor from looking, and nothing else is done before a
         decision to roll back is handed on: the next look does it.
@@ -255,9 +255,9 @@ class LiveSteps(BackupSteps):
         tell_pauses(self._w.troubles, self._w.clock, paused, consequences)
         tell_recoveries(self._w.troubles, self._w.clock)
 
-    def report_overdue(self, dag_id: str, run_id: str, link: str) -> None:
-        """A run was ended because it took too long."""
-        tell_overdue(self._w.outbox, self._w.clock, dag_id, run_id, link)
+    def report_overdue(self, dag_id: str, run_id: str, link: str, *, ended: bool = True) -> None:
+        """A run takes too long: it was `ended`, or goes on."""
+        (tell_overdue if ended else tell_late)(self._w.outbox, self._w.clock, dag_id, run_id, link)
 
     # Telling
 

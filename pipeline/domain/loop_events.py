@@ -42,6 +42,14 @@ class RunOverdueEvent(OfDag):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunLateEvent(OfDag):
+    """A run goes on that should have ended by now."""
+
+    run_id: str
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DagPausedEvent(OfDag):
     """A DAG that should always run is paused; `consequence` is a sentence: what does not happen."""
 

@@ -130,6 +130,13 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
         "{dagId}: a run took too long",
         _says("{runId} was ended. What it waited for is in its grid: {link}. Mend that, then trigger another run."),
     ),
+    "RunLateEvent": (
+        "{dagId}: a run takes long",
+        _says(
+            "{runId} still goes on. A canary or a question to a person takes longer; else its grid shows the step that"
+            " hangs: {link}."
+        ),
+    ),
     "DagPausedEvent": (
         "{dagId} is paused",
         _says("{consequence}. Switch it on in Airflow (Dags, {dagId}), unless that is what you want."),

@@ -11,6 +11,10 @@ LONGEST_RUN = timedelta(days=5)
 """A day of training, three of a canary, and one of waiting for a person's word."""
 
 
+LATE_RUN = timedelta(hours=36)
+"""Without a canary and without a question to a person a run has ended by then: a day of training, and the rest."""
+
+
 class RunOutcome(StrEnum):
     """How a retraining ended, as it is recorded.
 

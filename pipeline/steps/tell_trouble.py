@@ -7,6 +7,7 @@ from pipeline.domain.loop_events import (
     DagPausedEvent,
     DagResumedEvent,
     ProblemSeenEvent,
+    RunLateEvent,
     RunOverdueEvent,
     StepFailedEvent,
     StepRecoveredEvent,
@@ -104,6 +105,12 @@ def tell_pauses(troubles: Troubles, clock: Clock, paused: Mapping[str, bool], co
         elif trouble:
             resumed = DagResumedEvent(id=f"dag-resumed:{trouble.id}", dag_id=dag_id, paused_since=trouble.since, at=now)
             troubles.keep(trouble.ended(now), resumed.outgoing())
+
+
+def tell_late(outbox: Outbox, clock: Clock, dag_id: str, run_id: str, link: str) -> None:
+    """A run goes on for longer than it should; told once."""
+    event = RunLateEvent(id=f"run-late:{dag_id}:{run_id}", dag_id=dag_id, run_id=run_id, link=link, at=clock.now())
+    outbox.add(event.outgoing())
 
 
 def tell_overdue(outbox: Outbox, clock: Clock, dag_id: str, run_id: str, link: str) -> None:

@@ -1,9 +1,12 @@
 """A task that failed for good tells people, one that works again says so, and nothing of it fails a task."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+import structlog
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.callback_supervisor import execute_callback
 
 from dags.live_accuracy_monitor import live_accuracy_monitor
 from dags.model_retraining import laundry
@@ -14,7 +17,7 @@ from plugins.notices import publishing
 from plugins.steps import step
 from tests.dags.running import DagRun
 
-INTAKE, MONITOR = task_confirmed_intake(), live_accuracy_monitor()
+INTAKE, MONITOR, RETRAINING = task_confirmed_intake(), live_accuracy_monitor(), laundry
 AWAY = TryAgain("the mlops database is unavailable: gone")
 
 
@@ -141,3 +144,28 @@ def test_only_a_run_that_took_too_long_speaks_for_itself(desk, reason, asked):
     tell_overdue({**DagRun(INTAKE).context("drain"), "reason": reason})
     tell_overdue({"dag": INTAKE, "run_id": "run-1", "reason": reason})
     assert desk.names() == asked * 2
+
+
+def run_of_airflow(run_id="manual__2026-05-04T00:00:00+00:00"):
+    """As Airflow's API tells a run."""
+    return {"dag_run": {"dag_id": "laundry_model_retraining", "dag_run_id": run_id, "state": "running"}}
+
+
+def missed(alert):
+    """What Airflow's executor does once a run has missed its deadline."""
+    return execute_callback(alert.callback.path, {"context": run_of_airflow()}, "", None, structlog.get_logger())
+
+
+def test_of_a_retraining_that_goes_on_after_its_deadline_people_are_told_with_a_link_to_its_grid(desk):
+    (alert,) = RETRAINING.deadline
+    assert (alert.reference.reference_name, alert.interval) == ("DagRunQueuedAtDeadline", timedelta(hours=36))
+    assert missed(alert) == (True, None)
+    dag_id, run_id, link, ended = desk.only("report_overdue")
+    assert (dag_id, run_id, ended) == (RETRAINING.dag_id, "manual__2026-05-04T00:00:00+00:00", ("ended", False))
+    assert link.endswith("/dags/laundry_model_retraining/runs/manual__2026-05-04T00%3A00%3A00%2B00%3A00")
+
+
+def test_a_late_run_is_told_of_at_once_when_it_cannot_be_kept(desk, sent):
+    desk.answers["report_overdue"] = AWAY
+    assert missed(RETRAINING.deadline[0]) == (True, None)
+    assert "takes long" in sent[0]["subject"]

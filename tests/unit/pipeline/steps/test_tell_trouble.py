@@ -11,6 +11,7 @@ from pipeline.domain.troubles import Fault, Place
 from pipeline.steps.tell_trouble import (
     note_success,
     tell_fault,
+    tell_late,
     tell_overdue,
     tell_pauses,
     tell_problems,
@@ -216,6 +217,13 @@ def test_a_run_that_took_too_long_is_told_once_however_often_airflow_says_so(wor
         tell_overdue(world.outbox, world.clock, "model_rollback", "run-7", "http://airflow/grid")
     (notice,) = world.told()
     assert "run-7" in notice.body and "http://airflow/grid" in notice.body
+
+
+def test_a_run_that_goes_on_too_long_is_told_once(world):
+    for _ in range(2):
+        tell_late(world.outbox, world.clock, "laundry_model_retraining", "run-7", "http://airflow/grid")
+    (notice,) = world.told()
+    assert "run-7 still goes on" in notice.body and "http://airflow/grid" in notice.body and not notice.urgent
 
 
 @pytest.mark.parametrize(("place", "open_after"), [(Place("model_decision", "carry_out"), 0), (DRAIN, 1)])
