@@ -13,17 +13,9 @@ hyperparameters on top. Every task may be cleared and run again.
 
 from datetime import timedelta
 
-from airflow.sdk import (
-    DAG,
-    CronTriggerTimetable,
-    DeadlineAlert,
-    DeadlineReference,
-    Param,
-    SyncCallback,
-    get_current_context,
-    task,
-    task_group,
-)
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from pipeline.bootstrap import BACKBONES, LATE_RUN, LONGEST_RUN, MAX_EPOCHS, MODEL_TYPES, cheap_hours
 from plugins.assets import dataset, describe, version

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from plugins.administrators import administrators
 from plugins.steps import step
 
-# What undoes a safeguard is for administrators, where the settings name any.
+# What undoes a safeguard is for administrators, where the settings name any, or else Airflow does.
 _OF_ADMINISTRATORS = {"clear_freeze"}
 ACTS = (
     "abort_canary",
@@ -37,7 +38,7 @@ def carry_out(context: Any) -> Any:
         "give_back": lambda p: p.give_back(about, *by),
     }
     if act in _OF_ADMINISTRATORS:
-        step(_or_refused(act, lambda p: p.demand_administrator(by[0])))
+        step(_or_refused(act, lambda p: p.demand_administrator(by[0], administrators())))
     answer = step(_or_refused(act, calls[act]))
     print(f"{act}: {answer}")
     return answer

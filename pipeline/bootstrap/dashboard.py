@@ -1,5 +1,6 @@
 """The door for pages about the models: it opens one read-only connection a question, and changes nothing."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Self
@@ -7,6 +8,7 @@ from typing import Any, Self
 from pipeline.bootstrap import dashboard_answers as answers
 from pipeline.bootstrap.kinds import complete
 from pipeline.bootstrap.live_wiring import LiveWiring
+from pipeline.bootstrap.peoples_words import administrators_only
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import Period
@@ -35,6 +37,10 @@ class Dashboard:
         """As `Pipeline.from_env`."""
         wiring = Wiring(Settings(asked(ask)))
         return cls(wiring, LiveWiring(wiring))
+
+    def may_not_administer(self, actor: str, of_airflow: Sequence[str]) -> str | None:
+        """Why a person may not do what is an administrator's; None for one."""
+        return administrators_only(self._w.settings.administrators, of_airflow, actor)
 
     def overview(self, model_type: str) -> dict[str, Any]:
         """Who serves, how well, what may be done about it, and what stands between now and the next retraining."""

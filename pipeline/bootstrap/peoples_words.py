@@ -1,6 +1,7 @@
 """What people decide besides what serves: each word is kept with their name."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,15 @@ from pipeline.steps.answer_held import approve, refuse
 from pipeline.steps.withhold import give_back, withhold
 
 log = logging.getLogger(__name__)
+
+
+def administrators_only(named: Sequence[str], of_airflow: Sequence[str], actor: str) -> str | None:
+    """Why `actor` may not do what is an administrator's; None for one, and where nobody says who is."""
+    known = tuple(named or of_airflow)
+    if not known or actor in known:
+        return None
+    where = "RETRAIN_ADMINISTRATORS" if named else "role admin in Airflow"
+    return f"{actor} is no administrator: ask {' or '.join(known)} ({where})"
 
 
 class PeoplesWords(LiveSteps):
@@ -42,11 +52,10 @@ class PeoplesWords(LiveSteps):
         )
         return {"run_id": run_id, "refused": blessing.refused, "waited_for": list(blessing.reasons)}
 
-    def demand_administrator(self, actor: str) -> None:
-        """Raises `GiveUp` for anybody else, where the settings name administrators."""
-        named = self._w.settings.administrators
-        if named and actor not in named:
-            raise GiveUp(f"{actor} is no administrator: ask {' or '.join(named)} (RETRAIN_ADMINISTRATORS)")
+    def demand_administrator(self, actor: str, of_airflow: Sequence[str] = ()) -> None:
+        """Raises `GiveUp` for anybody else than those whom the settings name, or without any Airflow's own."""
+        if no := administrators_only(self._w.settings.administrators, of_airflow, actor):
+            raise GiveUp(no)
 
     # What people said
 

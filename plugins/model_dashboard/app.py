@@ -1,6 +1,6 @@
 """The pages and what they ask for: reading alone, and nothing for anybody who is not logged in to Airflow."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 
 from pipeline.bootstrap import GiveUp, TryAgain, model_types, refusal
 from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
+from plugins.administrators import administrators
 from plugins.every_dag import ALWAYS_ON
 from plugins.model_dashboard.access import allowed
 from plugins.model_dashboard.files import HEADERS, Files, media_type
@@ -31,7 +32,7 @@ def _open() -> Dashboard:
     return Dashboard.from_env(ask_airflow)
 
 
-def make_app(open_dashboard: Opener = _open) -> FastAPI:
+def make_app(open_dashboard: Opener = _open, known: Callable[[], Sequence[str]] = administrators) -> FastAPI:
     """Mounted apps inherit no authentication: every route asks for it, the files too, because each is a route."""
     app = FastAPI(
         docs_url=None,
@@ -45,7 +46,7 @@ def make_app(open_dashboard: Opener = _open) -> FastAPI:
     _files(app, Files.read())
     _models(app, open_dashboard)
     _proof(app, open_dashboard)
-    _operations(app, open_dashboard)
+    _operations(app, open_dashboard, known)
     return app
 
 
@@ -120,7 +121,7 @@ def _proof(app: FastAPI, open_dashboard: Opener) -> None:
         return Response(body, media_type="application/zip", headers=named)
 
 
-def _operations(app: FastAPI, open_dashboard: Opener) -> None:
+def _operations(app: FastAPI, open_dashboard: Opener, known: Callable[[], Sequence[str]]) -> None:
     @app.get("/api/dead-letters")
     def dead_letters() -> list[dict[str, Any]]:
         return open_dashboard().dead_letters()
@@ -137,4 +138,5 @@ def _operations(app: FastAPI, open_dashboard: Opener) -> None:
             "model_types": list(model_types()),
             "always_on": ALWAYS_ON,
             "may_trigger": allowed(user, ALWAYS_ON),
+            "no_administrator": open_dashboard().may_not_administer(user.get_name(), known()),
         }

@@ -71,7 +71,8 @@ class AirflowStandIn:
         self.fails, self.retrainings, self.cleared, self.questions = False, [], [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
-        pages = make_app(self._dashboard)
+        self.administrators = ()
+        pages = make_app(self._dashboard, lambda: self.administrators)
         pages.dependency_overrides[get_user] = self._person
         self.app.mount("/model-dashboard", pages)
         self._answer()

@@ -382,6 +382,17 @@ def test_a_freeze_says_why_forbids_promotions_and_is_cleared(airflow, look):
     page.get_by_role("button", name="Clear the freeze…").wait_for(state="detached")
 
 
+def test_a_freeze_is_no_operators_to_clear(airflow, look):
+    freeze(airflow.world)
+    airflow.administrators, airflow.role = ("lee", "park"), "op"
+    _, page = look()
+    wait_for(page, "#serving-acts", "Clear the freeze: not possible. eng is no administrator: ask lee or park")
+    assert page.get_by_role("button", name="Roll back…").count() == 1
+    airflow.administrators = ("eng",)
+    _, page = look()
+    page.get_by_role("button", name="Clear the freeze…").wait_for()
+
+
 def test_a_model_that_waits_for_a_person_is_approved_and_its_run_goes_on(airflow, look):
     world = airflow.world
     world.accept("manual--2026-05-04T00-00-00-00-00", against="v1.2.0", accepted=False)

@@ -413,11 +413,12 @@ def test_what_a_person_decided_is_done_once_under_that_persons_name(desk, act, a
     assert done == [(act, tuple((user or "a person") if value is ... else value for value in asked), {})]
 
 
-def test_a_freeze_is_cleared_by_an_administrator_or_not_at_all(desk):
+def test_a_freeze_is_cleared_by_an_administrator_or_not_at_all(desk, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "boss:admin,kim:user,lee:op")
     desk.answers["demand_administrator"] = GiveUp("kim is no administrator: ask lee")
     with pytest.raises(AirflowFailException, match="kim is no administrator: ask lee"):
         DagRun(DECISION, act="clear_freeze").do("carry_out")
-    assert desk.asked == [("demand_administrator", ("kim",), {})]
+    assert desk.asked == [("demand_administrator", ("kim", ("boss",)), {})]
 
 
 def test_every_act_of_the_form_is_carried_out(desk):

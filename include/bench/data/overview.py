@@ -70,7 +70,7 @@ def _fill(dsn: str, say: Say) -> None:
             about = {"now": now, "all": _MILLIONS * 1_000_000, "first": first, "last": last}
             cursor.execute(_CONFIRMATIONS, about)
         cursor.execute("ALTER TABLE task_confirmations ENABLE TRIGGER USER")
-        cursor.execute((REPOSITORY / "include/sql/mlops/0031.rollups.sql").read_text())
+        cursor.execute((REPOSITORY / "include/sql/mlops/0032.rollups.sql").read_text())
         cursor.execute(_VERSION_ROWS, {"now": now - timedelta(hours=1), "n": _VERSIONS})
         cursor.execute("VACUUM ANALYZE")
     connection.close()

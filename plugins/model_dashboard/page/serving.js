@@ -55,7 +55,7 @@ function rollbackButton() {
 
 function freezeButton() {
   const words = () => ({ confirm: () => text("clearFreezeNow"), opener: () => byId("serving-acts").querySelectorAll("button")[1] });
-  return button(text("clearFreeze"), whyNot(DECISIONS), () => openPanel(byId("serving-panel"), decision("clear_freeze", state.overview.freeze.id, words())));
+  return button(text("clearFreeze"), whyNot(DECISIONS) ?? state.person.no_administrator, () => openPanel(byId("serving-panel"), decision("clear_freeze", state.overview.freeze.id, words())));
 }
 
 function rollback(o) {

@@ -23,7 +23,7 @@ class Overlooked:
         self.sightings = FakeSightings(world.readings, world.versions, world.blessings, world.trained, world.outbox)
         self.sightings.withholdings = self.withholdings = FakeWithholdings(world.confirmations)
         self.fleet, self.datasets = fleet or world.fleet, FakeDatasets()
-        settings = SimpleNamespace(retraining=RetrainingPolicy(), live=LiveAccuracyPolicy())
+        settings = SimpleNamespace(retraining=RetrainingPolicy(), live=LiveAccuracyPolicy(), administrators=())
         wiring = SimpleNamespace(
             settings=settings, fleet=self.fleet, dead_letters=self.letters, objects=world.objects, clock=world.clock
         )

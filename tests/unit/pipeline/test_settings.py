@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from pipeline.__main__ import main
 from pipeline.bootstrap import Pipeline
+from pipeline.bootstrap.peoples_words import administrators_only
 from pipeline.bootstrap.settings_at_start import cheap_hours, demand_settings, longest_gap_seconds, monitor_schedule
 from pipeline.bootstrap.settings_listing import settings_as_markdown
 from pipeline.bootstrap.wiring import Wiring
@@ -401,6 +402,18 @@ def test_hours_that_no_clock_shows_and_zones_that_nobody_knows_are_refused(monke
     monkeypatch.setenv(name, value)
     with pytest.raises(GiveUp, match=f"{name} is '{value}', but must be {allowed}"):
         demand_settings()
+
+
+@pytest.mark.parametrize(
+    ("named", "actor", "refusal"),
+    [
+        ((), "kim", "kim is no administrator: ask boss (role admin in Airflow)"),
+        ((), "boss", None),
+        (("lee",), "boss", "boss is no administrator: ask lee (RETRAIN_ADMINISTRATORS)"),
+    ],
+)
+def test_where_the_settings_name_no_administrator_airflows_are(named, actor, refusal):
+    assert administrators_only(named, ("boss",), actor) == refusal
 
 
 @pytest.mark.parametrize(("named", "refused"), [((), False), (("lee", "kim"), False), (("lee",), True)])
