@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.errors import NoModel, Overloaded, StorageUnavailable
-from faceserve.faces.comparison import Match
+from faceserve.faces.comparison import Match, VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import Gallery, Known
 from faceserve.inference.batching import Batcher
@@ -118,8 +118,20 @@ class Enrolment:
 
         Raises `StorageUnavailable` when it cannot be known in time who is enrolled.
         """
+        return self._faces(generation, deadline).nearest(vector, count)
+
+    def with_one(
+        self, generation: Generation, vector: npt.NDArray[np.float32], identity: str, deadline: float = float("inf")
+    ) -> list[Match]:
+        """How much a photo resembles this person, nothing where nobody of that name is enrolled; as `nearest`."""
+        return self._faces(generation, deadline).with_one(identity, vector)
+
+    # Inside
+
+    def _faces(self, generation: Generation, deadline: float) -> VectorComparisonEngine:
+        """Everybody who is enrolled, as it was a moment ago."""
         if not self._galleries[generation.model].there:
-            return []
+            return VectorComparisonEngine()
         self._compared_at[generation.model] = time.monotonic()
         until = min(deadline, time.monotonic() + _PATIENCE_SECONDS)
         looked = self._looked.get(generation)
@@ -133,9 +145,7 @@ class Enrolment:
                 generation.release()
             if time.monotonic() > until and not _fresh(looked):
                 raise StorageUnavailable(_NOT_IN_TIME)
-        return looked.known.faces.nearest(vector, count)
-
-    # Inside
+        return looked.known.faces
 
     @contextmanager
     def _change(self) -> Iterator[None]:

@@ -60,8 +60,11 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     def Compare(self, request: pb.CompareRequest, context: grpc.ServicerContext) -> pb.CompareResponse:
         asked = _asked(request, context)
         vector, found = self._embedding(request, asked)
-        count = min(max(1, request.count), _MAX_MATCHES)
-        matches = self._enrolment.nearest(found.generation, vector, count, asked.deadline)
+        if request.identity:
+            matches = self._enrolment.with_one(found.generation, vector, request.identity, asked.deadline)
+        else:
+            count = min(max(1, request.count), _MAX_MATCHES)
+            matches = self._enrolment.nearest(found.generation, vector, count, asked.deadline)
         return pb.CompareResponse(
             matches=[pb.Match(identity=match.identity, similarity=match.similarity) for match in matches],
             model_version=found.generation.version,

@@ -101,9 +101,9 @@ class FaceserveClient:
         """The enrolled identities that look most like a photo, best first."""
         return list(self.compared(model, photo, count=count).matches)
 
-    def compared(self, model: str, photo: bytes, *, count: int = 1) -> Compared:
-        """The same, and what it takes to count as one person."""
-        request = pb.CompareRequest(model=model, image=photo, count=count)
+    def compared(self, model: str, photo: bytes, *, count: int = 1, identity: str = "") -> Compared:
+        """The same, and what it takes to count as one person. With `identity` that person alone is compared with."""
+        request = pb.CompareRequest(model=model, image=photo, count=count, identity=identity)
         found = self._replicas.call(lambda channel: pb_grpc.InferenceStub(channel).Compare, request)
         return Compared(
             tuple(Match(match.identity, match.similarity) for match in found.matches),

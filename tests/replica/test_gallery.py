@@ -216,6 +216,18 @@ def test_who_looks_alike_comes_with_what_it_takes_to_count_as_one_person(world):
     assert kim is not None and kim.identity == "kim"
 
 
+def test_a_photo_is_compared_with_one_person_alone_whoever_looks_more_alike(world):
+    enroll_everybody(world)
+    world.serve("v1.1.0", "face", threshold=0.75)
+    (lee,) = world.client.compared("face", PEOPLE["kim"], identity="lee", count=3).matches
+    assert lee.identity == "lee" and lee.similarity < 0.75
+    assert world.client.compared("face", PEOPLE["kim"], identity="lee").recognised is None
+    assert world.client.compared("face", PEOPLE["kim"], identity="kim").recognised.identity == "kim"
+    world.lifecycle.withdraw("face", "kim")
+    for stranger in ("kim", "nobody", "no name/\U0001f600" + "x" * 200):
+        assert world.client.compared("face", PEOPLE["kim"], identity=stranger).matches == ()
+
+
 def test_the_threshold_changes_with_the_version_and_back(world):
     enroll_everybody(world)
     world.serve("v1.1.0", "face", threshold=0.75)

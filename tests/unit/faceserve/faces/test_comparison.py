@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from faceserve.faces.comparison import VectorComparisonEngine
+from faceserve.faces.comparison import Match, VectorComparisonEngine
 
 EAST, NORTH = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 
@@ -39,3 +41,21 @@ def test_vectors_of_another_width_are_refused():
 def test_joining_nobody_or_leaving_out_a_stranger_changes_nothing():
     before = VectorComparisonEngine().joined(["kim"], [EAST[None]])
     assert before.joined([], []).nearest(EAST) == before.without({"lee"}).nearest(EAST) == before.nearest(EAST)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 40))
+def test_the_first_of_a_gallery_are_those_of_all_sorted_and_who_is_alike_comes_as_enrolled(steps, count):
+    turns = np.array(steps, np.float32)
+    vectors = np.stack([np.cos(turns), np.sin(turns)], 1)
+    engine = VectorComparisonEngine([f"p{n}" for n in range(len(steps))], vectors)
+    found = engine.nearest(EAST, count)
+    assert [m.identity for m in found] == [f"p{n}" for n in np.argsort(turns, kind="stable")[:count]]
+
+
+def test_one_person_is_compared_with_alone_and_a_stranger_is_nobody():
+    engine = VectorComparisonEngine(["kim", "lee"], np.stack([EAST, NORTH]))
+    assert engine.with_one("lee", NORTH) == [Match("lee", 1.0)]
+    assert engine.with_one("lee", EAST) == [Match("lee", 0.0)]
+    assert engine.with_one("park", EAST) == VectorComparisonEngine().with_one("kim", EAST) == []
+    assert engine.without({"kim"}).with_one("kim", EAST) == []
