@@ -1,5 +1,7 @@
 """The queue between the Helper service and retraining: whoever comes first declares it, the other takes it as it is."""
 
+from collections.abc import Callable
+
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
@@ -11,22 +13,34 @@ _QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
 
 
 def declare_task_topology(channel: BlockingChannel, exchange: str, queue: str) -> None:
-    """Exchange, quorum queue and its dead-letter queue; a queue that exists is left alone, whatever its arguments."""
+    """Exchange, quorum queue and its dead-letter queue. What exists is left alone, whatever its arguments: who reads
+    needs no right to change what is written to.
+    """
     dead = f"{queue}.dead"
-    channel.exchange_declare(exchange, exchange_type="topic", durable=True)
-    channel.exchange_declare(dead, exchange_type="fanout", durable=True)
+    declare_exchange(channel, exchange)
+    declare_exchange(channel, dead, kind="fanout")
     for name, arguments in ((dead, {}), (queue, {"x-dead-letter-exchange": dead})):
-        if not _exists(channel, name):
+        if not queue_exists(channel, name):
             channel.queue_declare(name, durable=True, arguments={**_QUORUM, **arguments})
     channel.queue_bind(dead, dead)
     channel.queue_bind(queue, exchange, ROUTING_KEY)
 
 
-def _exists(channel: BlockingChannel, queue: str) -> bool:
+def declare_exchange(channel: BlockingChannel, name: str, *, kind: str = "topic") -> None:
+    """Unless it exists."""
+    if not _exists(channel, lambda asking: asking.exchange_declare(name, passive=True)):
+        channel.exchange_declare(name, exchange_type=kind, durable=True)
+
+
+def queue_exists(channel: BlockingChannel, queue: str) -> bool:
+    return _exists(channel, lambda asking: asking.queue_declare(queue, passive=True))
+
+
+def _exists(channel: BlockingChannel, ask: Callable[[BlockingChannel], object]) -> bool:
     """The answer "no" ends the channel that asked: so another one asks."""
     asking = channel.connection.channel()
     try:
-        asking.queue_declare(queue, passive=True)
+        ask(asking)
     except ChannelClosedByBroker as error:
         if error.reply_code != _NOT_FOUND:
             raise

@@ -10,6 +10,7 @@ from typing import Any
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
+from include.contract.task_queue import declare_exchange
 from include.helper_service.background import AWAY, IDLE_SECONDS, Background
 from include.helper_service.database import Database
 from include.helper_service.settings import MODEL
@@ -95,7 +96,7 @@ class Listening(Background):
                 connection.close()
 
     def _declare(self, channel: BlockingChannel) -> None:
-        channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
+        declare_exchange(channel, self._exchange)
         channel.queue_declare(self._queue, durable=True, arguments={"x-queue-type": "quorum"})
         for key in _ROUTING_KEYS:
             channel.queue_bind(self._queue, self._exchange, key)

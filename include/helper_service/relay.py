@@ -7,7 +7,7 @@ import pika
 from opentelemetry.trace import SpanKind
 from pika.adapters.blocking_connection import BlockingChannel
 
-from include.contract.task_queue import ROUTING_KEY, declare_task_topology
+from include.contract.task_queue import ROUTING_KEY, declare_task_topology, queue_exists
 from include.contract.tracing import HEADER, OFF, Traces, traceparent
 from include.helper_service.background import IDLE_SECONDS, Background
 from include.helper_service.tasks import Tasks
@@ -33,7 +33,9 @@ class Relay(Background):
         connection = pika.BlockingConnection(self._parameters)
         try:
             channel = connection.channel()
-            declare_task_topology(channel, self._exchange, self._queue)
+            # Its queue is the pipeline's: who publishes needs no right to it once it is there.
+            if not queue_exists(channel, self._queue):
+                declare_task_topology(channel, self._exchange, self._queue)
             channel.confirm_delivery()
             while not self._stop.is_set():
                 if not self._publish_batch(channel):

@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from include.stack.accounts import ADMINISTRATOR
+from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.roles import ROLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -48,7 +50,7 @@ PREFERRED_PORTS = {
 _SECRETS = (
     "postgres",
     *ROLES,
-    "rabbitmq",
+    *OF_BROKER,
     "s3",
     "faceserve",
     "airflow_admin",
@@ -84,7 +86,12 @@ class Stack:
 
     @property
     def amqp_url(self) -> str:
-        return f"amqp://retraining:{self.secrets['rabbitmq']}@127.0.0.1:{self.port('rabbitmq')}/%2F"
+        """As the administrator, for whoever runs the stack; programs have accounts of their own."""
+        return self.amqp_url_of(ADMINISTRATOR, "rabbitmq")
+
+    def amqp_url_of(self, account: str, secret: str = "") -> str:
+        password = self.secrets[secret or f"rabbitmq_{account}"]
+        return f"amqp://{account}:{password}@127.0.0.1:{self.port('rabbitmq')}/%2F"
 
     @property
     def s3_endpoint(self) -> str:
@@ -159,7 +166,7 @@ def environment(stack: Stack) -> dict[str, str]:
         # Airflow's process titles would overwrite the environment by which `down` finds orphans.
         "SPT_NOENV": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "RETRAIN_AMQP_URL": stack.amqp_url,
+        "RETRAIN_AMQP_URL": stack.amqp_url_of("pipeline"),
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops", "mlops"),
         "RETRAIN_HELPER_DSN": stack.dsn("mlops_reader", "helper"),
         "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,
@@ -190,7 +197,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "FACESERVE_GALLERY_URI": "s3://faces/",
         "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
         "HELPER_DSN": stack.dsn("helper", "helper"),
-        "HELPER_AMQP_URL": stack.amqp_url,
+        "HELPER_AMQP_URL": stack.amqp_url_of("helper"),
         "HELPER_S3_ENDPOINT": stack.s3_endpoint,
         "HELPER_FACESERVE_REPLICAS": json.dumps(stack.replicas),
         "HELPER_PORT": str(stack.port("helper")),

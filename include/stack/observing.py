@@ -19,7 +19,10 @@ def exporter(stack: Stack) -> Service:
     url = f"http://127.0.0.1:{stack.port('exporter')}/metrics"
     command = (str(bin_folder() / "python"), "-m", "pipeline", "exporter")
     # It looks at everything and may change nothing.
-    reads = {"RETRAIN_MLOPS_DSN": stack.dsn("mlops_viewer", "mlops")}
+    reads = {
+        "RETRAIN_MLOPS_DSN": stack.dsn("mlops_viewer", "mlops"),
+        "RETRAIN_AMQP_URL": stack.amqp_url_of("watcher"),
+    }
     program = Program("exporter", command, lambda: http_answers(url), environment=reads, code=("pipeline",))
     return Service("exporter", (program,), after=("postgres", "rabbitmq"))
 

@@ -1,5 +1,6 @@
 """The programs of the stack: how each is prepared, started, and known to be ready."""
 
+import json
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from include.stack.accounts import definitions
 from include.stack.airflow_api import airflow_of
 from include.stack.layout import ALL_BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
 from include.stack.logins import keep_logins
@@ -108,10 +110,10 @@ def rabbitmq(stack: Stack) -> Service:
             cookie.write_text(stack.secrets["erlang_cookie"])
             cookie.chmod(0o400)
         (home / "enabled_plugins").write_text("[rabbitmq_prometheus].\n")
+        (home / "definitions.json").write_text(json.dumps(definitions(stack.secrets)))
         (home / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{stack.port('rabbitmq')}\n"
-            "default_user = retraining\n"
-            f"default_pass = {stack.secrets['rabbitmq']}\n"
+            f"load_definitions = {home / 'definitions.json'}\n"
             "disk_free_limit.absolute = 200MB\n"
             f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {stack.port('rabbitmq_metrics')}\n"
             "log.console = true\nlog.console.level = warning\nlog.file = false\n"
@@ -144,7 +146,6 @@ def rabbitmq(stack: Stack) -> Service:
             Program("rabbitmq", server, lambda: _amqp_answers(stack), environment=variables, folder=home),
         ),
         prepare=prepare,
-        finish=lambda: None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
 
-from include.contract.task_queue import declare_task_topology
+from include.contract.task_queue import declare_task_topology, queue_exists
 from pipeline.adapters.amqp import UnreadableProperties, connection_to, publish_into
 from pipeline.domain.errors import GiveUp
 from pipeline.ports.events import DeadLetter
@@ -40,7 +40,9 @@ class RabbitDeadLetters:
     def waiting(self) -> int:
         with connection_to(self._url) as connection:
             channel = connection.channel()
-            declare_task_topology(channel, self._exchange, self._queue)
+            # Who only watches may declare nothing.
+            if not queue_exists(channel, self._dead):
+                return 0
             return int(channel.queue_declare(self._dead, passive=True).method.message_count)
 
     def all(self) -> Sequence[DeadLetter]:

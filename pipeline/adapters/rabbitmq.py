@@ -10,7 +10,7 @@ from typing import Any
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.spec import BasicProperties
 
-from include.contract.task_queue import declare_task_topology
+from include.contract.task_queue import declare_exchange, declare_task_topology
 from include.contract.tracing import HEADER, OFF, Traces, sampled
 from pipeline.adapters.amqp import (
     PERSISTENT,
@@ -170,6 +170,6 @@ class RabbitEventPublisher:
         body = json.dumps(dict(event.payload), ensure_ascii=False).encode()
         with connection_to(self._url) as connection:
             channel = connection.channel()
-            channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
+            declare_exchange(channel, self._exchange)
             channel.confirm_delivery()
             channel.basic_publish(self._exchange, event.type, body, properties)

@@ -10,6 +10,7 @@ import yaml
 
 from faceserve.settings import Settings as FaceserveSettings
 from include.helper_service.settings import Settings as HelperSettings
+from include.stack.accounts import ACCOUNTS, SECRETS
 from include.stack.layout import environment, load_or_create
 from include.stack.roles import OWN, ROLES
 from include.stack.runner import all_services
@@ -31,7 +32,7 @@ _OF_OWNERS = {
 # The superuser's password is PostgreSQL's own; the image of RabbitMQ starts epmd by itself.
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
 _PARTS_OF_OTHERS = {"epmd"}
-_ONCE = {"migrate", "first-model"}
+_ONCE = {"accounts", "migrate", "first-model"}
 # `migrate` ends, and no Debian package has Grafana.
 _IN_CONTAINERS_ONLY = {*_ONCE, "grafana"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
@@ -143,7 +144,7 @@ def test_volumes_are_declared_and_mounted_files_exist():
 def test_a_service_waits_for_what_exists_and_can_be_healthy():
     for name, service in _SERVICES.items():
         for needed, how in service.get("depends_on", {}).items():
-            wanted = "service_completed_successfully" if needed == "migrate" else "service_healthy"
+            wanted = "service_completed_successfully" if needed in _ONCE else "service_healthy"
             assert how["condition"] == wanted, f"{name} waits for {needed}"
             assert needed in _SERVICES
 
@@ -245,6 +246,13 @@ def test_whoever_judges_by_settings_reads_those_of_people():
     """Parts of Airflow, the exporter whose bars alerts compare with, and the first model."""
     reading = {name for name, service in _SERVICES.items() if "settings.env" in str(service.get("env_file"))}
     assert reading == {name for name, service in _SERVICES.items() if "RETRAIN_MLOPS_DSN" in _variables(service)}
+
+
+def test_each_program_has_an_account_of_its_own_on_rabbitmq_and_nobody_the_administrators():
+    known = {name: re.findall(r"amqp://(\w+):", str(_variables(service))) for name, service in _SERVICES.items()}
+    assert {user for users in known.values() for user in users} == {a.name for a in ACCOUNTS}
+    assert (known["helper"], known["exporter"], known["airflow-scheduler"]) == (["helper"], ["watcher"], ["pipeline"])
+    assert set(_variables(_SERVICES["accounts"])) == {f"{secret}_PASSWORD".upper() for secret in SECRETS}
 
 
 def test_no_link_that_people_follow_names_a_container():

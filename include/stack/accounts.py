@@ -1,0 +1,102 @@
+"""Who may do what on RabbitMQ: `python -m include.stack.accounts FILE` writes what the broker reads when it starts.
+
+The Helper service publishes confirmations and hears model events, the pipeline does the opposite, who watches counts.
+Passwords of that command are in `RABBITMQ_PASSWORD` and, of the others, `RABBITMQ_<NAME>_PASSWORD`.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ADMINISTRATOR = "retraining"
+_NOTHING = "^$"
+_TASKS, _MODELS = r"task\.events", r"model\.events"
+# The queue of confirmations with its dead letters, and whatever the Helper service keeps for itself.
+_CONFIRMED, _OF_HELPER = r"mlops\.task-confirmed(\.dead)?", r"helper\..*"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Regular expressions of exchanges and queues that it may declare and delete, publish to or bind, and read from."""
+
+    name: str
+    configure: str = _NOTHING
+    write: str = _NOTHING
+    read: str = _NOTHING
+
+    @property
+    def secret(self) -> str:
+        """Name of its password among the stack's secrets."""
+        return f"rabbitmq_{self.name}"
+
+
+ACCOUNTS = (
+    Account(
+        "helper",
+        configure=f"^({_TASKS}|{_OF_HELPER})$",
+        write=f"^({_TASKS}|{_OF_HELPER})$",
+        read=f"^({_MODELS}|{_OF_HELPER})$",
+    ),
+    Account(
+        "pipeline",
+        configure=f"^({_MODELS}|{_CONFIRMED})$",
+        # Dead letters go to their queue, and back to the other one, by its name: through the exchange without one. That
+        # also reaches the Helper's queue, which holds the pipeline's own events.
+        write=rf"^({_MODELS}|{_CONFIRMED}|amq\.default)$",
+        read=f"^({_TASKS}|{_CONFIRMED})$",
+    ),
+    Account("watcher"),
+)
+SECRETS = ("rabbitmq", *(account.secret for account in ACCOUNTS))
+
+
+def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Users, rights and exchanges, as RabbitMQ imports them at each start; `passwords` has every one of `SECRETS`."""
+    everything = {"user": ADMINISTRATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    return {
+        "vhosts": [{"name": "/"}],
+        "users": [
+            _user(ADMINISTRATOR, passwords["rabbitmq"], "administrator"),
+            *(_user(account.name, passwords[account.secret]) for account in ACCOUNTS),
+        ],
+        "permissions": [everything, *(_permission(account) for account in ACCOUNTS)],
+        # Nobody but the administrator may make both ends.
+        "exchanges": [_exchange(name) for name in ("model.events", "task.events")],
+    }
+
+
+def _user(name: str, password: str, tags: str = "") -> dict[str, str]:
+    # The same password gives the same file, and nobody learns it from there.
+    salt = hashlib.sha256(f"{name} {password}".encode()).digest()[:4]
+    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    return {
+        "name": name,
+        "password_hash": digest,
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": tags,
+    }
+
+
+def _exchange(name: str) -> dict[str, Any]:
+    lasting = {"durable": True, "auto_delete": False, "internal": False}
+    return {"name": name, "vhost": "/", "type": "topic", **lasting, "arguments": {}}
+
+
+def _permission(account: Account) -> dict[str, str]:
+    rights = {"configure": account.configure, "write": account.write, "read": account.read}
+    return {"user": account.name, "vhost": "/", **rights}
+
+
+def main(path: str) -> None:
+    variables = {secret: os.environ[f"{secret}_PASSWORD".upper()] for secret in SECRETS}
+    Path(path).write_text(json.dumps(definitions(variables)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,142 @@
+"""Each account of RabbitMQ tries what it must not, and does what it is for."""
+
+from contextlib import contextmanager
+
+import pika
+import pytest
+from pika.exceptions import ChannelClosedByBroker, ProbableAuthenticationError
+
+from include.stack.accounts import ACCOUNTS
+from pipeline.adapters.dead_letters import RabbitDeadLetters
+from pipeline.adapters.rabbitmq import RabbitEventPublisher, RabbitEventQueue
+from pipeline.domain.model_events import OutgoingEvent
+from tests.builders import event_body
+
+pytestmark = pytest.mark.integration
+
+TASKS, MODELS, QUEUE = "task.events", "model.events", "mlops.task-confirmed"
+DEAD, OF_HELPER = f"{QUEUE}.dead", "helper.model-changes"
+REFUSED = 403
+
+
+@pytest.fixture
+def stack(services):
+    # The queue is the pipeline's.
+    RabbitEventQueue(services.stack.amqp_url_of("pipeline"), exchange=TASKS, queue=QUEUE).depth()
+    yield services.stack
+    with channel_of(services.stack.amqp_url) as channel:
+        channel.queue_delete(OF_HELPER)
+
+
+@contextmanager
+def channel_of(url):
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    try:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        yield channel
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def publish(exchange, key="TaskConfirmedEvent"):
+    return lambda channel: channel.basic_publish(exchange, key, b"{}")
+
+
+def read(queue):
+    return lambda channel: channel.basic_get(queue)
+
+
+def purge(queue):
+    return lambda channel: channel.queue_purge(queue)
+
+
+def delete(queue):
+    return lambda channel: channel.queue_delete(queue)
+
+
+def delete_exchange(exchange):
+    return lambda channel: channel.exchange_delete(exchange)
+
+
+def listen(exchange):
+    """To everything, with a queue of its own that goes with the connection."""
+
+    def bind(channel):
+        name = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(name, exchange, "#")
+
+    return bind
+
+
+def redirect(channel):
+    channel.queue_bind(QUEUE, TASKS, "#")
+
+
+FORBIDDEN = {
+    "helper": [
+        publish(MODELS, "ModelDeployedEvent"),
+        publish("", QUEUE),
+        *(act(queue) for queue in (QUEUE, DEAD) for act in (read, purge, delete)),
+        delete_exchange(MODELS),
+        listen(TASKS),
+        redirect,
+    ],
+    "pipeline": [
+        publish(TASKS),
+        read(OF_HELPER),
+        purge(OF_HELPER),
+        delete(OF_HELPER),
+        delete_exchange(TASKS),
+        listen(MODELS),
+    ],
+    "watcher": [
+        *(publish(exchange) for exchange in (TASKS, MODELS, "")),
+        *(act(queue) for queue in (QUEUE, DEAD, OF_HELPER) for act in (read, purge, delete)),
+        *(delete_exchange(exchange) for exchange in (TASKS, MODELS)),
+        *(listen(exchange) for exchange in (TASKS, MODELS)),
+    ],
+}
+
+
+def test_every_account_is_tried():
+    assert set(FORBIDDEN) == {account.name for account in ACCOUNTS}
+
+
+@pytest.mark.parametrize("account", FORBIDDEN)
+def test_what_an_account_is_not_for_is_refused(stack, account):
+    with channel_of(stack.amqp_url_of("helper")) as channel:
+        channel.queue_declare(OF_HELPER, durable=True, arguments={"x-queue-type": "quorum"})
+    for act in FORBIDDEN[account]:
+        with channel_of(stack.amqp_url_of(account)) as channel:
+            with pytest.raises(ChannelClosedByBroker) as refused:
+                act(channel)
+            assert refused.value.reply_code == REFUSED
+
+
+def test_a_confirmation_goes_from_the_helper_to_the_pipeline_and_a_model_event_back(stack):
+    pipeline, helper = stack.amqp_url_of("pipeline"), stack.amqp_url_of("helper")
+    with channel_of(helper) as channel:
+        channel.basic_publish(TASKS, "TaskConfirmedEvent", event_body(), mandatory=True)
+        channel.queue_declare(OF_HELPER, durable=True, arguments={"x-queue-type": "quorum"})
+        channel.queue_bind(OF_HELPER, MODELS, "ModelDeployedEvent")
+        RabbitEventPublisher(pipeline, exchange=MODELS).publish(OutgoingEvent("1", "ModelDeployedEvent", {}))
+        _, properties, _ = channel.basic_get(OF_HELPER, auto_ack=True)
+        assert properties.message_id == "1"
+    queue = RabbitEventQueue(pipeline, exchange=TASKS, queue=QUEUE)
+    assert queue.depth() == 1
+    for (message,) in queue.batches(max_messages=1, batch_size=1):
+        queue.dead_letter(message, "for this test")
+        queue.acknowledge([message])
+    letters = RabbitDeadLetters(pipeline, exchange=TASKS, queue=QUEUE)
+    assert RabbitDeadLetters(stack.amqp_url_of("watcher"), exchange=TASKS, queue=QUEUE).waiting() == 1
+    letters.requeue(letters.all()[0].id)
+    assert (queue.depth(), letters.waiting()) == (1, 0)
+
+
+def test_neither_a_password_of_somebody_else_nor_the_brokers_own_account_opens_the_door(stack):
+    of_nobody = stack.amqp_url.replace(f"retraining:{stack.secrets['rabbitmq']}", "guest:guest")
+    for stranger in (stack.amqp_url_of("pipeline", "rabbitmq_helper"), of_nobody):
+        with pytest.raises(ProbableAuthenticationError):
+            pika.BlockingConnection(pika.URLParameters(stranger))
