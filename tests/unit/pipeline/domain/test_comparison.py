@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pipeline.domain.checks import AccuracyMeasurement, CheckName, Group, Outcome, Prediction, Weight
 from pipeline.domain.comparison import ComparisonPolicy, paired, slices
@@ -159,6 +161,21 @@ def test_a_slice_that_falls_far_beyond_chance_is_refused_however_well_the_others
 def test_a_small_slice_or_a_small_fall_is_no_objection(losses, ties):
     dark = Photos(losses=losses, ties=ties, brightness=0.1, start=40_000)
     assert outcome("slices", validation=Photos(60, 0, 300) + dark) is Outcome.PASSED
+
+
+@given(losses=st.integers(1, 12), branches=st.integers(0, 6))
+@example(losses=6, branches=0)
+@example(losses=7, branches=0)
+def test_the_more_slices_are_looked_at_the_surer_a_fall_has_to_be(losses, branches):
+    policy = ComparisonPolicy(min_slice_photos=1)
+    validation = Photos(losses=losses, ties=losses * 5, brightness=0.1, start=40_000)
+    for branch in range(branches):
+        validation += Photos(ties=30, helper_id=f"H-{branch}", start=50_000 + 100 * branch)
+    holdout = Photos(ties=300, brightness=0.9, start=10_000)
+    number = len(slices((validation + holdout).pairs(), 1))
+    # Dark are only these photos, and all that changed was lost: by chance as often as so many coins fall alike.
+    fallen = 0.5**losses < 0.05 / number
+    assert judged(validation, holdout, policy)["slices"].outcome is (Outcome.FAILED if fallen else Outcome.PASSED)
 
 
 COSTLY = ComparisonPolicy(slice_limits=(("corrected: 얼룩", 0.05),))

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from include.contract.preprocessing import to_input
 from pipeline.domain.dataset import Augmentation, Manifest, Split
@@ -131,6 +133,41 @@ def test_a_shard_loses_one_photo_and_keeps_the_others_byte_for_byte():
 def test_each_transform_is_as_strong_as_its_setting(parameters, differs):
     original, copy = _images(_shard(_photos(1), copies=2, **parameters)).astype(int)
     assert bool(np.abs(original - copy).mean() > 8) == differs
+
+
+@settings(max_examples=15)
+@given(colour=st.tuples(*[st.integers(0, 255)] * 3))
+@example(colour=(255, 0, 0))
+@example(colour=(0, 0, 255))
+def test_training_sees_the_colours_that_the_server_sees(colour):
+    body = cv2.imencode(".png", np.full((96, 96, 3), colour[::-1], np.uint8))[1].tobytes()
+    still = {"rotation_degrees": 0, "flip_probability": 0, "brightness": 0, "contrast": 0}
+    learned = _images(_shard([(a_photo(1), body)], copies=2, **still)).astype(int)
+    assert (to_input(body) == colour).all()
+    # A JPEG may be off by a little.
+    assert np.abs(learned - colour).max() <= 4
+
+
+def _turned_degrees(image):
+    """How far the border between a photo's black and its white half is turned, by where the white one lies."""
+    rows, columns = np.indices(image.shape[:2]) - (image.shape[0] - 1) / 2
+    # What rotation mirrors into the corners is none of it.
+    seen = image.mean(2) * (np.hypot(rows, columns) < image.shape[0] * 0.45)
+    return np.degrees(np.arctan2((seen * rows).sum(), (seen * columns).sum()))
+
+
+@settings(max_examples=8, deadline=None)
+@given(degrees=st.integers(2, 60), seed=st.integers(0, 99))
+@example(degrees=15, seed=7)
+def test_copies_are_turned_as_far_as_the_setting_says_and_no_further(degrees, seed):
+    halves = np.zeros((320, 320, 3), np.uint8)
+    halves[:, 160:] = 255
+    photo = a_photo(1), cv2.imencode(".png", halves)[1].tobytes()
+    still = {"flip_probability": 0, "brightness": 0, "contrast": 0, "seed": seed}
+    images = _images(_shard([photo], copies=25, rotation_degrees=degrees, **still))
+    turned = [abs(_turned_degrees(image)) for image in images]
+    assert turned[0] < 0.5
+    assert degrees / 2 < max(turned) < degrees + 0.5
 
 
 def test_loading_it_asks_nobody_on_the_internet():

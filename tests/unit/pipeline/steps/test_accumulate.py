@@ -1,7 +1,7 @@
 """Every confirmation is stored once, whatever happens on the way."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.domain.errors import ServiceUnavailable
@@ -109,6 +109,18 @@ def test_a_message_that_cannot_be_stored_stops_no_other(bad, error):
     assert stored(world) == [name for number, name in enumerate(names) if number not in bad]
     assert (counts.new, counts.dead_lettered, world.queue.depth()) == (41 - len(bad), len(bad), 0)
     assert {reason for _, reason in world.queue.dead} <= {f"it cannot be stored: {error.__name__} a value of it"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([None, "m-1", "m-2"])), max_size=12))
+@example([(1, "m-1"), (2, "m-1")])
+@example([(1, "m-1"), (1, "m-2")])
+def test_a_confirmation_is_what_it_says_and_never_the_message_it_comes_in(sent):
+    world = World()
+    for number, message_id in sent:
+        world.queue.send(event_body(taskId=f"TASK-{number}"), message_id)
+    counts = world.drain()
+    assert stored(world) == sorted({f"TASK-{number}" for number, _ in sent})
+    assert counts.new + counts.duplicates == len(sent)
 
 
 def test_what_no_path_takes_stays_and_the_others_go_on():
