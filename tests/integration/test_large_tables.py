@@ -13,6 +13,7 @@ from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.sighting_table import SightingTable
+from pipeline.adapters.total_tables import TotalTables
 from pipeline.adapters.withholding_table import WithholdingTable
 from pipeline.bootstrap.exporter import watching
 from pipeline.domain.live_accuracy import Period
@@ -51,7 +52,7 @@ FILL = """
            ''
     FROM generate_series(1, 1000) n;
     INSERT INTO dataset_photos (dataset_id, task_id, photo_url, sha256, cluster_id, label, source, split)
-    SELECT 'DS-2026-' || 1 + n % 1000, 'TASK-' || n, 's3://tasks/' || n, 'a', 'b', '양호', 'evaluation', 'train'
+    SELECT 'DS-2026-' || 1 + n % 1000, 'TASK-' || n, 's3://tasks/' || n, n, 'b', '양호', 'evaluation', 'train'
     FROM generate_series(1, 40000) n;
     INSERT INTO retraining_decisions (id, model_type, due, rule, reason, corrections, since_last_try, asked_by,
                                       decided_at)
@@ -112,6 +113,7 @@ QUESTIONS = {
     "what is to be told": lambda db: OutboxTable(db).untold(),
     "an event was published": lambda db: OutboxTable(db).mark_published("500"),
     "everything that Prometheus is told": lambda db: list(tell_facts(replace(watching(Settings(), db), shown=0))),
+    "its last look at some versions": lambda db: TotalTables(db).looks(LAUNDRY, {"v1.1.0", "v1.2.0"}),
     "the monitor's last look": lambda db: SightingTable(db).last(LAUNDRY),
     "the last answers of the policy": lambda db: SightingTable(db).answers(LAUNDRY, most=5),
     "how much is to be published": lambda db: SightingTable(db).unpublished(),
@@ -122,6 +124,7 @@ QUESTIONS = {
     "what reviews took": lambda db: SightingTable(db).reviews(),
     "the open alert": lambda db: ReadingTable(db).open_episode(LAUNDRY),
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
+    "who shows the same photo": lambda db: DatasetTable(db).kept("TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),
     "forget a photo": lambda db: ErasureTable(db).anonymise("TASK-500"),
 }
