@@ -50,6 +50,7 @@ BENCHMARKS = (
     Benchmark("serving", "batching", 2, "batching:batching", "the same crowd with and without batching"),
     Benchmark("serving", "memory", 3, "memory:memory", "a replica's memory over a hundred swaps"),
     Benchmark("serving", "cold-start", 1, "memory:cold_start", "from process start to the first answer"),
+    Benchmark("serving", "observing", 3, "observing:observing", "with metrics, spans and JSON lines; plain: with none"),
     Benchmark("serving", "child-process", 1, "child_process:child_process", "a process for each version (ADR 0010)"),
     Benchmark("serving", "peers", 5, "peers:peers", "MLServer with the same model and the same client"),
     Benchmark("training", "speedup", 5, "speed:speed", "600 images × 50 epochs; plain: one model.fit"),

@@ -58,6 +58,9 @@ QUIET = {
     "Frozen, failed or incomplete": "nothing is",
     "On trial": "no canary runs",
     "A branch manager's time for a photo": "the demo's branch managers are programs",
+    "Share of verdicts by label and branch": "too few confirmations came since Prometheus looks",
+    "Mean confidence by branch": "too few confirmations came since Prometheus looks",
+    "Replicas out of rotation": "nobody took one out",
     "What keeps the loop from turning": "nothing does, or the monitor did not look yet",
 }
 

@@ -143,7 +143,7 @@ def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra
         " WHERE task_id = %s",
         (said.final_result, said.corrected, said.correction_reason, at, task.task_id),
     )
-    payload = Json({**_event(task, said, at), **extra}, _dumps)
+    payload = Json({**_event(task, said, at), **_beside(task), **extra}, _dumps)
     values = (str(uuid.uuid4()), payload, traceparent())
     cursor.execute("INSERT INTO outbox (id, payload, traceparent) VALUES (%s, %s, %s)", values)
 
@@ -188,6 +188,12 @@ def _event(task: Task, confirmation: Confirmation, at: datetime) -> dict[str, An
         "timestamp": at.isoformat().replace("+00:00", "Z"),
         "modelVersion": task.model_version,
     }
+
+
+def _beside(task: Task) -> dict[str, Any]:
+    """What the specification does not ask for and the task knows: whose photo it is, and how sure the AI was."""
+    known = {"branchId": task.branch_id, "confidence": task.confidence}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _dumps(value: object) -> str:

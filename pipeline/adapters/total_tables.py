@@ -1,10 +1,12 @@
-"""Tables `confirmation_totals` and `decision_totals`, which the database keeps itself, and newest rows of others."""
+"""Tables `confirmation_totals`, `prediction_totals` and `decision_totals`, which the database keeps itself, and newest
+rows of others.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.figures.production import Confirmed, LookedAt
+from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
 from pipeline.domain.figures.retraining import Decided
 from pipeline.domain.live_accuracy import State
 from pipeline.domain.models import ModelType
@@ -37,6 +39,15 @@ class TotalTables:
                 " FROM confirmation_totals"
             )
             return [Confirmed(*row) for row in cursor.fetchall()]
+
+    def predicted(self, versions: Collection[str]) -> Sequence[Predicted]:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT model_version, branch, ai_result, stored, rated, confidence FROM prediction_totals"
+                " WHERE model_version = ANY(%s) ORDER BY 1, 2, 3",
+                (sorted(versions),),
+            )
+            return [Predicted(*row) for row in cursor.fetchall()]
 
     def decided(self, model_type: ModelType) -> Sequence[Decided]:
         with self._database.transaction() as cursor:

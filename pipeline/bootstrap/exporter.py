@@ -39,6 +39,8 @@ class Facts:
         with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
             yield from tell_facts(watching(self._w.settings, database))
             yield from tell_safeguards(SafeguardTable(database))
+        for replica in self._w.settings.faceserve_out_of_rotation:
+            yield Fact("replica_out_of_rotation", (replica,), 1)
 
     def of_broker(self) -> Iterator[Fact]:
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())

@@ -153,6 +153,20 @@ _OF_PEOPLE = (
     Family("review_seconds_total", _MODEL, "Seconds of review of all of those together"),
     Family("photos_erased_total", (), "Photos that were forgotten on request"),
 )
+_OF_WHAT_MODELS_SAY = (
+    Family(
+        "predictions_total",
+        (*_VERSION, "branch", "label"),
+        "Verdicts of the model, whatever people said of them, counted when their confirmation comes in, each once; "
+        "branches with fewest are `other`, and `none` is where no branch is named",
+    ),
+    Family("predictions_rated_total", (*_VERSION, "branch"), "Of those, verdicts that said how sure the model was"),
+    Family(
+        "prediction_confidence_total",
+        (*_VERSION, "branch"),
+        "How sure it was, 0 to 1, of all of these together: divided by predictions_rated_total it is the mean",
+    ),
+)
 _OF_RETRAINING = (
     Family("corrections_pending", _MODEL, "Corrections that the champion has not learned from"),
     Family("corrections_untried", _MODEL, "Corrections stored since the last training that came to a verdict"),
@@ -170,6 +184,12 @@ _OF_RETRAINING = (
     Family("run_timestamp_seconds", _MODEL, "Since when a retraining holds the claim; absent when none does"),
 )
 _OF_OPERATION = (
+    Family(
+        "replica_out_of_rotation",
+        ("replica",),
+        "1 for each address that a person took out of rotation, as the exporter's own settings say "
+        "(RETRAIN_FACESERVE_OUT_OF_ROTATION)",
+    ),
     Family("airflow_healthy", ("component",), "1 for each part of Airflow that says it is healthy, else 0"),
     Family("dead_letters", (), "Messages in the dead-letter queue, asked of the broker"),
     Family("outbox_waiting", ("database",), "Events that are committed and not published yet"),
@@ -196,6 +216,7 @@ FAMILIES: Mapping[str, Family] = {
         *_OF_DEPLOYMENTS,
         *_OF_PRODUCTION,
         *_OF_PEOPLE,
+        *_OF_WHAT_MODELS_SAY,
         *_OF_RETRAINING,
         *_OF_OPERATION,
         *_OF_THE_EXPORTER,

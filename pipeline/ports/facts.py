@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.domain.figures.production import Confirmed, LookedAt
+from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
 from pipeline.domain.figures.retraining import Decided
 from pipeline.domain.models import ModelType
 
@@ -22,6 +22,9 @@ class Totals(Protocol):
     """Asked of small tables and single rows, however many confirmations there are."""
 
     def confirmed(self) -> Sequence[Confirmed]: ...
+
+    def predicted(self, versions: Collection[str]) -> Sequence[Predicted]:
+        """What these said, by branch."""
 
     def decided(self, model_type: ModelType) -> Sequence[Decided]: ...
 

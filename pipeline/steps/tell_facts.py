@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline.domain.facts import Fact, label_of
 from pipeline.domain.figures.deployments import of_history
-from pipeline.domain.figures.production import of_confirmations, of_gaps, of_look
+from pipeline.domain.figures.production import of_confirmations, of_gaps, of_look, of_predictions
 from pipeline.domain.figures.retraining import of_backlog, of_decisions, of_runs
 from pipeline.domain.figures.versions import Measured, of_version
 from pipeline.domain.history import History
@@ -45,6 +45,7 @@ def _of_model(d: Watching, model_type: ModelType) -> Iterator[Fact]:
         names = {version.version for version in registered}
         seen = {version.version for version in shown}
         yield from of_confirmations(model_type, d.totals.confirmed(), shown=seen, registered=names)
+        yield from of_predictions(model_type, d.totals.predicted(seen), shown=seen)
 
 
 def _in_use(history: History, version: ModelVersion) -> bool:

@@ -11,7 +11,7 @@ from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
 from pipeline.adapters.retraining_run_table import RetrainingRunTable
 from pipeline.adapters.total_tables import TotalTables
-from pipeline.domain.figures.production import Confirmed, LookedAt
+from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
 from pipeline.domain.figures.retraining import Decided
 from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, State, Tally
@@ -85,6 +85,24 @@ def test_a_word_that_was_taken_back_later_still_was_work(tables):
 def test_seconds_of_review_are_those_that_can_be(tables, said, timed, seconds):
     confirm(tables, 1, extra={"reviewSeconds": said})
     assert [(one.stored, one.reviews_timed, one.review_seconds) for one in confirmed(tables)] == [(1, timed, seconds)]
+
+
+def test_verdicts_are_counted_by_branch_and_how_sure_they_were(tables):
+    confirm(tables, 1, 2, extra={"branchId": "강남점", "confidence": 0.75})
+    confirm(tables, 2, 3, extra={"branchId": "강남점"})
+    confirm(tables, 4, ai_result="양호", corrected=False)
+    confirm(tables, 5, version="v1.1.0")
+    assert tables.totals.predicted({"v1.0.0", "v9.0.0"}) == [
+        Predicted("v1.0.0", "", "양호", 1, 0, 0.0),
+        Predicted("v1.0.0", "강남점", "불량", 3, 2, 1.5),
+    ]
+
+
+@pytest.mark.parametrize("branch", [None, 7, ["a"], {"a": 1}, "x" * 65])
+@pytest.mark.parametrize("confidence", [-0.1, 1.1, "0.5", True, None, [0.5]])
+def test_odd_branches_and_confidences_count_as_none(tables, branch, confidence):
+    confirm(tables, 1, extra={"branchId": branch, "confidence": confidence})
+    assert tables.totals.predicted({"v1.0.0"}) == [Predicted("v1.0.0", "", "불량", 1, 0, 0.0)]
 
 
 def test_decisions_are_counted_by_rule_and_answer(tables):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.domain.figures.production import Confirmed, LookedAt
+from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
 from pipeline.domain.figures.retraining import Decided
 from pipeline.domain.models import ModelType
 from pipeline.ports.facts import Waiting
@@ -32,6 +32,20 @@ class FakeTotals:
             groups.setdefault(key, []).append(review_seconds(event.extra.get("reviewSeconds")))
         timed = {key: [one for one in found if one is not None] for key, found in groups.items()}
         return [Confirmed(*key, len(groups[key]), len(timed[key]), sum(timed[key])) for key in groups]
+
+    def predicted(self, versions: Collection[str]) -> Sequence[Predicted]:
+        groups: dict[tuple[str, str, str], list[float | None]] = {}
+        for event in self.confirmations.stored.values():
+            branch = event.extra.get("branchId")
+            named = branch if isinstance(branch, str) and len(branch) <= 64 else ""
+            key = (event.model_version or "", named, event.ai_result)
+            groups.setdefault(key, []).append(_plain(event.extra.get("confidence"), most=1))
+        rated = {key: [one for one in found if one is not None] for key, found in groups.items()}
+        return [
+            Predicted(*key, len(groups[key]), len(rated[key]), sum(rated[key]))
+            for key in sorted(groups)
+            if key[0] in versions
+        ]
 
     def decided(self, model_type: ModelType) -> Sequence[Decided]:
         counted = Counter((d.rule, d.due) for of, d, _ in self.decisions.recorded if of is model_type)
@@ -68,5 +82,9 @@ class FakeTotals:
 
 
 def review_seconds(said: object) -> float | None:
-    plain = isinstance(said, int | float) and not isinstance(said, bool)
-    return float(said) if plain and 0 <= said <= 3600 else None  # type: ignore[operator]
+    return _plain(said, most=3600)
+
+
+def _plain(said: object, *, most: float) -> float | None:
+    number = isinstance(said, int | float) and not isinstance(said, bool)
+    return float(said) if number and 0 <= said <= most else None  # type: ignore[operator]

@@ -17,7 +17,7 @@ def batching(say: Say) -> Found:
     figures: Figures = {}
     with object_store(say) as store:
         for network in _NETWORKS:
-            model = _uploaded(network, store)
+            model = uploaded(network, store)
             found = {size: _pace(store, model, size) for size in _SIZES}
             say(", ".join(f"{network} ×{size}: {p.requests_per_second:.0f}/s" for size, p in found.items()))
             name = f"batching_{network.lower()}"
@@ -26,7 +26,7 @@ def batching(say: Say) -> Found:
     return Found(figures, f"{_CROWD} requests of one decoded image in flight; batches of up to {_SIZES[-1]}, and none.")
 
 
-def _uploaded(network: str, store: Stack) -> Artifact:
+def uploaded(network: str, store: Stack) -> Artifact:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         sha256 = artifact(network, Folder(Path(folder)), "s3://bench/")
         model = Artifact("v1.0.0", f"s3://models/{network}/", sha256)

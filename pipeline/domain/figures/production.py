@@ -1,4 +1,8 @@
-"""How right the champion is on what people confirm, and what they confirmed."""
+"""How right the champion is on what people confirm, what they confirmed, and what models say whatever people say of it.
+
+The last is a hint that photos, or a branch, have changed before anybody can tell how often the model is right. It
+decides nothing.
+"""
 
 import math
 from collections import Counter
@@ -15,7 +19,9 @@ from pipeline.domain.live_accuracy import LiveAccuracyPolicy, State
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.statistics import wilson
 
-_OTHER = "other"
+_OTHER, _NONE = "other", "none"
+# Each has series for every version and label; those that are left are one.
+MOST_BRANCHES = 20
 # Of fewer versions chance alone makes any correlation.
 _CORRELATED = 5
 
@@ -33,6 +39,21 @@ class Confirmed:
     stored: int
     reviews_timed: int
     review_seconds: float
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Verdicts of one kind since the beginning; `branch` is empty where the message named none.
+
+    `rated` of them said how sure the model was, `confidence` (0-1 each) altogether.
+    """
+
+    version: str
+    branch: str
+    label: str
+    stored: int
+    rated: int
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -98,3 +119,31 @@ def of_confirmations(
         yield Fact("confirmations_total", (model, version, result, corrected), stored)
     yield Fact("reviews_timed_total", (model,), sum(one.reviews_timed for one in counted))
     yield Fact("review_seconds_total", (model,), sum(one.review_seconds for one in counted))
+
+
+def of_predictions(model_type: ModelType, counted: Sequence[Predicted], *, shown: Collection[str]) -> Iterator[Fact]:
+    """Of the versions that are `shown`, by the branches with most verdicts. Each begins with 0, as those of
+    `of_confirmations` do.
+    """
+    model, known = label_of(model_type), [one for one in counted if one.version in shown]
+    named = _largest(known)
+    places = list(product(shown, (*named, _NONE)))
+    stored = Counter({(*place, label): 0 for place in places for label in LABELS})
+    rated, confidence = Counter(dict.fromkeys(places, 0)), dict.fromkeys(places, 0.0)
+    for one in known:
+        branch = one.branch if one.branch in named else _OTHER if one.branch else _NONE
+        stored[one.version, branch, one.label if one.label in LABELS else _OTHER] += one.stored
+        rated[one.version, branch] += one.rated
+        confidence[one.version, branch] = confidence.get((one.version, branch), 0.0) + one.confidence
+    yield from (Fact("predictions_total", (model, *of), value) for of, value in sorted(stored.items()))
+    yield from (Fact("predictions_rated_total", (model, *of), value) for of, value in sorted(rated.items()))
+    yield from (Fact("prediction_confidence_total", (model, *of), value) for of, value in sorted(confidence.items()))
+
+
+def _largest(counted: Sequence[Predicted]) -> frozenset[str]:
+    sizes = Counter[str]()
+    for one in counted:
+        # A branch that is called like what is told of many, or of none, is one of many.
+        if one.branch not in {"", _OTHER, _NONE}:
+            sizes[one.branch] += one.stored
+    return frozenset(sorted(sizes, key=lambda branch: (-sizes[branch], branch))[:MOST_BRANCHES])

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.domain.backups import Safeguard
 from pipeline.domain.facts import FAMILIES
+from pipeline.domain.figures.production import MOST_BRANCHES
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy, RunOutcome
@@ -103,7 +104,9 @@ def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records
     assert all(len(fact.labels) == len(FAMILIES[fact.family].labels) for fact in told)
     names = [(fact.family, fact.labels) for fact in told]
     assert len(set(names)) == len(names)
-    of_others = {"exporter_up", "exporter_scrape_seconds", "dead_letters", "airflow_healthy"}
+    of_others = {
+        *("exporter_up", "exporter_scrape_seconds", "dead_letters", "airflow_healthy", "replica_out_of_rotation"),
+    }
     # Its trial is over.
     assert {family for family, _ in names} == set(FAMILIES) - of_others - {"canary_timestamp_seconds"}
 
@@ -289,3 +292,32 @@ def test_every_help_text_says_something_and_labels_are_not_repeated():
     for family in FAMILIES.values():
         assert len(family.help.split()) >= 4, family.name
         assert len(set(family.labels)) == len(family.labels)
+
+
+def test_what_a_model_says_is_told_by_branch_whatever_people_say_of_it(records):
+    records.register("v1.0.0")
+    sure, unsure = ({"branchId": "강남점", "confidence": confidence} for confidence in (0.75, 0.25))
+    records.confirmations.store(
+        [
+            an_event("a", model_version="v1.0.0", ai_result="불량", extra=sure),
+            an_event("b", model_version="v1.0.0", ai_result="불량", corrected=False, extra=unsure),
+            an_event("c", model_version="v1.0.0", ai_result="양호", extra={"branchId": "강남점"}),
+            an_event("d", model_version="v0.1.0", ai_result="양호", extra=sure),
+        ]
+    )
+    said = {labels[2:]: value for labels, value in records.facts("predictions_total").items() if value}
+    assert said == {("강남점", "불량"): 2, ("강남점", "양호"): 1}
+    assert records.facts("predictions_rated_total")["laundry", "v1.0.0", "강남점"] == 2
+    assert records.facts("prediction_confidence_total")["laundry", "v1.0.0", "강남점"] == 1.0
+
+
+def test_however_many_branches_there_are_few_have_series_and_none_is_mistaken_for_the_rest(records):
+    records.register("v1.0.0")
+    branches = ["other", "none", *(f"branch-{number:02d}" for number in range(40))]
+    for times, branch in enumerate(branches, start=1):
+        said = [an_event(f"{branch}-{n}", model_version="v1.0.0", extra={"branchId": branch}) for n in range(times)]
+        records.confirmations.store(said)
+    told = records.facts("predictions_total")
+    assert {branch for _, _, branch, _ in told} == {"other", "none", *branches[-MOST_BRANCHES:]}
+    assert sum(told.values()) == sum(range(1, len(branches) + 1))
+    assert sum(value for (_, _, branch, _), value in told.items() if branch == "none") == 0
