@@ -1,5 +1,6 @@
 """Who watches: the exporter of our own facts, Prometheus with its rules, and Alertmanager."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,10 @@ def configuration(stack: Stack) -> dict[str, Any]:
     for target, address in addresses(stack).items():
         text = text.replace(target, address)
     read: dict[str, Any] = yaml.safe_load(text)
+    # Debian's Prometheus puts no variables in.
+    runbook = {"runbook": os.environ.get("RUNBOOK_URL", "include/runbook.md")}
     intervals = {"scrape_interval": _SCRAPE_INTERVAL, "evaluation_interval": _SCRAPE_INTERVAL}
-    return {**read, "global": intervals}
+    return {**read, "global": {**intervals, "external_labels": runbook}}
 
 
 def rules(path: Path) -> dict[str, Any]:

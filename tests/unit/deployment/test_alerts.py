@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from include.stack.layout import REPOSITORY
+from include.stack import observing
+from include.stack.layout import REPOSITORY, load_or_create
 from pipeline.domain.facts import FAMILIES
 from tests.unit.docs.references import anchor
 
@@ -275,9 +276,42 @@ def _section(alert: str) -> str:
 def test_whoever_is_woken_finds_what_to_do(alert):
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in {"page", "ticket"}
-    assert rule["annotations"]["runbook_url"] == f"include/runbook.md#{anchor(alert)}"
+    assert rule["annotations"]["runbook_url"] == f"{{{{ $externalLabels.runbook }}}}#{anchor(alert)}"
     assert all(len(rule["annotations"][name].split()) >= 3 for name in ("summary", "description"))
     assert re.findall(r"^- ([a-z ]+): \S", _section(alert), re.MULTILINE) == list(PARTS)
+
+
+def test_an_installation_says_where_its_runbook_is(tmp_path):
+    pages, rule = "https://wiki.example.com/runbook", ALERTS["RollbackFailed"]
+    said = {name: rule["annotations"][name] for name in ("summary", "description")}
+    labels = {"model": "laundry", "severity": "page"}
+    expected = {
+        "exp_labels": labels,
+        "exp_annotations": {
+            **{name: text.replace("{{ $labels.model }}", "laundry") for name, text in said.items()},
+            "runbook_url": f"{pages}#rollbackfailed",
+        },
+    }
+    trial = {
+        "interval": "1m",
+        "external_labels": {"runbook": pages},
+        "input_series": [{"series": 'retraining_rollback_failed{model="laundry"}', "values": "1x5"}],
+        "alert_rule_test": [{"eval_time": "2m", "alertname": "RollbackFailed", "exp_alerts": [expected]}],
+    }
+    passed, told = promtool(tmp_path, "RollbackFailed", [trial])
+    assert passed, told
+
+
+def test_every_prometheus_is_told_where_the_runbook_is_and_labels_no_alert_with_it(tmp_path):
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())["services"]["prometheus"]
+    assert compose["environment"]["RUNBOOK_URL"] == "${RUNBOOK_URL:-include/runbook.md}"
+    local = observing.configuration(load_or_create(tmp_path, preferred=False))
+    assert local["global"]["external_labels"] == {"runbook": "include/runbook.md"}
+    in_cluster = [d for d in yaml.safe_load_all((REPOSITORY / "include/k8s/base/observing.yaml").read_text()) if d]
+    (text,) = [d["data"]["prometheus.yaml"] for d in in_cluster if "prometheus.yaml" in d.get("data", {})]
+    for read in (local, yaml.safe_load(text), yaml.safe_load((FOLDER / "prometheus.yaml").read_text())):
+        assert set(read["global"]["external_labels"]) == {"runbook"}
+        assert {"action": "labeldrop", "regex": "runbook"} in read["alerting"]["alert_relabel_configs"]
 
 
 def test_the_runbook_names_no_alert_that_is_none():
