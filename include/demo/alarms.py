@@ -1,5 +1,6 @@
 """Things are broken on the running stack until their alerts fire, and mended until they are over."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from include.demo.stage import Stage
 from include.stack.postgres import query
 from include.stack.runner import all_services
 from include.stack.supervision import Supervision
-from pipeline.bootstrap import Pipeline
+from pipeline.bootstrap import Pipeline, TryAgain
 
 _FIRES_SECONDS, _ENDS_SECONDS = 90.0, 120.0
 _REASON = "drill: somebody has to look at this"
@@ -34,44 +35,22 @@ class Alarm:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-class Alarms:
-    """Groups of alarms that can be made at the same time, one group after the other."""
+class Siren:
+    """Alerts, as the stack's Prometheus has them."""
 
-    def __init__(self, stage: Stage, pipeline: Pipeline) -> None:
-        self._stage, self._pipeline = stage, pipeline
-        self._supervision = Supervision(stage.stack)
-        self._prometheus = prometheus_of(stage.stack)
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._prometheus = stage, prometheus_of(stage.stack)
 
-    def play(self) -> None:
-        """Record which alerts were seen to fire and to end; one that was not is a broken promise."""
-        seen: dict[str, str] = {}
-        # The demo left its garbage to be looked at; while any letter waits, another one makes nothing fire.
-        self._discard_letters()
-        for group in (self._small(), self._broker(), self._every_replica()):
-            self._stage.act(f"Made to fire, then mended: {', '.join(alarm.alert for alarm in group)}")
-            seen |= self._play(group)
-        self._stage.report.record(alerts=seen)
+    def fires(self, alert: str, **labels: str) -> bool:
+        """Within the time that it takes; False when it did not."""
+        return self._seen(alert, labels, firing=True)
 
-    def _play(self, group: Sequence[Alarm]) -> dict[str, str]:
-        demand = self._stage.report.demand
-        for alarm in group:
-            demand(self._seen(alarm, firing=False), f"nothing but the drill made {alarm.alert} fire")
-        with ExitStack() as mending:
-            for alarm in group:
-                mending.callback(alarm.mend)
-                alarm.make()
-            fired = {alarm.alert: self._seen(alarm, firing=True) for alarm in group}
-        ended = {alarm.alert: self._seen(alarm, firing=False) for alarm in group}
-        for alert, did in fired.items():
-            demand(did, f"{alert} fired")
-            demand(ended[alert], f"{alert} was over when its cause was")
-        return {alert: "fired, over" if did and ended[alert] else "missed" for alert, did in fired.items()}
+    def is_silent(self, alert: str, **labels: str) -> bool:
+        return self._seen(alert, labels, firing=False)
 
-    def _seen(self, alarm: Alarm, *, firing: bool) -> bool:
-        alert = alarm.alert
-
+    def _seen(self, alert: str, labels: Mapping[str, str], *, firing: bool) -> bool:
         def reached() -> bool:
-            return (alert in self._prometheus.firing(**alarm.labels)) is firing
+            return (alert in self._prometheus.firing(**labels)) is firing
 
         try:
             self._stage.wait(reached, alert, _FIRES_SECONDS if firing else _ENDS_SECONDS)
@@ -79,6 +58,39 @@ class Alarms:
             return False
         self._stage.say(f"{alert} {'fires' if firing else 'is over'}")
         return True
+
+
+class Alarms:
+    """Groups of alarms that can be made at the same time, one group after the other."""
+
+    def __init__(self, stage: Stage, pipeline: Pipeline) -> None:
+        self._stage, self._pipeline = stage, pipeline
+        self._supervision, self._siren = Supervision(stage.stack), Siren(stage)
+
+    def play(self) -> None:
+        """Record which alerts were seen to fire and to end; one that was not is a broken promise."""
+        seen: dict[str, str] = {}
+        # The demo left its garbage to be looked at; while any letter waits, another one makes nothing fire.
+        self._discard_letters()
+        for group in (self._small(), self._broker(), self._every_replica(), self._rollback()):
+            self._stage.act(f"Made to fire, then mended: {', '.join(alarm.alert for alarm in group)}")
+            seen |= self._play(group)
+        self._stage.report.record(alerts=seen)
+
+    def _play(self, group: Sequence[Alarm]) -> dict[str, str]:
+        demand = self._stage.report.demand
+        for alarm in group:
+            demand(self._siren.is_silent(alarm.alert, **alarm.labels), f"nothing but the drill made {alarm.alert} fire")
+        with ExitStack() as mending:
+            for alarm in group:
+                mending.callback(alarm.mend)
+                alarm.make()
+            fired = {alarm.alert: self._siren.fires(alarm.alert, **alarm.labels) for alarm in group}
+        ended = {alarm.alert: self._siren.is_silent(alarm.alert, **alarm.labels) for alarm in group}
+        for alert, did in fired.items():
+            demand(did, f"{alert} fired")
+            demand(ended[alert], f"{alert} was over when its cause was")
+        return {alert: "fired, over" if did and ended[alert] else "missed" for alert, did in fired.items()}
 
     # What is made
 
@@ -103,6 +115,40 @@ class Alarms:
 
     def _every_replica(self) -> list[Alarm]:
         return [self._without("NoReplicaServes", "faceserve_1", "faceserve_2")]
+
+    def _rollback(self) -> list[Alarm]:
+        return [Alarm("RollbackFailed", self._roll_back_nobody, self._there_and_back, labels={"model": "laundry"})]
+
+    def _roll_back_nobody(self) -> None:
+        """Asked for while no replica answers; once they are back, the log knows that it came to nothing."""
+        replicas = self._without("", "faceserve_1", "faceserve_2")
+        replicas.make()
+        try:
+            self._roll_back("previous", "nobody")
+        except TryAgain as error:
+            self._stage.say(f"the rollback failed: {error}")
+        finally:
+            replicas.mend()
+        self._reconciled()
+
+    def _there_and_back(self) -> None:
+        """A rollback that serves; what served before is the champion again."""
+        champion = self._pipeline.rollback_plan("LAUNDRY", "previous")["from_version"]
+        self._roll_back("previous", "there")
+        self._roll_back(champion, "back")
+
+    def _roll_back(self, target: str, name: str) -> None:
+        request_id = f"drill-alarm-{name}-{time.time_ns()}"
+        self._pipeline.roll_back("LAUNDRY", target, "drill", "drill: an alarm is tried", request_id)
+
+    def _reconciled(self) -> None:
+        def complete() -> bool:
+            try:
+                return not self._pipeline.reconcile("LAUNDRY")["missing"]
+            except TryAgain:
+                return False
+
+        self._stage.wait(complete, "every replica to serve again", _ENDS_SECONDS)
 
     def _without(self, alert: str, *names: str) -> Alarm:
         """Programs are stopped, and started again."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.console import Console
 
-from include.demo.alarms import Alarms
+from include.demo.alarms import Alarms, Siren
 from include.demo.branch_managers import Mischief
 from include.demo.drill_models import derive
 from include.demo.drill_world import History, Tasks
@@ -31,6 +31,7 @@ MONITOR, PROMOTION, RETENTION = "live_accuracy_monitor", "model_promotion", "mod
 _ACTOR = "drill"
 # The drill takes confirmations in itself, so that its wrong verdicts start no retraining.
 _QUIET, _NEEDED = (INTAKE, RETRAINING, MONITOR), (ROLLBACK, PROMOTION, RETENTION)
+_FAILING = "LiveAccuracyFailing"
 _BATCH, _BATCHES = 150, 12
 _MONITOR_PERIOD_SECONDS = 60
 # On a few dozen confirmations a canary that is as good may look worse, once in a while by chance; twice is none.
@@ -127,6 +128,10 @@ class Drill:
         stage.report.record(bad_version=bad)
         stage.say(f"{bad} serves; verification had refused it, {_ACTOR} forced it")
         self._tasks.confirm(_BATCH)
+        siren = Siren(stage)
+        # A look by hand is recorded as the monitor's are, and takes nothing down.
+        self._pipeline.watch("LAUNDRY")
+        stage.report.demand(siren.fires(_FAILING, version=bad), f"{_FAILING} fired while {bad} served")
         stage.airflow.unpause(MONITOR)
         fell_at, patience = time.monotonic(), 4 * _MONITOR_PERIOD_SECONDS
         stage.wait(lambda: self._history.champion() != bad, "the monitor to roll back", patience)
@@ -137,6 +142,7 @@ class Drill:
         stage.say(f"{actor} rolled back to {champion} after {seconds} s: {why}")
         stage.report.record(automatic_rollback_seconds=seconds, rollback_reason=why)
         stage.report.demand(kind == "rollback_auto", "the monitor itself rolled back")
+        stage.report.demand(siren.is_silent(_FAILING), f"{_FAILING} was over with the rollback")
         stage.report.demand(seconds <= 2 * _MONITOR_PERIOD_SECONDS, "within two periods of the monitor")
         self._pipeline.clear_freeze("LAUNDRY", _ACTOR, "drill: the model was bad on purpose")
 

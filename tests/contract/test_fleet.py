@@ -94,11 +94,11 @@ class Real:
     def stop_one(self):
         self.servers[1].stop()
 
-    def start_one(self):
-        port, lifecycle_port = (int(one[1].split(":")[1]) for one in (self.addresses, self.lifecycle_addresses))
-        settings = self.settings[1].model_copy(update={"grpc_port": port, "lifecycle_port": lifecycle_port})
-        self.servers[1] = Server(settings, self.sources[1])
-        self.servers[1].start()
+    def start_one(self, which=1):
+        port, lifecycle_port = (int(one[which].split(":")[1]) for one in (self.addresses, self.lifecycle_addresses))
+        settings = self.settings[which].model_copy(update={"grpc_port": port, "lifecycle_port": lifecycle_port})
+        self.servers[which] = Server(settings, self.sources[which])
+        self.servers[which].start()
 
     def close(self):
         for server in self.servers:

@@ -144,6 +144,25 @@ def test_a_bad_champion_is_seen_and_taken_down_everywhere(world):
     assert world.events()[-2:] == ["LiveAccuracyLowEvent", "ModelRolledBackEvent"]
 
 
+def test_a_rollback_that_reached_nobody_has_failed_until_another_one_serves(world):
+    """What the drill makes RollbackFailed fire with."""
+    world.live("v1.0.0", "v1.1.0")
+    for server in world.replicas.servers:
+        server.stop()
+    with pytest.raises(ServiceUnavailable, match=r"no replica could be brought back to v1\.0\.0"):
+        world.roll_back()
+    assert world.ledger.failed_rollback is None, "nobody could be asked what serves"
+    for which in (0, 1):
+        world.replicas.start_one(which)
+    until_ready(world.replicas)
+    world.reconcile()
+    assert world.ledger.failed_rollback.act.version == "v1.0.0"
+    for request, target in (("two", PREVIOUS), ("three", "v1.1.0")):
+        world.roll_back(request, target)
+    assert world.ledger.failed_rollback is None
+    world.demand_one_story("v1.1.0")
+
+
 def test_two_rollbacks_at_once_take_one_step_back(world):
     world.live("v1.0.0", "v1.1.0", "v1.2.0")
     asked_at, ended = world.clock.now(), []
