@@ -112,7 +112,9 @@ class RetrainingPolicy:
     min_corrections: AtLeastOne = 100
     """Corrections since the last training that make one due."""
     urgent_corrections: AtLeastOne = 300
-    """Corrections that make one due whatever the time since the last training, at any hour."""
+    """Corrections that make one due before the days between trainings are over, at any hour."""
+    urgent_pause_hours: NotNegative = 12.0
+    """Hours since the last training before an urgent one: where many people work, corrections are always many."""
     min_days: NotNegative = 7.0
     """Days since the last training before another one that is not urgent."""
     retry_hours: NotNegative = 20.0
@@ -138,7 +140,7 @@ class RetrainingPolicy:
             return self._no(backlog, "too_few", f"{backlog.corrections} corrections, {self.min_corrections} needed")
         return (
             self._tried(backlog, asker, now)
-            or self._urgent(backlog)
+            or self._urgent(backlog, now)
             or self._too_soon(backlog, now)
             or self._by_night(backlog, asker, now)
         )
@@ -165,8 +167,8 @@ class RetrainingPolicy:
             "when somebody triggers it",
         )
 
-    def _urgent(self, backlog: Backlog) -> RetrainingDecision | None:
-        if backlog.corrections < self.urgent_corrections:
+    def _urgent(self, backlog: Backlog, now: datetime) -> RetrainingDecision | None:
+        if backlog.corrections < self.urgent_corrections or self._pauses(backlog, now):
             return None
         reason = f"{backlog.corrections} corrections reach the urgent {self.urgent_corrections}"
         return RetrainingDecision(True, "urgent", reason, backlog)
@@ -174,11 +176,19 @@ class RetrainingPolicy:
     def _too_soon(self, backlog: Backlog, now: datetime) -> RetrainingDecision | None:
         if (days := _days(backlog, now)) >= self.min_days:
             return None
+        many = backlog.corrections >= self.urgent_corrections
+        urgent = f"; urgent ones wait {self.urgent_pause_hours:g} hours" if many else ""
         return self._no(
             backlog,
             "too_soon",
-            f"{backlog.corrections} corrections, but {days:.1f} of {self.min_days:g} days since the last training",
+            f"{backlog.corrections} corrections, but {days:.1f} of {self.min_days:g} days since the last training"
+            f"{urgent}",
         )
+
+    def _pauses(self, backlog: Backlog, now: datetime) -> bool:
+        """Urgently many of so short a time say that many people work, not that the model became worse."""
+        pause = timedelta(hours=self.urgent_pause_hours)
+        return backlog.last_trained_at is not None and now - backlog.last_trained_at < pause
 
     def _by_night(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision:
         reason = f"{backlog.corrections} corrections and {_days(backlog, now):.1f} days since the last training"

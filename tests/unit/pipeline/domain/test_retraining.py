@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.retraining import LONGEST_RUN, Claim, RetrainingDecision, RetrainingPolicy, Try
@@ -39,8 +41,38 @@ def test_enough_corrections_too_soon_wait():
 
 
 def test_urgently_many_corrections_do_not_wait_for_the_week():
-    decision = decide(corrections=300, last_trained_at=NOW - timedelta(hours=1))
+    decision = decide(corrections=300, last_trained_at=NOW - timedelta(hours=12))
     assert (decision.due, decision.rule) == (True, "urgent")
+
+
+def test_urgently_many_corrections_of_a_few_hours_wait_for_the_pause():
+    decision = decide(corrections=300, last_trained_at=NOW - timedelta(hours=11, minutes=59))
+    assert (decision.due, decision.rule) == (False, "too_soon")
+    assert decision.reason == ("300 corrections, but 0.5 of 7 days since the last training; urgent ones wait 12 hours")
+
+
+@given(
+    a_day=st.integers(0, 200_000),
+    pause_hours=st.integers(1, 72),
+    refused=st.lists(st.booleans(), min_size=1, max_size=9),
+)
+def test_however_many_correct_a_month_has_no_more_trainings_than_pauses(a_day, pause_hours, refused):
+    """At ten million confirmations 16 700 corrections come in a day: urgent by the number alone every half hour."""
+    policy = RetrainingPolicy(urgent_pause_hours=pause_hours, cheap=CheapHours("00:00", "24:00"))
+    trained_at, corrections, since_last_try, trainings = NOW, 0.0, 0.0, 0
+    for hour in range(1, 30 * 24 + 1):
+        now = NOW + timedelta(hours=hour)
+        corrections, since_last_try = corrections + a_day / 24, since_last_try + a_day / 24
+        backlog = a_backlog(
+            corrections=int(corrections), since_last_try=int(since_last_try), last_trained_at=trained_at
+        )
+        if policy.decide(backlog, an_asker(), now=now).due:
+            # A refused model has learned, too; what it learned from still waits.
+            corrections = corrections if refused[trainings % len(refused)] else 0.0
+            trained_at, since_last_try, trainings = now, 0.0, trainings + 1
+    assert trainings <= 30 * 24 / pause_hours
+    if a_day >= 300 * 24:
+        assert trainings >= 30 * 24 // (pause_hours + 1)
 
 
 def test_corrections_that_were_tried_already_do_not_retrain_for_ever():
