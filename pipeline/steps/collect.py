@@ -3,13 +3,13 @@
 import base64
 import json
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from pipeline.domain.dataset import Manifest, Photo
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import PhotosErased
+from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.choose import choose
@@ -26,19 +26,39 @@ def collect(sources: DataSources, run_id: str, model_type: ModelType, *, since: 
     """
     dataset_id = sources.datasets.begin(run_id, model_type)
     while sources.datasets.frozen_sha256(dataset_id) is None:
-        with suppress(PhotosErased):
-            _collect(sources, dataset_id, model_type, since)
+        gone = Gone.of(sources.erasures.all())
+        try:
+            _collect(sources, dataset_id, model_type, since, gone)
+        except PhotosErased:
+            if gone == Gone.of(sources.erasures.all()):
+                # Nothing was erased meanwhile: the next try would end in the same way.
+                raise
     return dataset_id
 
 
-def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since: datetime | None) -> None:
-    erased, holdout = sources.erasures.all(), sources.datasets.holdout(model_type)
-    gathered = gather(sources, since, holdout, without={e.task_id for e in erased})
+@dataclass(frozen=True)
+class Gone:
+    """What was erased: no photo of these tasks or with these bytes, used or set aside, goes into a dataset."""
+
+    task_ids: frozenset[str]
+    sha256s: frozenset[str]
+
+    @classmethod
+    def of(cls, erased: Sequence[Erased]) -> "Gone":
+        return cls(frozenset(e.task_id for e in erased), frozenset(sha256 for e in erased for sha256 in e.sha256s))
+
+    def has(self, task_id: str, sha256: str) -> bool:
+        return task_id in self.task_ids or sha256 in self.sha256s
+
+
+def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since: datetime | None, gone: Gone) -> None:
+    holdout = sources.datasets.holdout(model_type)
+    gathered = gather(sources, since, holdout, without=gone.task_ids)
     looked = look_at(gathered.tasks, sources)
-    forgotten = {sha256 for e in erased for sha256 in e.sha256s}
-    usable = [(task, print_) for task, print_ in looked.usable if print_.sha256 not in forgotten]
+    usable = [(task, print_) for task, print_ in looked.usable if not gone.has(task.task_id, print_.sha256)]
     chosen = choose(usable, gathered.natural, holdout, since, sources)
     aside = (*gathered.aside, *looked.aside, *chosen.aside)
+    aside = tuple(row for row in aside if not gone.has(row.task_id, row.sha256))
     demand_needed(gathered, chosen.photos, aside)
     manifest = Manifest(
         dataset_id=dataset_id,

@@ -25,7 +25,9 @@ class Gathered:
     aside: tuple[Quarantined, ...]
 
 
-def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: set[str]) -> Gathered:
+def gather(
+    sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: frozenset[str]
+) -> Gathered:
     """Never more tasks than the policy's limits add up to, however many the Helper database has."""
     source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
     members = [member.task_id for member in holdout[: policy.holdout_limit]]
