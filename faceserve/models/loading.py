@@ -64,9 +64,10 @@ class Loader:
             raise
         return Loaded(generation, loaded - started, time.perf_counter() - loaded)
 
-    def examine(self, model: str, origin: Origin) -> Examined:
-        """Fetch and try out in this process."""
+    def examine(self, model: str, origin: Origin, on_files: Callable[[], None] = lambda: None) -> Examined:
+        """Fetch and try out in this process; `on_files` hears that the files have come."""
         manifest, folder = self._cache.fetch(origin.artifact_uri, origin.manifest_sha256)
+        on_files()
         if manifest.model_type.lower() != model:
             raise BadArtifact(f"the artifact is a {manifest.model_type} model, not {model}")
         if manifest.input_pixels != INPUT_PIXELS:

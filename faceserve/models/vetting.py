@@ -31,6 +31,9 @@ _PATIENCE = 4
 _LEAST_BYTES = 256 << 20
 # For what serves, should it need more meanwhile.
 _SPARE_BYTES = 128 << 20
+# The child's first word: from now on the time is the candidate's, no longer the store's.
+_HAS_FILES = "has files", ""
+_Word = Examined | tuple[str, str]
 _LOWEST_PRIORITY = "faceserve.machine.lowest_priority"
 _PASSED_ON = (BadArtifact, DiskUnusable, ObjectRefused, StorageUnavailable)
 _ERRORS: dict[str, type[ServingError]] = {error.__name__: error for error in _PASSED_ON}
@@ -69,8 +72,15 @@ class ChildVetting:
         child.start()
         theirs.close()
         try:
-            self._await(ours, child)
-            return self._word(ours, child) if ours.poll() else self._crashed(child)
+            self._await_files(ours, child)
+            word = self._heard(ours, child)
+            if word == _HAS_FILES:
+                self._await_answer(ours, child)
+                word = self._heard(ours, child)
+            if isinstance(word, Examined):
+                return word
+            kind, text = word
+            raise _ERRORS.get(kind, BadArtifact)(text)
         finally:
             child.kill()
             child.join()
@@ -84,7 +94,12 @@ class ChildVetting:
             )
         return int(min(self.memory_bytes, room))
 
-    def _await(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> None:
+    def _await_files(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> None:
+        """Or until it has said something else, or ended. A store that gives nothing is no fault of the candidate."""
+        if not wait([ours, child.sentinel], timeout=_PATIENCE * self.seconds):
+            raise StorageUnavailable(f"the model's files did not come within {_PATIENCE * self.seconds:g} s")
+
+    def _await_answer(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> None:
         """Until it has said something or ended."""
         assert child.pid is not None
         spent, began = Spent(child.pid), time.monotonic()
@@ -96,17 +111,12 @@ class ChildVetting:
                     f"the machine is too busy to try a model: {spent.seconds:.0f} s of work are not done yet"
                 )
 
-    def _word(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> Examined:
-        try:
-            found: Examined | tuple[str, str] = ours.recv()
-        except EOFError:
-            return self._crashed(child)
-        if isinstance(found, Examined):
-            return found
-        kind, text = found
-        raise _ERRORS.get(kind, BadArtifact)(text)
-
-    def _crashed(self, child: "multiprocessing.process.BaseProcess") -> Examined:
+    def _heard(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> _Word:
+        if ours.poll():
+            # It ended without a word.
+            with suppress(EOFError):
+                word: _Word = ours.recv()
+                return word
         child.join(1)
         status = child.exitcode or 0
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
@@ -125,7 +135,7 @@ def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) ->
     cache = ArtifactCache(vetting.artifacts, vetting.source(), examination.keys, vetting.public_key)
     loader = Loader(cache, examination, factory(examination.engine, vetting.threads))
     try:
-        word.send(loader.examine(model, origin))
+        word.send(loader.examine(model, origin, on_files=lambda: word.send(_HAS_FILES)))
     except MemoryError:
         word.send(("BadArtifact", f"the model needs more than {vetting.memory_bytes >> 20} MB of memory"))
     except Exception as error:  # noqa: BLE001 - the parent raises it again

@@ -46,12 +46,14 @@ def object_store_in_trouble(world: World) -> str:
         for name, spoil in _spoils(wire).items():
             spoil()
             with pytest.raises(FaceserveError) as caught:
-                prepare(client, "v8.0.0", artifact)
+                prepare(client, "v8.0.0", artifact, seconds=20)
             wire.mend()
             seen[name] = caught.value.code
             assert client.status(MODEL).prepared == ()
         prepare(client, "v8.0.0", artifact)
-    assert seen["hands out wrong bytes"] == "FAILED_PRECONDITION", seen
+    refused = [name for name, code in seen.items() if code not in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}]
+    # Of what may pass it must be said that it may.
+    assert refused == ["hands out wrong bytes"], seen
     return "; ".join(f"S3 {name}: {code}" for name, code in seen.items()) + "; mended, the model is taken"
 
 
@@ -59,8 +61,8 @@ def champions_artifact(world: World) -> Artifact:
     return world.tables.versions.get(LAUNDRY, str(world.champion)).artifact
 
 
-def prepare(client: LifecycleClient, version: str, artifact: Artifact) -> None:
-    client.prepare(MODEL, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=90)
+def prepare(client: LifecycleClient, version: str, artifact: Artifact, seconds: float = 90) -> None:
+    client.prepare(MODEL, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=seconds)
 
 
 @contextmanager
@@ -147,10 +149,11 @@ def registry_away_at_each_call(world: World) -> str:
     version = world.new_version()
     with world.services.without("mlflow"):
         away = world.hot_swap(version).said()
-    assert (away.status, world.champion) == (0, version) and '"registry_is_behind": true' in away.told, away
+    behind = world.tables.transitions.ledger(LAUNDRY).registry_is_behind
+    assert (world.champion, behind) == (version, True) and away.sentence.startswith("try again: MLflow is"), away
     return (
         f"cut at each of the {len(counted)} requests of a registration: tried again, one version each; "
-        f"promoted without MLflow, {version} serves, it says that the registry is behind, and `reconcile` mends it"
+        f"promoted without MLflow, {version} serves, the log holds that the registry is behind, `reconcile` mends it"
     )
 
 

@@ -45,14 +45,21 @@ class Source(FolderSource):
         return super().read(uri)
 
 
+class Hanging(Examination):
+    """With a candidate that neither loads nor computes."""
+
+    def examine(self, folder, manifest, load_engine):
+        threading.Event().wait()
+
+
 @pytest.fixture
 def load(tmp_path):
     """Loads an artifact made with `changes`, vetted within `seconds`."""
 
-    def load(seconds=60.0, mischief="none", max_cpu_ms=1000.0, room=math.inf, **changes):
+    def load(seconds=60.0, mischief="none", max_cpu_ms=1000.0, room=math.inf, examination=Examination, **changes):
         stored = FolderSource()
         sha256 = stored.put(URI, tiny_artifact(**changes))
-        examination = Examination("openvino", ("f32",), max_cpu_ms)
+        examination = examination("openvino", ("f32",), max_cpu_ms)
         source = functools.partial(Source, stored.objects, mischief)
         vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30, room=lambda: room)
         cache = ArtifactCache(tmp_path / "artifacts", stored, examination.keys)
@@ -93,7 +100,7 @@ def test_what_takes_its_process_down_is_refused_with_the_reason(load, mischief, 
 
 def test_a_candidate_that_hangs_is_refused_after_the_deadline_and_leaves_no_process(load):
     with pytest.raises(BadArtifact, match="did not load and answer within 2 s"):
-        load(seconds=2.0, mischief="hang")
+        load(seconds=2.0, examination=Hanging)
 
 
 def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
@@ -101,9 +108,10 @@ def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
         load(max_cpu_ms=0.0001)
 
 
-def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load):
-    with pytest.raises(StorageUnavailable, match="timed out"):
-        load(mischief="outage")
+@pytest.mark.parametrize(("mischief", "reason"), [("outage", "timed out"), ("hang", "files did not come within 2 s")])
+def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, mischief, reason):
+    with pytest.raises(StorageUnavailable, match=reason):
+        load(seconds=0.5, mischief=mischief)
 
 
 def test_a_candidate_gets_no_more_memory_than_there_is_beside_what_serves(load):
@@ -117,4 +125,4 @@ def test_on_a_machine_that_is_too_busy_nothing_is_said_against_the_candidate(loa
     """Of the time that it hangs for, none counts: so it is with one that never gets the processor."""
     monkeypatch.setattr("faceserve.models.vetting.Spent.look", lambda spent: 0.0)
     with pytest.raises(NoVerdict, match="too busy to try a model"):
-        load(seconds=0.5, mischief="hang")
+        load(seconds=0.5, examination=Hanging)
