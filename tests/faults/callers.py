@@ -13,10 +13,11 @@ _PAUSE_SECONDS = 0.05
 
 
 class Callers:
-    """What each request came to: `answers` counts versions, `refusals` are sentences."""
+    """What each request came to: `answers` counts versions, `replicas` who gave them, `refusals` are sentences."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self.answers: Counter[str] = Counter()
+        self.replicas: Counter[str] = Counter()
         self.refusals: list[str] = []
         self._addresses = addresses
         self._end, self._nobody_to_ask = threading.Event(), threading.Lock()
@@ -46,6 +47,8 @@ class Callers:
 
     def _one(self, client: FaceserveClient, photo: bytes) -> None:
         try:
-            self.answers[client.classify("laundry", photo).model_version] += 1
+            found = client.classify("laundry", photo)
+            self.answers[found.model_version] += 1
+            self.replicas[found.replica] += 1
         except FaceserveError as error:
             self.refusals.append(str(error))

@@ -59,7 +59,6 @@ ROWS = (
         "broker gone",
         "stopped, two words on each of ten tasks meanwhile, started",
         messages.broker_gone,
-        ("tests/integration/test_helper_service.py",),
     ),
     Row(
         3,
@@ -98,7 +97,6 @@ ROWS = (
         "S3 refuses, hangs, cuts short, hands out wrong bytes",
         "a proxy between S3 and a replica that prepares a model",
         storage.object_store_in_trouble,
-        ("tests/integration/test_photos_and_objects.py", "tests/integration/test_patience.py"),
     ),
     Row(
         10,
@@ -140,7 +138,6 @@ ROWS = (
         "MLflow down at each call",
         "a proxy that ends the connection at the first, second … request; MLflow stopped",
         storage.registry_away_at_each_call,
-        ("tests/integration/test_mlflow.py",),
     ),
     Row(
         15,
@@ -211,7 +208,6 @@ ROWS = (
         "ten times as many requests as can be answered",
         "a load generator at a fixed rate on both replicas",
         machine.overload,
-        ("tests/replica/test_emergencies.py",),
     ),
     Row(
         27,

@@ -23,15 +23,15 @@ _TABLE = "| # | fault | how | seen | I1–I5 | seconds |\n|---|---|---|---|---|-
 
 def page(outcomes: Sequence[Outcome]) -> str:
     """The table, with when and on which commit it was found."""
-    held = sum(outcome.held for outcome in outcomes)
-    when = f"{datetime.now(UTC):%Y-%m-%d}, commit `{git_commit()[:12]}`: {held} of {len(outcomes)} rows held.\n\n"
+    held = sum(outcome.held and not outcome.not_here for outcome in outcomes)
+    when = f"{datetime.now(UTC):%Y-%m-%d}, commit `{git_commit()[:12]}`: {held} of {len(outcomes)} rows hold.\n\n"
     return _HEAD + when + _TABLE + "".join(map(_line, outcomes))
 
 
 def _line(outcome: Outcome) -> str:
     row = outcome.row
     seen = "; ".join(part for part in (outcome.seen, outcome.not_here, outcome.wrong, *_breaches(outcome)) if part)
-    named = ", ".join(f"`{test.removeprefix('tests/')}`" for test in row.tests)
+    named = ", ".join(f"`{test}`" for test in row.tests)
     said = ". ".join(part for part in (_cell(seen), f"Tests: {named}" if named else "") if part)
     return f"| {row.number} | {row.fault} | {row.injected} | {said} | {_marks(outcome)} | {outcome.seconds:.0f} |\n"
 

@@ -17,7 +17,10 @@ def killed_while_serving(world: World) -> str:
     for name in REPLICAS:
         world.kill(name)
         world.await_replica(name)
-        first.append(world.status(name).version)
+        back = world.status(name)
+        first.append(back.version)
+        answered = world.callers.replicas[back.replica]
+        until(lambda a=answered, b=back: world.callers.replicas[b.replica] > a, f"{name} to be asked", PATIENCE_SECONDS)
     assert set(first) == {champion}, first
     return f"killed one after the other: the first version that each named again was {champion}"
 

@@ -10,7 +10,8 @@ from tests.faults.page import page
 from tests.faults.world import Said
 from tests.faults.world import world as running_world
 
-pytestmark = pytest.mark.integration
+# A busy machine takes minutes to start all programs.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 QUICK = [3, 7, 19, 22]
 
