@@ -38,7 +38,7 @@ class BlessingTable:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "SELECT b.verdict, o.run_id, o.kind, o.actor, o.reason, o.decided_at"
-                " FROM blessings b LEFT JOIN blessing_overrides o USING (run_id) WHERE b.run_id = %s",
+                " FROM blessings b LEFT JOIN standing_overrides o USING (run_id) WHERE b.run_id = %s",
                 (run_id,),
             )
             row = cursor.fetchone()

@@ -37,7 +37,7 @@ _PAGE = f"""
     SELECT j.run_id, j.at, r.result, b.verdict, o.run_id, o.kind, o.actor, o.reason, o.decided_at, {_OF_RUNS}
     FROM judged j
     LEFT JOIN model_versions v USING (run_id) LEFT JOIN blessings b USING (run_id)
-    LEFT JOIN blessing_overrides o USING (run_id) LEFT JOIN training_results r USING (run_id)
+    LEFT JOIN standing_overrides o USING (run_id) LEFT JOIN training_results r USING (run_id)
     ORDER BY j.at DESC, j.run_id"""
 _OVERRIDE = slice(4, 9)
 

@@ -39,6 +39,12 @@ class Override:
     reason: str
     at: datetime
 
+    def counts_after(self, earlier: "Override | None") -> bool:
+        """The first word stands, but what a person refused another may force."""
+        if earlier is None:
+            return True
+        return (earlier.kind, self.kind) == (OverrideKind.REFUSED, OverrideKind.FORCED)
+
 
 @dataclass(frozen=True)
 class Conclusion:

@@ -27,7 +27,8 @@ def _answered(word: Override, blessings: Blessings, verb: str) -> Blessing:
     if not blessing.held:
         verdict = "accepted" if blessing.accepted else "refused"
         raise NotBlessed(f"run {word.run_id} was {verdict}: nothing to {verb}")
-    blessings.override(word)
+    if word.counts_after(blessing.override):
+        blessings.override(word)
     found = blessings.of_run(word.run_id)
     assert found is not None and found.override is not None
     if found.override.kind is not word.kind:

@@ -181,6 +181,15 @@ def test_a_persons_approval_before_stays_what_it_was(tables):
     assert override(tables) == approved
 
 
+def test_a_force_overrules_what_another_person_refused_and_no_later_word_overrules_it(tables):
+    judged(tables, refused := Override("run-1", OverrideKind.REFUSED, "lee", "looks wrong", NOW - timedelta(days=1)))
+    assert override(tables) == refused
+    append(tables, Entry(Phase.SERVED, FORCED, NOW))
+    assert override(tables) == SAID
+    tables.blessings.override(dataclasses.replace(refused, at=NOW + timedelta(days=1)))
+    assert override(tables) == SAID and not tables.blessings.of_run("run-1").refused
+
+
 def test_an_ordinary_promotion_overrides_nothing(tables):
     judged(tables)
     append(tables, Entry(Phase.SERVED, dataclasses.replace(FORCED, kind=Kind.PROMOTE), NOW))

@@ -74,7 +74,8 @@ class FakeBlessings:
         return replace(found, override=self.overrides.get(run_id)) if found else None
 
     def override(self, override: Override) -> None:
-        self.overrides.setdefault(override.run_id, override)
+        if override.counts_after(self.overrides.get(override.run_id)):
+            self.overrides[override.run_id] = override
 
 
 @dataclass

@@ -14,8 +14,8 @@ from pipeline.domain.errors import (
     Unconfirmed,
     UnknownVersion,
 )
-from pipeline.domain.transitions import Kind
-from pipeline.steps.answer_held import approve
+from pipeline.domain.transitions import By, Kind
+from pipeline.steps.answer_held import approve, refuse
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps import live_world
 from tests.unit.pipeline.steps.live_world import TOO_WEAK
@@ -171,6 +171,17 @@ def test_an_archived_version_must_be_restored_first():
     world.archive_by_the_log("v1.0.0")
     with pytest.raises(UnknownVersion, match="restore it"):
         world.force("v1.0.0", request="request-2")
+
+
+def test_what_one_person_refused_and_another_forces_serves_under_the_name_of_who_forced_it():
+    world = World()
+    world.blessings.granted["bad"] = replace(world.blessings.granted["bad"], held=True)
+    refuse("bad", By("lee", "looks wrong", "r1"), blessings=world.blessings, clock=world.clock)
+    world.force()
+    blessing = world.blessings.of_run("bad")
+    assert (blessing.override.kind, blessing.override.actor, blessing.refused) == (OverrideKind.FORCED, "kim", False)
+    with pytest.raises(NotBlessed, match="forced by kim before"):
+        refuse("bad", By("lee", "still wrong", "r2"), blessings=world.blessings, clock=world.clock)
 
 
 def test_files_that_were_not_judged_cannot_be_forced():
