@@ -55,6 +55,7 @@ from faceserve.settings import Settings
 from faceserve.storage import S3Source, Source, Stores
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
+from include.contract.preprocessing import BYTES_A_PIXEL
 
 if TYPE_CHECKING:
     from faceserve.protocols.traces import Traces
@@ -92,8 +93,9 @@ class Server:
             call_seconds=s.call_seconds,
             observe=self.metrics.batched,
         )
+        self._darkroom = Darkroom(int(s.decoded_megapixels * 1_000_000 * BYTES_A_PIXEL))
         galleries = {
-            model: Gallery(self._stores, s.gallery_uri, model, self.metrics.set_aside.labels(model).set)
+            model: Gallery(self._stores, s.gallery_uri, model, self._darkroom, self.metrics.set_aside.labels(model).set)
             for model in s.models
         }
         self._vet: ChildVetting | None = None
@@ -107,7 +109,6 @@ class Server:
         self._traces = _traces(s)
         admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
         self._answering = Answering(self.manager, self._batcher, admission, self.metrics)
-        self._darkroom = Darkroom(s.decoded_megapixels * 1_000_000)
         names = Names(s.engine, s.replica)
         self._tensors = OpenInference(self._answering, self.manager, self.metrics, self._darkroom, names)
         self._inference = self._inference_port()

@@ -14,7 +14,7 @@ from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto, BadRequest, NotFinite, ObjectRefused, Refused
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
-from faceserve.inference.photos import decoded
+from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
 
 log = logging.getLogger(__name__)
@@ -48,13 +48,19 @@ class Gallery:
     """
 
     def __init__(
-        self, stores: Stores, uri: str, model: str, set_aside: Callable[[int], None] = lambda count: None
+        self,
+        stores: Stores,
+        uri: str,
+        model: str,
+        darkroom: Darkroom,
+        set_aside: Callable[[int], None] = lambda count: None,
     ) -> None:
         """`uri` is an `s3://…/` prefix; if it is empty, nobody is enrolled and nobody can be.
 
         `set_aside` is told how many objects there are no usable photos of anybody.
         """
         self._source, self._hurried = stores.patient, stores.hurried
+        self._darkroom = darkroom
         self._set_aside = set_aside
         self._prefix = f"{uri.rstrip('/')}/{model}/" if uri else ""
         # Not under the prefix: it is no photo of anybody.
@@ -68,7 +74,7 @@ class Gallery:
     def enroll(self, identity: str, photo: bytes) -> None:
         """Keep a photo. Raises `BadRequest`, `BadPhoto` or `StorageUnavailable`."""
         uri = self._uri(identity)
-        decoded([photo])
+        self._darkroom.decoded_next(photo)
         self._source.write(uri, photo)
         self._changed()
 
@@ -122,7 +128,7 @@ class Gallery:
         try:
             if not _IDENTITY.fullmatch(identity):
                 raise BadPhoto("its name is nobody's")
-            return identity, decoded([self._source.read(uri, _MAX_PHOTO_BYTES)])
+            return identity, self._darkroom.decoded_next(self._source.read(uri, _MAX_PHOTO_BYTES))
         except (Refused, FileNotFoundError, ObjectRefused) as error:
             log.warning("%s is set aside, nobody is compared with it: %s", uri, error)
             if not isinstance(error, Refused):

@@ -4,12 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from faceserve.engines.base import Images, Output
-from faceserve.errors import InferenceFailed, ModelHangs, NoModel, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, NoModel, Overloaded, TooLate
 from faceserve.inference.admission import Admission
-from faceserve.inference.apart import Answered
+from faceserve.inference.apart import Answered, GivenUp, aside
 from faceserve.inference.batching import Batcher
 from faceserve.metrics import Metrics, Observed
 from faceserve.models.generation import Generation
@@ -80,13 +81,15 @@ class Answering:
         except InferenceFailed as error:
             if lease.generation.closed:
                 raise NoModel(f"{lease.generation.version} was freed before it could answer: ask again") from error
-            self._failed(asked.model, lease, error)
+            self._failed(asked.model, lease.canary, lease.side, error)
             if lease.side == "stable":
                 raise
             # The candidate's failure is counted, but nobody's request pays for it.
             return self._by_stable(asked, images, seen)
-        except TooLate:
-            # It says nothing of the candidate; if the caller still waits, there is time for the stable version.
+        except (TooLate, Overloaded) as error:
+            if isinstance(error, GivenUp) and lease.canary and lease.side == "canary":
+                self._counted_when_over(asked.model, lease.canary, error.outcome)
+            # If the caller still waits, there is time for the stable version.
             if lease.side == "stable" or time.monotonic() > asked.deadline or not asked.wanted():
                 raise
             return self._by_stable(asked, images, seen)
@@ -113,14 +116,29 @@ class Answering:
             seen.inference_seconds, seen.queue_seconds = output.engine_seconds * len(images), output.queue_seconds
             return Answer(output, lease.generation, lease.epoch, "stable")
 
-    def _failed(self, model: str, lease: Lease, error: InferenceFailed) -> None:
-        if lease.canary is None:
+    def _counted_when_over(self, model: str, canary: Canary, outcome: "Future[Answered]") -> None:
+        """How long the candidate takes is known when it is through, although nobody waited for that."""
+
+        def over(outcome: "Future[Answered]") -> None:
+            on_trial = self._manager.snapshot(model).canary
+            if canary.generation.closed or on_trial is None or on_trial.trial is not canary.trial:
+                return
+            error = outcome.exception()
+            if isinstance(error, InferenceFailed):
+                self._failed(model, canary, "canary", error)
+            else:
+                self._tried(model, canary, "canary", outcome.result().engine_seconds)
+
+        outcome.add_done_callback(over)
+
+    def _failed(self, model: str, canary: Canary | None, side: Side, error: InferenceFailed) -> None:
+        if canary is None:
             return
-        if lease.side == "canary":
-            version = lease.generation.version
+        if side == "canary":
+            version = canary.version
             log.warning("%s failed on trial: %s", version, error, extra={"version": version})
-            self._metrics.failed_on_trial(model, lease.generation.version, error.status)
-        self._tried(model, lease.canary, lease.side, 0.0, error)
+            self._metrics.failed_on_trial(model, version, error.status)
+        self._tried(model, canary, side, 0.0, error)
 
     def _tried(
         self, model: str, canary: Canary, side: Side, seconds: float, error: InferenceFailed | None = None
@@ -139,7 +157,11 @@ class Answering:
         if not self._mirrored.acquire(blocking=False):
             self._metrics.mirrored.labels(model, "dropped").inc()
             return
-        threading.Thread(target=self._compare, args=(model, canary, images, stable), daemon=True).start()
+        try:
+            aside("mirror", self._compare, model, canary, images, stable)
+        except Overloaded:
+            self._metrics.mirrored.labels(model, "dropped").inc()
+            self._mirrored.release()
 
     def _compare(self, model: str, canary: Canary, images: Images, stable: Output) -> None:
         generation = canary.generation
@@ -160,6 +182,8 @@ class Answering:
         except InferenceFailed as error:
             self._tried(model, canary, "canary", 0.0, error)
             return "failed"
+        except Overloaded:
+            return "dropped"
         self._tried(model, canary, "canary", found.engine_seconds)
         agreed = bool((found.probabilities.argmax(1) == stable.probabilities.argmax(1)).all())
         canary.trial.compare(agreed=agreed)

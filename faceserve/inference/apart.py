@@ -7,13 +7,15 @@ keeps nobody waiting: its call is given up, and so is every later one at once.
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from faceserve.engines.base import Images, InferenceEngine, Output
-from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, TooLate
+from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, Overloaded, TooLate
 
 # A whole process may have been stopped for a while: then a call is overdue, but comes back a moment later.
 _GRACE_SECONDS = 0.2
@@ -37,33 +39,49 @@ class Answered(Output):
             raise NotFinite("the model gave numbers that are not finite")
 
 
+def aside(name: str, work: Callable[..., Any], *args: Any) -> None:
+    """In a thread of its own. Raises `Overloaded` when none can start: then `work` gives nothing back."""
+    try:
+        threading.Thread(target=work, args=args, name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise Overloaded(f"no thread could start ({error}): ask another replica or later") from None
+
+
+class GivenUp(TooLate):
+    """Nobody waits for this call any more, but it goes on; `outcome` is what its caller would have got."""
+
+    def __init__(self, reason: str, outcome: "Future[Answered]") -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
 class _Call:
     def __init__(self, engine: InferenceEngine, images: Images, asked: float) -> None:
         self._engine = engine
         self._images = images
-        self.asked = asked
+        self._asked = asked
         self.began = time.monotonic()
-        self.done = threading.Event()
-        self._output: Output | None = None
-        self._error: BaseException | None = None
-        self._seconds = 0.0
+        self.outcome: Future[Answered] = Future()
 
     def run(self, over: "Callable[[_Call], None]") -> None:
         try:
-            self._output = self._engine.infer(self._images)
-        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of this call
-            self._error = error
-        finally:
-            self._seconds = time.monotonic() - self.began
+            found = self._worked()
+        except InferenceFailed as error:
             over(self)
-            self.done.set()
+            self.outcome.set_exception(error)
+        else:
+            over(self)
+            self.outcome.set_result(found)
 
-    def answer(self) -> Answered:
-        """Raises `InferenceFailed`."""
-        if self._output is None:
-            raise InferenceFailed(f"the model failed: {type(self._error).__name__} {self._error}") from self._error
-        each = self._seconds / len(self._images)
-        return Answered(self._output.probabilities, self._output.features, each, self.began - self.asked)
+    def _worked(self) -> Answered:
+        try:
+            output = self._engine.infer(self._images)
+            each = (time.monotonic() - self.began) / len(self._images)
+            return Answered(output.probabilities, output.features, each, self.began - self._asked)
+        except NotFinite:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of this call
+            raise InferenceFailed(f"the model failed: {type(error).__name__} {error}") from error
 
 
 class _Lane:
@@ -100,7 +118,8 @@ class Apart:
     ) -> Answered:
         """Answer `images` (uint8 [N, H, W, 3]) before `deadline` (monotonic seconds).
 
-        Raises `InferenceFailed`, `ModelHangs`, or `TooLate`, which says nothing of the model.
+        Raises `InferenceFailed`, `ModelHangs`, `Overloaded`, or `TooLate`, which says nothing of the model: if the
+        model was at work by then it is `GivenUp`, and what becomes of that call does.
         """
         asked = time.monotonic()
         with self._lock:
@@ -108,14 +127,22 @@ class Apart:
         self._take_place(lane, deadline, wanted)
         call = _Call(engine, images, asked)
         lane.calls.add(call)
-        threading.Thread(target=call.run, args=(lane.over,), name="apart", daemon=True).start()
-        if _done(call, min(deadline, call.began + self._call_seconds), wanted):
-            return call.answer()
-        if time.monotonic() < call.began + self._call_seconds:
-            raise TooLate("the deadline passed while the model worked on the request")
-        if call.done.wait(_GRACE_SECONDS):
-            return call.answer()
-        raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
+        try:
+            aside("apart", call.run, lane.over)
+        except Overloaded:
+            lane.over(call)
+            raise
+        return self._outcome(call, deadline, wanted)
+
+    def _outcome(self, call: _Call, deadline: float, wanted: Callable[[], bool]) -> Answered:
+        overdue_at = call.began + self._call_seconds
+        if not _done(call, min(deadline, overdue_at), wanted):
+            if time.monotonic() < overdue_at:
+                raise GivenUp("the deadline passed while the model worked on the request", call.outcome)
+            wait([call.outcome], _GRACE_SECONDS)
+        if not call.outcome.done():
+            raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
+        return call.outcome.result()
 
     def _take_place(self, lane: _Lane, deadline: float, wanted: Callable[[], bool]) -> None:
         """As long as every place is taken somebody may find out that the model hangs."""
@@ -134,10 +161,10 @@ class Apart:
 
 
 def _done(call: _Call, until: float, wanted: Callable[[], bool]) -> bool:
-    """Whether the call is over by then. Raises `TooLate` when the caller goes first: its thread is for others."""
-    while not call.done.wait(min(_seconds_until(until), _LOOK_SECONDS)):
+    """Whether the call is over by then. Raises `GivenUp` when the caller goes first: its thread is for others."""
+    while not wait([call.outcome], min(_seconds_until(until), _LOOK_SECONDS)).done:
         if not wanted():
-            raise TooLate(_GONE)
+            raise GivenUp(_GONE, call.outcome)
         if time.monotonic() >= until:
             return False
     return True

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,18 +11,27 @@ import numpy as np
 from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto, TooLate
 from faceserve.inference.photos import decoded
-from include.contract.preprocessing import UnreadablePhoto, photo_size
+from include.contract.preprocessing import UnreadablePhoto, decoding_bytes
 
 _LOOK_SECONDS = 0.5
 
 
 class Darkroom:
-    """At most `pixels` are in work at once; a photo that has more than that is worked on alone."""
+    """At most `budget_bytes` are taken by photos in work; one that needs more than that is worked on alone.
 
-    def __init__(self, pixels: int) -> None:
-        self._pixels = pixels
-        self._in_work = 0
+    They come in in the order of their arrival: past a large one that waits for its room no small one slips.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._in_work_bytes = 0
+        self._waiting: deque[object] = deque()
         self._change = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """Photos that wait for room."""
+        return len(self._waiting)
 
     def decoded(
         self, photos: Sequence[bytes], deadline: float = float("inf"), wanted: Callable[[], bool] = lambda: True
@@ -33,35 +43,55 @@ class Darkroom:
         made = []
         for number, photo in enumerate(photos):
             try:
-                with self._room(_pixels(photo), deadline, wanted):
+                with self._room(_cost_bytes(photo), self._waiting.append, deadline, wanted):
                     made.append(decoded([photo]))
             except BadPhoto as error:
                 raise BadPhoto(f"photo {number} of {len(photos)}: {error}" if len(photos) > 1 else str(error)) from None
         return np.concatenate(made)
 
+    def decoded_next(self, photo: bytes) -> Images:
+        """One for a gallery, as soon as there is room: a version is loaded, too, while requests are queueing.
+
+        Raises `BadPhoto`.
+        """
+        with self._room(_cost_bytes(photo), self._waiting.appendleft):
+            return decoded([photo])
+
     @contextmanager
-    def _room(self, pixels: int, deadline: float, wanted: Callable[[], bool]) -> Iterator[None]:
-        self._wait_for_room(pixels, deadline, wanted)
+    def _room(
+        self,
+        cost_bytes: int,
+        queue_up: Callable[[object], None],
+        deadline: float = float("inf"),
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Iterator[None]:
+        turn = object()
+        with self._change:
+            queue_up(turn)
+            try:
+                self._wait_for(turn, cost_bytes, deadline, wanted)
+                self._in_work_bytes += cost_bytes
+            finally:
+                self._waiting.remove(turn)
+                self._change.notify_all()
         try:
             yield
         finally:
             with self._change:
-                self._in_work -= pixels
+                self._in_work_bytes -= cost_bytes
                 self._change.notify_all()
 
-    def _wait_for_room(self, pixels: int, deadline: float, wanted: Callable[[], bool]) -> None:
+    def _wait_for(self, turn: object, cost_bytes: int, deadline: float, wanted: Callable[[], bool]) -> None:
         while time.monotonic() < deadline and wanted():
-            with self._change:
-                if not self._in_work or self._in_work + pixels <= self._pixels:
-                    self._in_work += pixels
-                    return
-                self._change.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+            fits = not self._in_work_bytes or self._in_work_bytes + cost_bytes <= self._budget_bytes
+            if fits and self._waiting[0] is turn:
+                return
+            self._change.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
         raise TooLate("the deadline passed, or the caller went, before the photo was decoded")
 
 
-def _pixels(photo: bytes) -> int:
+def _cost_bytes(photo: bytes) -> int:
     try:
-        width, height = photo_size(photo)
+        return decoding_bytes(photo)
     except UnreadablePhoto as error:
         raise BadPhoto(str(error)) from None
-    return width * height

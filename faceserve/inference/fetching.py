@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from faceserve.errors import Overloaded, StorageUnavailable
+from faceserve.inference.apart import aside
 from faceserve.storage import Source
 
 MAX_PHOTO_BYTES = 32 << 20
@@ -30,7 +31,11 @@ class Fetching:
         if not self._free.acquire(blocking=False):
             raise Overloaded(f"{self.places} photos are being fetched: ask another replica or later")
         found: Future[bytes] = Future()
-        threading.Thread(target=self._fetch, args=(uri, found), name="fetch", daemon=True).start()
+        try:
+            aside("fetch", self._fetch, uri, found)
+        except Overloaded:
+            self._free.release()
+            raise
         try:
             return found.result(self.seconds)
         except TimeoutError:

@@ -1,6 +1,7 @@
 """Photo bytes to model input, the same code in training and serving, so that the two cannot drift apart."""
 
 import io
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,6 +12,10 @@ from include.contract.photo import MAX_PHOTO_BYTES, MAX_PHOTO_PIXELS, MIN_PHOTO_
 
 INPUT_PIXELS = 224
 _FORMATS = ("JPEG", "PNG", "WEBP")
+# What a process grows by, in bytes a pixel, measured and rounded up: the most takes a progressive JPEG in CMYK, but for
+# WebP with transparency, which is held four times over.
+BYTES_A_PIXEL, _TRANSPARENT_WEBP = 8.5, 17.0
+_BAND_ROWS = 256
 
 
 class UnreadablePhoto(ValueError):
@@ -22,8 +27,14 @@ def photo_size(photo: bytes) -> tuple[int, int]:
 
     Raises `UnreadablePhoto` for anything but JPEG, PNG and WebP of allowed size.
     """
-    width, height, _ = _header(photo)
-    return width, height
+    found = _header(photo)
+    return found.width, found.height
+
+
+def decoding_bytes(photo: bytes) -> int:
+    """How much memory `decode` takes at most, by the size and the kind of the photo. Raises `UnreadablePhoto`."""
+    found = _header(photo)
+    return int(found.width * found.height * found.bytes_a_pixel)
 
 
 def decode(photo: bytes) -> npt.NDArray[np.uint8]:
@@ -32,11 +43,11 @@ def decode(photo: bytes) -> npt.NDArray[np.uint8]:
     What is transparent shows white, as on the pages where people look at it: the colour hidden under it is nobody's.
     Raises `UnreadablePhoto`.
     """
-    width, height, transparent = _header(photo)
+    found = _header(photo)
     try:
-        if transparent:
+        if found.transparent:
             return _on_white(photo)
-        pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), _reduction(min(width, height)))
+        pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), _reduction(min(found.width, found.height)))
     except Exception as error:
         raise UnreadablePhoto(f"photo is damaged: {type(error).__name__} while decoding") from error
     if pixels is None:
@@ -55,8 +66,17 @@ def resize(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _header(photo: bytes) -> tuple[int, int, bool]:
-    """Width, height, and whether anything may be transparent."""
+@dataclass(frozen=True)
+class _Header:
+    width: int
+    height: int
+    transparent: bool
+    """Whether anything may be."""
+    bytes_a_pixel: float
+    """Memory that decoding takes."""
+
+
+def _header(photo: bytes) -> _Header:
     if not photo:
         raise UnreadablePhoto("photo is empty (0 bytes)")
     if len(photo) > MAX_PHOTO_BYTES:
@@ -64,6 +84,7 @@ def _header(photo: bytes) -> tuple[int, int, bool]:
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
             (width, height), transparent = image.size, image.has_transparency_data
+            bytes_a_pixel = _TRANSPARENT_WEBP if transparent and image.format == "WEBP" else BYTES_A_PIXEL
     except Image.DecompressionBombError as error:
         raise UnreadablePhoto(f"photo is over the limit of {MAX_PHOTO_PIXELS} pixels") from error
     except Exception as error:
@@ -73,16 +94,21 @@ def _header(photo: bytes) -> tuple[int, int, bool]:
         raise UnreadablePhoto(f"photo of {width}×{height} pixels is over the limit of {MAX_PHOTO_PIXELS}")
     if min(width, height) < MIN_PHOTO_SIDE:
         raise UnreadablePhoto(f"photo of {width}×{height} pixels is too small, {MIN_PHOTO_SIDE} needed on each side")
-    return width, height, transparent
+    return _Header(width, height, transparent, bytes_a_pixel)
 
 
 def _on_white(photo: bytes) -> npt.NDArray[np.uint8]:
     # OpenCV loses the transparent colour of palettes and of RGB; Pillow knows every way to be transparent.
     with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGBA")
-    white = Image.new("RGB", upright.size, "white")
-    white.paste(upright, mask=upright.getchannel("A"))
-    return np.asarray(white, np.uint8)
+        ImageOps.exif_transpose(image, in_place=True)
+        found = np.empty((image.height, image.width, 3), np.uint8)
+        # Band by band: all at once would take several copies of the whole picture.
+        for top in range(0, image.height, _BAND_ROWS):
+            band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height))).convert("RGBA")
+            white = Image.new("RGB", band.size, "white")
+            white.paste(band, mask=band.getchannel("A"))
+            found[top : top + _BAND_ROWS] = np.asarray(white, np.uint8)
+    return found
 
 
 def _reduction(shorter_side: int) -> int:

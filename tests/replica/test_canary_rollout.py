@@ -1,11 +1,17 @@
 """A candidate on trial in a running replica: shared out, watched, promoted or taken off."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import httpx
 import numpy as np
 import pytest
 from openvino import opset13 as ops
 
 from faceserve.errors import InferenceFailed
+from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import FaceserveError
 from tests.replica.world import replica
 from tests.tiny_model import grey_photo, network
@@ -125,6 +131,43 @@ def test_a_candidate_that_fails_is_taken_off_by_itself_and_no_request_fails(worl
     status = canary(world)
     assert (status.version, status.verdict) == ("v1.1.0", "aborted")
     assert "errors in 2 requests" in status.reason
+
+
+class Slow:
+    """In place of an engine: it comes back, but later than half of what its callers wait."""
+
+    def __init__(self, plain):
+        self.infer = lambda images: (time.sleep(0.3), plain.infer(images))[1]
+        self.close = plain.close
+
+
+def test_a_candidate_that_answers_after_the_deadline_is_judged_by_how_long_it_takes(tmp_path):
+    with replica(tmp_path, engine_threads=8) as world, FaceserveClient([world.address], timeout_seconds=0.5) as hurried:
+        world.serve("v1.0.0")
+        world.prepare("v1.1.0")
+        world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+        generation = world.generation("v1.1.0")
+        generation.engine = Slow(generation.engine)
+
+        def ended():
+            with suppress(FaceserveError), ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda n: hurried.classify("laundry", DARK, task_id=f"task-{n}"), range(16)))
+            return canary(world).verdict == "aborted"
+
+        until(ended, "the trial to end")
+        assert "times as slow" in canary(world).reason
+
+
+def test_a_candidate_that_fails_after_the_deadline_has_failed(world):
+    world.lifecycle.set_canary("laundry", "v1.1.0", 100)
+    generation, deadline = world.generation("v1.1.0"), threading.Event()
+    generation.engine = Failing()
+    generation.engine.infer = lambda images: (deadline.wait(30), Failing().infer(images))[1]
+    with FaceserveClient([world.address], timeout_seconds=2) as hurried:
+        assert hurried.classify("laundry", DARK).side == "stable"
+    assert canary(world).canary.requests == 0
+    deadline.set()
+    until(lambda: canary(world).canary.errors == 1, "the failure to be counted")
 
 
 def test_a_stable_version_that_fails_says_so(world):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from faceserve.settings import Settings as FaceserveSettings
+from include.contract.preprocessing import BYTES_A_PIXEL
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack.accounts import ACCOUNTS, SECRETS
 from include.stack.layout import environment, load_or_create
@@ -124,7 +125,7 @@ def test_a_service_that_goes_mad_does_not_take_the_memory_of_the_others(name):
 def test_a_replica_refuses_what_is_too_large_before_the_kernel_kills_it(name):
     service, variables = _SERVICES[name], _variables(_SERVICES[name])
     guards = sum(int(variables[f"FACESERVE_{guard}_MB"]) for guard in ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED"))
-    photos = 6 * FaceserveSettings.model_fields["decoded_megapixels"].default
+    photos = BYTES_A_PIXEL * FaceserveSettings.model_fields["decoded_megapixels"].default
     assert guards + photos < int(service["mem_limit"].removesuffix("g")) * 1024
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from faceserve.server import LIVE
 from faceserve.settings import Settings
+from include.contract.preprocessing import BYTES_A_PIXEL
 from include.stack.layout import POOLS
 from tests.kubernetes_clients import rendered
 
@@ -217,7 +218,7 @@ def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it(overlay
     # Over HTTP as much again may be on its way in as is queued.
     names = ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED", "MAX_QUEUED")
     guards = sum(int(variables[f"FACESERVE_{name}_MB"]) for name in names)
-    photos = 6 * Settings.model_fields["decoded_megapixels"].default
+    photos = BYTES_A_PIXEL * Settings.model_fields["decoded_megapixels"].default
     assert guards + photos < int(container["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
     assert int(variables["FACESERVE_ENGINE_THREADS"]) > 0
 

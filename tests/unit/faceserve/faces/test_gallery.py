@@ -9,6 +9,7 @@ from faceserve.errors import ObjectRefused
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import Gallery
 from faceserve.inference.apart import Answered
+from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
 from tests.tiny_model import FolderSource, coloured_photo
 
@@ -48,7 +49,9 @@ class Store(FolderSource):
 class World:
     def __init__(self):
         self.store, self.aside, self.seen = Store(), [], None
-        self.gallery = Gallery(Stores(self.store, self.store), "s3://faces/", "face", self.aside.append)
+        self.gallery = Gallery(
+            Stores(self.store, self.store), "s3://faces/", "face", Darkroom(10**9), self.aside.append
+        )
         for identity, photo in PHOTOS.items():
             self.gallery.enroll(identity, photo)
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from faceserve.errors import InferenceFailed, ModelHangs, TooLate
-from faceserve.inference.apart import Apart
+from faceserve.errors import InferenceFailed, ModelHangs, Overloaded, TooLate
+from faceserve.inference.apart import Apart, GivenUp
 from tests.unit.faceserve.inference.test_batching import Engine, image, spoil
 from tests.waiting import until
 
@@ -64,6 +64,38 @@ def test_a_deadline_that_passes_says_nothing_of_the_model(engine):
         with pytest.raises(TooLate):
             apart.infer(engine, image(1), time.monotonic() + 0.1)
     assert engine.calls == [1]
+
+
+@pytest.mark.parametrize("raises", [None, RuntimeError])
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_becomes_of_a_call_is_known_although_nobody_waited_for_it(engine, gone, raises):
+    engine.open.clear()
+    engine.raises = raises
+    with pytest.raises(GivenUp) as caught:
+        deadline = float("inf") if gone else time.monotonic() + 0.1
+        Apart(1, 60).infer(engine, image(1), deadline, lambda: not (gone and engine.calls))
+    outcome = caught.value.outcome
+    assert not outcome.done()
+    engine.open.set()
+    if raises:
+        assert isinstance(outcome.exception(30), InferenceFailed)
+    else:
+        assert outcome.result(30).engine_seconds > 0
+
+
+def test_where_no_thread_starts_a_request_is_refused_and_its_place_is_free_again(engine, monkeypatch):
+    apart = Apart(1, 0.2)
+    with monkeypatch.context() as shortage:
+        shortage.setattr(threading.Thread, "start", no_thread)
+        for _ in range(3):
+            with pytest.raises(Overloaded, match="no thread could start"):
+                apart.infer(engine, image(1))
+    time.sleep(0.5)
+    assert apart.infer(engine, image(2)).features[0, 0] == 2
+
+
+def no_thread(thread):
+    raise RuntimeError("can't start new thread")
 
 
 def test_who_waits_for_a_place_of_a_hanging_model_is_told_so(engine):

@@ -65,6 +65,21 @@ def test_a_store_that_does_not_answer_keeps_its_place_and_no_caller(store):
     until(lambda: answered(fetching), "the place to be free again")
 
 
+def test_where_no_thread_starts_a_photo_is_refused_and_its_place_is_free_again(store, monkeypatch):
+    fetching = Fetching(store, places=1)
+    with monkeypatch.context() as shortage:
+        shortage.setattr(threading.Thread, "start", no_thread)
+        for _ in range(3):
+            with pytest.raises(Overloaded, match="no thread could start"):
+                fetching.read(URI)
+    store.open.set()
+    assert fetching.read(URI) == b"photo"
+
+
+def no_thread(thread):
+    raise RuntimeError("can't start new thread")
+
+
 def answered(fetching):
     try:
         return fetching.read(URI) == b"photo"
