@@ -18,9 +18,19 @@ _INSERT = """
 
 # What a person set aside and is stored meanwhile comes one after the other: whoever is second sees the first.
 WITHHOLDING_LOCK = 7_240_003
-WITHHELD = """
-    UPDATE task_confirmations c SET withheld = true
-    WHERE corrected AND counts AND NOT withheld AND is_withheld(c)"""
+# As `domain/withholding.py` says it, of one `w` and a confirmation `c`.
+# No function: asked once for each row, it takes minutes.
+COVERS = """COALESCE(CASE w.scope
+        WHEN 'branch' THEN w.name IN (c.helper_id, c.extra ->> 'branchId')
+        WHEN 'reviewer' THEN w.name = c.extra ->> 'reviewerId'
+        ELSE EXISTS (SELECT FROM unnest(w.since, w.until) AS p (since, until)
+                     WHERE c.confirmed_at > p.since AND c.confirmed_at <= p.until) END, false)"""
+IS_WITHHELD = f"""EXISTS (
+        SELECT FROM withholdings w
+        WHERE NOT EXISTS (SELECT FROM withholdings_given_back g WHERE g.id = w.id) AND {COVERS})"""
+_WITHHELD = f"""
+    UPDATE task_confirmations c SET withheld = true, withheld_at = now()
+    WHERE corrected AND counts AND NOT withheld AND task_id = ANY(%(tasks)s) AND {IS_WITHHELD}"""
 
 # Of a task the last word counts, of a photo that one version judged more than once the last confirmation.
 _TAKEN_BACK = """
@@ -84,7 +94,7 @@ class ConfirmationTable:
             tasks, photos = ([row[n] for row in new] for n in range(2))
             cursor.execute(_TAKEN_BACK, {"tasks": tasks})
             cursor.execute(REPEATED, {"photos": photos})
-            cursor.execute(f"{WITHHELD} AND c.task_id = ANY(%(tasks)s)", {"tasks": tasks})
+            cursor.execute(_WITHHELD, {"tasks": tasks})
         return Stored(len(new), len(events) - len(new))
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:

@@ -8,6 +8,7 @@ from psycopg2.extras import execute_values
 
 from pipeline.adapters.erasure_table import demand_unerased, wait_for_erasures
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.withholding_table import demand_trusted
 from pipeline.domain.clusters import sides_of_clusters
 from pipeline.domain.dataset import FIRST, Dataset, Manifest, Quarantined, Source, Split, dataset_name
 from pipeline.domain.errors import GiveUp
@@ -58,6 +59,7 @@ class DatasetTable:
             )
             if cursor.rowcount:
                 demand_unerased(cursor, manifest)
+                demand_trusted(cursor, manifest)
                 _keep_sides(cursor, dataset_id, manifest)
                 _keep_lineage(cursor, dataset_id, manifest)
                 _keep_set_aside(cursor, dataset_id, manifest)

@@ -9,9 +9,8 @@ from psycopg2.extensions import BYTES, PYDATETIMETZ, new_type, register_type
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.adapters.mlops_db import connect
+from pipeline.adapters.mlops_db import connect, unavailable
 from pipeline.domain.dataset import ConfirmedTask
-from pipeline.domain.errors import ServiceUnavailable
 
 _NAME = "the Helper database"
 _PAGE_ROWS = 1000
@@ -124,7 +123,7 @@ class _Session:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._connection.close()
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            raise ServiceUnavailable(_NAME, " ".join(str(error).split())) from error
+            raise unavailable(_NAME, error) from error
 
 
 def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

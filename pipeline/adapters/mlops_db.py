@@ -9,13 +9,14 @@ import stamina
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import ServiceTooSlow, ServiceUnavailable
 
 # Classes of SQLSTATE: the database, or what it runs on, is not as it has to be, whatever is asked of it. Connection,
 # transaction and its state, login, names and rights, resources, locks, operators, system, configuration.
 _NOT_READY = tuple(
     ["08", "0A", "25", "26", "28", "2D", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX001", "XX002"]
 )
+_CANCELLED = "57014"
 _CONNECT_SECONDS = 5
 _STATEMENT_TIMEOUT_MS = 60_000
 
@@ -50,7 +51,7 @@ class MlopsDatabase:
         except psycopg2.Error as error:
             if not not_ready(error):
                 raise
-            raise ServiceUnavailable("the mlops database", _sentence(error)) from error
+            raise unavailable("the mlops database", error) from error
         finally:
             connection.close()
 
@@ -86,7 +87,7 @@ class OneMoment(MlopsDatabase):
         except psycopg2.Error as error:
             if not not_ready(error):
                 raise
-            raise ServiceUnavailable("the mlops database", _sentence(error)) from error
+            raise unavailable("the mlops database", error) from error
 
 
 def not_ready(error: psycopg2.Error) -> bool:
@@ -94,6 +95,13 @@ def not_ready(error: psycopg2.Error) -> bool:
     if error.pgcode is None:
         return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     return error.pgcode.startswith(_NOT_READY)
+
+
+def unavailable(name: str, error: psycopg2.Error) -> ServiceUnavailable:
+    """What an error means for which nothing that was asked is to blame: of one statement, or of the whole database."""
+    sentence = " ".join(str(error).split()) or type(error).__name__
+    kind = ServiceTooSlow if error.pgcode == _CANCELLED else ServiceUnavailable
+    return kind(name, sentence)
 
 
 def connect(dsn: str, name: str, *, options: str = "") -> Connection:
@@ -104,13 +112,9 @@ def connect(dsn: str, name: str, *, options: str = "") -> Connection:
             with attempt:
                 return psycopg2.connect(dsn, connect_timeout=_CONNECT_SECONDS, options=flags)
     except psycopg2.OperationalError as error:
-        raise ServiceUnavailable(name, _sentence(error)) from error
+        raise unavailable(name, error) from error
     raise AssertionError("the retry context returns or raises")
 
 
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, psycopg2.OperationalError) and "authentication failed" not in str(error)
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -7,8 +7,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.adapters.mlops_db import MlopsDatabase, not_ready
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.adapters.mlops_db import MlopsDatabase, not_ready, unavailable
 
 # Whoever watches asks again in a few seconds: an answer that takes long is none, and holds up nobody else.
 _CONNECT_SECONDS = 2
@@ -38,4 +37,4 @@ def snapshot(dsn: str) -> Iterator[Snapshot]:
     except psycopg2.Error as error:
         if not not_ready(error):
             raise
-        raise ServiceUnavailable("the mlops database", " ".join(str(error).split())) from error
+        raise unavailable("the mlops database", error) from error

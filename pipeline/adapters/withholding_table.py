@@ -5,24 +5,37 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.adapters.confirmation_table import WITHHELD, WITHHOLDING_LOCK
+from pipeline.adapters.confirmation_table import COVERS, IS_WITHHELD, WITHHOLDING_LOCK
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.dataset import Manifest
+from pipeline.domain.errors import PhotosWithheld
 from pipeline.domain.live_accuracy import Period
-from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word
+from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word, asked_before, standing, withheld_photos
 
 _ALL = """
     SELECT w.id, w.scope, w.name, w.since, w.until, w.actor, w.reason, w.at, w.corrections, g.actor, g.reason, g.at
     FROM withholdings w LEFT JOIN withholdings_given_back g USING (id)"""
 _ADD = """
     INSERT INTO withholdings (id, scope, name, since, until, actor, reason, at, corrections)
-    SELECT %(id)s, %(scope)s, %(name)s, %(since)s::timestamptz[], %(until)s::timestamptz[],
-        %(actor)s, %(reason)s, %(at)s, count(*) FROM task_confirmations c
-    WHERE corrected AND counts AND NOT withheld
-        AND covers(%(scope)s, %(name)s, %(since)s::timestamptz[], %(until)s::timestamptz[], c)
-    ON CONFLICT (id) DO NOTHING"""
+    VALUES (%(id)s, %(scope)s, %(name)s, %(since)s::timestamptz[], %(until)s::timestamptz[],
+        %(actor)s, %(reason)s, %(at)s, %(corrections)s)"""
+# Of the rows that this one covers, and no others: the table is large.
+_WAIT_NO_MORE = f"""
+    UPDATE task_confirmations c SET withheld = true, withheld_at = now()
+    FROM (SELECT %(scope)s AS scope, %(name)s AS name, %(since)s::timestamptz[] AS since,
+              %(until)s::timestamptz[] AS until) w
+    WHERE corrected AND counts AND NOT withheld AND {COVERS}"""
 _GIVE_BACK = """
     INSERT INTO withholdings_given_back (id, actor, reason, at) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO NOTHING"""
-_COUNTS_AGAIN = "UPDATE task_confirmations c SET withheld = false WHERE withheld AND NOT is_withheld(c)"
+# What was set aside after the last dataset was complete was in it, if anything was.
+_WAIT_AGAIN = f"""
+    UPDATE task_confirmations c SET withheld = false, withheld_at = NULL,
+        came_back_at = CASE WHEN withheld_at < last.at THEN now() ELSE came_back_at END
+    FROM (SELECT * FROM withholdings WHERE id = %s) w,
+        (SELECT max(COALESCE(completed_at, begun_at)) AS at FROM datasets) last
+    WHERE withheld AND {COVERS} AND NOT {IS_WITHHELD}"""
+# A large table takes minutes; who stores confirmations meanwhile tries again.
+_TAKE_YOUR_TIME = "SET LOCAL statement_timeout = '15min'"
 _WORDS = """
     SELECT DISTINCT ON (task_id) task_id, COALESCE(extra ->> 'branchId', helper_id), extra ->> 'reviewerId'
     FROM task_confirmations WHERE task_id = ANY(%s) ORDER BY task_id, confirmed_at DESC, key DESC"""
@@ -35,27 +48,53 @@ class WithholdingTable:
     def withhold(self, withheld: Withheld) -> Withheld:
         times = {"since": [p.since for p in withheld.periods], "until": [p.until for p in withheld.periods]}
         with self._database.transaction() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (WITHHOLDING_LOCK,))
-            cursor.execute(_ADD, {**vars(withheld), **times})
-            cursor.execute(WITHHELD)
+            _decide_alone(cursor)
+            if same := asked_before(withheld, _known(cursor)):
+                return same
+            values = {**vars(withheld), **times}
+            cursor.execute(_WAIT_NO_MORE, values)
+            cursor.execute(_ADD, {**values, "corrections": cursor.rowcount})
             return _kept(cursor, withheld.id)
 
     def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
         with self._database.transaction() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (WITHHOLDING_LOCK,))
+            _decide_alone(cursor)
             cursor.execute(_GIVE_BACK, (withheld_id, given_back.actor, given_back.reason, given_back.at))
-            cursor.execute(_COUNTS_AGAIN)
+            if cursor.rowcount:
+                cursor.execute(_WAIT_AGAIN, (withheld_id,))
             return _kept(cursor, withheld_id)
 
     def all(self) -> Sequence[Withheld]:
         with self._database.transaction() as cursor:
-            cursor.execute(f"{_ALL} ORDER BY w.at DESC, w.id")
-            return [_withheld(row) for row in cursor.fetchall()]
+            return _known(cursor)
 
     def words(self, task_ids: Sequence[str]) -> Mapping[str, Word]:
         with self._database.transaction() as cursor:
-            cursor.execute(_WORDS, (list(task_ids),))
-            return {task_id: Word(branch, reviewer) for task_id, branch, reviewer in cursor.fetchall()}
+            return _words(cursor, task_ids)
+
+
+def _decide_alone(cursor: Cursor) -> None:
+    cursor.execute(_TAKE_YOUR_TIME)
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (WITHHOLDING_LOCK,))
+
+
+def demand_trusted(cursor: Cursor, manifest: Manifest) -> None:
+    """Until this transaction ends nothing is set aside beside it. Raises `PhotosWithheld`."""
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (WITHHOLDING_LOCK,))
+    if known := standing(_known(cursor)):
+        words = _words(cursor, [photo.task_id for photo in manifest.photos])
+        if found := withheld_photos(manifest.photos, known, words):
+            raise PhotosWithheld(manifest.dataset_id, len(found), str(found[0]))
+
+
+def _words(cursor: Cursor, task_ids: Sequence[str]) -> dict[str, Word]:
+    cursor.execute(_WORDS, (list(task_ids),))
+    return {task_id: Word(branch, reviewer) for task_id, branch, reviewer in cursor.fetchall()}
+
+
+def _known(cursor: Cursor) -> list[Withheld]:
+    cursor.execute(f"{_ALL} ORDER BY w.at DESC, w.id")
+    return [_withheld(row) for row in cursor.fetchall()]
 
 
 def _kept(cursor: Cursor, withheld_id: str) -> Withheld:

@@ -14,9 +14,17 @@ class GiveUp(Exception):
 class ServiceUnavailable(TryAgain):
     """A named service (broker, database, object store, registry, replica) is out of reach."""
 
+    said = "is unavailable"
+
     def __init__(self, service: str, detail: str) -> None:
-        super().__init__(f"{service} is unavailable: {detail}")
+        super().__init__(f"{service} {self.said}: {detail}")
         self.service = service
+
+
+class ServiceTooSlow(ServiceUnavailable):
+    """The service answers, and gave up one request that took longer than it may, or waited so long for another."""
+
+    said = "answers, and did not end one request in time"
 
 
 class ServiceRefused(GiveUp):
@@ -57,6 +65,13 @@ class PhotosErased(TryAgain):
     def __init__(self, dataset_id: str, task_ids: Sequence[str]) -> None:
         named = ", ".join(task_id[:80] for task_id in task_ids[:3])
         super().__init__(f"{len(task_ids)} photos of {dataset_id} were erased while it was made ({named})")
+
+
+class PhotosWithheld(TryAgain):
+    """A person set aside, meanwhile, what was chosen for a dataset: the next try goes without it."""
+
+    def __init__(self, dataset_id: str, photos: int, why: str) -> None:
+        super().__init__(f"{photos} photos of {dataset_id} were set aside while it was made: {why}")
 
 
 class TrainingFailed(GiveUp):

@@ -80,6 +80,12 @@ class Withheld:
             case _:
                 return any(word.reviewer == self.name for word in words)
 
+    @property
+    def gave_back(self) -> str:
+        """Who gave it back and when, for one that was."""
+        assert self.given_back is not None
+        return f"{self.given_back.actor} gave {self.id} back at {self.given_back.at:%Y-%m-%d %H:%M} UTC"
+
     def __str__(self) -> str:
         what = f"the time of {self.name}" if self.scope is Scope.VERSION else f"{self.scope} {self.name}"
         return f"{what} was set aside by {self.actor}: {self.reason}"
@@ -96,11 +102,19 @@ def standing(known: Iterable[Withheld]) -> list[Withheld]:
     return [one for one in known if one.given_back is None]
 
 
-def demand_new(wanted: Withheld, known: Iterable[Withheld]) -> None:
-    """Raises `GiveUp` while the same is set aside by another request."""
+def asked_before(wanted: Withheld, known: Iterable[Withheld]) -> Withheld | None:
+    """What the same request set aside, asked again; None for a new one.
+
+    Raises `GiveUp` while another request's stands that sets the same aside, and when what this one did was given back.
+    """
+    known = list(known)
+    same = next((one for one in known if one.id == wanted.id), None)
+    if same and same.given_back:
+        raise GiveUp(f"this request set it aside as {same.id}, and {same.gave_back}: ask with a new one")
     for one in standing(known):
         if (one.scope, one.name) == (wanted.scope, wanted.name) and one.id != wanted.id:
             raise GiveUp(f"{one} already: give {one.id} back first")
+    return same
 
 
 def withheld_tasks(

@@ -94,7 +94,8 @@ class Datasets(Protocol):
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         """Record that the manifest is in the object store, in one transaction with its per-photo lineage, what was set
         aside, and the sides of its new clusters. Frozen already, nothing changes. Raises `PhotosErased` when a task in
-        it, or the bytes of its photo, are erased: no erasure comes in between, whoever erases finds the dataset frozen.
+        it, or the bytes of its photo, are erased, and `PhotosWithheld` when a person set aside what was said of a photo
+        that it uses: neither comes in between, whoever erases or sets aside finds the dataset frozen.
         """
 
     def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
@@ -172,11 +173,13 @@ class Withholdings(Protocol):
 
     def withhold(self, withheld: Withheld) -> Withheld:
         """Its corrections wait for a retraining no more, nor do those that come later. As it is kept, with their
-        number; known already, nothing changes.
+        number; the same request again changes nothing. Raises `GiveUp` as `asked_before` does, whoever asks beside it.
         """
 
     def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
-        """What nothing else covers counts again. As it is kept; given back already, nothing changes."""
+        """What nothing else covers counts again, as new where a dataset went without it. As it is kept; given back
+        already, nothing changes.
+        """
 
     def all(self) -> Sequence[Withheld]:
         """Newest first."""

@@ -7,9 +7,25 @@ from datetime import datetime
 from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined, of_helper
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import HeldOut
+from pipeline.domain.lineage import Erased
 from pipeline.domain.quality import worst
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.trusted import Trusted
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What was erased: no photo of these tasks or with these bytes, used or set aside, goes into a dataset."""
+
+    task_ids: frozenset[str]
+    sha256s: frozenset[str]
+
+    @classmethod
+    def of(cls, erased: Sequence[Erased]) -> "Gone":
+        return cls(frozenset(e.task_id for e in erased), frozenset(sha256 for e in erased for sha256 in e.sha256s))
+
+    def has(self, task_id: str, sha256: str) -> bool:
+        return task_id in self.task_ids or sha256 in self.sha256s
 
 
 @dataclass(frozen=True)
@@ -25,9 +41,7 @@ class Gathered:
     aside: tuple[Quarantined, ...]
 
 
-def gather(
-    sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: frozenset[str]
-) -> Gathered:
+def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: Gone) -> Gathered:
     """Never more tasks than the policy's limits add up to, however many the Helper database has."""
     source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
     members = [member.task_id for member in holdout[: policy.holdout_limit]]
@@ -41,7 +55,7 @@ def gather(
     # So that rare kinds are among them; only photos of those that are taken are looked at.
     pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
     earlier = policy.earlier_of(trusted.of(pool))
-    tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without}
+    tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without.task_ids}
     known = {*tasks, *(row.task_id for row in trusted.aside)}
     is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))
     needed = frozenset(task_id for task_id in known if is_first or of_helper(task_id))

@@ -1,13 +1,10 @@
 """Learn once more from the photos of an earlier run: a refused model's retry changes how it is trained, not on what."""
 
-from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.models import ModelType
-from pipeline.domain.withholding import standing, withheld_photos
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.stored_dataset import demand_whole, frozen_manifest
-
-_INSTEAD = "start a retraining without naming a dataset, which collects a new one"
+from pipeline.steps.trusted import INSTEAD, demand_trusted
 
 
 def reuse_dataset(sources: DataSources, dataset_id: str, model_type: ModelType) -> str:
@@ -21,19 +18,11 @@ def reuse_dataset(sources: DataSources, dataset_id: str, model_type: ModelType) 
     erased = {e.task_id for e in sources.erasures.all()}
     lost = sorted(erased & {row.task_id for row in sources.datasets.appearances(dataset_id=dataset_id)})
     if lost:
-        raise DatasetRefused(f"the photo of {lost[0]} was erased from {dataset_id} since it was made: {_INSTEAD}")
+        raise DatasetRefused(f"the photo of {lost[0]} was erased from {dataset_id} since it was made: {INSTEAD}")
     try:
         manifest = frozen_manifest(dataset, sources.datasets, sources.objects)
         demand_whole(dataset, sources.objects)
     except DatasetRefused as error:
-        raise DatasetRefused(f"{dataset_id} cannot be used again: {error}; or {_INSTEAD}") from None
-    _demand_trusted(sources, manifest)
+        raise DatasetRefused(f"{dataset_id} cannot be used again: {error}; or {INSTEAD}") from None
+    demand_trusted(sources, manifest)
     return dataset_id
-
-
-def _demand_trusted(sources: DataSources, manifest: Manifest) -> None:
-    known = standing(sources.withholdings.all())
-    words = sources.withholdings.words([photo.task_id for photo in manifest.photos]) if known else {}
-    if found := withheld_photos(manifest.photos, known, words):
-        count = f"{len(found)} of its {len(manifest.photos)} photos"
-        raise DatasetRefused(f"{manifest.dataset_id} cannot be used again: {count}: {found[0]}; {_INSTEAD}")

@@ -1,11 +1,14 @@
-"""Confirmed tasks without those that a person set aside; what is left out is kept with the reason."""
+"""Confirmed tasks without those that a person set aside: what is left out is kept with the reason."""
 
 from collections.abc import Callable, Sequence
 
-from pipeline.domain.dataset import ConfirmedTask, Quarantined
-from pipeline.domain.withholding import Withheld, standing, withheld_tasks
+from pipeline.domain.dataset import ConfirmedTask, Manifest, Quarantined
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.withholding import Withheld, standing, withheld_photos, withheld_tasks
+from pipeline.ports.bundles import DataSources
 from pipeline.ports.data import Withholdings
 
+INSTEAD = "start a retraining without naming a dataset, which collects a new one"
 # Most of what was said last may be what is set aside: then more is asked for, as far as this.
 _MOST_TIMES = 8
 
@@ -39,3 +42,14 @@ class Trusted:
             if len(kept) >= limit or len(found) < asked or asked >= limit * _MOST_TIMES:
                 return kept[:limit]
             asked *= 2
+
+
+def demand_trusted(sources: DataSources, manifest: Manifest) -> None:
+    """Asked of every frozen dataset that a run takes, its own of before and another's. Raises `DatasetRefused` when a
+    person has set aside since what was said of its photos.
+    """
+    known = standing(sources.withholdings.all())
+    words = sources.withholdings.words([photo.task_id for photo in manifest.photos]) if known else {}
+    if found := withheld_photos(manifest.photos, known, words):
+        count = f"{len(found)} of its {len(manifest.photos)} photos"
+        raise DatasetRefused(f"{manifest.dataset_id} cannot be used again: {count}: {found[0]}; {INSTEAD}")

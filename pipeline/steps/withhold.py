@@ -3,7 +3,7 @@
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
-from pipeline.domain.withholding import GivenBack, Withheld, demand_new
+from pipeline.domain.withholding import GivenBack, Withheld
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import Withholdings
 from pipeline.ports.deployment import Transitions
@@ -16,17 +16,17 @@ def withhold(
 
     Raises `GiveUp` for what is set aside already, what cannot be, and when nobody says why."""
     model_type, what = about
-    wanted = Withheld.of(what, by, transitions.ledger(model_type), clock.now())
-    demand_new(wanted, withholdings.all())
-    return withholdings.withhold(wanted)
+    return withholdings.withhold(Withheld.of(what, by, transitions.ledger(model_type), clock.now()))
 
 
 def give_back(withholdings: Withholdings, clock: Clock, withheld_id: str, by: By) -> Withheld:
-    """Later datasets take it again. Raises `GiveUp` for what is not set aside (any more), and when nobody says why."""
+    """Later datasets take it again; asked with the same words once more, nothing changes.
+
+    Raises `GiveUp` for what is not set aside (any more), and when nobody says why."""
     by.demand_a_name("giving confirmations back")
-    found = next((one for one in withholdings.all() if one.id == withheld_id), None)
-    if found is None:
+    if all(one.id != withheld_id for one in withholdings.all()):
         raise GiveUp(f"nothing is set aside as {withheld_id[:40]!r}: `python -m pipeline withheld` lists it")
-    if found.given_back:
-        raise GiveUp(f"{found.given_back.actor} gave {found.id} back at {found.given_back.at:%Y-%m-%d %H:%M} UTC")
-    return withholdings.give_back(withheld_id, GivenBack(by.actor, by.reason, clock.now()))
+    kept = withholdings.give_back(withheld_id, GivenBack(by.actor, by.reason, clock.now()))
+    if kept.given_back and (kept.given_back.actor, kept.given_back.reason) != (by.actor, by.reason):
+        raise GiveUp(kept.gave_back)
+    return kept

@@ -1,5 +1,6 @@
 """What people set aside and gave back: the fake and PostgreSQL through the same cases."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,15 +8,19 @@ import psycopg2
 import pytest
 
 from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.sighting_table import SightingTable
-from pipeline.adapters.withholding_table import WithholdingTable
+from pipeline.adapters.version_table import VersionTable
+from pipeline.adapters.withholding_table import WithholdingTable, demand_trusted
+from pipeline.domain.dataset import Manifest
+from pipeline.domain.errors import GiveUp, PhotosWithheld
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.overview import Voice
 from pipeline.domain.withholding import GivenBack, Scope, Word
 from pipeline.domain.worth import Reviewed
-from tests.builders import NOW, a_withheld, an_event
-from tests.fakes.data import FakeWithholdings
+from tests.builders import NOW, a_model_version, a_photo, a_withheld, an_event
+from tests.fakes.data import FakeDatasets, FakeWithholdings
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.events import FakeConfirmations, FakeOutbox
 from tests.fakes.live import FakeReadings
@@ -23,6 +28,7 @@ from tests.fakes.overview import FakeSightings
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
 from tests.histories import a_history
+from tests.waiting import until
 
 HOUR = timedelta(hours=1)
 BACK = GivenBack("lee", "it was right", NOW + HOUR)
@@ -34,6 +40,7 @@ class Fakes:
         outbox = FakeOutbox()
         self.confirmations = FakeConfirmations()
         self.withholdings = FakeWithholdings(self.confirmations)
+        self.datasets = FakeDatasets(withholdings=self.withholdings)
         others = FakeReadings(outbox), FakeVersions(), FakeBlessings(outbox), FakeTrainingRuns(), outbox
         self.sightings = FakeSightings(*others, withholdings=self.withholdings)
 
@@ -42,10 +49,14 @@ class Tables:
     def __init__(self, database):
         self.confirmations = ConfirmationTable(database)
         self.withholdings, self.sightings = WithholdingTable(database), SightingTable(database)
+        self.datasets = DatasetTable(database)
 
     @property
     def waiting(self):
-        return self.confirmations.backlog(ModelType.LAUNDRY, None).corrections
+        return self.backlog().corrections
+
+    def backlog(self, champion=None):
+        return self.confirmations.backlog(ModelType.LAUNDRY, champion)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -98,6 +109,59 @@ def test_what_is_covered_twice_is_counted_once_and_what_was_given_back_stays_kno
     assert [one.id for one in tables.sightings.withheld()] == [kim.id]
 
 
+def test_a_request_is_done_once_and_says_so_when_it_was_taken_back_or_another_asks_for_the_same(tables):
+    kim = tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim"))
+    other = a_withheld(Scope.REVIEWER, "kim", id="another")
+    with pytest.raises(GiveUp, match="reviewer kim was set aside by kim: guessed already"):
+        tables.withholdings.withhold(other)
+    tables.withholdings.give_back(kim.id, BACK)
+    with pytest.raises(GiveUp, match="lee gave reviewer-kim back at .* ask with a new one"):
+        tables.withholdings.withhold(kim)
+    assert [one.given_back for one in tables.withholdings.all()] == [BACK]
+    assert tables.withholdings.withhold(other).id == "another"
+
+
+def test_no_dataset_is_frozen_with_what_is_set_aside(tables):
+    say(tables, "a", "kim", task_id="TASK-00001")
+    say(tables, "b", "lee", task_id="TASK-00002")
+    kim = tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim"))
+    dataset_id = tables.datasets.begin("run-1", ModelType.LAUNDRY)
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
+    with pytest.raises(PhotosWithheld, match=f"1 photos of {dataset_id} were set aside .* reviewer kim"):
+        tables.datasets.freeze(dataset_id, manifest, "1" * 64)
+    assert tables.datasets.frozen_sha256(dataset_id) is None
+    assert not tables.datasets.appearances(dataset_id=dataset_id)
+    tables.datasets.freeze(dataset_id, replace(manifest, photos=(a_photo(2),)), "2" * 64)
+    assert tables.datasets.frozen_sha256(dataset_id) == "2" * 64
+    # Frozen already, nothing changes.
+    tables.datasets.freeze(dataset_id, manifest, "1" * 64)
+    assert tables.datasets.frozen_sha256(dataset_id) == "2" * 64
+    tables.withholdings.give_back(kim.id, BACK)
+    again = tables.datasets.begin("run-2", ModelType.LAUNDRY)
+    tables.datasets.freeze(again, replace(manifest, dataset_id=again), "3" * 64)
+    assert tables.datasets.frozen_sha256(again) == "3" * 64
+
+
+@pytest.mark.integration
+def test_setting_aside_waits_for_the_dataset_that_is_being_frozen(services):
+    tables, row = Tables(services.mlops), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    kim = a_withheld(Scope.REVIEWER, "kim")
+    asking = threading.Thread(target=tables.withholdings.withhold, args=(kim,))
+    with services.mlops.transaction() as freezing:
+        demand_trusted(freezing, Manifest("DS-2026-001", "LAUNDRY", (), None, NOW.isoformat(), (a_photo(1),)))
+        asking.start()
+
+        def waits():
+            with services.mlops.transaction() as cursor:
+                cursor.execute(row)
+                return cursor.fetchone() == (1,)
+
+        until(waits, "setting aside to wait")
+        assert tables.withholdings.all() == []
+    asking.join(60)
+    assert tables.withholdings.all() == [kim]
+
+
 def test_whose_corrections_there_are_is_told_with_how_many_of_them_count(tables):
     history = a_history("promote v1.0.0", "promote v1.1.0")
     first, second = history.reigns
@@ -130,6 +194,55 @@ def test_corrections_that_are_set_aside_wait_for_no_retraining_whenever_they_com
     assert tables.waiting == 1
     tables.withholdings.give_back("reviewer-kim", BACK)
     assert tables.waiting == 4
+
+
+def run_a_try(services, run_id, *, champion=False):
+    """A dataset is made, a model learns from it, and gets a verdict."""
+    tables = Tables(services.mlops)
+    dataset_id = tables.datasets.begin(run_id, ModelType.LAUNDRY)
+    with services.mlops.transaction() as cursor:
+        cursor.execute("UPDATE datasets SET corrections_through = now(), completed_at = now()")
+        cursor.execute(
+            "INSERT INTO training_results (run_id, dataset_id, result) VALUES (%(run)s, %(dataset)s, '{}');"
+            "INSERT INTO blessings (id, run_id, model_type, accepted, verdict, decided_at)"
+            " VALUES (%(run)s, %(run)s, 'LAUNDRY', %(champion)s, '{}', now())",
+            {"run": run_id, "dataset": dataset_id, "champion": champion},
+        )
+    if champion:
+        VersionTable(services.mlops).register(a_model_version("v1.0.0", dataset_id=dataset_id, run_id=run_id))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("champion", [None, "v1.0.0"])
+def test_what_is_given_back_is_new_where_the_last_dataset_went_without_it(services, champion):
+    tables = Tables(services.mlops)
+    for n in range(5):
+        say(tables, f"{n}", "kim" if n < 3 else "lee", photo_url=f"s3://tasks/{n}.jpg")
+    tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim"))
+    run_a_try(services, "run-1", champion=champion is not None)
+    backlog = tables.backlog(champion)
+    assert (backlog.corrections, backlog.since_last_try) == (0 if champion else 2, 0)
+    tables.withholdings.give_back("reviewer-kim", BACK)
+    backlog = tables.backlog(champion)
+    assert (backlog.corrections, backlog.since_last_try) == (3 if champion else 5, 3)
+    # Tried with them, and set aside since: they are not new.
+    run_a_try(services, "run-2")
+    tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim", id="again"))
+    tables.withholdings.give_back("again", BACK)
+    assert tables.backlog(champion).since_last_try == 0
+
+
+@pytest.mark.integration
+def test_what_two_cover_was_without_a_try_since_the_first_of_them(services):
+    tables = Tables(services.mlops)
+    say(tables, "a", "kim", "B-1")
+    tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim"))
+    run_a_try(services, "run-1")
+    tables.withholdings.withhold(a_withheld(Scope.BRANCH, "B-1"))
+    tables.withholdings.give_back("reviewer-kim", BACK)
+    assert tables.waiting == 0
+    tables.withholdings.give_back("branch-B-1", BACK)
+    assert (tables.waiting, tables.backlog().since_last_try) == (1, 1)
 
 
 @pytest.mark.integration

@@ -19,13 +19,13 @@ from pipeline.domain.dataset import (
     Split,
     dataset_name,
 )
-from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosErased
+from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosErased, PhotosWithheld
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased, Kept
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import Measured
-from pipeline.domain.withholding import GivenBack, Withheld, Word, standing
+from pipeline.domain.withholding import GivenBack, Withheld, Word, asked_before, standing, withheld_photos
 from pipeline.ports.data import Suspect, Validation
 from tests.fakes.events import FakeConfirmations
 
@@ -137,6 +137,41 @@ class FakeObjects:
 
 
 @dataclass
+class FakeWithholdings:
+    confirmations: FakeConfirmations = field(default_factory=FakeConfirmations)
+    known: dict[str, Withheld] = field(default_factory=dict)
+
+    def withhold(self, withheld: Withheld) -> Withheld:
+        if same := asked_before(withheld, self.known.values()):
+            return same
+        before = self._covered()
+        self.known[withheld.id] = withheld
+        self.known[withheld.id] = replace(withheld, corrections=len(self._covered() - before))
+        return self.known[withheld.id]
+
+    def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
+        kept = self.known[withheld_id]
+        self.known[withheld_id] = replace(kept, given_back=kept.given_back or given_back)
+        return self.known[withheld_id]
+
+    def all(self) -> Sequence[Withheld]:
+        return sorted(self.known.values(), key=lambda one: one.at, reverse=True)
+
+    def words(self, task_ids: Sequence[str]) -> Mapping[str, Word]:
+        said = sorted(self.confirmations.stored.values(), key=lambda e: (e.confirmed_at, e.key))
+        return {event.task_id: _word(event) for event in said if event.task_id in task_ids}
+
+    def _covered(self) -> set[str]:
+        events = [event for event in self.confirmations.counting if event.corrected]
+        known = standing(self.known.values())
+        return {e.key for e in events if any(one.covers(e.confirmed_at, [_word(e)]) for one in known)}
+
+
+def _word(event: TaskConfirmedEvent) -> Word:
+    return Word(event.extra.get("branchId") or event.helper_id, event.extra.get("reviewerId"))
+
+
+@dataclass
 class FakeDatasets:
     ids: dict[str, str] = field(default_factory=dict)
     types: dict[str, ModelType] = field(default_factory=dict)
@@ -149,6 +184,7 @@ class FakeDatasets:
     aside: dict[str, list[Quarantined]] = field(default_factory=dict)
     erased: dict[str, Erased] = field(default_factory=dict)
     uses: int = 0
+    withholdings: FakeWithholdings = field(default_factory=FakeWithholdings)
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
         dataset_id = self.ids.setdefault(run_id, dataset_name("2026", len(self.ids) + 1))
@@ -161,6 +197,9 @@ class FakeDatasets:
         hashes = {p.sha256 for p in (*manifest.photos, *manifest.quarantined) if p.sha256}
         if erased := [e.task_id for e in self.erased.values() if manifest.names(e.task_id) or hashes & {*e.sha256s}]:
             raise PhotosErased(dataset_id, sorted(erased))
+        known, words = standing(self.withholdings.all()), self.withholdings.words([*manifest.task_ids])
+        if withheld := withheld_photos(manifest.photos, known, words):
+            raise PhotosWithheld(dataset_id, len(withheld), str(withheld[0]))
         self.frozen_as[dataset_id] = manifest_sha256
         for cluster, split in sides_of_clusters(manifest).items():
             self.sides.setdefault(int(cluster, 16), split)
@@ -237,40 +276,6 @@ class FakeDatasets:
         known = {Kept(row.task_id, row.photo_url, row.sha256) for row in rows if row.photo_url}
         own = [one for one in known if one.task_id == task_id]
         return sorted(one for one in known if one in own or any(one.shows_the_photo_of(other) for other in own))
-
-
-@dataclass
-class FakeWithholdings:
-    confirmations: FakeConfirmations = field(default_factory=FakeConfirmations)
-    known: dict[str, Withheld] = field(default_factory=dict)
-
-    def withhold(self, withheld: Withheld) -> Withheld:
-        if withheld.id not in self.known:
-            before = self._covered()
-            self.known[withheld.id] = withheld
-            self.known[withheld.id] = replace(withheld, corrections=len(self._covered() - before))
-        return self.known[withheld.id]
-
-    def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
-        kept = self.known[withheld_id]
-        self.known[withheld_id] = replace(kept, given_back=kept.given_back or given_back)
-        return self.known[withheld_id]
-
-    def all(self) -> Sequence[Withheld]:
-        return sorted(self.known.values(), key=lambda one: one.at, reverse=True)
-
-    def words(self, task_ids: Sequence[str]) -> Mapping[str, Word]:
-        said = sorted(self.confirmations.stored.values(), key=lambda e: (e.confirmed_at, e.key))
-        return {event.task_id: _word(event) for event in said if event.task_id in task_ids}
-
-    def _covered(self) -> set[str]:
-        events = [event for event in self.confirmations.counting if event.corrected]
-        known = standing(self.known.values())
-        return {e.key for e in events if any(one.covers(e.confirmed_at, [_word(e)]) for one in known)}
-
-
-def _word(event: TaskConfirmedEvent) -> Word:
-    return Word(event.extra.get("branchId") or event.helper_id, event.extra.get("reviewerId"))
 
 
 @dataclass

@@ -135,3 +135,15 @@ def test_a_large_table_is_never_read_through(years, question):
     before = read_through(years)
     QUESTIONS[question](years)
     assert read_through(years) == before
+
+
+def test_no_function_is_asked_about_each_row_of_a_table(years):
+    """PostgreSQL plans such a function apart from the question, and asks it once for each row: minutes, of a large
+    table, for what takes a second inside the question.
+    """
+    with years.transaction() as cursor:
+        cursor.execute(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_type t ON t.oid = ANY(p.proargtypes)"
+            " WHERE t.typtype = 'c' AND p.pronamespace = 'public'::regnamespace"
+        )
+        assert cursor.fetchall() == []

@@ -1,5 +1,6 @@
 """What may be set aside, and by whom."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.transitions import By
-from pipeline.domain.withholding import Scope, Withheld, demand_new
+from pipeline.domain.withholding import GivenBack, Scope, Withheld, asked_before
 from tests.builders import NOW, a_withheld
 from tests.histories import a_history
 
@@ -27,11 +28,19 @@ def test_the_same_request_is_one_and_another_is_refused_while_the_first_stands()
     wanted = Withheld.of("reviewer: lee ", BY, HISTORY, NOW)
     assert (wanted.scope, wanted.name, wanted.periods) == (Scope.REVIEWER, "lee", ())
     assert Withheld.of("reviewer:lee", BY, HISTORY, NOW + timedelta(hours=1)).id == wanted.id
-    demand_new(wanted, [wanted])
+    assert asked_before(wanted, [wanted]) is wanted
     again = Withheld.of("reviewer:lee", By("park", "x", "run-2"), HISTORY, NOW)
     with pytest.raises(GiveUp, match=f"reviewer lee was set aside by kim: poisoned already: give {wanted.id} back"):
-        demand_new(again, [wanted])
-    demand_new(again, [a_withheld(Scope.BRANCH, "lee")])
+        asked_before(again, [wanted])
+    assert asked_before(again, [a_withheld(Scope.BRANCH, "lee")]) is None
+
+
+def test_a_request_whose_words_were_given_back_is_not_done_again_and_says_so():
+    wanted = Withheld.of("reviewer:lee", BY, HISTORY, NOW)
+    back = replace(wanted, given_back=GivenBack("park", "another lee", NOW))
+    with pytest.raises(GiveUp, match=f"park gave {wanted.id} back at .* ask with a new one"):
+        asked_before(wanted, [back])
+    assert asked_before(Withheld.of("reviewer:lee", By("kim", "x", "run-2"), HISTORY, NOW), [back]) is None
 
 
 @pytest.mark.parametrize(

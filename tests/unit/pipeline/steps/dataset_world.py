@@ -55,8 +55,9 @@ class World:
 
     def restore_database(self):
         """From a dump of before the first dataset; what the buckets have stays."""
-        self.datasets = FakeDatasets()
-        self.erasures, self.withholdings = FakeErasures(self.datasets), FakeWithholdings()
+        self.withholdings = FakeWithholdings()
+        self.datasets = FakeDatasets(withholdings=self.withholdings)
+        self.erasures = FakeErasures(self.datasets)
 
     def sources(self, policy=POLICY, augmentation=AUGMENTATION):
         return DataSources(

@@ -1,0 +1,34 @@
+"""Write down what was chosen for a dataset, once, and read it again."""
+
+import base64
+import json
+from collections.abc import Sequence
+
+from pipeline.domain.dataset import Manifest, Photo
+from pipeline.domain.dataset_folder import DatasetFolder
+from pipeline.ports.bundles import DataSources
+from pipeline.steps.look_at import Printed
+from pipeline.steps.stored_dataset import read_recorded
+
+
+def freeze(manifest: Manifest, usable: Sequence[Printed], sources: DataSources) -> None:
+    """Raises `PhotosErased` and `PhotosWithheld` for what is to be in no dataset any more: nothing is frozen then."""
+    folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
+    sources.objects.write(folder.descriptors, _descriptors(manifest.photos, usable), "application/json")
+    sources.objects.write(folder.manifest, manifest.to_json(), "application/json")
+    sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
+
+
+def frozen(sources: DataSources, dataset_id: str) -> Manifest | None:
+    """None before `freeze`. Raises `DatasetRefused` when something else lies there than was frozen."""
+    recorded = sources.datasets.frozen_sha256(dataset_id)
+    if recorded is None:
+        return None
+    folder = DatasetFolder.of(sources.prefix, dataset_id)
+    return Manifest.from_json(read_recorded(folder.manifest, recorded, sources.objects))
+
+
+def _descriptors(chosen: Sequence[Photo], usable: Sequence[Printed]) -> bytes:
+    """Kept beside the manifest, so that labels can be reviewed without fetching every photo again."""
+    found = {task.task_id: print_.descriptor for task, print_ in usable}
+    return json.dumps({p.task_id: base64.b64encode(found[p.task_id]).decode() for p in chosen}).encode()
