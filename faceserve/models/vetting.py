@@ -4,8 +4,10 @@ The process is forked from one that has imported what it needs and does nothing 
 costs what the candidate costs. It runs when nothing else wants the processor.
 """
 
+import fcntl
 import importlib
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -35,7 +37,7 @@ _SPARE_BYTES = 128 << 20
 _HAS_FILES = "has files", ""
 _Word = Examined | tuple[str, str]
 _LOWEST_PRIORITY = "faceserve.machine.lowest_priority"
-_PASSED_ON = (BadArtifact, DiskUnusable, ObjectRefused, StorageUnavailable)
+_PASSED_ON = (BadArtifact, DiskUnusable, NoVerdict, ObjectRefused, StorageUnavailable)
 _ERRORS: dict[str, type[ServingError]] = {error.__name__: error for error in _PASSED_ON}
 
 
@@ -73,10 +75,12 @@ class ChildVetting:
         theirs.close()
         try:
             self._await_files(ours, child)
-            word = self._heard(ours, child)
+            word = _heard(ours)
+            if word is None:
+                raise NoVerdict(f"the process that fetches the model ended before its files had come ({_how(child)})")
             if word == _HAS_FILES:
                 self._await_answer(ours, child)
-                word = self._heard(ours, child)
+                word = _heard(ours) or ("BadArtifact", f"the model crashes its process ({_how(child)})")
             if isinstance(word, Examined):
                 return word
             kind, text = word
@@ -111,20 +115,26 @@ class ChildVetting:
                     f"the machine is too busy to try a model: {spent.seconds:.0f} s of work are not done yet"
                 )
 
-    def _heard(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> _Word:
-        if ours.poll():
-            # It ended without a word.
-            with suppress(EOFError):
-                word: _Word = ours.recv()
-                return word
-        child.join(1)
-        status = child.exitcode or 0
-        how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        raise BadArtifact(f"the model crashes its process ({how})")
+
+def _heard(ours: Connection) -> _Word | None:
+    """None if it ended without a word."""
+    try:
+        word: _Word | None = ours.recv() if ours.poll() else None
+    except EOFError:
+        return None
+    return word
+
+
+def _how(child: "multiprocessing.process.BaseProcess") -> str:
+    """In which way it ended."""
+    child.join(1)
+    status = child.exitcode or 0
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) -> None:
     """In the child."""
+    _end_with_the_server()
     importlib.import_module(_LOWEST_PRIORITY)
     resource.setrlimit(resource.RLIMIT_DATA, (vetting.memory_bytes, vetting.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -140,3 +150,14 @@ def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) ->
         word.send(("BadArtifact", f"the model needs more than {vetting.memory_bytes >> 20} MB of memory"))
     except Exception as error:  # noqa: BLE001 - the parent raises it again
         word.send((type(error).__name__, str(error)))
+
+
+def _end_with_the_server() -> None:
+    """By a signal that nobody here handles: a model that hangs with Python's lock lets no thread do it."""
+    server = multiprocessing.parent_process()
+    assert server is not None
+    fcntl.fcntl(server.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(server.sentinel, fcntl.F_SETFL, fcntl.fcntl(server.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    if not server.is_alive():
+        # It ended before there was anybody to tell.
+        os._exit(1)

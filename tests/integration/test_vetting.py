@@ -1,11 +1,17 @@
 """A candidate that crashes, hangs or swells harms a child process, never the server."""
 
+import ctypes
 import functools
 import math
+import multiprocessing
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from faceserve.engines.base import factory
@@ -15,11 +21,32 @@ from faceserve.models.examination import Examination
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.models.vetting import ChildVetting
+from include.contract.manifest import MANIFEST
 from tests.tiny_model import FolderSource, tiny_artifact
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
 URI = "s3://models/v1.0.0/"
+
+
+def do(mischief):
+    match mischief:
+        case "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "exit":
+            os._exit(3)
+        case "hang":
+            threading.Event().wait()
+        case "hang with Python's lock":
+            ctypes.PyDLL(None).pause()
+        case "swell":
+            return [bytearray(64 << 20) for _ in range(100)]
+        case "outage":
+            raise StorageUnavailable("S3: timed out")
+        case "slow":
+            time.sleep(3)
+    return None
 
 
 class Source(FolderSource):
@@ -31,36 +58,31 @@ class Source(FolderSource):
         self.mischief = mischief
 
     def read(self, uri, at_most_bytes=1 << 30):
-        match self.mischief:
-            case "crash":
-                os.kill(os.getpid(), signal.SIGSEGV)
-            case "exit":
-                os._exit(3)
-            case "hang":
-                threading.Event().wait()
-            case "swell":
-                self.swollen = [bytearray(64 << 20) for _ in range(100)]
-            case "outage":
-                raise StorageUnavailable("S3: timed out")
+        if uri.endswith(MANIFEST):
+            do(self.mischief)
         return super().read(uri)
 
 
-class Hanging(Examination):
-    """With a candidate that neither loads nor computes."""
+@dataclass(frozen=True)
+class Misbehaving(Examination):
+    """Of a candidate that does `mischief` as soon as it is tried out."""
 
-    def examine(self, folder, manifest, load_engine):
-        threading.Event().wait()
+    mischief: str = "none"
+
+    def examine(self, *about):
+        do(self.mischief)
+        return super().examine(*about)
 
 
 @pytest.fixture
 def load(tmp_path):
     """Loads an artifact made with `changes`, vetted within `seconds`."""
 
-    def load(seconds=60.0, mischief="none", max_cpu_ms=1000.0, room=math.inf, examination=Examination, **changes):
+    def load(seconds=60.0, mischief="none", store="good", max_cpu_ms=1000.0, room=math.inf, **changes):
         stored = FolderSource()
         sha256 = stored.put(URI, tiny_artifact(**changes))
-        examination = examination("openvino", ("f32",), max_cpu_ms)
-        source = functools.partial(Source, stored.objects, mischief)
+        examination = Misbehaving("openvino", ("f32",), max_cpu_ms, mischief=mischief)
+        source = functools.partial(Source, stored.objects, store)
         vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30, room=lambda: room)
         cache = ArtifactCache(tmp_path / "artifacts", stored, examination.keys)
         loader = Loader(cache, examination, factory("openvino", 1), vet=vetting)
@@ -100,7 +122,7 @@ def test_what_takes_its_process_down_is_refused_with_the_reason(load, mischief, 
 
 def test_a_candidate_that_hangs_is_refused_after_the_deadline_and_leaves_no_process(load):
     with pytest.raises(BadArtifact, match="did not load and answer within 2 s"):
-        load(seconds=2.0, examination=Hanging)
+        load(seconds=2.0, mischief="hang")
 
 
 def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
@@ -108,10 +130,52 @@ def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
         load(max_cpu_ms=0.0001)
 
 
-@pytest.mark.parametrize(("mischief", "reason"), [("outage", "timed out"), ("hang", "files did not come within 2 s")])
-def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, mischief, reason):
+@pytest.mark.parametrize(("store", "reason"), [("outage", "timed out"), ("hang", "files did not come within 2 s")])
+def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, store, reason):
     with pytest.raises(StorageUnavailable, match=reason):
-        load(seconds=0.5, mischief=mischief)
+        load(seconds=0.5, store=store)
+
+
+def test_the_time_that_the_store_takes_is_not_the_candidates(load, monkeypatch):
+    monkeypatch.setattr("faceserve.models.vetting._PATIENCE", 100)
+    assert load(seconds=2.5, store="slow").generation.labels == ("양호", "불량")
+
+
+@pytest.mark.parametrize("ending", ["crash", "exit"])
+def test_a_process_that_ends_before_the_candidate_is_there_says_nothing_of_it(load, ending):
+    with pytest.raises(NoVerdict, match="ended before its files had come"):
+        load(store=ending)
+
+
+def vetted_by_another(folder, mischief, store):
+    """In a process of its own, which says when it begins."""
+    stored = FolderSource()
+    sha256 = stored.put(URI, tiny_artifact())
+    examination = Misbehaving("openvino", ("f32",), mischief=mischief)
+    source = functools.partial(Source, stored.objects, store)
+    vetting = ChildVetting(folder, source, examination, 1, 60.0, 2 << 30)
+    vetting("laundry", Origin("v1.0.0", URI, sha256))
+
+
+@pytest.mark.parametrize(("mischief", "store"), [("none", "hang"), ("hang with Python's lock", "good")])
+def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path, mischief, store):
+    server = multiprocessing.get_context("spawn").Process(target=vetted_by_another, args=(tmp_path, mischief, store))
+    server.start()
+    of_it = psutil.Process(server.pid)
+    until(lambda: trying(of_it), "the candidate to be tried out")
+    if store == "good":
+        until(lambda: not list(tmp_path.glob("partial-*")) and list(tmp_path.iterdir()), "the artifact to be there")
+    left = of_it.children(recursive=True)
+    server.kill()
+    server.join()
+    assert psutil.wait_procs(left, timeout=60)[1] == []
+
+
+def trying(server):
+    """Children of its children: of the process that they are forked from."""
+    with suppress(psutil.NoSuchProcess):
+        return [one for child in server.children() for one in child.children()]
+    return []
 
 
 def test_a_candidate_gets_no_more_memory_than_there_is_beside_what_serves(load):
@@ -125,4 +189,4 @@ def test_on_a_machine_that_is_too_busy_nothing_is_said_against_the_candidate(loa
     """Of the time that it hangs for, none counts: so it is with one that never gets the processor."""
     monkeypatch.setattr("faceserve.models.vetting.Spent.look", lambda spent: 0.0)
     with pytest.raises(NoVerdict, match="too busy to try a model"):
-        load(seconds=0.5, examination=Hanging)
+        load(seconds=0.5, mischief="hang")
