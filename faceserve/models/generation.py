@@ -1,5 +1,6 @@
 """One version in memory: where it came from, its engine, and the requests that use it just now."""
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -8,15 +9,28 @@ from faceserve.engines.base import InferenceEngine
 from faceserve.models.reasons import Reasons
 from include.contract.manifest import ArtifactManifest
 
+_LONGEST_VERSION = 200
+
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a version comes from: enough to load it again after a restart. `activated_at` in seconds since 1970."""
+    """Where a version comes from: enough to load it again after a restart. `activated_at` in seconds since 1970.
+
+    Raises `ValueError` for what names no version, whoever says it: a caller, the registry or the disk.
+    """
 
     version: str
     artifact_uri: str
     manifest_sha256: str
     activated_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(one, str) for one in (self.version, self.artifact_uri, self.manifest_sha256)):
+            raise ValueError("version, URI and hash are texts")
+        if not 0 < len(self.version) <= _LONGEST_VERSION:
+            raise ValueError(f"a version has 1 to {_LONGEST_VERSION} characters, not {len(self.version)}")
+        if not math.isfinite(self.activated_at):
+            raise ValueError(f"{self.activated_at} is no time")
 
 
 class Generation:

@@ -1,5 +1,6 @@
 """What served, kept on disk, so that a replica comes back with it after a restart (design D11)."""
 
+import hashlib
 import json
 import logging
 import os
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 _LOST_EPOCHS = 2
+# Far more changes than there can be, and far less than a message or a float can carry.
+_MOST_EPOCHS = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,20 @@ class StateFile:
             fields: dict[str, Any] = json.loads(path.read_text())
             if fields.get("format") != FORMAT:
                 raise BadArtifact(f"{path.name} has format {fields.get('format')}, this program reads {FORMAT}")
+            # Earlier programs wrote no hash.
+            if fields.pop("sha256", None) not in {None, _sha256(fields)}:
+                raise BadArtifact(f"{path.name} is damaged: it does not have the sha256 that was written with it")
             previous = Origin(**fields["previous"]) if fields["previous"] else None
             active = Origin(**fields["active"])
             history = tuple(Origin(**origin) for origin in fields["history"])
             done = tuple(Done(*one) for one in fields.get("done", ()))
             concluded = Concluded(**fields["concluded"]) if fields.get("concluded") else None
-            return State(active, previous, int(fields["epoch"]), history, done, concluded)
+            return State(active, previous, _epoch(fields["epoch"]), history, done, concluded)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except BadArtifact:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the bytes, a server starts without them
             raise BadArtifact(f"{path.name} is damaged: {type(error).__name__} {error}") from None
 
     def write(self, state: State) -> None:
@@ -93,7 +101,7 @@ class StateFile:
         }
         partial = self._path.with_suffix(".partial")
         with partial.open("w") as file:
-            json.dump(fields, file, indent=1)
+            json.dump({**fields, "sha256": _sha256(fields)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         if self._path.exists():
@@ -110,3 +118,15 @@ class StateFile:
         """Rename a file that cannot be used: it stays for a look, and the next start does not meet it."""
         with suppress(OSError):
             self._path.replace(self._path.with_suffix(".refused.json"))
+
+
+def _epoch(found: object) -> int:
+    """Raises `ValueError`."""
+    if not isinstance(found, int) or not 0 <= found <= _MOST_EPOCHS:
+        raise ValueError(f"{str(found)[:40]} is no epoch")
+    return found
+
+
+def _sha256(fields: dict[str, Any]) -> str:
+    """Of what is said, however it is written."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

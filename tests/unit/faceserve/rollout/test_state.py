@@ -1,7 +1,9 @@
 """What a replica keeps on disk."""
 
 import json
+import math
 import os
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,14 @@ def path(file, tmp_path):
     return tmp_path / "made" / "on demand" / "laundry.json"
 
 
+def changed(path, change):
+    """What is written, as a program before the hash wrote it, with a change."""
+    found = json.loads(path.read_text())
+    del found["sha256"]
+    change(found)
+    path.write_text(json.dumps(found))
+
+
 def test_what_was_written_is_read(file):
     for state in (STATE, State(origin("v1", 1.0), None, 1, (origin("v1", 1.0),))):
         file.write(state)
@@ -40,7 +50,7 @@ def test_the_format_is_what_earlier_versions_wrote(file, path):
     file.write(STATE)
     fields = {"version": "v2", "artifact_uri": "s3://models/v2/", "manifest_sha256": "sha256 of v2"}
     found = json.loads(path.read_text())
-    assert list(found) == ["format", "epoch", "active", "previous", "history", "done", "concluded"]
+    assert list(found) == ["format", "epoch", "active", "previous", "history", "done", "concluded", "sha256"]
     assert (found["format"], found["epoch"]) == (2, 7)
     assert found["active"] == fields | {"activated_at": 2.0}
     assert (found["previous"]["version"], [one["version"] for one in found["history"]]) == ("v1", ["v1", "v2"])
@@ -70,10 +80,21 @@ def test_how_a_trial_ended_is_kept(file, losses):
 
 def test_a_state_without_names_of_changes_or_the_end_of_a_trial_is_read_as_one_of_an_earlier_program(file, path):
     file.write(STATE)
-    found = json.loads(path.read_text())
-    del found["done"], found["concluded"]
-    path.write_text(json.dumps(found))
+    changed(path, lambda found: [found.pop(field) for field in ("done", "concluded")])
     assert file.read() == STATE
+
+
+def test_no_flipped_bit_is_read_as_another_state(file, path):
+    file.write(STATE)
+    body = path.read_bytes()
+    for at in range(len(body)):
+        flipped = bytearray(body)
+        flipped[at] ^= 1 << random.Random(at).randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert file.read() == STATE
+        except BadArtifact as refusal:
+            assert "laundry.json" in str(refusal)
 
 
 @pytest.mark.parametrize("at", range(0, 700, 37))
@@ -125,7 +146,10 @@ def test_a_crash_in_the_middle_of_a_write_leaves_the_earlier_state(file, path):
     [
         ({"format": 1}, "laundry.json has format 1, this program reads 2"),
         ({"format": 3}, "has format 3"),
-        ({"epoch": "many"}, "damaged: ValueError"),
+        *[({"epoch": epoch}, "damaged: ValueError") for epoch in ("many", "7", 7.5, -1, 10**20, math.inf, math.nan)],
+        ({"active": vars(origin("v1")) | {"version": 5}}, "damaged: ValueError"),
+        ({"active": vars(origin("v1")) | {"version": ""}}, "damaged: ValueError"),
+        ({"active": vars(origin("v1")) | {"activated_at": math.inf}}, "damaged: ValueError"),
         ({"active": None}, "damaged: TypeError"),
         ({"active": {"version": "v1"}}, "damaged: TypeError"),
         ({"history": [1]}, "damaged: TypeError"),
@@ -134,12 +158,17 @@ def test_a_crash_in_the_middle_of_a_write_leaves_the_earlier_state(file, path):
 )
 def test_what_cannot_be_trusted_is_refused_with_the_reason(file, path, change, reason):
     file.write(STATE)
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    changed(path, lambda found: found.update(change))
     with pytest.raises(BadArtifact, match=reason):
         file.read()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "1", "{"])
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "1", "{", DEEP, '{"format": 2, "done": ' + DEEP], ids=lambda text: text[:30]
+)
 def test_what_is_no_state_at_all_is_refused(file, path, text):
     path.write_text(text)
     with pytest.raises(BadArtifact, match="laundry.json is damaged"):
@@ -149,9 +178,7 @@ def test_what_is_no_state_at_all_is_refused(file, path, text):
 @pytest.mark.parametrize("missing", ["active", "previous", "epoch", "history"])
 def test_half_a_state_is_refused(file, path, missing):
     file.write(STATE)
-    found = json.loads(path.read_text())
-    del found[missing]
-    path.write_text(json.dumps(found))
+    changed(path, lambda found: found.pop(missing))
     with pytest.raises(BadArtifact, match=f"damaged: KeyError '{missing}'"):
         file.read()
 
