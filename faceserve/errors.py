@@ -1,5 +1,13 @@
 """What the model server refuses, and why; `status` is the name of the gRPC status that a caller gets."""
 
+# What clients take for a reason to ask again (`include/contract/channel.py`).
+_PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same may succeed later; an error that nobody foresaw says nothing against what was asked for."""
+    return not isinstance(error, ServingError) or error.status in _PASSING
+
 
 class ServingError(Exception):
     """The text becomes the detail of the gRPC status; people and clients read it."""
@@ -116,7 +124,7 @@ class RegistryUnavailable(ServingError):
 
 
 class StorageUnavailable(ServingError):
-    """S3 did not answer; the same call may succeed later."""
+    """S3 did not answer, or not in time; the same call may succeed later."""
 
     status = "UNAVAILABLE"
 

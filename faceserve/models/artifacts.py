@@ -19,7 +19,7 @@ from include.contract.manifest import MANIFEST, REASONS, ArtifactManifest, BadMa
 log = logging.getLogger(__name__)
 
 _MAX_MANIFEST_BYTES = 1 << 20
-_LOADING_SECONDS = 3600.0
+_PARTIAL = "partial-"
 
 
 class ArtifactCache:
@@ -43,13 +43,10 @@ class ArtifactCache:
         folder = self._folder / manifest_sha256
         if folder.exists() and not self._is_whole(folder, manifest_sha256):
             log.warning("%s was damaged in the local cache: it is fetched again", folder.name)
-            shutil.rmtree(folder, ignore_errors=True)
+            _removed(folder)
         if not folder.exists():
             self._download(uri, manifest_sha256, folder)
         self._demand_signature(uri, folder)
-        # It is in use again, so that `keep_only` takes it for young.
-        with suppress(OSError):
-            folder.touch()
         return self.opened(manifest_sha256)
 
     def opened(self, manifest_sha256: str) -> tuple[ArtifactManifest, Path]:
@@ -99,16 +96,19 @@ class ArtifactCache:
             if path in {manifest.golden.file, REASONS} or path.startswith(folders)
         }
 
-    def keep_only(self, manifest_hashes: set[str]) -> None:
-        """Delete other artifacts and what a crash left half-written. What is young stays: it may be loading."""
+    def keep_only(self, manifest_hashes: set[str], being_fetched: set[str]) -> None:
+        """Delete other artifacts, and what is half-written of those that nobody fetches just now."""
         for folder in self._folder.iterdir():
-            if folder.name not in manifest_hashes and _age_seconds(folder) >= _LOADING_SECONDS:
+            name = folder.name
+            half_written = name.startswith(_PARTIAL)
+            kept = name.split("-")[1] in being_fetched if half_written else name in manifest_hashes | being_fetched
+            if not kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _download(self, uri: str, manifest_sha256: str, folder: Path) -> None:
         body = self._read(uri, MANIFEST)
         manifest = self._manifest(body, manifest_sha256)
-        partial = self._beginning()
+        partial = self._beginning(manifest_sha256)
         try:
             for path, sha256 in self._needed(manifest).items():
                 self._copy(uri, path, sha256, partial / path)
@@ -118,15 +118,16 @@ class ArtifactCache:
             partial.replace(folder)
             sync(self._folder)
         except OSError as error:
-            if folder.exists():
+            # Another load may have been faster.
+            if self._is_whole(folder, manifest_sha256):
                 return
             raise DiskUnusable(f"the artifact cannot be kept on disk: {error}") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def _beginning(self) -> Path:
+    def _beginning(self, manifest_sha256: str) -> Path:
         try:
-            return Path(tempfile.mkdtemp(prefix="partial-", dir=self._folder))
+            return Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{manifest_sha256}-", dir=self._folder))
         except OSError as error:
             raise DiskUnusable(f"the artifact cannot be kept on disk: {error}") from error
 
@@ -181,12 +182,12 @@ def _kept(body: bytes, target: Path) -> None:
     partial.replace(target)
 
 
-def _age_seconds(folder: Path) -> float:
-    """0 for one that is gone already."""
+def _removed(folder: Path) -> None:
+    """Raises `DiskUnusable`: what cannot be removed must not be taken for what is fetched in its place."""
     try:
-        return time.time() - folder.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise DiskUnusable(f"a damaged artifact cannot be removed from the disk: {error}") from error
 
 
 def _sha256(path: Path) -> str:

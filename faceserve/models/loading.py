@@ -76,6 +76,7 @@ class Loader:
         Reasons.of(folder, manifest)
         return self._examination.examine(folder, manifest, self._load_engine)
 
-    def forget_all_but(self, origins: Iterable[Origin]) -> None:
-        """Free the disk of artifacts that no version in use or in the history needs."""
-        self._cache.keep_only({origin.manifest_sha256 for origin in origins})
+    def forget_all_but(self, needed: Iterable[Origin], loading: Iterable[Origin]) -> None:
+        """Free the disk of all other artifacts, and of what is half-written of those that are not `loading`."""
+        hashes = ({origin.manifest_sha256 for origin in origins} for origins in (needed, loading))
+        self._cache.keep_only(*hashes)

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from faceserve.errors import RegistryUnavailable, StorageUnavailable
+from faceserve.errors import RegistryUnavailable
 from faceserve.models.generation import Origin
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.registry import ModelRegistry
@@ -34,15 +34,23 @@ class ComingBack:
             if not self._attempt():
                 return
 
-    def _attempt(self) -> set[str]:
-        """Returns the models that do not serve what they should, but may when registry or store answer again."""
+    def _attempt(self) -> bool:
+        """Whether another attempt is due; so it is after one that failed in a way that nobody foresaw."""
+        try:
+            return bool(self._waiting())
+        except Exception:
+            log.exception("coming back failed and is tried again in %g s", _RETRY_SECONDS)
+            return True
+
+    def _waiting(self) -> set[str]:
+        """The models that do not serve what they should, but may: the registry, the store or room comes back."""
         champions, unknown = self._champions()
         problems = self._manager.restore(champions)
         for model, problem in problems.items():
             active = self._manager.snapshot(model).active
             serves = f"serves {active.version} and not what it should" if active else "does not serve"
             log.error("%s %s: %s; `python -m pipeline reconcile` brings it back", model, serves, problem)
-        waiting = {model for model, problem in problems.items() if isinstance(problem, StorageUnavailable)}
+        waiting = {model for model, problem in problems.items() if problem.may_pass}
         return waiting | {model for model in unknown if not self._manager.snapshot(model).active}
 
     def _champions(self) -> tuple[dict[str, Origin], set[str]]:

@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from faceserve.machine.memory import resident_bytes, return_freed
-from faceserve.models.generation import Generation, Origin
-from faceserve.models.loading import Loader
+from faceserve.models.generation import Generation
+from faceserve.rollout.files import Files
 from faceserve.rollout.rules import Keeping
-from faceserve.rollout.slot import Slot, Slots
+from faceserve.rollout.slot import Slot
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Disposal:
-    slots: Slots
-    loader: Loader
+    files: Files
     keeping: Keeping
 
     def soon(self, slot: Slot, gone: Sequence[Generation]) -> None:
@@ -32,9 +31,12 @@ class Disposal:
             _aside(self.free, generation)
 
     def free(self, generation: Generation) -> None:
-        """Waits for the last request."""
-        if not generation.close_when_idle(self.keeping.drain_seconds):
-            log.warning("%s still had requests after %s s", generation.version, self.keeping.drain_seconds)
+        """Waits for the last request. An engine that fails at its end is given up, and nothing else with it."""
+        try:
+            if not generation.close_when_idle(self.keeping.drain_seconds):
+                log.warning("%s still had requests after %s s", generation.version, self.keeping.drain_seconds)
+        except Exception:
+            log.exception("%s could not be freed", generation.version)
         return_freed()
 
     def _tidy(self, slot: Slot, gone: Sequence[Generation]) -> None:
@@ -44,7 +46,7 @@ class Disposal:
             self.free(generation)
         if resident_bytes() > self.keeping.warm_memory_bytes:
             self._cool(slot)
-        self.loader.forget_all_but([origin for one in self.slots.values() for origin in _needed(one)])
+        self.files.tidy()
 
     def _cool(self, slot: Slot) -> None:
         """Free the previous version; a rollback to it loads it again."""
@@ -58,8 +60,3 @@ class Disposal:
 
 def _aside(work: Callable[..., None], *about: object) -> None:
     threading.Thread(target=work, args=about, name="disposal", daemon=True).start()
-
-
-def _needed(slot: Slot) -> list[Origin]:
-    snapshot = slot.snapshot
-    return [*(generation.origin for generation in snapshot.generations), *snapshot.history.entries]

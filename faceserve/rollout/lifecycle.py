@@ -10,7 +10,9 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
+from faceserve.rollout.files import Files
 from faceserve.rollout.preparation import Preparation, Prepared
+from faceserve.rollout.restoring import Problem
 from faceserve.rollout.rules import Rules
 from faceserve.rollout.slot import Order, Slot, Slots
 from faceserve.rollout.snapshot import Lease, Snapshot
@@ -39,7 +41,7 @@ class ModelLifecycleManager:
     ) -> None:
         self._slots = Slots(models, state_dir)
         self._rules = rules
-        self._disposal = Disposal(self._slots, loader, rules.keeping)
+        self._disposal = Disposal(Files(self._slots, loader), rules.keeping)
         self._preparation = Preparation(loader, changes, self._disposal)
         self.changes = changes
 
@@ -60,7 +62,7 @@ class ModelLifecycleManager:
         with self.slot(model).lease(version, task_id) as lease:
             yield lease
 
-    def restore(self, champions: Mapping[str, Origin]) -> dict[str, Exception]:
+    def restore(self, champions: Mapping[str, Origin]) -> dict[str, Problem]:
         """Load what should serve, or else the best there is; returns why, for each model that does not serve that.
 
         `champions` is what the registry names; see `restoring`.

@@ -9,7 +9,7 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.restoring import restored
+from faceserve.rollout.restoring import Problem, restored
 from faceserve.rollout.slot import Slot
 
 _LOOK_SECONDS = 1.0
@@ -51,9 +51,10 @@ class Preparation:
         finally:
             slot.loading.release()
 
-    def restore(self, slot: Slot, champion: Origin | None) -> Exception | None:
+    def restore(self, slot: Slot, champion: Origin | None) -> Problem | None:
         """Load what served before a restart; returns the reason why that could not be."""
-        found = restored(slot, self.loader, champion)
+        with self.disposal.files.loading(*([champion] if champion else []), *slot.fallbacks):
+            found = restored(slot, self.loader, champion)
         if found.after.active is not found.before.active:
             self.changes.restored(found.before, found.after)
             self.disposal.soon(slot, found.before.gone(found.after))
@@ -64,12 +65,13 @@ class Preparation:
             return Prepared(origin.version, slot.snapshot.epoch)
         if not wanted():
             raise TooLate(f"nobody waits for {origin.version} any more, so it was not loaded")
-        loaded = self._loaded(slot, origin)
-        if not wanted():
-            self.disposal.free(loaded.generation)
-            raise TooLate(f"nobody waits for {origin.version} any more, so it was freed again")
-        with slot.change:
-            slot.exchange(slot.snapshot.with_prepared(loaded.generation))
+        with self.disposal.files.loading(origin):
+            loaded = self._loaded(slot, origin)
+            if not wanted():
+                self.disposal.free(loaded.generation)
+                raise TooLate(f"nobody waits for {origin.version} any more, so it was freed again")
+            with slot.change:
+                slot.exchange(slot.snapshot.with_prepared(loaded.generation))
         self.changes.prepared(slot.model, loaded.load_seconds, loaded.warm_up_seconds)
         # Loading took processor time: requests that queued up meanwhile come before whatever the caller does next.
         time.sleep(self.disposal.keeping.calm_seconds)

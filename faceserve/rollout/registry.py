@@ -30,16 +30,18 @@ class ModelRegistry:
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return None
             answer.raise_for_status()
-            return _origin(answer.json()["model_version"])
-        except httpx.HTTPError as error:
+        except Exception as error:
+            # Whatever it is, also an address that is none, the state on disk goes on without it.
             raise RegistryUnavailable(f"the registry cannot be asked: {type(error).__name__} {error}") from error
-        except (KeyError, ValueError, TypeError) as error:
+        try:
+            return _origin(answer.json()["model_version"])
+        except Exception as error:  # noqa: BLE001 - whatever it said, it named nobody
             log.warning("the registry did not say which %s is champion: %s %s", model, type(error).__name__, error)
             return None
 
 
 def _origin(version: dict[str, object]) -> Origin:
-    """Raises `KeyError` or `ValueError` for a version that was not registered by the pipeline."""
+    """Raises `KeyError`, `TypeError` or `ValueError` for a version that was not registered by the pipeline."""
     found = version["tags"]
     if not isinstance(found, list):
         raise TypeError("tags are no list")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from faceserve.errors import DiskUnusable, ServingError
+from faceserve.errors import DiskUnusable, may_pass
 from faceserve.models.generation import Generation, Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.history import History
@@ -16,12 +16,23 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Why what should serve does not, and whether it `may_pass`: of any version that was tried, if several were."""
+
+    error: Exception
+    may_pass: bool
+
+    def __str__(self) -> str:
+        return str(self.error) or type(self.error).__name__
+
+
+@dataclass(frozen=True)
 class Restored:
     """What served before and after, and why what should serve does not, if it does not."""
 
     before: Snapshot
     after: Snapshot
-    problem: Exception | None = None
+    problem: Problem | None = None
 
 
 def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
@@ -31,7 +42,7 @@ def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
     """
     with slot.loading:
         before = slot.snapshot
-        problem: Exception | None = None
+        problem: Problem | None = None
         if before.active and before.epoch != slot.makeshift_epoch:
             return Restored(before, before)
         for rung, due in enumerate(_ladder(slot.kept, champion)):
@@ -43,7 +54,7 @@ def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, the next may be sound
                 version = due.active.version
                 log.error("%s %s cannot serve: %s", slot.model, version, error, extra={"version": version})  # noqa: TRY400
-                problem = problem or error
+                problem = Problem(error, may_pass(error)) if problem is None else _also(problem, error)
         return Restored(before, before, problem)
 
 
@@ -68,6 +79,10 @@ def _ladder(state: State | None, champion: Origin | None) -> Iterator[State]:
         yield state
     if state.previous and state.previous.version != due.active.version:
         yield replace(state, active=state.previous, previous=None, epoch=state.epoch + 1)
+
+
+def _also(first: Problem, error: Exception) -> Problem:
+    return replace(first, may_pass=first.may_pass or may_pass(error))
 
 
 def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshift: bool) -> bool:
@@ -104,6 +119,6 @@ def _kept_warm(model: str, loader: Loader, origin: Origin | None) -> Generation 
         return None
     try:
         return loader.load(model, origin).generation
-    except ServingError as error:
-        log.warning("%s %s is not kept warm: %s", model, origin.version, error)
+    except Exception as error:  # noqa: BLE001 - to go back is a wish, to serve is not
+        log.warning("%s %s is not kept warm: %s", model, origin.version, str(error) or type(error).__name__)
         return None

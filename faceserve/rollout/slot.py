@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceserve.errors import DiskUnusable, NoModel, Overloaded, TooLate, UnknownModel
+from faceserve.models.generation import Origin
 from faceserve.rollout.orders import ANY_EPOCH
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
@@ -64,6 +65,11 @@ class Slot:
         self.change = threading.RLock()
         self.loading = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_LOADING)
+
+    @property
+    def fallbacks(self) -> list[Origin]:
+        """What a start loads, if the registry knows nothing newer."""
+        return [one for one in (self.kept.active, self.kept.previous) if one] if self.kept else []
 
     @contextmanager
     def lease(self, version: str = "", task_id: str = "") -> Iterator[Lease]:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from faceserve.models.artifacts import ArtifactCache
 from include.contract.manifest import MANIFEST
 from tests.tiny_model import FolderSource, tiny_artifact
 
-DAY_SECONDS = 86_400
-
 
 @pytest.fixture
 def world(tmp_path):
@@ -21,38 +18,27 @@ def world(tmp_path):
     return source, ArtifactCache(tmp_path, source, ["openvino"]), tmp_path
 
 
-def fetched(world, version, *, age_seconds=0.0):
-    source, cache, folder = world
+def fetched(world, version):
+    source, cache, _ = world
     uri = f"s3://models/{version}/"
     sha256 = source.put(uri, tiny_artifact(sharpness=float(version[1:])))
     cache.fetch(uri, sha256)
-    then = time.time() - age_seconds
-    os.utime(folder / sha256, (then, then))
     return sha256
 
 
 def test_what_nobody_needs_is_deleted_and_the_rest_stays(world):
     _, cache, folder = world
-    old, wanted = fetched(world, "v1", age_seconds=DAY_SECONDS), fetched(world, "v2", age_seconds=DAY_SECONDS)
-    cache.keep_only({wanted})
-    assert {p.name for p in folder.iterdir()} == {wanted}
-    assert old != wanted
+    _, wanted, loading = (fetched(world, version) for version in ("v1", "v2", "v3"))
+    cache.keep_only({wanted}, {loading})
+    assert {p.name for p in folder.iterdir()} == {wanted, loading}
 
 
-def test_what_may_be_loading_just_now_is_left_alone(world):
+def test_what_is_half_written_stays_only_while_it_is_being_fetched(world):
     _, cache, folder = world
-    young = fetched(world, "v1")
-    cache.keep_only(set())
-    assert {p.name for p in folder.iterdir()} == {young}
-
-
-def test_a_download_that_a_crash_cut_off_is_cleaned_up_later(world):
-    _, cache, folder = world
-    partial = folder / "partial-x"
-    partial.mkdir()
-    os.utime(partial, (0, 0))
-    cache.keep_only(set())
-    assert not partial.exists()
+    for name in ("partial-a1-x", "partial-b2-x", "partial-x"):
+        (folder / name).mkdir()
+    cache.keep_only({"a1"}, {"b2"})
+    assert {p.name for p in folder.iterdir()} == {"partial-b2-x"}
 
 
 def away(source, monkeypatch):
@@ -79,6 +65,23 @@ def test_what_was_damaged_in_the_cache_is_fetched_again(world, path, spoil):
         damaged.unlink()
     cache.fetch("s3://models/v1/", sha256)
     assert damaged.read_bytes() == whole
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_what_was_damaged_and_cannot_be_removed_is_not_taken_for_whole(world, path, monkeypatch):
+    """A disk that went read-only: whatever of the artifact is in the way, nothing of it is loaded."""
+    _, cache, folder = world
+    sha256 = fetched(world, "v1")
+    damaged = folder / sha256 / path
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+
+    def read_only(name, *, dir_fd=None):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for call in ("unlink", "rmdir"):
+        monkeypatch.setattr(f"os.{call}", read_only)
+    with pytest.raises(DiskUnusable, match="cannot be removed from the disk: .*Read-only file system"):
+        cache.fetch("s3://models/v1/", sha256)
 
 
 def test_what_is_whole_in_the_cache_needs_no_store_and_what_is_damaged_does(world, monkeypatch):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from faceserve.errors import BadArtifact
 from faceserve.rollout.canary import Limits
 from tests.unit.faceserve.rollout.world import MODEL, Replica, generation, origin
 
@@ -119,3 +120,39 @@ def test_files_are_kept_of_what_is_in_memory_or_served_lately_in_any_model(repli
     replica.serve(*(f"v{n}" for n in range(12)))
     replica.settle()
     assert replica.loader.kept_files == {"f1", "p1", *(f"v{n}" for n in range(2, 12))}
+
+
+def test_files_of_what_was_refused_make_room_before_the_next_version_is_loaded(replica):
+    replica.serve("v1", "v2")
+    seen = []
+    replica.loader.before = lambda version: seen.append(replica.loader.kept_files)
+    for version in ("v3", "v4"):
+        replica.loader.fails = {version: BadArtifact("damaged")}
+        with pytest.raises(BadArtifact):
+            replica.prepare(version)
+    assert seen == [{"v1", "v2", "v3"}, {"v1", "v2", "v4"}]
+
+
+def test_files_of_what_a_start_may_fall_back_on_are_kept_until_it_did(replica):
+    replica.serve("v1", "v2")
+    again = Replica(replica.folder, replica.loader)
+    again.manager.prepare("face", origin("f1"))
+    assert replica.loader.kept_files == {"v1", "v2", "f1"}
+    replica.restarted(origin("v3", time.time() + 1))
+    assert replica.loader.kept_files >= {"v1", "v2", "v3"}
+
+
+def test_a_disk_that_cannot_be_tidied_takes_a_version_all_the_same(replica, monkeypatch):
+    def failing(needed, loading):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(replica.loader, "forget_all_but", failing)
+    assert replica.serve("v1").version == "v1"
+
+
+def test_an_engine_that_fails_at_its_end_keeps_nothing_else_from_being_freed(replica, monkeypatch):
+    replica.serve("v1", "v2")
+    monkeypatch.setattr(replica.engine("v1"), "close", lambda: 1 / 0)
+    replica.serve("v3")
+    replica.settle()
+    assert replica.loader.kept_files == {"v1", "v2", "v3"}

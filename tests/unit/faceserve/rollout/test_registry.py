@@ -64,6 +64,12 @@ def test_a_registry_that_fails_has_not_answered(mlflow, status):
         mlflow.registry.champion("laundry")
 
 
+@pytest.mark.parametrize("url", ["http://mlflow:port", "mlflow", "", "http://[", "ftp://mlflow", "http://\0"])
+def test_an_address_that_is_none_has_not_answered(url):
+    with pytest.raises(RegistryUnavailable, match="the registry cannot be asked"):
+        ModelRegistry(url).champion("laundry")
+
+
 def test_a_registry_that_is_not_there_has_not_answered():
     with pytest.raises(RegistryUnavailable, match="ConnectError"):
         ModelRegistry("http://127.0.0.1:9").champion("laundry")
@@ -73,7 +79,9 @@ def test_a_registry_that_is_not_there_has_not_answered():
     "body",
     [b"", b"<html>", b"[1]", b"{}", b'{"model_version": null}', b'{"model_version": {"tags": {}}}']
     + [json.dumps(answer({k: v for k, v in TAGS.items() if k != missing})).encode() for missing in list(TAGS)[:2]]
-    + [json.dumps(answer(TAGS | {"promoted_at": "soon"})).encode()],
+    + [json.dumps(answer(TAGS | {"promoted_at": at})).encode() for at in ("soon", "inf", "nan", "1e400")]
+    + [json.dumps(answer(TAGS | {"retraining.version": ""})).encode(), b"[" * 200_000],
+    ids=lambda body: body[:40].decode(),
 )
 def test_a_version_that_the_pipeline_did_not_register_is_none_and_said_so(mlflow, body, caplog):
     mlflow.body = body

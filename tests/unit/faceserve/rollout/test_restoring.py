@@ -81,15 +81,25 @@ def test_a_replica_that_knows_more_than_the_registry_keeps_what_it_served(replic
     assert replica.restarted(origin("v1", 5.0)).serving == "v2"
 
 
-def test_a_previous_version_that_cannot_be_loaded_is_only_not_kept_warm(replica, caplog):
+ERRORS = [
+    BadArtifact("v2 is missing at s3://"),
+    StorageUnavailable("S3: timed out"),
+    OSError("full"),
+    FileNotFoundError("manifest.json"),
+    MemoryError(),
+    RuntimeError("can't start new thread"),
+    ValueError("?"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_a_previous_version_that_cannot_be_loaded_is_only_not_kept_warm(replica, caplog, error):
     replica.serve("v1", "v2")
-    replica.loader.fails = {"v1": BadArtifact("damaged")}
+    replica.loader.fails = {"v1": error}
     again = replica.restarted()
     assert (again.serving, again.previous, again.problems) == ("v2", None, {})
-    assert "laundry v1 is not kept warm: damaged" in caplog.text
-
-
-ERRORS = [BadArtifact("v2 is missing at s3://"), StorageUnavailable("S3: timed out"), OSError("full"), ValueError("?")]
+    assert replica.engine("v2").closed == 0
+    assert f"laundry v1 is not kept warm: {str(error) or 'MemoryError'}" in caplog.text
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -129,11 +139,11 @@ def test_what_stood_in_makes_way_for_what_should_serve_when_that_is_there(replic
     replica.loader.fails = {due: StorageUnavailable("S3: timed out")}
     again = replica.restarted(champion)
     champions = {MODEL: champion} if champion else {}
-    assert (again.serving, again.manager.restore(champions)[MODEL]) == (stood_in, replica.loader.fails[due])
+    assert (again.serving, again.restore(champions)[MODEL]) == (stood_in, replica.loader.fails[due])
     epoch, replica.loader.fails = again.now.epoch, {}
-    assert again.manager.restore(champions) == {}
+    assert again.restore(champions) == {}
     assert (again.serving, again.previous, again.now.epoch) == (due, stood_in, epoch + 1)
-    assert again.manager.restore(champions) == {}
+    assert again.restore(champions) == {}
     assert again.now.epoch == epoch + 1
 
 
@@ -143,7 +153,7 @@ def test_what_was_activated_meanwhile_is_not_replaced_by_what_should_have_served
     again = replica.restarted()
     again.serve("v3")
     replica.loader.fails = {}
-    assert again.manager.restore({MODEL: later("v2")}) == {}
+    assert again.restore({MODEL: later("v2")}) == {}
     assert again.serving == "v3"
 
 
@@ -152,7 +162,7 @@ def test_whoever_comes_before_the_memory_was_read_goes_on_from_it(replica):
     replica.serve("v0", "v1", "v2")
     again = Replica(replica.folder, replica.loader)
     assert again.serve("v3").epoch == 4
-    assert again.manager.restore({}) == {}
+    assert again.restore({}) == {}
     assert (again.serving, again.history) == ("v3", ["v0", "v1", "v2", "v3"])
 
 
@@ -192,7 +202,7 @@ def test_an_outage_is_over_and_the_next_attempt_serves(replica):
     replica.loader.fails = {"v1": StorageUnavailable("S3: timed out")}
     again = replica.restarted()
     replica.loader.fails = {}
-    assert again.manager.restore({}) == {}
+    assert again.restore({}) == {}
     assert (again.serving, again.serving_told) == ("v1", [MODEL])
 
 

@@ -69,8 +69,8 @@ class FakeLoader:
         self.loaded.append(made)
         return Loaded(made, 2.0, 1.0)
 
-    def forget_all_but(self, origins):
-        self.kept_files = {one.version for one in origins}
+    def forget_all_but(self, needed, loading):
+        self.kept_files = {one.version for one in (*needed, *loading)}
 
     @property
     def versions(self):
@@ -92,8 +92,12 @@ class Replica:
 
     def restarted(self, champion=None):
         made = Replica(self.folder, self.loader, **self.keeping)
-        made.problems = made.manager.restore({MODEL: champion} if champion else {})
+        made.problems = made.restore({MODEL: champion} if champion else {})
         return made
+
+    def restore(self, champions):
+        """The first error of each model that does not serve what it should."""
+        return {model: problem.error for model, problem in self.manager.restore(champions).items()}
 
     def prepare(self, version, **options):
         return self.manager.prepare(MODEL, origin(version), **options)
