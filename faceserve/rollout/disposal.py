@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from faceserve.machine.memory import resident_bytes, return_freed
 from faceserve.models.generation import Generation
+from faceserve.models.loading import Loader
 from faceserve.rollout.files import Files
 from faceserve.rollout.rules import Keeping
-from faceserve.rollout.slot import Slot
+from faceserve.rollout.slot import Slot, Slots
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,10 @@ log = logging.getLogger(__name__)
 class Disposal:
     files: Files
     keeping: Keeping
+
+    @classmethod
+    def of(cls, slots: Slots, loader: Loader, keeping: Keeping) -> Self:
+        return cls(Files(slots, loader), keeping)
 
     def soon(self, slot: Slot, gone: Sequence[Generation]) -> None:
         """After an exchange: free `gone`, the previous version if memory is short, and files that nobody needs."""

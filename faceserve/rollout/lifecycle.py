@@ -10,9 +10,7 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.files import Files
-from faceserve.rollout.preparation import Preparation, Prepared
-from faceserve.rollout.restoring import Problem
+from faceserve.rollout.preparation import Preparation, Prepared, Problem
 from faceserve.rollout.rules import Rules
 from faceserve.rollout.slot import Order, Slot, Slots
 from faceserve.rollout.snapshot import Lease, Snapshot
@@ -41,7 +39,7 @@ class ModelLifecycleManager:
     ) -> None:
         self._slots = Slots(models, state_dir)
         self._rules = rules
-        self._disposal = Disposal(Files(self._slots, loader), rules.keeping)
+        self._disposal = Disposal.of(self._slots, loader, rules.keeping)
         self._preparation = Preparation(loader, changes, self._disposal)
         self.changes = changes
 
