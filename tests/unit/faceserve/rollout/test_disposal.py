@@ -124,6 +124,7 @@ def test_files_are_kept_of_what_is_in_memory_or_served_lately_in_any_model(repli
 
 def test_files_of_what_was_refused_make_room_before_the_next_version_is_loaded(replica):
     replica.serve("v1", "v2")
+    replica.settle()
     seen = []
     replica.loader.before = lambda version: seen.append(replica.loader.kept_files)
     for version in ("v3", "v4"):
@@ -135,10 +136,11 @@ def test_files_of_what_was_refused_make_room_before_the_next_version_is_loaded(r
 
 def test_files_of_what_a_start_may_fall_back_on_are_kept_until_it_did(replica):
     replica.serve("v1", "v2")
+    replica.settle()
     again = Replica(replica.folder, replica.loader)
     again.manager.prepare("face", origin("f1"))
     assert replica.loader.kept_files == {"v1", "v2", "f1"}
-    replica.restarted(origin("v3", time.time() + 1))
+    replica.restarted(origin("v3", time.time() + 1)).settle()
     assert replica.loader.kept_files >= {"v1", "v2", "v3"}
 
 
