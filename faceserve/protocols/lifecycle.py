@@ -5,12 +5,12 @@ from typing import Any
 
 import grpc
 
+from faceserve.errors import BadRequest
 from faceserve.faces.enrolment import Enrolment
 from faceserve.models.generation import Origin
 from faceserve.protocols.replica_status import ReplicaStatus, trial_status
 from faceserve.protocols.statuses import statuses
 from faceserve.rollout.lifecycle import Activated, ModelLifecycleManager
-from faceserve.rollout.preparation import Prepared
 from faceserve.rollout.slot import ANY_EPOCH, Order
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
@@ -26,7 +26,8 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def Prepare(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.PrepareResponse:
-        done = self._prepared(request, context)
+        # A caller that gave up waiting will not activate what it asked for, so the copy must not stay in memory.
+        done = self._manager.prepare(request.model, _origin(request), wanted=context.is_active)
         return pb.PrepareResponse(
             version=done.version,
             load_seconds=done.load_seconds,
@@ -40,9 +41,8 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def UpdateModel(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
-        done = self._prepared(request, context)
-        order = Order(request.request_id, done.epoch, context.is_active)
-        return _activated(self._manager.activate(request.model, request.version, order))
+        order = Order(request.request_id, wanted=context.is_active)
+        return _activated(self._manager.update(request.model, _origin(request), order))
 
     @statuses
     def Rollback(self, request: pb.RollbackRequest, context: grpc.ServicerContext) -> pb.ActivateResponse:
@@ -98,14 +98,17 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
         served = self._manager.snapshot(request.model).history
         return pb.ListVersionsResponse(versions=[pb.VersionRecord(**vars(origin)) for origin in served.versions])
 
-    def _prepared(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> Prepared:
-        # A caller that gave up waiting will not activate what it asked for, so the copy must not stay in memory.
-        origin = Origin(request.version, request.artifact_uri, request.manifest_sha256)
-        return self._manager.prepare(request.model, origin, wanted=context.is_active)
-
     @statuses
     def _watched(self, model: str, context: grpc.ServicerContext) -> pb.GetStatusResponse:
         return self._status.of(self._manager.snapshot(model))
+
+
+def _origin(request: pb.PrepareRequest) -> Origin:
+    """Raises `BadRequest`."""
+    try:
+        return Origin(request.version, request.artifact_uri, request.manifest_sha256)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _order(request: Any, context: grpc.ServicerContext) -> Order:

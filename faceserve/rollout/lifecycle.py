@@ -84,6 +84,13 @@ class ModelLifecycleManager:
             self.slot(model), order, lambda now: now.activated(version, order.expected_epoch, time.time())
         )
 
+    def update(self, model: str, origin: Origin, order: Order) -> Activated:
+        """`prepare` and `activate` in one; what serves must not change in between. Raises what they do."""
+        if done := _made_before(self.snapshot(model), order):
+            return done
+        prepared = self.prepare(model, origin, order.wanted)
+        return self.activate(model, origin.version, replace(order, expected_epoch=prepared.epoch))
+
     def rollback(self, model: str, version: str = "", order: Order = _ANYONE) -> Activated:
         """Serve the previous version again, which is warm, or any of the last ten that served here.
 
@@ -91,8 +98,8 @@ class ModelLifecycleManager:
         """
         slot = self.slot(model)
         now = slot.snapshot
-        if done := now.did(order.request):
-            return Activated(done.version, done.previous or None, done.epoch, 0.0)
+        if done := _made_before(now, order):
+            return done
         target = now.rollback_target(version)
         if now.loaded(target.version) is None:
             now.demand_epoch(order.expected_epoch)
@@ -162,8 +169,14 @@ class ModelLifecycleManager:
         if made.answers_otherwise:
             self.changes.activated(made.before, after, made.seconds)
             self._disposal.soon(slot, made.before.gone(after))
-        if after is made.before and (done := after.did(order.request)):
-            return Activated(done.version, done.previous or None, done.epoch, 0.0)
+        if after is made.before and (done := _made_before(after, order)):
+            return done
         assert after.active is not None
         previous = after.previous.version if after.previous else None
         return Activated(after.active.version, previous, after.epoch, made.seconds * 1000)
+
+
+def _made_before(now: Snapshot, order: Order) -> Activated | None:
+    """What that very order led to when it was carried out."""
+    done = now.did(order.request)
+    return Activated(done.version, done.previous or None, done.epoch, 0.0) if done else None

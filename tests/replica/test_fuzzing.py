@@ -151,6 +151,15 @@ def test_lifecycle_calls_with_anything(lifecycle_channel, name, values):
     assert status(getattr(pb_grpc.LifecycleStub(lifecycle_channel), name), request, metadata=metadata) in CALLERS_FAULT
 
 
+@pytest.mark.parametrize("version", ["", "v" * 201])
+@pytest.mark.parametrize("name", ["Prepare", "UpdateModel"])
+def test_what_has_no_name_is_not_loaded(lifecycle_channel, name, version):
+    request = pb.PrepareRequest(model="laundry", version=version, artifact_uri="s3://models/v1/", manifest_sha256="ab")
+    metadata = (("authorization", f"Bearer {TOKEN}"),)
+    found = status(getattr(pb_grpc.LifecycleStub(lifecycle_channel), name), request, metadata=metadata)
+    assert found is grpc.StatusCode.INVALID_ARGUMENT
+
+
 @QUICK
 @given(body=st.binary(max_size=300), method=st.sampled_from(["Classify", "Compare", "ExtractFeatures"]))
 def test_bytes_that_are_no_message(channel, body, method):

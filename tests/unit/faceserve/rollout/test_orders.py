@@ -74,6 +74,19 @@ def test_asked_again_the_answer_is_the_same(replica, act):
     assert (again.version, again.previous, again.epoch) == (done.version, done.previous, done.epoch)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_update_asked_again_after_others_came_between_loads_nothing(replica, restarted):
+    done = replica.update("v4", request="r1")
+    replica.serve("v7", "v8")
+    replica.settle()
+    replica = replica.restarted() if restarted else replica
+    replica.settle()
+    before = (seen(replica), replica.loader.versions)
+    again = replica.update("v4", request="r1")
+    assert (again.version, again.previous, again.epoch) == (done.version, done.previous, done.epoch)
+    assert (seen(replica), replica.loader.versions) == before
+
+
 def test_what_had_nothing_to_do_has_nothing_to_do_later_either(replica):
     assert replica.activate("v2", request="r1").epoch == 3
     replica.activate("v3")

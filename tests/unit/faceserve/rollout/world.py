@@ -105,6 +105,9 @@ class Replica:
     def activate(self, version, epoch=-1, **order):
         return self.manager.activate(MODEL, version, Order(expected_epoch=epoch, **order))
 
+    def update(self, version, **order):
+        return self.manager.update(MODEL, origin(version), Order(**order))
+
     def serve(self, *versions):
         for version in versions:
             self.prepare(version)
