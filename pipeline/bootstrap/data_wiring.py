@@ -52,7 +52,7 @@ class DataWiring:
 
         w = self._w
         folder = photo_folder(place, w.objects, w.photos_of(place))
-        return FirstPhotos(folder, w.objects, w.versions, ENGLISH, first_photos(w.dataset_prefix))
+        return FirstPhotos(folder, w.objects, w.versions, w.erasures, ENGLISH, first_photos(w.dataset_prefix))
 
     def sources_of(self, kind: ModelKind, tasks: Sequence[ConfirmedTask]) -> DataSources:
         """These tasks, all of them, instead of the Helper database's."""

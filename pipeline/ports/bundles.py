@@ -95,8 +95,9 @@ class FirstPhotos:
     """What a person labelled for the first model; copies go under `prefix`. `english` has labels in Latin letters."""
 
     folder: PhotoFolder
-    objects: ObjectStore
+    objects: ObjectFolders
     versions: ModelVersions
+    erasures: Erasures
     english: Mapping[str, str]
     prefix: str
 

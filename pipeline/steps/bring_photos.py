@@ -1,6 +1,7 @@
 """Take over photos that a person labelled, for the first model: all of them, as if they had been confirmed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.domain.checksums import sha256
@@ -9,24 +10,46 @@ from pipeline.domain.errors import DatasetRefused, GiveUp, PhotoRefused
 from pipeline.domain.labelled_photos import LIST, LabelledPhoto, Words, labelled
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import FirstPhotos
+from pipeline.steps.collect import Gone
 from pipeline.steps.downloads import several_at_once
 
 OnPhoto = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class _Brought:
+    """`sha256` is that of the copy, empty where none could be made."""
+
+    task: ConfirmedTask
+    sha256: str = ""
+
+
 def bring_photos(first: FirstPhotos, run_id: str, model_type: ModelType, on_photo: OnPhoto) -> list[ConfirmedTask]:
     """Copies of the photos, by which nothing later depends on the folder; one that is there is not made again.
 
-    What cannot be copied is set aside by the dataset, with the reason. `on_photo` hears how many of how many are done.
-    Raises `GiveUp` when the model type has a version already, and `DatasetRefused` for a folder that says no labels.
+    What was erased is not among them, and no copy of it is there afterwards: the folder may have it still. What cannot
+    be copied is set aside by the dataset, with the reason. `on_photo` hears how many of how many are done. Raises
+    `GiveUp` when the model type has a version already, and `DatasetRefused` for a folder that says no labels.
     """
     _demand_no_version(first, run_id, model_type)
     photos = labelled(first.folder.names(), Words(first.english), _list(first))
-    tasks = []
-    for task in several_at_once(lambda photo: _bring(photo, first), photos):
-        tasks.append(task)
-        on_photo(len(tasks), len(photos))
-    return tasks
+    gone, brought = Gone.of(first.erasures.all()), list[_Brought]()
+    for one in several_at_once(lambda photo: _bring(photo, first, gone), photos):
+        brought.append(one)
+        on_photo(len(brought), len(photos))
+    return _without_erased(brought, first)
+
+
+def _without_erased(brought: Sequence[_Brought], first: FirstPhotos) -> list[ConfirmedTask]:
+    """An erasure is recorded first and then deletes what it finds: it has either found a copy, or is seen here.
+
+    Whatever else shows the same photo goes with it, as when datasets have it.
+    """
+    gone = Gone.of(first.erasures.all())
+    erased = {one.sha256 for one in brought if one.sha256 and gone.has(one.task.task_id, one.sha256)}
+    for copy in sorted({one.task.photo_url for one in brought if one.sha256 in erased}):
+        first.objects.delete(copy)
+    return [one.task for one in brought if one.sha256 not in erased and one.task.task_id not in gone.task_ids]
 
 
 def _demand_no_version(first: FirstPhotos, run_id: str, model_type: ModelType) -> None:
@@ -45,15 +68,16 @@ def _list(first: FirstPhotos) -> str | None:
         raise DatasetRefused(f"{LIST} is not UTF-8: save it as such") from None
 
 
-def _bring(photo: LabelledPhoto, first: FirstPhotos) -> ConfirmedTask:
+def _bring(photo: LabelledPhoto, first: FirstPhotos, gone: Gone) -> _Brought:
     original = f"{first.folder}/{photo.name}"
     if photo.fault:
-        return photo.as_task(original, photo.fault)
+        return _Brought(photo.as_task(original, photo.fault))
     try:
         body = first.folder.read(photo.name)
     except PhotoRefused as error:
-        return photo.as_task(original, fault=str(error))
-    copy = f"{first.prefix}{sha256(body)}{PurePosixPath(photo.name).suffix.lower()}"
-    if not first.objects.exists(copy):
-        first.objects.write(copy, body)
-    return photo.as_task(copy)
+        return _Brought(photo.as_task(original, fault=str(error)))
+    digest = sha256(body)
+    task = photo.as_task(f"{first.prefix}{digest}{PurePosixPath(photo.name).suffix.lower()}")
+    if not gone.has(task.task_id, digest) and not first.objects.exists(task.photo_url):
+        first.objects.write(task.photo_url, body)
+    return _Brought(task, digest)

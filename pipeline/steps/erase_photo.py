@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pipeline.domain.artifact_folder import GOLDEN_SOURCE, ArtifactFolder
 from pipeline.domain.dataset import Split
@@ -29,6 +29,7 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     # Two tasks may have one copy: it goes when no dataset needs it any more.
     for url in sorted({one.photo_url for task, rows in kept.items() for one in rows if one.task_id == task}):
         _forget_original(url, f, found)
+    _forget_copies(kept, f)
     # Last: afterwards nobody knows where the original was. By the photo that was asked for its twins are found again.
     rows = Counter[str]()
     for one in reversed(kept):
@@ -55,6 +56,14 @@ def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
         found.left.append("the original is in the folder that the first model was made of: delete it there")
     else:
         found.left.append(f"the original {url} belongs to the Helper service: delete it there")
+
+
+def _forget_copies(kept: Collection[str], forgetting: Forgetting) -> None:
+    """By their hash, as they lie: when the photo was erased before, no dataset says any more where it was."""
+    hashes = {sha256 for one in forgetting.erasures.all() if one.task_id in kept for sha256 in one.sha256s}
+    for sha256 in sorted(hashes):
+        for copy in forgetting.objects.list(f"{first_photos(forgetting.dataset_prefix)}{sha256}"):
+            forgetting.objects.delete(copy)
 
 
 def _remember(forgetting: Forgetting, task_id: str, by: By) -> dict[str, Sequence[Kept]]:

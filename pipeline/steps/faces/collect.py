@@ -37,7 +37,10 @@ def collect_faces(making: FaceMaking, folder: PhotoFolder, run_id: str, on_photo
     looked = list(several_at_once(lambda name: _look_at(name, folder, making), _named(folder)))
     if not looked:
         raise DatasetRefused(f"{folder} has no folder for any person: put each one's photos into a folder of that name")
-    usable, aside = _sorted_out(looked, _forgotten(making))
+    forgotten = _forgotten(making)
+    # A try that was killed may have left vectors of who was erased since: no dataset says so.
+    _delete_vectors(making, [one.found for one in looked if one.found and forgotten.takes(one.found)])
+    usable, aside = _sorted_out(looked, forgotten)
     dataset = FaceDataset.chosen(dataset_id, making.network.sha256, usable.values(), tuple(aside), making.selection)
     names = {photo.photo_id: name for name, photo in usable.items()}
     _embed(making, folder, names, dataset, on_photo)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.adapters.labelled_tasks import AndFirstPhotos, LabelledTasks
+from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, GiveUp
@@ -12,13 +13,17 @@ from pipeline.domain.events import EARLIEST, ENGLISH
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import Recipe
-from pipeline.ports.bundles import FirstPhotos
+from pipeline.domain.transitions import By
+from pipeline.ports.bundles import FirstPhotos, Forgetting
 from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
+from pipeline.steps.erase_photo import erase_photo
 from tests.builders import NOW, a_model_version, a_task
 from tests.fakes.data import FakeCorrectionSource, FakeFolder
 from tests.fakes.deployment import FakeVersions
-from tests.fakes.faults import Killed, every_fault
+from tests.fakes.events import FakeClock
+from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.training import FakeExperiments, FakeTrainingRuns
 from tests.unit.pipeline.steps.dataset_world import AUGMENTATION, LABELS, NO_FAULT, POLICY
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
@@ -37,7 +42,7 @@ class World(DataWorld):
         self.folder = FakeFolder({name: f"photo {name}".encode() for name in names})
 
     def bring(self, fault=NO_FAULT, run_id="first-laundry"):
-        first = FirstPhotos(self.folder, self.objects, self.versions, ENGLISH, COPIES)
+        first = FirstPhotos(self.folder, self.objects, self.versions, self.erasures, ENGLISH, COPIES)
         tasks = bring_photos(fault.on_ports(first, but=_SAFE), run_id, LAUNDRY, lambda *heard: self.heard.append(heard))
         self.photos.bodies |= {t.photo_url: self.objects.bodies[t.photo_url] for t in tasks if not t.fault}
         return tasks
@@ -50,6 +55,26 @@ class World(DataWorld):
 
     def copies(self):
         return self.objects.list(COPIES)
+
+    def copies_of(self, name):
+        return self.objects.list(f"{COPIES}{sha256(self.folder.bodies[name])}")
+
+    def erase(self, name):
+        forgetting = Forgetting(
+            datasets=self.datasets,
+            erasures=self.erasures,
+            runs=FakeTrainingRuns(),
+            versions=self.versions,
+            experiments=FakeExperiments(),
+            augmenter=self.augmenter,
+            photos=self.photos,
+            printer=HtmlReportPrinter(),
+            objects=self.objects,
+            clock=FakeClock(),
+            dataset_prefix="s3://datasets/",
+            model_prefix="s3://models/",
+        )
+        return erase_photo(forgetting, f"first:{name}", By("kim", "asked by the customer", "erasure"))
 
 
 @pytest.fixture
@@ -162,6 +187,49 @@ def test_a_retraining_for_which_no_confirmed_task_can_be_used_takes_the_first_mo
     with pytest.raises(DatasetRefused, match=told):
         world.collect(run_id="later")
     assert world.datasets.first_photos(LAUNDRY) == before != []
+
+
+ERASED, AGAIN = "good/00.JPG", "불량/again.png"
+
+
+@pytest.mark.parametrize("collected", [True, False], ids=["a dataset has it", "no dataset has it yet"])
+def test_the_folder_brings_back_no_photo_that_was_erased(world, collected):
+    world.folder.bodies[AGAIN] = world.folder.bodies[ERASED]
+    if collected:
+        world.collect_first()
+    world.erase(ERASED)
+    tasks = world.bring()
+    assert world.copies_of(ERASED) == [] and len(world.copies()) == 59
+    assert not {f"first:{ERASED}", f"first:{AGAIN}"} & {task.task_id for task in tasks} and len(tasks) == 59
+    assert world.folder.bodies[ERASED], "what somebody has is theirs"
+
+
+def test_a_copy_that_came_back_is_deleted_when_its_photo_is_erased_once_more(world):
+    world.collect_first()
+    (copy,) = world.copies_of(ERASED)
+    world.erase(ERASED)
+    world.objects.write(copy, world.folder.bodies[ERASED])
+    world.erase(ERASED)
+    assert world.copies_of(ERASED) == [] and len(world.copies()) == 59
+
+
+def erased_meanwhile(fault, *, collected):
+    world = World(photos=2)
+    world.folder.bodies[AGAIN] = world.folder.bodies[ERASED]
+    if collected:
+        world.collect_first()
+    tasks = world.bring(replace(fault, meanwhile=lambda: world.erase(ERASED)) if fault.at else fault)
+    return world, tasks
+
+
+@pytest.mark.parametrize("collected", [True, False])
+def test_whenever_a_photo_is_erased_while_others_are_brought_no_copy_is_left(collected):
+    erased_meanwhile(counted := Fault(), collected=collected)
+    for at in range(1, counted.calls + 1):
+        world, tasks = erased_meanwhile(Fault(at), collected=collected)
+        late = world.bring()
+        assert world.copies_of(ERASED) == [] and len(world.copies()) == 3, at
+        assert len(late) == 3 and late == [task for task in tasks if task in late], at
 
 
 def test_a_list_in_the_folder_counts_instead_of_its_folders(world):

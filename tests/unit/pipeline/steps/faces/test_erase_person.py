@@ -82,6 +82,18 @@ def test_who_is_erased_while_a_model_is_learned_is_not_in_it_after_another_try(w
     assert version.version == "v1.0.0" and traces(world) == []
 
 
+def test_a_try_that_was_killed_leaves_no_vector_of_who_was_erased_before_the_next():
+    counted = Fault()
+    World(people=60).collect(fault=counted)
+    for back in range(6):
+        one = World(people=60)
+        with suppress(Killed):
+            one.collect(fault=Fault(counted.calls - back))
+        one.erase(GONE)
+        one.collect()
+        assert traces(one) == [], back
+
+
 def test_killed_anywhere_and_run_again_nothing_is_left():
     counted = Fault()
     first = World(people=60)
