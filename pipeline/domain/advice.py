@@ -17,8 +17,8 @@ _Rule = Callable[[TrainingResult, Hyperparameters, Sequence[str]], Adjustment]
 def advise(result: TrainingResult, failed: Collection[str]) -> Adjustment:
     """What to do about a model that verification refused for `failed` checks; names them, the most telling first.
 
-    With other hyperparameters another training on the same photos may help against all of them; without, at least one
-    needs something else.
+    With hyperparameters that were not tried for this result, another training on the same photos may help against all
+    of them; without, at least one needs something else.
     """
     h, sentences, helps = result.hyperparameters, [], True
     for conditions, rule in _TABLE:
@@ -50,7 +50,8 @@ def _learn(result: TrainingResult, h: Hyperparameters, about: Sequence[str]) -> 
             f"it did not learn its own photos ({result.accuracy:.2f}), smaller steps may help: "
             f"learning rate {h.learning_rate:g} → {lowered:g}",
         )
-    if result.accuracy - result.val_accuracy > _OVERFIT_GAP and not h.label_smoothing:
+    # A sweep has tried softer labels as well: they did worse.
+    if result.accuracy - result.val_accuracy > _OVERFIT_GAP and not (h.label_smoothing or h.sweep):
         return Adjustment(
             replace(h, label_smoothing=_LABEL_SMOOTHING),
             f"it learned photos by heart ({result.accuracy:.2f} against {result.val_accuracy:.2f}), softer labels may "
@@ -69,7 +70,10 @@ def _like_the_slice(result: TrainingResult, h: Hyperparameters, about: Sequence[
 def _answers_otherwise(result: TrainingResult, h: Hyperparameters, about: Sequence[str]) -> Adjustment:
     if result.val_accuracy < _UNDERFIT_ACCURACY:
         # Rounding turns verdicts that hang on a hair, and this model has many.
-        return Adjustment(h, "verdicts of an unsure model turn with rounding: what makes it surer helps here too")
+        unsure = "verdicts of an unsure model turn with rounding"
+        if h == result.hyperparameters:
+            return Adjustment(None, f"{unsure}: more corrections are needed to make it surer")
+        return Adjustment(h, f"{unsure}: what makes it surer helps here too")
     return Adjustment(None, "the served model is not the trained one: look at the export, no training can help")
 
 
