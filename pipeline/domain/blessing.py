@@ -114,6 +114,11 @@ class Blessing:
         return self.verdict is Verdict.REJECT
 
     @property
+    def settled_at(self) -> datetime:
+        """When the last word was said: a person may have thought about it for months."""
+        return self.override.at if self.override else self.decided_at
+
+    @property
     def objections(self) -> tuple[str, ...]:
         """Why it may not go live, and who said so."""
         word = self.override

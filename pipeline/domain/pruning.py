@@ -18,7 +18,7 @@ class PruningPolicy:
     keep_datasets: AtLeastOne = 10
     """Newest datasets of a model type whose images stay. An older one can still be read about, not trained on again."""
     keep_refused_days: Days = 90.0
-    """Days after which the model files of a refused run go; until then a person can force it live."""
+    """Days that the model files of a run stay after its refusal, also by a person, who can force it live until then."""
     keep_readings_days: Days = 400.0
     """Days that the monitor's readings of live accuracy are kept."""
     keep_decisions_days: Days = 400.0
@@ -34,7 +34,7 @@ class PruningPolicy:
         """Whether a run was refused, by nobody overruled, and long enough ago."""
         if verdict is None or not verdict.refused:
             return False
-        return now - verdict.decided_at > timedelta(days=self.keep_refused_days)
+        return now - verdict.settled_at > timedelta(days=self.keep_refused_days)
 
     def readings_before(self, now: datetime) -> datetime:
         """Readings of before this moment go."""

@@ -133,6 +133,7 @@ def test_a_pruned_dataset_is_refused_to_a_retry_with_what_to_do_and_photos_are_s
 
 
 FORCED = Override("run-1", OverrideKind.FORCED, "kim", "needed now", LONG_AGO)
+REFUSED_NOW = Override("run-1", OverrideKind.REFUSED, "kim", "a leak", NOW - timedelta(minutes=1))
 REFUSED = Override("run-1", OverrideKind.REFUSED, "kim", "a leak", LONG_AGO)
 
 
@@ -144,10 +145,20 @@ REFUSED = Override("run-1", OverrideKind.REFUSED, "kim", "a leak", LONG_AGO)
         (a_blessing("run-1", accepted=False, reasons=("worse",), decided_at=LONG_AGO, override=FORCED), False),
         (a_blessing("run-1", accepted=False, held=True, doubts=("unsure",), decided_at=LONG_AGO), False),
         (a_blessing("run-1", accepted=False, held=True, decided_at=LONG_AGO, override=REFUSED), True),
+        (a_blessing("run-1", accepted=False, held=True, decided_at=LONG_AGO, override=REFUSED_NOW), False),
         (a_blessing("run-1", decided_at=LONG_AGO), False),
         (None, False),
     ],
-    ids=["refused", "refused lately", "forced", "held", "refused by a person", "accepted", "no verdict"],
+    ids=[
+        "refused",
+        "refused lately",
+        "forced",
+        "held",
+        "refused by a person",
+        "refused by a person lately",
+        "accepted",
+        "no verdict",
+    ],
 )
 def test_only_a_model_that_was_refused_long_ago_goes_with_its_evidence_left(verdict, goes):
     world = World()
