@@ -9,7 +9,8 @@ from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.dataset_folder import first_photos
 from pipeline.domain.events import ENGLISH
 from pipeline.domain.models import ModelType
-from pipeline.ports.bundles import DataChecks, DataSources, FirstPhotos, Forgetting, Images, Intake
+from pipeline.ports.bundles import DataChecks, DataSources, Forgetting, Images, Intake
+from pipeline.ports.first_photos import FirstPhotos
 
 
 class DataWiring:

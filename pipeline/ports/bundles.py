@@ -22,7 +22,6 @@ from pipeline.ports.data import (
     LabelReviewer,
     ObjectFolders,
     ObjectStore,
-    PhotoFolder,
     PhotoInspector,
     PhotoStore,
     Withholdings,
@@ -87,18 +86,6 @@ class DataSources:
     objects: ObjectStore
     clock: Clock
     recipe: Recipe
-    prefix: str
-
-
-@dataclass(frozen=True)
-class FirstPhotos:
-    """What a person labelled for the first model; copies go under `prefix`. `english` has labels in Latin letters."""
-
-    folder: PhotoFolder
-    objects: ObjectFolders
-    versions: ModelVersions
-    erasures: Erasures
-    english: Mapping[str, str]
     prefix: str
 
 

@@ -9,7 +9,7 @@ from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.errors import DatasetRefused, GiveUp, PhotoRefused
 from pipeline.domain.labelled_photos import LIST, LabelledPhoto, Words, labelled
 from pipeline.domain.models import ModelType
-from pipeline.ports.bundles import FirstPhotos
+from pipeline.ports.first_photos import FirstPhotos
 from pipeline.steps.collect import Gone
 from pipeline.steps.downloads import several_at_once
 

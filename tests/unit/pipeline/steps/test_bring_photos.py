@@ -14,7 +14,8 @@ from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.selection import Recipe
 from pipeline.domain.transitions import By
-from pipeline.ports.bundles import FirstPhotos, Forgetting
+from pipeline.ports.bundles import Forgetting
+from pipeline.ports.first_photos import FirstPhotos
 from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
 from pipeline.steps.erase_photo import erase_photo
