@@ -65,8 +65,7 @@ class ModelLifecycleManager:
 
         `champions` is what the registry names; see `restoring`.
         """
-        found = {model: self._preparation.restore(slot, champions.get(model)) for model, slot in self._slots.items()}
-        return {model: problem for model, problem in found.items() if problem}
+        return self._preparation.restore(self._slots, champions)
 
     # Versions
 

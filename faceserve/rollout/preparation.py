@@ -1,7 +1,7 @@
 """Loads versions, one at a time, so that requests are disturbed least."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from faceserve.errors import BadArtifact, TooLate
@@ -9,8 +9,8 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.restoring import Problem, restored
-from faceserve.rollout.slot import Slot
+from faceserve.rollout.restoring import Problem, Restored, keep_warm, restored
+from faceserve.rollout.slot import Slot, Slots
 
 _LOOK_SECONDS = 1.0
 
@@ -51,14 +51,27 @@ class Preparation:
         finally:
             slot.loading.release()
 
-    def restore(self, slot: Slot, champion: Origin | None) -> Problem | None:
-        """Load what served before a restart; returns the reason why that could not be."""
+    def restore(self, slots: Slots, champions: Mapping[str, Origin]) -> dict[str, Problem]:
+        """Load what served before a restart, and then what a rollback needs; returns what could not be, by model."""
+        found = {model: self._restored(slot, champions.get(model)) for model, slot in slots.items()}
+        for model, one in found.items():
+            self._keep_warm(slots[model], one)
+        return {model: one.problem for model, one in found.items() if one.problem}
+
+    def _restored(self, slot: Slot, champion: Origin | None) -> Restored:
         with self.disposal.files.loading(*([champion] if champion else []), *slot.fallbacks):
             found = restored(slot, self.loader, champion)
-        if found.after.active is not found.before.active:
+        if found.changed:
             self.changes.restored(found.before, found.after)
+        return found
+
+    def _keep_warm(self, slot: Slot, found: Restored) -> None:
+        if found.way_back:
+            with self.disposal.files.loading(found.way_back):
+                keep_warm(slot, self.loader, found)
+            self.changes.announce()
+        if found.changed:
             self.disposal.soon(slot, found.before.gone(found.after))
-        return found.problem
 
     def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
         if slot.snapshot.has(origin):

@@ -28,11 +28,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Restored:
-    """What served before and after, and why what should serve does not, if it does not."""
+    """What served before and after, and why what should serve does not, if it does not.
+
+    `way_back` is what should be kept warm beside it, when there is time for that.
+    """
 
     before: Snapshot
     after: Snapshot
     problem: Problem | None = None
+    way_back: Origin | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.after.active is not self.before.active
 
 
 def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
@@ -49,8 +57,9 @@ def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
             if before.active and before.active.version == due.active.version:
                 break
             try:
-                climbed = _climb(slot, loader, due, before, makeshift=rung > 0)
-                return Restored(before, slot.snapshot if climbed else before, problem)
+                after = _climb(slot, loader, due, before, makeshift=rung > 0)
+                way_back = due.previous if before.active is None and after is not before else None
+                return Restored(before, after, problem, way_back)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, the next may be sound
                 version = due.active.version
                 log.error("%s %s cannot serve: %s", slot.model, version, error, extra={"version": version})  # noqa: TRY400
@@ -85,40 +94,53 @@ def _also(first: Problem, error: Exception) -> Problem:
     return replace(first, may_pass=first.may_pass or may_pass(error))
 
 
-def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshift: bool) -> bool:
-    """Whether it serves now; not if something else changed meanwhile. Raises what `Loader.load` does."""
+def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshift: bool) -> Snapshot:
+    """What serves now; as before if something else changed meanwhile. Raises what `Loader.load` does."""
     active = loader.load(slot.model, due.active).generation
-    previous = _kept_warm(slot.model, loader, due.previous) if before.active is None else None
     with slot.change:
         now = slot.snapshot
         if now.active is before.active and now.epoch == before.epoch:
-            _exchange(slot, now.restored(active, previous, due, makeshift=makeshift), due)
+            _exchange(slot, now.restored(active, due, makeshift=makeshift), due)
             slot.makeshift_epoch = slot.snapshot.epoch if makeshift else None
-            return True
-    for generation in (active, previous):
-        if generation:
-            generation.close_when_idle(0)
-    return False
+            return slot.snapshot
+    active.close_when_idle(0)
+    return before
 
 
 def _exchange(slot: Slot, after: Snapshot, due: State) -> None:
     """A start rewrites nothing that is on disk already, and no full disk keeps a sound version from serving."""
+    if due == slot.kept and after.epoch == due.epoch:
+        slot.snapshot = after
+    else:
+        _kept_if_possible(slot, after)
+
+
+def _kept_if_possible(slot: Slot, after: Snapshot) -> None:
     try:
-        if due == slot.kept and after.epoch == due.epoch:
-            slot.snapshot = after
-        else:
-            slot.exchange(after)
+        slot.exchange(after)
     except DiskUnusable as error:
         log.error("%s serves, but after a restart it may not: %s", slot.model, error)  # noqa: TRY400
         slot.snapshot = after
 
 
-def _kept_warm(model: str, loader: Loader, origin: Origin | None) -> Generation | None:
-    """None if it cannot be loaded; the active version serves all the same."""
-    if origin is None:
-        return None
-    try:
-        return loader.load(model, origin).generation
-    except Exception as error:  # noqa: BLE001 - to go back is a wish, to serve is not
-        log.warning("%s %s is not kept warm: %s", model, origin.version, str(error) or type(error).__name__)
-        return None
+def keep_warm(slot: Slot, loader: Loader, restored: Restored) -> None:
+    """Load the way back as well, unless something else changed meanwhile. What serves does so, whatever comes of it."""
+    origin, serves = restored.way_back, restored.after.active
+    with slot.loading:
+        if origin is None or not _lacks(slot.snapshot, serves, origin):
+            return
+        try:
+            generation = loader.load(slot.model, origin).generation
+        except Exception as error:  # noqa: BLE001 - to go back is a wish, to serve is not
+            log.warning("%s %s is not kept warm: %s", slot.model, origin.version, str(error) or type(error).__name__)
+            return
+        with slot.change:
+            if _lacks(slot.snapshot, serves, origin):
+                _kept_if_possible(slot, slot.snapshot.with_previous(generation))
+                return
+        generation.close_when_idle(0)
+
+
+def _lacks(now: Snapshot, serves: Generation | None, origin: Origin) -> bool:
+    """Whether the same version serves, still without a way back."""
+    return now.active is serves and now.previous is None and now.loaded(origin.version) is None

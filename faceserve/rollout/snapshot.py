@@ -143,6 +143,9 @@ class Snapshot:
         kept = tuple(one for one in self.prepared if one.version != version)
         return self if kept == self.prepared else replace(self, prepared=kept)
 
+    def with_previous(self, generation: Generation) -> "Snapshot":
+        return replace(self, previous=generation)
+
     def without_previous(self) -> "Snapshot":
         return replace(self, previous=None)
 
@@ -188,14 +191,12 @@ class Snapshot:
         active, previous = (one.version if one else "" for one in (self.active, self.previous))
         return replace(self, done=(*self.done, Done(request, active, previous, self.epoch))[-REMEMBERED:])
 
-    def restored(
-        self, active: Generation, previous: Generation | None, state: State, *, makeshift: bool = False
-    ) -> "Snapshot":
+    def restored(self, active: Generation, state: State, *, makeshift: bool = False) -> "Snapshot":
         """After a restart: what `state` names serves, a `makeshift` without a place in the history of its own."""
         after = self if self.active else self.remembering(state)
         history = after.history if makeshift else after.history.and_now(state.active)
         epoch = max(after.epoch + (self.active is not None), state.epoch)
-        return replace(after, active=active, previous=previous or self.active, history=history, epoch=epoch)
+        return replace(after, active=active, previous=self.active, history=history, epoch=epoch)
 
     def on_trial(self, version: str, percent: float, *, shadow: bool, limits: Limits) -> "Snapshot":
         """`version` gets its share from now on. Raises `BadRequest` or `UnknownModel`."""

@@ -102,6 +102,30 @@ def test_a_previous_version_that_cannot_be_loaded_is_only_not_kept_warm(replica,
     assert f"laundry v1 is not kept warm: {str(error) or 'MemoryError'}" in caplog.text
 
 
+def test_all_that_should_serve_does_before_anything_is_kept_warm(replica):
+    replica.serve("v1", "v2")
+    for version in ("f1", "f2"):
+        replica.manager.prepare("face", origin(version))
+        replica.manager.activate("face", version)
+    again = Replica(replica.folder, replica.loader)
+    told = []
+    replica.loader.before = lambda version: told.append((version, list(again.serving_told)))
+    again.restore({})
+    assert told[2:] == [("v1", ["laundry", "face"]), ("f1", ["laundry", "face"])]
+    assert (again.previous, again.manager.snapshot("face").previous.version) == ("v1", "f1")
+
+
+def test_what_is_activated_while_the_way_back_is_loaded_stays(replica):
+    replica.serve("v1", "v2")
+    again = Replica(replica.folder, replica.loader)
+    again.prepare("v3")
+    replica.loader.before = lambda version: version == "v1" and again.activate("v3")
+    assert again.restore({}) == {}
+    again.settle()
+    assert (again.serving, again.previous, again.history) == ("v3", "v2", ["v1", "v2", "v3"])
+    assert [replica.engine(version).closed for version in ("v1", "v2", "v3")] == [1, 0, 0]
+
+
 @pytest.mark.parametrize("error", ERRORS)
 def test_without_the_champions_files_what_served_last_serves_and_the_reason_is_given(replica, error):
     replica.serve("v0", "v1")
@@ -225,7 +249,7 @@ def test_what_was_activated_while_the_old_version_loaded_stays(replica):
     finish.set()
     restoring.join(5)
     assert (again.serving, done.epoch, again.history) == ("v2", 3, ["v0", "v1", "v2"])
-    assert [replica.engine(version).closed for version in ("v0", "v1", "v2")] == [1, 1, 0]
+    assert [replica.engine(version).closed for version in ("v1", "v2")] == [1, 0]
     assert again.serving_told == [MODEL]
 
 

@@ -316,6 +316,7 @@ def test_after_a_restart_epochs_and_history_go_on(serving):
 
 def test_what_is_restored_serves_even_if_the_history_forgot_it():
     active, previous = generation("v2"), generation("v1")
-    found = Snapshot(MODEL).restored(active, previous, State(origin("v2", 2.0), origin("v1"), 7, (origin("v1", 1.0),)))
+    state = State(origin("v2", 2.0), origin("v1"), 7, (origin("v1", 1.0),))
+    found = Snapshot(MODEL).restored(active, state).with_previous(previous)
     assert (found.active, found.previous, found.epoch) == (active, previous, 7)
     assert found.history.entries == (origin("v1", 1.0), origin("v2", 2.0))
