@@ -1,6 +1,7 @@
 """What a replica serves when it comes back: what it should, or else the best that is at hand (design D11)."""
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -53,7 +54,7 @@ def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
         problem: Problem | None = None
         if before.active and before.epoch != slot.makeshift_epoch:
             return Restored(before, before)
-        for rung, due in enumerate(_ladder(slot.kept, champion)):
+        for rung, due in enumerate(_ladder(slot.kept, champion, time.time())):
             if before.active and before.active.version == due.active.version:
                 break
             try:
@@ -67,18 +68,21 @@ def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
         return Restored(before, before, problem)
 
 
-def what_is_due(state: State | None, champion: Origin | None) -> State | None:
-    """The registry's champion if it was promoted after `state` was activated, else `state`."""
+def what_is_due(state: State | None, champion: Origin | None, now: float) -> State | None:
+    """The registry's champion if it was promoted after `state` was activated, else `state`.
+
+    What was activated after `now` was so by a clock that was wrong: then the registry's word counts.
+    """
     if champion is None or state is None:
         return state if champion is None else State(champion, None, 1, (champion,))
-    if champion.version == state.active.version or champion.activated_at <= state.active.activated_at:
+    if champion.version == state.active.version or champion.activated_at <= state.active.activated_at <= now:
         return state
     history = History(state.history).and_now(champion)
     return replace(state, active=champion, previous=state.active, epoch=state.epoch + 1, history=history.entries)
 
 
-def _ladder(state: State | None, champion: Origin | None) -> Iterator[State]:
-    due = what_is_due(state, champion)
+def _ladder(state: State | None, champion: Origin | None, now: float) -> Iterator[State]:
+    due = what_is_due(state, champion, now)
     if due is None:
         return
     yield due

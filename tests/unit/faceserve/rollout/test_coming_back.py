@@ -1,6 +1,10 @@
 """A replica that could not come back tries again, unless the model itself was refused."""
 
+import json
 import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -70,3 +74,43 @@ def test_a_failure_that_nobody_foresaw_is_tried_again(replica, monkeypatch):
     until(lambda: not [one for one in threading.enumerate() if one.name == "coming back"], "the next attempt")
     assert replica.serving == "v2"
     back.stop()
+
+
+@pytest.mark.parametrize("set_right", [True, False])
+def test_a_clock_that_was_ahead_hides_no_promotion(tmp_path, monkeypatch, set_right):
+    """v1 is activated, by a clock five minutes ahead; two minutes later v2 is promoted while the replica is away."""
+    right = time.time
+    monkeypatch.setattr("time.time", lambda: right() + 300)
+    before = Replica(tmp_path)
+    before.serve("v1")
+    before.settle()
+    if set_right:
+        monkeypatch.undo()
+    with champion("v2", promoted_at=right() + 120, now=right) as url:
+        back = Replica(tmp_path)
+        coming_back(back, {}, url).stop()
+    assert back.serving == "v2"
+
+
+@contextmanager
+def champion(version, promoted_at, now):
+    """A registry that says so, with the right time."""
+
+    class Registry(BaseHTTPRequestHandler):
+        def do_GET(self):
+            tags = {"retraining.version": version, "manifest_sha256": "ab", "promoted_at": f"{promoted_at}"}
+            said = [{"key": key, "value": value} for key, value in tags.items()]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"model_version": {"source": "s3://models/", "tags": said}}).encode())
+
+        def date_time_string(self, timestamp=None):
+            return super().date_time_string(now())
+
+        def log_message(self, *args):
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -2,9 +2,12 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from faceserve.errors import RegistryUnavailable
 from faceserve.models.generation import Origin
@@ -22,7 +25,10 @@ def mlflow():
     """Answers with `status` and `body`; `asked` are the paths."""
 
     class Own(BaseHTTPRequestHandler):
-        status, body, asked = 200, b"", []
+        status, body, asked, behind_seconds = 200, b"", [], 0.0
+
+        def date_time_string(self, timestamp=None):
+            return super().date_time_string(time.time() - self.behind_seconds)
 
         def do_GET(self):
             self.asked.append(self.path)
@@ -46,8 +52,22 @@ def test_the_champion_has_a_version_its_files_and_the_time_of_its_promotion(mlfl
     assert mlflow.asked == ["/api/2.0/mlflow/registered-models/alias?name=laundry&alias=champion"]
 
 
+@given(behind=st.floats(-1e6, 1e6), promoted=st.floats(1, 2e9))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_when_it_was_promoted_is_told_by_this_machines_clock(mlflow, behind, promoted):
+    """The registry's is behind by so many seconds, or ahead: by that much the time that it says is another one here."""
+    mlflow.body, mlflow.behind_seconds = json.dumps(answer(TAGS | {"promoted_at": str(promoted)})).encode(), behind
+    assert mlflow.registry.champion("laundry").activated_at == pytest.approx(promoted + behind, rel=1e-9, abs=60)
+
+
+def test_between_clocks_that_go_alike_the_time_is_as_it_was_said(mlflow):
+    mlflow.body, mlflow.behind_seconds = json.dumps(answer(TAGS)).encode(), 2.0
+    assert mlflow.registry.champion("laundry").activated_at == 12.5
+
+
 def test_a_champion_without_a_time_was_promoted_before_everything(mlflow):
     mlflow.body = json.dumps(answer({k: v for k, v in TAGS.items() if k != "promoted_at"})).encode()
+    mlflow.behind_seconds = 600.0
     assert mlflow.registry.champion("laundry").activated_at == 0.0
 
 

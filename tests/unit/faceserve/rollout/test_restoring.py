@@ -13,6 +13,8 @@ from tests.unit.faceserve.rollout.world import MODEL, Replica, origin
 
 MEMORY = State(origin("v2", 20.0), origin("v1", 10.0), 7, (origin("v1", 10.0), origin("v2", 20.0)))
 
+NOW = 100.0
+
 
 @pytest.fixture
 def replica(tmp_path):
@@ -29,22 +31,27 @@ def later(version):
     ids=["unknown", "promoted later", "promoted at the same time", "promoted earlier"],
 )
 def test_the_champion_serves_when_it_was_promoted_after_what_is_remembered(champion, serves):
-    assert what_is_due(MEMORY, champion).active.version == serves
+    assert what_is_due(MEMORY, champion, NOW).active.version == serves
+
+
+def test_what_was_activated_in_the_future_is_older_than_what_the_registry_says():
+    assert what_is_due(MEMORY, origin("v3", 5.0), 19.9).active.version == "v3"
+    assert what_is_due(MEMORY, None, 19.9) is MEMORY
 
 
 def test_the_same_version_is_no_news_however_late_it_was_promoted():
-    assert what_is_due(MEMORY, origin("v2", 99.0)) is MEMORY
+    assert what_is_due(MEMORY, origin("v2", 99.0), NOW) is MEMORY
 
 
 def test_a_change_missed_is_made_up_for_with_everything_that_goes_with_it():
     champion = origin("v3", 30.0)
-    assert what_is_due(MEMORY, champion) == State(champion, MEMORY.active, 8, (*MEMORY.history, champion))
+    assert what_is_due(MEMORY, champion, NOW) == State(champion, MEMORY.active, 8, (*MEMORY.history, champion))
 
 
 def test_without_memory_the_champion_serves_and_without_both_nothing_does():
     champion = origin("v3", 0.0)
-    assert what_is_due(None, champion) == State(champion, None, 1, (champion,))
-    assert what_is_due(None, None) is None
+    assert what_is_due(None, champion, NOW) == State(champion, None, 1, (champion,))
+    assert what_is_due(None, None, NOW) is None
 
 
 def test_a_replica_comes_back_with_what_it_served_and_what_it_can_go_back_to(replica):
