@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import cv2
@@ -25,6 +25,8 @@ from faceserve.inference.darkroom import Darkroom
 from faceserve.inference.fetching import Fetching
 from faceserve.inference.photos import PhotoReader
 from faceserve.inference.sizes import batch_sizes
+from faceserve.machine import descriptors
+from faceserve.machine.descriptors import Connections
 from faceserve.metrics import Metrics
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
@@ -104,11 +106,11 @@ class Server:
         self._enrolment = Enrolment(self.manager, self._batcher, galleries)
         self._coming_back = ComingBack(self.manager, s.registry_url)
         self._over = threading.Event()
-        self._port_limits = PortLimits(PATIENCE, s.max_message_bytes)
+        self._connections = Connections.within(descriptors.raised())
         self._doors = Doors(s)
         self._traces = _traces(s)
-        admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
-        self._answering = Answering(self.manager, self._batcher, admission, self.metrics)
+        self._admission = Admission(self._threads + s.max_queued, s.max_queued_mb << 20)
+        self._answering = Answering(self.manager, self._batcher, self._admission, self.metrics)
         names = Names(s.engine, s.replica)
         self._tensors = OpenInference(self._answering, self.manager, self.metrics, self._darkroom, names)
         self._inference = self._inference_port()
@@ -118,7 +120,9 @@ class Server:
         self._waits = HttpWaits(PATIENCE.message_seconds, PATIENCE.silence_seconds, s.drain_seconds)
         self._http = None if s.http_port is None else self._http_port(s.http_port)
         metrics = (s.host, s.metrics_port)
-        self._scraped = HttpPort(self.metrics.app, metrics, self._waits) if s.metrics_port else None
+        self._scraped = (
+            HttpPort(self.metrics.app, metrics, self._waits, self._connections.http) if s.metrics_port else None
+        )
         self.http_port = self._http.number if self._http else None
 
     def start(self) -> None:
@@ -218,20 +222,22 @@ class Server:
 
     def _inference_port(self) -> Port:
         s = self._settings
-        reader = PhotoReader(Fetching(self._stores.hurried), s.photo_buckets)
+        reader = PhotoReader(Fetching(self._stores.hurried, self._admission), s.photo_buckets)
         photos = InferenceServicer(self._answering, self._enrolment, reader, self._darkroom, replica=s.replica)
         requests = Room(self._request_places)
         streams = Room(_STREAMS)
         rooms = {"/": requests, f"/{SERVICE_NAME}/ModelStreamInfer": streams}
-        port = Port(rooms, self._port_limits, self.health, self._around(self._doors.inference()))
+        port = self._port(rooms, self._connections.inference, self._doors.inference())
         pb_grpc.add_InferenceServicer_to_server(photos, port.server)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(self._tensors), port.server)
         port.described([_INFERENCE, SERVICE_NAME])
         return port
 
-    def _around(self, doors: list[grpc.ServerInterceptor]) -> list[grpc.ServerInterceptor]:
-        """What every call comes through before it has a place."""
-        return [*([self._traces.interceptor()] if self._traces else []), self._draining, *doors]
+    def _port(self, rooms: Mapping[str, Room], connections: int, doors: list[grpc.ServerInterceptor]) -> Port:
+        """Every call comes through its doors before it has a place."""
+        limits = PortLimits(PATIENCE, self._settings.max_message_bytes, connections)
+        around = [*([self._traces.interceptor()] if self._traces else []), self._draining, *doors]
+        return Port(rooms, limits, self.health, around)
 
     @property
     def _request_places(self) -> int:
@@ -243,7 +249,7 @@ class Server:
         limits = HttpLimits(self._request_places, s.max_queued_mb << 20, s.max_message_bytes, PATIENCE.message_seconds)
         spoken = OpenInferenceHttp(self._tensors, limits, self._doors.inference_tokens, self._draining.begun)
         app = self._traces.app(spoken.app) if self._traces else spoken.app
-        return HttpPort(app, (s.host, number), self._waits, self._doors.tls("http"))
+        return HttpPort(app, (s.host, number), self._waits, self._connections.http, self._doors.tls("http"))
 
     def _lifecycle_port(self) -> Port:
         s = self._settings
@@ -251,7 +257,7 @@ class Server:
         servicer = LifecycleServicer(self.manager, self._enrolment, status)
         calls = Room(MAX_LOADING * len(s.models) + _SPARE_PLACES)
         rooms = {f"/{_LIFECYCLE}/": calls, f"/{_LIFECYCLE}/WatchStatus": Room(_WATCHERS)}
-        port = Port(rooms, self._port_limits, self.health, self._around(self._doors.lifecycle()))
+        port = self._port(rooms, self._connections.lifecycle, self._doors.lifecycle())
         pb_grpc.add_LifecycleServicer_to_server(servicer, port.server)
         port.described([_LIFECYCLE])
         return port

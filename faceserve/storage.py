@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
 
 _CHUNK_BYTES = 1 << 20
 
@@ -22,7 +25,7 @@ class Source(Protocol):
         `TooLarge` before anything of the object is read.
         """
 
-    def chunks(self, uri: str) -> Iterator[bytes]:
+    def chunks(self, uri: str, at_most_bytes: float = float("inf")) -> Iterator[bytes]:
         """The same piece by piece."""
 
     def write(self, uri: str, body: bytes) -> None: ...
@@ -59,17 +62,22 @@ class S3Source:
         self._client = boto3.client("s3", endpoint_url=endpoint, config=config)
 
     def read(self, uri: str, at_most_bytes: int = NO_LIMIT) -> bytes:
+        with self._body(uri, at_most_bytes) as body:
+            return bytes(body.read())
+
+    def chunks(self, uri: str, at_most_bytes: float = float("inf")) -> Iterator[bytes]:
+        with self._body(uri, at_most_bytes) as body:
+            yield from body.iter_chunks(_CHUNK_BYTES)
+
+    @contextmanager
+    def _body(self, uri: str, at_most_bytes: float) -> Iterator["StreamingBody"]:
         with _translated(uri):
             found = self._client.get_object(**_place(uri))
             with closing(found["Body"]) as body:
                 if found["ContentLength"] > at_most_bytes:
                     size = found["ContentLength"]
                     raise TooLarge(f"{uri} has {size} bytes, over the limit of {at_most_bytes}")
-                return bytes(body.read())
-
-    def chunks(self, uri: str) -> Iterator[bytes]:
-        with _translated(uri):
-            yield from self._client.get_object(**_place(uri))["Body"].iter_chunks(_CHUNK_BYTES)
+                yield body
 
     def write(self, uri: str, body: bytes) -> None:
         with _translated(uri):

@@ -1,6 +1,7 @@
 """From photos, sent along or named by their place, to the model's input."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,16 +20,19 @@ class PhotoReader:
     source: Fetching
     buckets: tuple[str, ...]
 
-    def fetch(self, uri: str) -> bytes:
+    @contextmanager
+    def fetched(self, uri: str) -> Iterator[bytes]:
         """A photo from an allowed bucket; anything else is never fetched. Raises `BadPhoto`."""
-        try:
-            return self.source.read(str(PhotoAddress.parse(uri, self.buckets)))
-        except BadPhotoAddress as error:
-            raise BadPhoto(str(error)) from None
-        except FileNotFoundError:
-            raise BadPhoto(f"no photo at {uri}") from None
-        except ObjectRefused as error:
-            raise BadPhoto(f"no photo to be had at {uri}: {error}") from None
+        with ExitStack() as held:
+            try:
+                photo = held.enter_context(self.source.photo(str(PhotoAddress.parse(uri, self.buckets))))
+            except BadPhotoAddress as error:
+                raise BadPhoto(str(error)) from None
+            except FileNotFoundError:
+                raise BadPhoto(f"no photo at {uri}") from None
+            except ObjectRefused as error:
+                raise BadPhoto(f"no photo to be had at {uri}: {error}") from None
+            yield photo
 
 
 def decoded(photos: Sequence[bytes]) -> Images:

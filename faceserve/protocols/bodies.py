@@ -64,17 +64,24 @@ async def _received(request: Request, held: Held, most: int) -> bytes:
 
 
 def _unpacked(body: bytes, name: str, held: Held, most: int) -> bytes:
-    unpacking, found = zlib.decompressobj(_COMPRESSED[name]), bytearray()
-    while not unpacking.eof:
-        piece = unpacking.decompress(body, _PIECE_BYTES)
-        body = unpacking.unconsumed_tail
-        if not piece and not body and not unpacking.eof:
-            raise BadRequest(f"the body ends in the middle of its {name}")
-        if len(found) + len(piece) > most:
-            raise BadRequest(f"the body has more than {most} bytes when it is unpacked")
-        held.add(len(piece))
-        found += piece
-    return bytes(found)
+    """A gzip may have several members, one after the other (RFC 1952); nothing that is sent is left unread."""
+    found = bytearray()
+    while True:
+        unpacking = zlib.decompressobj(_COMPRESSED[name])
+        while not unpacking.eof:
+            piece = unpacking.decompress(body, _PIECE_BYTES)
+            body = unpacking.unconsumed_tail
+            if not piece and not body and not unpacking.eof:
+                raise BadRequest(f"the body ends in the middle of its {name}")
+            if len(found) + len(piece) > most:
+                raise BadRequest(f"the body has more than {most} bytes when it is unpacked")
+            held.add(len(piece))
+            found += piece
+        body = unpacking.unused_data
+        if not body:
+            return bytes(found)
+        if name != "gzip":
+            raise BadRequest(f"{len(body)} bytes come after the end of the {name}")
 
 
 def _is_number(said: str) -> bool:

@@ -13,7 +13,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faceserve.protocols.tls import Tls
 
-_MAX_CONNECTIONS = 512
 _MAX_HEAD_BYTES = 1 << 16
 _MAX_HEADERS = 128
 _MAX_PIPELINED = 16
@@ -34,8 +33,13 @@ class Waits:
 class HttpPort:
     """Bound when it is made, open when it is started."""
 
-    def __init__(self, app: ASGIApp, address: tuple[str, int], waits: Waits, tls: Tls | None = None) -> None:
-        """Raises `OSError` if the port is taken, and `ValueError` for files that are no certificate and its key."""
+    def __init__(
+        self, app: ASGIApp, address: tuple[str, int], waits: Waits, connections: int, tls: Tls | None = None
+    ) -> None:
+        """At most so many `connections` at once.
+
+        Raises `OSError` if the port is taken, and `ValueError` for files that are no certificate and its key.
+        """
         context = tls.context() if tls else None
         self._socket = _bound(address, waits.message_seconds)
         self._over = threading.Event()
@@ -43,7 +47,7 @@ class HttpPort:
             uvicorn.Config(
                 app,
                 # mypy: made like the class.
-                http=functools.partial(PatientProtocol, waits.message_seconds),  # type: ignore[arg-type]
+                http=functools.partial(PatientProtocol, waits.message_seconds, connections),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -106,15 +110,16 @@ class PatientProtocol(HttpToolsProtocol):
     # None: it has asked for something, or was given up.
     _idle_since: float | None = None
 
-    def __init__(self, message_seconds: float, **given: Any) -> None:
+    def __init__(self, message_seconds: float, most_connections: int, **given: Any) -> None:
         super().__init__(**given)
+        self._most_connections = most_connections
         self._message_seconds = message_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._idle_since = self.loop.time()
         self._await(self._message_seconds)
-        if len(self.connections) > _MAX_CONNECTIONS:
+        if len(self.connections) > self._most_connections:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:

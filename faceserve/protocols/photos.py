@@ -79,8 +79,10 @@ class InferenceServicer(pb_grpc.InferenceServicer):
         return unit_length(found.output.features)[0], found
 
     def _photo(self, request: pb.ClassifyRequest, asked: Asked) -> Images:
-        photo = self._photos.fetch(request.uri) if request.WhichOneof("photo") == "uri" else request.image
-        return self._developed(photo, asked)
+        if request.WhichOneof("photo") != "uri":
+            return self._developed(request.image, asked)
+        with self._photos.fetched(request.uri) as photo:
+            return self._developed(photo, asked)
 
     def _developed(self, photo: bytes, asked: Asked) -> Images:
         return self._darkroom.decoded([photo], asked.deadline, asked.wanted)

@@ -19,12 +19,15 @@ _REFUSING_THREADS = 8
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
+# Whoever connects and then does not say what every client says at once.
+_HANDSHAKE_MS = 10_000
 
 
 @dataclass(frozen=True)
 class Limits:
     patience: Patience
     max_message_bytes: int
+    connections: int
 
 
 class Port:
@@ -47,6 +50,8 @@ class Port:
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.so_reuseport", 0),
+                ("grpc.max_allowed_incoming_connections", limits.connections),
+                ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
                 ("grpc.max_concurrent_streams", max(1, places.threads // 2)),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
