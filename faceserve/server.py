@@ -235,7 +235,8 @@ class Server:
 
     def _port(self, rooms: Mapping[str, Room], connections: int, doors: list[grpc.ServerInterceptor]) -> Port:
         """Every call comes through its doors before it has a place."""
-        limits = PortLimits(PATIENCE, self._settings.max_message_bytes, connections)
+        s = self._settings
+        limits = PortLimits(PATIENCE, s.max_message_bytes, connections, s.max_queued_mb << 20)
         around = [*([self._traces.interceptor()] if self._traces else []), self._draining, *doors]
         return Port(rooms, limits, self.health, around)
 

@@ -41,3 +41,8 @@ def room_bytes(cgroups: Path = _CGROUPS) -> float:
             pages = dict(line.split() for line in (cgroups / accounts).read_text().splitlines())
             return float(most - int((cgroups / used).read_text()) + int(pages.get(files, 0)))
     return float("inf")
+
+
+def left_bytes() -> float:
+    """How much more this process may take before something is killed, in its container or on the whole machine."""
+    return min(room_bytes(), float(psutil.virtual_memory().available))

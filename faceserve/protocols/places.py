@@ -5,6 +5,7 @@ or streams on which nothing is said, would take every thread; here each kind has
 nothing is sent away.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,8 @@ from typing import Any
 import grpc
 
 from faceserve.protocols.parts import NO_MESSAGE, demand_few_parts
+
+log = logging.getLogger(__name__)
 
 # Threads beyond the places, so that whoever finds none is told so at once.
 _REFUSING_THREADS = 4
@@ -62,23 +65,30 @@ class Room:
 
 
 class Silence:
-    """Ends calls whose next message does not come in time, or whose answers nobody reads."""
+    """Ends calls whose next message does not come in time, or whose answers nobody reads.
 
-    def __init__(self) -> None:
+    gRPC holds what has come of a message and does not say how much. So when memory is short, of the calls that still
+    send only as many as `may_arrive` says go on; those that have sent for longest are ended.
+    """
+
+    def __init__(self, may_arrive: Callable[[], float]) -> None:
+        self._may_arrive = may_arrive
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[bool, object], tuple[float, grpc.ServicerContext]] = {}
+        self._waiting: dict[object, _Waiting] = {}
         self._over = threading.Event()
         threading.Thread(target=self._watch, name="silence", daemon=True).start()
 
     def first(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Any:
         """The message of a call; the call is cancelled if that does not come within `seconds`."""
-        return self._next(requests, context, time.monotonic() + seconds)
+        with self._waits(_Waiting(context, time.monotonic() + seconds, sends=True)):
+            return next(requests)
 
     def each(self, requests: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
         """The messages of a stream, which is cancelled after `seconds` without one, or when all is over."""
         while not self._over.is_set():
             try:
-                found = self._next(requests, context, time.monotonic() + seconds, stream=True)
+                with self._waits(_Waiting(context, time.monotonic() + seconds, sends=True, stream=True)):
+                    found = next(requests)
             except StopIteration:
                 return
             yield found
@@ -86,29 +96,23 @@ class Silence:
     def read(self, answers: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
         """The answers of a stream, which is cancelled when one is not read within `seconds`."""
         for one in answers:
-            with self._waits(context, time.monotonic() + seconds):
+            with self._waits(_Waiting(context, time.monotonic() + seconds)):
                 yield one
 
     def end(self) -> None:
         """Streams on which nothing is said are ended: a shutdown does not wait for what may never be asked."""
         self._over.set()
 
-    def _next(
-        self, requests: Iterator[Any], context: grpc.ServicerContext, until: float, *, stream: bool = False
-    ) -> Any:
-        with self._waits(context, until, stream=stream):
-            return next(requests)
-
     @contextmanager
-    def _waits(self, context: grpc.ServicerContext, until: float, *, stream: bool = False) -> Iterator[None]:
-        waiting = (stream, object())
+    def _waits(self, waiting: "_Waiting") -> Iterator[None]:
+        one = object()
         with self._lock:
-            self._waiting[waiting] = (until, context)
+            self._waiting[one] = waiting
         try:
             yield
         finally:
             with self._lock:
-                del self._waiting[waiting]
+                del self._waiting[one]
 
     def _watch(self) -> None:
         over = False
@@ -116,12 +120,33 @@ class Silence:
             over = self._over.wait(_LOOK_SECONDS)
             now = time.monotonic()
             with self._lock:
-                waiting = list(self._waiting.items())
-            for (stream, _), (until, context) in waiting:
-                if until <= now or (over and stream):
-                    context.cancel()
+                waiting = list(self._waiting.values())
+            for one in waiting:
+                if one.until <= now or (over and one.stream):
+                    one.context.cancel()
+            self._make_room([one for one in waiting if one.sends and one.since < now - _LOOK_SECONDS])
             if over:
                 time.sleep(_LOOK_SECONDS)
+
+    def _make_room(self, sending: "list[_Waiting]") -> None:
+        """Whoever sends at an ordinary speed is through before he counts as one of these."""
+        most = self._may_arrive() if sending else len(sending)
+        if len(sending) <= most:
+            return
+        log.warning("memory is short: of %d calls that still send %d go on", len(sending), most)
+        for one in sorted(sending, key=lambda one: one.since)[: len(sending) - int(most)]:
+            one.context.cancel()
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """For what the call behind `context` does, until then; `since` and `until` in seconds of the monotonic clock."""
+
+    context: grpc.ServicerContext
+    until: float
+    sends: bool = False
+    stream: bool = False
+    since: float = field(default_factory=time.monotonic)
 
 
 class Places(grpc.ServerInterceptor):

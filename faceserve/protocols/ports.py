@@ -1,7 +1,7 @@
 """One port: its gRPC server with threads, limits and TLS, and on each health and reflection."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from faceserve.machine.memory import left_bytes
 from faceserve.protocols.health import SERVICE_NAME as HEALTH
 from faceserve.protocols.health import HealthServicer
 from faceserve.protocols.places import Patience, Places, Room, Silence
@@ -25,9 +26,18 @@ _HANDSHAKE_MS = 10_000
 
 @dataclass(frozen=True)
 class Limits:
+    """At most so many `connections` at once; with less than `spare_bytes` of memory left it is short."""
+
     patience: Patience
     max_message_bytes: int
     connections: int
+    spare_bytes: int
+    left_bytes: Callable[[], float] = left_bytes
+
+    def may_arrive(self) -> float:
+        """As many messages as like, while memory is not short; then those that what is left holds at their largest."""
+        left = self.left_bytes()
+        return float("inf") if left >= self.spare_bytes else left // self.max_message_bytes
 
 
 class Port:
@@ -40,7 +50,7 @@ class Port:
         health: HealthServicer,
         interceptors: Sequence[grpc.ServerInterceptor],
     ) -> None:
-        self._silence = Silence()
+        self._silence = Silence(limits.may_arrive)
         places = Places({**rooms, **_own_rooms()}, self._silence, limits.patience)
         self.server = grpc.server(
             # Only refusals and unknown methods run here; whatever has a room has its threads.
