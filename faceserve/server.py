@@ -25,7 +25,7 @@ from faceserve.inference.darkroom import Darkroom
 from faceserve.inference.fetching import Fetching
 from faceserve.inference.photos import PhotoReader
 from faceserve.inference.sizes import batch_sizes
-from faceserve.machine import descriptors
+from faceserve.machine import descriptors, memory
 from faceserve.machine.descriptors import Connections
 from faceserve.metrics import Metrics
 from faceserve.models.artifacts import ArtifactCache
@@ -152,6 +152,7 @@ class Server:
         """Until SIGTERM or SIGINT."""
         # Requests are what runs in parallel; OpenCV's own threads would take cores from them.
         cv2.setNumThreads(1)
+        memory.give_back_large()
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())

@@ -18,7 +18,7 @@ from faceserve.engines.base import Images, InferenceEngine, Output
 from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, Overloaded, TooLate
 
 # A whole process may have been stopped for a while: then a call is overdue, but comes back a moment later.
-_GRACE_SECONDS = 0.2
+GRACE_SECONDS = 0.5
 # How often those that wait look whether their caller does.
 _LOOK_SECONDS = 0.5
 _GONE = "nobody waits for the answer any more"
@@ -62,6 +62,12 @@ class _Call:
         self._asked = asked
         self.began = time.monotonic()
         self.outcome: Future[Answered] = Future()
+        self._given_up = False
+
+    def hangs(self, seconds: float) -> bool:
+        if not self._given_up and time.monotonic() >= self.began + seconds:
+            self._given_up = not wait([self.outcome], GRACE_SECONDS).done
+        return self._given_up and not self.outcome.done()
 
     def run(self, over: "Callable[[_Call], None]") -> None:
         try:
@@ -96,8 +102,7 @@ class _Lane:
         self.free.release()
 
     def hangs(self, seconds: float) -> bool:
-        now = time.monotonic()
-        return any(now - call.began > seconds for call in list(self.calls))
+        return any(call.hangs(seconds) for call in list(self.calls))
 
 
 class Apart:
@@ -139,14 +144,13 @@ class Apart:
         if not _done(call, min(deadline, overdue_at), wanted):
             if time.monotonic() < overdue_at:
                 raise GivenUp("the deadline passed while the model worked on the request", call.outcome)
-            wait([call.outcome], _GRACE_SECONDS)
-        if not call.outcome.done():
-            raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
+            if call.hangs(self._call_seconds):
+                raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
         return call.outcome.result()
 
     def _take_place(self, lane: _Lane, deadline: float, wanted: Callable[[], bool]) -> None:
         """As long as every place is taken somebody may find out that the model hangs."""
-        while not lane.hangs(self._call_seconds + _GRACE_SECONDS):
+        while not lane.hangs(self._call_seconds):
             left = _seconds_until(deadline)
             taken = lane.free.acquire(timeout=min(left, _LOOK_SECONDS))
             if not wanted():

@@ -16,7 +16,7 @@ import numpy as np
 
 from faceserve.engines.base import Images, InferenceEngine, Output
 from faceserve.errors import InferenceFailed, ModelHangs, NotFinite, TooLate
-from faceserve.inference.apart import Answered, Apart
+from faceserve.inference.apart import GRACE_SECONDS, Answered, Apart
 from faceserve.inference.sizes import batch_sizes, joined, power_of_two
 
 _LATE = "the deadline passed, or the caller went, while the request waited for an engine"
@@ -178,19 +178,25 @@ class Batcher:
             self._runs.discard(run)
             if not run.given_up:
                 self._hand_over()
+            self._change.notify_all()
         for request in run.batch:
             request.ready.set()
 
     def _give_up_overdue(self) -> None:
         """Under `_change`: slots of calls that do not come back go to others; who waits for that engine is told so."""
-        now = time.monotonic()
-        for run in [one for one in self._runs if not one.given_up and now - one.call_began > self._call_seconds]:
+        if self._overdue():
+            self._change.wait_for(lambda: not self._overdue(), GRACE_SECONDS)
+        for run in self._overdue():
             run.given_up = True
             # The first one's own thread is in the engine: nobody can tell it anything.
             for request in (*run.batch[1:], *self._queues.pop(run.engine, ())):
                 request.error = self._hangs()
                 request.ready.set()
             self._hand_over()
+
+    def _overdue(self) -> list[_Run]:
+        now = time.monotonic()
+        return [one for one in self._runs if not one.given_up and now - one.call_began > self._call_seconds]
 
     def _hangs(self) -> ModelHangs:
         return ModelHangs(f"the model has not come back from a call for {self._call_seconds:g} s: ask another replica")

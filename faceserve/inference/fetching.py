@@ -61,7 +61,8 @@ class Fetching:
             photo = self._collected(uri, held)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             self._free.release()
-            found.set_exception(error)
+            # What it came through holds what has come of the photo.
+            found.set_exception(error.with_traceback(None))
         else:
             self._free.release()
             found.set_result(photo)

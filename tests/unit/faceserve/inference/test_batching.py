@@ -9,6 +9,8 @@ import pytest
 
 from faceserve.engines.base import Output
 from faceserve.errors import InferenceFailed, ModelHangs, TooLate
+from faceserve.inference import apart as apart_module
+from faceserve.inference import batching as batching_module
 from faceserve.inference.batching import Batcher
 from faceserve.inference.sizes import batch_sizes
 from tests.waiting import until
@@ -210,6 +212,26 @@ def test_a_model_that_does_not_come_back_takes_its_slot_from_nobody_else(pool, b
     assert first.result(5).features[0, 0] == 99
     assert batcher.infer(hanging, image(4)).features[0, 0] == 4
     assert hanging.calls == [1, 1]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_after_the_process_was_stopped_a_call_that_comes_back_a_moment_later_is_an_answer(pool, monkeypatch, apart):
+    for module in (apart_module, batching_module):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 30)
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=2, call_seconds=50)
+    engine.open.clear()
+    asks = batcher.apart.infer if apart else batcher.infer
+    waiting = [pool.submit(asks, engine, image(n)) for n in range(5)]
+    until(lambda: engine.calls and (apart or batcher.waiting == 4), "all to wait")
+    plain = time.monotonic
+
+    def much_later():
+        # The first look at the clock and the engine's return are at the same moment.
+        engine.open.set()
+        return plain() + 1000
+
+    monkeypatch.setattr(time, "monotonic", much_later)
+    assert sorted(one.result(60).features[0, 0] for one in waiting) == [0, 1, 2, 3, 4]
 
 
 def test_companions_of_a_call_that_does_not_come_back_are_told_so(pool, busy):

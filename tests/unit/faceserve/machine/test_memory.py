@@ -1,4 +1,7 @@
-"""How much memory a container has left, whichever way the kernel says it."""
+"""How much memory a container has left, whichever way the kernel says it, and what goes back to it."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -42,3 +45,20 @@ def test_without_a_limit_there_is_no_end_of_it(tmp_path):
 
 def test_the_first_versions_way_to_say_no_limit(tmp_path):
     assert room_bytes(first(tmp_path, 9223372036854771712)) == float("inf")
+
+
+_LARGE = """
+from faceserve.machine.memory import give_back_large, resident_bytes
+give_back_large()
+bytes(16 << 20)
+before = resident_bytes()
+held = [(b"a" * (13 << 20), b"b" * 50_000) for _ in range(20)]
+between = [small for _, small in held]
+del held
+print(resident_bytes() - before)
+"""
+
+
+def test_what_a_large_photo_took_goes_back_although_smaller_things_stay():
+    found = subprocess.run([sys.executable, "-c", _LARGE], capture_output=True, check=True, text=True)
+    assert int(found.stdout) < 50 << 20
