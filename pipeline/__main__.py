@@ -7,7 +7,16 @@ import click
 
 from include.contract.log_lines import tell, write_lines
 from pipeline.backup_commands import BACKUP_COMMANDS
-from pipeline.bootstrap import BACKBONES, MAX_EPOCHS, GiveUp, Pipeline, TrainingInterrupted, TryAgain, end_on_sigterm
+from pipeline.bootstrap import (
+    BACKBONES,
+    MAX_EPOCHS,
+    GiveUp,
+    Pipeline,
+    RegistryBehind,
+    TrainingInterrupted,
+    TryAgain,
+    end_on_sigterm,
+)
 from pipeline.bootstrap.settings_at_start import log_format, unknown_settings
 from pipeline.domain.retraining import Asker
 from pipeline.face_commands import FACE_COMMANDS
@@ -238,6 +247,9 @@ if __name__ == "__main__":
     except TrainingInterrupted as error:
         tell(f"try again: training was interrupted ({error}); its checkpoint is kept")
         sys.exit(_EXIT_TRY_AGAIN)
+    except RegistryBehind as error:
+        tell(f"done, but not everywhere: {error}")
+        sys.exit(_EXIT_NOT_EVERYWHERE)
     except TryAgain as error:
         tell(f"try again: {error}")
         sys.exit(_EXIT_TRY_AGAIN)

@@ -24,13 +24,21 @@ FIELDS = ("run_id", "model_type", "dataset_id", "version", "request_id", "replic
 _TEXT = "%(asctime)s %(levelname)s %(message)s"
 
 _about: ContextVar[Mapping[str, str]] = ContextVar("what is worked on", default=MappingProxyType({}))
+# What is called so is no one's to read, up to the end of its quotes, or of its word.
+_NAMES = r"password|passwd|passphrase|secret\w*|(?<![a-z])token|(?:api|access|private|signing)[_-]?key(?![a-z_])"
+_IS, _QUOTED = r"['\"]?\s*[=:]\s*", r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?"
+_FIELD = r".*?(?=\n\s*\n|\n[A-Z]{4,}(?: \d+)?:|\Z)"
 _SECRETS = (
     # The password of an address: whatever stands before its last @.
     (re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@"), r"\1:***@"),
-    (re.compile(r"(password|secret\w*|\btoken)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",]+", re.IGNORECASE), r"\1\2***"),
+    # Whoever has a signed address may read what it leads to: of what is asked with an address, names are enough.
+    (re.compile(r"([?&][^\s=&'\"]+=)[^\s&'\"]+"), r"\1***"),
+    (re.compile(rf"(authorization|cookie)({_IS})({_QUOTED}|[^\n'\"]+)", re.IGNORECASE), r"\1\2***"),
+    (re.compile(rf"({_NAMES})({_IS})({_QUOTED}|[^\s'\"]+)", re.IGNORECASE), r"\1\2***"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), r"\1 ***"),
-    # PostgreSQL quotes the values of a row that it refuses, a person's words among them.
-    (re.compile(r"^(\s*(?:DETAIL|CONTEXT|LINE \d+):?).*", re.MULTILINE), r"\1 ***"),
+    # PostgreSQL quotes the values of a row that it refuses, a person's words among them, which may have several lines.
+    (re.compile(rf"(\b(?:DETAIL|CONTEXT|LINE \d+):){_FIELD}", re.DOTALL), r"\1 ***"),
+    (re.compile(rf"(Failing row contains|Key \([^)\n]*\)=) ?\({_FIELD}", re.DOTALL), r"\1 ***"),
 )
 
 

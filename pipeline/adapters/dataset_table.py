@@ -14,7 +14,7 @@ from pipeline.domain.dataset import FIRST, Dataset, Manifest, Quarantined, Sourc
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Kept
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, demand_of_type
 
 _NUMBERING_LOCK = 7_240_001
 _SIGN_BIT = 1 << 63
@@ -33,8 +33,9 @@ class DatasetTable:
         with self._database.transaction() as cursor:
             # Numbers are given one at a time, so that two runs never get the same one.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_NUMBERING_LOCK,))
-            cursor.execute("SELECT dataset_id FROM datasets WHERE run_id = %s", (run_id,))
+            cursor.execute("SELECT dataset_id, model_type FROM datasets WHERE run_id = %s", (run_id,))
             if (row := cursor.fetchone()) is not None:
+                demand_of_type(run_id, row[1], model_type)
                 return str(row[0])
             cursor.execute(
                 "SELECT y, 1 + COALESCE(max(split_part(dataset_id, '-', 3)::int), 0) FROM to_char(now(), 'YYYY') AS y"

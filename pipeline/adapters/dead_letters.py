@@ -10,6 +10,7 @@ from typing import Any
 from pika.adapters.blocking_connection import BlockingChannel
 
 from include.contract.task_queue import declare_task_topology, queue_exists
+from include.contract.tracing import HEADER, sampled
 from pipeline.adapters.amqp import UnreadableProperties, connection_to, publish_into
 from pipeline.domain.errors import GiveUp
 from pipeline.ports.events import DeadLetter
@@ -54,20 +55,21 @@ class RabbitDeadLetters:
             return [one.letter for one in held]
 
     def requeue(self, letter_id: str) -> DeadLetter:
-        def publish(channel: BlockingChannel, letter: DeadLetter) -> None:
-            publish_into(channel, self._queue, letter.body, message_id=letter.message_id)
+        def publish(channel: BlockingChannel, one: _Held) -> None:
+            traced = {HEADER: one.kept[HEADER]} if HEADER in one.kept else None
+            publish_into(channel, self._queue, one.letter.body, headers=traced, message_id=one.letter.message_id)
 
         return self._take(letter_id, publish)
 
     def discard(self, letter_id: str) -> DeadLetter:
-        return self._take(letter_id, lambda channel, letter: None)
+        return self._take(letter_id, lambda channel, one: None)
 
-    def _take(self, letter_id: str, before: Callable[[BlockingChannel, DeadLetter], None]) -> DeadLetter:
+    def _take(self, letter_id: str, before: Callable[[BlockingChannel, _Held], None]) -> DeadLetter:
         """The letter leaves the queue only after `before` was confirmed by the broker."""
         with self._held() as (channel, held):
             for one in held:
                 if one.letter.id == letter_id:
-                    before(channel, one.letter)
+                    before(channel, one)
                     channel.basic_ack(one.tag)
                     held.remove(one)
                     return one.letter
@@ -112,6 +114,8 @@ def _held(tag: int, properties: Any, body: bytes) -> _Held:
         reason = f"its AMQP headers cannot be read: {properties.fault}"
     reason = str(headers.pop("x-reason", reason))[:_MAX_REASON_CHARACTERS]
     kept: dict[str, Any] = {"x-reason": reason}
+    if context := sampled(headers.get(HEADER)):
+        kept[HEADER] = context
     if isinstance(headers.get("x-unreadable"), bytes):
         kept["x-unreadable"] = headers["x-unreadable"]
     letter = DeadLetter(_id(message_id, body), message_id, reason, body, repr(headers) if headers else "")

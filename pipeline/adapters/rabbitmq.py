@@ -127,6 +127,8 @@ class RabbitEventQueue:
     def dead_letter(self, message: Message, reason: str) -> None:
         # Printable and short: a reason may quote hostile text.
         headers: dict[str, Any] = {"x-reason": printable(reason)[:_MAX_REASON_CHARACTERS]}
+        if message.traceparent:
+            headers[HEADER] = message.traceparent
         if message.properties:
             headers["x-unreadable"] = message.properties
         dead = f"{self._queue}.dead"

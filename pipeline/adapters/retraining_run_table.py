@@ -5,7 +5,7 @@ from datetime import datetime
 from psycopg2.errors import UniqueViolation
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, demand_of_type
 from pipeline.domain.retraining import Claim, RunOutcome
 
 
@@ -14,8 +14,12 @@ class RetrainingRunTable:
         self._database = database
 
     def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
-        if self.holds(run_id):
-            return True
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT model_type, ended_at IS NULL FROM retraining_runs WHERE run_id = %s", (run_id,))
+            if row := cursor.fetchone():
+                demand_of_type(run_id, row[0], model_type)
+                if row[1]:
+                    return True
         try:
             with self._database.transaction() as cursor:
                 cursor.execute(

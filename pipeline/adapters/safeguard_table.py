@@ -6,12 +6,12 @@ from datetime import datetime
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.backups import Counted, Safeguard
 
-# What tells a row from others, and when it came in.
+# What tells a row from others, when it came in, and which rows stay for ever: why nothing was retrained is pruned.
 _GROWING = {
-    "blessings": ("id || accepted || verdict::text", "decided_at"),
-    "retraining_decisions": ("id || reason", "decided_at"),
-    "task_confirmations": ("key || final_result", "received_at"),
-    "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at"),
+    "blessings": ("id || accepted || verdict::text", "decided_at", "true"),
+    "retraining_decisions": ("id || reason", "decided_at", "due"),
+    "task_confirmations": ("key || final_result", "received_at", "true"),
+    "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at", "true"),
 }
 
 
@@ -41,10 +41,10 @@ class GrowingTableRows:
     def counted(self, until: datetime) -> Sequence[Counted]:
         counted = []
         with self._database.transaction() as cursor:
-            for table, (row, at) in _GROWING.items():
+            for table, (row, at, stays) in _GROWING.items():
                 # A sum, so that ten million rows need neither an order nor memory.
                 digest_of = f"COALESCE(sum(hashtextextended({row}, 0)), 0)::text"
-                cursor.execute(f"SELECT count(*), {digest_of} FROM {table} WHERE {at} <= %s", (until,))
+                cursor.execute(f"SELECT count(*), {digest_of} FROM {table} WHERE {stays} AND {at} <= %s", (until,))
                 rows, digest = cursor.fetchone() or (0, "")
                 counted.append(Counted(table, int(rows), digest))
         return counted

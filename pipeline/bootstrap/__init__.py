@@ -23,6 +23,7 @@ from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import CanaryEnded as CanaryEnded
 from pipeline.domain.errors import GiveUp as GiveUp
+from pipeline.domain.errors import RegistryBehind as RegistryBehind
 from pipeline.domain.errors import RunEnded as RunEnded
 from pipeline.domain.errors import ServiceRefused as ServiceRefused
 from pipeline.domain.errors import StaleTransition as StaleTransition
@@ -169,7 +170,7 @@ class Pipeline(PeoplesWords):
         for warning in done.found.warnings:
             log.warning("%s", warning)
         answer = answers.of_validated(done, self._w.objects)
-        log.info("report: %s", answer["report"])
+        log.info("report: %s", done.report_uri)
         return answer
 
     def slices(self, dataset_id: str) -> list[int]:

@@ -27,6 +27,14 @@ class ServiceTooSlow(ServiceUnavailable):
     said = "answers, and did not end one request in time"
 
 
+class RegistryBehind(TryAgain):
+    """What was asked for went live; `why` the registry could not be told so."""
+
+    def __init__(self, version: str, why: Exception) -> None:
+        super().__init__(f"{version} went live on every replica; the registry is behind ({why}): `reconcile` mends it")
+        self.why = why
+
+
 class ServiceRefused(GiveUp):
     """A named service answers and refuses this request: rights, or what was asked for."""
 

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from pipeline.domain.errors import GiveUp
+
 
 class ModelType(StrEnum):
     """Names that a database or a registry may know; which of them are complete, `pipeline.bootstrap.kinds` says."""
 
     LAUNDRY = "LAUNDRY"
     FACE = "FACE"
+
+
+def demand_of_type(run_id: str, known: str, asked: ModelType) -> None:
+    """One id names one run, of one model type: what it made is no other's to go on with."""
+    if known != asked:
+        raise GiveUp(f"run {run_id} is one of {known}: name that of {asked} otherwise")
 
 
 class Status(StrEnum):

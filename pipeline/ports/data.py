@@ -89,7 +89,9 @@ class Datasets(Protocol):
     """Rows about datasets, the permanent sides of photo clusters, and the append-only holdout."""
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
-        """Reserve `DS-<year>-<nnn>` for this run; the same run gets the same id again."""
+        """Reserve `DS-<year>-<nnn>` for this run; the same run gets the same id again. Raises `GiveUp` for a run of
+        another model type.
+        """
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         """Record that the manifest is in the object store, in one transaction with its per-photo lineage, what was set

@@ -78,7 +78,7 @@ class DeadLetters(Protocol):
         """At most so many are read, and all stay; where there are more, those looked at may come last the next time."""
 
     def requeue(self, letter_id: str) -> DeadLetter:
-        """Back to the queue of confirmations, with its message id. Raises `GiveUp` for an unknown id."""
+        """Back to the queue of confirmations, with its message id and trace. Raises `GiveUp` for an unknown id."""
 
     def discard(self, letter_id: str) -> DeadLetter:
         """Gone for ever. Raises `GiveUp` for an unknown id."""
@@ -147,7 +147,7 @@ class RetrainingRuns(Protocol):
 
     def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
         """Claim the model type; True also for the run that holds the claim already, False while another one does. Who
-        began a run is kept when it goes on without `by`.
+        began a run is kept when it goes on without `by`. Raises `GiveUp` for a run of another model type.
         """
 
     def holds(self, run_id: str) -> bool:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.domain.errors import GiveUp, StaleTransition, TryAgain, Unconfirmed
+from pipeline.domain.errors import GiveUp, RegistryBehind, StaleTransition, TryAgain, Unconfirmed
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.serving import elsewhere, listed, outcome
@@ -50,9 +50,16 @@ def promote_everywhere(
 
 
 def finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> ChangedChampion:
-    """After the log says so, the registry does. Raises what the registry raises; until it was told, the log holds that
-    it is behind.
+    """After the log says so, the registry does. Raises `RegistryBehind` when it cannot be told; until it was, the log
+    holds that it is behind.
     """
+    try:
+        return _finished(d, change, swap)
+    except (GiveUp, TryAgain) as error:
+        raise RegistryBehind(change.version, error) from error
+
+
+def _finished(d: Deployment, change: ChampionChange, swap: Swap | None) -> ChangedChampion:
     ledger = mirror_registry(d, change.model_type)
     assert ledger.champion is not None
     lost = d.registry.missing([d.versions.get(ledger.model_type, ledger.champion)])

@@ -6,7 +6,7 @@ registry. What is missing is finished by `reconcile`, and the log says so until 
 
 import logging
 
-from pipeline.domain.errors import GiveUp, TryAgain
+from pipeline.domain.errors import GiveUp, RegistryBehind, TryAgain
 from pipeline.domain.ledger import Asked, Ledger
 from pipeline.domain.models import ModelType
 from pipeline.domain.serving import outcome
@@ -38,10 +38,10 @@ def roll_back(d: Deployment, model_type: ModelType, asked: Asked, by: By) -> Cha
             swap = _bring_back(d, ledger, change)
     try:
         return finished(d, change, swap)
-    except (GiveUp, TryAgain) as error:
+    except RegistryBehind as error:
         # What serves is right: an emergency depends on nothing else, and the log holds what is left to do.
-        log.warning("the registry is behind, reconcile brings it up to date: %s", error)
-        tell_registry_behind(d, change, str(error))
+        log.warning("the registry is behind, reconcile brings it up to date: %s", error.why)
+        tell_registry_behind(d, change, str(error.why))
         return ChangedChampion(change, swap, change.version, tuple(d.fleet.skipped()), registry_is_behind=True)
 
 

@@ -41,6 +41,8 @@ def train(training: Training, request: TrainingRequest, on_epoch: OnEpoch) -> Tr
         if (earlier := runs.result(run_id)) is not None:
             if request.fresh:
                 raise GiveUp(f"run {run_id} has a trained model: start anew under another run id")
+            if earlier.dataset_id != request.dataset_id:
+                raise GiveUp(f"run {run_id} has a model of {earlier.dataset_id}: name another one otherwise")
             log.info("run %s was trained before: nothing to do", run_id)
             return earlier
         dataset = training.datasets.get(request.dataset_id)

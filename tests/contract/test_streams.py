@@ -29,8 +29,9 @@ class RealQueue(RabbitEventQueue):
         self._sender.confirm_delivery()
         declare_task_topology(self._sender, EXCHANGE, QUEUE)
 
-    def send(self, body, message_id=None):
-        properties = pika.BasicProperties(message_id=message_id, delivery_mode=2)
+    def send(self, body, message_id=None, traceparent=None):
+        headers = {"traceparent": traceparent} if traceparent else None
+        properties = pika.BasicProperties(message_id=message_id, delivery_mode=2, headers=headers)
         self._sender.basic_publish(EXCHANGE, "TaskConfirmedEvent", body, properties)
 
     def letters(self):
@@ -142,6 +143,20 @@ def test_a_requeued_letter_is_back_in_the_queue_with_its_id(queue, letters):
     ((message,),) = queue.batches(max_messages=5, batch_size=5)
     assert (message.body, message.message_id) == (b"not json", "first")
     assert [d.reason for d in letters.all()] == ["not UTF-8"]
+
+
+def test_a_letter_that_is_put_back_is_part_of_the_same_trace_however_often_it_was_looked_at(queue, letters):
+    traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+    queue.send(b"traced", "third", traceparent)
+    for batch in queue.batches(max_messages=1, batch_size=1):
+        queue.dead_letter(batch[0], "why")
+        queue.acknowledge(batch)
+    for _ in range(3):
+        traced = letters.all()[-1]
+    assert traced.headers == repr({"traceparent": traceparent})
+    letters.requeue(traced.id)
+    ((message,),) = queue.batches(max_messages=5, batch_size=5)
+    assert (message.body, message.message_id, message.traceparent) == (b"traced", "third", traceparent)
 
 
 def test_a_discarded_letter_is_gone_and_the_others_stay(queue, letters):

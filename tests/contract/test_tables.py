@@ -1,6 +1,7 @@
 """The fake and the PostgreSQL adapter of each table port, through the same cases."""
 
 import dataclasses
+import functools
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -15,10 +16,12 @@ from pipeline.adapters.decision_table import DecisionTable
 from pipeline.adapters.erasure_table import ErasureTable, wait_for_erasures
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.retraining_run_table import RetrainingRunTable
+from pipeline.adapters.safeguard_table import GrowingTableRows
 from pipeline.adapters.training_table import TrainingTable
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.adapters.trouble_table import TroubleTable
 from pipeline.adapters.version_table import VersionTable
+from pipeline.domain.backups import lost
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Quarantined, Split
@@ -123,6 +126,23 @@ def test_old_decisions_against_a_retraining_go_and_why_one_began_stays_for_ever(
     assert [tables.decisions.forget(LAUNDRY, before=before, dry_run=dry) for dry in (True, False, False)] == [1, 1, 0]
     # Of the three that are left one is of the other model type, and one against a retraining that is not old yet.
     assert [tables.decisions.forget(kind, before=NOW) for kind in (LAUNDRY, FACE)] == [1, 1]
+
+
+@pytest.mark.integration
+def test_what_is_pruned_or_erased_is_not_missed_in_a_restored_copy(services):
+    tables, rows = Tables(services.mlops), GrowingTableRows(services.mlops)
+    for due in (False, True):
+        decision = RetrainingDecision(due, "threshold", "150 corrections", a_backlog())
+        tables.decisions.record(LAUNDRY, decision, at=NOW - timedelta(days=401), asked_by="the intake")
+    event = an_event(1)
+    tables.confirmations.store([event])
+    at = datetime(9999, 1, 1, tzinfo=UTC)
+    restored = rows.counted(at)
+    assert sum(one.rows for one in restored) == 2
+    assert tables.decisions.forget(LAUNDRY, before=NOW - timedelta(days=400)) == 1
+    assert tables.erasures.anonymise(event.task_id)["task_confirmations"] == 1
+    assert lost(rows.counted(at), restored) == ()
+    assert lost(rows.counted(at), [dataclasses.replace(one, rows=0) for one in restored]) != ()
 
 
 # Troubles
@@ -255,6 +275,20 @@ def test_a_run_keeps_its_dataset_id_and_the_next_gets_the_next_number(tables):
     one, again, two = (tables.datasets.begin(run, LAUNDRY) for run in ("one", "one", "two"))
     assert one == again
     assert int(two.split("-")[2]) == int(one.split("-")[2]) + 1
+
+
+@pytest.mark.parametrize(("first", "second"), [(LAUNDRY, FACE), (FACE, LAUNDRY)])
+def test_no_run_goes_on_with_the_dataset_or_the_claim_of_another_model_type(tables, first, second):
+    dataset_id = tables.datasets.begin("one", first)
+    assert tables.runs.begin("one", first, at=NOW)
+    for ended in (False, True):
+        if ended:
+            tables.runs.end("one", at=NOW, outcome="failed")
+        for begin in (tables.datasets.begin, functools.partial(tables.runs.begin, at=NOW)):
+            with pytest.raises(GiveUp, match=f"^run one is one of {first}: name that of {second} otherwise$"):
+                begin("one", second)
+    assert tables.runs.claim(second) is None and tables.datasets.of_type(second) == []
+    assert tables.datasets.of_type(first) == [(dataset_id, "one")]
 
 
 def test_the_first_freeze_stands_and_founders_are_kept_in_order(tables):

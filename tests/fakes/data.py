@@ -23,7 +23,7 @@ from pipeline.domain.errors import GiveUp, PhotoMissing, PhotoRefused, PhotosEra
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased, Kept
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, demand_of_type
 from pipeline.domain.quality import Measured
 from pipeline.domain.withholding import GivenBack, Withheld, Word, asked_before, standing, withheld_photos
 from pipeline.ports.data import Suspect, Validation
@@ -188,7 +188,7 @@ class FakeDatasets:
 
     def begin(self, run_id: str, model_type: ModelType) -> str:
         dataset_id = self.ids.setdefault(run_id, dataset_name("2026", len(self.ids) + 1))
-        self.types.setdefault(dataset_id, model_type)
+        demand_of_type(run_id, self.types.setdefault(dataset_id, model_type), model_type)
         return dataset_id
 
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:

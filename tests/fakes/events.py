@@ -9,7 +9,7 @@ from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, demand_of_type
 from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision, RunOutcome
 from pipeline.domain.troubles import Place, Trouble
 from pipeline.ports.events import DeadLetter, Message, Stored
@@ -34,8 +34,8 @@ class FakeQueue:
     refused_letters: set[bytes] = field(default_factory=set)
     _unacknowledged: list[Message] | None = None
 
-    def send(self, body: bytes, message_id: str | None = None) -> None:
-        self.waiting.append(Message(body, message_id, 0))
+    def send(self, body: bytes, message_id: str | None = None, traceparent: str | None = None) -> None:
+        self.waiting.append(Message(body, message_id, 0, traceparent=traceparent))
 
     def depth(self) -> int:
         return len(self.waiting)
@@ -185,14 +185,16 @@ class FakeRetrainingRuns:
     claims: dict[str, tuple[ModelType, datetime]] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     begun_by: dict[str, str] = field(default_factory=dict)
+    types: dict[str, ModelType] = field(default_factory=dict)
 
     def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
+        demand_of_type(run_id, self.types.get(run_id, model_type), model_type)
         if run_id in self.claims:
             return True
         if self.claim(model_type):
             return False
         assert at is not None, "null value in a column of the time"
-        self.claims[run_id] = (model_type, at)
+        self.claims[run_id], self.types[run_id] = (model_type, at), model_type
         self.begun_by[run_id] = by or self.begun_by.get(run_id, "")
         self.ended.pop(run_id, None)
         return True
@@ -214,6 +216,12 @@ class FakeRetrainingRuns:
             self.ended[run_id] = outcome
 
 
+def _headers(message: Message) -> str:
+    beside = {"traceparent": message.traceparent, "x-unreadable": message.properties}
+    known = {name: value for name, value in beside.items() if value}
+    return repr(known) if known else ""
+
+
 @dataclass
 class FakeDeadLetters:
     """`queue` gets what is put back."""
@@ -230,7 +238,7 @@ class FakeDeadLetters:
                 m.message_id,
                 reason,
                 m.body,
-                repr({"x-unreadable": m.properties}) if m.properties else "",
+                _headers(m),
             )
             for m, reason in self.queue.dead
         ]
@@ -239,8 +247,10 @@ class FakeDeadLetters:
         return self.all()[:most]
 
     def requeue(self, letter_id: str) -> DeadLetter:
+        before = list(self.queue.dead)
         letter = self.discard(letter_id)
-        self.queue.send(letter.body, letter.message_id)
+        (message,) = [one for one, _ in before if one not in [left for left, _ in self.queue.dead]]
+        self.queue.send(letter.body, letter.message_id, message.traceparent)
         return letter
 
     def discard(self, letter_id: str) -> DeadLetter:

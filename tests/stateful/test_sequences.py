@@ -5,6 +5,7 @@ import pytest
 from pipeline.domain.errors import (
     CanaryEnded,
     NotBlessed,
+    RegistryBehind,
     ServiceUnavailable,
     StaleTransition,
     Unconfirmed,
@@ -119,7 +120,7 @@ def test_it_learns_of_the_rollback_although_the_registry_never_heard_of_the_prom
     world = live(story, 1)
     version = candidate(story)
     mirror, world.registry.mirror = world.registry.mirror, _away
-    refused(story, ServiceUnavailable, "MLflow", "promote", version)
+    refused(story, RegistryBehind, "MLflow", "promote", version)
     world.registry.mirror = mirror
     world.fleet.down = {"replica-2"}
     done(story, "roll back", PREVIOUS)

@@ -93,8 +93,40 @@ def test_no_token_gets_into_a_line(said):
     assert said.split()[-1].split("=")[-1 if "token" in said else 0] not in hidden(said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "https://s3/report.html?X-Amz-Credential=S3CRET%2Fs3&X-Amz-Signature=S3CRET&X-Amz-Security-Token=S3CRET",
+        "access_token=S3CRET",
+        "{'refresh_token': 'S3CRET, S3CRET and S3CRET'}",
+        '{"client_secret": "S3CRET, S3CRET \\"S3CRET\\" S3CRET"}',
+        "password = 'S3CRET S3CRET",
+        "PGPASSWORD=S3CRET,S3CRET",
+        "api_key=S3CRET",
+        "x-api-key: S3CRET",
+        "Authorization: token S3CRET S3CRET",
+        "{'Cookie': 'session=S3CRET; more=S3CRET'}",
+        "AWS_SECRET_ACCESS_KEY=S3CRET/S3CRET",
+        "RETRAIN_SIGNING_KEY=S3CRET",
+        "new row violates a check; DETAIL:  Failing row contains (1, S3CRET,\nS3CRET on a second line).",
+        "Failing row contains (1, S3CRET, S3CRET)",
+        "Key (task_id)=(S3CRET) already exists",
+    ],
+)
+def test_nothing_that_opens_a_door_and_no_word_of_a_row_gets_into_a_line(said):
+    for form in FORMS:
+        assert "S3CRET" not in form.format(record("%s", said)) and "***" in form.format(record("%s", said))
+
+
+def test_after_what_is_hidden_a_line_goes_on():
+    assert hidden("https://s3/a?X-Amz-Signature=x is there") == "https://s3/a?X-Amz-Signature=*** is there"
+    assert hidden("password='a b' is wrong") == "password=*** is wrong"
+    assert hidden("DETAIL:  Key (a)=(b) is there.\nHINT: use another") == "DETAIL: ***\nHINT: use another"
+
+
 def test_what_is_no_secret_is_not_touched():
-    for said in ("http://127.0.0.1:9000 does not answer", "v1.1.0 -> v1.2.0", "tokens stay as they were: no such file"):
+    address, change = "http://127.0.0.1:9000 does not answer", "v1.1.0 -> v1.2.0"
+    for said in (address, change, "tokens stay as they were: no such file", "key: value"):
         assert hidden(said) == said
 
 

@@ -13,7 +13,13 @@ from click.testing import CliRunner
 
 from pipeline.__main__ import main
 from pipeline.bootstrap import Asker, GiveUp, Pipeline, TryAgain
-from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingInterrupted, TrainingNeedsPerson
+from pipeline.domain.errors import (
+    DatasetRefused,
+    RegistryBehind,
+    ServiceUnavailable,
+    TrainingInterrupted,
+    TrainingNeedsPerson,
+)
 from pipeline.domain.training import Epoch
 from tests.builders import a_training_result
 from tests.desk import CHANGED, Desk
@@ -381,6 +387,17 @@ def test_so_is_one_of_which_the_registry_was_not_told(run_module):
     pipeline = CommandLinePipeline(roll_back={**CHANGED, "missing": [], "registry_is_behind": True})
     code, lines = run_module(pipeline, "roll-back", *STEPS["roll-back"])
     assert (code, lines[-1]) == (3, "done, but not everywhere: the registry is behind: `reconcile` finishes it")
+
+
+@pytest.mark.parametrize("command", ["hot-swap", "force-promote"])
+def test_a_version_that_serves_is_said_to_serve_while_the_registry_is_away(run_module, command):
+    behind = RegistryBehind("v1.1.0", ServiceUnavailable("MLflow", "connection refused"))
+    pipeline = CommandLinePipeline(**{command.replace("-", "_"): behind})
+    code, lines = run_module(pipeline, command, *STEPS[command])
+    assert code == 3 and lines[-1] == (
+        "done, but not everywhere: v1.1.0 went live on every replica; the registry is behind (MLflow is unavailable: "
+        "connection refused): `reconcile` mends it"
+    )
 
 
 @pytest.mark.parametrize(

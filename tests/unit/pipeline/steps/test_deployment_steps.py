@@ -8,6 +8,8 @@ import pytest
 from pipeline.domain.errors import (
     ModelRefused,
     NotBlessed,
+    RegistryBehind,
+    ServiceRefused,
     ServiceUnavailable,
     StaleTransition,
     Unconfirmed,
@@ -299,6 +301,23 @@ def test_rows_that_contradict_the_log_are_put_right():
     assert world.reconcile().rows == ("v1.0.0", "v1.1.0")
     world.demand_one_story("v1.1.0")
     assert world.reconcile().rows == ()
+
+
+@pytest.mark.parametrize("fault", [ServiceUnavailable, ServiceRefused])
+def test_a_version_that_serves_while_the_registry_is_away_is_said_to_serve_and_reconciled(fault):
+    world = deployed("first")
+    version = world.candidate("second")
+
+    def away(*args, **named):
+        raise fault("MLflow", "connection refused")
+
+    mirror, world.registry.mirror = world.registry.mirror, away
+    with pytest.raises(RegistryBehind, match=r"^v1.1.0 went live on every replica; the registry is behind \(MLflow .*"):
+        world.hot_swap(version)
+    assert world.champion() == "v1.1.0"
+    world.registry.mirror = mirror
+    world.reconcile()
+    world.demand_one_story("v1.1.0")
 
 
 def test_what_the_registry_forgot_is_registered_again_and_named():

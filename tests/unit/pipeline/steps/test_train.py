@@ -49,7 +49,7 @@ class World:
         self.datasets.freeze(dataset_id, manifest, hashlib.sha256(body).hexdigest())
         self.datasets.complete(a_dataset(id=dataset_id, uri=URI))
 
-    def train(self, fault=NO_FAULT, *, batch_size=32, fresh=False):
+    def train(self, fault=NO_FAULT, *, batch_size=32, fresh=False, dataset_id="DS-2026-001"):
         training = Training(
             trainer=self.trainer,
             experiments=self.experiments,
@@ -62,7 +62,7 @@ class World:
             model_prefix="s3://models/",
         )
         hyperparameters = Hyperparameters(batch_size=batch_size, learning_rate=0.001)
-        request = TrainingRequest("run-1", "DS-2026-001", hyperparameters, fresh)
+        request = TrainingRequest("run-1", dataset_id, hyperparameters, fresh)
         return train(fault.on_ports(training, but=("clock",)), request, self.epochs.append)
 
     def tried(self):
@@ -243,6 +243,13 @@ def test_a_trained_run_does_not_start_anew():
     world.train()
     with pytest.raises(GiveUp, match="run-1 has a trained model: start anew under another run id"):
         world.train(fresh=True)
+
+
+def test_a_trained_run_has_learned_from_no_other_dataset():
+    world = World()
+    assert world.train() == world.train()
+    with pytest.raises(GiveUp, match="^run run-1 has a model of DS-2026-001: name another one otherwise$"):
+        world.train(dataset_id="DS-2026-002")
 
 
 def test_other_hyperparameters_than_the_run_began_with_are_refused_by_name():

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.errors import DatasetRefused, ModelRefused, NotBlessed
+from pipeline.domain.errors import DatasetRefused, GiveUp, ModelRefused, NotBlessed
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceCheck
 from pipeline.domain.faces.identities import FacePhoto, Side, side_of
+from pipeline.domain.models import ModelType
 from pipeline.learning.faces.head import Head
 from pipeline.steps.faces.learn import learn
 from pipeline.steps.faces.register import register
@@ -36,6 +37,17 @@ def test_people_stand_where_their_name_puts_them_whatever_comes_with_them(world)
         world.folder.bodies |= {f"p{n}/{shot}.jpg": f"p{n}:{shot}".encode() for shot in range(3)}
     second = identities(world.collect("run-2"))
     assert len(second) == 250 and first.items() <= second.items()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_run_of_a_retraining_makes_no_face_model_and_keeps_its_dataset(world, frozen):
+    dataset_id = world.datasets.begin("run-1", ModelType.LAUNDRY)
+    if frozen:
+        world.objects.write(f"s3://datasets/{dataset_id}/manifest.json", b'{"photos": []}', "application/json")
+    before = dict(world.objects.bodies)
+    with pytest.raises(GiveUp, match="^run run-1 is one of LAUNDRY: name that of FACE otherwise$"):
+        world.collect("run-1")
+    assert world.objects.bodies == before and world.datasets.completed == {}
 
 
 def test_a_dataset_is_frozen_and_counted(world):
