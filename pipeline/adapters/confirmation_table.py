@@ -1,7 +1,8 @@
 """Table `task_confirmations`: every confirmation once, and how many corrections wait."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json, execute_values
 
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -30,18 +31,24 @@ IS_WITHHELD = f"""EXISTS (
         WHERE NOT EXISTS (SELECT FROM withholdings_given_back g WHERE g.id = w.id) AND {COVERS})"""
 _WITHHELD = f"""
     UPDATE task_confirmations c SET withheld = true, withheld_at = now()
-    WHERE corrected AND counts AND NOT withheld AND task_id = ANY(%(tasks)s) AND {IS_WITHHELD}"""
+    WHERE corrected AND counts AND NOT withheld AND photo = ANY(%(photos)s) AND {IS_WITHHELD}"""
 
-# Of a task the last word counts, of a photo that one version judged more than once the last confirmation.
+# Of a task the last word counts, of a photo that one version judged more than once the last that is not set aside.
 _TAKEN_BACK = """
     UPDATE task_confirmations c SET counts = false WHERE counts AND task_id = ANY(%(tasks)s) AND EXISTS (
         SELECT FROM task_confirmations n
-        WHERE n.task_id = c.task_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
-REPEATED = """
-    UPDATE task_confirmations c SET counts = false WHERE counts AND photo = ANY(%(photos)s) AND EXISTS (
-        SELECT FROM task_confirmations n
-        WHERE n.counts AND n.photo = c.photo AND n.model_version IS NOT DISTINCT FROM c.model_version
-            AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))"""
+        WHERE n.task_id = c.task_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
+    RETURNING photo"""
+_REPEATED = f"""
+    UPDATE task_confirmations c SET counts = r.counts,
+        came_back_at = CASE WHEN r.counts THEN now() ELSE c.came_back_at END
+    FROM (
+        SELECT key, 1 = row_number() OVER (
+            PARTITION BY photo, model_version ORDER BY {IS_WITHHELD}, confirmed_at DESC, key DESC) AS counts
+        FROM task_confirmations c WHERE photo = ANY(%(photos)s) AND NOT EXISTS (
+            SELECT FROM task_confirmations n
+            WHERE n.task_id = c.task_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
+    ) r WHERE c.key = r.key AND c.counts <> r.counts"""
 
 _TRIAL = """
     INSERT INTO task_confirmations
@@ -88,13 +95,12 @@ class ConfirmationTable:
         if not events:
             return Stored(0, 0)
         with self._database.transaction() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (WITHHOLDING_LOCK,))
+            wait_for_withholdings(cursor)
             rows = [_row(event) for event in events]
             new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True)
             tasks, photos = ([row[n] for row in new] for n in range(2))
             cursor.execute(_TAKEN_BACK, {"tasks": tasks})
-            cursor.execute(REPEATED, {"photos": photos})
-            cursor.execute(_WITHHELD, {"tasks": tasks})
+            judge_anew(cursor, {*photos, *(photo for (photo,) in cursor.fetchall())})
         return Stored(len(new), len(events) - len(new))
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
@@ -103,6 +109,18 @@ class ConfirmationTable:
             row = cursor.fetchone()
         assert row is not None
         return Backlog(row[0], row[1], row[2], Try(*row[3:]) if row[3] is not None else None)
+
+
+def wait_for_withholdings(cursor: Cursor) -> None:
+    """Until this transaction ends, nothing is set aside or given back."""
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (WITHHOLDING_LOCK,))
+
+
+def judge_anew(cursor: Cursor, photos: Iterable[str]) -> None:
+    """Which word counts of each of these photos, and whether it is set aside. Call it after `wait_for_withholdings`."""
+    values = {"photos": sorted(photos)}
+    cursor.execute(_REPEATED, values)
+    cursor.execute(_WITHHELD, values)
 
 
 def _row(event: TaskConfirmedEvent) -> tuple[object, ...]:

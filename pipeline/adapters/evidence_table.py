@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from psycopg2.extras import execute_values
 
-from pipeline.adapters.confirmation_table import REPEATED
+from pipeline.adapters.confirmation_table import judge_anew, wait_for_withholdings
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.live_accuracy import Period
 
@@ -19,7 +19,7 @@ _FOUNDERS = """
 # Before it is looked at, a photo is told by its address.
 _RECOGNISE = """
     UPDATE task_confirmations c SET cluster_id = v.cluster_id FROM (VALUES %s) v (photo_url, cluster_id)
-    WHERE c.counts AND c.photo = v.photo_url AND c.cluster_id IS NULL"""
+    WHERE c.photo = v.photo_url AND c.cluster_id IS NULL"""
 
 
 class EvidenceTable:
@@ -40,5 +40,6 @@ class EvidenceTable:
         if not clusters:
             return
         with self._database.transaction() as cursor:
+            wait_for_withholdings(cursor)
             execute_values(cursor, _RECOGNISE, list(clusters.items()))
-            cursor.execute(REPEATED, {"photos": sorted(set(clusters.values()))})
+            judge_anew(cursor, set(clusters.values()))

@@ -8,7 +8,7 @@ from pipeline.adapters.withholding_table import WithholdingTable
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.overview import Voice
-from pipeline.domain.withholding import Scope, Withheld, standing
+from pipeline.domain.withholding import NAMEABLE, Scope, Withheld, standing
 from pipeline.domain.worth import Reviewed
 
 _OF_VERSIONS = """
@@ -25,10 +25,10 @@ _OF_PEOPLE = f"""
         SELECT {{who}} AS who FROM task_confirmations
         WHERE corrected AND counts AND NOT withheld AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
         ORDER BY confirmed_at DESC LIMIT {_NEWEST}) newest
-    WHERE who <> '' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"""
+    WHERE who ~ %(nameable)s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"""
 _PEOPLE = {
     Scope.REVIEWER: _OF_PEOPLE.format(who="extra ->> 'reviewerId'"),
-    Scope.BRANCH: _OF_PEOPLE.format(who="COALESCE(extra ->> 'branchId', helper_id)"),
+    Scope.BRANCH: _OF_PEOPLE.format(who="COALESCE(NULLIF(extra ->> 'branchId', ''), helper_id)"),
 }
 _REVIEWS = """
     SELECT model_version, corrected, counting, timed, seconds, squares FROM review_totals
@@ -51,7 +51,9 @@ class VoiceTable:
         }
         found = [Voice(Scope.VERSION, *row) for row in self._rows(_OF_VERSIONS, reigns)]
         for scope, sql in _PEOPLE.items():
-            found += [Voice(scope, *row) for row in self._rows(sql, {**vars(period), "most": most})]
+            found += [
+                Voice(scope, *row) for row in self._rows(sql, {**vars(period), "most": most, "nameable": NAMEABLE})
+            ]
         return found
 
     def reviews(self) -> Sequence[Reviewed]:

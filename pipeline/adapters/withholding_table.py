@@ -5,7 +5,13 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.adapters.confirmation_table import COVERS, IS_WITHHELD, WITHHOLDING_LOCK
+from pipeline.adapters.confirmation_table import (
+    COVERS,
+    IS_WITHHELD,
+    WITHHOLDING_LOCK,
+    judge_anew,
+    wait_for_withholdings,
+)
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import PhotosWithheld
@@ -34,10 +40,15 @@ _WAIT_AGAIN = f"""
     FROM (SELECT * FROM withholdings WHERE id = %s) w,
         (SELECT max(COALESCE(completed_at, begun_at)) AS at FROM datasets) last
     WHERE withheld AND {COVERS} AND NOT {IS_WITHHELD}"""
+# Of these another word may count from now on: one that did not, or the one that did, is covered.
+_PHOTOS_OF_MORE = f"""
+    SELECT DISTINCT silent.photo FROM task_confirmations silent, withholdings w
+    WHERE NOT silent.counts AND w.id = %s AND EXISTS (
+        SELECT FROM task_confirmations c WHERE c.photo = silent.photo AND {COVERS})"""
 # A large table takes minutes; who stores confirmations meanwhile tries again.
 _TAKE_YOUR_TIME = "SET LOCAL statement_timeout = '15min'"
 _WORDS = """
-    SELECT DISTINCT ON (task_id) task_id, COALESCE(extra ->> 'branchId', helper_id), extra ->> 'reviewerId'
+    SELECT DISTINCT ON (task_id) task_id, COALESCE(NULLIF(extra ->> 'branchId', ''), helper_id), extra ->> 'reviewerId'
     FROM task_confirmations WHERE task_id = ANY(%s) ORDER BY task_id, confirmed_at DESC, key DESC"""
 
 
@@ -54,6 +65,7 @@ class WithholdingTable:
             values = {**vars(withheld), **times}
             cursor.execute(_WAIT_NO_MORE, values)
             cursor.execute(_ADD, {**values, "corrections": cursor.rowcount})
+            _judge_anew_what_it_covers(cursor, withheld.id)
             return _kept(cursor, withheld.id)
 
     def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
@@ -62,6 +74,7 @@ class WithholdingTable:
             cursor.execute(_GIVE_BACK, (withheld_id, given_back.actor, given_back.reason, given_back.at))
             if cursor.rowcount:
                 cursor.execute(_WAIT_AGAIN, (withheld_id,))
+                _judge_anew_what_it_covers(cursor, withheld_id)
             return _kept(cursor, withheld_id)
 
     def all(self) -> Sequence[Withheld]:
@@ -78,9 +91,14 @@ def _decide_alone(cursor: Cursor) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (WITHHOLDING_LOCK,))
 
 
+def _judge_anew_what_it_covers(cursor: Cursor, withheld_id: str) -> None:
+    cursor.execute(_PHOTOS_OF_MORE, (withheld_id,))
+    judge_anew(cursor, {photo for (photo,) in cursor.fetchall()})
+
+
 def demand_trusted(cursor: Cursor, manifest: Manifest) -> None:
     """Until this transaction ends nothing is set aside beside it. Raises `PhotosWithheld`."""
-    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (WITHHOLDING_LOCK,))
+    wait_for_withholdings(cursor)
     if known := standing(_known(cursor)):
         words = _words(cursor, [photo.task_id for photo in manifest.photos])
         if found := withheld_photos(manifest.photos, known, words):

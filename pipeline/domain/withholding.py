@@ -11,10 +11,11 @@ from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Period
-from pipeline.domain.transitions import By
+from pipeline.domain.transitions import By, storable
 
 WITHHELD = "withheld"
-_LONGEST_NAME = 128
+# Of whom the page asks: the form that it sends takes a line of 250 characters, and a name has something to read.
+NAMEABLE = r"\A(?=.*\S)[^\x00-\x1f]{1,240}\Z"
 _HOW = "say version:v1.2.0, branch:… or reviewer:…"
 
 
@@ -57,13 +58,12 @@ class Withheld:
 
     @classmethod
     def of(cls, what: str, by: By, history: History, now: datetime) -> Self:
-        """`what` is `version:…`, `branch:…` or `reviewer:…`. Raises `GiveUp` for anything else, for a version that
-        never served, and when nobody says why.
+        """`what` is `version:…`, `branch:…` or `reviewer:…`, each as events tell it. Raises `GiveUp` for anything else,
+        for a version that never served, and when nobody says why.
         """
         by.demand_a_name("setting confirmations aside")
-        kind, _, name = what.strip().partition(":")
-        name = name.strip()
-        if kind not in set(Scope) or not 0 < len(name) <= _LONGEST_NAME:
+        kind, _, name = what.partition(":")
+        if kind not in set(Scope) or not name.strip() or name != storable(name):
             raise GiveUp(f"{what[:80]!r} names nothing that could be set aside: {_HOW}")
         scope = Scope(kind)
         # The same request asked twice is one.

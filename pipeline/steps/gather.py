@@ -42,14 +42,15 @@ class Gathered:
 
 
 def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldOut], *, without: Gone) -> Gathered:
-    """Never more tasks than the policy's limits add up to, however many the Helper database has."""
+    """Never more tasks than the policy's limits add up to, however many the Helper database has; of those that are set
+    aside, as many as lie before the ones that are taken.
+    """
     source, policy, trusted = sources.source, sources.recipe.selection, Trusted(sources.withholdings)
-    members = [member.task_id for member in holdout[: policy.holdout_limit]]
     sample = trusted.up_to(policy.sample_limit, lambda most: source.confirmed(limit=most))
     natural = [
         *sample,
         *trusted.up_to(policy.history_limit, lambda most: source.history(limit=most)),
-        *trusted.of(source.tasks(members)),
+        *trusted.first_of(policy.holdout_limit, [member.task_id for member in holdout], source.tasks),
     ]
     corrections = trusted.up_to(policy.correction_limit, lambda most: source.corrections(since=since, limit=most))
     # So that rare kinds are among them; only photos of those that are taken are looked at.

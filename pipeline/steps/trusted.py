@@ -9,8 +9,9 @@ from pipeline.ports.bundles import DataSources
 from pipeline.ports.data import Withholdings
 
 INSTEAD = "start a retraining without naming a dataset, which collects a new one"
-# Most of what was said last may be what is set aside: then more is asked for, as far as this.
-_MOST_TIMES = 8
+# All that was said for months may be set aside: then more is asked for, as far as memory reaches.
+_MOST = 100_000
+_MORE_TIMES = 4
 
 
 class Trusted:
@@ -39,9 +40,20 @@ class Trusted:
         while True:
             found = ask(asked)
             kept = self.of(found)
-            if len(kept) >= limit or len(found) < asked or asked >= limit * _MOST_TIMES:
+            if len(kept) >= limit or len(found) < asked or asked >= _MOST:
                 return kept[:limit]
-            asked *= 2
+            asked *= _MORE_TIMES
+
+    def first_of(
+        self, limit: int, task_ids: Sequence[str], ask: Callable[[Sequence[str]], Sequence[ConfirmedTask]]
+    ) -> list[ConfirmedTask]:
+        """The first `limit` of the named tasks that `ask` knows and nobody set aside."""
+        kept: list[ConfirmedTask] = []
+        while task_ids and len(kept) < limit:
+            named, task_ids = task_ids[:limit], task_ids[limit:]
+            found = {task.task_id: task for task in self.of(ask(named))}
+            kept += [found[task_id] for task_id in named if task_id in found]
+        return kept[:limit]
 
 
 def demand_trusted(sources: DataSources, manifest: Manifest) -> None:

@@ -1,5 +1,6 @@
 """What people set aside and gave back: the fake and PostgreSQL through the same cases."""
 
+import re
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.sighting_table import SightingTable
 from pipeline.adapters.version_table import VersionTable
 from pipeline.adapters.withholding_table import WithholdingTable, demand_trusted
@@ -17,7 +19,8 @@ from pipeline.domain.errors import GiveUp, PhotosWithheld
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.overview import Voice
-from pipeline.domain.withholding import GivenBack, Scope, Word
+from pipeline.domain.transitions import By
+from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word
 from pipeline.domain.worth import Reviewed
 from tests.builders import NOW, a_model_version, a_photo, a_withheld, an_event
 from tests.fakes.data import FakeDatasets, FakeWithholdings
@@ -44,12 +47,18 @@ class Fakes:
         others = FakeReadings(outbox), FakeVersions(), FakeBlessings(outbox), FakeTrainingRuns(), outbox
         self.sightings = FakeSightings(*others, withholdings=self.withholdings)
 
+    def recognise(self, clusters):
+        self.confirmations.clusters |= clusters
+
 
 class Tables:
     def __init__(self, database):
-        self.confirmations = ConfirmationTable(database)
+        self.database, self.confirmations = database, ConfirmationTable(database)
         self.withholdings, self.sightings = WithholdingTable(database), SightingTable(database)
         self.datasets = DatasetTable(database)
+
+    def recognise(self, clusters):
+        EvidenceTable(self.database).recognise(clusters)
 
     @property
     def waiting(self):
@@ -119,6 +128,64 @@ def test_a_request_is_done_once_and_says_so_when_it_was_taken_back_or_another_as
         tables.withholdings.withhold(kim)
     assert [one.given_back for one in tables.withholdings.all()] == [BACK]
     assert tables.withholdings.withhold(other).id == "another"
+
+
+def counted(tables):
+    """Who has how many corrections that wait."""
+    history = a_history("promote v1.0.0")
+    told = tables.sightings.voices(history, THE_DAY, most=9)
+    return {voice.name: voice.corrections for voice in told if voice.scope is Scope.REVIEWER}
+
+
+@pytest.mark.parametrize(("corrected", "recognised"), [(True, False), (False, True)])
+def test_of_a_photo_a_trusted_word_counts_before_one_that_is_set_aside_whichever_came_last(
+    tables, corrected, recognised
+):
+    say(tables, "a", "lee", photo_url="s3://tasks/p.jpg")
+    say(tables, "b", "kim", hours=1, photo_url="s3://tasks/p.jpg", corrected=corrected)
+    if recognised:
+        tables.recognise({"s3://tasks/p.jpg": f"{7:016x}"})
+    both = {"kim": 1} if corrected else {}
+    assert counted(tables) == both
+    tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim"))
+    assert counted(tables) == {"lee": 1}
+    # One who is set aside already says it of a photo of somebody else's.
+    say(tables, "c", "lee", photo_url="s3://tasks/q.jpg")
+    say(tables, "d", "kim", hours=1, photo_url="s3://tasks/q.jpg", corrected=corrected)
+    assert counted(tables) == {"lee": 2}
+    tables.withholdings.give_back("reviewer-kim", BACK)
+    assert counted(tables) == ({"kim": 2} if corrected else {})
+
+
+# What the form of `model_decision` takes.
+FORM = r"[^\x00-\x1f]{0,250}"
+NAMED = [" kim ", "x" * 200, "a:b", "가", "\u00a0kim"]
+ODD = ["", " ", "x" * 300, "a\nb", "\t", *NAMED]
+
+
+@pytest.mark.parametrize("field", ["reviewerId", "branchId"])
+def test_whoever_is_offered_can_be_set_aside_whatever_clients_call_them(tables, field):
+    """Who says no name of a branch speaks for the helper's."""
+    tables.confirmations.store(
+        [an_event(f"{n}", extra={field: name}, helper_id="H-9", confirmed_at=NOW) for n, name in enumerate(ODD)]
+    )
+    history = a_history("promote v1.0.0")
+    told = tables.sightings.voices(history, THE_DAY, most=30)
+    offered = {voice.name: voice for voice in told if voice.scope is not Scope.VERSION}
+    of_helper = {"H-9": len(ODD) if field == "reviewerId" else 1}
+    assert {name: voice.corrections for name, voice in offered.items()} == {**dict.fromkeys(NAMED, 1), **of_helper}
+    for name in NAMED:
+        about = f"{offered[name].scope}:{name}"
+        assert re.fullmatch(FORM, about)
+        wanted = Withheld.of(about, By("kim", "guessed", about), history, NOW)
+        assert tables.withholdings.withhold(wanted).corrections == 1
+
+
+def test_of_a_photo_another_word_counts_once_the_last_one_was_about_another_photo(tables):
+    say(tables, "a", "lee", photo_url="s3://tasks/p.jpg")
+    say(tables, "b", "kim", hours=1, photo_url="s3://tasks/p.jpg")
+    say(tables, "b2", "kim", hours=2, task_id="TASK-b", photo_url="s3://tasks/q.jpg")
+    assert counted(tables) == {"kim": 1, "lee": 1}
 
 
 def test_no_dataset_is_frozen_with_what_is_set_aside(tables):

@@ -141,12 +141,18 @@ class FakeWithholdings:
     confirmations: FakeConfirmations = field(default_factory=FakeConfirmations)
     known: dict[str, Withheld] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.confirmations.withheld = self.covers
+
+    def covers(self, event: TaskConfirmedEvent) -> bool:
+        return any(one.covers(event.confirmed_at, [_word(event)]) for one in standing(self.known.values()))
+
     def withhold(self, withheld: Withheld) -> Withheld:
         if same := asked_before(withheld, self.known.values()):
             return same
-        before = self._covered()
+        before = self._waiting()
         self.known[withheld.id] = withheld
-        self.known[withheld.id] = replace(withheld, corrections=len(self._covered() - before))
+        self.known[withheld.id] = replace(withheld, corrections=len(before - self._waiting()))
         return self.known[withheld.id]
 
     def give_back(self, withheld_id: str, given_back: GivenBack) -> Withheld:
@@ -161,10 +167,8 @@ class FakeWithholdings:
         said = sorted(self.confirmations.stored.values(), key=lambda e: (e.confirmed_at, e.key))
         return {event.task_id: _word(event) for event in said if event.task_id in task_ids}
 
-    def _covered(self) -> set[str]:
-        events = [event for event in self.confirmations.counting if event.corrected]
-        known = standing(self.known.values())
-        return {e.key for e in events if any(one.covers(e.confirmed_at, [_word(e)]) for one in known)}
+    def _waiting(self) -> set[str]:
+        return {e.key for e in self.confirmations.counting if e.corrected and not self.covers(e)}
 
 
 def _word(event: TaskConfirmedEvent) -> Word:

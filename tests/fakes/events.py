@@ -1,7 +1,7 @@
 """Queue, outbox, confirmations, decisions, claims, clock."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -79,6 +79,7 @@ class FakeConfirmations:
     away: bool = False
     refuses: dict[str, Exception] = field(default_factory=dict)
     clusters: dict[str, str] = field(default_factory=dict)
+    withheld: Callable[[TaskConfirmedEvent], bool] = field(default=lambda event: False, compare=False)
 
     def demand_reachable(self) -> None:
         if self.away:
@@ -100,9 +101,10 @@ class FakeConfirmations:
 
     @property
     def counting(self) -> list[TaskConfirmedEvent]:
-        """Of each task the last word, and of each photo the last one about a version; oldest first."""
+        """Of each task the last word, and of each photo the last one about a version that nobody set aside."""
         said = sorted(self.stored.values(), key=lambda e: (e.confirmed_at, e.key))
-        last = sorted({e.task_id: e for e in said}.values(), key=lambda e: (e.confirmed_at, e.key))
+        last = {e.task_id: e for e in said}.values()
+        last = sorted(last, key=lambda e: (not self.withheld(e), e.confirmed_at, e.key))
         return list({(self.clusters.get(e.photo_url, e.photo_url), e.model_version): e for e in last}.values())
 
 

@@ -1,5 +1,6 @@
 """What people look at, over the fakes that others write to."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.overview import Answer, Judged, Page, Sighting, Unpublished, Voice
-from pipeline.domain.withholding import Scope, Withheld, standing
+from pipeline.domain.withholding import NAMEABLE, Scope, Withheld, standing
 from pipeline.domain.worth import Reviewed
 from pipeline.ports.live import Look
 from tests.builders import NOW
@@ -63,8 +64,8 @@ class FakeSightings:
         recent = [words[e.key] for e in events if period.since < e.confirmed_at <= period.until]
         found = [Voice(Scope.VERSION, *row) for row in times.items()]
         for scope, names in (
-            (Scope.REVIEWER, [word.reviewer for word in recent if word.reviewer]),
-            (Scope.BRANCH, [word.branch for word in recent if word.branch]),
+            (Scope.REVIEWER, [word.reviewer for word in recent if re.search(NAMEABLE, word.reviewer or "")]),
+            (Scope.BRANCH, [word.branch for word in recent if re.search(NAMEABLE, word.branch or "")]),
         ):
             most_first = sorted(Counter(names).items(), key=lambda row: (-row[1], row[0]))
             found += [Voice(scope, *row) for row in most_first[:most]]

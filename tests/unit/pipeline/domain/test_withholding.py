@@ -8,7 +8,7 @@ import pytest
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.transitions import By
-from pipeline.domain.withholding import GivenBack, Scope, Withheld, asked_before
+from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word, asked_before
 from tests.builders import NOW, a_withheld
 from tests.histories import a_history
 
@@ -25,7 +25,7 @@ def test_a_versions_time_is_every_time_it_served_until_now():
 
 
 def test_the_same_request_is_one_and_another_is_refused_while_the_first_stands():
-    wanted = Withheld.of("reviewer: lee ", BY, HISTORY, NOW)
+    wanted = Withheld.of("reviewer:lee", BY, HISTORY, NOW)
     assert (wanted.scope, wanted.name, wanted.periods) == (Scope.REVIEWER, "lee", ())
     assert Withheld.of("reviewer:lee", BY, HISTORY, NOW + timedelta(hours=1)).id == wanted.id
     assert asked_before(wanted, [wanted]) is wanted
@@ -44,11 +44,17 @@ def test_a_request_whose_words_were_given_back_is_not_done_again_and_says_so():
 
 
 @pytest.mark.parametrize(
-    "what", ["", "lee", "reviewer:", "reviewer: ", "REVIEWER:lee", "photo:7", "branch:" + "x" * 129]
+    "what", ["", "lee", "reviewer:", "reviewer: ", "REVIEWER:lee", "photo:7", "reviewer:\udcff", "branch:a\0b"]
 )
 def test_what_names_nothing_is_refused_with_how_it_is_said(what):
     with pytest.raises(GiveUp, match=r"say version:v1\.2\.0, branch:… or reviewer:…"):
         Withheld.of(what, BY, HISTORY, NOW)
+
+
+@pytest.mark.parametrize("name", [" lee ", "x" * 5000, "a:b", "reviewer:lee", "가"])
+def test_a_name_is_what_events_say(name):
+    wanted = Withheld.of(f"reviewer:{name}", BY, HISTORY, NOW)
+    assert wanted.name == name and wanted.covers(NOW, [Word(reviewer=name)])
 
 
 def test_a_version_that_never_served_has_no_time():

@@ -1,14 +1,17 @@
 """Whenever a person sets aside what was said, no dataset that is learned from has it from then on."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import GivenBack, Scope
 from tests.builders import NOW, a_withheld
-from tests.unit.pipeline.steps.dataset_world import World
+from tests.unit.pipeline.steps.dataset_world import POLICY, World
 
 HALF = a_withheld(Scope.VERSION, "v1.4.0", periods=(Period(NOW - timedelta(minutes=30), NOW + timedelta(minutes=1)),))
 ALL = a_withheld(Scope.VERSION, "v1.4.0", periods=(Period(NOW - timedelta(hours=2), NOW + timedelta(hours=1)),))
@@ -72,3 +75,33 @@ def test_what_is_given_back_while_a_dataset_is_made_keeps_nobody_waiting(world):
     nth_call(world, world.inspector, "fingerprint", 10, lambda: world.withholdings.give_back(HALF.id, back))
     world.collect()
     assert {row.task_id for row in world.manifest().quarantined if row.kind == "withheld"} == COVERED
+
+
+def test_older_trusted_corrections_are_found_behind_however_many_that_are_set_aside(world):
+    world.confirm(range(400))
+    most = Period(NOW - timedelta(minutes=380), NOW + timedelta(minutes=1))
+    world.withholdings.withhold(a_withheld(Scope.VERSION, "v1.4.0", periods=(most,)))
+    world.collect(policy=replace(POLICY, sample_limit=1, history_limit=1, correction_limit=1))
+    assert {photo.task_id for photo in world.manifest().photos} <= {f"TASK-{number:05d}" for number in range(380, 400)}
+
+
+def test_trusted_members_of_the_holdout_judge_in_the_place_of_those_that_are_set_aside(world):
+    world.confirm(range(200))
+    everybody = world.source.rows
+    for run_id, rows in (("older", everybody[100:]), ("newer", everybody[:100])):
+        world.source.rows = rows
+        uri = f"s3://datasets/{world.collect(run_id=run_id)}/"
+        world.datasets.hold_out(world.manifest(uri).dataset_id, world.manifest(uri))
+    world.source.rows = everybody
+    few = replace(POLICY, sample_limit=1, history_limit=1, correction_limit=1, holdout_limit=15)
+
+    def judges(run_id):
+        photos = world.manifest(f"s3://datasets/{world.collect(run_id=run_id, policy=few)}/").of(Split.HOLDOUT)
+        return {photo.task_id for photo in photos}
+
+    members = {member.task_id for member in world.datasets.holdout(ModelType.LAUNDRY)}
+    assert len(judges("all trusted") & members) >= 15
+    newer = Period(NOW - timedelta(minutes=99, seconds=30), NOW + timedelta(minutes=1))
+    world.withholdings.withhold(a_withheld(Scope.VERSION, "v1.4.0", periods=(newer,)))
+    trusted = {task.task_id for task in everybody[100:]}
+    assert len(members & trusted) >= 15 and len(judges("older trusted") & members & trusted) >= 15
