@@ -71,6 +71,7 @@ class DataWiring:
             reviewer=kind.reviewer,
             reporter=HtmlDataReport(),
             datasets=w.datasets,
+            erasures=w.erasures,
             photos=w.photos,
             objects=w.objects,
             clock=w.clock,

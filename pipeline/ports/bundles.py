@@ -97,6 +97,7 @@ class DataChecks:
     reviewer: LabelReviewer
     reporter: DataReporter
     datasets: Datasets
+    erasures: Erasures
     photos: PhotoStore
     objects: ObjectFolders
     clock: Clock

@@ -7,8 +7,8 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import ObjectStore
-from pipeline.steps.augment import shard_number, slices, take_back_erased
-from pipeline.steps.stored_dataset import demand_whole, manifest_in
+from pipeline.steps.augment import shard_number, slices
+from pipeline.steps.stored_dataset import demand_whole, manifest_in, take_back_erased
 
 SHARDS_ON_CONTACT_SHEET = 2
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset import Manifest, Photo, Split
 from pipeline.domain.dataset_folder import DatasetFolder, ShardIndex
-from pipeline.domain.errors import DatasetRefused, PhotosErased
+from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import ObjectStore, PhotoStore
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.stored_dataset import is_whole, manifest_in
+from pipeline.steps.stored_dataset import is_whole, manifest_in, take_back_erased
 
 Slice = tuple[Split, tuple[Photo, ...]]
 
@@ -56,18 +56,6 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     images.objects.write(uri, body)
     take_back_erased(images, manifest, uri)
     return uri
-
-
-def take_back_erased(images: Images, manifest: Manifest, *written: str) -> None:
-    """Delete what was just written, and raise `PhotosErased`, if a photo of `manifest` was erased meanwhile.
-
-    An erasure is recorded first and then deletes what it finds: it has either found this, or is seen here.
-    """
-    erased = [one.task_id for one in images.erasures.all() if manifest.names(one.task_id)]
-    if erased:
-        for uri in written:
-            images.objects.delete(uri)
-        raise PhotosErased(manifest.dataset_id, erased)
 
 
 def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore) -> str | None:

@@ -13,7 +13,7 @@ from pipeline.domain.quality import measure
 from pipeline.ports.bundles import DataChecks
 from pipeline.ports.data import Datasets, ObjectFolders, PhotoStore, Suspect, Validation
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.stored_dataset import manifest_in
+from pipeline.steps.stored_dataset import manifest_in, take_back_erased
 
 _SHOWN_PHOTOS = 24
 
@@ -31,7 +31,8 @@ class Validated:
 def validate(checks: DataChecks, dataset_uri: str) -> Validated:
     """What was found; what passed may enter the holdout, which never lets go of a photo.
 
-    Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway.
+    Raises `DatasetRefused` with every hard failure; report and data docs are kept anyway, but not when it raises
+    `PhotosErased`: they may show a photo that was erased meanwhile.
     """
     objects, folder = checks.objects, DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, objects)
@@ -42,6 +43,7 @@ def validate(checks: DataChecks, dataset_uri: str) -> Validated:
     pages = _write_pages(folder.docs, found.pages, objects)
     page = checks.reporter.page(manifest, found, suspects, shown)
     objects.write(folder.report, page, "text/html; charset=utf-8")
+    take_back_erased(checks, manifest, folder.report, *objects.list(folder.docs))
     if found.failures:
         reasons = "; ".join(found.failures)
         raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(folder.report)})")

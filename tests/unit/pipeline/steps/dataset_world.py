@@ -86,6 +86,7 @@ class World:
             reviewer=self.reviewer,
             reporter=self.reporter,
             datasets=self.datasets,
+            erasures=self.erasures,
             photos=self.photos,
             objects=self.objects,
             clock=FakeClock(),
