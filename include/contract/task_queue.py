@@ -1,6 +1,7 @@
 """The queue between the Helper service and retraining: whoever comes first declares it, the other takes it as it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
@@ -12,16 +13,27 @@ _NOT_FOUND = 404
 _QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
 
 
+def dead_letters_of(queue: str) -> str:
+    """Name of the exchange that takes them and of the queue that keeps them."""
+    return f"{queue}.dead"
+
+
+def queue_arguments(queue: str) -> Mapping[str, Mapping[str, Any]]:
+    """Of `queue` and of that of its dead letters."""
+    dead = dead_letters_of(queue)
+    return {dead: _QUORUM, queue: {**_QUORUM, "x-dead-letter-exchange": dead}}
+
+
 def declare_task_topology(channel: BlockingChannel, exchange: str, queue: str) -> None:
     """Exchange, quorum queue and its dead-letter queue. What exists is left alone, whatever its arguments: who reads
     needs no right to change what is written to.
     """
-    dead = f"{queue}.dead"
+    dead = dead_letters_of(queue)
     declare_exchange(channel, exchange)
     declare_exchange(channel, dead, kind="fanout")
-    for name, arguments in ((dead, {}), (queue, {"x-dead-letter-exchange": dead})):
+    for name, arguments in queue_arguments(queue).items():
         if not queue_exists(channel, name):
-            channel.queue_declare(name, durable=True, arguments={**_QUORUM, **arguments})
+            channel.queue_declare(name, durable=True, arguments=dict(arguments))
     channel.queue_bind(dead, dead)
     channel.queue_bind(queue, exchange, ROUTING_KEY)
 

@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from include.contract.task_queue import ROUTING_KEY, dead_letters_of, queue_arguments
+
 ADMINISTRATOR = "retraining"
+_QUEUE = "mlops.task-confirmed"
 _NOTHING = "^$"
+_LASTING = {"durable": True, "auto_delete": False}
 _TASKS, _MODELS = r"task\.events", r"model\.events"
 # The queue of confirmations with its dead letters, and whatever the Helper service keeps for itself.
 _CONFIRMED, _OF_HELPER = r"mlops\.task-confirmed(\.dead)?", r"helper\..*"
@@ -57,7 +61,9 @@ SECRETS = ("rabbitmq", *(account.secret for account in ACCOUNTS))
 
 
 def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
-    """Users, rights and exchanges, as RabbitMQ imports them at each start; `passwords` has every one of `SECRETS`."""
+    """Users, rights, exchanges and the queue of confirmations, as RabbitMQ imports them at each start; a queue that
+    exists stays as it is. `passwords` has every one of `SECRETS`.
+    """
     everything = {"user": ADMINISTRATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
     return {
         "vhosts": [{"name": "/"}],
@@ -66,8 +72,16 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             *(_user(account.name, passwords[account.secret]) for account in ACCOUNTS),
         ],
         "permissions": [everything, *(_permission(account) for account in ACCOUNTS)],
-        # Nobody but the administrator may make both ends.
-        "exchanges": [_exchange(name) for name in ("model.events", "task.events")],
+        # Nobody but the administrator may make both ends, and who comes first has something to send to.
+        "exchanges": [
+            *(_exchange(name) for name in ("model.events", "task.events")),
+            _exchange(dead_letters_of(_QUEUE), kind="fanout"),
+        ],
+        "queues": [_queue(name, arguments) for name, arguments in queue_arguments(_QUEUE).items()],
+        "bindings": [
+            _binding("task.events", _QUEUE, ROUTING_KEY),
+            _binding(dead_letters_of(_QUEUE), dead_letters_of(_QUEUE), ""),
+        ],
     }
 
 
@@ -83,9 +97,17 @@ def _user(name: str, password: str, tags: str = "") -> dict[str, str]:
     }
 
 
-def _exchange(name: str) -> dict[str, Any]:
-    lasting = {"durable": True, "auto_delete": False, "internal": False}
-    return {"name": name, "vhost": "/", "type": "topic", **lasting, "arguments": {}}
+def _exchange(name: str, *, kind: str = "topic") -> dict[str, Any]:
+    return {"name": name, "vhost": "/", "type": kind, **_LASTING, "internal": False, "arguments": {}}
+
+
+def _queue(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "vhost": "/", **_LASTING, "arguments": dict(arguments)}
+
+
+def _binding(exchange: str, queue: str, key: str) -> dict[str, Any]:
+    ends = {"source": exchange, "vhost": "/", "destination": queue, "destination_type": "queue"}
+    return {**ends, "routing_key": key, "arguments": {}}
 
 
 def _permission(account: Account) -> dict[str, str]:

@@ -135,6 +135,22 @@ def test_a_confirmation_goes_from_the_helper_to_the_pipeline_and_a_model_event_b
     assert (queue.depth(), letters.waiting()) == (1, 0)
 
 
+def test_a_broker_that_starts_has_the_queue_so_that_the_helper_need_not_wait_for_the_pipeline(services):
+    with channel_of(services.stack.amqp_url) as channel:
+        channel.queue_delete(QUEUE)
+        channel.queue_delete(DEAD)
+    with services.without("rabbitmq"):
+        pass
+    with channel_of(services.stack.amqp_url_of("helper")) as channel:
+        channel.basic_publish(TASKS, "TaskConfirmedEvent", event_body(), mandatory=True)
+    queue = RabbitEventQueue(services.stack.amqp_url_of("pipeline"), exchange=TASKS, queue=QUEUE)
+    for (message,) in queue.batches(max_messages=1, batch_size=1):
+        queue.dead_letter(message, "for this test")
+        queue.acknowledge([message])
+    watching = RabbitDeadLetters(services.stack.amqp_url_of("watcher"), exchange=TASKS, queue=QUEUE)
+    assert (queue.depth(), watching.waiting()) == (0, 1)
+
+
 def test_neither_a_password_of_somebody_else_nor_the_brokers_own_account_opens_the_door(stack):
     of_nobody = stack.amqp_url.replace(f"retraining:{stack.secrets['rabbitmq']}", "guest:guest")
     for stranger in (stack.amqp_url_of("pipeline", "rabbitmq_helper"), of_nobody):
