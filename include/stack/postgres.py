@@ -34,7 +34,15 @@ def postgres(stack: Stack) -> Service:
     options = {**_SETTINGS, "port": str(stack.port("postgres"))}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     command = (*_unprivileged(), executable("postgres", _BINARIES), "-D", str(data), *flags)
-    program = Program("postgres", command, lambda: answers(stack), stop_signal="INT", ready_seconds=60)
+    program = Program(
+        "postgres",
+        command,
+        lambda: answers(stack),
+        stop_signal="INT",
+        # Killed before it has stopped, it leaves processes behind that keep the next one out.
+        stop_seconds=60,
+        ready_seconds=60,
+    )
     return Service("postgres", (program,), prepare=lambda: _initialise(stack, data), finish=lambda: _create(stack))
 
 

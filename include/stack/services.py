@@ -31,6 +31,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path = REPOSITORY
     stop_signal: str = "TERM"
+    stop_seconds: int = 15
     ready_seconds: float = 60.0
     code: tuple[str, ...] = ()
     """Files and folders of the repository that it has read when it started."""

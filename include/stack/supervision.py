@@ -159,7 +159,7 @@ class Supervision:
             f"directory={_escaped(str(program.folder))}\n"
             f"environment={variables}\n"
             "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=5\n"
-            f"stopsignal={program.stop_signal}\nstopwaitsecs=15\nstopasgroup=true\nkillasgroup=true\n"
+            f"stopsignal={program.stop_signal}\nstopwaitsecs={program.stop_seconds}\nstopasgroup=true\nkillasgroup=true\n"
             f"stdout_logfile={self.stack.log(program.name)}\nredirect_stderr=true\n"
             "stdout_logfile_maxbytes=20MB\nstdout_logfile_backups=1\n"
         )

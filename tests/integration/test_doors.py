@@ -40,7 +40,7 @@ def test_the_passwords_of_the_first_start_open_every_door(variables):
         ("RETRAIN_HELPER_DSN", "mlops_reader", "PostgreSQL"),
         ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow", "PostgreSQL"),
         ("MLFLOW_BACKEND_STORE_URI", "mlflow", "PostgreSQL"),
-        ("RETRAIN_AMQP_URL", "rabbitmq", "RabbitMQ"),
+        ("RETRAIN_AMQP_URL", "rabbitmq_pipeline", "RabbitMQ"),
     ],
 )
 def test_a_new_env_file_on_old_volumes_is_said_in_one_sentence(variables, monkeypatch, variable, secret, who):
