@@ -18,7 +18,7 @@ from include.stack.layout import Stack, bin_folder
 from include.stack.services import Program, StackError
 
 _POLL_SECONDS = 0.2
-_STOP_SECONDS = 40
+_STOP_SECONDS = 80
 _SOCKET_PATH_BYTES = 100
 
 
