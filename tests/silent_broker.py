@@ -105,6 +105,8 @@ def silent_broker(silent_from: int | None = None) -> Iterator[SilentBroker]:
     broker = SilentBroker(silent_from)
     serving = threading.Thread(target=broker.serve)
     serving.start()
-    yield broker
-    broker.close()
-    serving.join()
+    try:
+        yield broker
+    finally:
+        broker.close()
+        serving.join()
