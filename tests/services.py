@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
+
 from include.stack import reset, runner
 from include.stack.layout import BUCKETS, Stack, environment
 from include.stack.roles import OWN
@@ -56,8 +58,15 @@ def running(root: Path, names: Sequence[str]) -> Iterator[Services]:
     try:
         stack = runner.up(root, lambda text: None, names, preferred_ports=False)
         os.environ |= {k: v for k, v in environment(stack).items() if k.startswith(("AWS_", "MLFLOW_"))}
+        _forget_credentials()
         yield Services(stack)
     finally:
         os.environ.clear()
         os.environ |= before
+        _forget_credentials()
         runner.clean(root)
+
+
+def _forget_credentials() -> None:
+    """boto3 keeps those that it found first, of a store that may be gone."""
+    boto3.setup_default_session()

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import psutil
 from mlflow import MlflowClient
 
@@ -245,8 +244,6 @@ def world(root: Path) -> Iterator[World]:
     with running(root, PROGRAMS) as services:
         # `running` puts this process's variables back at its end.
         os.environ |= {k: v for k, v in environment(services.stack).items() if k.startswith("RETRAIN_")}
-        # boto3 would keep the credentials of an earlier store.
-        boto3.setup_default_session()
         made = World(services, Callers(services.stack.replicas))
         first = made.hot_swap(made.new_version()).said()
         assert first.status == 0, first
