@@ -96,10 +96,14 @@ def a_blessing(run_id="run-1", **changes):
     return Blessing(**values)
 
 
+def a_small_manifest(dataset_id):
+    return Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
+
+
 def a_completed_dataset(tables, run_id="run-1"):
     dataset = a_dataset(id=tables.datasets.begin(run_id, LAUNDRY), run_id=run_id)
-    manifest = Manifest(dataset.id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
-    tables.datasets.freeze(dataset.id, manifest, "m" * 64)
+    manifest = a_small_manifest(dataset.id)
+    tables.datasets.freeze(dataset.id, manifest, manifest.sha256)
     tables.datasets.complete(dataset)
     return tables.datasets.get(dataset.id)
 

@@ -13,12 +13,14 @@ from include.helper_service.app import create_app
 from include.helper_service.settings import Settings as HelperSettings
 from include.helper_service.tasks import Verdict
 from include.stack.layout import REPOSITORY, environment
+from pipeline.adapters.s3 import S3ObjectStore
 from pipeline.bootstrap import Asker, GiveUp, Pipeline
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.settings import Settings
 from tests.builders import a_photo
 from tests.collector import attributes, collector
 from tests.contract.test_fleet import TOKEN
+from tests.contract.test_tables import a_small_manifest
 from tests.integration.test_after_live import World
 from tests.waiting import until
 
@@ -53,7 +55,8 @@ def pipeline(services, collected):
 
 def a_pipeline(services, **more):
     stack = services.stack
-    return Pipeline(Wiring(Settings(mlops_dsn=stack.dsn("mlops", "mlops"), amqp_url=stack.amqp_url, **more)))
+    doors = {"mlops_dsn": stack.dsn("mlops", "mlops"), "amqp_url": stack.amqp_url, "s3_endpoint": stack.s3_endpoint}
+    return Pipeline(Wiring(Settings(**doors, **more)))
 
 
 @contextmanager
@@ -102,6 +105,8 @@ def test_from_a_correction_the_run_is_found_and_from_the_run_the_correction(serv
     with replicas(services, tmp_path) as (world, pipeline):
         assert pipeline.accumulate()["new"] == 1
         dataset_id = world.tables.versions.get("LAUNDRY", world.register("v1.0.0")).dataset_id
+        manifest = a_small_manifest(dataset_id).to_json()
+        S3ObjectStore(endpoint=services.stack.s3_endpoint).write(f"s3://datasets/{dataset_id}/manifest.json", manifest)
         assert pipeline.begin_run(RUN, "LAUNDRY", BY_HAND)["due"]
         assert pipeline.collect(RUN, "LAUNDRY") == dataset_id
         with pytest.raises(GiveUp):

@@ -1,6 +1,7 @@
 """Where photos lie and how large they are, alike for everybody who takes them in."""
 
 import re
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -54,27 +55,33 @@ class _Objects:
     def __init__(self, **bodies):
         self.bodies = bodies
 
-    def read(self, uri):
+    @contextmanager
+    def photo(self, uri):
         if uri not in self.bodies:
             raise FileNotFoundError(uri)
         if isinstance(self.bodies[uri], Exception):
             raise self.bodies[uri]
-        return self.bodies[uri]
+        yield self.bodies[uri]
+
+
+def fetched(reader, uri):
+    with reader.fetched(uri) as photo:
+        return photo
 
 
 def test_the_model_server_fetches_the_photo_that_was_named_and_not_one_whose_name_begins_alike():
     light, dark = (encoded("PNG", of=np.full((96, 96, 3), value, np.uint8)) for value in (255, 0))
     objects = _Objects(**{"s3://tasks/TASK-1": dark, "s3://tasks/TASK-1#2.jpg": light, "s3://tasks//x": light})
     reader = PhotoReader(objects, BUCKETS)
-    assert reader.fetch("s3://tasks/TASK-1#2.jpg") == light
-    assert reader.fetch("s3://tasks//x") == light
-    assert reader.fetch("s3://tasks/TASK-1") == dark
+    assert fetched(reader, "s3://tasks/TASK-1#2.jpg") == light
+    assert fetched(reader, "s3://tasks//x") == light
+    assert fetched(reader, "s3://tasks/TASK-1") == dark
 
 
 def test_a_photo_that_storage_does_not_give_out_is_the_photos_fault():
     reader = PhotoReader(_Objects(**{"s3://tasks/cold": ObjectRefused("S3: InvalidObjectState")}), BUCKETS)
     with pytest.raises(BadPhoto, match="no photo to be had at s3://tasks/cold: S3: InvalidObjectState"):
-        reader.fetch("s3://tasks/cold")
+        fetched(reader, "s3://tasks/cold")
 
 
 @pytest.mark.parametrize("name", PHOTOS)
