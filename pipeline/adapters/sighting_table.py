@@ -24,7 +24,6 @@ _WITHIN = f"""
 _ANSWERS = """
     SELECT decided_at, due, rule, reason, asked_by FROM retraining_decisions WHERE model_type = %s
     ORDER BY decided_at DESC LIMIT %s"""
-_UNPUBLISHED = "SELECT count(*), min(created_at) FROM outbox WHERE published_at IS NULL"
 _OF_RUNS = ", ".join(f"v.{column.strip()}" for column in COLUMNS.split(","))
 # A refused model has a verdict and no number, one of an earlier release may have a number and no verdict.
 _PAGE = f"""

@@ -59,6 +59,7 @@ def test_a_person_sees_what_serves_how_well_and_why_nothing_is_retrained(airflow
     answer = RetrainingDecision(False, "too_few", "57 corrections, 100 needed", airflow.world.confirmations.waiting)
     decisions = airflow.overlooked.sightings.decisions
     decisions.record(ModelType.LAUNDRY, answer, at=airflow.world.clock.now(), asked_by="task_confirmed_intake")
+    everything_is_published(airflow)
     seen, page = look()
     wait_for(page, "#models-table", "v1.3.0 candidate")
     assert "v1.2.0 since" in text(page, "#serving-now")
@@ -69,6 +70,22 @@ def test_a_person_sees_what_serves_how_well_and_why_nothing_is_retrained(airflow
         assert said in text(page, "#retraining")
     assert "Nothing is known to be wrong." in text(page, "#operations")
     seen.keep("dashboard at a desk")
+
+
+def everything_is_published(airflow):
+    outbox = airflow.world.outbox
+    for event in outbox.pending():
+        outbox.mark_published(event.id)
+
+
+@pytest.mark.parametrize("waits", ["events", "letters"])
+def test_all_is_well_is_not_said_beside_what_waits(airflow, look, waits):
+    if waits == "letters":
+        everything_is_published(airflow)
+        airflow.overlooked.letters.queue.dead.append((Message(b"{", "message-1", 0), "not JSON"))
+    _, page = look()
+    wait_for(page, "#operations-now", {"events": "Events wait in the outbox", "letters": "could not be used: 1"}[waits])
+    assert "Nothing is known to be wrong" not in text(page, "#operations")
 
 
 def test_an_operator_rolls_back_in_two_clicks_and_sees_every_replica_change(airflow, look):

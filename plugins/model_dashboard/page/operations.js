@@ -45,10 +45,13 @@ export function operations() {
     ...pauses(),
     ...o.troubles.map((said) => el("p", { class: "notice bad" }, said)),
   ];
+  const waiting = questions.length || o.unpublished.events || letters?.waiting || letters?.fault;
   show(
     byId("operations-now"),
     el("h2", {}, text("operations")),
-    ...(wrong.length ? wrong : [el("p", { class: "good" }, text("allWell"))]),
+    ...wrong,
+    // Not beside a line that says otherwise.
+    ...(wrong.length || waiting ? [] : [el("p", { class: "good" }, text("allWell"))]),
     ...questions.map(question),
     outbox(o.unpublished),
     ...deadLetters(),

@@ -48,7 +48,7 @@ const TEXTS = {
   stateLow: ["low", "낮음"],
   stateFailing: ["failing", "기준 미달"],
   stateUnknown: ["unknown", "알 수 없음"],
-  intervalOf: ["{low}–{high} for sure, on {confirmed} confirmations", "확인 {confirmed}건, 신뢰구간 {low}–{high}"],
+  intervalOf: ["confidence interval {low}–{high}, on {confirmed} confirmations", "확인 {confirmed}건, 신뢰구간 {low}–{high}"],
   blindOf: ["blind sample {share} of {confirmed}", "블라인드 표본 {confirmed}건 중 {share}"],
   lookedAt: ["the monitor looked {at}", "모니터 확인 {at}"],
   days: ["{days} days", "{days}일"],
