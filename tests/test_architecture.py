@@ -8,6 +8,7 @@ Fan-out is counted without the modules of errors. An error's class says what to 
 in those codebases each stands beside what raises it, and whoever catches it imports no further module.
 """
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,15 @@ def test_more_product_than_tests_is_seen(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "one.py").write_text("x = 1\n" * lines)
     assert excess(tmp_path) == {("lines per line of tests", "the product"): 1.1}
+
+
+def test_no_pool_forks_a_process_in_which_grpc_may_run():
+    """A forked process has the locks of gRPC's threads but not the threads: it hangs or dies."""
+    pools = [
+        call
+        for module in modules(REPOSITORY)
+        for call in ast.walk(module.tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("ProcessPoolExecutor")
+    ]
+    assert pools
+    assert all(any(given.arg == "mp_context" for given in call.keywords) for call in pools)

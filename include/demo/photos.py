@@ -1,6 +1,8 @@
 """Laundry photos, drawn: fabrics, folds, light, and what makes a garment defective; the same spec, the same bytes."""
 
-from collections.abc import Callable, Mapping
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +12,7 @@ import numpy.typing as npt
 WIDTH, HEIGHT = 640, 480
 _JPEG_QUALITY = 88
 _GOOD_SHARE = 0.55
+_DRAWN_AT_ONCE = 32
 Pixels = npt.NDArray[np.float32]
 
 
@@ -46,6 +49,15 @@ def draw(spec: PhotoSpec) -> bytes:
     ok, encoded = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert ok, "OpenCV encodes any uint8 image"
     return bytes(encoded.tobytes())
+
+
+def draw_all(specs: Sequence[PhotoSpec], processes: int = 2) -> Iterator[bytes]:
+    """Each spec's photo, in order, drawn by so many processes.
+
+    They are new programs: a forked one inherits gRPC's threads half-way through their work, and dies of it.
+    """
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as painters:
+        yield from painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE)
 
 
 def _specs(count: int, seed: int, fabrics: tuple[str, ...], defects: tuple[str, ...]) -> list[PhotoSpec]:

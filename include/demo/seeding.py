@@ -1,7 +1,7 @@
 """The world before the demo: photos in S3, and the archive of tasks that were confirmed a month ago."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -9,11 +9,10 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from include.demo.branch_managers import Garment
-from include.demo.photos import PhotoSpec, draw
+from include.demo.photos import PhotoSpec, draw_all
 
 BUCKET = "tasks"
 _UPLOADS_AT_ONCE = 8
-_DRAWN_AT_ONCE = 32
 
 
 def garments(specs: Sequence[PhotoSpec], prefix: str) -> list[Garment]:
@@ -35,8 +34,8 @@ def upload(
         on_done()
         return photo
 
-    with ProcessPoolExecutor(processes) as painters, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
-        return list(uploads.map(put, enumerate(painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE))))
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
+        return list(uploads.map(put, enumerate(draw_all(specs, processes))))
 
 
 def read(uri: str, *, endpoint: str) -> bytes:

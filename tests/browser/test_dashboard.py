@@ -176,6 +176,17 @@ def test_a_database_that_is_away_is_a_sentence_and_comes_back(airflow, look):
     assert text(page, "#notices") == ""
 
 
+@pytest.mark.parametrize("whose", ["model-dashboard/api", "api/v2"])
+def test_answers_that_break_off_are_a_sentence_and_what_was_known_stays(look, whose):
+    seen, page = look()
+    wait_for(page, "#serving-now", "v1.2.0")
+    with seen.half_answers(f"**/{whose}/**") as asked:
+        wait_for(page, "#notices", "answer broke off")
+        assert "v1.2.0" in text(page, "#serving-now")
+    assert asked
+    page.locator("#notices:empty").wait_for(state="attached")
+
+
 @pytest.mark.parametrize(
     ("person", "language", "light"),
     [(ON_A_PHONE, "ko", "light"), (AT_A_DESK, "ko", "dark"), (ON_A_PHONE, "en", "dark")],

@@ -257,6 +257,23 @@ def test_while_the_database_is_away_the_page_says_so_and_goes_on_by_itself(servi
     until(lambda: said(services) == [("TASK-00", GOOD)], "the word")
 
 
+def test_answers_that_break_off_are_no_answers_and_the_page_goes_on_by_itself(services, helper, review):
+    seen = review(helper(2))
+    page = seen.page
+    with seen.half_answers("**/helper/**") as asked:
+        page.keyboard.press("Enter")
+        expect(page.locator("#trouble")).to_contain_text("That was not saved: the answer broke off")
+        for path in ("/reviews/serving", "/reviews/queue"):
+            page.wait_for_event("response", lambda answer, path=path: path in answer.url)
+        expect(page.locator("#trouble")).to_contain_text("The server cannot be reached")
+        in_sight(page, "TASK-00")
+    assert {url.rsplit("?")[0].rsplit("/", 1)[-1] for url in asked} >= {"reviews", "serving", "queue"}
+    expect(page.locator("#trouble")).to_be_hidden()
+    page.keyboard.press("Enter")
+    in_sight(page, "TASK-01")
+    assert said(services) == [("TASK-00", GOOD)]
+
+
 def test_what_the_demo_leaves_is_there_and_after_a_swap_the_new_version_is_seen_to_answer(
     services, helper, visit, tmp_path
 ):

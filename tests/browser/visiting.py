@@ -3,12 +3,13 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
 
 from include.stack.layout import REPOSITORY
 
@@ -57,6 +58,20 @@ class Visit:
     def is_wider_than_its_window(self) -> bool:
         """Whether a person has to scroll sideways."""
         return bool(self.page.evaluate("document.scrollingElement.scrollWidth > window.innerWidth"))
+
+    @contextmanager
+    def half_answers(self, pattern: str) -> Iterator[list[str]]:
+        """Meanwhile answers of these addresses break off half-way; the addresses that were asked."""
+        asked: list[str] = []
+
+        def break_off(route: Route) -> None:
+            asked.append(route.request.url)
+            whole = route.fetch().body()
+            route.fulfill(status=200, content_type="application/json", body=whole[: len(whole) // 2])
+
+        self.page.route(pattern, break_off)
+        yield asked
+        self.page.unroute(pattern, break_off)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -1,7 +1,6 @@
 """The demo's photos as features of the frozen backbone, computed once; and the head that every study trains on them."""
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from include.bench.measurement import Say
 from include.bench.photos import LABELS, a_photo
-from include.demo.photos import PhotoSpec, base_specs, draw, live_specs
+from include.demo.photos import PhotoSpec, base_specs, draw_all, live_specs
 from pipeline.domain.dataset import Augmentation, Photo
 from pipeline.learning import features
 from pipeline.learning.augmentation import AlbumentationsAugmenter
@@ -20,7 +19,7 @@ from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.learning.shards import unpack
 
 ARCHIVE, LIVE = 400, 1400
-_DRAWN_AT_ONCE, _PHOTOS_A_SHARD = 32, 100
+_PHOTOS_A_SHARD = 100
 _ITERATIONS = 300
 Numbers = npt.NDArray[np.int64]
 
@@ -53,8 +52,7 @@ def gather(say: Say) -> Material:
 
 def seen(specs: Sequence[PhotoSpec], augmentation: Augmentation, say: Say) -> Material:
     """These photos and their augmented copies, looked at by the backbone."""
-    with ProcessPoolExecutor(2) as painters:
-        bodies = list(painters.map(draw, specs, chunksize=_DRAWN_AT_ONCE))
+    bodies = list(draw_all(specs))
     say(f"{len(bodies)} photos drawn")
     inspector = PillowPhotoInspector()
     hashes = [f"{inspector.fingerprint(body).phash:016x}" for body in bodies]

@@ -10,11 +10,12 @@ export class Refused extends Error {
 }
 
 async function answer(response) {
-  const body = await response.json().catch(() => ({}));
+  const body = await response.json().catch(() => undefined);
   if (!response.ok) {
-    const detail = typeof body.detail === "string" ? body.detail : body.detail?.reason ?? response.statusText;
+    const detail = typeof body?.detail === "string" ? body.detail : body?.detail?.reason ?? response.statusText;
     throw new Refused(response.status, detail);
   }
+  if (body === undefined) throw new Refused(0, "Airflow's answer broke off");
   return body;
 }
 

@@ -26,9 +26,15 @@ async function call(method, path, body) {
   } catch (error) {
     throw new Refused(0, error.message);
   }
-  const said = answer.status === 204 ? null : await answer.json().catch(() => ({}));
+  if (answer.status === 204) {
+    return null;
+  }
+  const said = await answer.json().catch(() => undefined);
   if (!answer.ok) {
     throw new Refused(answer.status, typeof said?.detail === "string" ? said.detail : `HTTP ${answer.status}`);
+  }
+  if (said === undefined) {
+    throw new Refused(0, "the answer broke off");
   }
   return said;
 }
