@@ -3,22 +3,28 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from opentelemetry.trace import SpanKind
 
-from include.contract.client import ClientTls, FaceserveClient, FaceserveError
+from include.contract.client import FaceserveClient, FaceserveError
 from include.contract.tracing import HEADER, sampled, traces_of
-from include.helper_service import page, refusals, review_api
-from include.helper_service.database import Database
+from include.helper_service import page, review_api
 from include.helper_service.learned import Listening, ModelChanges
-from include.helper_service.photos import Photos
-from include.helper_service.relay import Relay
-from include.helper_service.reviews import Reviews
+from include.helper_service.reviews import NoSuchReview, Reviews
 from include.helper_service.sampling import Sampling
 from include.helper_service.settings import MODEL, Settings
 from include.helper_service.settling import Settling
-from include.helper_service.tasks import Confirmation, Task, Tasks, Verdict
-from include.helper_service.wire import ConfirmRequest, NewTask, TaskId, TaskView
+from include.helper_service.tasks import NoSuchTask, Task, Tasks, Verdict
+from include.helper_service.wire import ConfirmRequest, NewTask, TaskView
+from include.stand_in import refusals
+from include.stand_in.asking import faceserve_of, refusal
+from include.stand_in.confirming import Confirmation
+from include.stand_in.database import Database
+from include.stand_in.outbox import Outbox
+from include.stand_in.photos import Photos
+from include.stand_in.relay import Relay
+from include.stand_in.serving import state_of
+from include.stand_in.wire import IdInPath
 
 Judge = Callable[[str, str], Verdict]
 
@@ -34,16 +40,14 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
             yield
 
     app = FastAPI(title="Helper service (stand-in)", lifespan=lifespan)
-    refusals.add_to(app)
+    refusals.add_to(app, {NoSuchTask: 404, NoSuchReview: 404})
     page.add_to(app)
     app.include_router(review_api.router)
 
     @app.get("/health")
     def health(response: Response) -> dict[str, str | int]:
         """`wordsSetAside` need somebody who reads the log; the service goes on with the others."""
-        ended = [one.name for one in app.state.background if not one.goes_on]
-        response.status_code = 503 if ended else 200
-        status = f"ended: {', '.join(ended)}" if ended else "ok"
+        status = state_of(app.state.background, response)
         return {"status": status, "wordsSetAside": len(app.state.settling.set_aside)}
 
     @app.get("/helper/reasons")
@@ -65,11 +69,11 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
         return TaskView.of(app.state.tasks.create(made))
 
     @app.get("/helper/tasks/{task_id}")
-    def read(task_id: TaskId) -> TaskView:
+    def read(task_id: IdInPath) -> TaskView:
         return TaskView.of(app.state.tasks.get(task_id))
 
     @app.post("/helper/tasks/{task_id}/confirm")
-    def confirm(task_id: TaskId, request: ConfirmRequest, asked: Request) -> TaskView:
+    def confirm(task_id: IdInPath, request: ConfirmRequest, asked: Request) -> TaskView:
         """A branch manager confirms, or takes an earlier word back with another one (UC-14); while the broker is out of
         reach the event waits in the outbox.
         """
@@ -93,11 +97,11 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     state.changes = ModelChanges(database)
     state.settling = Settling(database, state.tasks, sampling, state.traces)
     state.photos = Photos(settings.s3_endpoint, settings.photo_buckets)
-    state.faceserve = _faceserve(settings)
+    state.faceserve = faceserve_of(settings)
     open_.callback(state.faceserve.close)
     amqp_url = settings.amqp_url.get_secret_value()
     state.background = (
-        Relay(state.tasks, amqp_url, settings.exchange, settings.queue, state.traces),
+        Relay(Outbox(database), amqp_url, settings.exchange, settings.queue, state.traces),
         Listening(state.changes, amqp_url, settings.model_exchange, settings.model_queue),
         state.settling,
     )
@@ -118,23 +122,12 @@ def _sampling(settings: Settings) -> Sampling:
     )
 
 
-def _faceserve(settings: Settings) -> FaceserveClient:
-    authority = settings.faceserve_tls_ca
-    return FaceserveClient(
-        settings.faceserve_replicas,
-        token=settings.faceserve_token.get_secret_value(),
-        tls=ClientTls(authority) if authority else None,
-    )
-
-
 def _asks(client: FaceserveClient) -> Judge:
     def judge(photo_url: str, task_id: str) -> Verdict:
         try:
             found = client.classify(MODEL, photo_url, task_id=task_id)
         except FaceserveError as error:
-            # A token that is missing or wrong is this service's, and nothing that the caller could change.
-            code = 503 if error.may_pass or error.code == "UNAUTHENTICATED" else 422
-            raise HTTPException(code, f"no verdict: {error.detail}") from None
+            raise refusal("no verdict", error) from None
         # Probabilities are 32-bit: a certain one may be a trifle above 1.
         sure = min(1.0, found.probabilities[found.label])
         return Verdict(found.label, found.model_version, sure, tuple(name for name, _ in found.reasons))

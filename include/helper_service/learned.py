@@ -11,9 +11,9 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
 from include.contract.task_queue import declare_exchange
-from include.helper_service.background import AWAY, IDLE_SECONDS, Background
-from include.helper_service.database import Database
 from include.helper_service.settings import MODEL
+from include.stand_in.background import AWAY, IDLE_SECONDS, Background
+from include.stand_in.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,11 @@ from include.helper_service.wire import (
     OfferView,
     ProgressView,
     QueueView,
-    ReviewerId,
     ReviewRequest,
     ReviewView,
     ServingView,
-    TaskId,
 )
+from include.stand_in.wire import IdInPath, Name
 
 router = APIRouter(prefix="/helper")
 # A photo never changes; whoever may not see it later has seen it already.
@@ -27,8 +26,8 @@ _PHOTO_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-Who = Annotated[ReviewerId, Query(alias="reviewerId")]
-Where = Annotated[ReviewerId | None, Query(alias="branchId")]
+Who = Annotated[Name, Query(alias="reviewerId")]
+Where = Annotated[Name | None, Query(alias="branchId")]
 
 
 @router.get("/reviews/queue")
@@ -50,14 +49,14 @@ def queue(
 
 
 @router.get("/tasks/{task_id}/photo", response_class=Response)
-def photo(request: Request, task_id: TaskId) -> Response:
+def photo(request: Request, task_id: IdInPath) -> Response:
     """JPEG, without what the camera wrote into it."""
     state = request.app.state
     return Response(state.photos.jpeg(state.tasks.get(task_id).photo_url), 200, _PHOTO_HEADERS, "image/jpeg")
 
 
 @router.post("/tasks/{task_id}/reviews", status_code=201)
-def say(request: Request, task_id: TaskId, review: ReviewRequest) -> ReviewView:
+def say(request: Request, task_id: IdInPath, review: ReviewRequest) -> ReviewView:
     """One person's word; until `leavesAt` it can be taken back, then its event leaves."""
     state, who = request.app.state, Reviewer(review.reviewer_id, review.branch_id)
     with state.traces.span("review", sampled(request.headers.get(HEADER)), kind=SpanKind.SERVER):

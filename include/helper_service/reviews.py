@@ -10,9 +10,10 @@ from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
 from include.contract.tracing import traceparent
-from include.helper_service.database import Database
 from include.helper_service.sampling import Sampling
-from include.helper_service.tasks import COLUMNS, Contradiction, Task, find
+from include.helper_service.tasks import COLUMNS, Task, find
+from include.stand_in.confirming import Contradiction
+from include.stand_in.database import Database
 
 
 class NoSuchReview(Exception):

@@ -1,10 +1,12 @@
 """Settings of the Helper stand-in: environment variables with the prefix `HELPER_`."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from include.stand_in.settings import StandInSettings
 
 MODEL = "laundry"
 """Whose verdicts are reviewed, by its name at faceserve."""
@@ -18,39 +20,19 @@ def _known_zone(name: str) -> str:
     return name
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HELPER_", frozen=True, extra="ignore")
+class Settings(StandInSettings):
+    model_config = SettingsConfigDict(env_prefix="HELPER_")
 
-    host: str = "127.0.0.1"
-    """Address to listen on."""
     port: int = 8090
     """HTTP port."""
-    log_format: Literal["text", "json"] = "text"
-    """How it logs: lines for people, or one JSON object a line."""
     dsn: SecretStr = SecretStr("postgresql://helper@127.0.0.1:5432/helper")
     """The Helper service's own database."""
-    amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/%2F")
-    """RabbitMQ; when it is gone, confirmations are still taken and published later."""
-    exchange: str = "task.events"
-    """Topic exchange for `TaskConfirmedEvent`."""
-    queue: str = "mlops.task-confirmed"
-    """Queue that must exist before the first event, so that none is lost while nobody listens."""
     model_exchange: str = "model.events"
     """Topic exchange of the model events, which say since when a version serves."""
     model_queue: str = "helper.model-changes"
     """Queue for those that the Helper service listens to."""
     blind_audit_share: Share = 0.05
     """Share of tasks whose reviewer does not see the AI's verdict; their events carry `blindAudit`."""
-    faceserve_replicas: tuple[str, ...] = ("127.0.0.1:8500",)
-    """faceserve replicas for the first verdict."""
-    faceserve_token: SecretStr = SecretStr("")
-    """Bearer token, where they want one for inference (`FACESERVE_INFERENCE_TOKEN`)."""
-    faceserve_tls_ca: Annotated[FilePath | None, BeforeValidator(lambda said: said or None)] = None
-    """Authority (PEM) that signed the certificates of their inference ports; empty: they have no TLS."""
-    s3_endpoint: str | None = None
-    """S3 with the photos; empty: Amazon's. Credentials are the usual `AWS_*`."""
-    photo_buckets: tuple[str, ...] = ("tasks",)
-    """Buckets whose photos people may see."""
     undo_seconds: Annotated[float, Field(ge=0, le=60)] = 10.0
     """Seconds in which a reviewer can take a word back; its event leaves after them."""
     review_share: Share = 1.0

@@ -9,11 +9,12 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from include.contract.tracing import OFF, Traces
-from include.helper_service.background import AWAY, Background
-from include.helper_service.database import Database
 from include.helper_service.opinions import standing
 from include.helper_service.sampling import Sampling
-from include.helper_service.tasks import Confirmation, Task, Tasks, conclude, find
+from include.helper_service.tasks import Task, Tasks, conclude, find
+from include.stand_in.background import AWAY, Background
+from include.stand_in.confirming import Confirmation
+from include.stand_in.database import Database
 
 log = logging.getLogger(__name__)
 

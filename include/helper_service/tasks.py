@@ -1,27 +1,21 @@
 """RewardConfirmationManager: tasks, confirmations, and the event that each causes (specification §2.1)."""
 
-import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import Json
 
-from include.contract.tracing import traceparent
-from include.helper_service.database import Database
 from include.helper_service.sampling import Sampling
+from include.stand_in.confirming import Confirmation, Contradiction, confirmed_event, later_than
+from include.stand_in.database import Database
+from include.stand_in.outbox import add_event
 
 
 class NoSuchTask(Exception):
     """The task id is unknown."""
-
-
-class Contradiction(Exception):
-    """The request contradicts what is known; the text says how."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +44,6 @@ class Task:
     correction_reason: str | None = None
     confirmed_at: datetime | None = None
     likeliest_reasons: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    final_result: str
-    ai_result: str
-    corrected: bool
-    correction_reason: str | None
 
 
 COLUMNS = (
@@ -113,19 +99,6 @@ class Tasks:
         """Fields of a task's event beside those of the specification."""
         return {"blindAudit": True} if self._sampling.is_blind(task_id) else {}
 
-    def unpublished(self, limit: int) -> list[tuple[str, dict[str, Any], str | None]]:
-        """Event ids, payloads and the traces they are of, oldest first."""
-        with self._database.transaction() as cursor:
-            cursor.execute(
-                "SELECT id, payload, traceparent FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT %s",
-                (limit,),
-            )
-            return cursor.fetchall()
-
-    def mark_published(self, event_ids: list[str]) -> None:
-        with self._database.transaction() as cursor:
-            cursor.execute("UPDATE outbox SET published_at = now() WHERE id = ANY(%s)", (event_ids,))
-
 
 def find(cursor: Cursor, task_id: str, *, lock: bool = False) -> Task:
     cursor.execute(f"SELECT {COLUMNS} FROM tasks WHERE task_id = %s{' FOR UPDATE' if lock else ''}", (task_id,))
@@ -137,15 +110,13 @@ def find(cursor: Cursor, task_id: str, *, lock: bool = False) -> Task:
 
 def conclude(cursor: Cursor, task: Task, said: Confirmation, at: datetime, extra: Mapping[str, Any]) -> None:
     """The task's result from now on, and the event that tells of it."""
-    at = _after(task.confirmed_at, at)
+    at = later_than(task.confirmed_at, at)
     cursor.execute(
         "UPDATE tasks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
         " WHERE task_id = %s",
         (said.final_result, said.corrected, said.correction_reason, at, task.task_id),
     )
-    payload = Json({**_event(task, said, at), **_beside(task), **extra}, _dumps)
-    values = (str(uuid.uuid4()), payload, traceparent())
-    cursor.execute("INSERT INTO outbox (id, payload, traceparent) VALUES (%s, %s, %s)", values)
+    add_event(cursor, {**confirmed_event(task, said, at), **_beside(task), **extra})
 
 
 def _was_direct(cursor: Cursor, task_id: str, result: str) -> bool:
@@ -170,31 +141,7 @@ def _check(task: Task, confirmation: Confirmation) -> None:
         raise Contradiction("corrected must say whether finalResult differs from aiResult")
 
 
-def _after(before: datetime | None, now: datetime) -> datetime:
-    """The last word is the one with the later time, whatever the clock did in between."""
-    return now if before is None or now > before else before + timedelta(microseconds=1)
-
-
-def _event(task: Task, confirmation: Confirmation, at: datetime) -> dict[str, Any]:
-    return {
-        "eventType": "TaskConfirmedEvent",
-        "taskId": task.task_id,
-        "helperId": task.helper_id,
-        "finalResult": confirmation.final_result,
-        "aiResult": confirmation.ai_result,
-        "corrected": confirmation.corrected,
-        "correctionReason": confirmation.correction_reason,
-        "photoUrl": task.photo_url,
-        "timestamp": at.isoformat().replace("+00:00", "Z"),
-        "modelVersion": task.model_version,
-    }
-
-
 def _beside(task: Task) -> dict[str, Any]:
     """What the specification does not ask for and the task knows: whose photo it is, and how sure the AI was."""
     known = {"branchId": task.branch_id, "confidence": task.confidence}
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

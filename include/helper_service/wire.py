@@ -5,24 +5,15 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self, get_args
 
-from fastapi import Path
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from include.helper_service.learned import Learned
 from include.helper_service.reviews import Offer, Progress, Review, Said
 from include.helper_service.tasks import Task
+from include.stand_in.wire import Id, Name, PhotoUrl, Reason, Wire
 
 Label = Literal["양호", "불량"]
 LABELS: tuple[str, ...] = get_args(Label)
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
-_PHOTO = r"^s3://[a-z0-9][a-z0-9.-]+/[A-Za-z0-9][A-Za-z0-9._/-]*$"
-TaskId = Annotated[str, Path(pattern=_ID)]
-# People's names, in any letters.
-_PERSON = r"^[\p{L}\p{N}][\p{L}\p{N} ._:@-]{0,63}$"
-ReviewerId = Annotated[str, StringConstraints(pattern=_PERSON)]
-# PostgreSQL keeps every character but this one.
-Reason = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 _LONGEST_REVIEW_SECONDS = 120
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 # A browser's clock in the wrong zone is up to 14 hours ahead.
@@ -36,18 +27,14 @@ def _near_now(at: datetime) -> datetime:
     return at
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", protected_namespaces=())
+class NewTask(Wire):
+    task_id: Id
+    helper_id: Id
+    photo_url: PhotoUrl
+    branch_id: Name | None = None
 
 
-class NewTask(_Wire):
-    task_id: str = Field(pattern=_ID)
-    helper_id: str = Field(pattern=_ID)
-    photo_url: str = Field(pattern=_PHOTO)
-    branch_id: ReviewerId | None = None
-
-
-class ConfirmRequest(_Wire):
+class ConfirmRequest(Wire):
     """Body of the specification's `POST /helper/tasks/{taskId}/confirm`."""
 
     final_result: Label
@@ -56,7 +43,7 @@ class ConfirmRequest(_Wire):
     correction_reason: Reason | None = None
 
 
-class TaskView(_Wire):
+class TaskView(Wire):
     task_id: str
     helper_id: str
     photo_url: str
@@ -74,14 +61,14 @@ class TaskView(_Wire):
         return cls(**{name: value for name, value in vars(task).items() if name != "confirmed_at"})
 
 
-class ReviewRequest(_Wire):
+class ReviewRequest(Wire):
     """What a person says of a photo; what the AI said is known here, and whether that corrects it.
 
     `reviewSeconds` is how long the photo was in sight; a page that lay open counts as two minutes.
     """
 
-    reviewer_id: ReviewerId
-    branch_id: ReviewerId | None = None
+    reviewer_id: Name
+    branch_id: Name | None = None
     final_result: Label
     correction_reason: Reason | None = None
     review_seconds: float = Field(ge=0, allow_inf_nan=False)
@@ -93,7 +80,7 @@ class ReviewRequest(_Wire):
         return Said(self.final_result, self.correction_reason, seconds, self.shown_at)
 
 
-class ReviewView(_Wire):
+class ReviewView(Wire):
     """The word can be taken back until `leavesAt`; `corrected` is null while the verdict is hidden."""
 
     review_id: str
@@ -105,7 +92,7 @@ class ReviewView(_Wire):
         return cls(**vars(review))
 
 
-class OfferView(_Wire):
+class OfferView(Wire):
     """Of a hidden verdict nothing is told. `likeliestReasons` are what a correction would be about, likeliest first."""
 
     task_id: str
@@ -132,7 +119,7 @@ class OfferView(_Wire):
         )
 
 
-class ProgressView(_Wire):
+class ProgressView(Wire):
     waiting: int
     reviewed_today: int
     corrected_today: int
@@ -144,14 +131,14 @@ class ProgressView(_Wire):
         return cls(**vars(progress))
 
 
-class QueueView(_Wire):
+class QueueView(Wire):
     tasks: list[OfferView]
     progress: ProgressView
     labels: tuple[str, ...] = LABELS
     undo_seconds: float
 
 
-class ServingView(_Wire):
+class ServingView(Wire):
     """How many replicas answer with each version; `silent` ones do not answer, or serve nothing."""
 
     replicas: dict[str, int]
@@ -163,7 +150,7 @@ class ServingView(_Wire):
         return cls(replicas=dict(sorted(answering.items())), silent=len(versions) - answering.total())
 
 
-class LearnedView(_Wire):
+class LearnedView(Wire):
     """How many of the reviewer's corrections the model that serves `since` then has learned from."""
 
     model_version: str

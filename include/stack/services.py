@@ -234,7 +234,7 @@ def helper(stack: Stack) -> Service:
     command = (str(bin_folder() / "python"), "-m", "include.helper_service")
     return Service(
         "helper",
-        (Program("helper", command, lambda: http_answers(url), code=("include/helper_service",)),),
+        (Program("helper", command, lambda: http_answers(url), code=("include/helper_service", "include/stand_in")),),
         after=("postgres", "rabbitmq", "s3"),
     )
 

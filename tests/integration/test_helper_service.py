@@ -8,11 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from include.helper_service.app import create_app
-from include.helper_service.database import Database
-from include.helper_service.relay import Relay
 from include.helper_service.sampling import Sampling
 from include.helper_service.settings import Settings
-from include.helper_service.tasks import Confirmation, Task, Tasks, Verdict
+from include.helper_service.tasks import Task, Tasks, Verdict
+from include.stand_in.confirming import Confirmation
+from include.stand_in.database import Database
+from include.stand_in.outbox import Outbox
+from include.stand_in.relay import Relay
 from pipeline.domain.events import parse_task_confirmed
 from tests.builders import BUCKETS, NOW
 from tests.replica.certificates import Authority
@@ -141,22 +143,23 @@ def test_without_a_broker_the_confirmation_stands_and_its_event_comes_later(serv
     assert len(published(services)) == 1
 
 
-class _DiesBeforeMarking(Tasks):
+class _DiesBeforeMarking(Outbox):
     def mark_published(self, event_ids):
         raise OSError("killed between publishing and marking")
 
 
 def test_killed_between_publishing_and_marking_the_event_comes_twice_with_one_id(services):
     dsn, url = services.stack.dsn("helper", "helper"), services.stack.amqp_url
-    tasks = _DiesBeforeMarking(Database(dsn), Sampling())
+    database = Database(dsn)
+    tasks = Tasks(database, Sampling())
     tasks.create(Task("T-1", "H-1", "s3://tasks/T-1.jpg", "양호", "v1.0.0"))
     tasks.confirm("T-1", Confirmation("불량", "양호", True, None))
-    dying = Relay(tasks, url, EXCHANGE, QUEUE)
+    dying = Relay(_DiesBeforeMarking(database), url, EXCHANGE, QUEUE)
     dying.start()
     seen = []
     until(lambda: seen.extend(published(services)) or seen, "the first publication")
     dying.stop()
-    reborn = Relay(Tasks(Database(dsn), Sampling()), url, EXCHANGE, QUEUE)
+    reborn = Relay(Outbox(database), url, EXCHANGE, QUEUE)
     reborn.start()
     wait_until_published(services)
     reborn.stop()
@@ -172,7 +175,7 @@ def test_a_share_of_the_events_is_marked_as_blindly_reviewed(services, share, ma
     for number in range(5):
         tasks.create(Task(f"T-{number}", "H-1", f"s3://tasks/T-{number}.jpg", "양호", "v1.0.0"))
         tasks.confirm(f"T-{number}", Confirmation("양호", "양호", False, None))
-    events = [payload for _, payload, _ in tasks.unpublished(10)]
+    events = [payload for _, payload, _ in Outbox(database).unpublished(10)]
     database.close()
     assert {event["blindAudit"] for event in events if "blindAudit" in event} == marks
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.docs.references import ROOT
 
 _EVENT = r"(Canary|Dag|DeadLetters|HotSwap|LiveAccuracy|Model|Retraining|Rollback|Run|Step|Training)\w+Event"
-_PRODUCT = ("pipeline", "faceserve", "dags", "plugins", "include/helper_service")
+_PRODUCT = ("pipeline", "faceserve", "dags", "plugins", "include/helper_service", "include/stand_in")
 
 
 def says(pattern: str) -> Callable[[ast.AST], bool]:

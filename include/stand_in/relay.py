@@ -9,8 +9,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from include.contract.task_queue import ROUTING_KEY, declare_task_topology, queue_exists
 from include.contract.tracing import HEADER, OFF, Traces, traceparent
-from include.helper_service.background import IDLE_SECONDS, Background
-from include.helper_service.tasks import Tasks
+from include.stand_in.background import IDLE_SECONDS, Background
+from include.stand_in.outbox import Outbox
 
 _BATCH = 200
 _PERSISTENT = 2
@@ -21,9 +21,9 @@ class Relay(Background):
 
     name = "relay"
 
-    def __init__(self, tasks: Tasks, amqp_url: str, exchange: str, queue: str, traces: Traces = OFF) -> None:
+    def __init__(self, outbox: Outbox, amqp_url: str, exchange: str, queue: str, traces: Traces = OFF) -> None:
         super().__init__()
-        self._tasks = tasks
+        self._outbox = outbox
         self._parameters = pika.URLParameters(amqp_url)
         self._exchange = exchange
         self._queue = queue
@@ -45,7 +45,7 @@ class Relay(Background):
                 connection.close()
 
     def _publish_batch(self, channel: BlockingChannel) -> int:
-        pending = self._tasks.unpublished(_BATCH)
+        pending = self._outbox.unpublished(_BATCH)
         for event_id, payload, began in pending:
             if began is None:
                 self._publish(channel, event_id, payload, None)
@@ -53,7 +53,7 @@ class Relay(Background):
             with self._traces.span("publish", began, kind=SpanKind.PRODUCER):
                 self._publish(channel, event_id, payload, {HEADER: traceparent() or began})
         if pending:
-            self._tasks.mark_published([event_id for event_id, *_ in pending])
+            self._outbox.mark_published([event_id for event_id, *_ in pending])
         return len(pending)
 
     def _publish(

@@ -1,4 +1,4 @@
-"""A task's photo as a browser may be given it: decoded as for models, and encoded anew without anything but pixels."""
+"""A task's photo, as models get it, and as a browser may: encoded anew without anything but pixels."""
 
 import io
 from collections.abc import Collection
@@ -38,14 +38,20 @@ class Photos:
     def jpeg(self, url: str) -> bytes:
         """Places and times that a camera wrote into it are left out. Raises `NoPhoto` or `PhotosAway`."""
         try:
-            address = PhotoAddress.parse(url, self._buckets)
-            picture = Image.fromarray(decode(self._body(address)))
-        except (BadPhotoAddress, UnreadablePhoto) as error:
+            picture = Image.fromarray(decode(self.original(url)))
+        except UnreadablePhoto as error:
             raise NoPhoto(str(error)) from None
         picture.thumbnail((_LONGEST_SIDE_PIXELS, _LONGEST_SIDE_PIXELS))
         encoded = io.BytesIO()
         picture.save(encoded, "JPEG", quality=_QUALITY)
         return encoded.getvalue()
+
+    def original(self, url: str) -> bytes:
+        """As it was put there, for models only. Raises `NoPhoto` or `PhotosAway`."""
+        try:
+            return self._body(PhotoAddress.parse(url, self._buckets))
+        except BadPhotoAddress as error:
+            raise NoPhoto(str(error)) from None
 
     def _body(self, address: PhotoAddress) -> bytes:
         try:

@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from pika.exceptions import AMQPConnectionError
 
-from include.helper_service.background import Background
+from include.stand_in.background import Background
 from tests.waiting import until
 
 FAULTS = sorted(
@@ -35,8 +35,8 @@ class Meets(Background):
 
 @pytest.fixture(autouse=True)
 def soon_again(monkeypatch):
-    monkeypatch.setattr("include.helper_service.background._MAX_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr("include.helper_service.background.IDLE_SECONDS", 0.001)
+    monkeypatch.setattr("include.stand_in.background._MAX_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("include.stand_in.background.IDLE_SECONDS", 0.001)
 
 
 def test_whatever_fails_is_tried_again_until_it_works():

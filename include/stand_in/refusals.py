@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import psycopg2
 from fastapi import FastAPI, Request, Response
@@ -10,9 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg2.pool import PoolError
 
-from include.helper_service.photos import NoPhoto, PhotosAway
-from include.helper_service.reviews import NoSuchReview
-from include.helper_service.tasks import Contradiction, NoSuchTask
+from include.stand_in.confirming import Contradiction
+from include.stand_in.photos import NoPhoto, PhotosAway
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +20,10 @@ _SAME_SITE = {"same-origin", "none"}
 _READING = {"GET", "HEAD"}
 
 
-def add_to(app: FastAPI) -> None:
+def add_to(app: FastAPI, more: Mapping[type[Exception], int]) -> None:
+    """`more` are statuses of errors of this service alone, whose text is for the caller."""
     answers: dict[type[Exception], Answer] = {
-        NoSuchTask: _says(404),
-        NoSuchReview: _says(404),
+        **{kind: _says(status) for kind, status in more.items()},
         Contradiction: _says(409),
         NoPhoto: _no_photo,
         psycopg2.OperationalError: _away("database"),
