@@ -28,6 +28,7 @@ MAX_LINES_PER_LINE_OF_TESTS = 1.0
 ROOTS = {
     "dags.model_retraining": "puts the tasks of a whole retraining in order",
     "faceserve.server": "builds the server of all its parts",
+    "include.access_service.app": "puts the stand-in together of its parts",
     "include.bench": "a bench wires real adapters to real steps",
     "include.demo": "a story touches every part of the running stack",
     "include.helper_service.app": "puts the stand-in together of its parts",

@@ -5,8 +5,10 @@ import os
 from pipeline.bootstrap import GiveUp
 
 _OF_ROLES = (
+    "ACCESS_OWNER_DSN",
     "HELPER_OWNER_DSN",
     "MLOPS_OWNER_DSN",
+    "ACCESS_DSN",
     "HELPER_DSN",
     "RETRAIN_MLOPS_DSN",
     "RETRAIN_HELPER_DSN",

@@ -92,6 +92,7 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     state.settings = settings
     state.traces = traces_of("helper")
     open_.callback(state.traces.flush)
+    state.outbox = Outbox(database)
     state.tasks = Tasks(database, sampling)
     state.reviews = Reviews(database, sampling, undo_seconds=settings.undo_seconds)
     state.changes = ModelChanges(database)
@@ -101,7 +102,7 @@ def _begin(app: FastAPI, settings: Settings, open_: AsyncExitStack) -> None:
     open_.callback(state.faceserve.close)
     amqp_url = settings.amqp_url.get_secret_value()
     state.background = (
-        Relay(Outbox(database), amqp_url, settings.exchange, settings.queue, state.traces),
+        Relay(state.outbox, amqp_url, settings.exchange, settings.queue, state.traces),
         Listening(state.changes, amqp_url, settings.model_exchange, settings.model_queue),
         state.settling,
     )

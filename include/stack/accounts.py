@@ -1,6 +1,7 @@
 """Who may do what on RabbitMQ: `python -m include.stack.accounts FILE` writes what the broker reads when it starts.
 
-The Helper service publishes confirmations and hears model events, the pipeline does the opposite, who watches counts.
+The Helper service publishes confirmations and hears model events, the pipeline does the opposite, the access service
+only publishes, who watches counts.
 Passwords of that command are in `RABBITMQ_PASSWORD` and, of the others, `RABBITMQ_<NAME>_PASSWORD`.
 """
 
@@ -55,6 +56,7 @@ ACCOUNTS = (
         write=rf"^({_MODELS}|{_CONFIRMED}|amq\.default)$",
         read=f"^({_TASKS}|{_CONFIRMED})$",
     ),
+    Account("access", write=f"^{_TASKS}$"),
     Account("watcher"),
 )
 SECRETS = ("rabbitmq", *(account.secret for account in ACCOUNTS))

@@ -27,6 +27,7 @@ PREFERRED_PORTS = {
     "airflow": 8080,
     "mlflow": 5000,
     "helper": 8090,
+    "access": 8091,
     "prometheus": 9090,
     "alertmanager": 9093,
     "exporter": 9600,
@@ -196,13 +197,23 @@ def environment(stack: Stack) -> dict[str, str]:
         "FACESERVE_REGISTRY_URL": mlflow_url,
         "FACESERVE_GALLERY_URI": "s3://faces/",
         "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
-        "HELPER_DSN": stack.dsn("helper", "helper"),
-        "HELPER_AMQP_URL": stack.amqp_url_of("helper"),
-        "HELPER_S3_ENDPOINT": stack.s3_endpoint,
-        "HELPER_FACESERVE_REPLICAS": json.dumps(stack.replicas),
-        "HELPER_PORT": str(stack.port("helper")),
+        **_stand_in(stack, "helper"),
+        **_stand_in(stack, "access"),
+        "ACCESS_FACESERVE_ENROLMENT": stack.lifecycle_addresses[0],
+        "ACCESS_FACESERVE_ENROLMENT_TOKEN": stack.secrets["faceserve"],
         **_airflow(stack),
     }
+
+
+def _stand_in(stack: Stack, name: str) -> dict[str, str]:
+    variables = {
+        "DSN": stack.dsn(name, name),
+        "AMQP_URL": stack.amqp_url_of(name),
+        "S3_ENDPOINT": stack.s3_endpoint,
+        "FACESERVE_REPLICAS": json.dumps(stack.replicas),
+        "PORT": str(stack.port(name)),
+    }
+    return {f"{name.upper()}_{variable}": value for variable, value in variables.items()}
 
 
 def _airflow(stack: Stack) -> dict[str, str]:

@@ -23,10 +23,15 @@ class Database:
     reads: str = ""
 
 
-OWN = (Database("helper", "helper_owner", "helper"), Database("mlops", "mlops_owner", "mlops", "mlops_viewer"))
+OWN = (
+    Database("helper", "helper_owner", "helper"),
+    Database("mlops", "mlops_owner", "mlops", "mlops_viewer"),
+    Database("access", "access_owner", "access"),
+)
 DATABASES = (*OWN, Database("airflow", "airflow"), Database("mlflow", "mlflow"))
-# It reads one table of the Helper service's, which a migration grants.
+# Of the Helper service's and of the access service's tables it reads one each, which a migration grants.
 READER = "mlops_reader"
+_READ_BY_US = ("helper", "access")
 # It copies the whole cluster and its log, and reads no table.
 COPIES = "backup"
 ROLES = (*(role for one in DATABASES for role in (one.owner, one.works, one.reads) if role), READER, COPIES)
@@ -54,7 +59,8 @@ def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
             _make_database(connection, database)
             for role in filter(None, (database.owner, database.works, database.reads)):
                 _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database.name, role)
-        _run(connection, "GRANT CONNECT ON DATABASE helper TO {}", READER)
+        for name in _READ_BY_US:
+            _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", name, READER)
         _run(connection, "ALTER ROLE {} REPLICATION", COPIES)
         _run(connection, "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO {}", COPIES)
     finally:

@@ -91,6 +91,14 @@ FORBIDDEN = {
         delete_exchange(TASKS),
         listen(MODELS),
     ],
+    "access": [
+        publish(MODELS, "ModelDeployedEvent"),
+        publish("", QUEUE),
+        *(act(queue) for queue in (QUEUE, DEAD, OF_HELPER) for act in (read, purge, delete)),
+        *(delete_exchange(exchange) for exchange in (TASKS, MODELS)),
+        *(listen(exchange) for exchange in (TASKS, MODELS)),
+        redirect,
+    ],
     "watcher": [
         *(publish(exchange) for exchange in (TASKS, MODELS, "")),
         *(act(queue) for queue in (QUEUE, DEAD, OF_HELPER) for act in (read, purge, delete)),

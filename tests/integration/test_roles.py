@@ -10,6 +10,8 @@ from include.stack.roles import hand_over, make_roles
 pytestmark = pytest.mark.integration
 
 DENIED = (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
+# Of the stand-ins' databases, what collecting reads.
+READ_BY_US = {"helper": "tasks", "access": "checks"}
 CHANGES = ("CREATE TABLE theirs (id int)", "DROP TABLE {table}", "ALTER TABLE {table} ADD COLUMN theirs int")
 
 
@@ -26,7 +28,7 @@ def tables(stack, database):
     return [table for (table,) in found]
 
 
-@pytest.mark.parametrize("database", ["helper", "mlops"])
+@pytest.mark.parametrize("database", ["access", "helper", "mlops"])
 def test_who_works_with_tables_neither_changes_nor_empties_nor_owns_any(stack, database):
     dsn = stack.dsn(database, database)
     for table in tables(stack, database):
@@ -51,10 +53,12 @@ def test_who_works_with_tables_may_write_to_every_one_and_to_no_note_of_a_migrat
         query(dsn, "DELETE FROM _yoyo_migration")
 
 
-@pytest.mark.parametrize(("role", "database"), [("mlops_viewer", "mlops"), ("mlops_reader", "helper")])
+@pytest.mark.parametrize(
+    ("role", "database"), [("mlops_viewer", "mlops"), ("mlops_reader", "helper"), ("mlops_reader", "access")]
+)
 def test_who_looks_changes_nothing_also_where_it_asks_to(stack, role, database):
     dsn = stack.dsn(role, database)
-    seen = tables(stack, database) if role == "mlops_viewer" else ["tasks"]
+    seen = tables(stack, database) if role == "mlops_viewer" else [READ_BY_US[database]]
     for table in seen:
         query(dsn, f"SELECT * FROM {table} LIMIT 1")
         for statement in ("DELETE FROM {table}", "TRUNCATE {table} CASCADE", *CHANGES):
@@ -62,13 +66,26 @@ def test_who_looks_changes_nothing_also_where_it_asks_to(stack, role, database):
                 query(dsn, f"SET default_transaction_read_only = off; {statement.format(table=table)}")
 
 
-def test_the_pipeline_reads_tasks_of_the_helper_and_nothing_else_of_it(stack):
-    with pytest.raises(DENIED):
-        query(stack.dsn("mlops_reader", "helper"), "SELECT * FROM outbox")
+@pytest.mark.parametrize("database", READ_BY_US)
+def test_the_pipeline_reads_one_table_of_another_service_and_nothing_else_of_it(stack, database):
+    others = [table for table in tables(stack, database) if table != READ_BY_US[database]]
+    assert "outbox" in others
+    for table in others:
+        with pytest.raises(DENIED):
+            query(stack.dsn("mlops_reader", database), f"SELECT * FROM {table}")
 
 
 @pytest.mark.parametrize(
-    ("role", "database"), [("mlops", "helper"), ("helper", "mlops"), ("mlops_reader", "mlops"), ("mlflow", "mlops")]
+    ("role", "database"),
+    [
+        ("mlops", "helper"),
+        ("helper", "mlops"),
+        ("mlops_reader", "mlops"),
+        ("mlflow", "mlops"),
+        ("access", "helper"),
+        ("helper", "access"),
+        ("mlops", "access"),
+    ],
 )
 def test_a_database_of_somebody_else_stays_shut(stack, role, database):
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):

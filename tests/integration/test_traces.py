@@ -88,9 +88,9 @@ def correct(services, task_id, way, headers):
         body = CONFIRMATION if way == "confirm" else REVIEW
         said = http.post(f"/helper/tasks/{task_id}/{way}", json=body, headers=headers)
         assert said.is_success, said.text
-        tasks = http.app.state.tasks
+        tasks, outbox = http.app.state.tasks, http.app.state.outbox
         # What people said on the page settles first.
-        until(lambda: tasks.get(task_id).final_result and not tasks.unpublished(1), "the event to be published")
+        until(lambda: tasks.get(task_id).final_result and not outbox.unpublished(1), "the event to be published")
 
 
 def trace_of(*spans):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from faceserve.settings import Settings as FaceserveSettings
+from include.access_service.settings import Settings as AccessSettings
 from include.contract.preprocessing import BYTES_A_PIXEL
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack.accounts import ACCOUNTS, SECRETS
@@ -24,6 +25,7 @@ _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
 _READ = {
     *(one.name for one in variables(PipelineSettings)),
     *(f"FACESERVE_{name}".upper() for name in FaceserveSettings.model_fields),
+    *(f"ACCESS_{name}".upper() for name in AccessSettings.model_fields),
     *(f"HELPER_{name}".upper() for name in HelperSettings.model_fields),
 }
 _OF_OWNERS = {
@@ -34,8 +36,8 @@ _OF_OWNERS = {
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
 _PARTS_OF_OTHERS = {"epmd"}
 _ONCE = {"accounts", "migrate", "first-model"}
-# `migrate` ends, and no Debian package has Grafana.
-_IN_CONTAINERS_ONLY = {*_ONCE, "grafana"}
+# `migrate` ends, no Debian package has Grafana, and of the access service the local stack has only the variables.
+_IN_CONTAINERS_ONLY = {*_ONCE, "grafana", "access"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
 _DEMO_ONLY = {
     "RETRAIN_CHEAP_FROM",
@@ -68,7 +70,7 @@ def _ours() -> list[tuple[str, str]]:
         for service, fields in _SERVICES.items()
         if service not in _IMAGES_OF_OTHERS
         for variable in _variables(fields)
-        if variable.startswith(("RETRAIN_", "FACESERVE_", "HELPER_"))
+        if variable.startswith(("RETRAIN_", "FACESERVE_", "HELPER_", "ACCESS_"))
     ]
 
 

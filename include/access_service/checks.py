@@ -1,0 +1,162 @@
+"""Who stood before a door, what the model answered, what a person says of it, and the event that tells of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor
+
+from include.stand_in.confirming import Confirmation, Contradiction, confirmed_event, later_than
+from include.stand_in.database import Database
+from include.stand_in.outbox import add_event
+
+SAME, DIFFERENT = "same", "different"
+
+
+class NoSuchCheck(Exception):
+    """The check id is unknown."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`claimed_identity` says who it is (1:1); None: who of all it is (1:N)."""
+
+    check_id: str
+    door_id: str
+    photo_url: str
+    claimed_identity: str | None = None
+    branch_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`identity` is whom the photo was compared with, or who looks most like it; None where nobody is enrolled so.
+
+    `score` is the cosine with that person, who it is taken for from `threshold` on.
+    """
+
+    identity: str | None
+    score: float | None
+    threshold: float
+    model_version: str
+
+    @property
+    def ai_result(self) -> str:
+        return SAME if self.score is not None and self.score >= self.threshold else DIFFERENT
+
+
+@dataclass(frozen=True)
+class Check:
+    check_id: str
+    door_id: str
+    branch_id: str | None
+    photo_url: str
+    claimed_identity: str | None
+    identity: str | None
+    score: float | None
+    threshold: float
+    ai_result: str
+    model_version: str
+    final_result: str | None = None
+    corrected: bool | None = None
+    correction_reason: str | None = None
+    confirmed_at: datetime | None = None
+
+    @property
+    def task_id(self) -> str:
+        return self.check_id
+
+    @property
+    def helper_id(self) -> str:
+        return self.door_id
+
+
+_COLUMNS = ", ".join(Check.__dataclass_fields__)
+_INSERT = f"""
+    INSERT INTO checks ({_COLUMNS.partition(", final_result")[0]})
+    VALUES (%(check_id)s, %(door_id)s, %(branch_id)s, %(photo_url)s, %(claimed_identity)s, %(identity)s, %(score)s,
+        %(threshold)s, %(ai_result)s, %(model_version)s)
+    ON CONFLICT (check_id) DO NOTHING"""
+
+
+class Checks:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, asked: Asked) -> Check | None:
+        """What was answered when the same was asked before. Raises `Contradiction` when the id belongs to another."""
+        with self._database.transaction() as cursor:
+            cursor.execute(f"SELECT {_COLUMNS} FROM checks WHERE check_id = %s", (asked.check_id,))
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        check = Check(*row)
+        if (check.photo_url, check.claimed_identity) != (asked.photo_url, asked.claimed_identity):
+            raise Contradiction(f"check {asked.check_id} exists with another photo or another claim")
+        return check
+
+    def record(self, asked: Asked, answer: Answer) -> Check:
+        """The first answer stands, whoever asks at the same time. Raises `Contradiction` as `known`."""
+        with self._database.transaction() as cursor:
+            cursor.execute(_INSERT, {**vars(asked), **vars(answer), "ai_result": answer.ai_result})
+        check = self.known(asked)
+        assert check is not None
+        return check
+
+    def get(self, check_id: str) -> Check:
+        with self._database.transaction() as cursor:
+            return _find(cursor, check_id)
+
+    def confirm(self, check_id: str, final_result: str, reason: str | None, reviewer_id: str) -> Check:
+        """Row and event in one transaction; the same word again makes no second event, another one supersedes it.
+
+        Raises `NoSuchCheck`, or `Contradiction` where there is nobody whom the photo could show.
+        """
+        with self._database.transaction() as cursor:
+            check = _find(cursor, check_id, lock=True)
+            if check.identity is None:
+                raise Contradiction(f"check {check_id} was compared with nobody")
+            if check.final_result != final_result:
+                corrected = final_result != check.ai_result
+                said = Confirmation(final_result, check.ai_result, corrected, reason if corrected else None)
+                _conclude(cursor, check, said, {"reviewerId": reviewer_id})
+            return _find(cursor, check_id)
+
+    def forget(self, identity: str) -> int:
+        """Everything that was asked about this person, and told of it; how many checks."""
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM outbox WHERE payload ->> 'identity' = %s", (identity,))
+            cursor.execute("DELETE FROM checks WHERE identity = %s", (identity,))
+            return cursor.rowcount
+
+
+def _find(cursor: Cursor, check_id: str, *, lock: bool = False) -> Check:
+    cursor.execute(f"SELECT {_COLUMNS} FROM checks WHERE check_id = %s{' FOR UPDATE' if lock else ''}", (check_id,))
+    row = cursor.fetchone()
+    if row is None:
+        raise NoSuchCheck(f"no check {check_id[:128]!r}")
+    return Check(*row)
+
+
+def _conclude(cursor: Cursor, check: Check, said: Confirmation, extra: Mapping[str, Any]) -> None:
+    at = later_than(check.confirmed_at, datetime.now(UTC))
+    cursor.execute(
+        "UPDATE checks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
+        " WHERE check_id = %s",
+        (said.final_result, said.corrected, said.correction_reason, at, check.check_id),
+    )
+    add_event(cursor, {**confirmed_event(check, said, at), **_of_a_face(check), **extra})
+
+
+def _of_a_face(check: Check) -> dict[str, Any]:
+    """What the specification's event does not say: which model it was about, and who is who."""
+    known = {
+        "modelType": "FACE",
+        "identity": check.identity,
+        "claimedIdentity": check.claimed_identity,
+        "score": check.score,
+        "threshold": check.threshold,
+        "branchId": check.branch_id,
+    }
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,69 @@
+"""Who a photo shows, as the model servers say, and whom they know."""
+
+from typing import Protocol
+
+from fastapi import HTTPException
+
+from include.access_service.checks import Answer, Asked
+from include.access_service.settings import MODEL, Settings
+from include.contract.client import ClientTls, FaceserveError
+from include.contract.lifecycle_client import LifecycleClient
+from include.stand_in.asking import faceserve_of, refusal
+from include.stand_in.photos import Photos
+
+
+class Faces(Protocol):
+    """What cannot be done is raised as `HTTPException`, a photo that cannot be read as `NoPhoto` or `PhotosAway`."""
+
+    def answer(self, asked: Asked) -> Answer: ...
+
+    def enrol(self, identity: str, photo_url: str) -> int:
+        """How many people are enrolled then; asked again, the photo replaces that of before."""
+
+    def withdraw(self, identity: str) -> int:
+        """How many are left; nobody is taken for this person any more."""
+
+    def close(self) -> None: ...
+
+
+class FaceserveFaces:
+    """Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._photos = Photos(settings.s3_endpoint, settings.photo_buckets)
+        self._inference = faceserve_of(settings)
+        self._enrolment = LifecycleClient(
+            settings.faceserve_enrolment,
+            token=settings.faceserve_enrolment_token.get_secret_value(),
+            tls=ClientTls(settings.faceserve_tls_ca) if settings.faceserve_tls_ca else None,
+        )
+
+    def answer(self, asked: Asked) -> Answer:
+        photo = self._photos.original(asked.photo_url)
+        try:
+            found = self._inference.compared(MODEL, photo, identity=asked.claimed_identity or "")
+        except FaceserveError as error:
+            raise refusal("no answer", error) from None
+        if found.threshold is None:
+            raise HTTPException(503, f"no answer: {found.model_version} tells no people apart")
+        best = found.matches[0] if found.matches else None
+        if best is None:
+            return Answer(None, None, found.threshold, found.model_version)
+        return Answer(best.identity, best.similarity, found.threshold, found.model_version)
+
+    def enrol(self, identity: str, photo_url: str) -> int:
+        photo = self._photos.original(photo_url)
+        try:
+            return self._enrolment.enroll(MODEL, identity, photo)
+        except FaceserveError as error:
+            raise refusal("nobody was enrolled", error) from None
+
+    def withdraw(self, identity: str) -> int:
+        try:
+            return self._enrolment.withdraw(MODEL, identity)
+        except FaceserveError as error:
+            raise refusal("nobody was withdrawn", error) from None
+
+    def close(self) -> None:
+        self._inference.close()
+        self._enrolment.close()

@@ -1,0 +1,22 @@
+"""Settings of the access stand-in: environment variables with the prefix `ACCESS_`."""
+
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from include.stand_in.settings import StandInSettings
+
+MODEL = "face"
+"""Who tells people apart, by its name at faceserve."""
+
+
+class Settings(StandInSettings):
+    model_config = SettingsConfigDict(env_prefix="ACCESS_")
+
+    port: int = 8091
+    """HTTP port."""
+    dsn: SecretStr = SecretStr("postgresql://access@127.0.0.1:5432/access")
+    """The access service's own database."""
+    faceserve_enrolment: str = "127.0.0.1:8600"
+    """Lifecycle address of a replica: whom it enrols or withdraws, all know or forget."""
+    faceserve_enrolment_token: SecretStr = SecretStr("")
+    """Bearer token for that (`FACESERVE_ENROLMENT_TOKEN`, else the lifecycle's)."""

@@ -1,0 +1,70 @@
+"""What the access service's HTTP interface takes and gives."""
+
+import unicodedata
+from typing import Annotated, Literal, Self
+
+from fastapi import Path
+from pydantic import BeforeValidator, StringConstraints
+
+from include.access_service.checks import Check
+from include.stand_in.wire import Id, Name, PhotoUrl, Reason, Wire
+
+
+def _one_form(name: object) -> object:
+    """Letters that can be typed in several ways are the same person's."""
+    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
+
+
+# As faceserve's gallery takes them.
+_IDENTITY = r"^\w[\w.@-]{0,99}$"
+Identity = Annotated[str, StringConstraints(pattern=_IDENTITY), BeforeValidator(_one_form)]
+IdentityInPath = Annotated[Identity, Path()]
+
+
+class Enrolment(Wire):
+    photo_url: PhotoUrl
+
+
+class EnrolledView(Wire):
+    """`enrolled` is how many people there are now."""
+
+    identity: str
+    enrolled: int
+
+
+class NewCheck(Wire):
+    """With `claimedIdentity` the question is whether the photo shows that person, without it whom it shows."""
+
+    check_id: Id
+    door_id: Id
+    photo_url: PhotoUrl
+    claimed_identity: Identity | None = None
+    branch_id: Name | None = None
+
+
+class ConfirmRequest(Wire):
+    """Whether the photo shows the check's `identity`, as a person says who looked at it."""
+
+    final_result: Literal["same", "different"]
+    reviewer_id: Name
+    correction_reason: Reason | None = None
+
+
+class CheckView(Wire):
+    """`accepted` opens the door. `threshold` is that of the version which answered: nobody keeps it."""
+
+    check_id: str
+    accepted: bool
+    identity: str | None
+    claimed_identity: str | None
+    score: float | None
+    threshold: float
+    ai_result: str
+    model_version: str
+    final_result: str | None
+    corrected: bool | None
+
+    @classmethod
+    def of(cls, check: Check) -> Self:
+        shown = {name: value for name, value in vars(check).items() if name in cls.model_fields}
+        return cls(accepted=check.ai_result == "same", **shown)

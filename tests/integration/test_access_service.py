@@ -1,0 +1,216 @@
+"""The access stand-in: a check, a person's word on it and its event together; people are known by the model servers."""
+
+import json
+import unicodedata
+from dataclasses import dataclass, field
+
+import boto3
+import pika
+import pytest
+from fastapi.testclient import TestClient
+
+from include.access_service.app import create_app
+from include.access_service.checks import Answer
+from include.access_service.settings import Settings
+from include.stack.postgres import query
+from tests.replica.world import TOKEN, replica
+from tests.tiny_model import coloured_photo
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
+
+QUEUE = "mlops.task-confirmed"
+KIM = {"checkId": "C-1", "doorId": "DOOR-1", "photoUrl": "s3://tasks/C-1.jpg", "claimedIdentity": "kim"}
+NOBODY = """INSERT INTO checks (check_id, door_id, photo_url, threshold, ai_result, model_version)
+    VALUES ('C-0', 'DOOR-1', 's3://tasks/C-0.jpg', 0.5, 'different', 'v1.0.0')"""
+LOOKS_LIKE_KIM = Answer("kim", 0.9, 0.5, "v1.0.0")
+
+
+@dataclass
+class FakeFaces:
+    """Gives the same answer to everybody."""
+
+    says: Answer = LOOKS_LIKE_KIM
+    people: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, asked):
+        return self.says
+
+    def enrol(self, identity, photo_url):
+        self.people[identity] = photo_url
+        return len(self.people)
+
+    def withdraw(self, identity):
+        self.people.pop(identity, None)
+        return len(self.people)
+
+    def close(self):
+        """Nothing is open."""
+
+
+def settings(services, **more):
+    stack = services.stack
+    return Settings(
+        dsn=stack.dsn("access", "access"), amqp_url=stack.amqp_url_of("access"), s3_endpoint=stack.s3_endpoint, **more
+    )
+
+
+@pytest.fixture
+def access(services):
+    services.truncate("access")
+    return services
+
+
+@pytest.fixture
+def faces():
+    return FakeFaces()
+
+
+@pytest.fixture
+def http(access, faces):
+    with TestClient(create_app(settings(access), faces)) as client:
+        yield client
+
+
+def confirm(http, check_id="C-1", final_result="different", **more):
+    said = {"finalResult": final_result, "reviewerId": "이 과장", **more}
+    return http.post(f"/access/checks/{check_id}/confirm", json=said)
+
+
+def rows(services, columns, table):
+    return query(services.stack.dsn("access", "access"), f"SELECT {columns} FROM {table} ORDER BY 1")
+
+
+def published(services, count):
+    """So many events off the queue."""
+    until(lambda: len(rows(services, "id", "outbox WHERE published_at IS NOT NULL")) == count, "the relay to publish")
+    connection = pika.BlockingConnection(pika.URLParameters(services.stack.amqp_url))
+    channel, found = connection.channel(), []
+    while (got := channel.basic_get(QUEUE, auto_ack=True))[0] is not None:
+        found.append(json.loads(got[2]))
+    connection.close()
+    return found
+
+
+def test_a_word_on_a_check_becomes_an_event_that_says_which_model_and_whom_it_is_about(access, http):
+    made = http.post("/access/checks", json={**KIM, "branchId": "강남점"})
+    assert (made.status_code, made.json()["accepted"], made.json()["aiResult"]) == (201, True, "same")
+    assert confirm(http, correctionReason="쌍둥이").json()["corrected"] is True
+    (event,) = published(access, 1)
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {
+        "eventType": "TaskConfirmedEvent",
+        "modelType": "FACE",
+        "taskId": "C-1",
+        "helperId": "DOOR-1",
+        "finalResult": "different",
+        "aiResult": "same",
+        "corrected": True,
+        "correctionReason": "쌍둥이",
+        "photoUrl": "s3://tasks/C-1.jpg",
+        "modelVersion": "v1.0.0",
+        "identity": "kim",
+        "claimedIdentity": "kim",
+        "score": 0.9,
+        "threshold": 0.5,
+        "branchId": "강남점",
+        "reviewerId": "이 과장",
+    }
+
+
+def test_a_door_stays_shut_below_the_threshold_and_opens_on_it(http, faces):
+    for number, (score, accepted) in enumerate([(0.4999, False), (0.5, True), (None, False)]):
+        faces.says = Answer("kim" if score else None, score, 0.5, "v1.0.0")
+        made = http.post("/access/checks", json={**KIM, "checkId": f"C-{number}"})
+        assert (made.status_code, made.json()["accepted"]) == (201, accepted)
+
+
+def test_the_same_check_again_gives_the_same_answer_and_its_id_belongs_to_one_question(http, faces):
+    first = http.post("/access/checks", json=KIM).json()
+    faces.says = Answer("kim", 0.1, 0.5, "v2.0.0")
+    assert http.post("/access/checks", json=KIM).json() == first == http.get("/access/checks/C-1").json()
+    for other in ({"photoUrl": "s3://tasks/other.jpg"}, {"claimedIdentity": "lee"}, {"claimedIdentity": None}):
+        assert http.post("/access/checks", json={**KIM, **other}).status_code == 409
+
+
+def test_the_same_word_again_is_one_event_and_another_word_supersedes_it(access, http):
+    http.post("/access/checks", json=KIM)
+    for word in ("different", "different", "same"):
+        assert confirm(http, final_result=word).json()["finalResult"] == word
+    events = published(access, 2)
+    assert [(e["finalResult"], e["corrected"]) for e in events] == [("different", True), ("same", False)]
+    assert events[0]["timestamp"] < events[1]["timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("check_id", "said", "answer"),
+    [
+        ("C-9", {}, (404, "no check 'C-9'")),
+        ("C-0", {}, (409, "was compared with nobody")),
+        ("C-1", {"finalResult": "양호"}, (422, "finalResult")),
+        ("C-1", {"reviewerId": ""}, (422, "reviewerId")),
+        ("C-1", {"corrected": True}, (422, "corrected")),
+        ("C;1", {}, (422, "check_id")),
+    ],
+)
+def test_a_word_that_makes_no_sense_is_refused_and_leaves_no_event(access, http, check_id, said, answer):
+    http.post("/access/checks", json=KIM)
+    query(access.stack.dsn("access", "access"), NOBODY)
+    got = confirm(http, check_id, **{"final_result": said.pop("finalResult", "same"), **said})
+    assert (got.status_code, answer[1] in got.text) == (answer[0], True), got.text
+    assert rows(access, "id", "outbox") == []
+
+
+def test_what_was_asked_about_somebody_is_forgotten_with_them(access, http, faces):
+    for number, name in enumerate(("kim", "lee")):
+        http.put(f"/access/people/{name}", json={"photoUrl": f"s3://tasks/{name}.jpg"})
+        faces.says = Answer(name, 0.9, 0.5, "v1.0.0")
+        http.post("/access/checks", json={**KIM, "checkId": f"C-{number}", "claimedIdentity": name})
+        confirm(http, f"C-{number}")
+    published(access, 2)
+    assert http.delete("/access/people/kim").json() == {"identity": "kim", "enrolled": 1}
+    assert rows(access, "check_id, identity", "checks") == [("C-1", "lee")]
+    assert rows(access, "payload ->> 'identity'", "outbox") == [("lee",)]
+
+
+def test_a_name_is_one_person_however_it_was_typed(http, faces):
+    composed = unicodedata.normalize("NFC", "이영희")
+    for form in ("NFC", "NFD", "NFKD"):
+        made = http.put(
+            f"/access/people/{unicodedata.normalize(form, composed)}", json={"photoUrl": "s3://tasks/1.jpg"}
+        )
+        assert made.json() == {"identity": composed, "enrolled": 1}
+
+
+def test_people_are_enrolled_checked_and_withdrawn_at_a_real_model_server(access, tmp_path):
+    s3 = boto3.client("s3", endpoint_url=access.stack.s3_endpoint)
+    people = {"kim": coloured_photo(250, 20, 20), "lee": coloured_photo(20, 250, 20)}
+    for name, photo in people.items():
+        s3.put_object(Bucket="tasks", Key=f"{name}.jpg", Body=photo)
+    with replica(tmp_path, gallery_uri="s3://faces/") as made:
+        made.serve("v1.1.0", "face", threshold=0.75)
+        asks = settings(
+            access,
+            faceserve_replicas=(made.address,),
+            faceserve_enrolment=made.lifecycle_address,
+            faceserve_enrolment_token=TOKEN,
+        )
+        with TestClient(create_app(asks)) as http:
+            for count, name in enumerate(people, start=1):
+                enrolled = http.put(f"/access/people/{name}", json={"photoUrl": f"s3://tasks/{name}.jpg"})
+                assert enrolled.json() == {"identity": name, "enrolled": count}
+
+            def check(number, photo, claimed=None):
+                asked = {"checkId": f"C-{number}", "doorId": "D-1", "photoUrl": f"s3://tasks/{photo}.jpg"}
+                return http.post("/access/checks", json={**asked, "claimedIdentity": claimed})
+
+            answers = [check(1, "kim", "kim"), check(2, "kim", "lee"), check(3, "kim"), check(4, "kim", "nobody")]
+            told = [(a.json()["accepted"], a.json()["identity"], a.json()["threshold"]) for a in answers]
+            assert told == [(True, "kim", 0.75), (False, "lee", 0.75), (True, "kim", 0.75), (False, None, 0.75)]
+            missing = check(5, "nowhere")
+            assert (missing.status_code, "no photo" in missing.text) == (404, True)
+            assert http.delete("/access/people/kim").json()["enrolled"] == 1
+            assert check(6, "kim", "kim").json()["accepted"] is False
+            made.serve("v1.2.0", "face")
+            untold = check(7, "lee")
+            assert (untold.status_code, "tells no people apart" in untold.text) == (503, True)
