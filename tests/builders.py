@@ -205,6 +205,12 @@ def a_validation(accuracy: float = 0.94) -> Check:
     return Check("validation_accuracy", Outcome.PASSED, accuracy, 0.9, 200, reason)
 
 
+def a_holdout(accuracy: float | None = 0.94, photos: int = 200) -> Check:
+    """The check that says what a model promised."""
+    reason = f"holdout_accuracy {accuracy}, ≥ 0.88 needed (n={photos})"
+    return Check("holdout_accuracy", Outcome.PASSED, accuracy, 0.88, photos, reason)
+
+
 def a_blessing(run_id: str = "run-1", **changes: Any) -> Blessing:
     values: dict[str, Any] = {
         "id": f"blessing:{run_id}",

@@ -14,16 +14,18 @@ class ModelWiring:
         self._w = wiring
 
     def scheduling_of(self, kind: ModelKind) -> Scheduling:
-        """With the confirmations that make its retraining due."""
-        return replace(self.scheduling, confirmations=kind.confirmations)
+        """With the confirmations that make its retraining due, and those that make it urgent."""
+        return replace(self.scheduling, confirmations=kind.confirmations, metrics=kind.metrics)
 
     @property
     def scheduling(self) -> Scheduling:
         w = self._w
         return Scheduling(
             confirmations=w.confirmations,
+            metrics=w.metrics,
             decisions=w.decisions,
             runs=w.retraining_runs,
+            versions=w.versions,
             blessings=w.blessings,
             transitions=w.transitions,
             outbox=w.outbox,

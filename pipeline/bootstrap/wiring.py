@@ -15,6 +15,7 @@ from pipeline.ports.events import (
     Outbox,
     RetrainingRuns,
 )
+from pipeline.ports.live import LiveMetrics
 from pipeline.ports.training import Experiments, TrainingRuns
 from pipeline.ports.troubles import Troubles
 from pipeline.ports.verification import Blessings, ReportPrinter
@@ -99,6 +100,12 @@ class Wiring:
         from pipeline.adapters.confirmation_table import ConfirmationTable
 
         return ConfirmationTable(self.database)
+
+    @cached_property
+    def metrics(self) -> LiveMetrics:
+        from pipeline.adapters.live_metrics import LiveMetricsView
+
+        return LiveMetricsView(self.database)
 
     @cached_property
     def retraining_runs(self) -> RetrainingRuns:

@@ -1,11 +1,13 @@
-"""When to retrain: enough corrections, at night, or urgently many (specification §2.2, §11; design D4, D15)."""
+"""When to retrain: enough corrections, at night, or urgently many (specification §2.2, §11; design D4, D15, D22)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from pipeline.domain.bounds import AtLeastOne, NotNegative
+from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive
 from pipeline.domain.cheap_hours import CheapHours
+from pipeline.domain.live_accuracy import Period
+from pipeline.domain.promises import Lately
 
 LONGEST_RUN = timedelta(days=5)
 """A day of training, three of a canary, and one of waiting for a person's word."""
@@ -48,13 +50,15 @@ class Backlog:
     """Corrections waiting.
 
     `corrections` counts those confirmed since the last *promoted* training consumed them; `since_last_try` those stored
-    since the last training that came to a verdict. `in_vain` is the last try since then that came to none.
+    since the last training that came to a verdict. `in_vain` is the last try since then that came to none. `lately` is
+    how well the champion does beside what was promised of it; None where nothing was, or too few corrections wait.
     """
 
     corrections: int
     since_last_try: int
     last_trained_at: datetime | None
     in_vain: Try | None = None
+    lately: Lately | None = None
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,14 @@ class RetrainingPolicy:
     min_corrections: AtLeastOne = 100
     """Corrections since the last training that make one due."""
     urgent_corrections: AtLeastOne = 300
-    """Corrections that make one due before the days between trainings are over, at any hour."""
+    """Corrections that make one due before the days between trainings are over, at any hour, if the champion is surely
+    worse than its verdict promised; without a figure of the holdout in that verdict, they alone."""
+    urgent_window_hours: Positive = 24.0
+    """Hours of confirmations by which the champion is compared with what its verdict promised."""
+    urgent_confidence: Confidence = 0.99
+    """How sure it has to be that more of its verdicts are corrected than were promised."""
     urgent_pause_hours: NotNegative = 12.0
-    """Hours since the last training before an urgent one: where many people work, corrections are always many."""
+    """Hours before an urgent one since the last training, or since the last run without a verdict began."""
     min_days: NotNegative = 7.0
     """Days since the last training before another one that is not urgent."""
     retry_hours: NotNegative = 20.0
@@ -140,7 +149,7 @@ class RetrainingPolicy:
             return self._no(backlog, "too_few", f"{backlog.corrections} corrections, {self.min_corrections} needed")
         return (
             self._tried(backlog, asker, now)
-            or self._urgent(backlog, now)
+            or self._urgent(backlog, asker, now)
             or self._too_soon(backlog, now)
             or self._by_night(backlog, asker, now)
         )
@@ -167,28 +176,47 @@ class RetrainingPolicy:
             "when somebody triggers it",
         )
 
-    def _urgent(self, backlog: Backlog, now: datetime) -> RetrainingDecision | None:
-        if backlog.corrections < self.urgent_corrections or self._pauses(backlog, now):
+    def may_be_urgent(self, backlog: Backlog) -> bool:
+        """Whether it matters what was promised."""
+        return backlog.corrections >= self.urgent_corrections
+
+    def lately(self, serving_since: datetime, now: datetime) -> Period:
+        """Whose confirmations are compared with what was promised: a new champion starts afresh."""
+        return Period(max(serving_since, now - timedelta(hours=self.urgent_window_hours)), now)
+
+    def _urgent(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision | None:
+        if not self.may_be_urgent(backlog) or self._pauses(backlog, asker, now) or self._as_promised(backlog):
             return None
         reason = f"{backlog.corrections} corrections reach the urgent {self.urgent_corrections}"
-        return RetrainingDecision(True, "urgent", reason, backlog)
+        why = f"{reason}: {backlog.lately}" if backlog.lately else reason
+        return RetrainingDecision(True, "urgent", why, backlog)
 
     def _too_soon(self, backlog: Backlog, now: datetime) -> RetrainingDecision | None:
         if (days := _days(backlog, now)) >= self.min_days:
             return None
-        many = backlog.corrections >= self.urgent_corrections
-        urgent = f"; urgent ones wait {self.urgent_pause_hours:g} hours" if many else ""
         return self._no(
             backlog,
             "too_soon",
             f"{backlog.corrections} corrections, but {days:.1f} of {self.min_days:g} days since the last training"
-            f"{urgent}",
+            f"{self._why_not_urgent(backlog)}",
         )
 
-    def _pauses(self, backlog: Backlog, now: datetime) -> bool:
-        """Urgently many of so short a time say that many people work, not that the model became worse."""
-        pause = timedelta(hours=self.urgent_pause_hours)
-        return backlog.last_trained_at is not None and now - backlog.last_trained_at < pause
+    def _why_not_urgent(self, backlog: Backlog) -> str:
+        if not self.may_be_urgent(backlog):
+            return ""
+        if self._as_promised(backlog):
+            return f"; not urgent: {backlog.lately}"
+        return f"; urgent ones wait {self.urgent_pause_hours:g} hours"
+
+    def _as_promised(self, backlog: Backlog) -> bool:
+        """Where many people work, corrections are always many: their number alone is no reason to hurry."""
+        return backlog.lately is not None and not backlog.lately.surely_worse(self.urgent_confidence)
+
+    def _pauses(self, backlog: Backlog, asker: Asker, now: datetime) -> bool:
+        """A run without a verdict costs as much, and where corrections come fast, the next one would begin at once."""
+        tried_at = backlog.in_vain.at if backlog.in_vain and not asker.by_hand else None
+        begun = [at for at in (backlog.last_trained_at, tried_at) if at is not None]
+        return any(now - at < timedelta(hours=self.urgent_pause_hours) for at in begun)
 
     def _by_night(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision:
         reason = f"{backlog.corrections} corrections and {_days(backlog, now):.1f} days since the last training"

@@ -51,8 +51,10 @@ class Scheduling:
     """Whether a retraining starts, who holds the claim, and how it ended."""
 
     confirmations: Confirmations
+    metrics: LiveMetrics
     decisions: Decisions
     runs: RetrainingRuns
+    versions: ModelVersions
     blessings: Blessings
     transitions: Transitions
     outbox: Outbox

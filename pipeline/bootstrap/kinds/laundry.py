@@ -92,11 +92,9 @@ class Laundry:
 
     # Live
 
-    @cached_property
+    @property
     def metrics(self) -> LiveMetrics:
-        from pipeline.adapters.live_metrics import LiveMetricsView
-
-        return LiveMetricsView(self._w.database)
+        return self._w.metrics
 
     @property
     def live(self) -> LiveAccuracyPolicy:

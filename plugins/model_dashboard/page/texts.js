@@ -77,7 +77,7 @@ const TEXTS = {
   correctionsOf: ["{n} of {needed} corrections", "교정 {n} / {needed}건"],
   daysOf: ["{n} of {needed} days", "{n} / {needed}일"],
   neverTrained: ["never trained", "학습한 적 없음"],
-  begins: ["What is not urgent begins {cheap}; {urgent} corrections are urgent.", "급하지 않으면 {cheap}에 시작합니다. {urgent}건부터는 급한 것으로 봅니다."],
+  begins: ["What is not urgent begins {cheap}; {urgent} corrections are urgent if the model is worse than its verdict promised.", "급하지 않으면 {cheap}에 시작합니다. 모델이 검증 때 약속한 것보다 나쁘면 {urgent}건부터 급한 것으로 봅니다."],
   withhold: ["Set aside corrections…", "교정 데이터 제외…"],
   withholdOf: ["What people said", "제외할 데이터"],
   scope_version: ["in the time of {name}", "{name} 서비스 기간"],

@@ -1,14 +1,18 @@
 """When a retraining is due, and what the answer says."""
 
+import math
+import random
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.cheap_hours import CheapHours
+from pipeline.domain.promises import Lately, Promise
 from pipeline.domain.retraining import LONGEST_RUN, Claim, RetrainingDecision, RetrainingPolicy, Try
-from tests.builders import NOW, a_backlog, an_asker
+from tests.builders import NOW, a_backlog, a_blessing, a_holdout, a_validation, an_asker
 
 ANY_HOUR = RetrainingPolicy(cheap=CheapHours("00:00", "24:00"))
 NIGHT = CheapHours("02:00", "06:00", "Asia/Seoul")
@@ -73,6 +77,146 @@ def test_however_many_correct_a_month_has_no_more_trainings_than_pauses(a_day, p
     assert trainings <= 30 * 24 / pause_hours
     if a_day >= 300 * 24:
         assert trainings >= 30 * 24 // (pause_hours + 1)
+
+
+# Beside what was promised
+
+
+def lately(share, *, confirmed=8000, promised=0.06, photos=200):
+    return Lately(Promise("v1.2.0", promised, photos), confirmed, round(confirmed * share), 24)
+
+
+def test_more_corrections_than_were_promised_are_urgent_and_the_answer_says_by_how_much():
+    decision = decide(corrections=1600, lately=lately(0.2), last_trained_at=NOW - timedelta(days=2))
+    assert (decision.due, decision.rule) == (True, "urgent")
+    assert decision.reason == (
+        "1600 corrections reach the urgent 300: of 8000 verdicts of v1.2.0 confirmed within 24 hours 1600 were "
+        "corrected (20.0%), and 10.2% at most were promised (6.0% of 200 holdout photos)"
+    )
+
+
+def test_as_many_corrections_as_were_promised_wait_for_the_week_and_the_answer_says_so():
+    decision = decide(corrections=1600, lately=lately(0.06), last_trained_at=NOW - timedelta(days=2))
+    assert (decision.due, decision.rule) == (False, "too_soon")
+    assert decision.reason == (
+        "1600 corrections, but 2.0 of 7 days since the last training; not urgent: of 8000 verdicts of v1.2.0 confirmed "
+        "within 24 hours 480 were corrected (6.0%), and 10.2% at most were promised (6.0% of 200 holdout photos)"
+    )
+
+
+def test_corrections_that_say_nothing_of_the_champion_are_not_urgent():
+    found = decide(corrections=400, lately=lately(0, confirmed=0), last_trained_at=NOW - timedelta(days=2))
+    assert found.rule == "too_soon"
+    assert "of 0 verdicts of v1.2.0 confirmed within 24 hours 0 were corrected, and" in found.reason
+
+
+def test_a_week_after_the_training_it_does_not_matter_what_was_promised():
+    assert decide(corrections=1600, lately=lately(0.06)).rule == "threshold"
+
+
+@dataclass
+class Fortnight:
+    """At the busiest and the quietest: `a_day` verdicts are confirmed, the same share of them corrected all the time.
+
+    Each look is drawn by chance, as people's work is; a training ends at once, and what it learned is no better.
+    """
+
+    a_day: int
+    promised: Promise
+    seed: int = 7
+    urgent: int = 0
+
+    def of(self, share):
+        chance, trained_at, corrections = random.Random(self.seed), NOW, 0
+        for hour in range(1, 14 * 24 + 1):
+            now = NOW + timedelta(hours=hour)
+            corrections += drawn(chance, self.a_day / 24, share)
+            seen = Lately(self.promised, self.a_day, drawn(chance, self.a_day, share), 24)
+            backlog = a_backlog(
+                corrections=corrections, since_last_try=corrections, last_trained_at=trained_at, lately=seen
+            )
+            if (decision := ANY_HOUR.decide(backlog, an_asker(), now=now)).due:
+                trained_at, corrections = now, 0
+                self.urgent += decision.rule == "urgent"
+        return self
+
+
+def drawn(chance, of, share):
+    """As many as come true of so many, each with that chance."""
+    spread = math.sqrt(of * share * (1 - share))
+    return min(max(round(chance.gauss(of * share, spread)), 0), int(of))
+
+
+@given(
+    a_day=st.integers(24, 400_000),
+    wrong=st.integers(0, 300),
+    photos=st.integers(100, 1000),
+    seed=st.integers(0, 2**16),
+)
+@settings(max_examples=20)
+def test_as_wrong_as_promised_nothing_is_ever_urgent_however_many_work(a_day, wrong, photos, seed):
+    promised = Promise("v1.2.0", min(wrong, photos) / photos, photos)
+    assert Fortnight(a_day, promised, seed).of(share=promised.error).urgent == 0
+
+
+@given(
+    a_day=st.integers(2000, 400_000),
+    wrong=st.integers(0, 50),
+    photos=st.integers(100, 1000),
+    seed=st.integers(0, 2**16),
+)
+@settings(max_examples=20)
+def test_surely_more_wrong_than_promised_is_urgent_soon_and_again_after_each_pause(a_day, wrong, photos, seed):
+    promised = Promise("v1.2.0", wrong / photos, photos)
+    lived = Fortnight(a_day, promised, seed).of(share=promised.at_most + 0.05)
+    days_of_many = 300 / (a_day * promised.at_most)
+    assert 14 // (days_of_many + 1) <= lived.urgent <= 14 * 24 / ANY_HOUR.urgent_pause_hours
+
+
+@given(confirmed=st.integers(0, 10**6), wrong=st.integers(0, 1000), photos=st.integers(1, 1000))
+def test_more_corrections_never_make_it_less_urgent(confirmed, wrong, photos):
+    promised = Promise("v1.2.0", min(wrong, photos) / photos, photos)
+    answers = [
+        Lately(promised, confirmed, confirmed * n // 20, 24).surely_worse(ANY_HOUR.urgent_confidence) for n in range(21)
+    ]
+    assert answers == sorted(answers)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        None,
+        a_blessing(),
+        a_blessing(checks=(a_holdout(None),)),
+        a_blessing(checks=(a_holdout(math.nan),)),
+        a_blessing(checks=(a_holdout(0.94, photos=0),)),
+    ],
+)
+def test_where_the_holdout_was_not_measured_nothing_was_promised_and_the_number_alone_is_urgent(verdict):
+    assert Promise.of("v1.2.0", verdict) is None
+    assert decide(corrections=300, lately=None, last_trained_at=NOW - timedelta(days=2)).rule == "urgent"
+
+
+def test_what_was_promised_is_the_error_on_the_holdout_with_its_photos():
+    promised = Promise.of("v1.2.0", a_blessing(checks=(a_validation(0.99), a_holdout(0.94))))
+    assert (promised.version, round(promised.error, 9), promised.photos) == ("v1.2.0", 0.06, 200)
+    assert promised.error < promised.at_most < 0.11
+
+
+def test_few_photos_promise_little():
+    assert Promise("v1.2.0", 0.1, 20).at_most > Promise("v1.2.0", 0.1, 2000).at_most > 0.1
+
+
+def test_what_fails_at_once_is_not_begun_again_within_the_pause_however_fast_corrections_come():
+    """Of ten million confirmations a month a hundred new corrections come in nine minutes."""
+    failed = in_vain(at=NOW - timedelta(minutes=20), new_since=200)
+    waiting = {"corrections": 9000, "in_vain": failed, "last_trained_at": NOW - timedelta(days=2)}
+    found = decide(**waiting, lately=lately(0.3))
+    assert (found.due, found.rule) == (False, "too_soon")
+    assert found.reason.endswith("; urgent ones wait 12 hours")
+    assert decide(**waiting, lately=lately(0.3), asker=an_asker(by_hand=True)).rule == "urgent"
+    failed = in_vain(at=NOW - timedelta(hours=12), new_since=200)
+    assert decide(**{**waiting, "in_vain": failed}, lately=lately(0.3)).rule == "urgent"
 
 
 def test_corrections_that_were_tried_already_do_not_retrain_for_ever():

@@ -18,8 +18,8 @@ from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.release_claim import release_claim
 from pipeline.steps.resume_run import resume_run
-from tests.builders import a_backlog, a_blessing, an_asker
-from tests.fakes.deployment import FakeTransitions
+from tests.builders import a_backlog, a_blessing, a_holdout, a_model_version, an_asker, an_event
+from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import (
     FakeClock,
     FakeConfirmations,
@@ -29,6 +29,7 @@ from tests.fakes.events import (
     FakeRetrainingRuns,
 )
 from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.live import FakeLiveMetrics
 from tests.fakes.verification import FakeBlessings
 from tests.histories import a_history
 
@@ -43,13 +44,16 @@ class World:
         self.confirmations, self.decisions = FakeConfirmations(waiting=a_backlog(**backlog)), FakeDecisions()
         self.runs, self.outbox, self.publisher = FakeRetrainingRuns(), FakeOutbox(), FakePublisher()
         self.blessings, self.clock = FakeBlessings(self.outbox), FakeClock()
-        self.ledger = a_history("promote v1.0.0")
+        self.ledger, self.versions = a_history("promote v1.0.0"), FakeVersions()
+        self.versions.register(a_model_version("v1.0.0", run_id="run-of-v1.0.0"))
 
     def scheduling(self, fault=NO_FAULT):
         bundle = Scheduling(
             confirmations=self.confirmations,
+            metrics=FakeLiveMetrics(self.confirmations),
             decisions=self.decisions,
             runs=self.runs,
+            versions=self.versions,
             blessings=self.blessings,
             transitions=FakeTransitions(ledgers={LAUNDRY: self.ledger}),
             outbox=self.outbox,
@@ -58,6 +62,10 @@ class World:
             policy=RetrainingPolicy(cheap=CheapHours("00:00", "24:00")),
         )
         return fault.on_ports(bundle, but=("clock",))
+
+    def confirm(self, task_id, wrong, *, hours_ago, version):
+        at = self.clock.now() - timedelta(hours=hours_ago)
+        self.confirmations.store([an_event(task_id, corrected=wrong, model_version=version, confirmed_at=at)])
 
     def begin(self, run_id="run-1", fault=NO_FAULT, **asked):
         return begin_run(self.scheduling(fault), run_id, LAUNDRY, an_asker(**asked))
@@ -83,6 +91,25 @@ def test_the_answer_is_recorded_with_who_asked_whether_due_or_not(corrections, a
     ((_, recorded, asked_by),) = world.decisions.recorded
     assert (decision_id, recorded, asked_by) == ("decision-1", decision, "task_confirmed_intake")
     assert (decision.due, decision.rule) == answer
+
+
+@pytest.mark.parametrize(("corrected", "rule"), [(6, "too_soon"), (30, "urgent")])
+def test_urgent_is_what_people_correct_beyond_what_the_champions_verdict_promised(corrected, rule):
+    world = World(corrections=300, since_last_try=300)
+    world.clock.at = world.ledger.reigns[-1].since + timedelta(hours=40)
+    world.confirmations.waiting = a_backlog(
+        corrections=300, since_last_try=300, last_trained_at=world.ledger.reigns[-1].since
+    )
+    world.blessings.grant(a_blessing("run-of-v1.0.0", checks=(a_holdout(0.94),)), None)
+    for n in range(100):
+        # Before the window all were wrong, as were those of another version within it.
+        said = {"v1.0.0": n < corrected, "v0.9.0": True}
+        for version, wrong in said.items():
+            world.confirm(f"{version}-{n}", wrong, hours_ago=1, version=version)
+        world.confirm(f"old-{n}", True, hours_ago=25, version="v1.0.0")
+    _, decision = consider(world.scheduling(), LAUNDRY, Asker("task_confirmed_intake"))
+    assert decision.rule == rule
+    assert f"of 100 verdicts of v1.0.0 confirmed within 24 hours {corrected} were corrected" in decision.reason
 
 
 def test_a_due_run_claims_its_model_type_and_a_second_one_is_told_to_stay_away():
