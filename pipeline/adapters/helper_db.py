@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.mlops_db import connect, unavailable
 from pipeline.domain.dataset import ConfirmedTask
+from pipeline.domain.turns import TIMES
 
 _NAME = "the Helper database"
 _PAGE_ROWS = 1000
@@ -26,11 +27,26 @@ _NAMES = (
     "helper_id",
 )
 _COLUMNS = ", ".join(_NAMES)
+# Where more wait than are asked for, the newest may all be of one branch. Texts are compared as bytes, which is faster.
 _CORRECTIONS = f"""
-    SELECT {_COLUMNS} FROM tasks
-    WHERE corrected = true AND confirmed_at > %(since)s
-    ORDER BY confirmed_at DESC
-    LIMIT %(limit)s"""
+    WITH waiting AS (
+        SELECT task_id, helper_id COLLATE "C" AS branch, correction_reason COLLATE "C" AS reason, confirmed_at,
+            ntile({TIMES}) OVER (ORDER BY confirmed_at, task_id) AS slice
+        FROM tasks WHERE corrected = true AND confirmed_at > %(since)s
+    ), by_reason AS (
+        SELECT *, slice = min(slice) OVER (PARTITION BY branch) AS oldest,
+            row_number() OVER (PARTITION BY branch, slice, reason ORDER BY confirmed_at, task_id) AS turn
+        FROM waiting
+    ), by_time AS (
+        SELECT *, row_number() OVER (PARTITION BY branch, slice ORDER BY turn, confirmed_at, task_id) AS round
+        FROM by_reason
+    ), chosen AS (
+        SELECT task_id, confirmed_at, row_number() OVER (
+            PARTITION BY branch ORDER BY round, oldest DESC, md5(branch || slice), task_id) AS place
+        FROM by_time ORDER BY place, confirmed_at, task_id LIMIT %(limit)s
+    )
+    SELECT {_COLUMNS} FROM tasks WHERE task_id IN (SELECT task_id FROM chosen)
+    ORDER BY confirmed_at DESC, task_id DESC"""
 # Sampling by a hash of the id reads only the rows it returns if the Helper database has the indexes of its migration
 # 0002, else the whole table. Either way it draws the same tasks each time, and mostly the same ones next month.
 _EARLIER_CORRECTIONS = f"""

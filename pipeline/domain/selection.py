@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pipeline.domain.bounds import AtLeastOne, Count, NotNegative, Share
 from pipeline.domain.dataset import Augmentation, ConfirmedTask, Photo, Source, Split
 from pipeline.domain.reasons import ReasonList
+from pipeline.domain.turns import in_turn
 
 Kind = TypeVar("Kind", ConfirmedTask, Photo)
 
@@ -22,7 +23,7 @@ class SelectionPolicy:
     """How much of what goes into a dataset (ADR 0002)."""
 
     correction_limit: AtLeastOne = 500
-    """Most new corrections collected for one dataset."""
+    """Most new corrections collected for one dataset; where more wait, in turn of branches, reasons and times."""
     sample_limit: AtLeastOne = 2000
     """Most recent confirmed tasks drawn for validation, holdout and replay, whatever their verdict."""
     history_limit: Count = 2000
@@ -46,6 +47,14 @@ class SelectionPolicy:
     def __post_init__(self) -> None:
         if self.validation_share + self.holdout_share >= 1:
             raise ValueError("validation_share and holdout_share leave nothing to train on: together below 1 is needed")
+
+    @property
+    def correction_pool(self) -> int:
+        """New corrections to choose from: so many that every branch, and old and new ones of it, are among them."""
+        return self.correction_limit * _POOL
+
+    def new_of(self, pool: Sequence[ConfirmedTask]) -> list[ConfirmedTask]:
+        return in_turn(pool, self.correction_limit, self.reasons)
 
     @property
     def earlier_pool(self) -> int:

@@ -26,7 +26,11 @@ class CorrectionSource(Protocol):
     """Read-only view of the Helper database (DD-03); nothing returns more rows than its `limit`."""
 
     def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
-        """The specification's query: corrected tasks confirmed after `since`, newest first."""
+        """The specification's query: corrected tasks confirmed after `since`, newest first.
+
+        Where there are more than `limit`, of every branch as many as of another, unless that is all there is of it; of
+        a branch the one that waits longest, then such as were confirmed at other times or corrected for other reasons.
+        """
 
     def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
         """Corrected tasks confirmed at `until` or before, spread over that time by a hash of their id."""

@@ -25,6 +25,8 @@ from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Appearance, Erased, Kept
 from pipeline.domain.models import ModelType, demand_of_type
 from pipeline.domain.quality import Measured
+from pipeline.domain.reasons import ReasonList
+from pipeline.domain.turns import in_turn
 from pipeline.domain.withholding import GivenBack, Withheld, Word, asked_before, standing, withheld_photos
 from pipeline.ports.data import Suspect, Validation
 from tests.fakes.events import FakeConfirmations
@@ -35,9 +37,9 @@ class FakeCorrectionSource:
     rows: list[ConfirmedTask] = field(default_factory=list)
 
     def corrections(self, *, since: datetime | None, limit: int) -> Sequence[ConfirmedTask]:
-        return [
-            t for t in self.confirmed(limit=len(self.rows)) if t.corrected and (not since or t.confirmed_at > since)
-        ][:limit]
+        waiting = [t for t in self.rows if t.corrected and (not since or t.confirmed_at > since)]
+        chosen = in_turn(waiting, limit, ReasonList())
+        return sorted(chosen, key=lambda t: (t.confirmed_at, t.task_id), reverse=True)
 
     def earlier_corrections(self, *, until: datetime, limit: int) -> Sequence[ConfirmedTask]:
         return [t for t in self._spread() if t.corrected and t.confirmed_at <= until][:limit]

@@ -1,5 +1,6 @@
 """What the pipeline may see of the Helper database, and that PostgreSQL refuses the rest (DD-03)."""
 
+from collections import Counter
 from datetime import timedelta
 
 import psycopg2
@@ -9,6 +10,7 @@ from psycopg2.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from pipeline.adapters import helper_db
 from pipeline.adapters.helper_db import HelperDatabase
 from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.turns import TIMES
 from tests.builders import NOW
 
 pytestmark = pytest.mark.integration
@@ -37,8 +39,35 @@ def test_corrections_since_a_time_come_newest_first(helper):
     assert all(t.corrected and t.final_result == "불량" for t in found)
 
 
-def test_no_more_than_the_limit_comes(helper):
-    assert [t.task_id for t in helper.corrections(since=None, limit=2)] == ["TASK-8", "TASK-6"]
+def test_where_more_wait_than_are_asked_for_the_longest_waiting_one_is_among_them(helper):
+    found = [t.task_id for t in helper.corrections(since=None, limit=3)]
+    assert len(found) == 3 and found == sorted(found, reverse=True) and found[-1] == "TASK-0"
+    assert found == [t.task_id for t in helper.corrections(since=None, limit=3)]
+
+
+@pytest.mark.parametrize("limit", [3, 11, 40, 203])
+def test_where_more_wait_no_branch_starves_and_of_each_there_are_old_and_new_ones(services, helper, limit):
+    """200 newest of one branch, each with words of its own; of two others one and ten, before all of them."""
+    owner = psycopg2.connect(services.stack.dsn("helper", "helper"))
+    with owner, owner.cursor() as cursor:
+        cursor.execute("UPDATE tasks SET corrected = false")
+        for branch, count, first in (("H-busy", 200, 100), ("H-rare", 1, 50), ("H-few", 10, 60)):
+            cursor.execute(
+                "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result, final_result, corrected,"
+                " correction_reason, confirmed_at) SELECT %(branch)s || n, %(branch)s, 's3://tasks/x.jpg', '양호',"
+                " '불량', true, '얼룩 ' || n, %(now)s + (%(first)s + n) * interval '1 minute'"
+                " FROM generate_series(1, %(count)s) n",
+                {"branch": branch, "count": count, "first": first, "now": NOW},
+            )
+    owner.close()
+    found = helper.corrections(since=NOW, limit=limit)
+    assert len(found) == limit
+    there, of = {"H-busy": 200, "H-rare": 1, "H-few": 10}, Counter(t.helper_id for t in found)
+    assert all(of[branch] == there[branch] or of[branch] >= max(of.values()) - 1 for branch in there)
+    minutes = [(t.confirmed_at - NOW) / timedelta(minutes=1) for t in found if t.helper_id == "H-busy"]
+    assert min(minutes) == 101
+    if of["H-busy"] >= TIMES:
+        assert {int((minute - 101) // 20) for minute in minutes} == set(range(10))
 
 
 def test_the_sample_has_every_confirmed_task_and_no_open_one(helper):
