@@ -45,7 +45,7 @@ _CORRECTIONS = f"""
             PARTITION BY branch ORDER BY round, oldest DESC, md5(branch || slice), task_id) AS place
         FROM by_time ORDER BY place, confirmed_at, task_id LIMIT %(limit)s
     )
-    SELECT {_COLUMNS} FROM tasks WHERE task_id IN (SELECT task_id FROM chosen)
+    SELECT {_COLUMNS} FROM tasks WHERE task_id = ANY(ARRAY(SELECT task_id FROM chosen))
     ORDER BY confirmed_at DESC, task_id DESC"""
 # Sampling by a hash of the id reads only the rows it returns if the Helper database has the indexes of its migration
 # 0002, else the whole table. Either way it draws the same tasks each time, and mostly the same ones next month.
