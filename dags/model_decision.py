@@ -6,6 +6,7 @@ The dashboard triggers it; so can anybody here. *act* says what, *about* which o
 |---|---|---|
 | `abort_canary` | a version | takes the version on trial out of the requests |
 | `clear_freeze` | a freeze, as the dashboard names it | allows promotions again after that automatic rollback |
+| `force_promote` | a version, or a run that has none | serves it although verification did not accept it |
 | `approve` | a run, as the dashboard names it | lets a model go on that waits for a person; clear its `decide` then |
 | `refuse` | a run, as the dashboard names it | a model that waits for a person does not go live |
 | `requeue_letter` | a dead letter | puts the message back into the queue, once its cause is mended |
@@ -14,7 +15,8 @@ The dashboard triggers it; so can anybody here. *act* says what, *about* which o
 | `give_back` | what was set aside, as the dashboard names it | later datasets take it again |
 
 What is not there any more, because somebody was faster or it ended by itself, fails the run and changes nothing:
-the run says why, and nobody else is told. So does what only an administrator may do.
+the run says why, and nobody else is told. So does what only an administrator may do, `clear_freeze` and
+`force_promote`; the latter needs a passed load test all the same.
 """
 
 from datetime import timedelta
@@ -22,13 +24,14 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, get_current_context, task
 
 from pipeline.bootstrap import MODEL_TYPES
+from plugins.assets import CHAMPIONS
 from plugins.decisions import ACTS, carry_out
 from plugins.every_dag import every_dag, every_task
 from plugins.notices.publishing import publish_and_tell
 
 
 @dag(
-    **every_dag(longest=timedelta(hours=1)),
+    **every_dag(longest=timedelta(hours=5)),
     schedule=None,
     # None of them waits for another one, nor for a retraining.
     max_active_runs=16,
@@ -48,10 +51,10 @@ from plugins.notices.publishing import publish_and_tell
             "by hand", type="string", minLength=3, maxLength=500, description_md="Why. It is kept with the act."
         ),
     },
-    default_args=every_task(retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=10)),
+    default_args=every_task(retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(hours=1)),
 )
 def model_decision() -> None:
-    @task(task_id="carry_out")
+    @task(task_id="carry_out", outlets=[CHAMPIONS])
     def act() -> object:
         return carry_out(get_current_context())
 

@@ -29,7 +29,7 @@ def champion(model_type: str) -> Asset:
 
 
 def promotion(model_type: str) -> Asset:
-    """Changes whenever a version goes live that verification accepted."""
+    """Changes whenever a version goes live that verification accepted, or a person forced."""
     return _asset(model_type, "promotion")
 
 

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from plugins.administrators import administrators
+from plugins.assets import announce_change
+from plugins.model_rollout.answer import say
 from plugins.steps import step
 
 # What undoes a safeguard is for administrators, where the settings name any, or else Airflow does.
-_OF_ADMINISTRATORS = {"clear_freeze"}
+_OF_ADMINISTRATORS = {"clear_freeze", "force_promote"}
 ACTS = (
     "abort_canary",
     "clear_freeze",
+    "force_promote",
     "approve",
     "refuse",
     "requeue_letter",
@@ -30,6 +33,7 @@ def carry_out(context: Any) -> Any:
     calls = {
         "abort_canary": lambda p: p.abort_canary(kind, about, *by, run.run_id),
         "clear_freeze": lambda p: p.clear_freeze(kind, *by, about),
+        "force_promote": lambda p: p.force_promote(kind, about, *by, run.run_id),
         "approve": lambda p: p.approve(about, *by),
         "refuse": lambda p: p.refuse(about, *by),
         "requeue_letter": lambda p: p.requeue_letter(about, *by),
@@ -40,6 +44,8 @@ def carry_out(context: Any) -> Any:
     if act in _OF_ADMINISTRATORS:
         step(_or_refused(act, lambda p: p.demand_administrator(by[0], administrators())))
     answer = step(_or_refused(act, calls[act]))
+    if act == "force_promote":
+        announce_change(context, "promotion", kind, say(answer), actor=by[0], reason=by[1])
     print(f"{act}: {answer}")
     return answer
 

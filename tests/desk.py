@@ -42,7 +42,7 @@ class Desk:
     def __init__(self, **answers: Any) -> None:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.answers: dict[str, Any] = {
-            **dict.fromkeys(("hot_swap", "promote_canary"), CHANGED),
+            **dict.fromkeys(("hot_swap", "promote_canary", "force_promote"), CHANGED),
             "judge_canary": {"decision": "promote", "reason": "93/100 right"},
             "roll_back": {**CHANGED, "missing": []},
             "rollback_plan": PLAN,

@@ -98,8 +98,8 @@ class Settings(BaseSettings):
     activate_timeout_seconds: Positive = 5.0
     """Deadline for one replica to exchange the reference."""
     administrators: tuple[str, ...] = ()
-    """Who may clear a freeze in Airflow, by the name of the login; empty: who is admin in its simple auth manager,
-    under another one whoever may trigger its DAG."""
+    """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
+    simple auth manager, under another one whoever may trigger its DAG."""
     log_format: Literal["text", "json"] = "text"
     """How commands and the exporter log: lines for people, or one JSON object a line; in Airflow its own does."""
     git_commit: str = ""

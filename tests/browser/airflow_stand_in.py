@@ -151,6 +151,7 @@ class AirflowStandIn:
         acts = {
             "abort_canary": world.abort,
             "clear_freeze": lambda freeze: world.clear_freeze(meant=freeze),
+            "force_promote": lambda wanted: world.force(wanted, actor="eng", reason=reason),
             "approve": lambda run: approve(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
             "refuse": lambda run: refuse(run, By("eng", reason, run), blessings=world.blessings, clock=world.clock),
             "requeue_letter": letters.requeue,

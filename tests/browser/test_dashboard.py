@@ -421,6 +421,35 @@ def test_a_freeze_is_no_operators_to_clear(airflow, look):
     page.get_by_role("button", name="Clear the freeze…").wait_for()
 
 
+def test_a_refused_model_is_forced_live_under_an_administrators_name(airflow, look):
+    airflow.administrators = ("eng",)
+    seen, page = look()
+    page.get_by_role("button", name="Details of weak").click()
+    page.get_by_role("button", name="Force…").click()
+    wait_for(page, "#models-panel", "although verification did not accept it")
+    seen.keep("dashboard before a model is forced live")
+    page.get_by_label("Reason (kept for ever)").fill("sees the new uniforms")
+    page.get_by_role("button", name="Everybody gets weak, whatever its verdict says").click()
+    wait_for(page, "#models-panel", "Done.")
+    assert asked(airflow) == {"act": "force_promote", "about": "weak"}
+    assert airflow.world.versions.of_run("weak").version == airflow.world.champion()
+
+
+def test_forcing_a_model_live_is_no_operators(airflow, look):
+    airflow.administrators, airflow.role = ("lee", "park"), "op"
+    _, page = look()
+    page.get_by_role("button", name="Details of weak").click()
+    wait_for(page, "#models-table", "Force: not possible. eng is no administrator: ask lee or park")
+    assert page.get_by_role("button", name="Force…").count() == 0
+
+
+def test_a_model_without_a_passed_load_test_cannot_even_be_forced(airflow, look):
+    airflow.world.accept("slow", against="v1.2.0", accepted=False, mean_latency_ms=9_000)
+    _, page = look()
+    page.get_by_role("button", name="Details of slow").click()
+    wait_for(page, "#models-table", "Force: not possible. mean_latency_ms 9000")
+
+
 def test_a_model_that_waits_for_a_person_is_approved_and_its_run_goes_on(airflow, look):
     world = airflow.world
     world.accept("manual--2026-05-04T00-00-00-00-00", against="v1.2.0", accepted=False)

@@ -398,6 +398,7 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
     [
         ("abort_canary", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
         ("clear_freeze", "rollback:7", ("LAUNDRY", ..., "too strict", "rollback:7")),
+        ("force_promote", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
         ("approve", "run-7", ("run-7", ..., "too strict")),
         ("refuse", "run-7", ("run-7", ..., "too strict")),
         ("requeue_letter", "3f2a", ("3f2a", ..., "too strict")),
@@ -408,17 +409,25 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
 )
 def test_what_a_person_decided_is_done_once_under_that_persons_name(desk, act, about, asked, user):
     run = DagRun(DECISION, run_id=RUN_ID, user=user, act=act, about=about, reason="too strict")
-    assert run.do("carry_out") == f"the answer of {act}"
+    assert run.do("carry_out") == desk.answers.get(act, f"the answer of {act}")
     done = [call for call in desk.asked if call[0] != "demand_administrator"]
     assert done == [(act, tuple((user or "a person") if value is ... else value for value in asked), {})]
 
 
-def test_a_freeze_is_cleared_by_an_administrator_or_not_at_all(desk, monkeypatch):
+@pytest.mark.parametrize("act", ["clear_freeze", "force_promote"])
+def test_what_undoes_a_safeguard_an_administrator_does_or_nobody(desk, monkeypatch, act):
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "boss:admin,kim:user,lee:op")
     desk.answers["demand_administrator"] = GiveUp("kim is no administrator: ask lee")
     with pytest.raises(AirflowFailException, match="kim is no administrator: ask lee"):
-        DagRun(DECISION, act="clear_freeze").do("carry_out")
+        DagRun(DECISION, act=act).do("carry_out")
     assert desk.asked == [("demand_administrator", ("kim", ("boss",)), {})]
+
+
+def test_a_model_that_is_forced_live_is_a_promotion_by_that_person_for_other_teams(desk):
+    run = DagRun(DECISION, act="force_promote", about="v1.1.0", reason="sees the new uniforms")
+    run.do("carry_out")
+    said = run.asset_events()["LAUNDRY promotion"]
+    assert (said["version"], said["actor"], said["reason"]) == ("v1.1.0", "kim", "sees the new uniforms")
 
 
 def test_every_act_of_the_form_is_carried_out(desk):

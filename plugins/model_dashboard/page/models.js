@@ -104,7 +104,7 @@ function detail(one) {
       worthOf(one),
       one.version && el("p", {}, el("a", { href: proof(one), download: "" }, text("proof"))),
       one.confusion && matrix(one),
-      one.version && el("div", { class: "row" }, acts(one)),
+      (one.version || forcible(one)) && el("div", { class: "row" }, acts(one)),
       v?.held && el("div", { class: "row" }, answers(one)),
       el("div", { id: "models-panel" }),
     ),
@@ -145,9 +145,21 @@ function acts(one) {
   const full = notLive(one, o) ?? whyNot(DAG);
   const trial = notLive(one, o) ?? (o.trial ? text("trialRuns", o.trial) : whyNot(DAG));
   return [
-    button(text("promote"), full, () => openPanel(byId("models-panel"), promotion(one, "full", "promoteNow")), "main"),
-    button(text("startCanary"), trial, () => openPanel(byId("models-panel"), promotion(one, "canary", "canaryNow"))),
+    one.version && button(text("promote"), full, () => openPanel(byId("models-panel"), promotion(one, "full", "promoteNow")), "main"),
+    one.version && button(text("startCanary"), trial, () => openPanel(byId("models-panel"), promotion(one, "canary", "canaryNow"))),
+    forcible(one) && forceButton(one, o),
   ];
+}
+
+// A verdict that waits for a person wants that person's word, not force.
+const forcible = (one) => one.verdict && !one.verdict.held && one.status !== "ACTIVE";
+
+function forceButton(one, o) {
+  const name = one.version ?? one.run_id;
+  const untested = one.verdict.not_even_by_force.join("; ");
+  const why = (o.freeze && text("frozenNow")) || (one.status === "ARCHIVED" && text("isArchived")) || untested || (whyNot(DECISIONS) ?? state.person.no_administrator);
+  const words = { danger: true, explain: () => text("whatForcing"), confirm: () => text("forceNow", { name }), opener: () => byId(`model-${one.run_id}`) };
+  return button(text("force"), why, () => openPanel(byId("models-panel"), decision("force_promote", name, words)), "danger");
 }
 
 function notLive(one, o) {
