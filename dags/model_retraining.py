@@ -12,6 +12,7 @@ hyperparameters on top. Every task may be cleared and run again.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task, task_group
 from airflow.sdk.definitions.callback import SyncCallback
@@ -104,6 +105,8 @@ _PARAMS = {
         "to is in the experiment tracker, `sweep.json`.",
     ),
 }
+# In seconds: of a run that has a deadline as a timedelta Airflow 3.3 clears no task (apache/airflow#70368).
+_LATE: Any = LATE_RUN.total_seconds()
 _LONGEST_PAUSE = timedelta(minutes=10)
 _DEFAULTS = every_task(
     retries=3,
@@ -193,7 +196,7 @@ def model_retraining(model_type: str, schedule: CronTriggerTimetable) -> DAG:
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
-        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, LATE_RUN, SyncCallback(tell_late)),
+        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, _LATE, SyncCallback(tell_late)),
         default_args=_DEFAULTS,
     ) as retraining:
         _wire(model_type, retraining.dag_id)

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import uvicorn
@@ -17,12 +18,17 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 
+from dags.model_decision import model_decision
+from dags.model_retraining import laundry
 from dags.task_confirmed_intake import task_confirmed_intake
 from include.stack.airflow_api import AirflowApi, AirflowError
 from include.stack.layout import free_ports
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.settings import Settings
 from plugins import polling
 from plugins.task_events import trigger
+from tests.dags.grid import Grid
 from tests.desk import Desk, Turns
 
 AWAY = TryAgain("RabbitMQ is unavailable: connection refused")
@@ -73,9 +79,14 @@ def without_waiting():
     return passed
 
 
-def run(dag, **answers):
+def at_a_desk(**answers):
     desk = Desk(**answers)
     Pipeline.from_env = classmethod(lambda cls, *_: desk)
+    return desk
+
+
+def run(dag, **answers):
+    desk = at_a_desk(**answers)
     ended = dag.test()
     tasks = {ti.task_id: ti.state for ti in ended.get_task_instances()}
     told = [name for name in desk.names() if name.startswith("report_")]
@@ -154,6 +165,56 @@ def people(url):
     return {"people": found, "asked by": asked_by}
 
 
+def forced_live(url):
+    """What becomes of a model that two people want to be live whatever its verdict says."""
+    # Who is one is asked of the settings; nothing else of the outside world is.
+    entitled = Pipeline(Wiring(Settings())).demand_administrator
+    found = {}
+    for name, password in (("operator", "secret of operator"), ("admin", "secret")):
+        desk = at_a_desk(demand_administrator=entitled)
+        grid = Grid(url, model_decision(), f"forced-by-{name}", name, password)
+        grid.trigger(act="force_promote", about="v1.1.0", reason="sees the new uniforms")
+        found[name] = {"state": grid.go_on(), "changed": "force_promote" in desk.names()}
+    return {"forced": found}
+
+
+def again(url):
+    """A retraining each task of which somebody marks as failed, and clears once the run has ended."""
+    desk = at_a_desk(
+        begin_run=DUE,
+        slices=[0, 1],
+        collect="DS-2026-001",
+        validate={"passed": True},
+        assemble={"train_count": 640},
+        decide={"accepted": True, "report_url": "http://report"},
+        demand_acceptance={"accepted": True},
+        register="v1.1.0",
+        retry=None,
+    )
+    desk.answers["finish_run"] = partial(concluded, desk)
+    # Another program, which would train.
+    laundry.get_task("train").bash_command = "true"
+    grid = Grid(url, laundry, "again", "operator", "secret of operator")
+    grid.trigger(force=True)
+    marked = {task.task_id: mark_and_clear(grid, task.task_id) for task in laundry.topological_sort()}
+    told = ("report_", "announce_", "untold", "told")
+    asked = [call for call in desk.asked if not call[0].startswith(told)]
+    return {"again": {"marked": marked, "run": grid.go_on(), "tasks": grid.states(), "asked": asked}}
+
+
+def concluded(desk, run_id):
+    return "deployed" if "hot_swap" in desk.names() else GiveUp("ended: failed")
+
+
+def mark_and_clear(grid, task_id):
+    """How the run and its last task ended without this one, and how this one did when it was cleared."""
+    grid.mark_failed(task_id)
+    ended, finish = grid.go_on(), grid.states()["finish"]
+    grid.clear(task_id)
+    grid.go_on(until=task_id)
+    return {"run": ended, "finish": finish, "cleared": grid.states()[task_id]}
+
+
 def answer(call, *values):
     """The status of Airflow's answer."""
     try:
@@ -167,4 +228,5 @@ if __name__ == "__main__":
     initdb()
     seen = loop()
     url = api()
-    print("LIFECYCLE " + json.dumps({**seen, **asked(AirflowApi(url, "admin", "secret")), **people(url)}))
+    seen |= asked(AirflowApi(url, "admin", "secret")) | people(url) | forced_live(url) | again(url)
+    print("LIFECYCLE " + json.dumps(seen, default=str))

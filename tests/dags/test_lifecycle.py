@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from include.stack.layout import REPOSITORY
+from tests.dags.conftest import OUTSIDE
 from tests.dags.lifecycle import BAD
 
 DONE = {"wait_for_events", "drain", "consider", "due", "pauses"}
@@ -20,6 +21,7 @@ def seen(tmp_path_factory):
     (home / "passwords.json").write_text(json.dumps(passwords))
     environment = {
         **os.environ,
+        **OUTSIDE,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -91,3 +93,31 @@ def test_a_viewer_sees_and_an_operator_triggers_under_the_own_name(seen):
         "operator": {"look": allowed, "see runs": allowed, "trigger": allowed, "pause": allowed},
     }
     assert seen["asked by"] == "operator"
+
+
+def test_a_model_is_forced_live_by_an_administrators_login_and_by_no_operators(seen):
+    assert seen["forced"] == {
+        "operator": {"state": "failed", "changed": False},
+        "admin": {"state": "success", "changed": True},
+    }
+
+
+def test_each_task_of_a_retraining_may_be_marked_as_failed_and_cleared_again(seen):
+    again = seen["again"]
+    for task, then in again["marked"].items():
+        # What gives the claim back runs whatever failed, and says of the run that nothing was deployed.
+        assert then["run"] == "failed" and then["finish"] == ("success" if task == "retry" else "failed"), task
+        assert then["cleared"] == ("skipped" if task == "retry" else "success"), task
+    assert again["run"] == "success"
+    assert {task for task, state in again["tasks"].items() if state != "success"} == {"retry"}
+
+
+def test_steps_are_asked_the_same_however_often_their_tasks_are_cleared(seen):
+    asked = {}
+    for name, values, _ in seen["again"]["asked"]:
+        asked.setdefault(name, set()).add(json.dumps(values))
+    slices = asked.pop("augment_slice")
+    assert slices == {'["DS-2026-001", 0]', '["DS-2026-001", 1]'}
+    assert [name for name, different in asked.items() if len(different) > 1] == []
+    (swapped,) = asked["hot_swap"]
+    assert json.loads(swapped) == ["LAUNDRY", "v1.1.0", "operator", "operator asked and gave no reason", "again"]
