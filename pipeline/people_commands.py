@@ -168,6 +168,12 @@ def proof(version: str, model_type: str, out: Path | None) -> None:
     show({"file": str(path), "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
 
+@click.command("sign-models")
+def sign_models() -> None:
+    """Sign every registered version, once there is a key or another one; then replicas of its public key take them."""
+    show(Pipeline.from_env().sign_models())
+
+
 @click.command()
 @click.argument("what", metavar="version:V|branch:B|reviewer:R")
 @model_option
@@ -253,6 +259,7 @@ PEOPLE_COMMANDS = (
     watch,
     history,
     proof,
+    sign_models,
     worth,
     abort_canary,
     release_claim,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from include.demo.alarms import Alarms, Siren
 from include.demo.branch_managers import Mischief
-from include.demo.drill_models import derive
+from include.demo.drill_models import Store, derive
 from include.demo.drill_world import History, Tasks
 from include.demo.loss import lose_a_table
 from include.demo.report import Report
@@ -20,6 +20,7 @@ from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, RETRAINING, ROLLBACK
 from include.stack.layout import default_root, environment, load
 from include.stack.services import StackError
+from include.stack.signing_keys import SigningKeys
 from include.stack.supervision import Supervision
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -227,8 +228,9 @@ class Drill:
 
     def _derive(self, run_id: str, *, upside_down: bool) -> None:
         champion_run = self._history.run_of(self._history.champion())
-        objects = S3ObjectStore(endpoint=self._stage.stack.s3_endpoint)
-        derive(run_id, champion_run, upside_down=upside_down, database=self._database, objects=objects)
+        stack = self._stage.stack
+        store = Store(S3ObjectStore(endpoint=stack.s3_endpoint), SigningKeys.of_stack(stack.root).private)
+        derive(run_id, champion_run, upside_down=upside_down, database=self._database, store=store)
 
     def _canary(self, version: str) -> str:
         """The state in which the promotion ended; confirmations come in until it does."""

@@ -7,7 +7,7 @@ photos can, and that is what the drill is about.
 import io
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from include.contract.manifest import MANIFEST, ArtifactManifest, sha256
+from include.contract.signature import SIGNATURE, sign
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.s3 import S3ObjectStore
 from pipeline.adapters.training_table import TrainingTable
@@ -24,9 +25,15 @@ from pipeline.adapters.training_table import TrainingTable
 _ENTRY = "openvino/model.xml"
 
 
-def derive(
-    run_id: str, champion_run: str, *, upside_down: bool, database: MlopsDatabase, objects: S3ObjectStore
-) -> None:
+@dataclass(frozen=True)
+class Store:
+    """Where artifacts lie, and the private key by which replicas know them as ours."""
+
+    objects: S3ObjectStore
+    signing_key: Path
+
+
+def derive(run_id: str, champion_run: str, *, upside_down: bool, database: MlopsDatabase, store: Store) -> None:
     """Write an artifact made from the champion's, and the training result that a run with this id would have left."""
     runs = TrainingTable(database)
     trained = runs.result(champion_run)
@@ -37,7 +44,7 @@ def derive(
         trained,
         run_id=run_id,
         artifact_uri=uri,
-        manifest_sha256=_derived_artifact(trained.artifact_uri, uri, upside_down=upside_down, objects=objects),
+        manifest_sha256=_derived_artifact(trained.artifact_uri, uri, upside_down=upside_down, store=store),
         trained_at=datetime.now(UTC),
         # The champion's run in MLflow is not theirs to write to.
         experiment_run_id=None,
@@ -45,8 +52,9 @@ def derive(
     runs.succeed(result)
 
 
-def _derived_artifact(champion_uri: str, uri: str, *, upside_down: bool, objects: S3ObjectStore) -> str:
+def _derived_artifact(champion_uri: str, uri: str, *, upside_down: bool, store: Store) -> str:
     """Write the artifact below `uri`; returns the sha256 of its manifest."""
+    objects = store.objects
     manifest = ArtifactManifest.from_json(objects.read(f"{champion_uri}{MANIFEST}"))
     source = {path: objects.read(f"{champion_uri}{path}") for path in _wanted(manifest)}
     files = derived_files(source, manifest.golden.file, upside_down=upside_down)
@@ -55,6 +63,7 @@ def _derived_artifact(champion_uri: str, uri: str, *, upside_down: bool, objects
     run_id = uri.removesuffix("/").rpartition("/")[2]
     hashes = {path: sha256(body) for path, body in files.items()}
     made = replace(manifest, run_id=run_id, engines={"openvino": _ENTRY}, files=hashes).to_json()
+    objects.write(f"{uri}{SIGNATURE}", sign(made, store.signing_key), "application/json")
     objects.write(f"{uri}{MANIFEST}", made, "application/json")
     return sha256(made)
 

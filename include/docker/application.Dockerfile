@@ -18,7 +18,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends postgresql-comm
     && rm -rf /var/lib/apt/lists/*
 # The folders exist with their owner, because a new volume takes both from the image.
 RUN useradd --uid 10001 --create-home retraining \
-    && install -d -o retraining -g retraining /var/lib/accounts /var/lib/airflow /var/lib/log-on-its-way /var/lib/s3
+    && install -d -o retraining -g retraining /var/lib/accounts /var/lib/airflow /var/lib/log-on-its-way /var/lib/s3 \
+        /var/lib/signing-key /var/lib/verifying-key
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/retraining
 COPY dags dags

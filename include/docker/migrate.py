@@ -15,6 +15,7 @@ from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
 from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
+from include.stack.signing_keys import SigningKeyError, SigningKeys
 from pipeline.bootstrap import GiveUp
 
 log = logging.getLogger(__name__)
@@ -53,13 +54,19 @@ def mlflow() -> None:
     migrate_mlflow(os.environ["MLFLOW_BACKEND_STORE_URI"])
 
 
+def models() -> None:
+    """Replicas take nothing unsigned, and a release without keys left only that."""
+    private = Path(os.environ["RETRAIN_SIGNING_KEY"])
+    SigningKeys(private, private.with_suffix(".pub")).sign_earlier({})
+
+
 def main() -> None:
     """Nothing is changed for an installation that could not start."""
     try:
-        for step in (demand_start, demand_superuser, roles, demand_entry, tables, buckets, mlflow, airflow):
+        for step in (demand_start, demand_superuser, roles, demand_entry, tables, buckets, models, mlflow, airflow):
             log.info("%s", step.__name__)
             step()
-    except (GiveUp, TablesError) as error:
+    except (GiveUp, TablesError, SigningKeyError) as error:
         sys.exit(f"refused: {error}")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.roles import ROLES
+from include.stack.signing_keys import SigningKeys
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What the product keeps; backups of it have a bucket of their own, which nothing but a backup's age empties.
@@ -124,14 +125,20 @@ def load(root: Path) -> Stack | None:
 
 
 def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
-    """Ports are chosen and secrets made on first use; `preferred` False takes any free port (tests)."""
+    """Ports are chosen, secrets and keys made on first use; `preferred` False takes any free port (tests).
+
+    Raises `SigningKeyError` for a stack that lost its key.
+    """
     existing = load(root)
+    keys = SigningKeys.of_stack(root)
+    keys.make()
+    if existing is None:
+        keys.nothing_earlier()
     # A stack of an earlier version may lack what a later one needs.
     ports = dict(existing.ports) if existing else {}
     kept_secrets = existing.secrets if existing else {}
     if ports.keys() >= PREFERRED_PORTS.keys() and kept_secrets.keys() >= set(_SECRETS) and existing:
         return existing
-    root.mkdir(parents=True, exist_ok=True)
     for name, port in PREFERRED_PORTS.items():
         if name not in ports:
             ports[name] = _free_port([port] if preferred else [], taken=ports.values())
@@ -193,6 +200,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_MONITOR_SCHEDULE": "* * * * *",
         "RETRAIN_EXPORTER_PORT": str(stack.port("exporter")),
         "RETRAIN_EXPORTER_AIRFLOW_URL": f"http://127.0.0.1:{stack.port('airflow')}",
+        **SigningKeys.of_stack(stack.root).variables,
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
         "FACESERVE_REGISTRY_URL": mlflow_url,
         "FACESERVE_GALLERY_URI": "s3://faces/",

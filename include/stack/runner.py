@@ -14,6 +14,7 @@ from include.stack import observing, services
 from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, is_free, load, load_or_create
 from include.stack.postgres import log_receiver, postgres
 from include.stack.services import Service, StackError
+from include.stack.signing_keys import SigningKeyError
 from include.stack.staleness import is_stale, remember
 from include.stack.supervision import Supervision
 
@@ -42,7 +43,10 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
 
     `only` names the services wanted. Raises `StackError` with one sentence when something cannot start.
     """
-    stack = load_or_create(root, preferred=preferred_ports)
+    try:
+        stack = load_or_create(root, preferred=preferred_ports)
+    except SigningKeyError as error:
+        raise StackError(str(error)) from error
     wanted = [s for s in all_services(stack) if not only or s.name in only]
     supervision = Supervision(stack)
     if "airflow" in {service.name for service in wanted}:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from include.stack.accounts import definitions
 from include.stack.airflow_api import airflow_of
-from include.stack.layout import ALL_BUCKETS, POOLS, REPOSITORY, Stack, bin_folder
+from include.stack.layout import ALL_BUCKETS, POOLS, REPOSITORY, Stack, bin_folder, environment
 from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow, once_a_release
+from include.stack.signing_keys import SigningKeyError, SigningKeys
 
 
 class StackError(Exception):
@@ -226,7 +227,18 @@ def faceserve(stack: Stack) -> Service:
                 code=("faceserve", "include/contract"),
             )
         )
-    return Service("faceserve", tuple(programs), after=("s3",))
+    keys = SigningKeys.of_stack(stack.root)
+    # Which models of an earlier release are ours, the database says.
+    needs = ("s3",) if keys.earlier_models_signed.exists() else ("s3", "postgres")
+    return Service("faceserve", tuple(programs), after=needs, prepare=lambda: _sign_earlier(stack, keys))
+
+
+def _sign_earlier(stack: Stack, keys: SigningKeys) -> None:
+    """Replicas take nothing unsigned, and a release without keys left only that."""
+    try:
+        keys.sign_earlier(environment(stack))
+    except SigningKeyError as error:
+        raise StackError(str(error)) from error
 
 
 def helper(stack: Stack) -> Service:

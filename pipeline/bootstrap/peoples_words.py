@@ -8,8 +8,10 @@ from typing import Any
 from pipeline.bootstrap.kinds import complete
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.domain.errors import GiveUp
+from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
 from pipeline.steps.answer_held import approve, refuse
+from pipeline.steps.sign_models import sign_models
 from pipeline.steps.withhold import give_back, withhold
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,16 @@ class PeoplesWords(LiveSteps):
             run_id, By(actor, reason, f"refuse-{run_id}"), blessings=self._w.blessings, clock=self._w.clock
         )
         return {"run_id": run_id, "refused": blessing.refused, "waited_for": list(blessing.reasons)}
+
+    def sign_models(self) -> dict[str, Any]:
+        """Give every registered version a signature of the key in use; what was signed, and what was not, by type."""
+        from pipeline.learning.signing import signer
+
+        key = self._w.settings.signing_key
+        if key is None:
+            raise GiveUp("RETRAIN_SIGNING_KEY is empty: name the private key that replicas know the public one of")
+        done = {str(of): sign_models(self._w.versions, self._w.objects, of, signer(key)) for of in ModelType}
+        return {of: asdict(one) for of, one in done.items()}
 
     def demand_administrator(self, actor: str, of_airflow: Sequence[str] = ()) -> None:
         """Raises `GiveUp` for anybody else than those whom the settings name, or without any Airflow's own."""

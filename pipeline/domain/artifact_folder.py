@@ -6,6 +6,8 @@ from pipeline.domain.models import ModelType
 
 MANIFEST = "manifest.json"
 """What the model takes and gives, and its files with their hashes; without it there is no model."""
+SIGNATURE = "manifest.sig"
+"""Says of the manifest that it is ours."""
 GOLDEN_SOURCE = "golden_source"
 """Field of a manifest's `extra`: where the images are from that a server must answer as the trainer did. Models without
 it have them from validation."""
@@ -37,6 +39,10 @@ class ArtifactFolder:
     @property
     def manifest(self) -> str:
         return f"{self.uri}{MANIFEST}"
+
+    @property
+    def signature(self) -> str:
+        return f"{self.uri}{SIGNATURE}"
 
     @property
     def trainer_predictions(self) -> str:

@@ -15,9 +15,12 @@ import psutil
 from mlflow import MlflowClient
 
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
+from include.contract.manifest import MANIFEST
+from include.contract.signature import SIGNATURE, sign
 from include.stack import runner
 from include.stack.layout import REPOSITORY, environment
 from include.stack.postgres import query
+from include.stack.signing_keys import SigningKeys
 from include.stack.supervision import Supervision
 from pipeline.adapters.dead_letters import RabbitDeadLetters
 from pipeline.adapters.mlflow_registry import MlflowModelRegistry
@@ -115,6 +118,7 @@ class World:
     def artifact(self, version: str, **changes: object) -> Artifact:
         files = tiny_artifact(sharpness=4 + int(version.split(".")[1]), **changes)
         uri = f"s3://models/{version}/"
+        files |= {SIGNATURE: sign(files[MANIFEST], SigningKeys.of_stack(self.stack.root).private)}
         for path, body in files.items():
             self.objects.write(f"{uri}{path}", body)
         return Artifact(uri, manifest_sha256(files))

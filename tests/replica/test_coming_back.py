@@ -12,6 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from faceserve.errors import StorageUnavailable
 from include.contract.lifecycle_client import FaceserveError
+from include.contract.manifest import MANIFEST
+from include.contract.signature import SIGNATURE, sign
+from include.stack.signing_keys import SigningKeys
 from tests.replica.world import replica
 from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
 from tests.waiting import until
@@ -113,6 +116,20 @@ def test_a_replica_that_missed_a_promotion_comes_back_with_the_new_champion(tmp_
     with replica(tmp_path, source, registry_url=registry.url) as world:
         assert (answered(world), health(world)) == ("v1.1.0", "SERVING")
         assert world.lifecycle.rollback("laundry").version == "v1.0.0"
+
+
+def test_whatever_the_registry_says_a_replica_that_knows_its_trainer_takes_nothing_unsigned(tmp_path, registry, source):
+    keys = SigningKeys.of_stack(tmp_path)
+    keys.make()
+    ours = {"registry_url": registry.url, "verifying_key": keys.public}
+    for version in ("v1.0.0", "v1.1.0"):
+        registry.champion = promoted(source, version, time.time())
+        if version == "v1.0.0":
+            uri = registry.champion["model_version"]["source"]
+            source.objects[uri + SIGNATURE] = sign(source.objects[uri + MANIFEST], keys.private)
+        with replica(tmp_path, source, **ours) as world:
+            # The registry names v1.1.0 the second time, and nobody signed that.
+            assert (answered(world), health(world)) == ("v1.0.0", "SERVING")
 
 
 def test_a_replica_that_missed_a_rollback_comes_back_with_the_version_before(tmp_path, registry, source):

@@ -35,7 +35,7 @@ _OF_OWNERS = {
 # The superuser's password is PostgreSQL's own; the image of RabbitMQ starts epmd by itself.
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
 _PARTS_OF_OTHERS = {"epmd"}
-_ONCE = {"accounts", "migrate", "first-model"}
+_ONCE = {"accounts", "signing-keys", "migrate", "first-model"}
 # `migrate` ends, no Debian package has Grafana, and of the access service the local stack has only the variables.
 _IN_CONTAINERS_ONLY = {*_ONCE, "grafana", "access"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
@@ -256,6 +256,28 @@ def test_each_program_has_an_account_of_its_own_on_rabbitmq_and_nobody_the_admin
     assert {user for users in known.values() for user in users} == {a.name for a in ACCOUNTS}
     assert (known["helper"], known["exporter"], known["airflow-scheduler"]) == (["helper"], ["watcher"], ["pipeline"])
     assert set(_variables(_SERVICES["accounts"])) == {f"{secret}_PASSWORD".upper() for secret in SECRETS}
+
+
+def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_nobody_else_any():
+    keys = {
+        name: {mount for mount in service.get("volumes", ()) if "ing-key:" in mount}
+        for name, service in _SERVICES.items()
+    }
+    private, public = "signing-key:/var/lib/signing-key", "verifying-key:/var/lib/verifying-key"
+    assert {name: mounts for name, mounts in keys.items() if mounts} == {
+        "signing-keys": {private, public},
+        "migrate": {private},
+        **dict.fromkeys(("airflow-scheduler", "first-model"), {f"{private}:ro"}),
+        **dict.fromkeys(("faceserve-1", "faceserve-2"), {f"{public}:ro"}),
+    }
+    made = _SERVICES["signing-keys"]["command"]
+    told = {value for s in _SERVICES.values() for v, value in _variables(s).items() if v.endswith("ING_KEY")}
+    assert told == set(made[-2:])
+
+
+def test_models_of_before_are_signed_before_a_replica_asks_for_one():
+    assert "signing-keys" in _SERVICES["migrate"]["depends_on"]
+    assert all("migrate" in _SERVICES[name]["depends_on"] for name in ("faceserve-1", "faceserve-2"))
 
 
 def test_no_link_that_people_follow_names_a_container():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.contract.manifest import MANIFEST
+from include.contract.signature import SIGNATURE
 from include.stack.layout import REPOSITORY
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.backbones import BACKBONES
@@ -65,5 +66,6 @@ def test_a_model_type_is_named_in_the_list_and_beside_that_in_dags_alone():
     assert written_in(set(ModelType), ["pipeline", "plugins"]) == {f"{DOMAIN}/models.py"}
 
 
-def test_the_manifest_is_called_as_the_model_server_expects_it():
-    assert ArtifactFolder("s3://models/LAUNDRY/run-1/").manifest == f"s3://models/LAUNDRY/run-1/{MANIFEST}"
+def test_manifest_and_signature_are_called_as_the_model_server_expects_them():
+    folder = ArtifactFolder("s3://models/LAUNDRY/run-1/")
+    assert (folder.manifest, folder.signature) == (folder.uri + MANIFEST, folder.uri + SIGNATURE)

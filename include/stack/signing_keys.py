@@ -1,0 +1,115 @@
+"""The key pair by which replicas know our models, made once: who trains has the private key, who serves the public one.
+
+`python -m include.stack.signing_keys PRIVATE PUBLIC` makes it where it is not there yet.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SigningKeyError(RuntimeError):
+    """Models cannot be signed; one sentence that says what to do."""
+
+
+@dataclass(frozen=True)
+class SigningKeys:
+    """PEM files; the folder of the private key also remembers whether models of before there was one were signed."""
+
+    private: Path
+    public: Path
+
+    @classmethod
+    def of_stack(cls, root: Path) -> "SigningKeys":
+        return cls(root / "keys" / "signing.pem", root / "keys" / "verifying.pem")
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """For whoever trains, and for whoever serves."""
+        return {"RETRAIN_SIGNING_KEY": str(self.private), "FACESERVE_VERIFYING_KEY": str(self.public)}
+
+    @property
+    def earlier_models_signed(self) -> Path:
+        """A file that is there once they are."""
+        return self.private.parent / "earlier-models-signed"
+
+    def make(self) -> None:
+        """Raises `SigningKeyError` where only the public one is left: another pair would shut out every model."""
+        if not self.private.exists():
+            if self.public.exists():
+                raise SigningKeyError(
+                    f"the key that signs models, {self.private}, is gone: bring it back, or delete {self.public} "
+                    "to have new keys made and the models signed with them"
+                )
+            # Of models that were signed with a key that is no more, none is known to be.
+            self.earlier_models_signed.unlink(missing_ok=True)
+            _write(self.private, _new_key(), mode=0o600)
+        if not self.public.exists():
+            _write(self.public, _public_of(self.private.read_bytes()), mode=0o644)
+
+    def nothing_earlier(self) -> None:
+        """Every model there is was signed when it was made."""
+        self.earlier_models_signed.touch()
+
+    def sign_earlier(self, variables: Mapping[str, str]) -> None:
+        """Sign, once, the versions that were accepted before there was a key; `variables` are those of the pipeline.
+
+        Raises `SigningKeyError`.
+        """
+        if self.earlier_models_signed.exists():
+            return
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", "sign-models"],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            raise SigningKeyError(f"the models of before cannot be signed, and no replica would take them: {said}")
+        self.nothing_earlier()
+
+
+# Healthchecks read this module every few seconds: what makes keys is imported when it does.
+
+
+def _new_key() -> bytes:
+    from cryptography.hazmat.primitives import serialization as forms
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
+
+
+def _public_of(private: bytes) -> bytes:
+    from cryptography.hazmat.primitives import serialization as forms
+
+    key = forms.load_pem_private_key(private, None).public_key()
+    return key.public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _write(path: Path, body: bytes, *, mode: int) -> None:
+    """Whole or not at all, and never readable by others for a moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def main(private: str, public: str) -> None:
+    try:
+        SigningKeys(Path(private), Path(public)).make()
+    except SigningKeyError as error:
+        sys.exit(f"refused: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,40 @@
+"""Sign again the models that were registered: those of before there was a key, or all of them with a new one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.domain.artifact_folder import MANIFEST, ArtifactFolder
+from pipeline.domain.errors import GiveUp
+from pipeline.domain.models import ModelType
+from pipeline.domain.retention import demand_whole
+from pipeline.ports.data import ObjectStore
+from pipeline.ports.deployment import ModelVersions
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Versions that have a signature now, and why others have none of this key."""
+
+    signed: tuple[str, ...]
+    left: Mapping[str, str]
+
+
+def sign_models(
+    versions: ModelVersions, objects: ObjectStore, model_type: ModelType, sign: Callable[[bytes], bytes]
+) -> Signed:
+    """Every registered version, if its manifest is the one that was registered: nothing else gets our signature."""
+    signed: list[str] = []
+    left: dict[str, str] = {}
+    for row in versions.all(model_type):
+        folder = ArtifactFolder(row.artifact.uri)
+        try:
+            manifest = demand_whole(MANIFEST, objects.read(folder.manifest), row.artifact.manifest_sha256)
+        except KeyError:
+            left[row.version] = "its files are not at hand: `restore` brings those of an archived version back"
+            continue
+        except GiveUp as error:
+            left[row.version] = str(error)
+            continue
+        objects.write(folder.signature, sign(manifest))
+        signed.append(row.version)
+    return Signed(tuple(signed), left)

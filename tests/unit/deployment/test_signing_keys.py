@@ -1,0 +1,113 @@
+"""The keys of the stack: made once, private, and never others than those that the models were signed with."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from include.contract.signature import check, sign
+from include.stack import services, signing_keys
+from include.stack.layout import environment, load_or_create
+from include.stack.services import StackError
+from include.stack.signing_keys import SigningKeyError, SigningKeys
+
+MANIFEST = json.dumps({"files": {}}).encode()
+
+
+@pytest.fixture
+def stack(tmp_path):
+    return load_or_create(tmp_path, preferred=False)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Commands that were run; `failing` makes them fail."""
+
+    class Asked(list):
+        failing = False
+
+    commands = Asked()
+
+    def run(command, **how):
+        commands.append((command[1:], how["env"].get("RETRAIN_SIGNING_KEY")))
+        return subprocess.CompletedProcess(command, int(commands.failing), "", "log\nrefused: no database\n")
+
+    monkeypatch.setattr(signing_keys.subprocess, "run", run)
+    return commands
+
+
+def keys(stack):
+    return SigningKeys.of_stack(stack.root)
+
+
+def of_an_earlier_release(stack):
+    for path in (keys(stack).private, keys(stack).public, keys(stack).earlier_models_signed):
+        path.unlink()
+    return load_or_create(stack.root, preferred=False)
+
+
+def test_a_new_stack_has_a_pair_that_fits_and_every_program_is_told_where_it_is(stack):
+    check(MANIFEST, sign(MANIFEST, keys(stack).private), keys(stack).public)
+    assert keys(stack).variables.items() <= environment(stack).items()
+
+
+def test_only_its_owner_reads_the_private_key_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        load_or_create(tmp_path, preferred=False)
+    finally:
+        os.umask(before)
+    assert SigningKeys.of_stack(tmp_path).private.stat().st_mode & 0o777 == 0o600
+
+
+def test_another_start_makes_no_other_keys(stack):
+    before = keys(stack).private.read_bytes(), keys(stack).public.read_bytes()
+    load_or_create(stack.root, preferred=False)
+    assert (keys(stack).private.read_bytes(), keys(stack).public.read_bytes()) == before
+
+
+def test_a_public_key_that_was_lost_is_made_of_the_private_one(stack):
+    before = keys(stack).public.read_bytes()
+    keys(stack).public.unlink()
+    load_or_create(stack.root, preferred=False)
+    assert keys(stack).public.read_bytes() == before
+
+
+def test_a_lost_private_key_is_told_of_and_no_other_takes_its_place(stack):
+    keys(stack).private.unlink()
+    with pytest.raises(SigningKeyError, match=r"signing\.pem, is gone: bring it back, or delete .*verifying\.pem"):
+        load_or_create(stack.root, preferred=False)
+    assert not keys(stack).private.exists()
+
+
+def test_models_of_a_release_without_keys_are_signed_once_before_replicas_start(stack, asked):
+    earlier = of_an_earlier_release(stack)
+    service = services.faceserve(earlier)
+    assert "postgres" in service.after
+    service.prepare()
+    services.faceserve(earlier).prepare()
+    assert asked == [(["-m", "pipeline", "sign-models"], str(keys(stack).private))]
+    assert services.faceserve(earlier).after == ("s3",)
+
+
+def test_where_both_keys_were_thrown_away_the_models_are_signed_with_the_new_one(stack, asked):
+    keys(stack).private.unlink()
+    keys(stack).public.unlink()
+    services.faceserve(load_or_create(stack.root, preferred=False)).prepare()
+    assert len(asked) == 1
+
+
+def test_a_new_stack_has_nothing_to_sign(stack, asked):
+    services.faceserve(stack).prepare()
+    assert asked == []
+
+
+def test_what_cannot_be_signed_yet_is_one_sentence_and_is_tried_again(stack, asked):
+    service = services.faceserve(of_an_earlier_release(stack))
+    asked.failing = True
+    with pytest.raises(StackError, match="cannot be signed, and no replica would take them: refused: no database"):
+        service.prepare()
+    asked.failing = False
+    service.prepare()
+    assert len(asked) == 2
