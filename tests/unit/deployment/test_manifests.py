@@ -200,10 +200,36 @@ def test_clients_are_sent_to_replicas_with_a_model_and_the_pipeline_to_every_one
     assert _server(overlay)["serviceName"] == "faceserve-lifecycle"
 
 
-def test_the_pipeline_knows_every_replica_by_name(overlay: str) -> None:
-    named = yaml.safe_load(_of(overlay, "ConfigMap")["retraining"]["data"]["RETRAIN_FACESERVE_REPLICAS"])
-    count = _server(overlay)["replicas"]
-    assert named == [f"faceserve-{n}.faceserve-lifecycle.retraining:8600" for n in range(count)]
+def test_the_pipeline_finds_as_many_replicas_as_there_are_ready_or_not(overlay: str) -> None:
+    (address,) = yaml.safe_load(_of(overlay, "ConfigMap")["retraining"]["data"]["RETRAIN_FACESERVE_REPLICAS"])
+    found = re.fullmatch(r"dns:///([a-z-]+)\.retraining:(\d+)", address)
+    assert found
+    service = _of(overlay, "Service")[found[1]]["spec"]
+    # Without an address of its own the name has those of all pods.
+    assert service["clusterIP"] == "None" and service["publishNotReadyAddresses"] is True
+    assert {port["port"] for port in service["ports"]} == {int(found[2])}
+
+
+def _fewest_replicas(overlay: str) -> int:
+    scalers = _of(overlay, "HorizontalPodAutoscaler")
+    return int(scalers["faceserve"]["spec"]["minReplicas"] if scalers else _server(overlay)["replicas"])
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gpu-spot"])
+def test_replicas_grow_with_the_load_on_the_processors_that_they_ask_for(overlay: str) -> None:
+    scaler = _of(overlay, "HorizontalPodAutoscaler")["faceserve"]["spec"]
+    target = scaler["scaleTargetRef"]
+    assert _of(overlay, target["kind"])[target["name"]]["apiVersion"] == target["apiVersion"]
+    # A number here would take back, at each apply, what the autoscaler did.
+    assert "replicas" not in _server(overlay)
+    assert 3 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    assert [metric["resource"]["name"] for metric in scaler["metrics"]] == ["cpu"]
+    # One at a time: the others take over its load before the next goes.
+    assert [policy["value"] for policy in scaler["behavior"]["scaleDown"]["policies"]] == [1]
+
+
+def test_on_one_machine_there_are_two_replicas_and_nothing_that_asks_for_metrics() -> None:
+    assert (_fewest_replicas("minikube"), _of("minikube", "HorizontalPodAutoscaler")) == (2, {})
 
 
 def test_a_replica_without_a_model_gets_no_requests_and_is_not_restarted_for_it(overlay: str) -> None:
@@ -231,7 +257,7 @@ def test_a_replica_that_ends_is_left_by_its_clients_and_finishes_what_it_has(ove
 
 def test_an_eviction_leaves_replicas_that_serve(overlay: str) -> None:
     for budget in _of(overlay, "PodDisruptionBudget").values():
-        assert budget["spec"]["maxUnavailable"] < _server(overlay)["replicas"]
+        assert budget["spec"]["maxUnavailable"] < _fewest_replicas(overlay)
 
 
 def test_every_server_that_is_asked_over_the_network_says_when_it_is_ready(overlay: str) -> None:
