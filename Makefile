@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock images
+.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,9 +85,15 @@ proto: ## Regenerate the gRPC stubs
 
 lock: ## Recompile requirements.txt, and of it what each image needs
 	@uv pip compile --quiet requirements.in --generate-hashes --python-version 3.11 -o requirements.txt
-	@for image in uv faceserve application training training-cuda; do uv pip compile --quiet include/docker/$$image.in \
+	@for image in uv audit faceserve application training training-cuda; do uv pip compile --quiet include/docker/$$image.in \
 		-c requirements.txt --generate-hashes --no-annotate --python-version 3.11 --python-platform x86_64-manylinux_2_36 \
 		-o include/docker/$$image.txt || exit; done
 
 images: ## Build the images with Docker: application, training for processors and for GPUs, faceserve
 	@sh include/docker/images.sh
+
+sbom: install ## What each image is made of, as CycloneDX, to .sbom/
+	@sh include/docker/audit.sh sbom
+
+audit: install ## Ask PyPI which packages of the images are known to be vulnerable
+	@sh include/docker/audit.sh audit

@@ -65,6 +65,9 @@ def status(address: str, model: str, token: str, watch: bool) -> None:
 @click.option("--in-flight", default=4, show_default=True, help="Requests at once when there is no rate.")
 @click.option("--protocol", type=click.Choice(["photos", "open-inference"]), default="photos", show_default=True,
               help="Photos as they are, or decoded to tensors that other model servers understand too.")  # fmt: skip
+@click.option(
+    "--round-robin", is_flag=True, help="Clients that know all replicas and ask those that are ready in turn."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="CSV with one line a request.")
 def load_test(addresses: tuple[str, ...], photos: tuple[Path, ...], out: Path | None, **plan: Any) -> None:
     """Send photos to the replicas at ADDRESSES (host:port …) and say how they coped; exit status 1 if any failed."""

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import itertools
+import json
 import statistics
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from include.contract.preprocessing import INPUT_PIXELS, to_input
 
 _TIMEOUT_SECONDS = 10.0
 _PERCENT = 100
+_CLIENTS = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Plan:
     """`rate` requests a second in all (open load), or `in_flight` at once when it is 0 (closed load).
 
     `protocol` says how photos travel: as they are to `faceserve.v1`, or decoded by the Open Inference Protocol, which
-    other model servers understand too.
+    other model servers understand too. With `round_robin` each of several clients knows all addresses as those of one
+    name, leaves out whoever is not ready, and asks another one again where a request found nobody.
     """
 
     addresses: Sequence[str]
@@ -50,6 +53,7 @@ class Plan:
     rate: float = 0.0
     in_flight: int = 4
     protocol: Literal["photos", "open-inference"] = "photos"
+    round_robin: bool = False
 
 
 def run(plan: Plan) -> list[Request]:
@@ -98,8 +102,7 @@ def read(path: Path) -> list[Request]:
 
 
 async def _run(plan: Plan) -> list[Request]:
-    options = [("grpc.max_send_message_length", 34 << 20)]
-    channels = [grpc.aio.insecure_channel(address, options=options) for address in plan.addresses]
+    channels = _channels(plan)
     stub: Any = pb_grpc.InferenceStub if plan.protocol == "photos" else oip_grpc.GRPCInferenceServiceStub
     stubs = [stub(channel) for channel in channels]
     calls = itertools.cycle([one.Classify if plan.protocol == "photos" else one.ModelInfer for one in stubs])
@@ -118,6 +121,37 @@ async def _run(plan: Plan) -> list[Request]:
     for channel in channels:
         await channel.close(None)
     return found
+
+
+def _channels(plan: Plan) -> list[grpc.aio.Channel]:
+    options: list[tuple[str, Any]] = [("grpc.max_send_message_length", 34 << 20)]
+    if not plan.round_robin:
+        return [grpc.aio.insecure_channel(address, options=options) for address in plan.addresses]
+    options += [
+        ("grpc.service_config", json.dumps(round_robin(plan.model))),
+        # Connections of its own for each client, as different machines have.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    target = f"ipv4:{','.join(plan.addresses)}"
+    return [grpc.aio.insecure_channel(target, options=options) for _ in range(_CLIENTS)]
+
+
+def round_robin(model: str) -> dict[str, Any]:
+    """gRPC's service config for clients of a fleet: in turn, ready ones only, and again where nobody took a request."""
+    retries = {
+        "maxAttempts": 4,
+        "initialBackoff": "0.05s",
+        "maxBackoff": "1s",
+        "backoffMultiplier": 3,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": model},
+        "methodConfig": [{"name": [{}], "retryPolicy": retries}],
+    }
 
 
 def _body(plan: Plan, photo: bytes) -> pb.ClassifyRequest | oip.ModelInferRequest:

@@ -43,6 +43,8 @@ BENCHMARKS = (
     Benchmark("ratios", "monitor", 1, "monitor:monitor", "a look at a million confirmations; plain: rows counted"),
     Benchmark("serving", "swaps", 5, "swapping:swaps", "two replicas under load: swaps, rollbacks, bad models"),
     Benchmark("serving", "swaps-resnet50", 5, "swapping:swaps_resnet50", "swaps of a large network under load"),
+    Benchmark("serving", "rolling", 12, "rolling:rolling", "100 000 requests while three replicas restart in turn"),
+    Benchmark("serving", "rolling-once", 3, "rolling:rolling_once", "the same while each restarts once"),
     Benchmark("serving", "fleet", 1, "swapping:activation_spread", "how far apart three replicas change over"),
     Benchmark(
         "serving", "throughput", 5, "throughput:throughput", "ResNet50 by engine and precision; plain: TensorFlow"

@@ -28,7 +28,9 @@ class Load:
         seconds: float,
         in_flight: int = 8,
         protocol: str = "photos",
+        more: Sequence[str] = (),
     ) -> None:
+        """`more` are further options of the command."""
         self._folder = tempfile.TemporaryDirectory(prefix="bench-load-")
         self._out = Path(self._folder.name, "requests.csv")
         photos = [Path(self._folder.name, f"{number}.jpg") for number in range(_PHOTOS)]
@@ -36,7 +38,7 @@ class Load:
             path.write_bytes(draw(spec))
         command: list[object] = [sys.executable, "-m", "faceserve", "load-test", *addresses, "--model", MODEL]
         command += ["--rate", rate, "--seconds", seconds, "--in-flight", in_flight, "--protocol", protocol]
-        command += ["--out", self._out, *(part for path in photos for part in ("--photo", path))]
+        command += [*more, "--out", self._out, *(part for path in photos for part in ("--photo", path))]
         self._process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, env=os.environ)
 
     @property

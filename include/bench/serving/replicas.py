@@ -73,28 +73,26 @@ def replicas(
 
 @contextmanager
 def _replica(stack: Stack, state: Path, settings: Mapping[str, object]) -> Iterator[Replica]:
-    port, lifecycle_port = free_ports(2)
-    ours = {
-        "grpc_port": port,
-        "lifecycle_port": lifecycle_port,
-        "metrics_port": 0,
-        "state_dir": state,
-        "lifecycle_token": TOKEN,
-        "s3_endpoint": stack.s3_endpoint,
-    }
-    variables = {f"FACESERVE_{name.upper()}": str(value) for name, value in {**ours, **settings}.items()}
-    command = [sys.executable, "-m", "faceserve", "serve"]
-    state.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with (state / "log").open("a") as log:
-        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=log, stderr=log)
+    port, lifecycle_port = free_ports(2)
+    process = begin(stack, state, {"grpc_port": port, "lifecycle_port": lifecycle_port, **settings})
     try:
         address = f"127.0.0.1:{lifecycle_port}"
-        _await(address, process, state / "log")
+        await_replica(address, process, state)
         yield Replica(f"127.0.0.1:{port}", address, process.pid, time.monotonic() - started)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def begin(store: Stack, state: Path, settings: Mapping[str, object]) -> "subprocess.Popen[bytes]":
+    """Start a replica that keeps its state and its log in a folder; `settings` are its ports and more."""
+    ours = {"metrics_port": 0, "state_dir": state, "lifecycle_token": TOKEN, "s3_endpoint": store.s3_endpoint}
+    variables = {f"FACESERVE_{name.upper()}": str(value) for name, value in {**ours, **settings}.items()}
+    command = [sys.executable, "-m", "faceserve", "serve"]
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "log").open("a") as log:
+        return subprocess.Popen(command, env={**os.environ, **variables}, stdout=log, stderr=log)
 
 
 @dataclass(frozen=True)
@@ -130,9 +128,10 @@ def _yield_to_others(name: str, root: Path) -> None:
             os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _await(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    with LifecycleClient(address, token=TOKEN, timeout_seconds=2) as client:
-        await_answer(lambda: client.status(MODEL), process, log, (FaceserveError,))
+def await_replica(lifecycle_address: str, process: "subprocess.Popen[bytes]", state: Path) -> None:
+    """Until it can be asked, whether it serves or not."""
+    with LifecycleClient(lifecycle_address, token=TOKEN, timeout_seconds=2) as client:
+        await_answer(lambda: client.status(MODEL), process, state / "log", (FaceserveError,))
 
 
 def await_answer(

@@ -1,6 +1,8 @@
 """Each image, as its Dockerfile and .dockerignore make it, holds what its programs read and import."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.image_tree import ImageTree, dockerfile, ignored, locked
 DOCKERFILES = ("application", "faceserve")
 PACKAGES = ("application", "training", "training-cuda", "faceserve")
 TEST_TOOLS = {"pytest", "hypothesis", "mypy", "ruff", "mutmut", "kmock", "kubernetes-validate", "import-linter"}
+TEST_TOOLS |= {"pip-audit", "cyclonedx-bom"}
 EVERYTHING = """
 import importlib, json, os, pathlib
 from types import SimpleNamespace
@@ -109,3 +112,48 @@ def test_an_image_is_built_in_stages_by_hash_and_runs_as_a_user_of_a_number(name
     installs = [line for line in text.splitlines() if re.search(r"\b(pip install|pip sync)\b", line)]
     assert installs and all(line.count("--require-hashes") == 2 for line in installs)
     assert "uv" not in text.rpartition("\nFROM ")[2].replace("uv.txt", "").split()
+
+
+# What is in them, and what is known of that
+
+
+@pytest.fixture
+def auditing(tmp_path):
+    """Runs the script where its programs are stand-ins: they keep what they were asked, and refuse `training`."""
+    folder, tools = tmp_path / "include/docker", tmp_path / ".stack/tools/audit/bin"
+    for made in (folder, tools):
+        made.mkdir(parents=True)
+    for name in ("audit.sh", "audit.txt", *(f"{packages}.txt" for packages in PACKAGES)):
+        shutil.copy(REPOSITORY / "include/docker" / name, folder)
+    shutil.copy(folder / "audit.txt", tools.parent / "made-from.txt")
+    for name in ("pip-audit", "cyclonedx-py"):
+        program = tools / name
+        program.write_text(
+            f'#!/bin/sh\necho "{name} $*" >> asked\ncase "$*" in *docker/training.txt*) exit 1 ;; esac\n'
+        )
+        program.chmod(0o755)
+
+    def ask(*words):
+        done = subprocess.run(["sh", folder / "audit.sh", *words], capture_output=True, text=True, check=False)
+        asked = tmp_path / "asked"
+        return done.returncode, asked.read_text().splitlines() if asked.exists() else []
+
+    return ask
+
+
+def test_every_image_is_asked_about_and_one_with_a_known_fault_fails_all_without_hiding_the_others(auditing):
+    status, asked = auditing("audit")
+    assert status == 1
+    assert {re.search(r"docker/([\w-]+)\.txt", line)[1] for line in asked} == set(PACKAGES)
+    # What could not be asked about is no good news; what is locked is neither resolved nor installed.
+    assert all({"--strict", "--require-hashes", "--disable-pip"} <= set(line.split()) for line in asked)
+    assert auditing("audit", "faceserve")[0] == 0
+
+
+def test_what_the_auditor_cannot_do_it_says(auditing):
+    assert auditing("rescue") == (2, []) and auditing() == (2, [])
+
+
+def test_the_programs_that_audit_are_installed_by_checksum():
+    pins = locked("audit")
+    assert {"pip-audit", "cyclonedx-bom"} <= names("audit") and all(pins.values())
