@@ -45,8 +45,8 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
     """
     try:
         stack = load_or_create(root, preferred=preferred_ports)
-    except SigningKeyError as error:
-        raise StackError(str(error)) from error
+    except SigningKeyError as lost:
+        raise StackError(str(lost)) from lost
     wanted = [s for s in all_services(stack) if not only or s.name in only]
     supervision = Supervision(stack)
     if "airflow" in {service.name for service in wanted}:

@@ -189,7 +189,7 @@ def _fleet(store: Stack) -> Iterator[list[Pod]]:
         pods = []
         for number in range(_REPLICAS):
             pod = Pod(store, Path(name, str(number)))
-            ending.callback(lambda one=pod: one.end(30))
+            ending.callback(pod.end, 30)
             pods.append(pod)
         for pod in pods:
             pod.await_answer()
