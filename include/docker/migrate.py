@@ -15,7 +15,6 @@ from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
 from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
-from include.stack.signing_keys import SigningKeyError, SigningKeys
 from pipeline.bootstrap import GiveUp
 
 log = logging.getLogger(__name__)
@@ -56,8 +55,10 @@ def mlflow() -> None:
 
 def models() -> None:
     """Replicas take nothing unsigned, and a release without keys left only that."""
-    private = Path(os.environ["RETRAIN_SIGNING_KEY"])
-    SigningKeys(private, private.with_suffix(".pub")).sign_earlier({})
+    command = [sys.executable, "-m", "include.stack.signing_keys", os.environ["RETRAIN_SIGNING_KEY"]]
+    if status := subprocess.run(command, check=False).returncode:
+        # It has said why.
+        sys.exit(status)
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def main() -> None:
         for step in (demand_start, demand_superuser, roles, demand_entry, tables, buckets, models, mlflow, airflow):
             log.info("%s", step.__name__)
             step()
-    except (GiveUp, TablesError, SigningKeyError) as error:
+    except (GiveUp, TablesError) as error:
         sys.exit(f"refused: {error}")
 
 

@@ -1,6 +1,7 @@
 """The key pair by which replicas know our models, made once: who trains has the private key, who serves the public one.
 
-`python -m include.stack.signing_keys PRIVATE PUBLIC` makes it where it is not there yet.
+`python -m include.stack.signing_keys PRIVATE PUBLIC` makes it where it is not there yet;
+`… PRIVATE` signs, once, the models of before.
 """
 
 import os
@@ -104,9 +105,13 @@ def _write(path: Path, body: bytes, *, mode: int) -> None:
     partial.replace(path)
 
 
-def main(private: str, public: str) -> None:
+def main(private: str, public: str = "") -> None:
+    keys = SigningKeys(Path(private), Path(public))
     try:
-        SigningKeys(Path(private), Path(public)).make()
+        if public:
+            keys.make()
+        else:
+            keys.sign_earlier({})
     except SigningKeyError as error:
         sys.exit(f"refused: {error}")
 
