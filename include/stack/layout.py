@@ -2,16 +2,14 @@
 
 import json
 import os
-import random
 import secrets
-import socket
 import sys
-from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
+from include.stack.ports import free_port
 from include.stack.roles import ROLES
 from include.stack.signing_keys import SigningKeys
 
@@ -23,7 +21,6 @@ ALL_BUCKETS = (*BUCKETS, "backups")
 # process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
 POOLS: dict[str, dict[str, object]] = json.loads((REPOSITORY / "include/stack/pools.json").read_text())
 PARALLELISM = 9
-_SAFE_PORTS = range(20_000, 32_000)
 PREFERRED_PORTS = {
     "airflow": 8080,
     "mlflow": 5000,
@@ -141,7 +138,7 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
         return existing
     for name, port in PREFERRED_PORTS.items():
         if name not in ports:
-            ports[name] = _free_port([port] if preferred else [], taken=ports.values())
+            ports[name] = free_port([port] if preferred else [], taken=ports.values())
     moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS.get(name))
     made = {name: secrets.token_urlsafe(24) for name in _SECRETS}
     if "airflow_api" in kept_secrets:
@@ -279,30 +276,3 @@ def _fernet_key(secret: str) -> str:
 def bin_folder() -> Path:
     """Where the console scripts of this environment are."""
     return Path(sys.executable).parent
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports of the loopback interface that nobody listens on."""
-    found: list[int] = []
-    while len(found) < count:
-        found.append(_free_port([], taken=found))
-    return found
-
-
-def _free_port(wanted: Sequence[int], taken: Collection[int]) -> int:
-    """A free port below Linux' range for outgoing connections, which may take one at any moment."""
-    for port in (*wanted, *random.sample(_SAFE_PORTS, 100)):
-        if port not in taken and is_free(port):
-            return port
-    raise OSError("no free port on 127.0.0.1")
-
-
-def is_free(port: int) -> bool:
-    """Whether a program could listen there, on the loopback interface."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

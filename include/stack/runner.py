@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 from include.stack import observing, services
-from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, is_free, load, load_or_create
+from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load, load_or_create
+from include.stack.ports import is_free
 from include.stack.postgres import log_receiver, postgres
 from include.stack.services import Service, StackError
 from include.stack.signing_keys import SigningKeyError

@@ -10,7 +10,7 @@ import uvicorn
 from playwright.sync_api import expect
 
 from include.demo.branch_managers import Garment, hand_in
-from include.stack.layout import free_ports
+from include.stack.ports import free_ports
 from tests.browser.accessibility import serious_faults
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
 from tests.replica.world import replica

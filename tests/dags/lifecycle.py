@@ -22,7 +22,7 @@ from dags.model_decision import model_decision
 from dags.model_retraining import laundry
 from dags.task_confirmed_intake import task_confirmed_intake
 from include.stack.airflow_api import AirflowApi, AirflowError
-from include.stack.layout import free_ports
+from include.stack.ports import free_ports
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.settings import Settings

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from include.stack.alerting import alerting_faults, receiver_faults
-from include.stack.layout import free_ports, load_or_create
+from include.stack.layout import load_or_create
 from include.stack.observing import FOLDER, alertmanager
+from include.stack.ports import free_ports
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration

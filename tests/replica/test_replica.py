@@ -11,7 +11,7 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
-from include.stack.layout import free_ports
+from include.stack.ports import free_ports
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import grey_photo
 from tests.waiting import until

@@ -15,7 +15,7 @@ from include.bench.measurement import Figures, Found, Say
 from include.bench.serving.batching import uploaded
 from include.bench.serving.load import Pace, pace
 from include.bench.serving.replicas import Artifact, Replica, deploy, object_store, replicas
-from include.stack.layout import free_ports
+from include.stack.ports import free_ports
 
 _NETWORK, _IN_FLIGHT = "EfficientNetLite0", 4
 # Machines have moods that last longer than a turn: both replicas take turns, and each pair of turns is one ratio.

@@ -23,7 +23,7 @@ from include.bench.environments import environment
 from include.bench.measurement import Figures, Found, Say
 from include.bench.serving.load import Load, p99, pace, settle
 from include.bench.serving.replicas import MODEL, Artifact, await_answer, deploy, object_store, replicas, upload
-from include.stack.layout import free_ports
+from include.stack.ports import free_ports
 
 _MLSERVER = "1.7.1"
 _NETWORKS = ("small", "EfficientNetLite0")

@@ -17,7 +17,8 @@ import psutil
 from include.bench.measurement import Say
 from include.bench.services import private_stack
 from include.contract.lifecycle_client import ActivatedModel, FaceserveError, LifecycleClient
-from include.stack.layout import Stack, free_ports
+from include.stack.layout import Stack
+from include.stack.ports import free_ports
 from pipeline.adapters.s3 import S3ObjectStore
 
 TOKEN = "bench"  # noqa: S105 - of processes that live for minutes on the loopback interface

@@ -27,7 +27,8 @@ from include.bench.serving.replicas import (
     object_store,
 )
 from include.contract.lifecycle_client import LifecycleClient
-from include.stack.layout import REPOSITORY, Stack, free_ports
+from include.stack.layout import REPOSITORY, Stack
+from include.stack.ports import free_ports
 from pipeline.adapters.s3 import S3ObjectStore
 
 _MANIFEST = REPOSITORY / "include/k8s/base/faceserve.yaml"
