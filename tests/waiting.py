@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Return as soon as `holds`; fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -516,7 +516,7 @@ def test_an_erasure_waits_for_the_dataset_that_is_being_frozen(services):
 
         until(waits, "the erasure to wait")
         assert list(tables.erasures.all()) == []
-    erasing.join(10)
+    erasing.join(60)
     assert [e.task_id for e in tables.erasures.all()] == ["TASK-00001"]
 
 

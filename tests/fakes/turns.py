@@ -47,7 +47,7 @@ class Turns:
         """Raises what the other act was not meant to raise."""
         if self.began:
             self._other_goes_on.release()
-            self._other.join(10)
+            self._other.join(60)
             assert not self._other.is_alive(), f"it waits for ever for {self.waited_for}"
         if self.error is not None:
             raise self.error

@@ -39,7 +39,7 @@ class Callers:
 
     def _ask(self) -> None:
         photo = grey_photo(20)
-        with FaceserveClient(self._addresses, timeout_seconds=20) as client:
+        with FaceserveClient(self._addresses, timeout_seconds=60) as client:
             while not self._end.is_set():
                 with self._nobody_to_ask:
                     self._one(client, photo)

@@ -70,7 +70,7 @@ def silent_callers(world: World, count: int) -> str:
     try:
         for number in range(count):
             with suppress(OSError):
-                sockets.append(socket.create_connection(address, timeout=20))
+                sockets.append(socket.create_connection(address, timeout=60))
                 sockets[-1].sendall(_PREFACE[: number % (len(_PREFACE) + 1)])
         until(lambda: world.callers.answers.total() > answered + 100, "others to be answered", PATIENCE_SECONDS)
         grown_mb = server.memory_info().rss / 1e6 - before_mb

@@ -169,7 +169,7 @@ class World:
     @contextmanager
     def lifecycle(self, name: str) -> Iterator[LifecycleClient]:
         address = f"127.0.0.1:{self.stack.port(f'{name}_lifecycle')}"
-        with LifecycleClient(address, token=self.stack.secrets["faceserve"], timeout_seconds=20) as client:
+        with LifecycleClient(address, token=self.stack.secrets["faceserve"], timeout_seconds=60) as client:
             yield client
 
     def status(self, name: str):

@@ -175,7 +175,7 @@ def test_a_replica_that_hangs_after_the_first_look_stops_the_swap_too(fleet):
         while "v1.1.0" not in next(watching).prepared:
             continue
     with fleet.hung("c"):
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert not thread.is_alive()
     assert len(found) == 1
     until(lambda: fleet.serving() == everywhere("v1.0.0"), "the hung replica to answer again")

@@ -59,5 +59,5 @@ def test_a_killed_run_leaves_no_process_behind_and_touches_no_other(tmp_path, by
     finally:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
-    until(lambda: not any(map(alive, family)), "everything of the killed run to end", seconds=20)
+    until(lambda: not any(map(alive, family)), "everything of the killed run to end")
     assert alive(bystander)

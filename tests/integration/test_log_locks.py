@@ -72,7 +72,7 @@ class Waiter:
         return self._held.wait(within_seconds)
 
     def join(self):
-        self._thread.join(30)
+        self._thread.join(60)
 
 
 @pytest.mark.parametrize(("lock", "other"), [LOCKS, LOCKS[::-1]])

@@ -38,7 +38,7 @@ def saying_nothing(address, method, count, token=""):
     channels = [grpc.insecure_channel(address, [("number", n)]) for n in range(6)]
     try:
         for channel in channels:
-            grpc.channel_ready_future(channel).result(20)
+            grpc.channel_ready_future(channel).result(60)
         yield [channels[n % len(channels)].stream_stream(method)(Never(), metadata=metadata) for n in range(count)]
     finally:
         over.set()

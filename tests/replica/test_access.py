@@ -206,7 +206,7 @@ def test_inference_and_http_have_tls_and_a_new_certificate_counts_without_a_rest
     later = Authority(tmp_path / "next")
     with encrypted(tmp_path, authority) as world:
         with LifecycleClient(world.lifecycle_address, token=TOKEN, tls=authority.stranger_tls()) as client:
-            client.prepare("laundry", "v1.0.0", *world.put("v1.0.0"), timeout_seconds=20)
+            client.prepare("laundry", "v1.0.0", *world.put("v1.0.0"), timeout_seconds=60)
             client.activate("laundry", "v1.0.0")
         assert set(ways(world, authority).values()) == {"OK"}
         # Half of a new pair is none: what was there goes on.

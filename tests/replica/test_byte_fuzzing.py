@@ -174,7 +174,7 @@ def test_any_bytes_to_every_method(world, data, method):
 
 
 def test_a_stream_whose_messages_are_none_keeps_no_place_on_its_connection_and_delays_no_shutdown(tmp_path):
-    with replica(tmp_path, max_queued=4) as made, grpc.insecure_channel(made.address) as channel:
+    with replica(tmp_path, max_queued=4, drain_seconds=600) as made, grpc.insecure_channel(made.address) as channel:
         made.serve("v1.0.0")
         for _ in range(150):
             with pytest.raises(grpc.RpcError, match="no message of this call") as caught:
@@ -182,7 +182,7 @@ def test_a_stream_whose_messages_are_none_keeps_no_place_on_its_connection_and_d
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         ending = threading.Thread(target=made.server.stop)
         ending.start()
-        ending.join(4)
+        ending.join(60)
         assert not ending.is_alive()
 
 

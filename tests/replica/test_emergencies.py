@@ -34,13 +34,13 @@ def stuck(world, monkeypatch):
 
     def slow(uri, *limit):
         begun.set()
-        finish.wait(20)
+        finish.wait(60)
         return plain(uri, *limit)
 
     monkeypatch.setattr(world.source, "read", slow)
     candidate = threading.Thread(target=world.prepare, args=("v1.3.0",))
     candidate.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     world.finish = finish
     yield world
     finish.set()
@@ -72,7 +72,7 @@ def test_a_rollback_finds_a_thread_however_many_calls_wait_to_load(stuck):
         stub = pb_grpc.LifecycleStub(channel)
         uri, sha256 = stuck.put("v1.4.0")
         asked = pb.PrepareRequest(model="laundry", version="v1.4.0", artifact_uri=uri, manifest_sha256=sha256)
-        calls = [stub.Prepare.future(asked, timeout=20, metadata=metadata) for _ in range(CALLERS)]
+        calls = [stub.Prepare.future(asked, timeout=60, metadata=metadata) for _ in range(CALLERS)]
         until(lambda: sum(call.done() for call in calls) >= CALLERS - 3, "the surplus to be refused")
         refused = [call for call in calls if call.done()]
         assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
@@ -88,7 +88,7 @@ def test_a_caller_that_gave_up_leaves_no_copy_and_takes_none_from_another(stuck)
         assert caught.value.code == "DEADLINE_EXCEEDED"
         patient = pool.submit(stuck.prepare, "v1.3.0")
         stuck.finish.set()
-        patient.result(20)
+        patient.result(60)
     assert stuck.lifecycle.activate("laundry", "v1.3.0").version == "v1.3.0"
 
 

@@ -58,7 +58,7 @@ def still_answers(world):
 
 def status(call, request, **options):
     try:
-        call(request, timeout=20, **options)
+        call(request, timeout=60, **options)
     except grpc.RpcError as error:
         return error.code()
     return grpc.StatusCode.OK

@@ -118,13 +118,13 @@ def test_while_a_candidate_embeds_everybody_the_version_that_serves_goes_on_comp
     def read(uri, at_most_bytes=1 << 30):
         if uri.startswith("s3://faces/face/"):
             embeds.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
         return plain(uri, at_most_bytes)
 
     monkeypatch.setattr(world.source, "read", read)
     preparing = threading.Thread(target=world.prepare, args=("v1.1.0", "face"), kwargs={"turn": 1})
     preparing.start()
-    assert embeds.wait(30)
+    assert embeds.wait(60)
     stale_at = time.monotonic() + FRESH_SECONDS
     until(lambda: who(world, PEOPLE["kim"]) == "kim" and time.monotonic() > stale_at, "a look to grow stale")
     assert {who(world, photo) for photo in PEOPLE.values()} == set(PEOPLE)

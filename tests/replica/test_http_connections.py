@@ -73,7 +73,7 @@ def say(connection, said):
 @FUZZ
 @given(said=st.lists(st.lists(PIECES, max_size=3), min_size=CALLERS, max_size=CALLERS))
 def test_whatever_a_caller_says_before_it_falls_silent_it_is_sent_away(port, said):
-    callers = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in said]
+    callers = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in said]
     for turn in range(3):
         for caller, pieces in zip(callers, said, strict=True):
             if turn < len(pieces):
@@ -87,7 +87,7 @@ def test_whatever_a_caller_says_before_it_falls_silent_it_is_sent_away(port, sai
 
 @pytest.mark.parametrize("head", [WITH_A_BODY, WITH_A_BODY.replace(b"/v2", b"/nowhere")])
 def test_a_byte_after_the_answer_keeps_no_connection(world, head):
-    with socket.create_connection(("127.0.0.1", world.server.http_port), timeout=20) as caller:
+    with socket.create_connection(("127.0.0.1", world.server.http_port), timeout=60) as caller:
         caller.sendall(head)
         assert caller.recv(1 << 16).startswith(b"HTTP/1.1 ")
         caller.sendall(b"a")
@@ -113,9 +113,9 @@ def test_whoever_asks_for_nothing_gives_way_when_there_are_too_many(tmp_path, sa
     with replica(tmp_path, http_port=0) as patient, ExitStack() as callers:
         for _ in range(CONNECTIONS):
             address = ("127.0.0.1", patient.server.http_port)
-            caller = callers.enter_context(socket.create_connection(address, timeout=20))
+            caller = callers.enter_context(socket.create_connection(address, timeout=60))
             say(caller, said)
-        with httpx.Client(base_url=f"http://127.0.0.1:{patient.server.http_port}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{patient.server.http_port}", timeout=60) as client:
             assert {client.get("/v2").status_code for _ in range(3)} == {200}
 
 
@@ -138,5 +138,5 @@ def test_an_address_of_ipv6_may_stand_in_brackets(tmp_path, host):
         assert httpx.get(f"http://[::1]:{made.server.http_port}/v2/health/live").status_code == 200
         assert "faceserve_cores" in httpx.get(f"http://[::1]:{metrics}/metrics").text
         for port in (made.server.port, made.server.lifecycle_port):
-            with socket.create_connection(("::1", port), timeout=20):
+            with socket.create_connection(("::1", port), timeout=60):
                 """It listens there, too."""

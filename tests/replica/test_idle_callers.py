@@ -37,7 +37,7 @@ def world(tmp_path):
 def health(address, service="laundry"):
     with grpc.insecure_channel(address) as channel:
         asked = health_pb2.HealthCheckRequest(service=service)
-        return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=20).status
+        return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=60).status
 
 
 def everything_works(world):
@@ -137,11 +137,13 @@ def test_a_health_watch_tells_each_change_once_and_ends_with_the_server(tmp_path
         call = health_pb2_grpc.HealthStub(channel).Watch(asked)
         reader = threading.Thread(target=lambda: seen.extend(one.status for one in call))
         reader.start()
-        until(lambda: world.serve("v1.0.0"), "a model")
+        until(lambda: seen, "the first state")
+        world.serve("v1.0.0")
+        until(lambda: len(seen) == 2, "it to serve")
         world.serve("v1.1.0")
-        until(lambda: health(world.address) == 1, "health")
+        # A state that was said a moment ago may be on its way.
         time.sleep(0.1)
-    reader.join(20)
+    reader.join(60)
     channel.close()
     assert seen == [2, 1, 2]
 
@@ -152,18 +154,18 @@ def test_an_unknown_service_is_watched_as_such_and_not_found_when_asked_for(worl
         asked = health_pb2.HealthCheckRequest(service="nobody")
         assert next(stub.Watch(asked)).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         with pytest.raises(grpc.RpcError) as caught:
-            stub.Check(asked, timeout=20)
+            stub.Check(asked, timeout=60)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_a_shutdown_waits_for_nobody_who_only_watches_or_says_nothing(tmp_path):
-    with replica(tmp_path, drain_seconds=30) as world:
+    with replica(tmp_path, drain_seconds=600) as world:
         watching = iter(world.lifecycle.watch("laundry", timeout_seconds=60))
         next(watching)
         with saying_nothing(world.address, STREAM, 4), saying_nothing(world.lifecycle_address, REFLECTION, 2):
             began = time.monotonic()
             world.server.stop()
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < 300
 
 
 def test_a_replica_that_asks_the_registry_still_answers_that_it_does_not_serve(tmp_path):
@@ -179,4 +181,4 @@ def test_a_replica_that_asks_the_registry_still_answers_that_it_does_not_serve(t
         assert starting.is_alive()
         asked.close()
         silent.close()
-        starting.join(20)
+        starting.join(60)

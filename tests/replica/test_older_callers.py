@@ -25,7 +25,7 @@ def older(world):
         stub = pb_grpc.LifecycleStub(channel)
 
         def call(name, request):
-            return getattr(stub, name)(request, timeout=20, metadata=(("authorization", f"Bearer {TOKEN}"),))
+            return getattr(stub, name)(request, timeout=60, metadata=(("authorization", f"Bearer {TOKEN}"),))
 
         yield call
 

@@ -38,7 +38,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def http(world):
-    with httpx.Client(base_url=f"http://127.0.0.1:{world.server.http_port}", timeout=20) as made:
+    with httpx.Client(base_url=f"http://127.0.0.1:{world.server.http_port}", timeout=60) as made:
         yield made
 
 
@@ -301,10 +301,10 @@ def test_too_many_at_once_are_told_so_and_nobody_pays_who_is_within(tmp_path):
         small.serve("v1.0.0")
         engine, begun, go = small.generation("v1.0.0").engine, threading.Event(), threading.Event()
         plain = engine.infer
-        engine.infer = lambda images: (begun.set(), go.wait(20), plain(images))[2]
+        engine.infer = lambda images: (begun.set(), go.wait(60), plain(images))[2]
         url = f"http://127.0.0.1:{small.server.http_port}"
-        running = pool.submit(httpx.post, url + INFER, **binary(IMAGES, DARK.tobytes()), timeout=20)
-        assert begun.wait(20)
+        running = pool.submit(httpx.post, url + INFER, **binary(IMAGES, DARK.tobytes()), timeout=60)
+        assert begun.wait(60)
         with httpx.Client(base_url=url) as client:
             assert {asked(client) for _ in range(20)} == {429}
             assert client.get("/v2/health/ready").status_code == 200
@@ -334,7 +334,7 @@ def arriving(world, head, body=b"", count=1):
     with ExitStack() as open_ones:
         for _ in range(count):
             address = ("127.0.0.1", world.server.http_port)
-            one = open_ones.enter_context(socket.create_connection(address, timeout=20))
+            one = open_ones.enter_context(socket.create_connection(address, timeout=60))
             one.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode() + body)
         yield
 
@@ -388,11 +388,11 @@ def test_whoever_says_nothing_or_never_ends_is_sent_away(tmp_path, monkeypatch):
     with replica(tmp_path, http_port=0) as hurried:
         address = ("127.0.0.1", hurried.server.http_port)
         for said in (b"", b"POST /v2 HT", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000):
-            with socket.create_connection(address, timeout=20) as silent:
+            with socket.create_connection(address, timeout=60) as silent:
                 silent.sendall(said)
                 answer = b"".join(pieces(silent))
                 assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
-        with socket.create_connection(address, timeout=20) as slow:
+        with socket.create_connection(address, timeout=60) as slow:
             slow.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{{".encode())
             assert b" 408 " in slow.recv(4096).splitlines()[0]
 
@@ -411,16 +411,16 @@ def test_what_runs_when_the_replica_shuts_down_is_answered_and_nothing_after(tmp
         ending.serve("v1.0.0")
         engine, begun, go = ending.generation("v1.0.0").engine, threading.Event(), threading.Event()
         plain = engine.infer
-        engine.infer = lambda images: (begun.set(), go.wait(20), plain(images))[2]
+        engine.infer = lambda images: (begun.set(), go.wait(60), plain(images))[2]
         url = f"http://127.0.0.1:{ending.server.http_port}{INFER}"
         with ThreadPoolExecutor(2) as pool:
-            running = pool.submit(httpx.post, url, **binary(IMAGES, DARK.tobytes()), timeout=20)
-            assert begun.wait(20)
+            running = pool.submit(httpx.post, url, **binary(IMAGES, DARK.tobytes()), timeout=60)
+            assert begun.wait(60)
             stopping = pool.submit(ending.server.stop)
             until(lambda: refused(url), "new requests to be refused")
             go.set()
-            assert running.result(20).status_code == 200
-            stopping.result(20)
+            assert running.result(60).status_code == 200
+            stopping.result(60)
 
 
 def refused(url):
@@ -435,14 +435,14 @@ def test_a_caller_that_went_away_costs_no_inference(tmp_path):
         busy.serve("v1.0.0")
         engine, begun, go, asked = busy.generation("v1.0.0").engine, threading.Event(), threading.Event(), []
         plain = engine.infer
-        engine.infer = lambda images: (begun.set(), go.wait(20), asked.append(1), plain(images))[3]
+        engine.infer = lambda images: (begun.set(), go.wait(60), asked.append(1), plain(images))[3]
         request = binary(IMAGES, DARK.tobytes())
         head = "".join(f"{name}: {value}\r\n" for name, value in request["headers"].items())
         head = f"POST {INFER} HTTP/1.1\r\nHost: a\r\n{head}Content-Length: {len(request['content'])}\r\n\r\n"
         for _ in range(10):
             with socket.create_connection(("127.0.0.1", busy.server.http_port)) as gone:
                 gone.sendall(head.encode() + request["content"])
-                assert begun.wait(20)
+                assert begun.wait(60)
         until(lambda: busy.lifecycle.status("laundry").requests_waiting == 9, "the others to wait")
         go.set()
         until(lambda: not busy.lifecycle.status("laundry").requests_waiting, "the queue to be empty")

@@ -43,13 +43,13 @@ def server(tmp_path, source):
 
 @pytest.fixture
 def client(server):
-    with FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=20) as made:
+    with FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=60) as made:
         yield made
 
 
 @pytest.fixture
 def lifecycle(server):
-    with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN, timeout_seconds=20) as made:
+    with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN, timeout_seconds=60) as made:
         yield made
 
 
@@ -62,7 +62,7 @@ def serve(lifecycle, source, version):
             if path.startswith(f"s3://models/{version}/")
         },
     )
-    prepared = lifecycle.prepare("laundry", version, f"s3://models/{version}/", sha256, timeout_seconds=20)
+    prepared = lifecycle.prepare("laundry", version, f"s3://models/{version}/", sha256, timeout_seconds=60)
     return lifecycle.activate("laundry", version, prepared.epoch, timeout_seconds=5)
 
 

@@ -57,7 +57,7 @@ def named(world, photo):
 def test_who_is_enrolled_at_one_replica_is_known_to_all(fleet):
     fleet[0].lifecycle.enroll("face", "kim", PEOPLE["kim"])
     for one in fleet:
-        until(lambda one=one: "kim" in named(one, PEOPLE["kim"]), "every replica to know who was enrolled", seconds=10)
+        until(lambda one=one: "kim" in named(one, PEOPLE["kim"]), "every replica to know who was enrolled")
 
 
 @settings(max_examples=4, deadline=None, derandomize=True)
@@ -79,7 +79,7 @@ def test_whoever_changes_what_and_where_nobody_names_a_person_who_withdrew(fleet
             enrolled = enrolled - {person}
             assert not any(person in named(one, PEOPLE[person]) for one in fleet)
     for one in fleet:
-        until(lambda one=one: named(one, PEOPLE["kim"]) == enrolled, "all replicas to know the same people", seconds=10)
+        until(lambda one=one: named(one, PEOPLE["kim"]) == enrolled, "all replicas to know the same people")
 
 
 def test_while_photos_are_compared_all_the_time_nobody_is_named_after_the_withdrawal(fleet):
@@ -107,7 +107,7 @@ def test_while_photos_are_compared_all_the_time_nobody_is_named_after_the_withdr
 def test_a_replica_that_cannot_see_the_gallery_names_nobody_rather_than_somebody_who_withdrew(fleet):
     cut = fleet[2]
     fleet[0].lifecycle.enroll("face", "kim", PEOPLE["kim"])
-    until(lambda: "kim" in named(cut, PEOPLE["kim"]), "the replica to know who was enrolled", seconds=10)
+    until(lambda: "kim" in named(cut, PEOPLE["kim"]), "the replica to know who was enrolled")
     cut.source.cut = True
     try:
         fleet[0].lifecycle.withdraw("face", "kim")
@@ -132,7 +132,7 @@ def test_a_photo_that_somebody_deleted_by_hand_is_forgotten_soon(fleet, monkeypa
     fleet[0].lifecycle.enroll("face", "kim", PEOPLE["kim"])
     monkeypatch.setattr("faceserve.faces.enrolment._LISTED_SECONDS", 0.0)
     fleet[0].source.delete("s3://faces/face/kim")
-    until(lambda: "kim" not in named(fleet[0], PEOPLE["kim"]), "the photo to be missed", seconds=10)
+    until(lambda: "kim" not in named(fleet[0], PEOPLE["kim"]), "the photo to be missed")
 
 
 def test_too_many_that_withdraw_at_once_are_told_so_and_the_rest_goes_on(fleet):

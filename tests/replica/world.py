@@ -16,8 +16,8 @@ class Replica:
         self.server = server
         self.source = source
         self._put = {}
-        self.client = FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=20)
-        self.lifecycle = LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN, timeout_seconds=20)
+        self.client = FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=60)
+        self.lifecycle = LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN, timeout_seconds=60)
 
     @property
     def address(self):
@@ -38,7 +38,7 @@ class Replica:
         return uri, self._put[key]
 
     def prepare(self, version, model="laundry", **artifact):
-        return self.lifecycle.prepare(model, version, *self.put(version, model, **artifact), timeout_seconds=20)
+        return self.lifecycle.prepare(model, version, *self.put(version, model, **artifact), timeout_seconds=60)
 
     def serve(self, version, model="laundry", **artifact):
         self.prepare(version, model, **artifact)

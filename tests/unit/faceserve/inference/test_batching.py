@@ -34,7 +34,7 @@ class Engine:
     def infer(self, images):
         self.calls.append(len(images))
         self.entered.release()
-        self.open.wait(10)
+        self.open.wait(60)
         if self.raises:
             raise self.raises
         if self.broken:
@@ -82,7 +82,7 @@ def busy(pool):
     def busy(batcher, engine):
         engine.open.clear()
         first = pool.submit(batcher.infer, engine, image(99))
-        engine.entered.acquire(timeout=5)
+        engine.entered.acquire(timeout=60)
         return first
 
     return busy
@@ -99,7 +99,7 @@ def test_requests_that_wait_share_one_call_and_each_gets_its_own_answer(pool, bu
     busy(batcher, engine)
     waiting = asked(pool, batcher, engine, 1, 2, 3, 4)
     engine.open.set()
-    assert [future.result(5).features[0, 0] for future in waiting] == [1, 2, 3, 4]
+    assert [future.result(60).features[0, 0] for future in waiting] == [1, 2, 3, 4]
     assert engine.calls == [1, 4]
 
 
@@ -110,9 +110,9 @@ def test_numbers_that_are_not_finite_fail_who_would_get_them_and_nobody_else(poo
     busy(batcher, engine)
     first, odd, *others = asked(pool, batcher, engine, 1, 2, 3, 4)
     engine.open.set()
-    assert [future.result(5).features[0, 0] for future in (first, *others)] == [1, 3, 4]
+    assert [future.result(60).features[0, 0] for future in (first, *others)] == [1, 3, 4]
     with pytest.raises(InferenceFailed, match="not finite"):
-        odd.result(5)
+        odd.result(60)
     assert engine.calls == [1, 4]
 
 
@@ -121,7 +121,7 @@ def test_no_call_is_of_a_size_that_the_engine_was_not_prepared_for(pool, busy):
     busy(batcher, engine)
     waiting = asked(pool, batcher, engine, 1, 2, 3)
     engine.open.set()
-    assert [future.result(5).features[0, 0] for future in waiting] == [1, 2, 3]
+    assert [future.result(60).features[0, 0] for future in waiting] == [1, 2, 3]
     assert set(engine.calls) <= set(batch_sizes(4)) == {1, 2, 4}
 
 
@@ -138,7 +138,7 @@ def test_a_waiting_request_waits_a_little_for_company(pool, busy):
     (alone,) = asked(pool, batcher, engine, 1)
     engine.open.set()
     company = pool.submit(batcher.infer, engine, image(2))
-    assert (alone.result(5).features[0, 0], company.result(5).features[0, 0]) == (1, 2)
+    assert (alone.result(60).features[0, 0], company.result(60).features[0, 0]) == (1, 2)
     assert engine.calls == [1, 2]
 
 
@@ -151,7 +151,7 @@ def test_two_models_are_served_in_turn_however_long_one_queue_is(pool, busy):
     for future in (*crowd, single):
         future.add_done_callback(lambda done: order.append(done.result().features[0, 0]))
     popular.open.set()
-    single.result(5)
+    single.result(60)
     until(lambda: len(order) == 5, "all answers")
     assert order.index(9) <= 2
 
@@ -162,7 +162,7 @@ def test_a_request_whose_deadline_passes_in_the_queue_is_told_so_and_never_run(p
     with pytest.raises(TooLate):
         batcher.infer(engine, image(1), deadline=time.monotonic() + 0.05)
     engine.open.set()
-    first.result(5)
+    first.result(60)
     assert engine.calls == [1]
     assert batcher.infer(engine, image(2)).features[0, 0] == 2
 
@@ -205,11 +205,11 @@ def test_a_model_that_does_not_come_back_takes_its_slot_from_nobody_else(pool, b
     also = pool.submit(batcher.infer, hanging, image(1))
     assert batcher.infer(sound, image(2)).features[0, 0] == 2
     with pytest.raises(ModelHangs):
-        also.result(5)
+        also.result(60)
     with pytest.raises(ModelHangs, match="ask another replica"):
         batcher.infer(hanging, image(3))
     hanging.open.set()
-    assert first.result(5).features[0, 0] == 99
+    assert first.result(60).features[0, 0] == 99
     assert batcher.infer(hanging, image(4)).features[0, 0] == 4
     assert hanging.calls == [1, 1]
 
@@ -242,12 +242,12 @@ def test_companions_of_a_call_that_does_not_come_back_are_told_so(pool, busy):
     # The first call comes back in time; the two that waited go in together and stay there.
     once, engine.open = engine.open, threading.Event()
     once.set()
-    first.result(5)
+    first.result(60)
     until(lambda: engine.calls == [1, 2], "the batch to begin")
     with pytest.raises(ModelHangs):
-        pair[1].result(10)
+        pair[1].result(60)
     engine.open.set()
-    assert pair[0].result(5).features[0, 0] == 1
+    assert pair[0].result(60).features[0, 0] == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, SystemExit, KeyboardInterrupt])
@@ -259,7 +259,7 @@ def test_whatever_an_engine_raises_is_told_to_everybody_in_the_batch(pool, busy,
     engine.open.set()
     for future in (first, *pair):
         with pytest.raises(InferenceFailed, match=error.__name__):
-            future.result(5)
+            future.result(60)
     engine.raises = None
     assert batcher.infer(engine, image(5)).features[0, 0] == 5
 
@@ -272,10 +272,10 @@ def test_nothing_is_worked_out_for_callers_that_went(pool, busy):
     until(lambda: batcher.waiting == 20, "all to wait")
     here.clear()
     engine.open.set()
-    first.result(5)
+    first.result(60)
     for future in gone:
         with pytest.raises(TooLate):
-            future.result(5)
+            future.result(60)
     with pytest.raises(TooLate):
         batcher.infer(engine, image(1), wanted=here.is_set)
     assert engine.calls == [1]
@@ -289,13 +289,13 @@ def test_a_large_request_stops_between_two_calls_when_its_caller_went():
 
 
 def test_a_large_request_may_take_longer_than_one_call_may(pool):
-    engine, batcher = Engine(), Batcher(slots=1, call_seconds=0.5)
+    engine, batcher = Engine(), Batcher(slots=1, call_seconds=0.9)
     plain = engine.infer
     engine.infer = lambda images: (time.sleep(0.2), plain(images))[1]
     large = pool.submit(batcher.infer, engine, image(1, 5))
     until(lambda: engine.calls, "it to begin")
     assert batcher.infer(Engine(), image(2)).features[0, 0] == 2
-    assert len(large.result(5).features) == 5
+    assert len(large.result(60).features) == 5
 
 
 def test_the_time_of_an_answer_is_the_engines_without_the_wait_for_it(pool, busy):
@@ -304,7 +304,7 @@ def test_the_time_of_an_answer_is_the_engines_without_the_wait_for_it(pool, busy
     (waiting,) = asked(pool, batcher, engine, 1)
     time.sleep(0.5)
     engine.open.set()
-    assert waiting.result(5).engine_seconds < 0.3 < first.result(5).engine_seconds
+    assert waiting.result(60).engine_seconds < 0.5 <= first.result(60).engine_seconds
 
 
 def test_warming_up_prepares_and_runs_every_batch_size_on_every_slot():

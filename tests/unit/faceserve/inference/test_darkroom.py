@@ -35,7 +35,7 @@ def decoding(monkeypatch):
         with Decoding.lock:
             Decoding.inside.append(len(photos[0]))
             Decoding.began.append(len(photos[0]))
-        Decoding.open.wait(10)
+        Decoding.open.wait(60)
         with Decoding.lock:
             Decoding.inside.remove(len(photos[0]))
         return np.zeros((1, 224, 224, 3), np.uint8)
@@ -57,7 +57,7 @@ def test_what_fits_beside_others_does_not_wait_for_them(decoding):
         photos = [pool.submit(room.decoded, [photo]) for photo in (LARGE, SMALL)]
         until(lambda: len(decoding.inside) == 2, "both at once")
         decoding.open.set()
-        assert [len(one.result(10)) for one in photos] == [1, 1]
+        assert [len(one.result(60)) for one in photos] == [1, 1]
 
 
 class Queue:
@@ -77,7 +77,7 @@ class Queue:
         """How many photos came of each."""
         self.decoding.open.set()
         with self.pool:
-            return [len(one.result(30)) if not one.exception(30) else 0 for one in self.photos]
+            return [len(one.result(60)) if not one.exception(60) else 0 for one in self.photos]
 
 
 def test_a_large_photo_keeps_its_turn_however_many_small_ones_come_after_it(decoding):
@@ -162,7 +162,7 @@ def test_a_photo_larger_than_the_budget_is_worked_on_alone(decoding):
         assert len(decoding.inside) == 1
         decoding.open.set()
         for one in photos:
-            one.result(10)
+            one.result(60)
 
 
 def test_a_deadline_that_passes_while_others_are_decoded_is_kept(decoding):
@@ -173,7 +173,7 @@ def test_a_deadline_that_passes_while_others_are_decoded_is_kept(decoding):
         with pytest.raises(TooLate):
             room.decoded([SMALL], time.monotonic() + 0.05)
         decoding.open.set()
-        first.result(5)
+        first.result(60)
     assert len(room.decoded([SMALL])) == 1
 
 

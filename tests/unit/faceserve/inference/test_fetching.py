@@ -25,7 +25,7 @@ class Store:
 
     def chunks(self, uri, at_most_bytes):
         self.reads += 1
-        self.open.wait(10)
+        self.open.wait(60)
         if uri != URI:
             raise FileNotFoundError(uri)
         yield from (b"pho", b"to")
@@ -53,14 +53,14 @@ def test_what_is_there_comes_and_what_is_not_is_told(store):
 
 
 def test_beyond_the_places_nobody_waits_and_they_come_back(store):
-    fetching = Fetching(store, Admission(9), places=2, seconds=10)
+    fetching = Fetching(store, Admission(9), places=2, seconds=60)
     with ThreadPoolExecutor(2) as pool:
         first = [pool.submit(fetched, fetching) for _ in range(2)]
         until(lambda: store.reads == 2, "both to begin")
         with pytest.raises(Overloaded, match="2 photos are being fetched"):
             fetched(fetching)
         store.open.set()
-        assert [one.result(5) for one in first] == [b"photo"] * 2
+        assert [one.result(60) for one in first] == [b"photo"] * 2
     assert fetched(fetching) == b"photo"
 
 
@@ -107,12 +107,12 @@ def test_what_comes_when_nobody_waits_any_more_counts_until_it_is_dropped(admiss
         def chunks(self, uri, at_most_bytes):
             yield b"pho"
             self.begun.set()
-            self.end.wait(30)
+            self.end.wait(60)
             yield b"to"
 
     with pytest.raises(StorageUnavailable):
         fetched(Fetching(Trickling(), admission, seconds=0.1))
-    assert Trickling.begun.wait(30)
+    assert Trickling.begun.wait(60)
     assert room_bytes(admission) == 5
     Trickling.end.set()
     until(lambda: room_bytes(admission) == 8, "it to be dropped")

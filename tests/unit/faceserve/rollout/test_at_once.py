@@ -142,10 +142,10 @@ class Scene:
         for one in (*askers, skies, *callers):
             one.start()
         for one in callers:
-            one.join(30)
+            one.join(60)
         self.over.set()
         for one in (*askers, skies):
-            one.join(30)
+            one.join(60)
         assert not any(one.is_alive() for one in (*askers, *callers)), "somebody waits for ever"
         self.replica.settle()
 

@@ -133,14 +133,14 @@ class Loading:
 
     def __init__(self, replica, **order):
         begun, finish = threading.Event(), threading.Event()
-        replica.loader.before = lambda version: version == "v0" and (begun.set(), finish.wait(10))
+        replica.loader.before = lambda version: version == "v0" and (begun.set(), finish.wait(60))
         self._finish, self._pool = finish, ThreadPoolExecutor(1)
         self.done = self._pool.submit(replica.rollback, "v0", **order)
-        assert begun.wait(5)
+        assert begun.wait(60)
 
     def finish(self):
         self._finish.set()
-        return self.done.result(5)
+        return self.done.result(60)
 
 
 def test_a_rollback_whose_caller_went_while_it_loaded_does_not_finish(replica):
@@ -167,7 +167,7 @@ def test_a_caller_that_goes_while_it_waits_for_its_turn_to_load_is_let_go(replic
     replica.settle()
     loading = Loading(replica)
     with ThreadPoolExecutor(1) as pool, pytest.raises(TooLate):
-        pool.submit(replica.rollback, "v0", wanted=lambda: False).result(5)
+        pool.submit(replica.rollback, "v0", wanted=lambda: False).result(60)
     assert loading.finish().version == "v0"
 
 

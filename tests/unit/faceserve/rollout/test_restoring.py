@@ -248,13 +248,13 @@ def test_what_was_activated_while_the_old_version_loaded_stays(replica):
     again = Replica(replica.folder, replica.loader)
     again.prepare("v2")
     loading, finish = threading.Event(), threading.Event()
-    replica.loader.before = lambda version: (loading.set(), finish.wait(5))
+    replica.loader.before = lambda version: (loading.set(), finish.wait(60))
     restoring = threading.Thread(target=again.manager.restore, args=({},))
     restoring.start()
-    assert loading.wait(5)
+    assert loading.wait(60)
     done = again.activate("v2")
     finish.set()
-    restoring.join(5)
+    restoring.join(60)
     assert (again.serving, done.epoch, again.history) == ("v2", 3, ["v0", "v1", "v2"])
     assert [replica.engine(version).closed for version in ("v1", "v2")] == [1, 0]
     assert again.serving_told == [MODEL]

@@ -101,18 +101,18 @@ def test_only_a_few_may_wait_for_their_turn_to_load(slot):
     def load():
         with slot.turn():
             inside.release()
-            finish.wait(5)
+            finish.wait(60)
             done.append(1)
 
     with ThreadPoolExecutor(MAX_LOADING) as pool:
         waiting = [pool.submit(load) for _ in range(MAX_LOADING)]
-        assert inside.acquire(timeout=5)
-        until(lambda: slot._places._value == 0, "all places to be taken", seconds=5)
+        assert inside.acquire(timeout=60)
+        until(lambda: slot._places._value == 0, "all places to be taken")
         assert not inside.acquire(blocking=False)
         with pytest.raises(Overloaded, match=f"{MAX_LOADING} calls load a version of laundry or wait"), slot.turn():
             pytest.fail("there was a place")
         finish.set()
         for one in waiting:
-            one.result(5)
+            one.result(60)
     with slot.turn():
         assert len(done) == MAX_LOADING == 4

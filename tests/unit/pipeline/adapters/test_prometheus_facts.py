@@ -26,7 +26,7 @@ class Sources:
         said = self.say[name]
         if name == "broker":
             self.entered.release()
-            self.gate.wait(10)
+            self.gate.wait(60)
         if isinstance(said, Exception):
             raise said
         yield from said
