@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+import psycopg2
 
 from include.stack import reset, runner
 from include.stack.layout import BUCKETS, Stack, environment
@@ -62,6 +63,8 @@ def running(root: Path, names: Sequence[str]) -> Iterator[Services]:
     before = dict(os.environ)
     try:
         stack = runner.up(root, lambda text: None, names, preferred_ports=False)
+        if "postgres" in names:
+            _let_the_disk_be_late(stack)
         os.environ |= {k: v for k, v in environment(stack).items() if k.startswith(("AWS_", "MLFLOW_"))}
         _forget_credentials()
         yield Services(stack)
@@ -70,6 +73,16 @@ def running(root: Path, names: Sequence[str]) -> Iterator[Services]:
         os.environ |= before
         _forget_credentials()
         runner.clean(root)
+
+
+def _let_the_disk_be_late(stack: Stack) -> None:
+    """What a killed process wrote is with the system; only a machine that loses its power would lose it."""
+    connection = psycopg2.connect(stack.dsn("postgres", "postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER SYSTEM SET fsync = off")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
 
 
 def _forget_credentials() -> None:
