@@ -251,7 +251,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": stack.secrets["airflow_jwt"] * 2,
         "AIRFLOW__API_AUTH__JWT_ISSUER": "retraining",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        # A file that changed is read at the next look (REFRESH_INTERVAL); the others cost half a second of processor each.
+        # A file that changed is read at the next look; each of the others costs half a second of processor.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
