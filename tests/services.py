@@ -48,12 +48,10 @@ class Services:
         reset.truncate(self.stack.dsn(f"{database}_owner", database))
 
     def empty(self) -> None:
-        """As just installed; only tests of the access service write to its database, and they empty it."""
+        """As just installed."""
         for database in OWN:
-            if database.name != "access":
-                self.truncate(database.name)
-        for bucket in BUCKETS:
-            reset.empty(self.stack, bucket)
+            self.truncate(database.name)
+        reset.empty(self.stack, BUCKETS)
         reset.purge(self.stack.amqp_url)
 
 
