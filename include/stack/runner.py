@@ -95,16 +95,16 @@ def memory_mb(stack: Stack) -> int:
     return int(total / 1e6)
 
 
-def down(root: Path) -> None:
-    """Stop everything of the stack in `root`; nothing happens when there is none."""
+def down(root: Path, *, hurried: bool = False) -> None:
+    """Stop everything of the stack in `root`; nothing happens when there is none. `hurried` forgets what it held."""
     stack = load(root)
     if stack is not None:
-        Supervision(stack).end()
+        Supervision(stack).end(hurried=hurried)
 
 
 def clean(root: Path) -> None:
     """Stop, then delete data, logs, ports and secrets."""
-    down(root)
+    down(root, hurried=True)
     for entry in root.iterdir() if root.exists() else ():
         if entry.name != "tools":
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -8,6 +8,7 @@ import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from include.stack.layout import Stack, bin_folder
 from include.stack.services import Program, StackError
 
 _POLL_SECONDS = 0.2
-_STOP_SECONDS = 80
+_STOP_SECONDS, _HURRIED_STOP_SECONDS = 80, 15
 _SOCKET_PATH_BYTES = 100
 
 
@@ -93,12 +94,15 @@ class Supervision:
     def states(self) -> list[dict[str, Any]]:
         return list(self._rpc().getAllProcessInfo())
 
-    def end(self) -> None:
-        """Stop every program, then supervisord; kill what is left of it."""
+    def end(self, *, hurried: bool = False) -> None:
+        """Stop every program, then supervisord; kill what is left of it. `hurried` where all data is to be deleted."""
         if self.running():
             processes = self.processes()
-            self._rpc().shutdown()
-            _, alive = psutil.wait_procs(processes, timeout=_STOP_SECONDS)
+            if hurried:
+                _abandon(processes)
+            else:
+                self._rpc().shutdown()
+            _, alive = psutil.wait_procs(processes, timeout=_HURRIED_STOP_SECONDS if hurried else _STOP_SECONDS)
             for process in alive:
                 process.kill()
         for process in self._left_over():
@@ -180,3 +184,11 @@ def _socket_path(root: Path) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"retraining-{digest}.sock"
+
+
+def _abandon(processes: Sequence[psutil.Process]) -> None:
+    """End them without a word; supervisord is the first of them, and starts none of the others again."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            # Killed, PostgreSQL would leave its shared memory behind.
+            process.send_signal(signal.SIGQUIT if process.name() == "postgres" else signal.SIGKILL)
