@@ -27,7 +27,7 @@ from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.refusal import demand_acceptance
-from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
+from plugins.verdict.report_link import REPORT_URL, DataReportLink, VerificationReportLink
 from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
 # NaN is not below any bound nor above one; this asks the other way round.
@@ -131,6 +131,7 @@ def collect(run: str, model_type: str) -> str:
 
 @task
 def validate(dataset_id: str) -> dict[str, object]:
+    get_current_context()["ti"].xcom_push(REPORT_URL, step(lambda p: p.data_report(dataset_id)))
     return step(lambda p: p.validate(dataset_id))
 
 
@@ -207,6 +208,7 @@ def _wire(model_type: str, dag_id: str) -> None:
     started = begin(RUN_ID, model_type)
     dataset_id = collect(RUN_ID, model_type)
     checked = validate(dataset_id)
+    checked.operator.operator_extra_links = (DataReportLink(),)
     slices = plan(dataset_id)
     shards = augment_slice.partial(dataset_id=dataset_id).expand(index=slices)
     assembled = assemble.override(outlets=[dataset(model_type)])(RUN_ID, dataset_id, model_type)

@@ -82,6 +82,13 @@ def validate(dataset_id: str) -> None:
     show(Pipeline.from_env().validate(dataset_id))
 
 
+@main.command("data-report")
+@_dataset
+def data_report(dataset_id: str) -> None:
+    """Where a browser opens the report of validate, also of what it refused; for some days."""
+    show({"report": Pipeline.from_env().data_report(dataset_id)})
+
+
 @main.command()
 @run_option
 @_dataset

@@ -173,6 +173,10 @@ class Pipeline(PeoplesWords):
         log.info("report: %s", done.report_uri)
         return answer
 
+    def data_report(self, dataset_id: str) -> str:
+        """Where a browser finds the report of `validate`, for some days; made where it is shown, and kept in no log."""
+        return self._w.objects.link(DatasetFolder(self._dataset_uri(dataset_id)).report)
+
     def slices(self, dataset_id: str) -> list[int]:
         """Indexes of the slices to augment."""
         return list(range(len(slices(manifest_of(self._models.records, dataset_id)))))

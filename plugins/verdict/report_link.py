@@ -1,4 +1,4 @@
-"""The verification report as a button of the task that decided."""
+"""Reports as buttons of the tasks that wrote them."""
 
 from typing import Any
 
@@ -15,3 +15,9 @@ class VerificationReportLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         # Airflow asks in the worker, when the task has ended, with the task instance itself.
         return str(ti_key.xcom_pull(task_ids=ti_key.task_id, key=REPORT_URL) or "")
+
+
+class DataReportLink(VerificationReportLink):
+    """The same of the task that checked the data."""
+
+    name = "Data report"

@@ -61,6 +61,7 @@ def test_a_retraining_asks_for_one_step_after_the_other_each_under_its_run(desk,
     assert positional(desk) == [
         ("begin_run", RUN, model_type, Asker(dag.dag_id, idle=dag.dag_id)),
         ("collect", RUN, model_type, None),
+        ("data_report", "DS-2026-001"),
         ("validate", "DS-2026-001"),
         ("slices", "DS-2026-001"),
         ("augment_slice", "DS-2026-001", 1),

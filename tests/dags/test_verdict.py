@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import TriggerRule
-from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,14 +113,24 @@ def test_only_a_failed_verdict_is_followed_by_a_retry_and_the_run_still_fails(da
     assert {leaf.task_id for leaf in dag.leaves} == {"finish", "retry"}
 
 
-def test_the_report_is_a_button_of_the_task_that_decides():
-    (link,) = laundry.get_task("decide").operator_extra_links
-    pushed = {("decide", "report_url"): "http://mlflow/report.html"}
-    ti = SimpleNamespace(task_id="decide", xcom_pull=lambda task_ids, key: pushed.get((task_ids, key)))
-    assert isinstance(link, VerificationReportLink) and link.name == "Verification report"
+@pytest.mark.parametrize(("task_id", "name"), [("decide", "Verification report"), ("validate", "Data report")])
+def test_a_report_is_a_button_of_the_task_that_wrote_it(task_id, name):
+    (link,) = laundry.get_task(task_id).operator_extra_links
+    pushed = {(task_id, "report_url"): "http://mlflow/report.html"}
+    ti = SimpleNamespace(task_id=task_id, xcom_pull=lambda task_ids, key: pushed.get((task_ids, key)))
+    assert isinstance(link, VerificationReportLink) and link.name == name
     assert link.get_link(None, ti_key=ti) == "http://mlflow/report.html"
     pushed.clear()
     assert link.get_link(None, ti_key=ti) == ""
+
+
+def test_data_that_is_refused_has_its_report_as_a_button_all_the_same(desk):
+    desk.answers |= {"collect": "DS-2026-001", "data_report": "http://s3/report", "validate": GiveUp("one class only")}
+    run = DagRun(laundry)
+    run.do("collect")
+    with pytest.raises(AirflowFailException, match="one class only"):
+        run.do("validate")
+    assert run.pushed["validate", "report_url"] == "http://s3/report"
 
 
 @pytest.mark.parametrize(

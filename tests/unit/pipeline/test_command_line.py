@@ -30,6 +30,7 @@ STEPS = {
     "consider": [],
     "collect": ["--run-id", "r1"],
     "validate": ["--dataset-id", "DS-2026-001"],
+    "data-report": ["--dataset-id", "DS-2026-001"],
     "augment": ["--run-id", "r1", "--dataset-id", "DS-2026-001"],
     "train": ["--run-id", "r1", "--dataset-id", "DS-2026-001"],
     "verify": ["--run-id", "r1"],
@@ -61,6 +62,7 @@ ASKED = [
     (("collect", *RUN, *FACE), [("collect", "r1", "FACE", None)]),
     (("collect", *RUN, *DATASET), [("collect", "r1", "LAUNDRY", "DS-2026-001")]),
     (("validate", *DATASET), [("validate", "DS-2026-001")]),
+    (("data-report", *DATASET), [("data_report", "DS-2026-001")]),
     (
         ("augment", *RUN, *DATASET),
         [
