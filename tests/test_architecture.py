@@ -155,3 +155,23 @@ def test_no_pool_forks_a_process_in_which_grpc_may_run():
     ]
     assert pools
     assert all(any(given.arg == "mp_context" for given in call.keywords) for call in pools)
+
+
+def test_a_step_that_makes_pictures_of_photos_writes_them_through_the_door_that_asks_for_erasures():
+    """Whoever is given what is gone leaves it out, and `write_unerased` gives it."""
+    makes = {"contact_sheet", "page", "shard", "log_file"}
+    takes_out = {"pipeline.steps.erase_from_dataset"}
+    makers = {m.name: m for m in modules(REPOSITORY) if m.name.startswith("pipeline.steps.") and _called(m) & makes}
+    door = {"pipeline.steps.unerased", "pipeline.domain.lineage.Gone"}
+    assert len(makers) > len(takes_out)
+    assert {name for name, m in makers.items() if not _imported(m) & door} == takes_out
+
+
+def _called(module: Module) -> set[str]:
+    calls = (node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+    return {called.attr for called in calls if isinstance(called, ast.Attribute)}
+
+
+def _imported(module: Module) -> set[str]:
+    found = [node for node in ast.walk(module.tree) if isinstance(node, ast.ImportFrom)]
+    return {name for one in found for name in (one.module or "", *(f"{one.module}.{a.name}" for a in one.names))}

@@ -47,6 +47,11 @@ class FaceserveTrialServer:
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator["FaceserveTrial"]:
+        with self.start(model_type) as server:
+            yield server.load(version, artifact)
+
+    @contextmanager
+    def start(self, model_type: ModelType) -> Iterator["StartedFaceserve"]:
         token = secrets.token_urlsafe(16)
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trial-")))
@@ -58,8 +63,7 @@ class FaceserveTrialServer:
                 stack.callback(_stop, process)
                 resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_LIMIT_BYTES,) * 2)
                 _await(lifecycle, model_type.lower(), process, folder)
-                _load(lifecycle, model_type.lower(), version, artifact, process)
-            yield FaceserveTrial(client, model_type.lower(), process)
+            yield StartedFaceserve(model_type.lower(), process, client, lifecycle)
 
     def _start(self, folder: Path, port: int, lifecycle_port: int, token: str) -> "subprocess.Popen[bytes]":
         variables = {
@@ -84,6 +88,26 @@ class FaceserveTrialServer:
                 stdout=log,
                 stderr=log,
             )
+
+
+class StartedFaceserve:
+    def __init__(
+        self, model: str, process: "subprocess.Popen[bytes]", client: FaceserveClient, lifecycle: LifecycleClient
+    ) -> None:
+        self._model = model
+        self._process = process
+        self._client = client
+        self._lifecycle = lifecycle
+
+    def load(self, version: str, artifact: Artifact) -> "FaceserveTrial":
+        if self._process.poll() is not None:
+            raise ServiceUnavailable("the trial server", f"it ended before {version} was loaded")
+        with _turn(), _translated(self._process):
+            prepared = self._lifecycle.prepare(
+                self._model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=_PREPARE_SECONDS
+            )
+            self._lifecycle.activate(self._model, version, prepared.epoch, timeout_seconds=10)
+        return FaceserveTrial(self._client, self._model, self._process)
 
 
 class FaceserveTrial:
@@ -186,16 +210,6 @@ def _await(client: LifecycleClient, model: str, process: "subprocess.Popen[bytes
             time.sleep(0.1)
         else:
             return
-
-
-def _load(
-    client: LifecycleClient, model: str, version: str, artifact: Artifact, process: "subprocess.Popen[bytes]"
-) -> None:
-    with _translated(process):
-        prepared = client.prepare(
-            model, version, artifact.uri, artifact.manifest_sha256, timeout_seconds=_PREPARE_SECONDS
-        )
-        client.activate(model, version, prepared.epoch, timeout_seconds=10)
 
 
 @contextmanager

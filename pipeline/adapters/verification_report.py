@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.adapters.thumbnails import thumbnail
 from pipeline.domain.checks import Check, label_of
 from pipeline.ports.verification import VerificationReport
 
+_PICTURE = re.compile(rb"(?<=data:image/png;base64,)[A-Za-z0-9+/=]+")
 _TILE, _CAPTION, _COLUMNS, _MOST_SHOWN = 160, 34, 6, 30
 
 
@@ -42,6 +44,9 @@ class HtmlReportPrinter:
         page = pages.get_template("verification_report.html")
         constant = _constant_answer(report.blessing.checks)
         return page.render(r=report, b=report.blessing, flips=flips, shown=_MOST_SHOWN, constant=constant).encode()
+
+    def with_flips(self, page: bytes, flips: bytes) -> bytes:
+        return _PICTURE.sub(base64.b64encode(flips), page)
 
 
 def _tile(body: bytes) -> Image.Image:

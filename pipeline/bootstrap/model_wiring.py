@@ -46,6 +46,7 @@ class ModelWiring:
             experiments=w.experiments,
             runs=w.training_runs,
             datasets=w.datasets,
+            erasures=w.erasures,
             objects=w.objects,
             outbox=w.outbox,
             clock=w.clock,
@@ -58,6 +59,7 @@ class ModelWiring:
         w = self._w
         return Verification(
             photos=w.photos,
+            erasures=w.erasures,
             trials=kind.trials,
             checks=self._checks,
             blessings=w.blessings,

@@ -62,6 +62,21 @@ class Erased:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Gone:
+    """What was erased: no photo of these tasks or with these bytes is used, set aside or shown."""
+
+    task_ids: frozenset[str]
+    sha256s: frozenset[str]
+
+    @classmethod
+    def of(cls, erased: Sequence[Erased]) -> "Gone":
+        return cls(frozenset(e.task_id for e in erased), frozenset(sha256 for e in erased for sha256 in e.sha256s))
+
+    def has(self, task_id: str, sha256: str) -> bool:
+        return task_id in self.task_ids or sha256 in self.sha256s
+
+
 @dataclass
 class Erasure:
     """What forgetting a photo did: URIs rewritten and deleted, table rows emptied, models that used it (they are kept),

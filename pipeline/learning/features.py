@@ -126,9 +126,14 @@ def _traced(network: "keras.Model") -> Any:
 
 
 def cached(
-    objects: ObjectStore, uri: str, compute: Callable[[], list[npt.NDArray[np.floating]]]
+    objects: ObjectStore,
+    uri: str,
+    compute: Callable[[], list[npt.NDArray[np.floating]]],
+    forget_erased: Callable[[str], None] = lambda uri: None,
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    """Training and validation features, from `uri` when an earlier try left them there."""
+    """Training and validation features, from `uri` when an earlier try left them there; `forget_erased` deletes what
+    is kept there when it is of photos that were erased meanwhile.
+    """
     try:
         with np.load(io.BytesIO(objects.read(uri)), allow_pickle=False) as kept:
             log.info("features are there already: %s", uri)
@@ -138,4 +143,5 @@ def cached(
     out = io.BytesIO()
     np.savez(out, train=train, validation=validation)
     objects.write(uri, out.getvalue())
+    forget_erased(uri)
     return train, validation

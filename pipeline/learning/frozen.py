@@ -79,7 +79,8 @@ class Frozen:
             )
 
         key = f"{self.job.hyperparameters.backbone}-{self.job.dataset.sha256[:16]}-{code_version()}"
-        found = features.cached(self.objects, cache(ArtifactFolder(self.job.artifact_uri), key), compute)
+        uri = cache(ArtifactFolder(self.job.artifact_uri), key)
+        found = features.cached(self.objects, uri, compute, self.job.forget_erased)
         one_hot = np.eye(len(self.job.labels), dtype=np.float32)
         return Sides(Split(found[0], one_hot[self.train.labels]), Split(found[1], one_hot[self.validation.labels]))
 

@@ -85,7 +85,7 @@ class DataSources:
     datasets: Datasets
     erasures: Erasures
     withholdings: Withholdings
-    objects: ObjectStore
+    objects: ObjectFolders
     clock: Clock
     recipe: Recipe
     prefix: str
@@ -162,7 +162,8 @@ class Training:
     experiments: Experiments
     runs: TrainingRuns
     datasets: Datasets
-    objects: ObjectStore
+    erasures: Erasures
+    objects: ObjectFolders
     outbox: Outbox
     clock: Clock
     labels: tuple[str, ...]
@@ -175,6 +176,7 @@ class Verification:
     """What measures a candidate beside the champion, and what judges it; `code` says which code made the model."""
 
     photos: PhotoStore
+    erasures: Erasures
     trials: TrialServer
     checks: Checks
     blessings: Blessings

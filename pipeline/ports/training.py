@@ -26,6 +26,8 @@ class TrainingJob:
     """Called with the task ids of the images that were read; raises `DatasetRefused` if any was held out."""
     fresh: bool = False
     reasons: KnownReasons = KnownReasons()
+    forget_erased: Callable[[str], None] = lambda uri: None
+    """Called with the address of what was just kept of single photos; deletes it if one of them is erased by now."""
 
 
 class Trainer(Protocol):

@@ -24,9 +24,21 @@ class Trial(Protocol):
     def measure(self, photos: Sequence[bytes], *, requests: int, concurrency: int) -> PerformanceMeasurement: ...
 
 
+class StartedServer(Protocol):
+    """A private model server that tries one model after the other."""
+
+    def load(self, version: str, artifact: Artifact) -> Trial:
+        """In the place of the one before. Raises `ModelRefused` when the server will not load the model, and
+        `ServiceUnavailable` after the one before took the server down.
+        """
+
+
 class TrialServer(Protocol):
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> AbstractContextManager[Trial]:
-        """Raises `ModelRefused` when the server will not load the model."""
+        """A server for this model alone. Raises `ModelRefused` when it will not load the model."""
+
+    def start(self, model_type: ModelType) -> AbstractContextManager[StartedServer]:
+        """For several models that need not be measured apart: starting a server takes longer than loading a model."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,9 @@ class ReportPrinter(Protocol):
 
     def html(self, report: VerificationReport) -> bytes:
         """One page that needs no other file."""
+
+    def with_flips(self, page: bytes, flips: bytes) -> bytes:
+        """The page of `html`, whatever sheet it has, with this one."""
 
 
 class Checks(Protocol):

@@ -10,7 +10,8 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import ObjectStore, PhotoStore
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.stored_dataset import is_whole, manifest_in, take_back_erased
+from pipeline.steps.stored_dataset import is_whole, manifest_in
+from pipeline.steps.unerased import deletion, take_back_erased
 
 Slice = tuple[Split, tuple[Photo, ...]]
 
@@ -54,7 +55,7 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     body = images.augmenter.shard(_fetched(rows, images.photos), augmentation=augmentation, labels=manifest.labels)
     uri = folder.shard(split, number)
     images.objects.write(uri, body)
-    take_back_erased(images, manifest, uri)
+    take_back_erased(images.erasures, manifest, deletion(images.objects, uri))
     return uri
 
 

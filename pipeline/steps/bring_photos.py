@@ -8,9 +8,9 @@ from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.errors import DatasetRefused, GiveUp, PhotoRefused
 from pipeline.domain.labelled_photos import LIST, LabelledPhoto, Words, labelled
+from pipeline.domain.lineage import Gone
 from pipeline.domain.models import ModelType
 from pipeline.ports.first_photos import FirstPhotos
-from pipeline.steps.collect import Gone
 from pipeline.steps.downloads import several_at_once
 
 OnPhoto = Callable[[int, int], None]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.domain.dataset import Manifest
+from pipeline.domain.dataset import Manifest, Photo
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.ports.bundles import Records
 from pipeline.steps.look_up import champion, manifest_of, served_before, trained
@@ -21,6 +21,11 @@ class Contest:
     champion: ModelVersion | None
     manifest: Manifest
     earlier: Sequence[ModelVersion] = ()
+
+    @property
+    def by_task(self) -> dict[str, Photo]:
+        """The photos to judge by."""
+        return {photo.task_id: photo for photo in self.manifest.natural}
 
     @property
     def champion_version(self) -> str | None:

@@ -1,17 +1,17 @@
 """Take one photo out of one dataset: its shards, its pictures, what was cached of it, and last its manifest."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset, Manifest
 from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder, Shard, ShardIndex
-from pipeline.domain.lineage import Erasure
+from pipeline.domain.lineage import Erasure, runs_of
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
 from pipeline.steps.erase_from_verdict import erase_from_verdict
-from pipeline.steps.stored_dataset import read_recorded
+from pipeline.steps.stored_dataset import manifest_in, read_recorded
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,17 @@ class Place:
     models: tuple[ArtifactFolder, ...]
 
 
+def places(forgetting: Forgetting) -> Iterator[Place]:
+    """Every frozen dataset whose manifest is still there."""
+    f = forgetting
+    for dataset_id, model_type, run_id in f.datasets.frozen():
+        folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
+        if f.objects.exists(folder.manifest):
+            runs = runs_of(run_id, f.runs.on(dataset_id))
+            models = tuple(ArtifactFolder.of(f.model_prefix, model_type, run) for run in runs)
+            yield Place(folder, manifest_in(folder, f.objects), runs, models)
+
+
 def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found: Erasure) -> None:
     """The manifest names the photo until everything else is done: whoever is killed here starts again with it.
 
@@ -39,7 +50,8 @@ def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found
         _rewrite_shards(place, task_id, forgetting, found)
     else:
         # Augmenting makes them again, from the manifest that no longer names the photo.
-        _delete([*objects.list(folder.index), *objects.list(folder.shards)], forgetting, found)
+        made = [uri for prefix in (folder.index, folder.contact_sheet, folder.shards) for uri in objects.list(prefix)]
+        _delete(made, forgetting, found)
     # Pages that may show the photo: validating again makes them without it.
     pages = [page for prefix in (folder.report, folder.docs) for page in objects.list(prefix)]
     caches = [uri for model in place.models for uri in objects.list(model.uri) if model.is_cache(uri)]

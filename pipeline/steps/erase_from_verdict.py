@@ -1,47 +1,37 @@
 """Take one photo out of what a verdict shows: the sheet of photos that became wrong, and the page it is part of."""
 
-import base64
-
 from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.dataset import Manifest
-from pipeline.domain.errors import PhotoMissing, PhotoRefused
-from pipeline.domain.lineage import Erasure
+from pipeline.domain.lineage import Erasure, Gone
 from pipeline.ports.bundles import Forgetting
+from pipeline.steps.flip_sheet import flip_sheet
 from pipeline.steps.kept_evidence import became_wrong, predictions
+from pipeline.steps.unerased import write_unerased
 
 
 def erase_from_verdict(forgetting: Forgetting, model: ArtifactFolder, manifest: Manifest, found: Erasure) -> None:
-    """Draw the sheet of `model` again from what `manifest` still names. What was judged stays: figures and task ids.
+    """Draw the sheet of `model` again from what `manifest` still names. What was judged stays: figures and task ids."""
+    if not (forgetting.objects.exists(model.flips) and forgetting.objects.exists(model.predictions)):
+        return
+    write_unerased(forgetting.erasures, lambda gone: _redraw(forgetting, model, manifest, gone, found))
 
-    The page before the picture in it: killed in between, it is done again.
-    """
-    f, objects = forgetting, forgetting.objects
-    if not (objects.exists(model.flips) and objects.exists(model.predictions)):
+
+def _redraw(f: Forgetting, model: ArtifactFolder, manifest: Manifest, gone: Gone, found: Erasure) -> None:
+    """What is looked at comes last: killed before, it is done again."""
+    wrong = {one.task_id for one in became_wrong(predictions(model, f.objects))}
+    sheet = flip_sheet(f, manifest, wrong, gone)
+    page = f.objects.read(model.report_page) if f.objects.exists(model.report_page) else None
+    mended = f.printer.with_flips(page, sheet) if page is not None else None
+    if (f.objects.read(model.flips), page) == (sheet, mended):
         return
-    shown, sheet = objects.read(model.flips), _sheet(f, model, manifest)
-    if sheet == shown:
-        return
-    if objects.exists(model.report_page):
-        page = objects.read(model.report_page).replace(base64.b64encode(shown), base64.b64encode(sheet))
-        objects.write(model.report_page, page, "text/html; charset=utf-8")
-        found.rewritten += [model.report_page, *_in_tracker(f, model, REPORT_PAGE, page)]
+    if mended is not None:
+        found.rewritten += _in_tracker(f, model, REPORT_PAGE, mended)
     found.rewritten += _in_tracker(f, model, FLIPS, sheet)
-    objects.write(model.flips, sheet, "image/png")
+    if mended is not None:
+        f.objects.write(model.report_page, mended, "text/html; charset=utf-8")
+        found.rewritten.append(model.report_page)
+    f.objects.write(model.flips, sheet, "image/png")
     found.rewritten.append(model.flips)
-
-
-def _sheet(forgetting: Forgetting, model: ArtifactFolder, manifest: Manifest) -> bytes:
-    wrong = {one.task_id for one in became_wrong(predictions(model, forgetting.objects))}
-    rows = [photo for photo in manifest.natural if photo.task_id in wrong]
-    return forgetting.printer.contact_sheet([(row.task_id, _bytes(forgetting, row.photo_url)) for row in rows])
-
-
-def _bytes(forgetting: Forgetting, photo_url: str) -> bytes:
-    """Empty where the original has gone meanwhile: its tile is grey then."""
-    try:
-        return forgetting.photos.read(photo_url)
-    except (PhotoMissing, PhotoRefused):
-        return b""
 
 
 def _in_tracker(forgetting: Forgetting, model: ArtifactFolder, name: str, body: bytes) -> list[str]:

@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from pipeline.domain.artifact_folder import GOLDEN_SOURCE, ArtifactFolder
 from pipeline.domain.dataset import Split
-from pipeline.domain.dataset_folder import DatasetFolder, first_photos
+from pipeline.domain.dataset_folder import first_photos
 from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, Kept, runs_of
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
-from pipeline.steps.erase_from_dataset import Place, erase_from_dataset
-from pipeline.steps.stored_dataset import manifest_in
+from pipeline.steps.erase_choices import erase_choices
+from pipeline.steps.erase_from_dataset import erase_from_dataset, places
 
 
 def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
@@ -24,6 +24,7 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     f, kept = forgetting, _remember(forgetting, task_id, by)
     found = Erasure(task_id, twins=[twin for twin in kept if twin != task_id])
     used = [_forget_in_datasets(one, f, found) for one in kept]
+    erase_choices(kept, f, found)
     if not any(used):
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
     # Two tasks may have one copy: it goes when no dataset needs it any more.
@@ -40,13 +41,13 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
 
 def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure) -> bool:
     """Whether any dataset has it, or had."""
-    places = [place for place in _places(forgetting) if place.manifest.names(task_id)]
-    for place in places:
+    named = [place for place in places(forgetting) if place.manifest.names(task_id)]
+    for place in named:
         erase_from_dataset(forgetting, place, task_id, found)
     known = forgetting.datasets.appearances(task_id=task_id)
     for row in known:
         _list_models(row, forgetting, found)
-    return bool(known or places)
+    return bool(known or named)
 
 
 def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
@@ -89,17 +90,6 @@ def _kept(forgetting: Forgetting, task_id: str) -> dict[str, Sequence[Kept]]:
         found[one] = forgetting.datasets.kept(one)
         tasks += sorted({row.task_id for row in found[one]}.difference(tasks))
     return found
-
-
-def _places(forgetting: Forgetting) -> Iterator[Place]:
-    """Every frozen dataset whose manifest is still there."""
-    f = forgetting
-    for dataset_id, model_type, run_id in f.datasets.frozen():
-        folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
-        if f.objects.exists(folder.manifest):
-            runs = runs_of(run_id, f.runs.on(dataset_id))
-            models = tuple(ArtifactFolder.of(f.model_prefix, model_type, run) for run in runs)
-            yield Place(folder, manifest_in(folder, f.objects), runs, models)
 
 
 def _may_show_photos(forgetting: Forgetting, model: ArtifactFolder) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.domain.dataset import Manifest, Photo
 from pipeline.domain.dataset_folder import DatasetFolder
+from pipeline.domain.errors import PhotosErased
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.look_at import Printed
 from pipeline.steps.stored_dataset import read_recorded
@@ -14,9 +15,16 @@ from pipeline.steps.stored_dataset import read_recorded
 def freeze(manifest: Manifest, usable: Sequence[Printed], sources: DataSources) -> None:
     """Raises `PhotosErased` and `PhotosWithheld` for what is to be in no dataset any more: nothing is frozen then."""
     folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
-    sources.objects.write(folder.descriptors, _descriptors(manifest.photos, usable), "application/json")
+    # By the manifest an erasure finds what belongs to it, so that is written first and deleted last.
     sources.objects.write(folder.manifest, manifest.to_json(), "application/json")
-    sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
+    sources.objects.write(folder.descriptors, _descriptors(manifest.photos, usable), "application/json")
+    try:
+        sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
+    except PhotosErased:
+        # The next choice may come to nothing, and then nobody writes over them.
+        for uri in (folder.descriptors, folder.manifest):
+            sources.objects.delete(uri)
+        raise
 
 
 def frozen(sources: DataSources, dataset_id: str) -> Manifest | None:

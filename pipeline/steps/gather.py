@@ -7,25 +7,10 @@ from datetime import datetime
 from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined, of_helper
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import HeldOut
-from pipeline.domain.lineage import Erased
+from pipeline.domain.lineage import Gone
 from pipeline.domain.quality import worst
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.trusted import Trusted
-
-
-@dataclass(frozen=True)
-class Gone:
-    """What was erased: no photo of these tasks or with these bytes, used or set aside, goes into a dataset."""
-
-    task_ids: frozenset[str]
-    sha256s: frozenset[str]
-
-    @classmethod
-    def of(cls, erased: Sequence[Erased]) -> "Gone":
-        return cls(frozenset(e.task_id for e in erased), frozenset(sha256 for e in erased for sha256 in e.sha256s))
-
-    def has(self, task_id: str, sha256: str) -> bool:
-        return task_id in self.task_ids or sha256 in self.sha256s
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,26 @@ def measure_staleness(verification: Verification, contest: Contest, policy: Stal
     found = [on_newest(None, photos, candidate_said(kept))]
     if contest.champion is not None and (theirs := champion_said(kept)):
         found.append(on_newest(contest.champion, photos, theirs))
-    found += [_asked(v, contest, version, photos) for version in contest.earlier[: policy.versions]]
+    found += _earlier(v, contest, policy, photos)
     body = json.dumps([asdict(one) for one in found], ensure_ascii=False).encode()
     v.objects.write(folder.staleness, body, "application/json")
 
 
-def _asked(v: Verification, contest: Contest, version: ModelVersion, photos: Sequence[Photo]) -> OnNewest:
+def _earlier(v: Verification, contest: Contest, policy: StalenessPolicy, photos: Sequence[Photo]) -> Sequence[OnNewest]:
+    """All of them in one server: it is answers that count here, not how fast they come."""
+    versions = contest.earlier[: policy.versions]
+    if not versions:
+        return []
     try:
-        with v.trials.serve(contest.model_type, version.version, version.artifact) as trial:
-            return on_newest(version, photos, ask(trial, photos, v.photos).said)
+        with v.trials.start(contest.model_type) as server:
+
+            def asked(version: ModelVersion) -> OnNewest:
+                try:
+                    trial = server.load(version.version, version.artifact)
+                    return on_newest(version, photos, ask(trial, photos, v.photos).said)
+                except (ModelRefused, TryAgain) as error:
+                    return on_newest(version, photos, (), str(error))
+
+            return [asked(version) for version in versions]
     except (ModelRefused, TryAgain) as error:
-        return on_newest(version, photos, (), str(error))
+        return [on_newest(version, photos, (), str(error)) for version in versions]

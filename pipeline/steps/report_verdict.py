@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.blessing import Blessing
@@ -11,12 +11,19 @@ from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Verification
 from pipeline.ports.verification import VerificationReport
 from pipeline.steps import kept_evidence
+from pipeline.steps.flip_sheet import write_with_flips
 
 
 def report_verdict(verification: Verification, blessing: Blessing, result: TrainingResult, dataset: Dataset) -> str:
     """Where the report is in the experiment tracker, empty when the tracker has no such run."""
-    v = verification
+    v, folder = verification, ArtifactFolder(result.artifact_uri)
     report = _report(blessing, result, dataset, v)
+    flipped = {one.task_id for one in report.flipped}
+    return write_with_flips(v, folder, dataset, flipped, lambda flips: _write(replace(report, flips=flips), v))
+
+
+def _write(report: VerificationReport, v: Verification) -> str:
+    blessing, result = report.blessing, report.result
     pages = {REPORT_PAGE: v.printer.html(report), REPORT: _to_json(report)}
     v.objects.write(ArtifactFolder(result.artifact_uri).report_page, pages[REPORT_PAGE], "text/html; charset=utf-8")
     v.objects.write(blessing.report_uri, pages[REPORT], "application/json")
@@ -47,7 +54,7 @@ def _report(
         dataset,
         slices=kept_evidence.slices(folder, objects),
         flipped=kept_evidence.became_wrong(kept_evidence.predictions(folder, objects)),
-        flips=objects.read(folder.flips) if objects.exists(folder.flips) else None,
+        flips=None,
         by_reason=kept_evidence.by_reason(folder, objects),
         staleness=kept_evidence.staleness(folder, objects),
     )

@@ -1,14 +1,13 @@
-"""Read what is stored of a dataset, and only what was recorded; take back what was stored of an erased photo."""
+"""Read what is stored of a dataset, and only what was recorded."""
 
 from collections.abc import Callable, Iterable
 
 from pipeline.domain.checksums import demand_unaltered, sha256
 from pipeline.domain.dataset import Dataset, Manifest
-from pipeline.domain.dataset_folder import CONTACT_SHEET, DatasetFolder, Shard, ShardIndex
-from pipeline.domain.errors import DatasetRefused, ObjectArchived, PhotosErased
+from pipeline.domain.dataset_folder import DatasetFolder, Shard, ShardIndex
+from pipeline.domain.errors import DatasetRefused, ObjectArchived
 from pipeline.domain.leakage import demand_unseen
 from pipeline.domain.models import ModelType
-from pipeline.ports.bundles import DataChecks, Images
 from pipeline.ports.data import Datasets, ObjectStore
 
 
@@ -46,24 +45,7 @@ def is_whole(shard: Shard, objects: ObjectStore) -> bool:
     return objects.exists(shard.uri) and sha256(objects.read(shard.uri)) == shard.sha256
 
 
-def pictures_of(dataset: Dataset, objects: ObjectStore) -> dict[str, bytes]:
-    """What people look at beside a training's own figures, by name."""
-    return {CONTACT_SHEET: objects.read(DatasetFolder(dataset.uri).contact_sheet)}
-
-
 def unseen_demand(manifest: Manifest, datasets: Datasets) -> Callable[[Iterable[str]], None]:
     """What training asks about the photos it read: raises `DatasetRefused` if one of them was ever held out."""
     holdout = datasets.holdout(ModelType(manifest.model_type))
     return lambda task_ids: demand_unseen(manifest, holdout, task_ids)
-
-
-def take_back_erased(images: Images | DataChecks, manifest: Manifest, *written: str) -> None:
-    """Delete what was just written, and raise `PhotosErased`, if a photo of `manifest` was erased meanwhile.
-
-    An erasure is recorded first and then deletes what it finds: it has either found this, or is seen here.
-    """
-    erased = [one.task_id for one in images.erasures.all() if manifest.names(one.task_id)]
-    if erased:
-        for uri in written:
-            images.objects.delete(uri)
-        raise PhotosErased(manifest.dataset_id, erased)

@@ -1,7 +1,7 @@
 """Train with at most three attempts, each adjusted to what went wrong before (specification, messages 18-19, §5)."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -13,7 +13,7 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
 from pipeline.ports.bundles import Training
 from pipeline.ports.training import Experiment, Trainer, TrainingJob
-from pipeline.steps.stored_dataset import frozen_manifest, pictures_of, unseen_demand
+from pipeline.steps.training_data import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def train(training: Training, request: TrainingRequest, on_epoch: OnEpoch) -> Tr
     """The result; a run that has one already is not trained again, one that was interrupted goes on.
 
     Raises `TrainingNeedsPerson` after the last attempt, with `TrainingFailedEvent` in the outbox, `RunBusy` while
-    another process trains the same run, and `DatasetRefused` for a dataset that is not what was frozen.
+    another process trains the same run, `DatasetRefused` for a dataset that is not what was frozen, and `PhotosErased`
+    when a photo of it was erased since an attempt began or is just being erased.
     """
     run_id, runs = request.run_id, training.runs
     with runs.exclusive(run_id):
@@ -62,8 +63,8 @@ def _try(
     request: TrainingRequest, dataset: Dataset, tried: list[Attempt], on_epoch: OnEpoch, training: Training
 ) -> TrainingResult | None:
     """Attempt after attempt, each kept in `tried`; None when the last one failed."""
-    job = _job(request, dataset, training)
-    files = pictures_of(dataset, training.objects)
+    data = TrainingData.of(dataset, training)
+    job = _job(request, data, training)
     while (attempt := next_attempt(request.hyperparameters, tried)) is not None:
         training.runs.record(request.run_id, dataset.id, attempt)
         job = replace(
@@ -71,7 +72,7 @@ def _try(
             hyperparameters=attempt.hyperparameters,
             checkpoint_uri=ArtifactFolder(job.artifact_uri).checkpoint(attempt.number),
         )
-        ended, result = _attempt(job, attempt, files, on_epoch, training)
+        ended, result = _attempt(job, attempt, data, on_epoch, training)
         training.runs.record(request.run_id, dataset.id, ended)
         if result is not None:
             return result
@@ -79,8 +80,8 @@ def _try(
     return None
 
 
-def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> TrainingJob:
-    manifest = frozen_manifest(dataset, training.datasets, training.objects)
+def _job(request: TrainingRequest, data: TrainingData, training: Training) -> TrainingJob:
+    dataset, manifest = data.dataset, data.manifest
     return TrainingJob(
         request.run_id,
         dataset,
@@ -88,7 +89,8 @@ def _job(request: TrainingRequest, dataset: Dataset, training: Training) -> Trai
         request.hyperparameters,
         checkpoint_uri="",
         artifact_uri=ArtifactFolder.of(training.model_prefix, dataset.model_type, request.run_id).uri,
-        demand_unseen=unseen_demand(manifest, training.datasets),
+        demand_unseen=data.demand_unseen,
+        forget_erased=data.forget_erased,
         fresh=request.fresh,
         reasons=training.reasons.known(manifest.of(Split.TRAIN)),
     )
@@ -128,17 +130,16 @@ def _demand_the_same_beginning(request: TrainingRequest, tried: Sequence[Attempt
 
 
 def _attempt(
-    job: TrainingJob, attempt: Attempt, files: Mapping[str, bytes], on_epoch: OnEpoch, training: Training
+    job: TrainingJob, attempt: Attempt, data: TrainingData, on_epoch: OnEpoch, training: Training
 ) -> tuple[Attempt, TrainingResult | None]:
-    """How the attempt ended, and its result when it succeeded; `files` are attached to it in the tracker."""
+    """How the attempt ended, and its result when it succeeded; pictures of `data` are attached to it in the tracker."""
     model_type = ModelType(job.dataset.model_type)
     try:
         with (
             training.experiments.attempt(model_type, job.run_id, attempt.number) as experiment,
             _failure_noted(attempt, experiment),
         ):
-            for name, body in files.items():
-                experiment.log_file(name, body)
+            data.show(experiment)
             result = _trained(job, training.trainer, experiment, on_epoch)
     except TrainingFailed as failure:
         failed = _failed(attempt, failure)

@@ -1,19 +1,18 @@
 """Check a frozen selection before anything is spent on it (design D20)."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
-from pipeline.domain.dataset import Manifest, Split
+from pipeline.domain.dataset import Manifest
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
-from pipeline.domain.models import ModelType
-from pipeline.domain.quality import measure
 from pipeline.ports.bundles import DataChecks
-from pipeline.ports.data import Datasets, ObjectFolders, PhotoStore, Suspect, Validation
+from pipeline.ports.data import ObjectFolders, PhotoStore, Suspect, Validation
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.stored_dataset import manifest_in, take_back_erased
+from pipeline.steps.examine import examine
+from pipeline.steps.stored_dataset import manifest_in
+from pipeline.steps.unerased import deletion, take_back_erased
 
 _SHOWN_PHOTOS = 24
 
@@ -36,61 +35,20 @@ def validate(checks: DataChecks, dataset_uri: str) -> Validated:
     """
     objects, folder = checks.objects, DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, objects)
-    found, suspects = _look(folder, manifest, checks)
+    found, suspects = examine(folder, manifest, checks)
     shown = _photos(manifest, suspects, checks.photos)
     listed = json.dumps([asdict(s) for s in suspects], ensure_ascii=False).encode()
     objects.write(folder.suspects, listed, "application/json")
     pages = _write_pages(folder.docs, found.pages, objects)
     page = checks.reporter.page(manifest, found, suspects, shown)
     objects.write(folder.report, page, "text/html; charset=utf-8")
-    take_back_erased(checks, manifest, folder.report, *objects.list(folder.docs))
+    written = (folder.suspects, folder.report, *objects.list(folder.docs))
+    take_back_erased(checks.erasures, manifest, deletion(objects, *written))
     if found.failures:
         reasons = "; ".join(found.failures)
-        raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {objects.link(folder.report)})")
+        raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {folder.report})")
     checks.datasets.hold_out(manifest.dataset_id, manifest)
     return Validated(folder.report, pages, found, suspects)
-
-
-def _look(folder: DatasetFolder, manifest: Manifest, checks: DataChecks) -> tuple[Validation, tuple[Suspect, ...]]:
-    previous, gone = _previous(manifest, checks.datasets, checks.objects)
-    held = [p.task_id for p in manifest.of(Split.HOLDOUT)]
-    uses = checks.datasets.holdout_uses(ModelType(manifest.model_type), held)
-    measured = measure(manifest, previous, uses, checks.policy)
-    found = checks.validator.check(manifest, measured, now=checks.clock.now())
-    suspects = tuple(checks.reviewer.suspects(manifest, _descriptors(folder, checks.objects)))
-    return replace(found, warnings=(*found.warnings, *gone, *_doubted(manifest, suspects))), suspects
-
-
-def _previous(
-    manifest: Manifest, datasets: Datasets, objects: ObjectFolders
-) -> tuple[Manifest | None, tuple[str, ...]]:
-    """The last dataset's manifest, and what to say when it is gone."""
-    before = datasets.previous(manifest.dataset_id)
-    if before is None:
-        return None, ()
-    try:
-        return manifest_in(DatasetFolder(before.uri), objects), ()
-    except KeyError:
-        return None, (f"the manifest of {before.id} is gone: drift was not measured",)
-
-
-def _descriptors(folder: DatasetFolder, objects: ObjectFolders) -> Mapping[str, bytes]:
-    try:
-        kept = json.loads(objects.read(folder.descriptors))
-    except KeyError:
-        # Collected by an earlier version: its labels are not reviewed.
-        return {}
-    return {task_id: base64.b64decode(text) for task_id, text in kept.items()}
-
-
-def _doubted(manifest: Manifest, suspects: Sequence[Suspect]) -> tuple[str, ...]:
-    if not suspects:
-        return ()
-    first = suspects[0]
-    return (
-        f"{len(suspects)} of {len(manifest.photos)} labels look wrong, e.g. {first.task_id}: confirmed {first.label}, "
-        f"looks like {first.suggested}",
-    )
 
 
 def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore) -> dict[str, bytes]:

@@ -1,18 +1,17 @@
 """Candidate and champion on the same photos (specification, messages 20-26; design D3)."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from pipeline.domain.artifact_folder import ArtifactFolder
-from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction, by_reason, negative_flips
-from pipeline.domain.dataset import Manifest, Photo, Split
+from pipeline.domain.checks import AccuracyMeasurement, Check, Prediction
+from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import DatasetRefused, ModelRefused
 from pipeline.domain.leakage import leaks
 from pipeline.domain.verification import refused_to_load
 from pipeline.ports.bundles import Verification
-from pipeline.steps.ask_models import Answers, ask, demand_most, still_there
+from pipeline.steps.ask_models import Answers, ask, demand_most
 from pipeline.steps.contest import Contest
+from pipeline.steps.keep_evidence import keep_evidence, said_by_trainer
 
 
 def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check, ...]:
@@ -35,8 +34,8 @@ def verify_accuracy(verification: Verification, contest: Contest) -> tuple[Check
         judged: tuple[Check, ...] = (refused_to_load(str(error), contest.champion_version),)
     else:
         measured = replace(_beside_champion(contest, ours, v), corrections=corrections.said)
-        _keep(measured, contest, v)
-        judged = v.policy.judge_accuracy(measured, manifest.labels, _by_task(manifest))
+        keep_evidence(measured, contest, v)
+        judged = v.policy.judge_accuracy(measured, manifest.labels, contest.by_task)
     v.checks.save(contest.run_id, "accuracy", judged)
     return judged
 
@@ -61,7 +60,7 @@ def _beside_champion(contest: Contest, ours: Answers, verification: Verification
         champion_validation=champion_validation,
         champion_holdout=champion_holdout,
         champion_fault=fault,
-        trainer=_said_by_trainer(contest, verification),
+        trainer=said_by_trainer(contest, verification),
     )
 
 
@@ -69,38 +68,3 @@ def _sides(said: Sequence[Prediction], manifest: Manifest) -> tuple[tuple[Predic
     """Those on validation photos, and those on the holdout."""
     held = {p.task_id for p in manifest.of(Split.HOLDOUT)}
     return tuple(p for p in said if p.task_id not in held), tuple(p for p in said if p.task_id in held)
-
-
-def _by_task(manifest: Manifest) -> dict[str, Photo]:
-    return {photo.task_id: photo for photo in manifest.natural}
-
-
-def _keep(measured: AccuracyMeasurement, contest: Contest, v: Verification) -> None:
-    """Predictions, slices, reasons and the photos that became wrong, beside the artifact."""
-    folder, flipped = ArtifactFolder(contest.candidate.uri), _flipped(measured)
-    v.objects.write(folder.predictions, _json(asdict(measured)), "application/json")
-    rows = [photo for photo in contest.manifest.natural if photo.task_id in flipped]
-    sheet = ((row.task_id, body) for row, body, _ in still_there(rows, v.photos) if body is not None)
-    v.objects.write(folder.flips, v.printer.contact_sheet(sheet), "image/png")
-    slices = [asdict(one) for one in v.policy.comparison.slices(measured, _by_task(contest.manifest))]
-    v.objects.write(folder.slices, _json(slices), "application/json")
-    said = (*measured.validation, *measured.holdout, *measured.corrections)
-    reasons = by_reason(said, {photo.task_id: photo.reasons for photo in contest.manifest.photos})
-    v.objects.write(folder.by_reason, _json([asdict(one) for one in reasons]), "application/json")
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-def _said_by_trainer(contest: Contest, verification: Verification) -> dict[str, str] | None:
-    uri = ArtifactFolder(contest.candidate.uri).trainer_predictions
-    if not verification.objects.exists(uri):
-        return None
-    said: dict[str, str] = json.loads(verification.objects.read(uri))
-    return said
-
-
-def _flipped(measured: AccuracyMeasurement) -> set[str]:
-    theirs = (*(measured.champion_validation or ()), *(measured.champion_holdout or ()))
-    return set(negative_flips((*measured.validation, *measured.holdout), theirs))

@@ -335,7 +335,8 @@ class FakeReviewer:
     task_ids: tuple[str, ...] = ()
 
     def suspects(self, manifest: Manifest, descriptors: Mapping[str, bytes]) -> Sequence[Suspect]:
-        assert not descriptors or descriptors.keys() == {p.task_id for p in manifest.photos}
+        # One that was erased since the manifest was read has none.
+        assert descriptors.keys() <= {p.task_id for p in manifest.photos}
         found = [p for p in manifest.photos if p.task_id in self.task_ids]
         return [Suspect(p.task_id, p.label, next(n for n in manifest.labels if n != p.label), 0.1) for p in found]
 
@@ -362,5 +363,5 @@ class FakeAugmenter:
         return json.dumps({**found, "images": images}).encode() if len(images) < len(found["images"]) else None
 
     def contact_sheet(self, shards: Sequence[bytes], labels: Sequence[str]) -> bytes:
-        of = sorted(hashlib.sha256(shard).hexdigest()[:8] for shard in shards)
+        of = sorted({image[0] for shard in shards for image in json.loads(shard)["images"]})
         return f"picture of {', '.join(of)} with {', '.join(labels)}".encode()

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.checks import Check, PerformanceMeasurement
-from pipeline.domain.errors import ModelRefused
+from pipeline.domain.errors import ModelRefused, TryAgain
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.ports.verification import Trial, VerificationReport
+from pipeline.ports.verification import StartedServer, Trial, VerificationReport
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox
 
@@ -28,21 +28,37 @@ class FakeTrial:
 
 @dataclass
 class FakeTrialServer:
-    """What each version answers for each photo, and how fast: once after the other, the last again and again."""
+    """What each version answers for each photo, and how fast: once after the other, the last again and again.
+
+    `served` are the versions in their order, `starts` counts servers; `away` is why none starts.
+    """
 
     answers: dict[str, Mapping[bytes, str]] = field(default_factory=dict)
     performances: dict[str, list[PerformanceMeasurement]] = field(default_factory=dict)
     served: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     trial: type[FakeTrial] = FakeTrial
+    starts: int = 0
+    away: TryAgain | None = None
 
     @contextmanager
     def serve(self, model_type: ModelType, version: str, artifact: Artifact) -> Iterator[Trial]:
+        with self.start(model_type) as server:
+            yield server.load(version, artifact)
+
+    @contextmanager
+    def start(self, model_type: ModelType) -> Iterator[StartedServer]:
         ModelType(model_type)  # raises for what is none
+        if self.away:
+            raise self.away
+        self.starts += 1
+        yield self
+
+    def load(self, version: str, artifact: Artifact) -> Trial:
         if version in self.refused:
             raise ModelRefused(f"the model server refuses this model: {self.refused[version]}")
         self.served.append(version)
-        yield self.trial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
+        return self.trial(self.answers.get(version, {}), self.performances.setdefault(version, [a_performance()]))
 
 
 @dataclass
@@ -50,11 +66,15 @@ class FakePrinter:
     sheets: list[list[str]] = field(default_factory=list)
 
     def contact_sheet(self, photos: Iterable[tuple[str, bytes]]) -> bytes:
-        self.sheets.append([name for name, _ in photos])
-        return b"PNG"
+        shown = list(photos)
+        self.sheets.append([name for name, _ in shown])
+        return b"PNG of " + b", ".join(name.encode() + b": " + body for name, body in shown)
 
     def html(self, report: VerificationReport) -> bytes:
-        return f"<h1>{report.blessing.verdict}</h1>".encode()
+        return self.with_flips(f"<h1>{report.blessing.verdict}</h1>".encode(), report.flips or b"")
+
+    def with_flips(self, page: bytes, flips: bytes) -> bytes:
+        return page.partition(b"<img>")[0] + b"<img>" + flips
 
 
 @dataclass

@@ -163,6 +163,9 @@ def test_a_file_is_replaced_in_every_attempt_that_attached_it_whatever_became_of
     client.restore_run(failed.id)
     for attempt_id, body in ((had[0], b"new"), (failed.id, b"new"), (had[1], b"old")):
         assert Path(client.download_artifacts(attempt_id, "sheet.png")).read_bytes() == body
+    with experiments.attempt(LAUNDRY, "run-70", 1) as attempt:
+        attempt.log_file("sheet.png", b"")
+    assert Path(client.download_artifacts(had[1], "sheet.png")).read_bytes() == b""
 
 
 def test_a_retraining_goes_into_the_trackers_bin_with_all_its_attempts_once_all_are_old(url, client):

@@ -16,6 +16,7 @@ from faceserve.models.examination import Examination
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from include.contract.manifest import MANIFEST, REASONS, ArtifactManifest
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused, ServiceUnavailable, TrainingFailed
 from pipeline.domain.reasons import KnownReasons
@@ -47,20 +48,28 @@ def _train(objects, dataset, hyperparameters=TINY, *, experiment=None, on_epoch=
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training began with, wrote, showed, and returned."""
+    """What a training began with, wrote, showed, and returned; `asked` are what it kept of single photos."""
 
     dataset: Dataset
     objects: FakeObjects
     experiment: FakeExperiment
     result: TrainingResult
+    asked: list[str]
 
 
 @pytest.fixture(scope="module")
 def trained():
     """One whole training."""
-    objects, experiment = FakeObjects(), FakeExperiment("experiment-1")
+    objects, experiment, asked = FakeObjects(), FakeExperiment("experiment-1"), []
     dataset = tiny_dataset(objects)
-    return Trained(dataset, objects, experiment, _train(objects, dataset, experiment=experiment))
+    job = replace(_job(dataset), forget_erased=asked.append)
+    result = KerasTrainer(objects).train(job, lambda epoch: None, experiment)
+    return Trained(dataset, objects, experiment, result, asked)
+
+
+def test_of_all_that_the_trainer_keeps_of_single_photos_it_is_asked_whether_one_was_erased(trained):
+    caches = [uri for uri in trained.objects.bodies if ArtifactFolder(ARTIFACT).is_cache(uri)]
+    assert trained.asked == caches != []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.check_table import CheckTable
+from pipeline.adapters.erasure_table import ErasureTable
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.adapters.trial_server import FaceserveTrialServer
 from pipeline.adapters.verification_report import HtmlReportPrinter
@@ -55,6 +56,7 @@ class World:
         self.store = boto3.client("s3", endpoint_url=endpoint)
         self.objects = S3ObjectStore(endpoint=endpoint)
         self.photos = S3PhotoStore(endpoint=endpoint, buckets=frozenset({"tasks"}))
+        self.mlops = services.mlops
         self.trials = FaceserveTrialServer(s3_endpoint=endpoint)
         self.checks, self.blessings = CheckTable(services.mlops), BlessingTable(services.mlops)
         bodies = [grey_photo((20 if LABELS[n % 2] == "불량" else 200) + n // 2) for n in range(60)]
@@ -91,6 +93,7 @@ class World:
     def verification(self):
         return Verification(
             photos=self.photos,
+            erasures=ErasureTable(self.mlops),
             trials=self.trials,
             checks=self.checks,
             blessings=self.blessings,
@@ -175,6 +178,22 @@ def test_a_model_that_takes_its_server_down_is_refused(world):
         os.kill(trial._process.pid, signal.SIGKILL)
         with pytest.raises(ModelRefused, match="takes its server down"):
             trial.classify([grey_photo(20)])
+
+
+def test_one_server_tries_one_version_after_the_other_until_one_takes_it_down(world):
+    bad = world.put("bad", {"manifest.json": b"{}"})
+    better, champion = world.put("run-1", tiny_artifact()), world.champion()
+    dark = [grey_photo(20)]
+    with world.trials.start(LAUNDRY) as server:
+        assert list(server.load("v1.0.0", champion.artifact).classify(dark)) == ["양호"]
+        with pytest.raises(ModelRefused):
+            server.load("v1.1.0", bad)
+        trial = server.load("v1.2.0", better)
+        assert list(trial.classify(dark)) == ["불량"]
+        os.kill(trial._process.pid, signal.SIGKILL)
+        trial._process.wait()
+        with pytest.raises(ServiceUnavailable, match=r"it ended before v1\.0\.0 was loaded"):
+            server.load("v1.0.0", champion.artifact)
 
 
 def test_an_outage_of_the_store_is_no_fault_of_the_model(world):

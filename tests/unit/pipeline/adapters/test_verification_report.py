@@ -109,6 +109,12 @@ def test_the_page_needs_no_other_file():
     assert "http://" not in shown and "https://" not in shown and 'src="data:image/png;base64,' in shown
 
 
+def test_a_page_is_given_another_sheet_of_photos_and_stays_as_it_is_otherwise():
+    flipped = [Prediction("TASK-1", "불량", "양호")]
+    before, after = (page(flipped=flipped, flips=flips).encode() for flips in (b"PNG", b"another PNG, and longer"))
+    assert PRINTER.with_flips(before, b"another PNG, and longer") == after != before
+
+
 def test_the_contact_sheet_has_a_tile_for_each_photo_and_one_that_cannot_be_read_spoils_nothing():
     sheet = PRINTER.contact_sheet([(f"TASK-{n}", grey_photo(20 * n)) for n in range(1, 8)] + [("TASK-8", b"no photo")])
     with Image.open(io.BytesIO(sheet)) as image:

@@ -42,8 +42,8 @@ MOMENTS = {
     "the first photo is looked at": ("inspector", "fingerprint", 1),
     "a photo is looked at": ("inspector", "fingerprint", 31),
     "the clusters are asked for": ("datasets", "clusters", 1),
-    "the photos' descriptors are written": ("objects", "write", 1),
-    "the manifest is written": ("objects", "write", 2),
+    "the manifest is written": ("objects", "write", 1),
+    "the photos' descriptors are written": ("objects", "write", 2),
     "the manifest is frozen": ("datasets", "freeze", 1),
 }
 

@@ -95,7 +95,7 @@ def test_collecting_killed_at_any_call_ends_with_the_same_selection(fault):
 def test_one_hard_failure_is_enough_to_stop_the_run_and_every_one_is_named_and_the_report_kept(failures):
     world = collected()
     world.validator = FakeValidator(failures)
-    with pytest.raises(DatasetRefused, match=rf"refused: {'; '.join(failures)} \(report: https://"):
+    with pytest.raises(DatasetRefused, match=rf"refused: {'; '.join(failures)} \(report: {URI}data-report.html\)$"):
         world.validate()
     assert world.datasets.holdout(ModelType.LAUNDRY) == []
     assert world.objects.exists(f"{URI}data-report.html")

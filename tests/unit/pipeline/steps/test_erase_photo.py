@@ -543,29 +543,3 @@ def test_a_model_leads_to_its_photos(world):
     assert {p.task_id for p in origin.photos} == {p.task_id for p in world.manifest().photos}
     with pytest.raises(UnknownVersion, match="no version 'v9'"):
         trace_model(world.records(), ModelType.LAUNDRY, "v9")
-
-
-def validated_while(fault):
-    """The second dataset validated, once more where a photo was erased that the report shows."""
-    world = a_world()
-    task = world.manifest(SECOND).of(Split.TRAIN)[0].task_id
-    world.reviewer.task_ids = (task,)
-    if fault.at:
-        fault.meanwhile = lambda: world.erase(task)
-    for attempt in range(2):
-        try:
-            world.validate(fault, uri=SECOND)
-            break
-        except PhotosErased:
-            assert attempt == 0
-    return world, task
-
-
-@pytest.mark.parametrize("back", range(7))
-def test_no_report_shows_a_photo_that_was_erased_while_it_was_written(back):
-    counted = Fault()
-    undisturbed, shown = validated_while(counted)
-    assert shown.encode() in undisturbed.objects.read(f"{SECOND}data-report.html")
-    world, task = validated_while(Fault(counted.calls - back))
-    pages = {uri: body for uri, body in world.objects.bodies.items() if uri.startswith(SECOND) and "html" in uri}
-    assert not [uri for uri, body in pages.items() if task.encode() in body]

@@ -48,6 +48,31 @@ def test_the_report_says_how_candidate_champion_and_older_versions_do_on_the_new
     assert world.trials.served.count("v0.120.0") == 0
 
 
+def test_however_many_older_versions_there_are_they_take_one_more_start_of_a_server():
+    alone, with_others = World(), a_world_with_earlier(30, 60, 90)
+    for world in (alone, with_others):
+        world.verify()
+    assert with_others.trials.starts == alone.trials.starts + 1
+
+
+def test_where_no_server_starts_any_more_every_older_version_stands_there_with_the_reason():
+    world = a_world_with_earlier(30, 60)
+
+    class Last(FakeTrial):
+        """After the champion has answered."""
+
+        def classify(self, photos):
+            if {*self.answers.values()} == {LABELS[0]}:
+                world.trials.away = ServiceUnavailable("the trial server", "no memory")
+            return super().classify(photos)
+
+    world.trials.trial = Last
+    world.measure_accuracy()
+    kept = json.loads(world.objects.read(f"{CANDIDATE.uri}staleness.json"))
+    reason = str(ServiceUnavailable("the trial server", "no memory"))
+    assert [(one["version"], one["fault"]) for one in kept[2:]] == [("v0.30.0", reason), ("v0.60.0", reason)]
+
+
 def test_the_first_model_stands_there_alone():
     world = a_world_with_earlier(champion=None)
     assert told(world) == [("", 0.0, 20, 20)]

@@ -21,7 +21,7 @@ from pipeline.ports.bundles import Training
 from pipeline.steps.blame_memory import blame_memory
 from pipeline.steps.train import TrainingRequest, train
 from tests.builders import NOW, a_dataset, a_photo
-from tests.fakes.data import FakeDatasets, FakeObjects
+from tests.fakes.data import FakeDatasets, FakeErasures, FakeObjects
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiments, FakeTrainer, FakeTrainingRuns
@@ -55,6 +55,7 @@ class World:
             experiments=self.experiments,
             runs=self.runs,
             datasets=self.datasets,
+            erasures=FakeErasures(self.datasets),
             objects=self.objects,
             outbox=self.outbox,
             clock=FakeClock(),

@@ -283,7 +283,8 @@ def test_photos_that_became_wrong_are_shown():
     world.trials.answers["v1.0.0"] = {**world.trials.answers["v1.0.0"], b"TASK-00001": "불량"}
     world.judge()
     assert world.printer.sheets == [["TASK-00001"]]
-    assert world.experiments.opened["mlflow-1"].files["negative-flips.png"] == b"PNG"
+    sheet = world.experiments.opened["mlflow-1"].files["negative-flips.png"]
+    assert sheet == world.objects.read(f"{CANDIDATE.uri}negative-flips.png") == b"PNG of TASK-00001: TASK-00001"
 
 
 def test_the_report_lies_beside_the_artifact_and_in_the_experiment_tracker():

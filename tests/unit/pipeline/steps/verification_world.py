@@ -20,7 +20,7 @@ from pipeline.steps.report_verdict import report_verdict
 from pipeline.steps.verify_accuracy import verify_accuracy
 from pipeline.steps.verify_performance import verify_performance
 from tests.builders import a_dataset, a_model_version, a_performance, a_photo, a_training_result
-from tests.fakes.data import FakeObjects, FakePhotos
+from tests.fakes.data import FakeDatasets, FakeErasures, FakeObjects, FakePhotos
 from tests.fakes.events import FakeClock, FakeOutbox
 from tests.fakes.faults import Fault
 from tests.fakes.training import FakeExperiments
@@ -51,6 +51,7 @@ class World:
         self.champion, self.policy, self.printer = champion, policy, FakePrinter()
         self.earlier = ()
         self.outbox, self.experiments = FakeOutbox(), FakeExperiments()
+        self.erasures = FakeErasures(FakeDatasets())
         self.blessings = FakeBlessings(self.outbox)
         self.checks = FakeChecks(self.blessings)
         said = {body.decode(): label for body, label in candidate.items()}
@@ -64,6 +65,7 @@ class World:
     def verification(self, fault=NO_FAULT, when_inconclusive=WhenInconclusive.FLOORS):
         bundle = Verification(
             photos=self.photos,
+            erasures=self.erasures,
             trials=self.trials,
             checks=self.checks,
             blessings=self.blessings,
@@ -79,11 +81,17 @@ class World:
         )
         return fault.on_ports(bundle, but=("photos", "printer", "clock"))
 
+    @property
+    def contest(self):
+        return Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest, self.earlier)
+
+    def measure_accuracy(self, fault=NO_FAULT):
+        verify_accuracy(self.verification(fault), self.contest)
+        measure_staleness(self.verification(fault), self.contest, StalenessPolicy())
+
     def verify(self, fault=NO_FAULT):
-        contest = Contest("run-1", ModelType.LAUNDRY, CANDIDATE, self.champion, self.manifest, self.earlier)
-        verify_accuracy(self.verification(fault), contest)
-        measure_staleness(self.verification(fault), contest, StalenessPolicy())
-        verify_performance(self.verification(fault), contest)
+        self.measure_accuracy(fault)
+        verify_performance(self.verification(fault), self.contest)
 
     def decide(self, fault=NO_FAULT, **how):
         bundle, result = self.verification(fault, **how), a_training_result("run-1", experiment_run_id="mlflow-1")
