@@ -17,7 +17,7 @@ from pipeline.learning.photos import PillowPhotoInspector
 from pipeline.learning.suspects import ConfidentLearningReviewer
 from pipeline.ports.data import Suspect, Validation
 from tests.builders import NOW, a_photo
-from tests.odd_photos import PHOTOS
+from tests.corpus.photos import PHOTOS
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from pipeline.adapters import s3
 from pipeline.adapters.photo_folders import photo_folder
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
 from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
-from tests.odd_photos import ODD_KEYS
+from tests.corpus.photos import ODD_KEYS
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ from faceserve.errors import BadPhoto, ObjectRefused
 from faceserve.inference.photos import PhotoReader
 from include.contract.photo import BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, decode, photo_size, to_input
-from tests.odd_photos import JPEG, ODD_KEYS, PHOTOS, PNG, WEBP, encoded, pixels, transparent
+from tests.corpus.photos import JPEG, ODD_KEYS, PHOTOS, PNG, WEBP, encoded, pixels, transparent
 
 # Pillow warns of big headers; here they are meant.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

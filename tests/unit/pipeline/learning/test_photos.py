@@ -9,7 +9,7 @@ from PIL.ImageFilter import GaussianBlur
 
 from include.contract.preprocessing import to_input
 from pipeline.learning.photos import PillowPhotoInspector
-from tests.odd_photos import JPEG, PHOTOS, encoded, pixels
+from tests.corpus.photos import JPEG, PHOTOS, encoded, pixels
 
 # Pillow warns of big headers; here they are meant.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -17,8 +17,8 @@ from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused, S
 from pipeline.domain.models import ModelType
 from pipeline.learning.photos import PillowPhotoInspector
 from tests.builders import NOW, a_task
+from tests.corpus.photos import JPEG, PHOTOS, PNG, ROWS, WEBP, encoded
 from tests.fakes.data import FakeReviewer
-from tests.odd_photos import JPEG, PHOTOS, PNG, ROWS, WEBP, encoded
 from tests.unit.pipeline.steps.dataset_world import LABELS, URI, World
 
 # Pillow warns of big headers; here they are meant.

@@ -63,6 +63,13 @@ def png_of_size(width, height):
     return b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", zlib.compress(b"\0" * 64)) + _chunk(b"IEND", b"")
 
 
+def with_scans(count, **options):
+    """A JPEG whose last scan is there as often as it takes: each time all pixels are gone over again."""
+    body = encoded(progressive=True, **options)
+    scan = body[body.rindex(b"\xff\xda") : -2]
+    return body[:-2] + scan * (count - body.count(b"\xff\xda")) + body[-2:]
+
+
 _TURNED = Image.Exif()
 _TURNED[0x0112] = 6
 JPEG, PNG, WEBP = encoded(), encoded("PNG"), encoded("WEBP")
@@ -95,6 +102,10 @@ PHOTOS = {
     "no pixels at all": (png_of_size(0, 0), "no readable|too small"),
     "too many bytes": (JPEG + bytes(MAX_PHOTO_BYTES), "over the limit"),
     "progressive": (encoded(progressive=True), None),
+    "as many scans as may be": (with_scans(64), None),
+    "a scan more than may be": (with_scans(65), "over the limit of 64 scans"),
+    "a thousand scans": (with_scans(1000), "over the limit of 64 scans"),
+    "with what looks like scans behind it": (JPEG + b"\xff\xda" * 500, None),
     "grey": (encoded(mode="L"), None),
     "grey with alpha": (encoded("PNG", "LA"), None),
     "cmyk": (encoded(mode="CMYK"), None),
