@@ -20,6 +20,10 @@ FORMAT = 1
 # Networks and numbers. Pickles, Keras archives, Python and shared libraries would run code where they are loaded.
 _DATA_ONLY = re.compile(r"[^/]+\.(xml|bin|onnx|pb|npz|index|data-\d{5}-of-\d{5})")
 
+_LONGEST_NAME_BYTES, _LONGEST_PATH_BYTES = 200, 1000
+# Probabilities differ by 1 at most, cosines by 2.
+_ANY_ANSWER = 2
+
 
 class BadManifest(ValueError):
     """A manifest that cannot be read or trusted; the text says why."""
@@ -94,8 +98,10 @@ class ArtifactManifest:
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise BadManifest("manifest has no labels, or the same one twice")
         self._check_threshold()
-        for path in self.files:
-            if path.startswith("/") or ".." in path.split("/") or set(path) & {"\\", "\0"} or not path:
+        ordered = sorted(self.files, key=lambda path: path.split("/"))
+        # Whatever lies in a folder comes right after it.
+        for path, after in zip(ordered, (*ordered[1:], ""), strict=False):
+            if not _is_plain(path) or after.startswith(f"{path}/"):
                 raise BadManifest(f"manifest lists the unsafe path {path[:100]!r}")
             if not _DATA_ONLY.fullmatch(path.rpartition("/")[2]):
                 raise BadManifest(f"manifest lists {path[:100]!r}: only formats that cannot carry code are taken")
@@ -112,8 +118,10 @@ class ArtifactManifest:
             raise BadManifest("manifest has something that is no text where a text is needed") from None
         if not all(type(number) is int and number > 0 for number in (self.input_pixels, self.feature_width)):
             raise BadManifest("manifest has an input size or a feature width that is no positive whole number")
-        if not all(type(far) in {int, float} for far in (self.golden.tolerance, *self.golden.tolerances.values())):
-            raise BadManifest("manifest has a tolerance that is no number")
+        tolerances = (self.golden.tolerance, *self.golden.tolerances.values())
+        # Infinity, which this JSON knows, allows any answer; a whole number may be too large for anything else.
+        if not all(type(far) in {int, float} and 0 <= far < _ANY_ANSWER for far in tolerances):
+            raise BadManifest("manifest has a tolerance that is no number, or allows any answer")
 
     def _check_threshold(self) -> None:
         """With one that is no cosine everybody is let in, or nobody."""
@@ -121,6 +129,13 @@ class ArtifactManifest:
             return
         if not isinstance(self.threshold, float) or not math.isfinite(self.threshold) or not -1 < self.threshold <= 1:
             raise BadManifest(f"manifest has the threshold {self.threshold!r}, which is no cosine")
+
+
+def _is_plain(path: str) -> bool:
+    """Written in the one way that there is, so that no two are one file, and short enough for any disk."""
+    parts = path.split("/")
+    named = all(part not in {"", ".", ".."} and len(part.encode()) <= _LONGEST_NAME_BYTES for part in parts)
+    return named and len(path.encode()) <= _LONGEST_PATH_BYTES and not set(path) & {"\\", "\0"}
 
 
 def sha256(body: bytes) -> str:
