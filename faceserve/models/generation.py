@@ -10,6 +10,8 @@ from faceserve.models.reasons import Reasons
 from include.contract.manifest import ArtifactManifest
 
 _LONGEST_VERSION = 200
+# A scheme, a bucket and the longest key that S3 has take half of it.
+_LONGEST_URI = 2000
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Origin:
             raise ValueError("version, URI and hash are texts")
         if not 0 < len(self.version) <= _LONGEST_VERSION:
             raise ValueError(f"a version has 1 to {_LONGEST_VERSION} characters, not {len(self.version)}")
+        if len(self.artifact_uri) > _LONGEST_URI:
+            raise ValueError(f"an artifact's URI has at most {_LONGEST_URI} characters, not {len(self.artifact_uri)}")
         if not math.isfinite(self.activated_at):
             raise ValueError(f"{self.activated_at} is no time")
 

@@ -16,6 +16,7 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 
 _HEARTBEAT_SECONDS = 10.0
+_LONGEST_REASON = 1000
 
 
 class LifecycleServicer(pb_grpc.LifecycleServicer):
@@ -66,7 +67,8 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def AbortCanary(self, request: pb.AbortCanaryRequest, context: grpc.ServicerContext) -> pb.AbortCanaryResponse:
-        reason = request.reason or "as asked"
+        # Nobody fails to end a trial for saying much: the beginning is kept.
+        reason = request.reason[:_LONGEST_REASON] or "as asked"
         self._manager.abort_canary(request.model, request.version, reason, _order(request, context))
         return pb.AbortCanaryResponse()
 

@@ -48,6 +48,8 @@ _MAX_QUESTION_BYTES = 1 << 16
 # Not ready: the protocol wants a status of the fours.
 _OK, _NOT_SO, _BAD, _OUR_FAULT = HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST, 500
 _LATER = {429, 503}
+# Of the router come two words.
+_SENTENCES = {404: "there is nothing at this path", 405: "this path does not take this method"}
 
 _Answers = Callable[[Request], Awaitable[Response]]
 
@@ -236,7 +238,7 @@ def _model(request: Request) -> tuple[str, str]:
 async def _refused(request: Request, error: Exception) -> Response:
     """What HTTP itself refuses: paths and methods that there are not, and sizes."""
     assert isinstance(error, HTTPException)
-    return _error(error.status_code, error.detail)
+    return _error(error.status_code, _SENTENCES.get(error.status_code, error.detail))
 
 
 def _error(status: int, text: str) -> Response:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceserve.errors import DiskUnusable, NoModel, Overloaded, TooLate, UnknownModel
+from faceserve.errors import BadRequest, DiskUnusable, NoModel, Overloaded, TooLate, UnknownModel
 from faceserve.models.generation import Origin
 from faceserve.rollout.orders import ANY_EPOCH
 from faceserve.rollout.snapshot import Lease, Snapshot
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # At most this many calls for one model may load, enrol or wait to: each takes a thread of the lifecycle service.
 MAX_LOADING = 4
+# Names are kept, in memory and on disk.
+_LONGEST_NAME = 1000
 
 Counted = Callable[[Snapshot, Snapshot], None]
 
@@ -26,12 +28,16 @@ Counted = Callable[[Snapshot, Snapshot], None]
 class Order:
     """`request` is the name that the caller gave this change; empty: none, then only its effect tells a repeat.
 
-    `expected_epoch` is what the caller saw, `wanted` whether it still waits for the answer.
+    `expected_epoch` is what the caller saw, `wanted` whether it still waits for the answer. Raises `BadRequest`.
     """
 
     request: str = ""
     expected_epoch: int = ANY_EPOCH
     wanted: Callable[[], bool] = lambda: True
+
+    def __post_init__(self) -> None:
+        if len(self.request) > _LONGEST_NAME:
+            raise BadRequest(f"a change's name has at most {_LONGEST_NAME} characters, not {len(self.request)}")
 
 
 @dataclass(frozen=True)

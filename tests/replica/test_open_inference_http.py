@@ -122,9 +122,9 @@ def test_what_is_not_offered_says_so(http, method, path, said):
 
 
 def test_paths_and_methods_that_there_are_not_are_refused_in_json(http):
-    assert http.get("/v3/models").json() == {"error": "Not Found"}
+    assert http.get("/v3/models").json() == {"error": "there is nothing at this path"}
     answer = http.get(INFER)
-    assert answer.status_code == 405 and answer.json() == {"error": "Method Not Allowed"}
+    assert answer.status_code == 405 and answer.json() == {"error": "this path does not take this method"}
 
 
 # Asking
