@@ -31,34 +31,34 @@ def create_app(settings: Settings, faces: Faces | None = None) -> FastAPI:
     app = FastAPI(title="Access service (stand-in)", lifespan=lifespan)
     refusals.add_to(app, {NoSuchCheck: 404})
 
-    @app.get("/health")
+    @app.get("/health", responses={503: {"description": "A part of it has ended"}})
     def health(response: Response) -> dict[str, str]:
         return {"status": state_of(app.state.background, response)}
 
-    @app.put("/access/people/{identity}")
+    @app.put("/access/people/{identity}", responses=refusals.told(400, 403, 404, 422, 503))
     def enrol(identity: IdentityInPath, request: Enrolment) -> EnrolledView:
         """Every replica knows this person within a second; another photo replaces the one of before."""
         return EnrolledView(identity=identity, enrolled=app.state.faces.enrol(identity, request.photo_url))
 
-    @app.delete("/access/people/{identity}")
+    @app.delete("/access/people/{identity}", responses=refusals.told(403, 422, 503))
     def withdraw(identity: IdentityInPath) -> EnrolledView:
         """No replica takes anybody for this person any more, and what was asked about them is forgotten here."""
         left = app.state.faces.withdraw(identity)
         app.state.checks.forget(identity)
         return EnrolledView(identity=identity, enrolled=left)
 
-    @app.post("/access/checks", status_code=201)
+    @app.post("/access/checks", status_code=201, responses=refusals.told(400, 403, 404, 409, 422, 503))
     def check(request: NewCheck) -> CheckView:
         """Is it that person (1:1), or who is it (1:N)? The same check again gives the same answer."""
         asked = Asked(**request.model_dump())
         known = app.state.checks.known(asked)
         return CheckView.of(known or app.state.checks.record(asked, app.state.faces.answer(asked)))
 
-    @app.get("/access/checks/{check_id}")
+    @app.get("/access/checks/{check_id}", responses=refusals.told(404, 422, 503))
     def read(check_id: IdInPath) -> CheckView:
         return CheckView.of(app.state.checks.get(check_id))
 
-    @app.post("/access/checks/{check_id}/confirm")
+    @app.post("/access/checks/{check_id}/confirm", responses=refusals.told(400, 403, 404, 409, 422, 503))
     def confirm(check_id: IdInPath, request: ConfirmRequest, asked: Request) -> CheckView:
         """A person says whether it was the same person; while the broker is away the event waits in the outbox."""
         with app.state.traces.span("confirm", sampled(asked.headers.get(HEADER)), kind=SpanKind.SERVER):

@@ -44,7 +44,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
     page.add_to(app)
     app.include_router(review_api.router)
 
-    @app.get("/health")
+    @app.get("/health", responses={503: {"description": "A part of it has ended"}})
     def health(response: Response) -> dict[str, str | int]:
         """`wordsSetAside` need somebody who reads the log; the service goes on with the others."""
         status = state_of(app.state.background, response)
@@ -55,9 +55,11 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
         """What `correctionReason` may begin with, so that models learn from it; free text is taken, too."""
         return list(settings.reasons)
 
-    @app.post("/helper/tasks", status_code=201)
+    @app.post("/helper/tasks", status_code=201, responses=refusals.told(400, 403, 409, 422, 503))
     def create(task: NewTask) -> TaskView:
         """A new task gets the AI's first verdict (UC-13)."""
+        # Of a photo that people may not see, none would learn either.
+        app.state.photos.address(task.photo_url)
         found = app.state.judge(task.photo_url, task.task_id)
         made = Task(
             **task.model_dump(),
@@ -68,11 +70,11 @@ def create_app(settings: Settings, judge: Judge | None = None) -> FastAPI:
         )
         return TaskView.of(app.state.tasks.create(made))
 
-    @app.get("/helper/tasks/{task_id}")
+    @app.get("/helper/tasks/{task_id}", responses=refusals.told(404, 422, 503))
     def read(task_id: IdInPath) -> TaskView:
         return TaskView.of(app.state.tasks.get(task_id))
 
-    @app.post("/helper/tasks/{task_id}/confirm")
+    @app.post("/helper/tasks/{task_id}/confirm", responses=refusals.told(400, 403, 404, 409, 422, 503))
     def confirm(task_id: IdInPath, request: ConfirmRequest, asked: Request) -> TaskView:
         """A branch manager confirms, or takes an earlier word back with another one (UC-14); while the broker is out of
         reach the event waits in the outbox.

@@ -17,9 +17,10 @@ from include.helper_service.wire import (
     ReviewView,
     ServingView,
 )
-from include.stand_in.wire import IdInPath, Name
+from include.stand_in.refusals import told
+from include.stand_in.wire import Id, IdInPath, Name
 
-router = APIRouter(prefix="/helper")
+router = APIRouter(prefix="/helper", responses=told(422, 503))
 # A photo never changes; whoever may not see it later has seen it already.
 _PHOTO_HEADERS = {
     "Cache-Control": "private, max-age=3600",
@@ -36,7 +37,7 @@ def queue(
     reviewer_id: Who,
     branch_id: Where = None,
     limit: Annotated[int, Query(ge=0, le=20)] = 3,
-    besides: Annotated[list[str], Query(max_length=500)] = [],  # noqa: B006
+    besides: Annotated[list[Id], Query(max_length=500)] = [],  # noqa: B006
 ) -> QueueView:
     """The next photos for this person, and how the day goes; `besides` are tasks that the page has already."""
     state, who = request.app.state, Reviewer(reviewer_id, branch_id)
@@ -48,14 +49,18 @@ def queue(
     )
 
 
-@router.get("/tasks/{task_id}/photo", response_class=Response)
+@router.get(
+    "/tasks/{task_id}/photo",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}, **told(404)},
+)
 def photo(request: Request, task_id: IdInPath) -> Response:
     """JPEG, without what the camera wrote into it."""
     state = request.app.state
     return Response(state.photos.jpeg(state.tasks.get(task_id).photo_url), 200, _PHOTO_HEADERS, "image/jpeg")
 
 
-@router.post("/tasks/{task_id}/reviews", status_code=201)
+@router.post("/tasks/{task_id}/reviews", status_code=201, responses=told(400, 403, 404, 409))
 def say(request: Request, task_id: IdInPath, review: ReviewRequest) -> ReviewView:
     """One person's word; until `leavesAt` it can be taken back, then its event leaves."""
     state, who = request.app.state, Reviewer(review.reviewer_id, review.branch_id)
@@ -63,8 +68,8 @@ def say(request: Request, task_id: IdInPath, review: ReviewRequest) -> ReviewVie
         return ReviewView.of(state.reviews.say(task_id, who, review.said))
 
 
-@router.delete("/reviews/{review_id}", status_code=204)
-def take_back(request: Request, review_id: str, reviewer_id: Who) -> None:
+@router.delete("/reviews/{review_id}", status_code=204, responses=told(403, 404, 409))
+def take_back(request: Request, review_id: Id, reviewer_id: Who) -> None:
     request.app.state.reviews.take_back(review_id, reviewer_id)
 
 

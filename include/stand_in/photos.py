@@ -48,8 +48,12 @@ class Photos:
 
     def original(self, url: str) -> bytes:
         """As it was put there, for models only. Raises `NoPhoto` or `PhotosAway`."""
+        return self._body(self.address(url))
+
+    def address(self, url: str) -> PhotoAddress:
+        """Raises `NoPhoto` for one where no photo may be."""
         try:
-            return self._body(PhotoAddress.parse(url, self._buckets))
+            return PhotoAddress.parse(url, self._buckets)
         except BadPhotoAddress as error:
             raise NoPhoto(str(error)) from None
 

@@ -3,12 +3,15 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
 
 import psycopg2
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg2.pool import PoolError
+from pydantic import BaseModel
 
 from include.stand_in.confirming import Contradiction
 from include.stand_in.photos import NoPhoto, PhotosAway
@@ -18,6 +21,33 @@ log = logging.getLogger(__name__)
 Answer = Callable[[Request, Exception], Awaitable[Response]]
 _SAME_SITE = {"same-origin", "none"}
 _READING = {"GET", "HEAD"}
+
+
+class Refusal(BaseModel):
+    """`detail` is a sentence."""
+
+    detail: str
+
+
+class Fault(BaseModel):
+    """Where in the request it is (`query`, `path` or `body`, then names), and a sentence."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Unfit(BaseModel):
+    """What is wrong with parts of the request, or a sentence on what it is about."""
+
+    detail: str | list[Fault]
+
+
+def told(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """As FastAPI's `responses`: what the description of the interface says of these."""
+    unfit = HTTPStatus.UNPROCESSABLE_ENTITY
+    phrases = {status: HTTPStatus(status).phrase for status in statuses}
+    return {one: {"model": Unfit if one == unfit else Refusal, "description": phrases[one]} for one in statuses}
 
 
 def add_to(app: FastAPI, more: Mapping[type[Exception], int]) -> None:

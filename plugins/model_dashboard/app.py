@@ -7,9 +7,9 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel
 
-from pipeline.bootstrap import GiveUp, TryAgain, model_types, refusal
+from pipeline.bootstrap import GiveUp, TryAgain, UnknownVersion, model_types, refusal
 from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
 from plugins.administrators import administrators
 from plugins.every_dag import ALWAYS_ON
@@ -24,8 +24,28 @@ def _complete(model_type: str) -> str:
     return model_type
 
 
-_KINDS = Annotated[str, Query(alias="model_type"), AfterValidator(_complete)]
+_KINDS = Annotated[
+    str,
+    Query(alias="model_type", json_schema_extra={"enum": list(model_types())}),
+    AfterValidator(_complete),
+]
+# Digits of every alphabet are `\d`.
+_VERSION = Annotated[str, Query(pattern=r"^v[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$")]
 Opener = Callable[[], Dashboard]
+
+
+class Refusal(BaseModel):
+    """`detail` is a sentence."""
+
+    detail: str
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Refusal, "description": "Nobody is logged in to Airflow"},
+    403: {"model": Refusal, "description": "This person may not look at plugins"},
+    503: {"model": Refusal, "description": "Something that knows is away, or cannot say"},
+}
+_NO_VERSION: dict[int | str, dict[str, Any]] = {404: {"model": Refusal, "description": "No such version"}}
 
 
 def _open() -> Dashboard:
@@ -38,11 +58,12 @@ def make_app(open_dashboard: Opener = _open, known: Callable[[], Sequence[str]] 
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        responses=_REFUSALS,
         dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
     )
     app.middleware("http")(_with_headers)
-    for error in (GiveUp, TryAgain):
-        app.add_exception_handler(error, _sentence)
+    for error, status in ((GiveUp, 503), (TryAgain, 503), (UnknownVersion, 404)):
+        app.add_exception_handler(error, _sentence(status))
     _files(app, Files.read())
     _models(app, open_dashboard)
     _proof(app, open_dashboard)
@@ -57,20 +78,20 @@ async def _with_headers(request: Request, answer: Callable[[Request], Awaitable[
     return response
 
 
-def _sentence(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, status_code=503)
+def _sentence(status: int) -> Callable[[Request, Exception], JSONResponse]:
+    return lambda _, error: JSONResponse({"detail": str(error)}, status_code=status)
 
 
 def _files(app: FastAPI, files: Files) -> None:
-    @app.get("/")
+    @app.get("/", include_in_schema=False)
     def page() -> Response:
         return Response(files.page, media_type="text/html; charset=utf-8")
 
-    @app.get("/{name}.svg")
+    @app.get("/{name}.svg", include_in_schema=False)
     def icon(name: str) -> Response:
         return _file(f"{name}.svg", files)
 
-    @app.get("/files/{version}/{name}")
+    @app.get("/files/{version}/{name}", include_in_schema=False)
     def file(version: str, name: str) -> Response:
         return _file(name, files, kept=version == files.version)
 
@@ -114,8 +135,10 @@ def _models(app: FastAPI, open_dashboard: Opener) -> None:
 
 
 def _proof(app: FastAPI, open_dashboard: Opener) -> None:
-    @app.get("/api/proof")
-    def proof(model_type: _KINDS, version: Annotated[str, Query(pattern=r"^v\d{1,6}\.\d{1,6}\.\d{1,6}$")]) -> Response:
+    zipped = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+
+    @app.get("/api/proof", response_class=Response, responses={200: zipped, **_NO_VERSION})
+    def proof(model_type: _KINDS, version: _VERSION) -> Response:
         body = open_dashboard().proof(model_type, version)
         named = {"Content-Disposition": f'attachment; filename="proof-{model_type}-{version}.zip"'}
         return Response(body, media_type="application/zip", headers=named)

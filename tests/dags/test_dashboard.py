@@ -85,7 +85,7 @@ def test_whoever_has_to_vouch_for_a_version_downloads_its_proof(seen):
     assert answer.headers["content-disposition"] == 'attachment; filename="proof-LAUNDRY-v1.0.0.zip"'
     assert "verdict.json" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     unknown = asked.get("/api/proof?model_type=LAUNDRY&version=v9.0.0")
-    assert (unknown.status_code, "v9.0.0" in unknown.json()["detail"]) == (503, True)
+    assert (unknown.status_code, "v9.0.0" in unknown.json()["detail"]) == (404, True)
     for forged in ('v1.0.0"', "v1.0.0%0A", "..", ""):
         assert asked.get(f"/api/proof?model_type=LAUNDRY&version={forged}").status_code == 422
 
