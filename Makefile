@@ -50,8 +50,9 @@ test-unit: install ## Unit tests only
 stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; some minutes when they are idle
 	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
 
-fuzz: install ## Any bytes on every port of the model server; FUZZ_EXAMPLES=5000 of each kind unless you say otherwise
+fuzz: install ## Any bytes on every port of the model server, any request to each HTTP door; FUZZ_EXAMPLES=5000 of each kind
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py -q --timeout=0
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(PY) -m pytest tests/doors/test_promises.py -q --timeout=0
 
 faults: install ## Thirty faults on a stack of their own, the five invariants after each; ROWS="1 19" for some; writes include/studies/faults.md
 	@$(PY) -m tests.faults $(ROWS)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,13 +11,16 @@ import boto3
 import numpy as np
 import pika
 import psycopg2
+import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
 from include.helper_service.app import Judge, create_app
 from include.helper_service.settings import Settings
 from include.helper_service.tasks import Verdict
+from include.stack.ports import free_ports
 from tests.services import Services
+from tests.waiting import until
 
 EXCHANGE, QUEUE, MODEL_EXCHANGE = "task.events", "mlops.task-confirmed", "model.events"
 GOOD, BAD = "양호", "불량"
@@ -38,6 +42,21 @@ def helper_app(services: Services, judge: Judge | None = _sure, **settings: obje
         ),
         judge=judge,
     )
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Its base URL, while it is served."""
+    (port,) = free_ports(1)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started, "the Helper service")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def a_photo(seed: int = 0, *, exif: bytes = b"") -> bytes:

@@ -72,9 +72,9 @@ class AirflowStandIn:
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
         self.administrators = ()
-        pages = make_app(self._dashboard, lambda: self.administrators)
-        pages.dependency_overrides[get_user] = self._person
-        self.app.mount("/model-dashboard", pages)
+        self.pages = make_app(self._dashboard, lambda: self.administrators)
+        self.pages.dependency_overrides[get_user] = self._person
+        self.app.mount("/model-dashboard", self.pages)
         self._answer()
 
     def _person(self):

@@ -1,39 +1,20 @@
 """The review page as its people use it: by keyboard, on a phone, in Korean, in the dark, and when things are away."""
 
 import re
-import threading
-from contextlib import contextmanager
 
 import httpx
 import pytest
-import uvicorn
 from playwright.sync_api import expect
 
 from include.demo.branch_managers import Garment, hand_in
-from include.stack.ports import free_ports
 from tests.browser.accessibility import serious_faults
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
 from tests.replica.world import replica
-from tests.reviewing import BAD, GOOD, a_photo, a_review, helper_app, model_events, outbox, rows, upload
+from tests.reviewing import BAD, GOOD, a_photo, a_review, helper_app, model_events, outbox, rows, serving, upload
 from tests.tiny_model import coloured_photo, stain_or_mud
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
-
-
-@contextmanager
-def serving(app):
-    """Its base URL, while it is served."""
-    (port,) = free_ports(1)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started, "the Helper service")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import unicodedata
-from dataclasses import dataclass, field
 
 import boto3
 import pika
@@ -13,6 +12,7 @@ from include.access_service.app import create_app
 from include.access_service.checks import Answer
 from include.access_service.settings import Settings
 from include.stack.postgres import query
+from tests.fakes.access import FakeFaces
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import coloured_photo
 from tests.waiting import until
@@ -23,29 +23,6 @@ QUEUE = "mlops.task-confirmed"
 KIM = {"checkId": "C-1", "doorId": "DOOR-1", "photoUrl": "s3://tasks/C-1.jpg", "claimedIdentity": "kim"}
 NOBODY = """INSERT INTO checks (check_id, door_id, photo_url, threshold, ai_result, model_version)
     VALUES ('C-0', 'DOOR-1', 's3://tasks/C-0.jpg', 0.5, 'different', 'v1.0.0')"""
-LOOKS_LIKE_KIM = Answer("kim", 0.9, 0.5, "v1.0.0")
-
-
-@dataclass
-class FakeFaces:
-    """Gives the same answer to everybody."""
-
-    says: Answer = LOOKS_LIKE_KIM
-    people: dict[str, str] = field(default_factory=dict)
-
-    def answer(self, asked):
-        return self.says
-
-    def enrol(self, identity, photo_url):
-        self.people[identity] = photo_url
-        return len(self.people)
-
-    def withdraw(self, identity):
-        self.people.pop(identity, None)
-        return len(self.people)
-
-    def close(self):
-        """Nothing is open."""
 
 
 def settings(services, **more):
