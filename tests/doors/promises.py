@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 RIGHT, WRONG = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 DRAWN = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "4")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "3")),
     deadline=None,
     derandomize="FUZZ_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),

@@ -9,14 +9,12 @@ from airflow.api_fastapi.app import init_auth_manager
 from hypothesis import core, given
 from hypothesis.internal.conjecture import engine
 
-from include.access_service.app import create_app
-from include.access_service.settings import Settings
 from include.stack.layout import REPOSITORY
 from pipeline.domain.events import parse_task_confirmed
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.builders import BUCKETS, NOW
 from tests.doors.promises import DRAWN, RIGHT, WRONG, bodies, hold
-from tests.fakes.access import FakeFaces
+from tests.fakes.access import access_app
 from tests.replica.world import replica
 from tests.reviewing import GOOD, a_photo, helper_app, outbox, serving, upload
 from tests.unit.pipeline.steps.live_world import World
@@ -105,12 +103,8 @@ def test_what_the_helper_service_takes_makes_events_that_the_pipeline_takes(help
 
 @pytest.fixture(scope="module")
 def access(running_services):
-    stack = running_services.stack
     running_services.truncate("access")
-    settings = Settings(
-        dsn=stack.dsn("access", "access"), amqp_url=stack.amqp_url_of("access"), s3_endpoint=stack.s3_endpoint
-    )
-    app = create_app(settings, FakeFaces())
+    app = access_app(running_services)
     with serving(app) as url:
         asked = {"checkId": "C-1", "doorId": "DOOR-1", "photoUrl": "s3://tasks/C-1.jpg", "claimedIdentity": "kim"}
         assert requests.post(f"{url}/access/checks", json=asked).status_code == 201

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from include.access_service.app import create_app
 from include.access_service.checks import Answer
+from include.access_service.settings import Settings
 
 LOOKS_LIKE_KIM = Answer("kim", 0.9, 0.5, "v1.0.0")
 
@@ -27,3 +29,14 @@ class FakeFaces:
 
     def close(self):
         """Nothing is open."""
+
+
+def access_app(services, faces=None, **more):
+    """The access stand-in on the services of the tests."""
+    stack = services.stack
+    places = {
+        "dsn": stack.dsn("access", "access"),
+        "amqp_url": stack.amqp_url_of("access"),
+        "s3_endpoint": stack.s3_endpoint,
+    }
+    return create_app(Settings(**places, **more), faces or FakeFaces())
