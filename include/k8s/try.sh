@@ -6,6 +6,7 @@
 #   export RETRAIN_MLOPS_DSN=… RETRAIN_VIEWER_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=… RETRAIN_AMQP_URL=…
 #   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… S3_ENDPOINT=http://…
 #
+# Here every Secret gets the same key of S3; elsewhere each has one of its own: python -m include.stack.object_rights COMPONENT.
 # RETRAIN_VIEWER_DSN is that of mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
 # Secrets that nobody else knows are made here, once; those that exist stay.
 set -eu

@@ -1,0 +1,158 @@
+"""Each component's key in S3 may do what the component does, and not what another one is for."""
+
+import ast
+import json
+from fnmatch import fnmatchcase
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from include.stack.layout import ALL_BUCKETS, REPOSITORY
+from include.stack.object_rights import RIGHTS, main, policy
+
+# What each call of boto3 needs.
+NEEDS = {
+    "get_object": "s3:GetObject",
+    "head_object": "s3:GetObject",
+    "put_object": "s3:PutObject",
+    "upload_fileobj": "s3:PutObject",
+    "copy_object": "s3:PutObject",
+    "delete_object": "s3:DeleteObject",
+    "list_objects_v2": "s3:ListBucket",
+    "restore_object": "s3:RestoreObject",
+}
+# Where components ask S3 with code that is theirs alone.
+CODE = [
+    ("faceserve", "faceserve/storage.py"),
+    ("airflow", "pipeline/adapters"),
+    ("helper", "include/stand_in"),
+    ("access", "include/stand_in"),
+]
+
+
+def may(component, action, place):
+    """As S3 decides: some statement allows it, and none says otherwise."""
+    return any(
+        action in one["Action"] and any(fnmatchcase(f"arn:aws:s3:::{place}", named) for named in one["Resource"])
+        for one in policy(component, {})["Statement"]
+    )
+
+
+def calls(path):
+    """Names of boto3's S3 methods in a file or folder; those of paginators are words."""
+    files = sorted((REPOSITORY / path).rglob("*.py")) if (REPOSITORY / path).is_dir() else [REPOSITORY / path]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in NEEDS:
+                yield node.attr
+            if isinstance(node, ast.Constant) and node.value in NEEDS:
+                yield node.value
+
+
+@pytest.mark.parametrize(("component", "path"), CODE)
+def test_a_component_may_call_what_its_code_calls(component, path):
+    granted = {action for one in policy(component, {})["Statement"] for action in one["Action"]}
+    found = set(calls(path))
+    assert found and {NEEDS[call] for call in found} <= granted
+
+
+@pytest.mark.parametrize(
+    ("component", "does"),
+    [
+        ("faceserve", ["GetObject models/LAUNDRY/run-1/manifest.json", "GetObject models/FACE/run-1/model.bin"]),
+        (
+            "faceserve",
+            ["GetObject tasks/2026/photo.jpg", "PutObject faces/face/kim.jpg", "DeleteObject faces/face/kim"],
+        ),
+        ("retraining", ["GetObject datasets/DS-2026-001/shard-0.parquet", "PutObject models/LAUNDRY/run-1/model.bin"]),
+        ("airflow", ["GetObject tasks/photo.jpg", "DeleteObject datasets/DS-2026-001/shard-0.parquet"]),
+        (
+            "airflow",
+            ["PutObject models/archive/LAUNDRY/run-1/model.bin", "RestoreObject models/archive/LAUNDRY/run-1/x"],
+        ),
+        ("airflow", ["PutObject backups/postgres/base/1/copy.tar.gz", "PutObject airflow-logs/dag_id=x/1.log"]),
+        ("log-receiver", ["PutObject backups/postgres/log/0001.gz", "GetObject backups/postgres/log/0001.gz"]),
+        ("mlflow", ["PutObject mlflow/1/run/artifacts/curve.png", "DeleteObject mlflow/1/run/artifacts/curve.png"]),
+        ("helper", ["GetObject tasks/2026/photo.jpg"]),
+        ("access", ["GetObject tasks/2026/photo.jpg"]),
+    ],
+)
+def test_what_a_component_is_there_for_it_may(component, does):
+    for one in does:
+        action, place = one.split()
+        assert may(component, f"s3:{action}", place), one
+        # Without it, what is missing would be forbidden.
+        assert may(component, "s3:ListBucket", place.partition("/")[0])
+
+
+def test_whoever_takes_a_replica_over_changes_no_model_and_whoever_takes_a_training_over_no_archive_nor_photo():
+    for component in ("faceserve", "helper", "access", "mlflow", "log-receiver"):
+        assert not may(component, "s3:PutObject", "models/LAUNDRY/run-1/manifest.json")
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        for place in (
+            "models/archive/LAUNDRY/run-1/model.bin",
+            "tasks/photo.jpg",
+            "backups/postgres/log/1",
+            "faces/kim",
+        ):
+            assert not may("retraining", action, place), place
+    assert not may("retraining", "s3:GetObject", "tasks/photo.jpg")
+
+
+@pytest.mark.parametrize("component", sorted(set(RIGHTS) - {"airflow"}))
+def test_nobody_but_the_pipeline_makes_backups_undone_or_deletes_a_model_or_a_dataset(component):
+    for place in ("backups/postgres/log/1", "models/LAUNDRY/run-1/model.bin", "datasets/DS-2026-001/shard-0.parquet"):
+        assert not may(component, "s3:DeleteObject", place), place
+    assert component == "log-receiver" or not may(component, "s3:GetObject", "backups/postgres/base/1/copy.tar.gz")
+
+
+@pytest.mark.parametrize("component", RIGHTS)
+def test_no_policy_speaks_of_everything_or_of_a_bucket_that_is_not_ours(component):
+    for one in policy(component, {})["Statement"]:
+        assert not [action for action in one["Action"] if "*" in action]
+        for resource in one["Resource"]:
+            bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
+            assert bucket in {*ALL_BUCKETS, "airflow-logs"} and key.count("*") <= 1
+
+
+def test_every_secret_of_the_manifests_that_holds_a_key_has_a_policy():
+    texts = [path.read_text() for path in sorted((REPOSITORY / "include/k8s").rglob("*.yaml"))]
+    known = {
+        one["valueFrom"]["secretKeyRef"]["name"]
+        for text in texts
+        for document in yaml.safe_load_all(text)
+        for one in named(document, "AWS_ACCESS_KEY_ID")
+        if "valueFrom" in one
+    }
+    values = yaml.safe_load((REPOSITORY / "include/k8s/airflow/values.yaml").read_text())
+    known |= {one["secretName"] for one in values["secret"] if one["envName"] == "AWS_ACCESS_KEY_ID"}
+    assert known == {"faceserve", "retraining", "mlflow", "airflow"} <= set(RIGHTS)
+
+
+def named(tree, name):
+    """Every mapping of a document that has this name."""
+    if isinstance(tree, list):
+        for one in tree:
+            yield from named(one, name)
+    if isinstance(tree, dict):
+        if tree.get("name") == name:
+            yield tree
+        yield from named(list(tree.values()), name)
+
+
+def printed(*words):
+    return CliRunner().invoke(main, words)
+
+
+def test_the_policy_is_printed_for_whoever_makes_the_key_with_the_names_that_buckets_have_there():
+    done = printed("faceserve", "--bucket", "models=acme-models")
+    resources = [name for one in json.loads(done.output)["Statement"] for name in one["Resource"]]
+    assert "arn:aws:s3:::acme-models/LAUNDRY/*" in resources and "arn:aws:s3:::acme-models" in resources
+    assert not [name for name in resources if ":::models" in name] and "arn:aws:s3:::tasks/*" in resources
+
+
+@pytest.mark.parametrize("wrong", ["modles=acme", "models=", "models"])
+def test_a_bucket_that_nobody_has_is_refused(wrong):
+    done = printed("faceserve", "--bucket", wrong)
+    assert done.exit_code == 2 and "our buckets are airflow-logs, backups" in done.output
