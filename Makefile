@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench-training: install ## Against a plain fit, and killed at random moments
 
 bench-data: install ## Seconds and memory of collecting and augmenting
 	@$(PY) -m include.bench run data
+
+bench-scale: install ## A month of ten million confirmations, one in 25 of them, SCALE=1 for all: what is decided, rows, bytes, slowest question; writes include/studies/scale.md
+	@BENCH_SCALE=$(or $(SCALE),25) $(PY) -m include.bench run scale
 
 bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
 	@$(PY) -m include.bench run live-accuracy

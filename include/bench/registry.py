@@ -62,6 +62,14 @@ BENCHMARKS = (
     Benchmark("data", "augmenting", 4, "augmenting:augmenting", "photos in S3 to shards; memory to 5 000 photos"),
     Benchmark("data", "collecting", 3, "collecting:collecting", "a selection out of up to 5 million tasks"),
     Benchmark("data", "overview", 15, "overview:overview", "the dashboard's questions at 10 million confirmations"),
+    Benchmark(
+        "scale",
+        "month",
+        10,
+        "month:month",
+        "a month of ten million confirmations, one of BENCH_SCALE (10)",
+        ("scale.md",),
+    ),
     Benchmark("verdicts", "verification", 5, "verification:verification", "who is promoted, held, refused", _VERDICTS),
     Benchmark(
         "verdicts",
