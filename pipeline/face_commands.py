@@ -51,6 +51,20 @@ def _print_photo(done: int, of: int) -> None:
         tell(f"photos: {done}/{of}")
 
 
+@click.command("face-rates")
+@click.option(
+    "--days", type=click.FloatRange(0, 3650, min_open=True), default=7, show_default=True, help="How far back."
+)
+def face_rates(days: float) -> None:
+    """How often people were wrongly refused and wrongly let in, as others confirmed; one JSON object a version.
+
+    `wrongly_refused` is of checks that showed the person, `wrongly_accepted` of those let in that somebody looked at.
+    `low` and `high` are a 95 % interval that counts people, not checks.
+    """
+    for row in FacePipeline.from_env().rates(days):
+        show(row)
+
+
 @click.command("erase-person")
 @click.argument("name")
 @click.option("--actor", required=True, help="Who asks.")
@@ -61,4 +75,4 @@ def erase_person(name: str, actor: str, reason: str) -> None:
     show(FacePipeline.from_env().erase_person(name, actor=actor, reason=reason))
 
 
-FACE_COMMANDS = (face_model, erase_person)
+FACE_COMMANDS = (face_model, face_rates, erase_person)

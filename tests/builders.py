@@ -9,6 +9,8 @@ from pipeline.domain.blessing import Blessing
 from pipeline.domain.checks import Check, Outcome, PerformanceMeasurement, Prediction
 from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.faces.confirmations import FaceConfirmation
+from pipeline.domain.faces.dataset import person_key
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Asker, Backlog
 from pipeline.domain.training import ClassFigures, Hyperparameters, TrainingResult
@@ -54,6 +56,46 @@ def an_event(key: str = "event-1", **changes: Any) -> TaskConfirmedEvent:
         **changes,
     }
     return TaskConfirmedEvent(**values)
+
+
+def face_fields(**changes: Any) -> dict[str, Any]:
+    """A person's word on a check at a door; a value of `...` removes the field."""
+    of_faces = {
+        "modelType": "FACE",
+        "finalResult": "different",
+        "aiResult": "same",
+        "modelVersion": "v1.0.0",
+        "identity": "kim",
+        "claimedIdentity": "kim",
+        "score": 0.75,
+        "threshold": 0.5,
+    }
+    return event_fields(**{**of_faces, **changes})
+
+
+def face_body(**changes: Any) -> bytes:
+    return json.dumps(face_fields(**changes), ensure_ascii=False).encode()
+
+
+def a_face_confirmation(key: str = "1", name: str = "kim", **changes: Any) -> FaceConfirmation:
+    """Somebody was let in, and rightly; every key is a check of its own."""
+    values: dict[str, Any] = {
+        "key": key,
+        "check_id": f"CHECK-{key}",
+        "door_id": "DOOR-1",
+        "person": person_key(name),
+        "claimed": True,
+        "ai_result": "same",
+        "final_result": "same",
+        "correction_reason": None,
+        "photo_url": f"s3://tasks/CHECK-{key}.jpg",
+        "confirmed_at": NOW,
+        "model_version": "v1.0.0",
+        "score": 0.75,
+        "threshold": 0.5,
+        **changes,
+    }
+    return FaceConfirmation(**values)
 
 
 def a_withheld(scope: Scope, name: str, **changes: Any) -> Withheld:

@@ -9,8 +9,9 @@ from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.dataset_folder import first_photos
 from pipeline.domain.events import ENGLISH
 from pipeline.domain.models import ModelType
-from pipeline.ports.bundles import DataChecks, DataSources, Forgetting, Images, Intake
+from pipeline.ports.bundles import DataChecks, DataSources, Forgetting, Images
 from pipeline.ports.first_photos import FirstPhotos
+from pipeline.ports.intake import Intake
 
 
 class DataWiring:
@@ -20,7 +21,8 @@ class DataWiring:
     @property
     def intake(self) -> Intake:
         w = self._w
-        return Intake(w.event_queue, w.confirmations, w.clock, frozenset(w.settings.photo_buckets))
+        buckets = frozenset(w.settings.photo_buckets)
+        return Intake(w.event_queue, w.confirmations, w.face_confirmations, w.clock, buckets)
 
     def sources_after_first(self, kind: ModelKind, model_type: ModelType) -> DataSources:
         """The Helper database, and what the first model was made of."""

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.live import LiveSteps
+from pipeline.bootstrap.live_answers import of_rates
 from pipeline.domain.faces.dataset import FaceDataset, person_key
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.transitions import By
-from pipeline.ports.faces import FaceForgetting, FaceMaking
+from pipeline.ports.face_forgetting import FaceForgetting
+from pipeline.ports.faces import FaceMaking
 from pipeline.steps.faces.collect import collect_faces
 from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.judge import judge
 from pipeline.steps.faces.learn import Candidate, learn
+from pipeline.steps.faces.look_at_rates import look_at_rates
 from pipeline.steps.faces.register import register
 
 
@@ -43,8 +47,22 @@ class FacePipeline(LiveSteps):
     def erase_person(self, name: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a person's face everywhere; what was touched, and what is left to people."""
         w = self._w
-        forgetting = FaceForgetting(w.datasets, w.erasures, w.objects, w.versions, w.fleet, w.clock, w.dataset_prefix)
+        forgetting = FaceForgetting(
+            w.datasets,
+            w.erasures,
+            w.face_confirmations,
+            w.objects,
+            w.versions,
+            w.fleet,
+            w.clock,
+            w.dataset_prefix,
+        )
         return asdict(erase_person(forgetting, name, By(actor, reason, f"erase-{person_key(name)}")))
+
+    def rates(self, days: float) -> list[dict[str, Any]]:
+        """Of each version the two live rates, with intervals of 95 %, over the confirmations of so many days."""
+        w = self._w
+        return [of_rates(one) for one in look_at_rates(w.face_confirmations, w.clock, timedelta(days=days))]
 
     @staticmethod
     def counts(dataset: FaceDataset) -> dict[str, Any]:

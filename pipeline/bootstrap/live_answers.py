@@ -1,7 +1,9 @@
 """What steps did to live versions, in the words of those who ask: plain values that travel as JSON."""
 
+from dataclasses import asdict
 from typing import Any
 
+from pipeline.domain.faces.live import LiveFaceRates, Rate
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import Entry
 from pipeline.steps.change_champion import ChangedChampion
@@ -62,3 +64,16 @@ def of_retired(done: Retired, *, dry_run: bool) -> dict[str, Any]:
         "kept": dict(done.plan.kept),
         "dry_run": dry_run,
     }
+
+
+def of_rates(rates: LiveFaceRates) -> dict[str, Any]:
+    return {
+        "version": rates.version,
+        "wrongly_refused": _of_rate(rates.wrongly_refused),
+        "wrongly_accepted": _of_rate(rates.wrongly_accepted),
+    }
+
+
+def _of_rate(rate: Rate) -> dict[str, Any]:
+    counted = {"failed": rate.failed, "checks": rate.checks, "people": rate.people}
+    return {"share": rate.share, **asdict(rate.interval), **counted}

@@ -12,6 +12,7 @@ from pipeline.ports.events import (
     Decisions,
     EventPublisher,
     EventQueue,
+    FaceConfirmations,
     Outbox,
     RetrainingRuns,
 )
@@ -106,6 +107,12 @@ class Wiring:
         from pipeline.adapters.live_metrics import LiveMetricsView
 
         return LiveMetricsView(self.database)
+
+    @cached_property
+    def face_confirmations(self) -> FaceConfirmations:
+        from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
+
+        return FaceConfirmationTable(self.database)
 
     @cached_property
     def retraining_runs(self) -> RetrainingRuns:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -67,13 +67,25 @@ def parse_task_confirmed(body: bytes, *, now: datetime, photo_buckets: frozenset
 
     Raises `InvalidEvent` with a sentence that names the field and the fault; never a bare `ValueError`.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise InvalidEvent(f"body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES}")
-    fields = _decode(body)
+    return task_confirmed(decoded(body), now=now, photo_buckets=photo_buckets)
+
+
+def task_confirmed(
+    fields: Mapping[str, Any],
+    *,
+    now: datetime,
+    photo_buckets: frozenset[str],
+    of: ModelType = ModelType.LAUNDRY,
+    labels: Sequence[str] = LABELS,
+) -> TaskConfirmedEvent:
+    """What the fields of a message say of a verdict by a model of that type, which is one of `labels`; raises as
+    `parse_task_confirmed`.
+    """
     extra = {name: value for name, value in fields.items() if name not in _KNOWN}
     _check_types(fields)
     demand_lengths(fields, extra)
-    _check_values(fields)
+    _demand_of(of, fields)
+    _check_values(fields, labels)
     confirmed_at = _timestamp(fields["timestamp"], now)
     return TaskConfirmedEvent(
         key=_key(fields, confirmed_at),
@@ -90,7 +102,10 @@ def parse_task_confirmed(body: bytes, *, now: datetime, photo_buckets: frozenset
     )
 
 
-def _decode(body: bytes) -> dict[str, Any]:
+def decoded(body: bytes) -> dict[str, Any]:
+    """The fields of a message. Raises `InvalidEvent`."""
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidEvent(f"body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES}")
     try:
         fields = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
@@ -120,19 +135,22 @@ def _check_types(fields: Mapping[str, Any]) -> None:
             raise InvalidEvent(f"field {name} is {type(fields[name]).__name__}, expected str or null")
 
 
-def _check_values(fields: Mapping[str, Any]) -> None:
+def _demand_of(wanted: ModelType, fields: Mapping[str, Any]) -> None:
+    """One model must not learn from what people said of another one."""
+    model_type = fields.get("modelType", ModelType.LAUNDRY)
+    if model_type != wanted:
+        raise InvalidEvent(f"modelType is {str(model_type)[:80]!r}, expected {' or '.join(ModelType)}")
+
+
+def _check_values(fields: Mapping[str, Any], labels: Sequence[str]) -> None:
     if fields["eventType"] != "TaskConfirmedEvent":
         raise InvalidEvent(f"eventType is {fields['eventType'][:80]!r}, expected 'TaskConfirmedEvent'")
-    model_type = fields.get("modelType", ModelType.LAUNDRY)
-    if model_type != ModelType.LAUNDRY:
-        # One model must not learn from what people said of another one.
-        raise InvalidEvent(f"modelType is {str(model_type)[:80]!r}, only confirmations of LAUNDRY are taken in")
     for name in ("taskId", "helperId"):
         if not _TASK_ID.fullmatch(fields[name]):
             raise InvalidEvent(f"field {name} {fields[name][:80]!r} is not an identifier of letters, digits or ._:-")
     for name in ("finalResult", "aiResult"):
-        if fields[name] not in LABELS:
-            raise InvalidEvent(f"field {name} {fields[name][:80]!r} is not one of {', '.join(LABELS)}")
+        if fields[name] not in labels:
+            raise InvalidEvent(f"field {name} {fields[name][:80]!r} is not one of {', '.join(labels)}")
     if fields["corrected"] != (fields["finalResult"] != fields["aiResult"]):
         raise InvalidEvent(
             f"corrected is {fields['corrected']} but aiResult {fields['aiResult']} "

@@ -21,8 +21,10 @@ class Interval:
     high: float
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """Two-sided Wilson score interval of a share; [0, 1] without a trial."""
+def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interval:
+    """Two-sided Wilson score interval of a share; [0, 1] without a trial. Trials that are worth less than one each may
+    be counted in parts.
+    """
     _demand_count(successes, trials)
     if trials == 0:
         return Interval(0.0, 1.0)
@@ -174,6 +176,6 @@ def _crossing(rising: Callable[[float], float], level: float) -> float:
     return low
 
 
-def _demand_count(successes: int, trials: int) -> None:
+def _demand_count(successes: float, trials: float) -> None:
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} of {trials} is no count of successes")

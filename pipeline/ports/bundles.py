@@ -27,23 +27,13 @@ from pipeline.ports.data import (
     Withholdings,
 )
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
-from pipeline.ports.events import Confirmations, Decisions, EventPublisher, EventQueue, Outbox, RetrainingRuns
+from pipeline.ports.events import Confirmations, Decisions, EventPublisher, Outbox, RetrainingRuns
 from pipeline.ports.facts import Totals
 from pipeline.ports.live import ArchiveStore, Evidence, LiveMetrics, LiveReadings
 from pipeline.ports.overview import Sightings
 from pipeline.ports.training import Experiments, Trainer, TrainingRuns
 from pipeline.ports.troubles import Troubles
 from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialServer
-
-
-@dataclass(frozen=True)
-class Intake:
-    """Where confirmations come in. Their photos may lie in `photo_buckets` only."""
-
-    queue: EventQueue
-    confirmations: Confirmations
-    clock: Clock
-    photo_buckets: frozenset[str]
 
 
 @dataclass(frozen=True)

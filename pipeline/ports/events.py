@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.events import TaskConfirmedEvent
+from pipeline.domain.faces.confirmations import FaceConfirmation
+from pipeline.domain.faces.live import FaceTally
 from pipeline.domain.intake import AT_ONCE, Stay
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
@@ -130,6 +132,22 @@ class Confirmations(Protocol):
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
         """What `champion`, the version that serves, has not learned from."""
+
+
+class FaceConfirmations(Protocol):
+    """Every confirmation about faces, once, apart from all others. All raise `ServiceUnavailable`."""
+
+    def store(self, said: Sequence[FaceConfirmation]) -> Stored:
+        """Insert in one transaction; keys already present, and people who were erased, count as duplicates.
+
+        Any other error is the fault of one of `said`.
+        """
+
+    def tallies(self, since: datetime, until: datetime) -> Sequence[FaceTally]:
+        """Of checks whose last confirmation is later than `since`, and not later than `until`."""
+
+    def forget(self, person: str) -> int:
+        """Delete what was said about this person; how many."""
 
 
 class Decisions(Protocol):

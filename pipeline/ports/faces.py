@@ -11,7 +11,6 @@ from pipeline.domain.models import Artifact
 from pipeline.ports.bundles import Registration
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoInspector
-from pipeline.ports.deployment import ModelVersions, ServingFleet
 
 
 class FaceNetwork(Protocol):
@@ -99,17 +98,4 @@ class FaceMaking:
     clock: Clock
     selection: FaceSelectionPolicy
     gate: FaceGatePolicy
-    dataset_prefix: str
-
-
-@dataclass(frozen=True)
-class FaceForgetting:
-    """Everywhere that a person's face may be kept."""
-
-    datasets: Datasets
-    erasures: Erasures
-    objects: ObjectFolders
-    versions: ModelVersions
-    fleet: ServingFleet
-    clock: Clock
     dataset_prefix: str

@@ -4,14 +4,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
 from pipeline.domain.checksums import demand_unaltered, sha256
 from pipeline.domain.errors import ModelRefused
+from pipeline.domain.faces.confirmations import DIFFERENT, SAME, FaceConfirmation
+from pipeline.domain.faces.live import FaceTally
 from pipeline.domain.models import Artifact
+from pipeline.ports.events import Stored
 from pipeline.ports.faces import FaceHead
-from tests.fakes.data import FakeObjects
+from tests.fakes.data import FakeDatasets, FakeObjects
 
 WIDTH = 48
 
@@ -68,3 +72,44 @@ class FakeFaceArtifacts:
 
     def _uri(self, run_id: str) -> str:
         return f"s3://models/FACE/{run_id}/"
+
+
+@dataclass
+class FakeFaceConfirmations:
+    """Who was erased, `datasets` know."""
+
+    datasets: FakeDatasets = field(default_factory=FakeDatasets)
+    stored: dict[str, FaceConfirmation] = field(default_factory=dict)
+    refuses: dict[str, Exception] = field(default_factory=dict)
+
+    def store(self, said: Sequence[FaceConfirmation]) -> Stored:
+        for one in said:
+            if one.check_id in self.refuses:
+                raise self.refuses[one.check_id]
+        before = len(self.stored)
+        for one in said:
+            if one.person not in self.datasets.erased:
+                self.stored.setdefault(one.key, one)
+        new = len(self.stored) - before
+        return Stored(new, len(said) - new)
+
+    def tallies(self, since: datetime, until: datetime) -> Sequence[FaceTally]:
+        said = sorted(self.stored.values(), key=lambda one: (one.confirmed_at, one.key))
+        last = [one for one in {one.check_id: one for one in said}.values() if since < one.confirmed_at <= until]
+        return [self._tally(of, [o for o in last if (o.model_version, o.person) == of]) for of in sorted(_of(last))]
+
+    def forget(self, person: str) -> int:
+        gone = [key for key, one in self.stored.items() if one.person == person]
+        for key in gone:
+            del self.stored[key]
+        return len(gone)
+
+    @staticmethod
+    def _tally(of: tuple[str, str], said: Sequence[FaceConfirmation]) -> FaceTally:
+        genuine = [one.ai_result for one in said if one.final_result == SAME]
+        accepted = [one.final_result for one in said if one.ai_result == SAME]
+        return FaceTally(*of, len(genuine), genuine.count(DIFFERENT), len(accepted), accepted.count(DIFFERENT))
+
+
+def _of(said: Sequence[FaceConfirmation]) -> set[tuple[str, str]]:
+    return {(one.model_version, one.person) for one in said}

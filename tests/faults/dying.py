@@ -9,9 +9,10 @@ import sys
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.rabbitmq import RabbitEventQueue
-from pipeline.ports.bundles import Intake
+from pipeline.ports.intake import Intake
 from pipeline.steps.accumulate import accumulate
 from tests.broker import EXCHANGE, QUEUE
 from tests.builders import BUCKETS
@@ -25,9 +26,11 @@ def die() -> BaseException:
 
 if __name__ == "__main__":
     at, when = int(sys.argv[1]), sys.argv[2]
+    database = MlopsDatabase(os.environ["RETRAIN_MLOPS_DSN"])
     intake = Intake(
         RabbitEventQueue(os.environ["RETRAIN_AMQP_URL"], exchange=EXCHANGE, queue=QUEUE),
-        ConfirmationTable(MlopsDatabase(os.environ["RETRAIN_MLOPS_DSN"])),
+        ConfirmationTable(database),
+        FaceConfirmationTable(database),
         SystemClock(),
         BUCKETS,
     )

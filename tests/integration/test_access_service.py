@@ -12,6 +12,10 @@ from include.access_service.app import create_app
 from include.access_service.checks import Answer
 from include.access_service.settings import Settings
 from include.stack.postgres import query
+from pipeline.bootstrap import Pipeline
+from pipeline.bootstrap.faces import FacePipeline
+from pipeline.bootstrap.wiring import Wiring
+from pipeline.settings import Settings as PipelineSettings
 from tests.fakes.access import FakeFaces
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import coloured_photo
@@ -136,6 +140,26 @@ def test_a_word_that_makes_no_sense_is_refused_and_leaves_no_event(access, http,
     got = confirm(http, check_id, **{"final_result": said.pop("finalResult", "same"), **said})
     assert (got.status_code, answer[1] in got.text) == (answer[0], True), got.text
     assert rows(access, "id", "outbox") == []
+
+
+def test_what_was_said_at_a_door_is_in_the_live_rates_and_in_no_figure_of_laundry(access, http, faces):
+    stack = access.stack
+    wiring = Wiring(PipelineSettings(mlops_dsn=stack.dsn("mlops", "mlops"), amqp_url=stack.amqp_url_of("pipeline")))
+    for number, (score, word) in enumerate([(0.9, "same"), (0.9, "different"), (0.4, "same")]):
+        faces.says = Answer("kim", score, 0.5, "v1.0.0")
+        http.post("/access/checks", json={**KIM, "checkId": f"C-{number}"})
+        confirm(http, f"C-{number}", word)
+    until(lambda: len(rows(access, "id", "outbox WHERE published_at IS NOT NULL")) == 3, "the relay to publish")
+    counts = Pipeline(wiring).accumulate()
+    assert (counts["faces"], counts["new"], counts["dead_lettered"]) == (3, 0, 0)
+    assert query(stack.dsn("mlops", "mlops"), "SELECT count(*) FROM task_confirmations") == [(0,)]
+    (rates,) = FacePipeline(wiring).rates(days=1)
+    assert (rates["version"], rates["wrongly_refused"]["share"], rates["wrongly_accepted"]["share"]) == (
+        "v1.0.0",
+        0.5,
+        0.5,
+    )
+    assert rates["wrongly_refused"].keys() == {"share", "low", "high", "failed", "checks", "people"}
 
 
 def test_what_was_asked_about_somebody_is_forgotten_with_them(access, http, faces):

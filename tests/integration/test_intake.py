@@ -1,8 +1,10 @@
 """Confirmations through a real RabbitMQ into a real PostgreSQL."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from random import Random
 
 import psycopg2
 import pytest
@@ -11,17 +13,21 @@ from pika.exceptions import NackError
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dead_letters import RabbitDeadLetters
+from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
 from pipeline.adapters.rabbitmq import RabbitEventQueue
 from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.intake import AT_ONCE, Stay
-from pipeline.ports.bundles import Intake
+from pipeline.domain.models import ModelType
+from pipeline.ports.intake import Intake
 from pipeline.steps.accumulate import accumulate
 from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
-from tests.builders import BUCKETS, event_body
+from tests.builders import BUCKETS, event_body, face_body
 from tests.fakes.faults import Fault, Killed
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
+
+LAUNDRY = ModelType.LAUNDRY
 
 
 @pytest.fixture
@@ -40,7 +46,8 @@ def drain(services):
 
     def drain(fault=None, limit=10_000, stay=AT_ONCE):
         fault = fault or Fault()
-        intake = Intake(queue, ConfirmationTable(services.mlops), SystemClock(), BUCKETS)
+        tables = ConfirmationTable(services.mlops), FaceConfirmationTable(services.mlops)
+        intake = Intake(queue, *tables, SystemClock(), BUCKETS)
         return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit, stay=stay)
 
     return drain
@@ -253,3 +260,51 @@ def test_a_store_so_slow_that_the_broker_hung_up_says_so_and_the_rest_is_a_dupli
     until(lambda: broker.waiting() == 2, "the messages to be back")
     counts = drain()
     assert (counts.duplicates, counts.dead_lettered, stored(services)) == (1, 1, ["TASK-12345"])
+
+
+# Confirmations about faces lie apart: what they do to everything that laundry is counted by
+
+OF_FACES = {"face_confirmations"}
+
+
+def everything_of_laundry(services):
+    """Every row of every other table, but for when it arrived."""
+    tables = rows(services, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ 'yoyo'")
+    return {
+        table: sorted(
+            json.dumps({name: value for name, value in row.items() if name != "received_at"}, sort_keys=True)
+            for (row,) in rows(services, f"SELECT to_jsonb(t) FROM {table} t")
+        )
+        for (table,) in tables
+        if table not in OF_FACES
+    }
+
+
+def a_stream(dice, length):
+    """Words on laundry and on faces, of tasks and checks of the same ids, new and again, right and wrong."""
+    for _ in range(length):
+        number = dice.randrange(6)
+        beside = {"taskId": f"T-{number}", "timestamp": f"2026-05-04T11:{dice.randrange(60):02}:00Z"}
+        if dice.random() < 0.5:
+            wrong = dice.random() < 0.5
+            said = {"finalResult": "양호" if wrong else "불량", "corrected": wrong, "modelVersion": "v1.0.0"}
+            yield False, event_body(**beside, **said, photoUrl=f"s3://tasks/{dice.randrange(4)}.jpg")
+        else:
+            wrong = dice.random() < 0.5
+            word = {"finalResult": "different" if wrong else "same", "corrected": wrong}
+            yield True, face_body(**beside, **word, identity=f"person-{number % 2}", claimedIdentity=None)
+
+
+def test_no_figure_of_laundry_knows_whether_people_confirmed_faces_too(services, broker, drain):
+    stream = list(a_stream(Random(2), 120))
+    broker.publish(*((body, None) for of_face, body in stream if not of_face))
+    drain()
+    alone, backlog = everything_of_laundry(services), ConfirmationTable(services.mlops).backlog(LAUNDRY, None)
+    services.empty()
+    broker.publish(*((body, None) for _, body in stream))
+    counts = drain()
+    assert everything_of_laundry(services) == alone
+    assert ConfirmationTable(services.mlops).backlog(LAUNDRY, None) == backlog
+    assert (counts.faces, counts.dead_lettered) == (sum(of_face for of_face, _ in stream), 0)
+    ((kept,),) = rows(services, "SELECT count(*) FROM face_confirmations")
+    assert kept == len({body for of_face, body in stream if of_face})

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dead_letters import RabbitDeadLetters
+from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
 from pipeline.adapters.rabbitmq import RabbitEventQueue
-from pipeline.ports.bundles import Intake
+from pipeline.ports.intake import Intake
 from pipeline.steps.accumulate import Counts, accumulate
 from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
 from tests.builders import BUCKETS, event_body
@@ -31,7 +32,8 @@ def letters(broker):
 
 def drained(services, broker) -> Counts:
     queue = RabbitEventQueue(broker.url, exchange=EXCHANGE, queue=QUEUE)
-    return accumulate(Intake(queue, ConfirmationTable(services.mlops), SystemClock(), BUCKETS), limit=10_000)
+    tables = ConfirmationTable(services.mlops), FaceConfirmationTable(services.mlops)
+    return accumulate(Intake(queue, *tables, SystemClock(), BUCKETS), limit=10_000)
 
 
 def stored(services):

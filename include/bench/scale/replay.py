@@ -11,6 +11,7 @@ from include.stack.postgres import query
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.decision_table import DecisionTable
+from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.outbox_table import OutboxTable
 from pipeline.adapters.reading_table import ReadingTable
@@ -28,7 +29,8 @@ from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Asker, RetrainingPolicy, RunOutcome
 from pipeline.domain.training import Hyperparameters, TrainingResult
 from pipeline.domain.transitions import By, ChampionChange, Entry, Kind, Phase
-from pipeline.ports.bundles import Intake, Monitoring, Scheduling, Watching
+from pipeline.ports.bundles import Monitoring, Scheduling, Watching
+from pipeline.ports.intake import Intake
 from pipeline.steps.accumulate import accumulate
 from pipeline.steps.begin_run import Begun, begin_run
 from pipeline.steps.tell_facts import tell_facts
@@ -89,7 +91,8 @@ class Replay:
         transitions, metrics, policy = TransitionLog(database), LiveMetricsView(database), RetrainingPolicy()
         decisions, live = DecisionTable(database), LiveAccuracyPolicy()
         self._database, self._results = database, TrainingTable(database)
-        self._intake = Intake(self._arrivals, confirmations, clock, frozenset({"tasks"}))
+        faces = FaceConfirmationTable(database)
+        self._intake = Intake(self._arrivals, confirmations, faces, clock, frozenset({"tasks"}))
         self._scheduling = Scheduling(
             confirmations, metrics, decisions, runs, versions, blessings, transitions, outbox, Nowhere(), clock, policy
         )

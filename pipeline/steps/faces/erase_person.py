@@ -10,17 +10,18 @@ from pipeline.domain.faces.identities import identity_of
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
-from pipeline.ports.faces import FaceForgetting
+from pipeline.ports.face_forgetting import FaceForgetting
 
 
 @dataclass
 class FaceErasure:
-    """`datasets` were rewritten, so many `vectors` are gone, `models` learned from the person or were judged by them
-    and are kept, `left` is for people.
+    """`datasets` were rewritten, so many `vectors` and `confirmations` are gone, `models` learned from the person or
+    were judged by them and are kept, `left` is for people.
     """
 
     datasets: list[str] = field(default_factory=list)
     vectors: int = 0
+    confirmations: int = 0
     models: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -39,9 +40,12 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
     found = FaceErasure()
     away = _withdraw(forgetting, {name, identity}, found)
     _remember(forgetting, identity, by)
+    # None comes later: the intake looks who is remembered as erased.
+    found.confirmations = forgetting.confirmations.forget(person_key(identity))
     for run_id, dataset in _datasets(forgetting):
         _forget_in(forgetting, run_id, dataset, identity, found)
     found.left.append("photos in the folder that a dataset was made of: delete them there")
+    found.left.append("what the access service knows of the person: withdraw them there")
     if away is not None:
         raise away
     return found

@@ -192,6 +192,7 @@ def test_help_lists_every_step_with_what_it_does():
         "proof",
         "dead-letters",
         "face-model",
+        "face-rates",
         "backups",
     }
     assert set(listed) == {*STEPS, *about, *PEOPLE}

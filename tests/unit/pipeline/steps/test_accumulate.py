@@ -5,11 +5,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.ports.bundles import Intake
 from pipeline.ports.events import Message
+from pipeline.ports.intake import Intake
 from pipeline.steps.accumulate import BATCH_SIZE, accumulate, waiting
-from tests.builders import BUCKETS, event_body
+from tests.builders import BUCKETS, event_body, face_body
 from tests.fakes.events import FakeClock, FakeConfirmations, FakeQueue
+from tests.fakes.faces import FakeFaceConfirmations
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 
 NO_FAULT = Fault()
@@ -17,10 +18,13 @@ NO_FAULT = Fault()
 
 class World:
     def __init__(self):
-        self.queue, self.confirmations = FakeQueue(), FakeConfirmations()
+        self.queue, self.confirmations, self.faces = FakeQueue(), FakeConfirmations(), FakeFaceConfirmations()
+
+    def intake(self):
+        return Intake(self.queue, self.confirmations, self.faces, FakeClock(), BUCKETS)
 
     def drain(self, fault=NO_FAULT, limit=1000):
-        intake = Intake(self.queue, self.confirmations, FakeClock(), BUCKETS)
+        intake = self.intake()
         return accumulate(fault.on_ports(intake, but=("clock",)), limit=limit)
 
 
@@ -46,7 +50,7 @@ def test_events_are_stored_once_and_garbage_is_dead_lettered_with_its_reason():
 
 def test_what_waits_is_counted_only_when_it_could_be_stored():
     world = World()
-    intake = Intake(world.queue, world.confirmations, FakeClock(), BUCKETS)
+    intake = world.intake()
     world.confirmations.away = True
     assert waiting(intake) == 0
     world.queue.send(event_body(), "first")
@@ -146,3 +150,66 @@ def test_several_batches_are_counted_together():
         world.queue.send(event_body(taskId=f"TASK-{number}"), f"message-{number}")
     assert world.drain().new == BATCH_SIZE + 1
     assert world.queue.depth() == 0
+
+
+# Confirmations about faces
+
+
+LAUNDRY = st.builds(lambda n, c: event_body(taskId=f"T-{n}", **RIGHT_OR_WRONG[c]), st.integers(0, 4), st.booleans())
+FACES = st.builds(
+    lambda n, word, name: face_body(taskId=f"T-{n}", finalResult=word, corrected=word == "different", identity=name),
+    st.integers(0, 4),
+    st.sampled_from(["same", "different"]),
+    st.just("kim"),
+)
+# Also those that are no confirmation of either.
+NEITHER = st.sampled_from([face_body(finalResult="양호"), event_body(finalResult="same"), face_body(modelType="DOG")])
+RIGHT_OR_WRONG = [{"finalResult": "불량", "corrected": False}, {"finalResult": "양호", "corrected": True}]
+
+
+def drained(bodies):
+    world = World()
+    for body in bodies:
+        world.queue.send(body)
+    return world, world.drain()
+
+
+@given(st.lists(LAUNDRY | FACES | NEITHER, max_size=20))
+def test_what_is_kept_of_laundry_is_the_same_whatever_comes_about_faces_between(bodies):
+    """Also of tasks and checks of one id, in any order."""
+    of_faces = [b"FACE" in body for body in bodies]
+    together, counts = drained(bodies)
+    laundry, alone = drained([body for body, of_face in zip(bodies, of_faces, strict=True) if not of_face])
+    assert together.confirmations.stored == laundry.confirmations.stored
+    assert (counts.new, counts.duplicates) == (alone.new, alone.duplicates)
+    faces, of_faces_alone = drained([body for body, of_face in zip(bodies, of_faces, strict=True) if of_face])
+    assert together.faces.stored == faces.faces.stored and laundry.faces.stored == {}
+    assert counts.faces == of_faces_alone.faces
+    assert counts.received == len(bodies) == counts.new + counts.duplicates + counts.faces + counts.dead_lettered
+
+
+def some_of_both():
+    world = World()
+    for number in (1, 2, 2):
+        world.queue.send(event_body(taskId=f"TASK-{number}"))
+        world.queue.send(face_body(taskId=f"CHECK-{number}"))
+    world.queue.send(face_body(identity=...), "garbage")
+    return world
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: some_of_both().drain(fault)), ids=str)
+def test_killed_at_any_call_words_on_faces_and_on_laundry_are_kept_once_by_the_next_drain(fault):
+    world = some_of_both()
+    with pytest.raises(Killed):
+        world.drain(fault)
+    world.drain()
+    assert stored(world) == ["TASK-1", "TASK-2"]
+    assert sorted(one.check_id for one in world.faces.stored.values()) == ["CHECK-1", "CHECK-2"]
+    assert world.queue.depth() == 0 and {m.message_id for m, _ in world.queue.dead} == {"garbage"}
+
+
+def test_a_word_on_a_face_that_cannot_be_stored_stops_no_other():
+    world = some_of_both()
+    world.faces.refuses = {"CHECK-1": ValueError("a value of it")}
+    counts = world.drain()
+    assert (stored(world), counts.new, counts.faces, counts.dead_lettered) == (["TASK-1", "TASK-2"], 2, 2, 2)

@@ -6,9 +6,11 @@ from contextlib import suppress
 import pytest
 
 from pipeline.domain.errors import GiveUp, PhotosErased, ServiceUnavailable
+from pipeline.domain.faces.dataset import person_key
 from pipeline.domain.transitions import By
 from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.learn import learn
+from tests.builders import a_face_confirmation
 from tests.fakes.faults import Fault, Killed
 from tests.unit.pipeline.steps.faces.world import World
 
@@ -26,17 +28,21 @@ def traces(world):
     everything = {uri: body for uri, body in world.objects.bodies.items() if not uri.startswith("s3://models/")}
     by_name = [uri for uri, body in everything.items() if GONE.encode() in body]
     by_photo = [uri for uri in everything if any(one in uri for one in HASHES)]
-    return by_name + by_photo + [name for name in world.fleet.enrolled if name == GONE]
+    said = [one.check_id for one in world.confirmations_of_faces.stored.values() if one.person == person_key(GONE)]
+    return by_name + by_photo + said + [name for name in world.fleet.enrolled if name == GONE]
 
 
 def test_nothing_is_left_of_who_was_erased_but_that_somebody_was(world):
     world.folder.bodies[f"{GONE}/broken.jpg"] = b"bad photo"
     world.serve()
-    assert len(traces(world)) > 4
+    world.confirmations_of_faces.store([a_face_confirmation("1", GONE), a_face_confirmation("2", "p001")])
+    assert len(traces(world)) > 5
     before = world.datasets.get("DS-2026-001")
     done = world.erase(GONE)
     assert traces(world) == [] and world.fleet.enrolled == {"p001"}
-    assert (done.datasets, done.vectors) == (["DS-2026-001"], 3)
+    assert (done.datasets, done.vectors, done.confirmations) == (["DS-2026-001"], 3, 1)
+    world.confirmations_of_faces.store([a_face_confirmation("3", GONE)])
+    assert traces(world) == [], "nor what comes later"
     assert done.models == ["FACE v1.0.0 was made with them, and holds nobody's face"]
     after = world.datasets.get("DS-2026-001")
     assert after.photo_count == before.photo_count - 3 and after.sha256 != before.sha256

@@ -11,7 +11,8 @@ from pipeline.domain.transitions import By
 from pipeline.learning.faces.head import whitening
 from pipeline.learning.faces.learner import MarginFaceLearner, bytes_of, faces_of
 from pipeline.learning.faces.measuring import threshold_of
-from pipeline.ports.faces import FaceForgetting, FaceHead, FaceMaking
+from pipeline.ports.face_forgetting import FaceForgetting
+from pipeline.ports.faces import FaceHead, FaceMaking
 from pipeline.steps.faces.collect import collect_faces
 from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.judge import judge
@@ -19,7 +20,7 @@ from pipeline.steps.faces.learn import learn
 from pipeline.steps.faces.register import register
 from pipeline.steps.hot_swap import hot_swap
 from tests.fakes.data import FakeDatasets, FakeErasures, FakeFolder, FakeInspector
-from tests.fakes.faces import FakeFaceArtifacts, FakeFaceNetwork
+from tests.fakes.faces import FakeFaceArtifacts, FakeFaceConfirmations, FakeFaceNetwork
 from tests.fakes.faults import Fault
 from tests.unit.pipeline.steps.live_world import World as LiveWorld
 
@@ -53,6 +54,7 @@ class World(LiveWorld):
         self.folder, self.datasets, self.heard = FakeFolder(bodies), FakeDatasets(), []
         self.network, self.learner = FakeFaceNetwork(noise=noise), QuickLearner()
         self.artifacts, self.erasures = FakeFaceArtifacts(self.objects), FakeErasures(self.datasets)
+        self.confirmations_of_faces = FakeFaceConfirmations(self.datasets)
         self.fleet.enrolled = {"p000", "p001"}
 
     def making(self, fault=None):
@@ -88,6 +90,15 @@ class World(LiveWorld):
         return version
 
     def erase(self, name, fault=None):
-        f = FaceForgetting(self.datasets, self.erasures, self.objects, self.versions, self.fleet, self.clock, PREFIX)
+        f = FaceForgetting(
+            self.datasets,
+            self.erasures,
+            self.confirmations_of_faces,
+            self.objects,
+            self.versions,
+            self.fleet,
+            self.clock,
+            PREFIX,
+        )
         bundle = fault.on_ports(f, but=("clock",)) if fault else f
         return erase_person(bundle, name, By("kim", "withdrew", "erase"))
