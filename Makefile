@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,9 @@ bench-scale: install ## A month of ten million confirmations, one in 25 of them,
 
 bench-live: install ## What the monitor does to good and bad models, by simulation; writes include/studies/live-accuracy.md
 	@$(PY) -m include.bench run live-accuracy
+
+bench-rollback: install ## Rollbacks through the page on a stack of its own, from the second click to every replica read back; TIMES=10
+	@$(PY) -m tests.rollback $(or $(TIMES),10)
 
 bench-verification: install ## Who is promoted, held, refused, by simulation; writes include/studies/
 	@$(PY) -m include.bench run verification paired-coverage canary

@@ -230,7 +230,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": stack.dsn("airflow", "airflow").replace(
             "postgresql://", "postgresql+psycopg2://"
         ),
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": "plugins.ready_executor.ReadyLocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__MP_START_METHOD": "fork",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
