@@ -81,8 +81,8 @@ bench-live: install ## What the monitor does to good and bad models, by simulati
 bench-rollback: install ## Rollbacks through the page on a stack of its own, from the second click to every replica read back; TIMES=10
 	@$(PY) -m tests.rollback $(or $(TIMES),10)
 
-bench-verification: install ## Who is promoted, held, refused, by simulation; writes include/studies/
-	@$(PY) -m include.bench run verification paired-coverage canary
+bench-verification: install ## Who is promoted, held, refused, by simulation; memory of a verification; writes include/studies/
+	@$(PY) -m include.bench run verification paired-coverage canary verification-memory
 
 studies: install ## Why replay, why split before augmenting: tables and plots anew, five seeds
 	@$(PY) -m include.bench run studies

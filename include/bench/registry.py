@@ -73,6 +73,14 @@ BENCHMARKS = (
     Benchmark("verdicts", "verification", 5, "verification:verification", "who is promoted, held, refused", _VERDICTS),
     Benchmark(
         "verdicts",
+        "verification-memory",
+        8,
+        "verification_memory:verification_memory",
+        "memory of a verification to 1 600 photos of 4 MB",
+        ("verification-memory.md",),
+    ),
+    Benchmark(
+        "verdicts",
         "paired-coverage",
         1,
         "paired_coverage:paired_coverage",
