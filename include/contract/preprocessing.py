@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from include.contract.jpeg_scans import count_scans
+from include.contract import photo_parts
 from include.contract.photo import MAX_PHOTO_BYTES, MAX_PHOTO_PIXELS, MIN_PHOTO_SIDE
 
 INPUT_PIXELS = 224
@@ -17,8 +17,6 @@ _FORMATS = ("JPEG", "PNG", "WEBP")
 # WebP with transparency, which is held four times over.
 BYTES_A_PIXEL, _TRANSPARENT_WEBP = 8.5, 17.0
 _BAND_ROWS = 256
-# The most careful encoder makes a dozen. Each goes over all pixels, however few bytes it has.
-_MAX_SCANS = 64
 
 
 class UnreadablePhoto(ValueError):
@@ -84,6 +82,8 @@ def _header(photo: bytes) -> _Header:
         raise UnreadablePhoto("photo is empty (0 bytes)")
     if len(photo) > MAX_PHOTO_BYTES:
         raise UnreadablePhoto(f"photo of {len(photo)} bytes is over the limit of {MAX_PHOTO_BYTES}")
+    if too_many := photo_parts.count(photo).too_many:
+        raise UnreadablePhoto(f"photo is {too_many}")
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
             (width, height), transparent = image.size, image.has_transparency_data
@@ -95,10 +95,6 @@ def _header(photo: bytes) -> _Header:
         raise UnreadablePhoto(f"photo is no readable JPEG, PNG or WebP: {type(error).__name__}") from error
     if width * height > MAX_PHOTO_PIXELS:
         raise UnreadablePhoto(f"photo of {width}×{height} pixels is over the limit of {MAX_PHOTO_PIXELS}")
-    if count_scans(photo, _MAX_SCANS) > _MAX_SCANS:
-        raise UnreadablePhoto(
-            f"photo is over the limit of {_MAX_SCANS} scans: its few bytes would take minutes to decode"
-        )
     if min(width, height) < MIN_PHOTO_SIDE:
         raise UnreadablePhoto(f"photo of {width}×{height} pixels is too small, {MIN_PHOTO_SIDE} needed on each side")
     return _Header(width, height, transparent, bytes_a_pixel)

@@ -70,6 +70,18 @@ def with_scans(count, **options):
     return body[:-2] + scan * (count - body.count(b"\xff\xda")) + body[-2:]
 
 
+def with_segments(count, segment=b"\xff\xfe\x00\x02"):
+    """A JPEG with so many comments that say nothing, before its picture."""
+    return JPEG[:2] + segment * count + JPEG[2:]
+
+
+def with_chunks(count, name=b"abCd", *, after=False, **options):
+    """A PNG with so many chunks that nobody knows, before its pixels or after them."""
+    body = encoded("PNG", **options)
+    at = len(body) - 12 if after else 33
+    return body[:at] + _chunk(name, b"") * count + body[at:]
+
+
 _TURNED = Image.Exif()
 _TURNED[0x0112] = 6
 JPEG, PNG, WEBP = encoded(), encoded("PNG"), encoded("WEBP")
@@ -105,6 +117,13 @@ PHOTOS = {
     "as many scans as may be": (with_scans(64), None),
     "a scan more than may be": (with_scans(65), "over the limit of 64 scans"),
     "a thousand scans": (with_scans(1000), "over the limit of 64 scans"),
+    "some hundred comments": (with_segments(300), None),
+    "thirty thousand comments": (with_segments(30_000), "over the limit of 20000 parts"),
+    "thirty thousand bytes before its picture": (with_segments(30_000, b"\xff"), "over the limit of 20000 parts"),
+    "some hundred chunks": (with_chunks(300), None),
+    "thirty thousand chunks": (with_chunks(30_000), "over the limit of 20000 parts"),
+    "thirty thousand chunks behind its pixels": (with_chunks(30_000, after=True), "over the limit of 20000 parts"),
+    "thirty thousand empty pieces of its pixels": (with_chunks(30_000, b"IDAT"), "over the limit of 20000 parts"),
     "with what looks like scans behind it": (JPEG + b"\xff\xda" * 500, None),
     "grey": (encoded(mode="L"), None),
     "grey with alpha": (encoded("PNG", "LA"), None),

@@ -5,13 +5,21 @@ Messages go through the broker, see `tests/integration/test_odd_messages.py`.
 
 import re
 
+import boto3
 import grpc
 import httpx
+import psycopg2
 import pytest
 
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.channel import FaceserveError
+from pipeline.adapters.helper_db import HelperDatabase
+from pipeline.adapters.s3 import S3PhotoStore
+from pipeline.domain.errors import PhotoRefused
+from pipeline.domain.rows import oddity
+from pipeline.learning.photos import PillowPhotoInspector
+from tests.builders import BUCKETS, NOW
 from tests.corpus.artifacts import artifacts
 from tests.corpus.forms import access_forms, helper_forms
 from tests.corpus.grpc_bytes import grpc_bytes
@@ -162,6 +170,50 @@ def _said_of(world, **photo):
             assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, error
             return error.details()
     return None
+
+
+def test_photos_in_a_store(running_services):
+    """As the pipeline reads them."""
+    s3 = boto3.client("s3", endpoint_url=running_services.stack.s3_endpoint)
+    photos = S3PhotoStore(endpoint=running_services.stack.s3_endpoint, buckets=BUCKETS)
+    found = {}
+    for number, (name, (photo, because)) in enumerate(PHOTOS.items()):
+        s3.put_object(Bucket="tasks", Key=f"{number}.jpg", Body=photo)
+        try:
+            said = PillowPhotoInspector().fingerprint(photos.read(f"s3://tasks/{number}.jpg")).fault
+        except PhotoRefused as error:
+            said = str(error)
+        # One that is too large is not even fetched.
+        if not re.search(f"{because}|are allowed" if because else "^$", said):
+            found[name] = said
+    assert found == {}
+
+
+def test_rows_of_the_helper_database(running_services):
+    running_services.empty()
+    connection = psycopg2.connect(running_services.stack.dsn("helper", "helper"))
+    expected = {}
+    with connection, connection.cursor() as cursor:
+        for number, (name, (changes, because)) in enumerate(ROWS.items()):
+            row = {**_ROW, "task_id": f"row-{number}", "photo_url": f"s3://tasks/{number}.jpg", **changes}
+            if row.pop("fault", None):
+                row["confirmed_at"] = "infinity"
+            cursor.execute(f"INSERT INTO tasks ({', '.join(row)}) VALUES %s", (tuple(row.values()),))
+            expected[row["task_id"]] = (name, because)
+    connection.close()
+    read = HelperDatabase(running_services.stack.dsn("mlops_reader", "helper")).confirmed(limit=1000)
+    odd = {task.task_id: oddity(task, ("양호", "불량"), NOW) for task in read}
+    assert odd.keys() == expected.keys()
+    found = {
+        name: odd[task_id]
+        for task_id, (name, because) in expected.items()
+        # That there is no photo at no address is found out later.
+        if not re.search(because if because and because != "no photo at" else "^$", odd[task_id])
+    }
+    assert found == {}
+
+
+_ROW = {"helper_id": "H-1", "ai_result": "양호", "final_result": "불량", "corrected": True, "confirmed_at": NOW}
 
 
 def test_the_corpus_has_three_hundred_entries_with_their_ends():
