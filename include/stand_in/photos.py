@@ -8,7 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
-from include.contract.photo import BadPhotoAddress, PhotoAddress
+from include.contract.photo import MAX_PHOTO_BYTES, BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, decode
 
 _LONGEST_SIDE_PIXELS = 1600
@@ -59,7 +59,10 @@ class Photos:
 
     def _body(self, address: PhotoAddress) -> bytes:
         try:
-            return bytes(self._s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read())
+            found = self._s3.get_object(Bucket=address.bucket, Key=address.key)
+            if found["ContentLength"] > MAX_PHOTO_BYTES:
+                raise NoPhoto(f"photo of {found['ContentLength']} bytes is over the limit of {MAX_PHOTO_BYTES}")
+            return bytes(found["Body"].read())
         except (self._s3.exceptions.NoSuchKey, self._s3.exceptions.NoSuchBucket):
             raise NoPhoto(f"there is no photo at {address}", gone=True) from None
         except (BotoCoreError, ClientError) as error:

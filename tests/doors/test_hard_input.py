@@ -28,7 +28,7 @@ from tests.corpus.messages import messages
 from tests.corpus.photos import ODD_KEYS, PHOTOS, ROWS
 from tests.fakes.access import access_app
 from tests.replica.world import TOKEN, replica
-from tests.reviewing import helper_app, serving
+from tests.reviewing import helper_app, rows, serving
 from tests.tiny_model import grey_photo
 
 DARK = grey_photo(20)
@@ -172,15 +172,22 @@ def _said_of(world, **photo):
     return None
 
 
-def test_photos_in_a_store(running_services):
-    """As the pipeline reads them."""
+@pytest.fixture(scope="module")
+def stored(helper, running_services):
+    """Where each photo of the corpus lies in S3, by its name."""
     s3 = boto3.client("s3", endpoint_url=running_services.stack.s3_endpoint)
+    places = {name: f"corpus/{number}.jpg" for number, name in enumerate(PHOTOS)}
+    for name, (photo, _) in PHOTOS.items():
+        s3.put_object(Bucket="tasks", Key=places[name], Body=photo)
+    return {name: f"s3://tasks/{key}" for name, key in places.items()}
+
+
+def test_photos_for_the_pipeline(stored, running_services):
     photos = S3PhotoStore(endpoint=running_services.stack.s3_endpoint, buckets=BUCKETS)
     found = {}
-    for number, (name, (photo, because)) in enumerate(PHOTOS.items()):
-        s3.put_object(Bucket="tasks", Key=f"{number}.jpg", Body=photo)
+    for name, (_, because) in PHOTOS.items():
         try:
-            said = PillowPhotoInspector().fingerprint(photos.read(f"s3://tasks/{number}.jpg")).fault
+            said = PillowPhotoInspector().fingerprint(photos.read(stored[name])).fault
         except PhotoRefused as error:
             said = str(error)
         # One that is too large is not even fetched.
@@ -189,8 +196,22 @@ def test_photos_in_a_store(running_services):
     assert found == {}
 
 
+def test_photos_for_people_to_look_at(helper, stored, running_services):
+    found = {}
+    sql = (
+        "INSERT INTO tasks (task_id, helper_id, photo_url, ai_result)"
+        " SELECT 'P-' || place - 1, 'H-1', url, '양호' FROM unnest(%s) WITH ORDINALITY AS given(url, place)"
+    )
+    rows(running_services, sql, list(stored.values()))
+    for number, (name, (_, because)) in enumerate(PHOTOS.items()):
+        answer = httpx.get(f"{helper}/helper/tasks/P-{number}/photo")
+        said = answer.json()["detail"] if answer.status_code == 422 else answer.headers["content-type"]
+        if not re.search(because or "^image/jpeg$", said):
+            found[name] = (answer.status_code, said)
+    assert found == {}
+
+
 def test_rows_of_the_helper_database(running_services):
-    running_services.empty()
     connection = psycopg2.connect(running_services.stack.dsn("helper", "helper"))
     expected = {}
     with connection, connection.cursor() as cursor:
@@ -202,7 +223,7 @@ def test_rows_of_the_helper_database(running_services):
             expected[row["task_id"]] = (name, because)
     connection.close()
     read = HelperDatabase(running_services.stack.dsn("mlops_reader", "helper")).confirmed(limit=1000)
-    odd = {task.task_id: oddity(task, ("양호", "불량"), NOW) for task in read}
+    odd = {task.task_id: oddity(task, ("양호", "불량"), NOW) for task in read if task.task_id in expected}
     assert odd.keys() == expected.keys()
     found = {
         name: odd[task_id]
