@@ -1,6 +1,7 @@
 """HTTP doors answer as they say in their OpenAPI, whatever they are asked: never by accident or without a word."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import requests
@@ -9,12 +10,16 @@ from airflow.api_fastapi.app import init_auth_manager
 from hypothesis import core, given
 from hypothesis.internal.conjecture import engine
 
+from include.contract.photo import BadPhotoAddress, PhotoAddress
 from include.stack.layout import REPOSITORY
+from include.stack.postgres import query
+from include.stand_in.photos import NoPhoto
 from pipeline.domain.events import parse_task_confirmed
+from pipeline.domain.faces.confirmations import parse_confirmation
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.builders import BUCKETS, NOW
 from tests.doors.promises import DRAWN, RIGHT, WRONG, bodies, hold
-from tests.fakes.access import access_app
+from tests.fakes.access import FakeFaces, access_app
 from tests.replica.world import replica
 from tests.reviewing import GOOD, a_photo, helper_app, outbox, serving, upload
 from tests.unit.pipeline.steps.live_world import World
@@ -101,10 +106,21 @@ def test_what_the_helper_service_takes_makes_events_that_the_pipeline_takes(help
         parse_task_confirmed(event, now=NOW.replace(year=2099), photo_buckets=BUCKETS)
 
 
+class Believing(FakeFaces):
+    """Whoever somebody claims to be, they are; photos lie where photos may be."""
+
+    def answer(self, asked):
+        try:
+            PhotoAddress.parse(asked.photo_url, BUCKETS)
+        except BadPhotoAddress as error:
+            raise NoPhoto(str(error)) from None
+        return replace(self.says, identity=asked.claimed_identity or self.says.identity)
+
+
 @pytest.fixture(scope="module")
 def access(running_services):
     running_services.truncate("access")
-    app = access_app(running_services)
+    app = access_app(running_services, Believing())
     with serving(app) as url:
         asked = {"checkId": "C-1", "doorId": "DOOR-1", "photoUrl": "s3://tasks/C-1.jpg", "claimedIdentity": "kim"}
         assert requests.post(f"{url}/access/checks", json=asked).status_code == 201
@@ -116,3 +132,22 @@ def test_the_access_service_answers_as_it_says(access, mode):
     app, url = access
     answered = hold(app.openapi(), url, mode, {"check_id": "C-1", "identity": "kim"})
     assert answered[200 if mode is RIGHT else 422]
+
+
+def test_what_the_access_service_takes_makes_events_that_the_pipeline_takes(access, running_services):
+    app, url = access
+
+    @DRAWN
+    @given(
+        check=bodies(app.openapi(), "/access/checks"), said=bodies(app.openapi(), "/access/checks/{check_id}/confirm")
+    )
+    def taken(check, said):
+        check["photoUrl"] = "s3://tasks/" + check["photoUrl"].removeprefix("s3://").partition("/")[2]
+        requests.post(f"{url}/access/checks", json=check)
+        requests.post(f"{url}/access/checks/{check['checkId']}/confirm", json=said)
+
+    taken()
+    said = query(running_services.stack.dsn("access", "access"), "SELECT payload FROM outbox")
+    assert said
+    for (event,) in said:
+        parse_confirmation(json.dumps(event).encode(), now=NOW.replace(year=2099), photo_buckets=BUCKETS)
