@@ -30,10 +30,10 @@ def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"leak between splits: {'; '.join(found[:5])}")
     shards, sample = _listed(folder, manifest, images)
-    sheet = images.augmenter.contact_sheet(sample, manifest.labels)
-    objects.write(folder.contact_sheet, sheet, "image/png")
     index = ShardIndex(manifest.labels, shards[Split.TRAIN], shards[Split.VALIDATION])
     body = demand_unaltered(index.to_json(), recorded or index.sha256, folder.index, DatasetRefused)
+    sheet = images.augmenter.contact_sheet(sample, manifest.labels)
+    objects.write(folder.contact_sheet, sheet, "image/png")
     objects.write(folder.index, body, "application/json")
     dataset = Dataset.counted(run_id, dataset_uri, manifest, index.sha256)
     take_back_erased(images.erasures, manifest, deletion(objects, folder.contact_sheet, folder.index))
