@@ -35,6 +35,7 @@ class Benchmark:
 
 _VERDICTS = "verification-table.md", "verification.svg"
 _FORGETTING = "forgetting.md", "forgetting.csv"
+_REASONS = "reasons.md", "reasons.csv"
 _STUDIES = "data.md", "replay.csv", "replay.png", "leak.csv", "leak.png"
 BENCHMARKS = (
     Benchmark("ratios", "intake", 1, "intake:intake", "confirmations stored; plain: a commit for each"),
@@ -99,6 +100,7 @@ BENCHMARKS = (
         "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)
     ),
     Benchmark("studies", "forgetting", 12, "forgetting:forgetting", "ten months of shifting kinds", _FORGETTING),
+    Benchmark("studies", "reasons", 6, "reasons:reasons", "what reasons of corrections bring", _REASONS),
     Benchmark(
         "studies", "replay-and-split", 4, "replay_and_split:both", "why replay, why split photos first", _STUDIES
     ),
