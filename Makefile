@@ -27,7 +27,7 @@ status: ## What runs, addresses and logins
 logs: ## The last lines of every log
 	@$(PY) -m include.stack logs
 
-clean: down ## Stop, and delete all data of the stack
+clean: ## Stop, and delete all data of the stack
 	@if [ -x $(PY) ]; then $(PY) -m include.stack clean; fi
 
 check: lint types imports ## Lint, types, import contracts

@@ -127,7 +127,10 @@ class Checks:
         """Everything that was asked about this person, and told of it; how many checks."""
         with self._database.transaction() as cursor:
             cursor.execute("DELETE FROM outbox WHERE payload ->> 'identity' = %s", (identity,))
-            cursor.execute("DELETE FROM checks WHERE identity = %s", (identity,))
+            # Claimed before they were enrolled, or after they were withdrawn, somebody is nobody the photo looks like.
+            cursor.execute(
+                "DELETE FROM checks WHERE identity = %(who)s OR claimed_identity = %(who)s", {"who": identity}
+            )
             return cursor.rowcount
 
 

@@ -106,7 +106,10 @@ def reset() -> None:
 @main.command()
 def env() -> None:
     """Variables for a shell: eval "$(python -m include.stack env)"."""
-    for name, value in environment(_existing()).items():
+    stack = _existing()
+    if not stack.ports.keys() >= PREFERRED_PORTS.keys():
+        raise click.ClickException("this stack is of an earlier version: `make down`, `make up`, then again")
+    for name, value in environment(stack).items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 

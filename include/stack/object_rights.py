@@ -23,7 +23,7 @@ _ARN = "arn:aws:s3:::"
 
 @dataclass(frozen=True)
 class Grant:
-    """What may be done with the objects of a bucket whose keys begin with one of the `prefixes`."""
+    """What may be done with the objects of a bucket whose keys begin with one of the `prefixes`; `*` is anything."""
 
     bucket: str
     actions: tuple[str, ...]
@@ -40,8 +40,14 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         # Who is enrolled, and who no longer is.
         Grant("faces", _KEPT),
     ),
-    # A training pod: shards in, a model and checkpoints out.
-    "retraining": (Grant("datasets", (READ,)), Grant("models", (READ, *WRITE), _MODELS)),
+    # A training pod: shards and pretrained weights in, a model and checkpoints out; what it keeps of single photos to
+    # save time goes again when one of them is erased.
+    "retraining": (
+        Grant("datasets", (READ,)),
+        Grant("models", (READ, *WRITE), _MODELS),
+        Grant("models", (READ,), ("weights/",)),
+        Grant("models", (DELETE,), tuple(f"{of}*/{cache}/" for of in _MODELS for cache in ("features", "activations"))),
+    ),
     "airflow": (
         Grant("tasks", (READ,)),
         Grant("datasets", _KEPT),

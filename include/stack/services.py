@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -236,7 +237,8 @@ def faceserve(stack: Stack) -> Service:
 def _sign_earlier(stack: Stack, keys: SigningKeys) -> None:
     """Replicas take nothing unsigned, and a release without keys left only that."""
     try:
-        keys.sign_earlier(environment(stack))
+        for sentence in keys.sign_earlier(environment(stack)):
+            print(sentence, file=sys.stderr)
     except SigningKeyError as error:
         raise StackError(str(error)) from error
 

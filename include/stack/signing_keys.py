@@ -4,6 +4,7 @@
 `… PRIVATE` signs, once, the models of before.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -55,13 +56,13 @@ class SigningKeys:
         """Every model there is was signed when it was made."""
         self.earlier_models_signed.touch()
 
-    def sign_earlier(self, variables: Mapping[str, str]) -> None:
+    def sign_earlier(self, variables: Mapping[str, str]) -> list[str]:
         """Sign, once, the versions that were accepted before there was a key; `variables` are those of the pipeline.
 
-        Raises `SigningKeyError`.
+        A sentence for each that has no signature now. Raises `SigningKeyError`.
         """
         if self.earlier_models_signed.exists():
-            return
+            return []
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", "sign-models"],
             env={**os.environ, **variables},
@@ -73,6 +74,8 @@ class SigningKeys:
             said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             raise SigningKeyError(f"the models of before cannot be signed, and no replica would take them: {said}")
         self.nothing_earlier()
+        left = [(of, one["left"]) for of, one in json.loads(done.stdout.strip().splitlines()[-1]).items()]
+        return [f"{of} {version} is not signed: {why}" for of, found in left for version, why in found.items()]
 
 
 # Healthchecks read this module every few seconds: what makes keys is imported when it does.
@@ -111,7 +114,7 @@ def main(private: str, public: str = "") -> None:
         if public:
             keys.make()
         else:
-            keys.sign_earlier({})
+            print(*keys.sign_earlier({}), sep="\n", end="")
     except SigningKeyError as error:
         sys.exit(f"refused: {error}")
 

@@ -21,6 +21,11 @@ _ANONYMISE = {
         "SET photo_url = '', extra = CASE WHEN blind THEN '{\"blindAudit\": true}'::jsonb ELSE '{}' END"
         " WHERE task_id = %s AND photo_url <> ''"
     ),
+    # The row counts on; of whoever else is in the photo nothing is known.
+    "face_confirmations": (
+        "SET photo_url = '', correction_reason = NULL, extra = '{}' WHERE check_id = %s"
+        " AND (photo_url <> '' OR correction_reason IS NOT NULL OR extra <> '{}')"
+    ),
     # A reason may name the address.
     "set_aside_tasks": (
         "SET photo_url = '', reason = '', sha256 = ''"

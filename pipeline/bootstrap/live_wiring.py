@@ -58,8 +58,11 @@ class LiveWiring:
 
     @property
     def keeping(self) -> Keeping:
-        w = self._w
-        return Keeping(w.versions, w.transitions, w.fleet, w.retraining_runs, w.objects, self._archive, w.clock)
+        from pipeline.learning.signing import signer
+
+        w, key = self._w, self._w.settings.signing_key
+        ports = (w.versions, w.transitions, w.fleet, w.retraining_runs, w.objects, self._archive, w.clock)
+        return Keeping(*ports, sign=signer(key) if key else None)
 
     @property
     def pruning(self) -> Pruning:

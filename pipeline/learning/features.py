@@ -137,11 +137,12 @@ def cached(
     try:
         with np.load(io.BytesIO(objects.read(uri)), allow_pickle=False) as kept:
             log.info("features are there already: %s", uri)
-            return kept["train"], kept["validation"]
+            train, validation = kept["train"], kept["validation"]
     except KeyError:
         train, validation = compute()
-    out = io.BytesIO()
-    np.savez(out, train=train, validation=validation)
-    objects.write(uri, out.getvalue())
+        out = io.BytesIO()
+        np.savez(out, train=train, validation=validation)
+        objects.write(uri, out.getvalue())
+    # Of an earlier try, too: it may have ended before it could.
     forget_erased(uri)
     return train, validation

@@ -1,6 +1,6 @@
 """What one family of steps works with, handed over together: its ports, and the values that settings choose."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.domain.blessing import WhenInconclusive
@@ -263,6 +263,8 @@ class Keeping:
     objects: ObjectFolders
     archive: ArchiveStore
     clock: Clock
+    # None where models are not signed.
+    sign: Callable[[bytes], bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """Take a photo out of selections that were never frozen: of collections that were killed."""
 
-from collections.abc import Collection
-
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.lineage import Erasure
+from pipeline.domain.lineage import Erasure, Gone
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.stored_dataset import manifest_in
 
 
-def erase_choices(kept: Collection[str], forgetting: Forgetting, found: Erasure) -> None:
-    """A selection that names one of these tasks goes: collecting again makes another one."""
+def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
+    """A selection with a photo that was ever erased goes: collecting again makes another one."""
     f, frozen = forgetting, {dataset_id for dataset_id, _, _ in forgetting.datasets.frozen()}
+    gone = Gone.of(f.erasures.all())
     begun = [one for model_type in ModelType for one, _ in f.datasets.of_type(model_type)]
     for dataset_id in begun:
         folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
@@ -19,7 +18,9 @@ def erase_choices(kept: Collection[str], forgetting: Forgetting, found: Erasure)
         if dataset_id in frozen or f.datasets.finished_sha256(dataset_id) or not f.objects.exists(folder.manifest):
             continue
         manifest = manifest_in(folder, f.objects)
-        if any(manifest.names(one) for one in kept):
+        named = any(gone.has(one.task_id, one.sha256) for one in (*manifest.photos, *manifest.quarantined))
+        # Frozen since, it is another selection by now, without what is erased.
+        if named and f.datasets.frozen_sha256(dataset_id) is None:
             for uri in (folder.descriptors, folder.manifest):
                 f.objects.delete(uri)
                 found.deleted.append(uri)

@@ -24,7 +24,7 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     f, kept = forgetting, _remember(forgetting, task_id, by)
     found = Erasure(task_id, twins=[twin for twin in kept if twin != task_id])
     used = [_forget_in_datasets(one, f, found) for one in kept]
-    erase_choices(kept, f, found)
+    erase_choices(f, found)
     if not any(used):
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
     # Two tasks may have one copy: it goes when no dataset needs it any more.

@@ -16,15 +16,20 @@ def freeze(manifest: Manifest, usable: Sequence[Printed], sources: DataSources) 
     """Raises `PhotosErased` and `PhotosWithheld` for what is to be in no dataset any more: nothing is frozen then."""
     folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
     # By the manifest an erasure finds what belongs to it, so that is written first and deleted last.
-    sources.objects.write(folder.manifest, manifest.to_json(), "application/json")
-    sources.objects.write(folder.descriptors, _descriptors(manifest.photos, usable), "application/json")
+    kept = {folder.manifest: manifest.to_json(), folder.descriptors: _descriptors(manifest.photos, usable)}
+    for uri, body in kept.items():
+        sources.objects.write(uri, body, "application/json")
     try:
         sources.datasets.freeze(manifest.dataset_id, manifest, manifest.sha256)
     except PhotosErased:
         # The next choice may come to nothing, and then nobody writes over them.
-        for uri in (folder.descriptors, folder.manifest):
+        for uri in reversed(kept):
             sources.objects.delete(uri)
         raise
+    for uri, body in kept.items():
+        # An erasure that met an earlier selection of this dataset may have taken away what lies here now.
+        if not sources.objects.exists(uri):
+            sources.objects.write(uri, body, "application/json")
 
 
 def frozen(sources: DataSources, dataset_id: str) -> Manifest | None:

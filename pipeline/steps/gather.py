@@ -37,7 +37,7 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
         *trusted.up_to(policy.history_limit, lambda most: source.history(limit=most)),
         *trusted.first_of(policy.holdout_limit, [member.task_id for member in holdout], source.tasks),
     ]
-    waiting = trusted.up_to(policy.correction_pool, lambda most: source.corrections(since=since, limit=most))
+    waiting = trusted.at_least(policy.correction_pool, lambda most: source.corrections(since=since, limit=most))
     corrections = policy.new_of([task for task in waiting if task.task_id not in without.task_ids])
     # So that rare kinds are among them; only photos of those that are taken are looked at.
     pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()

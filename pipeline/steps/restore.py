@@ -2,7 +2,7 @@
 
 import hashlib
 
-from pipeline.domain.artifact_folder import MANIFEST
+from pipeline.domain.artifact_folder import MANIFEST, ArtifactFolder
 from pipeline.domain.errors import StillFrozen
 from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.retention import archive_uri, demand_whole, listed_files
@@ -39,8 +39,12 @@ def _fetch(k: Keeping, row: ModelVersion, source: str) -> None:
             f"Glacier is thawing {len(frozen)} of {len(listed)} files of {row.version}, which takes hours: "
             "run the same command later"
         )
+    folder = ArtifactFolder(row.artifact.uri)
+    if k.sign is not None:
+        # What was archived before there was this key has no signature of it, and no replica would take it.
+        k.objects.write(folder.signature, k.sign(manifest))
     # Last, as when it was made: without its manifest an artifact does not exist.
-    k.objects.write(f"{row.artifact.uri}{MANIFEST}", manifest, "application/json")
+    k.objects.write(folder.manifest, manifest, "application/json")
 
 
 def _fetched(k: Keeping, way: tuple[str, str], path: str, sha256: str) -> bool:

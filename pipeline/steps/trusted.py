@@ -35,13 +35,17 @@ class Trusted:
         return [task for task in tasks if task.task_id not in aside]
 
     def up_to(self, limit: int, ask: Callable[[int], Sequence[ConfirmedTask]]) -> list[ConfirmedTask]:
-        """`limit` of what `ask` finds, if there are so many besides what is set aside."""
+        """The first `limit` of what `ask` finds, if there are so many besides what is set aside."""
+        return self.at_least(limit, ask)[:limit]
+
+    def at_least(self, limit: int, ask: Callable[[int], Sequence[ConfirmedTask]]) -> list[ConfirmedTask]:
+        """As many, or more: for those whose first ones are no fair choice."""
         asked = limit
         while True:
             found = ask(asked)
             kept = self.of(found)
             if len(kept) >= limit or len(found) < asked or asked >= _MOST:
-                return kept[:limit]
+                return kept
             asked *= _MORE_TIMES
 
     def first_of(

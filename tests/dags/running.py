@@ -29,7 +29,7 @@ class DagRun:
         self.kept: dict[str, Kept] = {}
         self.params = {**dag.params.dump(), **form}
         self.run = SimpleNamespace(
-            run_id=run_id, run_type=run_type, triggering_user_name=user, run_after=ASKED_AT, conf=form
+            run_id=run_id, run_type=run_type, triggering_user_name=user, run_after=ASKED_AT, conf=form, clear_number=0
         )
         self.outlet_events = OutletEventAccessors()
         self.paused: set[str] = set()

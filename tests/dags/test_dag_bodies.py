@@ -424,6 +424,15 @@ def test_what_undoes_a_safeguard_an_administrator_does_or_nobody(desk, monkeypat
     assert desk.asked == [("demand_administrator", ("kim", ("boss",)), {})]
 
 
+@pytest.mark.parametrize("act", ["clear_freeze", "force_promote"])
+def test_whoever_clears_an_administrators_run_does_nothing_in_that_persons_name(desk, act):
+    run = DagRun(DECISION, user="boss", act=act, about="v1.1.0")
+    run.run.clear_number = 1
+    with pytest.raises(AirflowFailException, match=f"this run was cleared, and {act} is asked for anew"):
+        run.do("carry_out")
+    assert desk.asked == []
+
+
 def test_a_model_that_is_forced_live_is_a_promotion_by_that_person_for_other_teams(desk):
     run = DagRun(DECISION, act="force_promote", about="v1.1.0", reason="sees the new uniforms")
     run.do("carry_out")

@@ -6,6 +6,7 @@ import pytest
 
 from include.docker.doors import demand_entry, demand_superuser
 from include.stack.layout import environment
+from include.stack.roles import OWN
 from pipeline.bootstrap import GiveUp
 
 pytestmark = pytest.mark.integration
@@ -15,11 +16,11 @@ pytestmark = pytest.mark.integration
 def variables(running_services, monkeypatch):
     """As the service `migrate` has them, with the passwords that the volumes keep."""
     found = environment(running_services.stack)
-    for name in ("HELPER_DSN", "RETRAIN_MLOPS_DSN", "RETRAIN_HELPER_DSN", "RETRAIN_AMQP_URL"):
+    for name in ("ACCESS_DSN", "HELPER_DSN", "RETRAIN_MLOPS_DSN", "RETRAIN_HELPER_DSN", "RETRAIN_AMQP_URL"):
         monkeypatch.setenv(name, found[name])
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    for role, database in (("helper_owner", "helper"), ("mlops_owner", "mlops")):
-        monkeypatch.setenv(f"{role}_DSN".upper(), running_services.stack.dsn(role, database))
+    for database in OWN:
+        monkeypatch.setenv(f"{database.owner}_DSN".upper(), running_services.stack.dsn(database.owner, database.name))
     monkeypatch.setenv("POSTGRES_ADMIN_DSN", running_services.stack.dsn("postgres", "postgres"))
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", running_services.stack.dsn("mlflow", "mlflow"))
     return running_services.stack.secrets
@@ -36,6 +37,7 @@ def test_the_passwords_of_the_first_start_open_every_door(variables):
         ("POSTGRES_ADMIN_DSN", "postgres", "PostgreSQL"),
         ("MLOPS_OWNER_DSN", "mlops_owner", "PostgreSQL"),
         ("HELPER_DSN", "helper", "PostgreSQL"),
+        ("ACCESS_DSN", "access", "PostgreSQL"),
         ("RETRAIN_MLOPS_DSN", "mlops", "PostgreSQL"),
         ("RETRAIN_HELPER_DSN", "mlops_reader", "PostgreSQL"),
         ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow", "PostgreSQL"),

@@ -21,6 +21,7 @@ CREATE TABLE checks (
 );
 CREATE INDEX checks_confirmed ON checks (confirmed_at DESC, check_id) WHERE confirmed_at IS NOT NULL;
 CREATE INDEX checks_of_person ON checks (identity);
+CREATE INDEX checks_of_claimed ON checks (claimed_identity);
 
 CREATE TABLE outbox (
     position     bigserial PRIMARY KEY,

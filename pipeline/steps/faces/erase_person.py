@@ -46,6 +46,7 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
         _forget_in(forgetting, run_id, dataset, identity, found)
     found.left.append("photos in the folder that a dataset was made of: delete them there")
     found.left.append("what the access service knows of the person: withdraw them there")
+    found.left.append("dead letters may name the person: look with `python -m pipeline dead-letters list`")
     if away is not None:
         raise away
     return found

@@ -65,6 +65,7 @@ class World:
         self.runs, self.trained = FakeRetrainingRuns(), FakeTrainingRuns()
         self.confirmations, self.readings = FakeConfirmations(), FakeReadings(self.outbox)
         self.metrics = FakeLiveMetrics(self.confirmations)
+        self.sign = None
 
     # Bundles
 
@@ -87,7 +88,8 @@ class World:
         return (fault or Fault()).on_ports(bundle, but=("blessings",))
 
     def keeping(self, fault=None):
-        bundle = Keeping(self.versions, self.transitions, self.fleet, self.runs, self.objects, self.archive, self.clock)
+        ports = (self.versions, self.transitions, self.fleet, self.runs, self.objects, self.archive, self.clock)
+        bundle = Keeping(*ports, sign=self.sign)
         return (fault or Fault()).on_ports(bundle, but=("clock",))
 
     def monitoring(self, fault=None):

@@ -1,5 +1,6 @@
 """Whenever a person sets aside what was said, no dataset that is learned from has it from then on."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,11 +8,14 @@ import pytest
 
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.lineage import Gone
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import GivenBack, Scope
-from tests.builders import NOW, a_withheld
-from tests.unit.pipeline.steps.dataset_world import POLICY, World
+from pipeline.steps.gather import gather
+from tests.builders import NOW, a_task, a_withheld
+from tests.fakes.data import FakeCorrectionSource, FakePhotos
+from tests.unit.pipeline.steps.dataset_world import LABELS, POLICY, World
 
 HALF = a_withheld(Scope.VERSION, "v1.4.0", periods=(Period(NOW - timedelta(minutes=30), NOW + timedelta(minutes=1)),))
 ALL = a_withheld(Scope.VERSION, "v1.4.0", periods=(Period(NOW - timedelta(hours=2), NOW + timedelta(hours=1)),))
@@ -105,3 +109,29 @@ def test_trusted_members_of_the_holdout_judge_in_the_place_of_those_that_are_set
     world.withholdings.withhold(a_withheld(Scope.VERSION, "v1.4.0", periods=(newer,)))
     trusted = {task.task_id for task in everybody[100:]}
     assert len(members & trusted) >= 15 and len(judges("older trusted") & members & trusted) >= 15
+
+
+def of_branches(quiet, busy):
+    """So many corrections of twenty quiet branches over ten days, then so many of a busy one in some minutes."""
+    tasks = [a_task(n, corrected=True, label=LABELS[n % 2]) for n in range(quiet + busy)]
+    long_ago = tasks[0].confirmed_at - timedelta(days=10)
+    return [
+        replace(task, helper_id=f"B-{n % 20}", confirmed_at=long_ago + timedelta(hours=n))
+        if n < quiet
+        else replace(task, helper_id="busy", confirmed_at=tasks[0].confirmed_at + timedelta(seconds=n))
+        for n, task in enumerate(tasks)
+    ]
+
+
+@pytest.mark.parametrize("aside", [None, "B-3"])
+def test_each_branch_has_its_turn_also_while_another_one_is_set_aside(world, aside):
+    tasks = of_branches(200, 500)
+    world.source = FakeCorrectionSource(tasks)
+    world.photos = FakePhotos({task.photo_url: f"photo {task.task_id}".encode() for task in tasks})
+    if aside:
+        world.withholdings.withhold(a_withheld(Scope.BRANCH, aside, periods=()))
+    policy = replace(POLICY, correction_limit=50, sample_limit=1, history_limit=0)
+    found = gather(world.sources(policy=policy), None, (), without=Gone(frozenset(), frozenset()))
+    taken = Counter(task.helper_id for task in found.tasks)
+    quiet = {f"B-{n}" for n in range(20)} - {aside}
+    assert quiet <= taken.keys() and taken["busy"] <= 4 and aside not in taken

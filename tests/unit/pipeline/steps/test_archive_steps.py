@@ -131,6 +131,18 @@ def test_restored_it_may_be_archived_again():
     assert statuses(world)["v1.0.0"] is Status.ARCHIVED
 
 
+@pytest.mark.parametrize("before", [None, b"of another key"])
+def test_restored_it_has_a_signature_of_the_key_in_use_whatever_it_was_archived_with(before):
+    world = aged()
+    if before:
+        world.objects.write("s3://models/LAUNDRY/v1.0.0/manifest.sig", before)
+    world.retire()
+    world.sign = lambda manifest: b"signed: " + manifest
+    world.restore("v1.0.0")
+    manifest = world.objects.read("s3://models/LAUNDRY/v1.0.0/manifest.json")
+    assert world.objects.read("s3://models/LAUNDRY/v1.0.0/manifest.sig") == b"signed: " + manifest
+
+
 @pytest.mark.parametrize("hours", [5, 12, 24, 72])
 def test_a_frozen_version_comes_back_with_the_third_try_within_days_of_each_other(hours):
     world = aged()

@@ -290,6 +290,52 @@ def test_a_verdict_that_did_not_show_it_stays_as_it_is(world):
     assert not any(FLIPS in uri or REPORT_PAGE in uri for uri in found.rewritten)
 
 
+def collect_in_part(world, run_id="run-3"):
+    """A collection that is killed just before its selection is frozen; where that lies."""
+    freeze, world.datasets.freeze = world.datasets.freeze, killed
+    with pytest.raises(Killed):
+        world.collect(run_id=run_id)
+    world.datasets.freeze = freeze
+    return "s3://datasets/DS-2026-003/"
+
+
+def killed(*given):
+    raise Killed("before the row is written")
+
+
+def test_a_selection_that_was_never_frozen_goes_with_a_copy_of_the_photo_too(world):
+    """Under another task, which no table knows yet."""
+    first = world.task()
+    row = next(task for task in world.source.rows if task.task_id == first)
+    other = replace(row, task_id="TASK-09999", photo_url="s3://tasks/other.jpg")
+    world.source.rows = [task for task in world.source.rows if task.task_id != first] + [other]
+    world.photos.bodies[other.photo_url] = world.photos.bodies[row.photo_url]
+    begun = collect_in_part(world)
+    assert world.manifest(begun).names(other.task_id)
+    world.erase(first)
+    assert not [uri for uri in world.objects.bodies if uri.startswith(begun)]
+
+
+@pytest.mark.parametrize("moment", ["exists", "read"])
+def test_a_selection_that_is_made_anew_while_the_old_one_is_taken_away_can_be_used(world, moment):
+    begun = collect_in_part(world)
+    erased = world.manifest(begun).photos[0].task_id
+    plain, again = getattr(world.objects, moment), []
+
+    def meanwhile(uri, *given):
+        if uri.startswith(begun) and not again:
+            again.append(uri)
+            found = plain(uri, *given) if moment == "read" else None
+            world.collect(run_id="run-3")
+            return plain(uri, *given) if found is None else found
+        return plain(uri, *given)
+
+    setattr(world.objects, moment, meanwhile)
+    world.erase(erased)
+    assert again
+    assert world.collect(run_id="run-3") == "DS-2026-003" and not world.manifest(begun).names(erased)
+
+
 def test_again_it_changes_nothing(world):
     task = world.task()
     world.erase(task)
