@@ -42,7 +42,7 @@ def carry_out(context: Any) -> Any:
         "give_back": lambda p: p.give_back(about, *by),
     }
     if act in _OF_ADMINISTRATORS:
-        _demand_first_time(act, run)
+        step(lambda _: _demand_first_time(act, run))
         step(_or_refused(act, lambda p: p.demand_administrator(by[0], administrators())))
     answer = step(_or_refused(act, calls[act]))
     if act == "force_promote":

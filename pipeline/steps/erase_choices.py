@@ -18,7 +18,9 @@ def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
         if dataset_id in frozen or f.datasets.finished_sha256(dataset_id) or not f.objects.exists(folder.manifest):
             continue
         manifest = manifest_in(folder, f.objects)
-        named = any(gone.has(one.task_id, one.sha256) for one in (*manifest.photos, *manifest.quarantined))
+        photos = [(one.task_id, one.sha256) for one in manifest.photos]
+        photos += [(one.task_id, one.sha256) for one in manifest.quarantined]
+        named = any(gone.has(*photo) for photo in photos)
         # Frozen since, it is another selection by now, without what is erased.
         if named and f.datasets.frozen_sha256(dataset_id) is None:
             for uri in (folder.descriptors, folder.manifest):
