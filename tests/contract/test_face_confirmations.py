@@ -81,6 +81,19 @@ def test_nothing_stays_and_nothing_comes_of_who_was_erased(tables):
 
 
 @pytest.mark.integration
+def test_of_a_photo_that_is_erased_nothing_stays_and_its_check_counts_on(services):
+    tables = Tables(services.mlops)
+    said = a_face_confirmation("1", final_result="different", correction_reason="twins", extra={"camera": "2"})
+    tables.said.store([said])
+    before = list(tables.said.tallies(*EVER))
+    assert [tables.erasures.anonymise(said.check_id)["face_confirmations"] for _ in range(2)] == [1, 0]
+    with services.mlops.transaction() as cursor:
+        cursor.execute("SELECT photo_url, correction_reason, extra FROM face_confirmations")
+        assert cursor.fetchall() == [("", None, {})]
+    assert list(tables.said.tallies(*EVER)) == before
+
+
+@pytest.mark.integration
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

@@ -168,6 +168,9 @@ def test_what_was_asked_about_somebody_is_forgotten_with_them(access, http, face
         faces.says = Answer(name, 0.9, 0.5, "v1.0.0")
         http.post("/access/checks", json={**KIM, "checkId": f"C-{number}", "claimedIdentity": name})
         confirm(http, f"C-{number}")
+    # Before somebody is enrolled, or after, a photo looks like nobody.
+    faces.says = Answer(None, None, 0.5, "v1.0.0")
+    http.post("/access/checks", json={**KIM, "checkId": "C-2", "claimedIdentity": "kim"})
     published(access, 2)
     assert http.delete("/access/people/kim").json() == {"identity": "kim", "enrolled": 1}
     assert rows(access, "check_id, identity", "checks") == [("C-1", "lee")]
