@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ imports:
 
 test: install ## Everything: lint, types, import contracts, all tests
 	@$(PY) -m tests
+
+test-slow: install ## What takes much processor and changes seldom: two devices, sweeps, ResNet50's own weights
+	@$(PY) -m pytest tests/integration -m slow -q
 
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q

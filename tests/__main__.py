@@ -39,6 +39,7 @@ class Outcome:
         return next((line for line in reversed(lines) if re.search(r"\d (passed|failed|error)", line)), lines[-1])
 
 
+_QUICK = ("-m", "not slow")
 _ELSEWHERE = tuple(f"--ignore=tests/{part}" for part in ("unit", "e2e", "browser"))
 # Each waits for other processes much of its time: the end-to-end run for Airflow, the tests for services to answer.
 LANES = (
@@ -47,9 +48,9 @@ LANES = (
         # Alone in its process: Playwright holds the event loop, which tests of coroutines need.
         Part("browser", (*_PYTEST, "tests/browser")),
         Part("check", ("make", "--no-print-directory", "check")),
-        Part("unit", (*_PYTEST, "tests/unit")),
+        Part("unit", (*_PYTEST, *_BY_FILE, "tests/unit")),
     ),
-    (Part("services", (*_PYTEST, *_BY_FILE, "tests", *_ELSEWHERE)),),
+    (Part("services", (*_PYTEST, *_BY_FILE, *_QUICK, "tests", *_ELSEWHERE)),),
 )
 
 

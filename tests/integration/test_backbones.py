@@ -71,6 +71,7 @@ def test_weights_out_of_reach_are_an_error_that_names_the_file_and_where_to_put_
     assert "RETRAIN_WEIGHTS_URI" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_resnet50_takes_keras_own_weights_file_and_can_be_split_at_its_last_block(cut_off, tmp_path):
     import h5py
     import keras

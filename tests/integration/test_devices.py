@@ -12,6 +12,7 @@ from pipeline.learning.devices import demand_gpus
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.slow
 def test_two_devices_come_to_the_result_of_one():
     command = [sys.executable, "-m", "tests.two_devices"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

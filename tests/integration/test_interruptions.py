@@ -1,4 +1,4 @@
-"""Real training processes with their checkpoints in a real S3, ended twice at random moments."""
+"""A real training process with its checkpoints in a real S3, ended at a random moment; the bench ends it twice."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +23,11 @@ def _lives(endpoint: str, kills: list[tuple[str, int]]) -> list[Life]:
 def test_whenever_it_is_killed_a_training_comes_to_the_result_it_would_have_come_to(running_services):
     endpoint = running_services.stack.s3_endpoint
     write(S3ObjectStore(endpoint=endpoint), photos(40, 1), photos(16, 2))
-    epochs = sorted(random.sample(range(1, PARAMETERS.epochs), 2))
-    kills = list(zip(random.sample(["SIGKILL", "SIGTERM"], 2), epochs, strict=True))
+    kills = [(random.choice(["SIGKILL", "SIGTERM"]), random.randrange(1, PARAMETERS.epochs))]
     with ThreadPoolExecutor(2) as side_by_side:
         untouched = side_by_side.submit(lived, endpoint, "undisturbed")
         *killed, last = side_by_side.submit(_lives, endpoint, kills).result()
-    assert [life.numbers for life in killed] == [None, None], kills
+    assert [life.numbers for life in killed] == [None], kills
     assert last.numbers == untouched.result().numbers, kills
     for before, after in zip(killed, [*killed[1:], last], strict=True):
         again = before.last - after.first + 1

@@ -34,6 +34,7 @@ def a_job(dataset):
     return TrainingJob("run-1", dataset, LABELS, ASKED, f"{ARTIFACT}checkpoints/", ARTIFACT)
 
 
+@pytest.mark.slow
 def test_every_head_is_on_record_and_the_model_is_that_of_the_best_one(monkeypatch):
     small = backbones.Backbone(lambda objects, uri: small_network(), border="first")
     monkeypatch.setattr(backbones, "BUILDERS", {"small": small})
