@@ -88,6 +88,8 @@ def read_through(database):
 
 
 def others(cursor):
+    # Else a transaction sees who was there at its first look.
+    cursor.execute("SELECT pg_stat_clear_snapshot()")
     cursor.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         " AND datname = current_database()"

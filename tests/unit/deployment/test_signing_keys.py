@@ -20,6 +20,13 @@ def stack(tmp_path):
     return load_or_create(tmp_path, preferred=False)
 
 
+# What `python -m pipeline sign-models` prints in the end.
+DONE = {
+    "LAUNDRY": {"signed": ["v1.1.0"], "left": {"v1.0.0": "its manifest is another one"}},
+    "FACE": {"signed": [], "left": {}},
+}
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """Commands that were run; `failing` makes them fail."""
@@ -31,7 +38,9 @@ def asked(monkeypatch):
 
     def run(command, **how):
         commands.append((command[1:], how["env"].get("RETRAIN_SIGNING_KEY")))
-        return subprocess.CompletedProcess(command, int(commands.failing), "", "log\nrefused: no database\n")
+        return subprocess.CompletedProcess(
+            command, int(commands.failing), json.dumps(DONE) + "\n", "log\nrefused: no database\n"
+        )
 
     monkeypatch.setattr(signing_keys.subprocess, "run", run)
     return commands
@@ -81,7 +90,7 @@ def test_a_lost_private_key_is_told_of_and_no_other_takes_its_place(stack):
     assert not keys(stack).private.exists()
 
 
-def test_models_of_a_release_without_keys_are_signed_once_before_replicas_start(stack, asked):
+def test_models_of_a_release_without_keys_are_signed_once_before_replicas_start(stack, asked, capsys):
     earlier = of_an_earlier_release(stack)
     service = services.faceserve(earlier)
     assert "postgres" in service.after
@@ -89,6 +98,7 @@ def test_models_of_a_release_without_keys_are_signed_once_before_replicas_start(
     services.faceserve(earlier).prepare()
     assert asked == [(["-m", "pipeline", "sign-models"], str(keys(stack).private))]
     assert services.faceserve(earlier).after == ("s3",)
+    assert capsys.readouterr().err == "LAUNDRY v1.0.0 is not signed: its manifest is another one\n"
 
 
 def test_where_both_keys_were_thrown_away_the_models_are_signed_with_the_new_one(stack, asked):
