@@ -5,9 +5,11 @@ import os
 import subprocess
 
 import pytest
+from click.testing import CliRunner
 
 from include.contract.signature import check, sign
 from include.stack import services, signing_keys
+from include.stack.__main__ import main as stack_commands
 from include.stack.layout import environment, load_or_create
 from include.stack.services import StackError
 from include.stack.signing_keys import SigningKeyError, SigningKeys
@@ -48,6 +50,16 @@ def asked(monkeypatch):
 
 def keys(stack):
     return SigningKeys.of_stack(stack.root)
+
+
+def test_variables_of_a_stack_of_an_earlier_release_come_after_its_upgrade(stack, monkeypatch):
+    path = stack.root / "stack.json"
+    kept = json.loads(path.read_text())
+    del kept["ports"]["access"]
+    path.write_text(json.dumps(kept))
+    monkeypatch.setenv("STACK_DIR", str(stack.root))
+    said = CliRunner().invoke(stack_commands, ["env"])
+    assert said.exit_code == 1 and "this stack is of an earlier version: `make down`, `make up`" in said.output
 
 
 def of_an_earlier_release(stack):

@@ -4,8 +4,11 @@ import pytest
 
 from include.contract.signature import check
 from include.stack.signing_keys import SigningKeys
+from pipeline.bootstrap.live_wiring import LiveWiring
+from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import GiveUp
 from pipeline.learning.signing import signer
+from pipeline.settings import Settings
 
 MANIFEST = b'{"files": {}}'
 
@@ -14,6 +17,14 @@ def test_what_was_signed_the_public_key_knows(tmp_path):
     keys = SigningKeys.of_stack(tmp_path)
     keys.make()
     check(MANIFEST, signer(keys.private)(MANIFEST), keys.public)
+
+
+def test_whoever_brings_models_back_signs_them_where_the_settings_name_a_key(tmp_path):
+    keys = SigningKeys.of_stack(tmp_path)
+    keys.make()
+    sign = LiveWiring(Wiring(Settings(signing_key=keys.private))).keeping.sign
+    check(MANIFEST, sign(MANIFEST), keys.public)
+    assert LiveWiring(Wiring(Settings())).keeping.sign is None
 
 
 @pytest.mark.parametrize("body", [None, "no key at all"])

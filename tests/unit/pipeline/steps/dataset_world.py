@@ -4,7 +4,7 @@ from pipeline.domain.dataset import Augmentation, Manifest
 from pipeline.domain.models import ModelType
 from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.selection import Recipe, SelectionPolicy
-from pipeline.ports.bundles import DataChecks, DataSources, Images
+from pipeline.ports.bundles import DataChecks, DataSources, Forgetting, Images
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
 from pipeline.steps.collect import collect
@@ -109,3 +109,21 @@ class World:
 
     def manifest(self, uri=URI):
         return Manifest.from_json(self.objects.read(f"{uri}manifest.json"))
+
+
+def forgetting(world, printer):
+    """What it takes to erase a photo from a world that also knows runs, versions and experiments."""
+    return Forgetting(
+        datasets=world.datasets,
+        erasures=world.erasures,
+        runs=world.runs,
+        versions=world.versions,
+        experiments=world.experiments,
+        augmenter=world.augmenter,
+        photos=world.photos,
+        printer=printer,
+        objects=world.objects,
+        clock=FakeClock(),
+        dataset_prefix="s3://datasets/",
+        model_prefix="s3://models/",
+    )

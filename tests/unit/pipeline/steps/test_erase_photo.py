@@ -18,17 +18,16 @@ from pipeline.domain.errors import DatasetRefused, GiveUp, PhotosErased, Unknown
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Hyperparameters
 from pipeline.domain.transitions import By
-from pipeline.ports.bundles import Forgetting, Records
+from pipeline.ports.bundles import Records
 from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
 from tests.builders import a_model_version, a_task, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
-from tests.fakes.events import FakeClock
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
-from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, POLICY, URI
+from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, POLICY, URI, forgetting
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 BY = By("kim", "asked by the customer", "erasure")
@@ -57,22 +56,9 @@ class World(DataWorld):
         return self.manifest().of(split)[0].task_id
 
     def erase(self, task_id, fault=NO_FAULT, by=BY):
-        forgetting = Forgetting(
-            datasets=self.datasets,
-            erasures=self.erasures,
-            runs=self.runs,
-            versions=self.versions,
-            experiments=self.experiments,
-            augmenter=self.augmenter,
-            photos=self.photos,
-            printer=HtmlReportPrinter(),
-            objects=self.objects,
-            clock=FakeClock(),
-            dataset_prefix="s3://datasets/",
-            model_prefix="s3://models/",
-        )
+        bundle = forgetting(self, HtmlReportPrinter())
         safe = ("runs", "versions", "augmenter", "photos", "printer", "clock")
-        return erase_photo(fault.on_ports(forgetting, but=safe), task_id, by)
+        return erase_photo(fault.on_ports(bundle, but=safe), task_id, by)
 
     def records(self):
         return Records(self.runs, self.datasets, self.versions, FakeTransitions(), self.objects, "s3://datasets/")

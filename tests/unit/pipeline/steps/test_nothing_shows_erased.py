@@ -16,7 +16,7 @@ from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.training import Hyperparameters
 from pipeline.domain.transitions import By
-from pipeline.ports.bundles import Forgetting, Training
+from pipeline.ports.bundles import Training
 from pipeline.steps.contest import Contest
 from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
@@ -28,7 +28,7 @@ from tests.fakes.events import FakeClock
 from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiments, FakeTrainer, FakeTrainingRuns
 from tests.unit.pipeline.steps import verification_world
-from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, URI
+from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, URI, forgetting
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 MODEL = ArtifactFolder("s3://models/LAUNDRY/run-1/")
@@ -139,21 +139,8 @@ class World(DataWorld):
             after_each()
 
     def erase(self, task_id, fault=NO_FAULT):
-        forgetting = Forgetting(
-            datasets=self.datasets,
-            erasures=self.erasures,
-            runs=self.runs,
-            versions=self.versions,
-            experiments=self.experiments,
-            augmenter=self.augmenter,
-            photos=self.photos,
-            printer=self.judged.printer,
-            objects=self.objects,
-            clock=FakeClock(),
-            dataset_prefix="s3://datasets/",
-            model_prefix="s3://models/",
-        )
-        watched = fault.on_ports(forgetting, but=("runs", "versions", "augmenter", "photos", "printer", "clock"))
+        bundle = forgetting(self, self.judged.printer)
+        watched = fault.on_ports(bundle, but=("runs", "versions", "augmenter", "photos", "printer", "clock"))
         erase_photo(watched, task_id, By("kim", "asked by the customer", "erasure"))
 
     def erase_both(self, fault=NO_FAULT):
