@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo drill down faults status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo drill down faults soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ fuzz: install ## Any bytes on every port of the model server, any request to eac
 
 faults: install ## Thirty faults on a stack of their own, the five invariants after each; ROWS="1 19" for some; writes include/studies/faults.md
 	@$(PY) -m tests.faults $(ROWS)
+
+soak: install ## Everything at once on a stack of its own for an hour, a fault each minute; MINUTES=5 for less
+	@$(PY) -m tests.soak --minutes $(or $(MINUTES),60)
 
 mutate: install ## Change the code in small ways: does a test notice? FILES=pipeline/domain for some files only, SAMPLE=20 for 20 mutants of each
 	@$(PY) -m tests.mutation $(FILES) $(if $(SAMPLE),--sample $(SAMPLE))

@@ -68,7 +68,14 @@ def _through(run_id: str, model_type: str, asker: Asker, collect: Collect) -> No
         pipeline.end_run(run_id, outcome)
         publish_soon(pipeline)
     if outcome is not RunOutcome.DEPLOYED:
-        raise GiveUp(f"the model of run {run_id} was {outcome}: {'; '.join(result['reasons'])}")
+        raise GiveUp(_why_it_does_not_serve(run_id, outcome, result))
+
+
+def _why_it_does_not_serve(run_id: str, outcome: RunOutcome, verdict: dict[str, Any]) -> str:
+    """With what to do about it, and where its report is."""
+    said = f"the model of run {run_id} was {outcome}: {'; '.join(verdict['reasons'])}"
+    advice = f". What may help: {verdict['advice']}" if verdict["advice"] else ""
+    return f"{said}{advice}. Report: {verdict['report_url'] or verdict['report_uri']}"
 
 
 def _train_and_serve(

@@ -3,6 +3,7 @@
 A stack of its own, where nothing else goes on; the figures are those of a machine that does nothing else, too.
 """
 
+import os
 import re
 import sys
 import tempfile
@@ -20,6 +21,8 @@ import httpx
 import psutil
 from playwright.sync_api import FrameLocator, Page, sync_playwright
 
+from include.bench import results
+from include.bench.measurement import Found
 from tests import lifeline
 from tests.browser.visiting import AT_A_DESK, browser_program, open_window
 from tests.faults.world import LAUNDRY, World
@@ -47,10 +50,14 @@ def main(times: int) -> None:
     with tempfile.TemporaryDirectory(prefix="rollback-") as folder, _window(Path(folder)) as (world, page):
         _until_quiet(world)
         _told("first", _rolled(world, page))
+        (load, *_), begun = os.getloadavg(), time.monotonic()
         found = [_told(str(number), _rolled(world, page)) for number in range(1, times + 1)]
     parts = {name: median(one.parts[name] for one in found) for name in found[0].parts}
     middle = Rolled(median(one.whole for one in found), parts, median(one.processor for one in found))
     _told(f"median of {times}", middle)
+    figures = {"rollback_seconds_median": middle.whole, "rollback_seconds_max": max(one.whole for one in found)}
+    kept = Found(figures, f"{times} rollbacks through the page, from the second click to every replica read back")
+    results.keep(results.RESULTS, "rollback", kept, time.monotonic() - begun, load)
 
 
 def _told(name: str, one: Rolled) -> Rolled:

@@ -4,10 +4,14 @@ import time
 from collections.abc import Callable
 
 
+class WaitedInVain(TimeoutError):
+    """What was waited for did not happen."""
+
+
 def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Return as soon as `holds`; fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+            raise WaitedInVain(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.05)

@@ -16,12 +16,14 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from include.bench import performance as bars
 from include.bench import results
 from include.bench.registry import BENCHMARKS, Benchmark, UnknownBenchmark, chosen
 from include.bench.results import RESULTS, UnreadableResults
-from include.stack.layout import REPOSITORY
+from include.stack.layout import REPOSITORY, default_root
 
 _PAGES = REPOSITORY / "include" / "studies"
+_DEMO = default_root() / "demo-report.json"
 _ENDED = 128 + signal.SIGTERM
 
 console = Console(highlight=False, soft_wrap=True)
@@ -70,11 +72,24 @@ def run(benchmarks: Sequence[Benchmark], names: Sequence[str], out: Path, pages:
         sys.exit(1)
 
 
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="File of results.")
+@click.option("--demo", type=click.Path(path_type=Path), default=_DEMO, help="Report of `make demo`.")
+@click.option("--pages", type=click.Path(path_type=Path), default=_PAGES, help="Folder of what is written for people.")
+def performance(out: Path, demo: Path, pages: Path) -> None:
+    """Every figure beside the bar that it has to reach, out of what was measured last; measures nothing."""
+    try:
+        found = bars.with_demo(results.read(out), demo)
+    except UnreadableResults as error:
+        raise click.UsageError(str(error)) from error
+    _write({bars.PAGE: bars.page(found).encode()}, pages)
+
+
 def _run(benchmark: Benchmark, place: str, out: Path, pages: Path) -> bool:
     """Run one benchmark, print and keep what it finds; False when it failed."""
     about = f"{benchmark.measures} (about {benchmark.minutes:g} min)"
     console.print(f"[bold]{place} {benchmark.name}[/]  [dim]{escape(about)}[/]")
-    began = time.monotonic()
+    began, (load, *_) = time.monotonic(), os.getloadavg()
 
     def say(text: str) -> None:
         console.print(f"  {time.monotonic() - began:6.1f} s  {text}", style="dim", markup=False)
@@ -85,7 +100,7 @@ def _run(benchmark: Benchmark, place: str, out: Path, pages: Path) -> bool:
         traceback.print_exc()
         console.print(f"  [bold red]{benchmark.name} failed:[/] {escape(str(error))}")
         return False
-    results.keep(out, benchmark.name, found, time.monotonic() - began)
+    results.keep(out, benchmark.name, found, time.monotonic() - began, load)
     _write(found.pages, pages)
     for name, value in found.figures.items():
         console.print(f"  {name:<56}{value:>14,.3f}", markup=False)

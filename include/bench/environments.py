@@ -15,13 +15,13 @@ def environment(name: str, *packages: str) -> Path:
     home = REPOSITORY / ".bench" / name
     python = home / "bin" / "python"
     if not (home / _MADE).exists():
-        uv = _uv()
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
+        tool = uv()
+        subprocess.run([tool, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)
+        subprocess.run([tool, "pip", "install", "--quiet", "--python", python, *packages], check=True)
         (home / _MADE).touch()
     return python
 
 
-def _uv() -> str:
+def uv() -> str:
     """Where `make install` found or put it."""
     return shutil.which("uv") or str(REPOSITORY / ".stack" / "tools" / "bin" / "uv")

@@ -20,10 +20,15 @@ class UnreadableResults(Exception):
     """The file of results was not written by this program; the text says what to do."""
 
 
-def keep(path: Path, name: str, found: Found, took_seconds: float) -> None:
-    """Replace what the benchmark of that name found before; the results of all others stay."""
+def keep(path: Path, name: str, found: Found, took_seconds: float, load: float | None = None) -> None:
+    """Replace what the benchmark of that name found before; the results of all others stay.
+
+    `load` is the machine's before it began: processes that ran or waited for a processor.
+    """
     figures = {name: float(f"{value:.6g}") for name, value in found.figures.items()}
     entry = {"figures": figures, "how": found.how, "took_seconds": round(took_seconds, 1), **_circumstances()}
+    if load is not None:
+        entry["load_before"] = round(load, 1)
     written = path.with_suffix(".new")
     path.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(json.dumps({**read(path), name: entry}, ensure_ascii=False, indent=1) + "\n")

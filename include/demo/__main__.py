@@ -24,7 +24,7 @@ console = Console(highlight=False)
 @click.option("--seed", default=1, show_default=True, help="Other photos, other mistakes.")
 def main(base_photos: int, live_photos: int, seed: int) -> None:
     """The whole loop on this machine: corrections in, a better model live, rolled back on demand."""
-    started = time.monotonic()
+    started, (load, *_) = time.monotonic(), os.getloadavg()
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"))
     # The monitor of a demo looks every minute: not while everything is emptied, nor while latency is measured.
     pause_dags(stack, (INTAKE, RETRAINING, ROLLBACK, MONITOR))
@@ -33,7 +33,9 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     os.environ.update(environment(stack))
     stage = Stage(stack, "The whole loop, measured", console)
     report = Story(stage, Size(base_photos, live_photos, seed)).tell()
-    report.record(stack_start_seconds=start_seconds, stack_memory_mb=runner.memory_mb(stack))
+    report.record(
+        load_before=round(load, 1), stack_start_seconds=start_seconds, stack_memory_mb=runner.memory_mb(stack)
+    )
     status = publish(report, stack.root / "demo-report.json", console)
     show_addresses(stack)
     console.print("the stack stays up: `make down` stops it")

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from pipeline.adapters.code_version import git_commit
 
 
 @dataclass
@@ -49,7 +52,8 @@ class Report:
         self.demand(f["rollback_seconds"] < 60, "rollback within a minute")
 
     def write(self, path: Path) -> None:
-        body = {**self.figures, "passed": not self.broken, "broken_promises": self.broken}
+        when = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "commit": git_commit()[:12]}
+        body = {**self.figures, **when, "passed": not self.broken, "broken_promises": self.broken}
         path.write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n")
 
     def show(self, console: Console) -> None:

@@ -228,8 +228,11 @@ class Story:
             variables = {**os.environ, **environment(stack)}
             done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=out, check=False)
         if done.returncode != 0:
-            tail = "\n".join(log.read_text().splitlines()[-15:])
-            raise RuntimeError(f"python -m pipeline retrain failed ({done.returncode}); end of {log}:\n{tail}")
+            # A command that cannot go on says why, and what to do, in its last line.
+            (*_, why) = log.read_text().splitlines() or [""]
+            raise RuntimeError(
+                f"`python -m pipeline retrain` ended with {done.returncode}; {why} (all that it said: {log})"
+            )
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from include.stack import runner
 from include.stack.airflow_api import AirflowApi, AirflowError, airflow_of
 from include.stack.alerting import alerting_faults
-from include.stack.layout import PREFERRED_PORTS, Stack, default_root, environment, load
+from include.stack.layout import PREFERRED_PORTS, Stack, bin_folder, default_root, environment, load
 from include.stack.outside_look import faults
 from include.stack.reset import reset as reset_data
 from include.stack.services import StackError
@@ -105,12 +105,13 @@ def reset() -> None:
 
 @main.command()
 def env() -> None:
-    """Variables for a shell: eval "$(python -m include.stack env)"."""
+    """Variables for a shell, and its `python`: eval "$(.venv/bin/python -m include.stack env)"."""
     stack = _existing()
     if not stack.ports.keys() >= PREFERRED_PORTS.keys():
         raise click.ClickException("this stack is of an earlier version: `make down`, `make up`, then again")
     for name, value in environment(stack).items():
         click.echo(f"export {name}={shlex.quote(value)}")
+    click.echo(f'export PATH={shlex.quote(str(bin_folder()))}:"$PATH"')
 
 
 def review_page(stack: Stack) -> str:

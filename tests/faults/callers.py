@@ -15,11 +15,11 @@ _PAUSE_SECONDS = 0.05
 class Callers:
     """What each request came to: `answers` counts versions, `replicas` who gave them, `refusals` are sentences."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], *, pause_seconds: float = _PAUSE_SECONDS) -> None:
         self.answers: Counter[str] = Counter()
         self.replicas: Counter[str] = Counter()
         self.refusals: list[str] = []
-        self._addresses = addresses
+        self._addresses, self._pause_seconds = addresses, pause_seconds
         self._end, self._nobody_to_ask = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._ask, daemon=True)
 
@@ -43,7 +43,7 @@ class Callers:
             while not self._end.is_set():
                 with self._nobody_to_ask:
                     self._one(client, photo)
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(self._pause_seconds)
 
     def _one(self, client: FaceserveClient, photo: bytes) -> None:
         try:

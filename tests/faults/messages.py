@@ -64,11 +64,11 @@ def demand(said: Said, status: int, sentence: str) -> None:
 
 
 def broker_gone(world: World) -> str:
-    tasks = [_new_task(world) for _ in range(10)]
+    tasks = [new_task(world) for _ in range(10)]
     with world.services.without("rabbitmq"):
         for word in ("양호", "불량"):
             for task in tasks:
-                _confirm(world, task, word)
+                confirm(world, task, word)
         waits = world.unpublished()
         demand(world.run("accumulate"), _UNAVAILABLE, "try again: RabbitMQ is unavailable")
     world.recover()
@@ -80,14 +80,15 @@ def broker_gone(world: World) -> str:
     )
 
 
-def _new_task(world: World) -> dict:
+def new_task(world: World) -> dict:
+    """A photo that the Helper service has the AI's verdict on."""
     name = f"H-{world.number()}"
     url = f"s3://tasks/{name}.jpg"
     world.objects.write(url, grey_photo(20))
     return _post(world, "/helper/tasks", {"taskId": name, "helperId": "H-1", "photoUrl": url})
 
 
-def _confirm(world: World, task: dict, word: str) -> dict:
+def confirm(world: World, task: dict, word: str) -> dict:
     ai = task["aiResult"]
     said = {"finalResult": word, "aiResult": ai, "corrected": word != ai, "correctionReason": None}
     return _post(world, f"/helper/tasks/{task['taskId']}/confirm", said)
@@ -147,9 +148,9 @@ def _marking_waits(world: World):
 
 
 def relay_killed_before_its_mark(world: World) -> str:
-    task = _new_task(world)
+    task = new_task(world)
     with _marking_waits(world):
-        _confirm(world, task, "불량")
+        confirm(world, task, "불량")
         until(lambda: world.broker.waiting() == 1, "the event to be published")
         world.kill("helper")
     until(lambda: world.broker.waiting() == 2, "the event to be published again", 120)

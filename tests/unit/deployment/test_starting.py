@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from include.docker import migrate
 from include.docker.demands import demand_start
 from include.stack import airflow_history, airflow_program, own_tables, services, staleness
-from include.stack.layout import REPOSITORY, environment, load_or_create
+from include.stack.__main__ import main as stack_commands
+from include.stack.layout import REPOSITORY, bin_folder, environment, load_or_create
 from include.stack.runner import all_services
 from include.stack.services import Program, StackError
 from pipeline.bootstrap import GiveUp
@@ -38,6 +39,16 @@ def repository(tmp_path, monkeypatch):
 def started(**changes):
     fields = {"command": ("airflow", "scheduler"), "code": ("plugins", "requirements.txt"), **changes}
     return Program("scheduler", ready=lambda: True, **fields)
+
+
+def test_a_shell_that_takes_the_stacks_variables_finds_its_python_and_its_airflow(stack, monkeypatch):
+    monkeypatch.setenv("STACK_DIR", str(stack.root))
+    variables = CliRunner().invoke(stack_commands, ["env"]).stdout
+    words = f"{variables}\ncommand -v python; command -v airflow; echo $RETRAIN_MLFLOW_URL"
+    shell = ["env", "-i", "PATH=/usr/bin:/bin", "sh", "-euc", words]
+    found = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.splitlines()
+    where = bin_folder()
+    assert found == [f"{where}/python", f"{where}/airflow", f"http://127.0.0.1:{stack.port('mlflow')}"]
 
 
 @pytest.mark.parametrize("module", ["include.docker.airflow_part", "include.docker.migrate"])

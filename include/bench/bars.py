@@ -1,0 +1,163 @@
+"""The figures that the product has to reach, where each is measured, and what limits it."""
+
+from dataclasses import dataclass
+
+DEMO = "demo"
+"""What `make demo` writes to its report stands beside what the benchmarks found."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`at_most` or `at_least`, in `unit`; neither where a figure is only told. `benchmark` is empty where nothing
+    measures it yet.
+    """
+
+    what: str
+    benchmark: str
+    figure: str
+    unit: str
+    limits: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def reached_by(self, value: float) -> bool | None:
+        """None where there is nothing to reach."""
+        if self.at_most is None and self.at_least is None:
+            return None
+        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+
+
+_TRAINING = (
+    Bar(
+        "training 600 images × 50 epochs, ResNet50/224: times faster than a plain fit",
+        "speedup",
+        "training_speedup_vs_plain_fit",
+        "×",
+        "the frozen network sees each image once: that pass is nearly all of it",
+        at_least=30,
+    ),
+    Bar(
+        "preparing 150 photos of 12 megapixels",
+        "augmenting",
+        "augment_seconds_150_photos",
+        "s",
+        "decoding JPEGs, at reduced scale",
+        at_most=60,
+    ),
+    Bar(
+        "whole run, from trigger to serving",
+        DEMO,
+        "retraining_seconds",
+        "s",
+        "training on two cores; then the starts of Airflow's tasks, one process each",
+        at_most=90,
+    ),
+)
+_SERVING = (
+    Bar(
+        "requests a second beside TensorFlow, bf16",
+        "throughput",
+        "throughput_ratio_bf16_vs_tensorflow",
+        "×",
+        "the network's arithmetic; without bf16 in the processor it is not measured",
+        at_least=2.5,
+    ),
+    Bar(
+        "requests a second beside TensorFlow, int8",
+        "throughput",
+        "throughput_ratio_int8_vs_tensorflow",
+        "×",
+        "the network's arithmetic",
+        at_least=4,
+    ),
+    Bar("exchange of the model", "swaps", "exchange_milliseconds_max", "ms", "one assignment", at_most=0.1),
+    Bar(
+        "p99 while a model changes, beside steady",
+        "swaps",
+        "p99_ratio_during_swap",
+        "×",
+        "loading and warming up on the same cores as requests",
+        at_most=1.25,
+    ),
+    Bar("failed of 105 000 requests over 20 swaps", "swaps", "requests_failed", "", "–", at_most=0),
+    Bar(
+        "deployment on every replica",
+        "swaps",
+        "deploy_seconds_max",
+        "s",
+        "download, and the trial in a child process",
+        at_most=10,
+    ),
+    Bar(
+        "memory after 100 swaps",
+        "memory",
+        "memory_drift_percent_100_swaps",
+        "%",
+        "–",
+        at_most=1,
+    ),
+    Bar(
+        "rollback, from the second click to every replica read back",
+        "rollback",
+        "rollback_seconds_median",
+        "s",
+        "Airflow's way from the click to the task's process; `make bench-rollback` has it in parts",
+        at_most=3,
+    ),
+)
+_FLOW = (
+    Bar(
+        "confirmations stored and acknowledged, each validated",
+        "intake",
+        "intake_events_per_second",
+        "/s",
+        "validation in Python, and the indexes of the table",
+        at_least=10_000,
+    ),
+    Bar(
+        "dashboard at 10 million confirmations",
+        "overview",
+        "dashboard_overview_seconds",
+        "s",
+        "tallies that are kept, not counted",
+        at_most=0.3,
+    ),
+    Bar("slowest question of a month of confirmations", "month", "slowest_question_seconds", "s", "[scale](scale.md)"),
+    Bar("runs of the intake at full load", "", "", "/day", "it stays up to half an hour a run", at_most=150),
+    Bar(
+        "restore to a second: what may be lost",
+        "",
+        "",
+        "s",
+        "how often a segment of the log is full, or a minute over",
+        at_most=60,
+    ),
+)
+_FACES = (
+    Bar("FACE: deployment with 100 000 enrolled", "", "", "s", "–", at_most=10),
+    Bar("FACE: enrolled, until every replica knows", "", "", "s", "–", at_most=1),
+    Bar("FACE: erased, until no replica knows", "", "", "s", "–", at_most=5),
+)
+_EVERYDAY = (
+    Bar("`make demo`", DEMO, "total_seconds", "s", "two trainings", at_most=240),
+    Bar(
+        "install, with a warm cache",
+        "installing",
+        "install_seconds_warm_cache",
+        "s",
+        "unpacking and compiling TensorFlow and Airflow",
+        at_most=60,
+    ),
+    Bar(
+        "second start of the stack",
+        "starting",
+        "stack_seconds_second_start",
+        "s",
+        "imports of Airflow and MLflow, on two cores",
+        at_most=15,
+    ),
+    Bar("memory of the stack, no model yet", "starting", "stack_memory_mb", "MB", "Airflow's processes", at_most=2500),
+    Bar("memory of the stack after a demo", DEMO, "stack_memory_mb", "MB", "Airflow's processes", at_most=2500),
+    Bar("slowest DAG file to read", "dags", "dag_seconds_max", "s", "imports of Airflow's operators"),
+)
+BARS = (*_TRAINING, *_SERVING, *_FLOW, *_FACES, *_EVERYDAY)
