@@ -1,5 +1,6 @@
-"""Commands about face models, which nobody retrains or watches yet."""
+"""Commands about face models, which nobody watches yet."""
 
+import time
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.people_commands import publish_soon, show
 
 # How often people hear how many photos are looked at.
@@ -24,26 +26,60 @@ def face_model(photos: str, run_id: str, actor: str) -> None:
     The folder, of this machine or such as s3://bucket/people/, has a folder for each person, named as that person is
     enrolled, with two or more photos of one face each. Exit status 1 when the model was refused, or waits for a person.
 
-    Nobody watches a face model, and nothing retrains it: `roll-back --model-type FACE` takes it down.
+    Nobody watches a face model: `roll-back --model-type FACE` takes it down.
     """
     pipeline = FacePipeline.from_env()
-    dataset = pipeline.collect(run_id, photos, _print_photo)
-    counts = pipeline.counts(dataset)
-    for one in dataset.set_aside:
-        tell(f"set aside: {one.name}: {one.reason}")
-    candidate = pipeline.learn(run_id, dataset)
-    tell(f"head: {candidate.head.way}, threshold {candidate.head.threshold:.4f}")
-    verdict = pipeline.judge(candidate)
-    shown: dict[str, Any] = {**counts, **verdict, "threshold": candidate.head.threshold}
-    if not verdict["accepted"]:
-        show(shown)
-        publish_soon(pipeline)
-        said = "waits for a person" if verdict["held"] else "was refused"
-        raise GiveUp(f"the model of run {run_id} {said}: {'; '.join(verdict['reasons'])}")
-    version = pipeline.register(candidate)
-    swapped = pipeline.hot_swap(ModelType.FACE, version, actor, f"run {run_id}", run_id)
-    show({**shown, **swapped})
+    outcome, shown = _judge_and_serve(pipeline, run_id, pipeline.collect_folder(run_id, photos, _print_photo), actor)
+    show(shown)
     publish_soon(pipeline)
+    _demand_deployed(run_id, outcome, shown)
+
+
+@click.command("face-retraining")
+@click.option("--run-id", help="Names this retraining; the same one again goes on.  [default: made of the time]")
+@click.option("--force", "forced_by", metavar="WHO", help="Retrain whatever the backlog; WHO is recorded.")
+def face_retraining(run_id: str | None, forced_by: str | None) -> None:
+    """The face model again, of what people confirmed at doors: due? collect, learn, judge, register, hot swap.
+
+    What the champion has learned from comes along. Exit status 1 when a model was learned and does not serve: it was
+    refused, or waits for a person.
+    """
+    pipeline, run_id = FacePipeline.from_env(), run_id or f"faces-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    answer = pipeline.begin_run(run_id, ModelType.FACE, Asker("command line", forced_by, by_hand=True))
+    tell(f"due: {answer['due']} ({answer['reason']})")
+    if not answer["due"]:
+        show(answer)
+        return
+    outcome, shown = RunOutcome.FAILED, dict[str, Any]()
+    try:
+        counts = pipeline.collect(run_id, _print_photo)
+        outcome, shown = _judge_and_serve(pipeline, run_id, counts, forced_by or "command line")
+        show({"run_id": run_id, **shown})
+    finally:
+        pipeline.end_run(run_id, outcome)
+        publish_soon(pipeline)
+    _demand_deployed(run_id, outcome, shown)
+
+
+def _judge_and_serve(
+    pipeline: FacePipeline, run_id: str, counts: dict[str, Any], actor: str
+) -> tuple[RunOutcome, dict[str, Any]]:
+    for one in pipeline.set_aside(run_id):
+        tell(f"set aside: {one}")
+    learned = pipeline.learn(run_id)
+    tell(f"head: {learned['head']}, threshold {learned['threshold']:.4f}")
+    verdict = pipeline.judge(run_id)
+    shown: dict[str, Any] = {**counts, **learned, **verdict}
+    if not verdict["accepted"]:
+        return RunOutcome.HELD if verdict["held"] else RunOutcome.REFUSED, shown
+    version = pipeline.register(run_id)
+    return RunOutcome.DEPLOYED, {**shown, **pipeline.hot_swap(ModelType.FACE, version, actor, f"run {run_id}", run_id)}
+
+
+def _demand_deployed(run_id: str, outcome: RunOutcome, shown: dict[str, Any]) -> None:
+    if outcome is not RunOutcome.DEPLOYED:
+        said = "waits for a person" if outcome is RunOutcome.HELD else "was refused"
+        raise GiveUp(f"the model of run {run_id} {said}: {'; '.join(shown['reasons'])}")
 
 
 def _print_photo(done: int, of: int) -> None:
@@ -75,4 +111,4 @@ def erase_person(name: str, actor: str, reason: str) -> None:
     show(FacePipeline.from_env().erase_person(name, actor=actor, reason=reason))
 
 
-FACE_COMMANDS = (face_model, face_rates, erase_person)
+FACE_COMMANDS = (face_model, face_retraining, face_rates, erase_person)

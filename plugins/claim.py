@@ -5,13 +5,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from pipeline.bootstrap import Asker
 from plugins.notices import tell_people
-from plugins.steps import step
+from plugins.steps import Step, step
 
 # Kept by the first task for the last one: a short circuit does not skip a teardown.
 _DUE = "due"
 
 
-def claim(run: str, model_type: str) -> bool:
+def claim(run: str, model_type: str, step: Step = step) -> bool:
     """Whether the run goes on. A forced one that may not fails: whoever forced it must not find it green."""
     context = get_current_context()
     forced = context["params"]["force"]
@@ -35,7 +35,7 @@ def idle(dag_id: str, *, besides: int = 0) -> str | None:
     return None if get_current_context()["ti"].get_dr_count(dag_id, states=["running"]) > besides else dag_id
 
 
-def conclude(run: str) -> str:
+def conclude(run: str, step: Step = step) -> str:
     """`deployed`. Fails with the run: the last task decides what Airflow says of the whole."""
     if get_current_context()["ti"].xcom_pull(task_ids="begin", key=_DUE) is False:
         raise AirflowSkipException("nothing was due")

@@ -15,6 +15,7 @@ ALWAYS_ON = {
         "one due"
         for kind in MODEL_TYPES
     },
+    "face_model_retraining": "No FACE model is retrained, however many corrections wait",
     "live_accuracy_monitor": "Nobody looks how often the champion is right, and no bad one is taken down",
     "model_rollback": "No rollback happens, neither a person's nor the monitor's",
     "model_promotion": "No version goes live by hand: whoever triggers a promotion waits without end",

@@ -5,7 +5,10 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from plugins.outside.pipeline import open_pipeline
+from plugins.outside.pipeline import open_face_pipeline, open_pipeline
+
+# Takes what to do with a pipeline, and does it.
+Step = Callable[[Callable[[Any], Any]], Any]
 
 
 class Refusal(AirflowFailException):
@@ -18,10 +21,19 @@ class Refusal(AirflowFailException):
 
 def step(call: Callable[[Any], Any]) -> Any:
     """`step(lambda p: p.collect(run_id, "LAUNDRY"))`: what cannot succeed later fails at once, the rest is retried."""
+    return _done(call, open_pipeline)
+
+
+def face_step(call: Callable[[Any], Any]) -> Any:
+    """The same of faces, whose models are made in another way."""
+    return _done(call, open_face_pipeline)
+
+
+def _done(call: Callable[[Any], Any], opened: Callable[[], Any]) -> Any:
     from pipeline.bootstrap import GiveUp, RunEnded
 
     try:
-        return call(open_pipeline())
+        return call(opened())
     except RunEnded as ended:
         raise Refusal(ended) from None
     except GiveUp as error:

@@ -11,6 +11,7 @@ from pipeline.domain.dataset import ConfirmedTask, Dataset, Photo, Source, Split
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.faces.confirmations import FaceConfirmation
 from pipeline.domain.faces.dataset import person_key
+from pipeline.domain.faces.identities import ConfirmedCheck
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retraining import Asker, Backlog
 from pipeline.domain.training import ClassFigures, Hyperparameters, TrainingResult
@@ -96,6 +97,21 @@ def a_face_confirmation(key: str = "1", name: str = "kim", **changes: Any) -> Fa
         **changes,
     }
     return FaceConfirmation(**values)
+
+
+def a_check(number: int, identity: str = "kim", **changes: Any) -> ConfirmedCheck:
+    """Somebody was let in and said to be who they are, a minute after the check before; each by another confirmer."""
+    values: dict[str, Any] = {
+        "photo_url": f"s3://tasks/C-{number:04d}.jpg",
+        "branch": "강남점",
+        "taken_at": NOW + timedelta(minutes=number),
+        "confirmed_at": NOW + timedelta(minutes=number, seconds=30),
+        "confirmed_by": f"reviewer-{number}",
+        "same": True,
+        "corrects": False,
+        **changes,
+    }
+    return ConfirmedCheck(f"C-{number:04d}", identity, **values)
 
 
 def a_withheld(scope: Scope, name: str, **changes: Any) -> Withheld:

@@ -33,13 +33,14 @@ class Turns(list[Any]):
 
 
 class Desk:
-    """Takes a call only as `Pipeline` would.
+    """Takes a call only as `of` would.
 
     `asked` holds (method, positional arguments, named arguments), oldest first.
     `answers` by method: a value, what makes one of the arguments, an exception to raise, or `Turns` of them.
     """
 
-    def __init__(self, **answers: Any) -> None:
+    def __init__(self, of: type[Any] = Pipeline, **answers: Any) -> None:
+        self._of = of
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.answers: dict[str, Any] = {
             **dict.fromkeys(("hot_swap", "promote_canary", "force_promote"), CHANGED),
@@ -57,7 +58,7 @@ class Desk:
         return partial(self.answer, name)
 
     def answer(self, name: str, /, *values: Any, **named: Any) -> Any:
-        inspect.signature(getattr(object.__new__(Pipeline), name)).bind(*values, **named)
+        inspect.signature(getattr(object.__new__(self._of), name)).bind(*values, **named)
         self.asked.append((name, values, named))
         answer = self.answers.get(name, f"the answer of {name}")
         answer = answer.next() if isinstance(answer, Turns) else answer

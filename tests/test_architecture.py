@@ -26,6 +26,7 @@ MAX_LINES_PER_LINE_OF_TESTS = 1.0
 
 # Where a program is put together: they name every part once and decide nothing, so their fan-out is not limited.
 ROOTS = {
+    "dags.face_model_retraining": "puts the tasks of a retraining of faces in order",
     "dags.model_retraining": "puts the tasks of a whole retraining in order",
     "faceserve.server": "builds the server of all its parts",
     "include.access_service.app": "puts the stand-in together of its parts",

@@ -1,6 +1,5 @@
 """Who stood before a door, what the model answered, what a person says of it, and the event that tells of that."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -120,7 +119,7 @@ class Checks:
             if check.final_result != final_result:
                 corrected = final_result != check.ai_result
                 said = Confirmation(final_result, check.ai_result, corrected, reason if corrected else None)
-                _conclude(cursor, check, said, {"reviewerId": reviewer_id})
+                _conclude(cursor, check, said, reviewer_id)
             return _find(cursor, check_id)
 
     def forget(self, identity: str) -> int:
@@ -142,14 +141,14 @@ def _find(cursor: Cursor, check_id: str, *, lock: bool = False) -> Check:
     return Check(*row)
 
 
-def _conclude(cursor: Cursor, check: Check, said: Confirmation, extra: Mapping[str, Any]) -> None:
+def _conclude(cursor: Cursor, check: Check, said: Confirmation, reviewer_id: str) -> None:
     at = later_than(check.confirmed_at, datetime.now(UTC))
     cursor.execute(
-        "UPDATE checks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s"
-        " WHERE check_id = %s",
-        (said.final_result, said.corrected, said.correction_reason, at, check.check_id),
+        "UPDATE checks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s,"
+        " reviewer_id = %s WHERE check_id = %s",
+        (said.final_result, said.corrected, said.correction_reason, at, reviewer_id, check.check_id),
     )
-    add_event(cursor, {**confirmed_event(check, said, at), **_of_a_face(check), **extra})
+    add_event(cursor, {**confirmed_event(check, said, at), **_of_a_face(check), "reviewerId": reviewer_id})
 
 
 def _of_a_face(check: Check) -> dict[str, Any]:

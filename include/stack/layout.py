@@ -174,6 +174,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_AMQP_URL": stack.amqp_url_of("pipeline"),
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops", "mlops"),
         "RETRAIN_HELPER_DSN": stack.dsn("mlops_reader", "helper"),
+        "RETRAIN_ACCESS_DSN": stack.dsn("mlops_reader", "access"),
         "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,
         "RETRAIN_BACKUP_DSN": stack.dsn("backup", "postgres"),
         "RETRAIN_MLFLOW_URL": mlflow_url,

@@ -109,6 +109,7 @@ class DatasetTable:
             cursor.execute(
                 "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
                 " validation_count = %s, holdout_count = %s, corrections = %s,"
+                " corrections_through = COALESCE(corrections_through, %s),"
                 " completed_at = COALESCE(completed_at, now())"
                 " WHERE dataset_id = %s",
                 (
@@ -120,6 +121,7 @@ class DatasetTable:
                     dataset.validation_count,
                     dataset.holdout_count,
                     dataset.corrections,
+                    dataset.corrections_through,
                     dataset.id,
                 ),
             )

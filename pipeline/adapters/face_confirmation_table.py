@@ -1,4 +1,6 @@
-"""Table `face_confirmations`: every confirmation about faces once, and how often the model was right by person."""
+"""Table `face_confirmations`: every confirmation about faces once, how often the model was right by person, and how
+many corrections wait.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,6 +11,8 @@ from pipeline.adapters.erasure_table import wait_for_erasures
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.faces.confirmations import DIFFERENT, SAME, FaceConfirmation
 from pipeline.domain.faces.live import FaceTally
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Backlog, Try
 from pipeline.ports.events import Stored
 
 _INSERT = """
@@ -30,6 +34,37 @@ _TALLIES = """
         WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
     GROUP BY 1, 2 ORDER BY 1, 2"""
 
+# As `ConfirmationTable` has it of laundry; a dataset out of a folder has tried none of them.
+_BACKLOG = """
+    WITH waiting AS (
+        SELECT person, confirmed_at, received_at FROM face_confirmations c
+        WHERE ai_result <> final_result AND NOT EXISTS (
+            SELECT FROM face_confirmations n
+            WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
+    ), champion AS (
+        SELECT COALESCE(max(d.corrections_through), '-infinity') AS through
+        FROM model_versions v JOIN datasets d USING (dataset_id)
+        WHERE v.model_type = %(model_type)s AND v.version = %(champion)s
+    ), tried AS (
+        SELECT COALESCE(max(d.begun_at), '-infinity') AS at FROM datasets d JOIN blessings b ON b.run_id = d.run_id
+        WHERE d.model_type = %(model_type)s AND d.corrections_through IS NOT NULL
+    ), verdict AS (
+        SELECT max(decided_at) AS at FROM blessings WHERE model_type = %(model_type)s
+    ), vain AS (
+        SELECT run_id, begun_at, outcome FROM retraining_runs r, verdict
+        WHERE model_type = %(model_type)s AND ended_at IS NOT NULL AND begun_at > COALESCE(verdict.at, '-infinity')
+            AND NOT EXISTS (SELECT FROM blessings b WHERE b.run_id = r.run_id)
+        ORDER BY begun_at DESC LIMIT 1
+    )
+    SELECT
+        (SELECT count(*) FROM waiting WHERE confirmed_at > champion.through),
+        (SELECT count(*) FROM waiting WHERE received_at > tried.at),
+        verdict.at,
+        (SELECT count(DISTINCT person) FROM waiting WHERE confirmed_at > champion.through),
+        vain.run_id, vain.begun_at, vain.outcome,
+        (SELECT count(*) FROM waiting WHERE received_at > vain.begun_at)
+    FROM champion, tried, verdict LEFT JOIN vain ON true"""
+
 
 class FaceConfirmationTable:
     def __init__(self, database: MlopsDatabase) -> None:
@@ -49,6 +84,15 @@ class FaceConfirmationTable:
         with self._database.transaction() as cursor:
             cursor.execute(_TALLIES, values)
             return [FaceTally(*row) for row in cursor.fetchall()]
+
+    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
+        with self._database.transaction() as cursor:
+            cursor.execute(_BACKLOG, {"model_type": model_type, "champion": champion})
+            row = cursor.fetchone()
+        assert row is not None
+        corrections, since_last_try, last_trained_at, people, *vain = row
+        in_vain = Try(*vain) if vain[0] is not None else None
+        return Backlog(corrections, since_last_try, last_trained_at, in_vain, people=people)
 
     def forget(self, person: str) -> int:
         with self._database.transaction() as cursor:

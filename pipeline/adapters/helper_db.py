@@ -1,15 +1,15 @@
 """The Helper service's tasks, read-only (DD-03): the role may SELECT from one table, and every session says so too."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import BYTES, PYDATETIMETZ, new_type, register_type
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.adapters.mlops_db import connect, unavailable
+from pipeline.adapters.mlops_db import read_only
 from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.turns import TIMES
 
@@ -119,27 +119,13 @@ class HelperDatabase:
         with self._session() as connection:
             return [_task(row) for query, values in queries for row in _fetch(connection, query, values)]
 
-    def _session(self) -> "_Session":
-        return _Session(self._dsn)
-
-
-class _Session:
-    """One read-only connection; errors become `ServiceUnavailable` with the reason."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-
-    def __enter__(self) -> Connection:
-        self._connection = connect(self._dsn, _NAME, options="-c default_transaction_read_only=on")
-        # Values come as they are, so that one that cannot be read is its row's fault and not the query's.
-        register_type(BYTES, self._connection)
-        register_type(_TIME_AS_TEXT, self._connection)
-        return self._connection
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._connection.close()
-        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            raise unavailable(_NAME, error) from error
+    @contextmanager
+    def _session(self) -> Iterator[Connection]:
+        with read_only(self._dsn, _NAME) as connection:
+            # Values come as they are, so that one that cannot be read is its row's fault and not the query's.
+            register_type(BYTES, connection)
+            register_type(_TIME_AS_TEXT, connection)
+            yield connection
 
 
 def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -116,5 +116,20 @@ def connect(dsn: str, name: str, *, options: str = "") -> Connection:
     raise AssertionError("the retry context returns or raises")
 
 
+@contextmanager
+def read_only(dsn: str, name: str) -> Iterator[Connection]:
+    """A connection to somebody else's database, called `name`, in which nothing can be written.
+
+    Raises `ServiceUnavailable` when it breaks.
+    """
+    connection = connect(dsn, name, options="-c default_transaction_read_only=on")
+    try:
+        yield connection
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise unavailable(name, error) from error
+    finally:
+        connection.close()
+
+
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, psycopg2.OperationalError) and "authentication failed" not in str(error)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -15,8 +14,9 @@ from pipeline.bootstrap.kinds import model_types as model_types
 from pipeline.bootstrap.kinds import refusal as refusal
 from pipeline.bootstrap.kinds import served_types as served_types
 from pipeline.bootstrap.kinds.kind import ModelKind
-from pipeline.bootstrap.model_wiring import ModelWiring
+from pipeline.bootstrap.model_wiring import ModelWiring as ModelWiring
 from pipeline.bootstrap.peoples_words import PeoplesWords
+from pipeline.bootstrap.runs import RunSteps
 from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
 from pipeline.bootstrap.traced import traced
 from pipeline.domain.backbones import BACKBONES as BACKBONES
@@ -31,6 +31,7 @@ from pipeline.domain.errors import TrainingInterrupted as TrainingInterrupted
 from pipeline.domain.errors import TryAgain as TryAgain
 from pipeline.domain.errors import UnknownVersion as UnknownVersion
 from pipeline.domain.intake import AT_ONCE
+from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import LATE_RUN as LATE_RUN
 from pipeline.domain.retraining import LONGEST_RUN as LONGEST_RUN
 from pipeline.domain.retraining import Asker as Asker
@@ -42,28 +43,29 @@ from pipeline.domain.troubles import Fault as Fault
 from pipeline.domain.troubles import Place as Place
 from pipeline.domain.troubles import Question as Question
 from pipeline.domain.worth import worth
+from pipeline.ports.bundles import Scheduling
 from pipeline.settings.elsewhere import Outside as Outside
 from pipeline.steps.accumulate import accumulate, waiting
-from pipeline.steps.announce_skipped import announce_skipped
+from pipeline.steps.announce_skipped import announce_skipped as announce_skipped
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
-from pipeline.steps.begin_run import begin_run
+from pipeline.steps.begin_run import begin_run as begin_run
 from pipeline.steps.blame_memory import blame_memory
 from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
-from pipeline.steps.consider import consider
+from pipeline.steps.consider import consider as consider
 from pipeline.steps.contest import contest_of
 from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
-from pipeline.steps.finish_run import finish_run
+from pipeline.steps.finish_run import finish_run as finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
 from pipeline.steps.measure_staleness import measure_staleness
 from pipeline.steps.prove import prove
 from pipeline.steps.register import register
-from pipeline.steps.release_claim import release_claim
+from pipeline.steps.release_claim import release_claim as release_claim
 from pipeline.steps.report_training import report_training
 from pipeline.steps.report_verdict import report_verdict
-from pipeline.steps.resume_run import resume_run
+from pipeline.steps.resume_run import resume_run as resume_run
 from pipeline.steps.retry import retry
 from pipeline.steps.reuse_dataset import reuse_dataset
 from pipeline.steps.trace_model import trace_model
@@ -79,16 +81,12 @@ MODEL_TYPES = model_types()
 
 
 @traced
-class Pipeline(PeoplesWords):
+class Pipeline(PeoplesWords, RunSteps):
     """The retraining application, wired. `run_id` names one retraining and keys everything it writes."""
 
     @cached_property
     def _data(self) -> DataWiring:
         return DataWiring(self._w)
-
-    @cached_property
-    def _models(self) -> ModelWiring:
-        return ModelWiring(self._w)
 
     # Events
 
@@ -108,44 +106,8 @@ class Pipeline(PeoplesWords):
 
     # When to retrain
 
-    def consider(self, model_type: str, asker: Asker) -> dict[str, Any]:
-        """The policy's answer, recorded."""
-        return answers.of_decision(
-            *consider(self._models.scheduling_of(self._kinds.of(model_type)), complete(model_type), asker)
-        )
-
-    def begin_run(self, run_id: str, model_type: str, asker: Asker) -> dict[str, Any]:
-        """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
-        scheduling = self._models.scheduling_of(self._kinds.of(model_type))
-        return asdict(begin_run(scheduling, run_id, complete(model_type), asker))
-
-    def resume_run(self, run_id: str, model_type: str) -> None:
-        """A run that had ended claims its model type again; one that did not goes on."""
-        resume_run(self._models.scheduling, run_id, complete(model_type))
-
-    def outcome_of_run(self, run_id: str) -> str | None:
-        """How a run ended that held the claim once; None while it holds it, and for one that never did."""
-        return self._w.retraining_runs.outcome(run_id)
-
-    def end_run(self, run_id: str, outcome: str) -> None:
-        """Release the claim: `deployed`, `refused`, `held`, or `failed`, unless the log knows that it serves."""
-        if outcome == RunOutcome.FAILED:
-            # Whatever failed after it went live, and whatever is out of reach now: the claim has to go.
-            with suppress(GiveUp, TryAgain):
-                outcome = self.conclude_deployment(run_id)
-        self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
-
-    def release_claim(self, run_id: str, actor: str, reason: str) -> str:
-        """The run is dead: another one may claim its model type. How it ended, as it is kept."""
-        return release_claim(self._models.scheduling, run_id, actor=actor, reason=reason)
-
-    def finish_run(self, run_id: str) -> str:
-        """Publish what happened and release the claim. Raises `RunEnded` unless the run's model was deployed."""
-        return str(finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment))
-
-    def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
-        """A nightly run had nothing to do."""
-        announce_skipped(self._models.scheduling, run_id, complete(model_type), reason)
+    def _scheduled(self, model_type: str) -> tuple[Scheduling, ModelType]:
+        return self._models.scheduling_of(self._kinds.of(model_type)), complete(model_type)
 
     # Data
 

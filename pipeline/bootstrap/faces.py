@@ -1,20 +1,25 @@
-"""Face models as far as they are built: made by hand of photos of people, put live and taken back like any other."""
+"""Face models: made of photos of people and of what is confirmed at doors, put live and taken back like any other."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from pipeline.bootstrap import answers
-from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.live_answers import of_rates
+from pipeline.bootstrap.runs import RunSteps
+from pipeline.domain.errors import GiveUp
 from pipeline.domain.faces.dataset import FaceDataset, person_key
 from pipeline.domain.faces.identities import Side
+from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
+from pipeline.ports.bundles import Scheduling
 from pipeline.ports.face_forgetting import FaceForgetting
-from pipeline.ports.faces import FaceMaking
-from pipeline.steps.faces.collect import collect_faces
+from pipeline.ports.faces import Doors, FaceMaking
+from pipeline.steps.faces.collect import OnPhoto, collected
+from pipeline.steps.faces.collect_confirmed import collect_confirmed
+from pipeline.steps.faces.collect_folder import collect_folder
 from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.judge import judge
 from pipeline.steps.faces.learn import Candidate, learn
@@ -22,27 +27,57 @@ from pipeline.steps.faces.look_at_rates import look_at_rates
 from pipeline.steps.faces.register import register
 
 
-class FacePipeline(LiveSteps):
+def _nobody(_done: int, _of: int) -> None:
+    """Nobody hears how far it is."""
+
+
+class FacePipeline(RunSteps):
     """`run_id` names one making and keys everything that it writes; each step may run twice."""
 
-    def collect(self, run_id: str, place: str, on_photo: Callable[[int, int], None]) -> FaceDataset:
-        """`place` is a folder of this machine or an `s3://…` prefix, with a folder for each person."""
+    # Making
+
+    def collect_folder(self, run_id: str, place: str, on_photo: OnPhoto = _nobody) -> dict[str, Any]:
+        """`place` is a folder of this machine or an `s3://…` prefix, with a folder for each person. What was chosen."""
         from pipeline.adapters.photo_folders import photo_folder
 
         folder = photo_folder(place, self._w.objects, self._w.photos_of(place))
-        return collect_faces(self._making, folder, run_id, on_photo)
+        return _counts(collect_folder(self._making, folder, run_id, on_photo))
 
-    def learn(self, run_id: str, dataset: FaceDataset) -> Candidate:
-        return learn(self._making, run_id, dataset)
+    def collect(self, run_id: str, on_photo: OnPhoto = _nobody) -> dict[str, Any]:
+        """What people confirmed at doors, beside what the champion has learned from. What was chosen."""
+        from pipeline.adapters.patient_objects import PatientPhotoStore
 
-    def judge(self, candidate: Candidate) -> dict[str, Any]:
+        doors = Doors(self._w.face_checks, PatientPhotoStore(self._w.photos))
+        return _counts(collect_confirmed(self._making, doors, run_id, on_photo))
+
+    def set_aside(self, run_id: str) -> list[str]:
+        """Photos that nothing is learned from, by person and name, and why."""
+        return [f"{one.name}: {one.reason}" for one in collected(self._making, run_id).set_aside]
+
+    def learn(self, run_id: str) -> dict[str, Any]:
+        """Learn a head and a threshold of what the run collected."""
+        head = self._candidate(run_id).head
+        return {"head": head.way, "threshold": head.threshold}
+
+    def judge(self, run_id: str) -> dict[str, Any]:
         """The verdict, kept for ever, and where its report is."""
-        blessing = judge(self._making, candidate)
+        blessing = judge(self._making, self._candidate(run_id))
         return answers.of_verdict(blessing, self._w.objects.link(blessing.report_uri))
 
-    def register(self, candidate: Candidate) -> str:
+    def register(self, run_id: str) -> str:
         """The version's number."""
-        return register(self._making, candidate).version
+        return register(self._making, self._candidate(run_id)).version
+
+    def _candidate(self, run_id: str) -> Candidate:
+        """What was learned once is not learned again."""
+        return learn(self._making, run_id, collected(self._making, run_id))
+
+    def _scheduled(self, model_type: str) -> tuple[Scheduling, ModelType]:
+        s = self._w.settings
+        rules, said = s.face_retraining.rules(s.retraining.cheap), self._w.face_confirmations
+        return replace(self._models.scheduling, confirmations=said, policy=rules), ModelType.FACE
+
+    # People
 
     def erase_person(self, name: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a person's face everywhere; what was touched, and what is left to people."""
@@ -64,14 +99,10 @@ class FacePipeline(LiveSteps):
         w = self._w
         return [of_rates(one) for one in look_at_rates(w.face_confirmations, w.clock, timedelta(days=days))]
 
-    @staticmethod
-    def counts(dataset: FaceDataset) -> dict[str, Any]:
-        """People on each side, and photos that nothing was learned from."""
-        people = {side: dataset.people(side) for side in Side}
-        return {"dataset_id": dataset.dataset_id, "people": people, "set_aside": len(dataset.set_aside)}
-
     @cached_property
     def _making(self) -> FaceMaking:
+        if find_spec("tensorflow") is None:
+            raise GiveUp("faces are learned where TensorFlow is: in the image laundry-training")
         from pipeline.learning.export import Destination
         from pipeline.learning.faces.artifact import StoredFaceArtifacts
         from pipeline.learning.faces.learner import MarginFaceLearner
@@ -93,3 +124,14 @@ class FacePipeline(LiveSteps):
             gate=w.settings.face_gate,
             dataset_prefix=w.dataset_prefix,
         )
+
+
+def _counts(dataset: FaceDataset) -> dict[str, Any]:
+    """People on each side, corrections among their photos, and photos that nothing was learned from."""
+    return {
+        "dataset_id": dataset.dataset_id,
+        "people": {str(side): dataset.people(side) for side in Side},
+        "photos": sum(len(of_side) for of_side in dataset.photos.values()),
+        "corrections": sum(photo.corrects for of_side in dataset.photos.values() for photo in of_side),
+        "set_aside": len(dataset.set_aside),
+    }

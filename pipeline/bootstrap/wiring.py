@@ -16,6 +16,7 @@ from pipeline.ports.events import (
     Outbox,
     RetrainingRuns,
 )
+from pipeline.ports.faces import FaceChecks
 from pipeline.ports.live import LiveMetrics
 from pipeline.ports.training import Experiments, TrainingRuns
 from pipeline.ports.troubles import Troubles
@@ -113,6 +114,12 @@ class Wiring:
         from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
 
         return FaceConfirmationTable(self.database)
+
+    @cached_property
+    def face_checks(self) -> FaceChecks:
+        from pipeline.adapters.access_db import AccessDatabase
+
+        return AccessDatabase(self.settings.access_dsn.get_secret_value())
 
     @cached_property
     def retraining_runs(self) -> RetrainingRuns:

@@ -38,3 +38,11 @@ def next_number(
     if versions[latest].dataset_id == result.dataset_id:
         return VersionNumber(major, latest.minor, latest.patch + 1)
     return VersionNumber(major, latest.minor + 1, int(retried))
+
+
+def next_patch(of: ModelVersion, registered: Sequence[ModelVersion]) -> VersionNumber:
+    """Of a model that differs from version `of` in no weight."""
+    line = VersionNumber.parse(of.version)
+    numbers = (VersionNumber.parse(version.version) for version in registered)
+    patch = max(number.patch for number in numbers if (number.major, number.minor) == (line.major, line.minor))
+    return VersionNumber(line.major, line.minor, patch + 1)

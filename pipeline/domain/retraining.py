@@ -52,6 +52,7 @@ class Backlog:
     `corrections` counts those confirmed since the last *promoted* training consumed them; `since_last_try` those stored
     since the last training that came to a verdict. `in_vain` is the last try since then that came to none. `lately` is
     how well the champion does beside what was promised of it; None where nothing was, or too few corrections wait.
+    `people` counts whom the corrections are about; None where it is about no people.
     """
 
     corrections: int
@@ -59,6 +60,7 @@ class Backlog:
     last_trained_at: datetime | None
     in_vain: Try | None = None
     lately: Lately | None = None
+    people: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from pipeline.ports.data import (
     Withholdings,
 )
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
-from pipeline.ports.events import Confirmations, Decisions, EventPublisher, Outbox, RetrainingRuns
+from pipeline.ports.events import Backlogs, Confirmations, Decisions, EventPublisher, Outbox, RetrainingRuns
 from pipeline.ports.facts import Totals
 from pipeline.ports.live import ArchiveStore, Evidence, LiveMetrics, LiveReadings
 from pipeline.ports.overview import Sightings
@@ -40,7 +40,7 @@ from pipeline.ports.verification import Blessings, Checks, ReportPrinter, TrialS
 class Scheduling:
     """Whether a retraining starts, who holds the claim, and how it ended."""
 
-    confirmations: Confirmations
+    confirmations: Backlogs
     metrics: LiveMetrics
     decisions: Decisions
     runs: RetrainingRuns

@@ -118,7 +118,14 @@ class Stored:
         return Stored(self.new + other.new, self.duplicates + other.duplicates)
 
 
-class Confirmations(Protocol):
+class Backlogs(Protocol):
+    """What people confirmed of one model type's answers."""
+
+    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
+        """What `champion`, the version that serves, has not learned from."""
+
+
+class Confirmations(Backlogs, Protocol):
     """Every confirmation that ever arrived, once."""
 
     def demand_reachable(self) -> None:
@@ -130,11 +137,8 @@ class Confirmations(Protocol):
         Raises `ServiceUnavailable` when nothing can be stored now; any other error is the fault of one of `events`.
         """
 
-    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
-        """What `champion`, the version that serves, has not learned from."""
 
-
-class FaceConfirmations(Protocol):
+class FaceConfirmations(Backlogs, Protocol):
     """Every confirmation about faces, once, apart from all others. All raise `ServiceUnavailable`."""
 
     def store(self, said: Sequence[FaceConfirmation]) -> Stored:

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceGatePolicy, FaceMeasurement
-from pipeline.domain.faces.identities import FaceSelectionPolicy
+from pipeline.domain.faces.identities import ConfirmedCheck, FaceSelectionPolicy
 from pipeline.domain.models import Artifact
 from pipeline.ports.bundles import Registration
 from pipeline.ports.clock import Clock
-from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoInspector
+from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoInspector, PhotoStore
 
 
 class FaceNetwork(Protocol):
@@ -49,11 +49,31 @@ Vectors = Mapping[str, bytes]
 """By photo id."""
 
 
+class FaceChecks(Protocol):
+    """Read-only view of the access service's checks, as of the Helper's tasks (DD-03)."""
+
+    def confirmed(self, *, per_person: int, limit: int) -> Sequence[ConfirmedCheck]:
+        """The newest `limit` that somebody confirmed, newest first; of one person no more than the newest `per_person`
+        that show them, and as many that do not. Raises `ServiceUnavailable`.
+        """
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What doors saw, as people confirmed it."""
+
+    checks: FaceChecks
+    photos: PhotoStore
+
+
 class FaceLearner(Protocol):
-    def learn(self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy) -> FaceHead:
+    def learn(
+        self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy, serving: FaceHead | None
+    ) -> FaceHead:
         """Learns from the people of the train side; when to stop, and the threshold, is said by those of calibrate.
 
-        Raises `TrainingFailed` when no threshold keeps the FAR that is wanted.
+        The head that is `serving` is kept, bit for bit, where nothing learned is better: then the threshold alone is
+        new. Raises `TrainingFailed` when no threshold keeps the FAR that is wanted.
         """
 
     def measure(

@@ -18,6 +18,7 @@ from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
 from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FaceSelectionPolicy
+from pipeline.domain.faces.retraining import FaceRetrainingPolicy
 from pipeline.domain.facts import ExporterPolicy
 from pipeline.domain.intake import IntakePolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
     """This application's own database."""
     helper_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
     """The Helper database, with the read-only role."""
+    access_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/access")
+    """The access service's database, with the read-only role: whom doors saw, as people confirmed it."""
     s3_endpoint: Annotated[str | None, _HTTP] = None
     """S3 endpoint; empty for AWS itself."""
     s3_access_key_id: str = ""
@@ -162,6 +165,10 @@ class Settings(BaseSettings):
     staleness: Annotated[StalenessPolicy, Named("staleness_")] = StalenessPolicy()
     """What earlier versions are asked, so that reports say what staleness costs"""
 
+    face_retraining: Annotated[
+        FaceRetrainingPolicy, Named("face_", own={"min_days": "face_min_days_between_trainings"})
+    ] = FaceRetrainingPolicy()
+    """Faces: when to retrain"""
     face_selection: Annotated[FaceSelectionPolicy, Named("face_")] = FaceSelectionPolicy()
     """Faces: which photos of whom make a dataset"""
     face_gate: Annotated[FaceGatePolicy, Named("face_")] = FaceGatePolicy()

@@ -109,6 +109,8 @@ _S3 = ("ENDPOINT", "REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKE
 SOURCES = (
     Source("retraining_mlops", ("postgres",), ("RETRAIN_MLOPS_DSN",), _postgres("RETRAIN_MLOPS_DSN")),
     Source("retraining_helper", ("postgres",), ("RETRAIN_HELPER_DSN",), _postgres("RETRAIN_HELPER_DSN")),
+    # Without faces nobody needs it.
+    Source("retraining_access", ("postgres",), ("RETRAIN_ACCESS_DSN",), _postgres("RETRAIN_ACCESS_DSN"), needed=False),
     Source("retraining_s3", ("aws",), tuple(f"RETRAIN_S3_{name}" for name in _S3), _s3, needed=False),
     Source("retraining_rabbitmq", ("amqp", "amqps"), ("RETRAIN_AMQP_URL",), _rabbitmq),
     Source("retraining_mlflow", ("http", "https"), ("RETRAIN_MLFLOW_URL",), _mlflow),

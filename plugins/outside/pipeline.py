@@ -25,6 +25,13 @@ def open_pipeline() -> Any:
     return Pipeline.from_env(ask_airflow)
 
 
+def open_face_pipeline() -> Any:
+    """As `open_pipeline`."""
+    from pipeline.bootstrap.faces import FacePipeline
+
+    return FacePipeline.from_env(ask_airflow)
+
+
 def forget() -> None:
     """Ask again, also within the minute."""
     _values.cache_clear()

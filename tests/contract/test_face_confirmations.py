@@ -1,20 +1,26 @@
 """The fake and the table of confirmations about faces, through the same cases."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.adapters.blessing_table import BlessingTable
+from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.erasure_table import ErasureTable
 from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
+from pipeline.adapters.retraining_run_table import RetrainingRunTable
+from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.faces.dataset import person_key
 from pipeline.domain.faces.live import FaceTally
 from pipeline.domain.lineage import Erased
-from tests.builders import NOW, a_face_confirmation
+from pipeline.domain.models import ModelType
+from tests.builders import NOW, a_blessing, a_dataset, a_face_confirmation, a_model_version
 from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.faces import FakeFaceConfirmations
 
+FACE = ModelType.FACE
 KIM, LEE = person_key("kim"), person_key("lee")
 EVER = NOW - timedelta(days=9), NOW + timedelta(days=9)
 
@@ -78,6 +84,58 @@ def test_nothing_stays_and_nothing_comes_of_who_was_erased(tables):
     assert (tables.said.forget(KIM), tables.said.forget(KIM)) == (2, 0)
     assert tables.said.store([a_face_confirmation("4"), a_face_confirmation("5", "lee")]).new == 1
     assert [one.person for one in tables.said.tallies(*EVER)] == [LEE]
+
+
+def test_corrections_wait_by_the_last_word_and_people_are_counted_once(tables):
+    wrong = {"final_result": "different"}
+    tables.said.store([a_face_confirmation(f"{n}", "kim", **wrong) for n in range(3)])
+    tables.said.store([a_face_confirmation("3", "lee", **wrong), a_face_confirmation("4", "park")])
+    later = NOW + timedelta(seconds=1)
+    tables.said.store([a_face_confirmation("5", "lee", check_id="CHECK-3", confirmed_at=later)])
+    backlog = tables.said.backlog(FACE, None)
+    assert (backlog.corrections, backlog.since_last_try, backlog.people) == (3, 3, 1)
+
+
+def judged(services, run_id, through, at, version=None):
+    """A run's dataset with confirmations up to `through`, its verdict and its version."""
+    datasets = DatasetTable(services.mlops)
+    dataset_id = datasets.begin(run_id, FACE)
+    datasets.complete(a_dataset(id=dataset_id, run_id=run_id, model_type=FACE, corrections_through=through))
+    BlessingTable(services.mlops).grant(a_blessing(run_id, model_type=FACE, decided_at=at), None)
+    if version:
+        made = a_model_version(version, run_id=run_id, dataset_id=dataset_id, model_type=FACE)
+        VersionTable(services.mlops).register(made)
+
+
+@pytest.mark.integration
+def test_corrections_are_consumed_by_the_champions_dataset_and_tried_by_any_that_asked_doors(services):
+    said = FaceConfirmationTable(services.mlops)
+    wrong = [a_face_confirmation(f"{n}", f"guest-{n}", final_result="different") for n in range(3)]
+    said.store(wrong)
+    judged(services, "by-hand", None, NOW, "v1.0.0")
+    first = said.backlog(FACE, "v1.0.0")
+    assert (first.corrections, first.since_last_try, first.people, first.last_trained_at) == (3, 3, 3, NOW)
+    later = NOW + timedelta(hours=1)
+    judged(services, "refused", NOW, later)
+    second = said.backlog(FACE, "v1.0.0")
+    assert (second.corrections, second.since_last_try, second.last_trained_at) == (3, 0, later)
+    judged(services, "deployed", NOW, later, "v1.1.0")
+    said.store([a_face_confirmation("9", confirmed_at=later, final_result="different")])
+    assert (said.backlog(FACE, "v1.1.0").corrections, said.backlog(FACE, "v1.1.0").people) == (1, 1)
+    assert said.backlog(FACE, "v1.0.0").corrections == 4, "what went back to it waits again"
+
+
+@pytest.mark.integration
+def test_a_run_that_came_to_no_verdict_is_a_try_until_the_next_one(services):
+    said, runs, now = FaceConfirmationTable(services.mlops), RetrainingRunTable(services.mlops), datetime.now(UTC)
+    said.store([a_face_confirmation("1", final_result="different")])
+    runs.begin("vain", FACE, at=now - timedelta(hours=1))
+    assert said.backlog(FACE, None).in_vain is None
+    runs.end("vain", at=now, outcome="failed")
+    vain = said.backlog(FACE, None).in_vain
+    assert (vain.run_id, vain.outcome, vain.new_since) == ("vain", "failed", 1)
+    BlessingTable(services.mlops).grant(a_blessing("next", model_type=FACE, decided_at=now), None)
+    assert said.backlog(FACE, None).in_vain is None
 
 
 @pytest.mark.integration

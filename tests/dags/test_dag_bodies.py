@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import (
 
 from dags import (
     backup,
+    face_model_retraining,
     live_accuracy_monitor,
     model_decision,
     model_promotion,
@@ -30,6 +31,7 @@ RUN_ID = "scheduled__2026-03-01T17:00:00+00:00"
 RUN = "scheduled__2026-03-01T17-00-00-00-00"
 INTAKE, MONITOR = task_confirmed_intake.task_confirmed_intake(), live_accuracy_monitor.live_accuracy_monitor()
 RETENTION, ROLLBACK = model_retention.model_retention(), model_rollback.model_rollback()
+FACE = face_model_retraining.face_model_retraining()
 PROMOTION, DECISION = model_promotion.model_promotion(), model_decision.model_decision()
 SEEN = {"act": True, "version": "v1.2.0", "target": "v1.1.3", "reason": "right in 78 of 100", "problem": None}
 MISSING = ["replica-2 does not answer"]
@@ -218,6 +220,50 @@ def test_people_are_told_however_a_retraining_ends(desk):
     with pytest.raises(AirflowFailException):
         DagRun(laundry).do("finish")
     assert positional(desk) == [("finish_run", "run-1"), ("untold",)]
+
+
+# Faces
+
+
+def test_a_retraining_of_faces_asks_for_one_step_after_the_other_each_under_its_run(desk, face_desk):
+    verdict = {"accepted": True, "report_url": "http://s3/report.json"}
+    face_desk.answers |= {
+        "begin_run": {"due": True, "reason": "60 corrections"},
+        "collect": {"dataset_id": "DS-2026-001", "photos": 900},
+        "judge": verdict,
+        "register": "v1.1.0",
+    }
+    run = DagRun(FACE, run_id=RUN_ID, run_type="scheduled", user=None)
+    for task in ("begin", "collect", "learn", "judge", "register", "hot_swap", "finish"):
+        run.do(task)
+    assert positional(face_desk) == [
+        ("begin_run", RUN, "FACE", Asker(FACE.dag_id, idle=FACE.dag_id)),
+        ("collect", RUN),
+        ("learn", RUN),
+        ("judge", RUN),
+        ("resume_run", RUN, "FACE"),
+        ("register", RUN),
+        ("finish_run", RUN),
+    ]
+    assert positional(desk) == [
+        ("demand_acceptance", RUN, verdict),
+        ("hot_swap", "FACE", "v1.1.0", FACE.dag_id, f"scheduled run of {FACE.dag_id}", RUN_ID),
+        ("untold",),
+    ]
+    assert run.asset_events()["FACE version"] == {"version": "v1.1.0", "run_id": RUN}
+    assert run.pushed["judge", "report_url"] == "http://s3/report.json"
+
+
+def test_a_night_without_enough_corrections_about_faces_is_skipped_and_says_why(desk, face_desk, capsys):
+    face_desk.answers["begin_run"] = {"due": False, "reason": "60 corrections are about 3 people, 20 needed"}
+    run = DagRun(FACE, run_type="scheduled", user=None)
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        run.do("begin")
+    assert set(FACE.task_ids) - set(skipped.value.tasks) == {"begin", "finish"}
+    with pytest.raises(AirflowSkipException, match="nothing was due"):
+        run.do("finish")
+    assert "about 3 people, 20 needed" in capsys.readouterr().out
+    assert face_desk.only("announce_skipped")[1:] == ("FACE", "60 corrections are about 3 people, 20 needed")
 
 
 # Intake

@@ -15,6 +15,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from dags import (
     backup,
+    face_model_retraining,
     live_accuracy_monitor,
     model_decision,
     model_promotion,
@@ -60,7 +61,8 @@ INTAKE, ROLLBACK = task_confirmed_intake.task_confirmed_intake(), model_rollback
 MONITOR, PROMOTION = live_accuracy_monitor.live_accuracy_monitor(), model_promotion.model_promotion()
 RETENTION, DECISION = model_retention.model_retention(), model_decision.model_decision()
 BACKUP, RESTORE_TEST = backup.backup(), restore_test.restore_test()
-ALL = [LAUNDRY, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION, DECISION, BACKUP, RESTORE_TEST]
+FACE = face_model_retraining.face_model_retraining()
+ALL = [LAUNDRY, FACE, INTAKE, ROLLBACK, MONITOR, PROMOTION, RETENTION, DECISION, BACKUP, RESTORE_TEST]
 
 
 def dag_id(dag):
@@ -79,6 +81,7 @@ def test_every_dag_is_found_without_an_import_error(parsed):
     assert parsed["errors"] == {}
     assert parsed["dags"] == [
         "backup",
+        "face_model_retraining",
         "laundry_model_retraining",
         "live_accuracy_monitor",
         "model_decision",
@@ -131,7 +134,7 @@ def test_every_failure_ends_with_people_who_know(dag):
     assert dag.on_failure_callback == tell_overdue
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, INTAKE, RETENTION, BACKUP, RESTORE_TEST], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE, INTAKE, RETENTION, BACKUP, RESTORE_TEST], ids=dag_id)
 def test_what_is_no_emergency_runs_one_at_a_time(dag):
     assert dag.max_active_runs == 1
 
@@ -152,8 +155,9 @@ def test_serialised_twice_a_dag_is_the_same(dag):
     assert first == second
 
 
-def test_laundry_is_retrained_at_two_at_night_in_seoul():
-    assert (LAUNDRY.schedule.expression, LAUNDRY.schedule.timezone) == ("0 2 * * *", "Asia/Seoul")
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE], ids=dag_id)
+def test_models_are_retrained_at_two_at_night_in_seoul(dag):
+    assert (dag.schedule.expression, dag.schedule.timezone) == ("0 2 * * *", "Asia/Seoul")
 
 
 @pytest.mark.parametrize("dag", [LAUNDRY], ids=dag_id)
@@ -179,21 +183,39 @@ def test_the_stations_of_a_retraining_have_their_order(dag, task, after):
     assert upstream(dag, task) == after
 
 
+@pytest.mark.parametrize(
+    ("task", "after"),
+    [
+        ("begin", set()),
+        ("collect", {"begin"}),
+        ("learn", {"collect"}),
+        ("judge", {"learn"}),
+        ("register", {"judge"}),
+        ("hot_swap", {"register"}),
+        ("finish", {"hot_swap"}),
+    ],
+)
+def test_the_stations_of_a_retraining_of_faces_have_their_order(task, after):
+    assert upstream(FACE, task) == after
+
+
 def test_slices_of_photos_are_mapped_over():
     assert LAUNDRY.get_task("augment_slice").is_mapped
 
 
-def test_the_claim_is_released_however_the_run_ends_and_what_failed_stays_red():
-    finish = LAUNDRY.get_task("finish")
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE], ids=dag_id)
+def test_the_claim_is_released_however_the_run_ends_and_what_failed_stays_red(dag):
+    finish = dag.get_task("finish")
     assert finish.is_teardown and finish.on_failure_fail_dagrun
     assert finish.retries * finish.max_retry_delay >= LONGEST_RUN
 
 
-def test_when_nothing_is_due_the_whole_run_is_skipped():
-    assert LAUNDRY.get_task("begin").ignore_downstream_trigger_rules
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE], ids=dag_id)
+def test_when_nothing_is_due_the_whole_run_is_skipped(dag):
+    assert dag.get_task("begin").ignore_downstream_trigger_rules
 
 
-@pytest.mark.parametrize("dag", [LAUNDRY, PROMOTION], ids=dag_id)
+@pytest.mark.parametrize("dag", [LAUNDRY, FACE, PROMOTION], ids=dag_id)
 def test_one_deployment_at_a_time(dag):
     assert dag.get_task("hot_swap").pool == "serving_swap"
 
@@ -222,6 +244,9 @@ def test_events_are_drained_before_the_policy_is_asked():
     ("dag", "name", "value"),
     [
         (LAUNDRY, "force", "yes"),
+        (FACE, "force", "yes"),
+        (FACE, "reason", "x" * 501),
+        (FACE, "approval", "maybe"),
         (LAUNDRY, "backbone", "VGG16"),
         (LAUNDRY, "epochs", 0),
         (LAUNDRY, "epochs", 2.5),
@@ -289,6 +314,7 @@ def test_the_form_refuses_what_makes_no_sense(dag, name, value):
     ("dag", "name", "value"),
     [
         (LAUNDRY, "force", True),
+        (FACE, "reason", "x" * 500),
         (LAUNDRY, "backbone", None),
         (LAUNDRY, "backbone", "ResNet50"),
         (LAUNDRY, "backbone", "EfficientNetLite0"),
@@ -339,6 +365,7 @@ def test_what_the_form_says_before_anybody_touches_it():
         **{"force": False, "reason": None, "rollout": "full", "approval": False, "dataset_id": None, "sweep": False},
         **dict.fromkeys(("backbone", "epochs", "batch_size", "learning_rate", "label_smoothing")),
     }
+    assert FACE.params.dump() == {"force": False, "reason": None, "approval": False}
     assert PROMOTION.params.dump() == {
         **{"version": "v0.0.0", "rollout": "canary", "approval": False, "reason": None, "model_type": "LAUNDRY"}
     }
@@ -396,7 +423,7 @@ def test_the_period_of_the_monitor_is_a_setting_and_nonsense_does_not_make_it_va
 @pytest.mark.parametrize(
     ("dag", "retries", "seconds"),
     [
-        *((LAUNDRY, 3, 15), (INTAKE, 12, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5)),
+        *((LAUNDRY, 3, 15), (FACE, 3, 15), (INTAKE, 12, 10), (ROLLBACK, 3, 5), (PROMOTION, 3, 5), (MONITOR, 2, 5)),
         *((RETENTION, 3, 30), (DECISION, 3, 5), (BACKUP, 3, 300), (RESTORE_TEST, 2, 600)),
     ],
     ids=lambda value: getattr(value, "dag_id", value),

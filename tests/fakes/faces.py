@@ -11,8 +11,10 @@ import numpy as np
 from pipeline.domain.checksums import demand_unaltered, sha256
 from pipeline.domain.errors import ModelRefused
 from pipeline.domain.faces.confirmations import DIFFERENT, SAME, FaceConfirmation
+from pipeline.domain.faces.identities import ConfirmedCheck
 from pipeline.domain.faces.live import FaceTally
-from pipeline.domain.models import Artifact
+from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.retraining import Backlog
 from pipeline.ports.events import Stored
 from pipeline.ports.faces import FaceHead
 from tests.fakes.data import FakeDatasets, FakeObjects
@@ -75,8 +77,20 @@ class FakeFaceArtifacts:
 
 
 @dataclass
+class FakeFaceChecks:
+    said: list[ConfirmedCheck] = field(default_factory=list)
+
+    def confirmed(self, *, per_person: int, limit: int) -> Sequence[ConfirmedCheck]:
+        found: list[ConfirmedCheck] = []
+        for check in sorted(self.said, key=lambda one: (one.confirmed_at, one.check_id), reverse=True):
+            of_one = [one for one in found if (one.identity, one.same) == (check.identity, check.same)]
+            found += [check] if len(of_one) < per_person else []
+        return found[:limit]
+
+
+@dataclass
 class FakeFaceConfirmations:
-    """Who was erased, `datasets` know."""
+    """Who was erased, `datasets` know. Every correction waits: no dataset has consumed any."""
 
     datasets: FakeDatasets = field(default_factory=FakeDatasets)
     stored: dict[str, FaceConfirmation] = field(default_factory=dict)
@@ -93,10 +107,18 @@ class FakeFaceConfirmations:
         new = len(self.stored) - before
         return Stored(new, len(said) - new)
 
+    def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
+        wrong = [one for one in self._last() if one.ai_result != one.final_result]
+        return Backlog(len(wrong), len(wrong), None, people=len({one.person for one in wrong}))
+
     def tallies(self, since: datetime, until: datetime) -> Sequence[FaceTally]:
-        said = sorted(self.stored.values(), key=lambda one: (one.confirmed_at, one.key))
-        last = [one for one in {one.check_id: one for one in said}.values() if since < one.confirmed_at <= until]
+        last = [one for one in self._last() if since < one.confirmed_at <= until]
         return [self._tally(of, [o for o in last if (o.model_version, o.person) == of]) for of in sorted(_of(last))]
+
+    def _last(self) -> Sequence[FaceConfirmation]:
+        """Of each check the last word."""
+        said = sorted(self.stored.values(), key=lambda one: (one.confirmed_at, one.key))
+        return list({one.check_id: one for one in said}.values())
 
     def forget(self, person: str) -> int:
         gone = [key for key, one in self.stored.items() if one.person == person]

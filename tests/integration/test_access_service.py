@@ -5,6 +5,7 @@ import unicodedata
 
 import boto3
 import pika
+import psycopg2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -12,9 +13,11 @@ from include.access_service.app import create_app
 from include.access_service.checks import Answer
 from include.access_service.settings import Settings
 from include.stack.postgres import query
+from pipeline.adapters.access_db import AccessDatabase
 from pipeline.bootstrap import Pipeline
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.errors import ServiceUnavailable
 from pipeline.settings import Settings as PipelineSettings
 from tests.fakes.access import FakeFaces
 from tests.replica.world import TOKEN, replica
@@ -160,6 +163,43 @@ def test_what_was_said_at_a_door_is_in_the_live_rates_and_in_no_figure_of_laundr
         0.5,
     )
     assert rates["wrongly_refused"].keys() == {"share", "low", "high", "failed", "checks", "people"}
+
+
+def test_who_retrains_reads_whom_a_photo_shows_and_who_said_so_and_can_change_nothing(access, http, faces):
+    for number, (name, score, word) in enumerate(
+        [
+            ("kim", 0.9, "same"),
+            ("kim", 0.2, "same"),
+            ("kim", 0.9, "different"),
+            ("lee", 0.9, "same"),
+            ("lee", 0.9, None),
+        ]
+    ):
+        faces.says = Answer(name, score, 0.5, "v1.0.0")
+        http.post(
+            "/access/checks", json={**KIM, "checkId": f"C-{number}", "claimedIdentity": None, "branchId": "강남점"}
+        )
+        if word:
+            confirm(http, f"C-{number}", word)
+    reader = AccessDatabase(access.stack.dsn("mlops_reader", "access"))
+    found = reader.confirmed(per_person=9, limit=9)
+    assert [(c.check_id, c.identity, c.same, c.corrects) for c in found] == [
+        ("C-3", "lee", True, False),
+        ("C-2", "kim", False, True),
+        ("C-1", "kim", True, True),
+        ("C-0", "kim", True, False),
+    ]
+    assert {(c.confirmed_by, c.branch, c.photo_url) for c in found} == {("이 과장", "강남점", "s3://tasks/C-1.jpg")}
+    assert all(c.taken_at < c.confirmed_at for c in found)
+    assert [c.check_id for c in reader.confirmed(per_person=1, limit=9)] == ["C-3", "C-2", "C-1"]
+    assert [c.check_id for c in reader.confirmed(per_person=9, limit=1)] == ["C-3"]
+    never = "UPDATE checks SET confirmed_at = 'infinity' WHERE check_id = 'C-3'"
+    query(access.stack.dsn("access", "access"), never)
+    assert len(reader.confirmed(per_person=9, limit=9)) == 3
+    with pytest.raises(ServiceUnavailable, match="the access database is unavailable"):
+        AccessDatabase(access.stack.dsn("mlops_reader", "nowhere")).confirmed(per_person=1, limit=1)
+    with pytest.raises(psycopg2.Error, match="read-only"):
+        query(access.stack.dsn("mlops_reader", "access"), "DELETE FROM checks")
 
 
 def test_what_was_asked_about_somebody_is_forgotten_with_them(access, http, faces):

@@ -8,19 +8,27 @@ from click.testing import CliRunner
 
 from faceserve.storage import S3Source
 from include.demo.people import DrawnPerson
+from include.stack.postgres import query
 from pipeline.bootstrap.faces import FacePipeline
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.faces.gate import FaceGatePolicy
-from pipeline.face_commands import face_model
+from pipeline.domain.faces.retraining import FaceRetrainingPolicy
+from pipeline.face_commands import face_model, face_retraining
 from pipeline.learning.faces.head import unit_length
 from pipeline.learning.faces.learner import head_of
 from pipeline.settings import Settings
+from tests.builders import a_face_confirmation
 from tests.fakes.deployment import FakeRegistry
 from tests.replica.world import TOKEN, replica
 
 pytestmark = pytest.mark.integration
 
 PEOPLE = [DrawnPerson(number) for number in range(40)]
+NEW = DrawnPerson(40)
+REFUSED = """INSERT INTO checks (check_id, door_id, photo_url, claimed_identity, identity, score, threshold, ai_result,
+    model_version, final_result, corrected, confirmed_at, reviewer_id)
+    SELECT %s, 'D-1', %s, who, who, 0.1, 0.5, 'different', 'v1.0.0', 'same', true, now(), said
+    FROM (SELECT %s AS who, %s AS said) one"""
 # So few people are no proof of anything: the gate is as it is for two hundred, but for its bars.
 FEW = FaceGatePolicy(min_people=5, far_of_few=0.05, min_tar=0.5, min_dimensions=4, margin=0.2, max_negative_flips=0.2)
 
@@ -43,6 +51,8 @@ def pipeline(services, world):
             faceserve_replicas=(world.lifecycle_address,),
             faceserve_token=TOKEN,
             face_gate=FEW,
+            face_retraining=FaceRetrainingPolicy(min_corrections=2, min_touched=2, min_days=0),
+            access_dsn=stack.dsn("mlops_reader", "access"),
         )
     )
     wiring.registry = FakeRegistry()
@@ -66,7 +76,27 @@ def make(pipeline, folder, run_id, monkeypatch):
     return json.loads(done.stdout), done.stderr
 
 
-def test_people_in_folders_become_a_model_that_recognises_them_and_goes_back(pipeline, world, folder, monkeypatch):
+def retrain(pipeline, monkeypatch):
+    monkeypatch.setattr(FacePipeline, "from_env", lambda: pipeline)
+    done = CliRunner().invoke(face_retraining, [], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def doors_see(services, pipeline, people):
+    """Each is refused, and somebody says that it was them: the access service has it, and the events came."""
+    services.truncate("access")
+    checks, events = services.stack.dsn("access", "access"), []
+    for number, person in enumerate(people):
+        check = f"C-{number}"
+        pipeline._w.objects.write(f"s3://tasks/{check}.jpg", person.photo(20 + number))
+        query(checks, REFUSED, (check, f"s3://tasks/{check}.jpg", person.identity, f"reviewer-{number}"))
+        refused = {"ai_result": "different", "score": 0.1}
+        events.append(a_face_confirmation(check, person.identity, check_id=check, **refused))
+    pipeline._w.face_confirmations.store(events)
+
+
+def test_people_become_a_model_that_learns_from_doors_and_goes_back(services, pipeline, world, folder, monkeypatch):
     first, said = make(pipeline, folder, "run-1", monkeypatch)
     assert (first["version"], sum(first["people"].values()), first["set_aside"]) == ("v1.0.0", 40, 1)
     assert f"set aside: {PEOPLE[0].identity}/notes.jpg" in said
@@ -89,9 +119,16 @@ def test_people_in_folders_become_a_model_that_recognises_them_and_goes_back(pip
     (shown,) = (one for one in enrolled if one.identity == gone)
     assert gone not in {match.identity for match in world.client.compare("face", shown.photo(7), count=100)}
 
-    second, _ = make(pipeline, folder, "run-2", monkeypatch)
-    assert (second["version"], second["previous_version"]) == ("v1.1.0", "v1.0.0")
-    assert sum(second["people"].values()) == 39
+    assert "0 corrections, 2 needed" in retrain(pipeline, monkeypatch)[1], "nothing was confirmed"
+    doors_see(services, pipeline, [PEOPLE[8], PEOPLE[9], NEW, NEW])
+    second, said = retrain(pipeline, monkeypatch)
+    assert "due: True (4 corrections" in said
+    artifacts = [pipeline._making.artifacts.head(v.artifact).matrix for v in pipeline._w.versions.all("FACE")]
+    # So few people may be told apart by the head that serves as well as by any other.
+    expected = "v1.0.1" if artifacts[0] == artifacts[1] else "v1.1.0"
+    assert (second["version"], second["previous_version"], second["corrections"]) == (expected, "v1.0.0", 4)
+    assert sum(second["people"].values()) == 40, "without who was erased, with who is new"
+    assert "0 corrections, 2 needed" in retrain(pipeline, monkeypatch)[1], "they are learned"
     assert world.client.compared("face", photo).threshold == second["threshold"]
     pipeline.roll_back("FACE", "previous", "kim", "worse", "back-1")
     assert world.client.compared("face", photo).model_version == "v1.0.0"

@@ -12,7 +12,7 @@ from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 
 KINDS: dict[ModelType, Callable[[Wiring], ModelKind]] = {ModelType.LAUNDRY: Laundry}
-# Made by a command, put live and taken back by people: nobody retrains or watches these yet.
+# Made and retrained in another way (`pipeline.bootstrap.faces`), put live and taken back like any other.
 BY_HAND = frozenset({ModelType.FACE})
 # What a task of the Helper service shows.
 OF_HELPER_TASKS = ModelType.LAUNDRY
@@ -24,7 +24,7 @@ def model_types() -> tuple[str, ...]:
 
 
 def served_types() -> tuple[str, ...]:
-    """Names of those and of the types whose models people make and put live by hand."""
+    """Names of those and of the types whose models are made in another way."""
     return (*model_types(), *(str(one) for one in sorted(BY_HAND) if one not in KINDS))
 
 
@@ -37,7 +37,7 @@ def complete(model_type: str) -> ModelType:
 
 
 def served(model_type: str) -> ModelType:
-    """Whose versions may go live and back: the complete types, and those made by hand. Raises `GiveUp` for others."""
+    """Whose versions may go live and back: the complete types, and those made elsewhere. Raises `GiveUp` for others."""
     return next((one for one in BY_HAND if one == model_type), None) or complete(model_type)
 
 
@@ -46,14 +46,14 @@ def refusal(model_type: str) -> str:
     there_are = f"choose one of: {', '.join(model_types())}"
     if model_type in tuple(ModelType):
         return (
-            f"{model_type} models are not complete in this build: none is retrained, tried on few requests or watched, "
-            f"because what is missing would be taken from another model type{_by_hand(model_type)}; {there_are}"
+            f"{model_type} models are not complete in this build: none is retrained here, tried on few requests or "
+            f"watched, because what is missing would be another model type's{_by_hand(model_type)}; {there_are}"
         )
     return f"{model_type[:40]!r} is no model type; {there_are}"
 
 
 def _by_hand(model_type: str) -> str:
-    return " (`python -m pipeline face-model` makes one by hand)" if model_type in BY_HAND else ""
+    return " (`python -m pipeline face-model` makes one, `face-retraining` the next)" if model_type in BY_HAND else ""
 
 
 class Kinds:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset
@@ -22,12 +23,16 @@ class SetAside:
 
 @dataclass(frozen=True)
 class FaceDataset:
-    """Frozen for one training. `base_sha256` names the network whose vectors of these photos are stored."""
+    """Frozen for one training. `base_sha256` names the network whose vectors of these photos are stored.
+
+    `through` is the time (ISO 8601) of the last confirmation that could be in it; empty where none was asked for.
+    """
 
     dataset_id: str
     base_sha256: str
     photos: Mapping[Side, Sequence[FacePhoto]]
     set_aside: Sequence[SetAside]
+    through: str = ""
 
     @classmethod
     def chosen(
@@ -76,6 +81,7 @@ class FaceDataset:
             found["base_sha256"],
             {side: tuple(FacePhoto(**photo) for photo in found["photos"][side]) for side in Side},
             tuple(SetAside(**one) for one in found["set_aside"]),
+            found.get("through", ""),
         )
 
     def counted(self, run_id: str, model_type: str, uri: str) -> Dataset:
@@ -92,26 +98,30 @@ class FaceDataset:
             train_count=train,
             validation_count=calibrate,
             holdout_count=test,
-            corrections=0,
-            corrections_through=None,
+            corrections=sum(photo.corrects for of_side in self.photos.values() for photo in of_side),
+            corrections_through=datetime.fromisoformat(self.through) if self.through else None,
         )
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """People who were erased, by `person_key`, and the hashes of their photos."""
+    """Who was erased, by `person_key`, photos by the checks that they were taken for, and the hashes of both."""
 
-    people: frozenset[str]
+    keys: frozenset[str]
     photo_ids: frozenset[str]
 
     def takes(self, photo: FacePhoto) -> bool:
-        return photo.photo_id in self.photo_ids or person_key(photo.identity) in self.people
+        return photo.photo_id in self.photo_ids or self.takes_check(photo.check_id, photo.identity)
+
+    def takes_check(self, check_id: str, name: str) -> bool:
+        """Whether nothing may be known of it. Raises `ValueError` for a name that is empty."""
+        return check_id in self.keys or person_key(name) in self.keys
 
     def names(self, path: str) -> bool:
         """Whether a photo lies in the folder of one of them."""
         split = person_and_name(path)
         try:
-            return split is not None and person_key(split[0]) in self.people
+            return split is not None and person_key(split[0]) in self.keys
         except ValueError:
             return False
 

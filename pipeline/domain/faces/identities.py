@@ -1,12 +1,15 @@
 """People as the unit of everything: a split, an interval, a limit and an erasure are by identity, never by photo."""
 
 import hashlib
+import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from pipeline.domain.bounds import AtLeastOne
+from pipeline.domain.bounds import AtLeastOne, Share
 
 _TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY = 14, 17
 
@@ -23,6 +26,9 @@ class Side(StrEnum):
 class FacePhoto:
     """`identity` is canonical; the greatest `taken_at` is the newest, ISO 8601 or the name that a camera gave; photos
     with one `cluster_id` are near-duplicates, one burst.
+
+    `check_id` names the check at a door that the photo was taken for, empty for one out of a folder; it `corrects` the
+    model when the door stayed shut before the person.
     """
 
     photo_id: str
@@ -30,6 +36,26 @@ class FacePhoto:
     cluster_id: str
     taken_at: str
     branch: str = ""
+    check_id: str = ""
+    corrects: bool = False
+
+
+@dataclass(frozen=True)
+class ConfirmedCheck:
+    """A check at a door of which `confirmed_by` said whether its photo shows `identity`, as the door has the name.
+
+    It `corrects` the model when that had said otherwise. Who said it may be unknown, which counts as one person.
+    """
+
+    check_id: str
+    identity: str
+    photo_url: str
+    branch: str
+    taken_at: datetime
+    confirmed_at: datetime
+    confirmed_by: str
+    same: bool
+    corrects: bool
 
 
 def identity_of(name: str) -> str:
@@ -66,17 +92,41 @@ class FaceSelectionPolicy:
     """Distinct photos a person needs: one photo has no mate to be compared with."""
     max_photos: AtLeastOne = 5
     """Photos of one person that count: a frequent visitor must not own the loss."""
+    max_checks: AtLeastOne = 50_000
+    """Confirmed checks at doors that a dataset looks at, the newest."""
+    max_confirmer_share: Share = 0.25
+    """Share of the confirmed checks that is taken on the word of one and the same person."""
+
+    def trusted(self, checks: Sequence[ConfirmedCheck]) -> tuple[ConfirmedCheck, ...]:
+        """What is taken of them, the newest first; of whoever said too much, about as many people as can be.
+
+        Only what shows the person: of a stranger before the door nobody says who it was.
+        """
+        shown = [check for check in checks if check.same]
+        most = math.ceil(self.max_confirmer_share * len(shown))
+        said: Counter[str] = Counter()
+        taken = []
+        for check in _in_turn(shown):
+            said[check.confirmed_by] += 1
+            if said[check.confirmed_by] <= most:
+                taken.append(check)
+        return tuple(sorted(taken, key=_when, reverse=True))
 
     def choose(self, photos: Iterable[FacePhoto]) -> Mapping[Side, tuple[FacePhoto, ...]]:
         """By side, ordered by identity, the newest photos of each first; whatever order they come in.
 
-        Of near-duplicates of one person the newest stands for all. People with too few photos are left out.
+        Of near-duplicates of one person the newest stands for all. People with too few photos are left out. Learned
+        from are corrections before others; who judges is seen as they come, else the champion would look worse than it
+        is.
         """
         chosen: dict[Side, list[FacePhoto]] = {side: [] for side in Side}
         for identity, of_one in sorted(_by_identity(photos).items()):
             distinct = _distinct(of_one)
             if len(distinct) >= self.min_photos:
-                chosen[side_of(identity)] += distinct[: self.max_photos]
+                side = side_of(identity)
+                first = sorted(distinct, key=lambda photo: not photo.corrects) if side is Side.TRAIN else distinct
+                kept = set(first[: self.max_photos])
+                chosen[side] += [photo for photo in distinct if photo in kept]
         return {side: tuple(of_side) for side, of_side in chosen.items()}
 
 
@@ -98,8 +148,29 @@ def _by_identity(photos: Iterable[FacePhoto]) -> dict[str, list[FacePhoto]]:
 
 
 def _distinct(photos: Iterable[FacePhoto]) -> list[FacePhoto]:
-    newest_first = sorted(photos, key=lambda photo: (photo.taken_at, photo.photo_id), reverse=True)
+    newest_first = sorted(photos, key=_age, reverse=True)
     first: dict[str, FacePhoto] = {}
     for photo in newest_first:
         first.setdefault(photo.cluster_id, photo)
     return list(first.values())
+
+
+def _age(photo: FacePhoto) -> tuple[bool, str, str]:
+    """What a door saw is newer than what a folder holds, which knows no times."""
+    return bool(photo.check_id), photo.taken_at, photo.photo_id
+
+
+def _when(check: ConfirmedCheck) -> tuple[datetime, str]:
+    return check.confirmed_at, check.check_id
+
+
+def _in_turn(checks: Iterable[ConfirmedCheck]) -> list[ConfirmedCheck]:
+    """The newest of everybody, then the one before of everybody, by whom they were confirmed."""
+    turns: Counter[tuple[str, str]] = Counter()
+    turn: dict[str, int] = {}
+    newest_first = sorted(checks, key=_when, reverse=True)
+    for check in newest_first:
+        about = check.confirmed_by, identity_of(check.identity)
+        turn[check.check_id] = turns[about]
+        turns[about] += 1
+    return sorted(newest_first, key=lambda check: turn[check.check_id])

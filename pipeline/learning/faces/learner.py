@@ -17,18 +17,26 @@ from pipeline.ports.faces import FaceHead, NamedHead, Vectors
 
 
 class MarginFaceLearner:
-    def learn(self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy) -> FaceHead:
+    def learn(
+        self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy, serving: FaceHead | None
+    ) -> FaceHead:
         train, calibrate = (faces_of(dataset.photos[side], vectors) for side in (Side.TRAIN, Side.CALIBRATE))
         far = policy.target(dataset.people(Side.TEST))
         person = np.unique(train.identities, return_inverse=True)[1]
-        learned = retrained(train.base, person, tar_score(calibrate, far))
-        threshold = threshold_of(learned.head, calibrate, far)
+        score = tar_score(calibrate, far)
+        learned = retrained(train.base, person, score)
+        before = head_of(serving.matrix) if serving else None
+        kept = score(before) if before else -math.inf
+        head = before if before and kept >= learned.score else learned.head
+        threshold = threshold_of(head, calibrate, far)
         if not (math.isfinite(threshold) and threshold <= 1):
             raise TrainingFailed(
                 "too_little_data",
                 f"{dataset.people(Side.CALIBRATE)} people are too few to find a threshold for FAR {far:g}",
             )
-        return FaceHead(bytes_of(learned.head), threshold, learned.way, learned.score)
+        if serving and head is before:
+            return FaceHead(serving.matrix, threshold, serving.way, kept)
+        return FaceHead(bytes_of(head), threshold, learned.way, learned.score)
 
     def measure(
         self,

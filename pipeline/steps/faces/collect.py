@@ -1,15 +1,14 @@
 """Look at photos of people, put each person on a side for ever, and keep what the frozen network says of each photo."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset_folder import DatasetFolder, face_vector
-from pipeline.domain.errors import DatasetRefused, PhotoRefused, PhotosErased
-from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside, person_and_name
+from pipeline.domain.errors import DatasetRefused, GiveUp, PhotoRefused, PhotosErased
+from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
 from pipeline.domain.faces.identities import FacePhoto, identity_of
 from pipeline.domain.models import ModelType
-from pipeline.ports.data import PhotoFolder
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
 
@@ -18,36 +17,74 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True)
-class _Looked:
+class Offered:
+    """A photo, and whom it is said to show; the rest as in `FacePhoto`.
+
+    `place` is its path for people, the person first. `read` raises `PhotoRefused`. What is `known` was looked at for an
+    earlier dataset: it is not read, unless its vector is missing.
+    """
+
+    place: str
     name: str
+    taken_at: str
+    read: Callable[[], bytes]
+    check_id: str = ""
+    corrects: bool = False
+    branch: str = ""
+    known: FacePhoto | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a dataset is chosen from; `through` as in `FaceDataset`."""
+
+    photos: Sequence[Offered]
+    through: str = ""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    offered: Offered
     found: FacePhoto | None
     fault: str = ""
 
 
-def collect_faces(making: FaceMaking, folder: PhotoFolder, run_id: str, on_photo: OnPhoto) -> FaceDataset:
-    """The run's dataset; run again, it stays as it was. `folder` has a folder for each person.
+def collect(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
+    """The run's dataset; run again, it stays as it was. `offer` is asked once, and told who was erased.
 
     `on_photo` hears how many of how many photos have their vector. Raises `DatasetRefused` when the photos cannot
     become a dataset.
     """
     dataset_id = making.datasets.begin(run_id, ModelType.FACE)
-    at = DatasetFolder.of(making.dataset_prefix, dataset_id)
-    if making.objects.exists(at.manifest):
-        return FaceDataset.from_json(making.objects.read(at.manifest))
-    looked = list(several_at_once(lambda name: _look_at(name, folder, making), _named(folder)))
-    if not looked:
-        raise DatasetRefused(f"{folder} has no folder for any person: put each one's photos into a folder of that name")
+    if (kept := _kept(making, dataset_id)) is not None:
+        return kept
     forgotten = _forgotten(making)
+    offered = offer(forgotten)
+    looked = list(several_at_once(lambda one: _look_at(one, making), offered.photos))
     # A try that was killed may have left vectors of who was erased since: no dataset says so.
     _delete_vectors(making, [one.found for one in looked if one.found and forgotten.takes(one.found)])
     usable, aside = _sorted_out(looked, forgotten)
-    dataset = FaceDataset.chosen(dataset_id, making.network.sha256, usable.values(), tuple(aside), making.selection)
-    names = {photo.photo_id: name for name, photo in usable.items()}
-    _embed(making, folder, names, dataset, on_photo)
+    photos = [photo for photo, _ in usable]
+    dataset = FaceDataset.chosen(dataset_id, making.network.sha256, photos, tuple(aside), making.selection)
+    _embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
+    dataset = replace(dataset, through=offered.through)
     # Once more after it is there: who was erased in between is in it, and was not found.
-    while (kept := _frozen(making, run_id, dataset)) != dataset:
-        dataset = kept
+    while (left := _frozen(making, run_id, dataset)) != dataset:
+        dataset = left
     return dataset
+
+
+def collected(making: FaceMaking, run_id: str) -> FaceDataset:
+    """The run's dataset. Raises `GiveUp` before there is one."""
+    found = _kept(making, making.datasets.begin(run_id, ModelType.FACE))
+    if found is None:
+        raise GiveUp(f"run {run_id} has no photos yet: collect them first")
+    return found
+
+
+def _kept(making: FaceMaking, dataset_id: str) -> FaceDataset | None:
+    at = DatasetFolder.of(making.dataset_prefix, dataset_id)
+    return FaceDataset.from_json(making.objects.read(at.manifest)) if making.objects.exists(at.manifest) else None
 
 
 def _frozen(making: FaceMaking, run_id: str, dataset: FaceDataset) -> FaceDataset:
@@ -80,39 +117,39 @@ def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
         raise PhotosErased(dataset.dataset_id, [str(gone.args[0]).rpartition("/")[2]]) from None
 
 
-def _named(folder: PhotoFolder) -> list[str]:
-    return [name for name in folder.names() if person_and_name(name)]
-
-
-def _look_at(name: str, folder: PhotoFolder, making: FaceMaking) -> _Looked:
-    split = person_and_name(name)
-    assert split is not None
+def _look_at(one: Offered, making: FaceMaking) -> _Looked:
     try:
-        print_ = making.inspector.fingerprint(folder.read(name))
-        identity = identity_of(split[0])
+        identity = identity_of(one.name)
+        if one.known is not None:
+            photo_id, cluster_id = one.known.photo_id, one.known.cluster_id
+        else:
+            print_ = making.inspector.fingerprint(one.read())
+            if print_.fault:
+                return _Looked(one, None, print_.fault)
+            photo_id, cluster_id = print_.sha256, f"{print_.phash:016x}"
     except (PhotoRefused, ValueError) as error:
-        return _Looked(name, None, str(error))
-    if print_.fault:
-        return _Looked(name, None, print_.fault)
-    # A folder knows no times; names of cameras count up, so that the last one is the newest.
-    return _Looked(name, FacePhoto(print_.sha256, identity, f"{print_.phash:016x}", taken_at=split[1]))
+        return _Looked(one, None, str(error))
+    found = FacePhoto(photo_id, identity, cluster_id, one.taken_at, one.branch, one.check_id, one.corrects)
+    return _Looked(one, found)
 
 
-def _sorted_out(looked: Sequence[_Looked], forgotten: Forgotten) -> tuple[dict[str, FacePhoto], list[SetAside]]:
-    """Photos by name, and those that cannot be used. One picture of two people is nobody's."""
+def _sorted_out(
+    looked: Sequence[_Looked], forgotten: Forgotten
+) -> tuple[list[tuple[FacePhoto, Offered]], list[SetAside]]:
+    """Photos and where they come from, and those that cannot be used. One picture of two people is nobody's."""
     shows = _people_by_picture(looked)
-    usable: dict[str, FacePhoto] = {}
+    usable: list[tuple[FacePhoto, Offered]] = []
     aside: list[SetAside] = []
     for one in looked:
         if one.found is not None and forgotten.takes(one.found):
             # Of who was erased not even the name of a folder is kept.
             continue
         if one.found is None:
-            aside.append(SetAside(one.name, one.fault))
+            aside.append(SetAside(one.offered.place, one.fault))
         elif len(shows[one.found.cluster_id]) > 1:
-            aside.append(SetAside(one.name, "the same picture is filed under another person, too"))
+            aside.append(SetAside(one.offered.place, "the same picture is filed under another person, too"))
         else:
-            usable[one.name] = one.found
+            usable.append((one.found, one.offered))
     return usable, aside
 
 
@@ -124,25 +161,23 @@ def _people_by_picture(looked: Sequence[_Looked]) -> dict[str, set[str]]:
     return shows
 
 
-def _embed(
-    making: FaceMaking, folder: PhotoFolder, names: Mapping[str, str], dataset: FaceDataset, on_photo: OnPhoto
-) -> None:
+def _embed(making: FaceMaking, from_: Mapping[str, Offered], dataset: FaceDataset, on_photo: OnPhoto) -> None:
     """Vectors that are not there yet; a killed run goes on where it was."""
     chosen = [photo for of_side in dataset.photos.values() for photo in of_side]
     for start in range(0, len(chosen), _AT_ONCE):
         batch = chosen[start : start + _AT_ONCE]
         there = several_at_once(lambda photo: making.objects.exists(_uri(making, photo)), batch)
         missing = [photo for photo, known in zip(batch, there, strict=True) if not known]
-        bodies = list(_read(folder, names, missing))
+        bodies = list(_read(from_, missing))
         for photo, vector in zip(missing, making.network.embed(bodies) if bodies else (), strict=True):
             making.objects.write(_uri(making, photo), vector)
         on_photo(start + len(batch), len(chosen))
 
 
-def _read(folder: PhotoFolder, names: Mapping[str, str], photos: Sequence[FacePhoto]) -> Iterator[bytes]:
+def _read(from_: Mapping[str, Offered], photos: Sequence[FacePhoto]) -> Iterator[bytes]:
     for photo in photos:
-        name = names[photo.photo_id]
-        yield demand_unaltered(folder.read(name), photo.photo_id, f"{folder}/{name}", DatasetRefused)
+        one = from_[photo.photo_id]
+        yield demand_unaltered(one.read(), photo.photo_id, one.place, DatasetRefused)
 
 
 def _uri(making: FaceMaking, photo: FacePhoto) -> str:

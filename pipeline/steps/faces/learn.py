@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from pipeline.domain.faces.dataset import FaceDataset
-from pipeline.domain.models import Artifact
+from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.faces import FaceHead, FaceMaking
 from pipeline.steps.faces.collect import vectors_of
+from pipeline.steps.look_up import champion
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ def learn(making: FaceMaking, run_id: str, dataset: FaceDataset) -> Candidate:
     """The run's candidate; what was learned once is not learned again. Raises `TrainingFailed`."""
     artifact = making.artifacts.of_run(run_id)
     if artifact is None:
-        head = making.learner.learn(dataset, vectors_of(making, dataset), making.gate)
+        head = making.learner.learn(dataset, vectors_of(making, dataset), making.gate, serving_head(making))
         artifact = making.artifacts.write(head, run_id, dataset.dataset_id)
     return Candidate(run_id, dataset, making.network.name, artifact, making.artifacts.head(artifact))
+
+
+def serving_head(making: FaceMaking) -> FaceHead | None:
+    """The champion's; None without one, and for one that turns another network's vectors."""
+    r = making.registration
+    serving = champion(ModelType.FACE, r.transitions, r.versions)
+    if serving is None or serving.backbone != making.network.name:
+        return None
+    return making.artifacts.head(serving.artifact)

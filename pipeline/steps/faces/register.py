@@ -4,10 +4,10 @@ from pipeline.domain.blessing import Blessing
 from pipeline.domain.errors import NotBlessed
 from pipeline.domain.faces.gate import FaceCheck
 from pipeline.domain.faces.identities import Side
-from pipeline.domain.models import ModelType, ModelVersion
-from pipeline.domain.numbering import next_number
+from pipeline.domain.models import ModelType, ModelVersion, VersionNumber
+from pipeline.domain.numbering import next_number, next_patch
 from pipeline.ports.faces import FaceMaking
-from pipeline.steps.faces.learn import Candidate
+from pipeline.steps.faces.learn import Candidate, serving_head
 from pipeline.steps.look_up import champion
 
 
@@ -25,14 +25,11 @@ def register(making: FaceMaking, candidate: Candidate) -> ModelVersion:
 
 
 def _version(making: FaceMaking, candidate: Candidate, blessing: Blessing) -> ModelVersion:
-    r = making.registration
-    serving = champion(ModelType.FACE, r.transitions, r.versions)
-    number = next_number(candidate, r.versions.all(ModelType.FACE), serving, retried=False)
     # Of people, accuracy is how often the right one is let in at the threshold that is served.
     tar = next(check.value for check in blessing.checks if check.name == FaceCheck.TAR)
     assert tar is not None
     return ModelVersion(
-        version=str(number),
+        version=str(_number(making, candidate)),
         model_type=ModelType.FACE,
         run_id=candidate.run_id,
         dataset_id=candidate.dataset_id,
@@ -42,3 +39,13 @@ def _version(making: FaceMaking, candidate: Candidate, blessing: Blessing) -> Mo
         val_accuracy=candidate.head.score,
         trained_at=making.clock.now(),
     )
+
+
+def _number(making: FaceMaking, candidate: Candidate) -> VersionNumber:
+    """Another base network is a major version, another head a minor one, a threshold alone a patch."""
+    r = making.registration
+    serving, registered = champion(ModelType.FACE, r.transitions, r.versions), r.versions.all(ModelType.FACE)
+    before = serving_head(making)
+    if serving is not None and before is not None and before.matrix == candidate.head.matrix:
+        return next_patch(serving, registered)
+    return next_number(candidate, registered, serving, retried=False)

@@ -101,7 +101,9 @@ def test_on_the_command_line_the_refusal_is_a_sentence():
     done = CliRunner().invoke(main, ["retrain", "--run-id", "r1", "--model-type", "FACE", "--force", "kim"])
     assert done.exit_code == 2
     said = " ".join(done.stderr.split())
-    assert "FACE models are not complete in this build: none is retrained, tried on few requests or watched" in said
+    assert (
+        "FACE models are not complete in this build: none is retrained here, tried on few requests or watched" in said
+    )
     assert "choose one of: LAUNDRY" in said
 
 

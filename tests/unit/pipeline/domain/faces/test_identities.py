@@ -1,6 +1,8 @@
 """People stand on one side for ever, under one name, with photos that can be compared."""
 
+import math
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,16 @@ from pipeline.domain.faces.identities import (
     side_of,
     side_of_merged,
 )
+from tests.builders import a_check
 
+CHECKS = st.lists(
+    st.tuples(st.sampled_from(["kim", "lee", "park", ""]), st.integers(0, 4), st.booleans(), st.booleans()), max_size=40
+).map(
+    lambda said: [
+        a_check(n, f"guest-{guest}", confirmed_by=by, same=same, corrects=corrects)
+        for n, (by, guest, same, corrects) in enumerate(said)
+    ]
+)
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 NAMES = st.text(min_size=1, max_size=30).filter(lambda name: unicodedata.normalize("NFKC", name).strip())
 POLICY = FaceSelectionPolicy()
@@ -105,3 +116,21 @@ def test_an_identity_in_two_splits_is_caught():
 def test_a_burst_in_two_splits_is_caught():
     leaking = {Side.TRAIN: (a_photo(1, "kim", "burst"),), Side.TEST: (a_photo(2, "lee", "burst"),)}
     assert in_two_splits(leaking) == ["photos burst"]
+
+
+@given(CHECKS, st.floats(0, 1), st.randoms())
+def test_of_nobodys_word_more_is_taken_than_their_share_whatever_order_they_come_in(checks, share, chance):
+    policy = FaceSelectionPolicy(max_confirmer_share=share)
+    taken = policy.trusted(checks)
+    shown = [check for check in checks if check.same]
+    most = math.ceil(share * len(shown))
+    said, kept = (Counter(check.confirmed_by for check in some) for some in (shown, taken))
+    assert kept == Counter({by: min(n, most) for by, n in said.items() if most})
+    assert policy.trusted(chance.sample(checks, len(checks))) == taken
+    about = {by: len({c.identity for c in shown if c.confirmed_by == by}) for by in said}
+    assert all(len({c.identity for c in taken if c.confirmed_by == by}) == min(n, most) for by, n in about.items())
+
+
+def test_what_a_door_saw_is_newer_than_what_a_folder_holds():
+    folder, door = a_photo(1, taken="Z_LAST"), a_photo(2, check_id="C-1")
+    assert POLICY.choose([folder, door])[side_of("kim")] == (door, folder)

@@ -12,15 +12,17 @@ from pipeline.learning.faces.head import whitening
 from pipeline.learning.faces.learner import MarginFaceLearner, bytes_of, faces_of
 from pipeline.learning.faces.measuring import threshold_of
 from pipeline.ports.face_forgetting import FaceForgetting
-from pipeline.ports.faces import FaceHead, FaceMaking
-from pipeline.steps.faces.collect import collect_faces
+from pipeline.ports.faces import Doors, FaceHead, FaceMaking
+from pipeline.steps.faces.collect_confirmed import collect_confirmed
+from pipeline.steps.faces.collect_folder import collect_folder
 from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.judge import judge
 from pipeline.steps.faces.learn import learn
 from pipeline.steps.faces.register import register
 from pipeline.steps.hot_swap import hot_swap
-from tests.fakes.data import FakeDatasets, FakeErasures, FakeFolder, FakeInspector
-from tests.fakes.faces import FakeFaceArtifacts, FakeFaceConfirmations, FakeFaceNetwork
+from tests.builders import a_check
+from tests.fakes.data import FakeDatasets, FakeErasures, FakeFolder, FakeInspector, FakePhotos
+from tests.fakes.faces import FakeFaceArtifacts, FakeFaceChecks, FakeFaceConfirmations, FakeFaceNetwork
 from tests.fakes.faults import Fault
 from tests.unit.pipeline.steps.live_world import World as LiveWorld
 
@@ -35,10 +37,12 @@ class QuickLearner(MarginFaceLearner):
 
     def __init__(self):
         self.ready = None
-        self.learned = 0
+        self.learned, self.keeps = 0, False
 
-    def learn(self, dataset, vectors, policy):
+    def learn(self, dataset, vectors, policy, serving):
         self.learned += 1
+        if self.keeps:
+            return replace(serving, threshold=serving.threshold + 0.001)
         train, calibrate = (faces_of(dataset.photos[side], vectors) for side in (Side.TRAIN, Side.CALIBRATE))
         head = self.ready or whitening(train.base, np.unique(train.identities, return_inverse=True)[1])
         threshold = threshold_of(head, calibrate, policy.target(dataset.people(Side.TEST)))
@@ -55,7 +59,7 @@ class World(LiveWorld):
         self.network, self.learner = FakeFaceNetwork(noise=noise), QuickLearner()
         self.artifacts, self.erasures = FakeFaceArtifacts(self.objects), FakeErasures(self.datasets)
         self.confirmations_of_faces = FakeFaceConfirmations(self.datasets)
-        self.fleet.enrolled = {"p000", "p001"}
+        self.doors, self.fleet.enrolled = Doors(FakeFaceChecks(), FakePhotos()), {"p000", "p001"}
 
     def making(self, fault=None):
         bundle = FaceMaking(
@@ -75,11 +79,23 @@ class World(LiveWorld):
         return (fault or Fault()).on_ports(bundle, but=("registration", "clock"))
 
     def collect(self, run_id="run-1", fault=None):
-        return collect_faces(self.making(fault), self.folder, run_id, lambda *heard: self.heard.append(heard))
+        return collect_folder(self.making(fault), self.folder, run_id, lambda *heard: self.heard.append(heard))
 
-    def make(self, run_id="run-1", fault=None):
+    def say(self, identity, shot, **changes):
+        """Somebody confirms a check of this person, whose photo is `shot`."""
+        check = a_check(len(self.doors.checks.said), identity, **changes)
+        self.doors.photos.bodies[check.photo_url] = f"{identity}:{shot}".encode()
+        self.doors.checks.said.append(check)
+        return check
+
+    def collect_confirmed(self, run_id="run-2", fault=None):
+        doors = fault.on_ports(self.doors) if fault else self.doors
+        return collect_confirmed(self.making(fault), doors, run_id, lambda *heard: self.heard.append(heard))
+
+    def make(self, run_id="run-1", fault=None, *, confirmed=False):
         """The verdict, and the version if it was accepted."""
-        dataset, making = self.collect(run_id, fault), self.making(fault)
+        collect, making = self.collect_confirmed if confirmed else self.collect, self.making(fault)
+        dataset = collect(run_id, fault)
         candidate = learn(making, run_id, dataset)
         blessing = judge(making, candidate)
         return blessing, register(making, candidate) if blessing.accepted else None

@@ -1,0 +1,32 @@
+"""The access service's confirmed checks, read-only as the Helper's tasks: by the role, and by every session."""
+
+from collections.abc import Sequence
+
+from pipeline.adapters.mlops_db import read_only
+from pipeline.domain.faces.identities import ConfirmedCheck
+
+_NAME = "the access database"
+# What no calendar has, and what lies ahead of every clock, is nobody's word.
+_CONFIRMED = """
+    WITH said AS (
+        SELECT check_id, identity, photo_url, COALESCE(branch_id, '') AS branch, created_at, confirmed_at,
+            COALESCE(reviewer_id, '') AS reviewer, final_result = 'same' AS same, corrected,
+            row_number() OVER (PARTITION BY identity, final_result ORDER BY confirmed_at DESC, check_id DESC) AS nth
+        FROM checks
+        WHERE identity IS NOT NULL AND final_result IS NOT NULL
+            AND confirmed_at BETWEEN '2000-01-01' AND now() + interval '1 day'
+            AND created_at BETWEEN '2000-01-01' AND now() + interval '1 day'
+    )
+    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrected
+    FROM said WHERE nth <= %(per_person)s
+    ORDER BY confirmed_at DESC, check_id DESC LIMIT %(limit)s"""
+
+
+class AccessDatabase:
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def confirmed(self, *, per_person: int, limit: int) -> Sequence[ConfirmedCheck]:
+        with read_only(self._dsn, _NAME) as connection, connection.cursor() as cursor:
+            cursor.execute(_CONFIRMED, {"per_person": per_person, "limit": limit})
+            return [ConfirmedCheck(*row) for row in cursor.fetchall()]

@@ -1,0 +1,69 @@
+"""A retraining as a whole: whether it is due, who has the claim, how it ended."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+from pipeline.bootstrap import answers
+from pipeline.bootstrap.live import LiveSteps
+from pipeline.bootstrap.model_wiring import ModelWiring
+from pipeline.domain.errors import GiveUp, TryAgain
+from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import Asker, RunOutcome
+from pipeline.ports.bundles import Scheduling
+from pipeline.steps.announce_skipped import announce_skipped
+from pipeline.steps.begin_run import begin_run
+from pipeline.steps.consider import consider
+from pipeline.steps.finish_run import finish_run
+from pipeline.steps.release_claim import release_claim
+from pipeline.steps.resume_run import resume_run
+
+
+class RunSteps(LiveSteps):
+    @cached_property
+    def _models(self) -> ModelWiring:
+        return ModelWiring(self._w)
+
+    def _scheduled(self, model_type: str) -> tuple[Scheduling, ModelType]:
+        """By what a retraining of this type is due. Raises `GiveUp` for a type that has none here."""
+        raise NotImplementedError
+
+    def consider(self, model_type: str, asker: Asker) -> dict[str, Any]:
+        """The policy's answer, recorded."""
+        return answers.of_decision(*consider(*self._scheduled(model_type), asker))
+
+    def begin_run(self, run_id: str, model_type: str, asker: Asker) -> dict[str, Any]:
+        """Claim the model type for this run if the policy says due; a run that holds the claim goes on with it."""
+        scheduling, of_type = self._scheduled(model_type)
+        return asdict(begin_run(scheduling, run_id, of_type, asker))
+
+    def resume_run(self, run_id: str, model_type: str) -> None:
+        """A run that had ended claims its model type again; one that did not goes on."""
+        scheduling, of_type = self._scheduled(model_type)
+        resume_run(scheduling, run_id, of_type)
+
+    def outcome_of_run(self, run_id: str) -> str | None:
+        """How a run ended that held the claim once; None while it holds it, and for one that never did."""
+        return self._w.retraining_runs.outcome(run_id)
+
+    def end_run(self, run_id: str, outcome: str) -> None:
+        """Release the claim: `deployed`, `refused`, `held`, or `failed`, unless the log knows that it serves."""
+        if outcome == RunOutcome.FAILED:
+            # Whatever failed after it went live, and whatever is out of reach now: the claim has to go.
+            with suppress(GiveUp, TryAgain):
+                outcome = self.conclude_deployment(run_id)
+        self._w.retraining_runs.end(run_id, at=self._w.clock.now(), outcome=outcome)
+
+    def release_claim(self, run_id: str, actor: str, reason: str) -> str:
+        """The run is dead: another one may claim its model type. How it ended, as it is kept."""
+        return release_claim(self._models.scheduling, run_id, actor=actor, reason=reason)
+
+    def finish_run(self, run_id: str) -> str:
+        """Publish what happened and release the claim. Raises `RunEnded` unless the run's model was deployed."""
+        return str(finish_run(self._models.scheduling, run_id, conclude_deployment=self.conclude_deployment))
+
+    def announce_skipped(self, run_id: str, model_type: str, reason: str) -> None:
+        """A nightly run had nothing to do."""
+        scheduling, of_type = self._scheduled(model_type)
+        announce_skipped(scheduling, run_id, of_type, reason)

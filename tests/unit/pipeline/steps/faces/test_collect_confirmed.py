@@ -1,0 +1,174 @@
+"""What people confirm at doors comes into the next dataset, beside what the champion has learned from."""
+
+import unicodedata
+from contextlib import suppress
+
+import pytest
+
+from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.faces.dataset import FaceDataset
+from pipeline.domain.faces.identities import FaceSelectionPolicy, Side, side_of
+from pipeline.domain.lineage import Erased
+from tests.builders import NOW
+from tests.fakes.faults import Fault, Killed
+from tests.unit.pipeline.steps.faces.world import World
+
+
+@pytest.fixture
+def world():
+    made = World(people=120)
+    made.serve()
+    return made
+
+
+def names(dataset):
+    return {photo.identity for of_side in dataset.photos.values() for photo in of_side}
+
+
+def checks_of(dataset, identity):
+    return [photo.check_id for photo in dataset.of_person(identity) if photo.check_id]
+
+
+def of_side(side):
+    """Somebody in the folder who stands there."""
+    return next(name for name in (f"p{n:03d}" for n in range(120)) if side_of(name) is side)
+
+
+def test_what_doors_saw_joins_what_the_champion_has_learned_from(world):
+    old, before = of_side(Side.TRAIN), len(world.network.embedded)
+    world.say(old, "door")
+    world.say("new", 1)
+    world.say("new", 2)
+    world.say("once", 1)
+    world.folder.bodies.clear()
+    dataset = world.collect_confirmed()
+    assert len(names(dataset)) == 121 and "once" not in names(dataset), "one photo has no mate"
+    assert (len(dataset.of_person(old)), len(dataset.of_person("new"))) == (4, 2)
+    assert len(world.network.embedded) == before + 3, "what is known of a photo is not computed again"
+    assert world.datasets.completed[dataset.dataset_id].corrections_through == world.doors.checks.said[-1].confirmed_at
+
+
+def test_a_stranger_before_the_door_teaches_nothing(world):
+    said = world.say(of_side(Side.TRAIN), "stranger", same=False, corrects=True)
+    dataset = world.collect_confirmed()
+    assert checks_of(dataset, said.identity) == []
+    assert dataset.through == said.confirmed_at.isoformat(), "yet it was looked at"
+
+
+def test_a_check_is_about_one_person_in_whatever_form_the_name_was_typed(world):
+    for number, form in enumerate(("NFC", "NFD", "NFKD")):
+        world.say(unicodedata.normalize(form, "김민준"), number)
+    assert len(world.collect_confirmed().of_person("김민준")) == 3
+
+
+@pytest.mark.parametrize("how", ["before", "by another form of the name", "the check alone"])
+def test_nothing_comes_of_who_was_erased(world, how):
+    checks = [world.say("Kim", shot) for shot in range(3)]
+    if how == "the check alone":
+        world.erasures.record(Erased(checks[0].check_id, (), "kim", "privacy", NOW))
+        assert checks_of(world.collect_confirmed(), "Kim") == [checks[2].check_id, checks[1].check_id]
+    else:
+        world.erase("Kim" if how == "before" else "Ｋｉｍ")
+        dataset = world.collect_confirmed()
+        assert dataset.of_person("Kim") == [] and b"Kim" not in dataset.to_json()
+
+
+def test_who_is_erased_while_the_dataset_is_made_is_not_in_it():
+    def prepared():
+        made = World(people=60)
+        made.say("Kim", 1)
+        made.say("Kim", 2)
+        for n in range(60):
+            for shot in range(2):
+                made.say(f"p{n:03d}", shot)
+        return made
+
+    counted = Fault()
+    prepared().collect_confirmed(fault=counted)
+    for back in range(0, 8, 2):
+        one = prepared()
+        one.collect_confirmed(fault=Fault(counted.calls - back, meanwhile=lambda one=one: one.erase("Kim")))
+        assert one.collect_confirmed().of_person("Kim") == []
+        assert not any(b"Kim" in body for uri, body in one.objects.bodies.items() if uri.startswith("s3://datasets/"))
+
+
+def test_one_persons_word_counts_for_no_more_than_their_share(world):
+    for number in range(40):
+        world.say(f"friend-{number % 20}", number, confirmed_by="lee")
+    others = [world.say(f"guest-{number % 10}", number) for number in range(20)]
+    dataset = world.collect_confirmed()
+    taken = {photo.check_id for side in dataset.photos.values() for photo in side if photo.check_id}
+    assert {check.check_id for check in others} <= taken
+    assert len(taken) <= 20 + 60 * FaceSelectionPolicy().max_confirmer_share
+
+
+def test_corrections_come_first_where_they_are_learned_from_and_judge_as_often_as_they_happen(world):
+    for side in Side:
+        name = of_side(side)
+        for shot in range(10):
+            world.say(name, f"door-{shot}", corrects=shot < 3)
+    dataset = world.collect_confirmed()
+    found = {side: [photo.corrects for photo in dataset.of_person(of_side(side))] for side in Side}
+    assert [sum(found[side]) for side in Side] == [3, 0, 0] and all(len(photos) == 5 for photos in found.values())
+    assert world.datasets.completed[dataset.dataset_id].corrections == 3
+
+
+def test_a_photo_that_an_earlier_dataset_looked_at_is_not_read_again(world):
+    checks = [world.say("new", shot) for shot in range(3)]
+    world.make("run-2", confirmed=True)
+    world.serve("run-2")
+    world.doors.photos.bodies.clear()
+    assert checks_of(world.collect_confirmed("run-3"), "new") == [check.check_id for check in reversed(checks)]
+
+
+def test_a_photo_that_is_gone_is_set_aside_and_the_others_are_used(world):
+    gone, *_ = [world.say("new", shot) for shot in range(3)]
+    del world.doors.photos.bodies[gone.photo_url]
+    dataset = world.collect_confirmed()
+    assert [one.name for one in dataset.set_aside] == [f"new/{gone.check_id}"] and len(dataset.of_person("new")) == 2
+
+
+def test_a_later_word_that_it_was_somebody_else_takes_a_photo_out_again(world):
+    checks = [world.say("new", shot) for shot in range(3)]
+    world.make("run-2", confirmed=True)
+    world.serve("run-2")
+    world.doors.checks.said.remove(checks[0])
+    assert checks[0].check_id not in checks_of(world.collect_confirmed("run-3"), "new")
+
+
+def test_of_another_network_no_vector_is_taken_over(world):
+    world.network.sha256 = "c" * 64
+    with pytest.raises(DatasetRefused, match="nobody stands on the side"):
+        world.collect_confirmed()
+
+
+def test_killed_anywhere_and_run_again_it_is_the_same_dataset():
+    def prepared():
+        made = World(people=60)
+        for n in range(60):
+            for shot in range(2):
+                made.say(f"p{n:03d}", shot)
+        return made
+
+    counted = Fault()
+    whole = prepared().collect_confirmed(fault=counted)
+    for at in range(1, counted.calls + 1, counted.calls // 12):
+        one = prepared()
+        with suppress(Killed):
+            one.collect_confirmed(fault=Fault(at))
+        assert one.collect_confirmed() == whole
+    assert FaceDataset.from_json(whole.to_json()) == whole
+
+
+def test_another_head_is_a_minor_version_a_threshold_alone_a_patch_and_another_network_a_major_one(world):
+    world.say("new", 1)
+    world.say("new", 2)
+    world.learner.keeps = True
+    _, patch = world.make("run-2", confirmed=True)
+    _, next_patch = world.make("run-3", confirmed=True)
+    world.learner.keeps = False
+    world.folder.bodies |= {f"q{n}/{shot}.jpg": f"q{n}:{shot}".encode() for n in range(40) for shot in range(3)}
+    _, minor = world.make("run-4")
+    world.network.name, world.network.sha256 = "AnotherNetwork", "c" * 64
+    _, major = world.make("run-5")
+    assert [v.version for v in (patch, next_patch, minor, major)] == ["v1.0.1", "v1.0.2", "v1.1.0", "v2.0.0"]
