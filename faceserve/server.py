@@ -51,6 +51,7 @@ from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.coming_back import ComingBack
 from faceserve.rollout.lifecycle import ModelLifecycleManager
+from faceserve.rollout.registry import ModelRegistry
 from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import MAX_LOADING
 from faceserve.settings import Settings
@@ -104,7 +105,8 @@ class Server:
         self._changes = Changes(self.metrics, self._model_serves)
         self.manager = ModelLifecycleManager(s.models, self._loader(), s.state_dir, self._changes, _rules(s))
         self._enrolment = Enrolment(self.manager, self._batcher, galleries)
-        self._coming_back = ComingBack(self.manager, s.registry_url)
+        login = (s.registry_user, s.registry_password.get_secret_value())
+        self._coming_back = ComingBack(self.manager, ModelRegistry(s.registry_url, *login) if s.registry_url else None)
         self._over = threading.Event()
         self._connections = Connections.within(descriptors.raised())
         self._doors = Doors(s)

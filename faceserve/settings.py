@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     """`s3://bucket/prefix/` with the reference photos of enrolled faces; empty: nobody can be enrolled."""
     registry_url: str = ""
     """MLflow server that is asked at start which version is champion; empty: the state on disk alone decides."""
+    registry_user: str = ""
+    """Login there, one that only reads; empty: the server asks for none."""
+    registry_password: SecretStr = SecretStr("")
+    """Its password."""
     log_format: Literal["text", "json"] = "text"
     """How it logs: lines for people, or one JSON object a line."""
     traces: bool = False

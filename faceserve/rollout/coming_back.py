@@ -14,11 +14,11 @@ _RETRY_SECONDS = 5.0
 
 
 class ComingBack:
-    """`registry_url` may be empty: then the state on disk alone decides."""
+    """Without a `registry` the state on disk alone decides."""
 
-    def __init__(self, manager: ModelLifecycleManager, registry_url: str) -> None:
+    def __init__(self, manager: ModelLifecycleManager, registry: ModelRegistry | None) -> None:
         self._manager = manager
-        self._registry = ModelRegistry(registry_url) if registry_url else None
+        self._registry = registry
         self._stopped = threading.Event()
 
     def restore(self) -> None:

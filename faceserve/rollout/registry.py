@@ -19,10 +19,11 @@ _TAGS = ("retraining.version", "manifest_sha256")
 
 
 class ModelRegistry:
-    """`url` is the MLflow server."""
+    """`url` is the MLflow server; without a `user` it is asked without a login."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, user: str = "", password: str = "") -> None:
         self._url = url.rstrip("/")
+        self._login = (user, password) if user else None
 
     def champion(self, model: str) -> Origin | None:
         """None when there is none, or none that the pipeline registered. Raises `RegistryUnavailable`.
@@ -33,6 +34,7 @@ class ModelRegistry:
             answer = httpx.get(
                 f"{self._url}/api/2.0/mlflow/registered-models/alias",
                 params={"name": model, "alias": "champion"},
+                auth=self._login,
                 timeout=_SECONDS,
             )
             if answer.status_code == httpx.codes.NOT_FOUND:

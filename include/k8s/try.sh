@@ -34,17 +34,24 @@ secret() { # name, then variables that are its keys
 }
 random() { openssl rand -base64 32 | tr '+/' '-_'; }
 
-FACESERVE_LIFECYCLE_TOKEN=$(random)
-if k get secret faceserve >/dev/null 2>&1; then
-    FACESERVE_LIFECYCLE_TOKEN=$(k get secret faceserve -o go-template='{{.data.FACESERVE_LIFECYCLE_TOKEN | base64decode}}')
-fi
+# What two Secrets share: that of the one that exists, else a new one.
+shared() { # Secret, key
+    value=$(k get secret "$1" -o go-template="{{with .data}}{{with .$2}}{{. | base64decode}}{{end}}{{end}}" 2>/dev/null || true)
+    [ -n "$value" ] || value=$(random)
+    printf '%s' "$value"
+}
+
+MLFLOW_ADMIN_PASSWORD=$(shared mlflow MLFLOW_ADMIN_PASSWORD)
+MLFLOW_PIPELINE_PASSWORD=$(shared mlflow MLFLOW_PIPELINE_PASSWORD) MLFLOW_REPLICA_PASSWORD=$(shared mlflow MLFLOW_REPLICA_PASSWORD)
+MLFLOW_TRACKING_PASSWORD=$MLFLOW_PIPELINE_PASSWORD FACESERVE_REGISTRY_PASSWORD=$MLFLOW_REPLICA_PASSWORD
+FACESERVE_LIFECYCLE_TOKEN=$(shared faceserve FACESERVE_LIFECYCLE_TOKEN)
 RETRAIN_FACESERVE_TOKEN=$FACESERVE_LIFECYCLE_TOKEN
-secret faceserve FACESERVE_LIFECYCLE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
-secret retraining RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret faceserve FACESERVE_LIFECYCLE_TOKEN FACESERVE_REGISTRY_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret retraining RETRAIN_MLOPS_DSN MLFLOW_TRACKING_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 # Whoever watches may change nothing.
 (RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL)
-secret mlflow MLFLOW_BACKEND_STORE_URI AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
-secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_AMQP_URL RETRAIN_FACESERVE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret mlflow MLFLOW_BACKEND_STORE_URI MLFLOW_ADMIN_PASSWORD MLFLOW_PIPELINE_PASSWORD MLFLOW_REPLICA_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_AMQP_URL MLFLOW_TRACKING_PASSWORD RETRAIN_FACESERVE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 connection=$AIRFLOW_DSN; secret airflow-metadata connection
 for one in fernet-key jwt-secret api-secret-key; do
     k get secret "airflow-$one" >/dev/null 2>&1 || {

@@ -120,10 +120,10 @@ def review_page(stack: Stack) -> str:
 
 
 def show_addresses(stack: Stack) -> None:
-    """Addresses and logins for people."""
+    """Addresses for people; logins on a terminal only, because what goes to a file others may read."""
     lines = {
-        "Airflow": f"http://127.0.0.1:{stack.port('airflow')}  (admin / {stack.secrets['airflow_admin']})",
-        "MLflow": f"http://127.0.0.1:{stack.port('mlflow')}",
+        "Airflow": f"http://127.0.0.1:{stack.port('airflow')}  {_login(stack, 'airflow_admin')}",
+        "MLflow": f"http://127.0.0.1:{stack.port('mlflow')}  {_login(stack, 'mlflow_admin')}",
         "Review page": review_page(stack),
         "faceserve": f"{' '.join(stack.replicas)}  (gRPC)",
         "Prometheus": f"http://127.0.0.1:{stack.port('prometheus')}",
@@ -135,6 +135,14 @@ def show_addresses(stack: Stack) -> None:
         console.print(f"{name:<16}{text}", soft_wrap=True, highlight=False, markup=False)
     for name in stack.moved:
         console.print(f"[yellow]port {PREFERRED_PORTS[name]} was taken: {name} listens on {stack.port(name)}[/]")
+
+
+def _login(stack: Stack, secret: str) -> str:
+    return (
+        f"(admin / {stack.secrets[secret]})"
+        if console.is_terminal
+        else "(admin; password: `make status` on a terminal)"
+    )
 
 
 def show_silence(stack: Stack) -> None:

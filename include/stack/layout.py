@@ -10,6 +10,8 @@ from pathlib import Path
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.ports import free_port
+from include.stack.registry_logins import PIPELINE, REPLICA
+from include.stack.registry_logins import SECRETS as OF_REGISTRY
 from include.stack.roles import ROLES
 from include.stack.signing_keys import SigningKeys
 
@@ -50,6 +52,7 @@ _SECRETS = (
     "postgres",
     *ROLES,
     *OF_BROKER,
+    *OF_REGISTRY,
     "s3",
     "faceserve",
     "airflow_admin",
@@ -162,7 +165,6 @@ def environment(stack: Stack) -> dict[str, str]:
         # rclone reads this as a line of CSV: the pair is one quoted field.
         "RCLONE_AUTH_KEY": f'"retraining,{stack.secrets["s3"]}"',
     }
-    mlflow_url = f"http://127.0.0.1:{stack.port('mlflow')}"
     return {
         **s3,
         "STACK_DIR": str(stack.root),
@@ -177,7 +179,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_ACCESS_DSN": stack.dsn("mlops_reader", "access"),
         "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,
         "RETRAIN_BACKUP_DSN": stack.dsn("backup", "postgres"),
-        "RETRAIN_MLFLOW_URL": mlflow_url,
+        **_registry(stack),
         "RETRAIN_FACESERVE_REPLICAS": json.dumps(stack.lifecycle_addresses),
         "RETRAIN_FACESERVE_TOKEN": stack.secrets["faceserve"],
         "RETRAIN_BACKBONE": "EfficientNetLite0",
@@ -200,7 +202,6 @@ def environment(stack: Stack) -> dict[str, str]:
         "RETRAIN_EXPORTER_AIRFLOW_URL": f"http://127.0.0.1:{stack.port('airflow')}",
         **SigningKeys.of_stack(stack.root).variables,
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
-        "FACESERVE_REGISTRY_URL": mlflow_url,
         "FACESERVE_GALLERY_URI": "s3://faces/",
         "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
         **_stand_in(stack, "helper"),
@@ -208,6 +209,19 @@ def environment(stack: Stack) -> dict[str, str]:
         "ACCESS_FACESERVE_ENROLMENT": stack.lifecycle_addresses[0],
         "ACCESS_FACESERVE_ENROLMENT_TOKEN": stack.secrets["faceserve"],
         **_airflow(stack),
+    }
+
+
+def _registry(stack: Stack) -> dict[str, str]:
+    """Where MLflow is, and the logins of who writes there and of who only asks."""
+    url = f"http://127.0.0.1:{stack.port('mlflow')}"
+    return {
+        "RETRAIN_MLFLOW_URL": url,
+        "MLFLOW_TRACKING_USERNAME": PIPELINE.name,
+        "MLFLOW_TRACKING_PASSWORD": stack.secrets[PIPELINE.secret],
+        "FACESERVE_REGISTRY_URL": url,
+        "FACESERVE_REGISTRY_USER": REPLICA.name,
+        "FACESERVE_REGISTRY_PASSWORD": stack.secrets[REPLICA.secret],
     }
 
 

@@ -1,14 +1,15 @@
 """Empties the product's data while the stack is up, so that a demo never depends on the one before."""
 
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import boto3
 import pika
 
 from include.stack.airflow_api import AirflowApi, airflow_of
-from include.stack.layout import BUCKETS, Stack
+from include.stack.layout import BUCKETS, Stack, environment
 from include.stack.postgres import query
 from include.stack.roles import OWN
 from include.stack.services import StackError, faceserve
@@ -29,7 +30,7 @@ def reset(stack: Stack) -> None:
         truncate(stack.dsn(database.owner, database.name))
     empty(stack, BUCKETS)
     purge(stack.amqp_url)
-    _forget_models(f"http://127.0.0.1:{stack.port('mlflow')}")
+    _forget_models(environment(stack))
     for replica in replicas:
         supervision.start(replica)
 
@@ -110,11 +111,13 @@ def purge(amqp_url: str) -> None:
     connection.close()
 
 
-def _forget_models(url: str) -> None:
+def _forget_models(variables: Mapping[str, str]) -> None:
     from mlflow import MlflowClient
     from mlflow.entities import ViewType
 
-    client = MlflowClient(tracking_uri=url)
+    # MLflow's client takes its login from nowhere else.
+    os.environ |= {name: variables[name] for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")}
+    client = MlflowClient(tracking_uri=variables["RETRAIN_MLFLOW_URL"])
     for model in client.search_registered_models():
         client.delete_registered_model(model.name)
     for experiment in client.search_experiments(view_type=ViewType.ACTIVE_ONLY):

@@ -16,6 +16,7 @@ from include.stack.airflow_api import airflow_of
 from include.stack.layout import ALL_BUCKETS, POOLS, REPOSITORY, Stack, bin_folder, environment
 from include.stack.logins import keep_logins
 from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow, once_a_release
+from include.stack.registry_logins import ACCOUNTS
 from include.stack.signing_keys import SigningKeyError, SigningKeys
 
 
@@ -167,22 +168,13 @@ def _amqp_answers(stack: Stack) -> bool:
 
 def mlflow(stack: Stack) -> Service:
     port = stack.port("mlflow")
-    command = (
-        str(bin_folder() / "mlflow"),
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--artifacts-destination",
-        "s3://mlflow",
-        "--workers",
-        "1",
-    )
+    command = (str(bin_folder() / "python"), "-m", "include.stack.mlflow_server", "127.0.0.1", str(port))
     variables = {
         "MLFLOW_BACKEND_STORE_URI": stack.dsn("mlflow", "mlflow"),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_AUTH_CONFIG_PATH": str(stack.folder("mlflow") / "logins.ini"),
+        **{account.variable: stack.secrets[account.secret] for account in ACCOUNTS},
     }
     program = Program(
         "mlflow",
@@ -190,6 +182,7 @@ def mlflow(stack: Stack) -> Service:
         lambda: http_answers(f"http://127.0.0.1:{port}/health"),
         environment=variables,
         ready_seconds=90,
+        code=("include/stack/mlflow_server.py", "include/stack/registry_logins.py"),
     )
     return Service(
         "mlflow",

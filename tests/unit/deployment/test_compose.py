@@ -14,6 +14,7 @@ from include.contract.preprocessing import BYTES_A_PIXEL
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack.accounts import ACCOUNTS, SECRETS
 from include.stack.layout import environment, load_or_create
+from include.stack.registry_logins import ACCOUNTS as LOGINS
 from include.stack.roles import OWN, ROLES
 from include.stack.runner import all_services
 from pipeline.settings import Settings as PipelineSettings
@@ -256,6 +257,24 @@ def test_each_program_has_an_account_of_its_own_on_rabbitmq_and_nobody_the_admin
     assert {user for users in known.values() for user in users} == {a.name for a in ACCOUNTS}
     assert (known["helper"], known["exporter"], known["airflow-scheduler"]) == (["helper"], ["watcher"], ["pipeline"])
     assert set(_variables(_SERVICES["accounts"])) == {f"{secret}_PASSWORD".upper() for secret in SECRETS}
+
+
+def test_each_program_has_a_login_of_its_own_at_mlflow_and_who_has_nothing_to_do_there_none():
+    known = {
+        name: set(re.findall(r"\$\{MLFLOW_(\w+)_PASSWORD:", str(_variables(service)))) - {"DB"}
+        for name, service in _SERVICES.items()
+    }
+    writing = {name for name in _SERVICES if name.startswith("airflow-")} | {"migrate", "first-model"}
+    assert {name: logins for name, logins in known.items() if logins} == {
+        "mlflow": {"ADMIN", "PIPELINE", "REPLICA"},
+        **dict.fromkeys(("faceserve-1", "faceserve-2"), {"REPLICA"}),
+        **dict.fromkeys(writing, {"PIPELINE"}),
+    }
+    assert {account.variable for account in LOGINS} <= set(_variables(_SERVICES["mlflow"]))
+    for name, logins in known.items():
+        variables = _variables(_SERVICES[name])
+        assert logins != {"PIPELINE"} or variables["MLFLOW_TRACKING_USERNAME"] == "pipeline"
+        assert logins != {"REPLICA"} or variables["FACESERVE_REGISTRY_USER"] == "replica"
 
 
 def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_nobody_else_any():

@@ -175,7 +175,7 @@ def test_no_manifest_holds_a_secret_and_each_is_named_by_its_key(overlay: str) -
 def test_a_training_pod_knows_only_the_secrets_of_a_training() -> None:
     (container,) = _train_pod()["spec"]["containers"]
     secret = {one["name"] for one in container["env"] if "valueFrom" in one}
-    assert secret == {"RETRAIN_MLOPS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert secret == {"RETRAIN_MLOPS_DSN", "MLFLOW_TRACKING_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
 def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:

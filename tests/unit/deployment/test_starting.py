@@ -4,18 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from configparser import ConfigParser
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from io import StringIO
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from include.docker import migrate
 from include.docker.demands import demand_start
-from include.stack import airflow_history, airflow_program, own_tables, services, staleness
+from include.stack import __main__ as commands
+from include.stack import airflow_history, airflow_program, mlflow_server, own_tables, services, staleness
 from include.stack.__main__ import main as stack_commands
 from include.stack.layout import REPOSITORY, bin_folder, environment, load_or_create
+from include.stack.registry_logins import REPLICA
 from include.stack.runner import all_services
 from include.stack.services import Program, StackError
 from pipeline.bootstrap import GiveUp
@@ -235,6 +240,51 @@ def test_no_secret_of_the_stack_is_a_word_of_a_command_which_everybody_on_the_ma
     words = " ".join(word for command in commands for word in command)
     assert "mlflow@127.0.0.1" in words
     assert [name for name, secret in stack.secrets.items() if secret in words] == []
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_logins_are_shown_on_a_terminal_and_nowhere_that_others_may_read(stack, monkeypatch, terminal):
+    screen = Console(file=StringIO(), force_terminal=terminal)
+    monkeypatch.setattr(commands, "console", screen)
+    commands.show_addresses(stack)
+    shown = {name for name, secret in stack.secrets.items() if secret in screen.file.getvalue()}
+    assert shown == ({"airflow_admin", "mlflow_admin"} if terminal else set())
+
+
+def test_mlflow_does_not_start_without_a_password_for_everybody(stack):
+    program = services.mlflow(stack).programs[0]
+    variables = {**os.environ, **program.environment, "MLFLOW_REPLICA_PASSWORD": " "}
+    done = subprocess.run(program.command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    said = "refused: MLFLOW_REPLICA_PASSWORD must be set: MLflow lets nobody in without a password"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "kept"),
+    [
+        ("postgresql://mlflow:s3cret@db:5432/mlflow", "postgresql://mlflow@db:5432/mlflow"),
+        (
+            "postgresql://mlflow:s%2Fcret@db/mlflow?options=-csearch_path%3Dx",
+            "postgresql://mlflow@db/mlflow?options=-csearch_path%3Dx",
+        ),
+    ],
+)
+def test_the_file_that_mlflow_reads_who_may_what_from_holds_no_secret(tmp_path, dsn, kept):
+    variables = mlflow_server.configure(tmp_path / "logins.ini", dsn)
+    read = ConfigParser()
+    read.read(variables["MLFLOW_AUTH_CONFIG_PATH"])
+    assert read["mlflow"]["database_uri"] == kept and variables["PGPASSWORD"] in {"s3cret", "s/cret"}
+    assert read["mlflow"]["authorization_function"] == "include.stack.registry_logins:authorize"
+    assert "cret" not in (tmp_path / "logins.ini").read_text()
+
+
+@pytest.mark.parametrize(
+    ("variable", "known"), [("old", {"old"}), ("old new", {"old", "new"}), ("", set()), ("  ", set())]
+)
+def test_a_login_of_mlflow_has_the_password_of_its_variable_or_two_while_it_changes(monkeypatch, variable, known):
+    monkeypatch.setenv(REPLICA.variable, variable)
+    tried = ("old", "new", "", " ", "old new", "ol", "한")
+    assert {one for one in tried if REPLICA.is_known_by(one)} == known
 
 
 def test_tables_that_cannot_be_brought_up_to_date_are_one_sentence(stack, monkeypatch):

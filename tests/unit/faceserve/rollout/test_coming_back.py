@@ -10,6 +10,7 @@ import pytest
 
 from faceserve.errors import BadArtifact, DiskUnusable, NoVerdict, ObjectRefused, StorageUnavailable
 from faceserve.rollout.coming_back import ComingBack
+from faceserve.rollout.registry import ModelRegistry
 from tests.unit.faceserve.rollout.world import Replica
 from tests.waiting import until
 
@@ -39,7 +40,7 @@ def replica(tmp_path):
 
 def coming_back(replica, fails, registry_url=""):
     replica.loader.fails = fails
-    made = ComingBack(replica.manager, registry_url)
+    made = ComingBack(replica.manager, ModelRegistry(registry_url) if registry_url else None)
     made.restore()
     return made
 

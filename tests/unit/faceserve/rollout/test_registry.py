@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,12 +27,14 @@ def mlflow():
 
     class Own(BaseHTTPRequestHandler):
         status, body, asked, behind_seconds = 200, b"", [], 0.0
+        logins: ClassVar[list[str | None]] = []
 
         def date_time_string(self, timestamp=None):
             return super().date_time_string(time.time() - self.behind_seconds)
 
         def do_GET(self):
             self.asked.append(self.path)
+            self.logins.append(self.headers["Authorization"])
             self.send_response(self.status)
             self.end_headers()
             self.wfile.write(self.body)
@@ -41,7 +44,8 @@ def mlflow():
 
     with HTTPServer(("127.0.0.1", 0), Own) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        Own.registry = ModelRegistry(f"http://127.0.0.1:{server.server_port}/")
+        Own.url = f"http://127.0.0.1:{server.server_port}/"
+        Own.registry = ModelRegistry(Own.url)
         yield Own
         server.shutdown()
 
@@ -50,6 +54,13 @@ def test_the_champion_has_a_version_its_files_and_the_time_of_its_promotion(mlfl
     mlflow.body = json.dumps(answer(TAGS)).encode()
     assert mlflow.registry.champion("laundry") == Origin("v1.2.0", "s3://models/v1.2.0/", "abc", 12.5)
     assert mlflow.asked == ["/api/2.0/mlflow/registered-models/alias?name=laundry&alias=champion"]
+
+
+@pytest.mark.parametrize(("login", "header"), [((), None), (("replica", "of-it"), "Basic cmVwbGljYTpvZi1pdA==")])
+def test_who_has_a_login_asks_with_it(mlflow, login, header):
+    mlflow.body = json.dumps(answer(TAGS)).encode()
+    assert ModelRegistry(mlflow.url, *login).champion("laundry").version == "v1.2.0"
+    assert mlflow.logins[-1:] == [header]
 
 
 @given(behind=st.floats(-1e6, 1e6), promoted=st.floats(1, 2e9))

@@ -1,0 +1,64 @@
+"""MLflow's server behind logins: `python -m include.stack.mlflow_server HOST PORT`, in place of `mlflow server`.
+
+Its tables, and those of who may what, are in `MLFLOW_BACKEND_STORE_URI`. `MLFLOW_AUTH_CONFIG_PATH` names the file that
+tells it so, written anew at each start and without a secret. The passwords: `include/stack/registry_logins.py`.
+"""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from include.stack.layout import bin_folder
+from include.stack.registry_logins import ACCOUNTS, ADMINISTRATOR, authorize
+
+_CONFIGURATION = """[mlflow]
+database_uri = {database}
+default_permission = READ
+admin_username = {admin}
+authorization_function = {authorize}
+auth_cache_ttl_seconds = 60
+"""
+
+
+def configure(path: Path, dsn: str) -> dict[str, str]:
+    """Writes the file, and returns the variables that the server needs besides."""
+    parts = urlsplit(dsn)
+    without = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
+    path.write_text(
+        _CONFIGURATION.format(
+            # The file takes % for the beginning of a name of its own.
+            database=without.replace("%", "%%"),
+            admin=ADMINISTRATOR.name,
+            authorize=f"{authorize.__module__}:{authorize.__name__}",
+        )
+    )
+    return {
+        "PGPASSWORD": unquote(parts.password or ""),
+        "MLFLOW_AUTH_CONFIG_PATH": str(path),
+        # Nobody logs in with it: who is administrator, `authorize` says.
+        "MLFLOW_AUTH_ADMIN_PASSWORD": secrets.token_urlsafe(32),
+        # Signs forms; there is one worker, which alone has to know it.
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
+    }
+
+
+def missing(variables: Mapping[str, str]) -> list[str]:
+    """Passwords that are not set: with an empty one an account would only be shut, and nobody would know why."""
+    return [account.variable for account in ACCOUNTS if not variables.get(account.variable, "").strip()]
+
+
+def main(host: str, port: str) -> None:
+    if absent := missing(os.environ):
+        sys.exit(f"refused: {', '.join(absent)} must be set: MLflow lets nobody in without a password")
+    path = Path(os.environ.get("MLFLOW_AUTH_CONFIG_PATH", "/tmp/mlflow-logins.ini"))
+    os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"])
+    how = ["--host", host, "--port", port, "--artifacts-destination", "s3://mlflow", "--workers", "1"]
+    program = str(bin_folder() / "mlflow")
+    os.execv(program, [program, "server", "--app-name", "basic-auth", *how])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
