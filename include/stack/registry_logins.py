@@ -6,6 +6,7 @@ a space, while one takes the place of the other. Whom an administrator gives a l
 """
 
 import os
+import re
 import secrets
 import threading
 from dataclasses import dataclass
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Authorization
 
 _CHAMPION = "/api/2.0/mlflow/registered-models/alias"
+# Not who has a login, nor secrets that MLflow keeps of others.
+_RUNS_AND_MODELS = (
+    "/api/2.0/mlflow/(experiments|runs|metrics|artifacts|registered-models|model-versions)/.+"
+    "|/api/2.0/mlflow-artifacts/artifacts(/.*)?"
+)
 _MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Account:
-    """`asks` names the only paths that it may get; empty: what MLflow lets it do decides."""
+    """`paths` is a regular expression of all that it may ask for; who `only_reads` may get it, and post nothing."""
 
     name: str
-    administrates: bool = False
-    writes: bool = False
-    asks: tuple[str, ...] = ()
+    paths: str
+    only_reads: bool = False
 
     @property
     def secret(self) -> str:
@@ -43,16 +48,15 @@ class Account:
         given = password.encode()
         return any([secrets.compare_digest(given, one.encode()) for one in os.environ.get(self.variable, "").split()])
 
+    def may(self, method: str, path: str) -> bool:
+        return bool(re.fullmatch(self.paths, path)) and (method == "GET" or not self.only_reads)
 
-ADMINISTRATOR, PIPELINE, REPLICA = (
-    Account("admin", administrates=True),
-    Account("pipeline", writes=True),
-    Account("replica", asks=(_CHAMPION,)),
-)
+
+ADMINISTRATOR = Account("admin", ".*")
+PIPELINE = Account("pipeline", _RUNS_AND_MODELS)
+REPLICA = Account("replica", re.escape(_CHAMPION), only_reads=True)
 ACCOUNTS = (ADMINISTRATOR, PIPELINE, REPLICA)
 SECRETS = tuple(account.secret for account in ACCOUNTS)
-# What the pipeline may change; not who has a login.
-_WRITTEN = ("experiment", "registered_model")
 
 
 def authorize() -> "Authorization | Response":
@@ -66,7 +70,7 @@ def authorize() -> "Authorization | Response":
         return auth.authenticate_request_basic_auth()
     if not account.is_known_by(given.password or ""):
         return auth.make_basic_auth_response()
-    if account.asks and (request.method != "GET" or request.path not in account.asks):
+    if not account.may(request.method, request.path):
         return auth.make_forbidden_response()
     with _MAKING:
         _make(account)
@@ -74,11 +78,11 @@ def authorize() -> "Authorization | Response":
 
 
 def _make(account: Account) -> None:
-    """MLflow keeps what an account may; its password there nobody knows."""
+    """MLflow wants to know whom it obeys; the password that it keeps of them nobody knows.
+
+    Who writes is an administrator there: what was made before there were logins, or by others, belongs to nobody.
+    """
     from mlflow.server.auth import store
 
-    if store.has_user(account.name):
-        return
-    store.create_user(account.name, secrets.token_urlsafe(32), is_admin=account.administrates)
-    for kind in _WRITTEN if account.writes else ():
-        store.grant_user_permission(account.name, kind, "*", "MANAGE")
+    if not store.has_user(account.name):
+        store.create_user(account.name, secrets.token_urlsafe(32), is_admin=not account.only_reads)

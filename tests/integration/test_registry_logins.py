@@ -110,7 +110,12 @@ def test_a_replica_may_nothing_else(ask, champion, method, path):
     ("method", "path", "body"),
     [
         ("POST", f"{USERS}/create", {"username": "mallory", "password": "a-long-password"}),
-        ("PATCH", f"{USERS}/update-admin", {"username": "pipeline", "is_admin": True}),
+        ("GET", f"{USERS}/list", {}),
+        ("GET", "/signup", {}),
+        ("POST", "/api/3.0/mlflow/roles/create", {"name": "all", "workspace": "default"}),
+        ("POST", "/ajax-api/2.0/mlflow/users/create", {"username": "mallory", "password": "a-long-password"}),
+        ("POST", "/api/2.0/mlflow/webhooks", {"name": "out", "url": "https://elsewhere", "events": []}),
+        ("PATCH", f"{USERS}/update-admin", {"username": "replica", "is_admin": True}),
         ("PATCH", f"{USERS}/update-password", {"username": "admin", "password": "a-long-password"}),
     ],
 )
