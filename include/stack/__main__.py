@@ -107,7 +107,7 @@ def reset() -> None:
 def env() -> None:
     """Variables for a shell, and its `python`: eval "$(.venv/bin/python -m include.stack env)"."""
     stack = _existing()
-    if not stack.ports.keys() >= PREFERRED_PORTS.keys():
+    if not stack.complete:
         raise click.ClickException("this stack is of an earlier version: `make down`, `make up`, then again")
     for name, value in environment(stack).items():
         click.echo(f"export {name}={shlex.quote(value)}")
@@ -139,7 +139,7 @@ def show_addresses(stack: Stack) -> None:
 
 def _login(stack: Stack, secret: str) -> str:
     return (
-        f"(admin / {stack.secrets[secret]})"
+        f"(admin / {stack.secrets.get(secret, '–')})"
         if console.is_terminal
         else "(admin; password: `make status` on a terminal)"
     )

@@ -72,6 +72,11 @@ class Stack:
     secrets: dict[str, str]
     moved: tuple[str, ...] = ()
 
+    @property
+    def complete(self) -> bool:
+        """Whether it has all that this release needs; one of an earlier release gets the rest at its next start."""
+        return self.ports.keys() >= PREFERRED_PORTS.keys() and self.secrets.keys() >= set(_SECRETS)
+
     def port(self, name: str) -> int:
         return self.ports[name]
 
@@ -137,7 +142,7 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     # A stack of an earlier version may lack what a later one needs.
     ports = dict(existing.ports) if existing else {}
     kept_secrets = existing.secrets if existing else {}
-    if ports.keys() >= PREFERRED_PORTS.keys() and kept_secrets.keys() >= set(_SECRETS) and existing:
+    if existing and existing.complete:
         return existing
     for name, port in PREFERRED_PORTS.items():
         if name not in ports:

@@ -52,10 +52,11 @@ def keys(stack):
     return SigningKeys.of_stack(stack.root)
 
 
-def test_variables_of_a_stack_of_an_earlier_release_come_after_its_upgrade(stack, monkeypatch):
+@pytest.mark.parametrize(("kind", "lacking"), [("ports", "access"), ("secrets", "mlflow_pipeline")])
+def test_variables_of_a_stack_of_an_earlier_release_come_after_its_upgrade(stack, monkeypatch, kind, lacking):
     path = stack.root / "stack.json"
     kept = json.loads(path.read_text())
-    del kept["ports"]["access"]
+    del kept[kind][lacking]
     path.write_text(json.dumps(kept))
     monkeypatch.setenv("STACK_DIR", str(stack.root))
     said = CliRunner().invoke(stack_commands, ["env"])
