@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _CHAMPION = "/api/2.0/mlflow/registered-models/alias"
 # Not who has a login, nor secrets that MLflow keeps of others.
 _RUNS_AND_MODELS = (
-    "/api/2.0/mlflow/(experiments|runs|metrics|artifacts|registered-models|model-versions)/.+"
-    "|/api/2.0/mlflow-artifacts/artifacts(/.*)?"
+    "/api/2.0/mlflow/(experiments|runs|metrics|artifacts|logged-models|registered-models|model-versions)/.+"
+    "|/api/2.0/mlflow-artifacts/(artifacts|presigned|mpu)(/.*)?"
 )
 _MAKING = threading.Lock()
 
