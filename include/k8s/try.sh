@@ -65,8 +65,10 @@ if ! k get secret model-signing-key >/dev/null 2>&1; then
     k create secret generic model-signing-key --from-file="$folder/signing.pem"
     k create configmap model-verifying-key --from-file="$folder/verifying.pem"
 fi
-k create configmap prometheus-rules --from-file=include/prometheus/rules --dry-run=client -o yaml | k apply -f -
-k create configmap alertmanager --from-file=include/prometheus/alertmanager.yaml --dry-run=client -o yaml | k apply -f -
+if ! k get secret airflow-logins >/dev/null 2>&1; then
+    printf '{"admin": "%s"}' "$(random)" > "$folder/passwords.json"
+    k create secret generic airflow-logins --from-file="$folder/passwords.json"
+fi
 
 kubectl apply -k include/k8s/overlays/minikube
 k patch configmap storage --patch "{\"data\": {\"RETRAIN_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"FACESERVE_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"MLFLOW_S3_ENDPOINT_URL\": \"$S3_ENDPOINT\"}}"
@@ -76,3 +78,4 @@ helm repo add apache-airflow https://airflow.apache.org >/dev/null
 helm upgrade --install airflow apache-airflow/airflow --namespace retraining --values include/k8s/airflow/values.yaml --wait
 k get pods
 echo "Airflow: kubectl --namespace retraining port-forward service/airflow-api-server 8080"
+echo "its logins: kubectl --namespace retraining get secret airflow-logins -o go-template='{{index .data \"passwords.json\" | base64decode}}'"

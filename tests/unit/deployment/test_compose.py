@@ -303,3 +303,43 @@ def test_no_link_that_people_follow_names_a_container():
     for name in ("airflow-api", "airflow-scheduler"):
         for variable in ("AIRFLOW__API__BASE_URL", "RETRAIN_MLFLOW_LINK_URL"):
             assert re.fullmatch(r"\$\{\w+:-http://127.0.0.1:\d+\}", _variables(_SERVICES[name])[variable])
+
+
+# Restoring everything, as the runbook says it
+
+
+def _restore() -> str:
+    runbook = (_ROOT / "include/runbook.md").read_text()
+    chapter = runbook.partition("\n## A backup has to come back\n")[2].partition("\n## ")[0]
+    (found,) = re.findall(r"^```\n(docker compose stop.*?)^```", chapter, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def _needed(name: str) -> set[str]:
+    needed = _SERVICES[name].get("depends_on", {})
+    return {name, *needed}.union(*(_needed(one) for one in needed))
+
+
+def test_while_everything_is_restored_nothing_runs_but_what_the_backups_lie_on():
+    """PostgreSQL could not start on a damaged volume, and on a lost one it would make an empty cluster."""
+    before = _restore().partition("docker run ")[0]
+    assert before.startswith("docker compose stop && docker compose up --wait s3\n") and _needed("s3") == {"s3"}
+    begun = re.findall(r"docker compose run ((?:--\S+ )*)", before)
+    assert begun and all("--no-deps" in options.split() for options in begun)
+
+
+def test_what_was_restored_takes_the_place_of_what_is_damaged_and_nothing_is_deleted(tmp_path):
+    mounts = dict(re.findall(r"--volume (\S+):(/\S+)", _restore()))
+    assert mounts == {f"{_COMPOSE['name']}_airflow-home": "/home", f"{_COMPOSE['name']}_postgres-data": "/data"}
+    assert f" {_SERVICES['postgres']['image']} sh -ec" in _restore()
+    assert "--into /var/lib/airflow/restored" in _restore()
+    assert "airflow-home:/var/lib/airflow" in _SERVICES["airflow-scheduler"]["volumes"]
+    home, data = tmp_path / "home", tmp_path / "data"
+    for folder, file in ((home / "restored", "PG_VERSION"), (data, ".damaged")):
+        folder.mkdir(parents=True)
+        (folder / file).touch()
+    (script,) = re.findall(r"sh -ec '\n(.*?)'\n", _restore(), re.DOTALL)
+    here = re.sub(r"(?<= )/(?=home|data)", f"{tmp_path}/", script).replace("chown -R 999:999", "ls")
+    subprocess.run(["sh", "-ec", here], check=True, stdout=subprocess.DEVNULL)
+    assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
+    assert [path.name for path in (home / "data-before").iterdir()] == [".damaged"]

@@ -1,6 +1,9 @@
 """The Kubernetes manifests, as kustomize renders them: what Kubernetes accepts, and what the design asks for."""
 
+import importlib.metadata
 import re
+import shlex
+import shutil
 import warnings
 from functools import cache
 from pathlib import Path
@@ -17,12 +20,14 @@ from include.stack.layout import POOLS
 from tests.kubernetes_clients import rendered
 
 _FOLDER = Path(__file__).parents[3] / "include/k8s"
+_WATCHING = _FOLDER.parent / "prometheus"
+_RUNBOOK = (_FOLDER.parent / "runbook.md").read_text()
 _KUBERNETES = "1.33"
 _OVERLAYS = sorted(path.name for path in (_FOLDER / "overlays").iterdir())
 # Made by whoever installs it (include/k8s/try.sh), because a repository is no place for them.
 _MADE_BY_HAND = {
     "Secret": {"faceserve", "retraining", "exporter", "mlflow", "model-signing-key"},
-    "ConfigMap": {"model-verifying-key", "prometheus-rules", "alertmanager"},
+    "ConfigMap": {"model-verifying-key"},
 }
 # What the chart of Airflow makes.
 _AIRFLOW = {"tier": "airflow"}
@@ -285,6 +290,52 @@ def test_the_exporter_is_told_whom_it_asks(overlay: str) -> None:
     assert "RETRAIN_MLFLOW_URL" in _of(overlay, "ConfigMap")["retraining"]["data"]
 
 
+def _configuration_of(overlay: str, name: str) -> dict[str, dict[str, str]]:
+    """The ConfigMaps that the pods of `name` have as files, by their names in this rendering."""
+    volumes = _pods(overlay)[name]["volumes"]
+    names = [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]
+    return {one: _of(overlay, "ConfigMap")[one]["data"] for one in names}
+
+
+def test_rules_and_routes_in_the_cluster_are_those_of_every_other_installation(overlay: str) -> None:
+    told = {**_configuration_of(overlay, "prometheus"), **_configuration_of(overlay, "alertmanager")}
+    given = {file: text for data in told.values() for file, text in data.items()}
+    files = [*_WATCHING.glob("rules/*.yaml"), _WATCHING / "alertmanager.yaml"]
+    assert {path.name: path.read_text() for path in files}.items() <= given.items()
+
+
+def test_who_reads_only_at_its_start_starts_anew_with_other_routes_or_rules(tmp_path: Path) -> None:
+    """Of pods that are the same Kubernetes restarts none, whatever changed in a ConfigMap that they name."""
+    shutil.copytree(_WATCHING, tmp_path / "prometheus")
+    shutil.copytree(_FOLDER, tmp_path / "k8s")
+
+    def pods() -> dict[str, Any]:
+        made = rendered(tmp_path / "k8s/overlays/cpu")
+        return {m["metadata"]["name"]: m["spec"]["template"] for m in made if "template" in m.get("spec", {})}
+
+    before = pods()
+    for edited in ("alertmanager.yaml", "rules/loop.yaml"):
+        path = tmp_path / "prometheus" / edited
+        path.write_text(f"{path.read_text()}# edited\n")
+    after = pods()
+    assert {name for name in after if after[name] != before[name]} == {"alertmanager", "prometheus"}
+
+
+def test_receivers_of_ones_own_take_the_place_of_ours_as_the_runbook_says(tmp_path: Path) -> None:
+    (recipe,) = re.findall(r"^(resources: .*\nconfigMapGenerator:\n.*)\n```", _RUNBOOK, re.MULTILINE)
+    own = tmp_path / "k8s/overlays/own"
+    shutil.copytree(_WATCHING, tmp_path / "prometheus")
+    shutil.copytree(_FOLDER, tmp_path / "k8s")
+    own.mkdir()
+    (own / "alertmanager.yaml").write_text("route: {receiver: me}\n")
+    (own / "kustomization.yaml").write_text(recipe.replace("PATH/TO/include/k8s/overlays", ".."))
+    made = rendered(own)
+    (reader,) = [m for m in made if m["metadata"]["name"] == "alertmanager" and m["kind"] == "Deployment"]
+    named = {one["configMap"]["name"] for one in reader["spec"]["template"]["spec"]["volumes"] if "configMap" in one}
+    found = [m["data"] for m in made if m["kind"] == "ConfigMap" and m["metadata"]["name"] in named]
+    assert found == [{"alertmanager.yaml": "route: {receiver: me}\n"}]
+
+
 # The network
 
 
@@ -391,3 +442,40 @@ def test_the_chart_of_airflow_gets_our_image_no_password_and_a_place_for_every_p
         assert values[name]
     assert values["data"]["metadataSecretName"]
     assert not re.search(r"(?i)^\s*\w*(password|pass|secretkey|fernetkey):\s*\S", text, re.MULTILINE)
+
+
+def _values() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / "airflow/values.yaml").read_text())
+    return found
+
+
+def test_who_logs_people_in_is_part_of_the_image() -> None:
+    """The chart's own choice is a provider that the image lacks: no api-server would start, and without it no task."""
+    module, _, name = _values()["config"]["core"]["auth_manager"].rpartition(".")
+    lock = (_FOLDER.parent / "docker/application.txt").read_text()
+    installed = {re.sub(r"[-_.]+", "-", one).lower() for one in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    path = f"{module.replace('.', '/')}.py"
+    bringing = {
+        one.metadata["Name"]
+        for one in importlib.metadata.distributions()
+        if one.metadata["Name"].startswith("apache-airflow") and path in {str(file) for file in one.files or ()}
+    }
+    assert bringing and bringing <= installed
+    assert f"class {name}(" in Path(importlib.metadata.distribution(bringing.pop()).locate_file(path)).read_text()
+
+
+def test_every_api_server_has_the_same_passwords_and_one_for_each_login() -> None:
+    core, server = _values()["config"]["core"], _values()["apiServer"]
+    # Nobody makes logins in tables that this manager does not read.
+    assert _values()["createUserJob"] == {"enabled": False}
+    (volume,), (mount,) = server["extraVolumes"], server["extraVolumeMounts"]
+    assert volume["name"] == mount["name"]
+    words = shlex.split(server["args"][-1])
+    # A Secret cannot be written to, as this manager does.
+    assert words[3:5] == [f"{mount['mountPath']}/passwords.json", core["simple_auth_manager_passwords_file"]]
+    made = re.search(
+        r"printf '(\{.*\})' .*passwords.json\"\n *k create secret generic (\S+)", (_FOLDER / "try.sh").read_text()
+    )
+    assert made and made[2] == volume["secret"]["secretName"]
+    logins = {user.partition(":")[0] for user in core["simple_auth_manager_users"].split(",")}
+    assert set(yaml.safe_load(made[1])) == logins
