@@ -48,7 +48,7 @@ def helper_app(services: Services, judge: Judge | None = _sure, **settings: obje
 def serving(app: FastAPI) -> Iterator[str]:
     """Its base URL, while it is served."""
     (port,) = free_ports(1)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_keep_alive=600))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -147,7 +147,7 @@ class _Airflow:
     def __init__(self, world: World) -> None:
         url = f"http://127.0.0.1:{world.stack.port('airflow')}"
         login = {"username": "admin", "password": world.stack.secrets["airflow_admin"]}
-        token = httpx.post(f"{url}/auth/token", json=login).json()["access_token"]
+        token = httpx.post(f"{url}/auth/token", json=login, timeout=60).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=f"{url}/api/v2/dags", headers=headers, timeout=60)
 

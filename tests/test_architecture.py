@@ -23,6 +23,7 @@ MAX_BLOCKS_IN_BLOCKS = 3
 MAX_LEVELS = 2
 MAX_FAN_OUT = 8
 MAX_LINES_PER_LINE_OF_TESTS = 1.0
+LEAST_PATIENCE_SECONDS = 30
 
 # Where a program is put together: they name every part once and decide nothing, so their fan-out is not limited.
 ROOTS = {
@@ -166,6 +167,28 @@ def test_a_step_that_makes_pictures_of_photos_writes_them_through_the_door_that_
     door = {"pipeline.steps.unerased", "pipeline.domain.lineage.Gone"}
     assert len(makers) > len(takes_out)
     assert {name for name, m in makers.items() if not _imported(m) & door} == takes_out
+
+
+def test_no_deadline_of_a_test_says_by_accident_how_quick_the_machine_has_to_be():
+    """What is waited for may take long elsewhere. A deadline that is meant to pass has a name that says so."""
+    tests = sorted((REPOSITORY / "tests").rglob("*.py"))
+    assert [found for path in tests for found in hasty(path.name, path.read_text())] == []
+
+
+def test_a_hasty_deadline_is_seen():
+    source = "ask(timeout=2)\nask(timeout_seconds=0.5)\nhttpx.get(url)\nask(timeout=HASTY)\nhttpx.get(url, timeout=60)"
+    assert [found.partition(" ")[0] for found in hasty("a.py", source)] == ["a.py:1", "a.py:2", "a.py:3"]
+
+
+def hasty(name: str, source: str) -> Iterator[str]:
+    of_httpx = {f"httpx.{verb}" for verb in ("get", "post", "put", "patch", "delete", "request", "Client")}
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+        given = {one.arg: one.value for one in call.keywords}
+        if ast.unparse(call.func) in of_httpx and not given.keys() & {"timeout", None}:
+            yield f"{name}:{call.lineno} gives up after the 5 s of httpx"
+        for seconds in (given.get("timeout"), given.get("timeout_seconds")):
+            if isinstance(seconds, ast.Constant) and 0 < (seconds.value or 0) < LEAST_PATIENCE_SECONDS:
+                yield f"{name}:{call.lineno} gives up after {seconds.value} s"
 
 
 def _called(module: Module) -> set[str]:

@@ -8,8 +8,8 @@ class WaitedInVain(TimeoutError):
     """What was waited for did not happen."""
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Return as soon as `holds`; fail with what was waited for."""
+def until(holds: Callable[[], object], what: str, seconds: float = 240) -> None:
+    """Return as soon as `holds`; fail with what was waited for. A busy machine may take its time."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:

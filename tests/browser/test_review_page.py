@@ -107,7 +107,8 @@ def test_enter_confirms_nothing_while_the_photo_is_not_in_sight(services, helper
     page, held = seen.page, []
     # A method of a list would not do: Playwright writes on what it is given.
     page.route("**/photo", lambda route: held.append(route))  # noqa: PLW0108
-    page.goto("/review?reviewer=kim")
+    with page.expect_request("**/photo"):
+        page.goto("/review?reviewer=kim")
     expect(page.locator("#choices button").first).to_be_disabled()
     for key in ("Enter", "1", "2"):
         page.keyboard.press(key)
@@ -233,7 +234,7 @@ def test_while_the_database_is_away_the_page_says_so_and_goes_on_by_itself(servi
         expect(page.locator("#trouble")).to_contain_text("the database is out of reach")
         seen.keep("review-database-away")
         in_sight(page, "TASK-00")
-    expect(page.locator("#trouble")).to_be_hidden(timeout=30_000)
+    expect(page.locator("#trouble")).to_be_hidden()
     page.keyboard.press("Enter")
     until(lambda: said(services) == [("TASK-00", GOOD)], "the word")
 
@@ -299,7 +300,7 @@ def test_what_the_model_finds_likeliest_is_offered_first_as_the_reason_of_a_corr
 def test_somebody_whose_word_decides_is_told_so_and_not_what_the_others_said(services, helper, review):
     url = helper(1)
     for reviewer, word in (("lee", GOOD), ("park", BAD)):
-        httpx.post(f"{url}/helper/tasks/TASK-00/reviews", json=a_review(reviewer, word)).raise_for_status()
+        httpx.post(f"{url}/helper/tasks/TASK-00/reviews", json=a_review(reviewer, word), timeout=60).raise_for_status()
         until(
             lambda word=word: (
                 (word,) in rows(services, "SELECT final_result FROM reviews WHERE settled_at IS NOT NULL")

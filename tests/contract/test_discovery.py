@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from include.stack.ports import free_ports
 from pipeline.adapters.replica_addresses import expanded, resolved
 from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas, client_tls
 from pipeline.domain.errors import ServiceUnavailable
@@ -32,8 +33,8 @@ class Name:
 
 @pytest.fixture(scope="module")
 def port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    (free,) = free_ports(1)
+    return free
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def source(tmp_path_factory, port):
 
 
 def fleet_of(name, port, **changes):
-    return GrpcServingFleet(Replicas([f"dns:///faceserve-headless:{port}"], TOKEN, 20, 5, resolve=name, **changes))
+    return GrpcServingFleet(Replicas([f"dns:///faceserve-headless:{port}"], TOKEN, 60, 60, resolve=name, **changes))
 
 
 def artifact(source, version):

@@ -76,7 +76,7 @@ class Real:
         self.addresses = [f"127.0.0.1:{s.port}" for s in self.servers]
         self.lifecycle_addresses = [f"127.0.0.1:{s.lifecycle_port}" for s in self.servers]
         self.gone = self.lifecycle_addresses[1]
-        self.replicas = Replicas(self.lifecycle_addresses, TOKEN, 20, 5)
+        self.replicas = Replicas(self.lifecycle_addresses, TOKEN, 60, 60)
         self.fleet = GrpcServingFleet(self.replicas)
 
     def artifact(self, version):
@@ -385,7 +385,7 @@ def test_whatever_the_address_a_replica_that_cannot_be_asked_has_a_fault(address
 def test_a_stranger_without_the_token_changes_nothing(tmp_path):
     world = Real(tmp_path)
     artifact = world.artifact("v1.0.0")
-    stranger = GrpcServingFleet(Replicas(world.lifecycle_addresses, "guess", 5, 5))
+    stranger = GrpcServingFleet(Replicas(world.lifecycle_addresses, "guess", 60, 60))
     for act in (stranger.prepare, stranger.bring_back):
         with pytest.raises(ModelRefused, match="UNAUTHENTICATED"):
             act(LAUNDRY, "v1.0.0", artifact)

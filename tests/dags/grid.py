@@ -16,7 +16,9 @@ class Grid:
 
     def __init__(self, url, dag, run_id, name, password):
         self._dag, self._run_id, self._bag = dag, run_id, DBDagBag()
-        token = httpx.post(f"{url}/auth/token", json={"username": name, "password": password}).json()["access_token"]
+        token = httpx.post(f"{url}/auth/token", json={"username": name, "password": password}, timeout=60).json()[
+            "access_token"
+        ]
         self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def trigger(self, **form):

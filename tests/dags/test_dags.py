@@ -35,10 +35,11 @@ from plugins.model_rollout.roll_back import page, page_about_verdict
 
 _PARSE = """
 import json, sys, time
+began = time.process_time()
 from airflow.dag_processing.dagbag import DagBag
-started = time.process_time()
+ready = time.process_time()
 bag = DagBag("dags")
-seconds = time.process_time() - started
+seconds = {"airflow": ready - began, "dags": time.process_time() - ready}
 heavy = {"tensorflow", "keras", "mlflow", "openvino", "cv2", "great_expectations"} & set(sys.modules)
 found = {"dags": sorted(bag.dag_ids), "errors": bag.import_errors, "heavy": sorted(heavy), "seconds": seconds}
 print(json.dumps(found))
@@ -97,8 +98,8 @@ def test_reading_the_dags_loads_nothing_heavy(parsed):
     assert parsed["heavy"] == []
 
 
-def test_all_dags_together_are_read_within_two_seconds_of_a_processor(parsed):
-    assert parsed["seconds"] < 2
+def test_all_dags_together_take_less_of_a_processor_than_airflow_itself(parsed):
+    assert parsed["seconds"]["dags"] < parsed["seconds"]["airflow"]
 
 
 @pytest.mark.parametrize("dag", ALL, ids=dag_id)

@@ -33,9 +33,7 @@ def seen(tmp_path_factory):
         "PYTHONPATH": str(REPOSITORY),
     }
     command = [sys.executable, "-m", "tests.dags.lifecycle"]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=280
-    )
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("LIFECYCLE ")] or [done.stderr[-2000:]]
     return json.loads(found.removeprefix("LIFECYCLE "))
 

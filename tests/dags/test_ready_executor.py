@@ -54,7 +54,6 @@ def seen(tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("READY ")] or [done.stderr[-2000:]]
     return json.loads(found.removeprefix("READY "))

@@ -158,7 +158,6 @@ def runs(tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("RUNS ")] or [done.stderr[-2000:]]
     return json.loads(found.removeprefix("RUNS "))

@@ -53,7 +53,7 @@ def _serves_on(world):
 def test_bodies_of_inference_requests(world):
     url = f"http://127.0.0.1:{world.server.http_port}/v2/models/laundry/infer"
     found = {}
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         for name, body in http_bodies():
             answer = client.post(url, content=body.content, headers=dict(body.headers))
             said = answer.json().get("error", "") if answer.status_code != 200 else ""
@@ -124,7 +124,7 @@ def helper(running_services):
     with serving(helper_app(running_services)) as url:
         for name in ("T-1", "T-2"):
             task = {"taskId": name, "helperId": "H-1", "photoUrl": f"s3://tasks/{name}.jpg"}
-            assert httpx.post(f"{url}/helper/tasks", json=task).status_code == 201
+            assert httpx.post(f"{url}/helper/tasks", json=task, timeout=60).status_code == 201
         yield url
 
 
@@ -133,25 +133,25 @@ def access(running_services):
     running_services.truncate("access")
     with serving(access_app(running_services)) as url:
         asked = {"checkId": "C-1", "doorId": "DOOR-1", "photoUrl": "s3://tasks/C-1.jpg", "claimedIdentity": "kim"}
-        assert httpx.post(f"{url}/access/checks", json=asked).status_code == 201
+        assert httpx.post(f"{url}/access/checks", json=asked, timeout=60).status_code == 201
         yield url
 
 
 def test_forms_of_the_helper_service(helper):
     assert _surprises(helper, helper_forms()) == {}
     task = {"taskId": "T-3", "helperId": "H-1", "photoUrl": "s3://tasks/T-3.jpg"}
-    assert httpx.post(f"{helper}/helper/tasks", json=task).status_code == 201
+    assert httpx.post(f"{helper}/helper/tasks", json=task, timeout=60).status_code == 201
 
 
 def test_forms_of_the_access_service(access):
     assert _surprises(access, access_forms()) == {}
-    assert httpx.get(f"{access}/access/checks/C-1").json()["identity"] == "kim"
+    assert httpx.get(f"{access}/access/checks/C-1", timeout=60).json()["identity"] == "kim"
 
 
 def _surprises(url, forms):
     """By name, what came instead of what should."""
     found = {}
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         for name, form in forms:
             method, _, path = form.request.partition(" ")
             headers = {"Content-Type": "application/json", **form.headers}
@@ -204,7 +204,7 @@ def test_photos_for_people_to_look_at(helper, stored, running_services):
     )
     rows(running_services, sql, list(stored.values()))
     for number, (name, (_, because)) in enumerate(PHOTOS.items()):
-        answer = httpx.get(f"{helper}/helper/tasks/P-{number}/photo")
+        answer = httpx.get(f"{helper}/helper/tasks/P-{number}/photo", timeout=60)
         said = answer.json()["detail"] if answer.status_code == 422 else answer.headers["content-type"]
         if not re.search(because or "^image/jpeg$", said):
             found[name] = (answer.status_code, said)

@@ -78,15 +78,15 @@ def asked(channel, method, body):
     path = f"/{method.containing_service.full_name}/{method.name}"
     try:
         if method.name.startswith(("Watch", "ServerReflectionInfo")):
-            call = channel.stream_stream(path)(iter([body]), timeout=20, metadata=AUTHORIZED)
+            call = channel.stream_stream(path)(iter([body]), timeout=60, metadata=AUTHORIZED)
             next(iter(call), None)
             call.cancel()
         elif method.name == "ModelStreamInfer":
-            (answer,) = channel.stream_stream(path)(iter([body]), timeout=20, metadata=AUTHORIZED)
+            (answer,) = channel.stream_stream(path)(iter([body]), timeout=60, metadata=AUTHORIZED)
             error = oip.ModelStreamInferResponse.FromString(answer).error_message
             return grpc.StatusCode.OK, error or "no error"
         else:
-            channel.unary_unary(path)(body, timeout=20, metadata=AUTHORIZED)
+            channel.unary_unary(path)(body, timeout=60, metadata=AUTHORIZED)
     except grpc.RpcError as error:
         return error.code(), error.details()
     return grpc.StatusCode.OK, "no error"
@@ -109,7 +109,7 @@ def test_what_a_replica_keeps_of_a_call_has_a_bound(world):
     world.prepare("v1.1.0")
     far = "s3://models/v1.2.0" + "/" * 3000
     with pytest.raises(FaceserveError, match="URI has at most 2000 characters, not 3018"):
-        world.lifecycle.prepare("laundry", "v1.2.0", far, "0" * 64, timeout_seconds=20)
+        world.lifecycle.prepare("laundry", "v1.2.0", far, "0" * 64, timeout_seconds=60)
     with pytest.raises(FaceserveError, match="name has at most 1000 characters, not 1001"):
         world.lifecycle.activate("laundry", "v1.0.0", request_id="n" * 1001)
     world.lifecycle.set_canary("laundry", "v1.1.0", 50)

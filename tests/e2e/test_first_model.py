@@ -15,8 +15,8 @@ pytestmark = pytest.mark.e2e
 
 # As in the demo's test; a small network, and few epochs, learn stains on cloth well enough.
 _ENVIRONMENT = {
-    "RETRAIN_MIN_THROUGHPUT_PER_SECOND": "5",
-    "RETRAIN_MAX_MEAN_LATENCY_MS": "2000",
+    "RETRAIN_MIN_THROUGHPUT_PER_SECOND": "0.5",
+    "RETRAIN_MAX_MEAN_LATENCY_MS": "20000",
     "RETRAIN_PERFORMANCE_REQUESTS": "200",
     "RETRAIN_BACKBONE": "EfficientNetLite0",
     "RETRAIN_EPOCHS": "12",

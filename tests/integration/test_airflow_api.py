@@ -13,6 +13,7 @@ from include.docker.health import healthy
 from include.stack.__main__ import main as stack_command
 from include.stack.airflow_api import AirflowApi, AirflowError, DagRunFailed
 
+IMPATIENT_SECONDS = 0.2
 STARTED, ENDED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:02+00:00"
 
 
@@ -70,7 +71,7 @@ def url(airflow):
 
 @pytest.fixture
 def api(url):
-    return AirflowApi(url, "admin", "secret", timeout_seconds=5)
+    return AirflowApi(url, "admin", "secret", timeout_seconds=60)
 
 
 def task(name, state, *, index=-1, ended=ENDED):
@@ -122,7 +123,7 @@ def test_an_answer_that_does_not_come_in_time_is_none(url, airflow):
     gate = threading.Event()
     airflow.answer = lambda *asked: (gate.wait(60), (200, {}))[1]
     with pytest.raises(AirflowError, match="timed out"):
-        AirflowApi(url, "admin", "secret", timeout_seconds=0.2).pause("intake")
+        AirflowApi(url, "admin", "secret", timeout_seconds=IMPATIENT_SECONDS).pause("intake")
     gate.set()
 
 
@@ -171,7 +172,7 @@ def test_every_task_that_ends_is_told_of_once_while_the_run_is_waited_for(airflo
         (200, {"task_instances": [task("drain", "success"), task("store", "success", index=0)]}),
     ]
     told = []
-    assert api.wait("intake", "run-1", timeout_seconds=10, on_task=told.append) == "success"
+    assert api.wait("intake", "run-1", timeout_seconds=60, on_task=told.append) == "success"
     assert [(t.task_id, t.map_index, t.state) for t in told] == [("drain", -1, "success"), ("store", 0, "success")]
 
 
@@ -187,7 +188,7 @@ def test_a_run_that_failed_names_its_tasks(airflow, api):
 def test_a_run_that_does_not_end_is_not_waited_for_for_ever(airflow, api):
     airflow.answers["GET", "/api/v2/dags/intake/dagRuns/run-1"] = [(200, {"state": "running"})]
     with pytest.raises(DagRunFailed, match="did not finish within 0 s"):
-        api.wait("intake", "run-1", timeout_seconds=0.1)
+        api.wait("intake", "run-1", timeout_seconds=IMPATIENT_SECONDS)
 
 
 def test_what_a_task_returned_is_read(airflow, api):

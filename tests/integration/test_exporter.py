@@ -58,14 +58,12 @@ def asked(services, expression):
 
 def test_prometheus_reads_what_the_database_says(watched):
     ConfirmationTable(watched.mlops).store([an_event(f"{n}") for n in range(7)])
-    until(
-        lambda: asked(watched, "sum(retraining_confirmations_total)") == [({}, 7.0)], "Prometheus to see 7", seconds=60
-    )
+    until(lambda: asked(watched, "sum(retraining_confirmations_total)") == [({}, 7.0)], "Prometheus to see 7")
     # Nobody started Airflow, MLflow and replicas here.
     away = {labels["source"] for labels, up in asked(watched, "retraining_exporter_up") if not up}
     assert away == {"registry", "airflow"}
     wanted = {"exporter": 1, "rabbitmq": 1, "prometheus": 1, "faceserve": 0}
-    until(lambda: {labels["job"]: value for labels, value in asked(watched, "up")} == wanted, "all to be scraped", 60)
+    until(lambda: {labels["job"]: value for labels, value in asked(watched, "up")} == wanted, "all to be scraped")
 
 
 @pytest.mark.parametrize("query", list(queries()), ids=lambda query: f"{query.board}: {query.place}")
@@ -76,11 +74,11 @@ def test_prometheus_answers_every_query_of_the_boards(watched, query):
 def test_the_queue_of_the_business_board_is_one_of_rabbitmqs(watched):
     """With its real name, which no rule of ours decides."""
     expression = 'rabbitmq_detailed_queue_messages_ready{queue="mlops.task-confirmed"}'
-    until(lambda: asked(watched, expression), "Prometheus to see the queue", seconds=60)
+    until(lambda: asked(watched, expression), "Prometheus to see the queue")
 
 
 def test_prometheus_has_the_rules(watched):
-    with urlopen(f"http://127.0.0.1:{watched.stack.port('prometheus')}/api/v1/rules", timeout=10) as answer:
+    with urlopen(f"http://127.0.0.1:{watched.stack.port('prometheus')}/api/v1/rules", timeout=60) as answer:
         groups = yaml.safe_load(answer)["data"]["groups"]
     assert {group["name"] for group in groups} == {"serving", "serving-alerts", "models", "retraining", "operation"}
     assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
@@ -110,7 +108,7 @@ def test_what_prometheus_says_of_a_life_is_what_the_database_says(watched):
     def wrong():
         return compare(prometheus, lambda sql: query(watched.stack.dsn("mlops", "mlops"), sql), 60, figures).wrong
 
-    until(lambda: not wrong(), "Prometheus to say the same", seconds=60)
+    until(lambda: not wrong(), "Prometheus to say the same")
     assert len(figures) > 18
 
 

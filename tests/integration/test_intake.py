@@ -117,7 +117,7 @@ def test_a_redelivered_event_is_recognised_without_a_message_id(services, broker
 
 def test_a_drain_that_stays_stores_what_comes_meanwhile_without_waiting_for_more(services, broker, drain):
     with ThreadPoolExecutor(1) as beside:
-        counts = beside.submit(drain, stay=Stay(silence_seconds=3))
+        counts = beside.submit(drain, limit=3, stay=Stay(silence_seconds=600))
         for number in range(3):
             broker.publish((event_body(taskId=f"T-{number}"), None))
             until(lambda number=number: len(stored(services)) == number + 1, "it to be stored")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ import time, pathlib
 
 def test_waits_with_its_services_running(services):
     pathlib.Path({told!r}).write_text(str(services.stack.root))
-    time.sleep(200)
+    time.sleep(800)
 """
 
 
@@ -31,10 +32,19 @@ def alive(process):
         return False
 
 
+def names(processes):
+    """Of those that have not ended meanwhile."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.add(process.name())
+    return found
+
+
 @pytest.fixture
 def bystander():
     """Not of that run, and not to be touched."""
-    process = subprocess.Popen(["sleep", "120"])
+    process = subprocess.Popen(["sleep", "1200"])
     yield psutil.Process(process.pid)
     process.kill()
     process.wait()
@@ -51,11 +61,10 @@ def test_a_killed_run_leaves_no_process_behind_and_touches_no_other(tmp_path, by
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: told.exists() and told.read_text(), "the services of the run", seconds=150)
+        until(lambda: told.exists() and told.read_text(), "the services of the run")
         stack = load(Path(told.read_text()))
         family = [*psutil.Process(run.pid).children(recursive=True), *Supervision(stack).processes()]
-        names = {process.name() for process in family}
-        assert {"supervisord", "postgres", "beam.smp", "rclone"} <= names
+        assert {"supervisord", "postgres", "beam.smp", "rclone"} <= names(family)
     finally:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()

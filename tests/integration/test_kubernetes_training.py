@@ -80,11 +80,11 @@ class Cluster:
 class Attempt:
     """One attempt of the train task, in the three acts Airflow plays: execute, trigger, re-entry."""
 
-    def __init__(self, number: int = 1) -> None:
+    def __init__(self, number: int = 1, patience_seconds: int = 600) -> None:
         dag = model_retraining("LAUNDRY", None)
         self.task: Any = dag.get_task("train").prepare_for_execution()
         self.task.poll_interval = self.task.startup_check_interval_seconds = 0.05
-        self.task.schedule_timeout_seconds = self.task.startup_timeout_seconds = 3
+        self.task.schedule_timeout_seconds = self.task.startup_timeout_seconds = patience_seconds
         self.pushed: dict[str, object] = {}
         ti = SimpleNamespace(
             dag_id=dag.dag_id,
@@ -107,7 +107,7 @@ class Attempt:
         return deferred.value
 
     async def is_watched(self, deferred: TaskDeferred) -> dict[str, Any]:
-        event = await asyncio.wait_for(anext(deferred.trigger.run()), timeout=30)
+        event = await asyncio.wait_for(anext(deferred.trigger.run()), timeout=240)
         payload: dict[str, Any] = event.payload
         return payload
 
@@ -247,7 +247,7 @@ async def test_an_image_that_cannot_be_pulled_fails_the_attempt_with_the_reason_
 
 
 async def test_a_pod_that_finds_no_node_is_taken_away_and_tried_again(cluster: Cluster) -> None:
-    attempt = Attempt()
+    attempt = Attempt(patience_seconds=3)
     deferred = await attempt.starts()
     cluster.log("")
     cluster.finds_no_node()

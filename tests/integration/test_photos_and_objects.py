@@ -128,7 +128,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.server.paths.append(self.path)
         mood = self.server.moods.pop(0) if self.server.moods else "well"
         if mood == "slow":
-            time.sleep(1.5)
+            time.sleep(3)
         if mood == "archived":
             self._send(403, b"<Error><Code>InvalidObjectState</Code><Message>its class is GLACIER</Message></Error>")
         elif isinstance(mood, tuple):
@@ -155,14 +155,15 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def moody(monkeypatch):
-    """A server of the moods asked for; credentials are any, and nobody waits half a minute."""
+    """A server of the moods asked for; credentials are any, and nobody waits half a minute for one that is slow."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(s3, "_READ_TIMEOUT_SECONDS", 0.5)
     servers = []
 
     def serve(*moods):
+        if "slow" in moods:
+            monkeypatch.setattr(s3, "_READ_TIMEOUT_SECONDS", 2)
         servers.append(Moody(*moods))
         return servers[-1]
 

@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import threading
+from pathlib import Path
 
 import boto3
+import psutil
 import pytest
 
 from pipeline.adapters.blessing_table import BlessingTable
@@ -178,6 +180,15 @@ def test_a_model_that_takes_its_server_down_is_refused(world):
         os.kill(trial._process.pid, signal.SIGKILL)
         with pytest.raises(ModelRefused, match="takes its server down"):
             trial.classify([grey_photo(20)])
+
+
+def test_no_connection_of_this_machine_may_take_a_port_of_a_trial_before_it_listens(world):
+    of_outgoing_ones = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    before = psutil.Process().children()
+    with world.trials.start(LAUNDRY):
+        (server,) = [one for one in psutil.Process().children() if one not in before]
+        ports = {one.laddr.port for one in server.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    assert ports and max(ports) < of_outgoing_ones
 
 
 def test_one_server_tries_one_version_after_the_other_until_one_takes_it_down(world):

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -90,6 +91,12 @@ def load(tmp_path):
     return load
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """However busy the machine is, what a candidate does is waited for."""
+    monkeypatch.setattr("faceserve.models.vetting._PATIENCE", 300)
+
+
 def test_a_good_candidate_is_loaded_and_its_pace_is_known(load):
     generation = load().generation
     assert generation.labels == ("양호", "불량")
@@ -119,7 +126,7 @@ def test_what_takes_its_process_down_is_refused_with_the_reason(load, mischief, 
         load(mischief=mischief)
 
 
-def test_a_candidate_that_hangs_is_refused_after_the_deadline_and_leaves_no_process(load):
+def test_a_candidate_that_hangs_is_refused_after_the_deadline_and_leaves_no_process(load, patient):
     with pytest.raises(BadArtifact, match="did not load and answer within 2 s"):
         load(seconds=2.0, mischief="hang")
 
@@ -129,14 +136,15 @@ def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
         load(max_cpu_ms=0.0001)
 
 
-@pytest.mark.parametrize(("store", "reason"), [("outage", "timed out"), ("hang", "files did not come within 2 s")])
-def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, store, reason):
+@pytest.mark.parametrize(
+    ("store", "seconds", "reason"), [("outage", 60.0, "timed out"), ("hang", 0.5, "files did not come within 2 s")]
+)
+def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, store, seconds, reason):
     with pytest.raises(StorageUnavailable, match=reason):
-        load(seconds=0.5, store=store)
+        load(seconds=seconds, store=store)
 
 
-def test_the_time_that_the_store_takes_is_not_the_candidates(load, monkeypatch):
-    monkeypatch.setattr("faceserve.models.vetting._PATIENCE", 100)
+def test_the_time_that_the_store_takes_is_not_the_candidates(load, patient):
     assert load(seconds=2.5, store="slow").generation.labels == ("양호", "불량")
 
 
@@ -180,5 +188,15 @@ def test_a_candidate_gets_no_more_memory_than_there_is_beside_what_serves(load):
 def test_on_a_machine_that_is_too_busy_nothing_is_said_against_the_candidate(load, monkeypatch):
     """Of the time that it hangs for, none counts: so it is with one that never gets the processor."""
     monkeypatch.setattr("faceserve.models.vetting.Spent.look", lambda spent: 0.0)
-    with pytest.raises(NoVerdict, match="too busy to try a model"):
-        load(seconds=0.5, mischief="hang")
+    said = []
+
+    def heard():
+        # Where even its files are late, it is tried again.
+        with suppress(StorageUnavailable):
+            with pytest.raises(NoVerdict) as caught:
+                load(seconds=0.5, mischief="hang")
+            said.append(str(caught.value))
+        return said
+
+    until(heard, "a word on the machine")
+    assert "too busy to try a model" in said[0]

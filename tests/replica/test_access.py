@@ -51,8 +51,8 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize("token", ["", "asks", "enrols", TOKEN, "guess"])
 def test_each_token_opens_its_own_calls_and_no_others(world, token):
     with (
-        LifecycleClient(world.lifecycle_address, token=token) as lifecycle,
-        FaceserveClient([world.address], token=token) as client,
+        LifecycleClient(world.lifecycle_address, token=token, timeout_seconds=60) as lifecycle,
+        FaceserveClient([world.address], token=token, timeout_seconds=60) as client,
     ):
         found = {
             "changes": code(lambda: lifecycle.status("laundry")),
@@ -66,7 +66,8 @@ def test_each_token_opens_its_own_calls_and_no_others(world, token):
 @pytest.mark.parametrize(("token", "status"), [("", 401), ("enrols", 401), ("asks", 200)])
 def test_over_http_it_is_the_same_token_and_probes_need_none(world, token, status):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(base_url=f"http://127.0.0.1:{world.server.http_port}", headers=headers) as http:
+    url = f"http://127.0.0.1:{world.server.http_port}"
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as http:
         assert http.get("/v2/health/ready").status_code == 200
         assert http.get("/v2/models/laundry").status_code == status
         photo = {"content": PHOTO, "headers": {"Inference-Header-Content-Length": "0"}}
@@ -88,7 +89,7 @@ def test_tokens_of_a_file_are_exchanged_while_it_runs(tmp_path):
     with replica(tmp_path / "state", lifecycle_token="", lifecycle_token_file=file) as made:
 
         def opens(token):
-            with LifecycleClient(made.lifecycle_address, token=token) as client:
+            with LifecycleClient(made.lifecycle_address, token=token, timeout_seconds=60) as client:
                 return code(lambda: client.status("laundry")) == "OK"
 
         assert opens("old") and not opens("new") and not opens("")
@@ -130,19 +131,19 @@ def test_with_mutual_tls_only_callers_certified_in_an_allowed_name_may_change_mo
     with replica(tmp_path / "state", lifecycle_token="", **mutual(authority)) as world:
         with LifecycleClient(world.lifecycle_address, tls=authority.client_tls()) as certified:
             assert certified.status("laundry").version is None
-            assert next(iter(certified.watch("laundry", timeout_seconds=5))).version is None
+            assert next(iter(certified.watch("laundry", timeout_seconds=60))).version is None
         with LifecycleClient(world.lifecycle_address, tls=authority.client_tls("somebody else")) as other:
             with pytest.raises(FaceserveError, match="somebody else.* may not call this service") as caught:
                 other.status("laundry")
             assert caught.value.code == "PERMISSION_DENIED"
             with pytest.raises(FaceserveError, match="may not call this service"):
-                list(other.watch("laundry", timeout_seconds=5))
+                list(other.watch("laundry", timeout_seconds=60))
         for stranger in (
             LifecycleClient(world.lifecycle_address),
             LifecycleClient(world.lifecycle_address, tls=authority.stranger_tls()),
         ):
             with stranger:
-                found = code(lambda stranger=stranger: stranger.status("laundry", timeout_seconds=3))
+                found = code(lambda stranger=stranger: stranger.status("laundry", timeout_seconds=60))
             assert found in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
 
@@ -184,16 +185,16 @@ def ways(world, authority):
     context = ssl.create_default_context(cafile=authority.certificate)
 
     def grpc_way():
-        with FaceserveClient([world.address], tls=trusted, timeout_seconds=3) as client:
+        with FaceserveClient([world.address], tls=trusted, timeout_seconds=60) as client:
             return code(lambda: client.classify("laundry", PHOTO))
 
     def lifecycle_way():
-        with LifecycleClient(world.lifecycle_address, token=TOKEN, tls=trusted, timeout_seconds=3) as client:
+        with LifecycleClient(world.lifecycle_address, token=TOKEN, tls=trusted, timeout_seconds=60) as client:
             return code(lambda: client.status("laundry"))
 
     def http_way():
         try:
-            httpx.get(f"https://127.0.0.1:{world.server.http_port}/v2/health/live", verify=context)
+            httpx.get(f"https://127.0.0.1:{world.server.http_port}/v2/health/live", verify=context, timeout=60)
         except httpx.TransportError:
             return "UNAVAILABLE"
         return "OK"

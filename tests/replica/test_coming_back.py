@@ -85,7 +85,7 @@ def answered(world):
 def health(world):
     with grpc.insecure_channel(world.address) as channel:
         request = health_pb2.HealthCheckRequest(service="laundry")
-        found = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5).status
+        found = health_pb2_grpc.HealthStub(channel).Check(request, timeout=60).status
         return health_pb2.HealthCheckResponse.ServingStatus.Name(found)
 
 

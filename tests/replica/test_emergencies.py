@@ -15,6 +15,7 @@ from tests.waiting import until
 
 DARK = grey_photo(20)
 CALLERS = 40
+HASTY_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -82,9 +83,12 @@ def test_a_rollback_finds_a_thread_however_many_calls_wait_to_load(stuck):
 
 
 def test_a_caller_that_gave_up_leaves_no_copy_and_takes_none_from_another(stuck):
-    with ThreadPoolExecutor(1) as pool, LifecycleClient(stuck.lifecycle_address, token=TOKEN) as hasty:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        LifecycleClient(stuck.lifecycle_address, token=TOKEN, timeout_seconds=60) as hasty,
+    ):
         with pytest.raises(FaceserveError) as caught:
-            hasty.prepare("laundry", "v1.3.0", *stuck.put("v1.3.0"), timeout_seconds=0.3)
+            hasty.prepare("laundry", "v1.3.0", *stuck.put("v1.3.0"), timeout_seconds=HASTY_SECONDS)
         assert caught.value.code == "DEADLINE_EXCEEDED"
         patient = pool.submit(stuck.prepare, "v1.3.0")
         stuck.finish.set()
@@ -117,7 +121,7 @@ def test_a_trial_that_no_log_knows_is_found_and_ended_by_name(world):
     world.serve("v1.0.0")
     world.prepare("v1.1.0")
     world.lifecycle.set_canary("laundry", "v1.1.0", 100)
-    with LifecycleClient(world.lifecycle_address, token=TOKEN) as stranger:
+    with LifecycleClient(world.lifecycle_address, token=TOKEN, timeout_seconds=60) as stranger:
         stranger.abort_canary("laundry", "v9.9.9", "the one that the log names")
         found = stranger.status("laundry").canary
         assert (found.version, found.verdict) == ("v1.1.0", "inconclusive")

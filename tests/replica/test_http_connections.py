@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faceserve.protocols.places import Patience
+from include.stack.ports import free_ports
 from tests.replica.world import replica
 from tests.waiting import until
 
@@ -31,10 +32,9 @@ FUZZ = settings(max_examples=3, deadline=None, derandomize=True, suppress_health
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as free:
+    (metrics,) = free_ports(1)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("faceserve.server.PATIENCE", Patience(message_seconds=0.3, silence_seconds=0.3))
-        metrics = free.getsockname()[1]
-        free.close()
         with replica(tmp_path_factory.mktemp("state"), http_port=0, metrics_port=metrics) as made:
             made.metrics_port = metrics
             yield made
@@ -53,14 +53,18 @@ def held(port, connection):
     return (port, ours) in ends
 
 
-def ended(connection):
-    """Everything was read, and there is nobody at the other end."""
+def pieces(connection):
+    """What it says until it ends."""
     try:
-        while connection.recv(1 << 16):
-            """Answers of before."""
+        while piece := connection.recv(1 << 16):
+            yield piece
     except ConnectionResetError:
         """It was not even said."""
-    return True
+
+
+def ended(connection):
+    """Everything was read, and there is nobody at the other end."""
+    return all(pieces(connection))
 
 
 def say(connection, said):
@@ -87,11 +91,16 @@ def test_whatever_a_caller_says_before_it_falls_silent_it_is_sent_away(port, sai
 
 @pytest.mark.parametrize("head", [WITH_A_BODY, WITH_A_BODY.replace(b"/v2", b"/nowhere")])
 def test_a_byte_after_the_answer_keeps_no_connection(world, head):
-    with socket.create_connection(("127.0.0.1", world.server.http_port), timeout=60) as caller:
-        caller.sendall(head)
-        assert caller.recv(1 << 16).startswith(b"HTTP/1.1 ")
-        caller.sendall(b"a")
-        assert ended(caller)
+    def keeps_none():
+        with socket.create_connection(("127.0.0.1", world.server.http_port), timeout=60) as caller:
+            say(caller, head)
+            answered = next(pieces(caller), b"")
+            say(caller, b"a")
+            assert ended(caller)
+        return answered.startswith(b"HTTP/1.1 ")
+
+    # On a busy machine the caller may seem to say nothing, and gets no answer.
+    until(keeps_none, "an answer")
 
 
 def test_answers_that_nobody_reads_keep_no_connection(port, world):
@@ -120,23 +129,31 @@ def test_whoever_asks_for_nothing_gives_way_when_there_are_too_many(tmp_path, sa
 
 
 def test_metrics_are_read_over_a_connection_that_is_used_again(world):
-    with httpx.Client(base_url=f"http://127.0.0.1:{world.metrics_port}") as client:
-        for path in ("/metrics", "/"):
-            answer = client.get(path)
+    def both_answered():
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{world.metrics_port}", timeout=60) as client:
+                answers = [client.get(path) for path in ("/metrics", "/")]
+        except httpx.TransportError:
+            # On a busy machine the caller may seem to say nothing, and is sent away.
+            return False
+        for answer in answers:
             assert answer.status_code == 200 and "faceserve_cores" in answer.text
             assert answer.headers["content-type"].startswith("text/plain")
+        return True
+
+    until(both_answered, "two answers over one connection")
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_address_of_ipv6_may_stand_in_brackets(tmp_path, host):
     try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
-            metrics = free.getsockname()[1]
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("there is no IPv6 here")
+    (metrics,) = free_ports(1)
     with replica(tmp_path, host=host, http_port=0, metrics_port=metrics) as made:
-        assert httpx.get(f"http://[::1]:{made.server.http_port}/v2/health/live").status_code == 200
-        assert "faceserve_cores" in httpx.get(f"http://[::1]:{metrics}/metrics").text
+        assert httpx.get(f"http://[::1]:{made.server.http_port}/v2/health/live", timeout=60).status_code == 200
+        assert "faceserve_cores" in httpx.get(f"http://[::1]:{metrics}/metrics", timeout=60).text
         for port in (made.server.port, made.server.lifecycle_port):
             with socket.create_connection(("::1", port), timeout=60):
                 """It listens there, too."""

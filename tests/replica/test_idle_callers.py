@@ -168,7 +168,8 @@ def test_a_shutdown_waits_for_nobody_who_only_watches_or_says_nothing(tmp_path):
             assert time.monotonic() - began < 300
 
 
-def test_a_replica_that_asks_the_registry_still_answers_that_it_does_not_serve(tmp_path):
+def test_a_replica_that_asks_the_registry_still_answers_that_it_does_not_serve(tmp_path, monkeypatch):
+    monkeypatch.setattr("faceserve.rollout.registry._SECONDS", 600)
     silent = socket.create_server(("127.0.0.1", 0))
     settings = {"registry_url": f"http://127.0.0.1:{silent.getsockname()[1]}", "models": ("laundry",)}
     with unstarted(tmp_path, **settings) as server:
@@ -176,7 +177,7 @@ def test_a_replica_that_asks_the_registry_still_answers_that_it_does_not_serve(t
         starting.start()
         asked, _ = silent.accept()
         assert health(f"127.0.0.1:{server.port}") == health_pb2.HealthCheckResponse.NOT_SERVING
-        with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN) as lifecycle:
+        with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=TOKEN, timeout_seconds=60) as lifecycle:
             assert lifecycle.status("laundry").version is None
         assert starting.is_alive()
         asked.close()

@@ -305,7 +305,7 @@ def test_too_many_at_once_are_told_so_and_nobody_pays_who_is_within(tmp_path):
         url = f"http://127.0.0.1:{small.server.http_port}"
         running = pool.submit(httpx.post, url + INFER, **binary(IMAGES, DARK.tobytes()), timeout=60)
         assert begun.wait(60)
-        with httpx.Client(base_url=url) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             assert {asked(client) for _ in range(20)} == {429}
             assert client.get("/v2/health/ready").status_code == 200
             go.set()
@@ -350,13 +350,13 @@ def arriving(world, head, body=b"", count=1):
 )
 def test_what_is_only_announced_takes_nothing_from_anybody(narrow, head):
     url = f"http://127.0.0.1:{narrow.server.http_port}"
-    with httpx.Client(base_url=url) as client, arriving(narrow, head, count=100):
+    with httpx.Client(base_url=url, timeout=60) as client, arriving(narrow, head, count=100):
         assert {asked(client) for _ in range(10)} == {200}
 
 
 def test_what_came_counts_until_its_caller_goes_away(narrow):
     url = f"http://127.0.0.1:{narrow.server.http_port}"
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
 
         def refused_beside():
             with arriving(narrow, f"Content-Length: {2 << 20}", bytes(1_000_000)):
@@ -370,13 +370,13 @@ def test_what_came_counts_until_its_caller_goes_away(narrow):
 
 def test_what_unpacking_makes_of_a_body_counts_too_and_is_given_back(narrow):
     url = f"http://127.0.0.1:{narrow.server.http_port}"
-    with httpx.Client(base_url=url, headers={"Content-Encoding": "gzip"}) as client:
+    with httpx.Client(base_url=url, headers={"Content-Encoding": "gzip"}, timeout=60) as client:
         for size, status in ((1_500_000, 429), (900_000, 400)) * 3:
             for packed in (gzip.compress(bytes(size)), gzip.compress(gzip.compress(bytes(size)))):
                 said = "gzip" if len(packed) > 1000 else "gzip, gzip"
                 answer = client.post(INFER, content=packed, headers={"Content-Encoding": said})
                 assert answer.status_code == status
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         assert asked(client) == 200
 
 
@@ -425,7 +425,7 @@ def test_what_runs_when_the_replica_shuts_down_is_answered_and_nothing_after(tmp
 
 def refused(url):
     try:
-        return httpx.post(url, content=PHOTO, headers={JSON_BYTES: "0"}).status_code == 503
+        return httpx.post(url, content=PHOTO, headers={JSON_BYTES: "0"}, timeout=60).status_code == 503
     except httpx.TransportError:
         return True
 

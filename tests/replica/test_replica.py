@@ -18,6 +18,7 @@ from tests.tiny_model import grey_photo
 from tests.waiting import until
 
 DARK = grey_photo(20)
+HASTY_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_watcher_sees_every_change_as_it_happens(world):
     seen = []
 
     def watch():
-        with LifecycleClient(world.lifecycle_address, token=TOKEN) as client:
+        with LifecycleClient(world.lifecycle_address, token=TOKEN, timeout_seconds=60) as client:
             for status in client.watch("laundry", timeout_seconds=300):
                 seen.append((status.version, status.prepared))
                 if status.version:
@@ -135,7 +136,10 @@ def test_a_request_whose_deadline_passes_is_told_so(world):
     engine.infer = lambda images: (gate.wait(60), plain(images))[1]
     holder = threading.Thread(target=world.client.classify, args=("laundry", DARK))
     holder.start()
-    with FaceserveClient([world.address], timeout_seconds=0.3) as hasty, pytest.raises(FaceserveError) as caught:
+    with (
+        FaceserveClient([world.address], timeout_seconds=HASTY_SECONDS) as hasty,
+        pytest.raises(FaceserveError) as caught,
+    ):
         hasty.classify("laundry", DARK)
     gate.set()
     holder.join()
@@ -155,10 +159,10 @@ def test_while_it_drains_work_in_flight_finishes_and_new_work_is_sent_elsewhere(
     engine.infer = held
     with grpc.insecure_channel(world.address) as channel:
         stub = pb_grpc.InferenceStub(channel)
-        in_flight = stub.Classify.future(pb.ClassifyRequest(model="laundry", image=DARK), timeout=10)
+        in_flight = stub.Classify.future(pb.ClassifyRequest(model="laundry", image=DARK), timeout=60)
         assert entered.wait(60)
         world.server._draining.begun.set()
-        late = stub.Classify.future(pb.ClassifyRequest(model="laundry", image=DARK), timeout=10)
+        late = stub.Classify.future(pb.ClassifyRequest(model="laundry", image=DARK), timeout=60)
         assert late.exception().code() is grpc.StatusCode.UNAVAILABLE
         assert dict(late.trailing_metadata())["grpc-retry-pushback-ms"] == "200"
         gate.set()
@@ -168,8 +172,8 @@ def test_while_it_drains_work_in_flight_finishes_and_new_work_is_sent_elsewhere(
 def test_a_client_is_told_which_version_every_replica_answers_with_and_nothing_of_one_that_is_away(world):
     (closed,) = free_ports(1)
     away = f"127.0.0.1:{closed}"
-    with FaceserveClient([world.address, away]) as client:
-        assert client.serving("laundry") == {world.address: None, away: None}
+    with FaceserveClient([world.address, away], timeout_seconds=60) as client:
+        assert client.serving("laundry", timeout_seconds=60) == {world.address: None, away: None}
         for version in ("v1.0.0", "v1.1.0"):
             world.serve(version)
-            assert client.serving("laundry") == {world.address: version, away: None}
+            assert client.serving("laundry", timeout_seconds=60) == {world.address: version, away: None}

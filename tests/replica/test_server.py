@@ -63,7 +63,7 @@ def serve(lifecycle, source, version):
         },
     )
     prepared = lifecycle.prepare("laundry", version, f"s3://models/{version}/", sha256, timeout_seconds=60)
-    return lifecycle.activate("laundry", version, prepared.epoch, timeout_seconds=5)
+    return lifecycle.activate("laundry", version, prepared.epoch, timeout_seconds=60)
 
 
 def code(call):
@@ -75,7 +75,7 @@ def code(call):
 def health(server, service):
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         request = health_pb2.HealthCheckRequest(service=service)
-        answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+        answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=60)
         return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
@@ -106,7 +106,7 @@ def test_an_unusable_photo_is_refused_with_the_reason(client, lifecycle, source,
 
 
 def test_without_a_model_the_answer_is_that_none_serves_yet(server, source):
-    with FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=5) as client:
+    with FaceserveClient([f"127.0.0.1:{server.port}"], timeout_seconds=60) as client:
         assert code(lambda: client.classify("laundry", grey_photo(1))) == "UNAVAILABLE"
 
 
@@ -122,14 +122,14 @@ def test_an_unknown_version_is_not_found(client, lifecycle, source):
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x"])
 def test_lifecycle_calls_need_the_token(server, token):
-    with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=token) as stranger:
+    with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", token=token, timeout_seconds=60) as stranger:
         assert code(lambda: stranger.status("laundry")) == "UNAUTHENTICATED"
 
 
 def test_without_a_token_set_nobody_may_change_models(tmp_path, source):
     server = Server(Settings(grpc_port=0, lifecycle_port=0, metrics_port=0, vet_seconds=0, state_dir=tmp_path), source)
     server.start()
-    with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}") as stranger:
+    with LifecycleClient(f"127.0.0.1:{server.lifecycle_port}", timeout_seconds=60) as stranger:
         assert code(lambda: stranger.status("laundry")) == "UNAUTHENTICATED"
     server.stop()
 

@@ -32,7 +32,7 @@ def ask(world):
             pb_grpc.InferenceStub(channel).Classify(unknown, metadata=(("traceparent", HEADER),))
     url = f"http://127.0.0.1:{world.server.http_port}/v2"
     for path in ("/models/laundry", "/health/ready"):
-        httpx.get(f"{url}{path}", headers={"traceparent": HEADER})
+        httpx.get(f"{url}{path}", headers={"traceparent": HEADER}, timeout=60)
 
 
 def test_calls_leave_spans_in_the_trace_of_their_callers(tmp_path, collected):

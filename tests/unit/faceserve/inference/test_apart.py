@@ -21,9 +21,10 @@ def engine():
 def test_an_answer_comes_with_the_time_for_each_image(engine):
     plain = engine.infer
     engine.infer = lambda images: (time.sleep(0.2), plain(images))[1]
+    began = time.monotonic()
     found = Apart(1, 60).infer(engine, image(7, 20))
     assert found.features[:, 0].tolist() == [7.0] * 20
-    assert 0.01 <= found.engine_seconds < 0.2
+    assert 0.01 <= found.engine_seconds <= (time.monotonic() - began) / 20
 
 
 def test_a_call_that_does_not_come_back_is_given_up_and_so_are_later_ones_at_once(engine):

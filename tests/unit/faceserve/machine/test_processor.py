@@ -8,23 +8,25 @@ from contextlib import contextmanager
 
 from faceserve.machine.processor import Spent
 
-SPIN = "while True: pass"
-LEAST = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
-SLEEP = "import threading; threading.Event().wait()"
+# Each says when it has begun: what a busy machine takes to start it is not what it is asked about.
+BEGUN = "print(flush=True)"
+SPIN = f"{BEGUN}\nwhile True: pass"
+LEAST = f"import os\n{BEGUN}\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+SLEEP = f"import threading\n{BEGUN}\nthreading.Event().wait()"
 SECONDS = 1.5
 
 
 @contextmanager
 def process(script, core=None):
-    running = subprocess.Popen([sys.executable, "-S", "-c", script])
+    running = subprocess.Popen([sys.executable, "-S", "-c", script], stdout=subprocess.PIPE)
     try:
         if core is not None:
             os.sched_setaffinity(running.pid, {core})
-        time.sleep(0.3)
+        assert running.stdout.readline()
         yield running.pid
     finally:
         running.kill()
-        running.wait()
+        running.communicate()
 
 
 def spent(pid):

@@ -14,12 +14,15 @@ def replica(tmp_path):
 
 
 def test_metrics_name_the_version_that_serves(replica):
+    began = time.monotonic()
     replica.serve("v1", "v2")
+    took = time.monotonic() - began
     assert replica.metric("faceserve_active_version", version="v1") == 0
     assert replica.metric("faceserve_active_version", version="v2") == 1
     assert replica.metric("faceserve_swaps_total", outcome="activated") == 2
     assert replica.metric("faceserve_swap_seconds_count") == 2
-    assert replica.metric("faceserve_swap_seconds_sum") < 0.1
+    # Loading says that it took seconds, and is no part of it.
+    assert 0 < replica.metric("faceserve_swap_seconds_sum") <= took
     assert replica.serving_told == ["laundry", "laundry"]
 
 

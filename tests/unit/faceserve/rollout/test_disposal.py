@@ -25,7 +25,8 @@ def test_what_served_two_versions_ago_is_freed(replica):
     assert closed(replica, "v1", "v2", "v3") == [1, 0, 0]
 
 
-def test_a_version_is_freed_after_its_last_request(replica):
+def test_a_version_is_freed_after_its_last_request(tmp_path):
+    replica = Replica(tmp_path, drain_seconds=60)
     replica.serve("v1")
     with replica.manager.lease(MODEL):
         replica.serve("v2", "v3")

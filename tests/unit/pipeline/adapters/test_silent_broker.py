@@ -63,7 +63,7 @@ def test_no_use_waits_for_an_answer_without_end(use, silent_from, monkeypatch):
 
 
 def test_what_was_confirmed_is_done_though_nobody_says_goodbye(monkeypatch):
-    monkeypatch.setattr(amqp, "ANSWERS_WITHIN_SECONDS", 2)
+    monkeypatch.setattr(amqp, "ANSWERS_WITHIN_SECONDS", 4)
     asked = questions(publish)
     # The last one: the channel that asks whether the exchange is there is closed before.
     goodbye = len(asked) - 1 - asked[::-1].index("Channel.Close")
