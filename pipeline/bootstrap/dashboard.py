@@ -38,7 +38,7 @@ class Dashboard:
         wiring = Wiring(Settings(asked(ask)))
         return cls(wiring, LiveWiring(wiring))
 
-    def may_not_administer(self, actor: str, of_airflow: Sequence[str]) -> str | None:
+    def may_not_administer(self, actor: str, of_airflow: Sequence[str] | None) -> str | None:
         """Why a person may not do what is an administrator's; None for one."""
         return administrators_only(self._w.settings.administrators, of_airflow, actor)
 

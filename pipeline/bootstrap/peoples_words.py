@@ -17,11 +17,16 @@ from pipeline.steps.withhold import give_back, withhold
 log = logging.getLogger(__name__)
 
 
-def administrators_only(named: Sequence[str], of_airflow: Sequence[str], actor: str) -> str | None:
-    """Why `actor` may not do what is an administrator's; None for one, and where nobody says who is."""
-    known = tuple(named or of_airflow)
-    if not known or actor in known:
+def administrators_only(named: Sequence[str], of_airflow: Sequence[str] | None, actor: str) -> str | None:
+    """Why `actor` may not do what is an administrator's; None for one, and where nobody says who is.
+
+    `of_airflow` is None where Airflow does not say it; where it says that nobody is, nobody may.
+    """
+    known = named or of_airflow
+    if known is None or actor in known:
         return None
+    if not known:
+        return f"{actor} is no administrator, and nobody is: name somebody in RETRAIN_ADMINISTRATORS"
     where = "RETRAIN_ADMINISTRATORS" if named else "role admin in Airflow"
     return f"{actor} is no administrator: ask {' or '.join(known)} ({where})"
 
@@ -64,7 +69,7 @@ class PeoplesWords(LiveSteps):
         done = {str(of): sign_models(self._w.versions, self._w.objects, of, signer(key)) for of in ModelType}
         return {of: asdict(one) for of, one in done.items()}
 
-    def demand_administrator(self, actor: str, of_airflow: Sequence[str] = ()) -> None:
+    def demand_administrator(self, actor: str, of_airflow: Sequence[str] | None = None) -> None:
         """Raises `GiveUp` for anybody else than those whom the settings name, or without any Airflow's own."""
         if no := administrators_only(self._w.settings.administrators, of_airflow, actor):
             raise GiveUp(no)

@@ -32,6 +32,7 @@ _KINDS = Annotated[
 # Digits of every alphabet are `\d`.
 _VERSION = Annotated[str, Query(pattern=r"^v[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$")]
 Opener = Callable[[], Dashboard]
+Known = Callable[[], Sequence[str] | None]
 
 
 class Refusal(BaseModel):
@@ -52,7 +53,7 @@ def _open() -> Dashboard:
     return Dashboard.from_env(ask_airflow)
 
 
-def make_app(open_dashboard: Opener = _open, known: Callable[[], Sequence[str]] = administrators) -> FastAPI:
+def make_app(open_dashboard: Opener = _open, known: Known = administrators) -> FastAPI:
     """Mounted apps inherit no authentication: every route asks for it, the files too, because each is a route."""
     app = FastAPI(
         docs_url=None,
@@ -144,7 +145,7 @@ def _proof(app: FastAPI, open_dashboard: Opener) -> None:
         return Response(body, media_type="application/zip", headers=named)
 
 
-def _operations(app: FastAPI, open_dashboard: Opener, known: Callable[[], Sequence[str]]) -> None:
+def _operations(app: FastAPI, open_dashboard: Opener, known: Known) -> None:
     @app.get("/api/dead-letters")
     def dead_letters() -> list[dict[str, Any]]:
         return open_dashboard().dead_letters()
@@ -165,7 +166,7 @@ def _operations(app: FastAPI, open_dashboard: Opener, known: Callable[[], Sequen
         }
 
 
-def _no_administrator(open_dashboard: Opener, name: str, known: Sequence[str]) -> str | None:
+def _no_administrator(open_dashboard: Opener, name: str, known: Sequence[str] | None) -> str | None:
     """Without settings nobody knows: the act itself decides."""
     try:
         return open_dashboard().may_not_administer(name, known)

@@ -71,7 +71,7 @@ class AirflowStandIn:
         self.fails, self.retrainings, self.cleared, self.questions = False, [], [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
-        self.administrators = ()
+        self.administrators = None
         self.pages = make_app(self._dashboard, lambda: self.administrators)
         self.pages.dependency_overrides[get_user] = self._person
         self.app.mount("/model-dashboard", self.pages)

@@ -37,6 +37,20 @@ class Fault:
         return replace(bundle, **wrapped)  # type: ignore[type-var]
 
 
+@dataclass(frozen=True)
+class Both:
+    """One fault, and at the same or a later call the other one."""
+
+    first: Fault
+    second: Fault
+
+    def on(self, port: T) -> T:
+        return self.first.on(self.second.on(port))
+
+    def on_ports(self, bundle: T, *, but: tuple[str, ...] = ()) -> T:
+        return self.first.on_ports(self.second.on_ports(bundle, but=but), but=but)
+
+
 def _is_port(value: Any) -> bool:
     """Whether it does something: values come from the domain or are built in, ports are fakes or adapters."""
     return not type(value).__module__.startswith(("builtins", "pipeline.domain"))

@@ -50,28 +50,36 @@ class _Looked:
 
 
 def collect(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
-    """The run's dataset; run again, it stays as it was. `offer` is asked once, and told who was erased.
+    """The run's dataset; run again, it stays as it was, but for who was erased since. `offer` is asked once, and told
+    who was erased by then.
 
     `on_photo` hears how many of how many photos have their vector. Raises `DatasetRefused` when the photos cannot
     become a dataset.
     """
     dataset_id = making.datasets.begin(run_id, ModelType.FACE)
-    if (kept := _kept(making, dataset_id)) is not None:
-        return kept
+    dataset = _kept(making, dataset_id)
+    if dataset is None:
+        dataset = _frozen(making, run_id, _chosen(making, dataset_id, offer, on_photo))
+    # Once more after it is there: who was erased in between is in it, and was not found. The try that froze it may have
+    # ended before it looked.
+    while (left := _left_of(making, dataset)) != dataset:
+        dataset = _frozen(making, run_id, left)
+    return dataset
+
+
+def _chosen(making: FaceMaking, dataset_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
+    """With the vectors of all its photos."""
     forgotten = _forgotten(making)
     offered = offer(forgotten)
     looked = list(several_at_once(lambda one: _look_at(one, making), offered.photos))
     # A try that was killed may have left vectors of who was erased since: no dataset says so.
-    _delete_vectors(making, [one.found for one in looked if one.found and forgotten.takes(one.found)])
+    gone = [one.found for one in looked if one.found and forgotten.takes(one.found)]
+    _delete_vectors(making, making.network.sha256, gone)
     usable, aside = _sorted_out(looked, forgotten)
     photos = [photo for photo, _ in usable]
     dataset = FaceDataset.chosen(dataset_id, making.network.sha256, photos, tuple(aside), making.selection)
     _embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
-    dataset = replace(dataset, through=offered.through)
-    # Once more after it is there: who was erased in between is in it, and was not found.
-    while (left := _frozen(making, run_id, dataset)) != dataset:
-        dataset = left
-    return dataset
+    return replace(dataset, through=offered.through)
 
 
 def collected(making: FaceMaking, run_id: str) -> FaceDataset:
@@ -88,18 +96,23 @@ def _kept(making: FaceMaking, dataset_id: str) -> FaceDataset | None:
 
 
 def _frozen(making: FaceMaking, run_id: str, dataset: FaceDataset) -> FaceDataset:
-    """The dataset without who is erased by now, and whose vectors are gone."""
     at = DatasetFolder.of(making.dataset_prefix, dataset.dataset_id)
     making.datasets.complete(dataset.counted(run_id, ModelType.FACE, at.uri))
     making.objects.write(at.manifest, dataset.to_json(), "application/json")
+    return dataset
+
+
+def _left_of(making: FaceMaking, dataset: FaceDataset) -> FaceDataset:
+    """Without who is erased by now, and whose vectors are gone."""
     forgotten = _forgotten(making)
-    _delete_vectors(making, [p for of_side in dataset.photos.values() for p in of_side if forgotten.takes(p)])
+    gone = [p for of_side in dataset.photos.values() for p in of_side if forgotten.takes(p)]
+    _delete_vectors(making, dataset.base_sha256, gone)
     return dataset.without(forgotten)
 
 
-def _delete_vectors(making: FaceMaking, photos: Sequence[FacePhoto]) -> None:
+def _delete_vectors(making: FaceMaking, base_sha256: str, photos: Sequence[FacePhoto]) -> None:
     for photo in photos:
-        making.objects.delete(_uri(making, photo))
+        making.objects.delete(face_vector(making.dataset_prefix, base_sha256, photo.photo_id))
 
 
 def _forgotten(making: FaceMaking) -> Forgotten:

@@ -74,7 +74,7 @@ def _remember(forgetting: FaceForgetting, identity: str, by: By) -> None:
 def _forget_in(
     forgetting: FaceForgetting, run_id: str, dataset: FaceDataset, identity: str, found: FaceErasure
 ) -> None:
-    """Vectors first: by the manifest they are found again."""
+    """The manifest last: by it all is found again."""
     f, photos = forgetting, dataset.of_person(identity)
     rest = dataset.without(Forgotten(frozenset({person_key(identity)}), frozenset(p.photo_id for p in photos)))
     if rest == dataset:
@@ -82,8 +82,8 @@ def _forget_in(
     for photo in photos:
         f.objects.delete(face_vector(f.dataset_prefix, dataset.base_sha256, photo.photo_id))
     at = DatasetFolder.of(f.dataset_prefix, dataset.dataset_id)
-    f.objects.write(at.manifest, rest.to_json(), "application/json")
     f.datasets.complete(rest.counted(run_id, ModelType.FACE, at.uri))
+    f.objects.write(at.manifest, rest.to_json(), "application/json")
     found.datasets.append(dataset.dataset_id)
     found.vectors += len(photos)
     if photos and (version := f.versions.of_run(run_id)) is not None:

@@ -412,15 +412,18 @@ def test_hours_that_no_clock_shows_and_zones_that_nobody_knows_are_refused(monke
 
 
 @pytest.mark.parametrize(
-    ("named", "actor", "refusal"),
+    ("named", "of_airflow", "actor", "refusal"),
     [
-        ((), "kim", "kim is no administrator: ask boss (role admin in Airflow)"),
-        ((), "boss", None),
-        (("lee",), "boss", "boss is no administrator: ask lee (RETRAIN_ADMINISTRATORS)"),
+        ((), ("boss",), "kim", "kim is no administrator: ask boss (role admin in Airflow)"),
+        ((), ("boss",), "boss", None),
+        (("lee",), ("boss",), "boss", "boss is no administrator: ask lee (RETRAIN_ADMINISTRATORS)"),
+        (("lee",), (), "lee", None),
+        ((), (), "kim", "kim is no administrator, and nobody is: name somebody in RETRAIN_ADMINISTRATORS"),
+        ((), None, "kim", None),
     ],
 )
-def test_where_the_settings_name_no_administrator_airflows_are(named, actor, refusal):
-    assert administrators_only(named, ("boss",), actor) == refusal
+def test_where_the_settings_name_no_administrator_airflows_are(named, of_airflow, actor, refusal):
+    assert administrators_only(named, of_airflow, actor) == refusal
 
 
 @pytest.mark.parametrize(("named", "refused"), [((), False), (("lee", "kim"), False), (("lee",), True)])

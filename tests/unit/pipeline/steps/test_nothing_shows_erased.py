@@ -25,7 +25,7 @@ from pipeline.steps.train import TrainingRequest, train
 from pipeline.steps.verify_accuracy import verify_accuracy
 from tests.fakes.deployment import FakeVersions
 from tests.fakes.events import FakeClock
-from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.faults import Both, Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiments, FakeTrainer, FakeTrainingRuns
 from tests.unit.pipeline.steps import verification_world
 from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, URI, forgetting
@@ -174,19 +174,6 @@ def _tried(step, fault):
         except PhotosErased as error:
             last = error
     raise GiveUp(str(last))
-
-
-class Both:
-    """One fault, and at the same or a later call the other one."""
-
-    def __init__(self, first, second):
-        self.first, self.second = first, second
-
-    def on(self, port):
-        return self.first.on(self.second.on(port))
-
-    def on_ports(self, bundle, *, but=()):
-        return self.first.on_ports(self.second.on_ports(bundle, but=but), but=but)
 
 
 @functools.cache

@@ -4,14 +4,17 @@ import hashlib
 from contextlib import suppress
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.domain.errors import GiveUp, PhotosErased, ServiceUnavailable
 from pipeline.domain.faces.dataset import person_key
 from pipeline.domain.transitions import By
+from pipeline.steps.faces.collect import collected, vectors_of
 from pipeline.steps.faces.erase_person import erase_person
 from pipeline.steps.faces.learn import learn
 from tests.builders import a_face_confirmation
-from tests.fakes.faults import Fault, Killed
+from tests.fakes.faults import Both, Fault, Killed, unavailable
 from tests.unit.pipeline.steps.faces.world import World
 
 GONE = "p000"
@@ -79,6 +82,45 @@ def test_who_is_erased_while_a_dataset_is_made_is_not_in_it(world):
         assert one.collect().of_person(GONE) == []
 
 
+FEW = 12
+CALLS = 116
+
+
+def test_so_many_calls_make_a_dataset_of_a_few():
+    counted = Fault()
+    World(people=FEW).collect(fault=counted)
+    assert counted.calls == CALLS
+
+
+# Counted from the last call, since most of them embed somebody else; an erasure makes more calls than there were.
+@settings(max_examples=25, deadline=None)
+@given(
+    back=st.integers(0, 9) | st.integers(0, CALLS - 1),
+    later=st.integers(0, 12),
+    after=st.booleans(),
+    error=st.sampled_from([Killed, unavailable("the mlops database")]),
+)
+@example(back=1, later=1, after=False, error=unavailable("the mlops database"))
+@example(back=1, later=2, after=True, error=Killed)
+def test_erased_at_one_moment_and_failed_at_a_later_one_the_next_try_shows_them_nowhere(back, later, after, error):
+    one, at = World(people=FEW), CALLS - back
+    with suppress(Killed, ServiceUnavailable):
+        one.collect(fault=Both(Fault(at, meanwhile=lambda: one.erase(GONE)), Fault(at + later, after, error)))
+    dataset = one.collect()
+    assert traces(one) == [] and dataset.of_person(GONE) == []
+    assert len(vectors_of(one.making(), dataset)) == sum(map(len, dataset.photos.values())), "a model can be made"
+
+
+def test_vectors_of_who_is_found_by_a_later_try_go_also_when_another_network_is_in_use_by_then():
+    one = World(people=FEW)
+    with suppress(Killed):
+        one.collect(fault=Both(Fault(CALLS - 1, meanwhile=lambda: one.erase(GONE)), Fault(CALLS)))
+    assert one.datasets.completed and len(traces(one)) > 1
+    one.network.sha256 = "c" * 64
+    one.collect()
+    assert traces(one) == []
+
+
 def test_who_is_erased_while_a_model_is_learned_is_not_in_it_after_another_try(world):
     dataset = world.collect()
     world.erase(GONE)
@@ -113,6 +155,7 @@ def test_killed_anywhere_and_run_again_nothing_is_left():
                 one.erase(GONE, Fault(at, after))
             one.erase(GONE)
             assert traces(one) == []
+            assert one.datasets.get("DS-2026-001").sha256 == collected(one.making(), "run-1").sha256
 
 
 def test_servers_that_are_away_are_asked_again_and_all_else_is_done(world):
