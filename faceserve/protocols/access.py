@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
+from faceserve.protocols.refusing import ELSEWHERE_MS, refuse_for_now
 from faceserve.protocols.tokens import Tokens
 
 LIFECYCLE = "/faceserve.v1.Lifecycle/"
-_PUSHBACK_MS = "200"
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Draining(grpc.ServerInterceptor):
             return continuation(details)
 
         def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            # How long gRPC clients wait before they retry; by then their channel has found another replica.
-            context.set_trailing_metadata((("grpc-retry-pushback-ms", _PUSHBACK_MS),))
-            context.abort(grpc.StatusCode.UNAVAILABLE, "this replica is shutting down: ask another one")
+            # By then a client's channel has found another replica.
+            sentence = "this replica is shutting down: ask another one"
+            refuse_for_now(context, sentence, grpc.StatusCode.UNAVAILABLE, ELSEWHERE_MS)
 
         return _at_once(continuation(details), refuse)
 

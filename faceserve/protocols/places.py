@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import grpc
 
 from faceserve.protocols.parts import NO_MESSAGE, demand_few_parts
+from faceserve.protocols.refusing import Counted, Shares, refuse_for_now, refused_for_now
 
 log = logging.getLogger(__name__)
 
-# Threads beyond the places, so that whoever finds none is told so at once.
+# Threads beyond the places: a call has left its place, and its caller asks anew, before its thread is through.
 _REFUSING_THREADS = 4
 _LOOK_SECONDS = 0.5
 
@@ -39,16 +39,25 @@ class Room:
 
     places: int
     _taken: threading.BoundedSemaphore = field(init=False)
-    _pool: ThreadPoolExecutor = field(init=False)
+    _pool: Counted = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_taken", threading.BoundedSemaphore(self.places))
-        object.__setattr__(self, "_pool", ThreadPoolExecutor(self.threads, thread_name_prefix="call"))
+        object.__setattr__(self, "_pool", Counted(self.threads))
 
     @property
     def threads(self) -> int:
         """They start when they are needed."""
         return self.places + _REFUSING_THREADS
+
+    @property
+    def full(self) -> bool:
+        """Whether a further call would only wait for a thread."""
+        return self._pool.busy >= self.threads
+
+    @property
+    def refusal(self) -> str:
+        return f"{self.places} such calls run already: ask another replica or later"
 
     def on_own_threads(self, work: Callable[..., Any]) -> Callable[..., Any]:
         work.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
@@ -57,7 +66,7 @@ class Room:
     @contextmanager
     def place(self, context: grpc.ServicerContext) -> Iterator[None]:
         if not self._taken.acquire(blocking=False):
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self.places} such calls run already: try again later")
+            refuse_for_now(context, self.refusal)
         try:
             yield
         finally:
@@ -150,10 +159,14 @@ class _Waiting:
 
 
 class Places(grpc.ServerInterceptor):
-    """`rooms` by the beginning of a method's path; the longest that fits counts."""
+    """`rooms` by the beginning of a method's path; the longest that fits counts. Without a room nothing is answered.
+
+    One connection gets at most half of all places.
+    """
 
     def __init__(self, rooms: Mapping[str, Room], silence: Silence, patience: Patience) -> None:
         self._rooms = dict(sorted(rooms.items(), key=lambda room: -len(room[0])))
+        self._shares = Shares(max(1, self.threads // 2))
         self._silence = silence
         self._patience = patience
 
@@ -165,13 +178,15 @@ class Places(grpc.ServerInterceptor):
         handler = continuation(details)
         room = next((room for path, room in self._rooms.items() if details.method.startswith(path)), None)
         if handler is None or room is None:
-            return handler
-        answer = self._stream(handler, room) if handler.response_streaming else self._single(handler, room)
+            return None
         made = (
             grpc.stream_stream_rpc_method_handler
             if handler.response_streaming
             else grpc.stream_unary_rpc_method_handler
         )
+        if room.full:
+            return made(refused_for_now(room.refusal))
+        answer = self._stream(handler, room) if handler.response_streaming else self._single(handler, room)
         # Messages are read here: gRPC ends a stream whose message it cannot read on the wire alone, keeps its place on
         # the connection for ever, and waits for it at the shutdown.
         return made(room.on_own_threads(answer), None, handler.response_serializer)
@@ -180,14 +195,14 @@ class Places(grpc.ServerInterceptor):
         """Received as a stream of one message, so that the wait for it can be ended."""
 
         def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            with room.place(context):
+            with room.place(context), self._shares.one(context):
                 return handler.unary_unary(_read(handler, self._first(requests, context), context), context)
 
         return answer
 
     def _stream(self, handler: Any, room: Room) -> Callable[..., Any]:
         def answers(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            with room.place(context):
+            with room.place(context), self._shares.one(context):
                 silence_seconds = self._patience.silence_seconds
                 if handler.request_streaming:
                     messages = self._silence.each(requests, context, silence_seconds)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import grpc
@@ -13,13 +12,16 @@ from faceserve.machine.memory import left_bytes
 from faceserve.protocols.health import SERVICE_NAME as HEALTH
 from faceserve.protocols.health import HealthServicer
 from faceserve.protocols.places import Patience, Places, Room, Silence
+from faceserve.protocols.refusing import AT_ONCE
 from faceserve.protocols.tls import Tls
 
 _CHECKS, _WATCHERS, _REFLECTIONS = 16, 32, 4
-_REFUSING_THREADS = 8
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
+# More calls of one connection wait at their caller. So many of all may wait to be looked at, and are refused in order;
+# beyond that gRPC itself drops them.
+_STREAMS, _PENDING = 1024, 16_384
 # Whoever connects and then does not say what every client says at once.
 _HANDSHAKE_MS = 10_000
 
@@ -41,7 +43,7 @@ class Limits:
 
 
 class Port:
-    """`rooms` are those of the port's own services; one connection gets at most half of all places."""
+    """`rooms` are those of the port's own services."""
 
     def __init__(
         self,
@@ -53,16 +55,20 @@ class Port:
         self._silence = Silence(limits.may_arrive)
         places = Places({**rooms, **_own_rooms()}, self._silence, limits.patience)
         self.server = grpc.server(
-            # Only refusals and unknown methods run here; whatever has a room has its threads.
-            ThreadPoolExecutor(_REFUSING_THREADS, thread_name_prefix="refusal"),
+            # Only refusals; whatever has a room has its threads.
+            AT_ONCE,
             interceptors=[*interceptors, places],
-            maximum_concurrent_rpcs=places.threads + _REFUSING_THREADS,
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_allowed_incoming_connections", limits.connections),
                 ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
-                ("grpc.max_concurrent_streams", max(1, places.threads // 2)),
+                ("grpc.max_concurrent_streams", _STREAMS),
+                # Else gRPC counts calls that were answered until their threads are through, and whoever asks again at
+                # once finds a connection that takes no call: UNAVAILABLE, without a word.
+                ("grpc.http.overload_protection", 0),
+                ("grpc.server.max_pending_requests", _PENDING),
+                ("grpc.server.max_pending_requests_hard_limit", _PENDING),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),

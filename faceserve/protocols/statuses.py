@@ -7,7 +7,8 @@ from typing import Any
 
 import grpc
 
-from faceserve.errors import ServingError
+from faceserve.errors import Overloaded, ServingError
+from faceserve.protocols.refusing import refuse_for_now
 
 
 def statuses(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -17,6 +18,8 @@ def statuses(method: Callable[..., Any]) -> Callable[..., Any]:
     def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self, request, context)
+        except Overloaded as error:
+            refuse_for_now(context, str(error))
         except ServingError as error:
             context.abort(grpc.StatusCode[error.status], str(error))
 

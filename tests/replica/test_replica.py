@@ -123,6 +123,7 @@ def test_beyond_its_limit_a_replica_refuses_at_once_and_lives_on(tmp_path):
             refused = [call for call in calls if call.done()]
             assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
             assert "ask another replica or later" in refused[0].details()
+            assert {dict(call.trailing_metadata())["grpc-retry-pushback-ms"] for call in refused} == {"500"}
             status = world.lifecycle.status("laundry")
             gate.set()
             assert status.version == "v1.0.0"

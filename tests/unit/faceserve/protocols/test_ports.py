@@ -1,4 +1,6 @@
-"""What is held of messages on their way, when memory runs short."""
+"""What is held of messages on their way when memory runs short, and what the surplus of a crowd is told."""
+
+import asyncio
 
 import grpc
 import pytest
@@ -72,3 +74,65 @@ def test_who_asks_at_once_is_answered_however_short_memory_is(memory, address):
         with pytest.raises(grpc.RpcError) as caught:
             health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=30)
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def crowd(address, connections, callers, rounds):
+    """So many callers over each connection, each of which asks again as soon as it has its answer."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+    channels = [grpc.aio.insecure_channel(address, options) for _ in range(connections)]
+
+    async def ask(channel):
+        told = []
+        for _ in range(rounds):
+            try:
+                await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=120)
+                told.append(("OK", "", {}))
+            except grpc.aio.AioRpcError as error:
+                told.append((error.code().name, error.details(), dict(error.trailing_metadata())))
+        return told
+
+    told = await asyncio.gather(*(ask(channel) for channel in channels for _ in range(callers)))
+    for channel in channels:
+        await channel.close()
+    return [one for caller in told for one in caller]
+
+
+def surplus(told):
+    """What those were told who got no answer, once each."""
+    assert {code for code, _, _ in told} <= {"OK", "NOT_FOUND", "RESOURCE_EXHAUSTED"}
+    refused = [(sentence, metadata) for code, sentence, metadata in told if code == "RESOURCE_EXHAUSTED"]
+    assert {metadata["grpc-retry-pushback-ms"] for _, metadata in refused} <= {"500"}
+    return {sentence for sentence, _ in refused}
+
+
+@pytest.mark.parametrize(("connections", "callers", "rounds"), [(1, 1100, 3), (2, 800, 1)])
+def test_of_a_crowd_whoever_gets_no_answer_is_told_to_come_later(address, connections, callers, rounds):
+    """At its limit of calls gRPC refuses a connection's next one without a word, and drops what nobody looked at."""
+    told = asyncio.run(crowd(address, connections, callers, rounds))
+    assert len(told) == connections * callers * rounds
+    assert all(sentence.endswith(" run already: ask another replica or later") for sentence in surplus(told))
+
+
+def test_when_all_places_are_taken_the_surplus_is_refused_while_nothing_moves(address):
+    with saying_nothing(address, CHECK, 16):
+        told = asyncio.run(crowd(address, 2, 100, 1))
+        assert surplus(told) == {"16 such calls run already: ask another replica or later"}
+        assert len(told) == 200
+
+
+def test_one_connection_leaves_places_to_the_others(address):
+    """It has half of all, of every kind together."""
+
+    def checked(channel):
+        with pytest.raises(grpc.RpcError) as caught:
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=60)
+        return caught.value.details()
+
+    with grpc.insecure_channel(address) as channel, grpc.insecure_channel(address, [("another", 1)]) as other:
+        asked = health_pb2.HealthCheckRequest(service="nobody")
+        watching = [health_pb2_grpc.HealthStub(channel).Watch(asked) for _ in range(32)]
+        assert {next(one).status for one in watching} == {health_pb2.HealthCheckResponse.SERVICE_UNKNOWN}
+        assert checked(channel) == "32 calls of this connection run already: ask another replica or later"
+        assert checked(other) == "no service 'nobody'"
+        watching[0].cancel()
+        until(lambda: checked(channel) == "no service 'nobody'", "its place to be free")

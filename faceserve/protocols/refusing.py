@@ -1,0 +1,95 @@
+"""Refusals that pass: given at once and without a thread, with a sentence and a hint when to ask again."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import grpc
+
+# How long gRPC clients that ask again by themselves wait before they do (gRFC A6).
+_PUSHBACK = "grpc-retry-pushback-ms"
+LATER_MS, ELSEWHERE_MS = 500, 200
+
+
+def refuse_for_now(
+    context: grpc.ServicerContext,
+    sentence: str,
+    code: grpc.StatusCode = grpc.StatusCode.RESOURCE_EXHAUSTED,
+    wait_ms: int = LATER_MS,
+) -> NoReturn:
+    """Ends the call by raising."""
+    context.set_trailing_metadata(((_PUSHBACK, str(wait_ms)),))
+    context.abort(code, sentence)
+    raise AssertionError("`abort` raises")
+
+
+def refused_for_now(sentence: str) -> Callable[..., Any]:
+    """What answers a call for which there is no thread."""
+
+    def refuse(requests: Any, context: grpc.ServicerContext) -> None:
+        refuse_for_now(context, sentence)
+
+    return refuse
+
+
+class AtOnce(ThreadPoolExecutor):
+    """No threads: what is handed over is done before `submit` returns. For refusals, which wait for nothing.
+
+    gRPC takes calls in on one thread. Handed on to others, a flood of surplus calls waits for its refusal until their
+    callers give up; that one thread says no as fast as it would hand them on.
+    """
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **named: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result(work(*args, **named))
+        return done
+
+
+AT_ONCE = AtOnce(1)
+
+
+class Counted(ThreadPoolExecutor):
+    """Threads, and how many calls they are `busy` with: those that run and those that wait for one."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads, thread_name_prefix="call")
+        self.busy = 0
+        self._counting = threading.Lock()
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **named: Any) -> "Future[Any]":
+        self._count(1)
+        done = super().submit(work, *args, **named)
+        done.add_done_callback(lambda _: self._count(-1))
+        return done
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self.busy += more
+
+
+class Shares:
+    """How many calls run over each connection: one gets at most `most`, so that it leaves places to others."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self, context: grpc.ServicerContext) -> Iterator[None]:
+        connection = context.peer()
+        with self._lock:
+            full = self._running.get(connection, 0) >= self._most
+            self._running[connection] += not full
+        if full:
+            refuse_for_now(context, f"{self._most} calls of this connection run already: ask another replica or later")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[connection] -= 1
+                if not self._running[connection]:
+                    del self._running[connection]
