@@ -4,9 +4,9 @@ import logging
 import threading
 
 from faceserve.errors import RegistryUnavailable
-from faceserve.models.generation import Origin
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.registry import ModelRegistry
+from faceserve.rollout.restoring import Word
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,8 @@ class ComingBack:
         self._manager = manager
         self._registry = registry
         self._stopped = threading.Event()
+        # What was said once is not said every few seconds.
+        self._unknown: set[str] = set()
 
     def restore(self) -> None:
         """Load what should serve; what cannot be loaded now but maybe later is tried again aside."""
@@ -44,27 +46,27 @@ class ComingBack:
 
     def _waiting(self) -> set[str]:
         """The models that do not serve what they should, but may: the registry, the store or room comes back."""
-        champions, unknown = self._champions()
-        problems = self._manager.restore(champions)
+        words = self._words()
+        problems = self._manager.restore(words)
         for model, problem in problems.items():
             active = self._manager.snapshot(model).active
             serves = f"serves {active.version} and not what it should" if active else "does not serve"
             log.error("%s %s: %s; `python -m pipeline reconcile` brings it back", model, serves, problem)
         waiting = {model for model, problem in problems.items() if problem.may_pass}
-        return waiting | {model for model in unknown if not self._manager.snapshot(model).active}
+        return waiting | {model for model in self._unknown if not self._manager.settled(model)}
 
-    def _champions(self) -> tuple[dict[str, Origin], set[str]]:
-        """By model; and the models for which the registry did not answer: there the state on disk decides."""
-        found: dict[str, Origin] = {}
-        unknown: set[str] = set()
-        for model in self._manager.models if self._registry else ():
-            assert self._registry is not None
+    def _words(self) -> dict[str, Word]:
+        """The registry's, by model; as long as it does not answer, what serves stands in for what it may name."""
+        if self._registry is None:
+            return {}
+        found: dict[str, Word] = {}
+        for model in self._manager.models:
             try:
-                champion = self._registry.champion(model)
+                found[model] = Word(self._registry.champion(model))
+                self._unknown.discard(model)
             except RegistryUnavailable as error:
-                log.warning("%s comes back with what it served: %s", model, error)
-                unknown.add(model)
-                continue
-            if champion:
-                found[model] = champion
-        return found, unknown
+                found[model] = Word(given=False)
+                if model not in self._unknown:
+                    log.warning("%s comes back with what it served, until the registry answers: %s", model, error)
+                self._unknown.add(model)
+        return found

@@ -10,7 +10,8 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.preparation import Preparation, Prepared, Problem
+from faceserve.rollout.preparation import Preparation, Prepared
+from faceserve.rollout.restoring import Problem, Word
 from faceserve.rollout.rules import Rules
 from faceserve.rollout.slot import Order, Slot, Slots
 from faceserve.rollout.snapshot import Lease, Snapshot
@@ -60,12 +61,16 @@ class ModelLifecycleManager:
         with self.slot(model).lease(version, task_id) as lease:
             yield lease
 
-    def restore(self, champions: Mapping[str, Origin]) -> dict[str, Problem]:
+    def restore(self, words: Mapping[str, Word]) -> dict[str, Problem]:
         """Load what should serve, or else the best there is; returns why, for each model that does not serve that.
 
-        `champions` is what the registry names; see `restoring`.
+        `words` are the registry's, by model; without one the state on disk decides for good. See `restoring`.
         """
-        return self._preparation.restore(self._slots, champions)
+        return self._preparation.restore(self._slots, words)
+
+    def settled(self, model: str) -> bool:
+        """Whether a version of it serves that does not only stand in for another, or until the registry is back."""
+        return self.slot(model).settled
 
     # Versions
 

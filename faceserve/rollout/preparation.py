@@ -9,7 +9,7 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.restoring import Problem, Restored, keep_warm, restored
+from faceserve.rollout.restoring import Problem, Restored, Word, keep_warm, restored
 from faceserve.rollout.slot import Slot, Slots
 
 _LOOK_SECONDS = 1.0
@@ -51,16 +51,16 @@ class Preparation:
         finally:
             slot.loading.release()
 
-    def restore(self, slots: Slots, champions: Mapping[str, Origin]) -> dict[str, Problem]:
+    def restore(self, slots: Slots, words: Mapping[str, Word]) -> dict[str, Problem]:
         """Load what served before a restart, and then what a rollback needs; returns what could not be, by model."""
-        found = {model: self._restored(slot, champions.get(model)) for model, slot in slots.items()}
+        found = {model: self._restored(slot, words.get(model, Word())) for model, slot in slots.items()}
         for model, one in found.items():
             self._keep_warm(slots[model], one)
         return {model: one.problem for model, one in found.items() if one.problem}
 
-    def _restored(self, slot: Slot, champion: Origin | None) -> Restored:
-        with self.disposal.files.loading(*([champion] if champion else []), *slot.fallbacks):
-            found = restored(slot, self.loader, champion)
+    def _restored(self, slot: Slot, word: Word) -> Restored:
+        with self.disposal.files.loading(*([word.champion] if word.champion else []), *slot.fallbacks):
+            found = restored(slot, self.loader, word)
         if found.changed:
             self.changes.restored(found.before, found.after)
         return found

@@ -44,21 +44,33 @@ class Restored:
         return self.after.active is not self.before.active
 
 
-def restored(slot: Slot, loader: Loader, champion: Origin | None) -> Restored:
-    """The first version that can be loaded of: the registry's `champion`, what served last, what served before that.
+@dataclass(frozen=True)
+class Word:
+    """The registry's: its `champion`, if it named one; `given` is false as long as it could not be asked."""
 
-    Nothing happens if another version was activated meanwhile, or if what serves is what should.
+    champion: Origin | None = None
+    given: bool = True
+
+
+def restored(slot: Slot, loader: Loader, word: Word) -> Restored:
+    """The first version that can be loaded of: the registry's champion, what served last, what served before that.
+
+    Nothing happens if another version was activated meanwhile, or if what serves is what should. Until the registry has
+    given its word whatever serves only stands in.
     """
     with slot.loading:
         before = slot.snapshot
         problem: Problem | None = None
-        if before.active and before.epoch != slot.makeshift_epoch:
+        if slot.settled:
             return Restored(before, before)
-        for rung, due in enumerate(_ladder(slot.kept, champion, time.time())):
+        for rung, due in enumerate(_ladder(slot.kept, word.champion, time.time())):
+            stands_in = rung > 0 or not word.given
             if before.active and before.active.version == due.active.version:
+                slot.makeshift_epoch = before.epoch if stands_in else None
                 break
             try:
                 after = _climb(slot, loader, due, before, makeshift=rung > 0)
+                slot.makeshift_epoch = after.epoch if stands_in else None
                 way_back = due.previous if before.active is None and after is not before else None
                 return Restored(before, after, problem, way_back)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, the next may be sound
@@ -105,7 +117,6 @@ def _climb(slot: Slot, loader: Loader, due: State, before: Snapshot, *, makeshif
         now = slot.snapshot
         if now.active is before.active and now.epoch == before.epoch:
             _exchange(slot, now.restored(active, due, makeshift=makeshift), due)
-            slot.makeshift_epoch = slot.snapshot.epoch if makeshift else None
             return slot.snapshot
     active.close_when_idle(0)
     return before

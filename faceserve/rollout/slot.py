@@ -57,8 +57,8 @@ class Changed:
 class Slot:
     """`change` is held for the moment of an exchange, `loading` for the seconds that loading a version takes.
 
-    `kept` is what is on disk. `makeshift_epoch` is the epoch since which another version serves than should, because
-    that could not be loaded.
+    `kept` is what is on disk. `makeshift_epoch` is the epoch since which a version serves that only stands in: what
+    should could not be loaded, or the registry did not say yet what that is.
     """
 
     def __init__(self, model: str, state_dir: Path) -> None:
@@ -71,6 +71,12 @@ class Slot:
         self.change = threading.RLock()
         self.loading = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_LOADING)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a version serves that does not only stand in."""
+        now = self.snapshot
+        return now.active is not None and now.epoch != self.makeshift_epoch
 
     @property
     def fallbacks(self) -> list[Origin]:

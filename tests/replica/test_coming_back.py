@@ -192,7 +192,31 @@ def test_while_the_registry_is_away_a_replica_comes_back_with_what_it_served(tmp
     served(tmp_path, source, "v1.0.0")
     with replica(tmp_path, source, registry_url=NOWHERE) as world:
         assert (answered(world), health(world)) == ("v1.0.0", "SERVING")
-        assert "laundry comes back with what it served: the registry cannot be asked" in caplog.text
+        assert "laundry comes back with what it served, until the registry answers: the registry cannot" in caplog.text
+
+
+@pytest.mark.parametrize("names", ["v1.1.0", "v1.0.0"])
+def test_a_registry_that_comes_late_is_asked_although_something_serves(tmp_path, registry, source, names):
+    """It names what was promoted while the replica was away, or what serves already."""
+    served(tmp_path, source, "v1.0.0")
+    registry.champion, registry.up = promoted(source, names, time.time() + 1), False
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        assert (answered(world), health(world)) == ("v1.0.0", "SERVING")
+        registry.up = True
+        until(lambda: world.server.manager.settled("laundry"), "the registry's word to count")
+        assert (answered(world), health(world)) == (names, "SERVING")
+        known = ["v1.0.0", names] if names != "v1.0.0" else [names]
+        assert sorted(world.lifecycle.versions("laundry")) == sorted(known)
+
+
+def test_a_change_made_while_the_registry_was_away_is_not_undone_by_its_word(tmp_path, registry, source):
+    served(tmp_path, source, "v1.0.0")
+    registry.champion, registry.up = promoted(source, "v1.1.0", time.time() + 1), False
+    with replica(tmp_path, source, registry_url=registry.url) as world:
+        world.serve("v1.2.0")
+        registry.up = True
+        until(lambda: not [one for one in threading.enumerate() if one.name == "coming back"], "the asking to end")
+        assert answered(world) == "v1.2.0"
 
 
 def test_a_replica_that_joins_while_the_registry_is_away_serves_when_it_is_back(tmp_path, registry, source):

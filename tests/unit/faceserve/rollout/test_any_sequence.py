@@ -206,12 +206,12 @@ class AnySequence(RuleBasedStateMachine):
             assert set(self.replica.problems) == {MODEL}
             assert self.replica.serving == stands_in
             self.replica.loader.fails.clear()
-            assert self.replica.manager.restore({MODEL: champion} if champion else {}) == {}
+            assert self.replica.restore({MODEL: champion} if champion else {}) == {}
         assert self.replica.serving == due
         self.replica.settle()
         if due != before:
             self.changed_to(due, None)
-        self.twice(lambda: self.replica.manager.restore({MODEL: origin("v9.0.0", time.time() + 99)}))
+        self.twice(lambda: self.replica.restore({MODEL: origin("v9.0.0", time.time() + 99)}))
 
     # What always holds
 

@@ -188,6 +188,60 @@ def test_what_was_activated_meanwhile_is_not_replaced_by_what_should_have_served
     assert again.serving == "v3"
 
 
+def standing_in(replica):
+    """Restarted while the registry is away."""
+    again = Replica(replica.folder, replica.loader)
+    assert again.restore(None) == {}
+    return again
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_what_serves_while_the_registry_is_away_makes_way_for_what_it_names(replica, times):
+    replica.serve("v0", "v1")
+    again = standing_in(replica)
+    assert (again.serving, again.previous, again.now.epoch) == ("v1", "v0", 2)
+    for _ in range(times):
+        assert again.restore(None) == {}
+    assert not again.manager.settled(MODEL)
+    assert again.restore({MODEL: later("v2")}) == {}
+    again.settle()
+    assert (again.serving, again.previous, again.now.epoch, again.history) == ("v2", "v1", 3, ["v0", "v1", "v2"])
+    assert again.restarted().serving == "v2"
+    assert again.manager.settled(MODEL)
+
+
+@pytest.mark.parametrize("named", ["the same", "an older one", "none"])
+def test_a_registry_that_comes_late_and_names_nothing_newer_leaves_what_serves(replica, named):
+    replica.serve("v0", "v1")
+    again = standing_in(replica)
+    champion = {"the same": later("v1"), "an older one": origin("v0", 1.0), "none": None}[named]
+    assert again.restore({MODEL: champion}) == {}
+    assert (again.serving, again.now.epoch, again.manager.settled(MODEL)) == ("v1", 2, True)
+    # From now on it changes nothing by itself, whatever the registry says.
+    assert again.restore({MODEL: later("v2")}) == {}
+    assert again.serving == "v1"
+
+
+def test_what_was_activated_while_the_registry_was_away_stays(replica):
+    replica.serve("v0", "v1")
+    again = standing_in(replica)
+    again.serve("v3")
+    assert again.manager.settled(MODEL)
+    assert again.restore({MODEL: later("v2")}) == {}
+    assert again.serving == "v3"
+
+
+def test_a_champion_that_the_late_registry_names_and_nobody_can_load_leaves_what_serves(replica):
+    replica.serve("v0", "v1")
+    again = standing_in(replica)
+    replica.loader.fails = {"v2": StorageUnavailable("S3: timed out")}
+    assert set(again.restore({MODEL: later("v2")})) == {MODEL}
+    assert (again.serving, again.manager.settled(MODEL)) == ("v1", False)
+    replica.loader.fails = {}
+    assert again.restore({MODEL: later("v2")}) == {}
+    assert again.serving == "v2"
+
+
 def test_whoever_comes_before_the_memory_was_read_goes_on_from_it(replica):
     """A call that arrives while the store is asked must not begin at epoch 1 again."""
     replica.serve("v0", "v1", "v2")
@@ -239,7 +293,7 @@ def test_an_outage_is_over_and_the_next_attempt_serves(replica):
 
 def test_what_serves_is_not_restored_again(replica):
     replica.serve("v1")
-    assert replica.manager.restore({MODEL: later("v2")}) == {}
+    assert replica.restore({MODEL: later("v2")}) == {}
     assert (replica.serving, replica.loader.versions, replica.serving_told) == ("v1", ["v1"], [MODEL])
 
 

@@ -9,6 +9,7 @@ from faceserve.models.loading import Loaded
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
+from faceserve.rollout.restoring import Word
 from faceserve.rollout.rules import Keeping, Rules
 from faceserve.rollout.slot import Order
 from include.contract.manifest import ArtifactManifest, Golden
@@ -96,8 +97,9 @@ class Replica:
         return made
 
     def restore(self, champions):
-        """The first error of each model that does not serve what it should."""
-        return {model: problem.error for model, problem in self.manager.restore(champions).items()}
+        """The first error of each model that does not serve what it should; None: the registry cannot be asked."""
+        words = {MODEL: Word(given=False)} if champions is None else {one: Word(of) for one, of in champions.items()}
+        return {model: problem.error for model, problem in self.manager.restore(words).items()}
 
     def prepare(self, version, **options):
         return self.manager.prepare(MODEL, origin(version), **options)
