@@ -58,7 +58,7 @@ from faceserve.settings import Settings
 from faceserve.storage import S3Source, Source, Stores
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
-from include.contract.preprocessing import BYTES_A_PIXEL
+from include.contract.decoding_memory import BYTES_A_PIXEL
 
 if TYPE_CHECKING:
     from faceserve.protocols.traces import Traces

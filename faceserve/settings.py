@@ -109,8 +109,9 @@ class Settings(BaseSettings):
     call_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     """How long a model may take for one call before it counts as hanging: a candidate's trial ends then."""
     decoded_megapixels: Annotated[int, Field(ge=1)] = 50
-    """Most megapixels of photos that are decoded at once, up to 8.5 MB of memory each; a WebP with transparency counts
-    twice. Others wait for their turn; one larger than all that is decoded alone (the largest takes 1.7 GB)."""
+    """Most megapixels of photos that are decoded at once, at 8.5 MB of memory each. A photo counts for what its kind
+    takes (`include/contract/decoding_memory.py`), a large one of a phone for a tenth. Others wait for their turn; one
+    larger than all that is decoded alone, and none that takes more than 700 MB."""
     max_message_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 34 * 1024 * 1024
     """Largest request, in bytes."""
     calm_ms: Annotated[float, Field(ge=0, le=60_000)] = 150.0

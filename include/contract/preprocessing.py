@@ -1,22 +1,37 @@
 """Photo bytes to model input, the same code in training and serving, so that the two cannot drift apart."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
-from include.contract import photo_parts
+from include.contract import decoding_memory, photo_parts
+from include.contract.decoding_memory import MAX_DECODING_BYTES
 from include.contract.photo import MAX_PHOTO_BYTES, MAX_PHOTO_PIXELS, MIN_PHOTO_SIDE
 
 INPUT_PIXELS = 224
 _FORMATS = ("JPEG", "PNG", "WEBP")
-# What a process grows by, in bytes a pixel, measured and rounded up: the most takes a progressive JPEG in CMYK, but for
-# WebP with transparency, which is held four times over.
-BYTES_A_PIXEL, _TRANSPARENT_WEBP = 8.5, 17.0
 _BAND_ROWS = 256
+_FLAGS = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    1: cv2.IMREAD_COLOR,
+}
+# How a picture is turned upright, by the number that EXIF gives its position.
+_TURNS: dict[int, Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]] = {
+    2: lambda found: found[:, ::-1],
+    3: lambda found: found[::-1, ::-1],
+    4: lambda found: found[::-1],
+    5: lambda found: found.transpose(1, 0, 2),
+    6: lambda found: found.transpose(1, 0, 2)[:, ::-1],
+    7: lambda found: found.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda found: found.transpose(1, 0, 2)[::-1],
+}
 
 
 class UnreadablePhoto(ValueError):
@@ -34,8 +49,7 @@ def photo_size(photo: bytes) -> tuple[int, int]:
 
 def decoding_bytes(photo: bytes) -> int:
     """How much memory `decode` takes at most, by the size and the kind of the photo. Raises `UnreadablePhoto`."""
-    found = _header(photo)
-    return int(found.width * found.height * found.bytes_a_pixel)
+    return _header(photo).decoding_bytes
 
 
 def decode(photo: bytes) -> npt.NDArray[np.uint8]:
@@ -48,7 +62,7 @@ def decode(photo: bytes) -> npt.NDArray[np.uint8]:
     try:
         if found.transparent:
             return _on_white(photo)
-        pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), _reduction(min(found.width, found.height)))
+        pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), _FLAGS[_reduction(min(found.width, found.height))])
     except Exception as error:
         raise UnreadablePhoto(f"photo is damaged: {type(error).__name__} while decoding") from error
     if pixels is None:
@@ -73,7 +87,7 @@ class _Header:
     height: int
     transparent: bool
     """Whether anything may be."""
-    bytes_a_pixel: float
+    decoding_bytes: int
     """Memory that decoding takes."""
 
 
@@ -82,12 +96,13 @@ def _header(photo: bytes) -> _Header:
         raise UnreadablePhoto("photo is empty (0 bytes)")
     if len(photo) > MAX_PHOTO_BYTES:
         raise UnreadablePhoto(f"photo of {len(photo)} bytes is over the limit of {MAX_PHOTO_BYTES}")
-    if too_many := photo_parts.count(photo).too_many:
-        raise UnreadablePhoto(f"photo is {too_many}")
+    parts = photo_parts.count(photo)
+    if parts.too_many:
+        raise UnreadablePhoto(f"photo is {parts.too_many}")
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
             (width, height), transparent = image.size, image.has_transparency_data
-            bytes_a_pixel = _TRANSPARENT_WEBP if transparent and image.format == "WEBP" else BYTES_A_PIXEL
+            takes_bytes = decoding_memory.decoding_bytes(image, parts.scans, _reduction(min(image.size)))
     except Image.DecompressionBombError as error:
         raise UnreadablePhoto(f"photo is over the limit of {MAX_PHOTO_PIXELS} pixels") from error
     except Exception as error:
@@ -97,30 +112,45 @@ def _header(photo: bytes) -> _Header:
         raise UnreadablePhoto(f"photo of {width}×{height} pixels is over the limit of {MAX_PHOTO_PIXELS}")
     if min(width, height) < MIN_PHOTO_SIDE:
         raise UnreadablePhoto(f"photo of {width}×{height} pixels is too small, {MIN_PHOTO_SIDE} needed on each side")
-    return _Header(width, height, transparent, bytes_a_pixel)
+    if takes_bytes > MAX_DECODING_BYTES:
+        most = f"{MAX_DECODING_BYTES // 1_000_000} MB"
+        needed = f"photo of {width}×{height} pixels takes {takes_bytes // 1_000_000} MB to decode"
+        raise UnreadablePhoto(f"{needed}, over the limit of {most}")
+    return _Header(width, height, transparent, takes_bytes)
 
 
 def _on_white(photo: bytes) -> npt.NDArray[np.uint8]:
-    # OpenCV loses the transparent colour of palettes and of RGB; Pillow knows every way to be transparent.
     with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
-        ImageOps.exif_transpose(image, in_place=True)
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
         found = np.empty((image.height, image.width, 3), np.uint8)
+        # OpenCV loses the transparent colour of palettes and of RGB, Pillow knows every way to be transparent. WebP has
+        # one way alone, and of that Pillow holds the whole picture twice as often.
+        whole = _decoded_webp(photo) if image.format == "WEBP" else image
         # Band by band: all at once would take several copies of the whole picture.
         for top in range(0, image.height, _BAND_ROWS):
-            band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height))).convert("RGBA")
-            white = Image.new("RGB", band.size, "white")
-            white.paste(band, mask=band.getchannel("A"))
-            found[top : top + _BAND_ROWS] = np.asarray(white, np.uint8)
-    return found
+            rows = slice(top, min(top + _BAND_ROWS, image.height))
+            found[rows] = _band_on_white(whole, rows)
+    return found if turn is None else np.ascontiguousarray(turn(found))
+
+
+def _decoded_webp(photo: bytes) -> npt.NDArray[np.uint8]:
+    """BGRA; of an animation the first picture."""
+    pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[2:] != (4,):
+        raise ValueError("no picture with transparency")
+    return np.asarray(pixels, np.uint8)
+
+
+def _band_on_white(whole: Image.Image | npt.NDArray[np.uint8], rows: slice) -> npt.NDArray[np.uint8]:
+    if isinstance(whole, Image.Image):
+        band = whole.crop((0, rows.start, whole.width, rows.stop)).convert("RGBA")
+    else:
+        band = Image.fromarray(cv2.cvtColor(whole[rows], cv2.COLOR_BGRA2RGBA))
+    white = Image.new("RGB", band.size, "white")
+    white.paste(band, mask=band.getchannel("A"))
+    return np.asarray(white, np.uint8)
 
 
 def _reduction(shorter_side: int) -> int:
-    """Decode JPEG at 1/2, 1/4 or 1/8 when at least twice the input size remains."""
-    for factor, flag in (
-        (8, cv2.IMREAD_REDUCED_COLOR_8),
-        (4, cv2.IMREAD_REDUCED_COLOR_4),
-        (2, cv2.IMREAD_REDUCED_COLOR_2),
-    ):
-        if shorter_side >= factor * 2 * INPUT_PIXELS:
-            return int(flag)
-    return int(cv2.IMREAD_COLOR)
+    """Decode at 1/2, 1/4 or 1/8 when at least twice the input size remains."""
+    return next((factor for factor in (8, 4, 2) if shorter_side >= factor * 2 * INPUT_PIXELS), 1)

@@ -1,5 +1,6 @@
 """Where photos lie and how large they are, alike for everybody who takes them in."""
 
+import io
 import re
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageOps
 
 from faceserve.errors import BadPhoto, ObjectRefused
 from faceserve.inference.photos import PhotoReader
@@ -119,3 +121,21 @@ def test_half_transparent_is_half_white_and_opaque_stays_as_it_was():
     assert abs(int(to_input(encoded("PNG", "RGBA", of=half)).mean()) - 127) <= 1
     assert np.array_equal(decode(encoded("PNG", "RGBA")), decode(PNG))
     assert np.array_equal(decode(PNG), pixels())
+
+
+@pytest.mark.parametrize("kind", [{"format": "PNG"}, {"format": "WEBP", "lossless": True, "exact": True}])
+@pytest.mark.parametrize("several", [False, True])
+def test_what_is_transparent_stands_upright_and_shows_as_pillow_shows_it(kind, several):
+    """Pillow turns a picture by its EXIF; of an animation the first picture counts."""
+    rng = np.random.default_rng(1)
+    first, second = (Image.fromarray(rng.integers(0, 256, (70, 97, 4), np.uint8)) for _ in range(2))
+    more = {"save_all": True, "append_images": [second]} if several else {}
+    for position in range(10):
+        out, exif = io.BytesIO(), Image.Exif()
+        exif[ExifTags.Base.Orientation] = position
+        first.save(out, exif=exif, **kind, **more)
+        with Image.open(out) as image:
+            shown = ImageOps.exif_transpose(image).convert("RGBA")
+        white = Image.new("RGBA", shown.size, "white")
+        white.paste(shown, mask=shown.getchannel("A"))
+        assert np.array_equal(decode(out.getvalue()), np.asarray(white)[..., :3]), position

@@ -10,7 +10,7 @@ import yaml
 
 from faceserve.settings import Settings as FaceserveSettings
 from include.access_service.settings import Settings as AccessSettings
-from include.contract.preprocessing import BYTES_A_PIXEL
+from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack.accounts import ACCOUNTS, SECRETS
 from include.stack.layout import environment, load_or_create
@@ -128,7 +128,8 @@ def test_a_service_that_goes_mad_does_not_take_the_memory_of_the_others(name):
 def test_a_replica_refuses_what_is_too_large_before_the_kernel_kills_it(name):
     service, variables = _SERVICES[name], _variables(_SERVICES[name])
     guards = sum(int(variables[f"FACESERVE_{guard}_MB"]) for guard in ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED"))
-    photos = BYTES_A_PIXEL * FaceserveSettings.model_fields["decoded_megapixels"].default
+    # As many as may be decoded at once, or one that is so large that it is decoded alone.
+    photos = max(BYTES_A_PIXEL * FaceserveSettings.model_fields["decoded_megapixels"].default, MAX_DECODING_BYTES / 1e6)
     assert guards + photos < int(service["mem_limit"].removesuffix("g")) * 1024
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from faceserve.server import LIVE
 from faceserve.settings import Settings
-from include.contract.preprocessing import BYTES_A_PIXEL
+from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.stack.layout import POOLS
 from tests.kubernetes_clients import rendered
 
@@ -249,7 +249,8 @@ def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it(overlay
     # Over HTTP as much again may be on its way in as is queued.
     names = ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED", "MAX_QUEUED")
     guards = sum(int(variables[f"FACESERVE_{name}_MB"]) for name in names)
-    photos = BYTES_A_PIXEL * Settings.model_fields["decoded_megapixels"].default
+    # As many as may be decoded at once, or one that is so large that it is decoded alone.
+    photos = max(BYTES_A_PIXEL * Settings.model_fields["decoded_megapixels"].default, MAX_DECODING_BYTES / 1e6)
     assert guards + photos < int(container["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
     assert int(variables["FACESERVE_ENGINE_THREADS"]) > 0
 

@@ -1,0 +1,40 @@
+"""How much memory decoding a photo takes, by what its header says it is: known before the first pixel.
+
+Measured in processes of their own, of every kind and with nothing saved by compressing well: OpenCV 5.0, Pillow 13.0
+(tests/unit/faceserve/inference/test_darkroom.py measures each again).
+"""
+
+from PIL import Image
+
+MAX_DECODING_BYTES = 700_000_000
+"""Nobody takes so much for one photo: of the costliest kind it has 80 megapixels."""
+
+# Bytes a pixel of the photo. The first three are decoded by OpenCV as a whole, in colour; what is transparent in a PNG
+# by Pillow, as RGBA beside the picture on white; of an animation the canvas is held several times over.
+_PNG, _WEBP, _TRANSPARENT_WEBP = 6.5, 9.5, 9.5
+_TRANSPARENT_PNG = 8.5
+_ANIMATED = 12.5
+# Of a JPEG each pixel that comes out, and each number that is held until the last scan was read.
+_OUT, _HELD, _ROWS = 6.0, 2.0, 0.25
+BYTES_A_PIXEL = 8.5
+"""For what a pixel counts where settings say how many there may be."""
+
+
+def decoding_bytes(image: Image.Image, scans: int, reduction: int) -> int:
+    """The most that a process grows by.
+
+    `image` was opened, not loaded; a JPEG has so many scans and is decoded at one in `reduction` pixels of each side.
+    """
+    return int(image.width * image.height * _bytes_a_pixel(image, scans, reduction))
+
+
+def _bytes_a_pixel(image: Image.Image, scans: int, reduction: int) -> float:
+    if image.format == "JPEG":
+        # One scan of all colours is decoded row by row.
+        whole = bool(image.info.get("progressive")) or scans > 1
+        return _OUT / reduction**2 + _ROWS + _HELD * len(image.getbands()) * whole
+    if getattr(image, "is_animated", False):
+        return _ANIMATED
+    if image.format == "PNG":
+        return _TRANSPARENT_PNG if image.has_transparency_data else _PNG
+    return _TRANSPARENT_WEBP if image.has_transparency_data else _WEBP
