@@ -26,7 +26,11 @@ _LOOK_SECONDS = 0.5
 
 @dataclass(eq=False)
 class _Request:
-    """`batch` is what its own thread has to run; if there is none, another thread leaves `output` or `error` here."""
+    """`batch` is what its own thread has to run; if there is none, another thread leaves `output` or `error` here.
+
+    It holds the photos and its caller's message: were it to hold itself, both would stay until Python looks for
+    circles, which after a crowd has gone may be hours.
+    """
 
     images: Images
     deadline: float
@@ -135,12 +139,18 @@ class Batcher:
     def _finished(self, engine: InferenceEngine, request: _Request) -> Answered:
         if not request.batch:
             self._await(engine, request)
-        if request.batch:
-            self._run(engine, request.batch)
-        if request.error is not None:
-            raise request.error
-        assert request.output is not None
-        return request.output
+        batch, request.batch = request.batch, []
+        if batch:
+            self._run(engine, batch)
+        error, request.error = request.error, None
+        try:
+            if error is not None:
+                raise error
+            assert request.output is not None
+            return request.output
+        finally:
+            # An error knows where it was raised, and so whatever is known there.
+            del error
 
     def _await(self, engine: InferenceEngine, request: _Request) -> None:
         while not request.ready.wait(max(0.0, min(request.deadline - time.monotonic(), _LOOK_SECONDS))):

@@ -10,8 +10,7 @@ from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
-from faceserve.rollout.preparation import Preparation, Prepared
-from faceserve.rollout.restoring import Problem, Word
+from faceserve.rollout.preparation import Preparation, Prepared, Problem, Word
 from faceserve.rollout.rules import Rules
 from faceserve.rollout.slot import Order, Slot, Slots
 from faceserve.rollout.snapshot import Lease, Snapshot

@@ -1,7 +1,9 @@
 """Requests share engine calls, wait in turn, and are told when there is no room or no time."""
 
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -340,3 +342,37 @@ def test_under_a_crowd_everybody_gets_the_right_answer_and_slots_are_never_excee
     found = list(pool.map(lambda value: batcher.infer(engine, image(value)).features[0, 0], values))
     assert found == values
     assert most <= 2
+
+
+@pytest.fixture
+def no_collector():
+    """Nobody looks for objects that hold each other: after a crowd has gone that may take hours."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("outcome", ["answered", "broken", "too late", "hangs"])
+def test_whatever_comes_of_requests_nothing_holds_their_photos_any_longer(pool, busy, no_collector, outcome):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4, call_seconds=0.3 if outcome == "hangs" else 60)
+
+    def asked_and_gone(number):
+        images = image(number)
+        seconds = 0.3 if outcome == "too late" else 60
+        try:
+            batcher.infer(engine, images, time.monotonic() + seconds)
+        except (InferenceFailed, TooLate):
+            assert outcome != "answered"
+        return weakref.ref(images)
+
+    first = busy(batcher, engine)
+    engine.broken = outcome == "broken"
+    callers = [pool.submit(asked_and_gone, number) for number in range(6)]
+    if outcome in {"answered", "broken"}:
+        until(lambda: batcher.waiting == len(callers), "all of them to wait")
+        engine.open.set()
+    held = [one.result(60) for one in callers]
+    engine.open.set()
+    first.exception(60)
+    until(lambda: [photo for photo in held if photo() is not None] == [], "photos to be let go")
