@@ -47,7 +47,8 @@ def overload(world: World) -> str:
         after = _loaded(world, seconds=3.0, in_flight=2)
     codes = Counter(one.code for one in flood)
     took = sorted(one.milliseconds for one in flood if one.code == "OK")
-    assert set(codes) <= {"OK", "RESOURCE_EXHAUSTED"} and took, codes
+    # All come over one connection a replica: what is beyond its calls waits at the client, until its own deadline.
+    assert set(codes) <= {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"} and took, codes
     assert {one.code for one in after} == {"OK"}, Counter(one.code for one in after)
     p99_ms = took[len(took) * 99 // 100]
     return (
