@@ -21,7 +21,7 @@ _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
 # More calls of one connection wait at their caller. So many of all may wait to be looked at, and are refused in order;
 # beyond that gRPC itself drops them.
-_STREAMS, _PENDING = 1024, 16_384
+_STREAMS, _PENDING = 1024, 8192
 # Whoever connects and then does not say what every client says at once.
 _HANDSHAKE_MS = 10_000
 
