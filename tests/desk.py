@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -51,6 +52,7 @@ class Desk:
             "publish_events": 3,
             "untold": [],
             "told": None,
+            "telling": nullcontext(True),
             **answers,
         }
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 
 import click
 from rich.console import Console
@@ -12,8 +13,11 @@ from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, LEFT_FOR_YOU, RETRAINING, ROLLBACK, Size, Story
 from include.stack import runner
 from include.stack.__main__ import review_page, show_addresses
+from include.stack.airflow_api import AirflowError
 from include.stack.layout import default_root, environment
 from include.stack.reset import pause_dags, reset
+
+_PAUSED = (INTAKE, RETRAINING, ROLLBACK, MONITOR)
 
 console = Console(highlight=False)
 
@@ -27,12 +31,16 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     started, (load, *_) = time.monotonic(), os.getloadavg()
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"))
     # The monitor of a demo looks every minute: not while everything is emptied, nor while latency is measured.
-    pause_dags(stack, (INTAKE, RETRAINING, ROLLBACK, MONITOR))
+    pause_dags(stack, _PAUSED)
     reset(stack)
     start_seconds = round(time.monotonic() - started, 1)
     os.environ.update(environment(stack))
     stage = Stage(stack, "The whole loop, measured", console)
-    report = Story(stage, Size(base_photos, live_photos, seed)).tell()
+    try:
+        report = Story(stage, Size(base_photos, live_photos, seed)).tell()
+    finally:
+        # Also of a demo that cannot go on: nobody else would say so.
+        _tell_what_is_paused(stage)
     report.record(
         load_before=round(load, 1), stack_start_seconds=start_seconds, stack_memory_mb=runner.memory_mb(stack)
     )
@@ -43,6 +51,14 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
         f"[bold]Your turn:[/] {LEFT_FOR_YOU} pieces of laundry wait for you at {review_page(stack)}", soft_wrap=True
     )
     sys.exit(status)
+
+
+def _tell_what_is_paused(stage: Stage) -> None:
+    with suppress(AirflowError):
+        if paused := [dag for dag in _PAUSED if stage.airflow.paused(dag)]:
+            stage.say(
+                f"paused in Airflow, so that nothing changes by itself: {', '.join(paused)}; switch on what you need"
+            )
 
 
 if __name__ == "__main__":

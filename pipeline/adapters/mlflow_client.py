@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_REASON = 500
+# Read when MLflow is imported. Its telemetry would tell its makers of every use, from a thread that changes this
+# process's environment while others read it.
+_VARIABLES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 # Besides what the server says of itself (5xx): asked too often, too slow, and somebody else was a moment faster.
 _PASSING_STATUS = {408, 409, 429, 499}
 _PASSING_CODES = {"RESOURCE_ALREADY_EXISTS"}
@@ -35,12 +42,12 @@ class Mlflow:
         self.url = url.rstrip("/")
         self.link_url = (link_url or url).rstrip("/")
         self._made: MlflowClient | None = None
+        for name, value in _VARIABLES.items():
+            os.environ.setdefault(name, value)
 
     @property
     def client(self) -> "MlflowClient":
         if self._made is None:
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
             from mlflow import MlflowClient
 
             self._made = MlflowClient(tracking_uri=self.url, registry_uri=self.url)

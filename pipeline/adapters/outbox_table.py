@@ -1,12 +1,16 @@
 """Table `outbox`: events committed together with what caused them (design D9)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.model_events import OutgoingEvent
+
+# Notices go out one task after the other: of two at once each would tell the same.
+_TELLING_LOCK = 7_240_011
 
 
 class OutboxTable:
@@ -34,6 +38,16 @@ class OutboxTable:
     def mark_told(self, event_id: str) -> None:
         with self._database.transaction() as cursor:
             cursor.execute("UPDATE outbox SET told_at = now() WHERE id = %s", (event_id,))
+
+    @contextmanager
+    def telling(self) -> Iterator[bool]:
+        with self._database.connection() as connection:
+            # The lock ends with the session, so a killed process never keeps it.
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", (_TELLING_LOCK,))
+                mine = cursor.fetchone() == (True,)
+            yield mine
 
 
 def insert_event(cursor: Cursor, event: OutgoingEvent) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -283,6 +284,10 @@ class LiveSteps(BackupSteps):
     def untold(self) -> list[dict[str, Any]]:
         """What people have to be told, oldest first; `told` ends the matter."""
         return [{"id": event_id, **asdict(notice)} for event_id, notice in untold(self._w.outbox)]
+
+    def telling(self) -> AbstractContextManager[bool]:
+        """True inside for whoever tells people now: of two at once each would tell the same."""
+        return self._w.outbox.telling()
 
     def told(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.domain.model_events import OutgoingEvent
 
 _MAX_CHARACTERS = 1500
+_NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,28 @@ def _rolled_back(fields: Mapping[str, str]) -> str:
     return f"{said} Nothing is promoted until somebody has found out why: then `python -m pipeline clear-freeze`."
 
 
+def _went_live(fields: Mapping[str, str]) -> str:
+    first = fields.get("previousVersion") == _NOTHING
+    after = ("It is the first one" if first else "It replaced {previousVersion}") + ", in {deploymentTime}."
+    return f"{after.format_map(fields)} It was right on {_share(fields)} of the validation photos."
+
+
+def _share(fields: Mapping[str, str]) -> str:
+    try:
+        return f"{float(fields['accuracy']):.1%}"
+    except (KeyError, ValueError):
+        # Of an event that an earlier version left in the outbox.
+        return "an unknown share"
+
+
 _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     "TrainingFailedEvent": (
         "{modelType}: training needs a person",
-        _says("Every attempt of run {runId} failed: {attempts}. The champion keeps serving. Look at them: {link}."),
+        _says("Every attempt of run {runId} failed: {attempts}. Nothing that serves changed. Look at them: {link}."),
     ),
     "ModelVerificationFailedEvent": (
         "{modelType}: a model was refused",
-        _says("Run {runId}: {reasons}. Next: {advice}. Report: {report}. The champion keeps serving."),
+        _says("Run {runId}: {reasons}. Next: {advice}. Report: {report}. Nothing that serves changed."),
     ),
     "ModelVerificationHeldEvent": (
         "{modelType}: a model waits for a person",
@@ -81,7 +96,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     ),
     "ModelDeployedEvent": (
         "{modelType} {modelVersion} is live",
-        _says("It replaced {previousVersion} in {deploymentTime}; accuracy in training {accuracy}."),
+        _went_live,
     ),
     "ModelRolledBackEvent": (
         "{modelType} was rolled back to {modelVersion}",
@@ -99,7 +114,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     "LiveAccuracyLowEvent": ("{modelType} {modelVersion}: live accuracy is low", _says("{reason}. {consequence}.")),
     "LiveAccuracyRecoveredEvent": ("{modelType} {modelVersion}: live accuracy recovered", _says("{reason}.")),
     "DeadLettersWaitingEvent": (
-        "{count} dead letters wait",
+        "dead letters wait: {count}",
         _says("Confirmations that could not be used: `python -m pipeline dead-letters list` says why."),
     ),
     "StepFailedEvent": (
@@ -149,7 +164,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
 def _plain(value: Any) -> str:
     """One line without control or formatting characters: a reason somebody typed must not forge lines or colours."""
     if value is None:
-        return "nothing"
+        return _NOTHING
     text = "; ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
     shown = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} else c for c in text)
     return " ".join(shown.split())[:_MAX_CHARACTERS]

@@ -1,6 +1,7 @@
 """Messages in, events out, and what is decided about them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -105,6 +106,9 @@ class Outbox(Protocol):
         """Events that nobody was told of yet, oldest first."""
 
     def mark_told(self, event_id: str) -> None: ...
+
+    def telling(self) -> AbstractContextManager[bool]:
+        """True inside for whoever tells people now, False while another process does."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,14 @@
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from plugins.notices.channels import open_channels
 from plugins.outside.pipeline import open_pipeline
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +28,24 @@ def tell_people() -> None:
 
     try:
         pipeline = open_pipeline()
-        notices = pipeline.untold()
-        if not notices:
+        if not pipeline.untold():
             return
-        channels = open_channels()
-        if not channels:
-            log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
-        until = time.monotonic() + _SECONDS
-        for notice in notices:
-            if time.monotonic() > until:
-                log.warning("people are told of the rest later: the channels are slow")
-                break
-            if any([send(notice) for send in channels.values()]) or not (channels or notice["urgent"]):
-                pipeline.told([notice["id"]])
+        with pipeline.telling() as mine:
+            # Another task tells just now, of these events too.
+            if mine:
+                _tell(pipeline, pipeline.untold())
     except TryAgain as error:
         log.warning("people are told later: %s", error)
+
+
+def _tell(pipeline: "Pipeline", notices: Sequence[dict[str, Any]]) -> None:
+    channels = open_channels()
+    if not channels:
+        log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
+    until = time.monotonic() + _SECONDS
+    for notice in notices:
+        if time.monotonic() > until:
+            log.warning("people are told of the rest later: the channels are slow")
+            break
+        if any([send(notice) for send in channels.values()]) or not (channels or notice["urgent"]):
+            pipeline.told([notice["id"]])

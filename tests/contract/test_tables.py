@@ -229,6 +229,13 @@ def test_pending_events_come_oldest_first(tables):
     assert [e.id for e in tables.outbox.pending()] == ["z", "a", "m"]
 
 
+def test_people_are_told_by_one_at_a_time_and_by_the_next_one_afterwards(tables):
+    with tables.outbox.telling() as first, tables.outbox.telling() as second:
+        assert (first, second) == (True, False)
+    with tables.outbox.telling() as next_one:
+        assert next_one
+
+
 # One retraining at a time
 
 

@@ -1,6 +1,7 @@
 """Who is told of model events, and how; nothing of it fails a task."""
 
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import httpx
@@ -97,6 +98,13 @@ def test_without_news_nobody_is_told_and_no_connection_is_asked_for(desk, connec
     desk.answers["untold"] = []
     tell_people()
     assert told(desk) == [] and warnings(caplog) == []
+
+
+def test_while_another_task_tells_nobody_is_told_twice(desk, connections, posted):
+    connections["notices_webhook"] = webhook()
+    desk.answers["telling"] = nullcontext(False)
+    tell_people()
+    assert (posted.calls, told(desk)) == ([], [])
 
 
 def test_without_a_connection_there_is_one_warning_and_no_failure(desk, connections, caplog):

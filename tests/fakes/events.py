@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -111,6 +112,7 @@ class FakeConfirmations:
 @dataclass
 class FakeOutbox:
     events: dict[str, OutgoingEvent] = field(default_factory=dict)
+    somebody_tells: bool = False
     published: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
 
@@ -131,6 +133,14 @@ class FakeOutbox:
 
     def mark_told(self, event_id: str) -> None:
         self.told.add(event_id)
+
+    @contextmanager
+    def telling(self) -> Iterator[bool]:
+        mine, self.somebody_tells = not self.somebody_tells, True
+        try:
+            yield mine
+        finally:
+            self.somebody_tells = not mine
 
     def types(self) -> list[str]:
         return [e.type for e in self.events.values()]

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-from mlflow import MlflowClient
 
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
 from include.contract.manifest import MANIFEST
@@ -35,6 +35,9 @@ from tests.faults.callers import Callers
 from tests.services import Services, running
 from tests.tiny_model import manifest_sha256, tiny_artifact
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 LAUNDRY, MODEL = ModelType.LAUNDRY, "laundry"
 PROGRAMS = ("postgres", "rabbitmq", "s3", "mlflow", "faceserve", "helper")
@@ -155,7 +158,10 @@ class World:
     # What serves
 
     @property
-    def mlflow(self) -> MlflowClient:
+    def mlflow(self) -> "MlflowClient":
+        # The registry's adapter has switched MLflow's telemetry off by now.
+        from mlflow import MlflowClient
+
         return MlflowClient(f"http://127.0.0.1:{self.stack.port('mlflow')}")
 
     @property

@@ -169,8 +169,8 @@ def test_waiting_dead_letters_are_told_once_a_day(desk):
     desk.letters.queue.dead = [("a message", "body is not JSON")] * 3
     for _ in range(3):
         desk.pipeline.watch("LAUNDRY")
-    assert desk.told()[-1] == "3 dead letters wait"
-    assert desk.told().count("3 dead letters wait") == 1
+    assert desk.told()[-1] == "dead letters wait: 3"
+    assert desk.told().count("dead letters wait: 3") == 1
 
 
 def test_whoever_looks_reads_what_is_urgent_and_reached_nobody(desk):

@@ -1,5 +1,7 @@
 """What people are told: one plain sentence, whatever somebody typed."""
 
+from datetime import timedelta
+
 import pytest
 
 from pipeline.domain.live_accuracy import Reading, State
@@ -11,6 +13,7 @@ from pipeline.domain.model_events import (
     HotSwapUnconfirmedEvent,
     LiveAccuracyLowEvent,
     LiveAccuracyRecoveredEvent,
+    ModelDeployedEvent,
     ModelRolledBackEvent,
     ModelVerificationFailedEvent,
     ModelVerificationHeldEvent,
@@ -84,6 +87,22 @@ def test_a_rollback_by_the_monitor_says_that_promotions_are_frozen_and_how_to_go
 def test_only_what_was_seen_to_fail_is_said_to_leave_the_champion_serving():
     assert "v1.0.0 keeps serving" in told(HotSwapFailedEvent(champion="v1.0.0", **OF_VERSION)).body
     assert "keeps serving" not in told(HotSwapUnconfirmedEvent(champion="v1.0.0", **OF_VERSION)).body
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [(None, "It is the first one, in 6.0s."), ("v1.0.0", "It replaced v1.0.0, in 6.0s.")]
+)
+def test_a_model_that_went_live_says_what_it_replaced_and_how_often_it_was_right(before, said):
+    event = ModelDeployedEvent(
+        id="e",
+        model_type="LAUNDRY",
+        model_version="v1.1.0",
+        accuracy=0.9649122807,
+        deployed_at=NOW,
+        previous_version=before,
+        deployment_time=timedelta(seconds=6),
+    )
+    assert told(event).body == f"{said} It was right on 96.5% of the validation photos."
 
 
 def test_what_only_programs_care_about_is_not_told():
