@@ -50,7 +50,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
             + (f"{ends.get(LATER, 0):>13}{ends.get(WRONG, 0):>8}")
         )
     yield f"invariants: {', '.join(f'{name} {_hold(found)}' for name, found in outcome.broken.items())}"
-    yield "longest life of each program without a restart, after its first minute:"
+    yield "longest life of each program without a restart, once it was warm:"
     yield from (f"  {one.program:<24}{one.seconds:>6.0f} s  {_from_to(one)}" for one in outcome.grown)
     yield "rows that became more:"
     yield from (f"  {name:<28}{a:>9,} → {b:>9,}  {GROWS.get(name, '?')}" for name, a, b in _more(outcome.rows))
