@@ -23,7 +23,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from pipeline.bootstrap import MODEL_TYPES
+from pipeline.bootstrap import MODEL_TYPES, WATCHED_TYPES
 from plugins.assets import CHAMPIONS
 from plugins.decisions import ACTS, carry_out
 from plugins.every_dag import every_dag, every_task
@@ -46,7 +46,7 @@ from plugins.notices.publishing import publish_and_tell
             pattern=r"^[^\x00-\x1f]{0,250}(?![\s\S])",
             description_md="A version, a freeze, a run, or a dead letter, as *act* needs it.",
         ),
-        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
+        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(WATCHED_TYPES)),
         "reason": Param(
             "by hand", type="string", minLength=3, maxLength=500, description_md="Why. It is kept with the act."
         ),

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from pipeline.bootstrap import MODEL_TYPES
+from pipeline.bootstrap import MODEL_TYPES, WATCHED_TYPES
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices.publishing import publish_and_tell, publish_soon
@@ -49,7 +49,7 @@ _END = r"(?![\s\S])"
             maxLength=500,
             description_md="Why. It is kept in the history of the model for ever; empty: who asked.",
         ),
-        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
+        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(WATCHED_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before anything changes."),
         "judged": Param(
             None,

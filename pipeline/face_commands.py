@@ -1,4 +1,4 @@
-"""Commands about face models, which nobody watches yet."""
+"""Commands about face models."""
 
 import time
 from typing import Any
@@ -26,7 +26,7 @@ def face_model(photos: str, run_id: str, actor: str) -> None:
     The folder, of this machine or such as s3://bucket/people/, has a folder for each person, named as that person is
     enrolled, with two or more photos of one face each. Exit status 1 when the model was refused, or waits for a person.
 
-    Nobody watches a face model: `roll-back --model-type FACE` takes it down.
+    The monitor takes down a model that is surely bad, and `roll-back --model-type FACE` any.
     """
     pipeline = FacePipeline.from_env()
     outcome, shown = _judge_and_serve(pipeline, run_id, pipeline.collect_folder(run_id, photos, _print_photo), actor)

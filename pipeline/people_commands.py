@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from include.contract.log_lines import tell
-from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal, served_types
+from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal, served_types, watched_types
 from pipeline.bootstrap.exporter import begin_to_tell
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
@@ -46,6 +46,7 @@ def _model_option(known: Callable[[], tuple[str, ...]]) -> Callable[[Any], Any]:
 model_option = _model_option(model_types)
 served_option = _model_option(served_types)
 """Also of the types whose models people make and put live by hand."""
+_watched_option = _model_option(watched_types)
 _actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
 _reason = click.option("--reason", required=True, help="Why; kept in the transition log.")
 
@@ -75,9 +76,9 @@ def show(value: dict[str, Any]) -> None:
 
 
 @click.command()
-@model_option
+@_watched_option
 def watch(model_type: str) -> None:
-    """Look at the champion's live accuracy; says whether the monitor would roll back, and rolls nothing back."""
+    """Look at how well the champion does live; says whether the monitor would roll back, and rolls nothing back."""
     show(Pipeline.from_env().watch(model_type))
 
 
@@ -103,7 +104,7 @@ def release_claim(run_id: str, actor: str, reason: str) -> None:
 
 
 @click.command("clear-freeze")
-@model_option
+@_watched_option
 @_actor
 @_reason
 def clear_freeze(model_type: str, actor: str, reason: str) -> None:

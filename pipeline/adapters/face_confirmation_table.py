@@ -94,6 +94,16 @@ class FaceConfirmationTable:
         in_vain = Try(*vain) if vain[0] is not None else None
         return Backlog(corrections, since_last_try, last_trained_at, in_vain, people=people)
 
+    def newest(self, version: str, since: datetime, until: datetime) -> datetime | None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT max(confirmed_at) FROM face_confirmations"
+                " WHERE model_version = %s AND confirmed_at > %s AND confirmed_at <= %s",
+                (version, since, until),
+            )
+            row = cursor.fetchone()
+        return row[0] if row else None
+
     def forget(self, person: str) -> int:
         with self._database.transaction() as cursor:
             cursor.execute("DELETE FROM face_confirmations WHERE person = %s", (person,))

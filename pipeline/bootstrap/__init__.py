@@ -19,6 +19,7 @@ from pipeline.bootstrap.peoples_words import PeoplesWords
 from pipeline.bootstrap.runs import RunSteps
 from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
 from pipeline.bootstrap.traced import traced
+from pipeline.bootstrap.watches import watched_types as watched_types
 from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import CanaryEnded as CanaryEnded
@@ -78,6 +79,7 @@ from pipeline.steps.verify_performance import verify_performance
 log = logging.getLogger(__name__)
 
 MODEL_TYPES = model_types()
+WATCHED_TYPES = watched_types()
 
 
 @traced

@@ -9,6 +9,7 @@ from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.facts import Fact
 from pipeline.ports.bundles import Watching
 from pipeline.settings import Settings
+from pipeline.steps.faces.tell_face_facts import tell_face_facts
 from pipeline.steps.tell_facts import tell_facts
 from pipeline.steps.tell_safeguards import tell_safeguards
 
@@ -33,11 +34,15 @@ class Facts:
         self._w = Wiring(settings)
 
     def of_records(self) -> Iterator[Fact]:
+        from pipeline.adapters.face_reading_table import FaceReadingTable
         from pipeline.adapters.safeguard_table import SafeguardTable
         from pipeline.adapters.snapshot import snapshot
 
         with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
             yield from tell_facts(watching(self._w.settings, database))
+            yield from tell_face_facts(
+                FaceReadingTable(database), longest_gap_seconds(self._w.settings.monitor_schedule)
+            )
             yield from tell_safeguards(SafeguardTable(database))
         for replica in self._w.settings.faceserve_out_of_rotation:
             yield Fact("replica_out_of_rotation", (replica,), 1)

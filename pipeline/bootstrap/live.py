@@ -10,13 +10,12 @@ from typing import Any
 
 from pipeline.bootstrap.backups import BackupSteps
 from pipeline.bootstrap.kinds import Kinds, complete, served
-from pipeline.bootstrap.kinds.kind import ModelKind
-from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired, of_watched
+from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired
 from pipeline.bootstrap.live_wiring import LiveWiring
+from pipeline.bootstrap.watches import recognise_copies, watch_of, watched
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import ServiceUnavailable, TryAgain
 from pipeline.domain.ledger import Asked
-from pipeline.domain.live_accuracy import Period
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import By, TrialOf
@@ -34,7 +33,6 @@ from pipeline.steps.plan_rollback import plan_rollback
 from pipeline.steps.promote_canary import promote_canary
 from pipeline.steps.prune import prune
 from pipeline.steps.publish import publish
-from pipeline.steps.recognise import recognise
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.restore import restore
 from pipeline.steps.retire import Retired, plan_retirement, retire
@@ -51,7 +49,6 @@ from pipeline.steps.tell_trouble import (
     tell_problems,
     tell_recoveries,
 )
-from pipeline.steps.watch import watch
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +91,7 @@ class LiveSteps(BackupSteps):
         `begun_by` is the request whose trial is meant, None for whichever there is.
         """
         live, kind = self._live, self._kinds.of(model_type)
-        self._recognise(kind)
+        recognise_copies(live, kind, self._w.clock)
         policy = live.canary_policy.after_proof() if proven else live.canary_policy
         verdict = judge_canary(live.deployment, kind.metrics, complete(model_type), TrialOf(version, begun_by), policy)
         return {"decision": verdict.decision, "reason": verdict.reason}
@@ -178,38 +175,29 @@ class LiveSteps(BackupSteps):
     def clear_freeze(self, model_type: str, actor: str, reason: str, meant: str | None = None) -> dict[str, Any]:
         """Allow promotions again after the automatic rollback `meant`; None is whichever there is."""
         by = By(actor, reason, f"clear-freeze-{self._w.clock.now().isoformat()}")
-        cleared = clear_freeze(self._w.transitions, complete(model_type), by, self._w.clock, meant)
+        cleared = clear_freeze(self._w.transitions, watched(model_type), by, self._w.clock, meant)
         return {"cleared": cleared.id, "champion": cleared.version}
 
     # Watching
 
     def watch(self, model_type: str) -> dict[str, Any]:
-        """The champion's live accuracy, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
+        """How well the champion does, recorded; `act` says whether to roll back to `target`, `reason` why or why not.
         `troubles` are sentences: what does not work just now, and what is urgent and reached nobody.
 
         A broker or storage out of reach does not keep the monitor from looking, and nothing else is done before a
         decision to roll back is handed on: the next look does it.
         """
-        kind = self._kinds.of(model_type)
-        watched = watch(self._live.monitoring(kind), complete(model_type), kind.live)
-        if watched is None or not watched.decision.act:
-            self._recognise(kind)
+        watch = watch_of(model_type, self._live, self._kinds, self._w.clock)
+        seen = watch.look()
+        if seen is None or not seen.decision.act:
+            watch.prepare()
             broker = announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
-            seen = {model_type: watched.to_mend if watched else None, "RabbitMQ": broker}
-            tell_problems(self._w.troubles, self._w.clock, seen)
+            problems = {model_type: seen.to_mend if seen else None, "RabbitMQ": broker}
+            tell_problems(self._w.troubles, self._w.clock, problems)
             self._publish_soon()
         troubles = [*map(str, self._w.troubles.open()), *unheard(self._w.outbox)]
-        if watched is None:
-            nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
-            return {**nothing, "troubles": troubles}
-        return {**of_watched(watched), "troubles": troubles}
-
-    def _recognise(self, kind: ModelKind) -> None:
-        """Of what counts by the next look, at the latest: confirmations that are not mature, too."""
-        now = self._w.clock.now()
-        done = recognise(self._live.recognition, Period(kind.live.window(now).since, now))
-        if done.problem:
-            log.warning("copies of one photo may count more than once: %s", done.problem)
+        nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
+        return {**(seen.said if seen else nothing), "troubles": troubles}
 
     def history(self, model_type: str) -> list[dict[str, Any]]:
         """Who served from when, by whom and why, and what was noted between; oldest first, as the log has it."""

@@ -4,9 +4,11 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.domain.faces.live import LiveFaceRates, Rate
+from pipeline.domain.live_accuracy import RollbackDecision
 from pipeline.domain.serving import each_listed
 from pipeline.domain.transitions import Entry
 from pipeline.steps.change_champion import ChangedChampion
+from pipeline.steps.faces.watch import WatchedFaces
 from pipeline.steps.retire import Retired
 from pipeline.steps.watch import Watched
 
@@ -49,11 +51,23 @@ def of_watched(watched: Watched) -> dict[str, Any]:
         "interval": [reading.low, reading.high],
         "blind_confirmed": watched.blind.confirmed,
         "blind_accuracy": watched.blind.accuracy,
-        "act": decision.act,
-        "target": decision.target,
-        "reason": decision.reason,
-        "problem": watched.problem,
+        **_of_decision(decision, watched.problem),
     }
+
+
+def of_watched_faces(watched: WatchedFaces) -> dict[str, Any]:
+    reading = watched.reading
+    return {
+        "version": reading.version,
+        "state": str(reading.state),
+        "wrongly_refused": _of_rate(reading.refused),
+        "wrongly_accepted": _of_rate(reading.accepted),
+        **_of_decision(watched.decision, watched.problem),
+    }
+
+
+def _of_decision(decision: RollbackDecision, problem: str | None) -> dict[str, Any]:
+    return {"act": decision.act, "target": decision.target, "reason": decision.reason, "problem": problem}
 
 
 def of_retired(done: Retired, *, dry_run: bool) -> dict[str, Any]:

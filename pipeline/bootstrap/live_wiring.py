@@ -8,6 +8,7 @@ from functools import cached_property
 from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.bootstrap.wiring import Wiring
+from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.ports.bundles import (
@@ -20,6 +21,7 @@ from pipeline.ports.bundles import (
     Recognition,
     Registration,
 )
+from pipeline.ports.face_watching import FaceLooks, FaceMonitoring
 from pipeline.ports.live import ArchiveStore, LiveReadings
 
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
@@ -48,6 +50,21 @@ class LiveWiring:
     def monitoring(self, kind: ModelKind) -> Monitoring:
         w, trial_hours = self._w, self._w.settings.canary.deadline_hours + _APPROVAL_HOURS
         return Monitoring(w.transitions, kind.metrics, self._readings, w.outbox, w.clock, trial_hours)
+
+    @property
+    def face_monitoring(self) -> FaceMonitoring:
+        w, trial_hours = self._w, self._w.settings.canary.deadline_hours + _APPROVAL_HOURS
+        ports = (w.transitions, w.face_confirmations, self._face_looks, self._readings, w.outbox, w.clock)
+        return FaceMonitoring(*ports, trial_hours)
+
+    @property
+    def face_watch(self) -> FaceWatchPolicy:
+        return self._w.settings.face_watch
+
+    def forget_face_looks(self) -> int:
+        """Those that are past their time; how many."""
+        w = self._w
+        return self._face_looks.forget(w.settings.pruning.readings_before(w.clock.now()))
 
     @property
     def recognition(self) -> Recognition:
@@ -121,6 +138,12 @@ class LiveWiring:
         from pipeline.adapters.reading_table import ReadingTable
 
         return ReadingTable(self._w.database)
+
+    @cached_property
+    def _face_looks(self) -> FaceLooks:
+        from pipeline.adapters.face_reading_table import FaceReadingTable
+
+        return FaceReadingTable(self._w.database)
 
     @cached_property
     def _archive(self) -> ArchiveStore:

@@ -142,6 +142,23 @@ _OF_PRODUCTION = (
         "Pearson's correlation of the same two over the versions that have both; absent for fewer than five",
     ),
 )
+_OF_FACES = (
+    Family(
+        "face_rates_state",
+        (*_VERSION, "state"),
+        "1 for the state that the monitor saw a face champion in at its newest look, 0 for the others; unknown when "
+        "people are too few or words too old to tell",
+    ),
+    Family(
+        "face_rate_ratio",
+        (*_VERSION, "rate"),
+        "Checks at doors that were wrong, of those that people confirmed in the window at the monitor's newest look: "
+        "refused, of checks that showed the person, accepted, of those let in; absent without a check",
+    ),
+    Family("face_rate_low_ratio", (*_VERSION, "rate"), "Lower end of its 95 % interval, which counts people"),
+    Family("face_rate_high_ratio", (*_VERSION, "rate"), "Upper end of its 95 % interval, which counts people"),
+    Family("face_rate_people", (*_VERSION, "rate"), "People behind the rate at the monitor's newest look"),
+)
 _OF_PEOPLE = (
     Family(
         "confirmations_total",
@@ -215,6 +232,7 @@ FAMILIES: Mapping[str, Family] = {
         *_OF_VERSIONS,
         *_OF_DEPLOYMENTS,
         *_OF_PRODUCTION,
+        *_OF_FACES,
         *_OF_PEOPLE,
         *_OF_WHAT_MODELS_SAY,
         *_OF_RETRAINING,

@@ -8,6 +8,7 @@ beside it.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive, Share
 from pipeline.domain.history import History
@@ -83,6 +84,14 @@ class Reading:
     low: float
     high: float
     recovered: bool
+
+    @property
+    def alarming(self) -> bool:
+        return self.state in {State.LOW, State.FAILING}
+
+    @property
+    def failing(self) -> bool:
+        return self.state is State.FAILING
 
 
 @dataclass(frozen=True)
@@ -190,6 +199,27 @@ class LiveAccuracyPolicy:
         )
 
 
+class Found(Protocol):
+    """What a look at a champion came to, whatever was counted: `alarming` is what people are told of, `failing` what it
+    is taken down for, `recovered` well below both.
+    """
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def alarming(self) -> bool: ...
+
+    @property
+    def failing(self) -> bool: ...
+
+    @property
+    def recovered(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class RollbackDecision:
     """Whether the monitor acts, and why or why not; `target` is the version to bring back."""
@@ -198,10 +228,15 @@ class RollbackDecision:
     reason: str
     target: str | None = None
 
+    @property
+    def consequence(self) -> str:
+        """A sentence without its full stop."""
+        return f"The monitor rolls it back to {self.target}" if self.act else self.reason
 
-def decide_rollback(reading: Reading, history: History) -> RollbackDecision:
+
+def decide_rollback(reading: Found, history: History) -> RollbackDecision:
     """At most once per version, and never while promotions are frozen: after one automatic step a person looks."""
-    if reading.state is not State.FAILING:
+    if not reading.failing:
         return RollbackDecision(False, reading.reason)
     if (freeze := history.freeze) is not None:
         return RollbackDecision(

@@ -32,7 +32,12 @@ def notice_of(event: OutgoingEvent) -> Notice | None:
 
 _URGENT = frozenset({"HotSwapFailedEvent", "HotSwapUnconfirmedEvent", "RollbackFailedEvent", "RollbackIncompleteEvent"})
 # Where these fail, or are paused, no bad model is taken down.
-_GUARDS = {("model_rollback", None), ("live_accuracy_monitor", None), ("live_accuracy_monitor", "watch")}
+_GUARDS = {
+    ("model_rollback", None),
+    ("live_accuracy_monitor", None),
+    ("live_accuracy_monitor", "watch"),
+    ("live_accuracy_monitor", "watch_face"),
+}
 _Sentence = Callable[[Mapping[str, str]], str]
 
 
@@ -113,6 +118,14 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
     "CanaryAbortedEvent": ("{modelType} {modelVersion}: canary aborted", _says("{reason}. The champion serves alone.")),
     "LiveAccuracyLowEvent": ("{modelType} {modelVersion}: live accuracy is low", _says("{reason}. {consequence}.")),
     "LiveAccuracyRecoveredEvent": ("{modelType} {modelVersion}: live accuracy recovered", _says("{reason}.")),
+    "FaceRatesHighEvent": (
+        "{modelType} {modelVersion}: people are wrongly refused or let in",
+        _says("{reason}. {consequence}."),
+    ),
+    "FaceRatesRecoveredEvent": (
+        "{modelType} {modelVersion}: people are rightly known again",
+        _says("{reason}."),
+    ),
     "DeadLettersWaitingEvent": (
         "dead letters wait: {count}",
         _says("Confirmations that could not be used: `python -m pipeline dead-letters list` says why."),
@@ -138,7 +151,7 @@ _SENTENCES: Mapping[str, tuple[str, _Sentence]] = {
         "{modelType}: no confirmations come",
         _says(
             "None of {modelVersion} came since {since}: nobody knows how often it is right, and it is not rolled back "
-            "by itself. Ask the Helper service's people, and look at the intake."
+            "by itself. Ask the people of the service where people confirm, and look at the intake."
         ),
     ),
     "RunOverdueEvent": (

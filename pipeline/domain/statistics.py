@@ -35,17 +35,17 @@ def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interva
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
-def difference(first: tuple[int, int], second: tuple[int, int]) -> Interval:
-    """Two-sided interval of 95 % of how much larger the first share is, each (successes, trials) of photos of its own
-    (Newcombe 1998, method 10).
+def difference(first: tuple[float, float], second: tuple[float, float], confidence: float = 0.95) -> Interval:
+    """Two-sided interval of how much larger the first share is, each (successes, trials) of photos of its own
+    (Newcombe 1998, method 10). Trials may be counted in parts, as in `wilson`.
     """
-    (a, b), (one, two) = (wilson(*first), wilson(*second)), (_share(*first), _share(*second))
+    (a, b), (one, two) = (wilson(*first, confidence), wilson(*second, confidence)), (_share(*first), _share(*second))
     low = math.hypot(one - a.low, b.high - two)
     high = math.hypot(a.high - one, two - b.low)
     return Interval(one - two - low, one - two + high)
 
 
-def _share(successes: int, trials: int) -> float:
+def _share(successes: float, trials: float) -> float:
     return successes / trials
 
 

@@ -154,6 +154,9 @@ class FaceConfirmations(Backlogs, Protocol):
     def tallies(self, since: datetime, until: datetime) -> Sequence[FaceTally]:
         """Of checks whose last confirmation is later than `since`, and not later than `until`."""
 
+    def newest(self, version: str, since: datetime, until: datetime) -> datetime | None:
+        """When the last of these was given about a check of `version`; None without one."""
+
     def forget(self, person: str) -> int:
         """Delete what was said about this person; how many."""
 

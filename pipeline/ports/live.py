@@ -62,13 +62,8 @@ class Look:
     decision: str
 
 
-class LiveReadings(Protocol):
-    """What the monitor saw, and which alert is open."""
-
-    def record(self, look: Look) -> None: ...
-
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
-        """Delete what was seen before that moment, or only count it; how many readings."""
+class Episodes(Protocol):
+    """Which alert is open, of each model type at most one."""
 
     def open_episode(self, model_type: ModelType) -> Episode | None: ...
 
@@ -76,6 +71,15 @@ class LiveReadings(Protocol):
         """Keep it with its event, in one transaction; a second time changes nothing."""
 
     def end_episode(self, episode: Episode, ended_by: str, event: OutgoingEvent | None, *, at: datetime) -> None: ...
+
+
+class LiveReadings(Episodes, Protocol):
+    """What the monitor saw, and which alert is open."""
+
+    def record(self, look: Look) -> None: ...
+
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+        """Delete what was seen before that moment, or only count it; how many readings."""
 
 
 class ArchiveStore(Protocol):

@@ -19,6 +19,7 @@ from pipeline.domain.dataset import Augmentation
 from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FaceSelectionPolicy
 from pipeline.domain.faces.retraining import FaceRetrainingPolicy
+from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.facts import ExporterPolicy
 from pipeline.domain.intake import IntakePolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -173,6 +174,8 @@ class Settings(BaseSettings):
     """Faces: which photos of whom make a dataset"""
     face_gate: Annotated[FaceGatePolicy, Named("face_")] = FaceGatePolicy()
     """Faces: what may go live"""
+    face_watch: Annotated[FaceWatchPolicy, Named("face_live_")] = FaceWatchPolicy()
+    """Faces: when people are told of wrong answers at doors, and when the champion is taken down"""
 
     live: Annotated[LiveAccuracyPolicy, Named("live_")] = LiveAccuracyPolicy()
     """Live accuracy: when people are told, and when the champion is taken down"""

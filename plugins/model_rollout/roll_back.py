@@ -33,7 +33,8 @@ def page(context: Any) -> None:
 
 def page_about_verdict(context: Any) -> None:
     """The monitor found the champion too bad, and could not even start the rollback."""
-    seen = context["ti"].xcom_pull(task_ids="watch")
+    (watch,) = context["task"].upstream_task_ids
+    seen = context["ti"].xcom_pull(task_ids=watch)
     model_type = context["task"].conf["model_type"]
     _tell_failure(model_type, seen["target"], context["run_id"], what_ended(context), judged=seen["version"])
 

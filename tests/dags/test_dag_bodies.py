@@ -319,23 +319,24 @@ def test_whoever_looks_says_which_dags_are_paused(desk, dag):
 # Monitor
 
 
-def test_the_monitor_rolls_back_what_it_found_failing(desk, capsys):
+@pytest.mark.parametrize(("model_type", "suffix"), [("LAUNDRY", ""), ("FACE", "_face")])
+def test_the_monitor_rolls_back_what_it_found_failing(desk, capsys, model_type, suffix):
     desk.answers["watch"] = {**SEEN, "problem": "a rollback is incomplete"}
     run = DagRun(MONITOR, run_id=RUN_ID)
-    assert run.do("watch") == desk.answers["watch"]
+    assert run.do(f"watch{suffix}") == desk.answers["watch"]
     # No mail server keeps it waiting: the rollback tells people.
-    assert positional(desk) == [("watch", "LAUNDRY")]
+    assert positional(desk) == [("watch", model_type)]
     assert "right in 78 of 100\na rollback is incomplete\n" in capsys.readouterr().out
     with pytest.raises(DagRunTriggerException) as triggered:
-        run.do("roll_back")
+        run.do(f"roll_back{suffix}")
     assert triggered.value.trigger_dag_id == "model_rollback"
-    assert triggered.value.dag_run_id == f"live-accuracy-v1.2.0-{RUN_ID}"
+    assert triggered.value.dag_run_id == f"live-accuracy{suffix}-v1.2.0-{RUN_ID}"
     assert triggered.value.skip_when_already_exists and triggered.value.logical_date is None
     assert triggered.value.conf == {
         "target": "v1.1.3",
         "judged": "v1.2.0",
         "reason": "right in 78 of 100",
-        "model_type": "LAUNDRY",
+        "model_type": model_type,
     }
 
 

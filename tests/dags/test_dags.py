@@ -126,7 +126,8 @@ def test_every_run_and_every_try_of_a_task_ends(dag):
 
 @pytest.mark.parametrize("dag", ALL, ids=dag_id)
 def test_every_failure_ends_with_people_who_know(dag):
-    own = {("model_rollback", "roll_back"): page, ("live_accuracy_monitor", "roll_back"): page_about_verdict}
+    monitors = dict.fromkeys(("roll_back", "roll_back_face"), page_about_verdict)
+    own = {("model_rollback", "roll_back"): page, **{("live_accuracy_monitor", of): monitors[of] for of in monitors}}
     for task in dag.tasks:
         expected = own.get((dag.dag_id, task.task_id), announce_failure if task.task_id == "hot_swap" else tell_failure)
         # A mapped task keeps the function itself, any other one a list of it.
@@ -226,11 +227,13 @@ def test_without_a_wish_for_a_canary_or_a_word_the_retraining_pays_for_neither()
     assert LAUNDRY.get_task("hot_swap").downstream_task_ids == {"finish"}
 
 
-def test_the_monitor_rolls_back_in_a_run_of_its_own_that_names_what_it_judged():
-    roll_back = MONITOR.get_task("roll_back")
+@pytest.mark.parametrize(("model_type", "suffix"), [("LAUNDRY", ""), ("FACE", "_face")])
+def test_the_monitor_rolls_back_in_a_run_of_its_own_that_names_what_it_judged(model_type, suffix):
+    roll_back = MONITOR.get_task(f"roll_back{suffix}")
     assert roll_back.trigger_dag_id == ROLLBACK.dag_id
     assert set(roll_back.conf) == set(ROLLBACK.params) - {"approval"}
-    assert upstream(MONITOR, "roll_back") == {"watch"}
+    assert model_type in ROLLBACK.params.get_param("model_type").schema["enum"]
+    assert upstream(MONITOR, f"roll_back{suffix}") == {f"watch{suffix}"}
     assert upstream(MONITOR, "reconcile") == set()
 
 
@@ -270,7 +273,6 @@ def test_events_are_drained_before_the_policy_is_asked():
         (ROLLBACK, "model_type", "CAR"),
         (PROMOTION, "model_type", "CAR"),
         # A type that is not complete.
-        (ROLLBACK, "model_type", "FACE"),
         (PROMOTION, "model_type", "FACE"),
         (ROLLBACK, "judged", "the one before"),
         (ROLLBACK, "approval", "maybe"),

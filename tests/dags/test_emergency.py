@@ -21,6 +21,8 @@ OTHERS = [
 EMERGENCY = {
     ("live_accuracy_monitor", "watch"),
     ("live_accuracy_monitor", "roll_back"),
+    ("live_accuracy_monitor", "watch_face"),
+    ("live_accuracy_monitor", "roll_back_face"),
     ("model_rollback", "roll_back"),
 }
 TASKS = {(dag.dag_id, task.task_id): task for dag in (ROLLBACK, MONITOR, *OTHERS) for task in dag.tasks}
@@ -122,7 +124,9 @@ def test_a_look_or_a_reconcile_that_hangs_does_not_keep_the_next_look_waiting():
     assert {task.execution_timeout for task in MONITOR.tasks} == {timedelta(minutes=5)}
     assert {task.task_id: task.max_active_tis_per_dag for task in MONITOR.tasks} == {
         "watch": 1,
-        "reconcile": 1,
+        "watch_face": 1,
+        "reconcile": 2,
         "pauses": None,
         "roll_back": None,
+        "roll_back_face": None,
     }

@@ -619,9 +619,10 @@ def test_a_rollback_that_was_killed_pages(desk, killed, run_type, judged):
     assert desk.names()[1:] == ["publish_events"]
 
 
-def test_a_monitor_that_was_killed_before_it_could_start_the_rollback_pages(desk, killed):
-    killed(MONITOR, "roll_back", {"version": "v1.2.0", "target": "v1.1.3"}, run_type="scheduled")
+@pytest.mark.parametrize(("model_type", "task"), [("LAUNDRY", "roll_back"), ("FACE", "roll_back_face")])
+def test_a_monitor_that_was_killed_before_it_could_start_the_rollback_pages(desk, killed, model_type, task):
+    killed(MONITOR, task, {"version": "v1.2.0", "target": "v1.1.3"}, run_type="scheduled")
     assert desk.only("announce_failed_rollback") == (
-        *("LAUNDRY", "v1.1.3", "run-1", "the task roll_back was killed before it ended"),
+        *(model_type, "v1.1.3", "run-1", f"the task {task} was killed before it ended"),
         ("judged", "v1.2.0"),
     )

@@ -13,6 +13,8 @@ from pipeline.domain.errors import ModelRefused
 from pipeline.domain.faces.confirmations import DIFFERENT, SAME, FaceConfirmation
 from pipeline.domain.faces.identities import ConfirmedCheck
 from pipeline.domain.faces.live import FaceTally
+from pipeline.domain.faces.looks import FaceLook
+from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.retraining import Backlog
 from pipeline.ports.events import Stored
@@ -120,6 +122,10 @@ class FakeFaceConfirmations:
         said = sorted(self.stored.values(), key=lambda one: (one.confirmed_at, one.key))
         return list({one.check_id: one for one in said}.values())
 
+    def newest(self, version: str, since: datetime, until: datetime) -> datetime | None:
+        given = [one.confirmed_at for one in self.stored.values() if one.model_version == version]
+        return max((at for at in given if since < at <= until), default=None)
+
     def forget(self, person: str) -> int:
         gone = [key for key, one in self.stored.items() if one.person == person]
         for key in gone:
@@ -135,3 +141,24 @@ class FakeFaceConfirmations:
 
 def _of(said: Sequence[FaceConfirmation]) -> set[tuple[str, str]]:
     return {(one.model_version, one.person) for one in said}
+
+
+@dataclass
+class FakeFaceLooks:
+    looks: list[FaceLook] = field(default_factory=list)
+
+    def record(self, look: FaceLook) -> None:
+        self.looks.append(look)
+
+    def last(self) -> FaceLook | None:
+        return max(self.looks, key=lambda look: look.at, default=None)
+
+    def within(self, period: Period, *, most: int) -> Sequence[FaceLook]:
+        span = (period.until - period.since) / most
+        found = sorted((look for look in self.looks if period.since < look.at <= period.until), key=lambda one: one.at)
+        return list({(look.at - period.since) // span: look for look in found}.values())
+
+    def forget(self, before: datetime) -> int:
+        kept = [look for look in self.looks if look.at >= before]
+        gone, self.looks = len(self.looks) - len(kept), kept
+        return gone

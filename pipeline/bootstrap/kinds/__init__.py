@@ -12,7 +12,7 @@ from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 
 KINDS: dict[ModelType, Callable[[Wiring], ModelKind]] = {ModelType.LAUNDRY: Laundry}
-# Made and retrained in another way (`pipeline.bootstrap.faces`), put live and taken back like any other.
+# Made and retrained in another way (`pipeline.bootstrap.faces`), put live, watched and taken back like any other.
 BY_HAND = frozenset({ModelType.FACE})
 # What a task of the Helper service shows.
 OF_HELPER_TASKS = ModelType.LAUNDRY
@@ -46,8 +46,8 @@ def refusal(model_type: str) -> str:
     there_are = f"choose one of: {', '.join(model_types())}"
     if model_type in tuple(ModelType):
         return (
-            f"{model_type} models are not complete in this build: none is retrained here, tried on few requests or "
-            f"watched, because what is missing would be another model type's{_by_hand(model_type)}; {there_are}"
+            f"{model_type} models are not complete in this build: none is retrained here or tried on few requests, "
+            f"because what is missing would be another model type's{_by_hand(model_type)}; {there_are}"
         )
     return f"{model_type[:40]!r} is no model type; {there_are}"
 

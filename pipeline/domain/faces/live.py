@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.domain.statistics import Interval, wilson
+from pipeline.domain.statistics import Interval, difference, wilson
 
 # Where fewer people than these failed (or all but so few), how unlike they are cannot be seen: then each counts once.
 _FEW_PEOPLE = 20
@@ -19,7 +19,10 @@ class FaceTally:
     """Checks about one person that one version answered, each by its last confirmation.
 
     `genuine` showed the person, of which `refused` were refused; `accepted` were let in as the person, of which `wrong`
-    showed somebody else.
+    showed somebody else. Who is looked for among all (1:N) and is refused because somebody else looks more like the
+    photo is a genuine check of theirs that was refused, where whoever confirmed it said who they are
+    (`shownIdentity`); without that word nobody can tell them from a stranger, and they are not counted. Who was let in
+    by somebody else's name was not refused, and who claimed to be somebody else (1:1) was refused rightly.
     """
 
     version: str
@@ -32,16 +35,32 @@ class FaceTally:
 
 @dataclass(frozen=True)
 class Rate:
-    """`failed` of `checks`, about so many `people`; the interval is of 95 %, [0, 1] without a check."""
+    """`failed` of `checks`, about so many `people`, who say as much as `evidence` independent checks."""
 
     failed: int
     checks: int
     people: int
-    interval: Interval
+    evidence: float
 
     @property
     def share(self) -> float | None:
         return self.failed / self.checks if self.checks else None
+
+    @property
+    def interval(self) -> Interval:
+        """Two-sided, of 95 %; [0, 1] without a check."""
+        return self.sure(0.95)
+
+    def sure(self, confidence: float) -> Interval:
+        return wilson(*self._independent, confidence)
+
+    def more_than(self, other: "Rate", confidence: float) -> Interval:
+        """Two-sided interval of how much larger this share is. Raises `ZeroDivisionError` where one has no check."""
+        return difference(self._independent, other._independent, confidence)
+
+    @property
+    def _independent(self) -> tuple[float, float]:
+        return self.evidence * (self.share or 0.0), self.evidence
 
 
 @dataclass(frozen=True)
@@ -53,16 +72,17 @@ class LiveFaceRates:
 
 def live_rates(tallies: Iterable[FaceTally]) -> tuple[LiveFaceRates, ...]:
     """Of each version, by its name."""
-    of_version: dict[str, list[FaceTally]] = {}
-    for tally in tallies:
-        of_version.setdefault(tally.version, []).append(tally)
-    return tuple(
-        LiveFaceRates(
-            version,
-            rate_of_people([(one.refused, one.genuine) for one in found]),
-            rate_of_people([(one.wrong, one.accepted) for one in found]),
-        )
-        for version, found in sorted(of_version.items())
+    found = list(tallies)
+    return tuple(rates_of(version, found) for version in sorted({one.version for one in found}))
+
+
+def rates_of(version: str, tallies: Iterable[FaceTally]) -> LiveFaceRates:
+    """Of one version; what was said of others is left out."""
+    found = [one for one in tallies if one.version == version]
+    return LiveFaceRates(
+        version,
+        rate_of_people([(one.refused, one.genuine) for one in found]),
+        rate_of_people([(one.wrong, one.accepted) for one in found]),
     )
 
 
@@ -70,9 +90,7 @@ def rate_of_people(counts: Sequence[tuple[int, int]]) -> Rate:
     """Each of `counts` is one person's (failed, checks)."""
     asked = [(failed, checks) for failed, checks in counts if checks]
     failed, checks = (sum(one[n] for one in asked) for n in (0, 1))
-    evidence = _pieces_of_evidence(asked, failed, checks)
-    interval = wilson(evidence * failed / checks, evidence) if checks else Interval(0.0, 1.0)
-    return Rate(failed, checks, len(asked), interval)
+    return Rate(failed, checks, len(asked), _pieces_of_evidence(asked, failed, checks))
 
 
 def _pieces_of_evidence(asked: Sequence[tuple[int, int]], failed: int, checks: int) -> float:

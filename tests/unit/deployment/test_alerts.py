@@ -90,6 +90,8 @@ ANSWERED = 'faceserve_requests_total{model="laundry",code="OK",side="stable"}'
 CHAMPION = {'retraining_champion_info{model="laundry",version="v1.0.0"}': "1"}
 UP, SERVES = 'up{job="faceserve",instance="a"}', 'faceserve_active_version{instance="a",model="laundry",version="%s"}'
 STATE = 'retraining_live_accuracy_state{model="laundry",version="v1.0.0",state="%s"}'
+FACES = 'retraining_face_rates_state{model="face",version="v1.0.0",state="%s"}'
+FACE_CHAMPION = {'retraining_champion_info{model="face",version="v1.0.0"}': "1"}
 BLIND = 'retraining_live_accuracy_high_ratio{model="laundry",version="v1.0.0",kind="blind"}'
 OBSERVED = 'retraining_live_accuracy_ratio{model="laundry",version="v1.0.0",kind="observed"}'
 NEEDED = {
@@ -114,6 +116,8 @@ CASES = {
     ),
     "LiveAccuracyFailing": of(STATE % "failing", 1, 0, 0, after=2, beside={STATE % "low": "1", **CHAMPION}),
     "LiveAccuracyLow": of(STATE % "low", 1, 0, 0, after=6, beside={STATE % "unknown": "1", **CHAMPION}),
+    "FaceRatesFailing": of(FACES % "failing", 1, 0, 0, after=2, beside={FACES % "warn": "1", **FACE_CHAMPION}),
+    "FaceRatesHigh": of(FACES % "warn", 1, 0, 0, after=6, beside={FACES % "unknown": "1", **FACE_CHAMPION}),
     "BlindSampleIsWorse": of(BLIND, 0.84, 0.86, 0.9, after=61, beside={OBSERVED: "0.9"}),
     "GateAndLifeDisagree": of(
         'retraining_gate_vs_live_gap_ratio{model="laundry",version="v1.0.0"}',

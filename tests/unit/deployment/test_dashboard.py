@@ -102,6 +102,17 @@ def test_the_bars_of_live_accuracy_are_those_of_the_policy():
     assert bars == [None, LiveAccuracyPolicy().rollback_accuracy, LiveAccuracyPolicy().alert_accuracy]
 
 
+@pytest.mark.parametrize(("title", "which"), [("Wrongly refused at doors", 0), ("Wrongly let in at doors", 1)])
+def test_the_bars_of_the_face_rates_are_those_of_the_policy(title, which):
+    from pipeline.domain.faces.watching import FaceWatchPolicy, Which
+
+    (panel,) = [p for p in BOARDS["models"]["panels"] if p["title"] == title]
+    bars = FaceWatchPolicy().bars(list(Which)[which])
+    drawn = [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+    assert drawn == [None, bars.alert, bars.most]
+    assert f"Above {bars.alert:.0%}".replace("%", " %") in panel["description"]
+
+
 def test_alerts_that_panels_name_exist():
     rules = " ".join(p.read_text() for p in (REPOSITORY / "include/prometheus/rules").glob("*.yaml"))
     alerts = set(re.findall(r"alert: (\w+)", rules))

@@ -8,7 +8,10 @@ import pytest
 
 from tests.unit.docs.references import ROOT
 
-_EVENT = r"(Canary|Dag|DeadLetters|HotSwap|LiveAccuracy|Model|Retraining|Rollback|Run|Step|Training)\w+Event"
+_EVENT = (
+    r"(Canary|Confirmations|Dag|DeadLetters|FaceRates|HotSwap|LiveAccuracy|Model|Retraining|Rollback|Run|Step|Training)"
+    r"\w+Event"
+)
 _PRODUCT = ("pipeline", "faceserve", "dags", "plugins", "include/helper_service", "include/stand_in")
 _RIGHTS = "include/stack/object_rights.py"
 

@@ -1,5 +1,6 @@
 """What the pipeline says of a deployment that ended, and to whom."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -8,13 +9,17 @@ from include.contract.tracing import OFF
 from pipeline.adapters.run_traces import RunTraces
 from pipeline.bootstrap import Fault, Pipeline, Place
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
+from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
+from pipeline.domain.transitions import By, ChampionChange, Entry, Kind, Phase
 from pipeline.ports.bundles import Recognition
 from pipeline.ports.events import Message
-from tests.builders import an_event
+from pipeline.ports.face_watching import FaceMonitoring
+from tests.builders import NOW, an_event
 from tests.fakes.data import FakeInspector, FakePhotos
 from tests.fakes.events import FakeDeadLetters, FakePublisher, FakeTroubles
+from tests.fakes.faces import FakeFaceConfirmations, FakeFaceLooks
 from tests.fakes.live import FakeEvidence
 from tests.unit.pipeline.steps.live_world import World
 
@@ -22,6 +27,7 @@ from tests.unit.pipeline.steps.live_world import World
 class Desk:
     def __init__(self):
         self.world = World().live("first")
+        self.looks = FakeFaceLooks()
         self.publisher, self.letters = FakePublisher(), FakeDeadLetters()
         w = self.world
         wiring = SimpleNamespace(
@@ -43,6 +49,11 @@ class Desk:
             monitoring=lambda kind: w.monitoring(),
             deployment=w.deployment(),
             recognition=Recognition(FakeEvidence(w.confirmations), FakePhotos(), FakeInspector()),
+            face_monitoring=FaceMonitoring(
+                w.transitions, FakeFaceConfirmations(), self.looks, w.readings, w.outbox, w.clock
+            ),
+            face_watch=FaceWatchPolicy(),
+            forget_face_looks=lambda: self.looks.forget(w.clock.now() - timedelta(days=30)),
         )
 
     def told(self):
@@ -181,7 +192,7 @@ def test_whoever_looks_reads_what_is_urgent_and_reached_nobody(desk):
     assert desk.pipeline.watch("LAUNDRY")["troubles"] == []
 
 
-def test_whoever_looks_reads_what_does_not_work_just_now(desk, two_types):
+def test_whoever_looks_reads_what_does_not_work_just_now(desk):
     assert desk.pipeline.watch("LAUNDRY")["troubles"] == desk.pipeline.watch("FACE")["troubles"] == []
     desk.pipeline.report_fault(
         Fault(Place("task_confirmed_intake", "drain"), -1, "run-1", "gone", "Mend it", "http://a")
@@ -197,6 +208,19 @@ def test_whoever_looks_reads_what_does_not_work_just_now(desk, two_types):
     desk.world.later(hours=1)
     desk.pipeline.report_pauses({"model_retention": True}, {"model_retention": "Old files stay"})
     assert len(desk.pipeline.watch("LAUNDRY")["troubles"]) == 1
+
+
+def test_a_face_champion_is_looked_at_and_looks_past_their_time_are_forgotten(desk):
+    act = ChampionChange(
+        "act-1", ModelType.FACE, "v1.0.0", By("kim", "first", "r"), NOW, Kind.PROMOTE, None, "blessing"
+    )
+    desk.world.transitions.append(desk.world.transitions.ledger(ModelType.FACE), Entry(Phase.SERVED, act, NOW))
+    for _ in range(2):
+        said = desk.pipeline.watch("FACE")
+        desk.world.later(days=31)
+    assert (said["version"], said["state"], said["act"]) == ("v1.0.0", "unknown", False)
+    assert said["wrongly_refused"] == {"share": None, "low": 0.0, "high": 1.0, "failed": 0, "checks": 0, "people": 0}
+    assert len(desk.looks.looks) == 1
 
 
 def test_storage_out_of_reach_keeps_nobody_from_watching_and_is_said(desk, caplog):

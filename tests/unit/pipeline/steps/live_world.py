@@ -56,7 +56,8 @@ def by(request, actor="kim", reason="test"):
 class World:
     """One clock for all of it; `fault` strikes at the ports of the step that is given it."""
 
-    def __init__(self):
+    def __init__(self, model_type=LAUNDRY):
+        self.model_type = model_type
         self.clock, self.outbox, self.versions = FakeClock(), FakeOutbox(), FakeVersions()
         self.blessings = FakeBlessings(self.outbox)
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
@@ -110,13 +111,14 @@ class World:
             checks=(a_validation(), *(() if accepted else (TOO_WEAK,)), *load),
             champion_version=against,
             first_model=against is None,
+            model_type=self.model_type,
             artifact_manifest_sha256=manifest_sha256,
         )
 
     def register(self, run_id, fault=None, dataset=None, **changes):
         result = a_training_result(run_id, dataset_id=dataset or f"dataset-of-{run_id}", **changes)
         self.trained.results[run_id] = result
-        return register(self.registration(fault), LAUNDRY, result).version
+        return register(self.registration(fault), self.model_type, result).version
 
     def candidate(self, run):
         self.accept(run, against=self.champion())
@@ -136,13 +138,15 @@ class World:
         manifest = json.dumps({"files": sums}).encode()
         for path, body in {**files, "manifest.json": manifest, "verification-report.json": b"{}"}.items():
             self.objects.write(uri + path, body)
-        row = self.versions.rows[LAUNDRY, version]
+        row = self.versions.rows[self.model_type, version]
         artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest())
-        self.versions.rows[LAUNDRY, version] = type(row)(**{**vars(row), "artifact": artifact})
+        self.versions.rows[self.model_type, version] = type(row)(**{**vars(row), "artifact": artifact})
 
     def archive_by_the_log(self, version):
         """As an earlier release could: it did not know that a rollback may need it."""
-        act = Archive(f"archive:LAUNDRY:{version}:1", LAUNDRY, version, by("long ago"), self.clock.now())
+        act = Archive(
+            f"archive:{self.model_type}:{version}:1", self.model_type, version, by("long ago"), self.clock.now()
+        )
         self.transitions.append(self.ledger, Entry(Phase.NOTED, act, act.at))
 
     def later(self, **ago):
@@ -168,22 +172,24 @@ class World:
     # Acts
 
     def hot_swap(self, version, fault=None, request=None):
-        return hot_swap(self.deployment(fault), LAUNDRY, version, by(request or f"promotion of {version}", "DAG"))
+        return hot_swap(
+            self.deployment(fault), self.model_type, version, by(request or f"promotion of {version}", "DAG")
+        )
 
     def force(self, wanted, *, actor="kim", reason="drill", request="forcing", fault=None):
         by_whom = By(actor, reason, request)
-        return force_promote(self.deployment(fault), self.registration(fault), LAUNDRY, wanted, by_whom)
+        return force_promote(self.deployment(fault), self.registration(fault), self.model_type, wanted, by_whom)
 
     def roll_back(self, target=PREVIOUS, request="request-1", fault=None, *, asked_at=None, judged=None):
         asked = Asked(target, asked_at or self.clock.now(), judged)
         actor = "live_accuracy_monitor" if judged else "kim"
-        return roll_back(self.deployment(fault), LAUNDRY, asked, by(request, actor, "too strict"))
+        return roll_back(self.deployment(fault), self.model_type, asked, by(request, actor, "too strict"))
 
     def reconcile(self, fault=None):
-        return reconcile(self.deployment(fault), LAUNDRY)
+        return reconcile(self.deployment(fault), self.model_type)
 
     def watch(self, fault=None):
-        return watch(self.monitoring(fault), LAUNDRY, LiveAccuracyPolicy(matured_minutes=0))
+        return watch(self.monitoring(fault), self.model_type, LiveAccuracyPolicy(matured_minutes=0))
 
     def automatic(self):
         """What the monitor does when the decision says so."""
@@ -193,36 +199,36 @@ class World:
         return self.roll_back(seen.decision.target, request=f"of-{version}", judged=version)
 
     def clear_freeze(self, actor="kim", reason="wrong labels", meant=None):
-        return clear_freeze(self.transitions, LAUNDRY, By(actor, reason, "clearing"), self.clock, meant)
+        return clear_freeze(self.transitions, self.model_type, By(actor, reason, "clearing"), self.clock, meant)
 
     def start(self, version, request="run-1", fault=None):
-        return start_canary(self.deployment(fault), LAUNDRY, version, 10, by(request))
+        return start_canary(self.deployment(fault), self.model_type, version, 10, by(request))
 
     def judge(self, version, fault=None, begun_by=None, **policy):
         meant, policy = TrialOf(version, begun_by), CanaryPolicy(**policy)
-        return judge_canary(self.deployment(fault), self.metrics, LAUNDRY, meant, policy)
+        return judge_canary(self.deployment(fault), self.metrics, self.model_type, meant, policy)
 
     def promote(self, version, fault=None, request="run-1"):
-        return promote_canary(self.deployment(fault), LAUNDRY, version, by(request))
+        return promote_canary(self.deployment(fault), self.model_type, version, by(request))
 
     def abort(self, version, fault=None, request="abort", begun_by=None):
         meant = TrialOf(version, begun_by)
-        return abort_canary(self.deployment(fault), LAUNDRY, meant, by(request, reason="too strict"))
+        return abort_canary(self.deployment(fault), self.model_type, meant, by(request, reason="too strict"))
 
     def plan_retirement(self, keep=1):
-        return plan_retirement(self.keeping(), LAUNDRY, RetentionPolicy(keep))
+        return plan_retirement(self.keeping(), self.model_type, RetentionPolicy(keep))
 
     def retire(self, keep=1, fault=None):
-        return retire(self.keeping(fault), LAUNDRY, RetentionPolicy(keep), by("sunday"), ARCHIVE)
+        return retire(self.keeping(fault), self.model_type, RetentionPolicy(keep), by("sunday"), ARCHIVE)
 
     def restore(self, version, fault=None):
-        return restore(self.keeping(fault), LAUNDRY, version, by("back"), ARCHIVE)
+        return restore(self.keeping(fault), self.model_type, version, by("back"), ARCHIVE)
 
     # What is so
 
     @property
     def ledger(self):
-        return self.transitions.ledger(LAUNDRY)
+        return self.transitions.ledger(self.model_type)
 
     def champion(self):
         return self.ledger.champion
@@ -231,13 +237,13 @@ class World:
         return self.ledger.trial.version if self.ledger.trial else None
 
     def serving(self):
-        return {s.replica: s.version for s in self.fleet.serving(LAUNDRY)}
+        return {s.replica: s.version for s in self.fleet.serving(self.model_type)}
 
     def demand_one_story(self, champion):
         """Log, replicas, `model_versions` and registry all say the same (invariant I4)."""
         assert self.champion() == champion
         assert set(self.serving().values()) == {champion}
-        active = [v.version for v in self.versions.all(LAUNDRY) if v.status is Status.ACTIVE]
+        active = [v.version for v in self.versions.all(self.model_type) if v.status is Status.ACTIVE]
         assert active == [champion]
-        assert self.registry.aliases[LAUNDRY]["champion"] == champion
+        assert self.registry.aliases[self.model_type]["champion"] == champion
         assert not self.ledger.unsettled

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from pipeline.domain.backups import Safeguard
+from pipeline.domain.faces.looks import FaceLook, SeenRate
+from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.facts import FAMILIES
 from pipeline.domain.figures.production import MOST_BRANCHES
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
@@ -14,18 +16,29 @@ from pipeline.domain.transitions import Entry, Phase
 from pipeline.domain.troubles import Place, Trouble
 from pipeline.ports.bundles import Watching
 from pipeline.ports.live import Look
+from pipeline.steps.faces.tell_face_facts import tell_face_facts
 from pipeline.steps.tell_facts import tell_facts
 from pipeline.steps.tell_safeguards import tell_safeguards
 from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result, a_validation, an_event
 from tests.fakes.backups import FakeSafeguards
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeConfirmations, FakeDecisions, FakeOutbox, FakeRetrainingRuns, FakeTroubles
+from tests.fakes.faces import FakeFaceLooks
 from tests.fakes.facts import FakeTotals
 from tests.fakes.live import FakeReadings
 from tests.fakes.training import FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
 from tests.histories import a_history
 
+A_FACE_LOOK = FaceLook(
+    "v2.0.0",
+    NOW,
+    FaceState.WARN,
+    "rather bad",
+    SeenRate(20, 100, 40, 0.11, 0.33),
+    SeenRate(0, 0, 0, 0, 1),
+    "rather bad",
+)
 LAUNDRY, HOUR = ModelType.LAUNDRY, timedelta(hours=1)
 
 
@@ -38,7 +51,7 @@ class Records:
         self.blessings, self.readings = FakeBlessings(self.outbox), FakeReadings(self.outbox)
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.troubles, self.shown = FakeTroubles(self.outbox), shown
-        self.safeguards = FakeSafeguards()
+        self.safeguards, self.face_looks = FakeSafeguards(), FakeFaceLooks()
 
     def facts(self, family=None):
         watching = Watching(
@@ -55,7 +68,7 @@ class Records:
             seconds_between_looks=1800,
             shown=self.shown,
         )
-        told = [*tell_facts(watching), *tell_safeguards(self.safeguards)]
+        told = [*tell_facts(watching), *tell_face_facts(self.face_looks, 1800), *tell_safeguards(self.safeguards)]
         return {fact.labels: fact.value for fact in told if fact.family == family} if family else told
 
     def register(self, version, accuracy=0.94, **result):
@@ -100,6 +113,7 @@ def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records
     for place in (Place("model_rollback"), Place("model_rollback", "roll_back")):
         records.troubles.keep(Trouble(place, NOW, NOW), None)
     records.safeguards.note(Safeguard.BASE, NOW, "20260504")
+    records.face_looks.record(A_FACE_LOOK)
     told = records.facts()
     assert all(len(fact.labels) == len(FAMILIES[fact.family].labels) for fact in told)
     names = [(fact.family, fact.labels) for fact in told]
@@ -252,6 +266,20 @@ def test_whether_the_gate_likes_the_versions_that_people_agree_with_is_told_over
     }
     found = records.facts("gate_vs_live_correlation")
     assert found == ({} if told is None else {("laundry",): pytest.approx(told)})
+
+
+def test_both_rates_of_a_face_champion_stand_with_their_intervals_and_its_state(records):
+    assert records.facts("face_rates_state") == {}
+    records.face_looks.record(A_FACE_LOOK)
+    states = {labels[2]: value for labels, value in records.facts("face_rates_state").items()}
+    assert states == {"failing": False, "warn": True, "unknown": False, "ok": False}
+    assert records.facts("face_rate_ratio") == {("face", "v2.0.0", "refused"): 0.2}
+    ends = [records.facts(f"face_rate_{end}_ratio")["face", "v2.0.0", "refused"] for end in ("low", "high")]
+    assert ends == [0.11, 0.33]
+    people = records.facts("face_rate_people")
+    assert people == {("face", "v2.0.0", "refused"): 40, ("face", "v2.0.0", "accepted"): 0}
+    assert records.facts("live_accuracy_looked_timestamp_seconds") == {("face",): NOW.timestamp()}
+    assert records.facts("monitor_interval_seconds") == {("face",): 1800}
 
 
 # Retraining

@@ -1,0 +1,240 @@
+"""When a face model refuses, or lets in, too many people wrongly: what is alerted, and when it is taken down.
+
+Each of the two rates is held against a bar, and against the version that a rollback would bring back, by intervals that
+count people (ADR 0017). Few people say nothing: then the state is unknown, which nobody is rolled back for. What the
+defaults keep of their promise: `tests/unit/pipeline/domain/faces/test_watching.py`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive, Share
+from pipeline.domain.faces.live import LiveFaceRates, Rate
+from pipeline.domain.live_accuracy import Period
+
+
+class FaceState(StrEnum):
+    """Worst first: what one rate says of a version outweighs what comes after it."""
+
+    FAILING = "failing"
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    OK = "ok"
+
+
+class Which(StrEnum):
+    REFUSED = "wrongly refused"
+    ACCEPTED = "wrongly let in"
+
+    def of(self, rates: LiveFaceRates) -> Rate:
+        return rates.wrongly_refused if self is Which.REFUSED else rates.wrongly_accepted
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`state` is what it speaks for; `which` rate it is about, None for both."""
+
+    state: FaceState
+    which: Which | None
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True)
+class FaceObservation:
+    """What people said of the champion's checks: in the whole window, and in its newest part.
+
+    `before` is the version that a rollback would bring back, in its own last window; `newest` when the last word came.
+    """
+
+    window: LiveFaceRates
+    recent: LiveFaceRates
+    before: LiveFaceRates | None = None
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class FaceReading:
+    """One look at a face champion. `recovered`: both rates are well below what people are told of."""
+
+    version: str
+    state: FaceState
+    reasons: tuple[Reason, ...]
+    refused: Rate
+    accepted: Rate
+    recovered: bool
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(map(str, self.reasons))
+
+    @property
+    def alarming(self) -> bool:
+        return self.state in {FaceState.WARN, FaceState.FAILING}
+
+    @property
+    def failing(self) -> bool:
+        return self.state is FaceState.FAILING
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Of one rate: the share that people are told of, the share that a version is taken down for, and how much more
+    than the version before it is taken down for; people are told of half of that.
+    """
+
+    alert: float
+    most: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class FaceWatchPolicy:
+    """Rates are shares, 0-1: of checks that showed the person how many were refused, and of those let in, as far as a
+    person looked, how many showed somebody else.
+
+    Confirmations count once they are `matured_minutes` old. What is judged on the newest hours alone, which a long good
+    past cannot hide, is judged on other confirmations again and again, and needs more confidence.
+    """
+
+    window_hours: Positive = 168.0
+    """Faces: confirmations count that are at most this many hours old."""
+    recent_hours: Positive = 24.0
+    """Faces: the newest hours of these are judged by themselves, too."""
+    matured_minutes: NotNegative = 60.0
+    """Faces: confirmations count that are at least this many minutes old, when late ones are in."""
+    min_people: AtLeastOne = 30
+    """Faces: a rate of fewer people says nothing, and the state is `unknown`."""
+    stale_hours: Positive = 48.0
+    """Faces: without a confirmation for this many hours the state is `unknown`."""
+    silent_days: Positive = 3.0
+    """Faces: without a confirmation of the champion for this many days people are told."""
+    alert_refused: Share = 0.1
+    """Share of wrongly refused checks that people are told of, when it is likely."""
+    max_refused: Share = 0.2
+    """Share of wrongly refused checks for which the champion is taken down, when it is sure."""
+    refused_margin: Share = 0.1
+    """How much larger that share may be than the version's before; people are told of half of it."""
+    alert_accepted: Share = 0.02
+    """Share of checks let in wrongly that people are told of, when it is likely."""
+    max_accepted: Share = 0.05
+    """Share of checks let in wrongly for which the champion is taken down, when it is sure."""
+    accepted_margin: Share = 0.03
+    """How much larger that share may be than the version's before; people are told of half of it."""
+    alert_confidence: Confidence = 0.9
+    """Faces: how likely a rate has to be too high before people are told."""
+    confidence: Confidence = 0.99
+    """Faces: how sure that has to be, over the window, before the champion is taken down."""
+    recent_confidence: Confidence = 0.999
+    """Faces: how sure that has to be, on the newest hours alone, before the champion is taken down."""
+    recovery: Share = 0.8
+    """Part of what people are told of, below which both rates have to fall before the state is well again."""
+
+    def __post_init__(self) -> None:
+        if self.alert_refused > self.max_refused or self.alert_accepted > self.max_accepted:
+            raise ValueError("alert_refused and alert_accepted must not be above max_refused and max_accepted")
+
+    def window(self, serving_since: datetime, now: datetime) -> Period:
+        """When confirmations of the champion count: a new champion starts a fresh window."""
+        until = now - timedelta(minutes=self.matured_minutes)
+        return Period(max(serving_since, now - timedelta(hours=self.window_hours)), until)
+
+    def recent(self, window: Period) -> Period:
+        return Period(max(window.since, window.until - timedelta(hours=self.recent_hours)), window.until)
+
+    def last_of(self, served_until: datetime) -> Period:
+        """When confirmations of a version count that serves no more."""
+        return Period(served_until - timedelta(hours=self.window_hours), served_until)
+
+    def silent_since(self, newest: datetime | None, window: Period, now: datetime) -> datetime | None:
+        """Since when no confirmation came, once that is too long."""
+        since = newest or window.since
+        return since if now - since > timedelta(days=self.silent_days) else None
+
+    def bars(self, which: Which) -> Bars:
+        if which is Which.REFUSED:
+            return Bars(self.alert_refused, self.max_refused, self.refused_margin)
+        return Bars(self.alert_accepted, self.max_accepted, self.accepted_margin)
+
+    def judge(self, seen: FaceObservation, now: datetime) -> FaceReading:
+        silence = self._silence(seen, now)
+        found = (silence,) if silence else tuple(self._said_of(which, seen) for which in Which)
+        reasons = tuple(sorted(found, key=lambda one: list(FaceState).index(one.state)))
+        state = reasons[0].state
+        rates = seen.window
+        recovered = state is FaceState.OK and all(self._is_well(which, seen) for which in Which)
+        return FaceReading(rates.version, state, reasons, rates.wrongly_refused, rates.wrongly_accepted, recovered)
+
+    def _silence(self, seen: FaceObservation, now: datetime) -> Reason | None:
+        version = seen.window.version
+        if seen.newest is None:
+            return Reason(FaceState.UNKNOWN, None, f"unknown: nobody confirmed a check of {version}")
+        if now - seen.newest <= timedelta(hours=self.stale_hours):
+            return None
+        sentence = (
+            f"unknown: the newest confirmation of {version} is from {seen.newest.isoformat()}, "
+            f"over {self.stale_hours:g} hours old"
+        )
+        return Reason(FaceState.UNKNOWN, None, sentence)
+
+    def _said_of(self, which: Which, seen: FaceObservation) -> Reason:
+        """The first and worst of what may be said of this rate."""
+        rate, version = which.of(seen.window), seen.window.version
+        if not self._is_known(rate):
+            few = f"unknown: how many {version} {_did(which)}: {rate.people} people, {self.min_people} needed"
+            return Reason(FaceState.UNKNOWN, which, few)
+        worse = next(iter((*self._failing(which, seen), *self._warning(which, seen))), None)
+        return worse or Reason(FaceState.OK, which, _told(version, which, rate))
+
+    def _failing(self, which: Which, seen: FaceObservation) -> Iterator[Reason]:
+        bars = self.bars(which)
+        parts = (("", seen.window, self.confidence), ("lately ", seen.recent, self.recent_confidence))
+        for part, rates, confidence in parts:
+            rate = which.of(rates)
+            if self._is_known(rate) and rate.sure(confidence).low > bars.most:
+                sentence = f"{part}{_told(rates.version, which, rate)}: above {bars.most:.1%}"
+                yield Reason(FaceState.FAILING, which, sentence)
+        yield from self._worse(which, seen, FaceState.FAILING, bars.margin, self.confidence)
+
+    def _warning(self, which: Which, seen: FaceObservation) -> Iterator[Reason]:
+        bars, rate = self.bars(which), which.of(seen.window)
+        if rate.sure(self.alert_confidence).low > bars.alert:
+            sentence = f"{_told(seen.window.version, which, rate)}: above {bars.alert:.1%}"
+            yield Reason(FaceState.WARN, which, sentence)
+        yield from self._worse(which, seen, FaceState.WARN, bars.margin / 2, self.alert_confidence)
+
+    def _worse(
+        self, which: Which, seen: FaceObservation, state: FaceState, margin: float, confidence: float
+    ) -> Iterator[Reason]:
+        rate, before = which.of(seen.window), seen.before
+        if before is None or not self._is_known(theirs := which.of(before)):
+            return
+        if rate.more_than(theirs, confidence).low > margin:
+            said = f"{_told(seen.window.version, which, rate)}, {before.version} {theirs.share:.1%}"
+            yield Reason(state, which, f"{said}: more by over {margin * 100:.1f} pp")
+
+    def _is_known(self, rate: Rate) -> bool:
+        return rate.people >= self.min_people
+
+    def _is_well(self, which: Which, seen: FaceObservation) -> bool:
+        bars, share = self.bars(which), which.of(seen.window).share or 0.0
+        theirs = which.of(seen.before) if seen.before else None
+        beside = theirs.share if theirs is not None and self._is_known(theirs) else None
+        no_worse = beside is None or share - beside <= self.recovery * bars.margin / 2
+        return share <= self.recovery * bars.alert and no_worse
+
+
+def _did(which: Which) -> str:
+    return "refused wrongly" if which is Which.REFUSED else "let in wrongly"
+
+
+def _told(version: str, which: Which, rate: Rate) -> str:
+    sure = rate.interval
+    return (
+        f"{version} {_did(which)} {rate.failed} of {rate.checks} checks of {rate.people} people "
+        f"({rate.share:.1%}, interval {sure.low:.1%}-{sure.high:.1%})"
+    )

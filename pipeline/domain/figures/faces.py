@@ -1,0 +1,25 @@
+"""How often a face champion refuses, or lets in, people wrongly, as the monitor saw it last."""
+
+from collections.abc import Iterator
+
+from pipeline.domain.faces.looks import FaceLook
+from pipeline.domain.faces.watching import FaceState
+from pipeline.domain.facts import Fact, label_of
+from pipeline.domain.models import ModelType
+
+
+def of_face_look(look: FaceLook, seconds_between_looks: float) -> Iterator[Fact]:
+    """Rates are told with their intervals once there is a check; what they are worth, the state says."""
+    model = label_of(ModelType.FACE)
+    labels = (model, look.version)
+    yield Fact("live_accuracy_looked_timestamp_seconds", (model,), look.at.timestamp())
+    yield Fact("monitor_interval_seconds", (model,), seconds_between_looks)
+    for state in FaceState:
+        yield Fact("face_rates_state", (*labels, state), state is look.state)
+    for name, rate in (("refused", look.refused), ("accepted", look.accepted)):
+        yield Fact("face_rate_people", (*labels, name), rate.people)
+        if rate.share is None:
+            continue
+        yield Fact("face_rate_ratio", (*labels, name), rate.share)
+        yield Fact("face_rate_low_ratio", (*labels, name), rate.low)
+        yield Fact("face_rate_high_ratio", (*labels, name), rate.high)
