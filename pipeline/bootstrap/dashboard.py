@@ -6,13 +6,16 @@ from datetime import timedelta
 from typing import Any, Self
 
 from pipeline.bootstrap import dashboard_answers as answers
-from pipeline.bootstrap.kinds import complete
+from pipeline.bootstrap.kinds import OF_HELPER_TASKS, model_types
 from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.peoples_words import administrators_only
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
+from pipeline.bootstrap.watches import watched
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
 from pipeline.domain.worth import worth
+from pipeline.ports.bundles import Overseeing
 from pipeline.settings import Settings
 from pipeline.steps.oversee import oversee
 from pipeline.steps.oversee_canary import oversee_canary
@@ -44,14 +47,22 @@ class Dashboard:
 
     def overview(self, model_type: str) -> dict[str, Any]:
         """Who serves, how well, what may be done about it, and what stands between now and the next retraining."""
+        kind = watched(model_type)
         with self._live.one_moment() as overseeing:
-            seen = oversee(overseeing, complete(model_type))
+            seen = oversee(overseeing, kind)
+            rates = self._face_rates(overseeing) if kind is ModelType.FACE else None
         s = self._w.settings
-        return answers.of_overview(seen, s.retraining, s.live)
+        # What nobody retrains has nothing that stands between now and a retraining.
+        told = answers.of_overview(seen, s.retraining if model_type in model_types() else None, s.live)
+        return {**told, "rates": rates}
+
+    def _face_rates(self, overseeing: Overseeing) -> dict[str, Any]:
+        """They stand where others have the monitor's last look at live accuracy."""
+        return answers.of_face_rates(overseeing.face_looks.last(), self._w.settings.face_watch)
 
     def sightings(self, model_type: str, days: int) -> dict[str, Any]:
         """The monitor's looks and the changes of champion of the last `days`, 1 to `MOST_DAYS`."""
-        kind = complete(model_type)
+        kind = watched(model_type)
         with self._live.one_moment() as overseeing:
             now = overseeing.clock.now()
             period = Period(now - timedelta(days=days), now)
@@ -61,7 +72,7 @@ class Dashboard:
 
     def judged(self, model_type: str, skip: int) -> dict[str, Any]:
         """Models with their verdicts, newest first, `PAGE_VERSIONS` at a time."""
-        kind = complete(model_type)
+        kind = watched(model_type)
         with self._live.one_moment() as overseeing:
             page = overseeing.sightings.page(kind, most=PAGE_VERSIONS, skip=skip)
             ledger = overseeing.transitions.ledger(kind)
@@ -69,23 +80,25 @@ class Dashboard:
 
     def proof(self, model_type: str, version: str) -> bytes:
         """A ZIP of all that is known of a version. Raises `UnknownVersion`."""
-        return prove(self._live.proving, complete(model_type), version)
+        return prove(self._live.proving, watched(model_type), version)
 
     def replicas(self, model_type: str) -> dict[str, Any]:
         """What each replica says it serves now; one that does not answer says why."""
         fleet = self._w.fleet
-        return answers.of_replicas(fleet.serving(complete(model_type)), fleet.skipped())
+        return answers.of_replicas(fleet.serving(watched(model_type)), fleet.skipped())
 
     def canary(self, model_type: str) -> dict[str, Any] | None:
         """The trial that runs, with its evidence so far; None without one."""
-        kind, policy = complete(model_type), self._live.canary_policy
+        kind, policy = watched(model_type), self._live.canary_policy
         with self._live.one_moment() as overseeing:
             seen = oversee_canary(overseeing, kind, policy)
         return answers.of_trial(seen, policy) if seen else None
 
     def voices(self, model_type: str) -> list[dict[str, Any]]:
         """Whose corrections somebody may want to set aside: versions by their time, reviewers, branches."""
-        kind = complete(model_type)
+        kind = watched(model_type)
+        if kind is not OF_HELPER_TASKS:
+            return []
         with self._live.one_moment() as overseeing:
             now = overseeing.clock.now()
             period = Period(now - timedelta(days=MOST_DAYS), now)
@@ -93,8 +106,10 @@ class Dashboard:
             return answers.of_voices(overseeing.sightings.voices(ledger, period, most=_MOST_VOICES))
 
     def worth(self, model_type: str) -> dict[str, Any]:
-        """What each version that served is worth, by its name."""
-        kind = complete(model_type)
+        """What each version that served is worth to branch managers, by its name."""
+        kind = watched(model_type)
+        if kind is not OF_HELPER_TASKS:
+            return {}
         with self._live.one_moment() as o:
             return {one.version: asdict(one) for one in worth(o.transitions.ledger(kind), o.sightings.reviews())}
 

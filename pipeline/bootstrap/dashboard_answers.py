@@ -7,6 +7,8 @@ from typing import Any
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing, load_objections
+from pipeline.domain.faces.looks import FaceLook
+from pipeline.domain.faces.watching import FaceWatchPolicy, Which
 from pipeline.domain.history import History
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Period, Tally
@@ -26,7 +28,8 @@ _DRAWN = ("at", "version", "state", "accuracy", "low", "high", "blind_confirmed"
 _NOTES = frozenset({Kind.CANARY_START, Kind.CANARY_ABORT, Kind.FREEZE_CLEARED})
 
 
-def of_overview(o: Overview, retraining: RetrainingPolicy, live: LiveAccuracyPolicy) -> dict[str, Any]:
+def of_overview(o: Overview, retraining: RetrainingPolicy | None, live: LiveAccuracyPolicy) -> dict[str, Any]:
+    """`retraining` is None for what nobody retrains."""
     ledger = o.ledger
     return {
         "at": o.at.isoformat(),
@@ -47,11 +50,23 @@ def of_overview(o: Overview, retraining: RetrainingPolicy, live: LiveAccuracyPol
         "failed_rollback": _entry(ledger.failed_rollback) if ledger.failed_rollback else None,
         "seen": of_sighting(o.seen) if o.seen else None,
         "bars": {"alert": live.alert_accuracy, "rollback": live.rollback_accuracy},
-        "retraining": _retraining(o, retraining),
+        "retraining": _retraining(o, retraining) if retraining else None,
         "unpublished": {"events": o.unpublished.events, "since": _iso(o.unpublished.since)},
         "troubles": [str(trouble) for trouble in o.troubles],
         "withheld": [_of_withheld(one) for one in o.withheld],
     }
+
+
+def of_face_rates(seen: FaceLook | None, policy: FaceWatchPolicy) -> dict[str, Any]:
+    bars = {"refused": asdict(policy.bars(Which.REFUSED)), "accepted": asdict(policy.bars(Which.ACCEPTED))}
+    return {"bars": bars, "seen": _of_face_look(seen) if seen else None}
+
+
+def _of_face_look(look: FaceLook) -> dict[str, Any]:
+    shares = {"refused": {"share": look.refused.share}, "accepted": {"share": look.accepted.share}}
+    told = asdict(look)
+    rates = {name: {**told[name], **share} for name, share in shares.items()}
+    return {**told, **rates, "at": look.at.isoformat(), "state": str(look.state)}
 
 
 def _of_withheld(one: Withheld) -> dict[str, Any]:

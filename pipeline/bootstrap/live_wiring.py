@@ -112,6 +112,7 @@ class LiveWiring:
     def one_moment(self) -> Iterator[Overseeing]:
         """Raises `ServiceUnavailable`."""
         from pipeline.adapters.confirmation_table import ConfirmationTable
+        from pipeline.adapters.face_reading_table import FaceReadingTable
         from pipeline.adapters.live_metrics import LiveMetricsView
         from pipeline.adapters.mlops_db import OneMoment
         from pipeline.adapters.retraining_run_table import RetrainingRunTable
@@ -129,6 +130,7 @@ class LiveWiring:
                 TroubleTable(database),
                 SightingTable(database),
                 LiveMetricsView(database),
+                FaceReadingTable(database),
                 w.fleet,
                 w.clock,
             )

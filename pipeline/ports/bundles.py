@@ -28,6 +28,7 @@ from pipeline.ports.data import (
 )
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
 from pipeline.ports.events import Backlogs, Confirmations, Decisions, EventPublisher, Outbox, RetrainingRuns
+from pipeline.ports.face_watching import FaceLooks
 from pipeline.ports.facts import Totals
 from pipeline.ports.live import ArchiveStore, Evidence, LiveMetrics, LiveReadings
 from pipeline.ports.overview import Sightings
@@ -239,6 +240,7 @@ class Overseeing:
     troubles: Troubles
     sightings: Sightings
     metrics: LiveMetrics
+    face_looks: FaceLooks
     fleet: ServingFleet
     clock: Clock
 

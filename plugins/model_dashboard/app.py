@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel
 
-from pipeline.bootstrap import GiveUp, TryAgain, UnknownVersion, model_types, refusal
+from pipeline.bootstrap import GiveUp, TryAgain, UnknownVersion, refusal, watched_types
 from pipeline.bootstrap.dashboard import MOST_DAYS, Dashboard
 from plugins.administrators import administrators
 from plugins.every_dag import ALWAYS_ON
@@ -18,16 +18,16 @@ from plugins.model_dashboard.files import HEADERS, Files, media_type
 from plugins.outside.pipeline import ask_airflow
 
 
-def _complete(model_type: str) -> str:
-    if model_type not in model_types():
+def _watched(model_type: str) -> str:
+    if model_type not in watched_types():
         raise ValueError(refusal(model_type))
     return model_type
 
 
 _KINDS = Annotated[
     str,
-    Query(alias="model_type", json_schema_extra={"enum": list(model_types())}),
-    AfterValidator(_complete),
+    Query(alias="model_type", json_schema_extra={"enum": list(watched_types())}),
+    AfterValidator(_watched),
 ]
 # Digits of every alphabet are `\d`.
 _VERSION = Annotated[str, Query(pattern=r"^v[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$")]
@@ -159,7 +159,7 @@ def _operations(app: FastAPI, open_dashboard: Opener, known: Known) -> None:
         """Who looks, what they may trigger, and which DAGs should never be paused."""
         return {
             "name": user.get_name(),
-            "model_types": list(model_types()),
+            "model_types": list(watched_types()),
             "always_on": ALWAYS_ON,
             "may_trigger": allowed(user, ALWAYS_ON),
             "no_administrator": _no_administrator(open_dashboard, user.get_name(), known()),

@@ -592,6 +592,27 @@ def test_airflows_home_is_as_it_was_when_the_line_has_nothing_to_say(airflow, lo
     assert seen.page.locator("#home").inner_text() == ""
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ["Live error rates", "too many wrong", "wrongly refused: 20.0 %", "20 of 100 checks of 40 people"]),
+        ("ko", ["실시간 오류율", "오류 많음", "잘못 거부됨: 20.0 %", "40명의 확인 100건 중 20건"]),
+    ],
+)
+def test_of_a_face_model_both_error_rates_stand_where_accuracy_stands(airflow, look, language, said):
+    airflow.language = language
+    airflow.overlooked.face_serves()
+    seen, page = look()
+    page.get_by_role("button", name="FACE").click()
+    wait_for(page, "#accuracy-now", said[0])
+    rates = text(page, "#accuracy")
+    assert [words for words in said if words not in rates] == []
+    assert ("11.0 %–33.0 %" in rates, page.locator("#accuracy-chart canvas").count()) == (True, 0)
+    assert "face-model" in text(page, "#retraining") and page.locator("#retraining button").count() == 0
+    assert "v1.1.0" in text(page, "#serving-now")
+    seen.keep(f"dashboard of faces in {language}")
+
+
 def test_another_model_type_is_another_page(two_types, airflow, look):
     _, page = look(Person())
     wait_for(page, "#serving-now", "v1.2.0")

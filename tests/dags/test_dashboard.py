@@ -69,7 +69,7 @@ def test_whoever_may_look_is_told_what_they_may_do(seen):
     viewer, operator = (client(lambda: seen.dashboard, role).get("/api/person").json() for role in ("viewer", "op"))
     assert viewer["may_trigger"] == dict.fromkeys(ALWAYS_ON, False)
     assert operator["may_trigger"] == dict.fromkeys(ALWAYS_ON, True)
-    assert (viewer["name"], viewer["model_types"]) == ("eng", ["LAUNDRY"])
+    assert (viewer["name"], viewer["model_types"]) == ("eng", ["LAUNDRY", "FACE"])
 
 
 @pytest.mark.parametrize("path", ASKED)

@@ -7,7 +7,7 @@ import { state } from "./state.js";
 import { moment, percent, text } from "./texts.js";
 
 const RANGES = [7, 30, 90];
-const LOOKS = { ok: "good", low: "warm", failing: "bad", unknown: "quiet" };
+const LOOKS = { ok: "good", low: "warm", warn: "warm", failing: "bad", unknown: "quiet" };
 let days = 7;
 let found = null;
 let chart = null;
@@ -19,19 +19,34 @@ export function makeAccuracy(place) {
 }
 
 export function accuracy() {
-  const seen = state.overview.seen;
-  show(byId("accuracy-now"), el("h2", {}, text("liveAccuracy")), ...(seen ? now(seen) : [el("p", {}, text("noLook"))]));
+  const { seen, rates } = state.overview;
+  const look = rates ? rates.seen : seen;
+  const said = look ? (rates ? ofFaces(look, rates.bars) : now(look)) : [el("p", {}, text("noLook"))];
+  show(byId("accuracy-now"), el("h2", {}, text(rates ? "liveRates" : "liveAccuracy")), ...said);
   show(byId("accuracy-ranges"), el("div", { class: "row" }, RANGES.map(range)));
 }
 
+const badge = ({ state: seen }) => el("span", { class: `badge ${LOOKS[seen]}` }, text(`state${seen[0].toUpperCase()}${seen.slice(1)}`));
+
+// Of face models people are counted: who was refused wrongly, and for whom somebody else was taken.
+function ofFaces(seen, bars) {
+  const rate = (key, one, bar) =>
+    el("li", {}, `${text(key)}: `, el("strong", {}, percent(one.share)), one.share === null ? "" : ` · ${text("rateOf", { ...one, low: percent(one.low), high: percent(one.high) })}`, el("span", { class: "quiet" }, ` · ${text("rateBars", { alert: percent(bar.alert, 0), most: percent(bar.most, 0) })}`));
+  return [
+    el("p", {}, el("strong", {}, `${seen.version} `), badge(seen)),
+    el("ul", { id: "face-rates" }, rate("wronglyRefused", seen.refused, bars.refused), rate("wronglyAccepted", seen.accepted, bars.accepted)),
+    el("p", { class: "quiet" }, text("lookedAt", { at: moment(seen.at) })),
+    el("p", {}, seen.decision),
+  ];
+}
+
 function now(seen) {
-  const key = `state${seen.state[0].toUpperCase()}${seen.state.slice(1)}`;
   const blind = seen.blind_confirmed
     ? ` · ${text("blindOf", { share: percent(seen.blind_agreed / seen.blind_confirmed), confirmed: seen.blind_confirmed })}`
     : "";
   const interval = text("intervalOf", { low: percent(seen.low), high: percent(seen.high), confirmed: seen.confirmed });
   return [
-    el("p", {}, el("strong", {}, `${seen.version} ${percent(seen.accuracy)} `), el("span", { class: `badge ${LOOKS[seen.state]}` }, text(key))),
+    el("p", {}, el("strong", {}, `${seen.version} ${percent(seen.accuracy)} `), badge(seen)),
     el("p", { class: "quiet" }, `${text("agreement")} · ${interval}${blind} · ${text("lookedAt", { at: moment(seen.at) })}`),
     el("p", {}, seen.decision),
   ];
@@ -61,7 +76,7 @@ export function redraw() {
   chart = null;
   place.replaceChildren();
   if (found.looks.length) chart = draw(place, found, state.overview.bars, days);
-  else place.append(el("p", { class: "quiet" }, text("noReadings")));
+  else if (!state.overview.rates) place.append(el("p", { class: "quiet" }, text("noReadings")));
   const lines = [...found.marks].reverse().map((one) => el("li", {}, told(one)));
   show(byId("accuracy-changes"), lines.length > 0 && el("details", {}, el("summary", {}, text("changes")), el("ul", {}, lines)));
 }

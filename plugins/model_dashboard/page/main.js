@@ -63,7 +63,7 @@ async function readAirflow() {
 // Which step of the retraining is at work.
 async function readStage() {
   state.running = null;
-  if (!state.overview?.retraining.running) return;
+  if (!state.overview?.retraining?.running) return;
   const { dag_runs: runs } = await airflow(`dags/${retrainingDag()}/dagRuns?state=running&limit=1&order_by=-start_date`);
   if (!runs.length) return;
   const { task_instances: tasks } = await airflow(`dags/${retrainingDag()}/dagRuns/${encodeURIComponent(runs[0].dag_run_id)}/taskInstances?state=running&state=deferred&state=queued&limit=20`);

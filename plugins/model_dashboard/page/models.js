@@ -152,7 +152,7 @@ function acts(one) {
 }
 
 // A verdict that waits for a person wants that person's word, not force.
-const forcible = (one) => one.verdict && !one.verdict.held && one.status !== "ACTIVE";
+const forcible = (one) => state.overview.retraining && one.verdict && !one.verdict.held && one.status !== "ACTIVE";
 
 function forceButton(one, o) {
   const name = one.version ?? one.run_id;
@@ -163,6 +163,7 @@ function forceButton(one, o) {
 }
 
 function notLive(one, o) {
+  if (!o.retraining) return text("byHand");
   if (one.status === "ACTIVE") return text("servesAlready");
   if (o.freeze) return text("frozenNow");
   if (one.status === "ARCHIVED") return text("isArchived");

@@ -5,7 +5,7 @@ import { moment, percent, text } from "./texts.js";
 
 const React = globalThis.React;
 const SELDOM_MS = 60_000;
-const LOOKS = { ok: "#1c7a44", low: "#9a5b00", failing: "#b3261e" };
+const LOOKS = { ok: "#1c7a44", low: "#9a5b00", warn: "#9a5b00", failing: "#b3261e" };
 const ours = new URL("../../api/", import.meta.url);
 const base = ours.pathname.slice(0, ours.pathname.lastIndexOf("/model-dashboard/"));
 
@@ -21,12 +21,15 @@ async function everyOverview() {
 }
 
 function words(o) {
-  const seen = o.seen && o.champion && o.seen.version === o.champion.version ? o.seen : null;
+  const look = o.rates ? o.rates.seen : o.seen;
+  const seen = look && o.champion && look.version === o.champion.version ? look : null;
   const key = seen ? `state${seen.state[0].toUpperCase()}${seen.state.slice(1)}` : "stateUnknown";
-  const accuracy = `${percent(seen?.accuracy)} ${text(key)}`;
+  const rate = (key, of) => `${text(key)} ${percent(seen?.[of].share)}`;
+  const rates = o.rates && [rate("wronglyRefused", "refused"), rate("wronglyAccepted", "accepted")].join(", ");
+  const accuracy = `${rates ?? percent(seen?.accuracy)} ${text(key)}`;
   const r = o.retraining;
-  const next = [text("correctionsOf", { n: r.corrections, needed: r.needed })];
-  if (r.days !== null) next.push(text("daysOf", { n: r.days, needed: r.min_days }));
+  const next = r ? [text("correctionsOf", { n: r.corrections, needed: r.needed })] : [];
+  if (r && r.days !== null) next.push(text("daysOf", { n: r.days, needed: r.min_days }));
   return { serves: o.champion ? o.champion.version : text("nothingServes"), accuracy, next: next.join(", "), state: seen?.state };
 }
 
@@ -59,7 +62,9 @@ function Strip() {
     const timer = setInterval(look, SELDOM_MS);
     return () => clearInterval(timer);
   }, []);
-  return overviews.length ? React.createElement("div", { id: "models-strip" }, overviews.map(line)) : null;
+  // Of what people make by hand, only what serves.
+  const shown = overviews.filter((o) => o.retraining || o.champion);
+  return shown.length ? React.createElement("div", { id: "models-strip" }, shown.map(line)) : null;
 }
 
 globalThis.AirflowPlugin = React?.useState && React?.useEffect ? Strip : () => null;

@@ -177,3 +177,18 @@ def test_what_is_set_aside_is_told_until_it_is_given_back(seen):
         give_back(seen.withholdings, world.clock, one.id, by)
     with pytest.raises(GiveUp, match="nothing is set aside as 'unknown'"):
         give_back(seen.withholdings, world.clock, "unknown", by)
+
+
+def test_of_a_face_model_both_rates_are_told_and_nothing_of_branch_managers(seen):
+    assert seen.dashboard.overview("FACE")["rates"]["seen"] is None
+    seen.face_serves()
+    told = seen.dashboard.overview("FACE")
+    json.dumps(told)
+    assert (told["champion"]["version"], told["seen"], told["retraining"]) == ("v1.1.0", None, None)
+    rates = told["rates"]
+    assert (rates["seen"]["state"], rates["seen"]["refused"]["share"]) == ("warn", 0.2)
+    assert rates["seen"]["accepted"]["share"] is None
+    assert rates["bars"]["refused"] == {"alert": 0.1, "most": 0.2, "margin": 0.1}
+    assert overview(seen)["rates"] is None
+    assert (seen.dashboard.voices("FACE"), seen.dashboard.worth("FACE")) == ([], {})
+    assert seen.dashboard.sightings("FACE", 7)["looks"] == []
