@@ -608,7 +608,7 @@ def test_of_a_face_model_both_error_rates_stand_where_accuracy_stands(airflow, l
     rates = text(page, "#accuracy")
     assert [words for words in said if words not in rates] == []
     assert ("11.0 %–33.0 %" in rates, page.locator("#accuracy-chart canvas").count()) == (True, 0)
-    assert "face-model" in text(page, "#retraining") and page.locator("#retraining button").count() == 0
+    assert "face_model_retraining" in text(page, "#retraining") and page.locator("#retraining button").count() == 0
     assert "v1.1.0" in text(page, "#serving-now")
     seen.keep(f"dashboard of faces in {language}")
 
