@@ -1,5 +1,4 @@
--- Looks of the monitor at face champions, with both rates as they were seen (UC-23); whom a photo shows who was looked for
--- among all and found as somebody else.
+-- Looks of the monitor at face champions, with both rates as they were seen (UC-23).
 
 CREATE TABLE IF NOT EXISTS face_readings (
     id              bigserial PRIMARY KEY,
@@ -20,7 +19,3 @@ CREATE TABLE IF NOT EXISTS face_readings (
     decision        text NOT NULL
 );
 CREATE INDEX IF NOT EXISTS face_readings_newest ON face_readings (at DESC);
-
--- A hash of the name, as `person`; erased with it.
-ALTER TABLE face_confirmations ADD COLUMN IF NOT EXISTS shown text;
-CREATE INDEX IF NOT EXISTS face_confirmations_of_shown ON face_confirmations (shown) WHERE shown IS NOT NULL;

@@ -19,10 +19,10 @@ class FaceTally:
     """Checks about one person that one version answered, each by its last confirmation.
 
     `genuine` showed the person, of which `refused` were refused; `accepted` were let in as the person, of which `wrong`
-    showed somebody else. Who is looked for among all (1:N) and is refused because somebody else looks more like the
-    photo is a genuine check of theirs that was refused, where whoever confirmed it said who they are
-    (`shownIdentity`); without that word nobody can tell them from a stranger, and they are not counted. Who was let in
-    by somebody else's name was not refused, and who claimed to be somebody else (1:1) was refused rightly.
+    showed somebody else.
+
+    Not counted, because no message says who stood there: whoever is looked for among all (1:N) and refused because
+    somebody else looks more like the photo. The word on such a check is about the other one, rightly not let in.
     """
 
     version: str
