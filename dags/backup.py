@@ -2,7 +2,8 @@
 
 With the log, which `log_receiver` brings there as it is written, every moment of the last 30 days can be restored
 (`RETRAIN_BACKUP_KEEP_DAYS`): `python -m pipeline backups restore`, see *A backup has to come back* in the runbook.
-Where `RETRAIN_BACKUP_DSN` is empty, somebody else backs the databases up, and the run is skipped.
+Where `RETRAIN_BACKUP_DSN` is empty, somebody else backs the databases up: the run is skipped, and
+ends alerts of old copies.
 """
 
 from datetime import timedelta
@@ -24,7 +25,7 @@ from plugins.steps import step
 def backup() -> None:
     @task.short_circuit
     def wanted() -> bool:
-        return step(lambda p: p.backups_wanted())
+        return step(lambda p: p.backups_still_wanted())
 
     @task
     def copy() -> dict[str, object]:

@@ -24,7 +24,7 @@ from plugins.steps import step
 def restore_test() -> None:
     @task.short_circuit
     def wanted() -> bool:
-        return step(lambda p: p.backups_wanted())
+        return step(lambda p: p.backups_still_wanted())
 
     @task
     def restore() -> dict[str, object]:

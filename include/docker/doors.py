@@ -1,4 +1,4 @@
-"""Whether databases and broker take the passwords of `.env`; volumes keep those of their first start."""
+"""Whether databases and broker take the passwords of `.env`."""
 
 import os
 
@@ -15,10 +15,14 @@ _OF_ROLES = (
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
     "MLFLOW_BACKEND_STORE_URI",
 )
-_REFUSES = (
-    "refuses the password in {variable}: its volume keeps the passwords of its first start, and .env is "
+_POSTGRES_REFUSES = (
+    "PostgreSQL refuses the password in {variable}: its volume keeps the passwords of its first start, and .env is "
     "another one now. "
     "Put the old .env back, or change the password there (runbook, A secret has to change)"
+)
+_RABBITMQ_REFUSES = (
+    "RabbitMQ refuses the password in {variable}: it takes those of .env when it starts, and has not since. "
+    "docker compose restart rabbitmq, then this again (runbook, A secret has to change)"
 )
 
 
@@ -42,7 +46,7 @@ def _knock_at_postgres(variable: str, dsn: str) -> None:
     except psycopg2.OperationalError as error:
         if "authentication failed" not in str(error):
             raise
-        raise GiveUp(f"PostgreSQL {_REFUSES.format(variable=variable)}") from error
+        raise GiveUp(_POSTGRES_REFUSES.format(variable=variable)) from error
 
 
 def _knock_at_rabbitmq(variable: str, url: str) -> None:
@@ -54,4 +58,4 @@ def _knock_at_rabbitmq(variable: str, url: str) -> None:
     try:
         pika.BlockingConnection(pika.URLParameters(url)).close()
     except (pika.exceptions.ProbableAuthenticationError, pika.exceptions.AuthenticationError) as error:
-        raise GiveUp(f"RabbitMQ {_REFUSES.format(variable=variable)}") from error
+        raise GiveUp(_RABBITMQ_REFUSES.format(variable=variable)) from error

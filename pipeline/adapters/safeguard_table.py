@@ -33,6 +33,10 @@ class SafeguardTable:
             cursor.execute("SELECT kind, succeeded_at FROM safeguards ORDER BY kind")
             return {Safeguard(kind): at for kind, at in cursor.fetchall()}
 
+    def withdraw(self) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM safeguards")
+
 
 class GrowingTableRows:
     def __init__(self, database: MlopsDatabase) -> None:

@@ -44,6 +44,12 @@ class BackupSteps:
         """Whether the settings name a cluster that is backed up here, and not by whoever runs it."""
         return bool(self._w.settings.backup_dsn.get_secret_value())
 
+    def backups_still_wanted(self) -> bool:
+        """As `backups_wanted`; where they no longer are, nobody is alerted of the age of those that were made here."""
+        if not (wanted := self.backups_wanted()):
+            self._safeguards.withdraw()
+        return wanted
+
     def back_up(self) -> dict[str, Any]:
         """Copy every database now. Raises `GiveUp` unless `backups_wanted`."""
         d = BackingUp(self._cluster, self._backup_archive, self._safeguards, self._w.clock, self._w.settings.backups)

@@ -113,6 +113,9 @@ class Safeguards(Protocol):
 
     def newest(self) -> dict[Safeguard, datetime]: ...
 
+    def withdraw(self) -> None:
+        """Nobody has to succeed any longer."""
+
 
 class GrowingTables(Protocol):
     """Tables of our own database that are only added to."""

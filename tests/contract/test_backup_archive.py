@@ -72,3 +72,5 @@ def test_the_newest_success_counts(safeguards):
         safeguards.note(Safeguard.BASE, NOW + timedelta(hours=hours), "a copy")
     safeguards.note(Safeguard.LOG, NOW, "")
     assert safeguards.newest() == {Safeguard.BASE: NOW + timedelta(hours=3), Safeguard.LOG: NOW}
+    safeguards.withdraw()
+    assert safeguards.newest() == {}

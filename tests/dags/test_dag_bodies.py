@@ -550,11 +550,11 @@ def test_the_model_type_is_named_in_the_ui(name):
     [(backup.backup(), "copy", "back_up"), (restore_test.restore_test(), "restore", "test_restore")],
 )
 def test_databases_are_backed_up_unless_somebody_else_does_that(desk, dag, task, asked):
-    desk.answers["backups_wanted"] = True
+    desk.answers["backups_still_wanted"] = True
     run = DagRun(dag)
     assert run.do("wanted") is True
     assert run.do(task) == f"the answer of {asked}"
-    assert positional(desk) == [("backups_wanted",), (asked,)]
-    desk.answers["backups_wanted"] = False
+    assert positional(desk) == [("backups_still_wanted",), (asked,)]
+    desk.answers["backups_still_wanted"] = False
     with pytest.raises(DownstreamTasksSkipped):
         DagRun(dag).do("wanted")

@@ -24,6 +24,9 @@ class FakeSafeguards:
     def newest(self) -> dict[Safeguard, datetime]:
         return dict(self.noted)
 
+    def withdraw(self) -> None:
+        self.noted.clear()
+
 
 @dataclass
 class FakeBackupArchive:

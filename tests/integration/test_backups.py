@@ -15,7 +15,9 @@ from include.stack.layout import environment
 from include.stack.postgres import query
 from pipeline.adapters.postgres_programs import program
 from pipeline.adapters.rebuilt_cluster import PostgresBuilder
+from pipeline.adapters.safeguard_table import SafeguardTable
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
+from pipeline.domain.backups import Safeguard
 from tests.builders import NOW
 from tests.waiting import until
 
@@ -132,8 +134,13 @@ def test_who_copies_the_cluster_reads_no_table(stack):
             psycopg2.connect(stack.dsn("backup", database))
 
 
-def test_without_a_server_to_back_up_a_command_says_so(stack, monkeypatch):
+def test_without_a_server_to_back_up_a_command_says_so_and_nobody_is_alerted_of_old_backups(
+    services, stack, monkeypatch
+):
     monkeypatch.setenv("RETRAIN_BACKUP_DSN", "")
     assert Pipeline.from_env().backups_wanted() is False
+    SafeguardTable(services.mlops).note(Safeguard.LOG, NOW, "")
+    assert Pipeline.from_env().backups_still_wanted() is False
+    assert SafeguardTable(services.mlops).newest() == {}
     with pytest.raises(GiveUp, match="RETRAIN_BACKUP_DSN is empty"):
         Pipeline.from_env().back_up()

@@ -11,6 +11,11 @@ from pipeline.bootstrap import GiveUp
 
 pytestmark = pytest.mark.integration
 
+_KEEPS = "PostgreSQL refuses the password in {}: its volume keeps the passwords of its first start"
+_AT_ITS_START = (
+    "RabbitMQ refuses the password in {}: it takes those of .env when it starts.* docker compose restart rabbitmq"
+)
+
 
 @pytest.fixture
 def variables(running_services, monkeypatch):
@@ -32,23 +37,21 @@ def test_the_passwords_of_the_first_start_open_every_door(variables):
 
 
 @pytest.mark.parametrize(
-    ("variable", "secret", "who"),
+    ("variable", "secret", "sentence"),
     [
-        ("POSTGRES_ADMIN_DSN", "postgres", "PostgreSQL"),
-        ("MLOPS_OWNER_DSN", "mlops_owner", "PostgreSQL"),
-        ("HELPER_DSN", "helper", "PostgreSQL"),
-        ("ACCESS_DSN", "access", "PostgreSQL"),
-        ("RETRAIN_MLOPS_DSN", "mlops", "PostgreSQL"),
-        ("RETRAIN_HELPER_DSN", "mlops_reader", "PostgreSQL"),
-        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow", "PostgreSQL"),
-        ("MLFLOW_BACKEND_STORE_URI", "mlflow", "PostgreSQL"),
-        ("RETRAIN_AMQP_URL", "rabbitmq_pipeline", "RabbitMQ"),
+        ("POSTGRES_ADMIN_DSN", "postgres", _KEEPS),
+        ("MLOPS_OWNER_DSN", "mlops_owner", _KEEPS),
+        ("HELPER_DSN", "helper", _KEEPS),
+        ("ACCESS_DSN", "access", _KEEPS),
+        ("RETRAIN_MLOPS_DSN", "mlops", _KEEPS),
+        ("RETRAIN_HELPER_DSN", "mlops_reader", _KEEPS),
+        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow", _KEEPS),
+        ("MLFLOW_BACKEND_STORE_URI", "mlflow", _KEEPS),
+        ("RETRAIN_AMQP_URL", "rabbitmq_pipeline", _AT_ITS_START),
     ],
 )
-def test_a_new_env_file_on_old_volumes_is_said_in_one_sentence(variables, monkeypatch, variable, secret, who):
+def test_a_new_env_file_on_old_volumes_is_said_in_one_sentence(variables, monkeypatch, variable, secret, sentence):
     monkeypatch.setenv(variable, os.environ[variable].replace(f":{variables[secret]}@", ":of-another-env-file@"))
-    with pytest.raises(
-        GiveUp, match=f"^{who} refuses the password in {variable}: its volume keeps .*runbook, A secret has to change"
-    ):
+    with pytest.raises(GiveUp, match=f"^{sentence.format(variable)}.*runbook, A secret has to change"):
         demand_superuser()
         demand_entry()

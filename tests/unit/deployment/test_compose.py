@@ -23,6 +23,8 @@ from pipeline.settings.variables import variables
 _ROOT = Path(__file__).parents[3]
 _COMPOSE = yaml.safe_load((_ROOT / "docker-compose.yaml").read_text())
 _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
+_DEFAULTS_FILE = "include/docker/defaults.env"
+_DEFAULTS = dict(re.findall(r"^(\w+)=(.*)$", (_ROOT / _DEFAULTS_FILE).read_text(), re.MULTILINE))
 _READ = {
     *(one.name for one in variables(PipelineSettings)),
     *(f"FACESERVE_{name}".upper() for name in FaceserveSettings.model_fields),
@@ -60,8 +62,14 @@ def local_stack(tmp_path):
     return load_or_create(tmp_path, preferred=False)
 
 
-def _variables(service: dict[str, Any]) -> dict[str, str]:
+def _pinned(service: dict[str, Any]) -> dict[str, str]:
+    """What no line of `settings.env` changes."""
     return {name: str(value) for name, value in service.get("environment", {}).items()}
+
+
+def _variables(service: dict[str, Any]) -> dict[str, str]:
+    begins_with = _DEFAULTS if _DEFAULTS_FILE in str(service.get("env_file")) else {}
+    return {**begins_with, **_pinned(service)}
 
 
 def _ours() -> list[tuple[str, str]]:
@@ -247,10 +255,23 @@ def test_the_recipe_of_the_example_gives_what_is_missing_and_changes_nothing_tha
     }.items()
 
 
-def test_whoever_judges_by_settings_reads_those_of_people():
-    """Parts of Airflow, the exporter whose bars alerts compare with, and the first model."""
-    reading = {name for name, service in _SERVICES.items() if "settings.env" in str(service.get("env_file"))}
-    assert reading == {name for name, service in _SERVICES.items() if "RETRAIN_MLOPS_DSN" in _variables(service)}
+def test_whoever_has_settings_reads_those_of_people_and_they_win_over_ours():
+    """Parts of Airflow, the exporter whose bars alerts compare with, the first model, and every server of ours."""
+    ours, theirs = {"path": _DEFAULTS_FILE, "required": True}, {"path": "settings.env", "required": False}
+    reading = {name for name, service in _SERVICES.items() if service.get("env_file") == [ours, theirs]}
+    own = ("RETRAIN_", "FACESERVE_", "HELPER_", "ACCESS_")
+    having = {name for name, service in _SERVICES.items() if any(v.startswith(own) for v in _pinned(service))}
+    assert reading == having - _IMAGES_OF_OTHERS
+
+
+def test_nothing_is_pinned_that_people_may_choose():
+    """A line of `settings.env` about it would have no effect, and nobody would say so."""
+    where = re.compile(r"://|\$\{|^/|^0\.0\.0\.0$|\w:\d{4}\b")
+    ours = {(n, v): _pinned(_SERVICES[n])[v] for n, v in _ours() if v in _pinned(_SERVICES[n])}
+    chosen = {v for (_, v), value in ours.items() if not where.search(value) and not v.endswith(("_PORT", "_MB"))}
+    # Who a program is.
+    assert chosen == {"FACESERVE_REPLICA", "FACESERVE_REGISTRY_USER"}
+    assert set(_DEFAULTS) <= _READ
 
 
 def test_each_program_has_an_account_of_its_own_on_rabbitmq_and_nobody_the_administrators():
@@ -276,6 +297,11 @@ def test_each_program_has_a_login_of_its_own_at_mlflow_and_who_has_nothing_to_do
         variables = _variables(_SERVICES[name])
         assert logins != {"PIPELINE"} or variables["MLFLOW_TRACKING_USERNAME"] == "pipeline"
         assert logins != {"REPLICA"} or variables["FACESERVE_REGISTRY_USER"] == "replica"
+
+
+def test_rabbitmq_starts_again_when_its_accounts_have_other_passwords():
+    """It reads them at its start only."""
+    assert _SERVICES["rabbitmq"]["depends_on"]["accounts"]["restart"] is True
 
 
 def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_nobody_else_any():

@@ -8,6 +8,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -31,6 +32,8 @@ _MADE_BY_HAND = {
 }
 # What the chart of Airflow makes.
 _AIRFLOW = {"tier": "airflow"}
+# Its api-server, and where scheduler and triggerer show what they log.
+_OF_THE_CHART = {8080, 8793, 8794}
 _TRAINING = {"app.kubernetes.io/name": "retraining-train"}
 
 
@@ -48,6 +51,11 @@ def _train_pod() -> dict[str, Any]:
     return found
 
 
+def _signing() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / "sign-models.yaml").read_text())
+    return found
+
+
 def _pods(overlay: str) -> dict[str, dict[str, Any]]:
     """Every pod's specification by the name of what makes it, the training pod among them."""
     made = {
@@ -55,7 +63,12 @@ def _pods(overlay: str) -> dict[str, dict[str, Any]]:
         for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job")
         for name, m in _of(overlay, kind).items()
     }
-    return {**made, "training": {**_train_pod()["spec"], "labels": _TRAINING}}
+    signing = _signing()["spec"]["template"]
+    return {
+        **made,
+        "training": {**_train_pod()["spec"], "labels": _TRAINING},
+        "signing": {**signing["spec"], "labels": signing["metadata"]["labels"]},
+    }
 
 
 def _containers(overlay: str) -> list[tuple[str, dict[str, Any]]]:
@@ -84,7 +97,7 @@ def test_every_manifest_fits_the_schema_of_kubernetes(overlay: str) -> None:
     with warnings.catch_warnings():
         # A kind that the schema does not know is only warned of.
         warnings.simplefilter("error")
-        for manifest in [*_all(overlay), _train_pod()]:
+        for manifest in [*_all(overlay), _train_pod(), _signing()]:
             kubernetes_validate.validate(manifest, _KUBERNETES, strict=True)
 
 
@@ -191,6 +204,18 @@ def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:
     assert replica["FACESERVE_VERIFYING_KEY"] == "/keys/verifying.pem"
     mounts = {mount["mountPath"] for mount in server["volumeMounts"]}
     assert "/keys" in mounts
+
+
+def test_what_signs_again_has_the_key_of_trainings_and_may_no_more_than_a_training(overlay: str) -> None:
+    training, signing = _pods(overlay)["training"], _pods(overlay)["signing"]
+    assert signing["labels"] == training["labels"]
+    keys = {"secret": {"secretName": "model-signing-key", "defaultMode": 288}}
+    assert all({"name": "keys", **keys} in pod["volumes"] for pod in (training, signing))
+    (does,), (trains,) = signing["containers"], training["containers"]
+    assert does["command"][-1] == "sign-models"
+    assert [one for one in does["env"] if one not in trains["env"]] == []
+    assert {"name": "RETRAIN_SIGNING_KEY", "value": "/keys/signing.pem"} in does["env"]
+    assert "include/k8s/sign-models.yaml" in _RUNBOOK
 
 
 # The model server
@@ -337,6 +362,16 @@ def test_receivers_of_ones_own_take_the_place_of_ours_as_the_runbook_says(tmp_pa
     assert found == [{"alertmanager.yaml": "route: {receiver: me}\n"}]
 
 
+def test_silences_outlive_the_pod_that_took_them(overlay: str) -> None:
+    pod = _pods(overlay)["alertmanager"]
+    (container,) = pod["containers"]
+    kept = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
+    (volume,) = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/alertmanager"]
+    assert kept[volume] in _of(overlay, "PersistentVolumeClaim")
+    # Two pods at a time would wait for each other's volume.
+    assert _of(overlay, "Deployment")["alertmanager"]["spec"]["strategy"] == {"type": "Recreate"}
+
+
 # The network
 
 
@@ -358,7 +393,7 @@ def test_a_port_that_somebody_may_reach_is_one_that_is_listened_on(overlay: str)
             for port in container.get("ports", ())
         }
         allowed = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
-        assert allowed <= listening | ({8080} if name == "airflow" else set()), name
+        assert allowed <= listening | (_OF_THE_CHART if name == "airflow" else set()), name
 
 
 def test_a_service_leads_to_ports_that_are_listened_on(overlay: str) -> None:
@@ -410,6 +445,20 @@ def _let_in(target: dict[str, Any], asking: dict[str, Any]) -> set[int]:
     """The ports at which `target` lets in the pods that `asking` selects."""
     rules = [rule for rule in target["ingress"] if any(one.get("podSelector") == asking for one in rule["from"])]
     return {port["port"] for rule in rules for port in rule["ports"]}
+
+
+def test_airflow_shows_the_log_of_what_still_runs(overlay: str) -> None:
+    policy = _of(overlay, "NetworkPolicy")["airflow"]["spec"]
+    assert _let_in(policy, {"matchLabels": _AIRFLOW}) == _OF_THE_CHART
+
+
+def test_mail_leaves_at_every_port_that_the_runbook_names(overlay: str) -> None:
+    chapter = _RUNBOOK.partition("\n# Being told\n")[2].partition("\n# ")[0]
+    named = {int(port) for port in re.findall(r"\bport (\d+)", chapter)}
+    assert named == {465, 587}
+    for name in ("airflow", "alertmanager"):
+        rules = _of(overlay, "NetworkPolicy")[name]["spec"]["egress"]
+        assert named <= {port["port"] for rule in rules if "to" not in rule for port in rule["ports"]}
 
 
 def test_models_are_changed_by_airflow_alone(overlay: str) -> None:
@@ -480,3 +529,25 @@ def test_every_api_server_has_the_same_passwords_and_one_for_each_login() -> Non
     assert made and made[2] == volume["secret"]["secretName"]
     logins = {user.partition(":")[0] for user in core["simple_auth_manager_users"].split(",")}
     assert set(yaml.safe_load(made[1])) == logins
+
+
+def test_no_link_that_people_follow_names_what_only_the_cluster_knows(overlay: str) -> None:
+    told = [
+        _values()["config"]["api"]["base_url"],
+        _of(overlay, "ConfigMap")["retraining"]["data"]["RETRAIN_MLFLOW_LINK_URL"],
+    ]
+    assert [urlsplit(one).hostname for one in told] == ["127.0.0.1", "127.0.0.1"]
+    # What answers there is told whom it may answer.
+    (server,) = _pods(overlay)["mlflow"]["containers"]
+    (allowed,) = [one["value"] for one in server["env"] if one["name"] == "MLFLOW_SERVER_ALLOWED_HOSTS"]
+    assert urlsplit(told[1]).netloc in allowed.split(",")
+
+
+def test_where_the_cloud_gives_rights_no_key_has_to_be_there(overlay: str) -> None:
+    values = _values()
+    of_airflow = [*({"name": one["envName"]} for one in values["secret"]), *yaml.safe_load(values["extraEnv"])]
+    known = [("airflow", one) for one in of_airflow]
+    known += [(name, one) for name, container in _containers(overlay) for one in container.get("env", ())]
+    keys = {(name, one["name"]): one.get("valueFrom", {}) for name, one in known if one["name"].startswith("AWS_")}
+    assert {name for name, _ in keys} >= {"airflow", "training", "mlflow", "faceserve"}
+    assert [place for place, source in keys.items() if not source.get("secretKeyRef", {}).get("optional")] == []
