@@ -1,4 +1,6 @@
 PY := .venv/bin/python
+# Where there is none, `make install` got one.
+UV = $(or $(shell command -v uv),.stack/tools/bin/uv)
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
 .PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo drill down faults soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
@@ -97,8 +99,8 @@ proto: ## Regenerate the gRPC stubs
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. include/contract/faceserve.proto
 
 lock: ## Recompile requirements.txt, and of it what each image needs
-	@uv pip compile --quiet requirements.in --generate-hashes --python-version 3.11 -o requirements.txt
-	@for image in uv audit faceserve application training training-cuda; do uv pip compile --quiet include/docker/$$image.in \
+	@$(UV) pip compile --quiet requirements.in --generate-hashes --python-version 3.11 -o requirements.txt
+	@for image in uv audit faceserve application training training-cuda; do $(UV) pip compile --quiet include/docker/$$image.in \
 		-c requirements.txt --generate-hashes --no-annotate --python-version 3.11 --python-platform x86_64-manylinux_2_36 \
 		-o include/docker/$$image.txt || exit; done
 

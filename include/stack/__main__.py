@@ -16,6 +16,7 @@ from include.stack.layout import PREFERRED_PORTS, Stack, bin_folder, default_roo
 from include.stack.outside_look import faults
 from include.stack.reset import reset as reset_data
 from include.stack.services import StackError
+from include.stack.stack_file import StackFileError
 from include.stack.supervision import Supervision
 
 console = Console(stderr=True)
@@ -169,6 +170,6 @@ def _existing() -> Stack:
 if __name__ == "__main__":
     try:
         main()
-    except (StackError, AirflowError) as error:
+    except (StackError, StackFileError, AirflowError) as error:
         console.print(f"[bold red]cannot go on:[/] {error}", highlight=False)
         sys.exit(1)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv from the locked requirements, fetches the weights of the face network, and installs PostgreSQL, RabbitMQ,
 # Prometheus and, for the tests of pages, Chromium when their binaries are missing.
-# Their system services are neither created nor started: the stack runs instances of its own.
+# Their system services are neither started nor left to start at the next boot: the stack runs instances of its own.
 set -eu
 cd "$(dirname "$0")/../.."
 say() { printf '==> %s\n' "$*"; }
@@ -11,9 +11,13 @@ elif command -v sudo >/dev/null 2>&1; then as_root() { sudo "$@"; }
 else as_root() { say "missing: $*; run as root or install sudo"; exit 1; }
 fi
 
+# What starts with the machine.
+enabled() { find /etc/systemd/system -path '*.wants/*' -type l 2>/dev/null | sort; }
+
 apt_updated=
 apt_install() {
     say "installing $*"
+    enabled_before=$(enabled)
     [ -n "$apt_updated" ] || as_root apt-get update -qq
     apt_updated=yes
     # A policy that forbids starting services while the packages are set up; only ours is removed again.
@@ -27,6 +31,14 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null || status=$?
     [ -z "$ours" ] || as_root rm -f /usr/sbin/policy-rc.d
     [ "$status" = 0 ] || { say "apt-get could not install $*"; exit "$status"; }
+    # At the next boot they would take our ports, and be open to whoever reaches the machine.
+    command -v systemctl >/dev/null 2>&1 || return 0
+    for link in $(enabled); do
+        case " $(echo $enabled_before) " in
+            *" $link "*) ;;
+            *) as_root systemctl disable --quiet "${link##*/}" ;;
+        esac
+    done
 }
 
 find_postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }

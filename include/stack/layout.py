@@ -4,9 +4,11 @@ import json
 import os
 import secrets
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from include.stack import stack_file
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.ports import free_port
@@ -121,18 +123,15 @@ def default_root() -> Path:
 
 
 def load(root: Path) -> Stack | None:
-    """The stack that was made here before, or None."""
-    path = root / "stack.json"
-    if not path.exists():
-        return None
-    kept = json.loads(path.read_text())
-    return Stack(root, kept["ports"], kept["secrets"], tuple(kept["moved"]))
+    """The stack that was made here before, or None. Raises `StackFileError`."""
+    kept = stack_file.read(root)
+    return Stack(root, kept["ports"], kept["secrets"], tuple(kept["moved"])) if kept else None
 
 
 def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     """Ports are chosen, secrets and keys made on first use; `preferred` False takes any free port (tests).
 
-    Raises `SigningKeyError` for a stack that lost its key.
+    Raises `SigningKeyError` for a stack that lost its key, `StackFileError` for one that lost its secrets.
     """
     existing = load(root)
     keys = SigningKeys.of_stack(root)
@@ -152,10 +151,19 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     if "airflow_api" in kept_secrets:
         # With another key than that of an earlier version, nobody could read the connections which are stored.
         made["airflow_fernet"] = kept_secrets["airflow_api"]
-    stack = Stack(root, ports, {**made, **kept_secrets}, moved)
-    path = root / "stack.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({k: v for k, v in asdict(stack).items() if k != "root"}, indent=1))
+    return _kept(Stack(root, ports, {**made, **kept_secrets}, moved))
+
+
+def with_other_ports(stack: Stack, names: Collection[str]) -> Stack:
+    """Those called `names` are chosen anew, and kept; nothing of the stack may run."""
+    ports = dict(stack.ports)
+    for name in names:
+        ports[name] = free_port([], taken=ports.values())
+    return _kept(replace(stack, ports=ports, moved=tuple(sorted({*stack.moved, *names}))))
+
+
+def _kept(stack: Stack) -> Stack:
+    stack_file.write(stack.root, {k: v for k, v in asdict(stack).items() if k != "root"})
     return stack
 
 

@@ -116,6 +116,7 @@ def _initialise(stack: Stack, data: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700)
     password = stack.folder("postgres") / "password"
+    password.touch(mode=0o600)
     password.write_text(stack.secrets["postgres"])
     if os.geteuid() == 0:
         ids = pwd.getpwnam("postgres")

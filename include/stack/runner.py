@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 
 from include.stack import observing, services
-from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load, load_or_create
+from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load_or_create, with_other_ports
 from include.stack.ports import is_free
 from include.stack.postgres import log_receiver, postgres
 from include.stack.services import Service, StackError
 from include.stack.signing_keys import SigningKeyError
+from include.stack.stack_file import StackFileError
 from include.stack.staleness import is_stale, remember
 from include.stack.supervision import Supervision
 
@@ -42,18 +43,21 @@ def all_services(stack: Stack) -> list[Service]:
 def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, preferred_ports: bool = True) -> Stack:
     """Start what is not running; services that do not need each other start side by side.
 
+    A port that another program took meanwhile is another one from now on, and said to be.
     `only` names the services wanted. Raises `StackError` with one sentence when something cannot start.
     """
     try:
         stack = load_or_create(root, preferred=preferred_ports)
-    except SigningKeyError as lost:
+    except (SigningKeyError, StackFileError) as lost:
         raise StackError(str(lost)) from lost
+    if not Supervision(stack).running():
+        stack = _with_free_ports(stack, say)
     wanted = [s for s in all_services(stack) if not only or s.name in only]
     supervision = Supervision(stack)
     if "airflow" in {service.name for service in wanted}:
         _check_settings(stack, say)
     if not supervision.running():
-        _check_machine(root, [p for s in wanted for p in s.programs], stack, full=not only)
+        _check_machine(root, [p for s in wanted for p in s.programs], full=not only)
     supervision.begin([program for service in wanted for program in service.programs], environment(stack))
     started: dict[str, Future[None]] = {}
     with ThreadPoolExecutor(len(wanted)) as pool:
@@ -97,9 +101,8 @@ def memory_mb(stack: Stack) -> int:
 
 def down(root: Path, *, hurried: bool = False) -> None:
     """Stop everything of the stack in `root`; nothing happens when there is none. `hurried` forgets what it held."""
-    stack = load(root)
-    if stack is not None:
-        Supervision(stack).end(hurried=hurried)
+    # To be ended it needs neither its ports nor its secrets, which may be lost.
+    Supervision(Stack(root, {}, {})).end(hurried=hurried)
 
 
 def clean(root: Path) -> None:
@@ -118,7 +121,7 @@ def disk_faults(root: Path) -> list[str]:
     return [f"only {free_gb:.1f} GB of disk are free at {root}: {_MIN_DISK_GB} GB are needed"]
 
 
-def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stack, *, full: bool) -> None:
+def _check_machine(root: Path, programs: Sequence[services.Program], *, full: bool) -> None:
     if full and (full_disk := disk_faults(root)):
         raise StackError(full_disk[0])
     memory_gb = psutil.virtual_memory().available / 1e9
@@ -127,8 +130,6 @@ def _check_machine(root: Path, programs: Sequence[services.Program], stack: Stac
     for program in programs:
         if not (Path(program.command[0]).exists() and os.access(program.command[0], os.X_OK)):
             raise StackError(f"{program.command[0]} is missing: run `make install`")
-    for name in {p.name for p in programs} & set(stack.ports):
-        _check_port(name, stack.port(name), root)
 
 
 def _check_settings(stack: Stack, say: Callable[[str], None]) -> None:
@@ -143,9 +144,14 @@ def _check_settings(stack: Stack, say: Callable[[str], None]) -> None:
             say(line)
 
 
-def _check_port(name: str, port: int, root: Path) -> None:
-    if not is_free(port):
-        raise StackError(
-            f"port {port} for {name} is taken by another program: stop that, or delete {root}/stack.json "
-            "to choose other ports"
-        )
+def _with_free_ports(stack: Stack, say: Callable[[str], None]) -> Stack:
+    """Ports were free when they were chosen: since then another program may have taken one."""
+    taken = [name for name, port in stack.ports.items() if not is_free(port)]
+    if not taken:
+        return stack
+    if Supervision(stack).processes():
+        raise StackError("an earlier start left programs behind: `make down` ends them, then `make up`")
+    moved = with_other_ports(stack, taken)
+    for name in taken:
+        say(f"port {stack.port(name)} is another program's by now: {name} listens on {moved.port(name)}")
+    return moved

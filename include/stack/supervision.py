@@ -105,8 +105,11 @@ class Supervision:
             _, alive = psutil.wait_procs(processes, timeout=_HURRIED_STOP_SECONDS if hurried else _STOP_SECONDS)
             for process in alive:
                 process.kill()
-        for process in self._left_over():
+        left = self._left_over()
+        for process in left:
             process.kill()
+        # Until it is gone it holds its ports, and its data.
+        psutil.wait_procs(left, timeout=_HURRIED_STOP_SECONDS)
 
     def processes(self) -> list[psutil.Process]:
         """supervisord, everything below it, and what outlived a supervisord that was killed."""

@@ -1,5 +1,6 @@
 """A cluster rebuilt of a copy and the log after it, on a socket that only this user reaches (ADR 0018)."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,11 @@ class RebuiltCluster:
 
     def hand_over(self, into: Path) -> None:
         self.stop()
+        owner = self.data.stat()
         shutil.move(self.data, into)
+        # On another file system it is a copy, and whoever copies owns that; PostgreSQL takes only what is its own.
+        for path in (into, *into.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def start(self, log: Path, at: datetime) -> None:
         """And wait until it is as it was then; raises `GiveUp` when it cannot be."""

@@ -134,20 +134,53 @@ def test_a_setting_that_is_refused_is_one_sentence_before_anything_starts(root, 
     assert Supervision(load(root)).processes() == []
 
 
-def test_a_taken_port_is_one_sentence_before_anything_starts(root):
-    stack = load_or_create(root, preferred=False)
+def test_a_port_that_another_program_took_is_another_one_and_the_secrets_stay(root):
+    before = load_or_create(root, preferred=False)
+    said = []
     with socket.socket() as other:
-        other.bind(("127.0.0.1", stack.port("s3")))
+        other.bind(("127.0.0.1", before.port("s3")))
         other.listen()
-        with pytest.raises(StackError, match=f"port {stack.port('s3')} for s3 is taken by another program"):
-            up(root, "s3")
-    assert Supervision(stack).processes() == []
+        now = runner.up(root, said.append, ["s3"], preferred_ports=False)
+    (told,) = [line for line in said if "another program's" in line]
+    assert told == f"port {before.port('s3')} is another program's by now: s3 listens on {now.port('s3')}"
+    assert now.secrets == before.secrets and load(root) == now
+    assert {name for name in now.ports if now.port(name) != before.port(name)} == {"s3"}
+
+
+def test_what_an_earlier_start_left_behind_is_not_taken_for_another_program(root):
+    stack = up(root, "s3")
+    supervisor, *_ = Supervision(stack).processes()
+    supervisor.kill()
+    supervisor.wait(60)
+    with pytest.raises(StackError, match="an earlier start left programs behind: `make down` ends them"):
+        up(root, "s3")
+    runner.down(root)
+    assert up(root, "s3") == stack
+
+
+@pytest.mark.parametrize("lost", ["gone", "damaged"])
+def test_a_stack_whose_secrets_are_lost_is_told_so_and_none_are_made_up(root, lost):
+    stack = load_or_create(root, preferred=False)
+    (stack.folder("postgres") / "data").mkdir()
+    (stack.folder("postgres") / "data/PG_VERSION").write_text("15")
+    path = root / "stack.json"
+    path.unlink()
+    if lost == "damaged":
+        path.write_text('{"ports": {"s3"')
+    with pytest.raises(
+        StackError, match=f"stack.json is {lost}.*bring it back from your safe, or `make clean` deletes"
+    ):
+        up(root, "s3")
+    assert [entry.name for entry in root.glob("stack.json*")] == ([] if lost == "gone" else ["stack.json"])
+    runner.clean(root)
+    assert list(root.iterdir()) == []
 
 
 def test_secrets_are_generated_and_readable_by_their_owner_only(root):
     one, two = load_or_create(root / "one", preferred=False), load_or_create(root / "two", preferred=False)
     assert not set(one.secrets.values()) & set(two.secrets.values())
-    assert (root / "one" / "stack.json").stat().st_mode & 0o077 == 0
+    # Copies of the databases and logs lie there, too.
+    assert [path.stat().st_mode & 0o077 for path in (root / "one", root / "one" / "stack.json")] == [0, 0]
     assert load(root / "one") == one
 
 
