@@ -65,7 +65,8 @@ class Real:
                 state_dir=folder / f"{n}",
                 lifecycle_token=TOKEN,
                 engine_threads=1,
-                drain_seconds=1,
+                # A request under way may take long on a busy machine.
+                drain_seconds=60,
                 **more,
             )
             for n in (1, 2)

@@ -17,7 +17,8 @@ PEOPLE = {
     "lee": coloured_photo(20, 250, 20),
     "park": coloured_photo(20, 20, 250),
 }
-SETTINGS = {"gallery_uri": "s3://faces/"}
+# Whoever asks while versions change may take long on a busy machine.
+SETTINGS = {"gallery_uri": "s3://faces/", "drain_seconds": 60}
 
 
 @pytest.fixture
@@ -104,10 +105,10 @@ def test_while_versions_change_no_comparison_mixes_two_embedding_spaces(world):
     for number in range(1, 13):
         world.serve(f"v1.{number}.0", "face", turn=number)
         world.lifecycle.enroll("face", "lee", PEOPLE["lee"])
+        until(lambda least=3 * number: len(found) >= least, "some to ask meanwhile")
     stop.set()
     for asker in askers:
         asker.join()
-    assert len(found) > 30
     assert {(asked == answered, similarity) for asked, answered, similarity in found} == {(True, 1.0)}
 
 

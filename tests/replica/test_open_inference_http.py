@@ -407,7 +407,7 @@ def pieces(connection):
 
 
 def test_what_runs_when_the_replica_shuts_down_is_answered_and_nothing_after(tmp_path):
-    with replica(tmp_path, http_port=0) as ending:
+    with replica(tmp_path, http_port=0, drain_seconds=60) as ending:
         ending.serve("v1.0.0")
         engine, begun, go = ending.generation("v1.0.0").engine, threading.Event(), threading.Event()
         plain = engine.infer

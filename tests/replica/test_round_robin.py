@@ -15,7 +15,7 @@ DARK = grey_photo(20)
 def test_a_replica_without_a_model_is_left_out_and_one_that_leaves_takes_no_request_with_it(tmp_path):
     with replica(tmp_path / "stays") as stays, replica(tmp_path / "empty") as empty, ThreadPoolExecutor() as pool:
         stays.serve("v1.0.0")
-        with replica(tmp_path / "leaves", stays.source) as leaves:
+        with replica(tmp_path / "leaves", stays.source, drain_seconds=60) as leaves:
             leaves.serve("v1.0.0")
             addresses = [empty.address, leaves.address, stays.address]
             load = pool.submit(run, Plan(addresses, "laundry", [DARK], seconds=1.5, round_robin=True))

@@ -19,6 +19,7 @@ from faceserve.rollout.lifecycle import ModelLifecycleManager
 from faceserve.rollout.rules import Keeping, Rules
 from include.contract.manifest import MANIFEST, REASONS, Golden
 from tests.tiny_model import FolderSource, manifest_sha256, tiny_artifact
+from tests.waiting import until
 
 MODELS = ("laundry", "face")
 DARK = np.full((1, 224, 224, 3), 5, np.uint8)
@@ -109,12 +110,12 @@ def test_no_request_fails_while_models_are_swapped(replica, artifact):
     for asker in askers:
         asker.start()
     for number in range(1, 9):
-        replica.serve(f"v1.{number}.0")
+        replica.serve(version := f"v1.{number}.0")
+        until(lambda wanted=version: errors or wanted in {answered for _, answered in answers}, "it to answer")
     stop.set()
     for asker in askers:
         asker.join()
     assert errors == []
-    assert len({version for _, version in answers}) > 2
     assert all(version == f"v1.{epoch - 1}.0" for epoch, version in answers)
 
 
