@@ -19,6 +19,8 @@ _INSERT = """
 
 # What a person set aside and is stored meanwhile comes one after the other: whoever is second sees the first.
 WITHHOLDING_LOCK = 7_240_003
+# As `roll_up` of the migrations has it.
+_ROLL_UP_LOCK = 7_240_004
 # As `domain/withholding.py` says it, of one `w` and a confirmation `c`.
 # No function: asked once for each row, it takes minutes.
 COVERS = """COALESCE(CASE w.scope
@@ -96,6 +98,7 @@ class ConfirmationTable:
             return Stored(0, 0)
         with self._database.transaction() as cursor:
             wait_for_withholdings(cursor)
+            wait_for_roll_ups(cursor)
             rows = [_row(event) for event in events]
             new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True)
             tasks, photos = ([row[n] for row in new] for n in range(2))
@@ -114,6 +117,15 @@ class ConfirmationTable:
 def wait_for_withholdings(cursor: Cursor) -> None:
     """Until this transaction ends, nothing is set aside or given back."""
     cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (WITHHOLDING_LOCK,))
+
+
+def wait_for_roll_ups(cursor: Cursor) -> None:
+    """Until this transaction ends, nobody else writes confirmations.
+
+    Call it before rows are written, and after `wait_for_withholdings`: the trigger that counts them waits here, too,
+    but it has the rows by then, and whoever it waits for may want them.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ROLL_UP_LOCK,))
 
 
 def judge_anew(cursor: Cursor, photos: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from psycopg2.extensions import cursor as Cursor
 
+from pipeline.adapters.confirmation_table import wait_for_roll_ups
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import PhotosErased
@@ -63,6 +64,8 @@ class ErasureTable:
     def anonymise(self, task_id: str) -> Mapping[str, int]:
         changed = {}
         with self._database.transaction() as cursor:
+            # Also behind whoever stores a confirmation of this photo, and did not know yet that it is erased.
+            wait_for_roll_ups(cursor)
             for table, change in _ANONYMISE.items():
                 cursor.execute(f"UPDATE {table} {change}", (task_id,))
                 changed[table] = cursor.rowcount

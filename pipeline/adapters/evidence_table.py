@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from psycopg2.extras import execute_values
 
-from pipeline.adapters.confirmation_table import judge_anew, wait_for_withholdings
+from pipeline.adapters.confirmation_table import judge_anew, wait_for_roll_ups, wait_for_withholdings
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.live_accuracy import Period
 
@@ -41,5 +41,6 @@ class EvidenceTable:
             return
         with self._database.transaction() as cursor:
             wait_for_withholdings(cursor)
+            wait_for_roll_ups(cursor)
             execute_values(cursor, _RECOGNISE, list(clusters.items()))
             judge_anew(cursor, set(clusters.values()))

@@ -10,6 +10,7 @@ from pipeline.adapters.confirmation_table import (
     IS_WITHHELD,
     WITHHOLDING_LOCK,
     judge_anew,
+    wait_for_roll_ups,
     wait_for_withholdings,
 )
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -89,6 +90,7 @@ class WithholdingTable:
 def _decide_alone(cursor: Cursor) -> None:
     cursor.execute(_TAKE_YOUR_TIME)
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (WITHHOLDING_LOCK,))
+    wait_for_roll_ups(cursor)
 
 
 def _judge_anew_what_it_covers(cursor: Cursor, withheld_id: str) -> None:

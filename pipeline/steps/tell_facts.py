@@ -58,7 +58,9 @@ def _measured(d: Watching, version: ModelVersion) -> Measured:
 
 def _of_retraining(d: Watching, history: History) -> Iterator[Fact]:
     model_type = history.model_type
-    yield from of_backlog(model_type, d.confirmations.backlog(model_type, history.champion), d.retraining)
+    if model_type is ModelType.LAUNDRY:
+        # Its rules, and corrections that branch managers made: those at doors are another table's.
+        yield from of_backlog(model_type, d.confirmations.backlog(model_type, history.champion), d.retraining)
     yield from of_decisions(model_type, d.totals.decided(model_type))
     yield from of_runs(model_type, d.totals.ended(model_type))
     if (claim := d.runs.claim(model_type)) is not None:

@@ -30,10 +30,19 @@ class Fakes:
         datasets = FakeDatasets()
         self.erasures, self.said = FakeErasures(datasets), FakeFaceConfirmations(datasets)
 
+    def kept(self):
+        return {(one.check_id, one.photo_url, one.correction_reason, *one.extra) for one in self.said.stored.values()}
+
 
 class Tables:
     def __init__(self, database):
         self.erasures, self.said = ErasureTable(database), FaceConfirmationTable(database)
+        self.database = database
+
+    def kept(self):
+        with self.database.transaction() as cursor:
+            cursor.execute("SELECT check_id, photo_url, correction_reason, extra FROM face_confirmations")
+            return {(check, url, reason, *extra) for check, url, reason, extra in cursor.fetchall()}
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -84,6 +93,14 @@ def test_nothing_stays_and_nothing_comes_of_who_was_erased(tables):
     assert (tables.said.forget(KIM), tables.said.forget(KIM)) == (2, 0)
     assert tables.said.store([a_face_confirmation("4"), a_face_confirmation("5", "lee")]).new == 1
     assert [one.person for one in tables.said.tallies(*EVER)] == [LEE]
+
+
+def test_nothing_of_an_erased_check_comes_back_with_a_later_word(tables):
+    tables.erasures.record(Erased("CHECK-1", (), "kim", "asked", NOW))
+    told = {"correction_reason": "it was my twin", "extra": {"camera": "2"}}
+    tables.said.store([a_face_confirmation("1", **told), a_face_confirmation("2", **told)])
+    other = ("CHECK-2", "s3://tasks/CHECK-2.jpg", "it was my twin", "camera")
+    assert tables.kept() == {("CHECK-1", "", None), other}
 
 
 def test_corrections_wait_by_the_last_word_and_people_are_counted_once(tables):

@@ -1,12 +1,13 @@
 """Whatever happens to confirmations, what is kept of them by day and version says what the rows say."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
-from pipeline.adapters.confirmation_table import ConfirmationTable
+from pipeline.adapters.confirmation_table import ConfirmationTable, wait_for_roll_ups
 from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.erasure_table import ErasureTable
 from pipeline.adapters.evidence_table import EvidenceTable
@@ -16,6 +17,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import GivenBack, Scope, Word, standing
 from tests.builders import NOW, a_withheld, an_event
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -49,7 +51,7 @@ def some_event(dice, number):
     """Often about a task that somebody spoke of before."""
     extra = {"reviewerId": dice.choice(["kim", "lee"])}
     if dice.random() < 0.7:
-        extra["reviewSeconds"] = round(dice.uniform(0.5, 90), 3)
+        extra["reviewSeconds"] = dice.choice([0, 4, round(dice.uniform(0.5, 90), 3)])
     return an_event(
         f"event-{number}",
         task_id=f"TASK-{dice.randrange(60)}",
@@ -80,6 +82,35 @@ def acts(dice, db):
         ),
         lambda n: DatasetTable(db).begin(f"{n}", ModelType.LAUNDRY),
     ]
+
+
+ADVISORY_WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+@pytest.mark.parametrize("second", ["recognise", "anonymise"])
+@pytest.mark.parametrize("first", ["store", "withhold"])
+def test_whoever_writes_of_the_same_photo_at_once_waits_and_both_are_done(services, first, second):
+    db = services.mlops
+    photo = {"task_id": "TASK-1", "photo_url": "s3://tasks/1.jpg", "corrected": True, "extra": {"reviewerId": "kim"}}
+    ConfirmationTable(db).store([an_event("1", **photo)])
+    again = an_event("2", **photo, confirmed_at=NOW + timedelta(hours=1))
+    acts = {
+        "store": lambda: ConfirmationTable(db).store([again]),
+        "withhold": lambda: WithholdingTable(db).withhold(a_withheld(Scope.REVIEWER, "kim")),
+        "recognise": lambda: EvidenceTable(db).recognise({photo["photo_url"]: "00000000000000ff"}),
+        "anonymise": lambda: ErasureTable(db).anonymise("TASK-1"),
+    }
+
+    with ThreadPoolExecutor(2) as both:
+        with db.transaction() as holding:
+            wait_for_roll_ups(holding)
+            begun = []
+            for act in (first, second):
+                begun.append(both.submit(acts[act]))
+                until(lambda: rows(services, ADVISORY_WAITS) == [(len(begun),)], "both to wait for their turn")
+        for one in begun:
+            one.result(60)
+    assert rows(services, KEPT_DAYS) == rows(services, DAYS)
 
 
 @pytest.mark.parametrize("seed", range(2))

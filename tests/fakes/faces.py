@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -105,7 +105,8 @@ class FakeFaceConfirmations:
         before = len(self.stored)
         for one in said:
             if one.person not in self.datasets.erased:
-                self.stored.setdefault(one.key, one)
+                gone = one.check_id in self.datasets.erased
+                self.stored.setdefault(one.key, _without_photo(one) if gone else one)
         new = len(self.stored) - before
         return Stored(new, len(said) - new)
 
@@ -137,6 +138,10 @@ class FakeFaceConfirmations:
         genuine = [one.ai_result for one in said if one.final_result == SAME]
         accepted = [one.final_result for one in said if one.ai_result == SAME]
         return FaceTally(*of, len(genuine), genuine.count(DIFFERENT), len(accepted), accepted.count(DIFFERENT))
+
+
+def _without_photo(said: FaceConfirmation) -> FaceConfirmation:
+    return replace(said, photo_url="", correction_reason=None, extra={})
 
 
 def _of(said: Sequence[FaceConfirmation]) -> set[tuple[str, str]]:

@@ -285,6 +285,11 @@ def test_both_rates_of_a_face_champion_stand_with_their_intervals_and_its_state(
 # Retraining
 
 
+def test_corrections_of_laundry_wait_for_no_other_model(records):
+    assert {labels[0] for labels in records.facts("corrections_pending")} == {"laundry"}
+    assert {labels[0] for labels in records.facts("corrections_untried")} == {"laundry"}
+
+
 def test_corrections_stand_beside_what_is_needed(records):
     records.confirmations.waiting = a_backlog(corrections=150, since_last_try=20)
     assert records.facts("corrections_pending")["laundry",] == 150
