@@ -41,7 +41,7 @@ def postgres(stack: Stack) -> Service:
         stop_signal="INT",
         # Killed before it has stopped, it leaves processes behind that keep the next one out.
         stop_seconds=60,
-        ready_seconds=60,
+        ready_seconds=180,
     )
     return Service("postgres", (program,), prepare=lambda: _initialise(stack, data), finish=lambda: _create(stack))
 
@@ -50,7 +50,7 @@ def log_receiver(stack: Stack) -> Service:
     """Brings the log of the databases to S3 as it is written, and the first copy where there is none."""
     folder = stack.folder("log-on-its-way")
     command = (str(bin_folder() / "python"), "-m", "pipeline", "backups", "receive-log", str(folder))
-    program = Program("log_receiver", command, lambda: _is_copied(stack), ready_seconds=90, code=("pipeline",))
+    program = Program("log_receiver", command, lambda: _is_copied(stack), ready_seconds=240, code=("pipeline",))
     return Service("backups", (program,), after=("postgres", "s3"))
 
 

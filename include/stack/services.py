@@ -35,7 +35,7 @@ class Program:
     folder: Path = REPOSITORY
     stop_signal: str = "TERM"
     stop_seconds: int = 15
-    ready_seconds: float = 60.0
+    ready_seconds: float = 180.0
     code: tuple[str, ...] = ()
     """Files and folders of the repository that it has read when it started."""
 
@@ -181,7 +181,7 @@ def mlflow(stack: Stack) -> Service:
         command,
         lambda: http_answers(f"http://127.0.0.1:{port}/health"),
         environment=variables,
-        ready_seconds=90,
+        ready_seconds=240,
         code=("include/stack/mlflow_server.py", "include/stack/registry_logins.py"),
     )
     return Service(
@@ -261,7 +261,7 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
             "airflow_api",
             (cli, "api-server"),
             lambda: http_answers(f"{url}/api/v2/version"),
-            ready_seconds=120,
+            ready_seconds=360,
             code=code,
         ),
         Program("airflow_scheduler", (cli, "scheduler"), lambda: True, code=code),

@@ -53,10 +53,10 @@ class Supervision:
             start_new_session=True,
             stdin=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.running():
             if time.monotonic() > deadline:
-                raise StackError(f"supervisord did not answer within 20 s, see {self.stack.log('supervisord')}")
+                raise StackError(f"supervisord did not answer within 60 s, see {self.stack.log('supervisord')}")
             time.sleep(_POLL_SECONDS)
 
     def start(self, program: Program) -> bool:
