@@ -3,7 +3,7 @@ PY := .venv/bin/python
 UV = $(or $(shell command -v uv),.stack/tools/bin/uv)
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo drill down faults soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo demo-face drill down faults soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,6 +13,9 @@ install: ## Make .venv, install PostgreSQL, RabbitMQ, Prometheus and Chromium wh
 
 demo: install ## Run the whole loop and print a report; leaves the stack up
 	@$(PY) -m include.demo
+
+demo-face: install ## Drawn people, doors, people's word: a face model is retrained, swapped in under load and taken back; PEOPLE=500
+	@$(PY) -m include.demo.faces $(if $(PEOPLE),--people $(PEOPLE))
 
 drill: install ## On the running stack: a bad model, automatic rollback, canaries, archive; writes .stack/drill-report.json
 	@$(PY) -m include.demo.drill

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from include.demo.event_log import EventLog
 from include.demo.report import Report
-from include.demo.traffic import Answer, Traffic, versions
+from include.demo.traffic import Answer, Ask, Traffic, about_laundry, versions
 from include.stack.airflow_api import airflow_of
 from include.stack.layout import Stack
 from include.stack.postgres import query
@@ -90,9 +90,9 @@ class Stage:
 
     # Traffic
 
-    def send(self, photos: Sequence[bytes], requests_per_second: float) -> None:
+    def send(self, photos: Sequence[bytes], requests_per_second: float, ask: Ask = about_laundry) -> None:
         """Start asking each replica about these photos, until the end of the performance."""
-        self._traffic = Traffic(self.stack.replicas, photos, requests_per_second)
+        self._traffic = Traffic(self.stack.replicas, photos, requests_per_second, ask)
         self._traffic.start()
 
     def answers(self) -> list[Answer]:

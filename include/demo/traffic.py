@@ -5,7 +5,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from include.contract.client import FaceserveClient
@@ -22,11 +22,25 @@ class Answer:
     error: str = ""
 
 
+Ask = Callable[[FaceserveClient, bytes], str]
+"""Asks about a photo; the version that answered."""
+
+
+def about_laundry(client: FaceserveClient, photo: bytes) -> str:
+    return client.classify("laundry", photo).model_version
+
+
+def about_faces(client: FaceserveClient, photo: bytes) -> str:
+    return client.compared("face", photo).model_version
+
+
 class Traffic:
     """One thread for each replica, which sends `requests_per_second`, or as many as it can, one after the other."""
 
-    def __init__(self, replicas: Sequence[str], photos: Sequence[bytes], requests_per_second: float) -> None:
-        self._photos = photos
+    def __init__(
+        self, replicas: Sequence[str], photos: Sequence[bytes], requests_per_second: float, ask: Ask = about_laundry
+    ) -> None:
+        self._photos, self._ask_one = photos, ask
         self._interval = 1.0 / requests_per_second
         self._stop = threading.Event()
         self._answers: list[Answer] = []
@@ -49,15 +63,15 @@ class Traffic:
             due = time.monotonic()
             photos = itertools.cycle(self._photos)
             while not self._stop.wait(max(0.0, due - time.monotonic())):
-                self._answers.append(_one(client, replica, next(photos)))
+                self._answers.append(_one(client, replica, next(photos), self._ask_one))
                 due = max(due + self._interval, time.monotonic() - self._interval)
 
 
-def _one(client: FaceserveClient, replica: str, photo: bytes) -> Answer:
+def _one(client: FaceserveClient, replica: str, photo: bytes, ask: Ask) -> Answer:
     started = time.monotonic()
     version, error = "", ""
     try:
-        version = client.classify("laundry", photo).model_version
+        version = ask(client, photo)
         if not version:
             error = "the answer named no model version"
     except Exception as failure:  # noqa: BLE001 - whatever a user would see as a failed request is one
