@@ -1,6 +1,7 @@
 """Tables `datasets`, `dataset_photos`, `set_aside_tasks`, `photo_clusters` and `holdout_photos`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
@@ -85,6 +86,13 @@ class DatasetTable:
     def frozen_sha256(self, dataset_id: str) -> str | None:
         rows = self._rows("SELECT manifest_sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
         return rows[0][0] if rows else None
+
+    @contextmanager
+    def unfrozen(self, dataset_id: str) -> Iterator[bool]:
+        with self._database.transaction() as cursor:
+            wait_for_erasures(cursor)
+            cursor.execute("SELECT FROM datasets WHERE dataset_id = %s AND manifest_sha256 IS NULL", (dataset_id,))
+            yield cursor.fetchone() is not None
 
     def clusters(self) -> Mapping[int, Split]:
         rows = self._rows("SELECT founder, split FROM photo_clusters WHERE split IS NOT NULL ORDER BY position")

@@ -1,6 +1,7 @@
 """Helper tasks, photos, objects and datasets."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -115,6 +116,9 @@ class Datasets(Protocol):
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         """Hash of the frozen manifest, None before `freeze`."""
+
+    def unfrozen(self, dataset_id: str) -> AbstractContextManager[bool]:
+        """Whether it is; until this ends, whoever freezes it waits."""
 
     def clusters(self) -> Mapping[int, Split]:
         """The perceptual hash that founded each cluster, oldest first, and the side it stands on for ever."""

@@ -21,8 +21,13 @@ def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
         photos = [(one.task_id, one.sha256) for one in manifest.photos]
         photos += [(one.task_id, one.sha256) for one in manifest.quarantined]
         named = any(gone.has(*photo) for photo in photos)
-        # Frozen since, it is another selection by now, without what is erased.
-        if named and f.datasets.frozen_sha256(dataset_id) is None:
-            for uri in (folder.descriptors, folder.manifest):
-                f.objects.delete(uri)
-                found.deleted.append(uri)
+        if named:
+            _erase_unless_frozen(f, folder, dataset_id, found)
+
+
+def _erase_unless_frozen(forgetting: Forgetting, folder: DatasetFolder, dataset_id: str, found: Erasure) -> None:
+    """Frozen since, it is another selection by now, without what is erased; frozen later, it is written anew."""
+    with forgetting.datasets.unfrozen(dataset_id) as unfrozen:
+        for uri in (folder.descriptors, folder.manifest) if unfrozen else ():
+            forgetting.objects.delete(uri)
+            found.deleted.append(uri)

@@ -528,6 +528,27 @@ def test_an_erasure_waits_for_the_dataset_that_is_being_frozen(services):
 
 
 @pytest.mark.integration
+def test_freezing_waits_for_whoever_takes_the_selection_away(services):
+    tables, row = Tables(services.mlops), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    dataset_id = tables.datasets.begin("run-1", LAUNDRY)
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1),))
+    freezing = threading.Thread(target=tables.datasets.freeze, args=(dataset_id, manifest, "1" * 64))
+
+    def waits():
+        with services.mlops.transaction() as cursor:
+            cursor.execute(row)
+            return cursor.fetchone() == (1,)
+
+    with tables.datasets.unfrozen(dataset_id) as unfrozen:
+        assert unfrozen
+        freezing.start()
+        until(waits, "freezing to wait")
+    freezing.join(60)
+    with tables.datasets.unfrozen(dataset_id) as unfrozen:
+        assert not unfrozen
+
+
+@pytest.mark.integration
 def test_no_field_of_a_confirmation_brings_the_address_of_an_erased_photo_back(services):
     tables, row = Tables(services.mlops), "SELECT photo_url, extra FROM task_confirmations ORDER BY key"
     unknown = {"blindAudit": True, "thumbnail": "s3://tasks/small.jpg"}

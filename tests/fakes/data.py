@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -177,6 +179,10 @@ def _word(event: TaskConfirmedEvent) -> Word:
     return Word(event.extra.get("branchId") or event.helper_id, event.extra.get("reviewerId"))
 
 
+# Beside the worlds, which are copied.
+_ERASING = threading.RLock()
+
+
 @dataclass
 class FakeDatasets:
     ids: dict[str, str] = field(default_factory=dict)
@@ -197,7 +203,16 @@ class FakeDatasets:
         demand_of_type(run_id, self.types.setdefault(dataset_id, model_type), model_type)
         return dataset_id
 
+    @contextmanager
+    def unfrozen(self, dataset_id: str) -> Iterator[bool]:
+        with _ERASING:
+            yield dataset_id not in self.frozen_as
+
     def freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
+        with _ERASING:
+            self._freeze(dataset_id, manifest, manifest_sha256)
+
+    def _freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         if dataset_id in self.frozen_as:
             return
         hashes = {p.sha256 for p in (*manifest.photos, *manifest.quarantined) if p.sha256}

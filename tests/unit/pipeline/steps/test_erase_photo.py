@@ -5,6 +5,7 @@ import copy
 import functools
 import hashlib
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -319,6 +320,28 @@ def test_a_selection_that_is_made_anew_while_the_old_one_is_taken_away_can_be_us
     setattr(world.objects, moment, meanwhile)
     world.erase(erased)
     assert again
+    assert world.collect(run_id="run-3") == "DS-2026-003" and not world.manifest(begun).names(erased)
+
+
+def test_a_selection_that_is_frozen_while_the_old_one_is_deleted_can_be_used(world):
+    begun, asked = collect_in_part(world), threading.Event()
+    erased = world.manifest(begun).photos[0].task_id
+    freeze, delete = world.datasets.freeze, world.objects.delete
+    again = threading.Thread(target=world.collect, kwargs={"run_id": "run-3"})
+
+    def asked_to_freeze(*given):
+        asked.set()
+        freeze(*given)
+
+    def meanwhile(uri):
+        if uri.startswith(begun) and not asked.is_set():
+            again.start()
+            assert asked.wait(60)
+        delete(uri)
+
+    world.datasets.freeze, world.objects.delete = asked_to_freeze, meanwhile
+    world.erase(erased)
+    again.join(60)
     assert world.collect(run_id="run-3") == "DS-2026-003" and not world.manifest(begun).names(erased)
 
 
