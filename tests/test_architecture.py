@@ -34,6 +34,8 @@ ROOTS = {
     "include.bench": "a bench wires real adapters to real steps",
     "include.demo": "a story touches every part of the running stack",
     "include.helper_service.app": "puts the stand-in together of its parts",
+    "include.stack.__main__": "names every command of the stack once",
+    "include.stack.runner": "names every service of the stack once",
     "pipeline.bootstrap": "wires every adapter to every step",
     "pipeline.learning.trainer": "wires one attempt: photos, both phases, figures, pictures, artifact",
     "pipeline.ports.bundles": "names the ports that go together",

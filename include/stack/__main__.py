@@ -12,12 +12,13 @@ from rich.table import Table
 from include.stack import runner
 from include.stack.airflow_api import AirflowApi, AirflowError, airflow_of
 from include.stack.alerting import alerting_faults
-from include.stack.layout import PREFERRED_PORTS, Stack, bin_folder, default_root, environment, load
+from include.stack.layout import Stack, bin_folder, default_root, environment, load
 from include.stack.outside_look import faults
 from include.stack.reset import reset as reset_data
+from include.stack.rotating import NAMES
+from include.stack.rotating import rotate as rotate_secret
 from include.stack.services import StackError
 from include.stack.stack_file import StackFileError
-from include.stack.supervision import Supervision
 
 console = Console(stderr=True)
 
@@ -50,12 +51,12 @@ def down() -> None:
 def status() -> None:
     """What runs, and where."""
     stack = _existing()
-    supervision = Supervision(stack)
-    if not supervision.running():
+    states = runner.states(stack)
+    if not states:
         console.print("the stack is down: `make up` starts it")
         return
     table = Table("program", "state", "pid", "since")
-    for info in supervision.states():
+    for info in states:
         table.add_row(info["name"], info["statename"], str(info["pid"] or ""), info["description"])
     console.print(table)
     show_addresses(stack)
@@ -105,6 +106,14 @@ def reset() -> None:
 
 
 @main.command()
+@click.argument("name", type=click.Choice(NAMES))
+def rotate(name: str) -> None:
+    """Another value for a secret, from the next start on; the stack has to be down."""
+    rotate_secret(_existing(), name)
+    console.print(f"{name} is another one from the next start on")
+
+
+@main.command()
 def env() -> None:
     """Variables for a shell, and its `python`: eval "$(.venv/bin/python -m include.stack env)"."""
     stack = _existing()
@@ -134,8 +143,8 @@ def show_addresses(stack: Stack) -> None:
     for name, text in lines.items():
         # Never wrapped or cut: people copy from here.
         console.print(f"{name:<16}{text}", soft_wrap=True, highlight=False, markup=False)
-    for name in stack.moved:
-        console.print(f"[yellow]port {PREFERRED_PORTS[name]} was taken: {name} listens on {stack.port(name)}[/]")
+    for sentence in stack.about_ports:
+        console.print(f"[yellow]{sentence}[/]")
 
 
 def _login(stack: Stack, secret: str) -> str:

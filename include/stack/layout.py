@@ -11,7 +11,10 @@ from pathlib import Path
 from include.stack import stack_file
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
-from include.stack.ports import free_port
+from include.stack.object_keys import PIPELINE as PIPELINES_OBJECTS
+from include.stack.object_keys import SECRETS as OF_OBJECTS
+from include.stack.object_keys import key_of
+from include.stack.ports import PREFERRED_PORTS, free_port
 from include.stack.registry_logins import PIPELINE, REPLICA
 from include.stack.registry_logins import SECRETS as OF_REGISTRY
 from include.stack.roles import ROLES
@@ -25,42 +28,18 @@ ALL_BUCKETS = (*BUCKETS, "backups")
 # process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
 POOLS: dict[str, dict[str, object]] = json.loads((REPOSITORY / "include/stack/pools.json").read_text())
 PARALLELISM = 9
-PREFERRED_PORTS = {
-    "airflow": 8080,
-    "mlflow": 5000,
-    "helper": 8090,
-    "access": 8091,
-    "prometheus": 9090,
-    "alertmanager": 9093,
-    "exporter": 9600,
-    "faceserve_1": 8500,
-    "faceserve_2": 8501,
-    "faceserve_1_lifecycle": 8600,
-    "faceserve_2_lifecycle": 8601,
-    "faceserve_1_http": 8700,
-    "faceserve_2_http": 8701,
-    "faceserve_1_metrics": 9500,
-    "faceserve_2_metrics": 9501,
-    "postgres": 25432,
-    "rabbitmq": 26672,
-    "rabbitmq_distribution": 26673,
-    "rabbitmq_metrics": 26692,
-    "epmd": 24369,
-    "s3": 29000,
-    "airflow_worker_logs": 28793,
-    "airflow_triggerer_logs": 28794,
-}
-_SECRETS = (
+FERNET = "airflow_fernet"
+SECRETS = (
     "postgres",
     *ROLES,
     *OF_BROKER,
     *OF_REGISTRY,
-    "s3",
+    *OF_OBJECTS.values(),
     "faceserve",
     "airflow_admin",
     "airflow_jwt",
     "airflow_api",
-    "airflow_fernet",
+    FERNET,
     "erlang_cookie",
 )
 
@@ -77,10 +56,15 @@ class Stack:
     @property
     def complete(self) -> bool:
         """Whether it has all that this release needs; one of an earlier release gets the rest at its next start."""
-        return self.ports.keys() >= PREFERRED_PORTS.keys() and self.secrets.keys() >= set(_SECRETS)
+        return self.ports.keys() >= PREFERRED_PORTS.keys() and self.secrets.keys() >= set(SECRETS)
 
     def port(self, name: str) -> int:
         return self.ports[name]
+
+    @property
+    def about_ports(self) -> list[str]:
+        """A sentence for each that was not to be had."""
+        return [f"port {PREFERRED_PORTS[name]} was taken: {name} listens on {self.port(name)}" for name in self.moved]
 
     def folder(self, name: str) -> Path:
         path = self.root / name
@@ -147,11 +131,11 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
         if name not in ports:
             ports[name] = free_port([port] if preferred else [], taken=ports.values())
     moved = tuple(name for name, port in ports.items() if preferred and port != PREFERRED_PORTS.get(name))
-    made = {name: secrets.token_urlsafe(24) for name in _SECRETS}
+    made = {name: secrets.token_urlsafe(24) for name in SECRETS}
     if "airflow_api" in kept_secrets:
         # With another key than that of an earlier version, nobody could read the connections which are stored.
-        made["airflow_fernet"] = kept_secrets["airflow_api"]
-    return _kept(Stack(root, ports, {**made, **kept_secrets}, moved))
+        made[FERNET] = kept_secrets["airflow_api"]
+    return keep(Stack(root, ports, {**made, **kept_secrets}, moved))
 
 
 def with_other_ports(stack: Stack, names: Collection[str]) -> Stack:
@@ -159,24 +143,30 @@ def with_other_ports(stack: Stack, names: Collection[str]) -> Stack:
     ports = dict(stack.ports)
     for name in names:
         ports[name] = free_port([], taken=ports.values())
-    return _kept(replace(stack, ports=ports, moved=tuple(sorted({*stack.moved, *names}))))
+    return keep(replace(stack, ports=ports, moved=tuple(sorted({*stack.moved, *names}))))
 
 
-def _kept(stack: Stack) -> Stack:
+def keep(stack: Stack) -> Stack:
+    """In the file that `load` reads."""
     stack_file.write(stack.root, {k: v for k, v in asdict(stack).items() if k != "root"})
     return stack
 
 
+def forget_old_fernet_key(stack: Stack) -> None:
+    """What was encrypted with it is encrypted with the first one by now."""
+    keep(replace(stack, secrets={**stack.secrets, FERNET: stack.secrets[FERNET].split()[0]}))
+
+
 def environment(stack: Stack) -> dict[str, str]:
-    """Every variable of every program; the stack's programs and `python -m pipeline` read the same ones."""
+    """Every variable of every program; the stack's programs and `python -m pipeline` read the same ones.
+
+    The key of S3 is the pipeline's: who has one of its own gets it beside these.
+    """
     s3 = {
-        "AWS_ACCESS_KEY_ID": "retraining",
-        "AWS_SECRET_ACCESS_KEY": stack.secrets["s3"],
+        **key_of(PIPELINES_OBJECTS, stack.secrets),
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "MLFLOW_S3_ENDPOINT_URL": stack.s3_endpoint,
-        # rclone reads this as a line of CSV: the pair is one quoted field.
-        "RCLONE_AUTH_KEY": f'"retraining,{stack.secrets["s3"]}"',
     }
     return {
         **s3,
@@ -270,7 +260,8 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": os.environ.get("AIRFLOW_USERS", "admin:admin"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__FERNET_KEY": _fernet_key(stack.secrets["airflow_fernet"]),
+        # The first encrypts; while one takes the place of another, both decrypt.
+        "AIRFLOW__CORE__FERNET_KEY": ",".join(map(_fernet_key, stack.secrets[FERNET].split())),
         "AIRFLOW__API__SECRET_KEY": stack.secrets["airflow_api"],
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",

@@ -25,6 +25,11 @@ def migrate_airflow(variables: Mapping[str, str]) -> None:
     _run([str(bin_folder() / "airflow"), "db", "migrate"], variables)
 
 
+def encrypt_anew(variables: Mapping[str, str]) -> None:
+    """What Airflow keeps encrypted, with the first of its Fernet keys; raises `TablesError`."""
+    _run([str(bin_folder() / "airflow"), "rotate-fernet-key"], variables)
+
+
 def migrate_mlflow(dsn: str) -> None:
     """Makes the tables or upgrades them, which the server does only when there are none; raises `TablesError`."""
     parts = urlsplit(dsn)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 
 from include.stack.layout import REPOSITORY, Stack, bin_folder
+from include.stack.object_keys import key_of
 from include.stack.roles import OWN, grant, hand_over, make_roles
 from include.stack.services import Program, Service, StackError, executable, nothing
 from include.stack.supervision import Supervision
@@ -50,7 +51,14 @@ def log_receiver(stack: Stack) -> Service:
     """Brings the log of the databases to S3 as it is written, and the first copy where there is none."""
     folder = stack.folder("log-on-its-way")
     command = (str(bin_folder() / "python"), "-m", "pipeline", "backups", "receive-log", str(folder))
-    program = Program("log_receiver", command, lambda: _is_copied(stack), ready_seconds=240, code=("pipeline",))
+    program = Program(
+        "log_receiver",
+        command,
+        lambda: _is_copied(stack),
+        environment=key_of("log-receiver", stack.secrets),
+        ready_seconds=240,
+        code=("pipeline",),
+    )
     return Service("backups", (program,), after=("postgres", "s3"))
 
 

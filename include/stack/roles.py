@@ -44,7 +44,7 @@ _READ_ONLY = (READER, "mlops_viewer")
 
 
 def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
-    """Roles and databases, and who may enter which; what exists is left alone.
+    """Roles and databases, and who may enter which. What exists stays as it is but for its password.
 
     `superuser_dsn` names any database; `passwords` has every one of `ROLES`.
     """
@@ -108,8 +108,14 @@ def _notes_of_migrations(connection: Connection) -> list[str]:
 
 def _make_role(connection: Connection, role: str, password: str) -> None:
     if not _there(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", role):
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role)), (password,))
+        _run(connection, "CREATE ROLE {} LOGIN", role)
+    give_password(connection, role, password)
+
+
+def give_password(connection: Connection, role: str, password: str) -> None:
+    """Whoever is connected already stays."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD %s").format(sql.Identifier(role)), (password,))
 
 
 def _make_database(connection: Connection, database: Database) -> None:

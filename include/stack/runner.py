@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -14,6 +15,7 @@ from include.stack import observing, services
 from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load_or_create, with_other_ports
 from include.stack.ports import is_free
 from include.stack.postgres import log_receiver, postgres
+from include.stack.rabbitmq import rabbitmq
 from include.stack.services import Service, StackError
 from include.stack.signing_keys import SigningKeyError
 from include.stack.stack_file import StackFileError
@@ -27,7 +29,7 @@ def all_services(stack: Stack) -> list[Service]:
     """Every service, after those it needs."""
     return [
         postgres(stack),
-        services.rabbitmq(stack),
+        rabbitmq(stack),
         services.s3(stack),
         log_receiver(stack),
         services.mlflow(stack),
@@ -85,6 +87,12 @@ def _start(
             say(f"{program.name} runs on with the code and settings of its start: `make down && make up` renews it")
     service.finish()
     say(f"{service.name} is up ({time.monotonic() - begun:.1f} s)")
+
+
+def states(stack: Stack) -> list[dict[str, Any]]:
+    """Of each program what supervisord says of it; empty while the stack is down."""
+    supervision = Supervision(stack)
+    return supervision.states() if supervision.running() else []
 
 
 def memory_mb(stack: Stack) -> int:

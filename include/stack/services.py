@@ -1,6 +1,5 @@
 """The programs of the stack: how each is prepared, started, and known to be ready."""
 
-import json
 import os
 import shutil
 import socket
@@ -11,11 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from include.stack.accounts import definitions
 from include.stack.airflow_api import airflow_of
-from include.stack.layout import ALL_BUCKETS, POOLS, REPOSITORY, Stack, bin_folder, environment
+from include.stack.layout import (
+    ALL_BUCKETS,
+    FERNET,
+    POOLS,
+    REPOSITORY,
+    Stack,
+    bin_folder,
+    environment,
+    forget_old_fernet_key,
+)
 from include.stack.logins import keep_logins
-from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow, once_a_release
+from include.stack.object_keys import SECRETS as OF_OBJECTS
+from include.stack.object_keys import key_of, variable_of
+from include.stack.own_tables import TablesError, encrypt_anew, migrate_airflow, migrate_mlflow, once_a_release
 from include.stack.registry_logins import ACCOUNTS
 from include.stack.signing_keys import SigningKeyError, SigningKeys
 
@@ -88,6 +97,9 @@ def s3(stack: Stack) -> Service:
             (data / bucket).mkdir(exist_ok=True)
 
     command = (
+        str(bin_folder() / "python"),
+        "-m",
+        "include.stack.object_keys",
         str(bin_folder() / "rclone"),
         "serve",
         "s3",
@@ -98,72 +110,9 @@ def s3(stack: Stack) -> Service:
         os.devnull,
         "--no-modtime",
     )
-    # Its key is in the variables of every program: a word of a command everybody on the machine could see.
-    program = Program("s3", command, lambda: port_answers(stack.port("s3")))
+    keys = {variable_of(component): stack.secrets[name] for component, name in OF_OBJECTS.items()}
+    program = Program("s3", command, lambda: port_answers(stack.port("s3")), environment=keys)
     return Service("s3", (program,), prepare=prepare)
-
-
-def rabbitmq(stack: Stack) -> Service:
-    home = stack.folder("rabbitmq")
-    node = f"retraining-{stack.port('rabbitmq')}@localhost"
-
-    def prepare() -> None:
-        cookie = home / ".erlang.cookie"
-        if not cookie.exists():
-            cookie.touch(mode=0o600)
-            cookie.write_text(stack.secrets["erlang_cookie"])
-            cookie.chmod(0o400)
-        (home / "enabled_plugins").write_text("[rabbitmq_prometheus].\n")
-        (home / "definitions.json").write_text(json.dumps(definitions(stack.secrets)))
-        (home / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{stack.port('rabbitmq')}\n"
-            f"load_definitions = {home / 'definitions.json'}\n"
-            "disk_free_limit.absolute = 200MB\n"
-            f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {stack.port('rabbitmq_metrics')}\n"
-            "log.console = true\nlog.console.level = warning\nlog.file = false\n"
-        )
-
-    epmd_port = str(stack.port("epmd"))
-    variables = {
-        "HOME": str(home),
-        "ERL_EPMD_PORT": epmd_port,
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODENAME": node,
-        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODE_PORT": str(stack.port("rabbitmq")),
-        "RABBITMQ_DIST_PORT": str(stack.port("rabbitmq_distribution")),
-        "RABBITMQ_BASE": str(home),
-        "RABBITMQ_MNESIA_BASE": str(home / "data"),
-        "RABBITMQ_LOG_BASE": str(home / "log"),
-        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
-        "RABBITMQ_CONF_ENV_FILE": os.devnull,
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
-        # Two schedulers spinning while idle would take the two cores from everyone else.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
-    }
-    epmd = (executable("epmd", "/usr/lib/erlang/bin"), "-port", epmd_port, "-address", "127.0.0.1")
-    server = (executable("rabbitmq-server", "/usr/lib/rabbitmq/bin"),)
-    return Service(
-        "rabbitmq",
-        (
-            Program("epmd", epmd, lambda: port_answers(stack.port("epmd"))),
-            Program("rabbitmq", server, lambda: _amqp_answers(stack), environment=variables, folder=home),
-        ),
-        prepare=prepare,
-    )
-
-
-def _amqp_answers(stack: Stack) -> bool:
-    import logging
-
-    import pika
-
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
-    try:
-        pika.BlockingConnection(pika.URLParameters(stack.amqp_url)).close()
-    except (pika.exceptions.AMQPError, OSError):
-        return False
-    return True
 
 
 def mlflow(stack: Stack) -> Service:
@@ -173,6 +122,7 @@ def mlflow(stack: Stack) -> Service:
         "MLFLOW_BACKEND_STORE_URI": stack.dsn("mlflow", "mlflow"),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        **key_of("mlflow", stack.secrets),
         "MLFLOW_AUTH_CONFIG_PATH": str(stack.folder("mlflow") / "logins.ini"),
         **{account.variable: stack.secrets[account.secret] for account in ACCOUNTS},
     }
@@ -205,6 +155,7 @@ def faceserve(stack: Stack) -> Service:
     for number in (1, 2):
         name = f"faceserve_{number}"
         variables = {
+            **key_of("faceserve", stack.secrets),
             "FACESERVE_GRPC_PORT": str(stack.port(name)),
             "FACESERVE_LIFECYCLE_PORT": str(stack.port(f"{name}_lifecycle")),
             "FACESERVE_HTTP_PORT": str(stack.port(f"{name}_http")),
@@ -239,11 +190,14 @@ def _sign_earlier(stack: Stack, keys: SigningKeys) -> None:
 def helper(stack: Stack) -> Service:
     url = f"http://127.0.0.1:{stack.port('helper')}/health"
     command = (str(bin_folder() / "python"), "-m", "include.helper_service")
-    return Service(
+    program = Program(
         "helper",
-        (Program("helper", command, lambda: http_answers(url), code=("include/helper_service", "include/stand_in")),),
-        after=("postgres", "rabbitmq", "s3"),
+        command,
+        lambda: http_answers(url),
+        environment=key_of("helper", stack.secrets),
+        code=("include/helper_service", "include/stand_in"),
     )
+    return Service("helper", (program,), after=("postgres", "rabbitmq", "s3"))
 
 
 def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
@@ -254,6 +208,7 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
     def prepare() -> None:
         keep_logins(home / "passwords.json", stack.secrets["airflow_admin"])
         _up_to_date(stack, "airflow", "apache-airflow", lambda: migrate_airflow(variables))
+        _encrypt_anew(stack, variables)
 
     code = ("plugins", "pipeline", "requirements.txt")
     programs = (
@@ -269,6 +224,17 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
         Program("airflow_triggerer", (cli, "triggerer"), lambda: True, code=code),
     )
     return Service("airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack))
+
+
+def _encrypt_anew(stack: Stack, variables: Mapping[str, str]) -> None:
+    """Once, where another Fernet key takes the place of one."""
+    if len(stack.secrets[FERNET].split()) == 1:
+        return
+    try:
+        encrypt_anew(variables)
+    except TablesError as error:
+        raise StackError(str(error)) from error
+    forget_old_fernet_key(stack)
 
 
 def _finish_airflow(stack: Stack) -> None:

@@ -1,5 +1,7 @@
 """Each role of PostgreSQL tries what it must not, and does what it is for."""
 
+from contextlib import closing
+
 import psycopg2
 import pytest
 from psycopg2 import errors
@@ -90,6 +92,20 @@ def test_the_pipeline_reads_one_table_of_another_service_and_nothing_else_of_it(
 def test_a_database_of_somebody_else_stays_shut(stack, role, database):
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
         psycopg2.connect(stack.dsn(role, database))
+
+
+def test_a_role_has_another_password_from_the_next_start_on_and_who_is_inside_stays(stack):
+    admin, old = stack.dsn("postgres", "postgres"), stack.dsn("mlops_viewer", "mlops")
+    with closing(psycopg2.connect(old)) as inside, inside.cursor() as cursor:
+        try:
+            make_roles(admin, {**stack.secrets, "mlops_viewer": "another"})
+            with pytest.raises(psycopg2.OperationalError, match="authentication failed"):
+                psycopg2.connect(old)
+            psycopg2.connect(old.replace(stack.secrets["mlops_viewer"], "another")).close()
+            cursor.execute("SELECT 1")
+        finally:
+            make_roles(admin, stack.secrets)
+    psycopg2.connect(old).close()
 
 
 def test_only_the_superuser_makes_roles(stack):

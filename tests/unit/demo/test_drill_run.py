@@ -8,7 +8,8 @@ from rich.console import Console
 from include.demo.drill import INTAKE, MONITOR, PROMOTION, RETENTION, RETRAINING, ROLLBACK, Drill
 from include.demo.drill_world import History
 from include.demo.stage import Stage
-from include.stack.layout import PREFERRED_PORTS, Stack
+from include.stack.layout import Stack
+from include.stack.ports import PREFERRED_PORTS
 from pipeline.bootstrap import GiveUp, TryAgain
 
 

@@ -12,7 +12,8 @@ from include.demo.report import Report
 from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.traffic import Answer
 from include.stack.airflow_api import DagRunFailed, TaskTime
-from include.stack.layout import PREFERRED_PORTS, Stack
+from include.stack.layout import Stack
+from include.stack.ports import PREFERRED_PORTS
 from pipeline.bootstrap import GiveUp
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

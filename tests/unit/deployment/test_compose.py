@@ -14,6 +14,8 @@ from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack.accounts import ACCOUNTS, SECRETS
 from include.stack.layout import environment, load_or_create
+from include.stack.object_keys import SECRETS as KEYS
+from include.stack.object_keys import variable_of
 from include.stack.registry_logins import ACCOUNTS as LOGINS
 from include.stack.roles import OWN, ROLES
 from include.stack.runner import all_services
@@ -302,6 +304,24 @@ def test_each_program_has_a_login_of_its_own_at_mlflow_and_who_has_nothing_to_do
 def test_rabbitmq_starts_again_when_its_accounts_have_other_passwords():
     """It reads them at its start only."""
     assert _SERVICES["rabbitmq"]["depends_on"]["accounts"]["restart"] is True
+
+
+def test_each_component_has_a_key_of_its_own_for_s3_and_no_other_ones():
+    known = {
+        name: set(re.findall(r"\$\{(S3_(?:\w+_)?SECRET_KEY):", str(_variables(service))))
+        for name, service in _SERVICES.items()
+    }
+    pipeline = {name for name in _SERVICES if name.startswith("airflow-")} | {"migrate", "first-model"}
+    own = {"faceserve-1": "faceserve", "faceserve-2": "faceserve"}
+    own |= {name: name for name in ("helper", "access", "mlflow", "log-receiver")} | dict.fromkeys(
+        pipeline, "retraining"
+    )
+    assert known.pop("s3") == {variable_of(component) for component in KEYS}
+    assert {name: keys for name, keys in known.items() if keys} == {
+        name: {variable_of(component)} for name, component in own.items()
+    }
+    for name, component in own.items():
+        assert re.fullmatch(rf"\$\{{S3_(\w+_)?ID:-{component}}}", _variables(_SERVICES[name])["AWS_ACCESS_KEY_ID"])
 
 
 def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_nobody_else_any():

@@ -18,6 +18,7 @@ from faceserve.server import LIVE
 from faceserve.settings import Settings
 from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.stack.layout import POOLS
+from include.stack.registry_logins import ACCOUNTS, PIPELINE, REPLICA
 from tests.kubernetes_clients import rendered
 
 _FOLDER = Path(__file__).parents[3] / "include/k8s"
@@ -194,6 +195,23 @@ def test_a_training_pod_knows_only_the_secrets_of_a_training() -> None:
     (container,) = _train_pod()["spec"]["containers"]
     secret = {one["name"] for one in container["env"] if "valueFrom" in one}
     assert secret == {"RETRAIN_MLOPS_DSN", "MLFLOW_TRACKING_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_mlflow_knows_every_login_a_replica_only_its_own_and_who_writes_the_pipelines(overlay: str) -> None:
+    known: dict[str, dict[str, str]] = {}
+    for name, container in _containers(overlay):
+        said = {one["name"]: one.get("value", one["name"]) for one in container.get("env", ())}
+        known.setdefault(name, {}).update(
+            {v: how for v, how in said.items() if re.search("^MLFLOW_.*(PASS|USER)|REGISTRY_", v)}
+        )
+    assert set(known["mlflow"]) == {account.variable for account in ACCOUNTS}
+    assert known["faceserve"] == {
+        "FACESERVE_REGISTRY_USER": REPLICA.name,
+        "FACESERVE_REGISTRY_PASSWORD": "FACESERVE_REGISTRY_PASSWORD",
+    }
+    assert known["training"]["MLFLOW_TRACKING_USERNAME"] == PIPELINE.name
+    assert _of(overlay, "ConfigMap")["airflow"]["data"]["MLFLOW_TRACKING_USERNAME"] == PIPELINE.name
+    assert not [name for name in known if known[name] and name not in {"mlflow", "faceserve", "training"}]
 
 
 def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:

@@ -9,6 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from include.stack.layout import ALL_BUCKETS, REPOSITORY
+from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_rights import RIGHTS, main, policy
 from pipeline.domain.artifact_folder import ArtifactFolder
 
@@ -144,6 +145,10 @@ def test_every_secret_of_the_manifests_that_holds_a_key_has_a_policy():
     values = yaml.safe_load((REPOSITORY / "include/k8s/airflow/values.yaml").read_text())
     known |= {one["secretName"] for one in values["secret"] if one["envName"] == "AWS_ACCESS_KEY_ID"}
     assert known == {"faceserve", "retraining", "mlflow", "airflow"} <= set(RIGHTS)
+
+
+def test_every_key_of_compose_and_of_the_local_stack_has_a_policy():
+    assert set(KEYS) <= set(RIGHTS)
 
 
 def named(tree, name):

@@ -11,6 +11,7 @@ from include.contract.signature import check, sign
 from include.stack import services, signing_keys
 from include.stack.__main__ import main as stack_commands
 from include.stack.layout import environment, load_or_create
+from include.stack.rotating import SIGNING_KEY, rotate
 from include.stack.services import StackError
 from include.stack.signing_keys import SigningKeyError, SigningKeys
 
@@ -119,6 +120,26 @@ def test_where_both_keys_were_thrown_away_the_models_are_signed_with_the_new_one
     keys(stack).public.unlink()
     services.faceserve(load_or_create(stack.root, preferred=False)).prepare()
     assert len(asked) == 1
+
+
+def test_another_key_is_made_at_the_next_start_and_signs_every_model_before_a_replica_starts(stack, asked):
+    old = keys(stack).public.read_bytes()
+    services.faceserve(stack).prepare()
+    assert asked == []
+    rotate(stack, SIGNING_KEY)
+    again = load_or_create(stack.root, preferred=False)
+    assert keys(again).public.read_bytes() != old
+    signature = sign(MANIFEST, keys(again).private)
+    check(MANIFEST, signature, keys(again).public)
+    services.faceserve(again).prepare()
+    services.faceserve(again).prepare()
+    assert asked == [(["-m", "pipeline", "sign-models"], str(keys(again).private))]
+
+
+def test_where_it_was_killed_between_the_keys_the_old_ones_sign_on(stack, asked):
+    old = keys(stack).public.read_bytes()
+    keys(stack).public.unlink()
+    assert keys(load_or_create(stack.root, preferred=False)).public.read_bytes() == old
 
 
 def test_a_new_stack_has_nothing_to_sign(stack, asked):

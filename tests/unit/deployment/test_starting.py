@@ -17,9 +17,10 @@ from rich.console import Console
 from include.docker import migrate
 from include.docker.demands import demand_start
 from include.stack import __main__ as commands
-from include.stack import airflow_history, airflow_program, mlflow_server, own_tables, services, staleness
+from include.stack import airflow_history, airflow_program, mlflow_server, own_tables, rotating, services, staleness
 from include.stack.__main__ import main as stack_commands
-from include.stack.layout import REPOSITORY, bin_folder, environment, load_or_create
+from include.stack.layout import REPOSITORY, SECRETS, bin_folder, environment, load, load_or_create
+from include.stack.object_keys import SECRETS as KEYS
 from include.stack.registry_logins import REPLICA
 from include.stack.runner import all_services
 from include.stack.services import Program, StackError
@@ -285,6 +286,67 @@ def test_a_login_of_mlflow_has_the_password_of_its_variable_or_two_while_it_chan
     monkeypatch.setenv(REPLICA.variable, variable)
     tried = ("old", "new", "", " ", "old new", "ol", "한")
     assert {one for one in tried if REPLICA.is_known_by(one)} == known
+
+
+def test_another_fernet_key_encrypts_anew_what_the_old_one_did_and_then_is_the_only_one(stack, monkeypatch):
+    done, asked, key = subprocess.CompletedProcess([], 0, ""), [], "AIRFLOW__CORE__FERNET_KEY"
+    monkeypatch.setattr(
+        own_tables.subprocess, "run", lambda command, env, **_: (asked.append((command[1], env.get(key))), done)[1]
+    )
+    old = environment(stack)[key]
+    rotating.rotate(stack, "airflow_fernet")
+    both = load(stack.root)
+    new, _, second = environment(both)[key].partition(",")
+    assert second == old != new
+    services.airflow(both, environment(both)).prepare()
+    assert asked[-1] == ("rotate-fernet-key", f"{new},{old}")
+    after = load(stack.root)
+    assert environment(after)[key] == new
+    services.airflow(after, environment(after)).prepare()
+    assert [command for command, _ in asked].count("rotate-fernet-key") == 1
+
+
+def test_an_encryption_that_broke_off_is_begun_again_with_every_key_there_was(stack, monkeypatch):
+    failed, key = subprocess.CompletedProcess([], 1, "no database\n"), "AIRFLOW__CORE__FERNET_KEY"
+    old = environment(stack)[key]
+    rotating.rotate(stack, "airflow_fernet")
+    (stack.folder("airflow") / "migrated").write_text(version("apache-airflow"))
+    monkeypatch.setattr(own_tables.subprocess, "run", lambda *_, **__: failed)
+    both = load(stack.root)
+    with pytest.raises(StackError, match="no database"):
+        services.airflow(both, environment(both)).prepare()
+    rotating.rotate(both, "airflow_fernet")
+    assert environment(load(stack.root))[key].split(",")[1:] == environment(both)[key].split(",")
+    assert environment(both)[key].endswith(old)
+
+
+@pytest.mark.parametrize("name", sorted({*SECRETS} - {"postgres"}))
+def test_a_secret_becomes_another_one_and_no_other_does_and_nobody_else_reads_the_file(stack, name):
+    said = CliRunner().invoke(commands.main, ["rotate", name], env={"STACK_DIR": str(stack.root)})
+    after = load(stack.root)
+    assert said.exit_code == 0, said.output
+    assert {one for one in SECRETS if after.secrets[one] != stack.secrets[one]} == {name}
+    assert after.secrets[name] not in said.output and (stack.root / "stack.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_of_s3_is_known_to_its_component_and_to_the_server_alone(stack):
+    given = {p.name: {**environment(stack), **p.environment} for s in all_services(stack) for p in s.programs}
+    known = {
+        name: {component for component, secret in KEYS.items() if stack.secrets[secret] in values.values()}
+        for name, values in given.items()
+    }
+    own = {"faceserve_1": "faceserve", "faceserve_2": "faceserve", "log_receiver": "log-receiver"}
+    own |= {"helper": "helper", "mlflow": "mlflow"}
+    assert known.pop("s3") == set(KEYS)
+    assert known == {name: {own.get(name, "retraining")} for name in known}
+    assert all(given[name]["AWS_ACCESS_KEY_ID"] == component for name, component in own.items())
+
+
+def test_s3_lets_nobody_in_because_a_key_is_missing(stack):
+    server = next(p for s in all_services(stack) for p in s.programs if p.name == "s3")
+    variables = {**os.environ, **server.environment, "S3_HELPER_SECRET_KEY": ""}
+    done = subprocess.run(server.command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("refused: S3_HELPER_SECRET_KEY must be set")
 
 
 def test_tables_that_cannot_be_brought_up_to_date_are_one_sentence(stack, monkeypatch):

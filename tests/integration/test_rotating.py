@@ -1,0 +1,105 @@
+"""A secret of the stack becomes another one: what was there before opens nothing any more, and everything goes on."""
+
+from contextlib import closing
+
+import boto3
+import httpx
+import pika
+import psycopg2
+import pytest
+from botocore.exceptions import ClientError
+
+from include.stack import rotating, runner
+from include.stack.layout import load
+from include.stack.object_keys import SECRETS as KEYS
+from include.stack.object_keys import key_of
+from include.stack.registry_logins import ACCOUNTS
+from include.stack.services import StackError
+from tests.waiting import until
+
+# Two starts of a stack of its own; that a password counts from the next start on is also in test_roles.py.
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+SERVICES = ["postgres", "rabbitmq", "s3", "mlflow"]
+LOGINS = {account.secret: account.name for account in ACCOUNTS}
+ROTATED = ["postgres", "mlops", "mlops_owner", "backup", "rabbitmq", "rabbitmq_helper", "erlang_cookie"]
+ROTATED += [*KEYS.values(), *LOGINS]
+
+
+def enter_postgres(stack, role):
+    database = {"backup": "postgres", "postgres": "postgres"}.get(role, "mlops")
+    with closing(psycopg2.connect(stack.dsn(role, database))):
+        return True
+
+
+def enter_rabbitmq(stack, name):
+    url = stack.amqp_url if name == "rabbitmq" else stack.amqp_url_of(name.removeprefix("rabbitmq_"))
+    with closing(pika.BlockingConnection(pika.URLParameters(url))):
+        return True
+
+
+def enter_s3(stack, component):
+    key = key_of(component, stack.secrets)
+    how = {"aws_access_key_id": key["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": key["AWS_SECRET_ACCESS_KEY"]}
+    client = boto3.client("s3", endpoint_url=stack.s3_endpoint, region_name="us-east-1", **how)
+    return len(client.list_buckets()["Buckets"]) > 0
+
+
+def enter_mlflow(stack, name):
+    url = f"http://127.0.0.1:{stack.port('mlflow')}/api/2.0/mlflow/registered-models/alias"
+    asked = httpx.get(url, params={"name": "any", "alias": "any"}, auth=(LOGINS[name], stack.secrets[name]), timeout=60)
+    if asked.status_code == httpx.codes.UNAUTHORIZED:
+        asked.raise_for_status()
+    return True
+
+
+REFUSED = (httpx.HTTPStatusError, psycopg2.OperationalError, pika.exceptions.ProbableAuthenticationError, ClientError)
+DOORS = [
+    *((enter_postgres, name, name) for name in ("postgres", "mlops", "mlops_owner", "backup")),
+    *((enter_rabbitmq, name, name) for name in ("rabbitmq", "rabbitmq_helper")),
+    *((enter_mlflow, name, name) for name in LOGINS),
+    *((enter_s3, component, name) for component, name in KEYS.items()),
+]
+
+
+def up(root):
+    return runner.up(root, lambda text: None, SERVICES, preferred_ports=False)
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory):
+    """One before and after its secrets became others, while it was down; it is up."""
+    root = tmp_path_factory.mktemp("rotated")
+    before = up(root)
+    with pytest.raises(StackError, match="make down"):
+        rotating.rotate(before, "mlops")
+    runner.down(root)
+    for name in ROTATED:
+        rotating.rotate(load(root), name)
+    yield before, up(root)
+    runner.clean(root)
+
+
+@pytest.mark.parametrize(("enter", "who", "secret"), DOORS)
+def test_what_was_there_before_opens_nothing_any_more_and_the_new_one_does(stacks, enter, who, secret):
+    before, after = stacks
+    assert before.secrets[secret] != after.secrets[secret]
+    until(lambda: enter(after, who), f"the new {secret} to open")
+    with pytest.raises(REFUSED):
+        enter(before, who)
+
+
+def test_a_secret_that_nobody_changed_is_the_same(stacks):
+    before, after = stacks
+    same = {name for name in before.secrets if before.secrets[name] == after.secrets[name]}
+    assert same == set(before.secrets) - set(ROTATED)
+    assert enter_postgres(after, "mlops_viewer") and enter_rabbitmq(after, "rabbitmq_watcher")
+
+
+def test_a_key_opens_nothing_with_the_secret_of_another(stacks):
+    _, stack = stacks
+    mixed = {**stack.secrets, KEYS["helper"]: stack.secrets[KEYS["faceserve"]]}
+    key = key_of("helper", mixed)
+    how = {"aws_access_key_id": key["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": key["AWS_SECRET_ACCESS_KEY"]}
+    with pytest.raises(ClientError):
+        boto3.client("s3", endpoint_url=stack.s3_endpoint, region_name="us-east-1", **how).list_buckets()
