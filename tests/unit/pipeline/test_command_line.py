@@ -193,6 +193,7 @@ def test_help_lists_every_step_with_what_it_does():
         "dead-letters",
         "face-model",
         "face-rates",
+        "face-retraining",
         "backups",
     }
     assert set(listed) == {*STEPS, *about, *PEOPLE}
@@ -329,9 +330,11 @@ def test_a_folder_that_says_no_labels_ends_the_first_model_with_a_sentence(run_m
 
 @pytest.mark.parametrize(("held", "outcome"), [(False, "refused"), (True, "held")])
 def test_a_refused_or_held_model_is_neither_registered_nor_served(run_module, held, outcome):
-    pipeline = CommandLinePipeline(verdict={"accepted": False, "held": held, "reasons": ["worse"]})
+    told = {"reasons": ["worse"], "advice": "look at the data", "report_uri": "s3://r", "report_url": "http://r"}
+    pipeline = CommandLinePipeline(verdict={"accepted": False, "held": held, **told})
     code, lines = run_module(pipeline, "retrain", *STEPS["retrain"])
-    assert (code, lines[-1]) == (1, f"refused: the model of run r1 was {outcome}: worse")
+    said = f"refused: the model of run r1 was {outcome}: worse. What may help: look at the data. Report: http://r"
+    assert (code, lines[-1]) == (1, said)
     assert {"register", "hot_swap"}.isdisjoint(pipeline.names())
     assert pipeline.ended() == [("r1", outcome)]
 
