@@ -152,11 +152,6 @@ def keep(stack: Stack) -> Stack:
     return stack
 
 
-def forget_old_fernet_key(stack: Stack) -> None:
-    """What was encrypted with it is encrypted with the first one by now."""
-    keep(replace(stack, secrets={**stack.secrets, FERNET: stack.secrets[FERNET].split()[0]}))
-
-
 def environment(stack: Stack) -> dict[str, str]:
     """Every variable of every program; the stack's programs and `python -m pipeline` read the same ones.
 
@@ -260,7 +255,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": os.environ.get("AIRFLOW_USERS", "admin:admin"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        # The first encrypts; while one takes the place of another, both decrypt.
+        # The first encrypts, each decrypts: a backup may bring back what an earlier one encrypted.
         "AIRFLOW__CORE__FERNET_KEY": ",".join(map(_fernet_key, stack.secrets[FERNET].split())),
         "AIRFLOW__API__SECRET_KEY": stack.secrets["airflow_api"],
         "AIRFLOW__API__BASE_URL": url,

@@ -3,6 +3,7 @@
 `python -m include.stack.own_tables` does it for MLflow's in `MLFLOW_BACKEND_STORE_URI`.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -41,10 +42,18 @@ def migrate_mlflow(dsn: str) -> None:
 
 def once_a_release(stamp: Path, package: str, migrate: Callable[[], None]) -> None:
     """`migrate`, unless the file `stamp` says that this release of the package did."""
-    installed = version(package)
-    if not stamp.exists() or stamp.read_text() != installed:
-        migrate()
-        stamp.write_text(installed)
+    _once(stamp, version(package), migrate)
+
+
+def once_a_key(stamp: Path, key: str, encrypt: Callable[[], None]) -> None:
+    """`encrypt`, unless the file `stamp` says that it was done with this key."""
+    _once(stamp, hashlib.sha256(key.encode()).hexdigest(), encrypt)
+
+
+def _once(stamp: Path, mark: str, act: Callable[[], None]) -> None:
+    if not stamp.exists() or stamp.read_text() != mark:
+        act()
+        stamp.write_text(mark)
 
 
 def _run(command: list[str], variables: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """A PostgreSQL cluster of our own: initialised, started, databases and roles made, migrations applied."""
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -17,6 +18,7 @@ from include.stack.services import Program, Service, StackError, executable, not
 from include.stack.supervision import Supervision
 
 _BINARIES = "/usr/lib/postgresql/*/bin"
+_NOTE = "password_of_the_stack"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -44,7 +46,12 @@ def postgres(stack: Stack) -> Service:
         stop_seconds=60,
         ready_seconds=180,
     )
-    return Service("postgres", (program,), prepare=lambda: _initialise(stack, data), finish=lambda: _create(stack))
+
+    def prepare() -> None:
+        _initialise(stack, data)
+        _give_password(stack, data)
+
+    return Service("postgres", (program,), prepare=prepare, finish=lambda: _create(stack))
 
 
 def log_receiver(stack: Stack) -> Service:
@@ -126,16 +133,52 @@ def _initialise(stack: Stack, data: Path) -> None:
     password = stack.folder("postgres") / "password"
     password.touch(mode=0o600)
     password.write_text(stack.secrets["postgres"])
-    if os.geteuid() == 0:
-        ids = pwd.getpwnam("postgres")
-        for path in (data, password):
-            os.chown(path, ids.pw_uid, ids.pw_gid)
+    _give_to_postgres(data, password)
     initdb = [executable("initdb", _BINARIES), "-D", str(data), "-U", "postgres", f"--pwfile={password}"]
     options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
     done = subprocess.run([*_unprivileged(), *initdb, *options], capture_output=True, text=True, check=False, cwd="/")
     password.unlink()
     if done.returncode != 0:
         raise StackError(f"initdb failed: {done.stderr.strip()[-500:]}")
+    _note_password(stack, data)
+
+
+def _give_to_postgres(*paths: Path) -> None:
+    if os.geteuid() == 0:
+        ids = pwd.getpwnam("postgres")
+        for path in paths:
+            os.chown(path, ids.pw_uid, ids.pw_gid)
+
+
+def _give_password(stack: Stack, data: Path) -> None:
+    """Its superuser makes the other roles, and nobody makes it: while it is down its password becomes the stack's.
+
+    It was another one where the secret changed, or a backup from before that came back.
+    """
+    note = data / _NOTE
+    if (note.exists() and note.read_text() == _mark(stack)) or answers(stack):
+        return
+    # An error ends it, and quotes no statement: the password is in there.
+    settings = ["-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"]
+    command = [*_unprivileged(), executable("postgres", _BINARIES), "--single", "-D", str(data), *settings, "postgres"]
+    password = stack.secrets["postgres"].replace("'", "''")
+    told = f"ALTER ROLE postgres PASSWORD '{password}'\n"
+    done = subprocess.run(command, input=told, capture_output=True, text=True, check=False, cwd="/")
+    if done.returncode != 0:
+        raise StackError(f"PostgreSQL's superuser got no password: {done.stderr.strip()[-500:]}")
+    _note_password(stack, data)
+
+
+def _note_password(stack: Stack, data: Path) -> None:
+    """Among the data, so that a backup brings back what was its password."""
+    note = data / _NOTE
+    note.touch(mode=0o600)
+    _give_to_postgres(note)
+    note.write_text(_mark(stack))
+
+
+def _mark(stack: Stack) -> str:
+    return hashlib.sha256(stack.secrets["postgres"].encode()).hexdigest()
 
 
 def _create(stack: Stack) -> None:

@@ -109,11 +109,7 @@ def _notes_of_migrations(connection: Connection) -> list[str]:
 def _make_role(connection: Connection, role: str, password: str) -> None:
     if not _there(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", role):
         _run(connection, "CREATE ROLE {} LOGIN", role)
-    give_password(connection, role, password)
-
-
-def give_password(connection: Connection, role: str, password: str) -> None:
-    """Whoever is connected already stays."""
+    # Whoever is connected already stays.
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD %s").format(sql.Identifier(role)), (password,))
 

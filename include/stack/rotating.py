@@ -5,20 +5,14 @@ MLflow and Airflow; what was encrypted or signed with it is encrypted or signed 
 """
 
 import secrets
-from contextlib import closing
 from dataclasses import replace
 
-import psycopg2
-
-from include.stack import runner
 from include.stack.layout import FERNET, SECRETS, Stack, keep
-from include.stack.roles import give_password
-from include.stack.services import StackError, nothing
+from include.stack.services import StackError
 from include.stack.signing_keys import SigningKeys
 from include.stack.supervision import Supervision
 
 SIGNING_KEY = "signing_key"
-_SUPERUSER = "postgres"
 NAMES = (*sorted(SECRETS), SIGNING_KEY)
 
 
@@ -30,8 +24,6 @@ def rotate(stack: Stack, name: str) -> None:
         _throw_away(SigningKeys.of_stack(stack.root))
         return
     new = secrets.token_urlsafe(24)
-    if name == _SUPERUSER:
-        _tell_postgres(stack, new)
     kept = f"{new} {stack.secrets[name]}" if name == FERNET else new
     keep(replace(stack, secrets={**stack.secrets, name: kept}))
 
@@ -41,11 +33,3 @@ def _throw_away(keys: SigningKeys) -> None:
     # In this order: of the private one the public one is made again, but not the other way round.
     keys.public.unlink(missing_ok=True)
     keys.private.unlink(missing_ok=True)
-
-
-def _tell_postgres(stack: Stack, new: str) -> None:
-    """Its superuser makes the other roles, and nobody makes it."""
-    runner.up(stack.root, lambda _: nothing(), ["postgres"])
-    with closing(psycopg2.connect(stack.dsn(_SUPERUSER, "postgres"))) as connection, connection:
-        give_password(connection, _SUPERUSER, new)
-    runner.down(stack.root)

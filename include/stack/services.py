@@ -11,20 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.stack.airflow_api import airflow_of
-from include.stack.layout import (
-    ALL_BUCKETS,
-    FERNET,
-    POOLS,
-    REPOSITORY,
-    Stack,
-    bin_folder,
-    environment,
-    forget_old_fernet_key,
-)
+from include.stack.layout import ALL_BUCKETS, FERNET, POOLS, REPOSITORY, Stack, bin_folder, environment
 from include.stack.logins import keep_logins
 from include.stack.object_keys import SECRETS as OF_OBJECTS
 from include.stack.object_keys import key_of, variable_of
-from include.stack.own_tables import TablesError, encrypt_anew, migrate_airflow, migrate_mlflow, once_a_release
+from include.stack.own_tables import (
+    TablesError,
+    encrypt_anew,
+    migrate_airflow,
+    migrate_mlflow,
+    once_a_key,
+    once_a_release,
+)
 from include.stack.registry_logins import ACCOUNTS
 from include.stack.signing_keys import SigningKeyError, SigningKeys
 
@@ -227,14 +225,14 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
 
 
 def _encrypt_anew(stack: Stack, variables: Mapping[str, str]) -> None:
-    """Once, where another Fernet key takes the place of one."""
-    if len(stack.secrets[FERNET].split()) == 1:
+    """Once, where another Fernet key took the place of one."""
+    first, *earlier = stack.secrets[FERNET].split()
+    if not earlier:
         return
     try:
-        encrypt_anew(variables)
+        once_a_key(stack.folder("airflow") / "encrypted_with", first, lambda: encrypt_anew(variables))
     except TablesError as error:
         raise StackError(str(error)) from error
-    forget_old_fernet_key(stack)
 
 
 def _finish_airflow(stack: Stack) -> None:

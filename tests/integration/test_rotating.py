@@ -1,5 +1,6 @@
 """A secret of the stack becomes another one: what was there before opens nothing any more, and everything goes on."""
 
+import subprocess
 from contextlib import closing
 
 import boto3
@@ -17,7 +18,7 @@ from include.stack.registry_logins import ACCOUNTS
 from include.stack.services import StackError
 from tests.waiting import until
 
-# Two starts of a stack of its own; that a password counts from the next start on is also in test_roles.py.
+# Starts of stacks of its own; that a password counts from the next start on is also in test_roles.py.
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SERVICES = ["postgres", "rabbitmq", "s3", "mlflow"]
@@ -62,8 +63,8 @@ DOORS = [
 ]
 
 
-def up(root):
-    return runner.up(root, lambda text: None, SERVICES, preferred_ports=False)
+def up(root, services=SERVICES):
+    return runner.up(root, lambda text: None, services, preferred_ports=False)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,43 @@ def test_a_secret_that_nobody_changed_is_the_same(stacks):
     same = {name for name in before.secrets if before.secrets[name] == after.secrets[name]}
     assert same == set(before.secrets) - set(ROTATED)
     assert enter_postgres(after, "mlops_viewer") and enter_rabbitmq(after, "rabbitmq_watcher")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Of a stack of one service, `postgres`."""
+    yield tmp_path
+    runner.clean(tmp_path)
+
+
+def test_a_copy_of_the_databases_from_before_comes_back_with_the_password_of_now(root):
+    before = up(root, ["postgres"])
+    runner.down(root)
+    data, copy = root / "postgres/data", root / "postgres/restored"
+    subprocess.run(["cp", "-a", data, copy], check=True)
+    # The first command was killed, as far as who gave it knows: it is done again, with no start between.
+    for _ in range(2):
+        rotating.rotate(load(root), "postgres")
+    after = up(root, ["postgres"])
+    assert enter_postgres(after, "postgres")
+    with pytest.raises(psycopg2.OperationalError):
+        enter_postgres(before, "postgres")
+    runner.down(root)
+    data.rename(root / "postgres/data-before")
+    copy.rename(data)
+    assert enter_postgres(up(root, ["postgres"]), "postgres")
+    with pytest.raises(psycopg2.OperationalError):
+        enter_postgres(before, "postgres")
+
+
+def test_a_password_that_cannot_be_given_is_one_sentence_without_it(root):
+    up(root, ["postgres"])
+    runner.down(root)
+    rotating.rotate(load(root), "postgres")
+    (root / "postgres/data/global/pg_control").unlink()
+    with pytest.raises(StackError, match="PostgreSQL's superuser got no password: ") as refused:
+        up(root, ["postgres"])
+    assert load(root).secrets["postgres"] not in str(refused.value)
 
 
 def test_a_key_opens_nothing_with_the_secret_of_another(stacks):
