@@ -49,7 +49,7 @@ imports:
 test: install ## Everything: lint, types, import contracts, all tests
 	@$(PY) -m tests
 
-test-slow: install ## What takes much processor and changes seldom: two devices, sweeps, ResNet50's own weights
+test-slow: install ## What takes much processor and changes seldom: two devices, a killed training, sweeps, ResNet50's own weights
 	@$(PY) -m pytest tests/integration -m slow -q
 
 test-unit: install ## Unit tests only

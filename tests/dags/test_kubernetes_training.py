@@ -140,7 +140,7 @@ def test_the_pod_runs_the_pinned_image_with_settings_and_the_secrets_of_a_traini
     assert container["image"] == IMAGE
     assert container["envFrom"] == [{"configMapRef": {"name": name}} for name in ("retraining", "storage")]
     secret = {one["name"] for one in container["env"] if "valueFrom" in one}
-    assert secret == {"RETRAIN_MLOPS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert secret == {"RETRAIN_MLOPS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"}
 
 
 def test_the_pod_trains_the_dataset_under_the_run_whatever_the_attempt(dag: Any) -> None:

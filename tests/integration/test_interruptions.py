@@ -19,6 +19,7 @@ def _lives(endpoint: str, kills: list[tuple[str, int]]) -> list[Life]:
     return [*killed, lived(endpoint, "run")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("services")
 def test_whenever_it_is_killed_a_training_comes_to_the_result_it_would_have_come_to(running_services):
     endpoint = running_services.stack.s3_endpoint
