@@ -5,7 +5,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
+from faceserve.errors import ObjectRefused, ServingError, StorageUnavailable, TooLarge
+from include.contract.s3_errors import read_as_errors
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -59,7 +60,7 @@ class S3Source:
             retries={"mode": "standard", "max_attempts": attempts},
             max_pool_connections=32,
         )
-        self._client = boto3.client("s3", endpoint_url=endpoint, config=config)
+        self._client = read_as_errors(boto3.client("s3", endpoint_url=endpoint, config=config))
 
     def read(self, uri: str, at_most_bytes: int = NO_LIMIT) -> bytes:
         with self._body(uri, at_most_bytes) as body:
@@ -102,7 +103,7 @@ def _place(uri: str) -> dict[str, str]:
 
 @contextmanager
 def _translated(uri: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     try:
         yield
@@ -114,5 +115,8 @@ def _translated(uri: str) -> Iterator[None]:
             # Without the right to list, S3 says of a missing object that access is denied.
             raise ObjectRefused(f"S3: {error}") from error
         raise StorageUnavailable(f"S3: {error}") from error
-    except BotoCoreError as error:
-        raise StorageUnavailable(f"S3: {error}") from error
+    except (ServingError, MemoryError):
+        raise
+    except Exception as error:
+        # Not every error of botocore and of what it uses is one of botocore's own: whatever it is, it may pass.
+        raise StorageUnavailable(f"S3: {type(error).__name__} {error}") from error

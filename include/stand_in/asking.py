@@ -5,6 +5,9 @@ from fastapi import HTTPException
 from include.contract.client import ClientTls, FaceserveClient, FaceserveError
 from include.stand_in.settings import StandInSettings
 
+# A token that is missing or wrong is this service's, and a fault is the server's: nothing that the caller could change.
+_NOT_THE_CALLERS = {"UNAUTHENTICATED", "UNKNOWN", "INTERNAL"}
+
 
 def faceserve_of(settings: StandInSettings) -> FaceserveClient:
     authority = settings.faceserve_tls_ca
@@ -17,6 +20,5 @@ def faceserve_of(settings: StandInSettings) -> FaceserveClient:
 
 def refusal(what: str, error: FaceserveError) -> HTTPException:
     """What a caller is told who wanted `what`."""
-    # A token that is missing or wrong is this service's, and nothing that the caller could change.
-    code = 503 if error.may_pass or error.code == "UNAUTHENTICATED" else 422
+    code = 503 if error.may_pass or error.code in _NOT_THE_CALLERS else 422
     return HTTPException(code, f"{what}: {error.detail}")

@@ -10,9 +10,11 @@ from PIL import Image
 
 from include.contract.photo import MAX_PHOTO_BYTES, BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, decode
+from include.contract.s3_errors import read_as_errors
 
 _LONGEST_SIDE_PIXELS = 1600
 _QUALITY = 90
+_MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 
 
 class NoPhoto(Exception):
@@ -32,7 +34,7 @@ class Photos:
 
     def __init__(self, endpoint: str | None, buckets: Collection[str]) -> None:
         config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 2})
-        self._s3 = boto3.client("s3", endpoint_url=endpoint, config=config)
+        self._s3 = read_as_errors(boto3.client("s3", endpoint_url=endpoint, config=config))
         self._buckets = buckets
 
     def jpeg(self, url: str) -> bytes:
@@ -63,7 +65,9 @@ class Photos:
             if found["ContentLength"] > MAX_PHOTO_BYTES:
                 raise NoPhoto(f"photo of {found['ContentLength']} bytes is over the limit of {MAX_PHOTO_BYTES}")
             return bytes(found["Body"].read())
-        except (self._s3.exceptions.NoSuchKey, self._s3.exceptions.NoSuchBucket):
-            raise NoPhoto(f"there is no photo at {address}", gone=True) from None
-        except (BotoCoreError, ClientError) as error:
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NoPhoto(f"there is no photo at {address}", gone=True) from None
+            raise PhotosAway(str(error)) from error
+        except BotoCoreError as error:
             raise PhotosAway(str(error)) from error

@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 
 from include.contract.photo import MAX_PHOTO_BYTES, BadPhotoAddress, PhotoAddress
+from include.contract.s3_errors import read_as_errors
 from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
 
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
@@ -84,7 +85,7 @@ def client(endpoint: str | None, keys: Keys = OF_THE_MACHINE) -> Any:
         max_pool_connections=_CONNECTIONS,
         signature_version="s3v4",
     )
-    return boto3.client("s3", endpoint_url=endpoint, config=config, **keys.for_boto())
+    return read_as_errors(boto3.client("s3", endpoint_url=endpoint, config=config, **keys.for_boto()))
 
 
 class S3ObjectStore:

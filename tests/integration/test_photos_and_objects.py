@@ -10,10 +10,12 @@ import boto3
 import pytest
 
 from faceserve.storage import S3Source
+from include.stand_in.photos import NoPhoto, Photos, PhotosAway
 from pipeline.adapters import s3
+from pipeline.adapters.glacier import GlacierArchive
 from pipeline.adapters.photo_folders import photo_folder
 from pipeline.adapters.s3 import S3ObjectStore, S3PhotoStore
-from pipeline.domain.errors import ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
+from pipeline.domain.errors import ArchiveDamaged, ObjectArchived, PhotoMissing, PhotoRefused, ServiceUnavailable
 from tests.corpus.photos import ODD_KEYS
 
 pytestmark = pytest.mark.integration
@@ -122,6 +124,10 @@ class Moody(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
+class Summed(int):
+    """A status with a checksum among the headers: botocore takes what comes with it for an object's bytes."""
+
+
 class _Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests += 1
@@ -129,13 +135,17 @@ class _Answer(BaseHTTPRequestHandler):
         mood = self.server.moods.pop(0) if self.server.moods else "well"
         if mood == "slow":
             time.sleep(3)
-        if mood == "archived":
+        if isinstance(mood, Summed):
+            self._send(mood, b"<Error><Code>Trouble</Code></Error>", checksum="AAAAAA==")
+        elif mood == "archived":
             self._send(403, b"<Error><Code>InvalidObjectState</Code><Message>its class is GLACIER</Message></Error>")
         elif isinstance(mood, tuple):
             status, code = mood
             self._send(status, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
         elif isinstance(mood, int):
             self._send(mood, b"<Error><Code>Trouble</Code><Message>no space left on device</Message></Error>")
+        elif mood == "another's checksum":
+            self._send(200, b"photo", checksum="AAAAAA==")
         else:
             self._send(200, b"photo", promised=500 if mood == "truncated" else None)
 
@@ -143,8 +153,10 @@ class _Answer(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.do_GET()
 
-    def _send(self, status, body, promised=None):
+    def _send(self, status, body, promised=None, checksum=None):
         self.send_response(status)
+        if checksum:
+            self.send_header("x-amz-checksum-crc32", checksum)
         self.send_header("Content-Length", str(promised or len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -173,7 +185,9 @@ def moody(monkeypatch):
         server.server_close()
 
 
-@pytest.mark.parametrize("moods", [(503, 500), ("slow",), ("truncated",), ("truncated", 503)], ids=str)
+@pytest.mark.parametrize(
+    "moods", [(503, 500), ("slow",), ("truncated",), ("truncated", 503), (Summed(500), Summed(503))], ids=str
+)
 def test_a_moment_of_trouble_is_outlived_by_trying_again(moody, moods):
     server = moody(*moods)
     assert S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg") == b"photo"
@@ -186,6 +200,28 @@ def test_trouble_that_lasts_is_an_outage_with_its_reason(moody, mood):
     with pytest.raises(ServiceUnavailable, match="S3 is unavailable: "):
         S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
     assert server.requests < 10
+
+
+def test_an_error_with_a_checksum_is_read_as_any_other(moody):
+    server = moody(*[Summed(404)] * 4, Summed(403))
+    with pytest.raises(KeyError):
+        S3ObjectStore(endpoint=server.url).read("s3://datasets/x")
+    with pytest.raises(PhotoMissing):
+        S3PhotoStore(endpoint=server.url, buckets=frozenset({"tasks"})).read("s3://tasks/a.jpg")
+    with pytest.raises(ArchiveDamaged):
+        GlacierArchive(endpoint=server.url).fetch("s3://archive/x")
+    photos = Photos(server.url, {"tasks"})
+    with pytest.raises(NoPhoto) as caught:
+        photos.original("s3://tasks/a.jpg")
+    assert caught.value.gone
+    with pytest.raises(PhotosAway):
+        photos.original("s3://tasks/a.jpg")
+    assert server.requests == 5
+
+
+def test_an_object_is_still_compared_with_its_checksum(moody):
+    with pytest.raises(ServiceUnavailable, match="checksum"):
+        S3ObjectStore(endpoint=moody("another's checksum").url).read("s3://datasets/x")
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)

@@ -2,13 +2,18 @@
 
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import grpc
 import pytest
 
 from faceserve.errors import StorageUnavailable
 from faceserve.faces.enrolment import FRESH_SECONDS
+from faceserve.storage import S3Source
+from include.contract import faceserve_pb2 as pb
+from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.lifecycle_client import FaceserveError
-from tests.replica.world import replica
+from tests.replica.world import TOKEN, replica
 from tests.tiny_model import FolderSource, coloured_photo
 from tests.waiting import until
 
@@ -155,6 +160,82 @@ def test_nonsense_is_not_enrolled(world, identity, photo, reason):
 def test_without_a_gallery_nobody_can_be_enrolled(tmp_path):
     with replica(tmp_path, FolderSource()) as world, pytest.raises(FaceserveError, match="FACESERVE_GALLERY_URI"):
         world.lifecycle.enroll("face", "kim", PEOPLE["kim"])
+
+
+class Ailing(BaseHTTPRequestHandler):
+    """S3 that takes everything, lists one person and, instead of any object, says `status`: with a checksum."""
+
+    status = 500
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say(200, b"")
+
+    def do_GET(self):
+        if "list-type" in self.path:
+            kim = b"<Contents><Key>face/kim</Key><ETag>1</ETag></Contents>"
+            self._say(200, b"<ListBucketResult>" + kim + b"</ListBucketResult>")
+        else:
+            self._say(self.status, b"<Error><Code>Trouble</Code></Error>", ("x-amz-checksum-crc32", "AAAAAA=="))
+
+    def _say(self, status, body, *headers):
+        self.send_response(status)
+        for name, value in (("Content-Length", str(len(body))), *headers):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Quiet."""
+
+
+class FacesInS3(FolderSource):
+    """Only the faces are in S3; who reads one waits for no second try."""
+
+    def __init__(self, endpoint):
+        super().__init__()
+        faces = S3Source(endpoint, hurried=True)
+
+        def of(name, plain):
+            return lambda uri, *more: (getattr(faces, name) if uri.startswith("s3://faces/") else plain)(uri, *more)
+
+        for name in ("read", "write", "marks"):
+            setattr(self, name, of(name, getattr(self, name)))
+
+
+@pytest.fixture
+def ailing(tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    class Own(Ailing):
+        """One for each test."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Own) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with replica(tmp_path, FacesInS3(f"http://127.0.0.1:{server.server_port}"), **SETTINGS) as world:
+            Own.status = 404
+            world.serve("v1.0.0", "face")
+            yield Own, world
+        server.shutdown()
+
+
+def enrolled_once(world):
+    """By a client that does not ask again by itself."""
+    with grpc.insecure_channel(world.lifecycle_address, [("grpc.enable_retries", 0)]) as channel:
+        asked = pb.EnrollRequest(model="face", identity="kim", image=PEOPLE["kim"])
+        who_asks = (("authorization", f"Bearer {TOKEN}"),)
+        return pb_grpc.LifecycleStub(channel).Enroll(asked, timeout=120, metadata=who_asks).enrolled
+
+
+def test_a_fault_of_the_store_while_somebody_is_enrolled_may_pass(ailing):
+    store, world = ailing
+    assert enrolled_once(world) == 0, "whose photo is gone again"
+    store.status = 500
+    with pytest.raises(grpc.RpcError) as caught:
+        enrolled_once(world)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 ODD = {

@@ -1,11 +1,11 @@
-"""Objects of a store that answers as S3 does."""
+"""Objects of a store that answers as S3 does, or as it does on a bad day."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from faceserve.errors import TooLarge
+from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
 from faceserve.storage import S3Source
 
 GIGABYTE = 1 << 30
@@ -16,8 +16,13 @@ class Store(BaseHTTPRequestHandler):
 
     sent = 0
     size = GIGABYTE
+    error = None
+    headers_of_error = {}
 
     def do_GET(self):
+        if self.error:
+            self.told(*self.error)
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(type(self).size))
         self.end_headers()
@@ -26,6 +31,13 @@ class Store(BaseHTTPRequestHandler):
                 type(self).sent += self.wfile.write(b"x" * min(1 << 16, type(self).size - type(self).sent))
         except OSError:
             """The other end has heard enough."""
+
+    def told(self, status, body):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **self.headers_of_error}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *args):
         """Quiet."""
@@ -56,3 +68,49 @@ def test_an_object_that_is_too_large_is_refused_by_its_header(store):
 def test_an_object_of_just_the_size_is_read(store):
     store.size = 1000
     assert store.source.read("s3://tasks/one.jpg", 1000) == b"x" * 1000
+
+
+def says(code):
+    return f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+
+
+# botocore takes the body of an error with a checksum for an object's bytes.
+CHECKSUMS = [{}, {"x-amz-checksum-crc32": "AAAAAA=="}, {"x-amz-checksum-sha256": "AAAA"}]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        ((404, says("NoSuchKey")), FileNotFoundError),
+        ((404, b""), FileNotFoundError),
+        ((400, says("Odd")), StorageUnavailable),
+        ((403, b"<html>a proxy"), StorageUnavailable),
+        ((301, b"\xff"), StorageUnavailable),
+    ],
+    ids=str,
+)
+def test_whatever_a_store_says_instead_of_an_object_is_one_of_the_errors_that_are_known(store, error, raised):
+    store.error = error
+    for store.headers_of_error in CHECKSUMS:
+        with pytest.raises(raised):
+            store.source.read("s3://tasks/one.jpg")
+
+
+def test_a_fault_of_the_store_with_a_checksum_is_an_outage(store):
+    store.error, store.headers_of_error = (500, says("InternalError")), CHECKSUMS[1]
+    with pytest.raises(StorageUnavailable):
+        store.source.read("s3://tasks/one.jpg")
+
+
+def test_an_object_that_the_store_refuses_is_refused_alone(store):
+    store.error = (403, says("AccessDenied"))
+    with pytest.raises(ObjectRefused):
+        store.source.read("s3://tasks/one.jpg")
+
+
+def test_an_object_is_compared_with_its_checksum(store):
+    store.error, store.headers_of_error = (200, b"hello"), {"x-amz-checksum-crc32": "NhCmhg=="}
+    assert store.source.read("s3://tasks/one.jpg") == b"hello"
+    store.error = (200, b"hellO")
+    with pytest.raises(StorageUnavailable):
+        store.source.read("s3://tasks/one.jpg")
