@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from faceserve.errors import BadArtifact, DiskUnusable
+from faceserve.errors import BadArtifact, DiskUnusable, TooLarge
 from faceserve.machine.disk import sync
 from faceserve.storage import Source
 from include.contract import signature
@@ -146,6 +146,8 @@ class ArtifactCache:
             return self._source.read(f"{uri.rstrip('/')}/{path}", _MAX_MANIFEST_BYTES)
         except FileNotFoundError:
             raise BadArtifact(f"{path} is missing at {uri}") from None
+        except TooLarge as error:
+            raise BadArtifact(str(error)) from None
 
     @staticmethod
     def _manifest(body: bytes, manifest_sha256: str) -> ArtifactManifest:

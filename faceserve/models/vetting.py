@@ -33,7 +33,7 @@ _PATIENCE = 4
 _LEAST_BYTES = 256 << 20
 # For what serves, should it need more meanwhile.
 _SPARE_BYTES = 128 << 20
-# The child's first word: from now on the time is the candidate's, no longer the store's.
+# The child's first word: from now on the time is the candidate's, no longer the store's, and so is what fails.
 _HAS_FILES = "has files", ""
 _Word = Examined | tuple[str, str]
 _LOWEST_PRIORITY = "faceserve.machine.lowest_priority"
@@ -76,15 +76,17 @@ class ChildVetting:
         try:
             self._await_files(ours, child)
             word = _heard(ours)
+            unforeseen: type[ServingError] = NoVerdict
             if word is None:
                 raise NoVerdict(f"the process that fetches the model ended before its files had come ({_how(child)})")
             if word == _HAS_FILES:
                 self._await_answer(ours, child)
+                unforeseen = BadArtifact
                 word = _heard(ours) or ("BadArtifact", f"the model crashes its process ({_how(child)})")
             if isinstance(word, Examined):
                 return word
             kind, text = word
-            raise _ERRORS.get(kind, BadArtifact)(text)
+            raise _ERRORS.get(kind, unforeseen)(text)
         finally:
             child.kill()
             child.join()
@@ -147,7 +149,7 @@ def _vet(word: Connection, vetting: ChildVetting, model: str, origin: Origin) ->
     try:
         word.send(loader.examine(model, origin, on_files=lambda: word.send(_HAS_FILES)))
     except MemoryError:
-        word.send(("BadArtifact", f"the model needs more than {vetting.memory_bytes >> 20} MB of memory"))
+        word.send((MemoryError.__name__, f"trying the model needs more than {vetting.memory_bytes >> 20} MB of memory"))
     except Exception as error:  # noqa: BLE001 - the parent raises it again
         word.send((type(error).__name__, str(error)))
 

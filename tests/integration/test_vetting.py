@@ -44,6 +44,8 @@ def do(mischief):
             return [bytearray(64 << 20) for _ in range(100)]
         case "outage":
             raise StorageUnavailable("S3: timed out")
+        case "fault":
+            raise AttributeError("'StreamingChecksumBody' object has no attribute 'strip'")
         case "slow":
             time.sleep(3)
     return None
@@ -152,6 +154,16 @@ def test_the_time_that_the_store_takes_is_not_the_candidates(load, patient):
 def test_a_process_that_ends_before_the_candidate_is_there_says_nothing_of_it(load, ending):
     with pytest.raises(NoVerdict, match="ended before its files had come"):
         load(store=ending)
+
+
+def test_a_fault_on_the_way_to_the_candidate_says_nothing_of_it(load):
+    with pytest.raises(NoVerdict, match="no attribute 'strip'"):
+        load(store="fault")
+
+
+def test_a_fault_once_the_candidate_is_there_is_its_own(load):
+    with pytest.raises(BadArtifact, match="no attribute 'strip'"):
+        load(mischief="fault")
 
 
 def vetted_by_another(folder, mischief, store):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from faceserve.errors import DiskUnusable, StorageUnavailable
+from faceserve.errors import BadArtifact, DiskUnusable, StorageUnavailable
 from faceserve.models.artifacts import ArtifactCache
 from include.contract.manifest import MANIFEST
+from include.contract.signature import SIGNATURE
 from tests.tiny_model import FolderSource, tiny_artifact
 
 
@@ -46,6 +47,17 @@ def away(source, monkeypatch):
         raise StorageUnavailable("S3: timed out")
 
     monkeypatch.setattr(source, "read", read)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_is_too_large_for_its_kind_is_held_against_the_artifact(tmp_path, signed):
+    """It is as large the next time."""
+    source, key = FolderSource(), tmp_path / "public.pem"
+    cache = ArtifactCache(tmp_path / "artifacts", source, ["openvino"], key if signed else None)
+    sha256 = source.put("s3://models/v1/", tiny_artifact())
+    source.objects[f"s3://models/v1/{SIGNATURE if signed else MANIFEST}"] = b"x" * ((1 << 20) + 1)
+    with pytest.raises(BadArtifact, match="over the limit of 1048576"):
+        cache.fetch("s3://models/v1/", sha256)
 
 
 FILES = ["openvino/model.bin", "openvino/model.xml", "golden.npz", MANIFEST]
