@@ -1,5 +1,6 @@
 """Refusals that pass: given at once and without a thread, with a sentence and a hint when to ask again."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
+
+log = logging.getLogger(__name__)
 
 # How long gRPC clients that ask again by themselves wait before they do (gRFC A6).
 _PUSHBACK = "grpc-retry-pushback-ms"
@@ -64,6 +67,16 @@ class Counted(ThreadPoolExecutor):
         done = super().submit(work, *args, **named)
         done.add_done_callback(lambda _: self._count(-1))
         return done
+
+    def _adjust_thread_count(self) -> None:
+        """Called once the work is queued, on the one thread that takes calls in: an error here would end that thread.
+
+        What has no thread yet is done by those that there are, or by the next that can be started.
+        """
+        try:
+            super()._adjust_thread_count()  # type: ignore[misc]
+        except RuntimeError as error:
+            log.warning("a call waits for a thread: %s", error)
 
     def _count(self, more: int) -> None:
         with self._counting:

@@ -1,6 +1,7 @@
 """What is held of messages on their way when memory runs short, and what the surplus of a crowd is told."""
 
 import asyncio
+import threading
 
 import grpc
 import pytest
@@ -9,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from faceserve.protocols.health import HealthServicer
 from faceserve.protocols.places import Patience
 from faceserve.protocols.ports import Limits, Port
+from faceserve.protocols.refusing import Counted
 from tests.replica.idle import saying_nothing
 from tests.waiting import until
 
@@ -136,3 +138,41 @@ def test_one_connection_leaves_places_to_the_others(address):
         assert checked(other) == "no service 'nobody'"
         watching[0].cancel()
         until(lambda: checked(channel) == "no service 'nobody'", "its place to be free")
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """The machine starts no thread for calls until `over`; `refused` counts those it was asked for."""
+
+    class Machine:
+        refused, over = 0, monkeypatch.undo
+
+    plain = threading.Thread.start
+
+    def start(thread):
+        if thread.name.startswith("call"):
+            Machine.refused += 1
+            raise RuntimeError("can't start new thread")
+        plain(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return Machine
+
+
+def test_a_port_outlives_a_moment_in_which_no_thread_can_be_started(address, no_threads):
+    with grpc.insecure_channel(address) as channel:
+        asked = health_pb2.HealthCheckRequest(service="nobody")
+        calls = [health_pb2_grpc.HealthStub(channel).Check.future(asked, timeout=240)]
+        until(lambda: no_threads.refused, "its thread to be refused")
+        no_threads.over()
+        calls.append(health_pb2_grpc.HealthStub(channel).Check.future(asked, timeout=240))
+        assert [one.code() for one in calls] == [grpc.StatusCode.NOT_FOUND] * 2
+
+
+def test_work_for_which_no_thread_could_be_started_counts_until_it_is_done(no_threads):
+    pool = Counted(2)
+    first = pool.submit(str, 1)
+    assert (no_threads.refused, pool.busy) == (1, 1)
+    no_threads.over()
+    assert [one.result(60) for one in (pool.submit(str, 2), first)] == ["2", "1"]
+    until(lambda: pool.busy == 0, "both to be counted out")
