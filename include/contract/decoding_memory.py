@@ -14,6 +14,8 @@ MAX_DECODING_BYTES = 700_000_000
 _PNG, _WEBP, _TRANSPARENT_WEBP = 6.5, 9.5, 9.5
 _TRANSPARENT_PNG = 8.5
 _ANIMATED = 12.5
+# Phones put a second picture behind the first, for depth or brightness; only the first is decoded.
+_JPEG = {"JPEG", "MPO"}
 # Of a JPEG each pixel that comes out, and each number that is held until the last scan was read.
 _OUT, _HELD, _ROWS = 6.0, 2.0, 0.25
 BYTES_A_PIXEL = 8.5
@@ -29,7 +31,7 @@ def decoding_bytes(image: Image.Image, scans: int, reduction: int) -> int:
 
 
 def _bytes_a_pixel(image: Image.Image, scans: int, reduction: int) -> float:
-    if image.format == "JPEG":
+    if image.format in _JPEG:
         # One scan of all colours is decoded row by row.
         whole = bool(image.info.get("progressive")) or scans > 1
         return _OUT / reduction**2 + _ROWS + _HELD * len(image.getbands()) * whole

@@ -129,7 +129,7 @@ def saved(mode, kind, **how):
     out, photo = io.BytesIO(), Image.new(mode, SIZE, 9 if len(mode) == 1 or mode == "I;16" else (9,) * len(mode))
     if how.pop("animated", False):
         how |= {"save_all": True, "append_images": [photo.rotate(180), Image.new(mode, SIZE)]}
-    quickest = {"WEBP": {"method": 0, "quality": 20}, "PNG": {"compress_level": 1}, "JPEG": {}}
+    quickest = {"WEBP": {"method": 0, "quality": 20}, "PNG": {"compress_level": 1}, "JPEG": {}, "MPO": {}}
     photo.save(out, kind, **quickest[kind], **how)
     return out.getvalue()
 
@@ -160,6 +160,7 @@ KINDS = {
         f"JPEG {mode} in scans": lambda mode=mode: saved(mode, "JPEG", progressive=True, subsampling=0)
         for mode in ("L", "RGB", "CMYK")
     },
+    "JPEG of several pictures": lambda: saved("RGB", "MPO", animated=True),
     **{f"PNG {mode}": lambda mode=mode: saved(mode, "PNG") for mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")},
     "PNG P transparent": lambda: saved("P", "PNG", transparency=1),
     "PNG RGB transparent": lambda: saved("RGB", "PNG", transparency=(1, 2, 3)),
@@ -208,9 +209,10 @@ def test_a_photo_takes_no_more_memory_than_is_set_aside_for_its_kind(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_would_take_too_much_is_refused_by_its_header_and_a_large_photo_of_a_phone_is_not():
-    """Of both only the headers say 100 megapixels."""
-    animated, plain = bytearray(saved("RGBA", "WEBP", animated=True)), bytearray(saved("RGB", "JPEG"))
+@pytest.mark.parametrize(("kind", "how"), [("JPEG", {}), ("MPO", {"animated": True})])
+def test_what_would_take_too_much_is_refused_by_its_header_and_a_large_photo_of_a_phone_is_not(kind, how):
+    """Of both only the headers say 100 megapixels; a phone's JPEG may have further pictures behind the first."""
+    animated, plain = bytearray(saved("RGBA", "WEBP", animated=True)), bytearray(saved("RGB", kind, **how))
     animated[24:30] = (9_999).to_bytes(3, "little") * 2
     with pytest.raises(UnreadablePhoto, match="10000×10000 pixels takes 1250 MB to decode, over the limit of 700 MB"):
         decoding_bytes(bytes(animated))
