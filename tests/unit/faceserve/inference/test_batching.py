@@ -5,6 +5,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -351,6 +352,29 @@ def no_collector():
     gc.disable()
     yield
     gc.enable()
+
+
+def test_of_a_batch_that_hung_and_then_failed_nothing_holds_the_photos_any_longer(pool, busy, no_collector):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4, call_seconds=0.3)
+    first = busy(batcher, engine)
+
+    def asked_and_gone(number):
+        images = image(number)
+        with suppress(InferenceFailed, TooLate):
+            batcher.infer(engine, images)
+        return weakref.ref(images)
+
+    callers = [pool.submit(asked_and_gone, number) for number in range(4)]
+    until(lambda: batcher.waiting == len(callers), "all of them to wait")
+    once, engine.open = engine.open, threading.Event()
+    once.set()
+    first.exception(60)
+    until(lambda: len(engine.calls) == 2, "the batch to begin")
+    until(lambda: sum(one.done() for one in callers) == 3, "its companions to be told so")
+    engine.broken = True
+    engine.open.set()
+    held = [one.result(60) for one in callers]
+    until(lambda: [photo for photo in held if photo() is not None] == [], "photos to be let go")
 
 
 @pytest.mark.parametrize("outcome", ["answered", "broken", "too late", "hangs"])
