@@ -142,8 +142,7 @@ class Batcher:
         batch, request.batch = request.batch, []
         if batch:
             self._run(engine, batch)
-        # Its other requests may hold an error that knows this frame.
-        del batch
+        del batch  # Its other requests may hold an error that knows this frame.
         error, request.error = request.error, None
         try:
             if error is not None:

@@ -74,7 +74,7 @@ class Counted(ThreadPoolExecutor):
         What has no thread yet is done by those that there are, or by the next that can be started.
         """
         try:
-            super()._adjust_thread_count()  # type: ignore[misc]
+            super()._adjust_thread_count()
         except RuntimeError as error:
             log.warning("a call waits for a thread: %s", error)
 
