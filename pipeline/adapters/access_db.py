@@ -6,18 +6,20 @@ from pipeline.adapters.mlops_db import read_only
 from pipeline.domain.faces.identities import ConfirmedCheck
 
 _NAME = "the access database"
-# What no calendar has, and what lies ahead of every clock, is nobody's word.
+# What no calendar has, and what lies ahead of every clock, is nobody's word; a photo of no check is one of a folder.
+# `corrected` may be empty beside a word.
 _CONFIRMED = """
     WITH said AS (
         SELECT check_id, identity, photo_url, COALESCE(branch_id, '') AS branch, created_at, confirmed_at,
-            COALESCE(reviewer_id, '') AS reviewer, final_result = 'same' AS same, corrected,
+            COALESCE(reviewer_id, '') AS reviewer, final_result = 'same' AS same,
+            ai_result <> final_result AS corrects,
             row_number() OVER (PARTITION BY identity, final_result ORDER BY confirmed_at DESC, check_id DESC) AS nth
         FROM checks
-        WHERE identity IS NOT NULL AND final_result IS NOT NULL
+        WHERE check_id <> '' AND identity IS NOT NULL AND final_result IS NOT NULL
             AND confirmed_at BETWEEN '2000-01-01' AND now() + interval '1 day'
             AND created_at BETWEEN '2000-01-01' AND now() + interval '1 day'
     )
-    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrected
+    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrects
     FROM said WHERE nth <= %(per_person)s
     ORDER BY confirmed_at DESC, check_id DESC LIMIT %(limit)s"""
 

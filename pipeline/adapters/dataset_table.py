@@ -117,7 +117,9 @@ class DatasetTable:
             cursor.execute(
                 "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
                 " validation_count = %s, holdout_count = %s, corrections = %s,"
-                " corrections_through = COALESCE(corrections_through, %s),"
+                " corrections_through = CASE WHEN manifest_sha256 IS NULL THEN %s"
+                # What was frozen keeps its time; of faces the manifest says it, which this row may have been ahead of.
+                " ELSE COALESCE(corrections_through, %s) END,"
                 " completed_at = COALESCE(completed_at, now())"
                 " WHERE dataset_id = %s",
                 (
@@ -129,6 +131,7 @@ class DatasetTable:
                     dataset.validation_count,
                     dataset.holdout_count,
                     dataset.corrections,
+                    dataset.corrections_through,
                     dataset.corrections_through,
                     dataset.id,
                 ),

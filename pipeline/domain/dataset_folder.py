@@ -39,6 +39,15 @@ class DatasetFolder:
         return f"{self.uri}manifest.json"
 
     @property
+    def drafts(self) -> str:
+        """Prefix of what was chosen for a dataset of faces by tries that came to no manifest yet."""
+        return f"{self.uri}drafts/"
+
+    def draft(self, sha256: str) -> str:
+        """Of one choice, named by its hash."""
+        return f"{self.drafts}{sha256[:16]}.json"
+
+    @property
     def descriptors(self) -> str:
         """Figures of every photo by which labels are compared, kept so that no photo is fetched for it again."""
         return f"{self.uri}descriptors.json"

@@ -1,17 +1,16 @@
 """Forget a photo (privacy): from manifests, shards, caches and every future selection; what it touched is listed."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from pipeline.domain.artifact_folder import GOLDEN_SOURCE, ArtifactFolder
-from pipeline.domain.dataset import Split
 from pipeline.domain.dataset_folder import first_photos
-from pipeline.domain.lineage import ROLES, Appearance, Erased, Erasure, Kept, runs_of
+from pipeline.domain.lineage import Erased, Erasure, Kept
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.erase_choices import erase_choices
 from pipeline.steps.erase_from_dataset import erase_from_dataset, places
+from pipeline.steps.faces.forget_faces import forget_faces
+from pipeline.steps.list_models import list_models
 
 
 def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
@@ -25,7 +24,8 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     found = Erasure(task_id, twins=[twin for twin in kept if twin != task_id])
     used = [_forget_in_datasets(one, f, found) for one in kept]
     erase_choices(f, found)
-    if not any(used):
+    faces = _forget_faces(kept, f, by, found)
+    if not any(used) and not faces:
         found.left.append(f"no dataset has task {task_id[:40]!r}: it is remembered, and none will; is the id right?")
     # Two tasks may have one copy: it goes when no dataset needs it any more.
     for url in sorted({one.photo_url for task, rows in kept.items() for one in rows if one.task_id == task}):
@@ -46,8 +46,20 @@ def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure) ->
         erase_from_dataset(forgetting, place, task_id, found)
     known = forgetting.datasets.appearances(task_id=task_id)
     for row in known:
-        _list_models(row, forgetting, found)
+        list_models(row, forgetting, found)
     return bool(known or named)
+
+
+def _forget_faces(kept: Collection[str], forgetting: Forgetting, by: By, found: Erasure) -> bool:
+    """A task may be a check at a door. Whether any dataset of faces has its photo, or had."""
+    f, gone = forgetting, forget_faces(forgetting, kept, by)
+    found.rewritten += [one.uri for one in gone.lists]
+    found.deleted += sorted(gone.vectors)
+    for version in filter(None, map(f.versions.of_run, gone.run_ids)):
+        found.models.append(f"{version.model_type} {version.version} was made with it, and holds nobody's face")
+    if gone.lists:
+        found.left.append("the original of a check at a door belongs to the access service: delete it there")
+    return bool(gone.lists or gone.photo_ids)
 
 
 def _forget_original(url: str, forgetting: Forgetting, found: Erasure) -> None:
@@ -90,20 +102,3 @@ def _kept(forgetting: Forgetting, task_id: str) -> dict[str, Sequence[Kept]]:
         found[one] = forgetting.datasets.kept(one)
         tasks += sorted({row.task_id for row in found[one]}.difference(tasks))
     return found
-
-
-def _may_show_photos(forgetting: Forgetting, model: ArtifactFolder) -> bool:
-    """Whether a model may be checked with images of people's photos, as those of an earlier release are."""
-    if not forgetting.objects.exists(model.manifest):
-        return True
-    return GOLDEN_SOURCE not in json.loads(forgetting.objects.read(model.manifest)).get("extra", {})
-
-
-def _list_models(row: Appearance, forgetting: Forgetting, found: Erasure) -> None:
-    f = forgetting
-    for run_id in runs_of(row.run_id, f.runs.on(row.dataset_id)):
-        if (version := f.versions.of_run(run_id)) is None:
-            continue
-        found.models.append(f"{version.model_type} {version.version} {ROLES[row.split]} it")
-        if row.split is Split.VALIDATION and _may_show_photos(f, ArtifactFolder(version.artifact.uri)):
-            found.left.append(f"{version.artifact.uri} may hold it, 224 pixels wide, among its golden samples")

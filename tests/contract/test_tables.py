@@ -609,6 +609,14 @@ def test_a_dataset_stays_with_the_run_that_made_it_whoever_completes_it_again(ta
     assert tables.datasets.get(dataset.id) == dataset
 
 
+@pytest.mark.parametrize("through", [NOW + timedelta(hours=1), None], ids=["a later one", "none"])
+def test_of_a_dataset_that_is_not_frozen_the_last_try_says_which_word_is_in_it(tables, through):
+    dataset = a_dataset(id=tables.datasets.begin("run-1", FACE), model_type=FACE)
+    tables.datasets.complete(dataset)
+    tables.datasets.complete(dataclasses.replace(dataset, corrections_through=through))
+    assert tables.datasets.get(dataset.id).corrections_through == through
+
+
 def test_a_dataset_is_finished_when_it_is_complete(tables):
     dataset_id = tables.datasets.begin("run-0", LAUNDRY)
     assert tables.datasets.finished_sha256(dataset_id) is None

@@ -193,9 +193,20 @@ def test_who_retrains_reads_whom_a_photo_shows_and_who_said_so_and_can_change_no
     assert all(c.taken_at < c.confirmed_at for c in found)
     assert [c.check_id for c in reader.confirmed(per_person=1, limit=9)] == ["C-3", "C-2", "C-1"]
     assert [c.check_id for c in reader.confirmed(per_person=9, limit=1)] == ["C-3"]
+    nothing_more = "UPDATE checks SET corrected = NULL, branch_id = NULL, reviewer_id = NULL, correction_reason = NULL"
+    query(
+        access.stack.dsn("access", "access"), f"{nothing_more}, photo_url = '', score = 'NaN' WHERE check_id <> 'C-4'"
+    )
+    bare = reader.confirmed(per_person=9, limit=9)
+    assert [(c.check_id, c.corrects) for c in bare] == [(c.check_id, c.corrects) for c in found]
+    assert {(c.branch, c.confirmed_by) for c in bare} == {("", "")}
+    query(access.stack.dsn("access", "access"), "UPDATE checks SET check_id = '' WHERE check_id = 'C-0'")
+    assert [c.check_id for c in reader.confirmed(per_person=9, limit=9)] == ["C-3", "C-2", "C-1"], (
+        "a check has a number"
+    )
     never = "UPDATE checks SET confirmed_at = 'infinity' WHERE check_id = 'C-3'"
     query(access.stack.dsn("access", "access"), never)
-    assert len(reader.confirmed(per_person=9, limit=9)) == 3
+    assert len(reader.confirmed(per_person=9, limit=9)) == 2
     with pytest.raises(ServiceUnavailable, match="the access database is unavailable"):
         AccessDatabase(access.stack.dsn("mlops_reader", "nowhere")).confirmed(per_person=1, limit=1)
     with pytest.raises(psycopg2.Error, match="read-only"):

@@ -63,6 +63,10 @@ class FaceDataset:
         aside = tuple(one for one in self.set_aside if not forgotten.names(one.name))
         return replace(self, photos=kept, set_aside=aside)
 
+    def taken_by(self, forgotten: "Forgotten") -> Sequence[FacePhoto]:
+        """What `without` leaves out."""
+        return [photo for of_side in self.photos.values() for photo in of_side if forgotten.takes(photo)]
+
     def people(self, side: Side) -> int:
         return len({photo.identity for photo in self.photos[side]})
 
@@ -118,10 +122,14 @@ class Forgotten:
         return check_id in self.keys or person_key(name) in self.keys
 
     def names(self, path: str) -> bool:
-        """Whether a photo lies in the folder of one of them."""
-        split = person_and_name(path)
+        """Whether the path is that of a person, or of a check, among them; names and numbers may have slashes."""
+        parts = path.split("/")
+        cuts = [("/".join(parts[:at]), "/".join(parts[at:])) for at in range(1, len(parts))]
+        return any(name in self.keys or self._has(who) for who, name in cuts)
+
+    def _has(self, name: str) -> bool:
         try:
-            return split is not None and person_key(split[0]) in self.keys
+            return person_key(name) in self.keys
         except ValueError:
             return False
 

@@ -164,13 +164,21 @@ def _when(check: ConfirmedCheck) -> tuple[datetime, str]:
     return check.confirmed_at, check.check_id
 
 
+def _about(check: ConfirmedCheck) -> str:
+    """A name that is none is set aside later, with that reason."""
+    try:
+        return identity_of(check.identity)
+    except ValueError:
+        return check.identity
+
+
 def _in_turn(checks: Iterable[ConfirmedCheck]) -> list[ConfirmedCheck]:
     """The newest of everybody, then the one before of everybody, by whom they were confirmed."""
     turns: Counter[tuple[str, str]] = Counter()
     turn: dict[str, int] = {}
     newest_first = sorted(checks, key=_when, reverse=True)
     for check in newest_first:
-        about = check.confirmed_by, identity_of(check.identity)
+        about = check.confirmed_by, _about(check)
         turn[check.check_id] = turns[about]
         turns[about] += 1
     return sorted(newest_first, key=lambda check: turn[check.check_id])

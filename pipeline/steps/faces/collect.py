@@ -1,16 +1,27 @@
 """Look at photos of people, put each person on a side for ever, and keep what the frozen network says of each photo."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.domain.checksums import demand_unaltered
-from pipeline.domain.dataset_folder import DatasetFolder, face_vector
-from pipeline.domain.errors import DatasetRefused, GiveUp, PhotoRefused, PhotosErased
+from pipeline.domain.dataset_folder import face_vector
+from pipeline.domain.errors import GiveUp, PhotoRefused, PhotosErased
 from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
 from pipeline.domain.faces.identities import FacePhoto, identity_of
 from pipeline.domain.models import ModelType
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
+from pipeline.steps.faces.stored_faces import (
+    StoredFaces,
+    drafted,
+    drafts_of,
+    frozen,
+    manifest_of,
+    stored_faces,
+    take_out,
+    vectors_in,
+)
 
 OnPhoto = Callable[[int, int], None]
 _AT_ONCE = 32
@@ -56,63 +67,70 @@ def collect(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
     `on_photo` hears how many of how many photos have their vector. Raises `DatasetRefused` when the photos cannot
     become a dataset.
     """
-    dataset_id = making.datasets.begin(run_id, ModelType.FACE)
-    dataset = _kept(making, dataset_id)
-    if dataset is None:
-        dataset = _frozen(making, run_id, _chosen(making, dataset_id, offer, on_photo))
+    made = manifest_of(making, run_id) or frozen(making, run_id, _chosen(making, run_id, offer, on_photo))
     # Once more after it is there: who was erased in between is in it, and was not found. The try that froze it may have
     # ended before it looked.
-    while (left := _left_of(making, dataset)) != dataset:
-        dataset = _frozen(making, run_id, left)
-    return dataset
+    while (left := take_out(making, made, _forgotten(making))) != made:
+        made = left
+    _settle_drafts(making, made)
+    return made.dataset
 
 
-def _chosen(making: FaceMaking, dataset_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
+def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
     """With the vectors of all its photos."""
     forgotten = _forgotten(making)
     offered = offer(forgotten)
     looked = list(several_at_once(lambda one: _look_at(one, making), offered.photos))
-    # A try that was killed may have left vectors of who was erased since: no dataset says so.
-    gone = [one.found for one in looked if one.found and forgotten.takes(one.found)]
-    _delete_vectors(making, making.network.sha256, gone)
-    usable, aside = _sorted_out(looked, forgotten)
-    photos = [photo for photo, _ in usable]
-    dataset = FaceDataset.chosen(dataset_id, making.network.sha256, photos, tuple(aside), making.selection)
-    _embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
-    return replace(dataset, through=offered.through)
+    _delete_what_tries_left(making, forgotten, looked)
+    while True:
+        usable, aside = _sorted_out(looked, forgotten)
+        dataset_id, photos = making.datasets.begin(run_id, ModelType.FACE), [photo for photo, _ in usable]
+        chosen = FaceDataset.chosen(dataset_id, making.network.sha256, photos, tuple(aside), making.selection)
+        dataset = replace(chosen.without(forgotten), through=offered.through)
+        drafted(making, run_id, dataset)
+        lost = _embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
+        if not lost:
+            return dataset
+        looked = [_lost(one, lost) for one in looked]
+
+
+def _lost(one: _Looked, lost: Mapping[str, str]) -> _Looked:
+    place = one.offered.place
+    return _Looked(one.offered, None, lost[place]) if place in lost else one
 
 
 def collected(making: FaceMaking, run_id: str) -> FaceDataset:
     """The run's dataset. Raises `GiveUp` before there is one."""
-    found = _kept(making, making.datasets.begin(run_id, ModelType.FACE))
+    found = manifest_of(making, run_id)
     if found is None:
         raise GiveUp(f"run {run_id} has no photos yet: collect them first")
-    return found
+    return found.dataset
 
 
-def _kept(making: FaceMaking, dataset_id: str) -> FaceDataset | None:
-    at = DatasetFolder.of(making.dataset_prefix, dataset_id)
-    return FaceDataset.from_json(making.objects.read(at.manifest)) if making.objects.exists(at.manifest) else None
+def _delete_what_tries_left(making: FaceMaking, forgotten: Forgotten, looked: Sequence[_Looked]) -> None:
+    """Of any run: one that was killed may have named, and embedded, who was erased while it went on."""
+    bases = {making.network.sha256}
+    for stored in stored_faces(making):
+        take_out(making, stored, forgotten)
+        bases.add(stored.dataset.base_sha256)
+    shown = {one.found.photo_id for one in looked if one.found and forgotten.takes(one.found)}
+    gone = [
+        face_vector(making.dataset_prefix, base, one) for base in sorted(bases) for one in shown | forgotten.photo_ids
+    ]
+    deque(several_at_once(making.objects.delete, gone), maxlen=0)
 
 
-def _frozen(making: FaceMaking, run_id: str, dataset: FaceDataset) -> FaceDataset:
-    at = DatasetFolder.of(making.dataset_prefix, dataset.dataset_id)
-    making.datasets.complete(dataset.counted(run_id, ModelType.FACE, at.uri))
-    making.objects.write(at.manifest, dataset.to_json(), "application/json")
-    return dataset
+def _settle_drafts(making: FaceMaking, made: StoredFaces) -> None:
+    """One goes when the dataset names its vectors; by the others theirs are found as long as they lie there."""
+    known = {*_vectors(making, made.dataset)}
+    for draft in drafts_of(making, made.dataset.dataset_id, made.run_id):
+        left = take_out(making, draft, _forgotten(making))
+        if known.issuperset(_vectors(making, left.dataset)):
+            making.objects.delete(draft.uri)
 
 
-def _left_of(making: FaceMaking, dataset: FaceDataset) -> FaceDataset:
-    """Without who is erased by now, and whose vectors are gone."""
-    forgotten = _forgotten(making)
-    gone = [p for of_side in dataset.photos.values() for p in of_side if forgotten.takes(p)]
-    _delete_vectors(making, dataset.base_sha256, gone)
-    return dataset.without(forgotten)
-
-
-def _delete_vectors(making: FaceMaking, base_sha256: str, photos: Sequence[FacePhoto]) -> None:
-    for photo in photos:
-        making.objects.delete(face_vector(making.dataset_prefix, base_sha256, photo.photo_id))
+def _vectors(making: FaceMaking, dataset: FaceDataset) -> list[str]:
+    return vectors_in(making, dataset, [photo for of_side in dataset.photos.values() for photo in of_side])
 
 
 def _forgotten(making: FaceMaking) -> Forgotten:
@@ -174,24 +192,30 @@ def _people_by_picture(looked: Sequence[_Looked]) -> dict[str, set[str]]:
     return shows
 
 
-def _embed(making: FaceMaking, from_: Mapping[str, Offered], dataset: FaceDataset, on_photo: OnPhoto) -> None:
-    """Vectors that are not there yet; a killed run goes on where it was."""
+def _embed(
+    making: FaceMaking, from_: Mapping[str, Offered], dataset: FaceDataset, on_photo: OnPhoto
+) -> Mapping[str, str]:
+    """Vectors that are not there yet; a killed run goes on where it was. Why a photo is not what was looked at any
+    more, by its place.
+    """
     chosen = [photo for of_side in dataset.photos.values() for photo in of_side]
+    lost: dict[str, str] = {}
     for start in range(0, len(chosen), _AT_ONCE):
         batch = chosen[start : start + _AT_ONCE]
-        there = several_at_once(lambda photo: making.objects.exists(_uri(making, photo)), batch)
+        there = several_at_once(making.objects.exists, vectors_in(making, dataset, batch))
         missing = [photo for photo, known in zip(batch, there, strict=True) if not known]
-        bodies = list(_read(from_, missing))
-        for photo, vector in zip(missing, making.network.embed(bodies) if bodies else (), strict=True):
-            making.objects.write(_uri(making, photo), vector)
+        read = {photo: body for photo in missing if (body := _read(from_[photo.photo_id], photo, lost)) is not None}
+        vectors = making.network.embed(list(read.values())) if read else ()
+        for uri, vector in zip(vectors_in(making, dataset, list(read)), vectors, strict=True):
+            making.objects.write(uri, vector)
         on_photo(start + len(batch), len(chosen))
+    return lost
 
 
-def _read(from_: Mapping[str, Offered], photos: Sequence[FacePhoto]) -> Iterator[bytes]:
-    for photo in photos:
-        one = from_[photo.photo_id]
-        yield demand_unaltered(one.read(), photo.photo_id, one.place, DatasetRefused)
-
-
-def _uri(making: FaceMaking, photo: FacePhoto) -> str:
-    return face_vector(making.dataset_prefix, making.network.sha256, photo.photo_id)
+def _read(one: Offered, photo: FacePhoto, lost: dict[str, str]) -> bytes | None:
+    """One that somebody takes away, or changes, between two looks is as one that was never there."""
+    try:
+        return demand_unaltered(one.read(), photo.photo_id, one.place, PhotoRefused)
+    except PhotoRefused as error:
+        lost[one.place] = str(error)
+        return None

@@ -4,12 +4,17 @@ import unicodedata
 from contextlib import suppress
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.identities import FaceSelectionPolicy, Side, side_of
 from pipeline.domain.lineage import Erased
-from tests.builders import NOW
+from pipeline.ports.faces import Doors
+from pipeline.steps.faces.collect import vectors_of
+from tests.builders import NOW, a_check
+from tests.fakes.data import FakePhotos
 from tests.fakes.faults import Fault, Killed
 from tests.unit.pipeline.steps.faces.world import World
 
@@ -19,6 +24,29 @@ def world():
     made = World(people=120)
     made.serve()
     return made
+
+
+def seen_at_doors_alone():
+    made = World(people=0)
+    for number in range(24):
+        made.say(f"p{number % 12:03d}", number)
+    return made
+
+
+class PhotosThatEnd(FakePhotos):
+    """Read once, some are gone afterwards, or others."""
+
+    def __init__(self, bodies, ends):
+        super().__init__(bodies)
+        self.ends = ends
+
+    def read(self, url):
+        body, end = super().read(url), self.ends.get(url)
+        if end == TAKEN_AWAY:
+            del self.bodies[url]
+        elif end:
+            self.bodies[url] = b"somebody:else"
+        return body
 
 
 def names(dataset):
@@ -126,6 +154,52 @@ def test_a_photo_that_is_gone_is_set_aside_and_the_others_are_used(world):
     del world.doors.photos.bodies[gone.photo_url]
     dataset = world.collect_confirmed()
     assert [one.name for one in dataset.set_aside] == [f"new/{gone.check_id}"] and len(dataset.of_person("new")) == 2
+
+
+TAKEN_AWAY, CHANGED = "no photo at", "it was changed since"
+
+
+@settings(max_examples=20, deadline=None)
+@given(fate=st.lists(st.sampled_from([None, TAKEN_AWAY, CHANGED]), min_size=4, max_size=4))
+@example(fate=[TAKEN_AWAY, None, None, None])
+@example(fate=[CHANGED, TAKEN_AWAY, CHANGED, None])
+def test_a_photo_that_is_no_more_what_was_looked_at_is_set_aside_and_the_others_are_used(fate):
+    one = seen_at_doors_alone()
+    checks = [one.say("new", shot) for shot in range(4)]
+    ends = {check.photo_url: word for check, word in zip(checks, fate, strict=True) if word}
+    one.doors = Doors(one.doors.checks, PhotosThatEnd(one.doors.photos.bodies, ends))
+    dataset = one.collect_confirmed()
+    reasons = {aside.name.partition("/")[2]: aside.reason for aside in dataset.set_aside}
+    expected = {check.check_id: word for check, word in zip(checks, fate, strict=True) if word}
+    assert reasons.keys() == expected.keys() and all(word in reasons[check] for check, word in expected.items())
+    left = [check.check_id for check, word in zip(checks, fate, strict=True) if not word]
+    assert sorted(checks_of(dataset, "new")) == (left if len(left) > 1 else []), "one photo has no mate"
+    assert len(vectors_of(one.making(), dataset)) == sum(map(len, dataset.photos.values()))
+
+
+def test_where_the_last_photos_of_a_side_are_taken_away_the_dataset_is_refused():
+    one = seen_at_doors_alone()
+    ends = {check.photo_url: TAKEN_AWAY for check in one.doors.checks.said if side_of(check.identity) is Side.TEST}
+    one.doors = Doors(one.doors.checks, PhotosThatEnd(one.doors.photos.bodies, ends))
+    with pytest.raises(DatasetRefused, match="nobody stands on the side test"):
+        one.collect_confirmed()
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u3000", "\u2003\t"])
+def test_a_check_about_nobody_is_set_aside_with_that_reason_and_ends_nothing(name):
+    one = seen_at_doors_alone()
+    odd = one.say(name, 1)
+    (aside,) = one.collect_confirmed().set_aside
+    assert (aside.name, aside.reason) == (f"{name}/{odd.check_id}", "a person has a name")
+
+
+@settings(max_examples=30, deadline=None)
+@given(names=st.lists(st.text(max_size=3) | st.sampled_from(["", " ", "\u3000", "\x85"]), min_size=1, max_size=4))
+@example(names=[" ", "kim"])
+def test_whatever_doors_are_told_for_a_name_everybodys_checks_have_their_turn(names):
+    policy = FaceSelectionPolicy(max_confirmer_share=1.0)
+    said = [a_check(number, name, confirmed_by="lee") for number, name in enumerate(names)]
+    assert policy.trusted(said) == tuple(reversed(said))
 
 
 def test_a_later_word_that_it_was_somebody_else_takes_a_photo_out_again(world):

@@ -83,7 +83,7 @@ def test_who_is_erased_while_a_dataset_is_made_is_not_in_it(world):
 
 
 FEW = 12
-CALLS = 116
+CALLS = 125
 
 
 def test_so_many_calls_make_a_dataset_of_a_few():
@@ -100,8 +100,8 @@ def test_so_many_calls_make_a_dataset_of_a_few():
     after=st.booleans(),
     error=st.sampled_from([Killed, unavailable("the mlops database")]),
 )
-@example(back=1, later=1, after=False, error=unavailable("the mlops database"))
-@example(back=1, later=2, after=True, error=Killed)
+@example(back=5, later=1, after=False, error=unavailable("the mlops database"))
+@example(back=5, later=0, after=True, error=Killed)
 def test_erased_at_one_moment_and_failed_at_a_later_one_the_next_try_shows_them_nowhere(back, later, after, error):
     one, at = World(people=FEW), CALLS - back
     with suppress(Killed, ServiceUnavailable):
@@ -114,7 +114,8 @@ def test_erased_at_one_moment_and_failed_at_a_later_one_the_next_try_shows_them_
 def test_vectors_of_who_is_found_by_a_later_try_go_also_when_another_network_is_in_use_by_then():
     one = World(people=FEW)
     with suppress(Killed):
-        one.collect(fault=Both(Fault(CALLS - 1, meanwhile=lambda: one.erase(GONE)), Fault(CALLS)))
+        # Erased right before the choice is written down, killed right after the dataset is there.
+        one.collect(fault=Both(Fault(CALLS - 79, meanwhile=lambda: one.erase(GONE)), Fault(CALLS - 4)))
     assert one.datasets.completed and len(traces(one)) > 1
     one.network.sha256 = "c" * 64
     one.collect()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FaceSelectionPolicy, Side
 from pipeline.domain.models import ModelType
@@ -11,8 +12,10 @@ from pipeline.domain.transitions import By
 from pipeline.learning.faces.head import whitening
 from pipeline.learning.faces.learner import MarginFaceLearner, bytes_of, faces_of
 from pipeline.learning.faces.measuring import threshold_of
+from pipeline.ports.bundles import Forgetting
 from pipeline.ports.face_forgetting import FaceForgetting
 from pipeline.ports.faces import Doors, FaceHead, FaceMaking
+from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.faces.collect_confirmed import collect_confirmed
 from pipeline.steps.faces.collect_folder import collect_folder
 from pipeline.steps.faces.erase_person import erase_person
@@ -21,9 +24,10 @@ from pipeline.steps.faces.learn import learn
 from pipeline.steps.faces.register import register
 from pipeline.steps.hot_swap import hot_swap
 from tests.builders import a_check
-from tests.fakes.data import FakeDatasets, FakeErasures, FakeFolder, FakeInspector, FakePhotos
+from tests.fakes.data import FakeAugmenter, FakeDatasets, FakeErasures, FakeFolder, FakeInspector, FakePhotos
 from tests.fakes.faces import FakeFaceArtifacts, FakeFaceChecks, FakeFaceConfirmations, FakeFaceNetwork
 from tests.fakes.faults import Fault
+from tests.fakes.training import FakeExperiments, FakeTrainingRuns
 from tests.unit.pipeline.steps.live_world import World as LiveWorld
 
 FACE = ModelType.FACE
@@ -104,6 +108,25 @@ class World(LiveWorld):
         _, version = self.make(run_id)
         hot_swap(self.deployment(), FACE, version.version, By("kim", "better", run_id))
         return version
+
+    def forget(self, check_id, fault=None):
+        """The photo of a check, as that of a task."""
+        bundle = Forgetting(
+            datasets=self.datasets,
+            erasures=self.erasures,
+            runs=FakeTrainingRuns(),
+            versions=self.versions,
+            experiments=FakeExperiments(),
+            augmenter=FakeAugmenter(),
+            photos=self.doors.photos,
+            printer=HtmlReportPrinter(),
+            objects=self.objects,
+            clock=self.clock,
+            dataset_prefix=PREFIX,
+            model_prefix="s3://models/",
+        )
+        bundle = fault.on_ports(bundle, but=("clock", "printer", "augmenter")) if fault else bundle
+        return erase_photo(bundle, check_id, By("kim", "asked by the customer", "erasure"))
 
     def erase(self, name, fault=None):
         f = FaceForgetting(

@@ -1,0 +1,49 @@
+"""Take a person, or the photo of a check, out of every list of faces, and remember the photos by their hashes."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from pipeline.domain.faces.dataset import Forgotten
+from pipeline.domain.lineage import Erased
+from pipeline.domain.transitions import By
+from pipeline.ports.face_forgetting import FaceLists
+from pipeline.steps.faces.stored_faces import StoredFaces, stored_faces, take_out, vectors_in
+
+
+@dataclass
+class FacesGone:
+    """Lists that were rewritten, as they were, vectors that went, and runs whose datasets had the photos; `photo_ids`
+    are all that are remembered, also of an earlier try.
+    """
+
+    photo_ids: frozenset[str]
+    lists: list[StoredFaces] = field(default_factory=list)
+    vectors: set[str] = field(default_factory=set)
+    run_ids: list[str] = field(default_factory=list)
+
+
+def forget_faces(lists: FaceLists, keys: Collection[str], by: By) -> FacesGone:
+    """`keys` as of `Forgotten`, remembered by now. Looks until no list names them: one that is written meanwhile was
+    begun before, and later ones know.
+    """
+    known = frozenset(sha for one in lists.erasures.all() if one.task_id in keys for sha in one.sha256s)
+    forgotten, gone = Forgotten(frozenset(keys), known), FacesGone(known)
+    while named := [one for one in stored_faces(lists) if one.dataset.without(forgotten) != one.dataset]:
+        shown = {photo.photo_id for one in named for photo in one.dataset.taken_by(forgotten)}
+        # Before anything goes: whoever is killed here finds a copy of the photo by its hash.
+        for key in keys:
+            lists.erasures.record(Erased(key, tuple(sorted(shown)), by.actor, by.reason, lists.clock.now()))
+        gone.photo_ids |= shown
+        forgotten = Forgotten(forgotten.keys, gone.photo_ids)
+        for one in named:
+            _take_out(lists, one, forgotten, gone)
+    return gone
+
+
+def _take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten, gone: FacesGone) -> None:
+    photos = stored.dataset.taken_by(forgotten)
+    take_out(lists, stored, forgotten)
+    gone.lists.append(stored)
+    gone.vectors.update(vectors_in(lists, stored.dataset, photos))
+    if photos and not stored.is_draft:
+        gone.run_ids.append(stored.run_id)
