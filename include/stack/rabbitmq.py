@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 from include.stack.accounts import definitions
 from include.stack.layout import Stack
@@ -10,7 +11,6 @@ from include.stack.services import Program, Service, executable, port_answers
 
 def rabbitmq(stack: Stack) -> Service:
     home = stack.folder("rabbitmq")
-    node = f"retraining-{stack.port('rabbitmq')}@localhost"
 
     def prepare() -> None:
         cookie = home / ".erlang.cookie"
@@ -34,7 +34,7 @@ def rabbitmq(stack: Stack) -> Service:
         "HOME": str(home),
         "ERL_EPMD_PORT": epmd_port,
         "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODENAME": node,
+        "RABBITMQ_NODENAME": _node(home / "data"),
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(stack.port("rabbitmq")),
         "RABBITMQ_DIST_PORT": str(stack.port("rabbitmq_distribution")),
@@ -57,6 +57,15 @@ def rabbitmq(stack: Stack) -> Service:
         ),
         prepare=prepare,
     )
+
+
+def _node(data: Path) -> str:
+    """Its folder of `data` is called as it is, so the name stays when a port moves: with another one it would be empty.
+
+    An earlier release had its port in the name; of several, which that one left where ports moved, the last that ran.
+    """
+    folders = [path for path in data.glob("retraining*@localhost") if path.is_dir()]
+    return max(folders, key=lambda path: path.stat().st_mtime).name if folders else "retraining@localhost"
 
 
 def _amqp_answers(stack: Stack) -> bool:
