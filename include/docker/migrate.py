@@ -4,9 +4,12 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 import boto3
+from botocore.exceptions import ClientError
 
 from include.docker.demands import demand_start
 from include.docker.doors import demand_entry, demand_superuser
@@ -35,11 +38,33 @@ def tables() -> None:
 
 
 def buckets() -> None:
-    s3 = boto3.client("s3", endpoint_url=os.environ["RETRAIN_S3_ENDPOINT"])
-    existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    for bucket in ALL_BUCKETS:
-        if bucket not in existing:
-            s3.create_bucket(Bucket=bucket)
+    """Those that are missing. Where S3 obeys policies, ours may make none, nor look into those of other components.
+
+    Raises `GiveUp` for one that is missing and may not be made, and for a key that is let in nowhere.
+    """
+    endpoint = os.environ["RETRAIN_S3_ENDPOINT"]
+    s3 = boto3.client("s3", endpoint_url=endpoint)
+    answers = {bucket: _status(s3.head_bucket, bucket) for bucket in ALL_BUCKETS}
+    closed = [bucket for bucket, status in answers.items() if status == HTTPStatus.FORBIDDEN]
+    if len(closed) == len(ALL_BUCKETS):
+        raise GiveUp(f"{endpoint} lets our key into none of {', '.join(closed)}")
+    if closed:
+        log.info("not ours to look into, so they have to be there: %s", ", ".join(closed))
+    missing = [bucket for bucket, status in answers.items() if status == HTTPStatus.NOT_FOUND]
+    if refused := [one for one in missing if _status(s3.create_bucket, one) == HTTPStatus.FORBIDDEN]:
+        raise GiveUp(f"missing, and our key may make none: {', '.join(refused)}; make them with an administrator's")
+
+
+def _status(act: Callable[..., object], bucket: str) -> int:
+    """Of the answer; raises what is neither about rights nor about what is there."""
+    try:
+        act(Bucket=bucket)
+    except ClientError as error:
+        status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+        if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            return status
+        raise
+    return HTTPStatus.OK
 
 
 def airflow() -> None:
