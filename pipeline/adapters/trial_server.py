@@ -31,6 +31,8 @@ _PORTS = range(20_000, 32_000)
 _START_SECONDS = 120.0
 _PREPARE_SECONDS = 120.0
 _DEATH_SECONDS = 2.0
+# Where a replica listens and whom it lets in: files that only a replica has would end the trial at its start.
+_DOORS = tuple(f"FACESERVE_{one}" for one in ("HOST", "HTTP_PORT", "LIFECYCLE_", "ENROLMENT_", "INFERENCE_", "TLS_"))
 # Far above the gate's bar: a model that needs more brings down its own server, not the machine.
 _MEMORY_LIMIT_BYTES = 8 * 1024**3
 _SAMPLE_SECONDS = 0.05
@@ -87,10 +89,15 @@ class FaceserveTrialServer:
         with (folder / "log").open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "faceserve", "serve"],
-                env={**os.environ, **self._s3_variables, **variables},
+                env={**without_doors(os.environ), **self._s3_variables, **variables},
                 stdout=log,
                 stderr=log,
             )
+
+
+def without_doors(variables: Mapping[str, str]) -> dict[str, str]:
+    """What a trial takes over of the settings of replicas, which reach this process, too: how models are served."""
+    return {name: value for name, value in variables.items() if not name.startswith(_DOORS)}
 
 
 class StartedFaceserve:
