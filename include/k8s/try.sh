@@ -8,7 +8,7 @@
 #
 # Here every Secret gets the same key of S3; elsewhere each has one of its own: python -m include.stack.object_rights COMPONENT.
 # RETRAIN_VIEWER_DSN is that of mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
-# Secrets that nobody else knows are made here, once; those that exist stay.
+# Secrets that nobody else knows are made here, once; what is in one stays, and what a later release needs is added.
 set -eu
 cd "$(dirname "$0")/../.."
 for name in RETRAIN_MLOPS_DSN RETRAIN_VIEWER_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID \
@@ -27,24 +27,38 @@ kubectl get namespace retraining >/dev/null 2>&1 || kubectl create namespace ret
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; chmod 700 "$folder"
 secret() { # name, then variables that are its keys
     name=$1; shift
-    ! k get secret "$name" >/dev/null 2>&1 || return 0
-    : > "$folder/$name"
-    for key in "$@"; do eval "printf '%s=%s\n' \"$key\" \"\$$key\"" >> "$folder/$name"; done
-    k create secret generic "$name" --from-env-file="$folder/$name"
+    there=$(k get secret "$name" -o go-template='{{range $key, $value := .data}}{{$key}} {{end}}' 2>/dev/null) && how=patch || how=create
+    more=
+    for key in "$@"; do
+        case " $there" in *" $key "*) continue ;; esac
+        eval "value=\$$key"
+        more="$more${more:+, }\"$key\": \"$(printf %s "$value" | base64 | tr -d '\n')\""
+    done
+    [ -n "$more" ] || return 0
+    printf '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "%s"}, "data": {%s}}' "$name" "$more" > "$folder/$name"
+    case $how in
+        patch) k patch secret "$name" --patch-file "$folder/$name" ;;
+        create) k create --filename "$folder/$name" ;;
+    esac
 }
 random() { openssl rand -base64 32 | tr '+/' '-_'; }
 
-# What two Secrets share: that of the one that exists, else a new one.
-shared() { # Secret, key
-    value=$(k get secret "$1" -o go-template="{{with .data}}{{with .$2}}{{. | base64decode}}{{end}}{{end}}" 2>/dev/null || true)
+# What Secrets share: that of the first which has it, else a new one.
+shared() { # Secret, key, and again
+    value=
+    while [ $# -gt 0 ] && [ -z "$value" ]; do
+        value=$(k get secret "$1" -o go-template="{{with .data}}{{with .$2}}{{. | base64decode}}{{end}}{{end}}" 2>/dev/null || true)
+        shift 2
+    done
     [ -n "$value" ] || value=$(random)
     printf '%s' "$value"
 }
 
 MLFLOW_ADMIN_PASSWORD=$(shared mlflow MLFLOW_ADMIN_PASSWORD)
-MLFLOW_PIPELINE_PASSWORD=$(shared mlflow MLFLOW_PIPELINE_PASSWORD) MLFLOW_REPLICA_PASSWORD=$(shared mlflow MLFLOW_REPLICA_PASSWORD)
+MLFLOW_PIPELINE_PASSWORD=$(shared mlflow MLFLOW_PIPELINE_PASSWORD airflow MLFLOW_TRACKING_PASSWORD retraining MLFLOW_TRACKING_PASSWORD)
+MLFLOW_REPLICA_PASSWORD=$(shared mlflow MLFLOW_REPLICA_PASSWORD faceserve FACESERVE_REGISTRY_PASSWORD)
 MLFLOW_TRACKING_PASSWORD=$MLFLOW_PIPELINE_PASSWORD FACESERVE_REGISTRY_PASSWORD=$MLFLOW_REPLICA_PASSWORD
-FACESERVE_LIFECYCLE_TOKEN=$(shared faceserve FACESERVE_LIFECYCLE_TOKEN)
+FACESERVE_LIFECYCLE_TOKEN=$(shared faceserve FACESERVE_LIFECYCLE_TOKEN airflow RETRAIN_FACESERVE_TOKEN)
 RETRAIN_FACESERVE_TOKEN=$FACESERVE_LIFECYCLE_TOKEN
 secret faceserve FACESERVE_LIFECYCLE_TOKEN FACESERVE_REGISTRY_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret retraining RETRAIN_MLOPS_DSN MLFLOW_TRACKING_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY

@@ -1,0 +1,89 @@
+"""`include/k8s/try.sh` on a cluster: a stand-in of kubectl keeps Secrets as files, one a key."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_SCRIPT = Path(__file__).parents[3] / "include/k8s/try.sh"
+_GIVEN = re.findall(r"\b(?:RETRAIN|AIRFLOW|MLFLOW|AWS)_[A-Z_]+|S3_ENDPOINT", _SCRIPT.read_text().partition("; do\n")[0])
+# What kubectl is asked here: a key's value, the keys' names, and to take in what a file says.
+_KUBECTL = """#!/bin/sh
+shift 2
+case "$1 $2" in
+"get secret")
+    [ -d "$CLUSTER/$3" ] || exit 1
+    case "${5:-}" in
+    "") ;;
+    *range*) ls "$CLUSTER/$3" | tr '\\n' ' ' ;;
+    *)  key=$(expr "$5" : '.*{{with .\\([A-Za-z_]*\\)}}')
+        if [ -e "$CLUSTER/$3/$key" ]; then cat "$CLUSTER/$3/$key"; fi ;;
+    esac ;;
+"create --filename" | "patch secret")
+    for file; do :; done
+    exec PYTHON -SE -c '
+import base64, json, pathlib, sys
+secret = json.load(open(sys.argv[2]))
+folder = pathlib.Path(sys.argv[1], secret["metadata"]["name"])
+folder.mkdir(exist_ok=True)
+for name, value in secret["data"].items():
+    (folder / name).write_bytes(base64.b64decode(value))' "$CLUSTER" "$file" ;;
+"create secret")
+    mkdir "$CLUSTER/$4" && echo made > "$CLUSTER/$4/file" ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """After the script ran on an empty one; its programs lie beside it."""
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "bin").mkdir()
+    for name, text in {"kubectl": _KUBECTL.replace("PYTHON", sys.executable), "helm": "", "minikube": ""}.items():
+        (folder / "bin" / name).write_text(text or "#!/bin/sh\n")
+        (folder / "bin" / name).chmod(0o755)
+    (folder / "secrets").mkdir()
+    tried(folder)
+    return folder
+
+
+def tried(folder):
+    """What each Secret has afterwards."""
+    given = {name: f"{name} \"of' {folder.name} $x \\n 50%" for name in _GIVEN}
+    where = {"PATH": f"{folder}/bin:/usr/bin:/bin", "CLUSTER": str(folder / "secrets")}
+    done = subprocess.run(["sh", str(_SCRIPT)], env={**given, **where}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return kept(folder)
+
+
+def kept(folder):
+    secrets = folder / "secrets"
+    return {str(path.relative_to(secrets)): path.read_text() for path in secrets.rglob("*") if path.is_file()}
+
+
+def test_secrets_hold_what_was_given_letter_by_letter_and_nothing_empty(cluster):
+    secrets = kept(cluster)
+    assert secrets["airflow/AWS_SECRET_ACCESS_KEY"] == f"AWS_SECRET_ACCESS_KEY \"of' {cluster.name} $x \\n 50%"
+    assert secrets["exporter/RETRAIN_MLOPS_DSN"].startswith("RETRAIN_VIEWER_DSN")
+    assert all(secrets.values()) and len(secrets) > len(_GIVEN)
+
+
+SHARED = [
+    {"mlflow/MLFLOW_PIPELINE_PASSWORD", "airflow/MLFLOW_TRACKING_PASSWORD", "retraining/MLFLOW_TRACKING_PASSWORD"},
+    {"mlflow/MLFLOW_REPLICA_PASSWORD", "faceserve/FACESERVE_REGISTRY_PASSWORD"},
+    {"faceserve/FACESERVE_LIFECYCLE_TOKEN", "airflow/RETRAIN_FACESERVE_TOKEN"},
+]
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_cluster_of_a_release_that_needed_less_gets_the_rest_and_keeps_what_it_has(cluster, half):
+    """Every second key of each Secret is missing, and then each of the others."""
+    before = kept(cluster)
+    removed = set(sorted(one for one in before if not one.endswith("/file"))[half::2])
+    for one in removed:
+        (cluster / "secrets" / one).unlink()
+    after = tried(cluster)
+    assert set(after) == set(before) and {one for one in before if after[one] != before[one]} <= removed
+    assert [len({after[one] for one in names}) for names in SHARED] == [1, 1, 1]
