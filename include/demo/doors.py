@@ -15,6 +15,7 @@ import stamina
 
 from include.demo.people import DrawnPerson
 from include.stack.layout import Stack
+from include.stack.object_keys import key_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,8 +42,9 @@ def access_service(stack: Stack, variables: Mapping[str, str]) -> Iterator["Door
     started = None
     if not _answers(url):
         command = [sys.executable, "-m", "include.access_service"]
+        own = variables_of_access(stack, variables)
         with log.open("w") as out:
-            started = subprocess.Popen(command, env=dict(variables), stdout=out, stderr=subprocess.STDOUT)
+            started = subprocess.Popen(command, env=own, stdout=out, stderr=subprocess.STDOUT)
     try:
         _await(url, f"the access service does not answer: {log}")
         with httpx.Client(base_url=url, timeout=60) as http:
@@ -51,6 +53,11 @@ def access_service(stack: Stack, variables: Mapping[str, str]) -> Iterator["Door
         if started is not None:
             started.terminate()
             started.wait()
+
+
+def variables_of_access(stack: Stack, variables: Mapping[str, str]) -> dict[str, str]:
+    """Ours, but with the key of S3 that is the access service's."""
+    return {**variables, **key_of("access", stack.secrets)}
 
 
 def _await(url: str, otherwise: str) -> None:

@@ -19,7 +19,7 @@ from include.demo.report import Report
 from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, RETRAINING, ROLLBACK
 from include.stack.layout import default_root, environment, load
-from include.stack.services import StackError
+from include.stack.services import StackError, demand_complete
 from include.stack.signing_keys import SigningKeys
 from include.stack.supervision import Supervision
 from pipeline.adapters.blessing_table import BlessingTable
@@ -261,6 +261,7 @@ def main() -> None:
     stack = load(default_root())
     if stack is None or not Supervision(stack).running():
         raise StackError("the stack is down: `make demo` starts it and trains a first model")
+    demand_complete(stack)
     os.environ.update({**environment(stack), **_PATIENCE})
     stage, pipeline = Stage(stack, "After a model is live", console), Pipeline.from_env()
     drill = Drill(stage, pipeline, Tasks(stage, pipeline.accumulate))

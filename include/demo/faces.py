@@ -27,6 +27,7 @@ from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.traffic import about_faces, p99_ms
 from include.stack import runner
 from include.stack.layout import Stack, default_root, environment, load
+from include.stack.services import demand_complete
 from include.stack.supervision import Supervision
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.faces.identities import Side, side_of
@@ -186,6 +187,7 @@ def _stack() -> Stack:
     """One that runs, if it has what faces need; else that is started."""
     there = load(default_root())
     if there is not None and Supervision(there).running():
+        demand_complete(there)
         parts = (service for service in runner.all_services(there) if service.name in _PARTS)
         names = {program.name for service in parts for program in service.programs}
         if names <= {info["name"] for info in Supervision(there).states() if info["statename"] == "RUNNING"}:

@@ -13,11 +13,13 @@ from include.stack import runner
 from include.stack.airflow_api import AirflowApi, AirflowError, airflow_of
 from include.stack.alerting import alerting_faults
 from include.stack.layout import Stack, bin_folder, default_root, environment, load
+from include.stack.object_keys import PIPELINE, key_of
+from include.stack.object_keys import SECRETS as KEYS
 from include.stack.outside_look import faults
 from include.stack.reset import reset as reset_data
 from include.stack.rotating import NAMES
 from include.stack.rotating import rotate as rotate_secret
-from include.stack.services import StackError
+from include.stack.services import StackError, demand_complete
 from include.stack.stack_file import StackFileError
 
 console = Console(stderr=True)
@@ -114,12 +116,12 @@ def rotate(name: str) -> None:
 
 
 @main.command()
-def env() -> None:
+@click.option("--component", type=click.Choice(sorted(KEYS)), default=PIPELINE, help="Whose key of S3 the shell gets.")
+def env(component: str) -> None:
     """Variables for a shell, and its `python`: eval "$(.venv/bin/python -m include.stack env)"."""
     stack = _existing()
-    if not stack.complete:
-        raise click.ClickException("this stack is of an earlier version: `make down`, `make up`, then again")
-    for name, value in environment(stack).items():
+    demand_complete(stack)
+    for name, value in {**environment(stack), **key_of(component, stack.secrets)}.items():
         click.echo(f"export {name}={shlex.quote(value)}")
     click.echo(f'export PATH={shlex.quote(str(bin_folder()))}:"$PATH"')
 

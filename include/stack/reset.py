@@ -12,7 +12,7 @@ from include.stack.airflow_api import AirflowApi, airflow_of
 from include.stack.layout import BUCKETS, Stack, environment
 from include.stack.postgres import query
 from include.stack.roles import OWN
-from include.stack.services import StackError, faceserve
+from include.stack.services import StackError, demand_complete, faceserve
 from include.stack.supervision import Supervision
 
 _PARSE_SECONDS = 60
@@ -20,7 +20,11 @@ _QUEUES = ("mlops.task-confirmed", "mlops.task-confirmed.dead")
 
 
 def reset(stack: Stack) -> None:
-    """Airflow keeps its history; everything the product wrote is gone. DAGs should be paused meanwhile."""
+    """Airflow keeps its history; everything the product wrote is gone. DAGs should be paused meanwhile.
+
+    Raises `StackError` for a stack of an earlier release.
+    """
+    demand_complete(stack)
     supervision = Supervision(stack)
     replicas = faceserve(stack).programs
     for replica in replicas:

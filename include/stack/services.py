@@ -31,6 +31,12 @@ class StackError(Exception):
     """The stack cannot start or stay up; the text is one sentence for a person."""
 
 
+def demand_complete(stack: Stack) -> None:
+    """Before anything asks a stack that may have been started by an earlier release. Raises `StackError`."""
+    if not stack.complete:
+        raise StackError("this stack is of an earlier version: `make down`, `make up`, then again")
+
+
 @dataclass(frozen=True)
 class Program:
     """One supervised process. `ready` says whether it answers; it is asked until `ready_seconds` are over."""

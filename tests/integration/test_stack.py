@@ -6,14 +6,19 @@ import json
 import shutil
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pika
 import psutil
 import psycopg2
 import pytest
+from click.testing import CliRunner
 
+from include.demo import drill, faces
 from include.stack import postgres, runner
-from include.stack.layout import REPOSITORY, environment, load, load_or_create
+from include.stack.__main__ import main as stack_commands
+from include.stack.layout import REPOSITORY, environment, load, load_or_create, with_other_ports
 from include.stack.services import Program, StackError
 from include.stack.supervision import Supervision
 from tests.waiting import until
@@ -194,6 +199,45 @@ def test_a_stack_of_an_earlier_version_keeps_the_key_of_its_stored_connections(r
     key = base64.urlsafe_b64encode(hashlib.sha256(earlier["airflow_api"].encode()).digest()).decode()
     assert environment(load_or_create(root, preferred=False))["AIRFLOW__CORE__FERNET_KEY"] == key != new
     assert environment(load(root))["AIRFLOW__CORE__FERNET_KEY"] == key
+
+
+ASKING = [
+    *((stack_commands, [name]) for name in ("env", "reset")),
+    (drill.main, []),
+    (faces.main, []),
+]
+
+
+def test_a_stack_that_an_earlier_release_started_is_told_so_by_whoever_asks_it(root):
+    """Whatever this release has more, the programs that run know nothing of it."""
+    stack = load_or_create(root, preferred=False)
+    a_program_of_airflow_runs(stack)
+    path = root / "stack.json"
+    kept = json.loads(path.read_text())
+    for kind in ("ports", "secrets"):
+        for lacking in kept[kind]:
+            earlier = {name: one for name, one in kept[kind].items() if name != lacking}
+            path.write_text(json.dumps({**kept, kind: earlier}))
+            for command, words in ASKING:
+                said = CliRunner().invoke(command, words, env={"STACK_DIR": str(root)})
+                assert isinstance(said.exception, StackError), (lacking, said.output)
+                assert str(said.exception) == "this stack is of an earlier version: `make down`, `make up`, then again"
+
+
+# Two starts of RabbitMQ; that no name has a port in it is also in tests/unit/deployment/test_starting.py.
+@pytest.mark.slow
+def test_what_waits_in_the_broker_is_there_when_its_ports_are_other_programs(root):
+    stack = up(root, "rabbitmq")
+    with closing(pika.BlockingConnection(pika.URLParameters(stack.amqp_url))) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare("waiting", durable=True, arguments={"x-queue-type": "quorum"})
+        channel.basic_publish("", "waiting", b"a dead letter")
+    runner.down(root)
+    moved = with_other_ports(load(root), ["rabbitmq", "rabbitmq_distribution", "epmd"])
+    assert up(root, "rabbitmq").ports == moved.ports
+    with closing(pika.BlockingConnection(pika.URLParameters(moved.amqp_url))) as connection:
+        assert connection.channel().basic_get("waiting", auto_ack=True)[2] == b"a dead letter"
 
 
 @pytest.mark.parametrize(("free", "told"), [(4.9e9, ["only 4.9 GB of disk are free at"]), (5e9, [])])

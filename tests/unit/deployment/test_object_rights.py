@@ -2,15 +2,21 @@
 
 import ast
 import json
+import threading
 from fnmatch import fnmatchcase
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from include.docker.migrate import buckets
 from include.stack.layout import ALL_BUCKETS, REPOSITORY
 from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_rights import RIGHTS, main, policy
+from pipeline.bootstrap import GiveUp
 from pipeline.domain.artifact_folder import ArtifactFolder
 
 # What each call of boto3 needs.
@@ -150,6 +156,82 @@ def test_every_secret_of_the_manifests_that_holds_a_key_has_a_policy():
 
 def test_every_key_of_compose_and_of_the_local_stack_has_a_policy():
     assert set(KEYS) <= set(RIGHTS)
+
+
+class BucketsWithPolicies(BaseHTTPRequestHandler):
+    """Answers as S3 does whom a key may not let in: without a word about what is there."""
+
+    buckets: ClassVar[set[str]] = set()
+    components: ClassVar[tuple[str, ...]] = ()
+    makes: ClassVar[bool] = False
+
+    def do_HEAD(self):  # noqa: N802 - named by http.server, as all below
+        bucket = self.path.strip("/")
+        if not self.makes and not any(may(one, "s3:ListBucket", bucket) for one in self.components):
+            self._answer(403)
+        else:
+            self._answer(200 if bucket in self.buckets else 404)
+
+    def do_PUT(self):  # noqa: N802
+        if self.makes:
+            self.buckets.add(self.path.strip("/"))
+        self._answer(200 if self.makes else 403)
+
+    def do_GET(self):  # noqa: N802
+        self._answer(403)
+
+    def _answer(self, status):
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        """Of no interest here."""
+
+
+@pytest.fixture
+def another_server(monkeypatch):
+    for name, value in {"AWS_ACCESS_KEY_ID": "retraining", "AWS_SECRET_ACCESS_KEY": "of the tests"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), BucketsWithPolicies) as server:
+        monkeypatch.setenv("RETRAIN_S3_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield partial(given, monkeypatch)
+        server.shutdown()
+
+
+def given(monkeypatch, **fields):
+    for name, value in fields.items():
+        monkeypatch.setattr(BucketsWithPolicies, name, value)
+
+
+OF_THE_PIPELINE = ("airflow", "retraining")
+
+
+def test_a_start_in_compose_asks_nothing_of_s3_that_the_pipelines_policies_forbid(another_server):
+    another_server(buckets={*ALL_BUCKETS}, components=OF_THE_PIPELINE)
+    buckets()
+
+
+@pytest.mark.parametrize("missing", ["tasks", "datasets", "models", "backups"])
+def test_a_bucket_that_is_missing_and_may_not_be_made_is_named(another_server, missing):
+    another_server(buckets={*ALL_BUCKETS} - {missing}, components=OF_THE_PIPELINE)
+    with pytest.raises(GiveUp, match=f"missing, and our key may make none: {missing}; make them with an admin"):
+        buckets()
+
+
+def test_a_key_that_is_let_in_nowhere_is_said_to_be_at_once(another_server):
+    another_server(buckets={*ALL_BUCKETS})
+    with pytest.raises(GiveUp, match="lets our key into none of tasks, "):
+        buckets()
+
+
+def test_with_an_administrators_key_the_start_makes_what_is_missing(another_server):
+    there = {"tasks", "of-others"}
+    another_server(buckets=there, makes=True)
+    buckets()
+    assert there == {*ALL_BUCKETS, "of-others"}
 
 
 def named(tree, name):

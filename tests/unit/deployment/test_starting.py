@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -14,13 +15,15 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from include.demo.doors import variables_of_access
 from include.docker import migrate
 from include.docker.demands import demand_start
 from include.stack import __main__ as commands
 from include.stack import airflow_history, airflow_program, mlflow_server, own_tables, rotating, services, staleness
 from include.stack.__main__ import main as stack_commands
-from include.stack.layout import REPOSITORY, SECRETS, bin_folder, environment, load, load_or_create
+from include.stack.layout import REPOSITORY, SECRETS, bin_folder, environment, load, load_or_create, with_other_ports
 from include.stack.object_keys import SECRETS as KEYS
+from include.stack.object_keys import key_of
 from include.stack.registry_logins import REPLICA
 from include.stack.runner import all_services
 from include.stack.services import Program, StackError
@@ -346,6 +349,54 @@ def test_a_key_of_s3_is_known_to_its_component_and_to_the_server_alone(stack):
     assert known.pop("s3") == set(KEYS)
     assert known == {name: {own.get(name, "retraining")} for name in known}
     assert all(given[name]["AWS_ACCESS_KEY_ID"] == component for name, component in own.items())
+
+
+@pytest.mark.parametrize("component", KEYS)
+def test_a_shell_has_the_key_of_s3_of_whom_it_names(stack, component):
+    where = {"STACK_DIR": str(stack.root)}
+    variables = CliRunner().invoke(stack_commands, ["env", "--component", component], env=where)
+    given = {one for one, secret in KEYS.items() if stack.secrets[secret] in variables.stdout}
+    assert given == {component} and f"export AWS_ACCESS_KEY_ID={component}\n" in variables.stdout
+
+
+def test_the_access_service_of_the_demo_has_the_key_of_s3_of_its_own(stack):
+    own = variables_of_access(stack, environment(stack))
+    assert own == {**environment(stack), **key_of("access", stack.secrets)} != environment(stack)
+
+
+def test_what_lies_in_the_stacks_folders_is_found_again_when_every_port_is_another(stack):
+    """Only addresses change: a name with a port in it would be another place, and what was there would be lost."""
+    moved = with_other_ports(stack, list(stack.ports))
+    assert not set(stack.ports.values()) & set(moved.ports.values())
+    assert without_addresses(stack) == without_addresses(moved)
+
+
+def without_addresses(stack):
+    """Words and variables of every program; `127.0.0.1:1234`, and what is nothing but a port, are left out."""
+    port = rf"(?:{'|'.join(map(str, stack.ports.values()))})"
+    return {
+        program.name: [
+            re.sub(rf"^{port}$|(?<=127\.0\.0\.1:){port}\b", "", word)
+            for word in (*program.command, *environment(stack).values(), *program.environment.values())
+        ]
+        for service in all_services(stack)
+        for program in service.programs
+    }
+
+
+def test_a_broker_of_a_release_with_its_port_in_its_name_is_called_as_it_was_last(stack):
+    def name(of):
+        server = next(p for s in all_services(of) for p in s.programs if p.name == "rabbitmq")
+        return server.environment["RABBITMQ_NODENAME"]
+
+    data = stack.folder("rabbitmq") / "data"
+    for number, port in enumerate((26672, 20001)):
+        for suffix in ("", "-plugins-expand"):
+            folder = data / f"retraining-{port}@localhost{suffix}"
+            folder.mkdir(parents=True)
+            os.utime(folder, (number, number))
+        (data / f"retraining-{port}@localhost.pid").touch()
+    assert name(stack) == name(with_other_ports(stack, ["rabbitmq"])) == "retraining-20001@localhost"
 
 
 def test_s3_lets_nobody_in_because_a_key_is_missing(stack):
