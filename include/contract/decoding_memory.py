@@ -6,6 +6,8 @@ Measured in processes of their own, of every kind and with nothing saved by comp
 
 from PIL import Image
 
+from include.contract.photo_parts import Parts
+
 MAX_DECODING_BYTES = 700_000_000
 """Nobody takes so much for one photo: of the costliest kind it has 80 megapixels."""
 
@@ -22,20 +24,20 @@ BYTES_A_PIXEL = 8.5
 """For what a pixel counts where settings say how many there may be."""
 
 
-def decoding_bytes(image: Image.Image, scans: int, reduction: int) -> int:
+def decoding_bytes(image: Image.Image, parts: Parts, reduction: int) -> int:
     """The most that a process grows by.
 
-    `image` was opened, not loaded; a JPEG has so many scans and is decoded at one in `reduction` pixels of each side.
+    `image` was opened, not loaded, and has these parts; a JPEG is decoded at one in `reduction` pixels of each side.
     """
-    return int(image.width * image.height * _bytes_a_pixel(image, scans, reduction))
+    return int(image.width * image.height * _bytes_a_pixel(image, parts, reduction))
 
 
-def _bytes_a_pixel(image: Image.Image, scans: int, reduction: int) -> float:
+def _bytes_a_pixel(image: Image.Image, parts: Parts, reduction: int) -> float:
     if image.format in _JPEG:
         # One scan of all colours is decoded row by row.
-        whole = bool(image.info.get("progressive")) or scans > 1
+        whole = bool(image.info.get("progressive")) or parts.scans > 1
         return _OUT / reduction**2 + _ROWS + _HELD * len(image.getbands()) * whole
-    if getattr(image, "is_animated", False):
+    if parts.animated or getattr(image, "is_animated", False):
         return _ANIMATED
     if image.format == "PNG":
         return _TRANSPARENT_PNG if image.has_transparency_data else _PNG

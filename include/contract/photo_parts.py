@@ -16,6 +16,8 @@ _WITHOUT_LENGTH = {0x01, _START}
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 # Within a scan 0xff is followed by 0, or by a number of restarts.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# The first chunk of a WebP that has more than one picture's bytes, and the flag of an animation in it.
+_EXTENDED_WEBP, _ANIMATION = b"VP8X", 0x02
 # Of a PNG's chunk: its length, its name, its checksum.
 _CHUNK_BYTES = 12
 
@@ -26,6 +28,8 @@ class Parts:
 
     scans: int = 0
     parts: int = 0
+    animated: bool = False
+    """What a WebP says of itself: decoding one costs as much if it has a single picture."""
 
     @property
     def too_many(self) -> str | None:
@@ -38,10 +42,12 @@ class Parts:
 
 
 def count(photo: bytes) -> Parts:
-    """Of a JPEG those of its first picture; nothing of what is neither JPEG nor PNG."""
+    """Of a JPEG those of its first picture; of a WebP none, of anything else nothing."""
     if photo.startswith(_JPEG):
         return _of_jpeg(photo)
-    return _of_png(photo) if photo.startswith(_PNG) else Parts()
+    if photo.startswith(_PNG):
+        return _of_png(photo)
+    return Parts(animated=photo[12:16] == _EXTENDED_WEBP and bool(photo[20:21]) and bool(photo[20] & _ANIMATION))
 
 
 def _of_jpeg(photo: bytes) -> Parts:

@@ -102,7 +102,7 @@ def _header(photo: bytes) -> _Header:
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
             (width, height), transparent = image.size, image.has_transparency_data
-            takes_bytes = decoding_memory.decoding_bytes(image, parts.scans, _reduction(min(image.size)))
+            takes_bytes = decoding_memory.decoding_bytes(image, parts, _reduction(min(image.size)))
     except Image.DecompressionBombError as error:
         raise UnreadablePhoto(f"photo is over the limit of {MAX_PHOTO_PIXELS} pixels") from error
     except Exception as error:
@@ -120,8 +120,16 @@ def _header(photo: bytes) -> _Header:
 
 
 def _on_white(photo: bytes) -> npt.NDArray[np.uint8]:
+    # What it was made of is gone before it is turned, for which it is held twice.
+    found, orientation = _as_stored_on_white(photo)
+    turn = _TURNS.get(orientation)
+    return found if turn is None else np.ascontiguousarray(turn(found))
+
+
+def _as_stored_on_white(photo: bytes) -> tuple[npt.NDArray[np.uint8], int]:
+    """And the number that EXIF gives its position."""
     with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         found = np.empty((image.height, image.width, 3), np.uint8)
         # OpenCV loses the transparent colour of palettes and of RGB, Pillow knows every way to be transparent. WebP has
         # one way alone, and of that Pillow holds the whole picture twice as often.
@@ -130,7 +138,7 @@ def _on_white(photo: bytes) -> npt.NDArray[np.uint8]:
         for top in range(0, image.height, _BAND_ROWS):
             rows = slice(top, min(top + _BAND_ROWS, image.height))
             found[rows] = _band_on_white(whole, rows)
-    return found if turn is None else np.ascontiguousarray(turn(found))
+    return found, orientation
 
 
 def _decoded_webp(photo: bytes) -> npt.NDArray[np.uint8]:

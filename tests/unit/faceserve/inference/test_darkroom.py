@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from faceserve.errors import BadPhoto, TooLate
 from faceserve.inference import darkroom as module
@@ -154,6 +154,31 @@ def interlaced(channels, colours):
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
+def one_picture_animated(mode):
+    """A WebP that says it is an animation and has one picture."""
+
+    def three(number):
+        return number.to_bytes(3, "little")
+
+    def chunk(name, body):
+        return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+    still, size = saved(mode, "WEBP", lossless=True), three(SIZE[0] - 1) + three(SIZE[1] - 1)
+    pixels = still[still.index(b"VP8L") :]
+    pixels = pixels[: 8 + struct.unpack("<I", pixels[4:8])[0]]
+    flags = 0x02 | (0x10 if mode == "RGBA" else 0)
+    picture = three(0) * 2 + size + three(100) + b"\0" + pixels + b"\0" * (len(pixels) % 2)
+    chunks = chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size) + chunk(b"ANIM", b"\0" * 6) + chunk(b"ANMF", picture)
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+def turned():
+    """EXIF says that it lies on its side."""
+    made = Image.Exif()
+    made[ExifTags.Base.Orientation] = 6
+    return made
+
+
 KINDS = {
     **{f"JPEG {mode}": lambda mode=mode: saved(mode, "JPEG") for mode in ("L", "RGB", "CMYK")},
     **{
@@ -171,6 +196,8 @@ KINDS = {
     **{f"WebP {mode}": lambda mode=mode: saved(mode, "WEBP") for mode in ("RGB", "RGBA")},
     **{f"WebP lossless {mode}": lambda mode=mode: saved(mode, "WEBP", lossless=True) for mode in ("RGB", "RGBA")},
     **{f"WebP animated {mode}": lambda mode=mode: saved(mode, "WEBP", animated=True) for mode in ("RGB", "RGBA")},
+    **{f"WebP animated, one {mode}": lambda mode=mode: one_picture_animated(mode) for mode in ("RGB", "RGBA")},
+    **{f"{kind} turned": lambda kind=kind: saved("RGBA", kind, exif=turned()) for kind in ("PNG", "WEBP")},
 }
 
 
