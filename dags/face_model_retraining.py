@@ -1,6 +1,6 @@
 """### From what people confirmed at doors to a verified face model that serves.
 
-due? → collect → learn → judge → register → hot swap.
+due? → collect → learn → decide → register → hot swap.
 
 Looks every night when computing becomes cheap (`RETRAIN_CHEAP_FROM`, 02:00 in Seoul) whether enough corrections about
 enough people wait (`RETRAIN_FACE_MIN_CORRECTIONS`, `RETRAIN_FACE_MIN_TOUCHED`), and ends skipped, with the reason, when
@@ -8,7 +8,7 @@ they do not. **Trigger** looks at any hour, with *force* it trains whatever the 
 hand: `python -m pipeline face-model FOLDER`.
 
 *collect* takes what the access service's checks say of whom, and what the champion has learned from; of nobody who was
-erased. A refused model fails the run at *judge* with the reasons and a link to the report, and the champion keeps
+erased. A refused model fails the run at *decide* with the reasons and a link to the report, and the champion keeps
 serving. Every task may be cleared and run again. No canary tries a face model: everybody gets it at once.
 """
 
@@ -78,7 +78,7 @@ def face_model_retraining() -> None:
         return face_step(lambda p: p.learn(run))
 
     @task
-    def judge(run: str) -> dict[str, object]:
+    def decide(run: str) -> dict[str, object]:
         verdict = face_step(lambda p: p.judge(run))
         get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
         return demand_acceptance(run, verdict)
@@ -95,10 +95,10 @@ def face_model_retraining() -> None:
     def finish(run: str) -> str:
         return conclude(run, face_step)
 
-    judged, registered = judge(_RUN), register(_RUN)
-    judged.operator.operator_extra_links = (VerificationReportLink(),)
+    decided, registered = decide(_RUN), register(_RUN)
+    decided.operator.operator_extra_links = (VerificationReportLink(),)
     swapped = HotSwapOperator(task_id="hot_swap", model_type=_FACE, version=registered)
-    begin(_RUN) >> collect(_RUN) >> learn(_RUN) >> judged >> registered
+    begin(_RUN) >> collect(_RUN) >> learn(_RUN) >> decided >> registered
     # A teardown runs also in a run that a person marks as failed.
     swapped >> finish(_RUN).as_teardown(on_failure_fail_dagrun=True)
 

@@ -61,6 +61,7 @@ class LateReplicas:
 class AirflowStandIn:
     """`role` is the person's; `paused` DAGs and `ill` parts are told as Airflow does; `runs` by their ids.
 
+    `tasks` are those of the `retrainings`; of others it clears none, and says that it is done.
     A rollback is carried out as soon as it is asked for, or fails when `fails`.
     """
 
@@ -71,7 +72,7 @@ class AirflowStandIn:
         self.fails, self.retrainings, self.cleared, self.questions = False, [], [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
-        self.administrators = None
+        self.administrators, self.tasks = None, {"decide", "register"}
         self.pages = make_app(self._dashboard, lambda: self.administrators)
         self.pages.dependency_overrides[get_user] = self._person
         self.app.mount("/model-dashboard", self.pages)
@@ -128,8 +129,9 @@ class AirflowStandIn:
 
         @self.app.post("/api/v2/dags/{dag_id}/clearTaskInstances")
         def clear(dag_id: str, asked: dict = Body()):  # noqa: B008
-            self.cleared.append((dag_id, asked["dag_run_id"], asked["task_ids"]))
-            return {"task_instances": []}
+            found = sorted(self.tasks & set(asked["task_ids"]))
+            self.cleared.append((dag_id, asked["dag_run_id"], found))
+            return {"task_instances": [{"task_id": task_id} for task_id in found], "total_entries": len(found)}
 
         @self.app.get("/api/v2/dags/{dag_id}/dagRuns/{run_id}")
         def run(dag_id: str, run_id: str):

@@ -14,7 +14,7 @@ from pipeline.ports.events import Message
 from tests.browser.accessibility import serious_faults
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
-from tests.builders import an_event
+from tests.builders import a_blessing, an_event
 from tests.unit.pipeline.steps.live_world import World
 from tests.waiting import until
 
@@ -465,6 +465,24 @@ def test_a_model_that_waits_for_a_person_is_approved_and_its_run_goes_on(airflow
     wait_for(page, "#models-panel", "Its run goes on.")
     assert world.blessings.of_run(held.run_id).approved
     assert airflow.cleared == [("laundry_model_retraining", "manual--2026-05-04T00:00:00+00:00", ["decide"])]
+
+
+def test_so_is_a_face_model_and_a_run_without_such_a_task_is_not_said_to_go_on(airflow, look):
+    airflow.overlooked.face_serves()
+    airflow.retrainings = runs = ["faces-1", "faces-2"]
+    for run in runs:
+        held = a_blessing(run, model_type=ModelType.FACE, accepted=False, held=True)
+        airflow.world.blessings.granted[run] = held
+    _, page = look()
+    page.get_by_role("button", name="FACE").click()
+    why = "its run does not go on: the run has no task decide"
+    for run, tasks, said in zip(runs, ({"judge"}, {"decide"}), (why, "Its run goes on."), strict=True):
+        airflow.tasks = tasks
+        page.get_by_role("button", name=f"Details of {run}").click()
+        decide(page, "Approve…", f"Let {run} go on")
+        wait_for(page, "#models-panel", said)
+        page.get_by_role("button", name="Close").click()
+    assert airflow.cleared[-1] == ("face_model_retraining", "faces-2", ["decide"])
 
 
 def test_a_model_that_waits_for_a_person_is_refused_with_the_reason(airflow, look):

@@ -234,7 +234,7 @@ def test_a_retraining_of_faces_asks_for_one_step_after_the_other_each_under_its_
         "register": "v1.1.0",
     }
     run = DagRun(FACE, run_id=RUN_ID, run_type="scheduled", user=None)
-    for task in ("begin", "collect", "learn", "judge", "register", "hot_swap", "finish"):
+    for task in ("begin", "collect", "learn", "decide", "register", "hot_swap", "finish"):
         run.do(task)
     assert positional(face_desk) == [
         ("begin_run", RUN, "FACE", Asker(FACE.dag_id, idle=FACE.dag_id)),
@@ -251,7 +251,7 @@ def test_a_retraining_of_faces_asks_for_one_step_after_the_other_each_under_its_
         ("untold",),
     ]
     assert run.asset_events()["FACE version"] == {"version": "v1.1.0", "run_id": RUN}
-    assert run.pushed["judge", "report_url"] == "http://s3/report.json"
+    assert run.pushed["decide", "report_url"] == "http://s3/report.json"
 
 
 def test_a_night_without_enough_corrections_about_faces_is_skipped_and_says_why(desk, face_desk, capsys):

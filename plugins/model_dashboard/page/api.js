@@ -59,6 +59,8 @@ export async function goOn(dagId, runId, task) {
   const found = runs.find((run) => run.dag_run_id.replace(/[:+]/g, "-") === runId);
   if (!found) return null;
   const about = { dry_run: false, dag_run_id: found.dag_run_id, task_ids: [task], include_downstream: true, only_failed: false };
-  await post(`dags/${dagId}/clearTaskInstances`, { ...about, reset_dag_runs: true });
+  const { task_instances: cleared } = await post(`dags/${dagId}/clearTaskInstances`, { ...about, reset_dag_runs: true });
+  // Airflow answers so of a task that the run does not have, too.
+  if (cleared.length === 0) throw new Refused(0, `the run has no task ${task}`);
   return found;
 }
