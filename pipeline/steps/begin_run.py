@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Asker
+from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.consider import consider
+
+_GOES_ON = frozenset({RunOutcome.HELD, RunOutcome.FAILED})
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,34 @@ class Begun:
 
 
 def begin_run(scheduling: Scheduling, run_id: str, model_type: ModelType, asker: Asker) -> Begun:
-    """A run that holds the claim goes on with it, whatever the policy says by now."""
+    """A run that holds the claim goes on with it, whatever the policy says by now; so does one that has ended although
+    its model may go live.
+    """
     if scheduling.runs.holds(run_id):
         return Begun(True, "claimed", f"{run_id} goes on", run_id)
-    if scheduling.runs.outcome(run_id) is not None:
+    ended = scheduling.runs.outcome(run_id)
+    if ended in _GOES_ON and _may_go_live(scheduling, run_id):
+        begun = Begun(True, "approved", f"the model of {run_id} may go live", run_id)
+        return begun if _claims(scheduling, run_id, model_type, asker) else _beside(scheduling, model_type, run_id)
+    if ended is not None:
         # Nobody but a person begins a run again that has ended.
         asker = replace(asker, by_hand=True)
     decision_id, decision = consider(scheduling, model_type, asker)
-    now = scheduling.clock.now()
-    if decision.due and not scheduling.runs.begin(run_id, model_type, at=now, by=asker.by):
-        claim = scheduling.runs.claim(model_type)
-        return Begun(False, "running", str(claim or "another retraining claimed the model type"), decision_id)
+    if decision.due and not _claims(scheduling, run_id, model_type, asker):
+        return _beside(scheduling, model_type, decision_id)
     return Begun(decision.due, decision.rule, decision.reason, decision_id)
+
+
+def _may_go_live(scheduling: Scheduling, run_id: str) -> bool:
+    """By its verdict, or because a person approved it: the corrections that it was learned from are tried by now."""
+    verdict = scheduling.blessings.of_run(run_id)
+    return verdict is not None and verdict.approved
+
+
+def _claims(scheduling: Scheduling, run_id: str, model_type: ModelType, asker: Asker) -> bool:
+    return scheduling.runs.begin(run_id, model_type, at=scheduling.clock.now(), by=asker.by)
+
+
+def _beside(scheduling: Scheduling, model_type: ModelType, decision_id: str) -> Begun:
+    claim = scheduling.runs.claim(model_type)
+    return Begun(False, "running", str(claim or "another retraining claimed the model type"), decision_id)

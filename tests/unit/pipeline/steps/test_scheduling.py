@@ -306,6 +306,29 @@ def test_a_held_run_that_was_approved_goes_on_with_a_claim_and_ends_as_what_it_b
     assert world.finish() == "deployed" and world.runs.ended == {"run-1": "deployed"}
 
 
+@pytest.mark.parametrize("ended", ["held", "failed"])
+def test_a_run_whose_model_may_go_live_goes_on_when_it_is_begun_again_although_its_corrections_are_tried(ended):
+    world = World(since_last_try=0)
+    world.begin(forced_by="lee")
+    world.blessings.granted["run-1"] = a_blessing(accepted=False, held=True)
+    world.runs.end("run-1", at=world.clock.now(), outcome=ended)
+    assert (world.begin().rule, world.holder()) == ("tried", None)
+    approve("run-1", By("kim", "looked at it", "approval"), blessings=world.blessings, clock=world.clock)
+    world.begin("run-2", forced_by="lee")
+    assert (world.begin().rule, world.holder()) == ("running", "run-2")
+    world.runs.end("run-2", at=world.clock.now(), outcome="refused")
+    assert (world.begin().due, world.holder()) == (True, "run-1")
+
+
+@pytest.mark.parametrize("ended", ["refused", "canary aborted", "unconfirmed"])
+def test_a_run_whose_trial_ended_it_asks_the_policy_like_any_other(ended):
+    world = World(since_last_try=0)
+    world.begin(forced_by="lee")
+    world.blessings.granted["run-1"] = a_blessing()
+    world.runs.end("run-1", at=world.clock.now(), outcome=ended)
+    assert world.begin().rule == "tried"
+
+
 def test_a_run_that_had_ended_waits_for_the_one_that_began_since():
     world = begun()
     world.runs.end("run-1", at=world.clock.now(), outcome="held")
