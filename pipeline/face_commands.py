@@ -8,6 +8,7 @@ import click
 from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp
 from pipeline.bootstrap.faces import FacePipeline
+from pipeline.claimed_run import under_claim
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.people_commands import publish_soon, show
@@ -45,20 +46,15 @@ def face_retraining(run_id: str | None, forced_by: str | None) -> None:
     refused, or waits for a person.
     """
     pipeline, run_id = FacePipeline.from_env(), run_id or f"faces-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-    answer = pipeline.begin_run(run_id, ModelType.FACE, Asker("command line", forced_by, by_hand=True))
-    tell(f"due: {answer['due']} ({answer['reason']})")
-    if not answer["due"]:
-        show(answer)
-        return
-    outcome, shown = RunOutcome.FAILED, dict[str, Any]()
-    try:
+
+    def work() -> tuple[RunOutcome, dict[str, Any]]:
         counts = pipeline.collect(run_id, _print_photo)
         outcome, shown = _judge_and_serve(pipeline, run_id, counts, forced_by or "command line")
-        show({"run_id": run_id, **shown})
-    finally:
-        pipeline.end_run(run_id, outcome)
-        publish_soon(pipeline)
-    _demand_deployed(run_id, outcome, shown)
+        return outcome, {"run_id": run_id, **shown}
+
+    done = under_claim(pipeline, run_id, ModelType.FACE, Asker("command line", forced_by, by_hand=True), work)
+    if done is not None:
+        _demand_deployed(run_id, *done)
 
 
 def _judge_and_serve(

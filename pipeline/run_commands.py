@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from include.contract.log_lines import tell
-from pipeline.bootstrap import GiveUp, Pipeline, end_on_sigterm
+from pipeline.bootstrap import GiveUp, Pipeline
+from pipeline.claimed_run import under_claim
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.domain.training import Epoch
-from pipeline.people_commands import model_option, publish_soon, show
+from pipeline.people_commands import model_option
 
 run_option = click.option("--run-id", required=True, help="Names one retraining; keys everything it writes.")
-_ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 # How often people hear how many photos are copied.
 _PHOTOS = 100
 
@@ -51,24 +51,12 @@ def first_model(photos: str, model_type: str, run_id: str | None, actor: str) ->
 
 
 def _through(run_id: str, model_type: str, asker: Asker, collect: Collect) -> None:
-    end_on_sigterm()
     pipeline = Pipeline.from_env()
-    if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
-        raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
-    answer = pipeline.begin_run(run_id, model_type, asker)
-    tell(f"due: {answer['due']} ({answer['reason']})")
-    if not answer["due"]:
-        show(answer)
-        return
-    outcome = RunOutcome.FAILED
-    try:
-        outcome, result = _train_and_serve(pipeline, run_id, model_type, asker, collect)
-        show(result)
-    finally:
-        pipeline.end_run(run_id, outcome)
-        publish_soon(pipeline)
-    if outcome is not RunOutcome.DEPLOYED:
-        raise GiveUp(_why_it_does_not_serve(run_id, outcome, result))
+    done = under_claim(
+        pipeline, run_id, model_type, asker, lambda: _train_and_serve(pipeline, run_id, model_type, asker, collect)
+    )
+    if done is not None and done[0] is not RunOutcome.DEPLOYED:
+        raise GiveUp(_why_it_does_not_serve(run_id, *done))
 
 
 def _why_it_does_not_serve(run_id: str, outcome: RunOutcome, verdict: dict[str, Any]) -> str:

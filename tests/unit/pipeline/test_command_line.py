@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from pipeline.__main__ import main
 from pipeline.bootstrap import Asker, GiveUp, Pipeline, TryAgain
+from pipeline.bootstrap.faces import FacePipeline
 from pipeline.domain.errors import (
     DatasetRefused,
     RegistryBehind,
@@ -364,6 +365,56 @@ def test_a_retraining_that_is_asked_to_end_releases_its_claim(run_module):
     signal.signal(signal.SIGTERM, before)
     assert (code, pipeline.ended()) == (75, [("r1", "failed")])
     assert lines[-1].startswith("try again: training was interrupted (asked to end)")
+
+
+class Faces(Desk):
+    """Every step of a retraining of faces succeeds; `answers` says where one does not."""
+
+    def __init__(self, **answers):
+        learned = {"head": "identity", "threshold": 0.4}
+        steps = {"outcome_of_run": None, "end_run": None, "collect": {}, "set_aside": [], "learn": learned}
+        ready = {"begin_run": {"due": True, "reason": "60"}, **steps, "judge": ACCEPTED, "register": "v1.1.0"}
+        super().__init__(FacePipeline, **{**ready, **answers})
+
+
+@pytest.fixture
+def retrain_faces(monkeypatch, run_module):
+    def invoke(faces):
+        monkeypatch.setattr(FacePipeline, "from_env", classmethod(lambda cls: faces))
+        return run_module(CommandLinePipeline(), "face-retraining", *RUN)
+
+    return invoke
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "outcome"),
+    [
+        ({}, 0, "deployed"),
+        ({"learn": UNAVAILABLE}, 75, "failed"),
+        ({"judge": {"accepted": False, "held": True, "reasons": ["too alike"]}}, 1, "held"),
+        ({"judge": {"accepted": False, "held": False, "reasons": ["worse"]}}, 1, "refused"),
+    ],
+    ids=["deployed", "out of reach", "held", "refused"],
+)
+def test_a_retraining_of_faces_gives_its_claim_back_however_it_ends(retrain_faces, step, code, outcome):
+    faces = Faces(**step)
+    assert (retrain_faces(faces)[0], faces.only("end_run")) == (code, ("r1", outcome))
+
+
+def test_a_retraining_of_faces_that_is_asked_to_end_releases_its_claim(retrain_faces):
+    def end(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    faces, before = Faces(collect=end), signal.getsignal(signal.SIGTERM)
+    code, lines = retrain_faces(faces)
+    signal.signal(signal.SIGTERM, before)
+    assert (code, faces.only("end_run")) == (75, ("r1", "failed"))
+    assert lines[-1].startswith("try again: training was interrupted (asked to end)")
+
+
+def test_a_retraining_of_faces_that_is_not_due_touches_nothing(retrain_faces):
+    faces = Faces(begin_run={"due": False, "reason": "12 corrections, 50 needed"})
+    assert retrain_faces(faces)[0] == 0 and faces.names() == ["outcome_of_run", "begin_run"]
 
 
 @pytest.mark.parametrize("ended", ["deployed", "refused"])

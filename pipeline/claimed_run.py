@@ -1,0 +1,40 @@
+"""A retraining by hand, in one process: whether it is due, its claim, and how it ended."""
+
+from collections.abc import Callable
+from typing import Any
+
+from include.contract.log_lines import tell
+from pipeline.bootstrap import GiveUp, end_on_sigterm
+from pipeline.bootstrap.runs import RunSteps
+from pipeline.domain.retraining import Asker, RunOutcome
+from pipeline.people_commands import publish_soon, show
+
+_ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
+
+Result = dict[str, Any]
+Work = Callable[[], tuple[RunOutcome, Result]]
+
+
+def under_claim(
+    pipeline: RunSteps, run_id: str, model_type: str, asker: Asker, work: Work
+) -> tuple[RunOutcome, Result] | None:
+    """What came of `work`, shown; None while nothing is due. The claim goes back however it ends, at SIGTERM, too.
+
+    Raises `GiveUp` where the run has ended for good.
+    """
+    end_on_sigterm()
+    if (ended := pipeline.outcome_of_run(run_id)) in _ENDED:
+        raise GiveUp(f"run {run_id} was {ended} already, nothing would be trained: choose another --run-id")
+    answer = pipeline.begin_run(run_id, model_type, asker)
+    tell(f"due: {answer['due']} ({answer['reason']})")
+    if not answer["due"]:
+        show(answer)
+        return None
+    outcome = RunOutcome.FAILED
+    try:
+        outcome, result = work()
+        show(result)
+    finally:
+        pipeline.end_run(run_id, outcome)
+        publish_soon(pipeline)
+    return outcome, result
