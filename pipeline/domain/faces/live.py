@@ -8,10 +8,19 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.domain.statistics import Interval, difference, wilson
+from pipeline.domain.statistics import (
+    Interval,
+    binomial_lower_bound,
+    binomial_tail,
+    binomial_upper_bound,
+    difference,
+    wilson,
+)
 
 # Where fewer people than these failed (or all but so few), how unlike they are cannot be seen: then each counts once.
 _FEW_PEOPLE = 20
+# A share times a count is a whole number but for this.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,36 @@ class Rate:
     def more_than(self, other: "Rate", confidence: float) -> Interval:
         """Two-sided interval of how much larger this share is. Raises `ZeroDivisionError` where one has no check."""
         return difference(self._independent, other._independent, confidence)
+
+    def surely_above(self, bar: float, confidence: float) -> bool:
+        """By an exact test (Clopper and Pearson 1934), two-sided as `sure`: of few people Wilson's interval is several
+        times surer than it says, and a version is taken down for this.
+        """
+        if self.share is None or self.share <= bar:
+            return False
+        return binomial_tail(*self._at_fewest, bar) <= (1 - confidence) / 2
+
+    def surely_more_than(self, other: "Rate", by: float, confidence: float) -> bool:
+        """As `more_than`, of exact intervals: for what a version is taken down for."""
+        if self.share is None or other.share is None or self.share - other.share <= by:
+            return False
+        one_sided = (1 + confidence) / 2
+        below = self.share - binomial_lower_bound(*self._at_fewest, one_sided)
+        above = binomial_upper_bound(*other._at_most, one_sided) - other.share
+        return self.share - other.share - math.hypot(below, above) > by
+
+    # Exact tests count whole checks: rounded so that what they are surely above, or below, is never more.
+
+    @property
+    def _at_fewest(self) -> tuple[int, int]:
+        failed, checks = self._independent
+        return math.floor(failed + _ROUNDING), math.ceil(checks - _ROUNDING)
+
+    @property
+    def _at_most(self) -> tuple[int, int]:
+        failed, checks = self._independent
+        at_most = math.ceil(failed - _ROUNDING)
+        return at_most, max(at_most, math.floor(checks + _ROUNDING))
 
     @property
     def _independent(self) -> tuple[float, float]:

@@ -195,41 +195,48 @@ class FaceWatchPolicy:
         parts = (("", seen.window, self.confidence), ("lately ", seen.recent, self.recent_confidence))
         for part, rates, confidence in parts:
             rate = which.of(rates)
-            if self._is_known(rate) and rate.sure(confidence).low > bars.most:
+            if self._is_known(rate) and rate.surely_above(bars.most, confidence):
                 sentence = f"{part}{_told(rates.version, which, rate)}: above {bars.most:.1%}"
                 yield Reason(FaceState.FAILING, which, sentence)
-        yield from self._worse(which, seen, FaceState.FAILING, bars.margin, self.confidence)
+        if (before := self._before(which, seen)) and which.of(seen.window).surely_more_than(
+            before, bars.margin, self.confidence
+        ):
+            yield _worse(which, seen, FaceState.FAILING, bars.margin)
 
     def _warning(self, which: Which, seen: FaceObservation) -> Iterator[Reason]:
         bars, rate = self.bars(which), which.of(seen.window)
         if rate.sure(self.alert_confidence).low > bars.alert:
             sentence = f"{_told(seen.window.version, which, rate)}: above {bars.alert:.1%}"
             yield Reason(FaceState.WARN, which, sentence)
-        yield from self._worse(which, seen, FaceState.WARN, bars.margin / 2, self.alert_confidence)
+        half = bars.margin / 2
+        if (before := self._before(which, seen)) and rate.more_than(before, self.alert_confidence).low > half:
+            yield _worse(which, seen, FaceState.WARN, half)
 
-    def _worse(
-        self, which: Which, seen: FaceObservation, state: FaceState, margin: float, confidence: float
-    ) -> Iterator[Reason]:
-        rate, before = which.of(seen.window), seen.before
-        if before is None or not self._is_known(theirs := which.of(before)):
-            return
-        if rate.more_than(theirs, confidence).low > margin:
-            said = f"{_told(seen.window.version, which, rate)}, {before.version} {theirs.share:.1%}"
-            yield Reason(state, which, f"{said}: more by over {margin * 100:.1f} pp")
+    def _before(self, which: Which, seen: FaceObservation) -> Rate | None:
+        """What a rate is held against; None while nobody knows it."""
+        theirs = which.of(seen.before) if seen.before else None
+        return theirs if theirs is not None and self._is_known(theirs) else None
 
     def _is_known(self, rate: Rate) -> bool:
         return rate.people >= self.min_people
 
     def _is_well(self, which: Which, seen: FaceObservation) -> bool:
         bars, share = self.bars(which), which.of(seen.window).share or 0.0
-        theirs = which.of(seen.before) if seen.before else None
-        beside = theirs.share if theirs is not None and self._is_known(theirs) else None
+        theirs = self._before(which, seen)
+        beside = theirs.share if theirs else None
         no_worse = beside is None or share - beside <= self.recovery * bars.margin / 2
         return share <= self.recovery * bars.alert and no_worse
 
 
 def _did(which: Which) -> str:
     return "refused wrongly" if which is Which.REFUSED else "let in wrongly"
+
+
+def _worse(which: Which, seen: FaceObservation, state: FaceState, margin: float) -> Reason:
+    before = seen.before
+    said = _told(seen.window.version, which, which.of(seen.window))
+    beside = f"{before.version} {which.of(before).share:.1%}" if before else ""
+    return Reason(state, which, f"{said}, {beside}: more by over {margin * 100:.1f} pp")
 
 
 def _told(version: str, which: Which, rate: Rate) -> str:

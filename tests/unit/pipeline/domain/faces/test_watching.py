@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom, binomtest
 
 from pipeline.domain.faces.live import LiveFaceRates, rate_of_people
 from pipeline.domain.faces.watching import FaceObservation, FaceState, FaceWatchPolicy, Which
@@ -104,6 +105,34 @@ def test_the_worst_of_the_reasons_is_the_state_and_only_enough_people_make_an_al
     assert reading.state is min((one.state for one in reading.reasons), key=order.index)
     assert not reading.alarming or rate.people >= POLICY.min_people
     assert not reading.recovered or reading.state is FaceState.OK
+
+
+@pytest.mark.parametrize("which", Which)
+@settings(max_examples=60)
+@given(people=st.integers(30, 400), wrong=st.floats(0.02, 0.5), lately=st.booleans())
+@example(people=34, wrong=5 / 34, lately=False)
+def test_one_look_takes_a_version_down_that_is_as_bad_as_may_be_as_seldom_as_it_says(which, people, wrong, lately):
+    """Each once at a door: were the share that of the bar, so many would be wrong, or more, that seldom."""
+    failed = round(people * wrong)
+    rate = rate_of_people([(1, 1)] * failed + [(0, 1)] * (people - failed))
+    found = rates(**{"refused" if which is Which.REFUSED else "accepted": rate})
+    reading = judged(rates(), recent=found) if lately else judged(found)
+    sure = POLICY.recent_confidence if lately else POLICY.confidence
+    by_chance = binom.sf(failed - 1, people, POLICY.bars(which).most)
+    assert reading.failing == (by_chance <= (1 - sure) / 2 and rate.share > POLICY.bars(which).most)
+
+
+@settings(max_examples=40)
+@given(failed=st.integers(0, 10), people=st.integers(30, 200), theirs=st.integers(0, 10), before=st.integers(30, 400))
+@example(failed=4, people=30, theirs=0, before=280)
+def test_beside_the_version_before_as_little_is_said_of_few(failed, people, theirs, before):
+    """Only where even a share at the exact lower bound is more by the margin, whatever the other's truly was."""
+    policy = FaceWatchPolicy(alert_accepted=1, max_accepted=1)
+    ours = rate_of_people([(1, 1)] * failed + [(0, 1)] * (people - failed))
+    others = rate_of_people([(1, 1)] * theirs + [(0, 1)] * (before - theirs))
+    reading = judged(rates(accepted=ours), before=rates(accepted=others, version="v1.0.0"), policy=policy)
+    low = binomtest(failed, people).proportion_ci(0.99, "exact").low
+    assert not reading.failing or low - others.share > policy.accepted_margin
 
 
 # What the defaults keep of their promise: weeks of looks at people who differ, four a day, over a sliding window.
