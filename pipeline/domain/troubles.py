@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 REMIND_AFTER = timedelta(hours=12)
 """Told at night and not seen, it is told again in the morning; told at every look, nobody would read it."""
@@ -100,6 +101,13 @@ class Trouble:
         """Whether people did not hear of it a short time ago."""
         lately = self._told_lately(now)
         return kind not in lately and len(lately) < _MAX_REASONS
+
+    def id_of_news(self, kind: str) -> str:
+        """The same for all who saw the trouble at the same moment, so that it is told once; another one whenever people
+        heard something since.
+        """
+        last = max((at.isoformat() for at in self.told.values()), default="first")
+        return f"{self.id}:{last}:{sha256(kind.encode()).hexdigest()[:8]}"
 
     def failed(self, part: int, kind: str, now: datetime) -> "Trouble":
         """The trouble after one more failure, told when it is news."""

@@ -22,8 +22,9 @@ def tell_fault(troubles: Troubles, clock: Clock, fault: Fault) -> None:
     """A step failed for good in one run; people hear of a reason that they were not told lately."""
     now = clock.now()
     known = troubles.at(fault.place) or Trouble(fault.place, since=now, failed_at=now)
+    kind = kind_of(fault.reason)
     failed = StepFailedEvent(
-        id=f"step-failed:{known.id}:{now.isoformat()}",
+        id=f"step-failed:{known.id_of_news(kind)}",
         dag_id=fault.place.dag_id,
         step=str(fault.place.step),
         run_id=fault.run_id,
@@ -32,7 +33,6 @@ def tell_fault(troubles: Troubles, clock: Clock, fault: Fault) -> None:
         link=fault.link,
         at=now,
     )
-    kind = kind_of(fault.reason)
     news = failed.outgoing() if known.is_news(kind, now) else None
     troubles.keep(known.failed(fault.part, kind, now), news)
 
@@ -64,7 +64,7 @@ def _tell_problem(troubles: Troubles, now: datetime, place: Place, problem: str 
         troubles.keep(known, None)
         return
     seen = ProblemSeenEvent(
-        id=f"problem-seen:{known.id}:{now.isoformat()}",
+        id=f"problem-seen:{known.id_of_news(kind)}",
         dag_id=place.dag_id,
         step=str(place.step),
         problem=in_short(problem),
@@ -97,9 +97,8 @@ def tell_pauses(troubles: Troubles, clock: Clock, paused: Mapping[str, bool], co
         trouble = troubles.at(place)
         if is_paused:
             trouble = trouble or Trouble(place, since=now, failed_at=now)
-            event = DagPausedEvent(
-                id=f"dag-paused:{trouble.id}:{now.isoformat()}", dag_id=dag_id, consequence=consequences[dag_id], at=now
-            )
+            event_id = f"dag-paused:{trouble.id_of_news('')}"
+            event = DagPausedEvent(id=event_id, dag_id=dag_id, consequence=consequences[dag_id], at=now)
             news = event.outgoing() if trouble.is_news("", now) else None
             troubles.keep(trouble.failed(-1, "", now), news)
         elif trouble:

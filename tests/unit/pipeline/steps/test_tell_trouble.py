@@ -192,6 +192,37 @@ def test_a_problem_that_lasts_is_told_twice_a_day_and_once_when_it_is_over(world
     assert not world.troubles.open()
 
 
+class SeenBefore(FakeTroubles):
+    """What somebody knows who looked at the troubles before the other one kept anything."""
+
+    def __init__(self, troubles):
+        super().__init__(troubles.outbox, dict(troubles.known))
+        self._kept = troubles
+
+    def keep(self, trouble, event):
+        self._kept.keep(trouble, event)
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda world: world.sees("RabbitMQ is unavailable: no route"),
+        lambda world: world.fails(),
+        lambda world: world.looks("model_rollback"),
+    ],
+    ids=["a problem", "a failure", "a pause"],
+)
+def test_what_two_watchers_see_at_once_is_told_once_and_again_twice_a_day(world, tell):
+    tell(world)
+    kept, told = world.troubles, len(world.told())
+    for again in range(1, 4):
+        world.passes(hours=13)
+        for world.troubles in (SeenBefore(kept), SeenBefore(kept)):
+            tell(world)
+            world.passes(seconds=1)
+        assert len(world.told()) == told + again
+
+
 def test_a_problem_of_a_moment_is_not_told_however_often_it_comes(world):
     for problem in ("RabbitMQ is unavailable: no route", None) * 8:
         world.sees(problem)
