@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from plugins.notices.channels import open_channels
@@ -27,22 +27,28 @@ def tell_people() -> None:
     from pipeline.bootstrap import TryAgain
 
     try:
-        pipeline = open_pipeline()
-        if not pipeline.untold():
-            return
-        with pipeline.telling() as mine:
-            # Another task tells just now, of these events too.
-            if mine:
-                _tell(pipeline, pipeline.untold())
+        pipeline, tried = open_pipeline(), set[str]()
+        until = time.monotonic() + _SECONDS
+        while _besides(tried, pipeline):
+            with pipeline.telling() as mine:
+                # Another task tells just now, and looks again when it is done: it tells of these events, too.
+                if not mine:
+                    return
+                news = _besides(tried, pipeline)
+                _tell(pipeline, news, until)
+            tried |= {notice["id"] for notice in news}
     except TryAgain as error:
         log.warning("people are told later: %s", error)
 
 
-def _tell(pipeline: "Pipeline", notices: Sequence[dict[str, Any]]) -> None:
+def _besides(tried: Set[str], pipeline: "Pipeline") -> Sequence[dict[str, Any]]:
+    return [notice for notice in pipeline.untold() if notice["id"] not in tried]
+
+
+def _tell(pipeline: "Pipeline", notices: Sequence[dict[str, Any]], until: float) -> None:
     channels = open_channels()
     if not channels:
         log.warning("nobody is told of %d events: no connection smtp_default or notices_webhook", len(notices))
-    until = time.monotonic() + _SECONDS
     for notice in notices:
         if time.monotonic() > until:
             log.warning("people are told of the rest later: the channels are slow")

@@ -1,7 +1,7 @@
 """Who is told of model events, and how; nothing of it fails a task."""
 
 import json
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import httpx
@@ -105,6 +105,33 @@ def test_while_another_task_tells_nobody_is_told_twice(desk, connections, posted
     desk.answers["telling"] = nullcontext(False)
     tell_people()
     assert (posted.calls, told(desk)) == ([], [])
+
+
+@pytest.mark.parametrize("last", ["during its turn", "as its turn ends"])
+def test_what_comes_while_a_task_tells_is_told_by_it_for_the_other_one_leaves(desk, connections, posted, last):
+    connections["notices_webhook"] = webhook()
+    late, known = {**NOTICE, "id": "event-2", "urgent": True}, [NOTICE]
+    desk.answers["untold"] = lambda: [one for one in known if [one["id"]] not in told(desk)]
+
+    @contextmanager
+    def turn():
+        yield True
+        if last == "as its turn ends" and late not in known:
+            known.append(late)
+
+    def post(ids):
+        if last == "during its turn" and late not in known:
+            known.append(late)
+
+    desk.answers |= {"telling": turn, "told": post}
+    tell_people()
+    assert told(desk) == [["event-1"], ["event-2"]]
+
+
+def test_what_cannot_be_sent_is_tried_once_by_a_task(desk, connections, posted):
+    connections["notices_webhook"], posted.error = webhook(), OSError("connection refused")
+    tell_people()
+    assert (len(posted.calls), told(desk)) == (1, [])
 
 
 def test_without_a_connection_there_is_one_warning_and_no_failure(desk, connections, caplog):
