@@ -141,9 +141,9 @@ class LiveAccuracyPolicy:
         """When confirmations of any version count."""
         return Period(now - timedelta(hours=self.window_hours), now - timedelta(minutes=self.matured_minutes))
 
-    def silent_since(self, seen: Tally, period: Period, now: datetime) -> datetime | None:
-        """Since when no confirmation came, once that is too long."""
-        since = seen.newest or period.since
+    def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
+        """Since when no confirmation came, once that is too long. `newest` may be older than any that counts."""
+        since = newest or serving_since
         return since if now - since > timedelta(days=self.silent_days) else None
 
     def judge(self, seen: Observation, now: datetime) -> Reading:

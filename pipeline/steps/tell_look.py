@@ -42,10 +42,10 @@ def tell_look(t: Telling, found: Found, decision: RollbackDecision) -> None:
         t.episodes.end_episode(episode, "recovered", t.recovery(episode), at=t.at)
 
 
-def tell_silence(t: Telling, version: str, since: datetime, last: datetime) -> None:
+def tell_silence(t: Telling, version: str, since: datetime) -> None:
     """Of the same last confirmation it is the same event; of a champion that has none, of its beginning."""
     stopped = ConfirmationsStoppedEvent(
-        id=f"confirmations-stopped:{t.model_type}:{version}:{last.isoformat()}",
+        id=f"confirmations-stopped:{t.model_type}:{version}:{since.isoformat()}",
         model_type=t.model_type,
         model_version=version,
         since=since,

@@ -1,10 +1,13 @@
 """One look at the champion's live accuracy: read, judge, tell once, decide (specification §9; design D16)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import (
     LiveAccuracyPolicy,
     Observation,
+    Period,
     Reading,
     RollbackDecision,
     Tally,
@@ -50,11 +53,18 @@ def watch(m: Monitoring, model_type: ModelType, policy: LiveAccuracyPolicy) -> W
     m.readings.record(Look(model_type, now, seen, reading, versions, decision.reason))
     telling = _telling(m, model_type, reading, decision)
     tell_look(telling, reading, decision)
-    if (silent_since := policy.silent_since(seen.window, period, now)) is not None:
-        tell_silence(telling, champion.version, silent_since, seen.window.newest or champion.since)
+    newest = seen.window.newest or _last_word(m, history, period.until)
+    if (silent_since := policy.silent_since(newest, champion.since, now)) is not None:
+        tell_silence(telling, champion.version, silent_since)
     problems = to_mend(history, now, m.trial_hours)
     said = [decision.reason] if reading.failing and not decision.act else []
     return Watched(reading, seen.blind, decision, "; ".join([*problems, *said]) or None, "; ".join(problems) or None)
+
+
+def _last_word(m: Monitoring, history: History, until: datetime) -> datetime | None:
+    """In the champion's reign, however long ago: the window slides past it, and the silence is the same."""
+    champion = history.reigns[-1]
+    return m.metrics.newest(history, champion.version, Period(champion.since, until), 1).newest
 
 
 def _telling(m: Monitoring, model_type: ModelType, reading: Reading, decision: RollbackDecision) -> Telling:

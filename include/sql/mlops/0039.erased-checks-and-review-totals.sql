@@ -1,5 +1,7 @@
 -- Of a check that was erased nothing comes back with a later word about it; reviews are counted again where the count had drifted.
 
+-- In the order of those who write both tables while this waits.
+LOCK TABLE task_confirmations IN SHARE ROW EXCLUSIVE MODE;
 CREATE OR REPLACE FUNCTION keep_erased_checks_out() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
     IF EXISTS (SELECT FROM erased_photos WHERE task_id = NEW.check_id) THEN
@@ -47,7 +49,6 @@ BEGIN
             squares = t.squares + EXCLUDED.squares $q$, rows_of);
     RETURN NULL;
 END $$;
-LOCK TABLE task_confirmations IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM review_totals;
 INSERT INTO review_totals
     SELECT COALESCE(model_version, ''), corrected, count(*), count(took), COALESCE(sum(took), 0),

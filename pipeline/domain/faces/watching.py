@@ -48,7 +48,8 @@ class Reason:
 class FaceObservation:
     """What people said of the champion's checks: in the whole window, and in its newest part.
 
-    `before` is the version that a rollback would bring back, in its own last window; `newest` when the last word came.
+    `before` is the version that a rollback would bring back, in its own last window; `newest` when the last word of
+    its reign came, however long ago.
     """
 
     window: LiveFaceRates
@@ -150,9 +151,9 @@ class FaceWatchPolicy:
         """When confirmations of a version count that serves no more."""
         return Period(served_until - timedelta(hours=self.window_hours), served_until)
 
-    def silent_since(self, newest: datetime | None, window: Period, now: datetime) -> datetime | None:
+    def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
         """Since when no confirmation came, once that is too long."""
-        since = newest or window.since
+        since = newest or serving_since
         return since if now - since > timedelta(days=self.silent_days) else None
 
     def bars(self, which: Which) -> Bars:

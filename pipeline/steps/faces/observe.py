@@ -9,12 +9,13 @@ from pipeline.ports.face_watching import FaceMonitoring
 
 def observe(m: FaceMonitoring, history: History, window: Period, policy: FaceWatchPolicy) -> FaceObservation:
     """The champion's in `window`; the other version's until its reign ended."""
-    version = history.reigns[-1].version
+    champion = history.reigns[-1]
+    version = champion.version
     return FaceObservation(
         _rates(m, version, window),
         _rates(m, version, policy.recent(window)),
         _before(m, history, policy),
-        m.confirmations.newest(version, window.since, window.until),
+        m.confirmations.newest(version, champion.since, window.until),
     )
 
 

@@ -35,8 +35,8 @@ def watch_faces(m: FaceMonitoring, policy: FaceWatchPolicy) -> WatchedFaces | No
     m.looks.record(FaceLook.of(reading, now, decision.reason))
     told = telling(m, reading, decision)
     tell_look(told, reading, decision)
-    if (silent_since := policy.silent_since(seen.newest, window, now)) is not None:
-        tell_silence(told, champion.version, silent_since, seen.newest or champion.since)
+    if (silent_since := policy.silent_since(seen.newest, champion.since, now)) is not None:
+        tell_silence(told, champion.version, silent_since)
     problems = to_mend(history, now, m.trial_hours)
     said = [decision.reason] if reading.failing and not decision.act else []
     return WatchedFaces(reading, decision, "; ".join([*problems, *said]) or None, "; ".join(problems) or None)

@@ -53,6 +53,9 @@ def by(request, actor="kim", reason="test"):
     return By(actor, reason, request)
 
 
+WATCHED = LiveAccuracyPolicy(matured_minutes=0)
+
+
 class World:
     """One clock for all of it; `fault` strikes at the ports of the step that is given it."""
 
@@ -188,8 +191,8 @@ class World:
     def reconcile(self, fault=None):
         return reconcile(self.deployment(fault), self.model_type)
 
-    def watch(self, fault=None):
-        return watch(self.monitoring(fault), self.model_type, LiveAccuracyPolicy(matured_minutes=0))
+    def watch(self, fault=None, policy=WATCHED):
+        return watch(self.monitoring(fault), self.model_type, policy)
 
     def automatic(self):
         """What the monitor does when the decision says so."""

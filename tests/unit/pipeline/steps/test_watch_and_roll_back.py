@@ -10,7 +10,7 @@ from pipeline.domain.errors import (
     ServiceUnavailable,
     StaleTransition,
 )
-from pipeline.domain.live_accuracy import State
+from pipeline.domain.live_accuracy import LiveAccuracyPolicy, State
 from pipeline.domain.transitions import Kind
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps.live_world import LAUNDRY, World
@@ -281,15 +281,17 @@ def test_every_look_is_kept_with_what_was_decided():
     assert world.outbox.pending()[-1].payload["consequence"] == "The monitor rolls it back to v1.0.0"
 
 
-@pytest.mark.parametrize(("days", "times"), [(2, 0), (4, 1)])
-def test_confirmations_that_stop_coming_are_told_once(days, times):
-    world = World().live("first")
+@pytest.mark.parametrize(("days", "times"), [(2, 0), (4, 1), (20, 1)])
+@pytest.mark.parametrize("window_hours", [24, 72, 168])
+def test_confirmations_that_stop_coming_are_told_once(days, times, window_hours):
+    """However soon the window has slid past the last one."""
+    world, policy = World().live("first"), LiveAccuracyPolicy(matured_minutes=0, window_hours=window_hours)
     world.confirm(200, 4)
     world.later(hours=2)
-    world.watch()
+    world.watch(policy=policy)
     for _ in range(days):
         world.later(days=1)
-        world.watch()
+        world.watch(policy=policy)
     assert world.outbox.types().count("ConfirmationsStoppedEvent") == times
 
 

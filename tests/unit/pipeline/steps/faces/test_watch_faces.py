@@ -23,9 +23,9 @@ class FaceWorld(World):
         super().__init__(ModelType.FACE)
         self.said, self.looks = FakeFaceConfirmations(), FakeFaceLooks()
 
-    def watch(self, fault=None):
+    def watch(self, fault=None, policy=POLICY):
         ports = (self.transitions, self.said, self.looks, self.readings, self.outbox, self.clock)
-        return watch_faces((fault or Fault()).on_ports(FaceMonitoring(*ports), but=("clock",)), POLICY)
+        return watch_faces((fault or Fault()).on_ports(FaceMonitoring(*ports), but=("clock",)), policy)
 
     def at_the_doors(self, people, *, refused=0, let_in=0, version=None):
         """Two checks of each: of so many people one is refused wrongly, of so many somebody else is let in."""
@@ -137,12 +137,15 @@ def test_what_is_said_of_another_version_condemns_nobody():
     assert world.watch().reading.state is FaceState.UNKNOWN
 
 
-def test_that_nobody_confirms_any_more_is_told_once():
-    world = FaceWorld().live("first")
-    world.at_the_doors(40)
-    world.later(days=4)
-    for _ in range(2):
-        world.watch()
+@pytest.mark.parametrize("people", [0, 40])
+@pytest.mark.parametrize("window_hours", [24, 72, 168])
+def test_that_nobody_confirms_any_more_is_told_once(people, window_hours):
+    """However soon the window has slid past the last word."""
+    world, policy = FaceWorld().live("first"), FaceWatchPolicy(matured_minutes=0, window_hours=window_hours)
+    world.at_the_doors(people)
+    for _ in range(20):
+        world.later(days=1)
+        world.watch(policy=policy)
     stopped = [event for event in world.outbox.pending() if event.type == "ConfirmationsStoppedEvent"]
     assert len(stopped) == 1 and stopped[0].payload["modelType"] == "FACE"
 
