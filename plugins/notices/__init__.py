@@ -27,18 +27,22 @@ def tell_people() -> None:
     from pipeline.bootstrap import TryAgain
 
     try:
-        pipeline, tried = open_pipeline(), set[str]()
-        until = time.monotonic() + _SECONDS
-        while _besides(tried, pipeline):
-            with pipeline.telling() as mine:
-                # Another task tells just now, and looks again when it is done: it tells of these events, too.
-                if not mine:
-                    return
-                news = _besides(tried, pipeline)
-                _tell(pipeline, news, until)
-            tried |= {notice["id"] for notice in news}
+        _tell_all(open_pipeline(), time.monotonic() + _SECONDS)
     except TryAgain as error:
         log.warning("people are told later: %s", error)
+
+
+def _tell_all(pipeline: "Pipeline", until: float) -> None:
+    """Also of what comes meanwhile."""
+    tried: set[str] = set()
+    while _besides(tried, pipeline):
+        with pipeline.telling() as mine:
+            # Another task tells just now, and looks again when it is done: it tells of these events, too.
+            if not mine:
+                return
+            news = _besides(tried, pipeline)
+            _tell(pipeline, news, until)
+        tried |= {notice["id"] for notice in news}
 
 
 def _besides(tried: Set[str], pipeline: "Pipeline") -> Sequence[dict[str, Any]]:
