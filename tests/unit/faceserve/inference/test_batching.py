@@ -241,7 +241,7 @@ def test_after_the_process_was_stopped_a_call_that_comes_back_a_moment_later_is_
 
 
 def test_companions_of_a_call_that_does_not_come_back_are_told_so(pool, busy):
-    engine, batcher = Engine(), Batcher(slots=1, max_batch=2, call_seconds=0.3)
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=2, call_seconds=3)
     engine.open.clear()
     first = busy(batcher, engine)
     pair = asked(pool, batcher, engine, 1, 2)
@@ -355,7 +355,7 @@ def no_collector():
 
 
 def test_of_a_batch_that_hung_and_then_failed_nothing_holds_the_photos_any_longer(pool, busy, no_collector):
-    engine, batcher = Engine(), Batcher(slots=1, max_batch=4, call_seconds=0.3)
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4, call_seconds=3)
     first = busy(batcher, engine)
 
     def asked_and_gone(number):
