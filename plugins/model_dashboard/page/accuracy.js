@@ -20,6 +20,8 @@ export function makeAccuracy(place) {
 
 export function accuracy() {
   const { seen, rates } = state.overview;
+  // Under another type's name its chart would be taken for that one's, until its own comes.
+  if (found && found.kind !== state.kind) clear();
   const look = rates ? rates.seen : seen;
   const said = look ? (rates ? ofFaces(look, rates.bars) : now(look)) : [el("p", {}, text("noLook"))];
   show(byId("accuracy-now"), el("h2", {}, text(rates ? "liveRates" : "liveAccuracy")), ...said);
@@ -65,8 +67,16 @@ export async function readSightings() {
   const asked = [state.kind, days];
   const answer = await ours("sightings", { model_type: state.kind, days });
   if (asked[0] !== state.kind || asked[1] !== days) return;
-  found = answer;
+  found = { ...answer, kind: state.kind };
   redraw();
+}
+
+function clear() {
+  found = null;
+  chart?.destroy();
+  chart = null;
+  byId("accuracy-chart").replaceChildren();
+  show(byId("accuracy-changes"));
 }
 
 export function redraw() {
