@@ -49,8 +49,8 @@ imports:
 test: install ## Everything: lint, types, import contracts, all tests
 	@$(PY) -m tests
 
-test-slow: install ## What takes much processor and changes seldom: two devices, a killed training, sweeps, ResNet50's own weights
-	@$(PY) -m pytest tests/integration -m slow -q
+test-slow: install ## What takes much processor and changes seldom: a first model of a folder, two devices, a killed training, sweeps, rotated secrets, simulations
+	@$(PY) -m pytest tests -m slow -q
 
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q

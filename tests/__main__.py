@@ -44,11 +44,11 @@ _ELSEWHERE = tuple(f"--ignore=tests/{part}" for part in ("unit", "e2e", "browser
 # Each waits for other processes much of its time: the end-to-end run for Airflow, the tests for services to answer.
 LANES = (
     (
-        Part("e2e", (*_PYTEST, "tests/e2e")),
+        Part("e2e", (*_PYTEST, *_QUICK, "tests/e2e")),
         # Alone in its process: Playwright holds the event loop, which tests of coroutines need.
         Part("browser", (*_PYTEST, "tests/browser")),
         Part("check", ("make", "--no-print-directory", "check")),
-        Part("unit", (*_PYTEST, *_BY_FILE, "tests/unit")),
+        Part("unit", (*_PYTEST, *_BY_FILE, *_QUICK, "tests/unit")),
     ),
     (Part("services", (*_PYTEST, *_BY_FILE, *_QUICK, "tests", *_ELSEWHERE)),),
 )

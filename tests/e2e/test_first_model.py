@@ -11,7 +11,7 @@ from include.demo.photos import base_specs, draw
 from include.stack import runner
 from include.stack.layout import REPOSITORY, environment
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 # As in the demo's test; a small network, and few epochs, learn stains on cloth well enough.
 _ENVIRONMENT = {
