@@ -115,10 +115,18 @@ def test_of_a_crowd_whoever_gets_no_answer_is_told_to_come_later(address, connec
     assert all(sentence.endswith(" run already: ask another replica or later") for sentence in surplus(told))
 
 
-def test_when_all_places_are_taken_the_surplus_is_refused_while_nothing_moves(address):
-    with saying_nothing(address, CHECK, 16):
-        said = {"16 such calls run already: ask another replica or later"}
-        until(lambda: surplus(asyncio.run(crowd(address, 2, 100, 1))) == said, "all places to be taken")
+def test_when_all_places_are_taken_the_surplus_is_refused_while_nothing_moves(memory, address):
+    refused = ("RESOURCE_EXHAUSTED", "16 such calls run already: ask another replica or later")
+
+    def everybody_was_refused():
+        with saying_nothing(address, CHECK, 16) as calls:
+            # A call that is later here than the crowd is itself one too many.
+            memory.looked_at(2)
+            told = asyncio.run(crowd(address, 2, 100, 1))
+            assert surplus(told) <= {refused[1]}
+            return not ended(calls) and [(code, sentence) for code, sentence, _ in told] == [refused] * 200
+
+    until(everybody_was_refused, "sixteen silent calls to take all places")
 
 
 def test_one_connection_leaves_places_to_the_others(address):
