@@ -45,7 +45,7 @@ def _model_option(known: Callable[[], tuple[str, ...]]) -> Callable[[Any], Any]:
 
 model_option = _model_option(model_types)
 served_option = _model_option(served_types)
-"""Also of the types whose models people make and put live by hand."""
+"""Also of the types whose models are made in another way."""
 _watched_option = _model_option(watched_types)
 _actor = click.option("--actor", required=True, help="Who asks; kept in the transition log.")
 _reason = click.option("--reason", required=True, help="Why; kept in the transition log.")

@@ -14,7 +14,6 @@ from pipeline.bootstrap.kinds import model_types as model_types
 from pipeline.bootstrap.kinds import refusal as refusal
 from pipeline.bootstrap.kinds import served_types as served_types
 from pipeline.bootstrap.kinds.kind import ModelKind
-from pipeline.bootstrap.model_wiring import ModelWiring as ModelWiring
 from pipeline.bootstrap.peoples_words import PeoplesWords
 from pipeline.bootstrap.runs import RunSteps
 from pipeline.bootstrap.settings_at_start import cheap_hours as cheap_hours
@@ -47,26 +46,20 @@ from pipeline.domain.worth import worth
 from pipeline.ports.bundles import Scheduling
 from pipeline.settings.elsewhere import Outside as Outside
 from pipeline.steps.accumulate import accumulate, waiting
-from pipeline.steps.announce_skipped import announce_skipped as announce_skipped
 from pipeline.steps.assemble import assemble
 from pipeline.steps.augment import augment, slices
-from pipeline.steps.begin_run import begin_run as begin_run
 from pipeline.steps.blame_memory import blame_memory
 from pipeline.steps.bring_photos import bring_photos
 from pipeline.steps.collect import collect
-from pipeline.steps.consider import consider as consider
 from pipeline.steps.contest import contest_of
 from pipeline.steps.decide import decide
 from pipeline.steps.erase_photo import erase_photo
-from pipeline.steps.finish_run import finish_run as finish_run
 from pipeline.steps.look_up import corrections_since, manifest_of, trained
 from pipeline.steps.measure_staleness import measure_staleness
 from pipeline.steps.prove import prove
 from pipeline.steps.register import register
-from pipeline.steps.release_claim import release_claim as release_claim
 from pipeline.steps.report_training import report_training
 from pipeline.steps.report_verdict import report_verdict
-from pipeline.steps.resume_run import resume_run as resume_run
 from pipeline.steps.retry import retry
 from pipeline.steps.reuse_dataset import reuse_dataset
 from pipeline.steps.trace_model import trace_model

@@ -52,7 +52,7 @@ class Dashboard:
             seen = oversee(overseeing, kind)
             rates = self._face_rates(overseeing) if kind is ModelType.FACE else None
         s = self._w.settings
-        # What nobody retrains has nothing that stands between now and a retraining.
+        # A type that is retrained in another way says so itself: what follows is about corrections of verdicts.
         told = answers.of_overview(seen, s.retraining if model_type in model_types() else None, s.live)
         return {**told, "rates": rates}
 

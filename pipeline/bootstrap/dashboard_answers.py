@@ -29,7 +29,7 @@ _NOTES = frozenset({Kind.CANARY_START, Kind.CANARY_ABORT, Kind.FREEZE_CLEARED})
 
 
 def of_overview(o: Overview, retraining: RetrainingPolicy | None, live: LiveAccuracyPolicy) -> dict[str, Any]:
-    """`retraining` is None for what nobody retrains."""
+    """`retraining` is None for a type that is retrained in another way."""
     ledger = o.ledger
     return {
         "at": o.at.isoformat(),

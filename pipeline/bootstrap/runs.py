@@ -1,5 +1,6 @@
 """A retraining as a whole: whether it is due, who has the claim, how it ended."""
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -20,14 +21,14 @@ from pipeline.steps.release_claim import release_claim
 from pipeline.steps.resume_run import resume_run
 
 
-class RunSteps(LiveSteps):
+class RunSteps(LiveSteps, ABC):
     @cached_property
     def _models(self) -> ModelWiring:
         return ModelWiring(self._w)
 
+    @abstractmethod
     def _scheduled(self, model_type: str) -> tuple[Scheduling, ModelType]:
         """By what a retraining of this type is due. Raises `GiveUp` for a type that has none here."""
-        raise NotImplementedError
 
     def consider(self, model_type: str, asker: Asker) -> dict[str, Any]:
         """The policy's answer, recorded."""

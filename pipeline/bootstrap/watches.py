@@ -1,5 +1,5 @@
-"""How models of each type are watched once they serve. That is apart from whether a type is complete: what nobody
-retrains may serve, and so has to be taken down when it is bad.
+"""How models of each type are watched once they serve. That is apart from whether a type is complete: what is
+made in another way may serve, and so has to be taken down when it is bad.
 """
 
 import logging

@@ -13,7 +13,7 @@ from pipeline.domain.models import ModelType
 
 KINDS: dict[ModelType, Callable[[Wiring], ModelKind]] = {ModelType.LAUNDRY: Laundry}
 # Made and retrained in another way (`pipeline.bootstrap.faces`), put live, watched and taken back like any other.
-BY_HAND = frozenset({ModelType.FACE})
+MADE_ELSEWHERE = frozenset({ModelType.FACE})
 # What a task of the Helper service shows.
 OF_HELPER_TASKS = ModelType.LAUNDRY
 
@@ -25,7 +25,7 @@ def model_types() -> tuple[str, ...]:
 
 def served_types() -> tuple[str, ...]:
     """Names of those and of the types whose models are made in another way."""
-    return (*model_types(), *(str(one) for one in sorted(BY_HAND) if one not in KINDS))
+    return (*model_types(), *(str(one) for one in sorted(MADE_ELSEWHERE) if one not in KINDS))
 
 
 def complete(model_type: str) -> ModelType:
@@ -38,7 +38,7 @@ def complete(model_type: str) -> ModelType:
 
 def served(model_type: str) -> ModelType:
     """Whose versions may go live and back: the complete types, and those made elsewhere. Raises `GiveUp` for others."""
-    return next((one for one in BY_HAND if one == model_type), None) or complete(model_type)
+    return next((one for one in MADE_ELSEWHERE if one == model_type), None) or complete(model_type)
 
 
 def refusal(model_type: str) -> str:
@@ -47,13 +47,17 @@ def refusal(model_type: str) -> str:
     if model_type in tuple(ModelType):
         return (
             f"{model_type} models are not complete in this build: none is retrained here or tried on few requests, "
-            f"because what is missing would be another model type's{_by_hand(model_type)}; {there_are}"
+            f"because what is missing would be another model type's{_where_made(model_type)}; {there_are}"
         )
     return f"{model_type[:40]!r} is no model type; {there_are}"
 
 
-def _by_hand(model_type: str) -> str:
-    return " (`python -m pipeline face-model` makes one, `face-retraining` the next)" if model_type in BY_HAND else ""
+def _where_made(model_type: str) -> str:
+    return (
+        " (`python -m pipeline face-model` makes one, `face-retraining` the next)"
+        if model_type in MADE_ELSEWHERE
+        else ""
+    )
 
 
 class Kinds:

@@ -163,7 +163,7 @@ function forceButton(one, o) {
 }
 
 function notLive(one, o) {
-  if (!o.retraining) return text("byHand");
+  if (!o.retraining) return text("ownRetraining");
   if (one.status === "ACTIVE") return text("servesAlready");
   if (o.freeze) return text("frozenNow");
   if (one.status === "ARCHIVED") return text("isArchived");

@@ -13,7 +13,7 @@ export function makeRetraining(place) {
 export function retraining() {
   const r = state.overview.retraining;
   if (!r) {
-    show(byId("retraining-now"), el("h2", {}, text("retraining")), el("p", {}, text("byHand")));
+    show(byId("retraining-now"), el("h2", {}, text("retraining")), el("p", {}, text("ownRetraining")));
     show(byId("retraining-acts"));
     return;
   }

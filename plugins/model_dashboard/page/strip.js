@@ -62,7 +62,7 @@ function Strip() {
     const timer = setInterval(look, SELDOM_MS);
     return () => clearInterval(timer);
   }, []);
-  // Of what people make by hand, only what serves.
+  // Of a type that is retrained in another way, only what serves.
   const shown = overviews.filter((o) => o.retraining || o.champion);
   return shown.length ? React.createElement("div", { id: "models-strip" }, shown.map(line)) : null;
 }

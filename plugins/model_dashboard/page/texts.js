@@ -54,7 +54,7 @@ const TEXTS = {
   wronglyAccepted: ["wrongly let in", "잘못 통과됨"],
   rateOf: ["confidence interval {low}–{high}, {failed} of {checks} checks of {people} people", "신뢰구간 {low}–{high}, {people}명의 확인 {checks}건 중 {failed}건"],
   rateBars: ["people are told above {alert}, it is taken down above {most}", "{alert} 초과 시 알림, {most} 초과 시 자동 롤백"],
-  byHand: [
+  ownRetraining: [
     "Models of this type have a retraining of their own, DAG face_model_retraining; at once and put live by hand: `python -m pipeline face-retraining`.",
     "이 종류의 모델은 DAG face_model_retraining이 따로 재학습합니다. 바로 학습하여 배포하려면 `python -m pipeline face-retraining`을 실행하십시오.",
   ],
