@@ -85,11 +85,11 @@ class Claim:
     since: datetime
     by: str = ""
 
-    def over(self, now: datetime, asker: Asker) -> str | None:
-        """Why it is worth nothing any more; None while its run may be alive."""
+    def over(self, now: datetime, idle: str | None = None) -> str | None:
+        """Why it is worth nothing any more; None while its run may be alive. No run that `idle` began is alive."""
         if now - self.since > LONGEST_RUN:
             return "lease expired: no retraining takes as long"
-        if self.by and self.by == asker.idle:
+        if self.by and self.by == idle:
             return f"died: no run of {self.by} is alive"
         return None
 

@@ -6,6 +6,7 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.consider import consider
+from pipeline.steps.dead_claim import release_dead_claim
 
 _GOES_ON = frozenset({RunOutcome.HELD, RunOutcome.FAILED})
 
@@ -29,6 +30,7 @@ def begin_run(scheduling: Scheduling, run_id: str, model_type: ModelType, asker:
     ended = scheduling.runs.outcome(run_id)
     if ended in _GOES_ON and _may_go_live(scheduling, run_id):
         begun = Begun(True, "approved", f"the model of {run_id} may go live", run_id)
+        release_dead_claim(scheduling, model_type, asker.idle)
         return begun if _claims(scheduling, run_id, model_type, asker) else _beside(scheduling, model_type, run_id)
     if ended is not None:
         # Nobody but a person begins a run again that has ended.

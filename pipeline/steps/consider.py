@@ -8,16 +8,14 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.promises import Lately, Promise
 from pipeline.domain.retraining import Asker, Backlog, RetrainingDecision
 from pipeline.ports.bundles import Scheduling
+from pipeline.steps.dead_claim import release_dead_claim
 
 
 def consider(scheduling: Scheduling, model_type: ModelType, asker: Asker) -> tuple[str, RetrainingDecision]:
     """The id of the recorded decision, and the decision. A claim that is over is released first."""
     now, history = scheduling.clock.now(), scheduling.transitions.ledger(model_type)
+    claim = release_dead_claim(scheduling, model_type, asker.idle)
     backlog = _backlog(scheduling, history, now)
-    claim = scheduling.runs.claim(model_type)
-    if claim is not None and (why := claim.over(now, asker)) is not None:
-        scheduling.runs.end(claim.run_id, at=now, outcome=why)
-        return consider(scheduling, model_type, asker)
     decision = scheduling.policy.decide(backlog, asker, now=now, claim=claim)
     return scheduling.decisions.record(model_type, decision, at=now, asked_by=asker.by), decision
 

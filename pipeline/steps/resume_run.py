@@ -3,6 +3,7 @@
 from pipeline.domain.errors import RunBusy
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Scheduling
+from pipeline.steps.dead_claim import release_dead_claim
 
 
 def resume_run(scheduling: Scheduling, run_id: str, model_type: ModelType) -> None:
@@ -10,6 +11,7 @@ def resume_run(scheduling: Scheduling, run_id: str, model_type: ModelType) -> No
 
     Raises `RunBusy` while another run has the claim.
     """
+    release_dead_claim(scheduling, model_type)
     if not scheduling.runs.begin(run_id, model_type, at=scheduling.clock.now()):
         holder = scheduling.runs.claim(model_type)
         raise RunBusy(f"{holder or f'another {model_type} retraining is running'}: clear this task when it has ended")

@@ -235,8 +235,8 @@ def test_a_running_retraining_blocks_another_even_when_forced():
 
 def test_a_claim_is_worth_nothing_once_no_run_can_be_alive_any_more():
     claim = Claim("run-1", NOW, "a dag")
-    assert claim.over(NOW + LONGEST_RUN, an_asker()) is None
-    assert claim.over(NOW + LONGEST_RUN + timedelta(seconds=1), an_asker()).startswith("lease expired")
+    assert claim.over(NOW + LONGEST_RUN) is None
+    assert claim.over(NOW + LONGEST_RUN + timedelta(seconds=1)).startswith("lease expired")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_claim_is_worth_nothing_once_no_run_can_be_alive_any_more():
     [("a dag", "a dag", True), ("a dag", "another", False), ("a dag", None, False), ("", "", False)],
 )
 def test_a_claim_is_over_when_whoever_began_its_run_has_none_that_lives(by, idle, over):
-    assert (Claim("run-1", NOW, by).over(NOW, an_asker(idle=idle)) is not None) is over
+    assert (Claim("run-1", NOW, by).over(NOW, idle) is not None) is over
 
 
 def test_force_needs_no_corrections_and_names_who_asked():

@@ -306,6 +306,22 @@ def test_a_held_run_that_was_approved_goes_on_with_a_claim_and_ends_as_what_it_b
     assert world.finish() == "deployed" and world.runs.ended == {"run-1": "deployed"}
 
 
+@pytest.mark.parametrize("goes_on", ["begun again", "its task cleared"])
+def test_a_dead_claim_keeps_no_approved_run_away_either(goes_on):
+    world = begun()
+    world.runs.end("run-1", at=world.clock.now(), outcome="held")
+    world.blessings.granted["run-1"] = a_blessing(accepted=False, held=True)
+    approve("run-1", By("kim", "looked at it", "approval"), blessings=world.blessings, clock=world.clock)
+    world.begin("run-2", forced_by="lee")
+    world.clock.at += LONGEST_RUN + timedelta(hours=1)
+    if goes_on == "begun again":
+        assert world.begin().rule == "approved"
+    else:
+        resume_run(world.scheduling(), "run-1", LAUNDRY)
+    assert world.holder() == "run-1"
+    assert world.runs.ended["run-2"] == "lease expired: no retraining takes as long"
+
+
 @pytest.mark.parametrize("ended", ["held", "failed"])
 def test_a_run_whose_model_may_go_live_goes_on_when_it_is_begun_again_although_its_corrections_are_tried(ended):
     world = World(since_last_try=0)
