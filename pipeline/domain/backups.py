@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pipeline.domain.bounds import Positive, Range
+from pipeline.domain.bounds import PositiveSeconds, Range
 from pipeline.domain.errors import GiveUp
 
 # Files of the log have 16 MB, 256 of them a "log"; PostgreSQL's own numbers, of a cluster made without --wal-segsize.
@@ -21,7 +21,7 @@ class BackupPolicy:
 
     keep_days: Annotated[float, Range(at_least=1, at_most=3650)] = 30.0
     """Days back to which the databases can be restored to any moment."""
-    wait_seconds: Positive = 180.0
+    wait_seconds: PositiveSeconds = 180.0
     """Seconds that a command waits until the log of a moment is in the archive."""
 
 

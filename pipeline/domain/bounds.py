@@ -29,9 +29,13 @@ class Range:
 
     def __str__(self) -> str:
         if self.at_least is not None and self.at_most is not None:
-            return f"from {self.at_least:g} to {self.at_most:g}"
+            return f"from {_figure(self.at_least)} to {_figure(self.at_most)}"
         named = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
-        return ", ".join(f"{name} {bound:g}" for name, bound in named.items() if bound is not None)
+        return ", ".join(f"{name} {_figure(bound)}" for name, bound in named.items() if bound is not None)
+
+
+def _figure(number: float) -> str:
+    return f"{number:,.10g}"
 
 
 @dataclass(frozen=True)
@@ -134,9 +138,21 @@ _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON = " ".join(_field(number) for number in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
 Bounds = Range | OneOf | Address | Cron | TimeOfDay | TimeZone
 
-AtLeastOne = Annotated[int, Range(at_least=1)]
-Count = Annotated[int, Range(at_least=0)]
+# Every number has an end: what is computed from it still fits into a column, a limit of rows and a date.
+_MOST = 1e9
+_YEARS = 100
+
+AtLeastOne = Annotated[int, Range(at_least=1, at_most=_MOST)]
+Count = Annotated[int, Range(at_least=0, at_most=_MOST)]
+Bytes = Annotated[int, Range(at_least=1, at_most=1e15)]
 Share = Annotated[float, Range(at_least=0, at_most=1)]
 Confidence = Annotated[float, Range(above=0, below=1)]
-Positive = Annotated[float, Range(above=0)]
-NotNegative = Annotated[float, Range(at_least=0)]
+Positive = Annotated[float, Range(above=0, at_most=_MOST)]
+NotNegative = Annotated[float, Range(at_least=0, at_most=_MOST)]
+PositiveDays = Annotated[float, Range(above=0, at_most=_YEARS * 365)]
+PositiveHours = Annotated[float, Range(above=0, at_most=_YEARS * 365 * 24)]
+PositiveSeconds = Annotated[float, Range(above=0, at_most=24 * 3600)]
+Days = Annotated[float, Range(at_least=0, at_most=_YEARS * 365)]
+Hours = Annotated[float, Range(at_least=0, at_most=_YEARS * 365 * 24)]
+Minutes = Annotated[float, Range(at_least=0, at_most=_YEARS * 365 * 24 * 60)]
+Seconds = Annotated[float, Range(at_least=0, at_most=24 * 3600)]

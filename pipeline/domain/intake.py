@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from pipeline.domain.bounds import AtLeastOne, NotNegative, Positive
+from pipeline.domain.bounds import AtLeastOne, PositiveSeconds, Seconds
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class IntakePolicy:
 
     enough_messages: AtLeastOne = 10
     """Messages waiting that start a run of the intake at once."""
-    longest_wait_seconds: NotNegative = 30.0
+    longest_wait_seconds: Seconds = 30.0
     """Seconds after which fewer messages start one, too."""
-    silence_seconds: Positive = 30.0
+    silence_seconds: PositiveSeconds = 30.0
     """Seconds without a message after which a run stops waiting for more."""
-    longest_drain_seconds: Positive = 1800.0
+    longest_drain_seconds: PositiveSeconds = 1800.0
     """Seconds after which a run ends although messages still come: only then is the retraining policy asked."""
 
     def worth_a_run(self, waiting: int, waited_seconds: float) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive, Share
+from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Share
 from pipeline.domain.history import History
 from pipeline.domain.statistics import wilson
 
@@ -61,6 +61,19 @@ class Period:
     until: datetime
 
 
+def demand_window(window_hours: float, matured_minutes: float) -> None:
+    """Raises `ValueError` when nothing would ever count."""
+    if matured_minutes >= window_hours * 60:
+        raise ValueError("window_hours must be longer than matured_minutes: no confirmation would ever count")
+
+
+def no_news(version: str, newest: datetime, stale_hours: float) -> str:
+    return (
+        f"unknown: the newest matured confirmation of {version} is from {newest.isoformat()}, "
+        f"and none matured for {stale_hours:g} hours"
+    )
+
+
 @dataclass(frozen=True)
 class Observation:
     """What was seen of the champion: the whole window, its newest part, and the blind sample in it."""
@@ -104,15 +117,15 @@ class LiveAccuracyPolicy:
     verdict on them needs more confidence.
     """
 
-    window_hours: Positive = 168.0
+    window_hours: PositiveHours = 168.0
     """Live accuracy counts confirmations that are at most this many hours old."""
     min_confirmations: AtLeastOne = 100
     """Fewer matured confirmations say nothing: the state is `unknown`."""
-    matured_minutes: NotNegative = 60.0
+    matured_minutes: Minutes = 60.0
     """Live accuracy counts confirmations that are at least this many minutes old, when late ones are in."""
-    stale_hours: Positive = 48.0
-    """Without a confirmation for this many hours the state is `unknown`."""
-    silent_days: Positive = 3.0
+    stale_hours: PositiveHours = 48.0
+    """Without a confirmation that matured for this many hours the state is `unknown`."""
+    silent_days: PositiveDays = 3.0
     """Without a confirmation of the champion for this many days people are told: nothing is rolled back by itself."""
     alert_accuracy: Share = 0.85
     """Live accuracy below which people are told, when it is likely."""
@@ -131,6 +144,9 @@ class LiveAccuracyPolicy:
     def __post_init__(self) -> None:
         if self.rollback_accuracy > self.alert_accuracy:
             raise ValueError("rollback_accuracy must not be above alert_accuracy: people are told before it acts")
+        if self.alert_accuracy + self.recovery_margin > 1:
+            raise ValueError("alert_accuracy and recovery_margin together must not be above 1: no alarm would ever end")
+        demand_window(self.window_hours, self.matured_minutes)
 
     def period(self, serving_since: datetime, now: datetime) -> Period:
         """When confirmations of the champion count: a new champion starts a fresh window."""
@@ -139,12 +155,16 @@ class LiveAccuracyPolicy:
 
     def window(self, now: datetime) -> Period:
         """When confirmations of any version count."""
-        return Period(now - timedelta(hours=self.window_hours), now - timedelta(minutes=self.matured_minutes))
+        return Period(now - timedelta(hours=self.window_hours), self._matured(now))
 
     def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
         """Since when no confirmation came, once that is too long. `newest` may be older than any that counts."""
         since = newest or serving_since
-        return since if now - since > timedelta(days=self.silent_days) else None
+        return since if self._matured(now) - since > timedelta(days=self.silent_days) else None
+
+    def _matured(self, now: datetime) -> datetime:
+        """What is newer does not count yet, and its absence says nothing."""
+        return now - timedelta(minutes=self.matured_minutes)
 
     def judge(self, seen: Observation, now: datetime) -> Reading:
         window = seen.window
@@ -172,11 +192,8 @@ class LiveAccuracyPolicy:
             return State.UNKNOWN, (
                 f"unknown: {window.confirmed} matured confirmations of {seen.version}, {self.min_confirmations} needed"
             )
-        if now - window.newest > timedelta(hours=self.stale_hours):
-            return State.UNKNOWN, (
-                f"unknown: the newest confirmation of {seen.version} is from {window.newest.isoformat()}, "
-                f"over {self.stale_hours:g} hours old"
-            )
+        if self._matured(now) - window.newest > timedelta(hours=self.stale_hours):
+            return State.UNKNOWN, no_news(seen.version, window.newest, self.stale_hours)
         for part, tally, confidence in (
             ("", window, self.rollback_confidence),
             ("newest ", seen.recent, self.recent_confidence),

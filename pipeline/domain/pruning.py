@@ -8,7 +8,7 @@ from typing import Annotated
 from pipeline.domain.blessing import Blessing
 from pipeline.domain.bounds import AtLeastOne, Range
 
-Days = Annotated[float, Range(at_least=1)]
+Kept = Annotated[float, Range(at_least=1, at_most=36_500)]
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class PruningPolicy:
 
     keep_datasets: AtLeastOne = 10
     """Newest datasets of a model type whose images stay. An older one can still be read about, not trained on again."""
-    keep_refused_days: Days = 90.0
+    keep_refused_days: Kept = 90.0
     """Days that the model files of a run stay after its refusal, also by a person, who can force it live until then."""
-    keep_readings_days: Days = 400.0
+    keep_readings_days: Kept = 400.0
     """Days that the monitor's readings of live accuracy are kept."""
-    keep_decisions_days: Days = 400.0
+    keep_decisions_days: Kept = 400.0
     """Days that decisions not to retrain are kept; why a retraining began is kept for ever."""
-    keep_experiments_days: Days = 400.0
+    keep_experiments_days: Kept = 400.0
     """Days that the experiment tracker shows a retraining whose model got no number; its evidence stays in storage."""
 
     def old_datasets(self, oldest_first: Sequence[str], in_use: Collection[str]) -> tuple[str, ...]:

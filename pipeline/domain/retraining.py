@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive
+from pipeline.domain.bounds import AtLeastOne, Confidence, Days, Hours, PositiveHours
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.promises import Lately
@@ -120,15 +120,15 @@ class RetrainingPolicy:
     urgent_corrections: AtLeastOne = 300
     """Corrections that make one due before the days between trainings are over, at any hour, if the champion is surely
     worse than its verdict promised; without a figure of the holdout in that verdict, they alone."""
-    urgent_window_hours: Positive = 24.0
+    urgent_window_hours: PositiveHours = 24.0
     """Hours of confirmations by which the champion is compared with what its verdict promised."""
     urgent_confidence: Confidence = 0.99
     """How sure it has to be that more of its verdicts are corrected than were promised."""
-    urgent_pause_hours: NotNegative = 12.0
+    urgent_pause_hours: Hours = 12.0
     """Hours before an urgent one since the last training, or since the last run without a verdict began."""
-    min_days: NotNegative = 7.0
+    min_days: Days = 7.0
     """Days since the last training before another one that is not urgent."""
-    retry_hours: NotNegative = 20.0
+    retry_hours: Hours = 20.0
     """Hours before corrections are tried again that a retraining was begun with which came to no verdict."""
     cheap: CheapHours = CheapHours()
     """When a retraining that can wait begins"""

@@ -87,7 +87,7 @@ class CanaryPolicy:
     """Share of the requests that a canary answers."""
     min_confirmations: AtLeastOne = 100
     """Confirmations of the canary's own answers below which nothing is promoted."""
-    margin: Share = 0.05
+    margin: Annotated[float, Range(above=0, at_most=1)] = 0.05
     """Loss of accuracy against the champion, 0-1, that has to be ruled out before everybody gets a canary."""
     deadline_hours: Annotated[float, Range(above=0, at_most=72)] = 72.0
     """A canary without that proof by then is aborted; a person may try it again, or force it."""

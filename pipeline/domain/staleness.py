@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.domain.bounds import AtLeastOne, Count, Positive
+from pipeline.domain.bounds import AtLeastOne, Count, PositiveDays
 from pipeline.domain.checks import Prediction
 from pipeline.domain.dataset import Photo
 from pipeline.domain.models import ModelVersion
@@ -17,7 +17,7 @@ class StalenessPolicy:
 
     versions: Count = 3
     """Versions that served before the champion that are asked about the newest photos too; 0: none."""
-    days: Positive = 7.0
+    days: PositiveDays = 7.0
     """Age of the newest photos, counted back from the newest of all."""
     photos: AtLeastOne = 200
     """Newest photos that they are asked about, at most."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from pipeline.domain.bounds import AtLeastOne, NotNegative, Positive, Share
+from pipeline.domain.bounds import AtLeastOne, Bytes, NotNegative, Positive, Share
 from pipeline.domain.checks import (
     AccuracyMeasurement,
     Check,
@@ -35,7 +35,7 @@ class VerificationPolicy:
     """Least share of each class among the validation photos judged right."""
     max_mean_latency_ms: Positive = 200.0
     """Longest mean time of an answer under load."""
-    max_memory_bytes: AtLeastOne = 2_000_000_000
+    max_memory_bytes: Bytes = 2_000_000_000
     """Most memory that the server may take under load."""
     max_gpu_utilization: Share = 0.80
     """Largest share of the GPU that the server may use under load, where there is one."""

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pipeline.domain.backups import BackupPolicy
 from pipeline.domain.blessing import WhenInconclusive
-from pipeline.domain.bounds import Address, Cron, Positive, Range
+from pipeline.domain.bounds import Address, Cron, PositiveSeconds, Range
 from pipeline.domain.checks import LoadTest
 from pipeline.domain.dataset import Augmentation
 from pipeline.domain.faces.gate import FaceGatePolicy
@@ -97,9 +97,9 @@ class Settings(BaseSettings):
     """Certificate (PEM) that the pipeline shows them, in a name of their `FACESERVE_LIFECYCLE_IDENTITIES`."""
     faceserve_tls_key: Path | None = None
     """Its private key (PEM)."""
-    prepare_timeout_seconds: Positive = 60.0
+    prepare_timeout_seconds: PositiveSeconds = 60.0
     """Deadline for one replica to download, load, warm up and check a model."""
-    activate_timeout_seconds: Positive = 5.0
+    activate_timeout_seconds: PositiveSeconds = 5.0
     """Deadline for one replica to exchange the reference."""
     administrators: tuple[str, ...] = ()
     """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     """What an artifact holds besides SavedModel and OpenVINO: an int8 copy, and ONNX for ONNX Runtime."""
     signing_key: Path | None = None
     """Private key (PEM) that signs artifacts; servers with its public key take models from nobody else."""
-    training_memory_mb: Annotated[int | None, Range(at_least=1)] = None
+    training_memory_mb: Annotated[int | None, Range(at_least=1, at_most=1e9)] = None
     """Memory limit of one training attempt; empty: none."""
     demanded_gpus: Annotated[int, Range(at_least=0, at_most=MAX_GPUS)] = 0
     """GPUs that a training has to find, else it fails at once; a training pod is told as many as it asked for."""

@@ -134,7 +134,7 @@ def a_release_with_a_new_table(root, monkeypatch):
 
 def test_a_setting_that_is_refused_is_one_sentence_before_anything_starts(root, monkeypatch):
     monkeypatch.setenv("RETRAIN_EPOCHS", "many")
-    with pytest.raises(StackError, match="RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1000"):
+    with pytest.raises(StackError, match="RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1,000"):
         up(root, "postgres", "airflow")
     assert Supervision(load(root)).processes() == []
 

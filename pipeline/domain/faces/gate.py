@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from pipeline.domain.blessing import Conclusion
-from pipeline.domain.bounds import AtLeastOne, Positive, Share
+from pipeline.domain.bounds import AtLeastOne, Confidence, Positive, Share
 from pipeline.domain.checks import Check, Outcome, Weight, outcome
 from pipeline.domain.faces.rates import AtThreshold, far_interval, tar_gained, tar_interval
 
@@ -100,7 +100,7 @@ class FaceGatePolicy:
     """People that a slice needs to be judged."""
     min_dimensions: Positive = 8.0
     """Dimensions over which embeddings spread at least; fewer is a collapse."""
-    confidence: Share = 0.95
+    confidence: Confidence = 0.95
     """How sure intervals are."""
 
     def sha256(self) -> str:
@@ -165,7 +165,10 @@ class FaceGatePolicy:
 
     def _beside(self, ours: AtThreshold, champion: Champion) -> tuple[Check, ...]:
         theirs, against, n = champion.errors, champion.version, len(ours.photos)
-        value, sure = ours.tar(_all(ours)) - theirs.tar(_all(theirs)), tar_gained(ours, theirs)
+        value, sure = (
+            ours.tar(_all(ours)) - theirs.tar(_all(theirs)),
+            tar_gained(ours, theirs, confidence=self.confidence),
+        )
         reason = f"{value * 100:+.1f} pp of pairs of one person are accepted, against champion {against}"
         passed, calm = sure.low >= -self.margin, sure.low <= self.max_gain
         not_worse = Check(

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pipeline.domain.bounds import AtLeastOne, Share
+from pipeline.domain.bounds import AtLeastOne, Range
 
 _TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY = 14, 17
 
@@ -88,14 +89,18 @@ def side_of_merged(identities: Iterable[str]) -> Side:
 class FaceSelectionPolicy:
     """Which photos of whom a dataset takes."""
 
-    min_photos: AtLeastOne = 2
+    min_photos: Annotated[int, Range(at_least=2, at_most=1000)] = 2
     """Distinct photos a person needs: one photo has no mate to be compared with."""
-    max_photos: AtLeastOne = 5
+    max_photos: Annotated[int, Range(at_least=2, at_most=1000)] = 5
     """Photos of one person that count: a frequent visitor must not own the loss."""
     max_checks: AtLeastOne = 50_000
     """Confirmed checks at doors that a dataset looks at, the newest."""
-    max_confirmer_share: Share = 0.25
+    max_confirmer_share: Annotated[float, Range(above=0, at_most=1)] = 0.25
     """Share of the confirmed checks that is taken on the word of one and the same person."""
+
+    def __post_init__(self) -> None:
+        if self.min_photos > self.max_photos:
+            raise ValueError("min_photos must not be above max_photos: nobody would have enough of them")
 
     def trusted(self, checks: Sequence[ConfirmedCheck]) -> tuple[ConfirmedCheck, ...]:
         """What is taken of them, the newest first; of whoever said too much, about as many people as can be.

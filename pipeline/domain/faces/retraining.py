@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.domain.bounds import AtLeastOne, NotNegative
+from pipeline.domain.bounds import AtLeastOne, Days, Hours
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.retraining import Asker, Backlog, Claim, RetrainingDecision, RetrainingPolicy
 
@@ -36,9 +36,9 @@ class FaceRetrainingPolicy:
     """Corrections at doors since the last training that make one due."""
     min_touched: AtLeastOne = 20
     """People whom these corrections have to be about: of one who looks like another a hundred say no more than one."""
-    min_days: NotNegative = 7.0
+    min_days: Days = 7.0
     """Days since the last training before another one."""
-    retry_hours: NotNegative = 20.0
+    retry_hours: Hours = 20.0
     """Hours before corrections are tried again that a retraining was begun with which came to no verdict."""
 
     def rules(self, cheap: CheapHours) -> FaceRules:

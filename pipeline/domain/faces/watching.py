@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, NotNegative, Positive, Share
+from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Share
 from pipeline.domain.faces.live import LiveFaceRates, Rate
-from pipeline.domain.live_accuracy import Period
+from pipeline.domain.live_accuracy import Period, demand_window, no_news
 
 
 class FaceState(StrEnum):
@@ -102,17 +102,17 @@ class FaceWatchPolicy:
     past cannot hide, is judged on other confirmations again and again, and needs more confidence.
     """
 
-    window_hours: Positive = 168.0
+    window_hours: PositiveHours = 168.0
     """Faces: confirmations count that are at most this many hours old."""
-    recent_hours: Positive = 24.0
+    recent_hours: PositiveHours = 24.0
     """Faces: the newest hours of these are judged by themselves, too."""
-    matured_minutes: NotNegative = 60.0
+    matured_minutes: Minutes = 60.0
     """Faces: confirmations count that are at least this many minutes old, when late ones are in."""
     min_people: AtLeastOne = 30
     """Faces: a rate of fewer people says nothing, and the state is `unknown`."""
-    stale_hours: Positive = 48.0
-    """Faces: without a confirmation for this many hours the state is `unknown`."""
-    silent_days: Positive = 3.0
+    stale_hours: PositiveHours = 48.0
+    """Faces: without a confirmation that matured for this many hours the state is `unknown`."""
+    silent_days: PositiveDays = 3.0
     """Faces: without a confirmation of the champion for this many days people are told."""
     alert_refused: Share = 0.1
     """Share of wrongly refused checks that people are told of, when it is likely."""
@@ -138,11 +138,11 @@ class FaceWatchPolicy:
     def __post_init__(self) -> None:
         if self.alert_refused > self.max_refused or self.alert_accepted > self.max_accepted:
             raise ValueError("alert_refused and alert_accepted must not be above max_refused and max_accepted")
+        demand_window(self.window_hours, self.matured_minutes)
 
     def window(self, serving_since: datetime, now: datetime) -> Period:
         """When confirmations of the champion count: a new champion starts a fresh window."""
-        until = now - timedelta(minutes=self.matured_minutes)
-        return Period(max(serving_since, now - timedelta(hours=self.window_hours)), until)
+        return Period(max(serving_since, now - timedelta(hours=self.window_hours)), self._matured(now))
 
     def recent(self, window: Period) -> Period:
         return Period(max(window.since, window.until - timedelta(hours=self.recent_hours)), window.until)
@@ -154,7 +154,11 @@ class FaceWatchPolicy:
     def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
         """Since when no confirmation came, once that is too long."""
         since = newest or serving_since
-        return since if now - since > timedelta(days=self.silent_days) else None
+        return since if self._matured(now) - since > timedelta(days=self.silent_days) else None
+
+    def _matured(self, now: datetime) -> datetime:
+        """What is newer does not count yet, and its absence says nothing."""
+        return now - timedelta(minutes=self.matured_minutes)
 
     def bars(self, which: Which) -> Bars:
         if which is Which.REFUSED:
@@ -174,13 +178,9 @@ class FaceWatchPolicy:
         version = seen.window.version
         if seen.newest is None:
             return Reason(FaceState.UNKNOWN, None, f"unknown: nobody confirmed a check of {version}")
-        if now - seen.newest <= timedelta(hours=self.stale_hours):
+        if self._matured(now) - seen.newest <= timedelta(hours=self.stale_hours):
             return None
-        sentence = (
-            f"unknown: the newest confirmation of {version} is from {seen.newest.isoformat()}, "
-            f"over {self.stale_hours:g} hours old"
-        )
-        return Reason(FaceState.UNKNOWN, None, sentence)
+        return Reason(FaceState.UNKNOWN, None, no_news(version, seen.newest, self.stale_hours))
 
     def _said_of(self, which: Which, seen: FaceObservation) -> Reason:
         """The first and worst of what may be said of this rate."""

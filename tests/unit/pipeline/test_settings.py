@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -207,13 +208,13 @@ def test_a_keyword_that_is_no_setting_is_refused():
 
 
 REFUSED = [
-    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1000"),
-    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1000"),
+    ({"RETRAIN_EPOCHS": "many"}, "RETRAIN_EPOCHS is 'many', but must be a whole number from 1 to 1,000"),
+    ({"RETRAIN_EPOCHS": "0"}, "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1,000"),
     ({"RETRAIN_CANARY_PERCENT": "150"}, "RETRAIN_CANARY_PERCENT is '150', but must be a number, above 0, at most 100"),
     ({"RETRAIN_MAX_GAIN": "nan"}, "RETRAIN_MAX_GAIN is 'nan', but must be a number from 0 to 1"),
     (
         {"RETRAIN_TRAINING_MEMORY_MB": "-1"},
-        "RETRAIN_TRAINING_MEMORY_MB is '-1', but must be a whole number, at least 1",
+        "RETRAIN_TRAINING_MEMORY_MB is '-1', but must be a whole number from 1 to 1,000,000,000",
     ),
     ({"RETRAIN_BACKBONE": "VGG"}, "RETRAIN_BACKBONE is 'VGG', but must be one of "),
     ({"RETRAIN_INCONCLUSIVE": "me"}, "RETRAIN_INCONCLUSIVE is 'me', but must be one of floors, approval"),
@@ -248,8 +249,25 @@ REFUSED = [
         "RETRAIN_LIVE_ALERT_ACCURACY is 0.85, RETRAIN_LIVE_ROLLBACK_ACCURACY is 0.9: rollback_accuracy must not be",
     ),
     (
+        {"RETRAIN_LIVE_ALERT_ACCURACY": "0.99"},
+        "RETRAIN_LIVE_ALERT_ACCURACY is 0.99, RETRAIN_LIVE_RECOVERY_MARGIN is 0.02: alert_accuracy and recovery_margin",
+    ),
+    (
+        {"RETRAIN_LIVE_MATURED_MINUTES": "20000"},
+        "RETRAIN_LIVE_WINDOW_HOURS is 168.0, RETRAIN_LIVE_MATURED_MINUTES is 20000: window_hours must be longer than",
+    ),
+    (
+        {"RETRAIN_FACE_LIVE_MATURED_MINUTES": "20000"},
+        "RETRAIN_FACE_LIVE_WINDOW_HOURS is 168.0, RETRAIN_FACE_LIVE_MATURED_MINUTES is 20000: window_hours must be",
+    ),
+    (
+        {"RETRAIN_FACE_MIN_PHOTOS": "6"},
+        "RETRAIN_FACE_MIN_PHOTOS is 6, RETRAIN_FACE_MAX_PHOTOS is 5: min_photos must not be above max_photos",
+    ),
+    ({"RETRAIN_CANARY_MARGIN": "0"}, "RETRAIN_CANARY_MARGIN is '0', but must be a number, above 0, at most 1"),
+    (
         {"RETRAIN_EPOCHS": "0", "RETRAIN_PATIENCE": "0"},
-        "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1000; RETRAIN_PATIENCE is '0', but",
+        "RETRAIN_EPOCHS is '0', but must be a whole number from 1 to 1,000; RETRAIN_PATIENCE is '0', but",
     ),
 ]
 
@@ -291,7 +309,7 @@ def test_the_command_line_refuses_it_without_a_traceback():
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "refused: RETRAIN_PATIENCE is '0', but must be a whole number, at least 1\n"
+    assert done.stderr == "refused: RETRAIN_PATIENCE is '0', but must be a whole number from 1 to 1,000,000,000\n"
 
 
 @given(st.sampled_from([v for v in ALL if isinstance(v.bounds, Range)]), st.floats())
@@ -307,6 +325,17 @@ def test_no_number_out_of_its_bounds_comes_through(variable, number):
             assert variable.bounds.allows(number) and value == number
 
 
+@pytest.mark.parametrize("variable", [v for v in ALL if isinstance(v.bounds, Range)], ids=lambda v: v.name)
+def test_every_number_has_two_ends_and_every_time_is_one_that_can_be_reckoned_with(variable):
+    ends = variable.bounds
+    least = ends.above if ends.at_least is None else ends.at_least
+    most = ends.below if ends.at_most is None else ends.at_most
+    assert least is not None and most is not None
+    unit = variable.path[-1].rpartition("_")[2]
+    if unit in {"days", "hours", "minutes", "seconds"}:
+        assert datetime.now(UTC) - timedelta(**{unit: most})
+
+
 # What people see
 
 
@@ -320,8 +349,8 @@ def test_the_list_has_every_setting_with_value_source_default_bounds_and_meaning
     monkeypatch.setenv("RETRAIN_EPOCHS", "7")
     shown = listed()
     assert sorted(re.findall(r"^  (RETRAIN_\w+) = ", shown, re.MULTILINE)) == sorted(v.name for v in ALL)
-    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number from 1 to 1000)\n" in shown
-    assert "RETRAIN_PATIENCE = 5  (default; a whole number, at least 1)\n" in shown
+    assert "RETRAIN_EPOCHS = 7  (from the environment; default 50; a whole number from 1 to 1,000)\n" in shown
+    assert "RETRAIN_PATIENCE = 5  (default; a whole number from 1 to 1,000,000,000)\n" in shown
     assert "      Epochs without better val_loss after which training stops.\n" in shown
 
 

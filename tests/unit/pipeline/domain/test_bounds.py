@@ -13,6 +13,7 @@ from pipeline.domain.bounds import Address, Range
         (Range(at_least=1, at_most=5), (1, 3, 5), (0.99, 5.01), "from 1 to 5"),
         (Range(above=1, below=5), (1.01, 4.99), (1, 5), "above 1, below 5"),
         (Range(at_least=1), (1, 1e9), (0.99,), "at least 1"),
+        (Range(at_least=1, at_most=1e9), (1, 1e9), (0.99, 1e9 + 1), "from 1 to 1,000,000,000"),
         (Range(at_most=5), (-1e9, 5), (5.01,), "at most 5"),
         (Range(at_least=1, below=5), (1, 4.99), (0.99, 5), "at least 1, below 5"),
         (Range(), (-1e9, 0, 1e9), (math.nan, math.inf, -math.inf), ""),

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.live_accuracy import (
     LabelTally,
@@ -51,9 +53,22 @@ def test_the_state_follows_what_is_sure(agreed, confirmed, state):
 
 
 def test_old_confirmations_say_nothing_of_today():
-    reading = judged(tally(10, 500, NOW - timedelta(hours=49)))
+    reading = judged(tally(10, 500, NOW - timedelta(hours=50)))
     assert reading.state is State.UNKNOWN
-    assert "over 48 hours old" in reading.reason
+    assert "none matured for 48 hours" in reading.reason
+
+
+@given(
+    st.floats(0.1, 24 * 365), st.floats(0, 0.99), st.floats(0.001, 24 * 365), st.floats(0.001, 365), st.floats(0, 0.001)
+)
+def test_however_long_confirmations_take_to_mature_a_model_that_is_wrong_now_fails(hours, part, stale, silent, ago):
+    policy = LiveAccuracyPolicy(
+        window_hours=hours, matured_minutes=hours * 60 * part, stale_hours=stale, silent_days=silent
+    )
+    newest = policy.window(NOW).until - timedelta(hours=ago)
+    seen = tally(200, 1000, newest)
+    assert policy.judge(Observation("v2.0.0", seen, seen, Tally()), NOW).failing
+    assert policy.silent_since(newest, NOW - timedelta(days=9999), NOW) is None
 
 
 def test_a_fall_shows_in_the_newest_confirmations_before_the_window_notices():

@@ -60,10 +60,22 @@ def test_what_one_rate_hides_the_other_one_says():
     assert judged(rates(refused=NONE, accepted=BAD)).state is FaceState.FAILING
 
 
-@pytest.mark.parametrize("newest", [None, NOW - timedelta(hours=49)])
+@pytest.mark.parametrize("newest", [None, NOW - timedelta(hours=50)])
 def test_silence_is_not_health_and_condemns_nobody(newest):
     reading = judged(rates(BAD, BAD), newest=newest)
     assert reading.state is FaceState.UNKNOWN and len(reading.reasons) == 1
+
+
+@given(
+    st.floats(0.1, 24 * 365), st.floats(0, 0.99), st.floats(0.001, 24 * 365), st.floats(0.001, 365), st.floats(0, 0.001)
+)
+def test_however_long_confirmations_take_to_mature_a_version_that_fails_now_is_seen(hours, part, stale, silent, ago):
+    policy = FaceWatchPolicy(
+        window_hours=hours, matured_minutes=hours * 60 * part, stale_hours=stale, silent_days=silent
+    )
+    newest = policy.window(NOW - timedelta(days=9999), NOW).until - timedelta(hours=ago)
+    assert judged(rates(BAD, BAD), newest=newest, policy=policy).failing
+    assert policy.silent_since(newest, NOW - timedelta(days=9999), NOW) is None
 
 
 def test_a_long_good_past_does_not_hide_what_happens_today():
