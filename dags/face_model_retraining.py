@@ -8,14 +8,15 @@ they do not. **Trigger** looks at any hour, with *force* it trains whatever the 
 hand: `python -m pipeline face-model FOLDER`.
 
 *collect* takes what the access service's checks say of whom, and what the champion has learned from; of nobody who was
-erased. A refused model fails the run at *decide* with the reasons and a link to the report, and the champion keeps
-serving. Every task may be cleared and run again. No canary tries a face model: everybody gets it at once.
+erased. With `RETRAIN_TRAINING_RUNTIME=kubernetes` the pod *train* does what needs TensorFlow, and *collect* and *learn*
+find it done. A refused model fails the run at *decide* with the reasons and a link to the report, and the champion
+keeps serving. Every task may be cleared and run again. No canary tries a face model: everybody gets it at once.
 """
 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
@@ -26,6 +27,7 @@ from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import face_step
+from plugins.training.task import demand_runtime, faces_apart
 from plugins.verdict.refusal import demand_acceptance
 from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
 
@@ -65,6 +67,7 @@ _RUN = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 def face_model_retraining() -> None:
     @task.short_circuit(ignore_downstream_trigger_rules=True)
     def begin(run: str) -> bool:
+        demand_runtime()
         return claim(run, _FACE, face_step)
 
     @task(outlets=[dataset(_FACE)], pool="training")
@@ -98,7 +101,7 @@ def face_model_retraining() -> None:
     decided, registered = decide(_RUN), register(_RUN)
     decided.operator.operator_extra_links = (VerificationReportLink(),)
     swapped = HotSwapOperator(task_id="hot_swap", model_type=_FACE, version=registered)
-    begin(_RUN) >> collect(_RUN) >> learn(_RUN) >> decided >> registered
+    chain(begin(_RUN), *faces_apart(_FACE, _RUN), collect(_RUN), learn(_RUN), decided, registered)
     # A teardown runs also in a run that a person marks as failed.
     swapped >> finish(_RUN).as_teardown(on_failure_fail_dagrun=True)
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from faceserve.protocols.access import LIFECYCLE, Door, Guard, Identities
 from faceserve.protocols.open_inference_grpc import SERVICE_NAME as OPEN_INFERENCE
 from faceserve.protocols.tls import Tls
-from faceserve.protocols.tokens import Tokens
+from faceserve.protocols.tokens import AnyOf, Tokens
 from faceserve.settings import Settings
 
 _INFERENCE = "/faceserve.v1.Inference/"
@@ -46,8 +46,10 @@ class Doors:
         s = self._settings
         certified = s.tls_client_ca is not None
         changes = Door(self._lifecycle_tokens, "lifecycle calls", open=certified)
-        enrolling = Door(self._enrolment_tokens, "enrolling and withdrawing", open=certified)
-        guard = Guard({LIFECYCLE: changes, f"{LIFECYCLE}Enroll": enrolling, f"{LIFECYCLE}Withdraw": enrolling})
+        enrolling = Door(self._enrolment_tokens, "enrolling", open=certified)
+        # It opens no door to anybody: whoever erases a person with all that is kept of them may do it, too.
+        forgetting = Door(AnyOf(self._enrolment_tokens, self._lifecycle_tokens), "withdrawing", open=certified)
+        guard = Guard({LIFECYCLE: changes, f"{LIFECYCLE}Enroll": enrolling, f"{LIFECYCLE}Withdraw": forgetting})
         return [guard, Identities(s.lifecycle_identities)] if certified else [guard]
 
 

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     lifecycle_token_file: Path | None = None
     """File with such tokens, one a line; what changes in it counts within a second, without a restart."""
     enrolment_token: SecretStr = SecretStr("")
-    """Bearer token of `Enroll` and `Withdraw`; without it they need the lifecycle's."""
+    """Bearer token of `Enroll` and `Withdraw`; the lifecycle's opens `Withdraw`, too, and without one also `Enroll`."""
     enrolment_token_file: Path | None = None
     """File with such tokens, one a line."""
     inference_token: SecretStr = SecretStr("")

@@ -57,6 +57,17 @@ def face_retraining(run_id: str | None, forced_by: str | None) -> None:
         _demand_deployed(run_id, *done)
 
 
+@click.command("face-learn")
+@click.option("--run-id", required=True, help="Names the retraining; the same one again goes on.")
+def face_learn(run_id: str) -> None:
+    """Collect what people confirmed at doors and learn a candidate of it: what a retraining needs TensorFlow for.
+
+    A retraining of that run then finds both done. Nothing is judged, registered or put live.
+    """
+    pipeline = FacePipeline.from_env()
+    show({**pipeline.collect(run_id, _print_photo), **pipeline.learn(run_id)})
+
+
 def _judge_and_serve(
     pipeline: FacePipeline, run_id: str, counts: dict[str, Any], actor: str
 ) -> tuple[RunOutcome, dict[str, Any]]:
@@ -107,4 +118,4 @@ def erase_person(name: str, actor: str, reason: str) -> None:
     show(FacePipeline.from_env().erase_person(name, actor=actor, reason=reason))
 
 
-FACE_COMMANDS = (face_model, face_retraining, face_rates, erase_person)
+FACE_COMMANDS = (face_model, face_retraining, face_learn, face_rates, erase_person)

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from faceserve.protocols.refusing import ELSEWHERE_MS, refuse_for_now
-from faceserve.protocols.tokens import Tokens
+from faceserve.protocols.tokens import AnyOf, Tokens
 
 LIFECYCLE = "/faceserve.v1.Lifecycle/"
 
@@ -21,7 +21,7 @@ class Door:
     `what` is the calls' name in the refusal.
     """
 
-    tokens: Tokens
+    tokens: Tokens | AnyOf
     what: str
     open: bool = False
 

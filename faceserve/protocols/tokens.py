@@ -61,5 +61,16 @@ class Tokens:
         return bool(found)
 
 
+class AnyOf:
+    """What one of several kinds of callers may do, each with tokens of its own; kinds without any do not count."""
+
+    def __init__(self, *kinds: Tokens) -> None:
+        self._kinds = [kind for kind in kinds if kind.needed]
+        self.needed = bool(self._kinds)
+
+    def open_for(self, authorization: str) -> bool:
+        return any([kind.open_for(authorization) for kind in self._kinds])
+
+
 def _expected(token: str) -> bytes:
     return f"Bearer {token}".encode()

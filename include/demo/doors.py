@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import httpx
 import stamina
 
 from include.demo.people import DrawnPerson
+from include.stack.knowing import inherited, told
 from include.stack.layout import Stack
 from include.stack.object_keys import key_of
 
@@ -36,13 +37,13 @@ class Visit:
 
 
 @contextmanager
-def access_service(stack: Stack, variables: Mapping[str, str]) -> Iterator["Doors"]:
+def access_service(stack: Stack) -> Iterator["Doors"]:
     """The stand-in, started here unless it runs already; what was started ends with this."""
     url, log = f"http://127.0.0.1:{stack.port('access')}", stack.log("demo-access")
     started = None
     if not _answers(url):
         command = [sys.executable, "-m", "include.access_service"]
-        own = variables_of_access(stack, variables)
+        own = variables_of_access(stack)
         with log.open("w") as out:
             started = subprocess.Popen(command, env=own, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -55,9 +56,9 @@ def access_service(stack: Stack, variables: Mapping[str, str]) -> Iterator["Door
             started.wait()
 
 
-def variables_of_access(stack: Stack, variables: Mapping[str, str]) -> dict[str, str]:
-    """Ours, but with the key of S3 that is the access service's."""
-    return {**variables, **key_of("access", stack.secrets)}
+def variables_of_access(stack: Stack) -> dict[str, str]:
+    """What the access service reads, with a key of S3 of its own."""
+    return {**inherited(stack), **told(stack, "ACCESS_"), **key_of("access", stack.secrets)}
 
 
 def _await(url: str, otherwise: str) -> None:

@@ -59,7 +59,7 @@ class FaceStory:
     stamp: str = field(default_factory=lambda: str(int(time.time())))
 
     def tell(self) -> Report:
-        with self.stage, access_service(self.stage.stack, os.environ) as doors:
+        with self.stage, access_service(self.stage.stack) as doors:
             self._first_model()
             self._enrolment(doors)
             refused_before = self._refused()

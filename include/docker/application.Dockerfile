@@ -4,11 +4,13 @@
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS packages
 ARG PACKAGES=application
-COPY include/docker/uv.txt include/docker/${PACKAGES}.txt include/docker/trim.sh /tmp/
+COPY include/docker/uv.txt include/docker/${PACKAGES}.txt include/docker/trim.sh include/stack/face_weights.py /tmp/
 RUN pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
     && uv venv /opt/venv \
     && uv pip sync --no-cache --require-hashes --compile-bytecode --python /opt/venv/bin/python /tmp/${PACKAGES}.txt \
     && sh /tmp/trim.sh /opt/venv/lib/python3.11/site-packages
+# The network that faces are learned with; `pipeline/learning/faces/base_weights.py` looks for it there.
+RUN case ${PACKAGES} in training*) python /tmp/face_weights.py /opt/venv/share/face-api-1.7.15 ;; esac
 
 FROM ${BASE}
 # PostgreSQL's programs copy, fetch the log of, and rebuild the databases; no cluster is made here.
@@ -18,8 +20,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends postgresql-comm
     && rm -rf /var/lib/apt/lists/*
 # The folders exist with their owner, because a new volume takes both from the image.
 RUN useradd --uid 10001 --create-home retraining \
-    && install -d -o retraining -g retraining /var/lib/accounts /var/lib/airflow /var/lib/log-on-its-way /var/lib/s3 \
-        /var/lib/signing-key /var/lib/verifying-key
+    && install -d -o retraining -g retraining /var/lib/accounts /var/lib/airflow /var/lib/door-tokens /var/lib/log-on-its-way \
+        /var/lib/s3 /var/lib/signing-key /var/lib/verifying-key
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/retraining
 COPY dags dags

@@ -7,6 +7,7 @@
 #   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… S3_ENDPOINT=http://…
 #
 # Here every Secret gets the same key of S3; elsewhere each has one of its own: python -m include.stack.object_rights COMPONENT.
+# RETRAIN_ACCESS_DSN, that of mlops_reader at the access service's database, has faces retrained, too.
 # RETRAIN_VIEWER_DSN is that of mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
 # Secrets that nobody else knows are made here, once; what is in one stays, and what a later release needs is added.
 set -eu
@@ -60,12 +61,17 @@ MLFLOW_REPLICA_PASSWORD=$(shared mlflow MLFLOW_REPLICA_PASSWORD faceserve FACESE
 MLFLOW_TRACKING_PASSWORD=$MLFLOW_PIPELINE_PASSWORD FACESERVE_REGISTRY_PASSWORD=$MLFLOW_REPLICA_PASSWORD
 FACESERVE_LIFECYCLE_TOKEN=$(shared faceserve FACESERVE_LIFECYCLE_TOKEN airflow RETRAIN_FACESERVE_TOKEN)
 RETRAIN_FACESERVE_TOKEN=$FACESERVE_LIFECYCLE_TOKEN
-secret faceserve FACESERVE_LIFECYCLE_TOKEN FACESERVE_REGISTRY_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+# The access service's, wherever it runs; nobody else enrols people.
+FACESERVE_ENROLMENT_TOKEN=$(shared faceserve FACESERVE_ENROLMENT_TOKEN)
+secret faceserve FACESERVE_LIFECYCLE_TOKEN FACESERVE_ENROLMENT_TOKEN FACESERVE_REGISTRY_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret retraining RETRAIN_MLOPS_DSN MLFLOW_TRACKING_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+# Faces are retrained where the access service's database is.
+[ -z "${RETRAIN_ACCESS_DSN:-}" ] || secret face-training RETRAIN_ACCESS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 # Whoever watches may change nothing.
 (RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL)
 secret mlflow MLFLOW_BACKEND_STORE_URI MLFLOW_ADMIN_PASSWORD MLFLOW_PIPELINE_PASSWORD MLFLOW_REPLICA_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_AMQP_URL MLFLOW_TRACKING_PASSWORD RETRAIN_FACESERVE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+[ -z "${RETRAIN_ACCESS_DSN:-}" ] || secret airflow RETRAIN_ACCESS_DSN
 connection=$AIRFLOW_DSN; secret airflow-metadata connection
 for one in fernet-key jwt-secret api-secret-key; do
     k get secret "airflow-$one" >/dev/null 2>&1 || {

@@ -11,6 +11,8 @@ from pathlib import Path
 from include.stack import stack_file
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
+from include.stack.door_tokens import SECRETS as OF_DOORS
+from include.stack.door_tokens import file_of_stack as file_of
 from include.stack.object_keys import PIPELINE as PIPELINES_OBJECTS
 from include.stack.object_keys import SECRETS as OF_OBJECTS
 from include.stack.object_keys import key_of
@@ -35,7 +37,7 @@ SECRETS = (
     *OF_BROKER,
     *OF_REGISTRY,
     *OF_OBJECTS.values(),
-    "faceserve",
+    *OF_DOORS.values(),
     "airflow_admin",
     "airflow_jwt",
     "airflow_api",
@@ -201,11 +203,12 @@ def environment(stack: Stack) -> dict[str, str]:
         **SigningKeys.of_stack(stack.root).variables,
         "FACESERVE_S3_ENDPOINT": stack.s3_endpoint,
         "FACESERVE_GALLERY_URI": "s3://faces/",
-        "FACESERVE_LIFECYCLE_TOKEN": stack.secrets["faceserve"],
+        # Read while replicas run: a token may change under requests.
+        **{f"FACESERVE_{calls}_TOKEN_FILE".upper(): str(file_of(stack.root, calls)) for calls in OF_DOORS},
         **_stand_in(stack, "helper"),
         **_stand_in(stack, "access"),
         "ACCESS_FACESERVE_ENROLMENT": stack.lifecycle_addresses[0],
-        "ACCESS_FACESERVE_ENROLMENT_TOKEN": stack.secrets["faceserve"],
+        "ACCESS_FACESERVE_ENROLMENT_TOKEN": stack.secrets[OF_DOORS["enrolment"]],
         **_airflow(stack),
     }
 

@@ -48,6 +48,14 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         Grant("models", (READ,), ("weights/",)),
         Grant("models", (DELETE,), tuple(f"{of}*/{cache}/" for of in _MODELS for cache in ("features", "activations"))),
     ),
+    # A pod that learns faces: photos of doors and what the champion has learned from in, a dataset and a model out; of
+    # who was erased meanwhile it keeps nothing.
+    "face-training": (
+        Grant("tasks", (READ,)),
+        Grant("datasets", (READ, *WRITE)),
+        Grant("datasets", (DELETE,), ("faces/", "*/drafts/")),
+        Grant("models", (READ, *WRITE), ("FACE/",)),
+    ),
     "airflow": (
         Grant("tasks", (READ,)),
         Grant("datasets", _KEPT),

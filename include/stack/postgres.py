@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 
+from include.stack.knowing import told
 from include.stack.layout import REPOSITORY, Stack, bin_folder
 from include.stack.object_keys import key_of
 from include.stack.roles import OWN, grant, hand_over, make_roles
@@ -62,7 +63,7 @@ def log_receiver(stack: Stack) -> Service:
         "log_receiver",
         command,
         lambda: _is_copied(stack),
-        environment=key_of("log-receiver", stack.secrets),
+        environment={**told(stack, "RETRAIN_BACKUP_", "RETRAIN_MLOPS_"), **key_of("log-receiver", stack.secrets)},
         ready_seconds=240,
         code=("pipeline",),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from include.stack import observing, services
+from include.stack.knowing import told_to_all
 from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load_or_create, with_other_ports
 from include.stack.ports import is_free
 from include.stack.postgres import log_receiver, postgres
@@ -60,7 +61,7 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
         _check_settings(stack, say)
     if not supervision.running():
         _check_machine(root, [p for s in wanted for p in s.programs], full=not only)
-    supervision.begin([program for service in wanted for program in service.programs], environment(stack))
+    supervision.begin([program for service in wanted for program in service.programs])
     started: dict[str, Future[None]] = {}
     with ThreadPoolExecutor(len(wanted)) as pool:
         for service in wanted:
@@ -82,8 +83,8 @@ def _start(
     service.prepare()
     for program in service.programs:
         if supervision.start(program):
-            remember(supervision.stack, program, environment(supervision.stack))
-        elif is_stale(supervision.stack, program, environment(supervision.stack)):
+            remember(supervision.stack, program, told_to_all(supervision.stack))
+        elif is_stale(supervision.stack, program, told_to_all(supervision.stack)):
             say(f"{program.name} runs on with the code and settings of its start: `make down && make up` renews it")
     service.finish()
     say(f"{service.name} is up ({time.monotonic() - begun:.1f} s)")

@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from include.stack import door_tokens
 from include.stack.airflow_api import airflow_of
+from include.stack.door_tokens import SECRETS as OF_DOORS
+from include.stack.knowing import told
 from include.stack.layout import ALL_BUCKETS, FERNET, POOLS, REPOSITORY, Stack, bin_folder, environment
 from include.stack.logins import keep_logins
 from include.stack.object_keys import SECRETS as OF_OBJECTS
@@ -159,6 +162,7 @@ def faceserve(stack: Stack) -> Service:
     for number in (1, 2):
         name = f"faceserve_{number}"
         variables = {
+            **told(stack, "FACESERVE_"),
             **key_of("faceserve", stack.secrets),
             "FACESERVE_GRPC_PORT": str(stack.port(name)),
             "FACESERVE_LIFECYCLE_PORT": str(stack.port(f"{name}_lifecycle")),
@@ -179,7 +183,13 @@ def faceserve(stack: Stack) -> Service:
     keys = SigningKeys.of_stack(stack.root)
     # Which models of an earlier release are ours, the database says.
     needs = ("s3",) if keys.earlier_models_signed.exists() else ("s3", "postgres")
-    return Service("faceserve", tuple(programs), after=needs, prepare=lambda: _sign_earlier(stack, keys))
+
+    def prepare() -> None:
+        for calls, secret in OF_DOORS.items():
+            door_tokens.write(stack.folder("tokens"), calls, stack.secrets[secret])
+        _sign_earlier(stack, keys)
+
+    return Service("faceserve", tuple(programs), after=needs, prepare=prepare)
 
 
 def _sign_earlier(stack: Stack, keys: SigningKeys) -> None:
@@ -198,7 +208,7 @@ def helper(stack: Stack) -> Service:
         "helper",
         command,
         lambda: http_answers(url),
-        environment=key_of("helper", stack.secrets),
+        environment={**told(stack, "HELPER_"), **key_of("helper", stack.secrets)},
         code=("include/helper_service", "include/stand_in"),
     )
     return Service("helper", (program,), after=("postgres", "rabbitmq", "s3"))
@@ -214,18 +224,16 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
         _up_to_date(stack, "airflow", "apache-airflow", lambda: migrate_airflow(variables))
         _encrypt_anew(stack, variables)
 
-    code = ("plugins", "pipeline", "requirements.txt")
+    def part(name: str, command: str, ready: Callable[[], bool] = lambda: True, seconds: float = 180) -> Program:
+        knows = told(stack, "AIRFLOW__", "RETRAIN_", "MLFLOW_", "AWS_")
+        code = ("plugins", "pipeline", "requirements.txt")
+        return Program(name, (cli, command), ready, environment=knows, ready_seconds=seconds, code=code)
+
     programs = (
-        Program(
-            "airflow_api",
-            (cli, "api-server"),
-            lambda: http_answers(f"{url}/api/v2/version"),
-            ready_seconds=360,
-            code=code,
-        ),
-        Program("airflow_scheduler", (cli, "scheduler"), lambda: True, code=code),
-        Program("airflow_dag_processor", (cli, "dag-processor"), lambda: True, code=code),
-        Program("airflow_triggerer", (cli, "triggerer"), lambda: True, code=code),
+        part("airflow_api", "api-server", lambda: http_answers(f"{url}/api/v2/version"), 360),
+        part("airflow_scheduler", "scheduler"),
+        part("airflow_dag_processor", "dag-processor"),
+        part("airflow_triggerer", "triggerer"),
     )
     return Service("airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack))
 

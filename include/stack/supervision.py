@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from include.stack.knowing import inherited
 from include.stack.layout import Stack, bin_folder
 from include.stack.services import Program, StackError
 
@@ -34,8 +35,8 @@ class Supervision:
         except (OSError, xmlrpc.client.Error):
             return False
 
-    def begin(self, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
-        """Start supervisord, with no program running yet; or tell a running one about changed programs."""
+    def begin(self, programs: Sequence[Program]) -> None:
+        """Start supervisord, with no program running yet; or tell a running one about new programs."""
         path = self.stack.root / "supervisord.conf"
         path.touch(mode=0o600)
         path.write_text(self._configuration(programs))
@@ -48,7 +49,7 @@ class Supervision:
         # In a session of its own: a Ctrl-C in the terminal must not kill the services.
         subprocess.run(
             [str(bin_folder() / "supervisord"), "-c", str(path)],
-            env={**os.environ, **environment},
+            env=inherited(self.stack),
             check=True,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
@@ -159,7 +160,7 @@ class Supervision:
         return head + "".join(self._section(program) for program in programs)
 
     def _section(self, program: Program) -> str:
-        variables = ",".join(f'{name}="{_escaped(value)}"' for name, value in program.environment.items())
+        variables = ",".join(f"{name}={_escaped(_as_text(value))}" for name, value in program.environment.items())
         return (
             f"\n[program:{program.name}]\n"
             f"command={' '.join(_escaped(_quoted(part)) for part in program.command)}\n"
@@ -174,6 +175,14 @@ class Supervision:
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%%")
+
+
+def _as_text(value: str) -> str:
+    """In the quotes that it has none of: supervisord knows no way to write one inside."""
+    quote = "'" if '"' in value else '"'
+    if quote in value:
+        raise StackError("a variable with both kinds of quotes reaches no program")
+    return f"{quote}{value}{quote}"
 
 
 def _quoted(text: str) -> str:

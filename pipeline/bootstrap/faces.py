@@ -3,13 +3,11 @@
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.live_answers import of_rates
 from pipeline.bootstrap.runs import RunSteps
-from pipeline.domain.errors import GiveUp
 from pipeline.domain.faces.dataset import FaceDataset, person_key
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.models import ModelType
@@ -101,8 +99,6 @@ class FacePipeline(RunSteps):
 
     @cached_property
     def _making(self) -> FaceMaking:
-        if find_spec("tensorflow") is None:
-            raise GiveUp("faces are learned where TensorFlow is: in the image laundry-training")
         from pipeline.learning.export import Destination
         from pipeline.learning.faces.artifact import StoredFaceArtifacts
         from pipeline.learning.faces.learner import MarginFaceLearner

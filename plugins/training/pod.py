@@ -1,12 +1,14 @@
 """The train task as a GPU pod (`RETRAIN_TRAINING_RUNTIME=kubernetes`)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import V1EnvVar, V1Pod, V1ResourceRequirements
+from kubernetes.client import V1EnvVar, V1EnvVarSource, V1Pod, V1ResourceRequirements, V1SecretKeySelector
 
 from pipeline.bootstrap import settings_at_start
 from plugins.outside.pipeline import thresholds_beside
@@ -21,6 +23,9 @@ _SCRATCH = "8Gi"
 # A cluster makes a GPU node on demand: that takes minutes, not the default two.
 _NODE_SECONDS = 900
 _EXECUTION = timedelta(hours=6)
+# Of a Secret of its own: what people confirmed at doors, and photos, a training on garments has no business with.
+OF_FACES = "face-training"
+_KEYS_OF_FACES = ("RETRAIN_ACCESS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class TrainingPod(KubernetesPodOperator):
@@ -44,13 +49,17 @@ class TrainingPod(KubernetesPodOperator):
         pod = super().build_pod_request_obj(context, dry_run=dry_run)
         ti = (context or {}).get("ti")
         put(pod.spec, self.wanted, last_try=ti is not None and ti.try_number > ti.max_tries)
+        for container in pod.spec.containers:
+            # What is said here counts, and not what the template says of the same variable.
+            container.env = list({variable.name: variable for variable in container.env}.values())
         return pod
 
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:
         try:
             return super().trigger_reentry(context, event)
         except AirflowException:
-            if self.pod is not None and _ran_out_of_memory(self.pod):
+            # Of faces nothing would ask for less.
+            if self.pod is not None and "--dataset-id" in self.arguments and _ran_out_of_memory(self.pod):
                 blame_memory(self._words(), "the pod was killed for its memory (OOMKilled)")
             raise
 
@@ -71,26 +80,48 @@ def _ran_out_of_memory(pod: V1Pod) -> bool:
 
 
 def train_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
-    """The `train` task: what is the same for every run is in the pod template, the rest here.
+    """The `train` task. `run_id` may be a template: checkpoints are kept under it, never under the attempt, so the next
+    attempt resumes. Raises `FileNotFoundError`.
+    """
+    return _pod(model_type, train_arguments(model_type, run_id), settings_at_start.training_pod(), ())
 
-    `run_id` may be a template. Checkpoints are kept under it, never under the attempt, so the next attempt resumes.
+
+def learn_faces_in_pod(model_type: str, run_id: str) -> KubernetesPodOperator:
+    """What of a face retraining needs TensorFlow; `run_id` as above. A head is learned on processors."""
+    of_faces = [
+        V1EnvVar(
+            name,
+            value_from=V1EnvVarSource(
+                secret_key_ref=V1SecretKeySelector(name=OF_FACES, key=name, optional=name.startswith("AWS_"))
+            ),
+        )
+        for name in _KEYS_OF_FACES
+    ]
+    without_gpus = replace(settings_at_start.training_pod(), gpus=0)
+    return _pod(model_type, ["face-learn", "--run-id", run_id], without_gpus, of_faces)
+
+
+def _pod(
+    model_type: str, arguments: list[str], wanted: settings_at_start.TrainingPod, variables: Sequence[V1EnvVar]
+) -> KubernetesPodOperator:
+    """What is the same for every run is in the pod template, the rest here.
+
     Raises `FileNotFoundError` without the template: a pod that Kubernetes would be asked for all the same would have no
     rights, no settings and no GPU.
     """
     if not _POD.is_file():
         raise FileNotFoundError(f"{_POD} is missing: without it no training can start in Kubernetes")
-    wanted = settings_at_start.training_pod()
     task = TrainingPod(
         task_id="train",
         name=f"train-{model_type.lower()}",
         image=training_image(),
         cmds=["python", "-m", "pipeline"],
-        arguments=train_arguments(model_type, run_id),
+        arguments=arguments,
         labels={"app.kubernetes.io/name": "retraining-train", "model-type": model_type.lower()},
         pod_template_file=str(_POD),
         container_resources=_resources(wanted),
         # So that a pod whose GPUs are not to be seen fails, instead of training on its processors for days.
-        env_vars={"RETRAIN_DEMANDED_GPUS": str(wanted.gpus)},
+        env_vars=[V1EnvVar("RETRAIN_DEMANDED_GPUS", str(wanted.gpus)), *variables],
         deferrable=True,
         poll_interval=20,
         logging_interval=60,

@@ -24,5 +24,14 @@ def train_task(model_type: str, run_id: str) -> Any:
     return train_here(model_type, run_id)
 
 
+def faces_apart(model_type: str, run_id: str) -> list[Any]:
+    """What has TensorFlow, before the tasks of a face retraining that have none: where it is here, they do it."""
+    if not _in_a_pod():
+        return []
+    from plugins.training.pod import learn_faces_in_pod
+
+    return [learn_faces_in_pod(model_type, run_id)]
+
+
 def _in_a_pod() -> bool:
     return os.environ.get("RETRAIN_TRAINING_RUNTIME") == "kubernetes"

@@ -1,6 +1,7 @@
 """The train task of the retraining DAG when it runs in a GPU pod."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,9 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiClient
 
+from dags.face_model_retraining import face_model_retraining
 from dags.model_retraining import model_retraining
+from plugins.training.pod import OF_FACES
 from tests.dags.running import DagRun
 
 IMAGE = "retraining@sha256:" + "ab" * 32
@@ -141,6 +144,60 @@ def test_the_pod_runs_the_pinned_image_with_settings_and_the_secrets_of_a_traini
     assert container["envFrom"] == [{"configMapRef": {"name": name}} for name in ("retraining", "storage")]
     secret = {one["name"] for one in container["env"] if "valueFrom" in one}
     assert secret == {"RETRAIN_MLOPS_DSN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"}
+
+
+# Faces
+
+
+@pytest.fixture
+def faces(dag: Any) -> Any:
+    """Where trainings are in pods, too."""
+    return face_model_retraining()
+
+
+def test_what_of_faces_needs_tensorflow_is_in_a_pod_and_the_tasks_after_it_find_it_done(faces: Any) -> None:
+    order = ["begin", "train", "collect", "learn", "decide", "register", "hot_swap"]
+    assert all(faces.get_task(b).upstream_task_ids == {a} for a, b in pairwise(order))
+    pod = _pod(faces)
+    kubernetes_validate.validate(pod, "1.33", strict=True)
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == IMAGE and container["command"] == ["python", "-m", "pipeline"]
+    assert container["args"] == ["face-learn", "--run-id", "scheduled__2026-03-01T17-00-00-00-00"]
+
+
+def test_faces_are_learned_on_processors(faces: Any) -> None:
+    spec = _pod(faces)["spec"]
+    assert spec["containers"][0]["resources"]["limits"] == {"memory": "16Gi"}
+    assert {"name": "RETRAIN_DEMANDED_GPUS", "value": "0"} in spec["containers"][0]["env"]
+    assert not [label for label in spec["nodeSelector"] if "gpu" in label]
+
+
+def test_only_a_pod_that_learns_faces_reads_what_people_confirmed_at_doors(dag: Any, faces: Any) -> None:
+    known = {
+        of: [
+            (one["name"], one["valueFrom"]["secretKeyRef"]["name"])
+            for one in _pod(made)["spec"]["containers"][0]["env"]
+            if "valueFrom" in one
+        ]
+        for of, made in (("garments", dag), ("faces", faces))
+    }
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    both = {(name, "retraining") for name in ("RETRAIN_MLOPS_DSN", "MLFLOW_TRACKING_PASSWORD")}
+    assert set(known["garments"]) == both | {(name, "retraining") for name in keys}
+    assert set(known["faces"]) == both | {(name, OF_FACES) for name in (*keys, "RETRAIN_ACCESS_DSN")}
+    # Each once: of two values it would depend on the order which one counts.
+    assert len(known["faces"]) == len(set(known["faces"]))
+
+
+def test_where_trainings_are_at_home_faces_are_too() -> None:
+    assert "train" not in face_model_retraining().task_ids
+
+
+def test_a_pod_of_faces_that_ran_out_of_memory_fails_as_it_is(
+    faces: Any, desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _resumed(faces, _ended("OOMKilled"), monkeypatch)
+    assert desk.asked == []
 
 
 def test_the_pod_trains_the_dataset_under_the_run_whatever_the_attempt(dag: Any) -> None:

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from include.demo import drill, faces
 from include.stack import postgres, runner
 from include.stack.__main__ import main as stack_commands
+from include.stack.knowing import told_to_all
 from include.stack.layout import REPOSITORY, environment, load, load_or_create, with_other_ports
 from include.stack.services import Program, StackError
 from include.stack.supervision import Supervision
@@ -79,7 +80,7 @@ def test_a_program_that_runs_on_with_what_was_there_before_is_named(root, monkey
     said = []
     runner.up(root, said.append, ["s3"], preferred_ports=False)
     assert not [text for text in said if "make down" in text]
-    monkeypatch.setattr(runner, "environment", lambda stack: {**environment(stack), "RETRAIN_EPOCHS": "7"})
+    monkeypatch.setattr(runner, "told_to_all", lambda stack: {**told_to_all(stack), "RETRAIN_EPOCHS": "7"})
     runner.up(root, said.append, ["s3"], preferred_ports=False)
     assert [text.split()[0] for text in said if "make down" in text] == ["s3"]
 
@@ -122,7 +123,7 @@ def those_who_work_with_tables_write(stack):
 def a_program_of_airflow_runs(stack):
     idle = Program("airflow_scheduler", (sys.executable, "-c", "import time; time.sleep(600)"), lambda: True)
     supervision = Supervision(stack)
-    supervision.begin([postgres.postgres(stack).programs[0], idle], environment(stack))
+    supervision.begin([postgres.postgres(stack).programs[0], idle])
     supervision.start(idle)
 
 

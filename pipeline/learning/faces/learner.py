@@ -11,7 +11,6 @@ from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceGatePolicy, FaceMeasurement
 from pipeline.domain.faces.identities import FacePhoto, Side
 from pipeline.learning.faces.head import Array, Head
-from pipeline.learning.faces.margin import retrained
 from pipeline.learning.faces.measuring import Faces, Served, measure, tar_score, threshold_of
 from pipeline.ports.faces import FaceHead, NamedHead, Vectors
 
@@ -20,6 +19,9 @@ class MarginFaceLearner:
     def learn(
         self, dataset: FaceDataset, vectors: Vectors, policy: FaceGatePolicy, serving: FaceHead | None
     ) -> FaceHead:
+        # TensorFlow is only where something learns; heads are judged everywhere.
+        from pipeline.learning.faces.margin import retrained
+
         train, calibrate = (faces_of(dataset.photos[side], vectors) for side in (Side.TRAIN, Side.CALIBRATE))
         far = policy.target(dataset.people(Side.TEST))
         person = np.unique(train.identities, return_inverse=True)[1]

@@ -2,26 +2,37 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from include.contract.preprocessing import INPUT_PIXELS, to_input
 from pipeline.domain.errors import GiveUp
-from pipeline.learning.faces.base_network import PIXELS, base_network
 from pipeline.learning.faces.base_weights import SHA256, WeightsRefused
+
+if TYPE_CHECKING:
+    import keras
 
 
 class KerasFaceNetwork:
-    """dlib's ResNet-29 of faces. A photo is of one face and little else, as gates and enrolment take it."""
+    """dlib's ResNet-29 of faces. A photo is of one face and little else, as gates and enrolment take it.
+
+    Who only needs to know which one it is needs no TensorFlow.
+    """
 
     name = "FaceResNet29"
     sha256 = SHA256
 
     @cached_property
-    def model(self) -> keras.Model:
-        """Float32 [N, 224, 224, 3] of 0-255 → [N, 128]. Raises `GiveUp` without its weights."""
+    def model(self) -> "keras.Model":
+        """Float32 [N, 224, 224, 3] of 0-255 → [N, 128]. Raises `GiveUp` without its weights, or TensorFlow."""
+        if find_spec("tensorflow") is None:
+            raise GiveUp("faces are learned where TensorFlow is: in the image laundry-training")
+        import keras
+
+        from pipeline.learning.faces.base_network import PIXELS, base_network
+
         inputs = keras.Input((INPUT_PIXELS, INPUT_PIXELS, 3), name="photos")
         # In the network, so that training and every engine shrink alike.
         faces = keras.layers.Resizing(PIXELS, PIXELS, interpolation="bilinear")(inputs)

@@ -12,7 +12,9 @@ from faceserve.settings import Settings as FaceserveSettings
 from include.access_service.settings import Settings as AccessSettings
 from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.helper_service.settings import Settings as HelperSettings
+from include.stack import door_tokens
 from include.stack.accounts import ACCOUNTS, SECRETS
+from include.stack.door_tokens import SECRETS as DOORS
 from include.stack.layout import environment, load_or_create
 from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_keys import variable_of
@@ -40,7 +42,7 @@ _OF_OWNERS = {
 # The superuser's password is PostgreSQL's own; the image of RabbitMQ starts epmd by itself.
 _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
 _PARTS_OF_OTHERS = {"epmd"}
-_ONCE = {"accounts", "signing-keys", "migrate", "first-model"}
+_ONCE = {"accounts", "door-tokens", "signing-keys", "migrate", "first-model"}
 # `migrate` ends, no Debian package has Grafana, and of the access service the local stack has only the variables.
 _IN_CONTAINERS_ONLY = {*_ONCE, "grafana", "access"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
@@ -299,6 +301,45 @@ def test_each_program_has_a_login_of_its_own_at_mlflow_and_who_has_nothing_to_do
         variables = _variables(_SERVICES[name])
         assert logins != {"PIPELINE"} or variables["MLFLOW_TRACKING_USERNAME"] == "pipeline"
         assert logins != {"REPLICA"} or variables["FACESERVE_REGISTRY_USER"] == "replica"
+
+
+def test_the_replicas_tokens_are_known_to_who_calls_them_so_and_change_without_a_restart():
+    """Whose variables change is made anew: a token in a replica's would end it, and requests with it."""
+    asked = {
+        name: set(re.findall(r"\$\{FACESERVE_(?:EARLIER_)?((?:ENROLMENT_)?TOKEN):", str(_variables(service))))
+        for name, service in _SERVICES.items()
+    }
+    changing = {name for name in _SERVICES if name.startswith("airflow-")} | {"migrate", "first-model"}
+    assert {name: tokens for name, tokens in asked.items() if tokens} == {
+        "door-tokens": {"TOKEN", "ENROLMENT_TOKEN"},
+        "access": {"ENROLMENT_TOKEN"},
+        **dict.fromkeys(changing, {"TOKEN"}),
+    }
+    (_, folder) = _SERVICES["door-tokens"]["volumes"][0].split(":")
+    for name in ("faceserve-1", "faceserve-2"):
+        files = {variable: value for variable, value in _variables(_SERVICES[name]).items() if "_TOKEN" in variable}
+        assert files == {f"FACESERVE_{calls}_TOKEN_FILE".upper(): f"{folder}/{calls}" for calls in DOORS}
+        assert f"door-tokens:{folder}:ro" in _SERVICES[name]["volumes"]
+        assert "restart" not in _SERVICES[name]["depends_on"]["door-tokens"]
+
+
+def test_tokens_of_before_open_beside_those_of_now(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIFECYCLE_TOKENS", "new old")
+    monkeypatch.setenv("ENROLMENT_TOKENS", "one ")
+    door_tokens.main(str(tmp_path))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "lifecycle": "new\nold\n",
+        "enrolment": "one\n",
+    }
+
+
+def test_who_watches_and_who_copies_the_databases_knows_nothing_that_changes_models():
+    def secrets(name):
+        return set(re.findall(r"\$\{([A-Z0-9_]+):\?", str(_variables(_SERVICES[name]))))
+
+    assert secrets("exporter") == {"MLOPS_VIEWER_DB_PASSWORD", "RABBITMQ_WATCHER_PASSWORD"}
+    assert secrets("log-receiver") == {"BACKUP_DB_PASSWORD", "MLOPS_DB_PASSWORD", "S3_LOG_RECEIVER_SECRET_KEY"}
+    assert secrets("helper") == {"HELPER_DB_PASSWORD", "RABBITMQ_HELPER_PASSWORD", "S3_HELPER_SECRET_KEY"}
 
 
 def test_rabbitmq_starts_again_when_its_accounts_have_other_passwords():

@@ -3,10 +3,12 @@
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from include.stack.layout import REPOSITORY
+from pipeline.learning.faces import base_weights
 from tests.image_tree import ImageTree, dockerfile, ignored, locked
 
 DOCKERFILES = ("application", "faceserve")
@@ -22,7 +24,11 @@ from kubernetes.client import ApiClient
 for module in ("pipeline", "faceserve", "include.stack"):
     shown = CliRunner().invoke(importlib.import_module(f"{module}.__main__").main, ["--help"])
     assert shown.exit_code == 0, (module, shown.output)
-for module in ("docker.airflow_part", "docker.health", "docker.migrate", "stack.airflow_history", "helper_service.app"):
+# Faces are judged and registered where TensorFlow is not.
+for module in ("learner", "artifact", "network"):
+    importlib.import_module(f"pipeline.learning.faces.{module}")
+for module in ("docker.airflow_part", "docker.health", "docker.migrate", "stack.airflow_history", "stack.door_tokens",
+    "helper_service.app", "access_service.app"):
     importlib.import_module(f"include.{module}")
 for file in sorted(pathlib.Path("dags").glob("*.py")):
     importlib.import_module(f"dags.{file.stem}")
@@ -31,6 +37,7 @@ dag = importlib.import_module("dags.model_retraining").model_retraining("LAUNDRY
 task = dag.get_task("train").prepare_for_execution()
 ti = SimpleNamespace(dag_id="d", task_id="train", run_id="r", try_number=1, max_tries=4, map_index=-1)
 pod = task.build_pod_request_obj({"ti": ti, "dag": dag, "run_id": "r"}, dry_run=True)
+importlib.import_module("dags.face_model_retraining").face_model_retraining().get_task("train")
 print("\\n" + json.dumps(ApiClient().sanitize_for_serialization(pod)["spec"]["containers"][0]["envFrom"]))
 """
 
@@ -58,6 +65,21 @@ def test_in_the_application_image_every_program_and_dag_loads_and_a_training_pod
         done.stdout.splitlines()[-1]
         == '[{"configMapRef": {"name": "retraining"}}, {"configMapRef": {"name": "storage"}}]'
     )
+
+
+@pytest.mark.parametrize(("packages", "has"), [("application", False), ("training", True), ("training-cuda", True)])
+def test_where_models_are_trained_the_network_of_faces_is_where_it_is_looked_for(packages, has, tmp_path):
+    """What installing fetches on a machine, a build has to fetch, too: here a stand-in writes where it is told to."""
+    (command,) = re.findall(r"^RUN (case .+ esac)$", dockerfile("application"), re.MULTILINE)
+    (tmp_path / "python").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/fetched\n')
+    (tmp_path / "python").chmod(0o755)
+    where = {"PACKAGES": packages, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-euc", command], env=where, check=True)
+    fetched = (tmp_path / "fetched").read_text().split() if (tmp_path / "fetched").exists() else []
+    folder = f"/opt/venv/{base_weights.FOLDER.relative_to(sys.prefix)}"
+    assert fetched == (["/tmp/face_weights.py", folder] if has else [])
+    copied = re.findall(r"^COPY (.+) /tmp/$", dockerfile("application"), re.MULTILINE)
+    assert "include/stack/face_weights.py" in copied[0].split()
 
 
 def test_in_the_faceserve_image_every_program_starts_and_nothing_of_the_pipeline_is_there(faceserve):

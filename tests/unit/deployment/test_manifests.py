@@ -479,10 +479,15 @@ def test_mail_leaves_at_every_port_that_the_runbook_names(overlay: str) -> None:
         assert named <= {port["port"] for rule in rules if "to" not in rule for port in rule["ports"]}
 
 
-def test_models_are_changed_by_airflow_alone(overlay: str) -> None:
+def test_models_are_changed_by_airflow_alone_and_who_enrols_people_has_another_token(overlay: str) -> None:
     rules = _of(overlay, "NetworkPolicy")["faceserve"]["spec"]["ingress"]
     (lifecycle,) = [rule for rule in rules if {"port": 8600} in rule["ports"]]
-    assert lifecycle == {"from": [{"podSelector": {"matchLabels": _AIRFLOW}}], "ports": [{"port": 8600}]}
+    enrolling = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"retraining/enrols-people": "true"}}}
+    assert lifecycle == {"from": [{"podSelector": {"matchLabels": _AIRFLOW}}, enrolling], "ports": [{"port": 8600}]}
+    (server,) = _server(overlay)["template"]["spec"]["containers"]
+    tokens = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in server["env"] if one["name"].endswith("_TOKEN")}
+    asked = {name: how["key"] for name, how in tokens.items() if not how.get("optional")}
+    assert asked == {name: name for name in ("FACESERVE_LIFECYCLE_TOKEN", "FACESERVE_ENROLMENT_TOKEN")}
 
 
 def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:

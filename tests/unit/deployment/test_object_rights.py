@@ -18,6 +18,8 @@ from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_rights import RIGHTS, main, policy
 from pipeline.bootstrap import GiveUp
 from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.dataset_folder import DatasetFolder, face_vector
+from plugins.training.pod import OF_FACES
 
 # What each call of boto3 needs.
 NEEDS = {
@@ -89,6 +91,16 @@ def test_a_component_may_call_what_its_code_calls(component, path):
                 "DeleteObject models/FACE/run-1/activations/k.npz",
             ],
         ),
+        (
+            "face-training",
+            [
+                "GetObject tasks/photo.jpg",
+                "PutObject datasets/DS-2026-001/manifest.json",
+                f"DeleteObject {face_vector('datasets/', 'ab' * 32, 'of-kim')}",
+                f"DeleteObject {DatasetFolder.of('datasets/', 'DS-2026-001').draft('ab' * 32)}",
+                "PutObject models/FACE/run-1/model.bin",
+            ],
+        ),
         ("airflow", ["GetObject tasks/photo.jpg", "DeleteObject datasets/DS-2026-001/shard-0.parquet"]),
         (
             "airflow",
@@ -121,6 +133,7 @@ def test_whoever_takes_a_replica_over_changes_no_model_and_whoever_takes_a_train
         ):
             assert not may("retraining", action, place), place
     assert not may("retraining", "s3:GetObject", "tasks/photo.jpg")
+    assert not may("face-training", "s3:PutObject", "models/LAUNDRY/run-1/manifest.json")
 
 
 @pytest.mark.parametrize("component", sorted(set(RIGHTS) - {"airflow"}))
@@ -151,7 +164,8 @@ def test_every_secret_of_the_manifests_that_holds_a_key_has_a_policy():
     values = yaml.safe_load((REPOSITORY / "include/k8s/airflow/values.yaml").read_text())
     of_airflow = yaml.safe_load(values["extraEnv"])
     known |= {one["valueFrom"]["secretKeyRef"]["name"] for one in of_airflow if one["name"] == "AWS_ACCESS_KEY_ID"}
-    assert known == {"faceserve", "retraining", "mlflow", "airflow"} <= set(RIGHTS)
+    known.add(OF_FACES)
+    assert known == {"faceserve", "retraining", "face-training", "mlflow", "airflow"} <= set(RIGHTS)
 
 
 def test_every_key_of_compose_and_of_the_local_stack_has_a_policy():

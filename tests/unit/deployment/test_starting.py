@@ -22,6 +22,7 @@ from include.docker.demands import demand_start
 from include.stack import __main__ as commands
 from include.stack import airflow_history, airflow_program, mlflow_server, own_tables, rotating, services, staleness
 from include.stack.__main__ import main as stack_commands
+from include.stack.knowing import inherited, told, told_to_all
 from include.stack.layout import REPOSITORY, SECRETS, bin_folder, environment, load, load_or_create, with_other_ports
 from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_keys import key_of
@@ -340,16 +341,71 @@ def test_a_secret_becomes_another_one_and_no_other_does_and_nobody_else_reads_th
 
 
 def test_a_key_of_s3_is_known_to_its_component_and_to_the_server_alone(stack):
-    given = {p.name: {**environment(stack), **p.environment} for s in all_services(stack) for p in s.programs}
-    known = {
-        name: {component for component, secret in KEYS.items() if stack.secrets[secret] in values.values()}
+    own = {"faceserve_1": "faceserve", "faceserve_2": "faceserve", "log_receiver": "log-receiver"}
+    own |= {"helper": "helper", "mlflow": "mlflow", **dict.fromkeys(PARTS_OF_AIRFLOW, "retraining")}
+    given = variables_of_programs(stack)
+    known = known_secrets(stack, given)
+    assert known.pop("s3") == set(KEYS.values())
+    assert {n: found & set(KEYS.values()) for n, found in known.items()} == {
+        name: {KEYS[own[name]]} if name in own else set() for name in known
+    }
+    assert all(given[name]["AWS_ACCESS_KEY_ID"] == component for name, component in own.items())
+
+
+PARTS_OF_AIRFLOW = ("airflow_api", "airflow_scheduler", "airflow_dag_processor", "airflow_triggerer")
+
+
+def variables_of_programs(stack):
+    return {p.name: {**inherited(stack), **p.environment} for s in all_services(stack) for p in s.programs}
+
+
+def known_secrets(stack, given):
+    return {
+        name: {secret for secret, value in stack.secrets.items() if value in " ".join(values.values())}
         for name, values in given.items()
     }
-    own = {"faceserve_1": "faceserve", "faceserve_2": "faceserve", "log_receiver": "log-receiver"}
-    own |= {"helper": "helper", "mlflow": "mlflow"}
-    assert known.pop("s3") == set(KEYS)
-    assert known == {name: {own.get(name, "retraining")} for name in known}
-    assert all(given[name]["AWS_ACCESS_KEY_ID"] == component for name, component in own.items())
+
+
+def test_a_program_of_the_stack_knows_its_own_secrets_and_of_the_others_none(stack, monkeypatch):
+    """Also where the shell that starts it took the stack's variables."""
+    for name, value in environment(stack).items():
+        monkeypatch.setenv(name, value)
+    known = known_secrets(stack, variables_of_programs(stack))
+    of_airflow = {"airflow", "airflow_api", "airflow_jwt"}
+    pipeline = {"mlops", "mlops_reader", "backup", "rabbitmq_pipeline", "s3", "mlflow_pipeline", "faceserve"}
+    assert {name: found for name, found in known.items() if found} == {
+        "s3": set(KEYS.values()),
+        "mlflow": {"mlflow", "mlflow_admin", "mlflow_pipeline", "mlflow_replica", "s3_mlflow"},
+        "log_receiver": {"backup", "mlops", "s3_log_receiver"},
+        "helper": {"helper", "rabbitmq_helper", "s3_helper"},
+        # Tokens are in files, which may change while they run.
+        **dict.fromkeys(("faceserve_1", "faceserve_2"), {"mlflow_replica", "s3_faceserve"}),
+        **dict.fromkeys(PARTS_OF_AIRFLOW, pipeline | of_airflow),
+        "exporter": {"mlops_viewer", "rabbitmq_watcher"},
+    }
+
+
+def test_what_no_secret_is_in_every_program_is_told(stack):
+    secret = {name for name, value in environment(stack).items() if value not in told_to_all(stack).values()}
+    assert "AIRFLOW__CORE__FERNET_KEY" in secret and "RETRAIN_MLFLOW_URL" not in secret
+    told_to_airflow = {**told_to_all(stack), **told(stack, "AIRFLOW__", "RETRAIN_", "MLFLOW_", "AWS_")}
+    others = ("FACESERVE_", "HELPER_", "ACCESS_")
+    everything = {name: value for name, value in environment(stack).items() if not name.startswith(others)}
+    assert everything.items() <= told_to_airflow.items()
+
+
+def test_who_enrols_people_changes_no_model(stack):
+    services.faceserve(stack).prepare()
+    opens = {calls: (stack.root / "tokens" / calls).read_text().split() for calls in ("lifecycle", "enrolment")}
+    given = environment(stack)
+    assert opens == {
+        "lifecycle": [given["RETRAIN_FACESERVE_TOKEN"]],
+        "enrolment": [given["ACCESS_FACESERVE_ENROLMENT_TOKEN"]],
+    }
+    assert opens["lifecycle"] != opens["enrolment"]
+    files = {calls: given[f"FACESERVE_{calls}_TOKEN_FILE".upper()] for calls in opens}
+    assert files == {calls: str(stack.root / "tokens" / calls) for calls in opens}
+    assert all((stack.root / "tokens" / calls).stat().st_mode & 0o077 == 0 for calls in opens)
 
 
 @pytest.mark.parametrize("component", KEYS)
@@ -361,8 +417,14 @@ def test_a_shell_has_the_key_of_s3_of_whom_it_names(stack, component):
 
 
 def test_the_access_service_of_the_demo_has_the_key_of_s3_of_its_own(stack):
-    own = variables_of_access(stack, environment(stack))
-    assert own == {**environment(stack), **key_of("access", stack.secrets)} != environment(stack)
+    own = variables_of_access(stack)
+    assert key_of("access", stack.secrets).items() <= own.items()
+    assert known_secrets(stack, {"access": own})["access"] == {
+        "access",
+        "rabbitmq_access",
+        "s3_access",
+        "faceserve_enrolment",
+    }
 
 
 def test_what_lies_in_the_stacks_folders_is_found_again_when_every_port_is_another(stack):

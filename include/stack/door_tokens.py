@@ -1,0 +1,36 @@
+"""Tokens by which replicas know who changes models and who enrols people, in files that they read while they run.
+
+`python -m include.stack.door_tokens FOLDER` writes these. Tokens of that command are in `LIFECYCLE_TOKENS` and
+`ENROLMENT_TOKENS`, divided by a space where one takes the place of another.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+# Whose calls, by the name of the secret. The oldest keeps its name.
+SECRETS: Mapping[str, str] = {"lifecycle": "faceserve", "enrolment": "faceserve_enrolment"}
+
+
+def file_of_stack(root: Path, calls: str) -> Path:
+    return root / "tokens" / calls
+
+
+def write(folder: Path, calls: str, *tokens: str) -> None:
+    """Each of `tokens` opens `calls`. A replica reads all of them or those of before."""
+    file = folder / calls
+    partial = file.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    partial.write_text("".join(f"{token}\n" for token in tokens))
+    partial.replace(file)
+
+
+def main(folder: str) -> None:
+    for calls in SECRETS:
+        write(Path(folder), calls, *os.environ[f"{calls}_TOKENS".upper()].split())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
