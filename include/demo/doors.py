@@ -16,7 +16,6 @@ import stamina
 from include.demo.people import DrawnPerson
 from include.stack.knowing import inherited, told
 from include.stack.layout import Stack
-from include.stack.object_keys import key_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,7 +57,7 @@ def access_service(stack: Stack) -> Iterator["Doors"]:
 
 def variables_of_access(stack: Stack) -> dict[str, str]:
     """What the access service reads, with a key of S3 of its own."""
-    return {**inherited(stack), **told(stack, "ACCESS_"), **key_of("access", stack.secrets)}
+    return {**inherited(stack), **told(stack, "ACCESS_", key="access")}
 
 
 def _await(url: str, otherwise: str) -> None:

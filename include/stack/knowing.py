@@ -4,12 +4,24 @@ import os
 from dataclasses import replace
 
 from include.stack.layout import Stack, environment
+from include.stack.object_keys import SECRETS as OF_OBJECTS
+from include.stack.object_keys import key_of, variable_of
 
 
-def told(stack: Stack, *beginnings: str) -> dict[str, str]:
-    """Variables with a secret in them, for a program that reads those which begin so."""
-    secret = _secret(stack)
-    return {name: value for name, value in environment(stack).items() if name in secret and name.startswith(beginnings)}
+def told(stack: Stack, *beginnings: str, key: str = "") -> dict[str, str]:
+    """Variables with a secret in them, for a program that reads those which begin so; and the `key` of S3 of a
+    component.
+    """
+    secret, own = _secret(stack), key_of(key, stack.secrets) if key else {}
+    known = {
+        name: value for name, value in environment(stack).items() if name in secret and name.startswith(beginnings)
+    }
+    return {**known, **own}
+
+
+def told_to_s3(stack: Stack) -> dict[str, str]:
+    """It knows every key."""
+    return {variable_of(component): stack.secrets[secret] for component, secret in OF_OBJECTS.items()}
 
 
 def told_to_all(stack: Stack) -> dict[str, str]:

@@ -13,7 +13,6 @@ import psycopg2
 
 from include.stack.knowing import told
 from include.stack.layout import REPOSITORY, Stack, bin_folder
-from include.stack.object_keys import key_of
 from include.stack.roles import OWN, grant, hand_over, make_roles
 from include.stack.services import Program, Service, StackError, executable, nothing
 from include.stack.supervision import Supervision
@@ -63,7 +62,7 @@ def log_receiver(stack: Stack) -> Service:
         "log_receiver",
         command,
         lambda: _is_copied(stack),
-        environment={**told(stack, "RETRAIN_BACKUP_", "RETRAIN_MLOPS_"), **key_of("log-receiver", stack.secrets)},
+        environment=told(stack, "RETRAIN_BACKUP_", "RETRAIN_MLOPS_", key="log-receiver"),
         ready_seconds=240,
         code=("pipeline",),
     )

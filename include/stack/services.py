@@ -13,11 +13,9 @@ from pathlib import Path
 from include.stack import door_tokens
 from include.stack.airflow_api import airflow_of
 from include.stack.door_tokens import SECRETS as OF_DOORS
-from include.stack.knowing import told
+from include.stack.knowing import told, told_to_s3
 from include.stack.layout import ALL_BUCKETS, FERNET, POOLS, REPOSITORY, Stack, bin_folder, environment
 from include.stack.logins import keep_logins
-from include.stack.object_keys import SECRETS as OF_OBJECTS
-from include.stack.object_keys import key_of, variable_of
 from include.stack.own_tables import (
     TablesError,
     encrypt_anew,
@@ -117,8 +115,7 @@ def s3(stack: Stack) -> Service:
         os.devnull,
         "--no-modtime",
     )
-    keys = {variable_of(component): stack.secrets[name] for component, name in OF_OBJECTS.items()}
-    program = Program("s3", command, lambda: port_answers(stack.port("s3")), environment=keys)
+    program = Program("s3", command, lambda: port_answers(stack.port("s3")), environment=told_to_s3(stack))
     return Service("s3", (program,), prepare=prepare)
 
 
@@ -129,7 +126,7 @@ def mlflow(stack: Stack) -> Service:
         "MLFLOW_BACKEND_STORE_URI": stack.dsn("mlflow", "mlflow"),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        **key_of("mlflow", stack.secrets),
+        **told(stack, key="mlflow"),
         "MLFLOW_AUTH_CONFIG_PATH": str(stack.folder("mlflow") / "logins.ini"),
         **{account.variable: stack.secrets[account.secret] for account in ACCOUNTS},
     }
@@ -162,8 +159,7 @@ def faceserve(stack: Stack) -> Service:
     for number in (1, 2):
         name = f"faceserve_{number}"
         variables = {
-            **told(stack, "FACESERVE_"),
-            **key_of("faceserve", stack.secrets),
+            **told(stack, "FACESERVE_", key="faceserve"),
             "FACESERVE_GRPC_PORT": str(stack.port(name)),
             "FACESERVE_LIFECYCLE_PORT": str(stack.port(f"{name}_lifecycle")),
             "FACESERVE_HTTP_PORT": str(stack.port(f"{name}_http")),
@@ -208,7 +204,7 @@ def helper(stack: Stack) -> Service:
         "helper",
         command,
         lambda: http_answers(url),
-        environment={**told(stack, "HELPER_"), **key_of("helper", stack.secrets)},
+        environment=told(stack, "HELPER_", key="helper"),
         code=("include/helper_service", "include/stand_in"),
     )
     return Service("helper", (program,), after=("postgres", "rabbitmq", "s3"))
