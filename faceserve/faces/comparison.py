@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from faceserve.faces.features import unit_length
+
 
 @dataclass(frozen=True)
 class Match:
@@ -41,6 +43,12 @@ class VectorComparisonEngine:
         if len(kept) == len(self):
             return self
         return VectorComparisonEngine(tuple(self._identities[i] for i in kept), self._vectors[kept])
+
+    def turned(self, matrix: npt.NDArray[np.float64]) -> "VectorComparisonEngine":
+        """The same people in the embeddings of another model, which `matrix` [width, width] makes of these."""
+        if not self._identities:
+            return self
+        return VectorComparisonEngine(self._identities, unit_length((self._vectors @ matrix).astype(np.float32)))
 
     def nearest(self, vector: npt.NDArray[np.float32], count: int = 1) -> list[Match]:
         """Most similar first; empty when nobody is enrolled."""

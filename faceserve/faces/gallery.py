@@ -23,6 +23,8 @@ _IDENTITY = re.compile(r"[\w][\w.@-]{0,99}")
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
 _MAX_REVISION_BYTES = 1 << 10
+# What a cosine may differ by where vectors were turned, not computed: as golden embeddings of faces may.
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,14 @@ class Gallery:
         faces = before.faces.without(gone).joined(identities, vectors)
         self._set_aside(len(marks) + len(refused) - len(faces))
         return Known(revision, marks, faces)
+
+    def agrees(self, extractor: FeatureExtractor, known: Known) -> bool:
+        """Whether the extractor says of some photos what is known of them; where none can be read nobody knows."""
+        step = max(1, len(known.marks) // _AT_ONCE)
+        identities, vectors, _ = self._embedded(extractor, list(known.marks)[::step][:_AT_ONCE])
+        asked = zip(identities, np.concatenate(vectors), strict=True) if vectors else ()
+        found = [match.similarity for who, vector in asked for match in known.faces.with_one(who, vector)]
+        return len(found) == len(identities) > 0 and min(found) > 1 - _ROUNDING
 
     def _embedded(
         self, extractor: FeatureExtractor, uris: list[str]

@@ -14,7 +14,7 @@ from faceserve.errors import BadArtifact, DiskUnusable, TooLarge
 from faceserve.machine.disk import sync
 from faceserve.storage import Source
 from include.contract import signature
-from include.contract.manifest import MANIFEST, REASONS, ArtifactManifest, BadManifest
+from include.contract.manifest import HEAD, MANIFEST, REASONS, ArtifactManifest, BadManifest
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +87,13 @@ class ArtifactCache:
         return True
 
     def _needed(self, manifest: ArtifactManifest) -> dict[str, str]:
-        """Golden predictions, reasons, and the folder of the engine used; other engines' files are never fetched."""
+        """Golden predictions, reasons, head, and the folder of the engine used; other engines' files never come."""
         entries = [entry for key in self._keys if (entry := manifest.engines.get(key))]
         folders = tuple(f"{entry.rpartition('/')[0]}/" if "/" in entry else entry for entry in entries)
         return {
             path: sha256
             for path, sha256 in manifest.files.items()
-            if path in {manifest.golden.file, REASONS} or path.startswith(folders)
+            if path in {manifest.golden.file, REASONS, HEAD} or path.startswith(folders)
         }
 
     def keep_only(self, manifest_hashes: set[str], being_fetched: set[str]) -> None:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from faceserve.engines.base import InferenceEngine
+from faceserve.models.projection import Projection
 from faceserve.models.reasons import Reasons
 from include.contract.manifest import ArtifactManifest
 
@@ -37,6 +38,14 @@ class Origin:
             raise ValueError(f"{self.activated_at} is no time")
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What an artifact may hold beside its network."""
+
+    reasons: Reasons
+    projection: Projection | None
+
+
 class Generation:
     """One loaded version: counts the requests that hold it, so that its engine is closed only after the last."""
 
@@ -48,7 +57,7 @@ class Generation:
         *,
         precision: str = "f32",
         cpu_ms: float = 0.0,
-        reasons: Reasons | None = None,
+        beside: Beside | None = None,
     ) -> None:
         """`cpu_ms` is the processor time one image took when the artifact was tried out; 0 when that is not known."""
         self.origin = origin
@@ -61,7 +70,8 @@ class Generation:
         self.precision = precision
         self.cpu_ms = cpu_ms
         self.engine = engine
-        self.reasons = reasons or Reasons.none()
+        self.reasons = beside.reasons if beside else Reasons.none()
+        self.projection = beside.projection if beside else None
         self.loaded_at = time.monotonic()
         self._held = 0
         self._closed = False

@@ -8,7 +8,8 @@ from faceserve.engines.base import EngineFactory
 from faceserve.errors import BadArtifact, InferenceFailed
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination, Examined
-from faceserve.models.generation import Generation, Origin
+from faceserve.models.generation import Beside, Generation, Origin
+from faceserve.models.projection import Projection
 from faceserve.models.reasons import Reasons
 from include.contract.preprocessing import INPUT_PIXELS
 
@@ -48,12 +49,12 @@ class Loader:
         started = time.perf_counter()
         examined = self._vet(model, origin) if self._vet else self.examine(model, origin)
         manifest, folder = self._cache.opened(origin.manifest_sha256)
-        reasons = Reasons.of(folder, manifest)
+        beside = Beside(Reasons.of(folder, manifest), Projection.of(folder, manifest))
         engine = self._examination.loaded(folder, manifest, self._load_engine, examined.precision)
         loaded = time.perf_counter()
         # Other requests' work would count as the candidate's, unless it was tried out in a process of its own.
         cpu_ms = examined.cpu_ms if self._vet else 0.0
-        generation = Generation(origin, manifest, engine, precision=examined.precision, cpu_ms=cpu_ms, reasons=reasons)
+        generation = Generation(origin, manifest, engine, precision=examined.precision, cpu_ms=cpu_ms, beside=beside)
         try:
             self._settle(generation)
         except InferenceFailed as error:

@@ -16,6 +16,9 @@ MANIFEST = "manifest.json"
 REASONS = "reasons.npz"
 """File that a model may have: `names` [R], `weights` float32 [feature_width, R] and `bias` float32 [R] of how likely a
 correction would be about each reason, 1 / (1 + exp(-(features · weights + bias)))."""
+HEAD = "head.npz"
+"""File that a model may have: `matrix` float32 [feature_width, feature_width]. Its features are those of a base
+network, which `base_sha256` of `extra` names, times this: models of one base can be turned into each other."""
 FORMAT = 1
 # Networks and numbers. Pickles, Keras archives, Python and shared libraries would run code where they are loaded.
 _DATA_ONLY = re.compile(r"[^/]+\.(xml|bin|onnx|pb|npz|index|data-\d{5}-of-\d{5})")

@@ -1,10 +1,13 @@
 """Enrolled faces are compared within one model's embeddings, whatever version serves (design D7)."""
 
+import io
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+import numpy as np
 import pytest
 
 from faceserve.errors import StorageUnavailable
@@ -13,6 +16,7 @@ from faceserve.storage import S3Source
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.lifecycle_client import FaceserveError
+from include.contract.manifest import HEAD
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import FolderSource, coloured_photo
 from tests.waiting import until
@@ -71,6 +75,56 @@ def test_who_withdraws_is_forgotten_also_by_the_next_version(world):
     assert world.lifecycle.withdraw("face", "kim") == 2
     world.serve("v1.1.0", "face", turn=1)
     assert who(world, PEOPLE["kim"]) != "kim"
+
+
+def a_head(turn, base="one network", lies=0):
+    """The artifact of a version whose features are those of the base in another order, and of one that says wrong."""
+    out = io.BytesIO()
+    np.savez(out, matrix=np.roll(np.eye(3, dtype=np.float32), turn + lies, axis=1))
+    return {"turn": turn, "beside": {HEAD: out.getvalue()}, "extra": {"base_sha256": base}}
+
+
+class Counting(FolderSource):
+    """How often each object is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = Counter()
+
+    def read(self, uri, at_most_bytes=1 << 30):
+        self.reads[uri] += 1
+        return super().read(uri, at_most_bytes)
+
+    def photos_read(self):
+        return sum(count for uri, count in self.reads.items() if uri.startswith("s3://faces/face/"))
+
+
+@pytest.mark.parametrize(
+    ("change", "embedded"),
+    [({}, False), ({"lies": 1}, True), ({"base": "another network"}, True)],
+    ids=["of one network", "a head that is not the model's", "of another network"],
+)
+def test_a_version_of_the_same_network_turns_what_the_one_before_knows_instead_of_embedding_everybody(
+    tmp_path, change, embedded
+):
+    source = Counting()
+    for number in range(60):
+        colour = coloured_photo(40 + 3 * number, 250 - 4 * number, 20 + 2 * number)
+        source.objects[f"s3://faces/face/p{number}"] = colour
+    with replica(tmp_path, source, **SETTINGS) as made:
+        made.serve("v1.0.0", "face", **a_head(0))
+        before = source.photos_read()
+        assert before == 60
+        made.serve("v1.1.0", "face", **a_head(1, **change))
+        # Some are embedded all the same, to see whether the head says what the model does.
+        assert (source.photos_read() - before >= 60) == embedded
+        photo = source.objects["s3://faces/face/p7"]
+        assert who(made, photo) == "p7"
+        (match,) = made.client.compare("face", photo)
+        assert match.similarity == pytest.approx(1, abs=1e-4)
+        made.lifecycle.withdraw("face", "p7")
+        made.serve("v1.2.0", "face", **a_head(2))
+        assert who(made, photo) != "p7", "who withdrew is in nothing that is turned"
 
 
 def test_a_new_version_knows_everybody_in_its_own_embeddings(world):

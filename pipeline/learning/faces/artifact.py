@@ -2,7 +2,7 @@
 
 import json
 
-from include.contract.manifest import ArtifactManifest, sha256
+from include.contract.manifest import HEAD, ArtifactManifest, sha256
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.errors import ModelRefused
@@ -11,8 +11,6 @@ from pipeline.learning.export import Destination, write_artifact
 from pipeline.learning.faces.exported import exported
 from pipeline.learning.faces.network import KerasFaceNetwork
 from pipeline.ports.faces import FaceHead
-
-_HEAD = "head.npz"
 
 
 class StoredFaceArtifacts:
@@ -24,7 +22,7 @@ class StoredFaceArtifacts:
 
     def write(self, head: FaceHead, run_id: str, dataset_id: str) -> Artifact:
         made, uri = exported(self._network.model, head.matrix), self._uri(run_id)
-        files, fields = {**made.files, _HEAD: head.matrix}, dict(made.fields)
+        files, fields = {**made.files, HEAD: head.matrix}, dict(made.fields)
         said = {"base_sha256": self._network.sha256, "way": head.way, "score": head.score}
         manifest = ArtifactManifest(
             model_type=ModelType.FACE,
@@ -51,8 +49,8 @@ class StoredFaceArtifacts:
         try:
             body = self._to.objects.read(manifest_uri)
             manifest = json.loads(demand_unaltered(body, artifact.manifest_sha256, manifest_uri, ModelRefused))
-            uri = f"{artifact.uri}{_HEAD}"
-            kept = demand_unaltered(self._to.objects.read(uri), manifest["files"].get(_HEAD), uri, ModelRefused)
+            uri = f"{artifact.uri}{HEAD}"
+            kept = demand_unaltered(self._to.objects.read(uri), manifest["files"].get(HEAD), uri, ModelRefused)
         except KeyError:
             raise ModelRefused(f"{artifact.uri} is gone: nobody is compared by it any more") from None
         return FaceHead(kept, manifest["threshold"], manifest["extra"]["way"], manifest["extra"]["score"])

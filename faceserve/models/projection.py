@@ -1,0 +1,43 @@
+"""How a face model turns the embeddings of a network that others share: what one said of a face says what others do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from faceserve.errors import BadArtifact
+from faceserve.models.arrays import read_arrays
+from include.contract.manifest import HEAD, ArtifactManifest
+
+_MAX_BYTES = 64 << 20
+# Of a matrix that all but loses a direction what was lost does not come back.
+_WORST_CONDITION = 1e3
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """`matrix` float64 [width, width] turns what the network `base` says."""
+
+    base: str
+    matrix: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, folder: Path, manifest: ArtifactManifest) -> Self | None:
+        """None for a model that says nothing of it, or turns so that there is no way back. Raises `BadArtifact`."""
+        base = manifest.extra.get("base_sha256")
+        if HEAD not in manifest.files or not isinstance(base, str):
+            return None
+        (matrix,) = read_arrays(folder / HEAD, ("matrix",), _MAX_BYTES)
+        width = manifest.feature_width
+        if matrix.dtype.kind != "f" or matrix.shape != (width, width) or not np.isfinite(matrix).all():
+            raise BadArtifact(f"{HEAD} is no matrix of finite numbers for features of width {width}")
+        matrix = matrix.astype(np.float64)
+        return cls(base, matrix) if np.linalg.cond(matrix) < _WORST_CONDITION else None
+
+    def to(self, other: "Projection") -> npt.NDArray[np.float64] | None:
+        """What turns embeddings of this model into those of the other, lengths aside; None where they share no base."""
+        if self.base != other.base:
+            return None
+        return np.asarray(np.linalg.solve(self.matrix, other.matrix), np.float64)
