@@ -18,6 +18,7 @@ from pipeline.ports.backups import BackupArchive, DatabaseCluster, Rebuilt, Safe
 from pipeline.settings import Settings
 from pipeline.steps.back_up import back_up
 from pipeline.steps.keep_log import keep_log
+from pipeline.steps.replay_erasures import keep_erasures, replay_erasures
 from pipeline.steps.restore_databases import marked, rebuilt
 from pipeline.steps.try_restore import try_restore
 
@@ -54,6 +55,7 @@ class BackupSteps:
         """Copy every database now. Raises `GiveUp` unless `backups_wanted`."""
         d = BackingUp(self._cluster, self._backup_archive, self._safeguards, self._w.clock, self._w.settings.backups)
         base = back_up(d)
+        keep_erasures(self._w.erasure_journal, self._w.erasures)
         log.info("backup %s: %d bytes, whole at %s", base.name, base.bytes, base.whole_at)
         return {"backup": base.name, "whole_at": base.whole_at.isoformat(), "bytes": base.bytes}
 
@@ -100,12 +102,24 @@ class BackupSteps:
             yield cluster
 
     def restore_databases(self, at: datetime, into: Path) -> dict[str, Any]:
-        """Write the data folder of the cluster as it was then, for PostgreSQL to start with."""
+        """Write the data folder of the cluster as it was then, for PostgreSQL to start with. Whoever was erased
+        since is erased in it.
+        """
         if into.exists():
             raise GiveUp(f"{into} is there already: name a folder that is not")
         with rebuilt(self._restoring, at) as cluster:
+            again = self._erased_again(cluster)
             cluster.hand_over(into)
-            return {"folder": str(into), "as_of": at.isoformat(), "postgresql": cluster.release}
+            told = {"folder": str(into), "as_of": at.isoformat(), "postgresql": cluster.release}
+            return {**told, "erased_again": again}
+
+    def _erased_again(self, cluster: Rebuilt) -> int:
+        from pipeline.adapters.erasure_table import ErasureTable
+        from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
+        from pipeline.adapters.mlops_db import MlopsDatabase
+
+        database, kept = MlopsDatabase(cluster.dsn("mlops")), self._w.erasure_journal.all()
+        return len(replay_erasures(kept, ErasureTable(database), FaceConfirmationTable(database)))
 
     def test_restore(self) -> dict[str, Any]:
         """Restore everything to this moment, and compare. Raises `GiveUp` with what is not as it has to be."""

@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pipeline.domain.dataset_folder import erasures
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoStore, Withholdings
 from pipeline.ports.deployment import ModelRegistry, ModelVersions, ServingFleet, Transitions
@@ -24,6 +25,7 @@ from pipeline.ports.verification import Blessings, ReportPrinter
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from pipeline.adapters.erasure_journal import ErasureJournal
     from pipeline.adapters.mlops_db import MlopsDatabase
     from pipeline.adapters.run_traces import RunTraces
     from pipeline.adapters.s3 import Keys
@@ -147,9 +149,16 @@ class Wiring:
 
     @cached_property
     def erasures(self) -> Erasures:
+        from pipeline.adapters.erasure_journal import JournaledErasures
         from pipeline.adapters.erasure_table import ErasureTable
 
-        return ErasureTable(self.database)
+        return JournaledErasures(ErasureTable(self.database), self.erasure_journal)
+
+    @cached_property
+    def erasure_journal(self) -> "ErasureJournal":
+        from pipeline.adapters.erasure_journal import ErasureJournal
+
+        return ErasureJournal(self.objects, erasures(self.dataset_prefix))
 
     @cached_property
     def withholdings(self) -> Withholdings:

@@ -17,6 +17,11 @@ def first_photos(prefix: str) -> str:
     return f"{prefix}first-model/"
 
 
+def erasures(prefix: str) -> str:
+    """Where erasures are written down, too, whatever becomes of a database; `prefix` is that of datasets."""
+    return f"{prefix}erasures/"
+
+
 def face_vector(prefix: str, base_sha256: str, photo_id: str) -> str:
     """What a network says of one face, kept once for all trainings; `prefix` is that of datasets."""
     return f"{prefix}faces/{base_sha256[:16]}/{photo_id}.f32"

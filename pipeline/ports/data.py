@@ -178,6 +178,16 @@ class Erasures(Protocol):
         """Remove address and hash of the photo from every table; table names with the rows that changed."""
 
 
+class KeptErasures(Protocol):
+    """The same where no restored database takes them back."""
+
+    def add(self, erased: Erased) -> None:
+        """Raises `ServiceUnavailable`."""
+
+    def all(self) -> Sequence[Erased]:
+        """Oldest first. Raises `ServiceUnavailable`."""
+
+
 class Withholdings(Protocol):
     """What people set aside, for ever, and gave back."""
 

@@ -1,0 +1,27 @@
+"""Erase again, in a database that was restored, what was erased since that moment: nobody comes back by a backup."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.domain.lineage import Erased
+from pipeline.ports.data import Erasures, KeptErasures
+from pipeline.ports.events import FaceConfirmations
+
+
+def keep_erasures(journal: KeptErasures, erasures: Erasures) -> None:
+    """Those of before there was a journal are in it from now on."""
+    for one in erasures.all():
+        journal.add(one)
+
+
+def replay_erasures(kept: Iterable[Erased], erasures: Erasures, confirmations: FaceConfirmations) -> Sequence[str]:
+    """Keys of what the database did not know, or not wholly. What lies in S3 was erased there, and is not restored."""
+    missing = []
+    known = {one.task_id: frozenset(one.sha256s) for one in erasures.all()}
+    for one in kept:
+        if one.task_id not in known or not known[one.task_id].issuperset(one.sha256s):
+            missing.append(one.task_id)
+        erasures.record(one)
+        # Also where it is known: a restore to the moment between the word and the deed has the rows.
+        confirmations.forget(one.task_id)
+        erasures.anonymise(one.task_id)
+    return list(dict.fromkeys(missing))
