@@ -10,12 +10,11 @@ from pipeline.bootstrap.kinds import OF_HELPER_TASKS, model_types
 from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.peoples_words import administrators_only
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
+from pipeline.bootstrap.sights import sight_of
 from pipeline.bootstrap.watches import watched
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.live_accuracy import Period
-from pipeline.domain.models import ModelType
 from pipeline.domain.worth import worth
-from pipeline.ports.bundles import Overseeing
 from pipeline.settings import Settings
 from pipeline.steps.oversee import oversee
 from pipeline.steps.oversee_canary import oversee_canary
@@ -50,15 +49,11 @@ class Dashboard:
         kind = watched(model_type)
         with self._live.one_moment() as overseeing:
             seen = oversee(overseeing, kind)
-            rates = self._face_rates(overseeing) if kind is ModelType.FACE else None
+            rates = sight_of(kind).rates(overseeing, self._w.settings)
         s = self._w.settings
         # A type that is retrained in another way says so itself: what follows is about corrections of verdicts.
         told = answers.of_overview(seen, s.retraining if model_type in model_types() else None, s.live)
         return {**told, "rates": rates}
-
-    def _face_rates(self, overseeing: Overseeing) -> dict[str, Any]:
-        """They stand where others have the monitor's last look at live accuracy."""
-        return answers.of_face_rates(overseeing.face_looks.last(), self._w.settings.face_watch)
 
     def sightings(self, model_type: str, days: int) -> dict[str, Any]:
         """The monitor's looks and the changes of champion of the last `days`, 1 to `MOST_DAYS`."""
@@ -66,7 +61,7 @@ class Dashboard:
         with self._live.one_moment() as overseeing:
             now = overseeing.clock.now()
             period = Period(now - timedelta(days=days), now)
-            found = overseeing.sightings.within(kind, period, most=_MOST_POINTS)
+            found = sight_of(kind).looks(overseeing, kind, period, _MOST_POINTS)
             ledger = overseeing.transitions.ledger(kind)
         return answers.of_sightings(found, ledger, period)
 

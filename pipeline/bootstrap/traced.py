@@ -3,7 +3,7 @@
 import functools
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from include.contract.log_lines import saying
@@ -26,19 +26,34 @@ OF_A_RUN = (
     "abort_canary",
     "finish_run",
 )
+# The same where faces are learned.
+OF_A_FACE_RUN = ("collect_folder", "collect", "learn", "judge", "register", "hot_swap", "finish_run")
 # Each a trace of its own: what happens to versions that serve already.
 ALONE = ("force_promote", "roll_back", "complete_rollback")
 # Ids and names of versions; never who asks, or why.
 _SAID = ("run_id", "model_type", "dataset_id", "version", "wanted", "target", "request_id")
 # What a step finds out.
-_FOUND = {"collect": "dataset_id", "collect_first": "dataset_id", "register": "version"}
+_FOUND = {
+    "collect": "dataset_id",
+    "collect_first": "dataset_id",
+    "collect_folder": "dataset_id",
+    "register": "version",
+}
 
 _Class = TypeVar("_Class")
 _Step = Callable[..., Any]
 
 
 def traced(cls: type[_Class]) -> type[_Class]:
-    for name in OF_A_RUN:
+    return _with_spans(cls, OF_A_RUN)
+
+
+def traced_faces(cls: type[_Class]) -> type[_Class]:
+    return _with_spans(cls, OF_A_FACE_RUN)
+
+
+def _with_spans(cls: type[_Class], of_a_run: Sequence[str]) -> type[_Class]:
+    for name in of_a_run:
         setattr(cls, name, _traced(getattr(cls, name), of_a_run=True))
     for name in ALONE:
         setattr(cls, name, _traced(getattr(cls, name), of_a_run=False))
@@ -63,10 +78,12 @@ def _traced(step: _Step, *, of_a_run: bool) -> _Step:
         with traces.step(name, run, _attributes(about)) as span:
             found = act()
             if name in _FOUND:
-                about[_FOUND[name]] = str(found)
+                key = _FOUND[name]
+                # Of faces more is told of a dataset than its number.
+                about[key] = str(found[key] if isinstance(found, Mapping) else found)
                 span.set_attributes(_attributes(about))
             if _FOUND.get(name) == "dataset_id":
-                traces.collected(found, span, _attributes(about))
+                traces.collected(about["dataset_id"], span, _attributes(about))
             return found
 
     return with_span

@@ -633,6 +633,15 @@ def test_of_a_face_model_both_error_rates_stand_where_accuracy_stands(airflow, l
     seen.keep(f"dashboard of faces in {language}")
 
 
+def test_both_error_rates_of_a_face_model_are_drawn_over_time(airflow, look):
+    airflow.overlooked.face_serves()
+    _, page = look()
+    page.get_by_role("button", name="FACE").click()
+    wait_for(page, "#accuracy-now", "Live error rates")
+    page.locator("#accuracy-chart canvas").wait_for()
+    assert "Rates of wrong answers" in page.locator("#accuracy-chart").get_attribute("aria-label")
+
+
 def test_another_model_type_is_another_page(two_types, airflow, look):
     _, page = look(Person())
     wait_for(page, "#serving-now", "v1.2.0")

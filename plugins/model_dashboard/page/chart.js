@@ -1,4 +1,4 @@
-// Live accuracy over time: its interval, the blind sample, both bars, and what happened to the models.
+// How well a model does over time: what is drawn, bars across, and what happened to the models.
 
 /* global uPlot */
 import { label, ROW } from "./labels.js";
@@ -12,22 +12,49 @@ const DAY = 86_400;
 const seconds = (iso) => Date.parse(iso) / 1000;
 const color = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
-export function draw(place, found, bars, days) {
+// Lines of a chart: `of` takes the value out of a look, null where nothing is known; two of them may have a band between.
+
+export function ofAccuracy(bars) {
+  const known = (value) => (look) => (look.state !== "unknown" && look.accuracy !== null ? value(look) : null);
+  return {
+    lines: [
+      hidden("high", known((look) => look.high)),
+      hidden("low", known((look) => look.low)),
+      { label: text("liveAccuracy"), stroke: "--accent", width: 2, of: known((look) => look.accuracy) },
+      { label: "blind", stroke: "--warm", dash: [2, 4], of: (look) => (look.blind_confirmed >= ENOUGH_BLIND ? look.blind_agreed / look.blind_confirmed : null) },
+    ],
+    bands: [[1, 2]],
+    across: [["warm", bars.alert], ["bad", bars.rollback]],
+    range: ([, lows]) => [Math.max(0, Math.min(bars.rollback, ...lows) - 0.03), 1.005],
+    label: "chartLabel",
+  };
+}
+
+// Of faces two rates of error, each with its own interval, from nothing up.
+export function ofRates(bars) {
+  const rate = (name, part) => (look) => (look[name].share === null ? null : look[name][part]);
+  const both = [["refused", "wronglyRefused", "--accent"], ["accepted", "wronglyAccepted", "--warm"]];
+  const lines = both.flatMap(([name, key, stroke]) => [
+    hidden(`${name} high`, rate(name, "high")),
+    hidden(`${name} low`, rate(name, "low")),
+    { label: text(key), stroke, width: 2, of: rate(name, "share") },
+  ]);
+  const across = both.flatMap(([name]) => [["warm", bars[name].alert], ["bad", bars[name].most]]);
+  const most = Math.max(...across.map(([, bar]) => bar));
+  const top = (shares) => Math.min(1, Math.max(most, ...shares) + 0.03);
+  return { lines, bands: [[1, 2], [4, 5]], across, range: (drawn) => [0, top([...drawn[2], ...drawn[5]])], label: "ratesChartLabel" };
+}
+
+const hidden = (name, of) => ({ label: name, stroke: null, points: { show: false }, of });
+
+export function draw(place, found, shape, days) {
   const looks = found.looks;
   const happened = found.marks.filter((one) => seconds(one.at) >= seconds(found.since) && seconds(one.at) <= seconds(found.until));
   const rows = Math.min(MOST_ROWS, happened.length);
-  const known = (look) => look.state !== "unknown" && look.accuracy !== null;
-  const of = (value) => looks.map((look) => (known(look) ? value(look) : null));
-  const data = [
-    looks.map((look) => seconds(look.at)),
-    of((look) => look.high),
-    of((look) => look.low),
-    of((look) => look.accuracy),
-    looks.map((look) => (look.blind_confirmed >= ENOUGH_BLIND ? look.blind_agreed / look.blind_confirmed : null)),
-  ];
-  const lowest = Math.min(bars.rollback, ...data[2].filter((one) => one !== null)) - 0.03;
+  const drawn = shape.lines.map((one) => looks.map(one.of));
+  const range = shape.range(drawn.map((values) => values.filter((one) => one !== null)));
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
-  const line = (label, stroke, more = {}) => ({ label, stroke, points: { show: looks.length < 3 }, value: (_, one) => percent(one), ...more });
+  const line = ({ of: _of, stroke, ...more }) => ({ stroke: stroke ? color(stroke) : "transparent", points: { show: looks.length < 3 }, value: (_, one) => percent(one), ...more });
   const chart = new uPlot(
     {
       width: place.clientWidth,
@@ -35,29 +62,23 @@ export function draw(place, found, bars, days) {
       padding: [8 + rows * ROW, null, null, null],
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
-      scales: { x: { range: [seconds(found.since), seconds(found.until)] }, y: { range: [Math.max(0, lowest), 1.005] } },
+      scales: { x: { range: [seconds(found.since), seconds(found.until)] }, y: { range } },
       axes: [{ ...axis, space: 60, values: times }, { ...axis, size: 52, values: (_, all) => all.map((one) => percent(one, 0)) }],
-      bands: [{ series: [1, 2], fill: color("--band") }],
-      series: [
-        {},
-        line("high", "transparent", { points: { show: false } }),
-        line("low", "transparent", { points: { show: false } }),
-        line(text("liveAccuracy"), color("--accent"), { width: 2 }),
-        line("blind", color("--warm"), { dash: [2, 4] }),
-      ],
-      hooks: { draw: [(made) => marks(made, happened, bars, rows)] },
+      bands: shape.bands.map((series) => ({ series, fill: color("--band") })),
+      series: [{}, ...shape.lines.map(line)],
+      hooks: { draw: [(made) => marks(made, happened, shape.across, rows)] },
     },
-    data,
+    [looks.map((look) => seconds(look.at)), ...drawn],
     place,
   );
   place.setAttribute("role", "img");
-  place.setAttribute("aria-label", text("chartLabel", { days, marks: found.marks.length }));
+  place.setAttribute("aria-label", text(shape.label, { days, marks: found.marks.length }));
   return chart;
 }
 
 function marks(chart, happened, bars, rows) {
   const { ctx, bbox } = chart;
-  const across = [["warm", bars.alert], ["bad", bars.rollback]].map(([look, bar]) => ({ look, text: percent(bar, 0), y: chart.valToPos(bar, "y") }));
+  const across = bars.map(([look, bar]) => ({ look, text: percent(bar, 0), y: chart.valToPos(bar, "y") }));
   const down = happened.map((one) => ({ look: lookOf(one), text: flag(one), x: chart.valToPos(seconds(one.at), "x") }));
   const tops = label(chart.over, across, down, rows);
   ctx.save();
