@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from opentelemetry.trace import SpanKind
 
-from include.access_service.checks import Asked, Checks, NoSuchCheck
+from include.access_service.checks import Asked, Check, Checks, NoSuchCheck, Word
 from include.access_service.faces import Faces, FaceserveFaces
 from include.access_service.settings import Settings
 from include.access_service.wire import CheckView, ConfirmRequest, EnrolledView, Enrolment, IdentityInPath, NewCheck
 from include.contract.tracing import HEADER, sampled, traces_of
 from include.stand_in import refusals
+from include.stand_in.confirming import Contradiction
 from include.stand_in.database import Database
 from include.stand_in.outbox import Outbox
 from include.stand_in.relay import Relay
@@ -60,12 +61,21 @@ def create_app(settings: Settings, faces: Faces | None = None) -> FastAPI:
 
     @app.post("/access/checks/{check_id}/confirm", responses=refusals.told(400, 403, 404, 409, 422, 503))
     def confirm(check_id: IdInPath, request: ConfirmRequest, asked: Request) -> CheckView:
-        """A person says whether it was the same person; while the broker is away the event waits in the outbox."""
+        """A person says whether it was the same person, and who else; while the broker is away the event waits in the
+        outbox.
+        """
         with app.state.traces.span("confirm", sampled(asked.headers.get(HEADER)), kind=SpanKind.SERVER):
-            said = request.final_result, request.correction_reason, request.reviewer_id
-            return CheckView.of(app.state.checks.confirm(check_id, *said))
+            return CheckView.of(_confirmed(app, check_id, Word(**request.model_dump())))
 
     return app
+
+
+def _confirmed(app: FastAPI, check_id: str, word: Word) -> Check:
+    """Raises `Contradiction` when nobody is enrolled who is said to stand there."""
+    check, shown = app.state.checks.get(check_id), word.shown_identity
+    if shown not in {None, check.identity, check.shown_identity} and not app.state.faces.knows(shown, check.photo_url):
+        raise Contradiction(f"nobody is enrolled as {shown}: leave shownIdentity out for a stranger")
+    return app.state.checks.confirm(check_id, word)
 
 
 def _begin(app: FastAPI, settings: Settings, faces: Faces | None, open_: AsyncExitStack) -> None:

@@ -1,6 +1,6 @@
 """Who stood before a door, what the model answered, what a person says of it, and the event that tells of that."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +61,7 @@ class Check:
     corrected: bool | None = None
     correction_reason: str | None = None
     confirmed_at: datetime | None = None
+    shown_identity: str | None = None
 
     @property
     def task_id(self) -> str:
@@ -69,6 +70,16 @@ class Check:
     @property
     def helper_id(self) -> str:
         return self.door_id
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a person says who looked at a photo; `shown_identity` is who it really was, None where nobody knows."""
+
+    final_result: str
+    reviewer_id: str
+    correction_reason: str | None = None
+    shown_identity: str | None = None
 
 
 _COLUMNS = ", ".join(Check.__dataclass_fields__)
@@ -107,29 +118,29 @@ class Checks:
         with self._database.transaction() as cursor:
             return _find(cursor, check_id)
 
-    def confirm(self, check_id: str, final_result: str, reason: str | None, reviewer_id: str) -> Check:
+    def confirm(self, check_id: str, word: Word) -> Check:
         """Row and event in one transaction; the same word again makes no second event, another one supersedes it.
 
-        Raises `NoSuchCheck`, or `Contradiction` where there is nobody whom the photo could show.
+        Raises `NoSuchCheck`, or `Contradiction` where there is nobody whom the photo could show, or where the word says
+        two things at once.
         """
         with self._database.transaction() as cursor:
             check = _find(cursor, check_id, lock=True)
             if check.identity is None:
                 raise Contradiction(f"check {check_id} was compared with nobody")
-            if check.final_result != final_result:
-                corrected = final_result != check.ai_result
-                said = Confirmation(final_result, check.ai_result, corrected, reason if corrected else None)
-                _conclude(cursor, check, said, reviewer_id)
+            shown = _instead(check, word)
+            if (check.final_result, check.shown_identity) != (word.final_result, shown):
+                _conclude(cursor, replace(check, shown_identity=shown), word)
             return _find(cursor, check_id)
 
     def forget(self, identity: str) -> int:
         """Everything that was asked about this person, and told of it; how many checks."""
         with self._database.transaction() as cursor:
-            cursor.execute("DELETE FROM outbox WHERE payload ->> 'identity' = %s", (identity,))
-            # Claimed before they were enrolled, or after they were withdrawn, somebody is nobody the photo looks like.
             cursor.execute(
-                "DELETE FROM checks WHERE identity = %(who)s OR claimed_identity = %(who)s", {"who": identity}
+                "DELETE FROM outbox WHERE %s IN (payload ->> 'identity', payload ->> 'shownIdentity')", (identity,)
             )
+            # Claimed before they were enrolled, or after they were withdrawn, somebody is nobody the photo looks like.
+            cursor.execute("DELETE FROM checks WHERE %s IN (identity, claimed_identity, shown_identity)", (identity,))
             return cursor.rowcount
 
 
@@ -141,14 +152,26 @@ def _find(cursor: Cursor, check_id: str, *, lock: bool = False) -> Check:
     return Check(*row)
 
 
-def _conclude(cursor: Cursor, check: Check, said: Confirmation, reviewer_id: str) -> None:
-    at = later_than(check.confirmed_at, datetime.now(UTC))
+def _instead(check: Check, word: Word) -> str | None:
+    """Whom the photo shows instead of whom the answer is about; None where that is said of nobody."""
+    shown = word.shown_identity
+    if shown is not None and (shown == check.identity) != (word.final_result == SAME):
+        raise Contradiction(f"{word.final_result} says otherwise than that check {check.check_id} shows {shown}")
+    return None if shown == check.identity else shown
+
+
+def _conclude(cursor: Cursor, check: Check, word: Word) -> None:
+    at, corrected = later_than(check.confirmed_at, datetime.now(UTC)), word.final_result != check.ai_result
+    said = Confirmation(word.final_result, check.ai_result, corrected, word.correction_reason if corrected else None)
     cursor.execute(
         "UPDATE checks SET final_result = %s, corrected = %s, correction_reason = %s, confirmed_at = %s,"
-        " reviewer_id = %s WHERE check_id = %s",
-        (said.final_result, said.corrected, said.correction_reason, at, reviewer_id, check.check_id),
+        " reviewer_id = %s, shown_identity = %s WHERE check_id = %s",
+        (
+            *(said.final_result, said.corrected, said.correction_reason, at),
+            *(word.reviewer_id, check.shown_identity, check.check_id),
+        ),
     )
-    add_event(cursor, {**confirmed_event(check, said, at), **_of_a_face(check), "reviewerId": reviewer_id})
+    add_event(cursor, {**confirmed_event(check, said, at), **_of_a_face(check), "reviewerId": word.reviewer_id})
 
 
 def _of_a_face(check: Check) -> dict[str, Any]:
@@ -157,6 +180,7 @@ def _of_a_face(check: Check) -> dict[str, Any]:
         "modelType": "FACE",
         "identity": check.identity,
         "claimedIdentity": check.claimed_identity,
+        "shownIdentity": check.shown_identity,
         "score": check.score,
         "threshold": check.threshold,
         "branchId": check.branch_id,

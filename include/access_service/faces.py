@@ -17,6 +17,9 @@ class Faces(Protocol):
 
     def answer(self, asked: Asked) -> Answer: ...
 
+    def knows(self, identity: str, photo_url: str) -> bool:
+        """Whether anybody is enrolled by that name; asked with any photo."""
+
     def enrol(self, identity: str, photo_url: str) -> int:
         """How many people are enrolled then; asked again, the photo replaces that of before."""
 
@@ -50,6 +53,13 @@ class FaceserveFaces:
         if best is None:
             return Answer(None, None, found.threshold, found.model_version)
         return Answer(best.identity, best.similarity, found.threshold, found.model_version)
+
+    def knows(self, identity: str, photo_url: str) -> bool:
+        photo = self._photos.original(photo_url)
+        try:
+            return bool(self._inference.compared(MODEL, photo, identity=identity).matches)
+        except FaceserveError as error:
+            raise refusal("nobody could be asked who is enrolled", error) from None
 
     def enrol(self, identity: str, photo_url: str) -> int:
         photo = self._photos.original(photo_url)

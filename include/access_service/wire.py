@@ -43,9 +43,13 @@ class NewCheck(Wire):
 
 
 class ConfirmRequest(Wire):
-    """Whether the photo shows the check's `identity`, as a person says who looked at it."""
+    """Whether the photo shows the check's `identity`, as a person says who looked at it.
+
+    `shownIdentity` is who it really was, if that is somebody who is enrolled.
+    """
 
     final_result: Literal["same", "different"]
+    shown_identity: Identity | None = None
     reviewer_id: Name
     correction_reason: Reason | None = None
 
@@ -63,6 +67,7 @@ class CheckView(Wire):
     model_version: str
     final_result: str | None
     corrected: bool | None
+    shown_identity: str | None
 
     @classmethod
     def of(cls, check: Check) -> Self:

@@ -55,6 +55,9 @@ BENCHMARKS = (
     Benchmark("serving", "cold-start", 1, "memory:cold_start", "from process start to the first answer"),
     Benchmark("serving", "observing", 3, "observing:observing", "with metrics, spans and JSON lines; plain: with none"),
     Benchmark("serving", "child-process", 1, "child_process:child_process", "a process for each version (ADR 0010)"),
+    Benchmark(
+        "serving", "enrolled", 15, "enrolled:enrolled", "a face model live with 100 000 enrolled (BENCH_ENROLLED)"
+    ),
     Benchmark("serving", "peers", 5, "peers:peers", "MLServer with the same model and the same client"),
     Benchmark("training", "speedup", 5, "speed:speed", "600 images × 50 epochs; plain: one model.fit"),
     Benchmark("training", "accuracy", 4, "accuracy:accuracy", "how often it is right; plain: one model.fit"),
@@ -103,6 +106,7 @@ BENCHMARKS = (
         "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)
     ),
     Benchmark("studies", "forgetting", 12, "forgetting:forgetting", "ten months of shifting kinds", _FORGETTING),
+    Benchmark("studies", "face-impostors", 2, "impostors:impostors", "learning from people who were let in as others"),
     Benchmark("studies", "reasons", 6, "reasons:reasons", "what reasons of corrections bring", _REASONS),
     Benchmark(
         "studies", "replay-and-split", 4, "replay_and_split:both", "why replay, why split photos first", _STUDIES

@@ -7,21 +7,31 @@ from pipeline.domain.faces.identities import ConfirmedCheck
 
 _NAME = "the access database"
 # What no calendar has, and what lies ahead of every clock, is nobody's word; a photo of no check is one of a folder.
-# `corrected` may be empty beside a word.
+# `corrected` may be empty beside a word. Who else stood there is a column that an earlier access service lacks.
 _CONFIRMED = """
-    WITH said AS (
-        SELECT check_id, identity, photo_url, COALESCE(branch_id, '') AS branch, created_at, confirmed_at,
-            COALESCE(reviewer_id, '') AS reviewer, final_result = 'same' AS same,
-            ai_result <> final_result AS corrects,
-            row_number() OVER (PARTITION BY identity, final_result ORDER BY confirmed_at DESC, check_id DESC) AS nth
-        FROM checks
+    WITH word AS (
+        SELECT c.*, COALESCE(branch_id, '') AS branch, COALESCE(door_id, '') AS camera,
+            COALESCE(reviewer_id, '') AS reviewer,
+            NULLIF(to_jsonb(c) ->> 'shown_identity', '') AS shown
+        FROM checks c
         WHERE check_id <> '' AND identity IS NOT NULL AND final_result IS NOT NULL
             AND confirmed_at BETWEEN '2000-01-01' AND now() + interval '1 day'
             AND created_at BETWEEN '2000-01-01' AND now() + interval '1 day'
+    ), about AS (
+        SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer,
+            final_result = 'same' AS same, ai_result <> final_result AS corrects, camera
+        FROM word
+        UNION ALL
+        SELECT check_id, shown, photo_url, branch, created_at, confirmed_at, reviewer, true,
+            ai_result <> final_result OR claimed_identity IS NULL, camera
+        FROM word WHERE shown <> identity AND final_result <> 'same'
+    ), said AS (
+        SELECT *, row_number() OVER (PARTITION BY identity, same ORDER BY confirmed_at DESC, check_id DESC) AS nth
+        FROM about
     )
-    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrects
+    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrects, camera
     FROM said WHERE nth <= %(per_person)s
-    ORDER BY confirmed_at DESC, check_id DESC LIMIT %(limit)s"""
+    ORDER BY confirmed_at DESC, check_id DESC, same LIMIT %(limit)s"""
 
 
 class AccessDatabase:

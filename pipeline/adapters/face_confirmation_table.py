@@ -18,27 +18,38 @@ from pipeline.ports.events import Stored
 _INSERT = """
     INSERT INTO face_confirmations
         (key, check_id, door_id, person, claimed, ai_result, final_result, correction_reason, photo_url,
-         model_version, confirmed_at, score, threshold, extra)
+         model_version, confirmed_at, score, threshold, shown, extra)
     VALUES %s ON CONFLICT (key) DO NOTHING RETURNING key"""
 
-# Of a check the last word counts.
+# Of a check the last word counts. Whom it showed instead counts beside whom it was about, where all were asked for.
 _TALLIES = """
+    WITH last AS (
+        SELECT model_version, person, shown, claimed, ai_result = %(same)s AS opened, final_result = %(same)s AS shows
+        FROM face_confirmations c
+        WHERE confirmed_at > %(since)s AND confirmed_at <= %(until)s AND NOT EXISTS (
+            SELECT FROM face_confirmations n
+            WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
+    ), about AS (
+        SELECT model_version, person, opened, shows, claimed, false AS instead FROM last
+        UNION ALL
+        SELECT model_version, shown, opened, true, false, true FROM last WHERE shown IS NOT NULL AND NOT claimed
+    )
     SELECT model_version, person,
-        count(*) FILTER (WHERE final_result = %(same)s),
-        count(*) FILTER (WHERE final_result = %(same)s AND ai_result = %(different)s),
-        count(*) FILTER (WHERE ai_result = %(same)s),
-        count(*) FILTER (WHERE ai_result = %(same)s AND final_result = %(different)s)
-    FROM face_confirmations c
-    WHERE confirmed_at > %(since)s AND confirmed_at <= %(until)s AND NOT EXISTS (
-        SELECT FROM face_confirmations n
-        WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
-    GROUP BY 1, 2 ORDER BY 1, 2"""
+        count(*) FILTER (WHERE shows),
+        count(*) FILTER (WHERE shows AND NOT opened),
+        count(*) FILTER (WHERE opened AND NOT instead),
+        count(*) FILTER (WHERE opened AND NOT instead AND NOT shows),
+        count(*) FILTER (WHERE shows AND NOT claimed),
+        count(*) FILTER (WHERE shows AND NOT claimed AND NOT opened),
+        count(*) FILTER (WHERE instead AND opened)
+    FROM about GROUP BY 1, 2 ORDER BY 1, 2"""
 
 # As `ConfirmationTable` has it of laundry; a dataset out of a folder has tried none of them.
 _BACKLOG = """
     WITH waiting AS (
-        SELECT person, confirmed_at, received_at FROM face_confirmations c
-        WHERE ai_result <> final_result AND NOT EXISTS (
+        SELECT CASE WHEN claimed THEN person ELSE COALESCE(shown, person) END AS person, confirmed_at, received_at
+        FROM face_confirmations c
+        WHERE (ai_result <> final_result OR shown IS NOT NULL AND NOT claimed) AND NOT EXISTS (
             SELECT FROM face_confirmations n
             WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
     ), champion AS (
@@ -73,9 +84,10 @@ class FaceConfirmationTable:
     def store(self, said: Sequence[FaceConfirmation]) -> Stored:
         with self._database.transaction() as cursor:
             wait_for_erasures(cursor)
-            cursor.execute("SELECT task_id FROM erased_photos WHERE task_id = ANY(%s)", ([one.person for one in said],))
+            named = [person for one in said for person in one.people]
+            cursor.execute("SELECT task_id FROM erased_photos WHERE task_id = ANY(%s)", (named,))
             erased = {person for (person,) in cursor.fetchall()}
-            rows = [_row(one) for one in said if one.person not in erased]
+            rows = [_row(one) for one in said if erased.isdisjoint(one.people)]
             new = execute_values(cursor, _INSERT, rows, page_size=len(rows), fetch=True) if rows else []
         return Stored(len(new), len(said) - len(new))
 
@@ -106,7 +118,7 @@ class FaceConfirmationTable:
 
     def forget(self, person: str) -> int:
         with self._database.transaction() as cursor:
-            cursor.execute("DELETE FROM face_confirmations WHERE person = %s", (person,))
+            cursor.execute("DELETE FROM face_confirmations WHERE person = %(who)s OR shown = %(who)s", {"who": person})
             return cursor.rowcount
 
 
@@ -125,5 +137,6 @@ def _row(said: FaceConfirmation) -> tuple[object, ...]:
         said.confirmed_at,
         said.score,
         said.threshold,
+        said.shown,
         Json(dict(said.extra)),
     )

@@ -1,6 +1,6 @@
 """Table `face_readings`: what the monitor saw of face champions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any
@@ -10,12 +10,10 @@ from pipeline.domain.faces.looks import FaceLook, SeenRate
 from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.live_accuracy import Period
 
-_COLUMNS = (
-    "version, at, state, reason, decision,"
-    " refused_failed, refused_checks, refused_people, refused_low, refused_high,"
-    " accepted_failed, accepted_checks, accepted_people, accepted_low, accepted_high"
-)
-_REFUSED, _ACCEPTED = slice(5, 10), slice(10, 15)
+_OF_RATE = ("failed", "checks", "people", "low", "high")
+_RATES = ("refused", "accepted", "unnamed", "misnamed")
+_SAID = ("version", "at", "state", "reason", "decision")
+_COLUMNS = ", ".join((*_SAID, *(f"{rate}_{part}" for rate in _RATES for part in _OF_RATE)))
 _SPAN = "floor(extract(epoch FROM at - %(since)s) / %(span_seconds)s)"
 # Of each span the last look: the lines of a chart need no more points than a screen has.
 _WITHIN = f"""
@@ -31,8 +29,8 @@ class FaceReadingTable:
         said = (look.version, look.at, look.state, look.reason, look.decision)
         with self._database.transaction() as cursor:
             cursor.execute(
-                f"INSERT INTO face_readings ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})",
-                (*said, *astuple(look.refused), *astuple(look.accepted)),
+                f"INSERT INTO face_readings ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(_COLUMNS.split(', ')))})",
+                (*said, *(part for rate in _RATES for part in astuple(look.rates[rate]))),
             )
 
     def last(self) -> FaceLook | None:
@@ -55,6 +53,10 @@ class FaceReadingTable:
 
 
 def _look(row: Sequence[Any]) -> FaceLook:
-    version, at, state, reason, decision, *_ = row
-    rates = SeenRate(*row[_REFUSED]), SeenRate(*row[_ACCEPTED])
-    return FaceLook(version, at, FaceState(state), reason, *rates, decision)
+    version, at, state, reason, decision, *parts = row
+    refused, accepted, *of_sought = (SeenRate(*five) for five in _of_each(parts, len(_OF_RATE)))
+    return FaceLook(version, at, FaceState(state), reason, refused, accepted, decision, *of_sought)
+
+
+def _of_each(parts: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (parts[start : start + size] for start in range(0, len(parts), size))

@@ -39,7 +39,7 @@ class HtmlReportPrinter:
     def html(self, report: VerificationReport) -> bytes:
         folder = FileSystemLoader(Path(__file__).parent)
         pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        pages.filters |= {"figure": _figure, "points": _points}
+        pages.filters |= {"figure": figure, "points": _points}
         flips = base64.b64encode(report.flips).decode() if report.flips else ""
         page = pages.get_template("verification_report.html")
         constant = _constant_answer(report.blessing.checks)
@@ -67,7 +67,7 @@ def _constant_answer(checks: Sequence[Check]) -> float | None:
     return max(supports) / sum(supports) if sum(supports) else None
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
     if abs(value) >= 1000:

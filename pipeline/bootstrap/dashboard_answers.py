@@ -59,14 +59,12 @@ def of_overview(o: Overview, retraining: RetrainingPolicy | None, live: LiveAccu
 
 def of_face_rates(seen: FaceLook | None, policy: FaceWatchPolicy) -> dict[str, Any]:
     bars = {"refused": asdict(policy.bars(Which.REFUSED)), "accepted": asdict(policy.bars(Which.ACCEPTED))}
-    return {"bars": bars, "seen": _of_face_look(seen) if seen else None}
+    return {"bars": bars, "seen": of_face_look(seen) if seen else None}
 
 
-def _of_face_look(look: FaceLook) -> dict[str, Any]:
-    shares = {"refused": {"share": look.refused.share}, "accepted": {"share": look.accepted.share}}
-    told = asdict(look)
-    rates = {name: {**told[name], **share} for name, share in shares.items()}
-    return {**told, **rates, "at": look.at.isoformat(), "state": str(look.state)}
+def of_face_look(look: FaceLook) -> dict[str, Any]:
+    rates = {name: {**asdict(rate), "share": rate.share} for name, rate in look.rates.items()}
+    return {**asdict(look), **rates, "at": look.at.isoformat(), "state": str(look.state)}
 
 
 def _of_withheld(one: Withheld) -> dict[str, Any]:
@@ -103,7 +101,11 @@ def of_sighting(seen: Sighting) -> dict[str, Any]:
     return {**asdict(seen), "at": seen.at.isoformat(), "state": str(seen.state)}
 
 
-def of_sightings(found: Sequence[Sighting], history: History, period: Period) -> dict[str, Any]:
+def of_looks(found: Sequence[Sighting]) -> list[dict[str, Any]]:
+    return [{name: told[name] for name in _DRAWN} for told in map(of_sighting, found)]
+
+
+def of_sightings(looks: list[dict[str, Any]], history: History, period: Period) -> dict[str, Any]:
     """The looks, and what happened to the models meanwhile."""
     marks = (
         e for e in history.facts if e.at > period.since and (isinstance(e.act, ChampionChange) or e.act.kind in _NOTES)
@@ -111,7 +113,7 @@ def of_sightings(found: Sequence[Sighting], history: History, period: Period) ->
     return {
         "since": period.since.isoformat(),
         "until": period.until.isoformat(),
-        "looks": [{name: told[name] for name in _DRAWN} for told in map(of_sighting, found)],
+        "looks": looks,
         "marks": [_entry(entry) for entry in marks],
     }
 
@@ -122,6 +124,8 @@ def of_page(page: Page, ledger: Ledger, objects: ObjectFolders) -> dict[str, Any
 
 def _of_judged(one: Judged, ledger: Ledger, objects: ObjectFolders) -> dict[str, Any]:
     version, blessing, result = one.version, one.blessing, one.result
+    # What is trained in another way has no result of a training; its report lies beside its verdict for programs.
+    uri = result.artifact_uri if result else f"{blessing.report_uri.rpartition('/')[0]}/" if blessing else ""
     return {
         "run_id": one.run_id,
         "at": one.at.isoformat(),
@@ -135,7 +139,7 @@ def _of_judged(one: Judged, ledger: Ledger, objects: ObjectFolders) -> dict[str,
         "confusion": result.confusion if result else None,
         "labels": [figures.label for figures in result.per_class] if result else [],
         "verdict": _verdict(blessing) if blessing else None,
-        "report": objects.link(ArtifactFolder(result.artifact_uri).report_page) if result and blessing else None,
+        "report": objects.link(ArtifactFolder(uri).report_page) if blessing and uri else None,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.live_answers import of_rates
 from pipeline.bootstrap.runs import RunSteps
+from pipeline.bootstrap.traced import traced_faces
 from pipeline.domain.faces.dataset import FaceDataset, person_key
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.models import ModelType
@@ -23,12 +24,14 @@ from pipeline.steps.faces.judge import judge
 from pipeline.steps.faces.learn import Candidate, learn
 from pipeline.steps.faces.look_at_rates import look_at_rates
 from pipeline.steps.faces.register import register
+from pipeline.steps.faces.tell_verdict import page_of
 
 
 def _nobody(_done: int, _of: int) -> None:
     """Nobody hears how far it is."""
 
 
+@traced_faces
 class FacePipeline(RunSteps):
     """`run_id` names one making and keys everything that it writes; each step may run twice."""
 
@@ -60,7 +63,7 @@ class FacePipeline(RunSteps):
     def judge(self, run_id: str) -> dict[str, Any]:
         """The verdict, kept for ever, and where its report is."""
         blessing = judge(self._making, self._candidate(run_id))
-        return answers.of_verdict(blessing, self._w.objects.link(blessing.report_uri))
+        return answers.of_verdict(blessing, self._w.objects.link(page_of(blessing)))
 
     def register(self, run_id: str) -> str:
         """The version's number."""
@@ -99,6 +102,7 @@ class FacePipeline(RunSteps):
 
     @cached_property
     def _making(self) -> FaceMaking:
+        from pipeline.adapters.face_report import HtmlFaceReportPrinter
         from pipeline.learning.export import Destination
         from pipeline.learning.faces.artifact import StoredFaceArtifacts
         from pipeline.learning.faces.learner import MarginFaceLearner
@@ -118,6 +122,7 @@ class FacePipeline(RunSteps):
             clock=w.clock,
             selection=w.settings.face_selection,
             gate=w.settings.face_gate,
+            printer=HtmlFaceReportPrinter(),
             dataset_prefix=w.dataset_prefix,
         )
 

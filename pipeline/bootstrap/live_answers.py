@@ -62,6 +62,8 @@ def of_watched_faces(watched: WatchedFaces) -> dict[str, Any]:
         "state": str(reading.state),
         "wrongly_refused": _of_rate(reading.refused),
         "wrongly_accepted": _of_rate(reading.accepted),
+        "unnamed": _of_rate(reading.unnamed),
+        "misnamed": _of_rate(reading.misnamed),
         **_of_decision(watched.decision, watched.problem),
     }
 
@@ -85,6 +87,8 @@ def of_rates(rates: LiveFaceRates) -> dict[str, Any]:
         "version": rates.version,
         "wrongly_refused": _of_rate(rates.wrongly_refused),
         "wrongly_accepted": _of_rate(rates.wrongly_accepted),
+        "unnamed": _of_rate(rates.unnamed),
+        "misnamed": _of_rate(rates.misnamed),
     }
 
 

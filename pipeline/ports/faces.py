@@ -11,6 +11,7 @@ from pipeline.domain.models import Artifact
 from pipeline.ports.bundles import Registration
 from pipeline.ports.clock import Clock
 from pipeline.ports.data import Datasets, Erasures, ObjectFolders, PhotoInspector, PhotoStore
+from pipeline.ports.face_report import FaceReportPrinter
 
 
 class FaceNetwork(Protocol):
@@ -118,4 +119,5 @@ class FaceMaking:
     clock: Clock
     selection: FaceSelectionPolicy
     gate: FaceGatePolicy
+    printer: FaceReportPrinter
     dataset_prefix: str

@@ -80,6 +80,35 @@ def test_checks_are_counted_by_version_and_person_as_the_last_word_has_them(tabl
     }
 
 
+def test_who_was_sought_among_all_counts_where_somebody_said_who_it_was(tables):
+    sought, shut = {"claimed": False, "final_result": "different"}, {"ai_result": "different", "score": 0.2}
+    tables.said.store(
+        [
+            a_face_confirmation("1", **sought, **shut, shown=LEE),
+            a_face_confirmation("2", **sought, shown=LEE),
+            a_face_confirmation("3", **sought, **shut),
+            a_face_confirmation("4", "lee", claimed=False),
+            a_face_confirmation("5", "lee", claimed=False, **shut),
+            # Whoever uses another one's card is no right person at the door.
+            a_face_confirmation("6", final_result="different", shown=LEE),
+        ]
+    )
+    assert set(tables.said.tallies(*EVER)) == {
+        FaceTally("v1.0.0", KIM, genuine=0, refused=0, accepted=2, wrong=2),
+        FaceTally("v1.0.0", LEE, genuine=4, refused=2, accepted=1, wrong=0, sought=4, unnamed=2, misnamed=1),
+    }
+    backlog = tables.said.backlog(FACE, None)
+    assert (backlog.corrections, backlog.people) == (4, 2), "the unnamed one is a correction about whoever stood there"
+
+
+def test_nothing_stays_of_who_stood_there_either(tables):
+    word = {"final_result": "different", "shown": LEE}
+    tables.said.store([a_face_confirmation("1", **word), a_face_confirmation("2")])
+    tables.erasures.record(Erased(LEE, (), "kim", "withdrew", NOW))
+    assert tables.said.forget(LEE) == 1
+    assert tables.said.store([a_face_confirmation("3", **word)]).new == 0
+
+
 def test_a_check_counts_in_the_time_of_its_last_word(tables):
     later = NOW + timedelta(hours=1)
     tables.said.store([a_face_confirmation("1"), a_face_confirmation("2", check_id="CHECK-1", confirmed_at=later)])
@@ -174,7 +203,7 @@ def test_of_a_photo_that_is_erased_nothing_stays_and_its_check_counts_on(service
     st.lists(
         st.tuples(
             st.integers(0, 3), st.integers(0, 3), st.booleans(), st.sampled_from(["same", "different"]),
-            st.sampled_from(["kim", "lee"]),
+            st.sampled_from(["kim", "lee"]), st.booleans(), st.booleans(),
         ),
         max_size=12,
     )
@@ -190,9 +219,12 @@ def test_whatever_is_said_both_count_the_same(services, said):
             check_id=f"C-{check}",
             confirmed_at=NOW + timedelta(minutes=minute),
             final_result=word,
+            claimed=claimed,
+            shown=(LEE if name == "kim" else KIM) if instead and word == "different" else None,
             **({} if accepted else {"ai_result": "different", "score": 0.1}),
         )
-        for number, (check, minute, accepted, word, name) in enumerate(said)
+        for number, (check, minute, accepted, word, name, claimed, instead) in enumerate(said)
     ]
     assert table.store(words) == fake.store(words)
     assert list(table.tallies(*EVER)) == list(fake.tallies(*EVER))
+    assert table.backlog(FACE, None).people == fake.backlog(FACE, None).people

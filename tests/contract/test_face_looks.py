@@ -13,6 +13,7 @@ from tests.fakes.faces import FakeFaceLooks
 
 MINUTE = timedelta(minutes=1)
 RATES = SeenRate(3, 100, 40, 0.01, 0.08), SeenRate(0, 0, 0, 0.0, 1.0)
+OF_SOUGHT = SeenRate(2, 50, 20, 0.01, 0.14), SeenRate(1, 50, 20, 0.0, 0.1)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -23,7 +24,7 @@ def looks(request):
 
 
 def a_look(minute, state=FaceState.OK, version="v1.0.0"):
-    return FaceLook(version, NOW + minute * MINUTE, state, "rightly", *RATES, "nothing was done")
+    return FaceLook(version, NOW + minute * MINUTE, state, "rightly", *RATES, "nothing was done", *OF_SOUGHT)
 
 
 def test_the_newest_look_is_the_last_whatever_was_kept_last(looks):

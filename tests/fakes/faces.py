@@ -104,19 +104,20 @@ class FakeFaceConfirmations:
                 raise self.refuses[one.check_id]
         before = len(self.stored)
         for one in said:
-            if one.person not in self.datasets.erased:
+            if not any(person in self.datasets.erased for person in one.people):
                 gone = one.check_id in self.datasets.erased
                 self.stored.setdefault(one.key, _without_photo(one) if gone else one)
         new = len(self.stored) - before
         return Stored(new, len(said) - new)
 
     def backlog(self, model_type: ModelType, champion: str | None) -> Backlog:
-        wrong = [one for one in self._last() if one.ai_result != one.final_result]
-        return Backlog(len(wrong), len(wrong), None, people=len({one.person for one in wrong}))
+        wrong = [one for one in self._last() if one.ai_result != one.final_result or (one.shown and not one.claimed)]
+        people = {one.person if one.claimed else one.shown or one.person for one in wrong}
+        return Backlog(len(wrong), len(wrong), None, people=len(people))
 
     def tallies(self, since: datetime, until: datetime) -> Sequence[FaceTally]:
         last = [one for one in self._last() if since < one.confirmed_at <= until]
-        return [self._tally(of, [o for o in last if (o.model_version, o.person) == of]) for of in sorted(_of(last))]
+        return [self._tally(*of, [o for o in last if o.model_version == of[0]]) for of in sorted(_of(last))]
 
     def _last(self) -> Sequence[FaceConfirmation]:
         """Of each check the last word."""
@@ -128,16 +129,29 @@ class FakeFaceConfirmations:
         return max((at for at in given if since < at <= until), default=None)
 
     def forget(self, person: str) -> int:
-        gone = [key for key, one in self.stored.items() if one.person == person]
+        gone = [key for key, one in self.stored.items() if person in one.people]
         for key in gone:
             del self.stored[key]
         return len(gone)
 
     @staticmethod
-    def _tally(of: tuple[str, str], said: Sequence[FaceConfirmation]) -> FaceTally:
-        genuine = [one.ai_result for one in said if one.final_result == SAME]
-        accepted = [one.final_result for one in said if one.ai_result == SAME]
-        return FaceTally(*of, len(genuine), genuine.count(DIFFERENT), len(accepted), accepted.count(DIFFERENT))
+    def _tally(version: str, person: str, said: Sequence[FaceConfirmation]) -> FaceTally:
+        about = [one for one in said if one.person == person]
+        instead = [one.ai_result for one in said if one.shown == person and not one.claimed]
+        genuine = [one.ai_result for one in about if one.final_result == SAME] + instead
+        accepted = [one.final_result for one in about if one.ai_result == SAME]
+        sought = [one.ai_result for one in about if one.final_result == SAME and not one.claimed] + instead
+        return FaceTally(
+            version,
+            person,
+            genuine=len(genuine),
+            refused=genuine.count(DIFFERENT),
+            accepted=len(accepted),
+            wrong=accepted.count(DIFFERENT),
+            sought=len(sought),
+            unnamed=sought.count(DIFFERENT),
+            misnamed=instead.count(SAME),
+        )
 
 
 def _without_photo(said: FaceConfirmation) -> FaceConfirmation:
@@ -145,7 +159,8 @@ def _without_photo(said: FaceConfirmation) -> FaceConfirmation:
 
 
 def _of(said: Sequence[FaceConfirmation]) -> set[tuple[str, str]]:
-    return {(one.model_version, one.person) for one in said}
+    found = {(one.model_version, one.person) for one in said}
+    return found | {(one.model_version, one.shown) for one in said if one.shown and not one.claimed}
 
 
 @dataclass

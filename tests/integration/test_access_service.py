@@ -145,6 +145,48 @@ def test_a_word_that_makes_no_sense_is_refused_and_leaves_no_event(access, http,
     assert rows(access, "id", "outbox") == []
 
 
+def test_whoever_stood_there_instead_may_be_named_in_any_form_if_they_are_enrolled(access, http, faces):
+    stack, name = access.stack, unicodedata.normalize("NFC", "이영희")
+    http.put(f"/access/people/{name}", json={"photoUrl": "s3://tasks/1.jpg"})
+    faces.says = Answer("kim", 0.2, 0.5, "v1.0.0")
+    http.post("/access/checks", json={**KIM, "claimedIdentity": None})
+    refused = [
+        confirm(http, shownIdentity="nobody"),
+        confirm(http, shownIdentity="kim"),
+        confirm(http, final_result="same", shownIdentity=name),
+    ]
+    assert [(one.status_code, "shownIdentity" in one.text or "says otherwise" in one.text) for one in refused] == [
+        (409, True)
+    ] * 3
+    assert rows(access, "id", "outbox") == [] and confirm(http).status_code == 200
+    for form in ("NFD", "NFKC"):
+        said = confirm(http, shownIdentity=unicodedata.normalize(form, name))
+        assert (said.status_code, said.json()["shownIdentity"]) == (200, name)
+    assert [event.get("shownIdentity") for event in published(access, 2)] == [None, name]
+    found = AccessDatabase(stack.dsn("mlops_reader", "access")).confirmed(per_person=9, limit=9)
+    assert {(c.check_id, c.identity, c.same, c.corrects) for c in found} == {
+        ("C-1", "kim", False, False),
+        ("C-1", name, True, True),
+    }
+    assert confirm(http, final_result="same").json()["shownIdentity"] is None
+    published(access, 3)
+    confirm(http, shownIdentity=name)
+    http.delete(f"/access/people/{name}")
+    assert rows(access, "check_id", "checks") == [], "the photo shows who withdrew"
+
+
+def test_who_retrains_reads_an_access_service_that_knows_nothing_of_who_else_stood_there(access, http):
+    http.post("/access/checks", json=KIM)
+    confirm(http)
+    owner = access.stack.dsn("access_owner", "access")
+    query(owner, "ALTER TABLE checks RENAME COLUMN shown_identity TO later_named")
+    try:
+        found = AccessDatabase(access.stack.dsn("mlops_reader", "access")).confirmed(per_person=9, limit=9)
+    finally:
+        query(owner, "ALTER TABLE checks RENAME COLUMN later_named TO shown_identity")
+    assert [(c.check_id, c.same) for c in found] == [("C-1", False)]
+
+
 def test_what_was_said_at_a_door_is_in_the_live_rates_and_in_no_figure_of_laundry(access, http, faces):
     stack = access.stack
     wiring = Wiring(PipelineSettings(mlops_dsn=stack.dsn("mlops", "mlops"), amqp_url=stack.amqp_url_of("pipeline")))
@@ -262,6 +304,12 @@ def test_people_are_enrolled_checked_and_withdrawn_at_a_real_model_server(access
             answers = [check(1, "kim", "kim"), check(2, "kim", "lee"), check(3, "kim"), check(4, "kim", "nobody")]
             told = [(a.json()["accepted"], a.json()["identity"], a.json()["threshold"]) for a in answers]
             assert told == [(True, "kim", 0.75), (False, "lee", 0.75), (True, "kim", 0.75), (False, None, 0.75)]
+            word = {"finalResult": "different", "reviewerId": "guard"}
+            named = [
+                http.post("/access/checks/C-2/confirm", json={**word, "shownIdentity": name}).status_code
+                for name in ("nobody", "kim")
+            ]
+            assert named == [409, 200]
             missing = check(5, "nowhere")
             assert (missing.status_code, "no photo" in missing.text) == (404, True)
             assert http.delete("/access/people/kim").json()["enrolled"] == 1

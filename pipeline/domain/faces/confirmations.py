@@ -19,15 +19,15 @@ SAME, DIFFERENT = "same", "different"
 # Beside a cosine that is 1 but for rounding.
 _LARGEST_COSINE = 1.001
 _LONGEST_NAME = 100
-_OF_FACES = ("modelType", "identity", "claimedIdentity", "score", "threshold")
+_OF_FACES = ("modelType", "identity", "claimedIdentity", "shownIdentity", "score", "threshold")
 
 
 @dataclass(frozen=True, slots=True)
 class FaceConfirmation:
     """`ai_result` is `same` when the door opened for `person`, `final_result` whether the photo really shows them.
 
-    `claimed` says that the person was asked for (1:1), else they were found among all (1:N). `score` and `threshold`
-    are cosines. The rest is as in `TaskConfirmedEvent`.
+    `claimed` says that the person was asked for (1:1), else they were found among all (1:N). `shown` is whom the photo
+    shows instead, where somebody said so. `score` and `threshold` are cosines. The rest is as in `TaskConfirmedEvent`.
     """
 
     key: str
@@ -43,7 +43,13 @@ class FaceConfirmation:
     model_version: str
     score: float
     threshold: float
+    shown: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Whom anything is known of by this."""
+        return (self.person,) if self.shown is None else (self.person, self.shown)
 
 
 def parse_confirmation(
@@ -82,8 +88,19 @@ def _of_a_face(said: TaskConfirmedEvent) -> FaceConfirmation:
         model_version=said.model_version,
         score=score,
         threshold=threshold,
+        shown=_shown(said, identity),
         extra={name: value for name, value in said.extra.items() if name not in _OF_FACES},
     )
+
+
+def _shown(said: TaskConfirmedEvent, identity: str) -> str | None:
+    """Whoever it really was; None where nobody said so, or where it was the person in question."""
+    if said.extra.get("shownIdentity") is None:
+        return None
+    shown = _identity(said.extra, "shownIdentity")
+    if (shown == identity) != (said.final_result == SAME):
+        raise InvalidEvent(f"finalResult is {said.final_result} but shownIdentity says otherwise")
+    return None if shown == identity else person_key(shown)
 
 
 def _identity(extra: Mapping[str, Any], name: str) -> str:

@@ -26,6 +26,7 @@ class FaceDataset:
     """Frozen for one training. `base_sha256` names the network whose vectors of these photos are stored.
 
     `through` is the time (ISO 8601) of the last confirmation that could be in it; empty where none was asked for.
+    `impostors` do not show the person that they are filed under, but were let in as that person, who is learned from.
     """
 
     dataset_id: str
@@ -33,6 +34,7 @@ class FaceDataset:
     photos: Mapping[Side, Sequence[FacePhoto]]
     set_aside: Sequence[SetAside]
     through: str = ""
+    impostors: Sequence[FacePhoto] = ()
 
     @classmethod
     def chosen(
@@ -57,15 +59,20 @@ class FaceDataset:
     def of_person(self, identity: str) -> Sequence[FacePhoto]:
         return [photo for of_side in self.photos.values() for photo in of_side if photo.identity == identity]
 
+    def every_photo(self) -> Sequence[FacePhoto]:
+        """All that have a vector."""
+        return [*(photo for of_side in self.photos.values() for photo in of_side), *self.impostors]
+
     def without(self, forgotten: "Forgotten") -> "FaceDataset":
         """Nothing of the people that were erased, nor of their photos under another name."""
         kept = {side: tuple(p for p in of_side if not forgotten.takes(p)) for side, of_side in self.photos.items()}
         aside = tuple(one for one in self.set_aside if not forgotten.names(one.name))
-        return replace(self, photos=kept, set_aside=aside)
+        impostors = tuple(photo for photo in self.impostors if not forgotten.takes(photo))
+        return replace(self, photos=kept, set_aside=aside, impostors=impostors)
 
     def taken_by(self, forgotten: "Forgotten") -> Sequence[FacePhoto]:
         """What `without` leaves out."""
-        return [photo for of_side in self.photos.values() for photo in of_side if forgotten.takes(photo)]
+        return [photo for photo in self.every_photo() if forgotten.takes(photo)]
 
     def people(self, side: Side) -> int:
         return len({photo.identity for photo in self.photos[side]})
@@ -86,6 +93,7 @@ class FaceDataset:
             {side: tuple(FacePhoto(**photo) for photo in found["photos"][side]) for side in Side},
             tuple(SetAside(**one) for one in found["set_aside"]),
             found.get("through", ""),
+            tuple(FacePhoto(**photo) for photo in found.get("impostors", ())),
         )
 
     def counted(self, run_id: str, model_type: str, uri: str) -> Dataset:

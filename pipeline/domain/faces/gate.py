@@ -10,6 +10,8 @@ from enum import StrEnum
 from pipeline.domain.blessing import Conclusion
 from pipeline.domain.bounds import AtLeastOne, Confidence, Positive, Share
 from pipeline.domain.checks import Check, Outcome, Weight, outcome
+from pipeline.domain.faces.curves import Scores
+from pipeline.domain.faces.live import Rate, rate_of_people
 from pipeline.domain.faces.rates import AtThreshold, far_interval, tar_gained, tar_interval
 
 # What a slice is compared with where next to nobody is refused: there one refusal more is chance.
@@ -51,13 +53,18 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Champion:
-    """What serves now, on the same people at its own threshold; `flipped` pairs of one person it accepts and the
-    candidate refuses.
+    """What serves now, on the same people at its own threshold; of each one's pairs of photos `flipped` are accepted by
+    it and refused by the candidate.
     """
 
     version: str
     errors: AtThreshold
-    flipped: int
+    flipped: tuple[int, ...]
+    scores: Scores | None = None
+
+    @property
+    def flips(self) -> Rate:
+        return rate_of_people(list(zip(self.flipped, self.errors.accepted, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class FaceMeasurement:
     gallery: Gallery
     champion: Champion | None = None
     slices: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    scores: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,15 @@ class FaceGatePolicy:
     """Share of pairs of one person that has to be accepted."""
     margin: Share = 0.02
     """Most of the champion's TAR that may be lost for sure."""
+    margin_of_few: Share = 0.05
+    """The same where fewer people judge: of less nobody can prove that it was not lost."""
     max_gain: Share = 0.2
     """A greater gain, for sure, looks like a leak: a person looks."""
     max_negative_flips: Share = 0.02
     """Share of the pairs of one person that the champion accepts and that are refused now."""
+    max_flips_of_few: Share = 0.05
+    """The same where fewer people judge, of whom one alone may be as much as the strict share; it counts there only
+    when it is sure."""
     max_slice_ratio: Positive = 2.0
     """How many times as often people of a slice may be refused as everybody."""
     min_slice_people: AtLeastOne = 20
@@ -108,7 +121,10 @@ class FaceGatePolicy:
 
     def target(self, people: int) -> float:
         """The FAR that a threshold is chosen for when so many people judge it."""
-        return self.far if people >= self.enough_people else self.far_of_few
+        return self.far_of_few if self._is_few(people) else self.far
+
+    def _is_few(self, people: int) -> bool:
+        return people < self.enough_people
 
     def judge(self, measured: FaceMeasurement) -> tuple[Check, ...]:
         """Every check, whatever the others say."""
@@ -142,15 +158,24 @@ class FaceGatePolicy:
         return Check(FaceCheck.FAR, outcome(value <= bar), value, bar, n, reason, low=sure.low, high=sure.high)
 
     def _slices(self, m: FaceMeasurement) -> Check:
-        """The slice whose people are refused most often."""
-        large = {name: who for name, who in m.slices.items() if len(who) >= self.min_slice_people}
-        refused = {name: 1 - m.candidate.tar(_only(who, m.candidate)) for name, who in large.items()}
-        everybody = 1 - m.candidate.tar(_all(m.candidate))
-        name, value = max(refused.items(), key=lambda one: one[1], default=("everybody", everybody))
-        bar = self.max_slice_ratio * max(everybody, _REFUSED_AT_LEAST)
-        reason = f"of {name} {value:.1%} of pairs of one person are refused, of everybody {everybody:.1%}"
-        n = len(large.get(name, m.candidate.photos))
-        return Check(FaceCheck.SLICES, outcome(value <= bar), value, bar, n, reason)
+        """The slice whose people are refused most often. Of many small ones one is always bad by chance: a slice fails
+        when it is surely above the bar, the more slices the surer.
+        """
+        rates = {
+            name: refusals(m.candidate, who) for name, who in m.slices.items() if len(who) >= self.min_slice_people
+        }
+        everybody = refusals(m.candidate, range(len(m.candidate.photos)))
+        usual = math.nan if everybody.share is None else everybody.share
+        bar = self.max_slice_ratio * max(usual, _REFUSED_AT_LEAST)
+        sure = 1 - (1 - self.confidence) / max(1, len(rates))
+        failing = {name: rate for name, rate in rates.items() if rate.surely_above(bar, sure)}
+        name, worst = max(
+            (failing or rates).items(), key=lambda one: one[1].share or 0, default=("everybody", everybody)
+        )
+        value = math.nan if worst.share is None else worst.share
+        reason = f"of {name} {value:.1%} of pairs of one person are refused, of everybody {usual:.1%}"
+        passed = not failing and math.isfinite(usual) and math.isfinite(value)
+        return Check(FaceCheck.SLICES, outcome(passed), value, bar, len(m.slices.get(name, m.candidate.photos)), reason)
 
     def _spread(self, m: FaceMeasurement) -> Check:
         value, bar, n = m.spread.dimensions, self.min_dimensions, len(m.candidate.photos)
@@ -170,9 +195,10 @@ class FaceGatePolicy:
             tar_gained(ours, theirs, confidence=self.confidence),
         )
         reason = f"{value * 100:+.1f} pp of pairs of one person are accepted, against champion {against}"
-        passed, calm = sure.low >= -self.margin, sure.low <= self.max_gain
+        margin = self.margin_of_few if self._is_few(n) else self.margin
+        passed, calm = sure.low >= -margin, sure.low <= self.max_gain
         not_worse = Check(
-            FaceCheck.NOT_WORSE, outcome(passed), value, -self.margin, n, reason, against, Weight.PROOF, sure.low
+            FaceCheck.NOT_WORSE, outcome(passed), value, -margin, n, reason, against, Weight.PROOF, sure.low
         )
         not_suspicious = Check(
             FaceCheck.NOT_SUSPICIOUS, outcome(calm), value, self.max_gain, n, reason, against, Weight.HOLD, sure.low
@@ -180,10 +206,16 @@ class FaceGatePolicy:
         return not_worse, self._flips(champion, n), not_suspicious
 
     def _flips(self, champion: Champion, people: int) -> Check:
-        accepted, against, bar = sum(champion.errors.accepted), champion.version, self.max_negative_flips
-        value = champion.flipped / accepted if accepted else math.nan
-        reason = f"{champion.flipped} of {accepted} pairs of one person that champion {against} accepts are refused now"
-        return Check(FaceCheck.NEGATIVE_FLIPS, outcome(value <= bar), value, bar, people, reason, against, Weight.PROOF)
+        """The share itself where enough people judge; of few, in whom chance is larger than the bar, what is sure."""
+        rate, against, bar = champion.flips, champion.version, self.max_negative_flips
+        value = math.nan if rate.share is None else rate.share
+        if self._is_few(people):
+            bar = self.max_flips_of_few
+            passed = value <= bar and not rate.surely_above(self.max_negative_flips, self.confidence)
+        else:
+            passed = value <= bar
+        reason = f"{rate.failed} of {rate.checks} pairs of one person that champion {against} accepts are refused now"
+        return Check(FaceCheck.NEGATIVE_FLIPS, outcome(passed), value, bar, people, reason, against, Weight.PROOF)
 
 
 _ALONE = tuple(FaceCheck)[: tuple(FaceCheck).index(FaceCheck.NOT_WORSE)]
@@ -207,6 +239,6 @@ def _all(errors: AtThreshold) -> list[int]:
     return [1] * len(errors.photos)
 
 
-def _only(people: Iterable[int], errors: AtThreshold) -> list[int]:
-    chosen = set(people)
-    return [int(number in chosen) for number in range(len(errors.photos))]
+def refusals(errors: AtThreshold, people: Iterable[int]) -> Rate:
+    """Of pairs of photos of one person, by people."""
+    return rate_of_people([(errors.pairs[one] - errors.accepted[one], errors.pairs[one]) for one in sorted(people)])

@@ -13,6 +13,8 @@ from typing import Annotated
 from pipeline.domain.bounds import AtLeastOne, Range
 
 _TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY = 14, 17
+# Of a `Fingerprint`; what is worse still is no photo to learn from.
+_BLURRED_BELOW, _DARK_BELOW, _BRIGHT_ABOVE = 60.0, 0.25, 0.8
 
 
 class Side(StrEnum):
@@ -29,7 +31,7 @@ class FacePhoto:
     with one `cluster_id` are near-duplicates, one burst.
 
     `check_id` names the check at a door that the photo was taken for, empty for one out of a folder; it `corrects` the
-    model when the door stayed shut before the person.
+    model when the door stayed shut before the person. `branch`, `camera` and `quality` are empty where nobody knows.
     """
 
     photo_id: str
@@ -39,13 +41,33 @@ class FacePhoto:
     branch: str = ""
     check_id: str = ""
     corrects: bool = False
+    camera: str = ""
+    quality: str = ""
+
+
+def quality_of(brightness: float, sharpness: float) -> str:
+    """What is wrong with a photo's light or focus, the worst first; figures as in `Fingerprint`."""
+    if sharpness < _BLURRED_BELOW:
+        return "blurred"
+    return "dark" if brightness < _DARK_BELOW else "bright" if brightness > _BRIGHT_ABOVE else "clear"
+
+
+def slices_of(photos: Iterable[FacePhoto]) -> Mapping[str, frozenset[str]]:
+    """People by where, by what camera, and how well they were photographed; one person may be in several."""
+    found: dict[str, set[str]] = {}
+    for photo in photos:
+        for sort in ("branch", "camera", "quality"):
+            if value := getattr(photo, sort):
+                found.setdefault(f"{sort} {value}", set()).add(photo.identity)
+    return {name: frozenset(people) for name, people in sorted(found.items())}
 
 
 @dataclass(frozen=True)
 class ConfirmedCheck:
     """A check at a door of which `confirmed_by` said whether its photo shows `identity`, as the door has the name.
 
-    It `corrects` the model when that had said otherwise. Who said it may be unknown, which counts as one person.
+    It `corrects` the model when that had said otherwise. Who said it may be unknown, which counts as one person. It may
+    show another one than the answer was about: then two of these have the number of one check.
     """
 
     check_id: str
@@ -57,6 +79,7 @@ class ConfirmedCheck:
     confirmed_by: str
     same: bool
     corrects: bool
+    camera: str = ""
 
 
 def identity_of(name: str) -> str:
@@ -107,11 +130,30 @@ class FaceSelectionPolicy:
 
         Only what shows the person: of a stranger before the door nobody says who it was.
         """
-        shown = [check for check in checks if check.same]
-        most = math.ceil(self.max_confirmer_share * len(shown))
+        return self._by_whom([check for check in checks if check.same])
+
+    def impostors(self, checks: Sequence[ConfirmedCheck]) -> tuple[ConfirmedCheck, ...]:
+        """Checks at which somebody was let in as a person who is learned from, and was another one; as `trusted`, and
+        of one person no more than photos of them.
+
+        Who that was may be known: whoever judges is not learned from as an impostor either.
+        """
+        who = {check.check_id: _about(check) for check in checks if check.same}
+        let_in = [check for check in checks if not check.same and check.corrects]
+        wrong = [one for one in let_in if all(map(_is_learned_from, (_about(one), who.get(one.check_id))))]
         said: Counter[str] = Counter()
         taken = []
-        for check in _in_turn(shown):
+        for check in self._by_whom(wrong):
+            said[_about(check)] += 1
+            if said[_about(check)] <= self.max_photos:
+                taken.append(check)
+        return tuple(taken)
+
+    def _by_whom(self, checks: Sequence[ConfirmedCheck]) -> tuple[ConfirmedCheck, ...]:
+        most = math.ceil(self.max_confirmer_share * len(checks))
+        said: Counter[str] = Counter()
+        taken = []
+        for check in _in_turn(checks):
             said[check.confirmed_by] += 1
             if said[check.confirmed_by] <= most:
                 taken.append(check)
@@ -167,6 +209,14 @@ def _age(photo: FacePhoto) -> tuple[bool, str, str]:
 
 def _when(check: ConfirmedCheck) -> tuple[datetime, str]:
     return check.confirmed_at, check.check_id
+
+
+def _is_learned_from(name: str | None) -> bool:
+    """Of whom nothing is known that may be said."""
+    try:
+        return name is None or side_of(name) is Side.TRAIN
+    except ValueError:
+        return False
 
 
 def _about(check: ConfirmedCheck) -> str:

@@ -28,10 +28,10 @@ class FaceTally:
     """Checks about one person that one version answered, each by its last confirmation.
 
     `genuine` showed the person, of which `refused` were refused; `accepted` were let in as the person, of which `wrong`
-    showed somebody else.
+    showed somebody else. `sought` are those of the genuine that asked who it is (1:N): of them `unnamed` were refused,
+    whoever looked most like the photo, and `misnamed` were let in as somebody else.
 
-    Not counted, because no message says who stood there: whoever is looked for among all (1:N) and refused because
-    somebody else looks more like the photo. The word on such a check is about the other one, rightly not let in.
+    Whoever is enrolled, and refused or let in as another, counts where a person said who stood there.
     """
 
     version: str
@@ -40,6 +40,9 @@ class FaceTally:
     refused: int
     accepted: int
     wrong: int
+    sought: int = 0
+    unnamed: int = 0
+    misnamed: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,20 @@ class Rate:
         return self.evidence * (self.share or 0.0), self.evidence
 
 
+NOTHING_SAID = Rate(0, 0, 0, 0.0)
+
+
 @dataclass(frozen=True)
 class LiveFaceRates:
+    """`unnamed` (false non-identification) and `misnamed` (wrong identity) are of checks that asked who it is, and of
+    which a person said whom they showed; the unnamed are among the wrongly refused, too.
+    """
+
     version: str
     wrongly_refused: Rate
     wrongly_accepted: Rate
+    unnamed: Rate = NOTHING_SAID
+    misnamed: Rate = NOTHING_SAID
 
 
 def live_rates(tallies: Iterable[FaceTally]) -> tuple[LiveFaceRates, ...]:
@@ -122,6 +134,8 @@ def rates_of(version: str, tallies: Iterable[FaceTally]) -> LiveFaceRates:
         version,
         rate_of_people([(one.refused, one.genuine) for one in found]),
         rate_of_people([(one.wrong, one.accepted) for one in found]),
+        rate_of_people([(one.unnamed, one.sought) for one in found]),
+        rate_of_people([(one.misnamed, one.sought) for one in found]),
     )
 
 

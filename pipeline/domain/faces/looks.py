@@ -1,5 +1,6 @@
 """One look of the monitor at a face champion, as it is kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -27,9 +28,14 @@ class SeenRate:
         return self.failed / self.checks if self.checks else None
 
 
+NOBODY_SEEN = SeenRate(0, 0, 0, 0.0, 1.0)
+
+
 @dataclass(frozen=True)
 class FaceLook:
-    """`reason` is a sentence of the policy; `decision` says what was done about it, or why nothing."""
+    """`reason` is a sentence of the policy; `decision` says what was done about it, or why nothing. Rates are as in
+    `FaceReading`.
+    """
 
     version: str
     at: datetime
@@ -38,8 +44,20 @@ class FaceLook:
     refused: SeenRate
     accepted: SeenRate
     decision: str
+    unnamed: SeenRate = NOBODY_SEEN
+    misnamed: SeenRate = NOBODY_SEEN
+
+    @property
+    def rates(self) -> Mapping[str, SeenRate]:
+        return {
+            "refused": self.refused,
+            "accepted": self.accepted,
+            "unnamed": self.unnamed,
+            "misnamed": self.misnamed,
+        }
 
     @classmethod
     def of(cls, reading: FaceReading, at: datetime, decision: str) -> Self:
-        rates = SeenRate.of(reading.refused), SeenRate.of(reading.accepted)
-        return cls(reading.version, at, reading.state, reading.reason, *rates, decision)
+        rates = (reading.refused, reading.accepted, reading.unnamed, reading.misnamed)
+        refused, accepted, *of_sought = map(SeenRate.of, rates)
+        return cls(reading.version, at, reading.state, reading.reason, refused, accepted, decision, *of_sought)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Share
-from pipeline.domain.faces.live import LiveFaceRates, Rate
+from pipeline.domain.faces.live import NOTHING_SAID, LiveFaceRates, Rate
 from pipeline.domain.live_accuracy import Period, demand_window, no_news
 
 
@@ -60,7 +60,10 @@ class FaceObservation:
 
 @dataclass(frozen=True)
 class FaceReading:
-    """One look at a face champion. `recovered`: both rates are well below what people are told of."""
+    """One look at a face champion. `recovered`: both rates are well below what people are told of.
+
+    `unnamed` and `misnamed` are as in `LiveFaceRates`: their share is in the other two, which decide.
+    """
 
     version: str
     state: FaceState
@@ -68,6 +71,8 @@ class FaceReading:
     refused: Rate
     accepted: Rate
     recovered: bool
+    unnamed: Rate = NOTHING_SAID
+    misnamed: Rate = NOTHING_SAID
 
     @property
     def reason(self) -> str:
@@ -172,7 +177,8 @@ class FaceWatchPolicy:
         state = reasons[0].state
         rates = seen.window
         recovered = state is FaceState.OK and all(self._is_well(which, seen) for which in Which)
-        return FaceReading(rates.version, state, reasons, rates.wrongly_refused, rates.wrongly_accepted, recovered)
+        both = rates.wrongly_refused, rates.wrongly_accepted
+        return FaceReading(rates.version, state, reasons, *both, recovered, rates.unnamed, rates.misnamed)
 
     def _silence(self, seen: FaceObservation, now: datetime) -> Reason | None:
         version = seen.window.version

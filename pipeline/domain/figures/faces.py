@@ -16,7 +16,7 @@ def of_face_look(look: FaceLook, seconds_between_looks: float) -> Iterator[Fact]
     yield Fact("monitor_interval_seconds", (model,), seconds_between_looks)
     for state in FaceState:
         yield Fact("face_rates_state", (*labels, state), state is look.state)
-    for name, rate in (("refused", look.refused), ("accepted", look.accepted)):
+    for name, rate in look.rates.items():
         yield Fact("face_rate_people", (*labels, name), rate.people)
         if rate.share is None:
             continue

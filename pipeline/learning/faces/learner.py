@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.domain.errors import TrainingFailed
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceGatePolicy, FaceMeasurement
-from pipeline.domain.faces.identities import FacePhoto, Side
-from pipeline.learning.faces.head import Array, Head
+from pipeline.domain.faces.identities import FacePhoto, Side, slices_of
+from pipeline.learning.faces.head import Array, Head, Impostors
 from pipeline.learning.faces.measuring import Faces, Served, measure, tar_score, threshold_of
 from pipeline.ports.faces import FaceHead, NamedHead, Vectors
 
@@ -24,9 +24,9 @@ class MarginFaceLearner:
 
         train, calibrate = (faces_of(dataset.photos[side], vectors) for side in (Side.TRAIN, Side.CALIBRATE))
         far = policy.target(dataset.people(Side.TEST))
-        person = np.unique(train.identities, return_inverse=True)[1]
+        people, person = np.unique(train.identities, return_inverse=True)
         score = tar_score(calibrate, far)
-        learned = retrained(train.base, person, score)
+        learned = retrained(train.base, person, score, _impostors(dataset, vectors, people.tolist()))
         before = head_of(serving.matrix) if serving else None
         kept = score(before) if before else -math.inf
         head = before if before and kept >= learned.score else learned.head
@@ -71,10 +71,19 @@ def head_of(body: bytes) -> Head:
     return Head(matrix)
 
 
+def _impostors(dataset: FaceDataset, vectors: Vectors, people: Sequence[str]) -> Impostors | None:
+    """None where nobody was taken for anyone who is learned from."""
+    number = {name: at for at, name in enumerate(people)}
+    known = [photo for photo in dataset.impostors if photo.identity in number]
+    if not known:
+        return None
+    return Impostors(faces_of(known, vectors).base, np.array([number[photo.identity] for photo in known]))
+
+
 def _served(version: str, head: FaceHead) -> Served:
     return Served(version, head_of(head.matrix), head.threshold)
 
 
 def faces_of(photos: Sequence[FacePhoto], vectors: Vectors) -> Faces:
     base: Array = np.stack([np.frombuffer(vectors[photo.photo_id], "<f4") for photo in photos])
-    return Faces(base, [photo.identity for photo in photos])
+    return Faces(base, [photo.identity for photo in photos], slices_of(photos))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.learning.faces.head import Array, Head, unit_length, whitening
+from pipeline.learning.faces.head import FEWEST_IMPOSTORS, Array, Head, Impostors, apart, unit_length, whitening
 
 _LOOK_EVERY = 10
 
@@ -33,6 +33,7 @@ class Way(StrEnum):
 
     IDENTITY = "identity"
     WHITENING = "whitening"
+    APART = "whitening, impostors apart"
     MARGIN = "margin"
 
 
@@ -50,14 +51,18 @@ def retrained(
     base: Array,
     person: npt.NDArray[np.int64],
     score: Callable[[Head], float],
+    impostors: Impostors | None = None,
     training: MarginTraining = MarginTraining(),  # noqa: B008 - frozen
 ) -> Learned:
-    """The better of what is learned and what is computed in closed form; of equals the simpler one. As `learn`."""
-    learned = learn(base, person, score, training)
-    whitened = whitening(base, person)
-    closed = Learned(whitened, score(whitened), Way.WHITENING)
-    unchanged = Learned(Head.identity(base.shape[1]), score(Head.identity(base.shape[1])), Way.IDENTITY)
-    return max(unchanged, closed, learned, key=lambda one: one.score)
+    """The best of what is learned and what is computed in closed form; of equals the simpler one. As `learn`.
+
+    `impostors` are used where there are enough, and kept where people who are not among these are told apart better.
+    """
+    ways = {Way.IDENTITY: Head.identity(base.shape[1]), Way.WHITENING: whitening(base, person)}
+    if impostors is not None and len(impostors.base) >= FEWEST_IMPOSTORS:
+        ways[Way.APART] = apart(base, person, impostors)
+    closed = [Learned(head, score(head), way) for way, head in ways.items()]
+    return max(*closed, learn(base, person, score, training), key=lambda one: one.score)
 
 
 def learn(

@@ -1,15 +1,15 @@
 """A face model is measured as it would serve: its threshold set by some people, its errors counted on others."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.domain.faces.gate import Champion, FaceGatePolicy, FaceMeasurement, Gallery, Spread
 from pipeline.domain.faces.rates import Trials, decided, threshold_for
 from pipeline.learning.faces.head import Array, Head
-from pipeline.learning.faces.scores import trials_of
+from pipeline.learning.faces.scores import histogram_of, trials_of
 
 # Impostors are listed down to where so many times as many would be let in as may be.
 _LISTED = 20
@@ -17,10 +17,11 @@ _LISTED = 20
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Base embeddings float32 [N, width], and the canonical name of whom each shows."""
+    """Base embeddings float32 [N, width], and the canonical name of whom each shows; `slices` hold such names."""
 
     base: Array
     identities: Sequence[str]
+    slices: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +49,31 @@ def measure(
     projected = candidate.head.project(test.base)
     trials = _trials(candidate.head, test, far)
     errors = decided(trials, candidate.threshold)
-    beside = None
-    if champion is not None:
-        theirs = _trials(champion.head, test, far)
-        before = np.array([s >= champion.threshold for scores in theirs.mates for s in scores], bool)
-        now = np.array([s >= candidate.threshold for scores in trials.mates for s in scores], bool)
-        beside = Champion(champion.version, decided(theirs, champion.threshold), int((before & ~now).sum()))
-    return FaceMeasurement(errors, spread_of(projected), self_check(candidate.head, gallery), beside)
+    beside = _beside(champion, candidate.threshold, trials, test, far) if champion else None
+    return FaceMeasurement(
+        errors,
+        spread_of(projected),
+        self_check(candidate.head, gallery),
+        beside,
+        _numbered(test),
+        histogram_of(projected, test.identities),
+    )
+
+
+def _beside(champion: Served, threshold: float, ours: Trials, test: Faces, far: float) -> Champion:
+    theirs = _trials(champion.head, test, far)
+    flipped = tuple(
+        sum(before >= champion.threshold and now < threshold for before, now in zip(*scores, strict=True))
+        for scores in zip(theirs.mates, ours.mates, strict=True)
+    )
+    scores = histogram_of(champion.head.project(test.base), test.identities)
+    return Champion(champion.version, decided(theirs, champion.threshold), flipped, scores)
+
+
+def _numbered(faces: Faces) -> Mapping[str, frozenset[int]]:
+    """People of each slice by the numbers that trials give them."""
+    number = {name: at for at, name in enumerate(np.unique(faces.identities).tolist())}
+    return {name: frozenset(number[who] for who in people) for name, people in faces.slices.items()}
 
 
 def tar_score(calibrate: Faces, far: float) -> Callable[[Head], float]:
@@ -96,4 +115,4 @@ def _trials(head: Head, faces: Faces, far: float) -> Trials:
     people = np.unique(faces.identities, return_counts=True)[1]
     pairs = (people.sum() ** 2 - (people**2).sum()) // 2
     listed = min(int(pairs), max(1000, int(_LISTED * far * pairs)))
-    return trials_of(head.project(faces.base), faces.identities, listed=listed)
+    return trials_of(head.project(faces.base), faces.identities, listed=listed, base=faces.base)

@@ -8,7 +8,7 @@ from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset_folder import face_vector
 from pipeline.domain.errors import GiveUp, PhotoRefused, PhotosErased
 from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
-from pipeline.domain.faces.identities import FacePhoto, identity_of
+from pipeline.domain.faces.identities import FacePhoto, Side, identity_of, quality_of
 from pipeline.domain.models import ModelType
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
@@ -29,7 +29,7 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Offered:
-    """A photo, and whom it is said to show; the rest as in `FacePhoto`.
+    """A photo, and whom it is said to show, or not to show where it `is_impostor`; the rest as in `FacePhoto`.
 
     `place` is its path for people, the person first. `read` raises `PhotoRefused`. What is `known` was looked at for an
     earlier dataset: it is not read, unless its vector is missing.
@@ -42,6 +42,8 @@ class Offered:
     check_id: str = ""
     corrects: bool = False
     branch: str = ""
+    camera: str = ""
+    is_impostor: bool = False
     known: FacePhoto | None = None
 
 
@@ -84,14 +86,23 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
     _delete_what_tries_left(making, forgotten, looked)
     while True:
         usable, aside = _sorted_out(looked, forgotten)
-        dataset_id, photos = making.datasets.begin(run_id, ModelType.FACE), [photo for photo, _ in usable]
+        dataset_id = making.datasets.begin(run_id, ModelType.FACE)
+        photos = [photo for photo, one in usable if not one.is_impostor]
         chosen = FaceDataset.chosen(dataset_id, making.network.sha256, photos, tuple(aside), making.selection)
-        dataset = replace(chosen.without(forgotten), through=offered.through)
+        dataset = replace(chosen, impostors=_impostors(usable, chosen), through=offered.through).without(forgotten)
         drafted(making, run_id, dataset)
         lost = _embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
         if not lost:
             return dataset
         looked = [_lost(one, lost) for one in looked]
+
+
+def _impostors(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset) -> tuple[FacePhoto, ...]:
+    """Of people who are learned from; no picture that sets or judges a model, whoever is said to be on it."""
+    learned = {photo.identity for photo in chosen.photos[Side.TRAIN]}
+    judging = {photo.cluster_id for side in (Side.CALIBRATE, Side.TEST) for photo in chosen.photos[side]}
+    found = [photo for photo, one in usable if one.is_impostor]
+    return tuple(photo for photo in found if photo.identity in learned and photo.cluster_id not in judging)
 
 
 def _lost(one: _Looked, lost: Mapping[str, str]) -> _Looked:
@@ -130,7 +141,7 @@ def _settle_drafts(making: FaceMaking, made: StoredFaces) -> None:
 
 
 def _vectors(making: FaceMaking, dataset: FaceDataset) -> list[str]:
-    return vectors_in(making, dataset, [photo for of_side in dataset.photos.values() for photo in of_side])
+    return vectors_in(making, dataset, dataset.every_photo())
 
 
 def _forgotten(making: FaceMaking) -> Forgotten:
@@ -140,7 +151,7 @@ def _forgotten(making: FaceMaking) -> Forgotten:
 
 def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
     """Of every photo of the dataset. Raises `PhotosErased` when somebody in it was erased since it was read."""
-    ids = [photo.photo_id for of_side in dataset.photos.values() for photo in of_side]
+    ids = [photo.photo_id for photo in dataset.every_photo()]
     uris = (face_vector(making.dataset_prefix, dataset.base_sha256, photo_id) for photo_id in ids)
     try:
         return dict(zip(ids, several_at_once(making.objects.read, uris), strict=True))
@@ -152,16 +163,17 @@ def _look_at(one: Offered, making: FaceMaking) -> _Looked:
     try:
         identity = identity_of(one.name)
         if one.known is not None:
-            photo_id, cluster_id = one.known.photo_id, one.known.cluster_id
+            photo_id, cluster_id, quality = one.known.photo_id, one.known.cluster_id, one.known.quality
         else:
             print_ = making.inspector.fingerprint(one.read())
             if print_.fault:
                 return _Looked(one, None, print_.fault)
             photo_id, cluster_id = print_.sha256, f"{print_.phash:016x}"
+            quality = quality_of(print_.brightness, print_.sharpness)
     except (PhotoRefused, ValueError) as error:
         return _Looked(one, None, str(error))
-    found = FacePhoto(photo_id, identity, cluster_id, one.taken_at, one.branch, one.check_id, one.corrects)
-    return _Looked(one, found)
+    said = (one.branch, one.check_id, one.corrects, one.camera)
+    return _Looked(one, FacePhoto(photo_id, identity, cluster_id, one.taken_at, *said, quality))
 
 
 def _sorted_out(
@@ -177,7 +189,7 @@ def _sorted_out(
             continue
         if one.found is None:
             aside.append(SetAside(one.offered.place, one.fault))
-        elif len(shows[one.found.cluster_id]) > 1:
+        elif not one.offered.is_impostor and len(shows[one.found.cluster_id]) > 1:
             aside.append(SetAside(one.offered.place, "the same picture is filed under another person, too"))
         else:
             usable.append((one.found, one.offered))
@@ -187,7 +199,7 @@ def _sorted_out(
 def _people_by_picture(looked: Sequence[_Looked]) -> dict[str, set[str]]:
     shows: dict[str, set[str]] = {}
     for one in looked:
-        if one.found:
+        if one.found and not one.offered.is_impostor:
             shows.setdefault(one.found.cluster_id, set()).add(one.found.identity)
     return shows
 
@@ -198,7 +210,7 @@ def _embed(
     """Vectors that are not there yet; a killed run goes on where it was. Why a photo is not what was looked at any
     more, by its place.
     """
-    chosen = [photo for of_side in dataset.photos.values() for photo in of_side]
+    chosen = dataset.every_photo()
     lost: dict[str, str] = {}
     for start in range(0, len(chosen), _AT_ONCE):
         batch = chosen[start : start + _AT_ONCE]

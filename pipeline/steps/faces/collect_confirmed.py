@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import PhotoMissing, PhotoRefused
@@ -23,10 +24,11 @@ def collect_confirmed(making: FaceMaking, doors: Doors, run_id: str, on_photo: O
     def offer(forgotten: Forgotten) -> Offer:
         policy = making.selection
         said = doors.checks.confirmed(per_person=_CHECKS_PER_PHOTO * policy.max_photos, limit=policy.max_checks)
-        trusted = policy.trusted([check for check in said if not _forgotten(check, forgotten)])
+        known_of = [check for check in said if not _forgotten(check, forgotten)]
+        trusted, impostors = policy.trusted(known_of), policy.impostors(known_of)
         before = _before(making)
         known = {photo.check_id: photo for photo in before if photo.check_id}
-        of_doors = [_of_door(check, doors.photos, known.get(check.check_id)) for check in trusted]
+        of_doors = [_of_door(check, doors.photos, known.get(check.check_id)) for check in (*trusted, *impostors)]
         of_folders = list(_of_folders(before))
         through = max((check.confirmed_at for check in said), default=None)
         return Offer([*of_folders, *of_doors], through.isoformat() if through else "")
@@ -52,7 +54,7 @@ def _before(making: FaceMaking) -> Sequence[FacePhoto]:
     dataset = FaceDataset.from_json(making.objects.read(at.manifest))
     if dataset.base_sha256 != making.network.sha256:
         return []
-    return [photo for of_side in dataset.photos.values() for photo in of_side]
+    return dataset.every_photo()
 
 
 def _of_folders(before: Sequence[FacePhoto]) -> Iterator[Offered]:
@@ -68,9 +70,11 @@ def _gone(place: str) -> bytes:
 
 
 def _of_door(check: ConfirmedCheck, photos: PhotoStore, known: FacePhoto | None) -> Offered:
+    said: dict[str, Any]
     place, taken_at = f"{check.identity}/{check.check_id}", check.taken_at.isoformat()
-    read = _read_from(photos, check)
-    return Offered(place, check.identity, taken_at, read, check.check_id, check.corrects, check.branch, known)
+    said = {"check_id": check.check_id, "corrects": check.corrects, "branch": check.branch, "camera": check.camera}
+    said["is_impostor"] = not check.same
+    return Offered(place, check.identity, taken_at, _read_from(photos, check), known=known, **said)
 
 
 def _read_from(photos: PhotoStore, check: ConfirmedCheck) -> Callable[[], bytes]:

@@ -7,7 +7,7 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.faces import FaceMaking
 from pipeline.steps.faces.learn import Candidate
 from pipeline.steps.faces.measure import measured
-from pipeline.steps.faces.tell_verdict import event_of, report_of
+from pipeline.steps.faces.tell_verdict import event_of, page_of, page_report, report_of
 
 
 def judge(making: FaceMaking, candidate: Candidate) -> Blessing:
@@ -17,6 +17,8 @@ def judge(making: FaceMaking, candidate: Candidate) -> Blessing:
         return known
     found = measured(making, candidate)
     blessing = _blessing(making, candidate, found)
+    page = making.printer.html(page_report(blessing, candidate, found))
+    making.objects.write(page_of(blessing), page, "text/html; charset=utf-8")
     making.objects.write(blessing.report_uri, report_of(blessing, candidate, found), "application/json")
     blessings.grant(blessing, event_of(blessing))
     return blessing

@@ -1,16 +1,40 @@
 """The verdict on a face model, for programs and for whoever hears of refusals."""
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing
-from pipeline.domain.faces.gate import FaceMeasurement
+from pipeline.domain.faces.gate import FaceMeasurement, refusals
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
+from pipeline.ports.face_report import FaceReport, SliceFigures
 from pipeline.steps.faces.learn import Candidate
 
 _ADVICE = "more people, or photos of each on different days; the reasons name the bars"
+
+
+def page_of(blessing: Blessing) -> str:
+    """Where the verdict lies as people read it, beside the one for programs."""
+    return ArtifactFolder(f"{blessing.report_uri.rpartition('/')[0]}/").report_page
+
+
+def page_report(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) -> FaceReport:
+    head, dataset = candidate.head, candidate.dataset
+    people = {str(side): dataset.people(side) for side in Side}
+    beside = found.champion.scores if found.champion else None
+    return FaceReport(blessing, head.threshold, head.way, people, _slices(found), found.scores, beside)
+
+
+def _slices(found: FaceMeasurement) -> list[SliceFigures]:
+    figures = []
+    for name, people in found.slices.items():
+        rate = refusals(found.candidate, people)
+        share = math.nan if rate.share is None else rate.share
+        figures.append(SliceFigures(name, len(people), share, rate.interval.low, rate.interval.high))
+    return figures
 
 
 def report_of(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) -> bytes:
@@ -35,6 +59,9 @@ def report_of(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) 
         "false_accepts": sum(errors.false_accepts.values()),
         "dimensions": found.spread.dimensions,
         "gallery": asdict(found.gallery),
+        "slices": [asdict(one) for one in _slices(found)],
+        "det": [asdict(point) for point in found.scores.det()] if found.scores else [],
+        "scores": asdict(found.scores) if found.scores else None,
         "decided_at": blessing.decided_at.isoformat(),
     }
     return json.dumps(said, ensure_ascii=False, indent=1).encode()

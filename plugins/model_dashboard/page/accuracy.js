@@ -1,7 +1,7 @@
 // How right the champion is, and how that went.
 
 import { ours } from "./api.js";
-import { draw } from "./chart.js";
+import { draw, ofAccuracy, ofRates } from "./chart.js";
 import { byId, el, show } from "./dom.js";
 import { state } from "./state.js";
 import { moment, percent, text } from "./texts.js";
@@ -30,13 +30,14 @@ export function accuracy() {
 
 const badge = ({ state: seen }) => el("span", { class: `badge ${LOOKS[seen]}` }, text(`state${seen[0].toUpperCase()}${seen.slice(1)}`));
 
-// Of face models people are counted: who was refused wrongly, and for whom somebody else was taken.
+// Of face models people are counted: who was refused wrongly, and for whom somebody else was taken. What no bar decides about says so.
 function ofFaces(seen, bars) {
   const rate = (key, one, bar) =>
-    el("li", {}, `${text(key)}: `, el("strong", {}, percent(one.share)), one.share === null ? "" : ` · ${text("rateOf", { ...one, low: percent(one.low), high: percent(one.high) })}`, el("span", { class: "quiet" }, ` · ${text("rateBars", { alert: percent(bar.alert, 0), most: percent(bar.most, 0) })}`));
+    el("li", {}, `${text(key)}: `, el("strong", {}, percent(one.share)), one.share === null ? "" : ` · ${text("rateOf", { ...one, low: percent(one.low), high: percent(one.high) })}`, bar ? el("span", { class: "quiet" }, ` · ${text("rateBars", { alert: percent(bar.alert, 0), most: percent(bar.most, 0) })}`) : "");
+  const ofSought = [["unnamed", seen.unnamed], ["misnamed", seen.misnamed]].filter(([, one]) => one.share !== null);
   return [
     el("p", {}, el("strong", {}, `${seen.version} `), badge(seen)),
-    el("ul", { id: "face-rates" }, rate("wronglyRefused", seen.refused, bars.refused), rate("wronglyAccepted", seen.accepted, bars.accepted)),
+    el("ul", { id: "face-rates" }, rate("wronglyRefused", seen.refused, bars.refused), rate("wronglyAccepted", seen.accepted, bars.accepted), ofSought.map(([key, one]) => rate(key, one))),
     el("p", { class: "quiet" }, text("lookedAt", { at: moment(seen.at) })),
     el("p", {}, seen.decision),
   ];
@@ -85,8 +86,9 @@ export function redraw() {
   chart?.destroy();
   chart = null;
   place.replaceChildren();
-  if (found.looks.length) chart = draw(place, found, state.overview.bars, days);
-  else if (!state.overview.rates) place.append(el("p", { class: "quiet" }, text("noReadings")));
+  const { bars, rates } = state.overview;
+  if (found.looks.length) chart = draw(place, found, rates ? ofRates(rates.bars) : ofAccuracy(bars), days);
+  else if (!rates) place.append(el("p", { class: "quiet" }, text("noReadings")));
   const lines = [...found.marks].reverse().map((one) => el("li", {}, told(one)));
   show(byId("accuracy-changes"), lines.length > 0 && el("details", {}, el("summary", {}, text("changes")), el("ul", {}, lines)));
 }

@@ -52,6 +52,8 @@ const TEXTS = {
   liveRates: ["Live error rates", "실시간 오류율"],
   wronglyRefused: ["wrongly refused", "잘못 거부됨"],
   wronglyAccepted: ["wrongly let in", "잘못 통과됨"],
+  unnamed: ["not recognised among all", "전체 검색에서 알아보지 못함"],
+  misnamed: ["taken for somebody else", "다른 사람으로 인식됨"],
   rateOf: ["confidence interval {low}–{high}, {failed} of {checks} checks of {people} people", "신뢰구간 {low}–{high}, {people}명의 확인 {checks}건 중 {failed}건"],
   rateBars: ["people are told above {alert}, it is taken down above {most}", "{alert} 초과 시 알림, {most} 초과 시 자동 롤백"],
   ownRetraining: [
@@ -63,6 +65,7 @@ const TEXTS = {
   lookedAt: ["the monitor looked {at}", "모니터 확인 {at}"],
   days: ["{days} days", "{days}일"],
   noReadings: ["No readings in these days.", "이 기간의 측정값이 없습니다."],
+  ratesChartLabel: ["Rates of wrong answers at doors over {days} days; {marks} changes of what serves", "최근 {days}일의 출입문 오류율, 모델 변경 {marks}회"],
   chartLabel: ["Live accuracy over {days} days; {marks} changes of what serves", "최근 {days}일의 실시간 정확도, 모델 변경 {marks}회"],
   kind_promote: ["promoted", "배포"],
   kind_forced: ["forced", "강제 배포"],

@@ -191,4 +191,6 @@ def test_of_a_face_model_both_rates_are_told_and_nothing_of_branch_managers(seen
     assert rates["bars"]["refused"] == {"alert": 0.1, "most": 0.2, "margin": 0.1}
     assert overview(seen)["rates"] is None
     assert (seen.dashboard.voices("FACE"), seen.dashboard.worth("FACE")) == ([], {})
-    assert seen.dashboard.sightings("FACE", 7)["looks"] == []
+    (drawn,) = seen.dashboard.sightings("FACE", 7)["looks"]
+    json.dumps(drawn)
+    assert (drawn["version"], drawn["refused"]["low"], drawn["accepted"]["share"]) == ("v1.1.0", 0.11, None)

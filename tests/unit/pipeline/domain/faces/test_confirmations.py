@@ -42,6 +42,18 @@ def test_a_name_is_one_person_in_whatever_form_it_comes(form):
     assert parse(face_body(identity=typed, claimedIdentity="이영희")).person == person_key("이영희")
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_who_stood_there_instead_is_one_person_in_whatever_form_the_name_comes(form):
+    said = parse(face_body(shownIdentity=unicodedata.normalize(form, "이영희")))
+    assert (said.shown, said.people) == (person_key("이영희"), (person_key("kim"), person_key("이영희")))
+    assert said.extra == {} and "이영희" not in repr(said)
+
+
+def test_a_word_of_before_says_nothing_of_who_stood_there_and_who_was_meant_is_nobody_else():
+    for none in ({}, {"shownIdentity": None}, {"shownIdentity": "kim", "finalResult": "same", "corrected": False}):
+        assert parse(face_body(**none)).shown is None
+
+
 @pytest.mark.parametrize(
     ("changes", "because"),
     [
@@ -51,6 +63,10 @@ def test_a_name_is_one_person_in_whatever_form_it_comes(form):
         ({"identity": "k" * 101, "claimedIdentity": None}, "field identity has 101 characters"),
         ({"claimedIdentity": "lee"}, "claimedIdentity is another person"),
         ({"claimedIdentity": ["kim"]}, "field claimedIdentity is list"),
+        ({"shownIdentity": "kim"}, "finalResult is different but shownIdentity says otherwise"),
+        ({"shownIdentity": "lee", "finalResult": "same", "corrected": False}, "finalResult is same but shownIdentity"),
+        ({"shownIdentity": ""}, "field shownIdentity names nobody"),
+        ({"shownIdentity": 5}, "field shownIdentity is int"),
         ({"modelVersion": None}, "modelVersion is missing"),
         ({"modelVersion": ""}, "modelVersion is missing"),
         ({"score": ...}, "field score is 'None', expected a cosine"),
@@ -90,7 +106,9 @@ def test_any_fields_are_a_word_of_one_kind_or_refused_in_words(known, unknown):
 
 
 @settings(max_examples=40)
-@given(st.dictionaries(st.sampled_from(["identity", "claimedIdentity", "score", "threshold"]), ANY_JSON))
+@given(
+    st.dictionaries(st.sampled_from(["identity", "claimedIdentity", "shownIdentity", "score", "threshold"]), ANY_JSON)
+)
 def test_fields_of_faces_change_nothing_of_a_word_on_laundry(beside):
     plain = parse(event_body())
     try:

@@ -26,6 +26,16 @@ def test_the_two_rates_of_each_version_have_denominators_of_their_own():
     assert second.wrongly_accepted.interval == Interval(0.0, 1.0)
 
 
+def test_who_is_not_named_is_refused_wrongly_and_who_is_taken_for_another_is_counted_apart():
+    tallies = [
+        FaceTally("v1.0.0", "kim", genuine=4, refused=1, accepted=3, wrong=1, sought=3, unnamed=1),
+        FaceTally("v1.0.0", "lee", genuine=2, refused=1, accepted=0, wrong=0, sought=2, unnamed=1, misnamed=1),
+    ]
+    (rates,) = live_rates(tallies)
+    assert (rates.wrongly_refused.share, rates.unnamed.share, rates.misnamed.share) == (2 / 6, 2 / 5, 1 / 5)
+    assert rates.unnamed.people == 2 and rates.misnamed.interval.low < 0.2 < rates.misnamed.interval.high
+
+
 @given(st.integers(20, 300), st.integers(20, 300))
 def test_of_people_who_come_once_the_interval_is_wilsons(failed, passed):
     rate = rate_of_people([(1, 1)] * failed + [(0, 1)] * passed)

@@ -1,5 +1,7 @@
 """A head is learned where it helps, and a bad one is refused. All people here are generated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from pipeline.domain.checks import Outcome
 from pipeline.domain.faces.gate import FaceCheck, FaceGatePolicy, Spread
-from pipeline.learning.faces.head import Head, unit_length, whitening
+from pipeline.learning.faces.head import Head, Impostors, apart, unit_length, whitening
 from pipeline.learning.faces.margin import MarginTraining, Way, learn, retrained
 from pipeline.learning.faces.measuring import Faces, Served, measure, self_check, spread_of, tar_score, threshold_of
 
@@ -30,6 +32,17 @@ def generated(people, seed, photos=4):
 TRAIN, CALIBRATE, TEST = generated(150, 1), generated(100, 2), generated(100, 3)
 PERSON = np.unique(TRAIN.identities, return_inverse=True)[1]
 GALLERY = Faces(TEST.base[::4], TEST.identities[::4])
+
+
+def lookalikes(people=40):
+    """Strangers who differ from the person that they are taken for in a few directions alone, the same for all."""
+    rng = np.random.default_rng(8)
+    own = np.linalg.qr(np.random.default_rng(1).normal(size=(WIDTH, 6)))[0].T
+    of = TRAIN.base[::4][:people]
+    return Impostors((of + 2.0 * rng.normal(size=(people, 6)) @ own).astype(np.float32), np.arange(people))
+
+
+TAKEN, WHITENED = lookalikes(), whitening(TRAIN.base, PERSON)
 
 
 def random_head(seed=4, rank=WIDTH):
@@ -56,7 +69,35 @@ def test_an_identity_head_is_judged_as_the_champion_is():
     champion = served(IDENTITY)
     measured = measure(champion, TEST, GALLERY, champion, POLICY)
     assert measured.candidate == measured.champion.errors
-    assert measured.champion.flipped == 0
+    assert sum(measured.champion.flipped) == 0
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**32 - 1))
+def test_a_head_that_only_turns_the_space_refuses_no_pair_that_was_accepted(seed):
+    """Both models are asked about the same pairs: each listed in an order of its own, they looked like flips."""
+    turned = Head(np.linalg.qr(np.random.default_rng(seed).normal(size=(WIDTH, WIDTH)))[0].astype(np.float32))
+    champion = served(IDENTITY)
+    measured = measure(Served("", turned, champion.threshold), TEST, GALLERY, champion, POLICY)
+    # A score that lies on the threshold may round to either side.
+    assert sum(measured.champion.flipped) <= 1 < sum(measured.champion.errors.accepted)
+
+
+def test_every_pair_is_in_the_histogram_and_the_curve_has_both_ends():
+    found = measure(served(IDENTITY), TEST, GALLERY, None, POLICY)
+    assert sum(found.scores.mates) == sum(found.candidate.pairs) == 100 * 6
+    assert sum(found.scores.impostors) == 400 * 399 // 2 - 600
+    first, *_, last = found.scores.det()
+    assert (first.far, first.frr, last.far, last.frr) == (1, 0, 0, 1)
+    near = min(found.scores.det(), key=lambda point: abs(point.threshold - served(IDENTITY).threshold))
+    assert 1 - near.frr == pytest.approx(found.candidate.tar([1] * 100), abs=0.03)
+
+
+def test_people_are_found_in_their_slices_by_the_numbers_that_errors_have():
+    someone = TEST.identities[40]
+    faces = replace(TEST, slices={"branch south": frozenset({someone})})
+    (number,) = measure(served(IDENTITY), faces, GALLERY, None, POLICY).slices["branch south"]
+    assert sorted(set(TEST.identities))[number] == someone
 
 
 @pytest.mark.parametrize("rank", [2, WIDTH])
@@ -100,9 +141,25 @@ def test_of_the_ways_the_best_is_taken_and_of_equals_the_simplest(favourite):
             way = Way.IDENTITY
         elif np.array_equal(head.matrix, whitened):
             way = Way.WHITENING
+        elif np.array_equal(head.matrix, apart(TRAIN.base, PERSON, TAKEN).matrix):
+            way = Way.APART
         return 1.0 if way is favourite else 0.5
 
-    assert retrained(TRAIN.base, PERSON, score, MarginTraining(steps=10)).way is favourite
+    assert retrained(TRAIN.base, PERSON, score, TAKEN, MarginTraining(steps=10)).way is favourite
+
+
+def test_few_impostors_say_nothing_and_those_who_look_alike_are_told_apart_by_what_differs():
+    few = Impostors(TAKEN.base[:19], TAKEN.taken_for[:19])
+    worst = {Way.APART: 1.0}
+
+    def score(head):
+        return worst[Way.APART] if np.array_equal(head.matrix, apart(TRAIN.base, PERSON, few).matrix) else 0.5
+
+    assert retrained(TRAIN.base, PERSON, score, few, MarginTraining(steps=10)).way is not Way.APART
+    closer = [head.project(TAKEN.base) for head in (whitening(TRAIN.base, PERSON), apart(TRAIN.base, PERSON, TAKEN))]
+    own = [head.project(TRAIN.base[::4][TAKEN.taken_for]) for head in (WHITENED, apart(TRAIN.base, PERSON, TAKEN))]
+    alike = [float((one * other).sum(1).mean()) for one, other in zip(closer, own, strict=True)]
+    assert alike[1] < alike[0] - 0.1
 
 
 def test_how_far_embeddings_spread_is_a_number_of_dimensions():

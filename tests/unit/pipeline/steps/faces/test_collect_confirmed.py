@@ -2,6 +2,7 @@
 
 import unicodedata
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -76,11 +77,43 @@ def test_what_doors_saw_joins_what_the_champion_has_learned_from(world):
     assert world.datasets.completed[dataset.dataset_id].corrections_through == world.doors.checks.said[-1].confirmed_at
 
 
-def test_a_stranger_before_the_door_teaches_nothing(world):
-    said = world.say(of_side(Side.TRAIN), "stranger", same=False, corrects=True)
+def test_a_stranger_is_no_photo_of_the_person_and_one_who_was_let_in_is_learned_from_as_an_impostor(world):
+    old, judge = of_side(Side.TRAIN), of_side(Side.TEST)
+    said = world.say(old, "stranger", same=False, corrects=True)
+    shut = world.say(old, "other", same=False, corrects=False)
+    world.say(judge, "third", same=False, corrects=True)
     dataset = world.collect_confirmed()
-    assert checks_of(dataset, said.identity) == []
-    assert dataset.through == said.confirmed_at.isoformat(), "yet it was looked at"
+    assert checks_of(dataset, old) == checks_of(dataset, judge) == []
+    assert [(one.check_id, one.identity) for one in dataset.impostors] == [(said.check_id, old)]
+    assert set(vectors_of(world.making(), dataset)) >= {one.photo_id for one in dataset.impostors}
+    assert FaceDataset.from_json(dataset.to_json()) == dataset
+    assert dataset.through >= shut.confirmed_at.isoformat(), "all were looked at"
+
+
+@pytest.mark.parametrize("side", Side)
+def test_whoever_it_really_was_has_the_photo_and_nobody_who_judges_is_an_impostor(world, side):
+    old, real = of_side(Side.TRAIN), [n for n in (f"p{n:03d}" for n in range(120)) if side_of(n) is side][-1]
+    said = world.say(old, "seen", same=False, corrects=True)
+    world.doors.photos.bodies[said.photo_url] = f"{real}:seen".encode()
+    world.doors.checks.said.append(replace(said, identity=real, same=True))
+    dataset = world.collect_confirmed()
+    assert checks_of(dataset, real) == [said.check_id]
+    assert [one.check_id for one in dataset.impostors] == ([said.check_id] if side is Side.TRAIN else [])
+    world.erase(real)
+    left = world.collect_confirmed()
+    assert names(left) == names(dataset) - {real} and left.impostors == (), "the photo shows who was erased"
+
+
+def test_nothing_is_kept_of_an_impostor_when_the_person_or_the_check_is_forgotten(world):
+    old = of_side(Side.TRAIN)
+    said = [world.say(old, f"stranger-{n}", same=False, corrects=True) for n in range(2)]
+    before = world.collect_confirmed()
+    vectors = {uri for uri in world.objects.bodies if any(one.photo_id in uri for one in before.impostors)}
+    assert len(vectors) == 2
+    world.forget(said[0].check_id)
+    assert [one.check_id for one in world.collect_confirmed().impostors] == [said[1].check_id]
+    world.erase(old)
+    assert world.collect_confirmed().impostors == () and vectors.isdisjoint(world.objects.bodies)
 
 
 def test_a_check_is_about_one_person_in_whatever_form_the_name_was_typed(world):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.errors import DatasetRefused, GiveUp, ModelRefused, NotBlessed
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceCheck
@@ -124,6 +125,9 @@ def test_a_model_that_tells_people_apart_serves_and_says_how_well(world):
     assert world.registry.tags["v1.0.0"]["people_test"] == str(blessing.checks[0].support)
     report = json.loads(world.objects.read(blessing.report_uri))
     assert report["accepted"] and report["threshold"] > 0 and "p000" not in json.dumps(report)
+    page = world.objects.read(ArtifactFolder(blessing.report_uri.rpartition("/")[0] + "/").report_page).decode()
+    assert "DET" in page and page.count("<polyline") == 3 and "p000" not in page
+    assert report["det"][0]["far"] == 1 and sum(report["scores"]["mates"]) == report["pairs_of_one_person"]
 
 
 def test_made_again_of_more_people_it_is_the_next_minor_and_judged_beside_the_champion(world):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.adapters.face_report import HtmlFaceReportPrinter
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FaceSelectionPolicy, Side
@@ -78,9 +79,10 @@ class World(LiveWorld):
             clock=self.clock,
             selection=FaceSelectionPolicy(),
             gate=GATE,
+            printer=HtmlFaceReportPrinter(),
             dataset_prefix=PREFIX,
         )
-        return (fault or Fault()).on_ports(bundle, but=("registration", "clock"))
+        return (fault or Fault()).on_ports(bundle, but=("registration", "clock", "printer"))
 
     def collect(self, run_id="run-1", fault=None):
         return collect_folder(self.making(fault), self.folder, run_id, lambda *heard: self.heard.append(heard))

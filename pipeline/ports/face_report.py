@@ -1,0 +1,36 @@
+"""A verdict on a face model as people read it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.blessing import Blessing
+from pipeline.domain.faces.curves import Scores
+
+
+@dataclass(frozen=True)
+class SliceFigures:
+    """Of a slice: the share of pairs of one person that is refused, NaN without one, and its interval."""
+
+    name: str
+    people: int
+    refused: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """A verdict as people read it; nobody is named in it. `people` are counted by side."""
+
+    blessing: Blessing
+    threshold: float
+    way: str
+    people: Mapping[str, int]
+    slices: Sequence[SliceFigures]
+    scores: Scores | None
+    champion_scores: Scores | None
+
+
+class FaceReportPrinter(Protocol):
+    def html(self, report: FaceReport) -> bytes: ...
