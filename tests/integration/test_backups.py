@@ -18,6 +18,8 @@ from pipeline.adapters.rebuilt_cluster import PostgresBuilder
 from pipeline.adapters.safeguard_table import SafeguardTable
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.domain.backups import Safeguard
+from pipeline.domain.faces.dataset import person_key
+from pipeline.domain.lineage import Erased
 from tests.builders import NOW
 from tests.waiting import until
 
@@ -66,6 +68,7 @@ def test_a_dropped_table_comes_back_as_it_was_the_moment_before_and_the_whole_da
     with receiving(tmp_path / "on-its-way"):
         query(owner, "CREATE TABLE precious AS SELECT generate_series(1, 1000) AS id")
         before = pipeline.restorable_moment()
+    pipeline._w.erasures.record(Erased(person_key("kim"), (), "lee", "withdrew", NOW))
     # Nobody receives: the server keeps what is written.
     query(owner, "DROP TABLE precious")
     query(stack.dsn("postgres", "postgres"), "SELECT pg_switch_wal()")
@@ -77,7 +80,7 @@ def test_a_dropped_table_comes_back_as_it_was_the_moment_before_and_the_whole_da
         assert rows_of(cluster.dsn("mlops")) == [(1000,)]
         with pytest.raises(psycopg2.errors.UndefinedTable):
             rows_of(owner)
-        cluster.hand_over(tmp_path / "data")
+    assert pipeline.restore_databases(before, tmp_path / "data")["erased_again"] >= 1
     said = subprocess.run([program("pg_controldata"), tmp_path / "data"], capture_output=True, text=True, check=True)
     assert "Database cluster state:               shut down\n" in said.stdout
     assert not (tmp_path / "data/recovery.signal").exists()

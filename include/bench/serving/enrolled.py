@@ -66,7 +66,7 @@ def _measured(store: Stack, fleet: Sequence[Replica], say: Say) -> Figures:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda n: objects.write(f"s3://faces/{_MODEL}/p{n}", photo(n)), range(ENROLLED)))
     say(f"{ENROLLED} people are enrolled")
-    artifacts = StoredFaceArtifacts(_Network(), Destination(objects, "s3://models/", ""))  # type: ignore[arg-type]
+    artifacts = StoredFaceArtifacts(_Network(), Destination(objects, "s3://models/"))  # type: ignore[arg-type]
     versions = [_made(artifacts, number) for number in range(2)]
     with ExitStack() as open_:
         ours = [open_.enter_context(replica.lifecycle()) for replica in fleet]

@@ -277,7 +277,8 @@ def test_both_rates_of_a_face_champion_stand_with_their_intervals_and_its_state(
     ends = [records.facts(f"face_rate_{end}_ratio")["face", "v2.0.0", "refused"] for end in ("low", "high")]
     assert ends == [0.11, 0.33]
     people = records.facts("face_rate_people")
-    assert people == {("face", "v2.0.0", "refused"): 40, ("face", "v2.0.0", "accepted"): 0}
+    seen = {"refused": 40, "accepted": 0, "unnamed": 0, "misnamed": 0}
+    assert people == {("face", "v2.0.0", rate): count for rate, count in seen.items()}
     assert records.facts("live_accuracy_looked_timestamp_seconds") == {("face",): NOW.timestamp()}
     assert records.facts("monitor_interval_seconds") == {("face",): 1800}
 
