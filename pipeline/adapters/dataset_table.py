@@ -114,28 +114,13 @@ class DatasetTable:
 
     def complete(self, dataset: Dataset) -> None:
         with self._database.transaction() as cursor:
-            cursor.execute(
-                "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
-                " validation_count = %s, holdout_count = %s, corrections = %s,"
-                " corrections_through = CASE WHEN manifest_sha256 IS NULL THEN %s"
-                # What was frozen keeps its time; of faces the manifest says it, which this row may have been ahead of.
-                " ELSE COALESCE(corrections_through, %s) END,"
-                " completed_at = COALESCE(completed_at, now())"
-                " WHERE dataset_id = %s",
-                (
-                    dataset.uri,
-                    dataset.sha256,
-                    dataset.photo_count,
-                    dataset.image_count,
-                    dataset.train_count,
-                    dataset.validation_count,
-                    dataset.holdout_count,
-                    dataset.corrections,
-                    dataset.corrections_through,
-                    dataset.corrections_through,
-                    dataset.id,
-                ),
-            )
+            _complete(cursor, dataset)
+
+    def finish(self, dataset: Dataset, manifest: Manifest) -> None:
+        with self._database.transaction() as cursor:
+            wait_for_erasures(cursor)
+            demand_unerased(cursor, manifest)
+            _complete(cursor, dataset)
 
     def finished_sha256(self, dataset_id: str) -> str | None:
         rows = self._rows("SELECT sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
@@ -210,6 +195,31 @@ class DatasetTable:
         with self._database.transaction() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall()
+
+
+def _complete(cursor: Cursor, dataset: Dataset) -> None:
+    cursor.execute(
+        "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
+        " validation_count = %s, holdout_count = %s, corrections = %s,"
+        " corrections_through = CASE WHEN manifest_sha256 IS NULL THEN %s"
+        # What was frozen keeps its time; of faces the manifest says it, which this row may have been ahead of.
+        " ELSE COALESCE(corrections_through, %s) END,"
+        " completed_at = COALESCE(completed_at, now())"
+        " WHERE dataset_id = %s",
+        (
+            dataset.uri,
+            dataset.sha256,
+            dataset.photo_count,
+            dataset.image_count,
+            dataset.train_count,
+            dataset.validation_count,
+            dataset.holdout_count,
+            dataset.corrections,
+            dataset.corrections_through,
+            dataset.corrections_through,
+            dataset.id,
+        ),
+    )
 
 
 def _keep_sides(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:

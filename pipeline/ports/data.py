@@ -132,6 +132,11 @@ class Datasets(Protocol):
     def complete(self, dataset: Dataset) -> None:
         """Record the dataset's counts and hash; it stays the dataset of the run that began it."""
 
+    def finish(self, dataset: Dataset, manifest: Manifest) -> None:
+        """As `complete`, of what was made of `manifest`. Raises `PhotosErased` as `freeze` does, and then nothing
+        changes: whoever erases later finds the dataset finished.
+        """
+
     def finished_sha256(self, dataset_id: str) -> str | None:
         """Hash of the index of shards, None before `complete`."""
 

@@ -3,12 +3,12 @@
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.dataset import Dataset, Manifest, Split
 from pipeline.domain.dataset_folder import DatasetFolder, Shard, ShardIndex
-from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.errors import DatasetRefused, PhotosErased
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
-from pipeline.steps.augment import shard_number, slices
+from pipeline.steps.augment import augment, shard_number, slices
 from pipeline.steps.stored_dataset import demand_whole, manifest_in
-from pipeline.steps.unerased import deletion, take_back_erased
+from pipeline.steps.unerased import demand_unerased
 
 SHARDS_ON_CONTACT_SHEET = 2
 
@@ -16,9 +16,10 @@ SHARDS_ON_CONTACT_SHEET = 2
 def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
     """The finished dataset: the index is written after every shard, the row after the index.
 
-    One that is finished already stays as it is and with the run that made it; what was lost of it is made again.
-    Raises `PhotosErased` when a photo is erased meanwhile, and `DatasetRefused` when a cluster stands on two sides of
-    the split, a shard is missing, or one of a finished dataset is not what was recorded.
+    One that is finished already stays as it is and with the run that made it; what was lost of it, or went with a photo
+    that was erased meanwhile, is made again. Raises `PhotosErased` when one is erased right now, for the next try to go
+    without it, and `DatasetRefused` when a cluster stands on two sides of the split, or something of a finished dataset
+    is not what was recorded.
     """
     folder, objects, datasets = DatasetFolder(dataset_uri), images.objects, images.datasets
     manifest = manifest_in(folder, objects)
@@ -35,10 +36,27 @@ def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
     sheet = images.augmenter.contact_sheet(sample, manifest.labels)
     objects.write(folder.contact_sheet, sheet, "image/png")
     objects.write(folder.index, body, "application/json")
-    dataset = Dataset.counted(run_id, dataset_uri, manifest, index.sha256)
-    take_back_erased(images.erasures, manifest, deletion(objects, folder.contact_sheet, folder.index))
-    datasets.complete(dataset)
-    return datasets.get(dataset.id)
+    _delete_others(folder, index, images)
+    _finish(Dataset.counted(run_id, dataset_uri, manifest, index.sha256), manifest, folder, images)
+    return datasets.get(manifest.dataset_id)
+
+
+def _finish(dataset: Dataset, manifest: Manifest, folder: DatasetFolder, images: Images) -> None:
+    """Whoever erases a photo of it finds it finished, or it is not."""
+    try:
+        images.datasets.finish(dataset, manifest)
+    except PhotosErased:
+        for uri in (folder.contact_sheet, folder.index):
+            images.objects.delete(uri)
+        raise
+
+
+def _delete_others(folder: DatasetFolder, index: ShardIndex, images: Images) -> None:
+    """A slice that an erasure left without photos may have been written by a task that was killed before it looked."""
+    named = {shard.uri for shard in index.shards}
+    for uri in images.objects.list(folder.shards):
+        if uri not in named:
+            images.objects.delete(uri)
 
 
 def _listed(folder: DatasetFolder, manifest: Manifest, images: Images) -> tuple[dict[str, list[Shard]], list[bytes]]:
@@ -48,15 +66,19 @@ def _listed(folder: DatasetFolder, manifest: Manifest, images: Images) -> tuple[
     work = slices(manifest)
     for index, (split, _) in enumerate(work):
         uri = folder.shard(split, shard_number(work, index))
-        body = _shard(uri, images)
+        body = _shard(uri, index, manifest, folder, images)
         shards[split].append(Shard.of(uri, body))
         if split is Split.TRAIN and len(sample) < SHARDS_ON_CONTACT_SHEET:
             sample.append(body)
     return shards, sample
 
 
-def _shard(uri: str, images: Images) -> bytes:
+def _shard(uri: str, index: int, manifest: Manifest, folder: DatasetFolder, images: Images) -> bytes:
+    """An erasure takes every shard of an unfinished dataset away, also those whose task is done by then."""
+    if not images.objects.exists(uri):
+        augment(images, folder.uri, index)
     try:
         return images.objects.read(uri)
     except KeyError:
+        demand_unerased(images.erasures, manifest)
         raise DatasetRefused(f"{uri} is missing: run augment for its slice again") from None

@@ -36,6 +36,11 @@ def take_back_erased(erasures: Erasures, manifest: Manifest, take_back: Callable
         raise PhotosErased(manifest.dataset_id, erased)
 
 
+def demand_unerased(erasures: Erasures, manifest: Manifest) -> None:
+    """Raises `PhotosErased` if one of its photos is erased, so that what is missing of it was taken away."""
+    take_back_erased(erasures, manifest, lambda: None)
+
+
 def keep_unerased(erasures: Erasures, manifest: Manifest, take_back: Callable[[], object]) -> None:
     """As `take_back_erased`, for what only saves time: its loss stops nobody."""
     if _erased(erasures, manifest):

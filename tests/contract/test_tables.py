@@ -506,6 +506,18 @@ def test_nothing_that_was_erased_is_frozen_and_what_is_frozen_stays(tables, eras
     assert tables.datasets.frozen_sha256(before) == "1" * 64
 
 
+def test_nothing_that_was_erased_is_finished_and_what_is_finished_stays(tables):
+    dataset_id = a_frozen_dataset(tables, "run-1", a_photo(1), a_photo(2))
+    manifest = Manifest(dataset_id, "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), (a_photo(1), a_photo(2)))
+    made = a_dataset(id=dataset_id, run_id="run-1")
+    tables.erasures.record(Erased("TASK-00001", (), "kim", "asked by the customer", NOW))
+    with pytest.raises(PhotosErased, match=f"1 photos of {dataset_id} were erased while it was made"):
+        tables.datasets.finish(made, manifest)
+    assert tables.datasets.finished_sha256(dataset_id) is None
+    tables.datasets.finish(made, manifest.without("TASK-00001"))
+    assert tables.datasets.finished_sha256(dataset_id) == made.sha256
+
+
 @pytest.mark.integration
 def test_an_erasure_waits_for_the_dataset_that_is_being_frozen(services):
     tables, row = Tables(services.mlops), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

@@ -215,9 +215,7 @@ class FakeDatasets:
     def _freeze(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         if dataset_id in self.frozen_as:
             return
-        hashes = {p.sha256 for p in (*manifest.photos, *manifest.quarantined) if p.sha256}
-        if erased := [e.task_id for e in self.erased.values() if manifest.names(e.task_id) or hashes & {*e.sha256s}]:
-            raise PhotosErased(dataset_id, sorted(erased))
+        self._demand_unerased(manifest)
         known, words = standing(self.withholdings.all()), self.withholdings.words([*manifest.task_ids])
         if withheld := withheld_photos(manifest.photos, known, words):
             raise PhotosWithheld(dataset_id, len(withheld), str(withheld[0]))
@@ -230,6 +228,11 @@ class FakeDatasets:
                 dataset_id, run_id, manifest.model_type, p.task_id, p.photo_url, p.sha256, p.label, p.source, p.split
             )
         self.aside[dataset_id] = sorted(manifest.quarantined, key=lambda q: q.task_id)
+
+    def _demand_unerased(self, manifest: Manifest) -> None:
+        hashes = {p.sha256 for p in (*manifest.photos, *manifest.quarantined) if p.sha256}
+        if erased := [e.task_id for e in self.erased.values() if manifest.names(e.task_id) or hashes & {*e.sha256s}]:
+            raise PhotosErased(manifest.dataset_id, sorted(erased))
 
     def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
         return self.aside.get(dataset_id, [])
@@ -262,6 +265,11 @@ class FakeDatasets:
         made_by = next((run for run, known in self.ids.items() if known == dataset.id), dataset.run_id)
         version = self.holdout_versions.get(dataset.id, 0)
         self.completed[dataset.id] = replace(dataset, run_id=made_by, holdout_version=version)
+
+    def finish(self, dataset: Dataset, manifest: Manifest) -> None:
+        with _ERASING:
+            self._demand_unerased(manifest)
+            self.complete(dataset)
 
     def finished_sha256(self, dataset_id: str) -> str | None:
         found = self.completed.get(dataset_id)

@@ -17,7 +17,7 @@ from pipeline.domain.selection import SelectionPolicy
 from pipeline.domain.withholding import GivenBack, Scope
 from pipeline.steps.assemble import assemble
 from tests.builders import NOW, a_task, a_withheld, an_event
-from tests.fakes.data import FakeAugmenter, FakeReviewer, FakeValidator
+from tests.fakes.data import BYTES, FakeAugmenter, FakeObjects, FakeReviewer, FakeValidator
 from tests.fakes.faults import Fault, Killed, every_fault, unavailable
 from tests.unit.pipeline.steps.dataset_world import COPIES, POLICY, URI, World
 
@@ -306,8 +306,21 @@ def test_a_number_that_a_restored_database_gives_again_is_made_of_the_photos_of_
     assert [world.objects.read(uri) for uri in shards] == [of_now.objects.read(uri) for uri in shards]
 
 
+def test_a_shard_that_is_missing_is_made_by_whoever_assembles():
+    world, whole = collected(), collected()
+    whole.prepare()
+    assemble(world.images(), "run-1", URI)
+    assert world.objects.bodies == whole.objects.bodies
+
+
 def test_a_dataset_without_one_of_its_shards_is_not_assembled():
+    class Losing(FakeObjects):
+        def write(self, uri, body, content_type=BYTES):
+            if "/shards/" not in uri:
+                super().write(uri, body, content_type)
+
     world = collected()
+    world.objects = Losing(world.objects.bodies)
     with pytest.raises(DatasetRefused, match="train-00000.parquet is missing: run augment"):
         assemble(world.images(), "run-1", URI)
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -20,15 +21,17 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Hyperparameters
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Records
-from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
+from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET, assemble
+from pipeline.steps.augment import slices
 from pipeline.steps.erase_photo import erase_photo
+from pipeline.steps.stored_dataset import demand_whole
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
 from tests.builders import a_model_version, a_task, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
-from tests.fakes.faults import Fault, Killed, every_fault
+from tests.fakes.faults import Both, Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
-from tests.unit.pipeline.steps.dataset_world import LABELS, NO_FAULT, POLICY, URI, forgetting
+from tests.unit.pipeline.steps.dataset_world import AUGMENTATION, LABELS, NO_FAULT, POLICY, URI, forgetting
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
 BY = By("kim", "asked by the customer", "erasure")
@@ -44,7 +47,8 @@ class World(DataWorld):
         self.collect()
         self.validate()
         self.prepare()
-        self.collect(run_id="run-2")
+        # A slice of one photo goes with it.
+        self.collect(run_id="run-2", augmentation=replace(AUGMENTATION, photos_per_slice=11))
         self.runs, self.versions, self.experiments = FakeTrainingRuns(), FakeVersions(), FakeExperiments()
         for attempt in ("run-1/1", "run-1/2", "run-10/1"):
             self.experiments.opened[attempt] = FakeExperiment(attempt, files={"contact-sheet.png": b"old"})
@@ -494,37 +498,63 @@ def test_an_index_that_was_changed_is_not_made_true_by_erasing(world):
 # While a dataset is being made
 
 
-def made_while(fault):
-    """The second dataset made, each task tried again after the photo was erased; its shards and its sheet."""
+def tried_again(task):
+    """As Airflow does it: that task alone, and three times more."""
+    for _ in range(3):
+        with suppress(PhotosErased, Killed):
+            return task()
+    return task()
+
+
+def made_while(fault, at=0, which=0):
+    """The second dataset made, and the photo erased meanwhile; its slices are counted at the beginning."""
     world = a_world()
-    task = world.manifest(SECOND).of(Split.TRAIN)[0].task_id
-    if fault.at:
-        fault.meanwhile = lambda: world.erase(task)
-    for attempt in range(2):
-        try:
-            world.prepare(fault=fault, run_id="run-2", uri=SECOND)
-            break
-        except (PhotosErased, DatasetRefused):
-            assert attempt == 0
+    task = world.manifest(SECOND).of(Split.TRAIN)[which].task_id
+    if at:
+        fault = Both(Fault(at, meanwhile=lambda: world.erase(task)), fault)
+    for index in range(len(slices(world.manifest(SECOND)))):
+        tried_again(lambda index=index: world.augment(index, fault, SECOND))
+    tried_again(lambda: assemble(world.images(fault), "run-2", SECOND))
     return world, task
 
 
-@pytest.mark.parametrize("at", range(1, every_fault(made_while)[-1].at + 1))
-def test_a_photo_erased_at_any_moment_while_its_dataset_is_made_is_not_in_it(at):
-    world, task = made_while(Fault(at))
+CALLS = every_fault(made_while)[-1].at
+
+
+def test_the_last_slice_has_one_photo(world):
+    assert [len(photos) for split, photos in slices(world.manifest(SECOND)) if split is Split.TRAIN][-1] == 1
+
+
+def demand_made_without(task, world):
     left = {uri: body for uri, body in world.objects.bodies.items() if uri.startswith(SECOND)}
     assert not [uri for uri, body in left.items() if task.encode() in body]
-    # Erased right after the last look, the index is gone and training refuses the dataset.
-    if f"{SECOND}dataset.json" in left:
-        shards = [world.objects.read(shard["uri"]) for shard in world.shards(SECOND)]
-        drawn = world.augmenter.contact_sheet(shards[:SHARDS_ON_CONTACT_SHEET], LABELS)
-        assert left[f"{SECOND}contact-sheet.png"] == drawn
+    demand_whole(world.datasets.get("DS-2026-002"), world.objects)
+    shards = [world.objects.read(shard["uri"]) for shard in world.shards(SECOND)]
+    assert world.objects.list(f"{SECOND}shards/") == sorted(shard["uri"] for shard in world.shards(SECOND))
+    shown = {image[0] for shard in shards for image in json.loads(shard)["images"]}
+    manifest = world.manifest(SECOND)
+    assert shown == {p.task_id for p in (*manifest.of(Split.TRAIN), *manifest.of(Split.VALIDATION))}
+    assert left[f"{SECOND}contact-sheet.png"] == world.augmenter.contact_sheet(shards[:SHARDS_ON_CONTACT_SHEET], LABELS)
+
+
+@pytest.mark.parametrize("at", range(1, CALLS + 1))
+def test_a_photo_erased_at_any_moment_while_its_dataset_is_made_is_not_in_it_and_the_run_goes_on(at):
+    world, task = made_while(NO_FAULT, at)
+    demand_made_without(task, world)
+
+
+@given(at=st.integers(1, CALLS), later=st.integers(0, 12), after=st.booleans(), which=st.sampled_from([0, -1]))
+@example(at=15, later=1, after=False, which=-1)
+@settings(max_examples=60)
+def test_nor_when_a_task_is_killed_besides(at, later, after, which):
+    world, task = made_while(Fault(at + later, after), at, which)
+    demand_made_without(task, world)
 
 
 # Lineage
 
 
-def tried_again(world, run_id="retry-of-run-1"):
+def learned_from_again(world, run_id="retry-of-run-1"):
     """Another run on the same dataset, with a model and caches of its own."""
     attempt = f"{run_id}/1"
     world.experiments.opened[attempt] = FakeExperiment(attempt, files={"contact-sheet.png": b"old"})
@@ -538,7 +568,7 @@ def tried_again(world, run_id="retry-of-run-1"):
 
 
 def test_what_a_retry_on_the_same_dataset_kept_of_the_photo_is_forgotten_too(world):
-    caches = tried_again(world)
+    caches = learned_from_again(world)
     found = world.erase(world.task())
     assert not any(world.objects.exists(uri) for uri in caches)
     sheets = {world.experiments.opened[run].files["contact-sheet.png"] for run in ("run-1/2", "retry-of-run-1/1")}
@@ -564,7 +594,7 @@ def test_a_dataset_whose_assembly_was_killed_before_its_row_is_made_again_withou
 
 
 def test_a_task_leads_to_every_model_that_was_made_of_its_dataset(world):
-    tried_again(world)
+    learned_from_again(world)
     found = trace_task(world.records(), world.task())
     assert [(use.run_id, use.version.version) for use in found if use.version] == [
         ("run-1", "v1.0.0"),
