@@ -1,14 +1,33 @@
-"""Messages that nobody thought of: any bytes, any JSON, events with odd fields, any AMQP headers."""
+"""What nobody thought of: messages of any bytes, JSON, fields and AMQP headers, photos of any kind and damage, rows.
 
+`make fuzz` draws FUZZ_EXAMPLES of each, other ones at every run.
+"""
+
+import io
 import json
+import os
 import struct
 from typing import Any
 
+import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.builders import event_fields
 from tests.corpus.amqp import header, properties, table
 from tests.corpus.json_values import ANY_JSON
+
+
+def drawn(by_default: int) -> settings:
+    """How many are drawn of something; the same ones at each run, unless FUZZ_EXAMPLES says how many."""
+    asked = os.environ.get("FUZZ_EXAMPLES")
+    return settings(
+        max_examples=int(asked or by_default),
+        deadline=None,
+        derandomize=asked is None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def _one_of(kinds: bytes) -> Any:
@@ -46,3 +65,57 @@ BODIES = st.one_of(
     # Of an event, some bytes more in the middle.
     st.builds(lambda at, more: _EVENT[:at] + more + _EVENT[at:], st.integers(0, len(_EVENT)), st.binary(max_size=4)),
 )
+
+
+# Of one colour or of noise, of every kind of pixels, in every format, also those that no decoder here is for.
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "F")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO")
+
+
+@st.composite
+def pictures(draw: Any) -> bytes:
+    """As somebody's program might write one; what that program cannot is of another kind, and written as RGB."""
+    width, height = draw(st.integers(1, 200)), draw(st.integers(1, 200))
+    noise = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 256, (height, width, 3), np.uint8)
+    image = Image.fromarray(noise // draw(st.sampled_from([1, 16, 255])))
+    options = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "quality": st.integers(1, 100),
+                "progressive": st.booleans(),
+                "lossless": st.booleans(),
+                "optimize": st.booleans(),
+                "exif": st.binary(max_size=60),
+                "icc_profile": st.binary(max_size=60),
+                "comment": st.binary(max_size=60),
+            },
+        )
+    )
+    out = io.BytesIO()
+    try:
+        image.convert(draw(st.sampled_from(_MODES))).save(out, draw(st.sampled_from(_FORMATS)), **options)
+    except (OSError, ValueError):
+        out = io.BytesIO()
+        image.save(out, "PNG")
+    return out.getvalue()
+
+
+@st.composite
+def mangled(draw: Any, whole: Any) -> bytes:
+    """Bytes that were right, with some cut out, changed, doubled or put in."""
+    body = bytearray(draw(whole))
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(body)))
+        end = draw(st.integers(at, min(len(body), at + 40)))
+        body[at:end] = draw(st.one_of(st.binary(max_size=12), st.just(bytes(body[at:end]) * 2)))
+    return bytes(body)
+
+
+@st.composite
+def _cut_off(draw: Any, whole: Any) -> bytes:
+    body: bytes = draw(whole)
+    return body[: draw(st.integers(0, len(body)))]
+
+
+PHOTO_BODIES = st.one_of(st.binary(max_size=200), pictures(), mangled(pictures()), _cut_off(pictures()))

@@ -3,7 +3,6 @@
 `make fuzz` draws FUZZ_EXAMPLES for each operation.
 """
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from typing import Any
 
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.generation.feedback import FeedbackSources
@@ -22,13 +21,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.corpus.fuzz import drawn
+
 RIGHT, WRONG = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
-DRAWN = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "3")),
-    deadline=None,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+DRAWN = drawn(3)
 _PROMISES = [
     status_code_conformance,
     content_type_conformance,

@@ -1,7 +1,7 @@
 """Any message between good ones is stored, or dead-lettered with its reason, and the queue drains."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.adapters.clock import SystemClock
@@ -13,7 +13,7 @@ from pipeline.ports.intake import Intake
 from pipeline.steps.accumulate import Counts, accumulate
 from tests.broker import DEAD, EXCHANGE, QUEUE, Broker
 from tests.builders import BUCKETS, event_body
-from tests.corpus.fuzz import BODIES, PROPERTIES
+from tests.corpus.fuzz import BODIES, PROPERTIES, drawn
 from tests.corpus.messages import messages
 from tests.waiting import until
 
@@ -96,7 +96,7 @@ def test_an_unreadable_message_that_the_broker_gave_up_can_be_looked_at_again_an
 
 
 # A drain takes a second whatever it takes: each case is many messages at once.
-@settings(max_examples=max(3, settings().max_examples // 40), suppress_health_check=list(HealthCheck))
+@drawn(3)
 @given(odd=st.lists(st.tuples(BODIES, PROPERTIES), min_size=20, max_size=60))
 def test_any_message_between_good_ones_is_stored_or_dead_lettered_and_the_queue_drains(running_services, odd):
     running_services.empty()

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,20 +12,16 @@ import grpc
 import httpx
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as oip
 
 from include.contract import faceserve_pb2 as pb
+from tests.corpus.fuzz import drawn
 from tests.replica.world import TOKEN
 from tests.tiny_model import grey_photo
 
-FUZZ = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "15")),
-    deadline=None,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+FUZZ = drawn(15)
 INFER = "/v2/models/laundry/infer"
 MESSAGE_BYTES = 2 << 20
 # The message as it came, as it was read, and what reading half a million numbers takes.

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import stamina
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.adapters.data_report import HtmlDataReport
@@ -17,6 +17,7 @@ from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused, S
 from pipeline.domain.models import ModelType
 from pipeline.learning.photos import PillowPhotoInspector
 from tests.builders import NOW, a_task
+from tests.corpus.fuzz import PHOTO_BODIES, drawn, mangled
 from tests.corpus.photos import JPEG, PHOTOS, PNG, ROWS, WEBP, encoded
 from tests.fakes.data import FakeReviewer
 from tests.unit.pipeline.steps.dataset_world import LABELS, URI, World
@@ -105,19 +106,15 @@ def test_an_odd_row_is_set_aside_or_used_and_stops_nothing(name):
     demand_a_dataset(a_world(odd, body=JPEG if odd.photo_url else None), odd, reason)
 
 
-@settings(max_examples=25)
-@given(st.data())
-def test_no_photo_whatever_its_bytes_stops_the_others(data):
-    body = bytearray(data.draw(st.sampled_from([JPEG, PNG, WEBP])))
-    for _ in range(data.draw(st.integers(0, 4))):
-        at = data.draw(st.integers(0, len(body)))
-        body[at : at + data.draw(st.integers(0, 400))] = data.draw(st.binary(max_size=40))
+@drawn(25)
+@given(PHOTO_BODIES | mangled(st.sampled_from([JPEG, PNG, WEBP])))
+def test_no_photo_whatever_its_bytes_stops_the_others(body):
     odd = a_task(ODD, confirmed_at=NOW)
-    fault = PillowPhotoInspector().fingerprint(bytes(body)).fault
-    demand_a_dataset(a_world(odd, body=bytes(body)), odd, re.escape(fault) if fault else None)
+    fault = PillowPhotoInspector().fingerprint(body).fault
+    demand_a_dataset(a_world(odd, body=body), odd, re.escape(fault) if fault else None)
 
 
-@settings(max_examples=25)
+@drawn(25)
 @given(
     label=st.one_of(st.sampled_from(LABELS), st.text(max_size=9)),
     at=st.datetimes(timezones=st.timezones()),
