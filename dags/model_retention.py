@@ -7,7 +7,8 @@ stay. `python -m pipeline restore VERSION` brings one back.
 
 *prune* throws away what can be made again or nobody asks for any more: images and caches of all but the newest 10
 datasets, model files of runs that were refused three months ago, and of last year readings, decisions against a
-retraining and MLflow's runs of models that got no number. Manifests, reports and verdicts stay. Nothing waits for it,
+retraining and MLflow's runs of models that got no number; also what a collection of faces left of somebody erased, when
+it was killed and never ran again. Manifests, reports and verdicts stay. Nothing waits for it,
 and it waits for nothing.
 """
 

@@ -197,7 +197,8 @@ class DatasetTable:
             return cursor.fetchall()
 
 
-def _complete(cursor: Cursor, dataset: Dataset) -> None:
+def _complete(cursor: Cursor, one: Dataset) -> None:
+    through = one.corrections_through
     cursor.execute(
         "UPDATE datasets SET uri = %s, sha256 = %s, photo_count = %s, image_count = %s, train_count = %s,"
         " validation_count = %s, holdout_count = %s, corrections = %s,"
@@ -206,19 +207,8 @@ def _complete(cursor: Cursor, dataset: Dataset) -> None:
         " ELSE COALESCE(corrections_through, %s) END,"
         " completed_at = COALESCE(completed_at, now())"
         " WHERE dataset_id = %s",
-        (
-            dataset.uri,
-            dataset.sha256,
-            dataset.photo_count,
-            dataset.image_count,
-            dataset.train_count,
-            dataset.validation_count,
-            dataset.holdout_count,
-            dataset.corrections,
-            dataset.corrections_through,
-            dataset.corrections_through,
-            dataset.id,
-        ),
+        (one.uri, one.sha256, one.photo_count, one.image_count, one.train_count, one.validation_count)
+        + (one.holdout_count, one.corrections, through, through, one.id),
     )
 
 

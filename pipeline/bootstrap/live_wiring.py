@@ -86,6 +86,7 @@ class LiveWiring:
         w = self._w
         return Pruning(
             datasets=w.datasets,
+            erasures=w.erasures,
             training_runs=w.training_runs,
             runs=w.retraining_runs,
             versions=w.versions,

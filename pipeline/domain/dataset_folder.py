@@ -9,7 +9,7 @@ from pipeline.domain.dataset import Split
 
 CONTACT_SHEET = "contact-sheet.png"
 """Its name also in the experiment tracker, beside the training's figures."""
-_SHARD, _WITHOUT = ".parquet", "-without-"
+_SHARD, _WITHOUT, _VECTOR = ".parquet", "-without-", ".f32"
 
 
 def first_photos(prefix: str) -> str:
@@ -22,9 +22,18 @@ def erasures(prefix: str) -> str:
     return f"{prefix}erasures/"
 
 
+def face_vectors(prefix: str) -> str:
+    """Under which lies what networks say of faces, kept once for all trainings; `prefix` is that of datasets."""
+    return f"{prefix}faces/"
+
+
 def face_vector(prefix: str, base_sha256: str, photo_id: str) -> str:
-    """What a network says of one face, kept once for all trainings; `prefix` is that of datasets."""
-    return f"{prefix}faces/{base_sha256[:16]}/{photo_id}.f32"
+    return f"{face_vectors(prefix)}{base_sha256[:16]}/{photo_id}{_VECTOR}"
+
+
+def face_in(vector: str) -> str:
+    """The hash of the photo that a vector is of."""
+    return vector.rpartition("/")[2].removesuffix(_VECTOR)
 
 
 @dataclass(frozen=True)

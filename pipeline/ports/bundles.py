@@ -131,6 +131,7 @@ class Pruning:
     """Everything that grows with every retraining; datasets and models live under their prefixes (`s3://…/`)."""
 
     datasets: Datasets
+    erasures: Erasures
     training_runs: TrainingRuns
     runs: RetrainingRuns
     versions: ModelVersions

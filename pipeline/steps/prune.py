@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.lineage import runs_of
+from pipeline.domain.lineage import Gone, runs_of
 from pipeline.domain.models import ModelType
 from pipeline.domain.pruning import PruningPolicy
 from pipeline.ports.bundles import Pruning
+from pipeline.steps.faces.forget_faces import erased_vectors
 
 # Of every dataset that was ever frozen: its id, and each run that was trained on it.
 Tried = tuple[str, tuple[str, ...]]
@@ -20,13 +21,15 @@ Tried = tuple[str, tuple[str, ...]]
 class Pruned:
     """`datasets` lost their images, `refused_runs` their model files, `experiments` (by run) are in the tracker's bin.
 
-    Readings, decisions and objects are counted. In a dry run all of it is what would go.
+    Readings, decisions and objects are counted, and `vectors` of erased faces, which killed collections left. In a dry
+    run all of it is what would go.
     """
 
     datasets: tuple[str, ...]
     refused_runs: tuple[str, ...]
     experiments: tuple[str, ...]
     objects: int
+    vectors: int
     readings: int
     decisions: int
 
@@ -43,15 +46,16 @@ def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry
     models = {run: _files(p, ArtifactFolder.of(p.model_prefix, model_type, run)) for run in refused}
     gone = {*images, *(uri for files in models.values() for uri in files)}
     experiments = _old_experiments(p, model_type, policy, running)
+    vectors = erased_vectors(p, Gone.of(p.erasures.all()).sha256s)
     if not dry_run:
-        _delete(p, images)
+        _delete(p, [*images, *vectors])
         for run in refused:
             _remove_model(p, model_type, policy, run)
         for run in experiments:
             p.experiments.delete(model_type, run)
     readings = p.readings.forget(model_type, before=policy.readings_before(now), dry_run=dry_run)
     decisions = p.decisions.forget(model_type, before=policy.decisions_before(now), dry_run=dry_run)
-    return Pruned(old, tuple(refused), experiments, len(gone), readings, decisions)
+    return Pruned(old, tuple(refused), experiments, len(gone), len(vectors), readings, decisions)
 
 
 def _old_experiments(

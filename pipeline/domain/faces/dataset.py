@@ -11,14 +11,19 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, identity_of, in_two_splits
 
 _SHOWN = 3
+_REPEATED = "a newer photo of the same person shows the same, and stands for both"
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """A photo by its path below the folder, and why nothing is learned from it."""
+    """A photo by its path below the folder, or its person and check, and why nothing is learned from it.
+
+    `photo_id` is empty where its bytes could not be read.
+    """
 
     name: str
     reason: str
+    photo_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,11 @@ class FaceDataset:
         set_aside: Sequence[SetAside],
         policy: FaceSelectionPolicy,
     ) -> "FaceDataset":
-        """Raises `DatasetRefused` when a side has nobody, or somebody stands on two."""
+        """Photos that show what another one shows are set aside, too.
+
+        Raises `DatasetRefused` when a side has nobody, or somebody stands on two.
+        """
+        found = list(found)
         photos = policy.choose(found)
         if leaks := in_two_splits(photos):
             raise DatasetRefused(f"what sets or judges a model must not be learned from: {'; '.join(leaks[:_SHOWN])}")
@@ -54,7 +63,8 @@ class FaceDataset:
                 f"nobody stands on the side {empty[0]}: a face model needs more people, each with {policy.min_photos} "
                 "or more distinct photos"
             )
-        return cls(dataset_id, base_sha256, photos, set_aside)
+        repeated = [SetAside(photo.place, _REPEATED, photo.photo_id) for photo in policy.repeated(found)]
+        return cls(dataset_id, base_sha256, photos, (*set_aside, *repeated))
 
     def of_person(self, identity: str) -> Sequence[FacePhoto]:
         return [photo for of_side in self.photos.values() for photo in of_side if photo.identity == identity]
@@ -66,13 +76,18 @@ class FaceDataset:
     def without(self, forgotten: "Forgotten") -> "FaceDataset":
         """Nothing of the people that were erased, nor of their photos under another name."""
         kept = {side: tuple(p for p in of_side if not forgotten.takes(p)) for side, of_side in self.photos.items()}
-        aside = tuple(one for one in self.set_aside if not forgotten.names(one.name))
+        aside = tuple(one for one in self.set_aside if not forgotten.takes_aside(one))
         impostors = tuple(photo for photo in self.impostors if not forgotten.takes(photo))
         return replace(self, photos=kept, set_aside=aside, impostors=impostors)
 
     def taken_by(self, forgotten: "Forgotten") -> Sequence[FacePhoto]:
-        """What `without` leaves out."""
+        """The photos that `without` leaves out."""
         return [photo for photo in self.every_photo() if forgotten.takes(photo)]
+
+    def hashes_of(self, forgotten: "Forgotten") -> set[str]:
+        """Of what `without` leaves out, used or set aside, as far as they are known."""
+        aside = {one.photo_id for one in self.set_aside if one.photo_id and forgotten.takes_aside(one)}
+        return aside | {photo.photo_id for photo in self.taken_by(forgotten)}
 
     def people(self, side: Side) -> int:
         return len({photo.identity for photo in self.photos[side]})
@@ -124,6 +139,9 @@ class Forgotten:
 
     def takes(self, photo: FacePhoto) -> bool:
         return photo.photo_id in self.photo_ids or self.takes_check(photo.check_id, photo.identity)
+
+    def takes_aside(self, one: SetAside) -> bool:
+        return one.photo_id in self.photo_ids or self.names(one.name)
 
     def takes_check(self, check_id: str, name: str) -> bool:
         """Whether nothing may be known of it. Raises `ValueError` for a name that is empty."""

@@ -44,6 +44,11 @@ class FacePhoto:
     camera: str = ""
     quality: str = ""
 
+    @property
+    def place(self) -> str:
+        """The person, and the check or the name of the file."""
+        return f"{self.identity}/{self.check_id or self.taken_at}"
+
 
 def quality_of(brightness: float, sharpness: float) -> str:
     """What is wrong with a photo's light or focus, the worst first; figures as in `Fingerprint`."""
@@ -159,6 +164,14 @@ class FaceSelectionPolicy:
                 taken.append(check)
         return tuple(sorted(taken, key=_when, reverse=True))
 
+    def repeated(self, photos: Iterable[FacePhoto]) -> list[FacePhoto]:
+        """Near-duplicates that a newer photo of the same person stands for, ordered by identity."""
+        return [
+            photo
+            for _, of_one in sorted(_by_identity(photos).items())
+            for photo in _newest_first(set(of_one).difference(_distinct(of_one)))
+        ]
+
     def choose(self, photos: Iterable[FacePhoto]) -> Mapping[Side, tuple[FacePhoto, ...]]:
         """By side, ordered by identity, the newest photos of each first; whatever order they come in.
 
@@ -195,11 +208,14 @@ def _by_identity(photos: Iterable[FacePhoto]) -> dict[str, list[FacePhoto]]:
 
 
 def _distinct(photos: Iterable[FacePhoto]) -> list[FacePhoto]:
-    newest_first = sorted(photos, key=_age, reverse=True)
     first: dict[str, FacePhoto] = {}
-    for photo in newest_first:
+    for photo in _newest_first(photos):
         first.setdefault(photo.cluster_id, photo)
     return list(first.values())
+
+
+def _newest_first(photos: Iterable[FacePhoto]) -> list[FacePhoto]:
+    return sorted(photos, key=_age, reverse=True)
 
 
 def _age(photo: FacePhoto) -> tuple[bool, str, str]:

@@ -190,7 +190,8 @@ def _sorted_out(
         if one.found is None:
             aside.append(SetAside(one.offered.place, one.fault))
         elif not one.offered.is_impostor and len(shows[one.found.cluster_id]) > 1:
-            aside.append(SetAside(one.offered.place, "the same picture is filed under another person, too"))
+            why = "the same picture is filed under another person, too"
+            aside.append(SetAside(one.offered.place, why, one.found.photo_id))
         else:
             usable.append((one.found, one.offered))
     return usable, aside

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from pipeline.domain.dataset_folder import face_in, face_vectors
 from pipeline.domain.faces.dataset import Forgotten
 from pipeline.domain.lineage import Erased
 from pipeline.domain.transitions import By
@@ -24,12 +25,13 @@ class FacesGone:
 
 def forget_faces(lists: FaceLists, keys: Collection[str], by: By) -> FacesGone:
     """`keys` as of `Forgotten`, remembered by now. Looks until no list names them: one that is written meanwhile was
-    begun before, and later ones know.
+    begun before, and later ones know. Nor does a vector stay that no list names any more: whoever wrote it behind an
+    earlier erasure, and was killed, may never come again.
     """
     known = frozenset(sha for one in lists.erasures.all() if one.task_id in keys for sha in one.sha256s)
     forgotten, gone = Forgotten(frozenset(keys), known), FacesGone(known)
     while named := [one for one in stored_faces(lists) if one.dataset.without(forgotten) != one.dataset]:
-        shown = {photo.photo_id for one in named for photo in one.dataset.taken_by(forgotten)}
+        shown = {sha256 for one in named for sha256 in one.dataset.hashes_of(forgotten)}
         # Before anything goes: whoever is killed here finds a copy of the photo by its hash.
         for key in keys:
             lists.erasures.record(Erased(key, tuple(sorted(shown)), by.actor, by.reason, lists.clock.now()))
@@ -37,7 +39,18 @@ def forget_faces(lists: FaceLists, keys: Collection[str], by: By) -> FacesGone:
         forgotten = Forgotten(forgotten.keys, gone.photo_ids)
         for one in named:
             _take_out(lists, one, forgotten, gone)
+    left = erased_vectors(lists, gone.photo_ids)
+    for vector in left:
+        lists.objects.delete(vector)
+    gone.vectors.update(left)
     return gone
+
+
+def erased_vectors(lists: FaceLists, photo_ids: Collection[str]) -> list[str]:
+    """Those of these photos, by whichever network, named by a list or by none."""
+    if not photo_ids:
+        return []
+    return [uri for uri in lists.objects.list(face_vectors(lists.dataset_prefix)) if face_in(uri) in photo_ids]
 
 
 def _take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten, gone: FacesGone) -> None:

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from pipeline.domain.blessing import Override, OverrideKind
+from pipeline.domain.dataset_folder import face_vector
 from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Observation, Tally
 from pipeline.domain.models import ModelType
 from pipeline.domain.pruning import PruningPolicy
@@ -58,6 +60,7 @@ class World(DataWorld):
     def prune(self, fault=NO_FAULT, dry_run=False, **policy):
         pruning = Pruning(
             datasets=self.datasets,
+            erasures=self.erasures,
             training_runs=self.training_runs,
             runs=self.runs,
             versions=self.versions,
@@ -130,6 +133,16 @@ def test_a_pruned_dataset_is_refused_to_a_retry_with_what_to_do_and_photos_are_s
     )
     erase_photo(forgetting, task, By("kim", "asked by the customer", "erasure"))
     assert not any(world.manifest(world.dataset(n)).names(task) for n in (1, 2, 3))
+
+
+def test_what_a_killed_collection_of_faces_left_of_somebody_erased_goes_and_nobody_elses():
+    world, (of_erased, of_another) = World(), (face_vector("s3://datasets/", "b" * 64, sha * 64) for sha in "cd")
+    for vector in (of_erased, of_another):
+        world.objects.write(vector, b"vector")
+    world.erasures.record(Erased("person:1", ("c" * 64,), "kim", "withdrew", NOW))
+    assert world.prune(dry_run=True).vectors == 1 and world.objects.exists(of_erased)
+    world.prune()
+    assert (world.objects.exists(of_erased), world.objects.exists(of_another)) == (False, True)
 
 
 FORCED = Override("run-1", OverrideKind.FORCED, "kim", "needed now", LONG_AGO)

@@ -2,6 +2,7 @@
 
 import unicodedata
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -189,6 +190,32 @@ def test_a_photo_that_is_gone_is_set_aside_and_the_others_are_used(world):
     assert [one.name for one in dataset.set_aside] == [f"new/{gone.check_id}"] and len(dataset.of_person("new")) == 2
 
 
+@settings(max_examples=20, deadline=None)
+@given(shots=st.lists(st.integers(0, 3), min_size=2, max_size=8))
+@example(shots=[0, 1, 0])
+def test_a_photo_that_shows_what_a_newer_one_of_the_person_shows_is_named_by_its_check(shots):
+    one = seen_at_doors_alone()
+    checks = [one.say("new", shot) for shot in shots]
+    aside = {row.name: row for row in one.collect_confirmed().set_aside}
+    older = [f"new/{check.check_id}" for n, check in enumerate(checks) if shots[n] in shots[n + 1 :]]
+    assert sorted(aside) == sorted(older)
+    assert {row.reason for row in aside.values()} <= {REPEATED} and all(row.photo_id for row in aside.values())
+
+
+def test_forgetting_one_of_two_checks_with_one_photo_forgets_that_photo():
+    one = seen_at_doors_alone()
+    older, _, newer = (one.say("new", shot) for shot in (0, 1, 0))
+    for forgotten in (older, newer):
+        other = deepcopy(one)
+        other.collect_confirmed()
+        other.forget(forgotten.check_id)
+        left = other.collect_confirmed()
+        assert not {older.check_id, newer.check_id} & {*checks_of(left, "new")} and left.set_aside == ()
+        again = other.say("new", 0)
+        assert again.check_id not in checks_of(other.collect_confirmed("run-3"), "new")
+
+
+REPEATED = "a newer photo of the same person shows the same, and stands for both"
 TAKEN_AWAY, CHANGED = "no photo at", "it was changed since"
 
 

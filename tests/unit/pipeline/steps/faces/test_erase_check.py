@@ -155,16 +155,19 @@ def test_of_a_try_that_ended_anywhere_an_erasure_leaves_nothing(what):
     when=st.tuples(st.integers(1, CALLS), st.integers(0, 40), st.booleans()),
     error=st.sampled_from([Killed, unavailable("S3")]),
     what=st.sampled_from(sorted(ERASURES)),
-    run_id=st.sampled_from(["run-2", "run-3"]),
+    then=st.sampled_from(["collect again", "collect for another run", "erase again"]),
 )
-@example(when=(CALLS - 30, 24, False), error=Killed, what="a person", run_id="run-3")
-@example(when=(CALLS - 3, 0, True), error=Killed, what="a check", run_id="run-3")
-@example(when=(CALLS - 1, 1, True), error=Killed, what="a check", run_id="run-2")
-def test_erased_while_a_try_goes_on_that_ends_later_the_next_one_leaves_nothing(when, error, what, run_id):
+@example(when=(CALLS - 30, 24, False), error=Killed, what="a person", then="collect for another run")
+@example(when=(CALLS - 3, 0, True), error=Killed, what="a check", then="collect for another run")
+@example(when=(CALLS - 1, 1, True), error=Killed, what="a check", then="collect again")
+@example(when=(CALLS - 32, 16, False), error=Killed, what="a person", then="erase again")
+@example(when=(CALLS - 20, 6, False), error=Killed, what="a check", then="erase again")
+def test_erased_while_a_try_goes_on_that_ends_later_whatever_comes_next_leaves_nothing(when, error, what, then):
     (erase, left), one, (at, later, after) = ERASURES[what], a_world(), when
     with suppress(Killed, ServiceUnavailable):
         one.collect_confirmed(fault=Both(Fault(at, meanwhile=lambda: erase(one)), Fault(at + later, after, error)))
-    one.collect_confirmed(run_id)
+    next_ = {"collect for another run": lambda: one.collect_confirmed("run-3"), "erase again": lambda: erase(one)}
+    next_.get(then, one.collect_confirmed)()
     assert left(one) == []
 
 
