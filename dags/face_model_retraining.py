@@ -28,8 +28,8 @@ from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import face_step
 from plugins.training.task import demand_runtime, faces_apart
+from plugins.verdict.links import REPORT_URL, VerificationReportLink
 from plugins.verdict.refusal import demand_acceptance
-from plugins.verdict.report_link import REPORT_URL, VerificationReportLink
 
 _FACE = "FACE"
 # In seconds, as in the DAG of a laundry retraining.

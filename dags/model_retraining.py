@@ -26,8 +26,8 @@ from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
+from plugins.verdict.links import REPORT_URL, DataReportLink, DatasetLink, ExperimentLink, VerificationReportLink
 from plugins.verdict.refusal import demand_acceptance
-from plugins.verdict.report_link import REPORT_URL, DataReportLink, VerificationReportLink
 from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
 # NaN is not below any bound nor above one; this asks the other way round.
@@ -207,15 +207,18 @@ def model_retraining(model_type: str, schedule: CronTriggerTimetable) -> DAG:
 def _wire(model_type: str, dag_id: str) -> None:
     started = begin(RUN_ID, model_type)
     dataset_id = collect(RUN_ID, model_type)
+    dataset_id.operator.operator_extra_links = (DatasetLink(),)
     checked = validate(dataset_id)
     checked.operator.operator_extra_links = (DataReportLink(),)
     slices = plan(dataset_id)
     shards = augment_slice.partial(dataset_id=dataset_id).expand(index=slices)
     assembled = assemble.override(outlets=[dataset(model_type)])(RUN_ID, dataset_id, model_type)
     trained = train_task(model_type, RUN_ID)
+    trained.operator_extra_links = (*trained.operator_extra_links, ExperimentLink(model_type))
     decided = decide(RUN_ID)
     decided.operator.operator_extra_links = (VerificationReportLink(),)
     registered = register.override(outlets=[version(model_type)])(RUN_ID, model_type)
+    registered.operator.operator_extra_links = (ExperimentLink(model_type),)
     swapped = HotSwapOperator(task_id="hot_swap", model_type=model_type, version=registered)
     started >> dataset_id
     checked >> slices

@@ -272,6 +272,8 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+        # How long a click may wait until it is seen; each look takes some 20 ms of a processor.
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "600",
         "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "14400",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",

@@ -135,6 +135,14 @@ class Pipeline(PeoplesWords, RunSteps):
         """Where a browser finds the report of `validate`, for some days; made where it is shown, and kept in no log."""
         return self._w.objects.link(DatasetFolder(self._dataset_uri(dataset_id)).report)
 
+    def dataset_link(self, dataset_id: str) -> str:
+        """As `data_report`, the photos that were chosen."""
+        return self._w.objects.link(DatasetFolder(self._dataset_uri(dataset_id)).manifest)
+
+    def experiment_link(self, run_id: str, model_type: str) -> str:
+        """Where a person finds the retraining and its attempts in the experiment tracker."""
+        return self._w.experiments.link(complete(model_type), run_id)
+
     def slices(self, dataset_id: str) -> list[int]:
         """Indexes of the slices to augment."""
         return list(range(len(slices(manifest_of(self._models.records, dataset_id)))))

@@ -12,6 +12,7 @@ from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.asker import reason
+from plugins.model_rollout.replicas_link import ReplicasLink
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
@@ -57,6 +58,9 @@ class RollBackOperator(ApprovedOperator):
     An automatic rollback never asks. While a person's waits for an answer, a trigger looks whether it is still wanted.
     """
 
+    template_fields = (*ApprovedOperator.template_fields, "model_type")
+    operator_extra_links = (ReplicasLink(),)
+
     def __init__(self, **more: Any) -> None:
         super().__init__(
             subject="Roll {{ params.model_type }} back to {{ params.target }}?",
@@ -68,6 +72,7 @@ class RollBackOperator(ApprovedOperator):
             on_failure_callback=page,
             **more,
         )
+        self.model_type = "{{ params.model_type }}"
 
     def needs_approval(self, context: Context) -> bool:
         return _judged(context) is None and super().needs_approval(context)

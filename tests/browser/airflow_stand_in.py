@@ -135,6 +135,8 @@ class AirflowStandIn:
 
         @self.app.get("/api/v2/dags/{dag_id}/dagRuns/{run_id}")
         def run(dag_id: str, run_id: str):
+            if self.signed_out:
+                raise HTTPException(401, "Token Expired")
             return self.runs[run_id]
 
     def _carry_out(self, dag_id, run):

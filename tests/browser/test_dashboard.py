@@ -136,6 +136,51 @@ def test_a_rollback_that_failed_says_so_and_may_be_asked_for_again(airflow, look
     assert second == f"{first}~2"
 
 
+def begin_rollback(page):
+    page.get_by_role("button", name="Roll back…").click()
+    page.get_by_label("Reason (kept for ever)").fill("too strict")
+    page.get_by_role("button", name="Roll back to v1.1.0 on every replica").click()
+
+
+def test_whoever_somebody_else_came_before_is_told_that_it_ended_otherwise(airflow, look):
+    airflow.fleet.late = {"replica-2": "v1.2.0"}
+    _, page = look()
+    begin_rollback(page)
+    wait_for(page, "#serving-panel", "Waiting for replica-2")
+    [run] = airflow.runs.values()
+    run["state"] = "success"
+    wait_for(page, "#serving-panel", "something else serves: somebody changed it meanwhile")
+
+
+def test_who_is_signed_out_while_a_rollback_runs_is_told_that_it_goes_on(airflow, look):
+    airflow.fleet.late = {"replica-2": "v1.2.0"}
+    seen, page = look(expected=["401"])
+    begin_rollback(page)
+    wait_for(page, "#serving-panel", "Waiting for replica-2")
+    airflow.signed_out = True
+    wait_for(page, "#serving-panel", "goes on; this page can no longer follow it: Token Expired")
+    page.get_by_role("button", name="Sign in again").wait_for()
+    seen.keep("dashboard of a session that expired during a rollback")
+
+
+def test_a_dag_that_was_paused_after_the_page_was_opened_is_named_after_the_click(airflow, look):
+    _, page = look()
+    page.get_by_role("button", name="Roll back…").click()
+    page.get_by_label("Reason (kept for ever)").fill("too strict")
+    airflow.paused = {"model_rollback"}
+    page.get_by_role("button", name="Roll back to v1.1.0 on every replica").click()
+    wait_for(page, "#serving-panel", "model_rollback is paused")
+
+
+def test_who_signs_in_as_somebody_else_in_another_window_sees_what_that_person_may(airflow, look):
+    seen, page = look()
+    page.get_by_role("button", name="Roll back…").wait_for()
+    airflow.role = "viewer"
+    # As after each act, and every half minute.
+    seen.page.frames[1].evaluate("document.dispatchEvent(new Event('acted'))")
+    page.get_by_role("button", name="Roll back…").wait_for(state="detached")
+
+
 def test_a_viewer_is_told_who_can(airflow, look):
     airflow.role = "viewer"
     seen, page = look()
@@ -316,6 +361,24 @@ def test_what_people_wrote_is_text_whatever_it_says(airflow, look):
     wait_for(page, "#retraining", "onerror")
     assert seen.page.evaluate("window.hacked === undefined")
     assert page.locator("main img").count() == 0
+
+
+def test_however_long_peoples_names_and_words_are_nobody_scrolls_sideways(airflow, look):
+    world, name = airflow.world, "W" * 240
+    world.force("better", actor=name, reason="W" * 500)
+    for number in range(2):
+        extra = {"reviewerId": name, "branchId": f"B{name[1:]}"}
+        world.confirmations.store([an_event(f"said-{number}", confirmed_at=world.clock.now(), extra=extra)])
+    seen, page = look(ON_A_PHONE)
+    page.locator("#accuracy-changes summary").click()
+    page.get_by_role("button", name="Set aside corrections…").click()
+    page.get_by_label("What people said").select_option(f"reviewer:{name}")
+    page.get_by_label("Reason (kept for ever)").fill("W" * 500)
+    page.get_by_role("button", name="Set aside what was said by reviewer").click()
+    wait_for(page, "#retraining-now", f"by reviewer {name}: 2 corrections")
+    wait_for(page, "#serving-panel", "Done.")
+    assert seen.page.frames[1].evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+    seen.keep("dashboard of long names")
 
 
 def test_a_dead_letter_that_comes_back_is_put_back_again(airflow, look):
@@ -640,6 +703,13 @@ def test_both_error_rates_of_a_face_model_are_drawn_over_time(airflow, look):
     wait_for(page, "#accuracy-now", "Live error rates")
     page.locator("#accuracy-chart canvas").wait_for()
     assert "Rates of wrong answers" in page.locator("#accuracy-chart").get_attribute("aria-label")
+
+
+def test_an_address_may_name_the_model_type(two_types, look):
+    seen, page = look()
+    wait_for(page, "#serving-now", "v1.2.0")
+    seen.page.goto("/plugin/models?model_type=FACE")
+    wait_for(page, "#serving-now", "No model serves yet.")
 
 
 def test_another_model_type_is_another_page(two_types, airflow, look):

@@ -9,9 +9,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dags.face_model_retraining import face_model_retraining
+from dags.model_promotion import model_promotion
 from dags.model_retraining import laundry
+from dags.model_rollback import model_rollback
 from pipeline.bootstrap import GiveUp, Pipeline
-from plugins.verdict.report_link import VerificationReportLink
+from pipeline.domain.errors import ServiceUnavailable
+from plugins.verdict.links import VerificationReportLink
 from plugins.verdict.retry_after_refusal import NOT_TRAVELLING, conf_of_retry
 from tests.dags.running import DagRun
 
@@ -21,8 +25,16 @@ ADVICE = {
     "dataset_id": "DS-2026-001",
     "hyperparameters": {"epochs": 100},
 }
+face, promotion, rollback = face_model_retraining(), model_promotion(), model_rollback()
+_PAGE = "http://airflow.example/plugin/models?model_type="
 FIELDS = sorted(laundry.params)
 OWN = {"force": True, "reason": ADVICE["reason"], "dataset_id": "DS-2026-001"}
+
+
+@pytest.fixture
+def an_address(monkeypatch):
+    """Where people find Airflow."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example/")
 
 
 def conf_of(desk, advice=ADVICE, **form):
@@ -122,6 +134,42 @@ def test_a_report_is_a_button_of_the_task_that_wrote_it(task_id, name):
     assert link.get_link(None, ti_key=ti) == "http://mlflow/report.html"
     pushed.clear()
     assert link.get_link(None, ti_key=ti) == ""
+
+
+@pytest.mark.parametrize(
+    ("dag", "task_id", "name", "address"),
+    [
+        (laundry, "collect", "Dataset", "dataset_link('DS-2026-001',)"),
+        (laundry, "train", "MLflow run", "experiment_link('run-2026-1', 'LAUNDRY')"),
+        (laundry, "register", "MLflow run", "experiment_link('run-2026-1', 'LAUNDRY')"),
+        (laundry, "hot_swap", "Replicas", _PAGE + "LAUNDRY"),
+        (face, "hot_swap", "Replicas", _PAGE + "FACE"),
+        (promotion, "hot_swap", "Replicas", _PAGE + "LAUNDRY"),
+        (rollback, "roll_back", "Replicas", _PAGE + "LAUNDRY"),
+    ],
+    ids=lambda one: getattr(one, "dag_id", one),
+)
+@pytest.mark.usefixtures("an_address")
+def test_what_belongs_to_a_task_is_a_button_of_it(desk, dag, task_id, name, address):
+    for method in ("dataset_link", "experiment_link"):
+        desk.answers[method] = lambda *about, method=method: f"{method}{about}"
+    run = DagRun(dag, run_id="run:2026+1")
+    run.results |= {"collect": "DS-2026-001", "register": "v1.1.0"}
+    context = run.context(task_id)
+    task = dag.get_task(task_id).prepare_for_execution()
+    task.render_template_fields(context)
+    (link,) = [one for one in task.operator_extra_links if one.name == name]
+    assert link.get_link(task, ti_key=context["ti"]) == address
+    # Whoever knows is away: the task is done all the same.
+    desk.answers |= dict.fromkeys(("dataset_link", "experiment_link"), ServiceUnavailable("MLflow", "no answer"))
+    assert link.get_link(task, ti_key=context["ti"]) in {"", address if name == "Replicas" else ""}
+
+
+def test_buttons_of_one_task_do_not_take_each_others_place():
+    for dag in (laundry, face, promotion, rollback):
+        for task in dag.tasks:
+            keys = [link.xcom_key for link in task.operator_extra_links]
+            assert len(set(keys)) == len(keys)
 
 
 def test_data_that_is_refused_has_its_report_as_a_button_all_the_same(desk):

@@ -47,10 +47,12 @@ function now(seen) {
   const blind = seen.blind_confirmed
     ? ` · ${text("blindOf", { share: percent(seen.blind_agreed / seen.blind_confirmed), confirmed: seen.blind_confirmed })}`
     : "";
-  const interval = text("intervalOf", { low: percent(seen.low), high: percent(seen.high), confirmed: seen.confirmed });
+  // Of none there is no share, and an interval of everything says nothing.
+  const measured = [text("agreement"), text("intervalOf", { low: percent(seen.low), high: percent(seen.high), confirmed: seen.confirmed })];
+  const about = [...(seen.confirmed ? measured : []), text("lookedAt", { at: moment(seen.at) })].join(" · ");
   return [
-    el("p", {}, el("strong", {}, `${seen.version} ${percent(seen.accuracy)} `), badge(seen)),
-    el("p", { class: "quiet" }, `${text("agreement")} · ${interval}${blind} · ${text("lookedAt", { at: moment(seen.at) })}`),
+    el("p", {}, el("strong", {}, `${seen.version} ${seen.confirmed ? percent(seen.accuracy) : ""} `), badge(seen)),
+    el("p", { class: "quiet" }, about + blind),
     el("p", {}, seen.decision),
   ];
 }

@@ -2,11 +2,11 @@
 
 import { airflow, Refused, trigger } from "./api.js";
 import { el, show } from "./dom.js";
-import { state } from "./state.js";
+import { state, whyNot } from "./state.js";
 import { goTo } from "./surroundings.js";
 import { text } from "./texts.js";
 
-const LOOK_MS = 400;
+const LOOK_MS = 200;
 const ENDED = new Set(["success", "failed"]);
 const LEAST_REASON = 3;
 
@@ -63,36 +63,47 @@ async function ask(place, act, choice, reason, opening) {
   const told = el("div", { class: "panel", role: "status", "aria-live": "polite" });
   place.replaceChildren(told);
   show(told, el("p", {}, text("askedFor")));
-  let asked;
+  let asked = null;
   try {
     asked = await trigger(dagId, name, { ...conf, reason }, reason);
+    await follow(place, told, act, { dagId, ...asked, choice, clicked });
   } catch (error) {
-    end(place, told, dagId, null, el("p", { class: "bad" }, error instanceof Refused ? error.message : String(error)));
-    return;
+    const why = error instanceof Refused ? error.message : String(error);
+    end(place, told, dagId, asked?.run, el("p", { class: "bad" }, asked ? text("outOfSight", { why }) : why));
   }
-  await follow(place, told, act, { dagId, ...asked, choice, clicked });
 }
 
 async function follow(place, told, act, about) {
   const { dagId, run, before, choice, clicked } = about;
   const head = before ? text("askedBefore", { who: before }) : text("askedFor");
   for (let now = run.state; ; ) {
-    const seen = act.watch ? await act.watch(choice) : { done: ENDED.has(now), lines: [] };
+    const over = ENDED.has(now);
+    const watched = act.watch?.(choice);
+    if (!over) now = await stateOf(dagId, run, now);
+    const seen = (await watched) ?? { done: ENDED.has(now), lines: [] };
     if (seen.done && (act.watch || now === "success")) {
       if (act.then) seen.lines.push(await act.then());
       const seconds = ((performance.now() - clicked) / 1000).toFixed(1);
       end(place, told, dagId, run, el("p", { class: "good" }, act.done?.(choice, seconds) ?? text("runDone")), ...seen.lines);
       return;
     }
-    if (now === "failed") {
-      end(place, told, dagId, run, el("p", { class: "bad" }, text("runFailed")), ...seen.lines);
+    // What was looked at after the end of the run stays as it is.
+    if (now === "failed" || (over && !seen.unknown)) {
+      end(place, told, dagId, run, el("p", { class: "bad" }, text(now === "failed" ? "runFailed" : "otherwiseMeanwhile")), ...seen.lines);
       return;
     }
-    show(told, el("p", {}, head), ...seen.lines, runLink(dagId, run));
+    const held = now === "queued" && whyNot(dagId);
+    show(told, el("p", {}, head), held && el("p", { class: "bad" }, held), ...seen.lines, runLink(dagId, run));
     await new Promise((later) => setTimeout(later, LOOK_MS));
-    now = await airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then((found) => found.state, () => now);
   }
 }
+
+// Who was signed out is told so; while Airflow does not answer, what it said last counts.
+const stateOf = (dagId, run, last) =>
+  airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then(
+    (found) => found.state,
+    (error) => (error.status === 401 ? Promise.reject(error) : last),
+  );
 
 function end(place, told, dagId, run, ...said) {
   document.dispatchEvent(new Event("acted"));

@@ -9,7 +9,7 @@ import { makeOperations, operations, readLetters, readQuestions } from "./operat
 import { makeRetraining, retraining } from "./retraining.js";
 import { makeServing, readReplicas, serving } from "./serving.js";
 import { retrainingDag, state } from "./state.js";
-import { isDark, language, onChange, signIn } from "./surroundings.js";
+import { isDark, language, onChange, signIn, wanted } from "./surroundings.js";
 import { moment, text } from "./texts.js";
 
 const OFTEN_MS = 5_000;
@@ -89,7 +89,12 @@ function complain(failed) {
 
 async function everything() {
   await all(readOverview);
-  await all(readAirflow, readModels, readSightings, readCanary, readStage, readReplicas, readLetters, readQuestions);
+  await all(readPerson, readAirflow, readModels, readSightings, readCanary, readStage, readReplicas, readLetters, readQuestions);
+}
+
+// Another person may have signed in since, in another window.
+async function readPerson() {
+  state.person = await ours("person");
 }
 
 async function again() {
@@ -103,13 +108,13 @@ async function again() {
 
 async function begin() {
   try {
-    state.person = await ours("person");
+    await readPerson();
   } catch (error) {
     complain([error]);
     return;
   }
-  const wanted = new URLSearchParams(location.search).get("model_type");
-  await choose(state.person.model_types.includes(wanted) ? wanted : state.person.model_types[0]);
+  const kind = wanted("model_type");
+  await choose(state.person.model_types.includes(kind) ? kind : state.person.model_types[0]);
 }
 
 dress();

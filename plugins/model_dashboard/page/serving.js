@@ -59,6 +59,7 @@ function freezeButton() {
 }
 
 function rollback(o) {
+  const { kind } = state;
   const label = (one) => text("servedUntil", { version: one.version, until: moment(one.until) });
   const named = (one) => (one.version === o.previous ? text("previousOne", { what: label(one) }) : label(one));
   const first = (one) => (one.version === o.previous ? 0 : 1);
@@ -73,25 +74,26 @@ function rollback(o) {
       `rollback~${o.champion.version}~${version}~${o.position}`,
       { target: version, model_type: state.kind },
     ],
-    watch: watchReplicas,
+    // Whoever looks at another model type meanwhile follows this one all the same.
+    watch: (version) => watchReplicas(version, kind),
     done: (version, seconds) => text("rolledBack", { version, seconds }),
     opener: () => byId("serving-acts").querySelector("button"),
   };
 }
 
 // A run that succeeded is no proof: each replica says what it serves.
-async function watchReplicas(version) {
-  await readReplicas();
-  const { replicas, fault } = state.replicas;
+async function watchReplicas(version, kind) {
+  const { replicas, fault } = await readReplicas(kind);
   const others = replicas.filter((one) => one.version !== version).map((one) => one.replica);
   const waiting = others.length ? el("p", { class: "quiet" }, text("stillWaiting", { replicas: others.join(", ") })) : null;
-  return { done: !fault && replicas.length > 0 && !others.length, lines: [...replicaList(version), waiting] };
+  const unknown = Boolean(fault) || !replicas.length;
+  return { done: !unknown && !others.length, unknown, lines: [...replicaList(version), waiting] };
 }
 
-export async function readReplicas() {
-  const kind = state.kind;
+export async function readReplicas(kind = state.kind) {
   const found = await ours("replicas", { model_type: kind }).catch((error) => ({ replicas: [], skipped: [], fault: error.message }));
   if (kind === state.kind) state.replicas = found;
+  return found;
 }
 
 export function makeServing(place) {

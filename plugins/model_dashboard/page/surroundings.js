@@ -11,6 +11,11 @@ function outside() {
   }
 }
 
+// What the address says after `?`. Airflow hands its own on to no frame, and drops it once the frame is there.
+const [here, above] = [location.search, outside()?.location.search].map((words) => new URLSearchParams(words));
+
+export const wanted = (name) => here.get(name) ?? above.get(name);
+
 export function language() {
   const told = outside()?.document.documentElement.lang || localStorage.getItem("i18nextLng") || navigator.language;
   return told.toLowerCase().startsWith("ko") ? "ko" : "en";

@@ -39,6 +39,8 @@ const TEXTS = {
   rolledBack: ["Every replica serves {version}: {seconds} s from click to proof.", "모든 서버가 {version}을(를) 서비스합니다: 클릭부터 확인까지 {seconds}초."],
   stillWaiting: ["Waiting for {replicas}", "대기 중: {replicas}"],
   runFailed: ["The run failed: nothing more happens by itself.", "실행이 실패했습니다. 저절로 진행되지 않습니다."],
+  otherwiseMeanwhile: ["The run ended, and something else serves: somebody changed it meanwhile.", "실행이 끝났지만 다른 버전이 서비스 중입니다. 그 사이 누군가 변경했습니다."],
+  outOfSight: ["It was asked for, and goes on; this page can no longer follow it: {why}", "요청은 계속 진행되지만 이 페이지에서 더 이상 볼 수 없습니다: {why}"],
   runDone: ["Done.", "완료되었습니다."],
   openRun: ["Open the run", "실행 보기"],
   liveAccuracy: ["Live accuracy", "실시간 정확도"],
