@@ -106,6 +106,8 @@ lock: ## Recompile requirements.txt, and of it what each image needs
 	@for image in uv audit faceserve application training training-cuda; do $(UV) pip compile --quiet include/docker/$$image.in \
 		-c requirements.txt --generate-hashes --no-annotate --python-version 3.11 --python-platform x86_64-manylinux_2_36 \
 		-o include/docker/$$image.txt || exit; done
+	@$(UV) pip compile --quiet include/docker/openlineage.in --no-deps --generate-hashes --no-annotate --python-version 3.11 \
+		-o include/docker/openlineage.txt
 
 images: ## Build the images with Docker: application, training for processors and for GPUs, faceserve
 	@sh include/docker/images.sh

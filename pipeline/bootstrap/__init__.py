@@ -152,9 +152,9 @@ class Pipeline(PeoplesWords, RunSteps):
         return augment(self._data.images(self._kind_of(dataset_id)), self._dataset_uri(dataset_id), index)
 
     def assemble(self, run_id: str, dataset_id: str) -> dict[str, Any]:
-        """Finish the dataset; its counts."""
-        images = self._data.images(self._kind_of(dataset_id))
-        return answers.of_dataset(assemble(images, run_id, self._dataset_uri(dataset_id)))
+        """Finish the dataset; where it lies and its counts."""
+        images, uri = self._data.images(self._kind_of(dataset_id)), self._dataset_uri(dataset_id)
+        return {**answers.of_dataset(assemble(images, run_id, uri)), "uri": uri}
 
     def lineage_of_task(self, task_id: str) -> list[dict[str, Any]]:
         """Datasets and models that the task's photo shaped, oldest first."""

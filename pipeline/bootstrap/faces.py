@@ -9,6 +9,7 @@ from pipeline.bootstrap import answers
 from pipeline.bootstrap.live_answers import of_rates
 from pipeline.bootstrap.runs import RunSteps
 from pipeline.bootstrap.traced import traced_faces
+from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.faces.dataset import FaceDataset, person_key
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.models import ModelType
@@ -45,11 +46,12 @@ class FacePipeline(RunSteps):
         return _counts(collect_folder(self._making, folder, run_id, on_photo))
 
     def collect(self, run_id: str, on_photo: OnPhoto = _nobody) -> dict[str, Any]:
-        """What people confirmed at doors, beside what the champion has learned from. What was chosen."""
+        """What people confirmed at doors, beside what the champion has learned from. What was chosen, and where."""
         from pipeline.adapters.patient_objects import PatientPhotoStore
 
         doors = Doors(self._w.face_checks, PatientPhotoStore(self._w.photos))
-        return _counts(collect_confirmed(self._making, doors, run_id, on_photo))
+        counts = _counts(collect_confirmed(self._making, doors, run_id, on_photo))
+        return {**counts, "uri": DatasetFolder.of(self._w.dataset_prefix, counts["dataset_id"]).uri}
 
     def set_aside(self, run_id: str) -> list[str]:
         """Photos that nothing is learned from, by person and name, and why."""

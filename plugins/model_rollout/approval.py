@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger
 
 from plugins.model_rollout.patience import IN_TIME, PATIENCE
 from plugins.model_rollout.question import announce_lapse, announce_question
+from plugins.model_rollout.replicas_link import ReplicasLink
 
 APPROVE, REJECT = "Approve", "Reject"
 # Where the answer is kept from one try of the task to the next: a replica that is away for a moment must not cost
@@ -30,6 +31,10 @@ class ApprovedOperator(HITLOperator):
     One task instead of two, so that a run without approval is no slower. After a no the task fails with a
     sentence, because a run that changed nothing must not look done.
     """
+
+    operator_extra_links = (ReplicasLink(),)
+    # Whose replicas change.
+    model_type: str
 
     def __init__(self, **more: Any) -> None:
         super().__init__(options=[APPROVE, REJECT], defaults=REJECT, response_timeout=PATIENCE, **more)

@@ -12,7 +12,6 @@ from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.asker import asker, reason
-from plugins.model_rollout.replicas_link import ReplicasLink
 from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
@@ -52,7 +51,6 @@ class HotSwapOperator(ApprovedOperator):
     """`rollout` in the form chooses; waiting for a canary takes no slot."""
 
     template_fields = (*ApprovedOperator.template_fields, "model_type", "version")
-    operator_extra_links = (ReplicasLink(),)
 
     def __init__(self, *, model_type: str, version: Any, **more: Any) -> None:
         super().__init__(

@@ -12,7 +12,6 @@ from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.asker import reason
-from plugins.model_rollout.replicas_link import ReplicasLink
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import publish_soon, tell_at_once
 from plugins.steps import step
@@ -59,7 +58,6 @@ class RollBackOperator(ApprovedOperator):
     """
 
     template_fields = (*ApprovedOperator.template_fields, "model_type")
-    operator_extra_links = (ReplicasLink(),)
 
     def __init__(self, **more: Any) -> None:
         super().__init__(
