@@ -42,7 +42,7 @@ def rollback(model_type: str) -> Asset:
 
 
 def describe(asset: Asset, **facts: Any) -> None:
-    """What the event of this task's outlet says. OpenLineage, where it is switched on, tells of `uri`, where it lies."""
+    """What the event of this task's outlet says. OpenLineage, where it is on, tells of `uri`, where it lies."""
     get_current_context()["outlet_events"][asset].extra = facts
     if "uri" in facts:
         get_hook_lineage_collector().add_output_asset(_TELLER, uri=facts["uri"])

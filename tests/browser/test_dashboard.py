@@ -65,7 +65,7 @@ def test_a_person_sees_what_serves_how_well_and_why_nothing_is_retrained(airflow
     wait_for(page, "#models-table", "v1.3.0 candidate")
     assert "v1.2.0 since" in text(page, "#serving-now")
     assert text(page, "#serving-replicas") == "Replicas replica-1: v1.2.0 replica-2: v1.2.0"
-    assert re.search(r"v1\.2\.0 9\d\.\d % well", text(page, "#accuracy-now"))
+    assert re.search(r"v1\.2\.0 9\d\.\d % good", text(page, "#accuracy-now"))
     assert page.locator("#accuracy-chart canvas").is_visible()
     for said in ("57 of 100 corrections", "3 of 7 days", "not yet 57 corrections, 100 needed"):
         assert said in text(page, "#retraining")
@@ -654,7 +654,7 @@ def test_airflows_home_has_a_line_with_what_serves_and_a_way_to_the_page(airflow
     wait_for(
         seen.page,
         "#models-strip",
-        re.compile(r"LAUNDRY\s*v1\.2\.0\s*9\d\.\d % well\s*57 of 100 corrections, 3 of 7 days"),
+        re.compile(r"LAUNDRY\s*v1\.2\.0\s*9\d\.\d % good\s*57 of 100 corrections, 3 of 7 days"),
     )
     seen.page.get_by_role("link", name="LAUNDRY").click()
     seen.page.wait_for_url("**/plugin/models")

@@ -1,4 +1,4 @@
-"""With OpenLineage's provider beside our packages Airflow tells of each task that it began and ended, and what it made."""
+"""With OpenLineage's provider beside our packages Airflow tells when each task began and ended, and what it made."""
 
 import json
 import os

@@ -46,7 +46,7 @@ const TEXTS = {
   liveAccuracy: ["Live accuracy", "실시간 정확도"],
   agreement: ["share of confirmations that left the verdict as it was", "판정이 그대로 확인된 비율"],
   noLook: ["The monitor has not looked yet.", "모니터가 아직 확인하지 않았습니다."],
-  stateOk: ["well", "정상"],
+  stateOk: ["good", "정상"],
   stateLow: ["low", "낮음"],
   stateFailing: ["failing", "기준 미달"],
   stateUnknown: ["unknown", "알 수 없음"],
