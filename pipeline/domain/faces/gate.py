@@ -195,7 +195,7 @@ class FaceGatePolicy:
             tar_gained(ours, theirs, confidence=self.confidence),
         )
         reason = f"{value * 100:+.1f} pp of pairs of one person are accepted, against champion {against}"
-        margin = self.margin_of_few if self._is_few(n) else self.margin
+        margin = max(self.margin, self.margin_of_few) if self._is_few(n) else self.margin
         passed, calm = sure.low >= -margin, sure.low <= self.max_gain
         not_worse = Check(
             FaceCheck.NOT_WORSE, outcome(passed), value, -margin, n, reason, against, Weight.PROOF, sure.low
@@ -210,7 +210,7 @@ class FaceGatePolicy:
         rate, against, bar = champion.flips, champion.version, self.max_negative_flips
         value = math.nan if rate.share is None else rate.share
         if self._is_few(people):
-            bar = self.max_flips_of_few
+            bar = max(bar, self.max_flips_of_few)
             passed = value <= bar and not rate.surely_above(self.max_negative_flips, self.confidence)
         else:
             passed = value <= bar

@@ -114,6 +114,12 @@ def test_of_few_people_one_as_good_is_seldom_refused_and_one_that_loses_five_of_
     assert refused(53, 0.01, 0.2, strict) > 0.3, "what holds for many refused it nearly as often as not"
 
 
+def test_whatever_is_allowed_of_many_is_allowed_of_few():
+    generous = replace(POLICY, margin=0.2, max_negative_flips=0.2)
+    assert refused(53, 0.06, 0.5, generous, cases=10) == 0
+    assert refused(53, 0.06, 0.5, cases=10) > 0.5
+
+
 def test_of_many_people_two_of_a_hundred_that_are_lost_are_as_many_as_before():
     assert refused(300, 0.003, 0.06, cases=6) == 0
     assert refused(300, 0.05, 0.9, cases=6) == 1.0, "who was let in and is not is not made good by others"
