@@ -53,9 +53,13 @@ class BackupSteps:
 
     def back_up(self) -> dict[str, Any]:
         """Copy every database now. Raises `GiveUp` unless `backups_wanted`."""
+        copied = self._copied()
+        keep_erasures(self._w.erasure_journal, self._w.erasures)
+        return copied
+
+    def _copied(self) -> dict[str, Any]:
         d = BackingUp(self._cluster, self._backup_archive, self._safeguards, self._w.clock, self._w.settings.backups)
         base = back_up(d)
-        keep_erasures(self._w.erasure_journal, self._w.erasures)
         log.info("backup %s: %d bytes, whole at %s", base.name, base.bytes, base.whole_at)
         return {"backup": base.name, "whole_at": base.whole_at.isoformat(), "bytes": base.bytes}
 
@@ -78,8 +82,8 @@ class BackupSteps:
         keep_log(d)
         receiver.begin()
         if not self._backup_archive.contents().bases:
-            # The log alone is of no use.
-            self.back_up()
+            # The log alone is of no use. Whoever receives it has no key to what lies beside the datasets.
+            self._copied()
         try:
             while not stop.wait(_POLL_SECONDS):
                 receiver.demand_receiving()
