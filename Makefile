@@ -3,7 +3,7 @@ PY := .venv/bin/python
 UV = $(or $(shell command -v uv),.stack/tools/bin/uv)
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo demo-face drill down faults soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz mutate up demo demo-face drill down faults hosts soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ fuzz: install ## Any bytes on every port of the model server, any request to eac
 
 faults: install ## Thirty faults on a stack of their own, the five invariants after each; ROWS="1 19" for some; writes include/studies/faults.md
 	@$(PY) -m tests.faults $(ROWS)
+
+hosts: install ## Workers as separate hosts, in namespaces: photos spread, one dies, one comes late; as root; HOSTS=1,2,4
+	@$(PY) -m tests.hosts --hosts $(or $(HOSTS),1,2,4)
 
 soak: install ## Everything at once on a stack of its own for an hour, a fault each minute; MINUTES=5 for less
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),60)

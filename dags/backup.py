@@ -11,6 +11,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from plugins.every_dag import every_dag, every_task
+from plugins.places import beside_scheduler
 from plugins.steps import step
 
 
@@ -20,7 +21,10 @@ from plugins.steps import step
     max_active_runs=1,
     doc_md=__doc__,
     tags=["backup"],
-    default_args=every_task(retries=3, retry_delay=timedelta(minutes=5), longest_try=timedelta(hours=6)),
+    # The key to every database, and room to rebuild them, are beside the scheduler alone.
+    default_args=every_task(
+        retries=3, retry_delay=timedelta(minutes=5), longest_try=timedelta(hours=6), **beside_scheduler()
+    ),
 )
 def backup() -> None:
     @task.short_circuit

@@ -26,6 +26,7 @@ from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
+from plugins.places import CPU_HEAVY, GPU
 from plugins.steps import face_step
 from plugins.training.task import demand_runtime, faces_apart
 from plugins.verdict.links import REPORT_URL, VerificationReportLink
@@ -70,13 +71,13 @@ def face_model_retraining() -> None:
         demand_runtime()
         return claim(run, _FACE, face_step)
 
-    @task(outlets=[dataset(_FACE)], pool="training")
+    @task(outlets=[dataset(_FACE)], pool="training", queue=CPU_HEAVY)
     def collect(run: str) -> dict[str, object]:
         counts = face_step(lambda p: p.collect(run))
         describe(dataset(_FACE), run_id=run, **counts)
         return counts
 
-    @task(pool="training")
+    @task(pool="training", queue=GPU)
     def learn(run: str) -> dict[str, object]:
         return face_step(lambda p: p.learn(run))
 

@@ -25,6 +25,7 @@ from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.roll_back import page_about_verdict
 from plugins.notices import tell_people
 from plugins.pauses import look_for_pauses
+from plugins.places import beside_scheduler
 from plugins.steps import demand_complete, step
 
 
@@ -68,6 +69,7 @@ def live_accuracy_monitor() -> None:
             trigger_dag_id="model_rollback",
             pool="emergency",
             priority_weight=100,
+            **beside_scheduler(),
             # Named by this run: a retry finds it, and the next period may try again what failed.
             trigger_run_id=_named("live-accuracy", kind) + f"-{{{{ {seen}['version'] }}}}-{{{{ run_id }}}}",
             logical_date=None,
@@ -81,9 +83,9 @@ def live_accuracy_monitor() -> None:
                 "model_type": kind,
             },
         )
-        look = task.short_circuit(task_id=watch_id, pool="emergency", priority_weight=100, max_active_tis_per_dag=1)(
-            watch
-        )
+        look = task.short_circuit(
+            task_id=watch_id, pool="emergency", priority_weight=100, max_active_tis_per_dag=1, **beside_scheduler()
+        )(watch)
         look(kind) >> roll_back
     reconcile.expand(model_type=list(WATCHED_TYPES))
     pauses()

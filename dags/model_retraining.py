@@ -24,6 +24,7 @@ from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
+from plugins.places import CPU_HEAVY, of_slices
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.links import REPORT_URL, DataReportLink, DatasetLink, ExperimentLink, VerificationReportLink
@@ -140,8 +141,7 @@ def plan(dataset_id: str) -> list[int]:
     return step(lambda p: p.slices(dataset_id))
 
 
-# One slot of its pool is left to what takes seconds: events to publish, a replica to bring back.
-@task(max_active_tis_per_dag=2, map_index_template="slice {{ task.op_kwargs['index'] }}")
+@task(**of_slices(), map_index_template="slice {{ task.op_kwargs['index'] }}")
 def augment_slice(dataset_id: str, index: int) -> str:
     return step(lambda p: p.augment_slice(dataset_id, index))
 
@@ -155,11 +155,11 @@ def assemble(run: str, dataset_id: str, model_type: str) -> dict[str, object]:
 
 @task_group
 def verify(run: str) -> None:
-    @task
+    @task(queue=CPU_HEAVY)
     def accuracy(run: str) -> list[dict[str, object]]:
         return step(lambda p: p.verify_accuracy(run))
 
-    @task
+    @task(queue=CPU_HEAVY)
     def performance(run: str) -> list[dict[str, object]]:
         return step(lambda p: p.verify_performance(run))
 

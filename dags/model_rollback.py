@@ -8,8 +8,8 @@ After a no, or when nobody answered within 24 hours, the run fails and says that
 A replica that is dead does not hold up the others. The run names the replicas that are missing, people are told, and
 `complete` keeps trying until the last one is back; only then is the run green. A rollback that failed pages.
 
-A rollback waits for nothing that the retraining does: it has a pool and executor slots of its own. Two people who press
-the button at once take one step back, not two.
+A rollback waits for nothing that the retraining does: it has a pool and executor slots of its own, beside the scheduler
+also where other tasks run on workers. Two people who press the button at once take one step back, not two.
 """
 
 from datetime import timedelta
@@ -20,6 +20,7 @@ from pipeline.bootstrap import MODEL_TYPES, WATCHED_TYPES
 from plugins.every_dag import every_dag, every_task
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices.publishing import publish_and_tell, publish_soon
+from plugins.places import beside_scheduler
 from plugins.steps import step
 
 _VERSION = r"v\d{1,6}\.\d{1,6}\.\d{1,6}"
@@ -60,7 +61,11 @@ _END = r"(?![\s\S])"
         ),
     },
     default_args=every_task(
-        retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=10), priority_weight=100
+        retries=3,
+        retry_delay=timedelta(seconds=5),
+        longest_try=timedelta(minutes=10),
+        priority_weight=100,
+        **beside_scheduler(),
     ),
 )
 def model_rollback() -> None:

@@ -7,6 +7,7 @@ rollback this was most of the time from the click on.
 import logging
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from airflow.executors.local_executor import LocalExecutor
 
@@ -47,3 +48,16 @@ def get_ready(needed: Sequence[str] = _NEEDED) -> None:
             import_module(name)
         except Exception as error:  # noqa: BLE001 - a DAG file that is being edited may raise anything
             log.warning("tasks import %s themselves, it could not be done before: %s", name, error)
+
+
+class BesideSchedulerExecutor(ReadyLocalExecutor):
+    """Where most tasks run on workers: for rollbacks, the look that asks for them, and backups.
+
+    Its slots are those of the pools that these are in, and one to spare; the setting counts the workers' slots, too.
+    """
+
+    slots = 8
+
+    def __init__(self, *about: Any, **more: Any) -> None:
+        super().__init__(*about, **more)
+        self.parallelism = self.slots

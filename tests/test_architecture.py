@@ -35,6 +35,7 @@ ROOTS = {
     "include.demo": "a story touches every part of the running stack",
     "include.helper_service.app": "puts the stand-in together of its parts",
     "include.stack.__main__": "names every command of the stack once",
+    "include.stack.layout": "names every variable of the local stack once",
     "include.stack.runner": "names every service of the stack once",
     "pipeline.bootstrap": "wires every adapter to every step",
     "pipeline.learning.trainer": "wires one attempt: photos, both phases, figures, pictures, artifact",

@@ -1,9 +1,11 @@
 """`python -m include.docker.airflow_part scheduler`: a part of Airflow, unless a setting or secret is refused."""
 
+import os
 import sys
 
 from include.docker.demands import demand_start
 from include.stack.airflow_program import become_airflow
+from include.stack.executor import distributed, executor_variables
 from pipeline.bootstrap import GiveUp
 
 
@@ -13,6 +15,8 @@ def main(part: str) -> None:
         demand_start()
     except GiveUp as error:
         sys.exit(f"refused: {error}")
+    if distributed(os.environ):
+        os.environ.update(executor_variables(os.environ))
     become_airflow(part)
 
 

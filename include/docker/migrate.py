@@ -13,16 +13,15 @@ from botocore.exceptions import ClientError
 
 from include.docker.demands import demand_start
 from include.docker.doors import demand_entry, demand_superuser
-from include.stack.layout import ALL_BUCKETS, REPOSITORY, bin_folder
+from include.stack.layout import REPOSITORY
+from include.stack.layout import buckets as all_buckets
 from include.stack.logins import keep_logins
-from include.stack.own_tables import TablesError, migrate_airflow, migrate_mlflow
+from include.stack.own_tables import TablesError, import_pools, migrate_airflow, migrate_mlflow
 from include.stack.postgres import migrate
 from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
 from pipeline.bootstrap import GiveUp
 
 log = logging.getLogger(__name__)
-
-_POOLS = REPOSITORY / "include/stack/pools.json"
 
 
 def roles() -> None:
@@ -44,9 +43,10 @@ def buckets() -> None:
     """
     endpoint = os.environ["RETRAIN_S3_ENDPOINT"]
     s3 = boto3.client("s3", endpoint_url=endpoint)
-    answers = {bucket: _status(s3.head_bucket, bucket) for bucket in ALL_BUCKETS}
+    wanted = all_buckets(os.environ)
+    answers = {bucket: _status(s3.head_bucket, bucket) for bucket in wanted}
     closed = [bucket for bucket, status in answers.items() if status == HTTPStatus.FORBIDDEN]
-    if len(closed) == len(ALL_BUCKETS):
+    if len(closed) == len(wanted):
         raise GiveUp(f"{endpoint} lets our key into none of {', '.join(closed)}")
     if closed:
         log.info("not ours to look into, so they have to be there: %s", ", ".join(closed))
@@ -71,7 +71,7 @@ def airflow() -> None:
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     keep_logins(passwords, os.environ["AIRFLOW_ADMIN_PASSWORD"])
     migrate_airflow({})
-    subprocess.run([str(bin_folder() / "airflow"), "pools", "import", str(_POOLS)], check=True)
+    import_pools(os.environ)
 
 
 def mlflow() -> None:

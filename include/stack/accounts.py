@@ -1,7 +1,7 @@
 """Who may do what on RabbitMQ: `python -m include.stack.accounts FILE` writes what the broker reads when it starts.
 
 The Helper service publishes confirmations and hears model events, the pipeline does the opposite, the access service
-only publishes, who watches counts.
+only publishes, who watches counts. Airflow sends tasks to its workers on a virtual host of their own.
 Passwords of that command are in `RABBITMQ_PASSWORD` and, of the others, `RABBITMQ_<NAME>_PASSWORD`.
 """
 
@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from include.contract import work_queues
 from include.contract.task_queue import ROUTING_KEY, dead_letters_of, queue_arguments
 
 ADMINISTRATOR = "retraining"
 _QUEUE = "mlops.task-confirmed"
 _NOTHING = "^$"
+_OF_WORKERS = {"vhost": work_queues.VIRTUAL_HOST}
 _LASTING = {"durable": True, "auto_delete": False}
 _TASKS, _MODELS = r"task\.events", r"model\.events"
 # The queue of confirmations with its dead letters, and whatever the Helper service keeps for itself.
@@ -34,6 +36,7 @@ class Account:
     configure: str = _NOTHING
     write: str = _NOTHING
     read: str = _NOTHING
+    virtual_host: str = "/"
 
     @property
     def secret(self) -> str:
@@ -58,6 +61,16 @@ ACCOUNTS = (
     ),
     Account("access", write=f"^{_TASKS}$"),
     Account("watcher"),
+    # Whoever may send a task says what is done on every worker: no worker may.
+    Account("airflow", write=f"^{work_queues.EXCHANGE}$", virtual_host=work_queues.VIRTUAL_HOST),
+    # That it is alive it says to an exchange of Celery's own; nobody listens.
+    Account(
+        "worker",
+        configure="^celeryev$",
+        write="^celeryev$",
+        read=f"^({'|'.join(work_queues.QUEUES)})$",
+        virtual_host=work_queues.VIRTUAL_HOST,
+    ),
 )
 SECRETS = ("rabbitmq", *(account.secret for account in ACCOUNTS))
 
@@ -66,23 +79,32 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
     """Users, rights, exchanges and the queue of confirmations, as RabbitMQ imports them at each start; a queue that
     exists stays as it is. `passwords` has every one of `SECRETS`.
     """
-    everything = {"user": ADMINISTRATOR, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    everything = {"user": ADMINISTRATOR, "configure": ".*", "write": ".*", "read": ".*"}
+    hosts = ("/", work_queues.VIRTUAL_HOST)
     return {
-        "vhosts": [{"name": "/"}],
+        "vhosts": [{"name": name} for name in hosts],
         "users": [
             _user(ADMINISTRATOR, passwords["rabbitmq"], "administrator"),
             *(_user(account.name, passwords[account.secret]) for account in ACCOUNTS),
         ],
-        "permissions": [everything, *(_permission(account) for account in ACCOUNTS)],
+        "permissions": [
+            *({**everything, "vhost": name} for name in hosts),
+            *(_permission(account) for account in ACCOUNTS),
+        ],
         # Nobody but the administrator may make both ends, and who comes first has something to send to.
         "exchanges": [
             *(_exchange(name) for name in ("model.events", "task.events")),
             _exchange(dead_letters_of(_QUEUE), kind="fanout"),
+            {**_exchange(work_queues.EXCHANGE), **_OF_WORKERS},
         ],
-        "queues": [_queue(name, arguments) for name, arguments in queue_arguments(_QUEUE).items()],
+        "queues": [
+            *(_queue(name, arguments) for name, arguments in queue_arguments(_QUEUE).items()),
+            *({**_queue(name, work_queues.arguments()), **_OF_WORKERS} for name in work_queues.QUEUES),
+        ],
         "bindings": [
             _binding("task.events", _QUEUE, ROUTING_KEY),
             _binding(dead_letters_of(_QUEUE), dead_letters_of(_QUEUE), ""),
+            *({**_binding(work_queues.EXCHANGE, name, name), **_OF_WORKERS} for name in work_queues.QUEUES),
         ],
     }
 
@@ -114,7 +136,7 @@ def _binding(exchange: str, queue: str, key: str) -> dict[str, Any]:
 
 def _permission(account: Account) -> dict[str, str]:
     rights = {"configure": account.configure, "write": account.write, "read": account.read}
-    return {"user": account.name, "vhost": "/", **rights}
+    return {"user": account.name, "vhost": account.virtual_host, **rights}
 
 
 def main(path: str) -> None:

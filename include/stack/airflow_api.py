@@ -14,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
+from include.stack.executor import pools
 from include.stack.layout import Stack
 
 _POLL_SECONDS = 1.0
@@ -73,6 +74,11 @@ class AirflowApi:
             # Airflow's own, of which nothing else may be changed, or made by an earlier version of this program.
             mask = urlencode([("update_mask", rule) for rule in ("slots", "include_deferred")])
             self._call("PATCH", f"/api/v2/pools/{name}?{mask}", {"pool": name, **rules})
+
+    def make_pools(self, variables: Mapping[str, str]) -> None:
+        """Those that DAGs name, as these variables of Airflow say."""
+        for name, rules in pools(variables).items():
+            self.pool(name, rules)
 
     def has_connection(self, conn_id: str) -> bool:
         """In its database; one in a variable or a secrets backend it does not show."""
@@ -158,6 +164,13 @@ class AirflowApi:
         """What the task returned."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/return_value?deserialize=true"
         return self._call("GET", path)["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
+        """What a try of a task said, as Airflow's page shows it, with where that was found."""
+        path = (
+            f"{_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}?map_index={map_index}&full_content=true"
+        )
+        return json.dumps(self._call("GET", path)["content"])
 
     # HTTP
 

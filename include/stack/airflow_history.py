@@ -6,11 +6,12 @@ reach Airflow's tables, so no DAG can do this.
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import psycopg2
 
 from include.stack.airflow_program import become_airflow
 
@@ -36,8 +37,23 @@ def main(days: int, dry_run: bool) -> None:
     click.echo(f"{len(old)} files of logs in {_log_folder()} {'would go' if dry_run else 'go'}")
     for path in () if dry_run else old:
         _remove(path)
+    if not dry_run:
+        _forget_what_workers_told(before)
     how = ["--dry-run"] if dry_run else ["--yes", "--skip-archive", "--error-on-cleanup-failure"]
     become_airflow("db", "clean", "--clean-before-timestamp", before.isoformat(), *how)
+
+
+def _forget_what_workers_told(before: datetime) -> None:
+    """What became of each task that was sent to a worker; Celery's own program for that does not run here."""
+    results = os.environ.get("AIRFLOW__CELERY__RESULT_BACKEND", "")
+    if not results:
+        return
+    dsn = results.replace("db+postgresql+psycopg2://", "postgresql://")
+    with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('celery_taskmeta') IS NOT NULL")
+        if cursor.fetchone() == (True,):
+            cursor.execute("DELETE FROM celery_taskmeta WHERE date_done < %s", (before.replace(tzinfo=None),))
+            click.echo(f"{cursor.rowcount} words of workers go")
 
 
 def _log_folder() -> Path:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 
+from include.stack.executor import broker_variables, distributed
 from include.stack.layout import Stack, environment
 from include.stack.object_keys import SECRETS as OF_OBJECTS
 from include.stack.object_keys import key_of, variable_of
@@ -17,6 +18,13 @@ def told(stack: Stack, *beginnings: str, key: str = "") -> dict[str, str]:
         name: value for name, value in environment(stack).items() if name in secret and name.startswith(beginnings)
     }
     return {**known, **own}
+
+
+def tasks_by(stack: Stack, account: str) -> dict[str, str]:
+    """Where tasks for workers are: `airflow` sends them, `worker` takes them. Nothing where there are no workers."""
+    if not distributed(environment(stack)):
+        return {}
+    return broker_variables(stack.amqp_url_of(account), stack.dsn("celery", "celery"))
 
 
 def told_to_s3(stack: Stack) -> dict[str, str]:

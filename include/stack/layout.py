@@ -1,18 +1,22 @@
 """Where the stack keeps things, on which ports it listens, and its secrets; generated once, kept in `stack.json`."""
 
+import base64
+import hashlib
 import json
 import os
 import secrets
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from include.stack import stack_file
 from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.door_tokens import SECRETS as OF_DOORS
 from include.stack.door_tokens import file_of_stack as file_of
+from include.stack.executor import LOGS, distributed, variables_of_executor
 from include.stack.object_keys import PIPELINE as PIPELINES_OBJECTS
 from include.stack.object_keys import SECRETS as OF_OBJECTS
 from include.stack.object_keys import key_of
@@ -26,10 +30,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # What the product keeps; backups of it have a bucket of their own, which nothing but a backup's age empties.
 BUCKETS = ("tasks", "datasets", "models", "mlflow", "faces")
 ALL_BUCKETS = (*BUCKETS, "backups")
-# Airflow's pools, by name; a rollback has one of its own. An executor slot for every slot of every pool, and one for a
-# process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
-POOLS: dict[str, dict[str, object]] = json.loads((REPOSITORY / "include/stack/pools.json").read_text())
-PARALLELISM = 9
 FERNET = "airflow_fernet"
 SECRETS = (
     "postgres",
@@ -84,9 +84,9 @@ class Stack:
         """As the administrator, for whoever runs the stack; programs have accounts of their own."""
         return self.amqp_url_of(ADMINISTRATOR, "rabbitmq")
 
-    def amqp_url_of(self, account: str, secret: str = "") -> str:
+    def amqp_url_of(self, account: str, secret: str = "", *, virtual_host: str = "/") -> str:
         password = self.secrets[secret or f"rabbitmq_{account}"]
-        return f"amqp://{account}:{password}@127.0.0.1:{self.port('rabbitmq')}/%2F"
+        return f"amqp://{account}:{password}@127.0.0.1:{self.port('rabbitmq')}/{quote(virtual_host, safe='')}"
 
     @property
     def s3_endpoint(self) -> str:
@@ -101,6 +101,11 @@ class Stack:
     def lifecycle_addresses(self) -> tuple[str, ...]:
         """Where models are changed."""
         return tuple(f"127.0.0.1:{self.port(name)}" for name in ("faceserve_1_lifecycle", "faceserve_2_lifecycle"))
+
+
+def buckets(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """All that have to be there: where there are workers, one for what they say."""
+    return (*ALL_BUCKETS, LOGS) if distributed(variables) else ALL_BUCKETS
 
 
 def default_root() -> Path:
@@ -246,8 +251,6 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": stack.dsn("airflow", "airflow").replace(
             "postgresql://", "postgresql+psycopg2://"
         ),
-        "AIRFLOW__CORE__EXECUTOR": "plugins.ready_executor.ReadyLocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__MP_START_METHOD": "fork",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -282,14 +285,12 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(stack.port("airflow_triggerer_logs")),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__TRIGGERER__CAPACITY": "50",
+        **variables_of_executor(os.environ, stack.s3_endpoint),
     }
 
 
 def _fernet_key(secret: str) -> str:
     """A Fernet key is 32 bytes, URL-safe base64; derived, so that it need not be kept beside the secret."""
-    import base64
-    import hashlib
-
     return base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode()
 
 

@@ -4,14 +4,17 @@
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from include.stack.executor import pools
 from include.stack.layout import bin_folder
 
 _END_OF_OUTPUT = 300
@@ -24,6 +27,14 @@ class TablesError(RuntimeError):
 def migrate_airflow(variables: Mapping[str, str]) -> None:
     """Raises `TablesError`. `variables` are Airflow's."""
     _run([str(bin_folder() / "airflow"), "db", "migrate"], variables)
+
+
+def import_pools(variables: Mapping[str, str]) -> None:
+    """Those that DAGs name, into the Airflow whose variables these are; raises `TablesError`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(pools(variables), file)
+        file.flush()
+        _run([str(bin_folder() / "airflow"), "pools", "import", file.name], variables)
 
 
 def encrypt_anew(variables: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from include.contract.work_queues import LONGEST_TASK_SECONDS
 from include.stack.accounts import definitions
 from include.stack.layout import Stack
 from include.stack.services import Program, Service, executable, port_answers
@@ -25,6 +26,8 @@ def rabbitmq(stack: Stack) -> Service:
             f"listeners.tcp.1 = 127.0.0.1:{stack.port('rabbitmq')}\n"
             f"load_definitions = {home / 'definitions.json'}\n"
             "disk_free_limit.absolute = 200MB\n"
+            # Debian's RabbitMQ does not know the argument of queues that says the same.
+            f"consumer_timeout = {LONGEST_TASK_SECONDS * 1000}\n"
             f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {stack.port('rabbitmq_metrics')}\n"
             "log.console = true\nlog.console.level = warning\nlog.file = false\n"
         )

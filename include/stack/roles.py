@@ -1,4 +1,4 @@
-"""Who may do what in PostgreSQL, and for the databases of Airflow and MLflow one role each, which makes its own tables.
+"""Who may do what in PostgreSQL; for the databases of Airflow, Celery and MLflow one role each, which makes its tables.
 
 Of our own databases the owner changes tables, the role that works with them may neither change nor empty them, and who
 looks at them only reads.
@@ -28,7 +28,7 @@ OWN = (
     Database("mlops", "mlops_owner", "mlops", "mlops_viewer"),
     Database("access", "access_owner", "access"),
 )
-DATABASES = (*OWN, Database("airflow", "airflow"), Database("mlflow", "mlflow"))
+DATABASES = (*OWN, Database("airflow", "airflow"), Database("celery", "celery"), Database("mlflow", "mlflow"))
 # Of the Helper service's and of the access service's tables it reads one each, which a migration grants.
 READER = "mlops_reader"
 _READ_BY_US = ("helper", "access")

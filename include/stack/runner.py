@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from include.stack import observing, services
+from include.stack.executor import ExecutorRefused, workers_wanted
 from include.stack.knowing import told_to_all
 from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load_or_create, with_other_ports
 from include.stack.ports import is_free
@@ -22,6 +23,7 @@ from include.stack.signing_keys import SigningKeyError
 from include.stack.stack_file import StackFileError
 from include.stack.staleness import is_stale, remember
 from include.stack.supervision import Supervision
+from include.stack.workers import workers
 
 _MIN_DISK_GB, _MIN_MEMORY_GB = 5, 4
 
@@ -37,6 +39,7 @@ def all_services(stack: Stack) -> list[Service]:
         services.faceserve(stack),
         services.helper(stack),
         services.airflow(stack, environment(stack)),
+        *workers(stack),
         observing.exporter(stack),
         observing.alertmanager(stack),
         observing.prometheus(stack),
@@ -50,9 +53,10 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
     `only` names the services wanted. Raises `StackError` with one sentence when something cannot start.
     """
     try:
+        workers_wanted(os.environ)
         stack = load_or_create(root, preferred=preferred_ports)
-    except (SigningKeyError, StackFileError) as lost:
-        raise StackError(str(lost)) from lost
+    except (SigningKeyError, StackFileError, ExecutorRefused) as refused:
+        raise StackError(str(refused)) from refused
     if not Supervision(stack).running():
         stack = _with_free_ports(stack, say)
     wanted = [s for s in all_services(stack) if not only or s.name in only]

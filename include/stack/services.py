@@ -13,8 +13,8 @@ from pathlib import Path
 from include.stack import door_tokens
 from include.stack.airflow_api import airflow_of
 from include.stack.door_tokens import SECRETS as OF_DOORS
-from include.stack.knowing import told, told_to_s3
-from include.stack.layout import ALL_BUCKETS, FERNET, POOLS, REPOSITORY, Stack, bin_folder, environment
+from include.stack.knowing import tasks_by, told, told_to_s3
+from include.stack.layout import FERNET, REPOSITORY, Stack, bin_folder, buckets, environment
 from include.stack.logins import keep_logins
 from include.stack.own_tables import (
     TablesError,
@@ -98,7 +98,7 @@ def s3(stack: Stack) -> Service:
     data = stack.folder("s3")
 
     def prepare() -> None:
-        for bucket in ALL_BUCKETS:
+        for bucket in buckets(environment(stack)):
             (data / bucket).mkdir(exist_ok=True)
 
     command = (
@@ -221,7 +221,8 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
         _encrypt_anew(stack, variables)
 
     def part(name: str, command: str, ready: Callable[[], bool] = lambda: True, seconds: float = 180) -> Program:
-        knows = told(stack, "AIRFLOW__", "RETRAIN_", "MLFLOW_", "AWS_")
+        sends = tasks_by(stack, "airflow") if command == "scheduler" else {}
+        knows = {**told(stack, "AIRFLOW__", "RETRAIN_", "MLFLOW_", "AWS_"), **sends}
         code = ("plugins", "pipeline", "requirements.txt")
         return Program(name, (cli, command), ready, environment=knows, ready_seconds=seconds, code=code)
 
@@ -248,8 +249,7 @@ def _encrypt_anew(stack: Stack, variables: Mapping[str, str]) -> None:
 def _finish_airflow(stack: Stack) -> None:
     """Make the pools the DAGs name, and wait until every part says it is healthy."""
     api = airflow_of(stack)
-    for name, rules in POOLS.items():
-        api.pool(name, rules)
+    api.make_pools(environment(stack))
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         ill = [name for name, state in api.health().items() if state != "healthy"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice, pairwise, takewhile
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp
@@ -24,6 +24,13 @@ Ask = Callable[[Collection[str]], Elsewhere]
 _READ_BY_DAGS = {"RETRAIN_CHEAP_FROM", "RETRAIN_CHEAP_UNTIL", "RETRAIN_CHEAP_ZONE"}
 # A week of every minute but its end is among them.
 _MOMENTS, _YEAR_SECONDS = 8000, 366 * 86400.0
+
+
+class Places(NamedTuple):
+    """Whether there are workers besides the scheduler's own, and how many slices of photos are prepared at once."""
+
+    distributed: bool
+    slices_at_once: int
 
 
 def nobody(_unset: Collection[str]) -> Elsewhere:
@@ -92,6 +99,16 @@ def cheap_hours() -> CheapHours:
     except GiveUp as error:
         log.warning("%s; cheap are %s", error, CheapHours())
         return CheapHours()
+
+
+def places() -> Places:
+    """Where tasks run, as DAGs read it; as `monitor_schedule`."""
+    try:
+        settings = Settings()
+    except GiveUp as error:
+        log.warning("%s; tasks run beside the scheduler", error)
+        return Places(distributed=False, slices_at_once=2)
+    return Places(distributed=settings.executor == "celery", slices_at_once=settings.slices_at_once)
 
 
 def training_pod() -> TrainingPod:

@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     administrators: tuple[str, ...] = ()
     """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
     simple auth manager, under another one whoever may trigger its DAG."""
+    executor: Literal["local", "celery"] = "local"
+    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines."""
+    slices_at_once: Annotated[int, Range(at_least=1)] = 2
+    """Slices of photos prepared at once; with workers, as many as these have places for `cpu-heavy` tasks, together."""
     log_format: Literal["text", "json"] = "text"
     """How commands and the exporter log: lines for people, or one JSON object a line; in Airflow its own does."""
     git_commit: str = ""

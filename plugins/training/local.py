@@ -10,6 +10,7 @@ from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowException
 
 from plugins.outside.pipeline import variables_beside
+from plugins.places import GPU
 from plugins.training.command import GAVE_UP, blame_memory, train_arguments
 from plugins.training.memory import memory_is_to_blame, oom_kills
 
@@ -24,6 +25,7 @@ def train_here(model_type: str, run_id: str) -> "LocalTraining":
         bash_command=f"exec {sys.executable} -m pipeline " + " ".join(train_arguments(model_type, run_id)),
         append_env=True,
         pool="training",
+        queue=GPU,
         execution_timeout=timedelta(hours=6),
         retry_policy=ExitCodeRetryPolicy(),
     )

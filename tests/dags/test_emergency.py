@@ -10,7 +10,9 @@ import yaml
 from dags import live_accuracy_monitor, model_promotion, model_retention, model_rollback, task_confirmed_intake
 from dags.model_retraining import laundry
 from include.docker import migrate
-from include.stack.layout import PARALLELISM, POOLS, environment, load_or_create
+from include.stack import own_tables
+from include.stack.executor import PARALLELISM, POOLS, pools
+from include.stack.layout import environment, load_or_create
 
 _ROOT = Path(__file__).parents[2]
 ROLLBACK, MONITOR = model_rollback.model_rollback(), live_accuracy_monitor.live_accuracy_monitor()
@@ -59,8 +61,17 @@ def test_every_pool_that_a_task_names_exists_and_none_is_left_over():
     assert all(task.pool_slots == 1 for task in TASKS.values())
 
 
-def test_containers_import_the_same_pools():
-    assert json.loads(migrate._POOLS.read_text()) == POOLS
+@pytest.mark.parametrize("chosen", [{}, {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "5"}])
+def test_containers_import_the_same_pools(monkeypatch, chosen):
+    imported = []
+    monkeypatch.setattr(migrate, "keep_logins", lambda *_: None)
+    monkeypatch.setattr(migrate, "migrate_airflow", lambda _: None)
+    monkeypatch.setattr(own_tables, "_run", lambda words, _: imported.append(Path(words[-1]).read_text()))
+    given = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "f", "AIRFLOW_ADMIN_PASSWORD": "p", **chosen}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    migrate.airflow()
+    assert json.loads(imported[0]) == pools(chosen)
 
 
 def test_the_emergencys_pool_is_for_rollbacks_and_what_asks_for_them():

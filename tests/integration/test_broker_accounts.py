@@ -4,8 +4,9 @@ from contextlib import contextmanager
 
 import pika
 import pytest
-from pika.exceptions import ChannelClosedByBroker, ProbableAuthenticationError
+from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError
 
+from include.contract import work_queues
 from include.stack.accounts import ACCOUNTS
 from pipeline.adapters.dead_letters import RabbitDeadLetters
 from pipeline.adapters.rabbitmq import RabbitEventPublisher, RabbitEventQueue
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.integration
 
 TASKS, MODELS, QUEUE = "task.events", "model.events", "mlops.task-confirmed"
 DEAD, OF_HELPER = f"{QUEUE}.dead", "helper.model-changes"
+WORK = work_queues.EXCHANGE
+HOSTS = {account.name: account.virtual_host for account in ACCOUNTS}
 REFUSED = 403
 
 
@@ -105,6 +108,20 @@ FORBIDDEN = {
         *(delete_exchange(exchange) for exchange in (TASKS, MODELS)),
         *(listen(exchange) for exchange in (TASKS, MODELS)),
     ],
+    # Only Airflow says what workers do, and only workers hear it.
+    "airflow": [
+        *(act(queue) for queue in work_queues.QUEUES for act in (read, purge, delete)),
+        *(publish("", queue) for queue in work_queues.QUEUES),
+        delete_exchange(WORK),
+        listen(WORK),
+    ],
+    "worker": [
+        *(publish(WORK, queue) for queue in work_queues.QUEUES),
+        *(publish("", queue) for queue in work_queues.QUEUES),
+        *(delete(queue) for queue in work_queues.QUEUES),
+        delete_exchange(WORK),
+        listen(WORK),
+    ],
 }
 
 
@@ -117,7 +134,7 @@ def test_what_an_account_is_not_for_is_refused(stack, account):
     with channel_of(stack.amqp_url_of("helper")) as channel:
         channel.queue_declare(OF_HELPER, durable=True, arguments={"x-queue-type": "quorum"})
     for act in FORBIDDEN[account]:
-        with channel_of(stack.amqp_url_of(account)) as channel:
+        with channel_of(stack.amqp_url_of(account, virtual_host=HOSTS[account])) as channel:
             with pytest.raises(ChannelClosedByBroker) as refused:
                 act(channel)
             assert refused.value.reply_code == REFUSED
@@ -141,6 +158,22 @@ def test_a_confirmation_goes_from_the_helper_to_the_pipeline_and_a_model_event_b
     assert RabbitDeadLetters(stack.amqp_url_of("watcher"), exchange=TASKS, queue=QUEUE).waiting() == 1
     letters.requeue(letters.all()[0].id)
     assert (queue.depth(), letters.waiting()) == (1, 0)
+
+
+def test_a_task_goes_from_airflow_to_a_worker(stack):
+    airflow, worker = (stack.amqp_url_of(one, virtual_host=work_queues.VIRTUAL_HOST) for one in ("airflow", "worker"))
+    with channel_of(airflow) as sending, channel_of(worker) as taking:
+        for queue in work_queues.QUEUES:
+            sending.basic_publish(WORK, queue, b"a task", mandatory=True)
+            assert taking.basic_get(queue, auto_ack=True)[2] == b"a task"
+
+
+def test_neither_workers_nor_their_tasks_reach_the_confirmations(stack):
+    hosts = {work_queues.VIRTUAL_HOST: ("helper", "pipeline", "access", "watcher"), "/": ("airflow", "worker")}
+    for host, strangers in hosts.items():
+        for account in strangers:
+            with pytest.raises(ProbableAccessDeniedError):
+                pika.BlockingConnection(pika.URLParameters(stack.amqp_url_of(account, virtual_host=host)))
 
 
 def test_a_broker_that_starts_has_the_queue_so_that_the_helper_need_not_wait_for_the_pipeline(services):

@@ -4,8 +4,11 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from click.testing import CliRunner
 from psycopg2 import errors
 
+from include.stack import airflow_history, airflow_program
+from include.stack.knowing import tasks_by
 from include.stack.postgres import query
 from include.stack.roles import hand_over, make_roles
 
@@ -131,3 +134,22 @@ def test_tables_of_an_earlier_release_are_handed_over_from_who_works_with_them(s
     assert query(stack.dsn("helper", "helper"), "SELECT task_id FROM tasks") == [("kept",)]
     assert query(stack.dsn("mlops_reader", "helper"), "SELECT count(*) FROM tasks") == [(1,)]
     query(stack.dsn("helper_owner", "helper"), "ALTER TABLE tasks DROP COLUMN of_before")
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_what_workers_told_of_tasks_goes_with_airflows_history(stack, monkeypatch, tmp_path, made):
+    """Celery keeps it for ever; before the first task there is no table."""
+    dsn = stack.dsn("celery", "celery")
+    query(dsn, "DROP TABLE IF EXISTS celery_taskmeta")
+    if made:
+        query(dsn, "CREATE TABLE celery_taskmeta (task_id text, date_done timestamp)")
+        for days in (91, 89):
+            query(dsn, "INSERT INTO celery_taskmeta VALUES (%s, now() - %s * interval '1 day')", (str(days), days))
+    monkeypatch.setattr(airflow_program.os, "execv", lambda *_: None)
+    monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
+    variables = {**tasks_by(stack, "airflow"), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(tmp_path)}
+    done = CliRunner().invoke(airflow_history.main, [], env=variables, catch_exceptions=False)
+    assert done.exit_code == 0
+    if made:
+        assert query(dsn, "SELECT task_id FROM celery_taskmeta") == [("89",)]
+        query(dsn, "DROP TABLE celery_taskmeta")

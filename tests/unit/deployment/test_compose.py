@@ -1,5 +1,6 @@
 """docker-compose.yaml is the stack of include/stack/ in containers: same programs, variables and ports, no secret."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,10 +12,14 @@ import yaml
 from faceserve.settings import Settings as FaceserveSettings
 from include.access_service.settings import Settings as AccessSettings
 from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
+from include.contract.work_queues import QUEUES
+from include.docker import airflow_part
 from include.helper_service.settings import Settings as HelperSettings
 from include.stack import door_tokens
 from include.stack.accounts import ACCOUNTS, SECRETS
+from include.stack.airflow_worker import NOT_FOR_WORKERS
 from include.stack.door_tokens import SECRETS as DOORS
+from include.stack.executor import executor_variables
 from include.stack.layout import environment, load_or_create
 from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_keys import variable_of
@@ -44,7 +49,9 @@ _IMAGES_OF_OTHERS = {"postgres", "rabbitmq", "prometheus", "alertmanager", "graf
 _PARTS_OF_OTHERS = {"epmd"}
 _ONCE = {"accounts", "door-tokens", "signing-keys", "migrate", "first-model"}
 # `migrate` ends, no Debian package has Grafana, and of the access service the local stack has only the variables.
-_IN_CONTAINERS_ONLY = {*_ONCE, "grafana", "access"}
+# Workers there are where they are wanted.
+_WORKERS = {"airflow-worker-quick", "airflow-worker-heavy", "airflow-worker-gpu"}
+_IN_CONTAINERS_ONLY = {*_ONCE, *_WORKERS, "grafana", "access"}
 # One machine's shortcut for the demo; containers retrain as often as the specification says.
 _DEMO_ONLY = {
     "RETRAIN_CHEAP_FROM",
@@ -111,7 +118,7 @@ def test_each_image_of_ours_is_built_by_one_service_and_knows_its_commit():
 
 def test_what_runs_tasks_can_train_and_the_rest_of_airflow_is_without_tensorflow():
     trained = {name for name, service in _SERVICES.items() if service["image"].startswith("laundry-training:")}
-    assert trained == {"airflow-scheduler", "first-model", "s3"}
+    assert trained == {"airflow-scheduler", "first-model", "s3", *_WORKERS}
     assert _SERVICES["airflow-scheduler"]["build"]["args"]["PACKAGES"] == "training"
 
 
@@ -281,7 +288,13 @@ def test_nothing_is_pinned_that_people_may_choose():
 def test_each_program_has_an_account_of_its_own_on_rabbitmq_and_nobody_the_administrators():
     known = {name: re.findall(r"amqp://(\w+):", str(_variables(service))) for name, service in _SERVICES.items()}
     assert {user for users in known.values() for user in users} == {a.name for a in ACCOUNTS}
-    assert (known["helper"], known["exporter"], known["airflow-scheduler"]) == (["helper"], ["watcher"], ["pipeline"])
+    assert (known["helper"], known["exporter"], known["airflow-dag-processor"]) == (
+        ["helper"],
+        ["watcher"],
+        ["pipeline"],
+    )
+    assert set(known["airflow-scheduler"]) == {"pipeline", "airflow"}
+    assert all(set(known[name]) == {"pipeline", "worker"} for name in _WORKERS)
     assert set(_variables(_SERVICES["accounts"])) == {f"{secret}_PASSWORD".upper() for secret in SECRETS}
 
 
@@ -374,7 +387,7 @@ def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_no
     assert {name: mounts for name, mounts in keys.items() if mounts} == {
         "signing-keys": {private, public},
         "migrate": {private},
-        **dict.fromkeys(("airflow-scheduler", "first-model"), {f"{private}:ro"}),
+        **dict.fromkeys(("airflow-scheduler", "airflow-worker-gpu", "first-model"), {f"{private}:ro"}),
         **dict.fromkeys(("faceserve-1", "faceserve-2"), {f"{public}:ro"}),
     }
     made = _SERVICES["signing-keys"]["command"]
@@ -431,3 +444,35 @@ def test_what_was_restored_takes_the_place_of_what_is_damaged_and_nothing_is_del
     subprocess.run(["sh", "-ec", here], check=True, stdout=subprocess.DEVNULL)
     assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
     assert [path.name for path in (home / "data-before").iterdir()] == [".damaged"]
+
+
+# Workers, which are hosts of their own
+
+
+def test_every_queue_has_a_worker_and_the_emergency_none():
+    taken = [_SERVICES[name]["command"][3] for name in _WORKERS]
+    assert sorted(taken) == sorted(QUEUES)
+
+
+@pytest.mark.parametrize("name", sorted(_WORKERS))
+def test_a_worker_shares_nothing_but_services_and_opens_no_database_of_airflow(name):
+    service = _SERVICES[name]
+    assert service["profiles"] == ["distributed"]
+    assert {mount.split(":")[0] for mount in service.get("volumes", ())} <= {"signing-key"}
+    assert not set(NOT_FOR_WORKERS) & set(_variables(service))
+    needed = {"RETRAIN_MLOPS_DSN", "RETRAIN_S3_ENDPOINT", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"}
+    assert needed <= set(_variables(service))
+
+
+def test_one_setting_of_people_moves_all_of_airflow_to_workers(monkeypatch):
+    """It stands in `settings.env`, which every part reads; a variable that compose pinned would win over it."""
+    assert "RETRAIN_EXECUTOR" not in {variable for _, variable in _ours()}
+    became: list[str] = []
+    monkeypatch.setattr(airflow_part, "become_airflow", became.append)
+    monkeypatch.setattr(airflow_part, "demand_start", lambda: None)
+    chosen = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "4"}
+    for variable, value in {**_variables(_SERVICES["airflow-scheduler"]), **chosen}.items():
+        monkeypatch.setenv(variable, value)
+    airflow_part.main("scheduler")
+    assert became == ["scheduler"]
+    assert {name: os.environ[name] for name in executor_variables(chosen)} == executor_variables(chosen)

@@ -17,7 +17,7 @@ import yaml
 from faceserve.server import LIVE
 from faceserve.settings import Settings
 from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
-from include.stack.layout import POOLS
+from include.stack.executor import POOLS
 from include.stack.registry_logins import ACCOUNTS, PIPELINE, REPLICA
 from tests.kubernetes_clients import rendered
 

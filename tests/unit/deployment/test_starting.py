@@ -20,10 +20,28 @@ from include.demo.doors import variables_of_access
 from include.docker import migrate
 from include.docker.demands import demand_start
 from include.stack import __main__ as commands
-from include.stack import airflow_history, airflow_program, mlflow_server, own_tables, rotating, services, staleness
+from include.stack import (
+    airflow_history,
+    airflow_program,
+    airflow_worker,
+    mlflow_server,
+    own_tables,
+    rotating,
+    runner,
+    services,
+    staleness,
+)
 from include.stack.__main__ import main as stack_commands
 from include.stack.knowing import inherited, told, told_to_all
-from include.stack.layout import REPOSITORY, SECRETS, bin_folder, environment, load, load_or_create, with_other_ports
+from include.stack.layout import (
+    REPOSITORY,
+    SECRETS,
+    bin_folder,
+    environment,
+    load,
+    load_or_create,
+    with_other_ports,
+)
 from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_keys import key_of
 from include.stack.registry_logins import REPLICA
@@ -476,3 +494,51 @@ def test_tables_that_cannot_be_brought_up_to_date_are_one_sentence(stack, monkey
     ):
         services.mlflow(stack).prepare()
     assert not (stack.folder("mlflow") / "migrated").exists()
+
+
+def test_a_number_of_workers_that_cannot_be_is_refused_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
+    for wrong in ("0", "two", "1e3", "-1", "65", ""):
+        monkeypatch.setenv("STACK_WORKERS", wrong)
+        with pytest.raises(StackError, match="STACK_WORKERS is '.*': a whole number from 1 to 64 is needed"):
+            runner.up(tmp_path / "stack", print)
+    assert not (tmp_path / "stack").exists()
+
+
+def test_workers_are_started_where_they_are_wanted_and_each_keeps_its_files_to_itself(stack, monkeypatch):
+    assert not any(p.name.startswith("airflow_worker") for s in all_services(stack) for p in s.programs)
+    monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
+    monkeypatch.setenv("STACK_WORKERS", "3")
+    (workers,) = (service for service in all_services(stack) if service.name == "workers")
+    assert [p.name for p in workers.programs] == ["airflow_worker_quick", *(f"airflow_worker_{n}" for n in (1, 2, 3))]
+    assert len({p.environment["AIRFLOW_HOME"] for p in workers.programs}) == 4
+    assert environment(stack)["RETRAIN_SLICES_AT_ONCE"] == "3"
+
+
+def test_a_worker_has_neither_the_key_of_airflows_database_nor_the_one_that_signs_for_airflow(stack, monkeypatch):
+    monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
+    opened = [stack.secrets[name] for name in ("airflow", "airflow_jwt", "backup", "rabbitmq_airflow")]
+    opened.append(environment(stack)["AIRFLOW__CORE__FERNET_KEY"])
+    (workers,) = (service for service in all_services(stack) if service.name == "workers")
+    for program in workers.programs:
+        known = {**told_to_all(stack), **program.environment}.values()
+        assert not any(secret in value for secret in opened for value in known)
+        assert any(stack.secrets["rabbitmq_worker"] in value for value in known)
+
+
+def test_a_worker_drops_what_it_must_not_know_also_where_somebody_told_it():
+    variables = dict.fromkeys((*airflow_worker.NOT_FOR_WORKERS, "RETRAIN_MLOPS_DSN"), "a secret")
+    airflow_worker.without_what_no_worker_needs(variables)
+    assert variables == {"RETRAIN_MLOPS_DSN": "a secret"}
+
+
+def test_a_worker_where_nobody_sends_tasks_says_so():
+    done = subprocess.run(
+        [sys.executable, "-m", "include.stack.airflow_worker", "default", "1"],
+        env={k: v for k, v in os.environ.items() if k != "RETRAIN_EXECUTOR"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stderr.startswith("refused: nobody sends tasks to workers")

@@ -59,6 +59,8 @@ NAMES = {
     "RETRAIN_FACESERVE_TOKEN": ("other", "faceserve_token"),
     "RETRAIN_ADMINISTRATORS": ('["kim"]', "administrators"),
     "RETRAIN_GIT_COMMIT": ("abc", "git_commit"),
+    "RETRAIN_EXECUTOR": ("celery", "executor"),
+    "RETRAIN_SLICES_AT_ONCE": ("7", "slices_at_once"),
     "RETRAIN_INTAKE_ENOUGH_MESSAGES": ("7", "intake.enough_messages"),
     "RETRAIN_INTAKE_LONGEST_WAIT_SECONDS": ("7.5", "intake.longest_wait_seconds"),
     "RETRAIN_INTAKE_SILENCE_SECONDS": ("7.5", "intake.silence_seconds"),

@@ -1,0 +1,13 @@
+"""Queues of Airflow's workers, on a virtual host of their own: a worker takes tasks of those that it is told."""
+
+VIRTUAL_HOST = EXCHANGE = "airflow"
+DEFAULT, GPU, CPU_HEAVY = "default", "gpu", "cpu-heavy"
+QUEUES = (DEFAULT, GPU, CPU_HEAVY)
+# A message is acknowledged when its task has ended, so that nobody holds tasks for which there is no place. RabbitMQ
+# would take it for lost after half an hour; no try of a task lasts as long as this.
+LONGEST_TASK_SECONDS = 8 * 3600
+
+
+def arguments() -> dict[str, int]:
+    """Of each queue, as it is declared; obeyed from RabbitMQ 3.12 on, before that by the setting `consumer_timeout`."""
+    return {"x-consumer-timeout": LONGEST_TASK_SECONDS * 1000}

@@ -1,0 +1,91 @@
+"""Where Airflow's tasks run: beside the scheduler, or on workers as well (`RETRAIN_EXECUTOR=celery`)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from include.contract.work_queues import VIRTUAL_HOST
+
+# Airflow's pools, by name; a rollback has one of its own. An executor slot for every slot of every pool, and one for a
+# process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
+POOLS: dict[str, dict[str, object]] = json.loads(Path(__file__).with_name("pools.json").read_text())
+PARALLELISM = 9
+_MOST_WORKERS = 64
+_WITH_WORKERS = ("plugins.patient_executor.PatientCeleryExecutor", "plugins.ready_executor.BesideSchedulerExecutor")
+# The bucket of what tasks say, where their files go with a host.
+LOGS = "airflow-logs"
+
+
+class ExecutorRefused(RuntimeError):
+    """A setting of where tasks run that cannot be; one sentence."""
+
+
+def distributed(variables: Mapping[str, str]) -> bool:
+    return variables.get("RETRAIN_EXECUTOR") == "celery"
+
+
+def workers_wanted(variables: Mapping[str, str]) -> int:
+    """How many workers the local stack starts for what takes long, besides one for the rest; `ExecutorRefused`."""
+    if not distributed(variables):
+        return 0
+    raw = variables.get("STACK_WORKERS", "2")
+    if not (raw.isascii() and raw.isdigit() and 1 <= int(raw) <= _MOST_WORKERS):
+        raise ExecutorRefused(f"STACK_WORKERS is {raw!r}: a whole number from 1 to {_MOST_WORKERS} is needed")
+    return int(raw)
+
+
+def pools(variables: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """With workers, slices of photos have a pool of their own, as large as these have places."""
+    if not distributed(variables):
+        return POOLS
+    about = "slices of photos that are prepared, or wait for a worker"
+    return {**POOLS, "slices": {"slots": _at_once(variables), "include_deferred": False, "description": about}}
+
+
+def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Of every part of Airflow, also of workers."""
+    if not distributed(variables):
+        return {
+            "AIRFLOW__CORE__EXECUTOR": "plugins.ready_executor.ReadyLocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
+        }
+    return {
+        # The first takes what names none.
+        "AIRFLOW__CORE__EXECUTOR": ",".join(_WITH_WORKERS),
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM + _at_once(variables)),
+        "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "plugins.celery_settings.CONFIG",
+        # RabbitMQ confirms each task, on a busy machine not within a second.
+        "AIRFLOW__CELERY__OPERATION_TIMEOUT": "3",
+        # A host that is gone says nothing any more: after this its tasks are tried again elsewhere.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "180",
+        # So long a slice may wait for a worker before it is taken for lost.
+        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
+        # Their own files go with the hosts.
+        "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
+        "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"s3://{LOGS}/",
+        "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "aws_default",
+    }
+
+
+def variables_of_executor(variables: Mapping[str, str], s3_endpoint: str) -> dict[str, str]:
+    """Of the local stack, which has as many places for slices as workers, unless somebody says otherwise."""
+    if not distributed(variables):
+        return executor_variables({})
+    at_once = variables.get("RETRAIN_SLICES_AT_ONCE", str(workers_wanted(variables)))
+    chosen = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": at_once}
+    # Airflow's own handler of logs looks for S3 nowhere else.
+    return {**chosen, **executor_variables(chosen), "AWS_ENDPOINT_URL_S3": s3_endpoint}
+
+
+def broker_variables(amqp_url: str, dsn: str) -> dict[str, str]:
+    """Whose account it is sends tasks or takes them; what became of one is in a database of its own."""
+    return {
+        "AIRFLOW__CELERY__BROKER_URL": amqp_url.replace("/%2F", f"/{VIRTUAL_HOST}"),
+        "AIRFLOW__CELERY__RESULT_BACKEND": dsn.replace("postgresql://", "db+postgresql+psycopg2://"),
+    }
+
+
+def _at_once(variables: Mapping[str, str]) -> int:
+    """As the pipeline reads it, which says what is wrong with it."""
+    raw = variables.get("RETRAIN_SLICES_AT_ONCE", "")
+    return int(raw) if raw.isascii() and raw.isdigit() and int(raw) else 2

@@ -1,0 +1,153 @@
+"""Where tasks run when there are workers, and that without any nothing changes."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from include.contract.work_queues import CPU_HEAVY, DEFAULT, GPU, LONGEST_TASK_SECONDS, QUEUES
+from include.stack.executor import PARALLELISM, POOLS, executor_variables, pools
+from include.stack.layout import REPOSITORY
+from plugins.ready_executor import BesideSchedulerExecutor
+from tests.dags.conftest import OUTSIDE
+from tests.dags.test_dags import ALL
+
+_BESIDE = "BesideSchedulerExecutor"
+_READ = """
+import json
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag("dags")
+seconds = lambda task: task.execution_timeout and task.execution_timeout.total_seconds()
+found = {
+    f"{dag.dag_id}.{task.task_id}": [task.executor, task.queue, task.pool, task.max_active_tis_per_dag, seconds(task)]
+    for dag in bag.dags.values() for task in dag.tasks
+}
+from plugins.celery_settings import CONFIG
+told = CONFIG["task_queues"]
+queues = [[q.name, q.exchange.name, q.exchange.type, q.no_declare, q.exchange.no_declare] for q in told]
+print("READ " + json.dumps([bag.import_errors, found, queues, CONFIG["worker_enable_remote_control"]]))
+"""
+_CHOSEN = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "6"}
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """What a process reads in the DAGs folder and of Celery's settings where there are workers."""
+    chosen = {**_CHOSEN, **executor_variables(_CHOSEN), "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow"))}
+    variables = {
+        **os.environ,
+        **OUTSIDE,
+        **chosen,
+        "PYTHONPATH": str(REPOSITORY),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    variables["AIRFLOW__CELERY__RESULT_BACKEND"] = "db+postgresql+psycopg2://celery@127.0.0.1:1/celery"
+    command = [sys.executable, "-c", _READ]
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    (found,) = [line for line in done.stdout.splitlines() if line.startswith("READ ")] or [done.stderr[-2000:]]
+    errors, tasks, queues, commanded = json.loads(found.removeprefix("READ "))
+    assert errors == {}
+    return tasks, queues, commanded
+
+
+def test_a_rollback_and_the_look_that_asks_for_it_wait_neither_for_a_worker_nor_for_rabbitmq(read):
+    tasks, _, _ = read
+    emergencies = {name for name, (_, _, pool, *_) in tasks.items() if pool == "emergency"}
+    assert emergencies and all(tasks[name][0] == _BESIDE for name in emergencies)
+    assert all(executor == _BESIDE for name, (executor, *_) in tasks.items() if name.startswith("model_rollback."))
+
+
+def test_what_copies_every_database_runs_where_its_key_is(read):
+    tasks, _, _ = read
+    beside = {name.partition(".")[0] for name, (executor, *_) in tasks.items() if executor == _BESIDE}
+    assert beside == {"model_rollback", "live_accuracy_monitor", "backup", "restore_test"}
+
+
+def test_trainings_slices_and_verification_have_queues_of_their_own(read):
+    tasks, _, _ = read
+    on_workers = {name: queue for name, (executor, queue, *_) in tasks.items() if executor is None}
+    assert {name for name, queue in on_workers.items() if queue == GPU} == {
+        "laundry_model_retraining.train",
+        "face_model_retraining.learn",
+    }
+    assert {name for name, queue in on_workers.items() if queue == CPU_HEAVY} == {
+        "laundry_model_retraining.augment_slice",
+        "laundry_model_retraining.verify.accuracy",
+        "laundry_model_retraining.verify.performance",
+        "face_model_retraining.collect",
+    }
+    assert set(on_workers.values()) == {*QUEUES} == {DEFAULT, GPU, CPU_HEAVY}
+
+
+def test_slices_wait_for_workers_in_a_pool_of_their_own(read):
+    tasks, _, _ = read
+    assert tasks["laundry_model_retraining.augment_slice"][1:4] == [CPU_HEAVY, "slices", 6]
+    assert {name for name, (_, _, pool, *_) in tasks.items() if pool == "slices"} == {
+        "laundry_model_retraining.augment_slice"
+    }
+    assert pools(_CHOSEN)["slices"]["slots"] == 6
+
+
+def test_every_slot_of_every_pool_has_one_of_an_executor_and_there_is_one_to_spare(read):
+    tasks, _, _ = read
+    slots = sum(int(str(pool["slots"])) for pool in pools(_CHOSEN).values())
+    assert int(executor_variables(_CHOSEN)["AIRFLOW__CORE__PARALLELISM"]) > slots
+    beside = {pool for executor, _, pool, *_ in tasks.values() if executor == _BESIDE}
+    assert sum(int(str(POOLS[pool]["slots"])) for pool in beside) < BesideSchedulerExecutor.slots
+
+
+def test_rabbitmq_takes_no_task_for_lost_while_it_may_still_run(read):
+    tasks, _, _ = read
+    longest = max(seconds for executor, *_, seconds in tasks.values() if executor is None)
+    assert timedelta(seconds=longest) < timedelta(seconds=LONGEST_TASK_SECONDS)
+
+
+def test_nobody_needs_the_right_to_make_a_queue_and_celery_goes_round_no_exchange(read):
+    """What is for a direct one it sends through the exchange without a name, by which every queue is reached."""
+    _, queues, commanded = read
+    assert queues == [[name, "airflow", "topic", True, True] for name in QUEUES]
+    assert commanded is False
+
+
+def test_without_workers_all_run_where_they_did(monkeypatch):
+    assert executor_variables({}) == {
+        "AIRFLOW__CORE__EXECUTOR": "plugins.ready_executor.ReadyLocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
+    }
+    tasks = [task for dag in ALL for task in dag.tasks]
+    assert {task.executor for task in tasks} == {None}
+    assert {task.pool for task in tasks} <= {*POOLS} and pools({}) == POOLS
+    assert ALL[0].get_task("augment_slice").max_active_tis_per_dag == 2
+
+
+_SENT = """
+import json
+from uuid import uuid4
+from airflow.executors.executor_loader import ExecutorLoader
+from airflow.executors.workloads import BundleInfo, ExecuteTask
+from airflow.executors.workloads.task import TaskInstanceDTO
+about = dict(task_id="t", dag_id="d", run_id="r", try_number=1, map_index=-1, pool_slots=1, queue="gpu")
+ti = TaskInstanceDTO(id=uuid4(), dag_version_id=uuid4(), priority_weight=1, **about)
+work = ExecuteTask(ti=ti, dag_rel_path="d.py", bundle_info=BundleInfo(name="b"), token="", log_path=None)
+executor = ExecutorLoader.import_default_executor_cls()[0](parallelism=4)
+executor.queue_workload(work, session=None)
+for _ in range(5):
+    executor.heartbeat()
+print("READ " + json.dumps([len(executor.queued_tasks), [str(state) for state, _ in executor.event_buffer.values()]]))
+"""
+
+
+def test_with_rabbitmq_away_a_task_waits_and_no_try_of_it_is_lost(tmp_path):
+    chosen = {**_CHOSEN, **executor_variables(_CHOSEN), "AIRFLOW_HOME": str(tmp_path)}
+    nobody = {
+        "AIRFLOW__CELERY__BROKER_URL": "amqp://airflow@127.0.0.1:1/airflow",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+sqlite:///{tmp_path}/results.db",
+    }
+    command = [sys.executable, "-c", _SENT]
+    variables = {**os.environ, **chosen, **nobody, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    (found,) = [line for line in done.stdout.splitlines() if line.startswith("READ ")] or [done.stderr[-2000:]]
+    assert json.loads(found.removeprefix("READ ")) == [1, []]
