@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, tasks_by
+from include.stack.knowing import tasks_by
+from include.stack.layout import REPOSITORY, Stack, bin_folder, environment
 from tests.waiting import until
 
 # What a worker talks to; nothing else is to be reached from there.
