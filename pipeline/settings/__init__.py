@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     simple auth manager, under another one whoever may trigger its DAG."""
     executor: Literal["local", "celery"] = "local"
     """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines."""
-    slices_at_once: Annotated[int, Range(at_least=1)] = 2
+    slices_at_once: Annotated[int, Range(at_least=1, at_most=1024)] = 2
     """Slices of photos prepared at once; with workers, as many as these have places for `cpu-heavy` tasks, together."""
     log_format: Literal["text", "json"] = "text"
     """How commands and the exporter log: lines for people, or one JSON object a line; in Airflow its own does."""

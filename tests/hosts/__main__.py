@@ -49,7 +49,7 @@ class Done:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--stack", "root", type=click.Path(path_type=Path), help="One that is up already, with workers.")
-@click.option("--hosts", default="1,2,4", show_default=True, help="How many, round by round.")
+@click.option("--hosts", default="1,2,4", show_default=True, help="How many, round by round; empty for the accident alone.")
 @click.option("--photos-per-slice", default=20, show_default=True)
 def main(root: Path | None, hosts: str, photos_per_slice: int) -> None:
     """Print a line for each round, and what became of the hosts that were killed or came late."""
@@ -58,7 +58,7 @@ def main(root: Path | None, hosts: str, photos_per_slice: int) -> None:
     wanted = {"RETRAIN_EXECUTOR": "celery", "STACK_WORKERS": "1", "RETRAIN_SLICES_AT_ONCE": "16"}
     os.environ |= {**wanted, "RETRAIN_PHOTOS_PER_SLICE": str(photos_per_slice)}
     with _stack(root) as stack, _Play(stack) as play:
-        for count in map(int, hosts.split(",")):
+        for count in map(int, filter(None, hosts.split(","))):
             play.round(count)
         play.accident()
 
@@ -103,8 +103,7 @@ class _Play:
 
     def round(self, count: int) -> None:
         """One retraining, until its slices are done, on `count` hosts."""
-        while len(self._large()) < count:
-            self._begin(f"host-{len(self._hosts)}", _LARGE)
+        self._at_least(count)
         (load_before, *_), run = os.getloadavg(), self._sliced(f"round-{count}-{time.time_ns()}")
         done = self._done(run)
         self._tell(f"{count} hosts", run, done, load_before)
@@ -112,9 +111,11 @@ class _Play:
 
     def accident(self) -> None:
         """A host dies with a slice in its hands, another comes: nothing is lost, and the new one takes part."""
+        self._at_least(2)
         run = f"accident-{time.time_ns()}"
         self._airflow.trigger(RETRAINING, run, {"force": True, "reason": "hosts"})
-        victim = until(lambda: self._busy(run), "a slice to run", _PATIENCE_SECONDS)
+        until(lambda: self._busy(run) != "", "a slice to run", _PATIENCE_SECONDS)
+        victim = self._busy(run)
         self._kill(victim)
         late = f"late-{len(self._hosts)}"
         self._begin(late, _LARGE)
@@ -124,6 +125,10 @@ class _Play:
         click.echo(f"slices tried again: {moved}; by {late}: {sum(one.host == late for one in done)}")
         assert all(one.host != victim or one.tries == 1 for one in done)
         self._end()
+
+    def _at_least(self, count: int) -> None:
+        while len(self._large()) < count:
+            self._begin(f"host-{len(self._hosts)}", _LARGE)
 
     def _seed(self) -> None:
         base = base_specs(_PHOTOS, 7)
