@@ -49,7 +49,9 @@ class Done:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--stack", "root", type=click.Path(path_type=Path), help="One that is up already, with workers.")
-@click.option("--hosts", default="1,2,4", show_default=True, help="How many, round by round; empty for the accident alone.")
+@click.option(
+    "--hosts", default="1,2,4", show_default=True, help="How many, round by round; empty for the accident alone."
+)
 @click.option("--photos-per-slice", default=20, show_default=True)
 def main(root: Path | None, hosts: str, photos_per_slice: int) -> None:
     """Print a line for each round, and what became of the hosts that were killed or came late."""
