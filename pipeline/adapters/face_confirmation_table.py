@@ -21,14 +21,17 @@ _INSERT = """
          model_version, confirmed_at, score, threshold, shown, extra)
     VALUES %s ON CONFLICT (key) DO NOTHING RETURNING key"""
 
-# Of a check the last word counts. Whom it showed instead counts beside whom it was about, where all were asked for.
-_TALLIES = """
+# Of a check the last word counts. As one row that is looked for: as a row that there is not, all would be read at once.
+_IS_LAST = """c.key = (
+            SELECT n.key FROM face_confirmations n WHERE n.check_id = c.check_id
+            ORDER BY n.confirmed_at DESC, n.key DESC LIMIT 1)"""
+
+# Whom it showed instead counts beside whom it was about, where all were asked for.
+_TALLIES = f"""
     WITH last AS (
         SELECT model_version, person, shown, claimed, ai_result = %(same)s AS opened, final_result = %(same)s AS shows
         FROM face_confirmations c
-        WHERE confirmed_at > %(since)s AND confirmed_at <= %(until)s AND NOT EXISTS (
-            SELECT FROM face_confirmations n
-            WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
+        WHERE confirmed_at > %(since)s AND confirmed_at <= %(until)s AND {_IS_LAST}
     ), about AS (
         SELECT model_version, person, opened, shows, claimed, false AS instead FROM last
         UNION ALL
@@ -44,14 +47,13 @@ _TALLIES = """
         count(*) FILTER (WHERE instead AND opened)
     FROM about GROUP BY 1, 2 ORDER BY 1, 2"""
 
-# As `ConfirmationTable` has it of laundry; a dataset out of a folder has tried none of them.
-_BACKLOG = """
-    WITH waiting AS (
+# As `ConfirmationTable` has it of laundry; a dataset out of a folder has tried none of them. Asked anew of each moment,
+# only what came since is read.
+_BACKLOG = f"""
+    WITH waiting AS NOT MATERIALIZED (
         SELECT CASE WHEN claimed THEN person ELSE COALESCE(shown, person) END AS person, confirmed_at, received_at
         FROM face_confirmations c
-        WHERE (ai_result <> final_result OR shown IS NOT NULL AND NOT claimed) AND NOT EXISTS (
-            SELECT FROM face_confirmations n
-            WHERE n.check_id = c.check_id AND (n.confirmed_at, n.key) > (c.confirmed_at, c.key))
+        WHERE (ai_result <> final_result OR shown IS NOT NULL AND NOT claimed) AND {_IS_LAST}
     ), champion AS (
         SELECT COALESCE(max(d.corrections_through), '-infinity') AS through
         FROM model_versions v JOIN datasets d USING (dataset_id)

@@ -11,6 +11,8 @@ from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.erasure_table import ErasureTable
 from pipeline.adapters.evidence_table import EvidenceTable
+from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
+from pipeline.adapters.face_reading_table import FaceReadingTable
 from pipeline.adapters.live_metrics import LiveMetricsView
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import OutboxTable
@@ -19,19 +21,23 @@ from pipeline.adapters.sighting_table import SightingTable
 from pipeline.adapters.total_tables import TotalTables
 from pipeline.adapters.withholding_table import WithholdingTable
 from pipeline.bootstrap.exporter import watching
+from pipeline.domain.dataset import Manifest
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import Scope
 from pipeline.settings import Settings
 from pipeline.steps.tell_facts import tell_facts
-from tests.builders import NOW, a_withheld, an_event
+from tests.builders import NOW, a_dataset, a_face_confirmation, a_photo, a_withheld, an_event
 from tests.histories import a_history
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
-LAUNDRY = ModelType.LAUNDRY
-LARGE = ("task_confirmations", "dataset_photos", "retraining_decisions", "live_accuracy_readings", "outbox")
+LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
+LARGE = (
+    *("task_confirmations", "dataset_photos", "retraining_decisions", "live_accuracy_readings", "outbox"),
+    *("face_confirmations", "face_readings", "set_aside_tasks"),
+)
 # A version serves for a hundredth of the confirmations, and the champion's corrections end near the end.
 FILL = """
     INSERT INTO task_confirmations (key, task_id, helper_id, ai_result, final_result, corrected, photo_url,
@@ -64,6 +70,27 @@ FILL = """
                                         blind_confirmed, blind_agreed, labels, versions, decision)
     SELECT 'LAUNDRY', 'v1.1.0', {now}, 'ok', '', 1, 1, 0, 1, 0, 0, '[]', '{{}}', ''
     FROM generate_series(1, 10000);
+    INSERT INTO face_confirmations (key, check_id, door_id, person, claimed, ai_result, final_result, photo_url,
+                                    model_version, confirmed_at, received_at, score, threshold)
+    SELECT 'check-' || n, 'C-' || n, 'D-1', 'person:' || n % 400, true, 'same',
+           CASE WHEN n % 10 = 0 THEN 'different' ELSE 'same' END, 's3://tasks/' || n, 'v1.' || n / 4000 || '.0',
+           {now} - n * interval '5 minutes', {now} - n * interval '5 minutes', 0.7, 0.5
+    FROM generate_series(1, 40000) n;
+    INSERT INTO datasets (dataset_id, run_id, model_type, begun_at, corrections_through, completed_at)
+    VALUES ('DS-2026-1001', 'faces-1', 'FACE', {now} - interval '1 day', {now} - interval '1 day', {now});
+    INSERT INTO blessings (id, run_id, model_type, accepted, verdict, decided_at)
+    VALUES ('faces-1', 'faces-1', 'FACE', true, '{{}}', {now} - interval '1 day');
+    INSERT INTO model_versions (version, model_type, accuracy, val_accuracy, trained_at, status, run_id, dataset_id,
+                                backbone, artifact_uri, manifest_sha256)
+    VALUES ('v1.0.0', 'FACE', 0.9, 0.9, {now}, 'CANDIDATE', 'faces-1', 'DS-2026-1001', 'MobileFaceNet', '', '');
+    INSERT INTO face_readings (version, at, state, reason, refused_failed, refused_checks, refused_people, refused_low,
+                               refused_high, accepted_failed, accepted_checks, accepted_people, accepted_low,
+                               accepted_high, decision)
+    SELECT 'v1.0.0', {now} - n * interval '5 minutes', 'ok', '', 0, 1, 1, 0, 1, 0, 1, 1, 0, 1, ''
+    FROM generate_series(1, 20000) n;
+    INSERT INTO set_aside_tasks (dataset_id, task_id, photo_url, kind, reason, sha256)
+    SELECT 'DS-2026-' || 1 + n % 1000, 'ASIDE-' || n, 's3://tasks/aside-' || n, 'repeated', '', 'aside-' || n
+    FROM generate_series(1, 20000) n;
     INSERT INTO outbox (id, type, payload, published_at, told_at)
     SELECT n::text, 'ModelDeployedEvent', '{{}}', {now}, {now} FROM generate_series(1, 10000) n;
 """
@@ -132,6 +159,18 @@ QUESTIONS = {
     "who shows the same photo": lambda db: DatasetTable(db).kept("TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),
     "forget a photo": lambda db: ErasureTable(db).anonymise("TASK-500"),
+    "whether a selection has what was erased": lambda db: DatasetTable(db).finish(
+        a_dataset(id="DS-2026-7"),
+        Manifest("DS-2026-7", "LAUNDRY", ("양호", "불량"), None, NOW.isoformat(), tuple(a_photo(n) for n in range(20))),
+    ),
+    "what a dataset set aside": lambda db: DatasetTable(db).set_aside("DS-2026-7"),
+    "store a confirmation about a face": lambda db: FaceConfirmationTable(db).store([a_face_confirmation("a")]),
+    "how many corrections of faces wait": lambda db: FaceConfirmationTable(db).backlog(FACE, "v1.0.0"),
+    "both rates of faces": lambda db: FaceConfirmationTable(db).tallies(PERIOD.since, PERIOD.until),
+    "the last word on a face model": lambda db: FaceConfirmationTable(db).newest("v1.0.0", PERIOD.since, PERIOD.until),
+    "forget a person's checks": lambda db: FaceConfirmationTable(db).forget("person:7"),
+    "the last look at faces": lambda db: FaceReadingTable(db).last(),
+    "looks at faces": lambda db: FaceReadingTable(db).within(PERIOD, most=100),
 }
 
 
