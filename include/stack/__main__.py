@@ -110,9 +110,9 @@ def reset() -> None:
 @main.command()
 @click.argument("name", type=click.Choice(NAMES))
 def rotate(name: str) -> None:
-    """Another value for a secret, from the next start on; the stack has to be down."""
+    """Another value for a secret, from the next start on; but for the replicas' tokens the stack has to be down."""
     rotate_secret(_existing(), name)
-    console.print(f"{name} is another one from the next start on")
+    console.print(f"{name} is another one from now on")
 
 
 @main.command()

@@ -72,6 +72,16 @@ class Supervision:
             time.sleep(_POLL_SECONDS)
         return idle
 
+    def renew(self, programs: Sequence[Program], changed: Sequence[Program]) -> None:
+        """Of `programs`, which run, those `changed` start again with the variables that they have now."""
+        (self.stack.root / "supervisord.conf").write_text(self._configuration(programs))
+        self._rpc().reloadConfig()
+        for program in changed:
+            self.stop(program.name)
+            self._rpc().removeProcessGroup(program.name)
+            self._rpc().addProcessGroup(program.name)
+            self.start(program)
+
     def stop(self, name: str) -> None:
         if self.state(name) in {"RUNNING", "STARTING", "BACKOFF"}:
             self._rpc().stopProcess(name)

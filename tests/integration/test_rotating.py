@@ -1,6 +1,10 @@
 """A secret of the stack becomes another one: what was there before opens nothing any more, and everything goes on."""
 
 import subprocess
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import boto3
@@ -10,12 +14,18 @@ import psycopg2
 import pytest
 from botocore.exceptions import ClientError
 
+from include.contract.channel import FaceserveError
+from include.contract.lifecycle_client import LifecycleClient
 from include.stack import rotating, runner
+from include.stack.door_tokens import SECRETS as DOORS_OF_REPLICAS
+from include.stack.knowing import told
 from include.stack.layout import load
 from include.stack.object_keys import SECRETS as KEYS
 from include.stack.object_keys import key_of
 from include.stack.registry_logins import ACCOUNTS
-from include.stack.services import StackError
+from include.stack.runner import all_services
+from include.stack.services import Program, Service, StackError
+from include.stack.supervision import Supervision
 from tests.waiting import until
 
 # Starts of stacks of its own; that a password counts from the next start on is also in test_roles.py.
@@ -132,6 +142,70 @@ def test_a_password_that_cannot_be_given_is_one_sentence_without_it(root):
     with pytest.raises(StackError, match="PostgreSQL's superuser got no password: ") as refused:
         up(root, ["postgres"])
     assert load(root).secrets["postgres"] not in str(refused.value)
+
+
+def test_what_opens_the_replicas_doors_changes_while_requests_flow_and_none_fails(tmp_path, monkeypatch):
+    """Who calls them is a program that shows what it knows."""
+    seen = tmp_path / "known-to-the-caller"
+
+    def with_caller(stack):
+        shows = f"import os, time; open({str(seen)!r}, 'a').write(os.environ['RETRAIN_FACESERVE_TOKEN'] + chr(10))"
+        command = (sys.executable, "-c", f"{shows}; time.sleep(3600)")
+        caller = Program("caller", command, seen.exists, environment=told(stack, "RETRAIN_FACESERVE_TOKEN"))
+        return [*all_services(stack), Service("caller", (caller,))]
+
+    for module in (runner, rotating):
+        monkeypatch.setattr(module, "all_services", with_caller)
+    root = tmp_path / "stack"
+    before = up(root, ["s3", "faceserve", "caller"])
+    replicas = ("faceserve_1", "faceserve_2")
+    started = [Supervision(before).pid(name) for name in replicas]
+    answers, ended = Counter(), threading.Event()
+
+    def ask(address):
+        while not ended.is_set():
+            token = load(root).secrets["faceserve"]
+            with LifecycleClient(address, token=token, timeout_seconds=60) as client:
+                answer = _answer(lambda: client.status("laundry"))
+            # One that came too late would have been started again before.
+            if answer == "OK" or token == load(root).secrets["faceserve"]:
+                answers[answer] += 1
+
+    try:
+        with ThreadPoolExecutor(2) as some:
+            asking = [some.submit(ask, address) for address in before.lifecycle_addresses]
+            try:
+                until(lambda: sum(answers.values()) > 20, "requests to flow")
+                rotating.rotate(before, "faceserve")
+                rotating.rotate(load(root), "faceserve_enrolment")
+                many = sum(answers.values())
+                until(lambda: sum(answers.values()) > many + 20, "requests to flow on")
+            finally:
+                ended.set()
+            [one.result() for one in asking]
+        after = load(root)
+        assert set(answers) == {"OK"}, answers
+        assert [Supervision(after).pid(name) for name in replicas] == started
+        assert seen.read_text().split() == [before.secrets["faceserve"], after.secrets["faceserve"]]
+        for calls, secret in DOORS_OF_REPLICAS.items():
+            assert (root / "tokens" / calls).read_text().split() == [after.secrets[secret]] != [before.secrets[secret]]
+        until(lambda: not _opens(after, before.secrets["faceserve"]), "the old token to open nothing")
+        assert _opens(after, after.secrets["faceserve"])
+    finally:
+        runner.clean(root)
+
+
+def _answer(call):
+    try:
+        call()
+    except FaceserveError as error:
+        return error.code
+    return "OK"
+
+
+def _opens(stack, token):
+    with LifecycleClient(stack.lifecycle_addresses[0], token=token, timeout_seconds=60) as client:
+        return _answer(lambda: client.status("laundry")) == "OK"
 
 
 def test_a_key_opens_nothing_with_the_secret_of_another(stacks):

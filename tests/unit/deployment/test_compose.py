@@ -395,6 +395,12 @@ def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_no
     assert told == set(made[-2:])
 
 
+def test_what_everybody_waits_for_waits_for_nobody_who_starts_later():
+    """Airflow's commands end when they told their metrics, or gave up on it."""
+    assert _variables(_SERVICES["migrate"])["AIRFLOW__METRICS__OTEL_ON"] == "False"
+    assert _variables(_SERVICES["airflow-scheduler"])["AIRFLOW__METRICS__OTEL_ON"] == "True"
+
+
 def test_models_of_before_are_signed_before_a_replica_asks_for_one():
     assert "signing-keys" in _SERVICES["migrate"]["depends_on"]
     assert all("migrate" in _SERVICES[name]["depends_on"] for name in ("faceserve-1", "faceserve-2"))
