@@ -395,6 +395,12 @@ def test_whoever_trains_has_the_private_key_whoever_serves_the_public_one_and_no
     assert told == set(made[-2:])
 
 
+def test_whether_the_broker_is_well_is_asked_without_starting_erlang():
+    """A machine that was busy for minutes answered none in time, and what waits for the broker failed."""
+    assert "rabbitmq-diagnostics" not in str(_SERVICES["rabbitmq"]["healthcheck"])
+    assert "/dev/tcp/127.0.0.1/5672" in _SERVICES["rabbitmq"]["healthcheck"]["test"][-1]
+
+
 def test_what_everybody_waits_for_waits_for_nobody_who_starts_later():
     """Airflow's commands end when they told their metrics, or gave up on it."""
     assert _variables(_SERVICES["migrate"])["AIRFLOW__METRICS__OTEL_ON"] == "False"
