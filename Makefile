@@ -59,7 +59,7 @@ stateful: install ## 20 000 sequences of acts, faults and accidents around deplo
 	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
 
 fuzz: fuzz-intake ## Any bytes on every port of the model server, any request to each HTTP door, and fuzz-intake; FUZZ_EXAMPLES=5000 of each kind
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py -q --timeout=0
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py tests/replica/test_fuzzing.py -q --timeout=0
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(PY) -m pytest tests/doors/test_promises.py -q --timeout=0
 
 fuzz-intake: install ## Any message between good ones, any photo and any row, from the queue to a dataset; FUZZ_EXAMPLES=1000

@@ -1,4 +1,4 @@
-"""`python -m tests`: every part of the tests, in two lanes beside each other; each line says which part wrote it."""
+"""`python -m tests`: every part of the tests, two at a time; each line says which part wrote it."""
 
 import ctypes
 import os
@@ -41,23 +41,23 @@ class Outcome:
 
 _QUICK = ("-m", "not slow")
 _ELSEWHERE = tuple(f"--ignore=tests/{part}" for part in ("unit", "e2e", "browser"))
-# Each waits for other processes much of its time: the end-to-end run for Airflow, the tests for services to answer.
-LANES = (
-    (
-        Part("e2e", (*_PYTEST, *_QUICK, "tests/e2e")),
-        # Alone in its process: Playwright holds the event loop, which tests of coroutines need.
-        Part("browser", (*_PYTEST, "tests/browser")),
-        Part("check", ("make", "--no-print-directory", "check")),
-        Part("unit", (*_PYTEST, *_BY_FILE, *_QUICK, "tests/unit")),
-    ),
-    (Part("services", (*_PYTEST, *_BY_FILE, *_QUICK, "tests", *_ELSEWHERE)),),
+# What takes longest begins first. Each waits for other processes much of its time: the end-to-end run for Airflow, the
+# tests for services to answer.
+PARTS = (
+    Part("services", (*_PYTEST, *_BY_FILE, *_QUICK, "tests", *_ELSEWHERE)),
+    Part("e2e", (*_PYTEST, *_QUICK, "tests/e2e")),
+    # Alone in its process: Playwright holds the event loop, which tests of coroutines need.
+    Part("browser", (*_PYTEST, "tests/browser")),
+    Part("unit", (*_PYTEST, *_BY_FILE, *_QUICK, "tests/unit")),
+    Part("check", ("make", "--no-print-directory", "check")),
 )
 
 
-def main(lanes: Sequence[Sequence[Part]] = LANES) -> int:
+def main(parts: Sequence[Part] = PARTS) -> int:
     """Run all parts, even after one failed; 1 when any did, with its output once more at the end."""
-    with ThreadPoolExecutor(len(lanes)) as side_by_side:
-        outcomes = [outcome for lane in side_by_side.map(_run_lane, lanes) for outcome in lane]
+    # Whoever is done takes the next one, so that both end at nearly the same time.
+    with ThreadPoolExecutor(2) as two:
+        outcomes = list(two.map(_run, parts))
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
         print(f"\n---- {outcome.part.name} failed ----\n{outcome.output}")
@@ -66,10 +66,6 @@ def main(lanes: Sequence[Sequence[Part]] = LANES) -> int:
         word = "FAILED" if outcome.failed else "ok"
         print(f"{outcome.part.name:<10}{word:<8}{outcome.seconds:4.0f} s  {outcome.closing_line}")
     return 1 if failed else 0
-
-
-def _run_lane(lane: Sequence[Part]) -> list[Outcome]:
-    return [_run(part) for part in lane]
 
 
 def _run(part: Part) -> Outcome:

@@ -51,7 +51,9 @@ class Services:
         """As just installed."""
         for database in OWN:
             self.truncate(database.name)
-        reset.empty(self.stack, BUCKETS)
+        # A look at the disk costs less than a question, and most tests store nothing.
+        if filled := [one for one in BUCKETS if any((self.stack.folder("s3") / one).iterdir())]:
+            reset.empty(self.stack, filled)
         reset.purge(self.stack.amqp_url)
 
 

@@ -1,5 +1,6 @@
 """A tiny real model as an artifact: brightness decides, so that tests know the answer."""
 
+import functools
 import hashlib
 import io
 import tempfile
@@ -9,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
 
@@ -31,16 +33,12 @@ def tiny_artifact(
     `beside` are more files, by path.
     """
     shift, golden_turn = changes.pop("golden_shift", 0.0), changes.pop("golden_turn", 0)
-    model = network(sharpness, turn)
-    # Of three colours: of grey ones all features are the same, and no turn would show.
-    colours = [(level, level * 3 // 4, level // 2) for level in (10, 90, 160, 240)]
-    images = np.stack([np.full((PIXELS, PIXELS, 3), colour, np.uint8) for colour in colours])
-    said = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
-    features = np.roll(said["features"], -golden_turn, 1)
+    images, probabilities, features = _said(sharpness, turn)
     golden = io.BytesIO()
-    np.savez(golden, images=images, probabilities=said["probabilities"] + np.float32(shift), features=features)
+    features = np.roll(features, -golden_turn, 1)
+    np.savez(golden, images=images, probabilities=probabilities + np.float32(shift), features=features)
     with tempfile.TemporaryDirectory() as folder:
-        ov.save_model(changes.pop("served", model), f"{folder}/model.xml", compress_to_fp16=False)
+        ov.save_model(changes.pop("served", network(sharpness, turn)), f"{folder}/model.xml", compress_to_fp16=False)
         files = {f"openvino/{p.name}": p.read_bytes() for p in Path(folder).iterdir()}
     files |= {"golden.npz": golden.getvalue(), **changes.pop("beside", {})}
     fields: dict[str, Any] = {
@@ -57,6 +55,16 @@ def tiny_artifact(
         **changes,
     }
     return {**files, MANIFEST: ArtifactManifest(**fields).to_json()}
+
+
+@functools.cache
+def _said(sharpness: float, turn: int) -> tuple[npt.NDArray[Any], ...]:
+    """Images, and what the network says of them: probabilities and features."""
+    # Of three colours: of grey ones all features are the same, and no turn would show.
+    colours = [(level, level * 3 // 4, level // 2) for level in (10, 90, 160, 240)]
+    images = np.stack([np.full((PIXELS, PIXELS, 3), colour, np.uint8) for colour in colours])
+    said = ov.Core().compile_model(network(sharpness, turn), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
+    return images, np.array(said["probabilities"]), np.array(said["features"])
 
 
 def manifest_sha256(files: Mapping[str, bytes]) -> str:

@@ -25,8 +25,9 @@ console = Console(highlight=False)
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--base-photos", default=400, show_default=True, help="Photos the first model learns from.")
 @click.option("--live-photos", default=1100, show_default=True, help="Tasks that branch managers confirm.")
+@click.option("--requests-per-second", default=8.0, show_default=True, help="How often each replica is asked.")
 @click.option("--seed", default=1, show_default=True, help="Other photos, other mistakes.")
-def main(base_photos: int, live_photos: int, seed: int) -> None:
+def main(base_photos: int, live_photos: int, requests_per_second: float, seed: int) -> None:
     """The whole loop on this machine: corrections in, a better model live, rolled back on demand."""
     started, (load, *_) = time.monotonic(), os.getloadavg()
     stack = runner.up(default_root(), lambda text: console.print(f"  [green]✓[/] {text}"))
@@ -37,7 +38,7 @@ def main(base_photos: int, live_photos: int, seed: int) -> None:
     os.environ.update(environment(stack))
     stage = Stage(stack, "The whole loop, measured", console)
     try:
-        report = Story(stage, Size(base_photos, live_photos, seed)).tell()
+        report = Story(stage, Size(base_photos, live_photos, requests_per_second, seed)).tell()
     finally:
         # Also of a demo that cannot go on: nobody else would say so.
         _tell_what_is_paused(stage)

@@ -30,7 +30,7 @@ _DUPLICATES, _REDELIVERIES = 7, 5
 _STEADY_SECONDS = 10.0
 # Prometheus has seen the last change by then, whatever else the machine does.
 _SCRAPED_SECONDS = 60.0
-_REQUESTS_PER_SECOND, _PHOTOS_SENT = 8.0, 32
+_PHOTOS_SENT = 32
 _STAGES = ("collect", "validate", "augment", "train", "verify", "register", "hot_swap")
 _INTAKE_DECISION = """
     SELECT reason FROM retraining_decisions WHERE due AND asked_by LIKE '%intake%' ORDER BY decided_at DESC LIMIT 1"""
@@ -38,10 +38,13 @@ _INTAKE_DECISION = """
 
 @dataclass(frozen=True)
 class Size:
-    """How many photos the first model learns from, and how many tasks are confirmed; every seed has other photos."""
+    """How many photos the first model learns from, how many tasks are confirmed, and how often each replica is asked
+    meanwhile; every seed has other photos.
+    """
 
     base_photos: int
     live_photos: int
+    requests_per_second: float
     seed: int
 
 
@@ -82,7 +85,7 @@ class Story:
             "grease and some fabrics"
         )
         stage.report.record(first_model_version=first["version"], first_model_seconds=first["stage_seconds"])
-        stage.send(photos[:_PHOTOS_SENT], _REQUESTS_PER_SECOND)
+        stage.send(photos[:_PHOTOS_SENT], size.requests_per_second)
         self._serving_since = time.monotonic()
         return live
 

@@ -4,13 +4,15 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
 
 import boto3
 import pika
+import psycopg2
 
 from include.stack.airflow_api import AirflowApi, airflow_of
 from include.stack.layout import BUCKETS, Stack, environment
-from include.stack.postgres import query
 from include.stack.roles import OWN
 from include.stack.services import StackError, demand_complete, faceserve
 from include.stack.supervision import Supervision
@@ -61,29 +63,33 @@ def truncate(dsn: str) -> None:
 
     Only what holds rows is touched: making a table anew costs far more than a look at it.
     """
-    filled = _filled(dsn)
-    switches = [
-        [f"ALTER TABLE {one} {word} TRIGGER never_emptied" for one, locked in filled if locked]
-        for word in ("DISABLE", "ENABLE")
-    ]
-    restart = "SELECT setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences"
-    emptying = [f"TRUNCATE {', '.join(one for one, _ in filled)}"] if filled else []
-    # In one transaction: the guard is never off for anybody else.
-    query(dsn, "; ".join([*switches[0], *emptying, *switches[1], f"{restart} WHERE last_value IS NOT NULL"]))
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        # A look holds nothing back from those that write meanwhile.
+        connection.autocommit = True
+        filled = _filled(cursor)
+        switches = [
+            [f"ALTER TABLE {one} {word} TRIGGER never_emptied" for one, locked in filled if locked]
+            for word in ("DISABLE", "ENABLE")
+        ]
+        restart = "SELECT setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences"
+        emptying = [f"TRUNCATE {', '.join(one for one, _ in filled)}"] if filled else []
+        # Sent at once they are one transaction: the guard is never off for anybody else.
+        cursor.execute("; ".join([*switches[0], *emptying, *switches[1], f"{restart} WHERE last_value IS NOT NULL"]))
 
 
-def _filled(dsn: str) -> list[tuple[str, bool]]:
+def _filled(cursor: Any) -> list[tuple[str, bool]]:
     """Tables that hold rows, with those that point to them; and whether a trigger keeps each from being emptied."""
-    tables = query(
-        dsn,
+    cursor.execute(
         "SELECT t.oid::regclass::text,"
         " EXISTS (SELECT FROM pg_trigger WHERE tgname = 'never_emptied' AND tgrelid = t.oid),"
         " ARRAY (SELECT confrelid::regclass::text FROM pg_constraint WHERE conrelid = t.oid AND contype = 'f')"
         " FROM pg_class t WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
-        " AND relname NOT LIKE '%yoyo%'",
+        " AND relname NOT LIKE '%yoyo%'"
     )
+    tables = cursor.fetchall()
     looks = " UNION ALL ".join(f"SELECT '{one}' WHERE EXISTS (SELECT FROM {one})" for one, *_ in tables)
-    found = {name for (name,) in query(dsn, looks)}
+    cursor.execute(looks)
+    found = {name for (name,) in cursor.fetchall()}
     while more := {one for one, _, targets in tables if one not in found and found & set(targets)}:
         found |= more
     return [(one, locked) for one, locked, _ in tables if one in found]

@@ -136,7 +136,7 @@ def asked(replica, call, *of):
     return getattr(replica, call)(version)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @example((*SERVING, TRY, RESTART, TRY, RESTART), [RESTART, TRY, RESTART])
 @example((*SERVING, TRY, ("abort_canary", "v1.1.0")), [RESTART, TRY, RESTART, RESTART, TRY])
 @given(st.sampled_from([(), SERVING, (*SERVING, TRY), (*SERVING, TRY, RESTART, TRY)]), st.lists(calls, max_size=8))

@@ -59,10 +59,12 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def trained():
-    """One whole training."""
+    """One whole training, of photos half of which have a reason that people named."""
     objects, experiment, asked = FakeObjects(), FakeExperiment("experiment-1"), []
     dataset = tiny_dataset(objects)
-    job = replace(_job(dataset), forget_erased=asked.append)
+    seen = unpack([objects.read(SHARDS["train"])])
+    of = {task: ("얼룩",) if label else () for task, label in zip(seen.task_ids, seen.labels, strict=True)}
+    job = replace(_job(dataset), forget_erased=asked.append, reasons=KnownReasons(("얼룩", "흙"), 3, of))
     result = KerasTrainer(objects).train(job, lambda epoch: None, experiment)
     return Trained(dataset, objects, experiment, result, asked)
 
@@ -203,17 +205,22 @@ def test_the_manifest_says_whose_model_it_is_and_hashes_every_file(trained):
 
 
 def test_reasons_that_people_named_come_with_the_model_and_change_no_verdict(trained):
-    seen = unpack([trained.objects.read(SHARDS["train"])])
-    of = {task: ("얼룩",) if label else () for task, label in zip(seen.task_ids, seen.labels, strict=True)}
-    objects, experiment = FakeObjects(), FakeExperiment("experiment-2")
-    job = replace(_job(tiny_dataset(objects)), reasons=KnownReasons(("얼룩", "흙"), 3, of))
-    result = KerasTrainer(objects, formats=()).train(job, lambda epoch: None, experiment)
-    assert (result.val_accuracy, result.val_loss) == (trained.result.val_accuracy, trained.result.val_loss)
+    epochs = []
+
+    def to_the_last(epoch):
+        epochs.append((epoch.val_loss, epoch.val_accuracy))
+        if epoch.number == TINY.epochs:
+            raise Killed
+
+    with pytest.raises(Killed):
+        _train(FakeObjects(dict(trained.objects.bodies)), trained.dataset, on_epoch=to_the_last)
+    assert (trained.result.val_loss, trained.result.val_accuracy) == pytest.approx(min(epochs), abs=1e-5)
+    objects = trained.objects
     manifest = ArtifactManifest.from_json(objects.read(f"{ARTIFACT}{MANIFEST}"))
     assert REASONS in manifest.files
     with np.load(io.BytesIO(objects.read(f"{ARTIFACT}{REASONS}"))) as kept:
         assert kept["names"].tolist() == ["얼룩"] and kept["weights"].shape == (1280, 1)
-    assert [row["reason"] for row in json.loads(experiment.files["reasons.json"])] == ["얼룩", "흙"]
+    assert [row["reason"] for row in json.loads(trained.experiment.files["reasons.json"])] == ["얼룩", "흙"]
 
 
 def test_a_result_counts_every_validation_photo_once(trained):

@@ -1,4 +1,9 @@
-"""Requests nobody would send on purpose: each gets a status that says whose fault it is, and the replica lives on."""
+"""Requests nobody would send on purpose: each gets a status that says whose fault it is, and the replica lives on.
+
+`make fuzz` draws FUZZ_EXAMPLES for each.
+"""
+
+import os
 
 import grpc
 import numpy as np
@@ -21,7 +26,10 @@ CALLERS_FAULT = {
     grpc.StatusCode.ABORTED,
 }
 QUICK = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "50")),
+    deadline=None,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 TEXT = st.one_of(
     st.text(max_size=40), st.sampled_from(["laundry", "face", "v1.0.0", "../..", "s3://", "\x00", "'; --"])
