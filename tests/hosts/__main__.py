@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -180,9 +180,12 @@ class _Play:
         begun, ended = min(one.started for one in done), max(one.ended for one in done)
         each = Counter(one.host for one in done)
         work = sum((one.ended - one.started).total_seconds() for one in done)
+        # A worker brings it to S3 after it has said that the task is done.
+        said = _said(self._airflow, run, done)
+        until(said, f"what was said of {run} to be on Airflow's page", _PATIENCE_SECONDS)
         click.echo(
             f"{what}: {len(done)} slices in {(ended - begun).total_seconds():.0f} s, {work:.0f} s of tasks; by host"
-            f" {dict(each)}; load {load_before:.0f}; {_said(self._airflow, run, done)} logs read;"
+            f" {dict(each)}; load {load_before:.0f}; all logs read;"
             f" looks for a rollback began after at most {self._waited(begun, ended):.1f} s in the queue"
         )
 
@@ -203,10 +206,13 @@ class _Play:
         return query(self._stack.dsn("airflow", "airflow"), sql, values)
 
 
-def _said(airflow: AirflowApi, run: str, done: list[Done]) -> int:
-    """Of how many slices the page of Airflow would show what their host said; the hosts cannot be asked."""
-    texts = [airflow.log(RETRAINING, run, f"{SLICE}", one.index, one.tries) for one in done]
-    return sum("Found remote logs" in text or "s3://" in text for text in texts)
+def _said(airflow: AirflowApi, run: str, done: list[Done]) -> Callable[[], bool]:
+    """Whether Airflow's page shows what was said of every slice: from S3, for the hosts cannot be asked."""
+
+    def found() -> bool:
+        return all("s3://" in airflow.log(RETRAINING, run, SLICE, one.index, one.tries) for one in done)
+
+    return found
 
 
 if __name__ == "__main__":

@@ -64,9 +64,9 @@ class Host:
             )
         self._doors = [_door(self.process.pid, stack.port(service)) for service in SERVICES]
 
-    @property
-    def ready(self) -> bool:
-        return " ready." in self.log.read_text(errors="replace")
+    def settled(self) -> bool:
+        """It takes tasks, or has ended."""
+        return " ready." in self.log.read_text(errors="replace") or self.process.poll() is not None
 
     def kill(self) -> None:
         """As when the power fails: every process of it at once, and no word to anybody."""
@@ -81,11 +81,7 @@ class Host:
 
 def await_ready(hosts: Sequence[Host]) -> None:
     for host in hosts:
-        until(
-            lambda host=host: host.ready or host.process.poll() is not None,
-            f"{host.name} to be ready",
-            _PATIENCE_SECONDS,
-        )  # type: ignore[misc]
+        until(host.settled, f"{host.name} to be ready", _PATIENCE_SECONDS)
         assert host.process.poll() is None, host.log.read_text()[-2000:]
 
 
