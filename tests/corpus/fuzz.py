@@ -86,7 +86,7 @@ def pictures(draw: Any) -> bytes:
                 "progressive": st.booleans(),
                 "lossless": st.booleans(),
                 "optimize": st.booleans(),
-                "exif": st.binary(max_size=60),
+                "exif": st.binary(max_size=60).map(lambda more: b"Exif\0\0II*\0\x08\0\0\0" + more),
                 "icc_profile": st.binary(max_size=60),
                 "comment": st.binary(max_size=60),
             },
@@ -95,7 +95,7 @@ def pictures(draw: Any) -> bytes:
     out = io.BytesIO()
     try:
         image.convert(draw(st.sampled_from(_MODES))).save(out, draw(st.sampled_from(_FORMATS)), **options)
-    except (OSError, ValueError):
+    except (OSError, ValueError, SyntaxError):
         out = io.BytesIO()
         image.save(out, "PNG")
     return out.getvalue()
