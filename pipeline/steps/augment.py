@@ -10,7 +10,7 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Images
 from pipeline.ports.data import ObjectStore, PhotoStore
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.stored_dataset import is_whole, manifest_in
+from pipeline.steps.stored_dataset import is_finished, is_whole, manifest_in
 from pipeline.steps.unerased import deletion, take_back_erased
 
 Slice = tuple[Split, tuple[Photo, ...]]
@@ -46,8 +46,7 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     if index >= len(work):
         return ""
     (split, rows), number = work[index], shard_number(work, index)
-    # What lies there of a dataset that the database does not call finished is of one that a restored database lost.
-    finished = images.datasets.finished_sha256(manifest.dataset_id) is not None
+    finished = is_finished(manifest.dataset_id, images.datasets)
     if finished and (kept := _kept(folder, split, number, images.objects)) is not None:
         return kept
     copies = manifest.augmentation.copies if split is Split.TRAIN else 1

@@ -1,9 +1,11 @@
 """Take a photo out of selections that were never frozen: of collections that were killed."""
 
+from pipeline.domain.dataset import Manifest
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.lineage import Erasure, Gone
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Forgetting
+from pipeline.ports.data import ObjectFolders
 from pipeline.steps.stored_dataset import manifest_in
 
 
@@ -14,15 +16,23 @@ def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
     begun = [one for model_type in ModelType for one, _ in f.datasets.of_type(model_type)]
     for dataset_id in begun:
         folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
-        # One of faces is finished, not frozen: people are forgotten there by their name.
-        if dataset_id in frozen or f.datasets.finished_sha256(dataset_id) or not f.objects.exists(folder.manifest):
+        if dataset_id in frozen or (manifest := _choice(folder, f.objects)) is None:
             continue
-        manifest = manifest_in(folder, f.objects)
         photos = [(one.task_id, one.sha256) for one in manifest.photos]
         photos += [(one.task_id, one.sha256) for one in manifest.quarantined]
         named = any(gone.has(*photo) for photo in photos)
         if named:
             _erase_unless_frozen(f, folder, dataset_id, found)
+
+
+def _choice(folder: DatasetFolder, objects: ObjectFolders) -> Manifest | None:
+    """None where there is none, and for people, who are forgotten in theirs by name: whose type a number is says little
+    of what lies there after a restore.
+    """
+    try:
+        return manifest_in(folder, objects) if objects.exists(folder.manifest) else None
+    except KeyError:
+        return None
 
 
 def _erase_unless_frozen(forgetting: Forgetting, folder: DatasetFolder, dataset_id: str, found: Erasure) -> None:

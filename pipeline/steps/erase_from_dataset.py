@@ -11,7 +11,7 @@ from pipeline.domain.lineage import Erasure, runs_of
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET
 from pipeline.steps.erase_from_verdict import erase_from_verdict
-from pipeline.steps.stored_dataset import manifest_in, read_recorded
+from pipeline.steps.stored_dataset import is_finished, manifest_in, read_recorded
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ def erase_from_dataset(forgetting: Forgetting, place: Place, task_id: str, found
     Raises `DatasetRefused` when an object is not what was recorded.
     """
     folder, objects, smaller = place.folder, forgetting.objects, place.manifest.without(task_id)
-    finished = forgetting.datasets.finished_sha256(smaller.dataset_id) is not None
-    if finished and objects.exists(folder.index):
+    if is_finished(smaller.dataset_id, forgetting.datasets) and objects.exists(folder.index):
         _rewrite_shards(place, task_id, forgetting, found)
     else:
         # Augmenting makes them again, from the manifest that no longer names the photo.

@@ -11,6 +11,13 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.data import Datasets, ObjectStore
 
 
+def is_finished(dataset_id: str, datasets: Datasets) -> bool:
+    """What lies there of a dataset that the database does not call finished is of one that a restored database lost, or
+    of a try that was killed: it is made anew.
+    """
+    return datasets.finished_sha256(dataset_id) is not None
+
+
 def manifest_in(folder: DatasetFolder, objects: ObjectStore) -> Manifest:
     """The frozen selection as it lies there; raises `KeyError` when there is none."""
     return Manifest.from_json(objects.read(folder.manifest))

@@ -17,6 +17,7 @@ from pipeline.steps.faces.stored_faces import (
     drafted,
     drafts_of,
     frozen,
+    keep_as_draft,
     manifest_of,
     stored_faces,
     take_out,
@@ -81,6 +82,7 @@ def collect(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
 def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
     """With the vectors of all its photos."""
     forgotten = _forgotten(making)
+    keep_as_draft(making, run_id)
     offered = offer(forgotten)
     looked = list(several_at_once(lambda one: _look_at(one, making), offered.photos))
     _delete_what_tries_left(making, forgotten, looked)

@@ -13,6 +13,7 @@ from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.identities import FaceSelectionPolicy, Side, side_of
 from pipeline.domain.lineage import Erased
+from pipeline.domain.models import ModelType
 from pipeline.ports.faces import Doors
 from pipeline.steps.faces.collect import vectors_of
 from tests.builders import NOW, a_check
@@ -306,3 +307,41 @@ def test_another_head_is_a_minor_version_a_threshold_alone_a_patch_and_another_n
     world.network.name, world.network.sha256 = "AnotherNetwork", "c" * 64
     _, major = world.make("run-5")
     assert [v.version for v in (patch, next_patch, minor, major)] == ["v1.0.1", "v1.0.2", "v1.1.0", "v2.0.0"]
+
+
+def restored(lost_run):
+    """Objects are newer than the database: a dataset is lost there, and its number is given again."""
+    one = seen_at_doors_alone()
+    for number in range(12):
+        one.say(f"lost{number % 6}", number)
+    lost = one.collect_confirmed(lost_run)
+    del one.datasets.ids[lost_run], one.datasets.types[lost.dataset_id], one.datasets.completed[lost.dataset_id]
+    return one, lost
+
+
+def lies_in_s3(world, name):
+    return [uri for uri, body in world.objects.bodies.items() if "/datasets/" in uri and name.encode() in body]
+
+
+def test_a_number_that_is_given_again_after_a_restore_is_made_anew():
+    one, lost = restored("run-2")
+    one.doors.checks.said = [check for check in one.doors.checks.said if not check.identity.startswith("lost")]
+    for number in range(20):
+        one.say(f"new{number % 10}", number)
+    made = one.collect_confirmed("run-3")
+    assert made.dataset_id == lost.dataset_id and not any(name.startswith("lost") for name in names(made))
+    row = one.datasets.get(made.dataset_id)
+    assert (row.sha256, row.corrections_through.isoformat()) == (made.sha256, made.through)
+    one.forget("C-0000")
+    assert one.erase("lost0").vectors == 2 and lies_in_s3(one, "lost0") == []
+    assert one.erase("new0").datasets == [made.dataset_id] and lies_in_s3(one, "new0") == []
+
+
+@pytest.mark.parametrize("given_to", [None, "LAUNDRY"])
+def test_who_is_in_a_list_that_a_restored_database_lost_is_erased_there(given_to):
+    one, lost = restored("run-2")
+    if given_to:
+        one.datasets.begin("run-3", ModelType(given_to))
+    one.forget("C-0000")
+    assert one.erase("lost1").vectors == 2
+    assert lies_in_s3(one, "lost1") == [] and one.datasets.completed == {}
