@@ -18,6 +18,7 @@ from faceserve.faces.gallery import Gallery, Known
 from faceserve.inference.batching import Batcher
 from faceserve.models.generation import Generation
 from faceserve.rollout.lifecycle import ModelLifecycleManager
+from include.contract.identity import canonical
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Enrolment:
         self, generation: Generation, vector: npt.NDArray[np.float32], identity: str, deadline: float = float("inf")
     ) -> list[Match]:
         """How much a photo resembles this person, nothing where nobody of that name is enrolled; as `nearest`."""
-        return self._faces(generation, deadline).with_one(identity, vector)
+        return self._faces(generation, deadline).with_one(canonical(identity), vector)
 
     # Inside
 

@@ -1,7 +1,6 @@
 """Reference photos of enrolled identities, which all replicas share (specification, messages 35-39)."""
 
 import logging
-import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
+from include.contract.identity import can_be_enrolled, canonical
 
 log = logging.getLogger(__name__)
 
-_IDENTITY = re.compile(r"[\w][\w.@-]{0,99}")
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
 _MAX_REVISION_BYTES = 1 << 10
@@ -46,7 +45,8 @@ _Unread = dict[str, FileNotFoundError | ObjectRefused]
 class Gallery:
     """Photos are stored, not embeddings: every version embeds them itself, so that versions cannot mix (design D7).
 
-    Every change writes a new `revision` beside them. A replica that reads the one it has seen has seen all there is.
+    Every change writes a new `revision` beside them. A replica that reads the one it has seen has seen all there is. A
+    name is one person in whatever Unicode form it comes, also where objects of an earlier time have it in another one.
     """
 
     def __init__(
@@ -81,7 +81,13 @@ class Gallery:
         self._changed()
 
     def withdraw(self, identity: str) -> None:
-        self._source.delete(self._uri(identity))
+        """In every form of the name."""
+        uri = self._uri(identity)
+        for other in self._source.marks(self._prefix):
+            if self._name(other) == self._name(uri):
+                self._source.delete(other)
+        # The one that nobody listed may have been written meanwhile.
+        self._source.delete(uri)
         self._changed()
 
     def revision(self) -> str:
@@ -99,7 +105,7 @@ class Gallery:
         while it gives out another one.
         """
         before = before or Known()
-        found = self._source.marks(self._prefix) if self._prefix else {}
+        found = self._one_each(self._source.marks(self._prefix)) if self._prefix else {}
         new = sorted(uri for uri, mark in found.items() if before.marks.get(uri) != mark)
         identities, vectors, unread = self._embedded(extractor, new)
         marks = {uri: mark for uri, mark in found.items() if uri not in unread}
@@ -119,6 +125,14 @@ class Gallery:
         found = [match.similarity for who, vector in asked for match in known.faces.with_one(who, vector)]
         return len(found) == len(identities) > 0 and min(found) > 1 - _ROUNDING
 
+    def _one_each(self, found: Mapping[str, str]) -> Mapping[str, str]:
+        """Of objects that are one person's, the one under the canonical name, which was written last."""
+        forms: dict[str, list[str]] = {}
+        for uri in found:
+            forms.setdefault(self._name(uri), []).append(uri)
+        chosen = (max(uris, key=lambda uri: (uri == f"{self._prefix}{who}", uri)) for who, uris in forms.items())
+        return {uri: found[uri] for uri in chosen}
+
     def _embedded(
         self, extractor: FeatureExtractor, uris: list[str]
     ) -> tuple[list[str], list[npt.NDArray[np.float32]], _Unread]:
@@ -136,7 +150,7 @@ class Gallery:
         """Who it shows and the model's input; None for a folder's marker and whatever else people leave there."""
         identity = self._name(uri)
         try:
-            if not _IDENTITY.fullmatch(identity):
+            if not can_be_enrolled(identity):
                 raise BadPhoto("its name is nobody's")
             return identity, self._darkroom.decoded_next(self._source.read(uri, _MAX_PHOTO_BYTES))
         except (Refused, FileNotFoundError, ObjectRefused) as error:
@@ -162,14 +176,14 @@ class Gallery:
         self._source.write(self._revision, uuid.uuid4().hex.encode())
 
     def _name(self, uri: str) -> str:
-        return uri.removeprefix(self._prefix)
+        return canonical(uri.removeprefix(self._prefix))
 
     def _uri(self, identity: str) -> str:
         if not self._prefix:
             raise BadRequest("this server has no gallery: set FACESERVE_GALLERY_URI")
-        if not _IDENTITY.fullmatch(identity):
+        if not can_be_enrolled(name := canonical(identity)):
             raise BadRequest(f"identity {identity[:40]!r}: use letters, digits and . _ @ -, not too long (100 at most)")
-        return f"{self._prefix}{identity}"
+        return f"{self._prefix}{name}"
 
 
 def _vectors(

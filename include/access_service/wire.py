@@ -1,23 +1,22 @@
 """What the access service's HTTP interface takes and gives."""
 
-import unicodedata
 from typing import Annotated, Literal, Self
 
 from fastapi import Path
 from pydantic import BeforeValidator, StringConstraints
 
 from include.access_service.checks import Check
+from include.contract.identity import IDENTITY, canonical
 from include.stand_in.wire import Id, Name, PhotoUrl, Reason, Wire
 
 
 def _one_form(name: object) -> object:
     """Letters that can be typed in several ways are the same person's."""
-    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
+    return canonical(name) if isinstance(name, str) else name
 
 
 # As faceserve's gallery takes them.
-_IDENTITY = r"^\w[\w.@-]{0,99}$"
-Identity = Annotated[str, StringConstraints(pattern=_IDENTITY), BeforeValidator(_one_form)]
+Identity = Annotated[str, StringConstraints(pattern=f"^{IDENTITY}$"), BeforeValidator(_one_form)]
 IdentityInPath = Annotated[Identity, Path()]
 
 

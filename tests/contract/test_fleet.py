@@ -130,6 +130,12 @@ def test_who_is_withdrawn_is_in_no_gallery_and_again_changes_nothing(gallery):
     assert gallery.people() == 0
 
 
+@pytest.mark.parametrize("name", ["ｋｉｍ", " kim "])
+def test_who_is_withdrawn_is_so_in_whatever_form_the_name_is_typed(gallery, name):
+    gallery.fleet.withdraw(ModelType.FACE, name)
+    assert gallery.people() == 0
+
+
 def test_one_replica_is_enough_to_withdraw_somebody(gallery):
     gallery.stop_one()
     gallery.fleet.withdraw(ModelType.FACE, "kim")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from include.contract.identity import canonical
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen, replaced_by, unasked
@@ -152,7 +153,7 @@ class FakeFleet:
     def _without(self, replica: FakeReplica, identity: str) -> None:
         if self.enrolled is None:
             raise Refused(replica.name, "INVALID_ARGUMENT", "this server has no gallery: set FACESERVE_GALLERY_URI")
-        self.enrolled.discard(identity)
+        self.enrolled -= {one for one in self.enrolled if canonical(one) == canonical(identity)}
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         _sendable(model_type, version, reason)

@@ -37,7 +37,7 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
     except ValueError as error:
         raise GiveUp(str(error)) from None
     found = FaceErasure()
-    away = _withdraw(forgetting, {name, identity}, found)
+    away = _withdraw(forgetting, identity, found)
     _forget(forgetting, person_key(identity), by, found)
     found.left.append("photos in the folder that a dataset was made of: delete them there")
     found.left.append("what the access service knows of the person: withdraw them there")
@@ -47,15 +47,14 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
     return found
 
 
-def _withdraw(forgetting: FaceForgetting, names: set[str], found: FaceErasure) -> TryAgain | None:
+def _withdraw(forgetting: FaceForgetting, identity: str, found: FaceErasure) -> TryAgain | None:
     """Before all else: nobody is let in by a face that is to be forgotten."""
-    for name in sorted(names):
-        try:
-            forgetting.fleet.withdraw(ModelType.FACE, name)
-        except GiveUp as error:
-            found.left.append(f"nobody was withdrawn at the model servers: {error}")
-        except TryAgain as error:
-            return error
+    try:
+        forgetting.fleet.withdraw(ModelType.FACE, identity)
+    except GiveUp as error:
+        found.left.append(f"nobody was withdrawn at the model servers: {error}")
+    except TryAgain as error:
+        return error
     return None
 
 

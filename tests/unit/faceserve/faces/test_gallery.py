@@ -1,5 +1,7 @@
 """What a look makes of the stored photos: who is known, and what is tried again."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,6 +89,27 @@ def test_a_photo_that_the_store_refuses_is_one_person_less_until_it_is_given_out
     assert world.aside[-1] == 1
     world.store.refused = set()
     assert world.known() == set(PHOTOS)
+
+
+FORMS = ["김민준", unicodedata.normalize("NFD", "김민준"), unicodedata.normalize("NFKD", "김민준")]
+WIDE = ["kim2", "ｋｉｍ２", "kim２"]
+
+
+@pytest.mark.parametrize("forms", [FORMS, WIDE])
+@given(lie=st.sets(st.integers(0, 2), min_size=1), said=st.integers(0, 2))
+@settings(max_examples=20, deadline=None)
+def test_a_name_is_one_person_in_whatever_form_it_was_enrolled_and_is_withdrawn(forms, lie, said):
+    world = World()
+    for number in lie:
+        world.store.objects[f"s3://faces/face/{forms[number]}"] = PHOTOS["lee"]
+    everybody = {*PHOTOS, forms[0]}
+    assert world.known() == everybody and len(world.seen.faces) == 4
+    world.gallery.enroll(forms[said], PHOTOS["park"])
+    assert world.known() == everybody and len(world.seen.faces) == 4
+    (match,) = world.seen.faces.with_one(forms[0], np.array([0, 0, 1], np.float32))
+    assert match.similarity > 0.9, "the photo that was enrolled last counts"
+    world.gallery.withdraw(forms[said])
+    assert world.known() == set(PHOTOS) and len(world.store.marks("s3://faces/face/")) == 3
 
 
 def test_a_film_that_lies_there_too_is_never_read_whole(world):

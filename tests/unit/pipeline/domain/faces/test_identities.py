@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.contract.identity import canonical
 from pipeline.domain.faces.identities import (
     FacePhoto,
     FaceSelectionPolicy,
@@ -27,6 +28,15 @@ CHECKS = st.lists(
         for n, (by, guest, same, corrects) in enumerate(said)
     ]
 )
+
+
+@given(st.text())
+def test_the_model_servers_call_a_person_as_the_pipeline_does(name):
+    assert canonical(canonical(name)) == canonical(name)
+    if canonical(name):
+        assert identity_of(name) == canonical(name)
+
+
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 NAMES = st.text(min_size=1, max_size=30).filter(lambda name: unicodedata.normalize("NFKC", name).strip())
 POLICY = FaceSelectionPolicy()
