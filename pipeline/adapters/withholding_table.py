@@ -17,6 +17,7 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.errors import PhotosWithheld
 from pipeline.domain.live_accuracy import Period
+from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import GivenBack, Scope, Withheld, Word, asked_before, standing, withheld_photos
 
 _ALL = """
@@ -34,12 +35,12 @@ _WAIT_NO_MORE = f"""
     WHERE corrected AND counts AND NOT withheld AND {COVERS}"""
 _GIVE_BACK = """
     INSERT INTO withholdings_given_back (id, actor, reason, at) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO NOTHING"""
-# What was set aside after the last dataset was complete was in it, if anything was.
+# What was set aside after the last dataset of such photos was complete was in it, if anything was.
 _WAIT_AGAIN = f"""
     UPDATE task_confirmations c SET withheld = false, withheld_at = NULL,
         came_back_at = CASE WHEN withheld_at < last.at THEN now() ELSE came_back_at END
     FROM (SELECT * FROM withholdings WHERE id = %s) w,
-        (SELECT max(COALESCE(completed_at, begun_at)) AS at FROM datasets) last
+        (SELECT max(COALESCE(completed_at, begun_at)) AS at FROM datasets WHERE model_type = '{ModelType.LAUNDRY}') last
     WHERE withheld AND {COVERS} AND NOT {IS_WITHHELD}"""
 # Of these another word may count from now on: one that did not, or the one that did, is covered.
 _PHOTOS_OF_MORE = f"""

@@ -264,7 +264,7 @@ def test_corrections_that_are_set_aside_wait_for_no_retraining_whenever_they_com
 
 
 def run_a_try(services, run_id, *, champion=False):
-    """A dataset is made, a model learns from it, and gets a verdict."""
+    """A dataset is made, a model learns from it, and gets a verdict; later one of another model type is made, too."""
     tables = Tables(services.mlops)
     dataset_id = tables.datasets.begin(run_id, ModelType.LAUNDRY)
     with services.mlops.transaction() as cursor:
@@ -275,6 +275,7 @@ def run_a_try(services, run_id, *, champion=False):
             " VALUES (%(run)s, %(run)s, 'LAUNDRY', %(champion)s, '{}', now())",
             {"run": run_id, "dataset": dataset_id, "champion": champion},
         )
+    tables.datasets.begin(f"faces-after-{run_id}", ModelType.FACE)
     if champion:
         VersionTable(services.mlops).register(a_model_version("v1.0.0", dataset_id=dataset_id, run_id=run_id))
 
@@ -292,9 +293,10 @@ def test_what_is_given_back_is_new_where_the_last_dataset_went_without_it(servic
     tables.withholdings.give_back("reviewer-kim", BACK)
     backlog = tables.backlog(champion)
     assert (backlog.corrections, backlog.since_last_try) == (3 if champion else 5, 3)
-    # Tried with them, and set aside since: they are not new.
+    # Tried with them, and set aside since: they are not new, whatever is made of faces meanwhile.
     run_a_try(services, "run-2")
     tables.withholdings.withhold(a_withheld(Scope.REVIEWER, "kim", id="again"))
+    tables.datasets.begin("faces-later", ModelType.FACE)
     tables.withholdings.give_back("again", BACK)
     assert tables.backlog(champion).since_last_try == 0
 
