@@ -8,10 +8,12 @@ from datetime import datetime
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import DatasetRefused
-from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, identity_of, in_two_splits
+from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Side, identity_of, in_two_splits, share_of
 
 _SHOWN = 3
 _REPEATED = "a newer photo of the same person shows the same, and stands for both"
+# People without whom nobody could be taken for another one.
+_PAIR = 2
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,15 @@ class FaceDataset:
         """Of what `without` leaves out, used or set aside, as far as they are known."""
         aside = {one.photo_id for one in self.set_aside if one.photo_id and forgotten.takes_aside(one)}
         return aside | {photo.photo_id for photo in self.taken_by(forgotten)}
+
+    def demand_pairs(self) -> None:
+        """Raises `DatasetRefused` unless somebody on each side can be taken for another one."""
+        for side in Side:
+            if self.people(side) < _PAIR:
+                raise DatasetRefused(
+                    f"{self.people(side)} of the people of {self.dataset_id} stand on the side {side}, {_PAIR} or more "
+                    f"are needed: about {share_of(side):.0%} of all do, so bring more people, and begin another run"
+                )
 
     def people(self, side: Side) -> int:
         return len({photo.identity for photo in self.photos[side]})

@@ -154,8 +154,11 @@ class FaceGatePolicy:
         """The share itself: room for chance is in the threshold already, which other people set."""
         value, sure = errors.far(_all(errors)), far_interval(errors, confidence=self.confidence)
         n, bar = len(errors.photos), self.target(len(errors.photos))
-        reason = f"{value:.1e} of pairs of two people are accepted, {bar:.0e} may"
-        return Check(FaceCheck.FAR, outcome(value <= bar), value, bar, n, reason, low=sure.low, high=sure.high)
+        at_least = f"at least {value:.1%}" if errors.more else f"{value:.1e}"
+        reason, passed = f"{at_least} of pairs of two people are accepted, {bar:.0e} may", value <= bar
+        return Check(
+            FaceCheck.FAR, outcome(passed and not errors.more), value, bar, n, reason, low=sure.low, high=sure.high
+        )
 
     def _slices(self, m: FaceMeasurement) -> Check:
         """The slice whose people are refused most often. Of many small ones one is always bad by chance: a slice fails

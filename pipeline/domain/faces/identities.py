@@ -107,6 +107,13 @@ def side_of(identity: str) -> Side:
     return Side.CALIBRATE if twentieth < _CALIBRATE_OF_TWENTY else Side.TEST
 
 
+def share_of(side: Side) -> float:
+    """Of all people, who stand there."""
+    ends = {Side.TRAIN: (0, _TRAIN_OF_TWENTY), Side.CALIBRATE: (_TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY)}
+    first, end = ends.get(side, (_CALIBRATE_OF_TWENTY, 20))
+    return (end - first) / 20
+
+
 def side_of_merged(identities: Iterable[str]) -> Side:
     """Two names turned out to be one person: the judging side wins, so that nobody judges what was learned later."""
     sides = {side_of(identity) for identity in identities}

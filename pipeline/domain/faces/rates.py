@@ -57,12 +57,15 @@ class Trials:
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """A model's decisions, counted: of each person's `pairs` `accepted`, and false accepts by pair of people."""
+    """A model's decisions, counted: of each person's `pairs` `accepted`, and false accepts by pair of people, which are
+    only some of them where there are `more`.
+    """
 
     photos: tuple[int, ...]
     accepted: tuple[int, ...]
     pairs: tuple[int, ...]
     false_accepts: Mapping[tuple[int, int], int]
+    more: bool = False
 
     def tar(self, weights: Weights) -> float:
         """NaN when nobody drawn has two photos."""
@@ -71,6 +74,7 @@ class AtThreshold:
         return accepted / pairs if pairs else math.nan
 
     def far(self, weights: Weights) -> float:
+        """At least that where there are `more`."""
         drawn = [w * n for w, n in zip(weights, self.photos, strict=True)]
         pairs = (sum(drawn) ** 2 - sum(d * d for d in drawn)) / 2
         wrong = sum(count * weights[a] * weights[b] for (a, b), count in self.false_accepts.items())
@@ -78,9 +82,7 @@ class AtThreshold:
 
 
 def decided(trials: Trials, threshold: float) -> AtThreshold:
-    """Raises `ValueError` for a threshold below which impostors were not listed: their number would be too low."""
-    if threshold <= trials.lowest_impostor and trials.lowest_impostor > -1.0:
-        raise ValueError(f"pairs of two people are listed down to {trials.lowest_impostor:.3f}, not to {threshold:.3f}")
+    """Of a threshold below which impostors were not listed there are `more`: far too many are known, not how many."""
     wrong: dict[tuple[int, int], int] = {}
     for pair in trials.impostors:
         if pair.score < threshold:
@@ -92,6 +94,7 @@ def decided(trials: Trials, threshold: float) -> AtThreshold:
         accepted=tuple(sum(score >= threshold for score in scores) for scores in trials.mates),
         pairs=tuple(len(scores) for scores in trials.mates),
         false_accepts=wrong,
+        more=trials.lowest_impostor > -1.0 and threshold <= trials.lowest_impostor,
     )
 
 
@@ -114,8 +117,10 @@ def tar_interval(errors: AtThreshold, *, confidence: float = 0.95, seed: int = 0
 
 def far_interval(errors: AtThreshold, *, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Two-sided, by drawing people again. Where nobody was accepted falsely, every draw says 0: then the upper bound is
-    what pairs of people, each taken as one piece of evidence, leave open.
+    what pairs of people, each taken as one piece of evidence, leave open. Where there are more, nothing is known above.
     """
+    if errors.more:
+        return Interval(errors.far([1] * len(errors.photos)), 1.0)
     if not errors.false_accepts:
         pairs = max(1, math.comb(len(errors.photos), 2))
         return Interval(0.0, 1 - (1 - confidence) ** (1 / pairs))

@@ -41,10 +41,7 @@ def threshold_of(head: Head, calibrate: Faces, far: float) -> float:
 def measure(
     candidate: Served, test: Faces, gallery: Faces, champion: Served | None, policy: FaceGatePolicy
 ) -> FaceMeasurement:
-    """On the people of the test side; `gallery` holds one photo of everybody who is enrolled.
-
-    Raises `ValueError` for a threshold so low that twenty times as many impostors as may be are let in.
-    """
+    """On the people of the test side; `gallery` holds one photo of everybody who is enrolled."""
     far = policy.target(len(set(test.identities)))
     projected = candidate.head.project(test.base)
     trials = _trials(candidate.head, test, far)
@@ -83,7 +80,8 @@ def tar_score(calibrate: Faces, far: float) -> Callable[[Head], float]:
         trials = _trials(head, calibrate, far)
         everybody = [1] * trials.identities
         # Without room for chance, which changes nothing about which head is better.
-        first_too_many = trials.impostors[int(far * trials.impostor_pairs(everybody))]
+        allowed = int(far * trials.impostor_pairs(everybody))
+        first_too_many = trials.impostors[min(allowed, len(trials.impostors) - 1)]
         return decided(trials, math.nextafter(first_too_many.score, math.inf)).tar(everybody)
 
     return score

@@ -25,9 +25,10 @@ class Candidate:
 
 
 def learn(making: FaceMaking, run_id: str, dataset: FaceDataset) -> Candidate:
-    """The run's candidate; what was learned once is not learned again. Raises `TrainingFailed`."""
+    """The run's candidate; what was learned once is not learned again. Raises `DatasetRefused` and `TrainingFailed`."""
     artifact = making.artifacts.of_run(run_id)
     if artifact is None:
+        dataset.demand_pairs()
         head = making.learner.learn(dataset, vectors_of(making, dataset), making.gate, serving_head(making))
         artifact = making.artifacts.write(head, run_id, dataset.dataset_id)
     return Candidate(run_id, dataset, making.network.name, artifact, making.artifacts.head(artifact))

@@ -74,9 +74,9 @@ def test_more_confidence_never_lowers_a_threshold(trials, far):
 
 def test_what_was_not_listed_is_not_taken_for_none():
     trials = Trials((2, 2), ((0.9,), (0.9,)), (Impostor(0.7, 0, 1),))
-    with pytest.raises(ValueError, match="listed down to 0.700, not to 0.500"):
-        decided(trials, 0.5)
-    assert decided(trials, 0.71).far([1, 1]) == 0
+    known = decided(trials, 0.5)
+    assert (known.more, known.far([1, 1]), far_interval(known).high) == (True, 0.25, 1.0)
+    assert (decided(trials, 0.71).more, decided(trials, 0.71).far([1, 1])) == (False, 0)
     assert math.isnan(threshold_for(trials, 0.9))
     assert math.isnan(threshold_for(Trials((2, 2), ((0.9,), (0.9,)), ()), 0.9))
 

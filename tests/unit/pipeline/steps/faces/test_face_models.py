@@ -1,7 +1,9 @@
 """From photos of people to a face model that serves: judged on people it never saw, refused where nothing is proven."""
 
 import json
+import re
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,17 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.checks import Outcome
 from pipeline.domain.errors import DatasetRefused, GiveUp, ModelRefused, NotBlessed
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.gate import FaceCheck
 from pipeline.domain.faces.identities import FacePhoto, Side, side_of
 from pipeline.domain.models import ModelType
 from pipeline.learning.faces.head import Head
+from pipeline.learning.faces.learner import faces_of
+from pipeline.learning.faces.measuring import tar_score
+from pipeline.ports.faces import NamedHead
+from pipeline.steps.faces.collect import vectors_of
 from pipeline.steps.faces.learn import learn
 from pipeline.steps.faces.register import register
 from tests.fakes.faces import WIDTH
 from tests.fakes.faults import Fault, Killed
-from tests.unit.pipeline.steps.faces.world import FACE, World
+from tests.unit.pipeline.steps.faces.world import FACE, GATE, World
 
 
 @pytest.fixture
@@ -146,6 +153,36 @@ def test_a_head_that_scatters_everything_is_refused_and_the_champion_goes_on(wor
     assert any("against champion v1.0.0" in reason for reason in blessing.reasons)
     assert world.transitions.ledger(FACE).champion == "v1.0.0"
     assert [event.type for event in world.outbox.pending()][-1] == "ModelVerificationFailedEvent"
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 0.0])
+def test_a_champion_that_lets_far_too_many_in_is_replaced(world, threshold):
+    version = world.serve()
+    head = world.artifacts.head(version.artifact)
+    champion = NamedHead(version.version, replace(head, threshold=threshold))
+    dataset = world.collect()
+    vectors = vectors_of(world.making(), dataset)
+    strict = replace(GATE, far=0.0001, enough_people=20)
+    found = world.learner.measure(head, champion, dataset, vectors, strict)
+    assert found.champion.errors.more and not found.candidate.more
+    too_open = strict.judge(world.learner.measure(champion.head, None, dataset, vectors, strict))
+    (far,) = (check for check in too_open if check.name == FaceCheck.FAR)
+    assert far.outcome is Outcome.FAILED and far.reason.startswith("at least ") and far.high == 1.0
+
+
+@pytest.mark.parametrize("people", range(2, 14))
+@pytest.mark.parametrize("far", [0.01, 1.0])
+def test_of_a_few_people_a_model_is_judged_or_a_sentence_says_how_many_are_needed(people, far):
+    one = World(people=people)
+    try:
+        dataset = one.collect()
+        learn(one.making(), "run-1", dataset)
+    except DatasetRefused as refused:
+        needed = r"stand on the side \w+, 2 or more are needed: about \d+% of all do|needs more people"
+        assert re.search(needed, str(refused))
+        return
+    faces = faces_of(dataset.photos[Side.CALIBRATE], vectors_of(one.making(), dataset))
+    assert 0 <= tar_score(faces, far)(Head(np.eye(WIDTH, dtype=np.float32))) <= 1
 
 
 def test_photos_that_say_nothing_of_who_is_shown_give_no_model():
