@@ -1,12 +1,12 @@
 """Table `verification_checks`: what each part of verification found, until a blessing makes it final."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.checks import Check, Outcome, Weight
+from pipeline.domain.plain_json import plain_json
 
 
 class CheckTable:
@@ -30,13 +30,7 @@ class CheckTable:
 
 
 def checks_to_json(checks: Sequence[Check]) -> str:
-    """JSON has no NaN: a value that could not be measured becomes null."""
-    rows = [asdict(check) for check in checks]
-    for row in rows:
-        for name in ("value", "bar", "low", "high"):
-            if row[name] is not None and row[name] != row[name]:
-                row[name] = None
-    return json.dumps(rows, ensure_ascii=False)
+    return plain_json([asdict(check) for check in checks])
 
 
 def check_from_json(fields: dict[str, Any]) -> Check:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.models import ModelType
 
 _MAX_CHARACTERS = 1500
 _NOTHING = "nothing"
+# What the accuracy of an event is a share of, where it is none of verdicts.
+_FIGURES = {ModelType.FACE: "It takes {share} of pairs of photos of one person for one"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def _rolled_back(fields: Mapping[str, str]) -> str:
 def _went_live(fields: Mapping[str, str]) -> str:
     first = fields.get("previousVersion") == _NOTHING
     after = ("It is the first one" if first else "It replaced {previousVersion}") + ", in {deploymentTime}."
-    return f"{after.format_map(fields)} It was right on {_share(fields)} of the validation photos."
+    figure = _FIGURES.get(fields.get("modelType", ""), "It was right on {share} of the validation photos")
+    return f"{after.format_map(fields)} {figure.format(share=_share(fields))}."
 
 
 def _share(fields: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -14,6 +13,7 @@ from pipeline.domain.errors import ObjectArchived
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType
+from pipeline.domain.plain_json import plain_json
 from pipeline.domain.transitions import ROLLBACKS, Entry
 from pipeline.ports.bundles import Proving
 
@@ -98,7 +98,7 @@ def _artifact(p: Proving, folder: ArtifactFolder) -> tuple[dict[str, bytes], dic
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=1, default=str).encode()
+    return plain_json(value, indent=1).encode()
 
 
 def _csv(photos: Sequence[Appearance]) -> bytes:

@@ -1,12 +1,12 @@
 """The verdict for people and programs: beside the artifact and in the experiment tracker (design D14; ADR 0005)."""
 
-import json
 import math
 from dataclasses import asdict, replace
 
 from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.blessing import Blessing
 from pipeline.domain.dataset import Dataset
+from pipeline.domain.plain_json import plain_json
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Verification
 from pipeline.ports.verification import VerificationReport
@@ -41,7 +41,7 @@ def _to_json(report: VerificationReport) -> bytes:
         "by_reason": [asdict(one) for one in report.by_reason],
         "staleness": [asdict(one) for one in report.staleness],
     }
-    return json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
+    return plain_json(body, indent=1).encode()
 
 
 def _report(

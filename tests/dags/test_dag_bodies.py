@@ -145,7 +145,7 @@ def test_the_intake_knows_whether_a_retraining_lives(desk, alive, idle):
 
 @pytest.mark.parametrize(("run_type", "told"), [("scheduled", True), ("manual", False)])
 def test_when_nothing_is_due_everything_is_skipped_and_a_nightly_run_says_so(desk, capsys, run_type, told):
-    desk.answers["begin_run"] = {"due": False, "reason": "3 of 500 corrections"}
+    desk.answers["begin_run"] = {"due": False, "rule": "too_few", "reason": "3 of 500 corrections"}
     run = DagRun(laundry, run_type=run_type, user=None)
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         run.do("begin")
@@ -155,6 +155,15 @@ def test_when_nothing_is_due_everything_is_skipped_and_a_nightly_run_says_so(des
     assert "3 of 500 corrections" in capsys.readouterr().out
     announced = [("announce_skipped", "run-1", "LAUNDRY", "3 of 500 corrections"), ("untold",)]
     assert positional(desk)[1:] == (announced if told else [])
+
+
+@pytest.mark.parametrize("dag", [laundry, FACE])
+def test_nobody_hears_every_night_that_there_is_no_first_model_yet(desk, face_desk, dag):
+    for one in (desk, face_desk):
+        one.answers["begin_run"] = {"due": False, "rule": "no_champion", "reason": "no model yet"}
+    with pytest.raises(DownstreamTasksSkipped):
+        DagRun(dag, run_type="scheduled", user=None).do("begin")
+    assert [call for call in (*positional(desk), *positional(face_desk)) if call[0] == "announce_skipped"] == []
 
 
 def test_a_forced_run_that_may_not_begin_is_red(desk):
@@ -255,7 +264,11 @@ def test_a_retraining_of_faces_asks_for_one_step_after_the_other_each_under_its_
 
 
 def test_a_night_without_enough_corrections_about_faces_is_skipped_and_says_why(desk, face_desk, capsys):
-    face_desk.answers["begin_run"] = {"due": False, "reason": "60 corrections are about 3 people, 20 needed"}
+    face_desk.answers["begin_run"] = {
+        "due": False,
+        "rule": "too_few_people",
+        "reason": "60 corrections are about 3 people, 20 needed",
+    }
     run = DagRun(FACE, run_type="scheduled", user=None)
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         run.do("begin")

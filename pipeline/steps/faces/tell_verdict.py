@@ -1,6 +1,5 @@
 """The verdict on a face model, for programs and for whoever hears of refusals."""
 
-import json
 import math
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +10,7 @@ from pipeline.domain.faces.gate import FaceMeasurement, refusals
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
 from pipeline.ports.face_report import FaceReport, SliceFigures
+from pipeline.domain.plain_json import plain_json
 from pipeline.steps.faces.learn import Candidate
 
 _ADVICE = "more people, or photos of each on different days; the reasons name the bars"
@@ -64,7 +64,7 @@ def report_of(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) 
         "scores": asdict(found.scores) if found.scores else None,
         "decided_at": blessing.decided_at.isoformat(),
     }
-    return json.dumps(said, ensure_ascii=False, indent=1).encode()
+    return plain_json(said, indent=1).encode()
 
 
 def event_of(blessing: Blessing) -> OutgoingEvent | None:

@@ -92,17 +92,24 @@ def test_only_what_was_seen_to_fail_is_said_to_leave_the_champion_serving():
 @pytest.mark.parametrize(
     ("before", "said"), [(None, "It is the first one, in 6.0s."), ("v1.0.0", "It replaced v1.0.0, in 6.0s.")]
 )
-def test_a_model_that_went_live_says_what_it_replaced_and_how_often_it_was_right(before, said):
+@pytest.mark.parametrize(
+    ("model_type", "figure"),
+    [
+        ("LAUNDRY", "It was right on 96.5% of the validation photos."),
+        ("FACE", "It takes 96.5% of pairs of photos of one person for one."),
+    ],
+)
+def test_a_model_that_went_live_says_what_it_replaced_and_what_its_figure_is_of(before, said, model_type, figure):
     event = ModelDeployedEvent(
         id="e",
-        model_type="LAUNDRY",
+        model_type=model_type,
         model_version="v1.1.0",
         accuracy=0.9649122807,
         deployed_at=NOW,
         previous_version=before,
         deployment_time=timedelta(seconds=6),
     )
-    assert told(event).body == f"{said} It was right on 96.5% of the validation photos."
+    assert told(event).body == f"{said} {figure}"
 
 
 def test_what_only_programs_care_about_is_not_told():
