@@ -11,7 +11,7 @@ from pipeline.domain.models import ModelType
 _MAX_CHARACTERS = 1500
 _NOTHING = "nothing"
 # What the accuracy of an event is a share of, where it is none of verdicts.
-_FIGURES = {ModelType.FACE: "It takes {share} of pairs of photos of one person for one"}
+_FIGURES: Mapping[str, str] = {ModelType.FACE: "It takes {share} of pairs of photos of one person for one"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from pipeline.domain.blessing import Blessing, Override
@@ -11,6 +11,7 @@ from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.plain_json import plain_json
 from pipeline.domain.staleness import OnNewest
 from pipeline.domain.training import TrainingResult
 
@@ -57,6 +58,19 @@ class VerificationReport:
     flips: bytes | None
     by_reason: Sequence[ReasonFigures] = ()
     staleness: Sequence[OnNewest] = ()
+
+    def to_json(self) -> bytes:
+        """The verdict for programs and for the archive."""
+        body = {
+            **asdict(self.blessing),
+            "verdict": self.blessing.verdict,
+            "accuracy": self.blessing.accuracy,
+            "hyperparameters": asdict(self.result.hyperparameters),
+            "slices": [asdict(one) for one in self.slices],
+            "by_reason": [asdict(one) for one in self.by_reason],
+            "staleness": [asdict(one) for one in self.staleness],
+        }
+        return plain_json(body, indent=1).encode()
 
 
 class ReportPrinter(Protocol):

@@ -1,12 +1,11 @@
 """The verdict for people and programs: beside the artifact and in the experiment tracker (design D14; ADR 0005)."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from pipeline.domain.artifact_folder import FLIPS, REPORT, REPORT_PAGE, ArtifactFolder
 from pipeline.domain.blessing import Blessing
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.plain_json import plain_json
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Verification
 from pipeline.ports.verification import VerificationReport
@@ -24,24 +23,10 @@ def report_verdict(verification: Verification, blessing: Blessing, result: Train
 
 def _write(report: VerificationReport, v: Verification) -> str:
     blessing, result = report.blessing, report.result
-    pages = {REPORT_PAGE: v.printer.html(report), REPORT: _to_json(report)}
+    pages = {REPORT_PAGE: v.printer.html(report), REPORT: report.to_json()}
     v.objects.write(ArtifactFolder(result.artifact_uri).report_page, pages[REPORT_PAGE], "text/html; charset=utf-8")
     v.objects.write(blessing.report_uri, pages[REPORT], "application/json")
     return _attach(report, pages, v)
-
-
-def _to_json(report: VerificationReport) -> bytes:
-    """The verdict as JSON, for programs and for the archive."""
-    body = {
-        **asdict(report.blessing),
-        "verdict": report.blessing.verdict,
-        "accuracy": report.blessing.accuracy,
-        "hyperparameters": asdict(report.result.hyperparameters),
-        "slices": [asdict(one) for one in report.slices],
-        "by_reason": [asdict(one) for one in report.by_reason],
-        "staleness": [asdict(one) for one in report.staleness],
-    }
-    return plain_json(body, indent=1).encode()
 
 
 def _report(
