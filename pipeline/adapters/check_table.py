@@ -5,8 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.checks import Check, Outcome, Weight
-from pipeline.domain.plain_json import plain_json
+from pipeline.domain.checks import Check, Outcome, Weight, plain_json
 
 
 class CheckTable:

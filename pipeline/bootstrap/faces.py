@@ -125,6 +125,7 @@ class FacePipeline(RunSteps):
             selection=w.settings.face_selection,
             gate=w.settings.face_gate,
             printer=HtmlFaceReportPrinter(),
+            max_unusable_share=w.settings.quality.max_unusable_share,
             dataset_prefix=w.dataset_prefix,
         )
 

@@ -1,10 +1,11 @@
 """What verification measured, and one condition about it (specification §2.2, messages 20-26)."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pipeline.domain.bounds import AtLeastOne
 
@@ -230,3 +231,16 @@ def failed_floors(checks: Sequence[Check]) -> list[str]:
 
 def outcome(passed: bool) -> Outcome:
     return Outcome.PASSED if passed else Outcome.FAILED
+
+
+def plain_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON has no NaN and no infinity: what could not be measured is null. What else it does not know becomes text."""
+    return json.dumps(_measured(value), ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+
+
+def _measured(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _measured(one) for name, one in value.items()}
+    return [_measured(one) for one in value] if isinstance(value, list | tuple) else value

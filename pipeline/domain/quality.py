@@ -3,11 +3,12 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.bounds import AtLeastOne, NotNegative, Share
 from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split, of_helper
+from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import leaks
 from pipeline.domain.training import MIN_PHOTOS_PER_CLASS
 from pipeline.domain.withholding import WITHHELD
@@ -30,7 +31,8 @@ class QualityPolicy:
     well a class is told apart could not be judged, so nothing is trained."""
     max_unusable_share: Share = 0.20
     """Share of tasks that cannot be used, of all, above which a run stops: a photo that is missing, unreadable, too
-    large or too small, a label nobody knows, a date that cannot be. The first model's photos count for it alone."""
+    large or too small, a label nobody knows, a date that cannot be. The first model's photos count for it alone. Of
+    faces the same share of the confirmed checks at doors."""
     max_contradiction_share: Share = 0.05
     """Share of photos that were confirmed with two labels above which a run stops."""
     dark: Share = 0.05
@@ -125,17 +127,13 @@ def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
     # Beside the Helper's tasks, however many photos of the first model would water its share down.
     judged = {task_id for task_id in asked if of_helper(task_id)} or asked
 
-    def told(rows: Sequence[Quarantined], total: int, what: str) -> str:
-        return f"{len(rows)} of {total} {what}" + (f": {worst(rows)}" if rows else "")
-
     def share(kind: str, what: str, maximum: float, advice: str) -> list[Measured]:
         every = [row for row in manifest.quarantined if row.kind == kind]
         rows = [row for row in every if row.task_id in judged]
         value = len(rows) / len(judged) if judged else 0.0
-        sentence = f"{told(rows, len(judged), what)} ({maximum:.0%} allowed); {advice}"
         return [
-            Measured(f"{kind}_share", value, sentence, maximum=maximum),
-            Measured(f"{kind}_photos", len(every), told(every, len(asked), what), maximum=0, hard=False),
+            Measured(f"{kind}_share", value, too_many(rows, len(judged), what, maximum, advice), maximum=maximum),
+            Measured(f"{kind}_photos", len(every), _told(every, len(asked), what), maximum=0, hard=False),
         ]
 
     unusable = "mend these tasks in the Helper service or their photos in S3, or raise RETRAIN_MAX_UNUSABLE_SHARE"
@@ -146,6 +144,25 @@ def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
         *share("near_duplicate", "photos look like held-out ones and were left out", 1.0, "")[1:],
         Measured("withheld_photos", len(withheld), _said(withheld), maximum=0, hard=False),
     ]
+
+
+def too_many(rows: Sequence[Quarantined], total: int, what: str, maximum: float, advice: str) -> str:
+    """What a person reads when more than the share `maximum` was set aside."""
+    return f"{_told(rows, total, what)} ({maximum:.0%} allowed); {advice}"
+
+
+def demand_needed(needed: Collection[str], used: Collection[str], aside: Sequence[Quarantined], what: str) -> None:
+    """A retraining with none of what people confirmed would have nothing new to learn, and pass for one that had.
+
+    Raises `DatasetRefused`; `aside` are those of `needed` with their reasons.
+    """
+    if not set(needed).intersection(used):
+        why = worst(aside) or "their photos were erased, or others chosen"
+        raise DatasetRefused(f"none of {len(needed)} {what} can be used: {why}")
+
+
+def _told(rows: Sequence[Quarantined], total: int, what: str) -> str:
+    return f"{len(rows)} of {total} {what}" + (f": {worst(rows)}" if rows else "")
 
 
 def _said(withheld: Sequence[Quarantined]) -> str:

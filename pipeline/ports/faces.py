@@ -120,4 +120,5 @@ class FaceMaking:
     selection: FaceSelectionPolicy
     gate: FaceGatePolicy
     printer: FaceReportPrinter
+    max_unusable_share: float
     dataset_prefix: str

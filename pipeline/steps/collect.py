@@ -9,7 +9,7 @@ from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.choose import choose
 from pipeline.steps.freeze import freeze, frozen
-from pipeline.steps.gather import Gone, demand_needed, gather
+from pipeline.steps.gather import Gone, demand_new, gather
 from pipeline.steps.look_at import look_at
 from pipeline.steps.trusted import demand_trusted
 
@@ -44,7 +44,7 @@ def _collect(sources: DataSources, dataset_id: str, model_type: ModelType, since
     chosen = choose(usable, gathered.natural, holdout, since, sources)
     aside = (*gathered.aside, *looked.aside, *chosen.aside)
     aside = tuple(row for row in aside if not gone.has(row.task_id, row.sha256))
-    demand_needed(gathered, chosen.photos, aside)
+    demand_new(gathered, chosen.photos, aside)
     manifest = Manifest(
         dataset_id=dataset_id,
         model_type=model_type,

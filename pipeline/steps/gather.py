@@ -8,7 +8,7 @@ from pipeline.domain.dataset import ConfirmedTask, Photo, Quarantined, of_helper
 from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.leakage import HeldOut
 from pipeline.domain.lineage import Gone
-from pipeline.domain.quality import worst
+from pipeline.domain.quality import demand_needed
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.trusted import Trusted
 
@@ -52,11 +52,7 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
     return Gathered(ordered, frozenset(t.task_id for t in natural), needed, trusted.aside)
 
 
-def demand_needed(gathered: Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:
-    """A retraining on the first model's photos alone would have nothing new to learn, and pass for the first model's
-    dataset ever after.
-    """
-    if not any(photo.task_id in gathered.needed for photo in photos):
-        why = worst([row for row in aside if row.task_id in gathered.needed])
-        why = why or "their photos were erased, or others chosen"
-        raise DatasetRefused(f"none of {len(gathered.needed)} confirmed tasks can be used: {why}")
+def demand_new(gathered: Gathered, photos: Sequence[Photo], aside: Sequence[Quarantined]) -> None:
+    """Of the first model's photos alone it would pass for the first model's ever after. Raises `DatasetRefused`."""
+    needed = [row for row in aside if row.task_id in gathered.needed]
+    demand_needed(gathered.needed, {photo.task_id for photo in photos}, needed, "confirmed tasks")

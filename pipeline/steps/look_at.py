@@ -1,16 +1,13 @@
 """Look at every confirmed task and its photo before anything is chosen: what cannot be used is set aside by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.dataset import ConfirmedTask, Fingerprint, Quarantined
-from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
+from pipeline.domain.errors import PhotoMissing, PhotoRefused
 from pipeline.domain.rows import oddity
 from pipeline.ports.bundles import DataSources
-from pipeline.steps.downloads import several_at_once
-
-# Photos that storage may fail on by themselves; more of them are an outage.
-_MAX_FAILING = 3
+from pipeline.steps.one_by_one import Looking, looked_at
 
 Printed = tuple[ConfirmedTask, Fingerprint]
 
@@ -42,34 +39,11 @@ def _aside(task: ConfirmedTask, reason: str) -> Quarantined:
 
 
 def _fingerprints(tasks: Sequence[ConfirmedTask], sources: DataSources) -> list[Printed]:
-    def look(task: ConfirmedTask) -> Fingerprint | ServiceUnavailable:
-        try:
-            return _fingerprint(task, sources)
-        except ServiceUnavailable as error:
-            return error
+    def reads(task: ConfirmedTask, print_: Fingerprint) -> Callable[[], object] | None:
+        return None if print_.fault else lambda: sources.photos.read(task.photo_url)
 
-    found: list[Printed] = []
-    failing: list[ConfirmedTask] = []
-    for task, seen in zip(tasks, several_at_once(look, tasks), strict=True):
-        if isinstance(seen, Fingerprint):
-            found.append((task, seen))
-        elif len(failing) == _MAX_FAILING:
-            raise seen
-        else:
-            failing.append(task)
-    return [*found, *(_by_itself(task, found, sources) for task in failing)]
-
-
-def _by_itself(task: ConfirmedTask, found: Sequence[Printed], sources: DataSources) -> Printed:
-    """Once more, and set aside if storage fails on this photo while it gives out another one."""
-    try:
-        return task, _fingerprint(task, sources)
-    except ServiceUnavailable as error:
-        readable = next((other for other, print_ in found if not print_.fault), None)
-        if readable is None:
-            raise
-        sources.photos.read(readable.photo_url)
-        return task, Fingerprint(fault=f"{error}, for this photo alone")
+    looking = Looking(lambda task: _fingerprint(task, sources), lambda _, fault: Fingerprint(fault=fault), reads)
+    return list(zip(tasks, looked_at(tasks, looking), strict=True))
 
 
 def _fingerprint(task: ConfirmedTask, sources: DataSources) -> Fingerprint:

@@ -9,11 +9,11 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from pipeline.domain.artifact_folder import ArtifactFolder
+from pipeline.domain.checks import plain_json
 from pipeline.domain.errors import ObjectArchived
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.lineage import Appearance
 from pipeline.domain.models import ModelType
-from pipeline.domain.plain_json import plain_json
 from pipeline.domain.transitions import ROLLBACKS, Entry
 from pipeline.ports.bundles import Proving
 

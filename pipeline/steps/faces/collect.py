@@ -2,18 +2,20 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 
-from pipeline.domain.checksums import demand_unaltered
-from pipeline.domain.dataset_folder import face_vector
 from pipeline.domain.errors import GiveUp, PhotoRefused, PhotosErased
 from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
 from pipeline.domain.faces.identities import FacePhoto, Side, identity_of, quality_of
-from pipeline.domain.models import ModelType
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
+from pipeline.steps.faces.embed import OnPhoto, embed
 from pipeline.steps.faces.stored_faces import (
     StoredFaces,
+    begun,
     drafted,
     drafts_of,
     frozen,
@@ -21,11 +23,11 @@ from pipeline.steps.faces.stored_faces import (
     manifest_of,
     stored_faces,
     take_out,
+    vector_in,
     vectors_in,
 )
-
-OnPhoto = Callable[[int, int], None]
-_AT_ONCE = 32
+from pipeline.steps.faces.usable import demand_new, demand_usable
+from pipeline.steps.one_by_one import Looking, looked_at
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,18 @@ class Offered:
     camera: str = ""
     is_impostor: bool = False
     known: FacePhoto | None = None
+    confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a dataset is chosen from; `through` as in `FaceDataset`."""
+    """What a dataset is chosen from. A dataset has some of the checks that are `needed`, if any are; of others, which
+    nothing is learned from, the last was confirmed at `through`.
+    """
 
     photos: Sequence[Offered]
-    through: str = ""
+    through: datetime | None = None
+    needed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -84,16 +90,20 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
     forgotten = _forgotten(making)
     keep_as_draft(making, run_id)
     offered = offer(forgotten)
-    looked = list(several_at_once(lambda one: _look_at(one, making), offered.photos))
+    looked = looked_at(offered.photos, _looking(making))
     _delete_what_tries_left(making, forgotten, looked)
     while True:
+        faults = {one.offered.check_id: one.fault for one in looked if one.offered.check_id}
+        demand_usable(faults, making.max_unusable_share)
         usable, aside = _sorted_out(looked, forgotten)
-        dataset_id = making.datasets.begin(run_id, ModelType.FACE)
         photos = [photo for photo, one in usable if not one.is_impostor]
-        chosen = FaceDataset.chosen(dataset_id, making.network.sha256, photos, tuple(aside), making.selection)
-        dataset = replace(chosen, impostors=_impostors(usable, chosen), through=offered.through).without(forgotten)
+        base = making.network.sha256
+        chosen = FaceDataset.chosen(begun(making, run_id), base, photos, tuple(aside), making.selection)
+        demand_new(offered.needed, {photo.check_id for photo in chosen.every_photo()}, faults)
+        through = _through(offered, looked)
+        dataset = replace(chosen, impostors=_impostors(usable, chosen), through=through).without(forgotten)
         drafted(making, run_id, dataset)
-        lost = _embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
+        lost = embed(making, {photo.photo_id: one for photo, one in usable}, dataset, on_photo)
         if not lost:
             return dataset
         looked = [_lost(one, lost) for one in looked]
@@ -105,6 +115,13 @@ def _impostors(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset)
     judging = {photo.cluster_id for side in (Side.CALIBRATE, Side.TEST) for photo in chosen.photos[side]}
     found = [photo for photo, one in usable if one.is_impostor]
     return tuple(photo for photo in found if photo.identity in learned and photo.cluster_id not in judging)
+
+
+def _through(offer: Offer, looked: Sequence[_Looked]) -> str:
+    """As tasks have it: what could not be used at the end comes again."""
+    used = (one.offered.confirmed_at for one in looked if one.found is not None)
+    newest = max(filter(None, (offer.through, *used)), default=None)
+    return newest.isoformat() if newest else ""
 
 
 def _lost(one: _Looked, lost: Mapping[str, str]) -> _Looked:
@@ -127,9 +144,7 @@ def _delete_what_tries_left(making: FaceMaking, forgotten: Forgotten, looked: Se
         take_out(making, stored, forgotten)
         bases.add(stored.dataset.base_sha256)
     shown = {one.found.photo_id for one in looked if one.found and forgotten.takes(one.found)}
-    gone = [
-        face_vector(making.dataset_prefix, base, one) for base in sorted(bases) for one in shown | forgotten.photo_ids
-    ]
+    gone = [vector_in(making, base, one) for base in sorted(bases) for one in shown | forgotten.photo_ids]
     deque(several_at_once(making.objects.delete, gone), maxlen=0)
 
 
@@ -154,11 +169,25 @@ def _forgotten(making: FaceMaking) -> Forgotten:
 def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
     """Of every photo of the dataset. Raises `PhotosErased` when somebody in it was erased since it was read."""
     ids = [photo.photo_id for photo in dataset.every_photo()]
-    uris = (face_vector(making.dataset_prefix, dataset.base_sha256, photo_id) for photo_id in ids)
+    uris = (vector_in(making, dataset.base_sha256, photo_id) for photo_id in ids)
     try:
         return dict(zip(ids, several_at_once(making.objects.read, uris), strict=True))
     except KeyError as gone:
         raise PhotosErased(dataset.dataset_id, [str(gone.args[0]).rpartition("/")[2]]) from None
+
+
+def _looking(making: FaceMaking) -> Looking[Offered, _Looked]:
+    def reads(one: Offered, looked: _Looked) -> Callable[[], object] | None:
+        """A photo of a folder that nobody names any more says nothing of storage."""
+        there = looked.found is not None and (one.check_id or one.known is None)
+        return partial(_reads, one) if there else None
+
+    return Looking(lambda one: _look_at(one, making), lambda one, fault: _Looked(one, None, fault), reads)
+
+
+def _reads(one: Offered) -> None:
+    with suppress(PhotoRefused):
+        one.read()
 
 
 def _look_at(one: Offered, making: FaceMaking) -> _Looked:
@@ -205,32 +234,3 @@ def _people_by_picture(looked: Sequence[_Looked]) -> dict[str, set[str]]:
         if one.found and not one.offered.is_impostor:
             shows.setdefault(one.found.cluster_id, set()).add(one.found.identity)
     return shows
-
-
-def _embed(
-    making: FaceMaking, from_: Mapping[str, Offered], dataset: FaceDataset, on_photo: OnPhoto
-) -> Mapping[str, str]:
-    """Vectors that are not there yet; a killed run goes on where it was. Why a photo is not what was looked at any
-    more, by its place.
-    """
-    chosen = dataset.every_photo()
-    lost: dict[str, str] = {}
-    for start in range(0, len(chosen), _AT_ONCE):
-        batch = chosen[start : start + _AT_ONCE]
-        there = several_at_once(making.objects.exists, vectors_in(making, dataset, batch))
-        missing = [photo for photo, known in zip(batch, there, strict=True) if not known]
-        read = {photo: body for photo in missing if (body := _read(from_[photo.photo_id], photo, lost)) is not None}
-        vectors = making.network.embed(list(read.values())) if read else ()
-        for uri, vector in zip(vectors_in(making, dataset, list(read)), vectors, strict=True):
-            making.objects.write(uri, vector)
-        on_photo(start + len(batch), len(chosen))
-    return lost
-
-
-def _read(one: Offered, photo: FacePhoto, lost: dict[str, str]) -> bytes | None:
-    """One that somebody takes away, or changes, between two looks is as one that was never there."""
-    try:
-        return demand_unaltered(one.read(), photo.photo_id, one.place, PhotoRefused)
-    except PhotoRefused as error:
-        lost[one.place] = str(error)
-        return None

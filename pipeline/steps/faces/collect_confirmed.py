@@ -24,14 +24,16 @@ def collect_confirmed(making: FaceMaking, doors: Doors, run_id: str, on_photo: O
     def offer(forgotten: Forgotten) -> Offer:
         policy = making.selection
         said = doors.checks.confirmed(per_person=_CHECKS_PER_PHOTO * policy.max_photos, limit=policy.max_checks)
-        known_of = [check for check in said if not _forgotten(check, forgotten)]
-        trusted, impostors = policy.trusted(known_of), policy.impostors(known_of)
+        wanted = [check for check in said if not _forgotten(check, forgotten)]
+        trusted, impostors = policy.trusted(wanted), policy.impostors(wanted)
         before = _before(making)
         known = {photo.check_id: photo for photo in before if photo.check_id}
         of_doors = [_of_door(check, doors.photos, known.get(check.check_id)) for check in (*trusted, *impostors)]
         of_folders = list(_of_folders(before))
-        through = max((check.confirmed_at for check in said), default=None)
-        return Offer([*of_folders, *of_doors], through.isoformat() if through else "")
+        asked = {check.check_id for check in (*trusted, *impostors)}
+        through = max((check.confirmed_at for check in said if check.check_id not in asked), default=None)
+        needed = frozenset(check.check_id for check in wanted if check.same)
+        return Offer([*of_folders, *of_doors], through, needed)
 
     return collect(making, run_id, offer, on_photo)
 
@@ -73,7 +75,7 @@ def _of_door(check: ConfirmedCheck, photos: PhotoStore, known: FacePhoto | None)
     said: dict[str, Any]
     place, taken_at = f"{check.identity}/{check.check_id}", check.taken_at.isoformat()
     said = {"check_id": check.check_id, "corrects": check.corrects, "branch": check.branch, "camera": check.camera}
-    said["is_impostor"] = not check.same
+    said |= {"is_impostor": not check.same, "confirmed_at": check.confirmed_at}
     return Offered(place, check.identity, taken_at, _read_from(photos, check), known=known, **said)
 
 

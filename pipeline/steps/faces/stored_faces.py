@@ -45,9 +45,14 @@ def drafts_of(lists: FaceLists, dataset_id: str, run_id: str) -> Iterator[Stored
             yield StoredFaces(uri, run_id, dataset, is_draft=True)
 
 
+def begun(lists: FaceLists, run_id: str) -> str:
+    """The number of the run's dataset."""
+    return lists.datasets.begin(run_id, ModelType.FACE)
+
+
 def manifest_of(lists: FaceLists, run_id: str) -> StoredFaces | None:
     """The run's dataset, None before there is one."""
-    dataset_id = lists.datasets.begin(run_id, ModelType.FACE)
+    dataset_id = begun(lists, run_id)
     if not is_finished(dataset_id, lists.datasets):
         return None
     uri = DatasetFolder.of(lists.dataset_prefix, dataset_id).manifest
@@ -62,7 +67,7 @@ def manifest_of(lists: FaceLists, run_id: str) -> StoredFaces | None:
 
 def keep_as_draft(lists: FaceLists, run_id: str) -> None:
     """What lies in the place of the run's manifest before it has one: by it an erasure finds what only that named."""
-    at = DatasetFolder.of(lists.dataset_prefix, lists.datasets.begin(run_id, ModelType.FACE))
+    at = DatasetFolder.of(lists.dataset_prefix, begun(lists, run_id))
     if (dataset := _read(lists, at.manifest)) is not None:
         drafted(lists, run_id, dataset)
 
@@ -83,7 +88,11 @@ def frozen(lists: FaceLists, run_id: str, dataset: FaceDataset) -> StoredFaces:
 
 
 def vectors_in(lists: FaceLists, dataset: FaceDataset, photos: Sequence[FacePhoto]) -> list[str]:
-    return [face_vector(lists.dataset_prefix, dataset.base_sha256, photo.photo_id) for photo in photos]
+    return [vector_in(lists, dataset.base_sha256, photo.photo_id) for photo in photos]
+
+
+def vector_in(lists: FaceLists, base_sha256: str, photo_id: str) -> str:
+    return face_vector(lists.dataset_prefix, base_sha256, photo_id)
 
 
 def take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten) -> StoredFaces:

@@ -6,11 +6,11 @@ from typing import Any
 
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing
+from pipeline.domain.checks import plain_json
 from pipeline.domain.faces.gate import FaceMeasurement, refusals
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
 from pipeline.ports.face_report import FaceReport, SliceFigures
-from pipeline.domain.plain_json import plain_json
 from pipeline.steps.faces.learn import Candidate
 
 _ADVICE = "more people, or photos of each on different days; the reasons name the bars"

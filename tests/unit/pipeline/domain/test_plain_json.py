@@ -6,7 +6,7 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.domain.plain_json import plain_json
+from pipeline.domain.checks import plain_json
 
 FIGURES = st.none() | st.floats() | st.integers() | st.text()
 VALUES = st.recursive(FIGURES, lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner))

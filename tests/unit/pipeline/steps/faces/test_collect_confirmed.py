@@ -4,18 +4,19 @@ import unicodedata
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.errors import DatasetRefused, PhotoRefused, ServiceUnavailable
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.faces.identities import FaceSelectionPolicy, Side, side_of
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.ports.faces import Doors
-from pipeline.steps.faces.collect import vectors_of
+from pipeline.steps.faces.collect import Offer, Offered, collect, vectors_of
 from tests.builders import NOW, a_check
 from tests.fakes.data import FakePhotos
 from tests.fakes.faults import Fault, Killed
@@ -186,6 +187,8 @@ def test_a_photo_that_an_earlier_dataset_looked_at_is_not_read_again(world):
 
 def test_a_photo_that_is_gone_is_set_aside_and_the_others_are_used(world):
     gone, *_ = [world.say("new", shot) for shot in range(3)]
+    world.say("old", 1)
+    world.say("old", 2)
     del world.doors.photos.bodies[gone.photo_url]
     dataset = world.collect_confirmed()
     assert [one.name for one in dataset.set_aside] == [f"new/{gone.check_id}"] and len(dataset.of_person("new")) == 2
@@ -240,6 +243,8 @@ def test_a_photo_that_is_no_more_what_was_looked_at_is_set_aside_and_the_others_
 
 def test_where_the_last_photos_of_a_side_are_taken_away_the_dataset_is_refused():
     one = seen_at_doors_alone()
+    for shot in range(20):
+        one.say(of_side(Side.TRAIN), f"door-{shot}")
     ends = {check.photo_url: TAKEN_AWAY for check in one.doors.checks.said if side_of(check.identity) is Side.TEST}
     one.doors = Doors(one.doors.checks, PhotosThatEnd(one.doors.photos.bodies, ends))
     with pytest.raises(DatasetRefused, match="nobody stands on the side test"):
@@ -345,3 +350,75 @@ def test_who_is_in_a_list_that_a_restored_database_lost_is_erased_there(given_to
     one.forget("C-0000")
     assert one.erase("lost1").vectors == 2
     assert lies_in_s3(one, "lost1") == [] and one.datasets.completed == {}
+
+
+class Unreadable(FakePhotos):
+    """Some photos are refused one by one, or S3 fails on them."""
+
+    def __init__(self, bodies, refused=(), failing=()):
+        super().__init__(bodies)
+        self.refused, self.failing = set(refused), set(failing)
+
+    def read(self, url):
+        if url in self.refused:
+            raise PhotoRefused(f"S3 denies access to {url}: it is not there, or this role may not read it")
+        if url in self.failing:
+            raise ServiceUnavailable("S3", "we encountered an internal error")
+        return super().read(url)
+
+
+def with_photos(world, **moods):
+    world.doors = Doors(world.doors.checks, Unreadable(world.doors.photos.bodies, **moods))
+
+
+@settings(max_examples=30, deadline=None)
+@given(denied=st.sets(st.integers(0, 23)))
+@example(denied=set(range(24)))
+@example(denied={23})
+@example(denied={22, 23, 5})
+def test_what_cannot_be_read_is_learned_another_time_or_stops_the_run_with_a_sentence(denied):
+    one = seen_at_doors_alone()
+    said = one.doors.checks.said
+    with_photos(one, refused=[said[number].photo_url for number in denied])
+    if len(denied) > 24 * 0.2:
+        told = rf"{len(denied)} of 24 confirmed checks cannot be used: {said[max(denied)].check_id}.* S3 denies access"
+        with pytest.raises(DatasetRefused, match=rf"{told}.* \(20% allowed\); .*RETRAIN_MAX_UNUSABLE_SHARE"):
+            one.collect_confirmed()
+        return
+    with suppress(DatasetRefused):
+        used = one.collect_confirmed()
+        assert used.through == max(c.confirmed_at for n, c in enumerate(said) if n not in denied).isoformat()
+
+
+@pytest.mark.parametrize("why", ["nobody is trusted", "all are refused, which is allowed"])
+def test_a_retraining_without_any_of_what_was_confirmed_would_learn_nothing_new(why):
+    one = World(people=60)
+    dataset = one.collect()
+    said = one.say("p000", "door")
+    known = [Offered(p.identity, p.identity, p.taken_at, bytes, known=p) for side in Side for p in dataset.photos[side]]
+    refused = Offered("p000/door", "p000", "2026", bytes, check_id=said.check_id)
+    asked = [] if why == "nobody is trusted" else [replace(refused, read=partial(no_photo, said))]
+    making = replace(one.making(), max_unusable_share=1.0)
+    with pytest.raises(DatasetRefused, match="none of 1 confirmed checks can be used: "):
+        collect(making, "run-2", lambda _: Offer([*known, *asked], None, frozenset({said.check_id})), lambda *_: None)
+
+
+def no_photo(said):
+    raise PhotoRefused(f"no photo at {said.photo_url}")
+
+
+@pytest.mark.parametrize("which", [0, 11, 23])
+def test_one_photo_that_storage_keeps_failing_on_is_set_aside(which):
+    one = seen_at_doors_alone()
+    failing = one.doors.checks.said[which]
+    with_photos(one, failing=[failing.photo_url])
+    (aside,) = one.collect_confirmed().set_aside
+    assert aside.name.endswith(failing.check_id) and aside.reason.endswith("for this photo alone")
+
+
+@pytest.mark.parametrize("failing", [4, 24])
+def test_storage_that_is_away_is_no_fault_of_a_photo(failing):
+    one = seen_at_doors_alone()
+    with_photos(one, failing=[check.photo_url for check in one.doors.checks.said[:failing]])
+    with pytest.raises(ServiceUnavailable):
+        one.collect_confirmed()

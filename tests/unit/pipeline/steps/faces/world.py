@@ -9,6 +9,7 @@ from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FaceSelectionPolicy, Side
 from pipeline.domain.models import ModelType
+from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.transitions import By
 from pipeline.learning.faces.head import whitening
 from pipeline.learning.faces.learner import MarginFaceLearner, bytes_of, faces_of
@@ -80,6 +81,7 @@ class World(LiveWorld):
             selection=FaceSelectionPolicy(),
             gate=GATE,
             printer=HtmlFaceReportPrinter(),
+            max_unusable_share=QualityPolicy.max_unusable_share,
             dataset_prefix=PREFIX,
         )
         return (fault or Fault()).on_ports(bundle, but=("registration", "clock", "printer"))
