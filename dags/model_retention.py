@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
-from pipeline.bootstrap import MODEL_TYPES
+from pipeline.bootstrap import WATCHED_TYPES
 from plugins.every_dag import every_dag, every_task
 from plugins.steps import demand_none_failed, step
 
@@ -53,8 +53,8 @@ def model_retention() -> None:
         dry_run = get_current_context()["params"]["dry_run"]
         return step(lambda p: p.prune(model_type, dry_run=dry_run))
 
-    retire.expand(model_type=list(MODEL_TYPES))
-    prune.expand(model_type=list(MODEL_TYPES))
+    retire.expand(model_type=list(WATCHED_TYPES))
+    prune.expand(model_type=list(WATCHED_TYPES))
 
 
 model_retention()

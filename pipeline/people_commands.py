@@ -113,7 +113,7 @@ def clear_freeze(model_type: str, actor: str, reason: str) -> None:
 
 
 @click.command()
-@model_option
+@served_option
 @click.option("--keep", type=click.IntRange(1, 1000), help="Instead of the setting.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be archived.")
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
@@ -126,7 +126,7 @@ def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None
 
 
 @click.command()
-@model_option
+@served_option
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(model_type: str, dry_run: bool) -> None:
     """Throw away images of old datasets, caches, refused models' files and old readings."""
@@ -135,7 +135,7 @@ def prune(model_type: str, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("version")
-@model_option
+@served_option
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def restore(version: str, model_type: str, actor: str) -> None:
     """Bring an archived version's files back; exit status 75 while Glacier thaws them."""
@@ -160,7 +160,7 @@ def worth(model_type: str) -> None:
 
 @click.command()
 @click.argument("version")
-@model_option
+@served_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file, if not named by the version.")
 def proof(version: str, model_type: str, out: Path | None) -> None:
     """All that is known of a version, as one ZIP: photos with hashes, verdict, approvals, who served when."""

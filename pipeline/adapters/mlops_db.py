@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import psycopg2
 import stamina
+from psycopg2.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTable
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.domain.errors import ServiceTooSlow, ServiceUnavailable
+from pipeline.domain.errors import ServiceRefused, ServiceTooSlow, ServiceUnavailable
 
 # Classes of SQLSTATE: the database, or what it runs on, is not as it has to be, whatever is asked of it. Connection,
 # transaction and its state, login, names and rights, resources, locks, operators, system, configuration.
@@ -120,15 +121,26 @@ def connect(dsn: str, name: str, *, options: str = "") -> Connection:
 def read_only(dsn: str, name: str) -> Iterator[Connection]:
     """A connection to somebody else's database, called `name`, in which nothing can be written.
 
-    Raises `ServiceUnavailable` when it breaks.
+    Raises `ServiceUnavailable` when it breaks, `ServiceRefused` where schema or rights are not those of this release.
     """
     connection = connect(dsn, name, options="-c default_transaction_read_only=on")
     try:
         yield connection
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise unavailable(name, error) from error
+    except (UndefinedColumn, UndefinedTable) as error:
+        told = f"{_sentence(error)}; apply the migrations of its owner that this release needs (runbook, Upgrading)"
+        raise ServiceRefused(name, told) from error
+    except InsufficientPrivilege as error:
+        told = f"{_sentence(error)}; give the role that reads it `GRANT SELECT` on that, as its migrations say"
+        raise ServiceRefused(name, told) from error
     finally:
         connection.close()
+
+
+def _sentence(error: psycopg2.Error) -> str:
+    """What the server says, without where in the query it is."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _may_pass(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.data_wiring import DataWiring
 from pipeline.bootstrap.interruption import end_on_sigterm as end_on_sigterm
-from pipeline.bootstrap.kinds import OF_HELPER_TASKS, complete
+from pipeline.bootstrap.kinds import OF_HELPER_TASKS, complete, served
 from pipeline.bootstrap.kinds import model_types as model_types
 from pipeline.bootstrap.kinds import refusal as refusal
 from pipeline.bootstrap.kinds import served_types as served_types
@@ -168,7 +168,7 @@ class Pipeline(PeoplesWords, RunSteps):
 
     def proof(self, model_type: str, version: str) -> bytes:
         """A ZIP of all that is known of a version. Raises `UnknownVersion`."""
-        return prove(self._live.proving, complete(model_type), version)
+        return prove(self._live.proving, served(model_type), version)
 
     def worth(self, model_type: str) -> list[dict[str, Any]]:
         """Errors avoided and seconds of review saved by each version that served, with intervals of 95 %."""

@@ -207,7 +207,7 @@ class LiveSteps(BackupSteps):
 
     def retire(self, model_type: str, actor: str, *, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
         """Archive what the retention policy selects; `keep` instead of the setting."""
-        live, of_type, policy = self._live, complete(model_type), self._live.retention_policy(keep)
+        live, of_type, policy = self._live, served(model_type), self._live.retention_policy(keep)
         if dry_run:
             return of_retired(Retired(plan_retirement(live.keeping, of_type, policy), (), {}), dry_run=True)
         by = By(actor, f"older than the newest {policy.keep}", f"retire-{self._w.clock.now().isoformat()}")
@@ -215,13 +215,13 @@ class LiveSteps(BackupSteps):
 
     def prune(self, model_type: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Throw away images, caches, refused models and readings that are past their time."""
-        done = prune(self._live.pruning, complete(model_type), self._w.settings.pruning, dry_run=dry_run)
+        done = prune(self._live.pruning, served(model_type), self._w.settings.pruning, dry_run=dry_run)
         return {**asdict(done), "dry_run": dry_run}
 
     def restore(self, model_type: str, version: str, actor: str) -> dict[str, Any]:
         """Bring an archived version's files back."""
         by = By(actor, "by hand", f"restore-{self._w.clock.now().isoformat()}")
-        restored = restore(self._live.keeping, complete(model_type), version, by, self._w.settings.archive_uri)
+        restored = restore(self._live.keeping, served(model_type), version, by, self._w.settings.archive_uri)
         return {"version": restored.version, "status": str(restored.status)}
 
     # What does not work

@@ -13,9 +13,10 @@ from pipeline.domain.checks import plain_json
 from pipeline.domain.errors import ObjectArchived
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.lineage import Appearance
-from pipeline.domain.models import ModelType
+from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.transitions import ROLLBACKS, Entry
 from pipeline.ports.bundles import Proving
+from pipeline.steps.faces.listed_photos import listed_photos
 
 SUMS = "SHA256SUMS"
 _README = """What is known of {model_type} {version}.
@@ -40,23 +41,35 @@ def prove(p: Proving, model_type: ModelType, version: str) -> bytes:
     """Raises `UnknownVersion`. What cannot be had is named in the ZIP."""
     records = p.records
     found = records.versions.get(model_type, version)
-    photos = records.datasets.appearances(dataset_id=found.dataset_id)
     ledger = records.transitions.ledger(model_type)
     blessing = p.blessings.of_run(found.run_id)
     artifact, missing = _artifact(p, ArtifactFolder(found.artifact.uri))
+    photos = records.datasets.appearances(dataset_id=found.dataset_id) or _faces(p, found, missing)
+    training = _training(p, found.run_id)
     about = {
         "version.json": asdict(found),
         "origin.json": asdict(records.datasets.get(found.dataset_id)),
-        "training.json": _training(p, found.run_id),
+        "training.json": training,
         "verdict.json": {**asdict(blessing), "verdict": str(blessing.verdict)} if blessing else None,
         "history.json": [_told(entry) for entry in ledger.entries if version in {entry.act.version, entry.act.before}],
         "rollbacks.json": [_told(entry) for entry in _rollbacks(ledger)],
     }
+    if training["result"] is None:
+        missing["training.json"] = "its run recorded no figures of the training: those of the verdict are all there are"
     files = {name: _json(value) for name, value in about.items()} | artifact
     files["photos.csv"] = _csv(photos)
     files["missing.txt"] = "".join(f"{name}: {why}\n" for name, why in sorted(missing.items())).encode()
     files["README.txt"] = _README.format(model_type=model_type, version=version, sums=SUMS).encode()
     return _zip(files)
+
+
+def _faces(p: Proving, version: ModelVersion, missing: dict[str, str]) -> Sequence[Appearance]:
+    """Of people there are no rows: the list itself says which photos."""
+    try:
+        return list(listed_photos(p.objects, p.records.dataset_prefix, version))
+    except (KeyError, ObjectArchived):
+        missing["photos.csv"] = f"nobody knows the photos of {version.dataset_id} any more: its list is gone"
+        return ()
 
 
 def _training(p: Proving, run_id: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.pruning import PruningPolicy
 from pipeline.ports.bundles import Pruning
 from pipeline.steps.faces.forget_faces import erased_vectors
+from pipeline.steps.stored_dataset import is_finished
 
-# Of every dataset that was ever frozen: its id, and each run that was trained on it.
+# Of every dataset that was ever made: its id, and each run that was trained on it.
 Tried = tuple[str, tuple[str, ...]]
 
 
@@ -40,7 +41,9 @@ def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry
     tried, claim = _tried(p, model_type), p.runs.claim(model_type)
     running = {claim.run_id} if claim else set()
     in_use = {dataset for dataset, runs in tried if running & set(runs)}
-    old = policy.old_datasets([dataset for dataset, _ in tried], in_use)
+    frozen = {dataset for dataset, _, _ in p.datasets.frozen()}
+    # Of people none is frozen, and there are no images.
+    old = policy.old_datasets([dataset for dataset, _ in tried if dataset in frozen], in_use)
     refused = [run for _, runs in tried for run in runs if run not in running and _is_over(p, policy, run)]
     images = list(_images(p, model_type, tried, old))
     models = {run: _files(p, ArtifactFolder.of(p.model_prefix, model_type, run)) for run in refused}
@@ -67,8 +70,9 @@ def _old_experiments(
 
 
 def _tried(pruning: Pruning, model_type: ModelType) -> Sequence[Tried]:
-    frozen = [(dataset, run) for dataset, kind, run in pruning.datasets.frozen() if kind is model_type]
-    return [(dataset, runs_of(run, pruning.training_runs.on(dataset))) for dataset, run in frozen]
+    d, frozen = pruning.datasets, {dataset for dataset, _, _ in pruning.datasets.frozen()}
+    made = [one for one in d.of_type(model_type) if one[0] in frozen or is_finished(one[0], d)]
+    return [(dataset, runs_of(run, pruning.training_runs.on(dataset))) for dataset, run in made]
 
 
 def _is_over(pruning: Pruning, policy: PruningPolicy, run_id: str) -> bool:

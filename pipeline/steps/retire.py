@@ -67,6 +67,10 @@ def _archive(k: Keeping, row: ModelVersion, policy: RetentionPolicy, by: By) -> 
 
 
 def _planned(k: Keeping, ledger: Ledger, policy: RetentionPolicy) -> RetentionPlan:
+    at_hand = [row for row in k.versions.all(ledger.model_type) if row.version not in ledger.archived]
+    if not at_hand:
+        # Nobody has to answer for models of a type that there are none of.
+        return policy.select((), {})
     protected: dict[str, str] = {}
     for serving in k.fleet.serving(ledger.model_type):
         if serving.fault:
@@ -75,7 +79,6 @@ def _planned(k: Keeping, ledger: Ledger, policy: RetentionPolicy) -> RetentionPl
         protected |= {v: f"served by {serving.replica}" for v in (serving.version,) if v}
     if (claim := k.runs.claim(ledger.model_type)) and (made := k.versions.of_run(claim.run_id)):
         protected[made.version] = f"made by the running retraining {claim.run_id}"
-    at_hand = [row for row in k.versions.all(ledger.model_type) if row.version not in ledger.archived]
     return policy.select([row.version for row in at_hand], {**protected, **ledger.needed})
 
 

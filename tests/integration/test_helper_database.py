@@ -9,7 +9,7 @@ from psycopg2.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 
 from pipeline.adapters import helper_db
 from pipeline.adapters.helper_db import HelperDatabase
-from pipeline.domain.errors import ServiceUnavailable
+from pipeline.domain.errors import ServiceRefused, ServiceUnavailable
 from pipeline.domain.turns import TIMES
 from tests.builders import NOW
 
@@ -188,3 +188,37 @@ def test_a_wrong_password_is_one_sentence_without_the_password(services):
     ) as error:
         HelperDatabase(dsn).confirmed(limit=1)
     assert "wrong-secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "told"),
+    [
+        (
+            "ALTER TABLE tasks RENAME COLUMN helper_id TO branch",
+            "ALTER TABLE tasks RENAME COLUMN branch TO helper_id",
+            'column "helper_id" does not exist; apply the migrations',
+        ),
+        (
+            "ALTER TABLE tasks RENAME TO jobs",
+            "ALTER TABLE jobs RENAME TO tasks",
+            '"tasks" does not exist; apply the mig',
+        ),
+        (
+            "REVOKE SELECT ON tasks FROM mlops_reader",
+            "GRANT SELECT ON tasks TO mlops_reader",
+            "permission denied for table tasks; give the role that reads it `GRANT SELECT`",
+        ),
+    ],
+)
+def test_a_database_without_what_this_release_needs_says_what_to_do(services, helper, change, back, told):
+    owner = psycopg2.connect(services.stack.dsn("helper_owner", "helper"))
+    owner.autocommit = True
+    with owner.cursor() as cursor:
+        cursor.execute(change)
+        try:
+            with pytest.raises(ServiceRefused, match="^the Helper database refuses the request: ") as refused:
+                helper.confirmed(limit=1)
+        finally:
+            cursor.execute(back)
+    owner.close()
+    assert told in str(refused.value) and "LINE" not in str(refused.value)
