@@ -58,6 +58,7 @@ def test_a_refused_face_model_goes_after_its_time_and_the_verdict_stays(days, go
     r = world.registration()
     pruning = Pruning(
         datasets=world.datasets,
+        erasures=world.erasures,
         training_runs=FakeTrainingRuns(),
         runs=FakeRetrainingRuns(),
         versions=r.versions,
