@@ -1,5 +1,6 @@
 """Prometheus metrics; labels are bounded: model, version, side, code, outcome."""
 
+import collections
 import threading
 import time
 from collections import defaultdict
@@ -19,7 +20,7 @@ from prometheus_client import (
 from starlette.types import ASGIApp
 
 from faceserve.engines.base import available_cores
-from faceserve.errors import ServingError
+from faceserve.errors import Overloaded, ServingError
 from faceserve.machine import gpu
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -68,6 +69,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._totals: dict[tuple[str, str], Totals] = defaultdict(Totals)
         self._known: dict[str, dict[str, None]] = defaultdict(dict)
+        self._running: collections.Counter[str] = collections.Counter()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -114,7 +116,7 @@ class Metrics:
         """Count what happens inside, whatever comes of it."""
         known = model if model in self._models else "?"
         seen, started = Observed(), time.perf_counter()
-        self.inflight.labels(known).inc()
+        self._runs(known, 1)
         try:
             yield seen
         except ServingError as error:
@@ -124,8 +126,18 @@ class Metrics:
             seen.code = "INTERNAL"
             raise
         finally:
-            self.inflight.labels(known).dec()
+            self._runs(known, -1)
             self._count(known, seen, time.perf_counter() - started)
+
+    def turned_away(self, model: str = "") -> None:
+        """A request was refused unread: where nobody knows what it asked for, that is what most others ask for."""
+        with self._lock:
+            crowd = max(self._running, key=self._running.__getitem__, default="?")
+        known = (model if model in self._models else "?") if model else crowd
+        self._know(known, "")
+        self.requests.labels(known, "", "stable", Overloaded.status).inc()
+        with self._lock:
+            self._totals[known, ""].failed += 1
 
     def failed_on_trial(self, model: str, version: str, code: str) -> None:
         """A candidate failed on a request that the stable version answers: that answer is counted on its own side."""
@@ -171,6 +183,11 @@ class Metrics:
             else:
                 total.failed += 1
                 total.failed_seconds += seconds
+
+    def _runs(self, model: str, more: int) -> None:
+        self.inflight.labels(model).inc(more)
+        with self._lock:
+            self._running[model] += more
 
     def _know(self, model: str, version: str) -> None:
         """A process lives for hundreds of deployments: the version that did nothing for longest leaves."""

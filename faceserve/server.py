@@ -25,7 +25,7 @@ from faceserve.inference.darkroom import Darkroom
 from faceserve.inference.fetching import Fetching
 from faceserve.inference.photos import PhotoReader
 from faceserve.inference.sizes import batch_sizes
-from faceserve.machine import descriptors, memory
+from faceserve.machine import descriptors, memory, priority
 from faceserve.machine.descriptors import Connections
 from faceserve.metrics import Metrics
 from faceserve.models.artifacts import ArtifactCache
@@ -69,7 +69,7 @@ LIVE = "faceserve.live"
 # More than calls that load can take, so that a rollback always finds a place.
 _SPARE_PLACES = 8
 _WATCHERS = 8
-_STREAMS = 32
+_STREAMS, _QUESTIONS = 32, 16
 _TIDY_SECONDS = 5.0
 # Several times within what a gallery counts for, so that requests seldom have to look themselves.
 _GALLERY_SECONDS = 0.3
@@ -96,7 +96,8 @@ class Server:
             call_seconds=s.call_seconds,
             observe=self.metrics.batched,
         )
-        self._darkroom = Darkroom(int(s.decoded_megapixels * 1_000_000 * BYTES_A_PIXEL))
+        budget_bytes = int(s.decoded_megapixels * 1_000_000 * BYTES_A_PIXEL)
+        self._darkroom = Darkroom(budget_bytes, self._threads)
         galleries = {
             model: Gallery(self._stores, s.gallery_uri, model, self._darkroom, self.metrics.set_aside.labels(model).set)
             for model in s.models
@@ -154,6 +155,7 @@ class Server:
         """Until SIGTERM or SIGINT."""
         # Requests are what runs in parallel; OpenCV's own threads would take cores from them.
         cv2.setNumThreads(1)
+        priority.take_short_turns()
         memory.give_back_large()
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -227,9 +229,16 @@ class Server:
         s = self._settings
         reader = PhotoReader(Fetching(self._stores.hurried, self._admission), s.photo_buckets)
         photos = InferenceServicer(self._answering, self._enrolment, reader, self._darkroom, replica=s.replica)
-        requests = Room(self._request_places)
-        streams = Room(_STREAMS)
-        rooms = {"/": requests, f"/{SERVICE_NAME}/ModelStreamInfer": streams}
+        # A connection leaves places to others among those that wait, not only among those that are refused.
+        each = max(1, (self._threads + s.max_queued) * 3 // 4)
+        requests = Room(self._request_places, each, lambda: self._admission.full, self.metrics.turned_away)
+        rooms = {
+            f"/{_INFERENCE}/": requests,
+            f"/{SERVICE_NAME}/ModelInfer": requests,
+            f"/{SERVICE_NAME}/ModelStreamInfer": Room(_STREAMS),
+            # Whether and what it serves is told, however many wait to be answered.
+            f"/{SERVICE_NAME}/": Room(_QUESTIONS),
+        }
         port = self._port(rooms, self._connections.inference, self._doors.inference())
         pb_grpc.add_InferenceServicer_to_server(photos, port.server)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(self._tensors), port.server)
@@ -245,7 +254,7 @@ class Server:
 
     @property
     def _request_places(self) -> int:
-        """One for each request that may wait, and as many to refuse others at once."""
+        """One for each request that may wait, and as many for those that are still coming."""
         return 2 * (self._threads + self._settings.max_queued)
 
     def _http_port(self, number: int) -> HttpPort:

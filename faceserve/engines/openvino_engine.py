@@ -67,8 +67,8 @@ class OpenVinoEngine:
     def _networks(self, size: int) -> "queue.SimpleQueue[Any]":
         """One infer request a core."""
         requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(self._threads):
-            requests.put(aside(lambda: self._network(size)))
+        for one in aside(lambda: [self._network(size) for _ in range(self._threads)]):
+            requests.put(one)
         return requests
 
     def _network(self, size: int) -> Any:

@@ -15,6 +15,11 @@ class Admission:
         self._requests = self._bytes = 0
         self._lock = threading.Lock()
 
+    @property
+    def full(self) -> str:
+        """Why a further request would be refused however small it is, or nothing."""
+        return self._held() if self._requests >= self._max_requests else ""
+
     @contextmanager
     def admitted(self, size_bytes: int = 0) -> Iterator[None]:
         """Before any work is put into a request of so many bytes. Raises `Overloaded`."""
@@ -36,10 +41,13 @@ class Admission:
     def _take(self, requests: int, size_bytes: int) -> None:
         with self._lock:
             if self._requests + requests > self._max_requests or self._bytes + size_bytes > self._max_bytes:
-                held = f"{self._requests} requests with {self._bytes >> 20} MB"
-                raise Overloaded(f"{held} are being worked on or wait: ask another replica or later")
+                raise Overloaded(self._held())
             self._requests += requests
             self._bytes += size_bytes
+
+    def _held(self) -> str:
+        held = f"{self._requests} requests with {self._bytes >> 20} MB"
+        return f"{held} are being worked on or wait: ask another replica or later"
 
     def _free(self, requests: int, size_bytes: int) -> None:
         with self._lock:

@@ -58,6 +58,12 @@ class Answering:
         self._metrics = metrics
         self._mirrored = threading.BoundedSemaphore(_MAX_MIRRORED)
 
+    def demand_room(self, model: str) -> None:
+        """Before anything of a request is read. Raises `Overloaded` if it would be refused whatever it says."""
+        if sentence := self._admission.full:
+            self._metrics.turned_away(model)
+            raise Overloaded(sentence)
+
     def answer(self, asked: Asked, read: Callable[[], Images]) -> Answer:
         """`read` returns the images, uint8 RGB [N, 224, 224, 3]; it is called when the request has a place here.
 

@@ -14,17 +14,22 @@ from faceserve.inference.photos import decoded
 from include.contract.preprocessing import UnreadablePhoto, decoding_bytes
 
 _LOOK_SECONDS = 0.5
+# Enough that a few large photos do not hold small ones up.
+_AT_ONCE_A_CORE = 4
 
 
 class Darkroom:
     """At most `budget_bytes` are taken by photos in work; one that needs more than that is worked on alone.
 
-    They come in in the order of their arrival: past a large one that waits for its room no small one slips.
+    A few for each of `cores` are in work, and no more: they would be no faster, and keep the thread that lets calls
+    in from its turn, so that the surplus of a crowd waits for its refusal. They come in in the order of their arrival:
+    past a large one that waits for its room no small one slips.
     """
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, cores: int) -> None:
         self._budget_bytes = budget_bytes
-        self._in_work_bytes = 0
+        self._at_once = _AT_ONCE_A_CORE * cores
+        self._in_work_bytes = self._in_work = 0
         self._waiting: deque[object] = deque()
         self._change = threading.Condition()
 
@@ -71,6 +76,7 @@ class Darkroom:
             try:
                 self._wait_for(turn, cost_bytes, deadline, wanted)
                 self._in_work_bytes += cost_bytes
+                self._in_work += 1
             finally:
                 self._waiting.remove(turn)
                 self._change.notify_all()
@@ -79,15 +85,19 @@ class Darkroom:
         finally:
             with self._change:
                 self._in_work_bytes -= cost_bytes
+                self._in_work -= 1
                 self._change.notify_all()
 
     def _wait_for(self, turn: object, cost_bytes: int, deadline: float, wanted: Callable[[], bool]) -> None:
         while time.monotonic() < deadline and wanted():
-            fits = not self._in_work_bytes or self._in_work_bytes + cost_bytes <= self._budget_bytes
-            if fits and self._waiting[0] is turn:
+            if self._waiting[0] is turn and self._fits(cost_bytes):
                 return
             self._change.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
         raise TooLate("the deadline passed, or the caller went, before the photo was decoded")
+
+    def _fits(self, cost_bytes: int) -> bool:
+        within = self._in_work_bytes + cost_bytes <= self._budget_bytes
+        return not self._in_work or (within and self._in_work < self._at_once)
 
 
 def _cost_bytes(photo: bytes) -> int:

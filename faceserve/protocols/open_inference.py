@@ -62,6 +62,10 @@ class OpenInference:
         self._darkroom = darkroom
         self._names = names
 
+    def demand_room(self, model: str) -> None:
+        """Before anything of an inference request is read."""
+        self._answering.demand_room(model)
+
     def server_ready(self) -> bool:
         """True as soon as any model serves, so that a load balancer sends no traffic before."""
         return any(self._manager.snapshot(model).active for model in self._manager.models)

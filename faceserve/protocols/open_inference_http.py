@@ -160,6 +160,7 @@ class OpenInferenceHttp:
         return _json(plain(self._service.repository_index("", ready=ready))["models"])
 
     async def _infer(self, request: Request) -> Response:
+        self._service.demand_room(_model(request)[0])
         with self._arriving.arriving() as held:
             body = await self._body(request, held, self._limits.message_bytes)
             with self._arriving.admitted():

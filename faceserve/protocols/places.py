@@ -20,8 +20,9 @@ from faceserve.protocols.refusing import Counted, Shares, refuse_for_now, refuse
 
 log = logging.getLogger(__name__)
 
-# Threads beyond the places: a call has left its place, and its caller asks anew, before its thread is through.
-_REFUSING_THREADS = 4
+# Threads beyond the places: a call has left its place, and its caller asks anew, before its thread is through; and over
+# which connection a call came, and so whether that has its share already, is known in a thread alone.
+_REFUSING_THREADS = 16
 _LOOK_SECONDS = 0.5
 
 
@@ -33,31 +34,34 @@ class Patience:
     silence_seconds: float = 60.0
 
 
-@dataclass(frozen=True)
 class Room:
-    """At most `places` calls at once; more are refused with RESOURCE_EXHAUSTED."""
+    """At most `places` calls at once, of which `each` connection gets at most so many, three quarters unless that says
+    otherwise; more are refused with RESOURCE_EXHAUSTED.
 
-    places: int
-    _taken: threading.BoundedSemaphore = field(init=False)
-    _pool: Counted = field(init=False)
+    `crowded` may give a sentence why a call would be refused whatever it says: then it is not read. `refused` is called
+    for each that was not let in.
+    """
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_taken", threading.BoundedSemaphore(self.places))
-        object.__setattr__(self, "_pool", Counted(self.threads))
+    def __init__(
+        self,
+        places: int,
+        each: int | None = None,
+        crowded: Callable[[], str] = lambda: "",
+        refused: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._shares = Shares(places, each or max(1, places * 3 // 4))
+        self._threads = places + _REFUSING_THREADS
+        # They start when they are needed.
+        self._pool = Counted(self._threads)
+        self._crowded = crowded
+        self._refused = refused
 
-    @property
-    def threads(self) -> int:
-        """They start when they are needed."""
-        return self.places + _REFUSING_THREADS
-
-    @property
-    def full(self) -> bool:
-        """Whether a further call would only wait for a thread."""
-        return self._pool.busy >= self.threads
-
-    @property
     def refusal(self) -> str:
-        return f"{self.places} such calls run already: ask another replica or later"
+        """Why a call is refused without a thread and before anything of it is read, or nothing."""
+        sentence = self._shares.full if self._pool.busy >= self._threads else self._crowded()
+        if sentence:
+            self._refused()
+        return sentence
 
     def on_own_threads(self, work: Callable[..., Any]) -> Callable[..., Any]:
         work.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
@@ -65,12 +69,14 @@ class Room:
 
     @contextmanager
     def place(self, context: grpc.ServicerContext) -> Iterator[None]:
-        if not self._taken.acquire(blocking=False):
-            refuse_for_now(context, self.refusal)
+        connection = context.peer()
+        if sentence := self._shares.taken(connection):
+            self._refused()
+            refuse_for_now(context, sentence)
         try:
             yield
         finally:
-            self._taken.release()
+            self._shares.given_back(connection)
 
 
 class Silence:
@@ -159,20 +165,12 @@ class _Waiting:
 
 
 class Places(grpc.ServerInterceptor):
-    """`rooms` by the beginning of a method's path; the longest that fits counts. Without a room nothing is answered.
-
-    One connection gets at most half of all places.
-    """
+    """`rooms` by the beginning of a method's path; the longest that fits counts. Without a room nothing is answered."""
 
     def __init__(self, rooms: Mapping[str, Room], silence: Silence, patience: Patience) -> None:
         self._rooms = dict(sorted(rooms.items(), key=lambda room: -len(room[0])))
-        self._shares = Shares(max(1, self.threads // 2))
         self._silence = silence
         self._patience = patience
-
-    @property
-    def threads(self) -> int:
-        return sum(room.threads for room in self._rooms.values())
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         handler = continuation(details)
@@ -184,8 +182,8 @@ class Places(grpc.ServerInterceptor):
             if handler.response_streaming
             else grpc.stream_unary_rpc_method_handler
         )
-        if room.full:
-            return made(refused_for_now(room.refusal))
+        if sentence := room.refusal():
+            return made(refused_for_now(sentence))
         answer = self._stream(handler, room) if handler.response_streaming else self._single(handler, room)
         # Messages are read here: gRPC ends a stream whose message it cannot read on the wire alone, keeps its place on
         # the connection for ever, and waits for it at the shutdown.
@@ -195,14 +193,14 @@ class Places(grpc.ServerInterceptor):
         """Received as a stream of one message, so that the wait for it can be ended."""
 
         def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            with room.place(context), self._shares.one(context):
+            with room.place(context):
                 return handler.unary_unary(_read(handler, self._first(requests, context), context), context)
 
         return answer
 
     def _stream(self, handler: Any, room: Room) -> Callable[..., Any]:
         def answers(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            with room.place(context), self._shares.one(context):
+            with room.place(context):
                 silence_seconds = self._patience.silence_seconds
                 if handler.request_streaming:
                     messages = self._silence.each(requests, context, silence_seconds)

@@ -19,8 +19,8 @@ _CHECKS, _WATCHERS, _REFLECTIONS = 16, 32, 4
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
-# More calls of one connection wait at their caller. So many of all may wait to be looked at, and are refused in order;
-# beyond that gRPC itself drops them.
+# More calls of one connection wait at their caller; where that sends more all the same, or counts what it took back as
+# over, gRPC refuses them. So many of all may wait to be looked at, and are refused in order; beyond that it drops them.
 _STREAMS, _PENDING = 1024, 8192
 # Whoever connects and then does not say what every client says at once.
 _HANDSHAKE_MS = 10_000
@@ -64,9 +64,9 @@ class Port:
                 ("grpc.max_allowed_incoming_connections", limits.connections),
                 ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
                 ("grpc.max_concurrent_streams", _STREAMS),
-                # Else gRPC counts calls that were answered until their threads are through, and whoever asks again at
-                # once finds a connection that takes no call: UNAVAILABLE, without a word.
-                ("grpc.http.overload_protection", 0),
+                # A call counts until it is dealt with, also one that its caller took back: whoever opens and resets
+                # calls without end has no more of them here than anybody else (CVE-2023-44487).
+                ("grpc.http.overload_protection", 1),
                 ("grpc.server.max_pending_requests", _PENDING),
                 ("grpc.server.max_pending_requests_hard_limit", _PENDING),
                 ("grpc.keepalive_permit_without_calls", 1),

@@ -3,9 +3,8 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
@@ -84,25 +83,30 @@ class Counted(ThreadPoolExecutor):
 
 
 class Shares:
-    """How many calls run over each connection: one gets at most `most`, so that it leaves places to others."""
+    """How many calls run, and how many of them over each connection: none gets more than `each`."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, places: int, each: int) -> None:
+        self._places = places
+        self._each = each
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def one(self, context: grpc.ServicerContext) -> Iterator[None]:
-        connection = context.peer()
+    @property
+    def full(self) -> str:
+        return f"{self._places} such calls run already: ask another replica or later"
+
+    def taken(self, connection: str) -> str:
+        """Nothing if this call has a place now, which is to be `given_back`, else why it has none."""
         with self._lock:
-            full = self._running.get(connection, 0) >= self._most
-            self._running[connection] += not full
-        if full:
-            refuse_for_now(context, f"{self._most} calls of this connection run already: ask another replica or later")
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running[connection] -= 1
-                if not self._running[connection]:
-                    del self._running[connection]
+            if self._running.total() >= self._places:
+                return self.full
+            if self._running[connection] >= self._each:
+                return f"{self._each} such calls of this connection run already: ask another replica or later"
+            self._running[connection] += 1
+            return ""
+
+    def given_back(self, connection: str) -> None:
+        with self._lock:
+            self._running[connection] -= 1
+            if not self._running[connection]:
+                del self._running[connection]

@@ -22,7 +22,7 @@ for answer in calls[0]:
 
 
 @contextmanager
-def saying_nothing(address, method, count, token=""):
+def saying_nothing(address, method, count, token="", connections=6):
     """So many calls of `method`, over a few connections, of which only the headers are sent; the calls."""
     over = threading.Event()
     metadata = ((TOKEN_KEY, f"Bearer {token}"),) if token else ()
@@ -35,7 +35,7 @@ def saying_nothing(address, method, count, token=""):
             over.wait(60)
             raise StopIteration
 
-    channels = [grpc.insecure_channel(address, [("number", n)]) for n in range(6)]
+    channels = [grpc.insecure_channel(address, [("number", n)]) for n in range(connections)]
     try:
         for channel in channels:
             grpc.channel_ready_future(channel).result(60)

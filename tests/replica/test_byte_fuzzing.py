@@ -27,6 +27,7 @@ FUZZ = drawn(25)
 PHOTO = grey_photo(20)
 INFER = "/v2/models/laundry/infer"
 JSON_BYTES = "Inference-Header-Content-Length"
+_SAID_NOTHING = 408
 # What only a mistake of the server would give.
 ACCIDENTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS}
 
@@ -57,8 +58,8 @@ def answered(world, method, path, **said):
     def ask():
         with suppress(httpx.TransportError):
             url = f"http://127.0.0.1:{world.server.http_port}{path}"
-            found.append(httpx.request(method, url, timeout=60, **said))
-        return found
+            found[:] = [httpx.request(method, url, timeout=60, **said)]
+        return found and found[0].status_code != _SAID_NOTHING
 
     until(ask, "an answer")
     return found[0]

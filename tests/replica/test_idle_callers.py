@@ -4,11 +4,13 @@ import itertools
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from tritonclient.grpc import service_pb2 as oip
 from tritonclient.grpc import service_pb2_grpc
 
@@ -23,6 +25,9 @@ DARK = grey_photo(20)
 SWAPS = 500
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 STATUS = "/faceserve.v1.Lifecycle/GetStatus"
+HEALTH = "/grpc.health.v1.Health/Check"
+CLASSIFY = "/faceserve.v1.Inference/Classify"
+READY = "/inference.GRPCInferenceService/ModelReady"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 
@@ -92,6 +97,81 @@ def test_callers_that_say_nothing_take_no_place_of_another_kind(world, port, met
         codes = {call.code() for call in calls if call.done()}
         assert codes <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED}
         everything_works(world)
+
+
+SHARES = [
+    ("lifecycle_address", HEALTH, 12),
+    ("lifecycle_address", STATUS, 12),
+    ("lifecycle_address", REFLECTION, 3),
+    ("address", HEALTH, 12),
+    ("address", READY, 12),
+    ("address", STREAM, 24),
+    ("address", CLASSIFY, 96),
+]
+
+
+def test_one_connection_leaves_places_of_each_kind_to_the_others(world):
+    reflected = reflection_pb2.ServerReflectionRequest(list_services="")
+    for port, method, share in SHARES:
+        with saying_nothing(getattr(world, port), method, 150, TOKEN, connections=1) as calls:
+            until(
+                lambda calls=calls, share=share: sum(not one.done() for one in calls) <= share, f"{method} to be left"
+            )
+            refused = [call for call in calls if call.done()]
+            assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+            assert len(refused) == 150 - share
+            assert world.lifecycle.status("laundry").version == "v1.1.0"
+            assert world.client.classify("laundry", DARK).model_version == "v1.1.0"
+            assert health(world.address) == health(world.lifecycle_address) == health_pb2.HealthCheckResponse.SERVING
+            assert answers(world, "lifecycle_address", REFLECTION, reflected)
+            assert answers(world, "address", STREAM, oip.ModelInferRequest(model_name="nobody"))
+            assert answers(world, "address", READY, oip.ModelReadyRequest(name="laundry"))
+
+
+def answers(world, port, method, request):
+    with grpc.insecure_channel(getattr(world, port)) as channel:
+        return next(channel.stream_stream(method)(iter([request.SerializeToString()]), timeout=60))
+
+
+@pytest.fixture
+def crowded(tmp_path):
+    """No place is left: its model works for the only caller that may wait, until `finish`."""
+    with replica(tmp_path, http_port=0, max_queued=0) as world, ThreadPoolExecutor(1) as pool:
+        world.serve("v1.0.0")
+        engine, begun, world.finish = world.generation("v1.0.0").engine, threading.Event(), threading.Event()
+        plain = engine.infer
+        engine.infer = lambda images: (begun.set(), world.finish.wait(120), plain(images))[2]
+        first = pool.submit(world.client.classify, "laundry", DARK)
+        assert begun.wait(60)
+        yield world
+        world.finish.set()
+        assert first.result(60).model_version == "v1.0.0"
+
+
+def refusals(world):
+    labels = {"model": "laundry", "version": "", "side": "stable", "code": "RESOURCE_EXHAUSTED"}
+    return world.server.metrics.registry.get_sample_value("faceserve_requests_total", labels) or 0
+
+
+@pytest.mark.parametrize("method", [CLASSIFY, "/inference.GRPCInferenceService/ModelInfer"])
+def test_whoever_is_one_too_many_is_told_so_before_he_has_sent_anything_but_the_headers(crowded, method):
+    with saying_nothing(crowded.address, method, 60) as calls:
+        until(lambda: all(call.done() for call in calls), "all to be refused")
+        assert {call.code() for call in calls} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert {call.details()[:11] for call in calls} == {"1 requests "}
+        assert {dict(call.trailing_metadata())["grpc-retry-pushback-ms"] for call in calls} == {"500"}
+        assert refusals(crowded) == 60
+        assert answers(crowded, "address", READY, oip.ModelReadyRequest(name="laundry"))
+
+
+def test_over_http_too_and_each_is_counted_for_its_model(crowded):
+    address = ("127.0.0.1", crowded.server.http_port)
+    head = b"POST /v2/models/laundry/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n"
+    for refused in range(1, 4):
+        with socket.create_connection(address, timeout=60) as caller:
+            caller.sendall(head)
+            assert b" 429 " in caller.recv(1 << 16)
+        assert refusals(crowded) == refused
 
 
 def test_whoever_says_nothing_for_long_is_sent_away(tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ class World:
     def __init__(self):
         self.store, self.aside, self.seen = Store(), [], None
         self.gallery = Gallery(
-            Stores(self.store, self.store), "s3://faces/", "face", Darkroom(10**9), self.aside.append
+            Stores(self.store, self.store), "s3://faces/", "face", Darkroom(10**9, 8), self.aside.append
         )
         for identity, photo in PHOTOS.items():
             self.gallery.enroll(identity, photo)

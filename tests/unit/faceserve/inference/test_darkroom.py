@@ -51,13 +51,13 @@ def decoding(monkeypatch):
 
 
 def test_photos_come_out_in_order():
-    found = Darkroom(10**8).decoded([grey_photo(0), grey_photo(255), grey_photo(0)])
+    found = Darkroom(10**8, 8).decoded([grey_photo(0), grey_photo(255), grey_photo(0)])
     assert [int(one.mean() > 127) for one in found] == [0, 1, 0]
     assert found.shape == (3, 224, 224, 3)
 
 
 def test_what_fits_beside_others_does_not_wait_for_them(decoding):
-    room = Darkroom(decoding_bytes(LARGE) + decoding_bytes(SMALL))
+    room = Darkroom(decoding_bytes(LARGE) + decoding_bytes(SMALL), 8)
     with ThreadPoolExecutor(8) as pool:
         photos = [pool.submit(room.decoded, [photo]) for photo in (LARGE, SMALL)]
         until(lambda: len(decoding.inside) == 2, "both at once")
@@ -69,7 +69,7 @@ class Queue:
     """Callers that come one after the other while a first photo, alone in the room, is still in work."""
 
     def __init__(self, decoding, budget_bytes=1):
-        self.room, self.decoding, self.pool = Darkroom(budget_bytes), decoding, ThreadPoolExecutor(32)
+        self.room, self.decoding, self.pool = Darkroom(budget_bytes, 8), decoding, ThreadPoolExecutor(32)
         self.photos = [self.pool.submit(self.room.decoded, [WHOLE])]
         until(lambda: decoding.inside, "the first")
 
@@ -249,7 +249,7 @@ def test_what_would_take_too_much_is_refused_by_its_header_and_a_large_photo_of_
 
 
 def test_a_photo_larger_than_the_budget_is_worked_on_alone(decoding):
-    room = Darkroom(1000)
+    room = Darkroom(1000, 8)
     with ThreadPoolExecutor(8) as pool:
         photos = [pool.submit(room.decoded, [LARGE]) for _ in range(4)]
         until(lambda: decoding.inside, "one")
@@ -261,7 +261,7 @@ def test_a_photo_larger_than_the_budget_is_worked_on_alone(decoding):
 
 
 def test_a_deadline_that_passes_while_others_are_decoded_is_kept(decoding):
-    room = Darkroom(1000)
+    room = Darkroom(1000, 8)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(room.decoded, [LARGE])
         until(lambda: decoding.inside, "the first")
@@ -275,7 +275,7 @@ def test_a_deadline_that_passes_while_others_are_decoded_is_kept(decoding):
 def test_of_many_photos_none_is_decoded_after_the_deadline_or_for_a_caller_that_went(monkeypatch):
     made = []
     monkeypatch.setattr(module, "decoded", lambda photos: (made.append(1), np.zeros((1, 2, 2, 3), np.uint8))[1])
-    room = Darkroom(10**8)
+    room = Darkroom(10**8, 8)
     with pytest.raises(TooLate):
         room.decoded([SMALL] * 64, wanted=lambda: len(made) < 3)
     assert len(made) == 3
@@ -285,10 +285,20 @@ def test_of_many_photos_none_is_decoded_after_the_deadline_or_for_a_caller_that_
 
 
 def test_a_bad_photo_of_several_is_named_by_its_number_and_leaves_the_room_free():
-    room = Darkroom(10_000)
+    room = Darkroom(10_000, 8)
     for _ in range(3):
         with pytest.raises(BadPhoto, match="photo 1 of 2: "):
             room.decoded([SMALL, b"no photo"])
     with pytest.raises(BadPhoto, match="^photo is empty"):
         room.decoded([b""])
     assert len(room.decoded([SMALL])) == 1
+
+
+def test_no_more_photos_are_in_work_than_the_processors_are_for_however_small_they_are(decoding):
+    room = Darkroom(10**9, cores=1)
+    with ThreadPoolExecutor(8) as pool:
+        photos = [pool.submit(room.decoded, [SMALL]) for _ in range(8)]
+        until(lambda: room.waiting == 4, "the others to wait")
+        until(lambda: len(decoding.inside) == 4, "four to be in work")
+        decoding.open.set()
+        assert [len(one.result(60)) for one in photos] == [1] * 8

@@ -1,6 +1,7 @@
 """What is held of messages on their way when memory runs short, and what the surplus of a crowd is told."""
 
 import asyncio
+import socket
 import threading
 
 import grpc
@@ -15,6 +16,8 @@ from tests.replica.idle import saying_nothing
 from tests.waiting import until
 
 CHECK = "/grpc.health.v1.Health/Check"
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MESSAGE_BYTES, SPARE_BYTES = 1 << 20, 16 << 20
 
 
@@ -107,9 +110,9 @@ def surplus(told):
     return {sentence for sentence, _ in refused}
 
 
-@pytest.mark.parametrize(("connections", "callers", "rounds"), [(1, 1100, 3), (2, 800, 1)])
+@pytest.mark.parametrize(("connections", "callers", "rounds"), [(1, 500, 3), (2, 800, 1)])
 def test_of_a_crowd_whoever_gets_no_answer_is_told_to_come_later(address, connections, callers, rounds):
-    """At its limit of calls gRPC refuses a connection's next one without a word, and drops what nobody looked at."""
+    """Beyond its own limit for a connection gRPC refuses a call without a word; what was just answered counts there."""
     told = asyncio.run(crowd(address, connections, callers, rounds))
     assert len(told) == connections * callers * rounds
     assert all(sentence.endswith(" run already: ask another replica or later") for sentence in surplus(told))
@@ -129,22 +132,102 @@ def test_when_all_places_are_taken_the_surplus_is_refused_while_nothing_moves(me
     until(everybody_was_refused, "sixteen silent calls to take all places")
 
 
-def test_one_connection_leaves_places_to_the_others(address):
-    """It has half of all, of every kind together."""
+def test_one_connection_leaves_places_of_each_kind_to_the_others(address):
+    """It has three quarters of them."""
+    asked = health_pb2.HealthCheckRequest(service="nobody")
 
-    def checked(channel):
-        with pytest.raises(grpc.RpcError) as caught:
-            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=60)
-        return caught.value.details()
+    def watched(channel):
+        call = health_pb2_grpc.HealthStub(channel).Watch(asked, timeout=60)
+        try:
+            return next(call).status
+        except grpc.RpcError as error:
+            return error.details()
+        finally:
+            call.cancel()
 
     with grpc.insecure_channel(address) as channel, grpc.insecure_channel(address, [("another", 1)]) as other:
-        asked = health_pb2.HealthCheckRequest(service="nobody")
-        watching = [health_pb2_grpc.HealthStub(channel).Watch(asked) for _ in range(32)]
-        assert {next(one).status for one in watching} == {health_pb2.HealthCheckResponse.SERVICE_UNKNOWN}
-        assert checked(channel) == "32 calls of this connection run already: ask another replica or later"
-        assert checked(other) == "no service 'nobody'"
+        watching = [health_pb2_grpc.HealthStub(channel).Watch(asked) for _ in range(24)]
+        assert {next(one).status for one in watching} == {UNKNOWN}
+        assert watched(channel) == "24 such calls of this connection run already: ask another replica or later"
+        assert watched(other) == UNKNOWN
+        with pytest.raises(grpc.RpcError, match="no service 'nobody'"):
+            health_pb2_grpc.HealthStub(channel).Check(asked, timeout=60)
         watching[0].cancel()
-        until(lambda: checked(channel) == "no service 'nobody'", "its place to be free")
+        until(lambda: watched(channel) == UNKNOWN, "its place to be free")
+
+
+class Held(grpc.ServerInterceptor):
+    """Calls are looked at one after the other, none before `go`; `looked_at` counts them."""
+
+    def __init__(self):
+        self.go, self.looked_at = threading.Event(), 0
+
+    def intercept_service(self, continuation, details):
+        self.looked_at += 1
+        self.go.wait(240)
+        return continuation(details)
+
+
+@pytest.fixture
+def held(memory):
+    interceptor = Held()
+    limits = Limits(Patience(), MESSAGE_BYTES, 100, SPARE_BYTES, memory.left_bytes)
+    port = Port({}, limits, HealthServicer(), [interceptor])
+    interceptor.address = ("127.0.0.1", port.bind(("127.0.0.1", 0)))
+    port.server.start()
+    yield interceptor
+    interceptor.go.set()
+    port.stop(0).wait(30)
+
+
+def frame(kind, flags, stream, body=b""):
+    """Of HTTP/2."""
+    return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+
+def rst_streams(said):
+    """How many calls are called off in these bytes, and what is left of them after the last whole frame."""
+    count = 0
+    while len(said) >= 9 + (size := int.from_bytes(said[:3], "big")):
+        count += said[3] == _RST_STREAM
+        said = said[9 + size :]
+    return count, said
+
+
+_HEADERS, _RST_STREAM, _SETTINGS, _END_HEADERS, _ACK = 1, 3, 4, 4, 1
+OPENED, RUNNING = 9000, 1024
+
+
+def opened_and_reset(address, count):
+    """Over one connection so many calls are begun, and each is taken back at once; how many were refused."""
+    fields = {b":path": CHECK.encode(), b":authority": b"a", b"content-type": b"application/grpc", b"te": b"trailers"}
+    # POST and http stand in the static table; nothing is put into the dynamic one.
+    head = b"\x83\x86" + b"".join(b"\0%c%b%c%b" % (len(k), k, len(v), v) for k, v in fields.items())
+    cancelled, refused, rest = (8).to_bytes(4, "big"), 0, b""
+    calls = b"".join(
+        frame(_HEADERS, _END_HEADERS, number, head) + frame(_RST_STREAM, 0, number, cancelled)
+        for number in range(1, 2 * count, 2)
+    )
+    with socket.create_connection(address, timeout=240) as caller:
+        settings = frame(_SETTINGS, 0, 0) + frame(_SETTINGS, _ACK, 0)
+        sending = threading.Thread(target=caller.sendall, args=(PREFACE + settings + calls,))
+        sending.start()
+        while refused < count - 2 * RUNNING and (more := caller.recv(1 << 16)):
+            found, rest = rst_streams(rest + more)
+            refused += found
+        sending.join()
+    return refused
+
+
+def test_who_begins_calls_and_takes_them_back_without_end_has_no_more_of_them_here_than_anybody_else(held):
+    """As many at once as nobody may have looked at would be dropped, and everybody's with them (CVE-2023-44487)."""
+    assert opened_and_reset(held.address, OPENED) >= OPENED - 2 * RUNNING
+    with grpc.insecure_channel("{}:{}".format(*held.address)) as channel:
+        asked = health_pb2.HealthCheckRequest(service="nobody")
+        victim = health_pb2_grpc.HealthStub(channel).Check.future(asked, timeout=240)
+        held.go.set()
+        assert victim.code() is grpc.StatusCode.NOT_FOUND
+    assert held.looked_at <= 2 * RUNNING
 
 
 @pytest.fixture
