@@ -3,18 +3,25 @@
 from typing import Any
 
 _FIRST_ERROR = 300
+_CHECKSUM = "x-amz-checksum-"
 
 
 def read_as_errors(client: Any) -> Any:
-    """The same boto3 client of S3: its GetObject raises `ClientError`, repeated as all its requests are.
+    """The same boto3 client of S3: its requests raise `ClientError` with what S3 says, and are repeated, always.
 
-    botocore 1.44 takes the body of an error with an `x-amz-checksum-…` header for a stream to check and fails to read
-    it: AttributeError or TypeError, which it neither repeats nor wraps. Such an error is told by its status alone.
+    botocore 1.44 takes the body of an error with an `x-amz-checksum-…` header for a stream to check, loses what it says
+    and fails to read it: AttributeError or TypeError, which it neither repeats nor wraps. None of its events comes
+    between the answer and that, so such an error loses the header where it is received.
     """
-    client.meta.events.register("before-parse.s3.GetObject", _without_stream)
+    session = client._endpoint.http_session
+    send = session.send
+
+    def received(request: Any) -> Any:
+        response = send(request)
+        if response.status_code >= _FIRST_ERROR:
+            for name in [name for name in response.headers if name.lower().startswith(_CHECKSUM)]:
+                del response.headers[name]
+        return response
+
+    session.send = received
     return client
-
-
-def _without_stream(response_dict: dict[str, Any], **_: Any) -> None:
-    if response_dict["status_code"] >= _FIRST_ERROR and not isinstance(response_dict["body"], bytes):
-        response_dict["body"] = b""

@@ -136,7 +136,8 @@ class _Answer(BaseHTTPRequestHandler):
         if mood == "slow":
             time.sleep(3)
         if isinstance(mood, Summed):
-            self._send(mood, b"<Error><Code>Trouble</Code></Error>", checksum="AAAAAA==")
+            code = b"NoSuchKey" if mood == 404 else b"Trouble"
+            self._send(mood, b"<Error><Code>%b</Code></Error>" % code, checksum="AAAAAA==")
         elif mood == "archived":
             self._send(403, b"<Error><Code>InvalidObjectState</Code><Message>its class is GLACIER</Message></Error>")
         elif isinstance(mood, tuple):

@@ -83,6 +83,9 @@ CHECKSUMS = [{}, {"x-amz-checksum-crc32": "AAAAAA=="}, {"x-amz-checksum-sha256":
     [
         ((404, says("NoSuchKey")), FileNotFoundError),
         ((404, b""), FileNotFoundError),
+        ((403, says("AccessDenied")), ObjectRefused),
+        ((403, says("InvalidObjectState")), ObjectRefused),
+        ((403, says("InvalidAccessKeyId")), StorageUnavailable),
         ((400, says("Odd")), StorageUnavailable),
         ((403, b"<html>a proxy"), StorageUnavailable),
         ((301, b"\xff"), StorageUnavailable),
