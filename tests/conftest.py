@@ -9,6 +9,7 @@ import absl.logging
 import hypothesis
 import pytest
 
+from faceserve.machine import priority
 from pipeline.bootstrap.kinds import KINDS
 from pipeline.domain.models import ModelType
 from tests import lifeline
@@ -30,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Airflow's first import has every handler closed; TensorFlow's closes the stream it was made with, pytest's.
     absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
     lifeline.hold()
+    # Replicas within the tests' own process: what runs only on an idle processor would wait for all other tests.
+    priority.lower = lambda: None
     config.add_cleanup(_AIRFLOW_HOME.cleanup)
 
 

@@ -157,7 +157,7 @@ def test_while_versions_change_no_comparison_mixes_two_embedding_spaces(world):
             for identity, photo in PEOPLE.items():
                 (match,) = world.client.compare("face", photo)
                 found.append((identity, match.identity, round(match.similarity, 2)))
-            # What is prepared has the lowest priority: beside askers that never pause it takes minutes.
+            # Askers that never pause take the processor from what is prepared.
             stop.wait(0.005)
 
     askers = [threading.Thread(target=ask) for _ in range(3)]

@@ -105,7 +105,7 @@ def test_no_request_fails_while_models_are_swapped(replica, artifact):
                     answers.append((lease.epoch, lease.generation.origin.version))
             except Exception as error:  # noqa: BLE001 - any failure is one
                 errors.append(error)
-            # What is prepared has the lowest priority: beside askers that never pause it takes minutes.
+            # Askers that never pause take the processor from what is prepared.
             stop.wait(0.005)
 
     askers = [threading.Thread(target=ask) for _ in range(3)]
