@@ -41,7 +41,10 @@ def _named(task_id: str, model_type: str) -> str:
     max_active_runs=4,
     doc_md=__doc__,
     tags=["live", "rollback", *WATCHED_TYPES],
-    default_args=every_task(retries=2, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=5)),
+    # All of it: looks whose other tasks wait would keep the next look from beginning.
+    default_args=every_task(
+        retries=2, retry_delay=timedelta(seconds=5), longest_try=timedelta(minutes=5), **beside_scheduler()
+    ),
 )
 def live_accuracy_monitor() -> None:
     def watch(model_type: str) -> dict[str, object] | None:
@@ -69,7 +72,6 @@ def live_accuracy_monitor() -> None:
             trigger_dag_id="model_rollback",
             pool="emergency",
             priority_weight=100,
-            **beside_scheduler(),
             # Named by this run: a retry finds it, and the next period may try again what failed.
             trigger_run_id=_named("live-accuracy", kind) + f"-{{{{ {seen}['version'] }}}}-{{{{ run_id }}}}",
             logical_date=None,
@@ -83,9 +85,9 @@ def live_accuracy_monitor() -> None:
                 "model_type": kind,
             },
         )
-        look = task.short_circuit(
-            task_id=watch_id, pool="emergency", priority_weight=100, max_active_tis_per_dag=1, **beside_scheduler()
-        )(watch)
+        look = task.short_circuit(task_id=watch_id, pool="emergency", priority_weight=100, max_active_tis_per_dag=1)(
+            watch
+        )
         look(kind) >> roll_back
     reconcile.expand(model_type=list(WATCHED_TYPES))
     pauses()

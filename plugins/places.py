@@ -12,8 +12,11 @@ __all__ = ("CPU_HEAVY", "GPU", "beside_scheduler", "of_slices")
 
 
 def beside_scheduler() -> dict[str, Any]:
-    """For what may wait neither for a worker nor for RabbitMQ, and for what needs a key that no worker has."""
-    return {"executor": "BesideSchedulerExecutor"} if places().distributed else {}
+    """Defaults of a DAG that may wait neither for a worker nor for RabbitMQ, or needs a key that no worker has.
+
+    Tasks that wait for workers fill the default pool, so these have another where they name none.
+    """
+    return {"executor": "BesideSchedulerExecutor", "pool": "beside_scheduler"} if places().distributed else {}
 
 
 def of_slices() -> dict[str, Any]:

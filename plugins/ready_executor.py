@@ -56,7 +56,7 @@ class BesideSchedulerExecutor(ReadyLocalExecutor):
     Its slots are those of the pools that these are in, and one to spare; the setting counts the workers' slots, too.
     """
 
-    slots = 8
+    slots = 9
 
     def __init__(self, *about: Any, **more: Any) -> None:
         super().__init__(*about, **more)

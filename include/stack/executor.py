@@ -11,6 +11,8 @@ from include.contract.work_queues import VIRTUAL_HOST
 POOLS: dict[str, dict[str, object]] = json.loads(Path(__file__).with_name("pools.json").read_text())
 PARALLELISM = 9
 _MOST_WORKERS = 64
+# Two backups at work leave two to what takes seconds.
+_BESIDE = 4
 _WITH_WORKERS = ("plugins.patient_executor.PatientCeleryExecutor", "plugins.ready_executor.BesideSchedulerExecutor")
 # The bucket of what tasks say, where their files go with a host.
 LOGS = "airflow-logs"
@@ -35,11 +37,16 @@ def workers_wanted(variables: Mapping[str, str]) -> int:
 
 
 def pools(variables: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    """With workers, slices of photos have a pool of their own, as large as these have places."""
+    """With workers, slices of photos have a pool of their own, and so has what runs beside the scheduler."""
     if not distributed(variables):
         return POOLS
-    about = "slices of photos that are prepared, or wait for a worker"
-    return {**POOLS, "slices": {"slots": _at_once(variables), "include_deferred": False, "description": about}}
+    slices = "slices of photos that are prepared, or wait for a worker"
+    beside = "what waits for no worker: the monitor, backups, what follows a rollback"
+    return {
+        **POOLS,
+        "slices": {"slots": _at_once(variables), "include_deferred": False, "description": slices},
+        "beside_scheduler": {"slots": _BESIDE, "include_deferred": False, "description": beside},
+    }
 
 
 def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +59,7 @@ def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
     return {
         # The first takes what names none.
         "AIRFLOW__CORE__EXECUTOR": ",".join(_WITH_WORKERS),
-        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM + _at_once(variables)),
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM + _BESIDE + _at_once(variables)),
         "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "plugins.celery_settings.CONFIG",
         # RabbitMQ confirms each task, on a busy machine not within a second.
         "AIRFLOW__CELERY__OPERATION_TIMEOUT": "3",
