@@ -529,7 +529,7 @@ def test_a_decision_that_a_place_lets_nobody_carry_out_is_a_fault(desk):
 # Retention
 
 
-@pytest.mark.parametrize(("index", "model_type"), enumerate(["LAUNDRY", "FACE"]))
+@pytest.mark.parametrize(("index", "model_type"), list(enumerate(["LAUNDRY", "FACE"])))
 @pytest.mark.parametrize(("user", "who"), [("kim", "kim"), (None, "model_retention")])
 def test_old_versions_of_every_model_type_are_retired_as_the_form_says(desk, user, who, index, model_type):
     desk.answers["retire"] = {"archived": ["v1.0.0"], "failed": {}}
@@ -545,7 +545,7 @@ def test_a_version_that_could_not_be_archived_is_red_and_named(desk):
         DagRun(RETENTION, keep=None, dry_run=False).do("retire", map_index=0)
 
 
-@pytest.mark.parametrize(("index", "model_type"), enumerate(["LAUNDRY", "FACE"]))
+@pytest.mark.parametrize(("index", "model_type"), list(enumerate(["LAUNDRY", "FACE"])))
 def test_what_grew_is_thrown_away_for_every_model_type_unless_it_is_a_dry_run(desk, index, model_type):
     run = DagRun(RETENTION, keep=None, dry_run=True)
     assert run.do("prune", map_index=index) == "the answer of prune"
