@@ -3,7 +3,7 @@ PY := .venv/bin/python
 UV = $(or $(shell command -v uv),.stack/tools/bin/uv)
 LONG := STATEFUL_EXAMPLES=10000 $(PY) -m pytest tests/stateful/test_machine.py -q --timeout=0
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types imports test test-slow test-unit stateful fuzz fuzz-intake mutate up demo demo-face drill down faults hosts soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
+.PHONY: help install check lint types imports test test-slow test-unit properties stateful fuzz fuzz-intake mutate up demo demo-face drill down faults hosts soak status logs clean bench bench-data bench-live bench-rollback bench-scale bench-serving bench-training bench-verification studies proto lock images sbom audit
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,11 +55,14 @@ test-slow: install ## What takes much processor and changes seldom: a first mode
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q
 
+properties: install ## 10 000 cases of every property that names no number of its own; hours
+	@$(PY) -m pytest tests/unit tests/contract -q --timeout=0 --hypothesis-profile=long
+
 stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; some minutes when they are idle
 	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
 
-fuzz: fuzz-intake ## Any bytes on every port of the model server, any request to each HTTP door, and fuzz-intake; FUZZ_EXAMPLES=5000 of each kind
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py tests/replica/test_fuzzing.py -q --timeout=0
+fuzz: fuzz-intake ## Any bytes on every port of the model server, any request to each HTTP door, and fuzz-intake; 5000 on each port, 500 for each HTTP operation, 1000 for the intake, or FUZZ_EXAMPLES
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py tests/replica/test_fuzzing.py tests/replica/test_bounded_memory.py -q --timeout=0
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(PY) -m pytest tests/doors/test_promises.py -q --timeout=0
 
 fuzz-intake: install ## Any message between good ones, any photo and any row, from the queue to a dataset; FUZZ_EXAMPLES=1000

@@ -15,9 +15,10 @@ from pipeline.domain.models import ModelType
 from tests import lifeline
 from tests.services import Services, running
 
-# How long a case takes says how busy the machine is, not whether the code is right. Every run draws other cases.
+# How long a case takes says how busy the machine is, not whether the code is right. Every run draws other cases,
+# except where CI or a test of any bytes asks for the same ones.
 hypothesis.settings.register_profile("project", deadline=None, max_examples=50)
-# `--hypothesis-profile=long` looks for what nobody thought of, for as long as it takes.
+# `make properties` looks for what nobody thought of, for as long as it takes.
 hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("project")
 

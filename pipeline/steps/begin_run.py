@@ -6,7 +6,7 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Asker, RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.consider import consider
-from pipeline.steps.dead_claim import release_dead_claim
+from pipeline.steps.release_dead_claim import release_dead_claim
 
 _GOES_ON = frozenset({RunOutcome.HELD, RunOutcome.FAILED})
 

@@ -8,7 +8,7 @@ from pipeline.domain.models import ModelType
 from pipeline.domain.promises import Lately, Promise
 from pipeline.domain.retraining import Asker, Backlog, RetrainingDecision
 from pipeline.ports.bundles import Scheduling
-from pipeline.steps.dead_claim import release_dead_claim
+from pipeline.steps.release_dead_claim import release_dead_claim
 
 
 def consider(scheduling: Scheduling, model_type: ModelType, asker: Asker) -> tuple[str, RetrainingDecision]:

@@ -3,7 +3,7 @@
 from pipeline.domain.errors import RunBusy
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Scheduling
-from pipeline.steps.dead_claim import release_dead_claim
+from pipeline.steps.release_dead_claim import release_dead_claim
 
 
 def resume_run(scheduling: Scheduling, run_id: str, model_type: ModelType) -> None:

@@ -3,18 +3,17 @@
 `make fuzz` draws FUZZ_EXAMPLES for each.
 """
 
-import os
-
 import grpc
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as oip
 from tritonclient.grpc import service_pb2_grpc as oip_grpc
 
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
+from tests.corpus.fuzz import drawn
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import grey_photo
 
@@ -25,12 +24,7 @@ CALLERS_FAULT = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.ABORTED,
 }
-QUICK = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "50")),
-    deadline=None,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+QUICK = drawn(50)
 TEXT = st.one_of(
     st.text(max_size=40), st.sampled_from(["laundry", "face", "v1.0.0", "../..", "s3://", "\x00", "'; --"])
 )

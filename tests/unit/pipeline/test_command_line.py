@@ -193,6 +193,7 @@ def test_help_lists_every_step_with_what_it_does():
         "proof",
         "dead-letters",
         "face-model",
+        "face-learn",
         "face-rates",
         "face-retraining",
         "backups",

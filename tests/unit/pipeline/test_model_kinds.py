@@ -28,6 +28,11 @@ BY_HAND = {
     # Nobody retrains it, and yet it is taken down when it is bad.
     "watch",
     "clear_freeze",
+    # What is kept of its versions goes by the rules of any model.
+    "prune",
+    "retire",
+    "restore",
+    "proof",
 }
 VALUES = {"Asker": Asker("a test"), "TrainingResult": None}
 OF_A_TYPE = sorted(
@@ -73,8 +78,9 @@ def test_whatever_is_asked_about_a_type_that_is_not_complete_is_refused_but_what
         asked(getattr(Pipeline(Wiring(Settings())), name), "FACE")
 
 
-# How a face champion is looked at needs its own confirmations: `test_live_pipeline.py`.
-@pytest.mark.parametrize("name", sorted(BY_HAND - {"watch"}))
+# How a face champion is looked at needs its own confirmations (`test_live_pipeline.py`), what is kept of one its files
+# (`steps/faces/test_keeping_faces.py`).
+@pytest.mark.parametrize("name", sorted(BY_HAND - {"watch", "prune", "retire", "restore", "proof"}))
 def test_what_people_do_by_hand_is_done_with_a_type_that_is_not_complete(name):
     settings = Settings()
     world = SimpleNamespace(**vars(World()), settings=settings, traces=Wiring(settings).traces)
