@@ -13,11 +13,10 @@ from botocore.exceptions import ClientError
 
 from include.docker.demands import demand_start
 from include.docker.doors import demand_entry, demand_superuser
-from include.stack.layout import REPOSITORY
 from include.stack.layout import buckets as all_buckets
 from include.stack.logins import keep_logins
+from include.stack.migrations import MIGRATIONS, migrate
 from include.stack.own_tables import TablesError, import_pools, migrate_airflow, migrate_mlflow
-from include.stack.postgres import migrate
 from include.stack.roles import OWN, ROLES, grant, hand_over, make_roles
 from pipeline.bootstrap import GiveUp
 
@@ -32,7 +31,7 @@ def tables() -> None:
     hand_over(os.environ["POSTGRES_ADMIN_DSN"])
     for database in OWN:
         dsn = os.environ[f"{database.owner}_DSN".upper()]
-        migrate(dsn, REPOSITORY / "include" / "sql" / database.name)
+        migrate(dsn, MIGRATIONS / database.name)
         grant(dsn, database)
 
 

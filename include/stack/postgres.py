@@ -5,16 +5,16 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
 from include.stack.knowing import told
-from include.stack.layout import REPOSITORY, Stack, bin_folder
+from include.stack.layout import Stack, bin_folder
+from include.stack.migrations import MIGRATIONS, migrate
 from include.stack.roles import OWN, grant, hand_over, make_roles
-from include.stack.services import Program, Service, StackError, executable, nothing
+from include.stack.services import Program, Service, StackError, executable
 from include.stack.supervision import Supervision
 
 _BINARIES = "/usr/lib/postgresql/*/bin"
@@ -90,21 +90,6 @@ def query(dsn: str, statements: str, values: Any = None) -> list[tuple[Any, ...]
             return cursor.fetchall() if cursor.description else []
     finally:
         connection.close()
-
-
-def migrate(dsn: str, folder: Path, *, before: Callable[[], None] = nothing) -> None:
-    """Apply the numbered migrations that are not applied yet, after `before`; one that was killed is done again."""
-    from yoyo import get_backend, read_migrations
-
-    backend = get_backend(dsn)
-    try:
-        # Not yoyo's own lock: it is a row, which a killed process leaves behind. This one ends with the connection.
-        backend.execute("SELECT pg_advisory_lock(hashtext('migrations'))")
-        if new := backend.to_apply(read_migrations(str(folder))):
-            before()
-            backend.apply_migrations(new)
-    finally:
-        backend.connection.close()
 
 
 def _unprivileged() -> tuple[str, ...]:
@@ -187,9 +172,8 @@ def _create(stack: Stack) -> None:
     make_roles(superuser, stack.secrets)
     hand_over(superuser, before=lambda: _demand_nobody_writes(stack))
     for database in OWN:
-        folder = REPOSITORY / "include" / "sql" / database.name
         dsn = stack.dsn(database.owner, database.name)
-        migrate(dsn, folder, before=lambda: _demand_nobody_writes(stack))
+        migrate(dsn, MIGRATIONS / database.name, before=lambda: _demand_nobody_writes(stack))
         grant(dsn, database)
 
 

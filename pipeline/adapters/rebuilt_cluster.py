@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
+from urllib.parse import quote, urlencode
 
 import psycopg2
 
+from include.stack.migrations import MIGRATIONS, migrate
 from pipeline.adapters.postgres_programs import as_nobody_in_particular, give_to_postgres, program, variables
 from pipeline.domain.errors import GiveUp
 from pipeline.ports.backups import Stream
@@ -44,6 +46,18 @@ class RebuiltCluster:
         told = variables(self.dsn("postgres"))
         asked = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
         return " ".join((asked.stdout + asked.stderr).split())[:500] if asked.returncode != 0 else ""
+
+    def bring_up_to_date(self, database: str) -> None:
+        """As their owner, who changes them again later."""
+        connection = psycopg2.connect(self.dsn(database))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (database,))
+                ((owner,),) = cursor.fetchall()
+        finally:
+            connection.close()
+        where = urlencode({"host": self.home, "port": _PORT})
+        migrate(f"postgresql://{quote(owner, safe='')}@/{database}?{where}", MIGRATIONS / database)
 
     def hand_over(self, into: Path) -> None:
         self.stop()

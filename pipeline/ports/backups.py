@@ -94,6 +94,9 @@ class Rebuilt(Protocol):
     def dsn(self, database: str) -> str:
         """As its superuser."""
 
+    def bring_up_to_date(self, database: str) -> None:
+        """Its tables become those of this release: they may be of an earlier one."""
+
     def hand_over(self, into: Path) -> None:
         """Stop it, and move its data folder there."""
 

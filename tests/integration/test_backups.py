@@ -12,9 +12,10 @@ import psycopg2
 import pytest
 
 from include.stack.layout import environment
+from include.stack.migrations import MIGRATIONS, migrate
 from include.stack.postgres import query
 from pipeline.adapters.postgres_programs import program
-from pipeline.adapters.rebuilt_cluster import PostgresBuilder
+from pipeline.adapters.rebuilt_cluster import PostgresBuilder, RebuiltCluster
 from pipeline.adapters.safeguard_table import SafeguardTable
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain
 from pipeline.domain.backups import Safeguard
@@ -59,16 +60,45 @@ def receiving(folder):
         thread.join()
 
 
+@contextmanager
+def of_an_earlier_release(owner):
+    """Whose tables had not yet the column that a later one erases by."""
+    query(
+        owner,
+        "ALTER TABLE face_confirmations DROP COLUMN shown; DELETE FROM _yoyo_migration WHERE migration_id >= '0040'",
+    )
+    try:
+        yield
+    finally:
+        migrate(owner, MIGRATIONS / "mlops")
+
+
+@pytest.fixture
+def handed_over(monkeypatch):
+    """Who is erased in the clusters that were."""
+    erased, hand_over = [], RebuiltCluster.hand_over
+
+    def asked(cluster, into):
+        erased.extend(query(cluster.dsn("mlops"), "SELECT task_id, actor FROM erased_photos"))
+        hand_over(cluster, into)
+
+    monkeypatch.setattr(RebuiltCluster, "hand_over", asked)
+    return erased
+
+
 def rows_of(dsn):
     return query(dsn, "SELECT count(*) FROM precious")
 
 
-def test_a_dropped_table_comes_back_as_it_was_the_moment_before_and_the_whole_data_folder_too(stack, tmp_path):
+def test_a_dropped_table_comes_back_as_it_was_the_moment_before_and_the_whole_data_folder_too(
+    stack, tmp_path, handed_over
+):
     owner, pipeline = stack.dsn("mlops_owner", "mlops"), Pipeline.from_env()
     with receiving(tmp_path / "on-its-way"):
         query(owner, "CREATE TABLE precious AS SELECT generate_series(1, 1000) AS id")
-        before = pipeline.restorable_moment()
-    pipeline._w.erasures.record(Erased(person_key("kim"), (), "lee", "withdrew", NOW))
+        with of_an_earlier_release(owner):
+            before = pipeline.restorable_moment()
+    pipeline._w.erasures.record(kim := Erased(person_key("kim"), (), "lee", "withdrew", NOW))
     # Nobody receives: the server keeps what is written.
     query(owner, "DROP TABLE precious")
     query(stack.dsn("postgres", "postgres"), "SELECT pg_switch_wal()")
@@ -80,7 +110,8 @@ def test_a_dropped_table_comes_back_as_it_was_the_moment_before_and_the_whole_da
         assert rows_of(cluster.dsn("mlops")) == [(1000,)]
         with pytest.raises(psycopg2.errors.UndefinedTable):
             rows_of(owner)
-    assert pipeline.restore_databases(before, tmp_path / "data")["erased_again"] >= 1
+    assert pipeline.restore_databases(before, tmp_path / "data")["erased_again"] == 1
+    assert handed_over == [(kim.task_id, "lee")]
     said = subprocess.run([program("pg_controldata"), tmp_path / "data"], capture_output=True, text=True, check=True)
     assert "Database cluster state:               shut down\n" in said.stdout
     assert not (tmp_path / "data/recovery.signal").exists()

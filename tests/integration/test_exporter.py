@@ -12,7 +12,8 @@ from include.demo.figures import FIGURES, compare
 from include.demo.prometheus import prometheus_of
 from include.stack import observing, runner
 from include.stack.layout import REPOSITORY, environment, load_or_create
-from include.stack.postgres import migrate, query
+from include.stack.migrations import migrate
+from include.stack.postgres import query
 from include.stack.supervision import Supervision
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.confirmation_table import ConfirmationTable

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from include.stack.layout import REPOSITORY
-from include.stack.postgres import migrate
+from include.stack.migrations import migrate
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -195,7 +195,7 @@ def test_an_update_that_was_killed_in_the_middle_is_done_again(earlier):
     with reader.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM transitions")
     code = (
-        "import sys, pathlib; from include.stack.postgres import migrate;"
+        "import sys, pathlib; from include.stack.migrations import migrate;"
         "migrate(sys.argv[1], pathlib.Path(sys.argv[2]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, earlier, str(_MIGRATIONS)], cwd=REPOSITORY)

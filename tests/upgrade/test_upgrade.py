@@ -12,7 +12,8 @@ import psycopg2
 import pytest
 
 from include.stack.layout import REPOSITORY
-from include.stack.postgres import migrate, query
+from include.stack.migrations import migrate
+from include.stack.postgres import query
 from include.stack.roles import OWN, grant
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.mlops_db import MlopsDatabase

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.adapters.erasure_journal import ErasureJournal, JournaledErasures
+from pipeline.bootstrap.backups import BackupSteps
+from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.faces.dataset import person_key
 from pipeline.domain.lineage import Erased
 from pipeline.steps.replay_erasures import keep_erasures, replay_erasures
@@ -67,3 +70,15 @@ def test_erasures_of_before_there_was_a_journal_come_into_it(journal):
     old.table.record(KIM)
     keep_erasures(journal, old.erasures)
     assert journal.all() == [KIM]
+
+
+def test_what_cannot_be_written_down_leaves_no_copy_that_each_try_makes_again(objects, monkeypatch):
+    class Away(ErasureJournal):
+        def add(self, erased):
+            raise ServiceUnavailable("S3", "gone")
+
+    old = Database(journal := Away(objects, "s3://datasets/erasures/"))
+    old.table.record(KIM)
+    monkeypatch.setattr(BackupSteps, "_copied", lambda steps: pytest.fail("copied"))
+    with pytest.raises(ServiceUnavailable, match="gone"):
+        BackupSteps(SimpleNamespace(erasure_journal=journal, erasures=old.table)).back_up()
