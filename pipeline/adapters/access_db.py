@@ -19,17 +19,17 @@ _CONFIRMED = """
             AND created_at BETWEEN '2000-01-01' AND now() + interval '1 day'
     ), about AS (
         SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer,
-            final_result = 'same' AS same, ai_result <> final_result AS corrects, camera
+            final_result = 'same' AS same, ai_result <> final_result AS corrects, camera, COALESCE(shown, '') AS shown
         FROM word
         UNION ALL
         SELECT check_id, shown, photo_url, branch, created_at, confirmed_at, reviewer, true,
-            ai_result <> final_result OR claimed_identity IS NULL, camera
+            ai_result <> final_result OR claimed_identity IS NULL, camera, ''
         FROM word WHERE shown <> identity AND final_result <> 'same'
     ), said AS (
         SELECT *, row_number() OVER (PARTITION BY identity, same ORDER BY confirmed_at DESC, check_id DESC) AS nth
         FROM about
     )
-    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrects, camera
+    SELECT check_id, identity, photo_url, branch, created_at, confirmed_at, reviewer, same, corrects, camera, shown
     FROM said WHERE nth <= %(per_person)s
     ORDER BY confirmed_at DESC, check_id DESC, same LIMIT %(limit)s"""
 

@@ -164,9 +164,9 @@ def test_whoever_stood_there_instead_may_be_named_in_any_form_if_they_are_enroll
         assert (said.status_code, said.json()["shownIdentity"]) == (200, name)
     assert [event.get("shownIdentity") for event in published(access, 2)] == [None, name]
     found = AccessDatabase(stack.dsn("mlops_reader", "access")).confirmed(per_person=9, limit=9)
-    assert {(c.check_id, c.identity, c.same, c.corrects) for c in found} == {
-        ("C-1", "kim", False, False),
-        ("C-1", name, True, True),
+    assert {(c.check_id, c.identity, c.same, c.corrects, c.shown) for c in found} == {
+        ("C-1", "kim", False, False, name),
+        ("C-1", name, True, True, ""),
     }
     assert confirm(http, final_result="same").json()["shownIdentity"] is None
     published(access, 3)
@@ -184,7 +184,7 @@ def test_who_retrains_reads_an_access_service_that_knows_nothing_of_who_else_sto
         found = AccessDatabase(access.stack.dsn("mlops_reader", "access")).confirmed(per_person=9, limit=9)
     finally:
         query(owner, "ALTER TABLE checks RENAME COLUMN later_named TO shown_identity")
-    assert [(c.check_id, c.same) for c in found] == [("C-1", False)]
+    assert [(c.check_id, c.same, c.shown) for c in found] == [("C-1", False, "")]
 
 
 def test_what_was_said_at_a_door_is_in_the_live_rates_and_in_no_figure_of_laundry(access, http, faces):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Dataset
@@ -20,12 +21,13 @@ _PAIR = 2
 class SetAside:
     """A photo by its path below the folder, or its person and check, and why nothing is learned from it.
 
-    `photo_id` is empty where its bytes could not be read.
+    `photo_id` is empty where its bytes could not be read; `shows` is as of a `FacePhoto`.
     """
 
     name: str
     reason: str
     photo_id: str = ""
+    shows: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,11 @@ class FaceDataset:
         return sha256(self.to_json())
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode()
+        said = asdict(self)
+        for some in (*said["photos"].values(), said["impostors"], said["set_aside"]):
+            for one in some:
+                _leave_out_nobody(one)
+        return json.dumps(said, ensure_ascii=False, sort_keys=True).encode()
 
     @classmethod
     def from_json(cls, body: bytes) -> "FaceDataset":
@@ -149,31 +155,39 @@ class Forgotten:
     photo_ids: frozenset[str]
 
     def takes(self, photo: FacePhoto) -> bool:
-        return photo.photo_id in self.photo_ids or self.takes_check(photo.check_id, photo.identity)
+        by_word = photo.photo_id in self.photo_ids or photo.shows in self.keys
+        return by_word or self.takes_check(photo.check_id, photo.identity)
 
     def takes_aside(self, one: SetAside) -> bool:
-        return one.photo_id in self.photo_ids or self.names(one.name)
+        return one.photo_id in self.photo_ids or one.shows in self.keys or self.names(one.name)
 
-    def takes_check(self, check_id: str, name: str) -> bool:
-        """Whether nothing may be known of it. Raises `ValueError` for a name that is empty."""
-        return check_id in self.keys or person_key(name) in self.keys
+    def takes_check(self, check_id: str, *names: str) -> bool:
+        """Whether nothing may be known of it; `names` are all who are said to be on it, or not to be."""
+        return check_id in self.keys or any(map(self.takes_name, names))
 
-    def names(self, path: str) -> bool:
-        """Whether the path is that of a person, or of a check, among them; names and numbers may have slashes."""
-        parts = path.split("/")
-        cuts = [("/".join(parts[:at]), "/".join(parts[at:])) for at in range(1, len(parts))]
-        return any(name in self.keys or self._has(who) for who, name in cuts)
-
-    def _has(self, name: str) -> bool:
+    def takes_name(self, name: str) -> bool:
+        """Whether it is that of a person among them; a name that is empty is nobody's."""
         try:
             return person_key(name) in self.keys
         except ValueError:
             return False
 
+    def names(self, path: str) -> bool:
+        """Whether the path is that of a person, or of a check, among them; names and numbers may have slashes."""
+        parts = path.split("/")
+        cuts = [("/".join(parts[:at]), "/".join(parts[at:])) for at in range(1, len(parts))]
+        return any(name in self.keys or self.takes_name(who) for who, name in cuts)
+
 
 def person_key(name: str) -> str:
     """Under which an erasure is remembered, so that the name of who was erased is kept nowhere."""
     return f"person:{sha256(identity_of(name).encode())}"
+
+
+def _leave_out_nobody(said: dict[str, Any]) -> None:
+    """A list that was written before keeps its hash."""
+    if not said["shows"]:
+        del said["shows"]
 
 
 def person_and_name(path: str) -> tuple[str, str] | None:

@@ -32,6 +32,7 @@ class FacePhoto:
 
     `check_id` names the check at a door that the photo was taken for, empty for one out of a folder; it `corrects` the
     model when the door stayed shut before the person. `branch`, `camera` and `quality` are empty where nobody knows.
+    `shows` is whom it really shows where somebody said so, by `person_key`: an impostor is filed under somebody else.
     """
 
     photo_id: str
@@ -43,6 +44,7 @@ class FacePhoto:
     corrects: bool = False
     camera: str = ""
     quality: str = ""
+    shows: str = ""
 
     @property
     def place(self) -> str:
@@ -72,7 +74,8 @@ class ConfirmedCheck:
     """A check at a door of which `confirmed_by` said whether its photo shows `identity`, as the door has the name.
 
     It `corrects` the model when that had said otherwise. Who said it may be unknown, which counts as one person. It may
-    show another one than the answer was about: then two of these have the number of one check.
+    show another one than the answer was about: then two of these have the number of one check, and the one that is not
+    `same` names who was `shown`, whether or not the other one is among what is asked for.
     """
 
     check_id: str
@@ -85,6 +88,7 @@ class ConfirmedCheck:
     same: bool
     corrects: bool
     camera: str = ""
+    shown: str = ""
 
 
 def identity_of(name: str) -> str:
@@ -150,9 +154,8 @@ class FaceSelectionPolicy:
 
         Who that was may be known: whoever judges is not learned from as an impostor either.
         """
-        who = {check.check_id: _about(check) for check in checks if check.same}
         let_in = [check for check in checks if not check.same and check.corrects]
-        wrong = [one for one in let_in if all(map(_is_learned_from, (_about(one), who.get(one.check_id))))]
+        wrong = [one for one in let_in if all(map(_is_learned_from, (one.identity, one.shown or None)))]
         said: Counter[str] = Counter()
         taken = []
         for check in self._by_whom(wrong):

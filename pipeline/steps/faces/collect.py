@@ -49,6 +49,7 @@ class Offered:
     is_impostor: bool = False
     known: FacePhoto | None = None
     confirmed_at: datetime | None = None
+    shows: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _look_at(one: Offered, making: FaceMaking) -> _Looked:
     except (PhotoRefused, ValueError) as error:
         return _Looked(one, None, str(error))
     said = (one.branch, one.check_id, one.corrects, one.camera)
-    return _Looked(one, FacePhoto(photo_id, identity, cluster_id, one.taken_at, *said, quality))
+    return _Looked(one, FacePhoto(photo_id, identity, cluster_id, one.taken_at, *said, quality, one.shows))
 
 
 def _sorted_out(
@@ -219,7 +220,7 @@ def _sorted_out(
             # Of who was erased not even the name of a folder is kept.
             continue
         if one.found is None:
-            aside.append(SetAside(one.offered.place, one.fault))
+            aside.append(SetAside(one.offered.place, one.fault, shows=one.offered.shows))
         elif not one.offered.is_impostor and len(shows[one.found.cluster_id]) > 1:
             why = "the same picture is filed under another person, too"
             aside.append(SetAside(one.offered.place, why, one.found.photo_id))

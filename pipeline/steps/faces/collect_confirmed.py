@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import PhotoMissing, PhotoRefused
-from pipeline.domain.faces.dataset import FaceDataset, Forgotten
+from pipeline.domain.faces.dataset import FaceDataset, Forgotten, person_key
 from pipeline.domain.faces.identities import ConfirmedCheck, FacePhoto
 from pipeline.domain.models import ModelType
 from pipeline.ports.data import PhotoStore
@@ -24,7 +24,7 @@ def collect_confirmed(making: FaceMaking, doors: Doors, run_id: str, on_photo: O
     def offer(forgotten: Forgotten) -> Offer:
         policy = making.selection
         said = doors.checks.confirmed(per_person=_CHECKS_PER_PHOTO * policy.max_photos, limit=policy.max_checks)
-        wanted = [check for check in said if not _forgotten(check, forgotten)]
+        wanted = [check for check in said if not forgotten.takes_check(check.check_id, check.identity, check.shown)]
         trusted, impostors = policy.trusted(wanted), policy.impostors(wanted)
         before = _before(making)
         known = {photo.check_id: photo for photo in before if photo.check_id}
@@ -36,14 +36,6 @@ def collect_confirmed(making: FaceMaking, doors: Doors, run_id: str, on_photo: O
         return Offer([*of_folders, *of_doors], through, needed)
 
     return collect(making, run_id, offer, on_photo)
-
-
-def _forgotten(check: ConfirmedCheck, forgotten: Forgotten) -> bool:
-    try:
-        return forgotten.takes_check(check.check_id, check.identity)
-    except ValueError:
-        # Nobody's name: it is set aside, with that reason.
-        return False
 
 
 def _before(making: FaceMaking) -> Sequence[FacePhoto]:
@@ -76,7 +68,13 @@ def _of_door(check: ConfirmedCheck, photos: PhotoStore, known: FacePhoto | None)
     place, taken_at = f"{check.identity}/{check.check_id}", check.taken_at.isoformat()
     said = {"check_id": check.check_id, "corrects": check.corrects, "branch": check.branch, "camera": check.camera}
     said |= {"is_impostor": not check.same, "confirmed_at": check.confirmed_at}
+    said |= {"shows": _key_of(check.shown)}
     return Offered(place, check.identity, taken_at, _read_from(photos, check), known=known, **said)
+
+
+def _key_of(name: str) -> str:
+    """Empty where nobody is named."""
+    return person_key(name) if name.strip() else ""
 
 
 def _read_from(photos: PhotoStore, check: ConfirmedCheck) -> Callable[[], bytes]:

@@ -1,5 +1,6 @@
 """What people confirm at doors comes into the next dataset, beside what the champion has learned from."""
 
+import hashlib
 import unicodedata
 from contextlib import suppress
 from copy import deepcopy
@@ -17,6 +18,7 @@ from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.ports.faces import Doors
 from pipeline.steps.faces.collect import Offer, Offered, collect, vectors_of
+from pipeline.steps.faces.collect_confirmed import collect_confirmed
 from tests.builders import NOW, a_check
 from tests.fakes.data import FakePhotos
 from tests.fakes.faults import Fault, Killed
@@ -96,15 +98,57 @@ def test_a_stranger_is_no_photo_of_the_person_and_one_who_was_let_in_is_learned_
 @pytest.mark.parametrize("side", Side)
 def test_whoever_it_really_was_has_the_photo_and_nobody_who_judges_is_an_impostor(world, side):
     old, real = of_side(Side.TRAIN), [n for n in (f"p{n:03d}" for n in range(120)) if side_of(n) is side][-1]
-    said = world.say(old, "seen", same=False, corrects=True)
+    said = world.say(old, "seen", same=False, corrects=True, shown=real)
     world.doors.photos.bodies[said.photo_url] = f"{real}:seen".encode()
-    world.doors.checks.said.append(replace(said, identity=real, same=True))
+    world.doors.checks.said.append(replace(said, identity=real, same=True, shown=""))
     dataset = world.collect_confirmed()
     assert checks_of(dataset, real) == [said.check_id]
     assert [one.check_id for one in dataset.impostors] == ([said.check_id] if side is Side.TRAIN else [])
     world.erase(real)
     left = world.collect_confirmed()
     assert names(left) == names(dataset) - {real} and left.impostors == (), "the photo shows who was erased"
+
+
+# Whether whom the photo really shows has a row of its own depends on how many others they have, and on the limit.
+@settings(max_examples=15, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.booleans(), st.sampled_from(["", "broken", "gone"])), min_size=1, max_size=4),
+    name=st.sampled_from(["Zoe", "Ｚｏｅ", "  Zoe "]),
+)
+@example(rows=[(False, "")], name="Zoe")
+@example(rows=[(True, ""), (False, "broken")], name="  Zoe ")
+def test_no_photo_of_who_was_erased_stays_as_somebody_elses_impostor(rows, name):
+    one, kept = seen_at_doors_alone(), f"p{0:03d}"
+    assert side_of(kept) is side_of("Zoe") is Side.TRAIN
+    for number, (own_row, fate) in enumerate(rows):
+        said = one.say(kept, "", same=False, corrects=True, shown=name)
+        one.doors.photos.bodies[said.photo_url] = b"bad photo" if fate == "broken" else f"Zoe:{number}".encode()
+        if own_row:
+            one.doors.checks.said.append(replace(said, identity=name, same=True, shown=""))
+        if fate == "gone":
+            del one.doors.photos.bodies[said.photo_url]
+    making = replace(one.making(), max_unusable_share=1.0)
+    of_zoe = {hashlib.sha256(f"Zoe:{number}".encode()).hexdigest() for number in range(len(rows))}
+    numbers = {check.check_id for check in one.doors.checks.said[24:]}
+
+    def left():
+        everything = b"".join((*map(str.encode, one.objects.bodies), *one.objects.bodies.values()))
+        return [trace for trace in (*of_zoe, *numbers) if trace.encode() in everything]
+
+    before = collect_confirmed(making, one.doors, "run-2", lambda *_: None)
+    assert len(before.impostors) == sum(fate == "" for _, fate in rows) and left() != []
+    one.erase("Zoe")
+    assert left() == []
+    after = collect_confirmed(making, one.doors, "run-3", lambda *_: None)
+    assert left() == [] and after.impostors == (), "withdrawn at doors later, or never"
+
+
+@pytest.mark.parametrize("side", Side)
+def test_who_judges_is_nobodys_impostor_though_their_own_row_is_not_among_what_was_asked_for(world, side):
+    real = of_side(side)
+    said = world.say("p000" if side_of("p000") is Side.TRAIN else "p001", "seen", same=False, corrects=True, shown=real)
+    found = world.collect_confirmed().impostors
+    assert [one.check_id for one in found] == ([said.check_id] if side is Side.TRAIN else [])
 
 
 def test_nothing_is_kept_of_an_impostor_when_the_person_or_the_check_is_forgotten(world):
