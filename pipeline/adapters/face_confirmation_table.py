@@ -26,7 +26,8 @@ _IS_LAST = """c.key = (
             SELECT n.key FROM face_confirmations n WHERE n.check_id = c.check_id
             ORDER BY n.confirmed_at DESC, n.key DESC LIMIT 1)"""
 
-# Whom it showed instead counts beside whom it was about, where all were asked for.
+# Whom it showed instead counts beside whom it was about, where all were asked for; not in what decides: how often
+# people say it is no property of a version.
 _TALLIES = f"""
     WITH last AS (
         SELECT model_version, person, shown, claimed, ai_result = %(same)s AS opened, final_result = %(same)s AS shows
@@ -38,8 +39,8 @@ _TALLIES = f"""
         SELECT model_version, shown, opened, true, false, true FROM last WHERE shown IS NOT NULL AND NOT claimed
     )
     SELECT model_version, person,
-        count(*) FILTER (WHERE shows),
-        count(*) FILTER (WHERE shows AND NOT opened),
+        count(*) FILTER (WHERE shows AND NOT instead),
+        count(*) FILTER (WHERE shows AND NOT opened AND NOT instead),
         count(*) FILTER (WHERE opened AND NOT instead),
         count(*) FILTER (WHERE opened AND NOT instead AND NOT shows),
         count(*) FILTER (WHERE shows AND NOT claimed),

@@ -138,7 +138,7 @@ class FakeFaceConfirmations:
     def _tally(version: str, person: str, said: Sequence[FaceConfirmation]) -> FaceTally:
         about = [one for one in said if one.person == person]
         instead = [one.ai_result for one in said if one.shown == person and not one.claimed]
-        genuine = [one.ai_result for one in about if one.final_result == SAME] + instead
+        genuine = [one.ai_result for one in about if one.final_result == SAME]
         accepted = [one.final_result for one in about if one.ai_result == SAME]
         sought = [one.ai_result for one in about if one.final_result == SAME and not one.claimed] + instead
         return FaceTally(

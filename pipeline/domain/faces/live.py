@@ -28,10 +28,11 @@ class FaceTally:
     """Checks about one person that one version answered, each by its last confirmation.
 
     `genuine` showed the person, of which `refused` were refused; `accepted` were let in as the person, of which `wrong`
-    showed somebody else. `sought` are those of the genuine that asked who it is (1:N): of them `unnamed` were refused,
-    whoever looked most like the photo, and `misnamed` were let in as somebody else.
+    showed somebody else. `sought` asked who it is (1:N) and showed the person: of them `unnamed` were refused, whoever
+    looked most like the photo, and `misnamed` were let in as somebody else.
 
-    Whoever is enrolled, and refused or let in as another, counts where a person said who stood there.
+    Whom the model took for another is among the `sought` alone, where a person said who stood there. By the others
+    versions are compared, and how often that is said changes from one to the next.
     """
 
     version: str
@@ -111,7 +112,8 @@ NOTHING_SAID = Rate(0, 0, 0, 0.0)
 @dataclass(frozen=True)
 class LiveFaceRates:
     """`unnamed` (false non-identification) and `misnamed` (wrong identity) are of checks that asked who it is, and of
-    which a person said whom they showed; the unnamed are among the wrongly refused, too.
+    which a person said whom they showed; of the unnamed those who were likest to themselves are among the
+    wrongly refused, too.
     """
 
     version: str

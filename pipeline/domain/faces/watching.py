@@ -62,7 +62,7 @@ class FaceObservation:
 class FaceReading:
     """One look at a face champion. `recovered`: both rates are well below what people are told of.
 
-    `unnamed` and `misnamed` are as in `LiveFaceRates`: their share is in the other two, which decide.
+    `unnamed` and `misnamed` are as in `LiveFaceRates`; the other two decide.
     """
 
     version: str

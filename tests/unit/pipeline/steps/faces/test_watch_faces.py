@@ -73,6 +73,19 @@ def test_a_failing_champion_is_taken_down_once_and_promotions_freeze(wrong):
     world.demand_one_story("v1.2.0")
 
 
+def test_that_people_begin_to_say_who_stood_there_takes_no_version_down():
+    world = FaceWorld().live("first")
+    world.at_the_doors(200, refused=16)
+    world.hot_swap(world.candidate("second"))
+    world.at_the_doors(200, refused=16)
+    for number in range(60):
+        nobody = {"ai_result": "different", "score": 0.1, "final_result": "different", "claimed": False}
+        world._check("unlike", None, **nobody, shown=person_key(f"person-{number + 100}"))
+    reading = world.watch().reading
+    assert (reading.state, reading.refused.failed, reading.unnamed.failed) == (FaceState.OK, 16, 60)
+    assert world.champion() == "v1.1.0"
+
+
 def test_it_goes_back_to_no_version_that_was_taken_down():
     world = FaceWorld().live("first", "second")
     world.at_the_doors(200, refused=150)
