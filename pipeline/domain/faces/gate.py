@@ -108,7 +108,7 @@ class FaceGatePolicy:
     """The same where fewer people judge, of whom one alone may be as much as the strict share; it counts there only
     when it is sure."""
     max_slice_ratio: Positive = 2.0
-    """How many times as often people of a slice may be refused as everybody."""
+    """How many times as often people of a slice may be refused as others."""
     min_slice_people: AtLeastOne = 20
     """People that a slice needs to be judged."""
     min_dimensions: Positive = 8.0
@@ -161,24 +161,39 @@ class FaceGatePolicy:
         )
 
     def _slices(self, m: FaceMeasurement) -> Check:
-        """The slice whose people are refused most often. Of many small ones one is always bad by chance: a slice fails
-        when it is surely above the bar, the more slices the surer.
+        """The slice whose people are refused most often, beside everybody who is not in it. Of many small ones one is
+        always bad by chance. One fails that is surely above the bar, and waits for a person where it is above the bar
+        and surely refused more often than the others: the more slices, the surer.
         """
-        rates = {
-            name: refusals(m.candidate, who) for name, who in m.slices.items() if len(who) >= self.min_slice_people
-        }
-        everybody = refusals(m.candidate, range(len(m.candidate.photos)))
-        usual = math.nan if everybody.share is None else everybody.share
-        bar = self.max_slice_ratio * max(usual, _REFUSED_AT_LEAST)
-        sure = 1 - (1 - self.confidence) / max(1, len(rates))
-        failing = {name: rate for name, rate in rates.items() if rate.surely_above(bar, sure)}
-        name, worst = max(
-            (failing or rates).items(), key=lambda one: one[1].share or 0, default=("everybody", everybody)
+        found = [self._slice(m.candidate, name, who) for name, who in m.slices.items() if self._is_judged(who)]
+        sure = 1 - (1 - self.confidence) / max(1, len(found))
+        failing = [one for one in found if one.rate.surely_above(self._bar(one), sure)]
+        held = [one for one in found if one.share > self._bar(one) and one.rate.surely_above(one.usual, sure)]
+        everybody = self._slice(m.candidate, "everybody", frozenset(range(len(m.candidate.photos))))
+        worst = max(failing or held or found, key=lambda one: one.share, default=everybody)
+        passed = not failing and not held and math.isfinite(everybody.share)
+        return Check(
+            FaceCheck.SLICES,
+            outcome(passed),
+            worst.share,
+            self._bar(worst),
+            worst.people,
+            f"of {worst.name} {worst.share:.1%} of pairs of one person are refused, of others {worst.others:.1%}",
+            weight=Weight.HOLD if held and not failing else Weight.FLOOR,
         )
-        value = math.nan if worst.share is None else worst.share
-        reason = f"of {name} {value:.1%} of pairs of one person are refused, of everybody {usual:.1%}"
-        passed = not failing and math.isfinite(usual) and math.isfinite(value)
-        return Check(FaceCheck.SLICES, outcome(passed), value, bar, len(m.slices.get(name, m.candidate.photos)), reason)
+
+    def _is_judged(self, who: frozenset[int]) -> bool:
+        return len(who) >= self.min_slice_people
+
+    def _slice(self, errors: AtThreshold, name: str, who: frozenset[int]) -> "_Slice":
+        """Beside everybody where so few are outside that they say nothing."""
+        everybody = range(len(errors.photos))
+        others = refusals(errors, set(everybody) - who)
+        beside = others if others.people >= self.min_slice_people else refusals(errors, everybody)
+        return _Slice(name, len(who), refusals(errors, who), beside.share or 0.0)
+
+    def _bar(self, one: "_Slice") -> float:
+        return self.max_slice_ratio * one.usual
 
     def _spread(self, m: FaceMeasurement) -> Check:
         value, bar, n = m.spread.dimensions, self.min_dimensions, len(m.candidate.photos)
@@ -219,6 +234,24 @@ class FaceGatePolicy:
             passed = value <= bar
         reason = f"{rate.failed} of {rate.checks} pairs of one person that champion {against} accepts are refused now"
         return Check(FaceCheck.NEGATIVE_FLIPS, outcome(passed), value, bar, people, reason, against, Weight.PROOF)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """How often so many people are refused, and how often `others` are."""
+
+    name: str
+    people: int
+    rate: Rate
+    others: float
+
+    @property
+    def usual(self) -> float:
+        return max(self.others, _REFUSED_AT_LEAST)
+
+    @property
+    def share(self) -> float:
+        return math.nan if self.rate.share is None else self.rate.share
 
 
 _ALONE = tuple(FaceCheck)[: tuple(FaceCheck).index(FaceCheck.NOT_WORSE)]

@@ -136,6 +136,36 @@ def test_chance_refuses_no_model_for_the_worst_of_many_slices():
     assert found / cases <= 0.10
 
 
+def sliced(people, among, elsewhere=0, policy=POLICY):
+    """The check where a third of so many people are a slice, and of these, and of the others, so many are refused."""
+    pairs, third = (6,) * people, people // 3
+    accepted = [0] * among + [6] * (third - among) + [0] * elsewhere + [6] * (people - third - elsewhere)
+    seen = AtThreshold((4,) * people, tuple(accepted), pairs, {})
+    found = policy.judge(measured(seen, slices={"camera 1": frozenset(range(third))}))
+    return next(check for check in found if check.name == FaceCheck.SLICES)
+
+
+def test_a_slice_is_beside_those_who_are_not_in_it():
+    half = sliced(60, among=10)
+    assert (half.outcome, half.weight) == (Outcome.FAILED, Weight.FLOOR)
+    assert "of camera 1 50.0%" in half.reason and "of others 0.0%" in half.reason
+
+
+def test_a_slice_that_is_above_the_bar_and_not_surely_so_waits_for_a_person():
+    found = [(one.outcome, one.weight) for one in (sliced(300, at, elsewhere=6) for at in (5, 6, 11, 20))]
+    good = (Outcome.PASSED, Weight.FLOOR)
+    assert found == [good, good, (Outcome.FAILED, Weight.HOLD), (Outcome.FAILED, Weight.FLOOR)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(among=st.integers(0, 29), elsewhere=st.integers(0, 60))
+def test_a_slice_with_more_refused_is_never_judged_better(among, elsewhere):
+    def rank(one):
+        return 0 if one.outcome is Outcome.PASSED else 1 if one.weight is Weight.HOLD else 2
+
+    assert rank(sliced(90, among, elsewhere)) <= rank(sliced(90, among + 1, elsewhere))
+
+
 def test_nobody_with_two_photos_passes_nothing_about_mates():
     single = AtThreshold((1,) * 300, (0,) * 300, (0,) * 300, {})
     assert {FaceCheck.TAR, FaceCheck.SLICES, FaceCheck.NOT_WORSE, FaceCheck.NEGATIVE_FLIPS} <= failed(
