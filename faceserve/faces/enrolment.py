@@ -14,11 +14,10 @@ import numpy.typing as npt
 from faceserve.errors import NoModel, Overloaded, StorageUnavailable
 from faceserve.faces.comparison import Match, VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
-from faceserve.faces.gallery import Gallery, Known
+from faceserve.faces.gallery import Gallery, Known, named
 from faceserve.inference.batching import Batcher
 from faceserve.models.generation import Generation
 from faceserve.rollout.lifecycle import ModelLifecycleManager
-from include.contract.identity import canonical
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +124,12 @@ class Enrolment:
     def with_one(
         self, generation: Generation, vector: npt.NDArray[np.float32], identity: str, deadline: float = float("inf")
     ) -> list[Match]:
-        """How much a photo resembles this person, nothing where nobody of that name is enrolled; as `nearest`."""
-        return self._faces(generation, deadline).with_one(canonical(identity), vector)
+        """How much a photo resembles this person, nothing where nobody of that name is enrolled; as `nearest`.
+
+        Raises `BadRequest`, too, for what is nobody's name.
+        """
+        name = named(identity)
+        return self._faces(generation, deadline).with_one(name, vector)
 
     # Inside
 

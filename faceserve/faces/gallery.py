@@ -81,13 +81,16 @@ class Gallery:
         self._changed()
 
     def withdraw(self, identity: str) -> None:
-        """In every form of the name."""
-        uri = self._uri(identity)
+        """In every form of the name, also one that could only be enrolled earlier."""
+        self._demand_a_place()
+        if not (name := named(identity)):
+            raise BadRequest("nobody has no name")
         for other in self._source.marks(self._prefix):
-            if self._name(other) == self._name(uri):
+            if self._name(other) == name:
                 self._source.delete(other)
-        # The one that nobody listed may have been written meanwhile.
-        self._source.delete(uri)
+        if can_be_enrolled(name):
+            # The one that nobody listed may have been written meanwhile.
+            self._source.delete(f"{self._prefix}{name}")
         self._changed()
 
     def revision(self) -> str:
@@ -118,9 +121,14 @@ class Gallery:
         return Known(revision, marks, faces)
 
     def agrees(self, extractor: FeatureExtractor, known: Known) -> bool:
-        """Whether the extractor says of some photos what is known of them; where none can be read nobody knows."""
-        step = max(1, len(known.marks) // _AT_ONCE)
-        identities, vectors, _ = self._embedded(extractor, list(known.marks)[::step][:_AT_ONCE])
+        """Whether the extractor says of some photos what is known of them; where none can be read nobody knows.
+
+        Of those that are still what they were: who was enrolled anew meanwhile says nothing of the extractor.
+        """
+        now = self._source.marks(self._prefix)
+        same = [uri for uri, mark in known.marks.items() if now.get(uri) == mark]
+        step = max(1, len(same) // _AT_ONCE)
+        identities, vectors, _ = self._embedded(extractor, same[::step][:_AT_ONCE])
         asked = zip(identities, np.concatenate(vectors), strict=True) if vectors else ()
         found = [match.similarity for who, vector in asked for match in known.faces.with_one(who, vector)]
         return len(found) == len(identities) > 0 and min(found) > 1 - _ROUNDING
@@ -176,14 +184,30 @@ class Gallery:
         self._source.write(self._revision, uuid.uuid4().hex.encode())
 
     def _name(self, uri: str) -> str:
-        return canonical(uri.removeprefix(self._prefix))
+        """What is too long for a name is left as it is, which is nobody's."""
+        key = uri.removeprefix(self._prefix)
+        try:
+            return canonical(key)
+        except ValueError:
+            return key
 
     def _uri(self, identity: str) -> str:
-        if not self._prefix:
-            raise BadRequest("this server has no gallery: set FACESERVE_GALLERY_URI")
-        if not can_be_enrolled(name := canonical(identity)):
+        self._demand_a_place()
+        if not can_be_enrolled(name := named(identity)):
             raise BadRequest(f"identity {identity[:40]!r}: use letters, digits and . _ @ -, not too long (100 at most)")
         return f"{self._prefix}{name}"
+
+    def _demand_a_place(self) -> None:
+        if not self._prefix:
+            raise BadRequest("this server has no gallery: set FACESERVE_GALLERY_URI")
+
+
+def named(identity: str) -> str:
+    """The canonical name. Raises `BadRequest` for what is too long to be one."""
+    try:
+        return canonical(identity)
+    except ValueError as error:
+        raise BadRequest(f"identity {identity[:40]!r}: {error}") from None
 
 
 def _vectors(

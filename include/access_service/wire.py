@@ -3,20 +3,24 @@
 from typing import Annotated, Literal, Self
 
 from fastapi import Path
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator
 
 from include.access_service.checks import Check
-from include.contract.identity import IDENTITY, canonical
+from include.contract.identity import can_be_enrolled, canonical
 from include.stand_in.wire import Id, Name, PhotoUrl, Reason, Wire
 
 
 def _one_form(name: object) -> object:
     """Letters that can be typed in several ways are the same person's."""
-    return canonical(name) if isinstance(name, str) else name
+    if not isinstance(name, str):
+        return name
+    if not can_be_enrolled(found := canonical(name)):
+        raise ValueError("use letters, digits and . _ @ -, 100 at most")
+    return found
 
 
 # As faceserve's gallery takes them.
-Identity = Annotated[str, StringConstraints(pattern=f"^{IDENTITY}$"), BeforeValidator(_one_form)]
+Identity = Annotated[str, BeforeValidator(_one_form)]
 IdentityInPath = Annotated[Identity, Path()]
 
 

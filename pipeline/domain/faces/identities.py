@@ -16,6 +16,9 @@ _TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY = 14, 17
 # Of a `Fingerprint`; what is worse still is no photo to learn from.
 _BLURRED_BELOW, _DARK_BELOW, _BRIGHT_ABOVE = 60.0, 0.25, 0.8
 
+# As the model servers take names; a text of marks without a letter takes minutes to put in order.
+_LONGEST_TYPED = 500
+
 
 class Side(StrEnum):
     """Where an identity stands for ever: it is learned from, a threshold is set by it, or it judges."""
@@ -95,9 +98,11 @@ def identity_of(name: str) -> str:
     """One name for one person, in whatever Unicode form it was typed.
 
     NFKC: letters of several characters and their single form, and wide and narrow forms, are the same. Raises
-    `ValueError` for a name that is empty then.
+    `ValueError` for a name that is empty then, and for what is too long to be one.
     """
-    canonical = " ".join(unicodedata.normalize("NFKC", name).split())
+    canonical = name if len(name) > _LONGEST_TYPED else " ".join(unicodedata.normalize("NFKC", name).split())
+    if len(canonical) > _LONGEST_TYPED:
+        raise ValueError(f"a name has {_LONGEST_TYPED} characters at most")
     if not canonical:
         raise ValueError("a person has a name")
     return canonical

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceserve.errors import ObjectRefused
+from faceserve.errors import BadRequest, ObjectRefused
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import Gallery
 from faceserve.inference.apart import Answered
@@ -95,7 +95,15 @@ FORMS = ["김민준", unicodedata.normalize("NFD", "김민준"), unicodedata.nor
 WIDE = ["kim2", "ｋｉｍ２", "kim２"]
 
 
-@pytest.mark.parametrize("forms", [FORMS, WIDE])
+def typed(name):
+    """The canonical form first."""
+    return [unicodedata.normalize(form, name) for form in ("NFKC", "NFC", "NFKD")]
+
+
+THAI, LAO, HINDI, CATALAN = (typed(name) for name in ("สำราญ", "ຄຳ", "हिन्दी", "paŀlas"))
+
+
+@pytest.mark.parametrize("forms", [FORMS, WIDE, THAI, LAO, HINDI, CATALAN])
 @given(lie=st.sets(st.integers(0, 2), min_size=1), said=st.integers(0, 2))
 @settings(max_examples=20, deadline=None)
 def test_a_name_is_one_person_in_whatever_form_it_was_enrolled_and_is_withdrawn(forms, lie, said):
@@ -110,6 +118,35 @@ def test_a_name_is_one_person_in_whatever_form_it_was_enrolled_and_is_withdrawn(
     assert match.similarity > 0.9, "the photo that was enrolled last counts"
     world.gallery.withdraw(forms[said])
     assert world.known() == set(PHOTOS) and len(world.store.marks("s3://faces/face/")) == 3
+
+
+@pytest.mark.parametrize("name", ["½", "Lee Ann", "a" * 300])
+def test_who_could_only_be_enrolled_earlier_can_be_withdrawn(world, name):
+    world.store.objects[f"s3://faces/face/{name}"] = PHOTOS["lee"]
+    world.gallery.withdraw(unicodedata.normalize("NFKC", name))
+    assert set(world.store.marks("s3://faces/face/")) == {f"s3://faces/face/{who}" for who in PHOTOS}
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 501])
+def test_nobody_is_withdrawn_under_what_is_no_name(world, name):
+    world.store.objects["s3://faces/face/"] = b"a folder"
+    with pytest.raises(BadRequest):
+        world.gallery.withdraw(name)
+    assert len(world.store.marks("s3://faces/face/")) == 4
+
+
+def test_an_object_whose_name_is_too_long_is_nobody(world):
+    world.store.objects[f"s3://faces/face/{'a' * 900}"] = PHOTOS["lee"]
+    assert world.known() == set(PHOTOS) and world.aside[-1] == 1
+
+
+def test_who_was_enrolled_anew_says_nothing_of_whether_an_extractor_agrees(world):
+    world.known()
+    world.gallery.enroll("kim", PHOTOS["park"])
+    assert world.gallery.agrees(BY_COLOUR, world.seen)
+    for who in PHOTOS:
+        world.gallery.enroll(who, coloured_photo(90, 90, 90))
+    assert not world.gallery.agrees(BY_COLOUR, world.seen), "nobody is left to ask"
 
 
 def test_a_film_that_lies_there_too_is_never_read_whole(world):
