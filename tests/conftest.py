@@ -23,6 +23,7 @@ hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("project")
 
 
+_LOWER = priority.lower
 # Airflow writes its configuration at the first import, and the next conftest imports it before anything is configured.
 _AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="airflow-of-tests-")
 os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
@@ -35,6 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Replicas within the tests' own process: what runs only on an idle processor would wait for all other tests.
     priority.lower = lambda: None
     config.add_cleanup(_AIRFLOW_HOME.cleanup)
+
+
+@pytest.fixture
+def lowest_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a replica's own process."""
+    monkeypatch.setattr(priority, "lower", _LOWER)
 
 
 @pytest.fixture

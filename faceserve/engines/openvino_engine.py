@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from faceserve.engines.base import Images, Output, demand_entry, demand_uint8
-from faceserve.machine.priority import aside
+from faceserve.machine.priority import each_aside
 
 
 def precisions() -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class OpenVinoEngine:
     def _networks(self, size: int) -> "queue.SimpleQueue[Any]":
         """One infer request a core."""
         requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for one in aside(lambda: [self._network(size) for _ in range(self._threads)]):
+        for one in each_aside([lambda: self._network(size)] * self._threads):
             requests.put(one)
         return requests
 

@@ -5,9 +5,11 @@ A process without privileges may lower its priority but never raise it again. So
 
 import logging
 import os
+import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
@@ -32,28 +34,51 @@ def take_short_turns() -> None:
 
 
 def aside(work: Callable[[], _Found], patience_seconds: float = _PATIENCE_SECONDS) -> _Found:
-    """What `work` returns or raises; it is done at the lowest priority.
+    """What `work` returns or raises; it is done at the lowest priority, as `each_aside` does."""
+    (found,) = each_aside([work], patience_seconds)
+    return found
+
+
+def each_aside(works: Sequence[Callable[[], _Found]], patience_seconds: float = _PATIENCE_SECONDS) -> list[_Found]:
+    """What `works` return, or what the first of them raises that raises; they are done in turn at the lowest priority.
 
     For calls into libraries that release Python's lock: Python code at that priority would hold up its other threads.
-    Where other programs leave it no processor for so long, it is done once more at the priority of the caller, and what
-    comes of the first time is dropped: somebody waits for it, perhaps to roll back.
+    Where other programs leave one of them no processor for so long, it and those after it are done at the priority of
+    the caller, and what comes of it the first time is dropped: somebody waits for it, perhaps to roll back. A caller
+    that has the lowest priority himself has no other.
     """
+    if os.sched_getscheduler(0) == os.SCHED_IDLE:
+        return [work() for work in works]
+    done: queue.SimpleQueue[Future[_Found]] = queue.SimpleQueue()
+    over = threading.Event()
+    threading.Thread(target=_do, args=(works, done, over), name="aside", daemon=True).start()
     found: list[_Found] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        lower()
-        try:
-            found.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
-            raised.append(error)
-
-    thread = threading.Thread(target=run, name="aside", daemon=True)
-    thread.start()
-    thread.join(patience_seconds)
-    if thread.is_alive():
+    try:
+        while len(found) < len(works):
+            found.append(done.get(timeout=patience_seconds).result())
+        return found
+    except queue.Empty:
         log.warning("other programs keep the processor: what should give way to requests no longer does")
-        return work()
-    if raised:
-        raise raised[0]
-    return found[0]
+    finally:
+        over.set()
+    return found + [work() for work in works[len(found) :]]
+
+
+def _do(
+    works: Sequence[Callable[[], _Found]], done: "queue.SimpleQueue[Future[_Found]]", over: threading.Event
+) -> None:
+    """Until `over`: what nobody waits for any longer is not begun."""
+    lower()
+    for work in works:
+        if over.is_set():
+            return
+        done.put(_done(work))
+
+
+def _done(work: Callable[[], _Found]) -> "Future[_Found]":
+    said: Future[_Found] = Future()
+    try:
+        said.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+        said.set_exception(error)
+    return said
