@@ -75,6 +75,7 @@ class Loader:
             raise BadArtifact(f"the model takes images of {manifest.input_pixels} pixels, {INPUT_PIXELS} are made here")
         # Before they are read again in the server.
         Reasons.of(folder, manifest)
+        Projection.of(folder, manifest)
         return self._examination.examine(folder, manifest, self._load_engine)
 
     def forget_all_but(self, needed: Iterable[Origin], loading: Iterable[Origin]) -> None:

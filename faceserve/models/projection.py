@@ -27,17 +27,20 @@ class Projection:
     def of(cls, folder: Path, manifest: ArtifactManifest) -> Self | None:
         """None for a model that says nothing of it, or turns so that there is no way back. Raises `BadArtifact`."""
         base = manifest.extra.get("base_sha256")
-        if HEAD not in manifest.files or not isinstance(base, str):
+        if HEAD not in manifest.files or not isinstance(base, str) or not (folder / HEAD).exists():
             return None
         (matrix,) = read_arrays(folder / HEAD, ("matrix",), _MAX_BYTES)
         width = manifest.feature_width
-        if matrix.dtype.kind != "f" or matrix.shape != (width, width) or not np.isfinite(matrix).all():
-            raise BadArtifact(f"{HEAD} is no matrix of finite numbers for features of width {width}")
-        matrix = matrix.astype(np.float64)
+        if matrix.dtype.kind != "f" or matrix.shape != (width, width):
+            raise BadArtifact(f"{HEAD} is no matrix of numbers for features of width {width}")
+        with np.errstate(over="ignore"):
+            matrix = matrix.astype(np.float64)
+        if not np.isfinite(matrix).all():
+            raise BadArtifact(f"{HEAD} has values that are not finite")
         return cls(base, matrix) if np.linalg.cond(matrix) < _WORST_CONDITION else None
 
     def to(self, other: "Projection") -> npt.NDArray[np.float64] | None:
         """What turns embeddings of this model into those of the other, lengths aside; None where they share no base."""
-        if self.base != other.base:
+        if self.base != other.base or self.matrix.shape != other.matrix.shape:
             return None
         return np.asarray(np.linalg.solve(self.matrix, other.matrix), np.float64)

@@ -8,7 +8,8 @@ import pytest
 
 from faceserve.errors import BadArtifact, DiskUnusable, StorageUnavailable
 from faceserve.models.artifacts import ArtifactCache
-from include.contract.manifest import MANIFEST
+from faceserve.models.projection import Projection
+from include.contract.manifest import HEAD, MANIFEST
 from include.contract.signature import SIGNATURE
 from tests.tiny_model import FolderSource, tiny_artifact
 
@@ -77,6 +78,21 @@ def test_what_was_damaged_in_the_cache_is_fetched_again(world, path, spoil):
         damaged.unlink()
     cache.fetch("s3://models/v1/", sha256)
     assert damaged.read_bytes() == whole
+
+
+def test_a_face_model_that_an_earlier_build_kept_without_its_head_is_whole(world, monkeypatch):
+    source, cache, folder = world
+    fields = {"model_type": "FACE", "extra": {"base_sha256": "one"}, "beside": {HEAD: b"a head"}}
+    sha256 = source.put("s3://models/v1/", tiny_artifact(**fields))
+    cache.fetch("s3://models/v1/", sha256)
+    kept = folder / sha256 / HEAD
+    kept.write_bytes(b"another")
+    cache.fetch("s3://models/v1/", sha256)
+    assert kept.read_bytes() == b"a head"
+    kept.unlink()
+    away(source, monkeypatch)
+    manifest, found = cache.fetch("s3://models/v1/", sha256)
+    assert Projection.of(found, manifest) is None
 
 
 @pytest.mark.parametrize("path", FILES)

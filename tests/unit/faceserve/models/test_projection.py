@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from faceserve.errors import BadArtifact
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import unit_length
+from faceserve.models.artifacts import ArtifactCache
+from faceserve.models.generation import Origin
+from faceserve.models.loading import Loader
 from faceserve.models.projection import Projection
 from include.contract.manifest import HEAD
+from tests.tiny_model import FolderSource, tiny_artifact
 
 WIDTH = 16
 
@@ -50,6 +54,10 @@ def test_vectors_of_two_networks_are_never_turned_into_each_other():
     assert projection(1).to(projection(2, base="another")) is None
 
 
+def test_nor_are_those_of_two_widths():
+    assert projection(1).to(projection(2, width=WIDTH + 1)) is None
+
+
 def test_a_model_that_says_nothing_of_its_network_or_loses_a_direction_turns_nothing(tmp_path):
     flat = np.eye(WIDTH, dtype=np.float32)
     assert read(tmp_path, flat).base == "one"
@@ -59,8 +67,25 @@ def test_a_model_that_says_nothing_of_its_network_or_loses_a_direction_turns_not
 
 
 @pytest.mark.parametrize(
-    "matrix", [np.eye(WIDTH + 1), np.ones(WIDTH), np.full((WIDTH, WIDTH), np.nan), np.eye(WIDTH, dtype=int)]
+    "matrix",
+    [
+        np.eye(WIDTH + 1),
+        np.ones(WIDTH),
+        np.full((WIDTH, WIDTH), np.nan),
+        np.eye(WIDTH, dtype=int),
+        np.eye(WIDTH, dtype=np.longdouble) * np.finfo(np.longdouble).max,
+    ],
 )
 def test_a_head_that_does_not_fit_is_a_bad_artifact(tmp_path, matrix):
-    with pytest.raises(BadArtifact, match="no matrix of finite numbers"):
+    with pytest.raises(BadArtifact, match="no matrix of numbers|not finite"):
         read(tmp_path, matrix)
+
+
+def test_it_is_looked_at_where_a_candidate_is_tried_out_before_the_candidate_is(tmp_path):
+    source, engine = FolderSource(), []
+    cache = ArtifactCache(tmp_path, source, ["openvino"])
+    fields = {"model_type": "FACE", "extra": {"base_sha256": "one"}, "beside": {HEAD: b"no arrays"}}
+    origin = Origin("v1", "s3://models/v1/", source.put("s3://models/v1/", tiny_artifact(**fields)))
+    with pytest.raises(BadArtifact, match="head.npz cannot be read"):
+        Loader(cache, SimpleNamespace(examine=lambda *_: engine.append(1)), None).examine("face", origin)
+    assert not engine
