@@ -48,7 +48,10 @@ class Doors:
         changes = Door(self._lifecycle_tokens, "lifecycle calls", open=certified)
         enrolling = Door(self._enrolment_tokens, "enrolling", open=certified)
         # It opens no door to anybody: whoever erases a person with all that is kept of them may do it, too.
-        forgetting = Door(AnyOf(self._enrolment_tokens, self._lifecycle_tokens), "withdrawing", open=certified)
+        # Where a certificate alone changes models, it is enough for this, too.
+        needed = self._lifecycle_tokens.needed or not certified
+        either = AnyOf(self._enrolment_tokens, self._lifecycle_tokens) if needed else self._lifecycle_tokens
+        forgetting = Door(either, "withdrawing", open=certified)
         guard = Guard({LIFECYCLE: changes, f"{LIFECYCLE}Enroll": enrolling, f"{LIFECYCLE}Withdraw": forgetting})
         return [guard, Identities(s.lifecycle_identities)] if certified else [guard]
 

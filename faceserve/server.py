@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIVE = "faceserve.live"
-# More than calls that load can take, so that a rollback always finds a place.
+# Over one connection more than calls that load or enrol take, so that a rollback always finds a place; more for all.
 _SPARE_PLACES = 8
 _WATCHERS = 8
 _STREAMS, _QUESTIONS = 32, 16
@@ -268,7 +268,7 @@ class Server:
         s = self._settings
         status = ReplicaStatus(self._batcher, s.engine, s.replica)
         servicer = LifecycleServicer(self.manager, self._enrolment, status)
-        calls = Room(MAX_LOADING * len(s.models) + _SPARE_PLACES)
+        calls = Room((each := MAX_LOADING * len(s.models) + _SPARE_PLACES) + _SPARE_PLACES, each)
         rooms = {f"/{_LIFECYCLE}/": calls, f"/{_LIFECYCLE}/WatchStatus": Room(_WATCHERS)}
         port = self._port(rooms, self._connections.lifecycle, self._doors.lifecycle())
         pb_grpc.add_LifecycleServicer_to_server(servicer, port.server)

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from faceserve.protocols.parts import NO_MESSAGE, demand_few_parts
-from faceserve.protocols.refusing import Counted, Shares, refuse_for_now, refused_for_now
+from faceserve.protocols.refusing import Counted, Shares, refuse_for_now
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,16 @@ class Room:
 
     def refusal(self) -> str:
         """Why a call is refused without a thread and before anything of it is read, or nothing."""
-        sentence = self._shares.full if self._pool.busy >= self._threads else self._crowded()
-        if sentence:
+        return self._shares.full if self._pool.busy >= self._threads else self._crowded()
+
+    def refusing(self, sentence: str) -> Callable[..., Any]:
+        """What answers such a call, unless somebody refuses it for another reason: only then it counts as refused."""
+
+        def refuse(requests: Any, context: grpc.ServicerContext) -> None:
             self._refused()
-        return sentence
+            refuse_for_now(context, sentence)
+
+        return refuse
 
     def on_own_threads(self, work: Callable[..., Any]) -> Callable[..., Any]:
         work.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
@@ -183,7 +189,7 @@ class Places(grpc.ServerInterceptor):
             else grpc.stream_unary_rpc_method_handler
         )
         if sentence := room.refusal():
-            return made(refused_for_now(sentence))
+            return made(room.refusing(sentence))
         answer = self._stream(handler, room) if handler.response_streaming else self._single(handler, room)
         # Messages are read here: gRPC ends a stream whose message it cannot read on the wire alone, keeps its place on
         # the connection for ever, and waits for it at the shutdown.

@@ -28,15 +28,6 @@ def refuse_for_now(
     raise AssertionError("`abort` raises")
 
 
-def refused_for_now(sentence: str) -> Callable[..., Any]:
-    """What answers a call for which there is no thread."""
-
-    def refuse(requests: Any, context: grpc.ServicerContext) -> None:
-        refuse_for_now(context, sentence)
-
-    return refuse
-
-
 class AtOnce(ThreadPoolExecutor):
     """No threads: what is handed over is done before `submit` returns. For refusals, which wait for nothing.
 

@@ -130,8 +130,11 @@ def mutual(authority, **settings):
 
 
 def test_with_mutual_tls_only_callers_certified_in_an_allowed_name_may_change_models(tmp_path, authority):
-    with replica(tmp_path / "state", lifecycle_token="", **mutual(authority)) as world:
+    settings = mutual(authority, lifecycle_token="", enrolment_token="enrols", gallery_uri="s3://faces/")
+    with replica(tmp_path / "state", **settings) as world:
         with LifecycleClient(world.lifecycle_address, tls=authority.client_tls()) as certified:
+            assert certified.withdraw("face", "kim") == 0
+            assert code(lambda: certified.enroll("face", "kim", FACE)) == "UNAUTHENTICATED"
             assert certified.status("laundry").version is None
             assert next(iter(certified.watch("laundry", timeout_seconds=60))).version is None
         with LifecycleClient(world.lifecycle_address, tls=authority.client_tls("somebody else")) as other:
