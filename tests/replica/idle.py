@@ -32,7 +32,7 @@ def saying_nothing(address, method, count, token="", connections=6):
             return self
 
         def __next__(self):
-            over.wait(60)
+            over.wait(600)
             raise StopIteration
 
     channels = [grpc.insecure_channel(address, [("number", n)]) for n in range(connections)]

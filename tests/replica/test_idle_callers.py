@@ -14,7 +14,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 from tritonclient.grpc import service_pb2 as oip
 from tritonclient.grpc import service_pb2_grpc
 
+from faceserve.faces.enrolment import _CHANGES_AT_ONCE
 from faceserve.protocols.places import Patience
+from faceserve.rollout.slot import MAX_LOADING
+from include.contract import faceserve_pb2 as pb
+from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.lifecycle_client import LifecycleClient
 from tests.replica.idle import Watcher, saying_nothing
 from tests.replica.world import TOKEN, replica, unstarted
@@ -32,7 +36,9 @@ STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path, monkeypatch):
+    """Nobody is sent away for saying nothing."""
+    monkeypatch.setattr("faceserve.server.PATIENCE", Patience(message_seconds=600, silence_seconds=600))
     with replica(tmp_path) as made:
         made.serve("v1.0.0")
         made.serve("v1.1.0")
@@ -101,7 +107,7 @@ def test_callers_that_say_nothing_take_no_place_of_another_kind(world, port, met
 
 SHARES = [
     ("lifecycle_address", HEALTH, 12),
-    ("lifecycle_address", STATUS, 12),
+    ("lifecycle_address", STATUS, 16),
     ("lifecycle_address", REFLECTION, 3),
     ("address", HEALTH, 12),
     ("address", READY, 12),
@@ -128,6 +134,33 @@ def test_one_connection_leaves_places_of_each_kind_to_the_others(world):
             assert answers(world, "address", READY, oip.ModelReadyRequest(name="laundry"))
 
 
+def test_a_rollback_finds_a_place_also_over_the_connection_by_which_as_much_loads_and_is_enrolled_as_can(world):
+    most = 2 * MAX_LOADING + _CHANGES_AT_ONCE
+    with (
+        saying_nothing(world.lifecycle_address, STATUS, 60, TOKEN, connections=1) as calls,
+        grpc.insecure_channel(world.lifecycle_address, [("number", 0)]) as same,
+    ):
+        until(lambda: sum(not one.done() for one in calls) <= 16, "the surplus to be refused")
+        for surplus in [one for one in calls if not one.done()][most:]:
+            surplus.cancel()
+
+        def rolled_back():
+            asked, metadata = (
+                pb.RollbackRequest(model="laundry", expected_epoch=-1),
+                (("authorization", f"Bearer {TOKEN}"),),
+            )
+            try:
+                pb_grpc.LifecycleStub(same).Rollback(asked, metadata=metadata, timeout=60)
+            except grpc.RpcError as error:
+                assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                return False
+            return True
+
+        until(rolled_back, "the surplus to have left")
+        assert sum(not one.done() for one in calls) == most
+        assert world.lifecycle.status("laundry").version == "v1.0.0"
+
+
 def answers(world, port, method, request):
     with grpc.insecure_channel(getattr(world, port)) as channel:
         return next(channel.stream_stream(method)(iter([request.SerializeToString()]), timeout=60))
@@ -140,7 +173,7 @@ def crowded(tmp_path):
         world.serve("v1.0.0")
         engine, begun, world.finish = world.generation("v1.0.0").engine, threading.Event(), threading.Event()
         plain = engine.infer
-        engine.infer = lambda images: (begun.set(), world.finish.wait(120), plain(images))[2]
+        engine.infer = lambda images: (begun.set(), world.finish.wait(600), plain(images))[2]
         first = pool.submit(world.client.classify, "laundry", DARK)
         assert begun.wait(60)
         yield world
