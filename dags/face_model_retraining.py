@@ -26,7 +26,7 @@ from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
-from plugins.places import CPU_HEAVY, GPU
+from plugins.places import CPU_HEAVY, GPU, beside
 from plugins.steps import face_step
 from plugins.training.task import demand_runtime, faces_apart
 from plugins.verdict.links import REPORT_URL, VerificationReportLink
@@ -56,7 +56,7 @@ _RUN = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
         ),
         "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets the new model."),
     },
-    deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, _LATE, SyncCallback(tell_late)),
+    deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, _LATE, SyncCallback(tell_late, executor=beside())),
     default_args=every_task(
         retries=3,
         retry_delay=timedelta(seconds=15),

@@ -24,7 +24,7 @@ from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
 from plugins.model_rollout.hot_swap import HotSwapOperator
-from plugins.places import CPU_HEAVY, of_slices
+from plugins.places import CPU_HEAVY, beside, of_slices
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.links import REPORT_URL, DataReportLink, DatasetLink, ExperimentLink, VerificationReportLink
@@ -197,7 +197,7 @@ def model_retraining(model_type: str, schedule: CronTriggerTimetable) -> DAG:
         params=_PARAMS,
         doc_md=__doc__,
         tags=["retraining", model_type],
-        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, _LATE, SyncCallback(tell_late)),
+        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, _LATE, SyncCallback(tell_late, executor=beside())),
         default_args=_DEFAULTS,
     ) as retraining:
         _wire(model_type, retraining.dag_id)

@@ -3,12 +3,32 @@
 Without workers all run beside the scheduler, and a queue means nothing.
 """
 
+import logging
 from typing import Any
 
-from include.contract.work_queues import CPU_HEAVY, GPU
-from pipeline.bootstrap.settings_at_start import places
+from airflow.configuration import conf
 
-__all__ = ("CPU_HEAVY", "GPU", "beside_scheduler", "of_slices")
+from include.contract.work_queues import CPU_HEAVY, GPU
+from pipeline.bootstrap.settings_at_start import Places
+from pipeline.bootstrap.settings_at_start import places as wanted
+
+__all__ = ("CPU_HEAVY", "GPU", "beside", "beside_scheduler", "of_slices")
+log = logging.getLogger(__name__)
+_BESIDE = "BesideSchedulerExecutor"
+
+
+def places() -> Places:
+    """What the settings say, where Airflow was started so: a DAG that names an executor it does not have is gone."""
+    said = wanted()
+    if not said.distributed or _BESIDE in conf.get("core", "executor"):
+        return said
+    log.warning("RETRAIN_EXECUTOR=celery has no effect: AIRFLOW__CORE__EXECUTOR lacks %s", _BESIDE)
+    return said._replace(distributed=False)
+
+
+def beside() -> str | None:
+    """The executor of what may wait for no worker; None where all run beside the scheduler."""
+    return _BESIDE if places().distributed else None
 
 
 def beside_scheduler() -> dict[str, Any]:
@@ -16,7 +36,8 @@ def beside_scheduler() -> dict[str, Any]:
 
     Tasks that wait for workers fill the default pool, so these have another where they name none.
     """
-    return {"executor": "BesideSchedulerExecutor", "pool": "beside_scheduler"} if places().distributed else {}
+    executor = beside()
+    return {"executor": executor, "pool": "beside_scheduler"} if executor else {}
 
 
 def of_slices() -> dict[str, Any]:

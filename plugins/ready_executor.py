@@ -5,6 +5,7 @@ rollback this was most of the time from the click on.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -51,13 +52,15 @@ def get_ready(needed: Sequence[str] = _NEEDED) -> None:
 
 
 class BesideSchedulerExecutor(ReadyLocalExecutor):
-    """Where most tasks run on workers: for rollbacks, the look that asks for them, and backups.
+    """Where most tasks run on workers: for rollbacks, the whole monitor, and backups.
 
     Its slots are those of the pools that these are in, and one to spare; the setting counts the workers' slots, too.
+    Without workers nothing new comes here, only what is left from a time with them.
     """
 
-    slots = 9
+    slots, slots_for_what_is_left = 9, 2
 
     def __init__(self, *about: Any, **more: Any) -> None:
         super().__init__(*about, **more)
-        self.parallelism = self.slots
+        with_workers = os.environ.get("RETRAIN_EXECUTOR") == "celery"
+        self.parallelism = self.slots if with_workers else self.slots_for_what_is_left

@@ -6,6 +6,8 @@ QUEUES = (DEFAULT, GPU, CPU_HEAVY)
 # A message is acknowledged when its task has ended, so that nobody holds tasks for which there is no place. RabbitMQ
 # would take it for lost after half an hour; no try of a task lasts as long as this.
 LONGEST_TASK_SECONDS = 8 * 3600
+# Slices of photos prepared at once, where nobody says how many.
+SLICES_AT_ONCE = 2
 
 
 def arguments() -> dict[str, int]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from include.stack import runner
 from include.stack.airflow_api import AirflowApi, AirflowError, airflow_of
 from include.stack.alerting import alerting_faults
+from include.stack.executor import CHOICE
 from include.stack.layout import Stack, bin_folder, default_root, environment, load
 from include.stack.object_keys import PIPELINE, key_of
 from include.stack.object_keys import SECRETS as KEYS
@@ -110,7 +111,7 @@ def reset() -> None:
 @main.command()
 @click.argument("name", type=click.Choice(NAMES))
 def rotate(name: str) -> None:
-    """Another value for a secret, from the next start on; but for the replicas' tokens the stack has to be down."""
+    """Another value for a secret, from the next start on. The stack has to be down, except for the replicas' tokens."""
     rotate_secret(_existing(), name)
     console.print(f"{name} is another one from now on")
 
@@ -121,8 +122,10 @@ def env(component: str) -> None:
     """Variables for a shell, and its `python`: eval "$(.venv/bin/python -m include.stack env)"."""
     stack = _existing()
     demand_complete(stack)
-    for name, value in {**environment(stack), **key_of(component, stack.secrets)}.items():
-        click.echo(f"export {name}={shlex.quote(value)}")
+    known = {**environment(stack), **key_of(component, stack.secrets)}
+    # In a shell these would look as if a person had chosen them for the next start.
+    for name in sorted(known.keys() - set(CHOICE)):
+        click.echo(f"export {name}={shlex.quote(known[name])}")
     click.echo(f'export PATH={shlex.quote(str(bin_folder()))}:"$PATH"')
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from include.contract.work_queues import VIRTUAL_HOST
+from include.contract.work_queues import SLICES_AT_ONCE, VIRTUAL_HOST
 
 # Airflow's pools, by name; a rollback has one of its own. An executor slot for every slot of every pool, and one for a
 # process that has ended and is not yet counted as gone: so no other task can take an emergency's place.
@@ -13,7 +13,13 @@ PARALLELISM = 9
 _MOST_WORKERS = 64
 # Two backups at work leave two to what takes seconds.
 _BESIDE = 4
-_WITH_WORKERS = ("plugins.patient_executor.PatientCeleryExecutor", "plugins.ready_executor.BesideSchedulerExecutor")
+# The first takes what names none. A task keeps the executor that it was made for: the second is there also where nobody
+# takes tasks away, so that what is left from a time with workers is not passed over for ever.
+_BESIDE_SCHEDULER = "plugins.ready_executor.BesideSchedulerExecutor"
+_LOCAL = ("plugins.ready_executor.ReadyLocalExecutor", _BESIDE_SCHEDULER)
+_WITH_WORKERS = ("plugins.patient_executor.PatientCeleryExecutor", _BESIDE_SCHEDULER)
+# What the local stack keeps of it from one start to the next, unless it is said anew.
+CHOICE = ("RETRAIN_EXECUTOR", "STACK_WORKERS", "RETRAIN_SLICES_AT_ONCE")
 # The bucket of what tasks say, where their files go with a host.
 LOGS = "airflow-logs"
 
@@ -24,6 +30,16 @@ class ExecutorRefused(RuntimeError):
 
 def distributed(variables: Mapping[str, str]) -> bool:
     return variables.get("RETRAIN_EXECUTOR") == "celery"
+
+
+def choose(kept: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """What holds from now on of `CHOICE`: what is said in `variables`, else as before. Raises `ExecutorRefused`."""
+    choice = {**kept, **{name: variables[name] for name in CHOICE if name in variables}}
+    executor = choice.get("RETRAIN_EXECUTOR", "local")
+    if executor not in {"local", "celery"}:
+        raise ExecutorRefused(f"RETRAIN_EXECUTOR is {executor!r}: one of local, celery is needed")
+    workers_wanted(choice)
+    return choice if distributed(choice) else {}
 
 
 def workers_wanted(variables: Mapping[str, str]) -> int:
@@ -53,32 +69,34 @@ def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """Of every part of Airflow, also of workers."""
     if not distributed(variables):
         return {
-            "AIRFLOW__CORE__EXECUTOR": "plugins.ready_executor.ReadyLocalExecutor",
+            "AIRFLOW__CORE__EXECUTOR": ",".join(_LOCAL),
             "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         }
     return {
-        # The first takes what names none.
         "AIRFLOW__CORE__EXECUTOR": ",".join(_WITH_WORKERS),
         "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM + _BESIDE + _at_once(variables)),
         "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "plugins.celery_settings.CONFIG",
         # RabbitMQ confirms each task, on a busy machine not within a second.
         "AIRFLOW__CELERY__OPERATION_TIMEOUT": "3",
-        # A host that is gone says nothing any more: after this its tasks are tried again elsewhere.
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "180",
+        # A host that is gone says nothing any more: after this its tasks are tried again elsewhere. A busy one may be as
+        # silent for minutes.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "600",
         # So long a slice may wait for a worker before it is taken for lost.
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
         # Their own files go with the hosts.
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"s3://{LOGS}/",
         "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "aws_default",
+        # A worker's folder is in its memory.
+        "AIRFLOW__LOGGING__DELETE_LOCAL_LOGS": "True",
     }
 
 
-def variables_of_executor(variables: Mapping[str, str], s3_endpoint: str) -> dict[str, str]:
-    """Of the local stack, which has as many places for slices as workers, unless somebody says otherwise."""
-    if not distributed(variables):
-        return executor_variables({})
-    at_once = variables.get("RETRAIN_SLICES_AT_ONCE", str(workers_wanted(variables)))
+def of_local_stack(choice: Mapping[str, str], s3_endpoint: str) -> dict[str, str]:
+    """It has as many places for slices as workers, unless somebody says otherwise."""
+    if not distributed(choice):
+        return {"RETRAIN_EXECUTOR": "local", **executor_variables({})}
+    at_once = choice.get("RETRAIN_SLICES_AT_ONCE", str(workers_wanted(choice)))
     chosen = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": at_once}
     # Airflow's own handler of logs looks for S3 nowhere else.
     return {**chosen, **executor_variables(chosen), "AWS_ENDPOINT_URL_S3": s3_endpoint}
@@ -95,4 +113,4 @@ def broker_variables(amqp_url: str, dsn: str) -> dict[str, str]:
 def _at_once(variables: Mapping[str, str]) -> int:
     """As the pipeline reads it, which says what is wrong with it."""
     raw = variables.get("RETRAIN_SLICES_AT_ONCE", "")
-    return int(raw) if raw.isascii() and raw.isdigit() and int(raw) else 2
+    return int(raw) if raw.isascii() and raw.isdigit() and int(raw) else SLICES_AT_ONCE

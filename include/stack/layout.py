@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.door_tokens import SECRETS as OF_DOORS
 from include.stack.door_tokens import file_of_stack as file_of
-from include.stack.executor import LOGS, distributed, variables_of_executor
+from include.stack.executor import LOGS, distributed, of_local_stack
 from include.stack.object_keys import PIPELINE as PIPELINES_OBJECTS
 from include.stack.object_keys import SECRETS as OF_OBJECTS
 from include.stack.object_keys import key_of
@@ -48,12 +48,15 @@ SECRETS = (
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack: `root` holds everything it writes; `moved` names ports that were not the preferred ones."""
+    """One stack: `root` holds everything it writes; `moved` names ports that were not the preferred ones, and `choice`
+    says where its tasks run.
+    """
 
     root: Path
     ports: dict[str, int]
     secrets: dict[str, str]
     moved: tuple[str, ...] = ()
+    choice: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -116,7 +119,7 @@ def default_root() -> Path:
 def load(root: Path) -> Stack | None:
     """The stack that was made here before, or None. Raises `StackFileError`."""
     kept = stack_file.read(root)
-    return Stack(root, kept["ports"], kept["secrets"], tuple(kept["moved"])) if kept else None
+    return Stack(root, kept["ports"], kept["secrets"], tuple(kept["moved"]), kept.get("choice", {})) if kept else None
 
 
 def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
@@ -142,7 +145,7 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     if "airflow_api" in kept_secrets:
         # With another key than that of an earlier version, nobody could read the connections which are stored.
         made[FERNET] = kept_secrets["airflow_api"]
-    return keep(Stack(root, ports, {**made, **kept_secrets}, moved))
+    return keep(Stack(root, ports, {**made, **kept_secrets}, moved, existing.choice if existing else {}))
 
 
 def with_other_ports(stack: Stack, names: Collection[str]) -> Stack:
@@ -285,7 +288,7 @@ def _airflow(stack: Stack) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(stack.port("airflow_triggerer_logs")),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__TRIGGERER__CAPACITY": "50",
-        **variables_of_executor(os.environ, stack.s3_endpoint),
+        **of_local_stack(stack.choice, stack.s3_endpoint),
     }
 
 

@@ -1,9 +1,10 @@
 """Another value for a secret of the stack: `python -m include.stack rotate NAME`, while it is down.
 
-What opens the replicas' doors may also change while it runs: they take the old and the new one until who calls them was
-started again, and answer meanwhile. Else the next start tells everybody who has to know it: roles of PostgreSQL,
-accounts of RabbitMQ, keys of S3, the logins of MLflow and Airflow; what was encrypted or signed with it is encrypted or
-signed anew.
+What opens the replicas' doors may also change while it runs: they take the old and the new one until those of the
+stack's programs who call them were started again, and answer meanwhile. A training that runs is cut off, which costs
+a try. The access service is none of these programs: the old token to enrol ends for it at once. Else the next start
+tells everybody who has to know it: roles of PostgreSQL, accounts of RabbitMQ, keys of S3, the logins of MLflow and
+Airflow; what was encrypted or signed with it is encrypted or signed anew.
 """
 
 import secrets
@@ -13,7 +14,7 @@ from dataclasses import replace
 from include.stack import door_tokens
 from include.stack.layout import FERNET, SECRETS, Stack, keep
 from include.stack.runner import all_services
-from include.stack.services import StackError
+from include.stack.services import StackError, demand_complete
 from include.stack.signing_keys import SigningKeys
 from include.stack.supervision import Supervision
 
@@ -27,6 +28,7 @@ def rotate(stack: Stack, name: str) -> None:
     """`name` is one of `NAMES`. Raises `StackError` for most while the stack runs. Killed in between, it may be done
     again.
     """
+    demand_complete(stack)
     running = Supervision(stack).running()
     if running and name in door_tokens.SECRETS.values():
         _while_it_runs(stack, name)

@@ -6,15 +6,25 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from include.stack import observing, services
-from include.stack.executor import ExecutorRefused, workers_wanted
+from include.stack.executor import ExecutorRefused, choose
 from include.stack.knowing import told_to_all
-from include.stack.layout import REPOSITORY, Stack, bin_folder, environment, load_or_create, with_other_ports
+from include.stack.layout import (
+    REPOSITORY,
+    Stack,
+    bin_folder,
+    environment,
+    keep,
+    load,
+    load_or_create,
+    with_other_ports,
+)
 from include.stack.ports import is_free
 from include.stack.postgres import log_receiver, postgres
 from include.stack.rabbitmq import rabbitmq
@@ -53,16 +63,21 @@ def up(root: Path, say: Callable[[str], None], only: Sequence[str] = (), *, pref
     `only` names the services wanted. Raises `StackError` with one sentence when something cannot start.
     """
     try:
-        workers_wanted(os.environ)
+        existing = load(root)
+        choice = choose(existing.choice if existing else {}, os.environ)
         stack = load_or_create(root, preferred=preferred_ports)
     except (SigningKeyError, StackFileError, ExecutorRefused) as refused:
         raise StackError(str(refused)) from refused
     if not Supervision(stack).running():
         stack = _with_free_ports(stack, say)
+    elif choice != stack.choice:
+        raise StackError("the stack runs, and where its tasks run changes with its start: `make down`, and then again")
+    stack = replace(stack, choice=choice)
     wanted = [s for s in all_services(stack) if not only or s.name in only]
     supervision = Supervision(stack)
     if "airflow" in {service.name for service in wanted}:
         _check_settings(stack, say)
+    keep(stack)
     if not supervision.running():
         _check_machine(root, [p for s in wanted for p in s.programs], full=not only)
     supervision.begin([program for service in wanted for program in service.programs])

@@ -1,6 +1,5 @@
 """Workers of Airflow on this machine, each as on a host of its own: they share nothing but services."""
 
-import os
 import time
 
 import pika
@@ -18,7 +17,7 @@ _PATIENCE_SECONDS = 240
 
 def workers(stack: Stack) -> list[Service]:
     """One for tasks that take seconds, so that these never wait for the others; none where nobody asked for workers."""
-    wanted = workers_wanted(os.environ)
+    wanted = workers_wanted(stack.choice)
     if not wanted:
         return []
     quick = _worker(stack, "quick", DEFAULT, int(str(POOLS["default_pool"]["slots"])) + 1)

@@ -107,7 +107,7 @@ def places() -> Places:
         settings = Settings()
     except GiveUp as error:
         log.warning("%s; tasks run beside the scheduler", error)
-        return Places(distributed=False, slices_at_once=2)
+        return Places(distributed=False, slices_at_once=Settings.model_fields["slices_at_once"].default)
     return Places(distributed=settings.executor == "celery", slices_at_once=settings.slices_at_once)
 
 

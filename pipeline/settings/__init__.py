@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from include.contract.work_queues import SLICES_AT_ONCE
 from pipeline.domain.backups import BackupPolicy
 from pipeline.domain.blessing import WhenInconclusive
 from pipeline.domain.bounds import Address, Cron, PositiveSeconds, Range
@@ -105,8 +106,8 @@ class Settings(BaseSettings):
     """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
     simple auth manager, under another one whoever may trigger its DAG."""
     executor: Literal["local", "celery"] = "local"
-    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines."""
-    slices_at_once: Annotated[int, Range(at_least=1, at_most=1024)] = 2
+    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines. Kubernetes has pods instead."""
+    slices_at_once: Annotated[int, Range(at_least=1, at_most=1024)] = SLICES_AT_ONCE
     """Slices of photos prepared at once; with workers, as many as these have places for `cpu-heavy` tasks, together."""
     log_format: Literal["text", "json"] = "text"
     """How commands and the exporter log: lines for people, or one JSON object a line; in Airflow its own does."""

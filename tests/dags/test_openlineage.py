@@ -39,6 +39,8 @@ def told(tmp_path_factory):
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        # After 10 s, on a busy machine, the provider would drop what it was about to tell.
+        "AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT": "600",
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "retraining",
         "AIRFLOW__OPENLINEAGE__TRANSPORT": '{"type": "console"}',
         "PYTHONPATH": f"{_BESIDE}:{REPOSITORY}",

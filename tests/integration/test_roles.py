@@ -1,6 +1,7 @@
 """Each role of PostgreSQL tries what it must not, and does what it is for."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -146,8 +147,8 @@ def test_what_workers_told_of_tasks_goes_with_airflows_history(stack, monkeypatc
         for days in (91, 89):
             query(dsn, "INSERT INTO celery_taskmeta VALUES (%s, now() - %s * interval '1 day')", (str(days), days))
     monkeypatch.setattr(airflow_program.os, "execv", lambda *_: None)
-    monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
-    variables = {**tasks_by(stack, "airflow"), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(tmp_path)}
+    sends = replace(stack, choice={"RETRAIN_EXECUTOR": "celery"})
+    variables = {**tasks_by(sends, "airflow"), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(tmp_path)}
     done = CliRunner().invoke(airflow_history.main, [], env=variables, catch_exceptions=False)
     assert done.exit_code == 0
     if made:

@@ -479,12 +479,16 @@ def test_a_worker_shares_nothing_but_services_and_opens_no_database_of_airflow(n
 def test_one_setting_of_people_moves_all_of_airflow_to_workers(monkeypatch):
     """It stands in `settings.env`, which every part reads; a variable that compose pinned would win over it."""
     assert "RETRAIN_EXECUTOR" not in {variable for _, variable in _ours()}
+    pinned = _variables(_SERVICES["airflow-scheduler"])["AIRFLOW__CORE__EXECUTOR"]
     became: list[str] = []
     monkeypatch.setattr(airflow_part, "become_airflow", became.append)
     monkeypatch.setattr(airflow_part, "demand_start", lambda: None)
+    # What the part adds to its own variables is of this test alone.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     chosen = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "4"}
     for variable, value in {**_variables(_SERVICES["airflow-scheduler"]), **chosen}.items():
         monkeypatch.setenv(variable, value)
     airflow_part.main("scheduler")
     assert became == ["scheduler"]
+    assert {"AIRFLOW__CORE__EXECUTOR": pinned, "AIRFLOW__CORE__PARALLELISM": "9"} == executor_variables({})
     assert {name: os.environ[name] for name in executor_variables(chosen)} == executor_variables(chosen)

@@ -32,12 +32,14 @@ from include.stack import (
     staleness,
 )
 from include.stack.__main__ import main as stack_commands
+from include.stack.executor import ExecutorRefused, choose
 from include.stack.knowing import inherited, told, told_to_all
 from include.stack.layout import (
     REPOSITORY,
     SECRETS,
     bin_folder,
     environment,
+    keep,
     load,
     load_or_create,
     with_other_ports,
@@ -47,7 +49,10 @@ from include.stack.object_keys import key_of
 from include.stack.registry_logins import REPLICA
 from include.stack.runner import all_services
 from include.stack.services import Program, StackError
+from include.stack.supervision import Supervision
 from pipeline.bootstrap import GiveUp
+
+_CELERY = {"RETRAIN_EXECUTOR": "celery"}
 
 
 @pytest.fixture
@@ -505,18 +510,56 @@ def test_a_number_of_workers_that_cannot_be_is_refused_before_anything_starts(tm
     assert not (tmp_path / "stack").exists()
 
 
-def test_workers_are_started_where_they_are_wanted_and_each_keeps_its_files_to_itself(stack, monkeypatch):
-    assert not any(p.name.startswith("airflow_worker") for s in all_services(stack) for p in s.programs)
+def test_where_tasks_run_is_kept_until_somebody_says_otherwise():
+    said = {"RETRAIN_EXECUTOR": "celery", "STACK_WORKERS": "3", "ANOTHER": "variable"}
+    kept = choose({}, said)
+    assert kept == {"RETRAIN_EXECUTOR": "celery", "STACK_WORKERS": "3"} == choose(kept, {})
+    assert choose(kept, {"STACK_WORKERS": "4"}) == {**kept, "STACK_WORKERS": "4"}
+    assert choose(kept, {"RETRAIN_EXECUTOR": "local"}) == {}
+    with pytest.raises(ExecutorRefused, match="RETRAIN_EXECUTOR is 'Celery': one of local, celery is needed"):
+        choose(kept, {"RETRAIN_EXECUTOR": "Celery"})
+
+
+def test_a_shell_without_the_choice_and_one_with_another_see_the_stack_as_it_was_started(stack, monkeypatch):
+    """`rotate` starts the scheduler again: with the broker's address, which it had before."""
+    for names, elsewhere in ((_CELERY, "local"), ({}, "celery")):
+        known = keep(replace(stack, choice=names))
+        monkeypatch.delenv("RETRAIN_EXECUTOR", raising=False)
+        said = [(p.name, p.environment) for s in all_services(known) for p in s.programs]
+        monkeypatch.setenv("RETRAIN_EXECUTOR", elsewhere)
+        again = load(stack.root)
+        assert [(p.name, p.environment) for s in all_services(again) for p in s.programs] == said
+        assert inherited(again)["RETRAIN_EXECUTOR"] == names.get("RETRAIN_EXECUTOR", "local")
+        scheduler = dict(said)["airflow_scheduler"]
+        assert ("AIRFLOW__CELERY__BROKER_URL" in scheduler) is bool(names)
+
+
+def test_where_tasks_run_does_not_change_under_a_running_stack(stack, monkeypatch):
+    monkeypatch.setattr(Supervision, "running", lambda _: True)
     monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
-    monkeypatch.setenv("STACK_WORKERS", "3")
+    with pytest.raises(StackError, match="where its tasks run changes with its start: `make down`"):
+        runner.up(stack.root, print)
+    assert load(stack.root).choice == {}
+
+
+def test_a_stack_of_an_earlier_build_is_not_half_rotated(stack):
+    earlier = replace(stack, secrets={k: v for k, v in stack.secrets.items() if k != "faceserve_enrolment"})
+    with pytest.raises(StackError, match="of an earlier version"):
+        rotating.rotate(earlier, "faceserve_enrolment")
+    assert not (stack.root / "tokens").exists()
+
+
+def test_workers_are_started_where_they_are_wanted_and_each_keeps_its_files_to_itself(stack):
+    assert not any(p.name.startswith("airflow_worker") for s in all_services(stack) for p in s.programs)
+    stack = replace(stack, choice={**_CELERY, "STACK_WORKERS": "3"})
     (workers,) = (service for service in all_services(stack) if service.name == "workers")
     assert [p.name for p in workers.programs] == ["airflow_worker_quick", *(f"airflow_worker_{n}" for n in (1, 2, 3))]
     assert len({p.environment["AIRFLOW_HOME"] for p in workers.programs}) == 4
     assert environment(stack)["RETRAIN_SLICES_AT_ONCE"] == "3"
 
 
-def test_a_worker_has_neither_the_key_of_airflows_database_nor_the_one_that_signs_for_airflow(stack, monkeypatch):
-    monkeypatch.setenv("RETRAIN_EXECUTOR", "celery")
+def test_a_worker_has_neither_the_key_of_airflows_database_nor_the_one_that_signs_for_airflow(stack):
+    stack = replace(stack, choice=_CELERY)
     opened = [stack.secrets[name] for name in ("airflow", "airflow_jwt", "backup", "rabbitmq_airflow")]
     opened.append(environment(stack)["AIRFLOW__CORE__FERNET_KEY"])
     (workers,) = (service for service in all_services(stack) if service.name == "workers")
