@@ -14,9 +14,12 @@ import click
 import psycopg2
 
 from include.stack.airflow_program import become_airflow
+from include.stack.knowing import tasks_by
+from include.stack.layout import default_root, load
 
 # Longer than any run lasts: a rollback may wait nine days for its last replica.
 _LEAST_DAYS = 14
+_RESULTS = "AIRFLOW__CELERY__RESULT_BACKEND"
 
 
 @click.command()
@@ -45,7 +48,7 @@ def main(days: int, dry_run: bool) -> None:
 
 def _forget_what_workers_told(before: datetime) -> None:
     """What became of each task that was sent to a worker; Celery's own program for that does not run here."""
-    results = os.environ.get("AIRFLOW__CELERY__RESULT_BACKEND", "")
+    results = _results()
     if not results:
         return
     dsn = results.replace("db+postgresql+psycopg2://", "postgresql://")
@@ -54,6 +57,14 @@ def _forget_what_workers_told(before: datetime) -> None:
         if cursor.fetchone() == (True,):
             cursor.execute("DELETE FROM celery_taskmeta WHERE date_done < %s", (before.replace(tzinfo=None),))
             click.echo(f"{cursor.rowcount} words of workers go")
+
+
+def _results() -> str:
+    """Where workers tell it; of the local stack its shell does not know that, nor does any program but two."""
+    if said := os.environ.get(_RESULTS):
+        return said
+    stack = load(default_root()) if "STACK_DIR" in os.environ else None
+    return tasks_by(stack, "airflow").get(_RESULTS, "") if stack and stack.choice else ""
 
 
 def _log_folder() -> Path:

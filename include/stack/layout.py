@@ -48,9 +48,7 @@ SECRETS = (
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack: `root` holds everything it writes; `moved` names ports that were not the preferred ones, and `choice`
-    says where its tasks run.
-    """
+    """`root` holds everything it writes; `moved`: ports that were not the preferred ones; `choice`: where tasks run."""
 
     root: Path
     ports: dict[str, int]
@@ -134,7 +132,7 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
         keys.nothing_earlier()
     # A stack of an earlier version may lack what a later one needs.
     ports = dict(existing.ports) if existing else {}
-    kept_secrets = existing.secrets if existing else {}
+    kept_secrets, choice = (existing.secrets, existing.choice) if existing else ({}, {})
     if existing and existing.complete:
         return existing
     for name, port in PREFERRED_PORTS.items():
@@ -145,7 +143,7 @@ def load_or_create(root: Path, *, preferred: bool = True) -> Stack:
     if "airflow_api" in kept_secrets:
         # With another key than that of an earlier version, nobody could read the connections which are stored.
         made[FERNET] = kept_secrets["airflow_api"]
-    return keep(Stack(root, ports, {**made, **kept_secrets}, moved, existing.choice if existing else {}))
+    return keep(Stack(root, ports, {**made, **kept_secrets}, moved, choice))
 
 
 def with_other_ports(stack: Stack, names: Collection[str]) -> Stack:

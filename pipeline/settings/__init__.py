@@ -106,7 +106,8 @@ class Settings(BaseSettings):
     """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
     simple auth manager, under another one whoever may trigger its DAG."""
     executor: Literal["local", "celery"] = "local"
-    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines. Kubernetes has pods instead."""
+    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines.
+    Kubernetes has pods instead."""
     slices_at_once: Annotated[int, Range(at_least=1, at_most=1024)] = SLICES_AT_ONCE
     """Slices of photos prepared at once; with workers, as many as these have places for `cpu-heavy` tasks, together."""
     log_format: Literal["text", "json"] = "text"

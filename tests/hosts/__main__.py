@@ -2,7 +2,7 @@
 
 A stack of its own whose workers are hosts: each has a network, folders and a name of its own, and shares the services
 alone. Slices of photos spread over 1, 2 and 4 of them; one is killed in the middle and another comes; what each said is
-read as the page of Airflow reads it; and the look that asks for rollbacks never waits. Root is needed.
+read as the page of Airflow reads it; and how long the look waits is told. Root is needed.
 """
 
 import os

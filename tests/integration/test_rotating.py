@@ -160,7 +160,7 @@ def test_what_opens_the_replicas_doors_changes_while_requests_flow_and_none_fail
     before = up(root, ["s3", "faceserve", "caller"])
     replicas = ("faceserve_1", "faceserve_2")
     started = [Supervision(before).pid(name) for name in replicas]
-    answers, ended = Counter(), threading.Event()
+    answers, ended, restarted = Counter(), threading.Event(), _noticed(monkeypatch, "renew")
 
     def ask(address):
         while not ended.is_set():
@@ -171,9 +171,15 @@ def test_what_opens_the_replicas_doors_changes_while_requests_flow_and_none_fail
             if answer == "OK" or token == load(root).secrets["faceserve"]:
                 answers[answer] += 1
 
+    def ask_as_before():
+        while not (ended.is_set() or restarted.is_set()):
+            opened = _opens(before, before.secrets["faceserve"])
+            answers["OK" if opened or restarted.is_set() else "refused"] += 1
+
     try:
-        with ThreadPoolExecutor(2) as some:
+        with ThreadPoolExecutor(3) as some:
             asking = [some.submit(ask, address) for address in before.lifecycle_addresses]
+            asking.append(some.submit(ask_as_before))
             try:
                 until(lambda: sum(answers.values()) > 20, "requests to flow")
                 rotating.rotate(before, "faceserve")
@@ -186,6 +192,7 @@ def test_what_opens_the_replicas_doors_changes_while_requests_flow_and_none_fail
         after = load(root)
         assert set(answers) == {"OK"}, answers
         assert [Supervision(after).pid(name) for name in replicas] == started
+        until(lambda: len(seen.read_text().split()) > 1, "the caller to be there again")
         assert seen.read_text().split() == [before.secrets["faceserve"], after.secrets["faceserve"]]
         for calls, secret in DOORS_OF_REPLICAS.items():
             assert (root / "tokens" / calls).read_text().split() == [after.secrets[secret]] != [before.secrets[secret]]
@@ -193,6 +200,18 @@ def test_what_opens_the_replicas_doors_changes_while_requests_flow_and_none_fail
         assert _opens(after, after.secrets["faceserve"])
     finally:
         runner.clean(root)
+
+
+def _noticed(monkeypatch, what):
+    """Set once supervision has done that."""
+    done, act = threading.Event(), getattr(Supervision, what)
+
+    def act_and_say(*about):
+        act(*about)
+        done.set()
+
+    monkeypatch.setattr(Supervision, what, act_and_say)
+    return done
 
 
 def _answer(call):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from io import StringIO
+from unittest.mock import MagicMock
 
 import pytest
 from click.testing import CliRunner
@@ -532,6 +533,19 @@ def test_a_shell_without_the_choice_and_one_with_another_see_the_stack_as_it_was
         assert inherited(again)["RETRAIN_EXECUTOR"] == names.get("RETRAIN_EXECUTOR", "local")
         scheduler = dict(said)["airflow_scheduler"]
         assert ("AIRFLOW__CELERY__BROKER_URL" in scheduler) is bool(names)
+
+
+def test_a_shell_of_the_stack_finds_what_workers_told_of_tasks(stack, monkeypatch):
+    """So that Airflow's history of it is thrown away, too."""
+    monkeypatch.delenv("AIRFLOW__CELERY__RESULT_BACKEND", raising=False)
+    monkeypatch.setenv("STACK_DIR", str(stack.root))
+    dsns = []
+    monkeypatch.setattr(airflow_history.psycopg2, "connect", lambda dsn: dsns.append(dsn) or MagicMock())
+    airflow_history._forget_what_workers_told(datetime.now(UTC))
+    assert dsns == []
+    keep(replace(stack, choice=_CELERY))
+    airflow_history._forget_what_workers_told(datetime.now(UTC))
+    assert dsns == [stack.dsn("celery", "celery")]
 
 
 def test_where_tasks_run_does_not_change_under_a_running_stack(stack, monkeypatch):
