@@ -95,7 +95,7 @@ def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:
 def of_local_stack(choice: Mapping[str, str], s3_endpoint: str) -> dict[str, str]:
     """It has as many places for slices as workers, unless somebody says otherwise."""
     if not distributed(choice):
-        return {"RETRAIN_EXECUTOR": "local", **executor_variables({})}
+        return executor_variables({})
     at_once = choice.get("RETRAIN_SLICES_AT_ONCE", str(workers_wanted(choice)))
     chosen = {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": at_once}
     # Airflow's own handler of logs looks for S3 nowhere else.

@@ -39,9 +39,11 @@ def told_to_all(stack: Stack) -> dict[str, str]:
 
 
 def inherited(stack: Stack) -> dict[str, str]:
-    """What every program begins with: a shell that took the stack's variables (`include.stack env`) knows too much."""
-    secret = _secret(stack)
-    return {**{name: value for name, value in os.environ.items() if name not in secret}, **told_to_all(stack)}
+    """What every program begins with: a shell that took the stack's variables (`include.stack env`) knows too much, and
+    another one may say otherwise where tasks run.
+    """
+    not_ours = {*_secret(stack), "RETRAIN_EXECUTOR"}
+    return {**{name: value for name, value in os.environ.items() if name not in not_ours}, **told_to_all(stack)}
 
 
 def _secret(stack: Stack) -> set[str]:

@@ -530,7 +530,7 @@ def test_a_shell_without_the_choice_and_one_with_another_see_the_stack_as_it_was
         monkeypatch.setenv("RETRAIN_EXECUTOR", elsewhere)
         again = load(stack.root)
         assert [(p.name, p.environment) for s in all_services(again) for p in s.programs] == said
-        assert inherited(again)["RETRAIN_EXECUTOR"] == names.get("RETRAIN_EXECUTOR", "local")
+        assert inherited(again).get("RETRAIN_EXECUTOR") == names.get("RETRAIN_EXECUTOR")
         scheduler = dict(said)["airflow_scheduler"]
         assert ("AIRFLOW__CELERY__BROKER_URL" in scheduler) is bool(names)
 
