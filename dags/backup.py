@@ -2,8 +2,8 @@
 
 With the log, which `log_receiver` brings there as it is written, every moment of the last 30 days can be restored
 (`RETRAIN_BACKUP_KEEP_DAYS`): `python -m pipeline backups restore`, see *A backup has to come back* in the runbook.
-Where `RETRAIN_BACKUP_DSN` is empty, somebody else backs the databases up: the run is skipped, and
-ends alerts of old copies.
+Where `RETRAIN_BACKUP_DSN` is empty, somebody else backs the databases up: erasures are written down beside the
+datasets all the same, the copy is skipped, and alerts of old copies end.
 """
 
 from datetime import timedelta
@@ -27,6 +27,10 @@ from plugins.steps import step
     ),
 )
 def backup() -> None:
+    @task
+    def keep_erasures() -> None:
+        step(lambda p: p.keep_erasures())
+
     @task.short_circuit
     def wanted() -> bool:
         return step(lambda p: p.backups_still_wanted())
@@ -35,7 +39,7 @@ def backup() -> None:
     def copy() -> dict[str, object]:
         return step(lambda p: p.back_up())
 
-    wanted() >> copy()
+    keep_erasures() >> wanted() >> copy()
 
 
 backup()

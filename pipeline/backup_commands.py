@@ -63,6 +63,12 @@ def restore(at: datetime, into: Path) -> None:
     show(Pipeline.from_env().restore_databases(at, into))
 
 
+@backups.command("erase-again")
+def erase_again() -> None:
+    """Erase in the database of the settings what was ever erased: for one that came back by `open` or otherwise."""
+    show(Pipeline.from_env().erase_again())
+
+
 @backups.command("open")
 @_at
 def open_backup(at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
+from pipeline.domain.lineage import Erased
 from pipeline.ports.backup_bundles import BackingUp, OfOneDatabase, ReceivingLog, Restoring
 from pipeline.ports.backups import BackupArchive, DatabaseCluster, Rebuilt, Safeguards
 from pipeline.settings import Settings
 from pipeline.steps.back_up import back_up
 from pipeline.steps.keep_log import keep_log
+from pipeline.steps.realign_datasets import realign_datasets
 from pipeline.steps.replay_erasures import keep_erasures, replay_erasures
 from pipeline.steps.restore_databases import marked, rebuilt
 from pipeline.steps.try_restore import try_restore
@@ -54,7 +56,7 @@ class BackupSteps:
     def back_up(self) -> dict[str, Any]:
         """Copy every database now. Raises `GiveUp` unless `backups_wanted`."""
         # First: what cannot be written there leaves no copy of the cluster behind that is made again with every try.
-        keep_erasures(self._w.erasure_journal, self._w.erasures)
+        self.keep_erasures()
         return self._copied()
 
     def _copied(self) -> dict[str, Any]:
@@ -118,16 +120,32 @@ class BackupSteps:
             return {**told, "erased_again": again}
 
     def _erased_again(self, cluster: Rebuilt) -> int:
-        from pipeline.adapters.erasure_table import ErasureTable
-        from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
         from pipeline.adapters.mlops_db import MlopsDatabase
 
         if not (kept := self._w.erasure_journal.all()):
             return 0
         # What was erased is asked for as this release knows it; the next start would bring them up to date as well.
         cluster.bring_up_to_date("mlops")
-        database = MlopsDatabase(cluster.dsn("mlops"))
-        return len(replay_erasures(kept, ErasureTable(database), FaceConfirmationTable(database)))
+        return self._replayed(MlopsDatabase(cluster.dsn("mlops")), kept)
+
+    def _replayed(self, database: "MlopsDatabase", kept: Sequence[Erased]) -> int:
+        from pipeline.adapters.dataset_table import DatasetTable
+        from pipeline.adapters.erasure_table import ErasureTable
+        from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
+
+        table = ErasureTable(database)
+        again = replay_erasures(kept, table, FaceConfirmationTable(database))
+        for dataset_id in realign_datasets(DatasetTable(database), table, self._w.objects, self._w.dataset_prefix):
+            log.info("%s was rewritten by an erasure since: its rows say so", dataset_id)
+        return len(again)
+
+    def erase_again(self) -> dict[str, Any]:
+        """What was ever erased is erased in the database of the settings, which somebody restored."""
+        return {"erased_again": self._replayed(self._w.database, self._w.erasure_journal.all())}
+
+    def keep_erasures(self) -> None:
+        """Of whoever restores without `restore_databases`, too, what was erased is known."""
+        keep_erasures(self._w.erasure_journal, self._w.erasures)
 
     def test_restore(self) -> dict[str, Any]:
         """Restore everything to this moment, and compare. Raises `GiveUp` with what is not as it has to be."""

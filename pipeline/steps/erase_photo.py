@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from pipeline.domain.dataset_folder import first_photos
+from pipeline.domain.errors import DatasetRefused
 from pipeline.domain.lineage import Erased, Erasure, Kept
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
@@ -17,12 +18,13 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     """Killed anywhere and run again, it goes on. Models that learned from the photo are listed, not deleted.
 
     Other tasks with the same photo are forgotten as well. A task that no dataset has yet is remembered, so that none
-    will. Raises `GiveUp` when nobody answers for it.
+    will. Raises `GiveUp` when nobody answers for it, and `DatasetRefused` at the end for datasets that still have it.
     """
     by.demand_a_name("an erasure")
     f, kept = forgetting, _remember(forgetting, task_id, by)
     found = Erasure(task_id, twins=[twin for twin in kept if twin != task_id])
-    used = [_forget_in_datasets(one, f, found) for one in kept]
+    refused: list[str] = []
+    used = [_forget_in_datasets(one, f, found, refused) for one in kept]
     erase_choices(f, found)
     faces = _forget_faces(kept, f, by, found)
     if not any(used) and not faces:
@@ -36,14 +38,19 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     for one in reversed(kept):
         rows.update(f.erasures.anonymise(one))
     found.rows = dict(rows)
+    if refused:
+        raise DatasetRefused(f"everything else is done; {'; '.join(refused)}")
     return found.each_once()
 
 
-def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure) -> bool:
-    """Whether any dataset has it, or had."""
+def _forget_in_datasets(task_id: str, forgetting: Forgetting, found: Erasure, refused: list[str]) -> bool:
+    """Whether any dataset has it, or had. One that is refused keeps no other from going without the photo."""
     named = [place for place in places(forgetting) if place.manifest.names(task_id)]
     for place in named:
-        erase_from_dataset(forgetting, place, task_id, found)
+        try:
+            erase_from_dataset(forgetting, place, task_id, found)
+        except DatasetRefused as why:
+            refused.append(f"{why}; afterwards erase {task_id[:40]!r} once more")
     known = forgetting.datasets.appearances(task_id=task_id)
     for row in known:
         list_models(row, forgetting, found)

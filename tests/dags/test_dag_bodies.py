@@ -573,3 +573,9 @@ def test_databases_are_backed_up_unless_somebody_else_does_that(desk, dag, task,
     desk.answers["backups_still_wanted"] = False
     with pytest.raises(DownstreamTasksSkipped):
         DagRun(dag).do("wanted")
+
+
+def test_what_was_erased_is_written_down_whoever_backs_the_databases_up(desk):
+    dag = backup.backup()
+    DagRun(dag).do("keep_erasures")
+    assert positional(desk) == [("keep_erasures",)] and dag.get_task("wanted").upstream_task_ids == {"keep_erasures"}

@@ -85,6 +85,7 @@ ASKED = [
     (("sign-models",), [("sign_models",)]),
     (("backups", "make"), [("back_up",)]),
     (("backups", "list"), [("backups",)]),
+    (("backups", "erase-again"), [("erase_again",)]),
     (("backups", "test"), [("test_restore",)]),
     (
         ("backups", "restore", "--at", "2026-05-04T21:00:00+09:00", "--into", "data"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE
-from pipeline.domain.dataset import Split
+from pipeline.domain.dataset import Manifest, Split
 from pipeline.domain.errors import DatasetRefused, GiveUp, PhotosErased, UnknownVersion
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Hyperparameters
@@ -24,11 +24,14 @@ from pipeline.ports.bundles import Records
 from pipeline.steps.assemble import SHARDS_ON_CONTACT_SHEET, assemble
 from pipeline.steps.augment import slices
 from pipeline.steps.erase_photo import erase_photo
-from pipeline.steps.stored_dataset import demand_whole
+from pipeline.steps.realign_datasets import realign_datasets
+from pipeline.steps.replay_erasures import replay_erasures
+from pipeline.steps.stored_dataset import demand_whole, frozen_manifest
 from pipeline.steps.trace_model import trace_model
 from pipeline.steps.trace_task import trace_task
 from tests.builders import a_model_version, a_task, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
+from tests.fakes.faces import FakeFaceConfirmations
 from tests.fakes.faults import Both, Fault, Killed, every_fault
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
 from tests.unit.pipeline.steps.dataset_world import AUGMENTATION, LABELS, NO_FAULT, POLICY, URI, forgetting
@@ -628,3 +631,48 @@ def test_a_model_leads_to_its_photos(world):
     assert {p.task_id for p in origin.photos} == {p.task_id for p in world.manifest().photos}
     with pytest.raises(UnknownVersion, match="no version 'v9'"):
         trace_model(world.records(), ModelType.LAUNDRY, "v9")
+
+
+@pytest.mark.parametrize("lost", ["all of it", "its end"])
+def test_a_database_restored_to_before_an_erasure_lets_the_next_photo_go_and_others_be_trained_on(world, lost):
+    before, first = copy.deepcopy(world.datasets), world.task()
+    killed = (
+        every_fault(lambda fault: world_erased(copy.deepcopy(world), first, fault))[::8] if lost == "its end" else ()
+    )
+    assert lost == "all of it" or len(killed) > 3
+    for fault in killed or [NO_FAULT]:
+        restored = copy.deepcopy(world)
+        world_erased(restored, first, fault)
+        since = restored.erasures.all()
+        restored.datasets.__dict__.update(copy.deepcopy(before).__dict__)
+        replay_erasures(since, restored.erasures, FakeFaceConfirmations(restored.datasets))
+        realign_datasets(restored.datasets, restored.erasures, restored.objects, "s3://datasets/")
+        restored.erase(restored.task(Split.VALIDATION))
+        restored.erase(first)
+        dataset = restored.datasets.get("DS-2026-001")
+        demand_whole(dataset, restored.objects)
+        frozen_manifest(dataset, restored.datasets, restored.objects)
+        assert first.encode() not in restored.everything()
+
+
+def world_erased(world, task_id, fault):
+    with suppress(Killed):
+        world.erase(task_id, fault)
+    return fault
+
+
+def test_what_differs_by_more_than_an_erasure_is_not_taken_for_one(world):
+    first, other = world.task(), world.task(Split.HOLDOUT)
+    world.erase(first)
+    world.objects.write(f"{URI}manifest.json", world.manifest().without(other).to_json(), "application/json")
+    assert realign_datasets(world.datasets, world.erasures, world.objects, "s3://datasets/") == []
+    assert world.datasets.frozen_sha256("DS-2026-001") != world.manifest().sha256
+
+
+def test_a_dataset_that_is_refused_keeps_no_other_from_going_without_the_photo(world):
+    task = world.task()
+    world.objects.write(f"{URI}dataset.json", b'{"train": [], "validation": []}', "application/json")
+    with pytest.raises(DatasetRefused, match=r"everything else is done; .*dataset.json .* erase '.*' once more"):
+        world.erase(task)
+    assert task not in Manifest.from_json(world.objects.read(f"{SECOND}manifest.json")).task_ids
+    assert not any(row.sha256 for row in world.datasets.appearances(task_id=task))
