@@ -232,7 +232,8 @@ class Ailing(BaseHTTPRequestHandler):
             kim = b"<Contents><Key>face/kim</Key><ETag>1</ETag></Contents>"
             self._say(200, b"<ListBucketResult>" + kim + b"</ListBucketResult>")
         else:
-            self._say(self.status, b"<Error><Code>Trouble</Code></Error>", ("x-amz-checksum-crc32", "AAAAAA=="))
+            code = b"NoSuchKey" if self.status == 404 else b"Trouble"
+            self._say(self.status, b"<Error><Code>%b</Code></Error>" % code, ("x-amz-checksum-crc32", "AAAAAA=="))
 
     def _say(self, status, body, *headers):
         self.send_response(status)
