@@ -99,6 +99,8 @@ NEEDED = {
     'retraining_last_training_timestamp_seconds{model="laundry"}': "0",
     'retraining_training_interval_seconds{model="laundry"}': str(3 * 86400),
 }
+_TASKS_READY = 'rabbitmq_detailed_queue_messages_ready{vhost="airflow",queue="gpu"}'
+_WORKERS = 'rabbitmq_detailed_queue_consumers{vhost="airflow",queue="gpu"}'
 CASES = {
     "ErrorBudgetBurnsFast": burning(FAILED, ANSWERED, fast=True, budget=0.001),
     "ErrorBudgetBurns": burning(FAILED, ANSWERED, fast=False, budget=0.001),
@@ -154,6 +156,12 @@ CASES = {
     "DeadLetters": of("retraining_dead_letters", 1, 0, 0, after=6),
     "ConfirmationsWait": of(
         'rabbitmq_detailed_queue_messages_ready{queue="mlops.task-confirmed"}', 1001, 1000, 0, after=16
+    ),
+    "TasksWaitForWorkers": Case(
+        11,
+        bad={_TASKS_READY: "1", _WORKERS: "0"},
+        edge={_TASKS_READY: "1", _WORKERS: "1"},
+        good={_TASKS_READY: "0", _WORKERS: "0"},
     ),
     "OutboxOld": of('retraining_outbox_oldest_seconds{database="mlops"}', 301, 300, 0, after=2),
     "NoticesOld": of('retraining_notices_oldest_seconds{database="mlops"}', 3601, 3600, 0, after=6),
