@@ -94,13 +94,14 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
     looked = looked_at(offered.photos, _looking(making))
     _delete_what_tries_left(making, forgotten, looked)
     while True:
-        faults = {one.offered.check_id: one.fault for one in looked if one.offered.check_id}
+        faults = {one.offered.check_id: one.fault for one in looked if one.offered.check_id and _was_read(one)}
         demand_usable(faults, making.max_unusable_share)
         usable, aside = _sorted_out(looked, forgotten)
         photos = [photo for photo, one in usable if not one.is_impostor]
         base = making.network.sha256
         chosen = FaceDataset.chosen(begun(making, run_id), base, photos, tuple(aside), making.selection)
-        demand_new(offered.needed, {photo.check_id for photo in chosen.every_photo()}, faults)
+        used = {photo.check_id for photo in chosen.every_photo()}
+        demand_new(_needed(offered, faults), used, faults | _too_few(usable, chosen, making.selection.min_photos))
         through = _through(offered, looked)
         dataset = replace(chosen, impostors=_impostors(usable, chosen), through=through).without(forgotten)
         drafted(making, run_id, dataset)
@@ -108,6 +109,24 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
         if not lost:
             return dataset
         looked = [_lost(one, lost) for one in looked]
+
+
+def _was_read(one: _Looked) -> bool:
+    """What is known of an earlier dataset is not, and would water down what cannot be."""
+    return one.offered.known is None or bool(one.fault)
+
+
+def _needed(offered: Offer, faults: Mapping[str, str]) -> frozenset[str]:
+    """Where some of what is new cannot be used, some of what is new has to be."""
+    new = offered.needed.intersection(faults)
+    return new if any(faults[check_id] for check_id in new) else offered.needed
+
+
+def _too_few(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset, least: int) -> dict[str, str]:
+    """Why checks are not in it that can be used, of whom nobody else is."""
+    there = {photo.identity for of_side in chosen.photos.values() for photo in of_side}
+    why = f"{least} or more distinct photos of one person are needed (RETRAIN_FACE_MIN_PHOTOS)"
+    return {one.check_id: why for photo, one in usable if not one.is_impostor and photo.identity not in there}
 
 
 def _impostors(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset) -> tuple[FacePhoto, ...]:
@@ -223,7 +242,10 @@ def _sorted_out(
             aside.append(SetAside(one.offered.place, one.fault, shows=one.offered.shows))
         elif not one.offered.is_impostor and len(shows[one.found.cluster_id]) > 1:
             why = "the same picture is filed under another person, too"
-            aside.append(SetAside(one.offered.place, why, one.found.photo_id))
+            aside.append(SetAside(one.offered.place, why, one.found.photo_id, one.found.shows))
+        elif one.offered.is_impostor and one.found.identity in shows.get(one.found.cluster_id, ()):
+            why = "it shows what a photo of the person shows that it is said not to show"
+            aside.append(SetAside(one.offered.place, why, one.found.photo_id, one.found.shows))
         else:
             usable.append((one.found, one.offered))
     return usable, aside

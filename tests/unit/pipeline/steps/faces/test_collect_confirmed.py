@@ -151,6 +151,15 @@ def test_who_judges_is_nobodys_impostor_though_their_own_row_is_not_among_what_w
     assert [one.check_id for one in found] == ([said.check_id] if side is Side.TRAIN else [])
 
 
+def test_a_photo_that_shows_what_one_of_the_person_shows_is_nobodys_impostor_of_them(world):
+    old = of_side(Side.TRAIN)
+    world.say(old, "door")
+    said = world.say(old, "door", same=False, corrects=True)
+    dataset = world.collect_confirmed()
+    aside = {one.name: one.reason for one in dataset.set_aside}
+    assert dataset.impostors == () and "said not to show" in aside[f"{old}/{said.check_id}"]
+
+
 def test_nothing_is_kept_of_an_impostor_when_the_person_or_the_check_is_forgotten(world):
     old = of_side(Side.TRAIN)
     said = [world.say(old, f"stranger-{n}", same=False, corrects=True) for n in range(2)]
@@ -261,6 +270,10 @@ def test_forgetting_one_of_two_checks_with_one_photo_forgets_that_photo():
         assert not {older.check_id, newer.check_id} & {*checks_of(left, "new")} and left.set_aside == ()
         again = other.say("new", 0)
         assert again.check_id not in checks_of(other.collect_confirmed("run-3"), "new")
+
+
+def no_bytes(number):
+    raise PhotoRefused(f"no photo {number}")
 
 
 REPEATED = "a newer photo of the same person shows the same, and stands for both"
@@ -445,6 +458,29 @@ def test_a_retraining_without_any_of_what_was_confirmed_would_learn_nothing_new(
     making = replace(one.making(), max_unusable_share=1.0)
     with pytest.raises(DatasetRefused, match="none of 1 confirmed checks can be used: "):
         collect(making, "run-2", lambda _: Offer([*known, *asked], None, frozenset({said.check_id})), lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("share", "new", "why"),
+    [
+        (0.2, no_bytes, "50 of 50 confirmed checks cannot be used"),
+        (1.0, no_bytes, "none of 50 confirmed checks can be used: .*no photo"),
+        (
+            1.0,
+            lambda number: f"new{number}:1".encode(),
+            "none of 50 confirmed checks can be used: .*2 or more distinct photos",
+        ),
+    ],
+)
+def test_what_earlier_datasets_looked_at_waters_nothing_down_and_the_cause_is_named(share, new, why):
+    one = World(people=120)
+    photos = [(f"K-{n}", p) for n, p in enumerate(one.collect().every_photo())]
+    known = [Offered(p.place, p.identity, p.taken_at, bytes, check_id=number, known=p) for number, p in photos]
+    fresh = [Offered(f"new{n}/N-{n}", f"new{n}", "2026", partial(new, n), check_id=f"N-{n}") for n in range(50)]
+    needed = frozenset(offered.check_id for offered in (fresh if "distinct" in why else [*known, *fresh]))
+    making = replace(one.making(), max_unusable_share=share)
+    with pytest.raises(DatasetRefused, match=why):
+        collect(making, "run-2", lambda _: Offer([*known, *fresh], None, needed), lambda *_: None)
 
 
 def no_photo(said):
