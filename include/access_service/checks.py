@@ -128,7 +128,7 @@ class Checks:
             check = _find(cursor, check_id, lock=True)
             if check.identity is None:
                 raise Contradiction(f"check {check_id} was compared with nobody")
-            shown = _instead(check, word)
+            shown = _instead(check, word) or _said_before(check, word)
             if (check.final_result, check.shown_identity) != (word.final_result, shown):
                 _conclude(cursor, replace(check, shown_identity=shown), word)
             return _find(cursor, check_id)
@@ -158,6 +158,11 @@ def _instead(check: Check, word: Word) -> str | None:
     if shown is not None and (shown == check.identity) != (word.final_result == SAME):
         raise Contradiction(f"{word.final_result} says otherwise than that check {check.check_id} shows {shown}")
     return None if shown == check.identity else shown
+
+
+def _said_before(check: Check, word: Word) -> str | None:
+    """Who says the same again and nothing of who it was, takes nothing of that back: for this, say who it was."""
+    return check.shown_identity if word.final_result == check.final_result else None
 
 
 def _conclude(cursor: Cursor, check: Check, word: Word) -> None:
