@@ -138,7 +138,9 @@ def _impostors(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset)
 
 
 def _through(offer: Offer, looked: Sequence[_Looked]) -> str:
-    """As tasks have it: what could not be used at the end comes again."""
+    """As tasks have it: what could not be used at the end comes again. What failed before something that was used does
+    not: a photo that is gone for good would wait for ever.
+    """
     used = (one.offered.confirmed_at for one in looked if one.found is not None)
     newest = max(filter(None, (offer.through, *used)), default=None)
     return newest.isoformat() if newest else ""
