@@ -1,12 +1,10 @@
 """What a dataset is made of: confirmed tasks, photos, the frozen manifest (design D1, D2)."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
-from itertools import count
 from typing import Annotated, Any
 
 from pipeline.domain.bounds import AtLeastOne, Count, Range, Share
@@ -42,14 +40,6 @@ class Source(StrEnum):
 def dataset_name(year: str, number: int) -> str:
     """`DS-2026-001`; the thousandth of a year has four digits."""
     return f"DS-{year}-{number:03d}"
-
-
-def later_names(known: Collection[str], year: int) -> Iterator[Iterator[str]]:
-    """Names that come after all that are known, of the last year of these and of this one."""
-    numbers = [tuple(map(int, name.split("-")[1:])) for name in known]
-    for one in sorted({year, max(numbers, default=(year,))[0]}):
-        last = max((number for of_year, number in numbers if of_year == one), default=0)
-        yield map(partial(dataset_name, str(one)), count(last + 1))
 
 
 @dataclass(frozen=True)

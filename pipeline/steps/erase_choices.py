@@ -1,22 +1,21 @@
-"""Take a photo out of selections that were never frozen: of collections that were killed."""
+"""Take a photo out of selections that are not frozen: of collections that were killed, and of datasets that a restored
+database lost.
+"""
 
-from pipeline.domain.dataset import Manifest
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.lineage import Erasure, Gone
-from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Forgetting
-from pipeline.ports.data import ObjectFolders
-from pipeline.steps.stored_dataset import manifest_in
+from pipeline.steps.what_lies_there import delete_selection, numbered, selection
 
 
 def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
     """A selection with a photo that was ever erased goes: collecting again makes another one."""
     f, frozen = forgetting, {dataset_id for dataset_id, _, _ in forgetting.datasets.frozen()}
     gone = Gone.of(f.erasures.all())
-    begun = [one for model_type in ModelType for one, _ in f.datasets.of_type(model_type)]
-    for dataset_id in begun:
+    for dataset_id in numbered(f.objects, f.dataset_prefix):
         folder = DatasetFolder.of(f.dataset_prefix, dataset_id)
-        if dataset_id in frozen or (manifest := _choice(folder, f.objects)) is None:
+        # People are forgotten in theirs by name.
+        if dataset_id in frozen or (manifest := selection(folder, f.objects)) is None:
             continue
         photos = [(one.task_id, one.sha256) for one in manifest.photos]
         photos += [(one.task_id, one.sha256) for one in manifest.quarantined]
@@ -25,19 +24,9 @@ def erase_choices(forgetting: Forgetting, found: Erasure) -> None:
             _erase_unless_frozen(f, folder, dataset_id, found)
 
 
-def _choice(folder: DatasetFolder, objects: ObjectFolders) -> Manifest | None:
-    """None where there is none, and for people, who are forgotten in theirs by name: whose type a number is says little
-    of what lies there after a restore.
-    """
-    try:
-        return manifest_in(folder, objects) if objects.exists(folder.manifest) else None
-    except KeyError:
-        return None
-
-
 def _erase_unless_frozen(forgetting: Forgetting, folder: DatasetFolder, dataset_id: str, found: Erasure) -> None:
     """Frozen since, it is another selection by now, without what is erased; frozen later, it is written anew."""
     with forgetting.datasets.unfrozen(dataset_id) as unfrozen:
-        for uri in (folder.descriptors, folder.manifest) if unfrozen else ():
-            forgetting.objects.delete(uri)
-            found.deleted.append(uri)
+        # A number that nobody knows is not frozen either.
+        if unfrozen or forgetting.datasets.frozen_sha256(dataset_id) is None:
+            found.deleted += delete_selection(folder, forgetting.objects)

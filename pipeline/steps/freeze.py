@@ -10,11 +10,13 @@ from pipeline.domain.errors import PhotosErased
 from pipeline.ports.bundles import DataSources
 from pipeline.steps.look_at import Printed
 from pipeline.steps.stored_dataset import read_recorded
+from pipeline.steps.what_lies_there import keep_as_draft
 
 
 def freeze(manifest: Manifest, usable: Sequence[Printed], sources: DataSources) -> None:
     """Raises `PhotosErased` and `PhotosWithheld` for what is to be in no dataset any more: nothing is frozen then."""
     folder = DatasetFolder.of(sources.prefix, manifest.dataset_id)
+    keep_as_draft(folder, sources.objects)
     # By the manifest an erasure finds what belongs to it, so that is written first and deleted last.
     kept = {folder.manifest: manifest.to_json(), folder.descriptors: _descriptors(manifest.photos, usable)}
     for uri, body in kept.items():

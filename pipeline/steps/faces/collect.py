@@ -19,7 +19,7 @@ from pipeline.steps.faces.stored_faces import (
     drafted,
     drafts_of,
     frozen,
-    keep_as_draft,
+    make_room,
     manifest_of,
     stored_faces,
     take_out,
@@ -89,7 +89,7 @@ def collect(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
 def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer], on_photo: OnPhoto) -> FaceDataset:
     """With the vectors of all its photos."""
     forgotten = _forgotten(making)
-    keep_as_draft(making, run_id)
+    make_room(making, run_id)
     offered = offer(forgotten)
     looked = looked_at(offered.photos, _looking(making))
     _delete_what_tries_left(making, forgotten, looked)

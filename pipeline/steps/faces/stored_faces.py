@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.domain.dataset import later_names
 from pipeline.domain.dataset_folder import DatasetFolder, face_vector
 from pipeline.domain.faces.dataset import FaceDataset, Forgotten
 from pipeline.domain.faces.identities import FacePhoto
 from pipeline.domain.models import ModelType
 from pipeline.ports.face_forgetting import FaceLists
 from pipeline.steps.stored_dataset import is_finished
-
-# So many numbers in a row without a list may be of collections that were killed.
-_GAP = 3
+from pipeline.steps.what_lies_there import delete_selection, face_list, keep_as_draft, numbered, selection
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,13 @@ def stored_faces(lists: FaceLists) -> Iterator[StoredFaces]:
     for dataset_id, run_id in (*lists.datasets.of_type(ModelType.FACE), *_lost(lists)):
         yield from drafts_of(lists, dataset_id, run_id)
         manifest = DatasetFolder.of(lists.dataset_prefix, dataset_id).manifest
-        if (dataset := _read(lists, manifest)) is not None:
+        if (dataset := face_list(manifest, lists.objects)) is not None:
             yield StoredFaces(manifest, run_id, dataset, is_draft=not is_finished(dataset_id, lists.datasets))
 
 
 def drafts_of(lists: FaceLists, dataset_id: str, run_id: str) -> Iterator[StoredFaces]:
     for uri in lists.objects.list(DatasetFolder.of(lists.dataset_prefix, dataset_id).drafts):
-        if (dataset := _read(lists, uri)) is not None:
+        if (dataset := face_list(uri, lists.objects)) is not None:
             yield StoredFaces(uri, run_id, dataset, is_draft=True)
 
 
@@ -56,7 +53,7 @@ def manifest_of(lists: FaceLists, run_id: str) -> StoredFaces | None:
     if not is_finished(dataset_id, lists.datasets):
         return None
     uri = DatasetFolder.of(lists.dataset_prefix, dataset_id).manifest
-    if (dataset := _read(lists, uri)) is None:
+    if (dataset := face_list(uri, lists.objects)) is None:
         return None
     made = StoredFaces(uri, run_id, dataset)
     if lists.datasets.finished_sha256(dataset_id) != dataset.sha256:
@@ -65,11 +62,14 @@ def manifest_of(lists: FaceLists, run_id: str) -> StoredFaces | None:
     return made
 
 
-def keep_as_draft(lists: FaceLists, run_id: str) -> None:
-    """What lies in the place of the run's manifest before it has one: by it an erasure finds what only that named."""
+def make_room(lists: FaceLists, run_id: str) -> None:
+    """Before the run has a manifest, what lies in its place is of a dataset that was lost: a list of faces stays as a
+    draft, and a selection of tasks goes.
+    """
     at = DatasetFolder.of(lists.dataset_prefix, begun(lists, run_id))
-    if (dataset := _read(lists, at.manifest)) is not None:
-        drafted(lists, run_id, dataset)
+    keep_as_draft(at, lists.objects)
+    if selection(at, lists.objects) is not None:
+        delete_selection(at, lists.objects)
 
 
 def drafted(lists: FaceLists, run_id: str, dataset: FaceDataset) -> None:
@@ -107,30 +107,17 @@ def take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten) -> Sto
     return left
 
 
-def _read(lists: FaceLists, uri: str) -> FaceDataset | None:
-    try:
-        return FaceDataset.from_json(lists.objects.read(uri))
-    except KeyError:
-        return None
-
-
 def _lost(lists: FaceLists) -> Iterator[tuple[str, str]]:
-    """Datasets that a restored database does not know any more; nobody knows their runs either. Of another model type's
-    number that is not frozen the list may still lie there.
+    """What a restored database does not know any more lies under numbers that it never gave, or gave to another model
+    type, whose manifest may be there by now: then drafts are left. Nobody knows their runs either.
     """
-    begun = {model_type: [name for name, _ in lists.datasets.of_type(model_type)] for model_type in ModelType}
+    of_faces = {dataset_id for dataset_id, _ in lists.datasets.of_type(ModelType.FACE)}
     frozen = {dataset_id for dataset_id, _, _ in lists.datasets.frozen()}
-    known = [name for names in begun.values() for name in names]
-    yield from ((name, "") for name in known if name not in frozen and name not in begun[ModelType.FACE])
-    for names in later_names(known, lists.clock.now().year):
-        missing = 0
-        for dataset_id in names:
-            at = DatasetFolder.of(lists.dataset_prefix, dataset_id)
-            if lists.objects.exists(at.manifest) or lists.objects.list(at.drafts):
-                missing = 0
-                yield dataset_id, ""
-            elif (missing := missing + 1) > _GAP:
-                break
+    for dataset_id, uris in numbered(lists.objects, lists.dataset_prefix).items():
+        at = DatasetFolder.of(lists.dataset_prefix, dataset_id)
+        is_open = dataset_id not in frozen and at.manifest in uris
+        if dataset_id not in of_faces and (is_open or any(uri.startswith(at.drafts) for uri in uris)):
+            yield dataset_id, ""
 
 
 def _complete(lists: FaceLists, stored: StoredFaces) -> None:

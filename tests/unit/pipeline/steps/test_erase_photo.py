@@ -676,3 +676,13 @@ def test_a_dataset_that_is_refused_keeps_no_other_from_going_without_the_photo(w
         world.erase(task)
     assert task not in Manifest.from_json(world.objects.read(f"{SECOND}manifest.json")).task_ids
     assert not any(row.sha256 for row in world.datasets.appearances(task_id=task))
+
+
+def test_nor_does_a_dataset_have_it_that_a_restored_database_lost(world):
+    task = world.task()
+    world.restore_database()
+    world.objects.write("s3://datasets/DS-2026-250/manifest.json", world.manifest().to_json(), "application/json")
+    world.erase(task)
+    assert task.encode() not in world.everything()
+    # Under their numbers nothing is left that nobody names.
+    assert [uri for uri in world.objects.bodies if "/DS-2026-" in uri] == []

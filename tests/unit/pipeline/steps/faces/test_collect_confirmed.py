@@ -22,6 +22,8 @@ from pipeline.steps.faces.collect_confirmed import collect_confirmed
 from tests.builders import NOW, a_check
 from tests.fakes.data import FakePhotos
 from tests.fakes.faults import Fault, Killed
+from tests.unit.pipeline.steps.dataset_world import URI
+from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 from tests.unit.pipeline.steps.faces.world import World
 
 
@@ -407,6 +409,44 @@ def test_who_is_in_a_list_that_a_restored_database_lost_is_erased_there(given_to
     one.forget("C-0000")
     assert one.erase("lost1").vectors == 2
     assert lies_in_s3(one, "lost1") == [] and one.datasets.completed == {}
+
+
+def of_tasks(world):
+    """What makes datasets of tasks beside."""
+    beside = DataWorld()
+    beside.objects = world.objects
+    return beside
+
+
+def test_a_list_that_was_lost_is_found_behind_the_selection_of_tasks_that_took_its_number():
+    one, lost = restored("run-2")
+    beside = of_tasks(one)
+    beside.datasets = one.datasets
+    assert beside.collect(run_id="run-3") == lost.dataset_id
+    one.forget("C-0000")
+    assert lies_in_s3(one, "lost1") != []
+    assert one.erase("lost1").vectors == 2
+    assert lies_in_s3(one, "lost1") == []
+
+
+def test_lists_that_were_lost_are_found_however_many_numbers_lie_between():
+    one, lost = restored("run-2")
+    for uri in one.objects.list(f"s3://datasets/{lost.dataset_id}/"):
+        later = uri.replace(lost.dataset_id, "DS-2026-250")
+        one.objects.bodies[later] = one.objects.bodies.pop(uri).replace(lost.dataset_id.encode(), b"DS-2026-250")
+    assert one.erase("lost1").vectors == 2 and lies_in_s3(one, "lost1") == []
+
+
+def test_a_list_of_faces_leaves_nothing_of_the_tasks_whose_lost_number_it_takes():
+    one = seen_at_doors_alone()
+    for number in range(12):
+        one.say(f"new{number % 6}", number)
+    beside = of_tasks(one)
+    beside.collect()
+    beside.prepare()
+    made = one.collect_confirmed("run-2")
+    assert made.dataset_id == "DS-2026-001" and lies_in_s3(one, "TASK-") == []
+    assert one.objects.list(f"{URI}shards/") == []
 
 
 class Unreadable(FakePhotos):

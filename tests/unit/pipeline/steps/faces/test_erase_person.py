@@ -83,7 +83,7 @@ def test_who_is_erased_while_a_dataset_is_made_is_not_in_it(world):
 
 
 FEW = 12
-CALLS = 138
+CALLS = 131
 
 
 def test_so_many_calls_make_a_dataset_of_a_few():
