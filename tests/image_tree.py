@@ -16,10 +16,12 @@ _ONLY_LOCKED = """
 import importlib.abc, importlib.metadata, re, sys
 
 locked = {{re.sub(r"[-_.]+", "-", name).lower() for name in {names!r}}}
+# On processors TensorFlow is a package of another name with the same modules; here it stands in for that.
+modules_of = locked | {{name.removesuffix("-cpu") for name in locked}}
 strange = {{
     module
     for module, owners in importlib.metadata.packages_distributions().items()
-    if not locked & {{re.sub(r"[-_.]+", "-", owner).lower() for owner in owners}}
+    if not modules_of & {{re.sub(r"[-_.]+", "-", owner).lower() for owner in owners}}
 }}
 
 
@@ -30,6 +32,16 @@ class OnlyLocked(importlib.abc.MetaPathFinder):
 
 
 sys.meta_path.insert(0, OnlyLocked())
+of_name = importlib.metadata.Distribution.from_name
+
+
+def only_locked(name):
+    if re.sub(r"[-_.]+", "-", name).lower() not in locked:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return of_name(name)
+
+
+importlib.metadata.Distribution.from_name = only_locked
 """
 
 

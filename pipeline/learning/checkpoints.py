@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def code_version() -> str:
     """Changes with the code and the libraries that a training's numbers come from."""
     folder = Path(__file__).parent
     sources = b"\0".join((folder / f"{name}.py").read_bytes() for name in _CODE)
-    libraries = " ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    # As they say themselves: on processors TensorFlow is installed under another name.
+    libraries = " ".join(f"{name} {import_module(name).__version__}" for name in _LIBRARIES)
     return hashlib.sha256(sources + libraries.encode()).hexdigest()[:16]
 
 

@@ -90,6 +90,13 @@ def test_in_the_faceserve_image_every_program_starts_and_nothing_of_the_pipeline
     assert not (faceserve.root / "pipeline").exists() and not (faceserve.root / "plugins").exists()
 
 
+def test_in_the_training_image_a_checkpoint_knows_its_code(tmp_path):
+    """On processors TensorFlow is installed under another name: no training came further than its first checkpoint."""
+    training = ImageTree.of("application", tmp_path, "training")
+    done = training.run("-c", "from pipeline.learning.checkpoints import code_version; print(len(code_version()))")
+    assert (done.returncode, done.stdout) == (0, "16\n"), done.stderr[-1000:]
+
+
 def test_a_package_that_an_image_lacks_is_not_found_in_its_tree(application):
     done = application.run("-c", "import tensorflow")
     assert "tensorflow is not among the packages of this image" in done.stderr
