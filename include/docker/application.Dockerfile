@@ -4,11 +4,12 @@
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS packages
 ARG PACKAGES=application
-COPY include/docker/uv.txt include/docker/${PACKAGES}.txt include/docker/trim.sh include/stack/face_weights.py /tmp/
+COPY include/docker/uv.txt include/docker/${PACKAGES}.txt include/docker/trim.sh /tmp/
 RUN pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
     && uv venv /opt/venv \
     && uv pip sync --no-cache --require-hashes --compile-bytecode --python /opt/venv/bin/python /tmp/${PACKAGES}.txt \
     && sh /tmp/trim.sh /opt/venv/lib/python3.11/site-packages
+COPY include/stack/face_weights.py /tmp/
 # The network that faces are learned with; `pipeline/learning/faces/base_weights.py` looks for it there.
 RUN case ${PACKAGES} in training*) python /tmp/face_weights.py /opt/venv/share/face-api-1.7.15 ;; esac
 
