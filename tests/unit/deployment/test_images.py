@@ -1,9 +1,12 @@
 """Each image, as its Dockerfile and .dockerignore make it, holds what its programs read and import."""
 
+import importlib.util
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +97,28 @@ def test_in_the_training_image_a_checkpoint_knows_its_code(tmp_path):
     training = ImageTree.of("application", tmp_path, "training")
     done = training.run("-c", "from pipeline.learning.checkpoints import code_version; print(len(code_version()))")
     assert (done.returncode, done.stdout) == (0, "16\n"), done.stderr[-1000:]
+
+
+@pytest.mark.parametrize(("learns", "kinds"), [(False, {"ir"}), (True, {"ir", "onnx", "tf"})])
+def test_what_is_trimmed_of_openvino_is_what_an_image_does_not_read(learns, kinds, tmp_path):
+    """Who learns converts models: with what only servers need, no training came further than its features."""
+    whole = Path(importlib.util.find_spec("openvino").origin).parent
+    shutil.copytree(whole, tmp_path / "openvino", ignore=shutil.ignore_patterns("libopenvino_intel_[gn]pu_plugin.so"))
+    if learns:
+        (tmp_path / "tensorflow").mkdir()
+    subprocess.run(["sh", REPOSITORY / "include/docker/trim.sh", tmp_path], check=True)
+    shutil.rmtree(tmp_path / "tensorflow", ignore_errors=True)
+    # The rest is as it is installed, and of OpenVINO there is nothing else to be found.
+    for package in (one for one in whole.parent.iterdir() if not one.name.startswith("openvino")):
+        (tmp_path / package.name).symlink_to(package)
+    words = "import openvino as ov; from openvino.frontend.frontend import FrontEndManager as Manager"
+    words += "; print(hasattr(ov, 'convert_model'), *sorted(Manager().get_available_front_ends()))"
+    where = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-S", "-c", words], env=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-1000:]
+    converts, *found = done.stdout.split()
+    assert converts == str(learns)
+    assert kinds <= set(found) and (learns or set(found) == kinds)
 
 
 def test_a_package_that_an_image_lacks_is_not_found_in_its_tree(application):
