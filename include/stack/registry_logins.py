@@ -80,9 +80,13 @@ def authorize() -> "Authorization | Response":
 def _make(account: Account) -> None:
     """MLflow wants to know whom it obeys; the password that it keeps of them nobody knows.
 
-    Who writes is an administrator there: what was made before there were logins, or by others, belongs to nobody.
+    Each is an administrator there, and what it may is said here: what was made before there were logins, or by others,
+    belongs to nobody, and of a model that nobody made MLflow tells others that it is forbidden, not that there is none.
     """
     from mlflow.server.auth import store
 
     if not store.has_user(account.name):
-        store.create_user(account.name, secrets.token_urlsafe(32), is_admin=not account.only_reads)
+        store.create_user(account.name, secrets.token_urlsafe(32), is_admin=True)
+    elif not store.get_user(account.name).is_admin:
+        # An earlier release made it so.
+        store.update_user(account.name, is_admin=True)

@@ -82,6 +82,11 @@ def test_a_replica_hears_who_is_champion(ask, champion):
     assert ask(REPLICA, "GET", ALIAS, **champion) == 200
 
 
+def test_before_there_is_a_model_a_replica_hears_that_there_is_none(ask, champion):
+    """Refused instead, it would ask every few seconds for ever, and say that the registry does not answer."""
+    assert ask(REPLICA, "GET", ALIAS, name="never-made", alias="champion") == 404
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
