@@ -253,15 +253,18 @@ def test_it_fits_a_phone_and_follows_airflows_language_and_light(airflow, look, 
 
 # Where each word of a chart stands, of changes that happened at `hours` before now.
 DRAW = """async ([path, width, bars, marks]) => {
-  const { draw } = await import(path);
+  const { draw, ofAccuracy, ofRates } = await import(path);
   const place = document.createElement("div");
   place.className = "chart";
   place.style.width = `${width}px`;
   document.body.append(place);
   const ago = (hours) => new Date(Date.UTC(2026, 4, 10) - hours * 3600000).toISOString();
-  const look = { at: ago(1), state: "ok", accuracy: 0.93, low: 0.9, high: 0.95, blind_confirmed: 0, blind_agreed: 0 };
+  const rate = { share: 0.03, low: 0.01, high: 0.06 };
+  const accuracy = { accuracy: 0.93, low: 0.9, high: 0.95, blind_confirmed: 0, blind_agreed: 0 };
+  const look = { at: ago(1), state: "ok", ...accuracy, refused: rate, accepted: rate };
   const told = marks.map(([hours, kind, version]) => ({ at: ago(hours), kind, version }));
-  const chart = draw(place, { since: ago(168), until: ago(0), looks: [look], marks: told }, bars, 7);
+  const shape = bars.refused ? ofRates(bars) : ofAccuracy(bars);
+  const chart = draw(place, { since: ago(168), until: ago(0), looks: [look], marks: told }, shape, 7);
   await new Promise((done) => setTimeout(done));
   const box = (one) => {
     const { left, top, right, bottom } = one.getBoundingClientRect();
@@ -286,13 +289,21 @@ def words_of(frame, width, bars, marks):
     return frame.evaluate(DRAW, [path, width, bars, marks])
 
 
+def some_bars(dice, of_faces):
+    if of_faces:
+        alerts = dice.choice([(0.1, 0.02), (0.05, 0.05), (0.19, 0.049)])
+        return {"refused": {"alert": alerts[0], "most": 0.2}, "accepted": {"alert": alerts[1], "most": 0.05}}
+    return {"alert": dice.choice([0.85, 0.99, 0.81]), "rollback": 0.8}
+
+
+@pytest.mark.parametrize("of_faces", [False, True], ids=["accuracy", "rates of faces"])
 @pytest.mark.parametrize("width", [300, 1150])
-def test_no_word_of_the_chart_lies_on_another_one(look, width):
+def test_no_word_of_the_chart_lies_on_another_one(look, width, of_faces):
     seen, page = look()
     wait_for(page, "#serving-now", "v1.2.0")
     for seed in range(30):
         dice = random.Random(seed)
-        bars = {"alert": dice.choice([0.85, 0.99, 0.81]), "rollback": 0.8}
+        bars = some_bars(dice, of_faces)
         _, left, top, right, bottom = (found := words_of(seen.page.frames[1], width, bars, some_changes(dice)))[0]
         assert len(found) > 2
         for n, (word, *one) in enumerate(found[1:], start=1):
