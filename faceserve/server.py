@@ -227,10 +227,12 @@ class Server:
 
     def _inference_port(self) -> Port:
         s = self._settings
-        reader = PhotoReader(Fetching(self._stores.hurried, self._admission), s.photo_buckets)
-        photos = InferenceServicer(self._answering, self._enrolment, reader, self._darkroom, replica=s.replica)
         # A connection leaves places to others among those that wait, not only among those that are refused.
         each = max(1, (self._threads + s.max_queued) * 3 // 4)
+        # A store that stalls takes no connection's whole share either.
+        fetching = Fetching(self._stores.hurried, self._admission, places=max(1, min(Fetching.places, each // 2)))
+        reader = PhotoReader(fetching, s.photo_buckets)
+        photos = InferenceServicer(self._answering, self._enrolment, reader, self._darkroom, replica=s.replica)
         requests = Room(self._request_places, each, lambda: self._admission.full, self.metrics.turned_away)
         rooms = {
             f"/{_INFERENCE}/": requests,

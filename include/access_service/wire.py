@@ -14,7 +14,7 @@ def _one_form(name: object) -> object:
     """Letters that can be typed in several ways are the same person's."""
     if not isinstance(name, str):
         return name
-    if not can_be_enrolled(found := canonical(name)):
+    if name != name.strip() or not can_be_enrolled(found := canonical(name)):
         raise ValueError("use letters, digits and . _ @ -, 100 at most")
     return found
 

@@ -194,7 +194,12 @@ _CHANGING: dict[str, tuple[str, Any, str, str]] = {
     ),
     "somebody of no name": ("Enroll", pb.EnrollRequest(model="face", image=PHOTO), _BAD, "identity ''"),
     "somebody a way out": ("Enroll", pb.EnrollRequest(model="face", identity="../kim", image=PHOTO), _BAD, "'../kim'"),
-    "somebody of 101 letters": ("Withdraw", pb.WithdrawRequest(model="face", identity="k" * 101), _BAD, "100 at most"),
+    "somebody of 501 letters": (
+        "Withdraw",
+        pb.WithdrawRequest(model="face", identity="k" * 501),
+        _BAD,
+        "500 characters at most",
+    ),
     "a person without a face": ("Enroll", pb.EnrollRequest(model="face", identity="kim"), _BAD, "photo is empty"),
     "a status of nothing": ("GetStatus", pb.GetStatusRequest(), _UNKNOWN, "no model ''"),
     "a watch of nothing": ("WatchStatus", pb.GetStatusRequest(model="shoes"), _UNKNOWN, "no model 'shoes'"),

@@ -19,7 +19,7 @@ from include.demo import drill, faces
 from include.stack import postgres, runner
 from include.stack.__main__ import main as stack_commands
 from include.stack.knowing import told_to_all
-from include.stack.layout import REPOSITORY, environment, load, load_or_create, with_other_ports
+from include.stack.layout import environment, load, load_or_create, with_other_ports
 from include.stack.services import Program, StackError
 from include.stack.supervision import Supervision
 from tests.waiting import until
@@ -128,9 +128,9 @@ def a_program_of_airflow_runs(stack):
 
 
 def a_release_with_a_new_table(root, monkeypatch):
-    sql = Path(shutil.copytree(REPOSITORY / "include/sql", root / "release/include/sql"))
+    sql = Path(shutil.copytree(postgres.MIGRATIONS, root / "sql-of-the-new-release"))
     (sql / "mlops/9999.new.sql").write_text("CREATE TABLE of_the_new_release (id int)")
-    monkeypatch.setattr(postgres, "REPOSITORY", sql.parents[1])
+    monkeypatch.setattr(postgres, "MIGRATIONS", sql)
 
 
 def test_a_setting_that_is_refused_is_one_sentence_before_anything_starts(root, monkeypatch):

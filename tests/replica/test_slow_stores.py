@@ -46,7 +46,7 @@ def code(world):
 def test_other_requests_are_answered_and_changes_made_while_the_store_stalls(world):
     with ThreadPoolExecutor(12) as pool:
         named = [pool.submit(code, world) for _ in range(12)]
-        until(lambda: len(world.reads) >= 12, "the requests to wait for the store")
+        until(lambda: len(world.reads) >= 6, "half of what one connection may ask to wait for the store")
         assert {world.client.classify("laundry", DARK).model_version for _ in range(3)} == {"v1.0.0"}
         for version in ("v1.1.0", "v1.2.0", "v1.3.0"):
             world.serve(version)
