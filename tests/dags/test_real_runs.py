@@ -126,7 +126,7 @@ too_late = late()
 laundry.deadline = None
 whole = {"complete_rollback": {"version": "v1.1.3"}}
 overtaken = Turns([PLAN, {**PLAN, "from_version": "v1.3.0"}])
-no = {"due": False, "reason": "a retraining is already running: run-0"}
+no = {"due": False, "rule": "running", "reason": "a retraining is already running: run-0"}
 quiet = run(Desk(begin_run=no), laundry)
 print("RUNS " + json.dumps({
     "at once": run(Desk(**whole)),
