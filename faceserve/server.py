@@ -227,10 +227,9 @@ class Server:
 
     def _inference_port(self) -> Port:
         s = self._settings
-        # A connection leaves places to others among those that wait, not only among those that are refused.
-        each = max(1, (self._threads + s.max_queued) * 3 // 4)
-        # A store that stalls takes no connection's whole share either.
-        fetching = Fetching(self._stores.hurried, self._admission, places=max(1, min(Fetching.places, each // 2)))
+        # A connection leaves places to others that wait, and a stalled store half of that to the connection.
+        each = max(2, (self._threads + s.max_queued) * 3 // 4)
+        fetching = Fetching(self._stores.hurried, self._admission, min(Fetching.places, each // 2))
         reader = PhotoReader(fetching, s.photo_buckets)
         photos = InferenceServicer(self._answering, self._enrolment, reader, self._darkroom, replica=s.replica)
         requests = Room(self._request_places, each, lambda: self._admission.full, self.metrics.turned_away)
@@ -292,11 +291,6 @@ def _traces(s: Settings) -> "Traces | None":
 
 
 def _rules(s: Settings) -> Rules:
-    return Rules(
-        Keeping(s.drain_seconds, s.calm_ms / 1000, s.warm_memory_mb << 20),
-        Limits(
-            error_rate=s.canary_error_rate,
-            errors_in_a_row=s.canary_errors_in_a_row,
-            latency_ratio=s.canary_latency_ratio,
-        ),
-    )
+    row, ratio = s.canary_errors_in_a_row, s.canary_latency_ratio
+    limits = Limits(error_rate=s.canary_error_rate, errors_in_a_row=row, latency_ratio=ratio)
+    return Rules(Keeping(s.drain_seconds, s.calm_ms / 1000, s.warm_memory_mb << 20), limits)
