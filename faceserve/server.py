@@ -291,6 +291,7 @@ def _traces(s: Settings) -> "Traces | None":
 
 
 def _rules(s: Settings) -> Rules:
-    row, ratio = s.canary_errors_in_a_row, s.canary_latency_ratio
-    limits = Limits(error_rate=s.canary_error_rate, errors_in_a_row=row, latency_ratio=ratio)
+    limits = Limits(
+        error_rate=s.canary_error_rate, errors_in_a_row=s.canary_errors_in_a_row, latency_ratio=s.canary_latency_ratio
+    )
     return Rules(Keeping(s.drain_seconds, s.calm_ms / 1000, s.warm_memory_mb << 20), limits)
