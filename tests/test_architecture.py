@@ -178,6 +178,19 @@ def test_no_deadline_of_a_test_says_by_accident_how_quick_the_machine_has_to_be(
     assert [found for path in tests for found in hasty(path.name, path.read_text())] == []
 
 
+def test_no_test_waits_in_a_way_that_a_pages_own_policy_forbids():
+    """`tests.waiting` says why."""
+    tests = {path: ast.parse(path.read_text()) for path in (REPOSITORY / "tests" / "browser").rglob("*.py")}
+    asked = {
+        (path.name, node.attr)
+        for path, tree in tests.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+    }
+    assert {"test_review_page.py"} <= {name for name, _ in asked}
+    assert [name for name, attribute in asked if attribute == "wait_for_function"] == []
+
+
 def test_a_hasty_deadline_is_seen():
     source = "ask(timeout=2)\nask(timeout_seconds=0.5)\nhttpx.get(url)\nask(timeout=HASTY)\nhttpx.get(url, timeout=60)"
     assert [found.partition(" ")[0] for found in hasty("a.py", source)] == ["a.py:1", "a.py:2", "a.py:3"]

@@ -1,4 +1,8 @@
-"""Waiting for what another process does."""
+"""Waiting for what another process does.
+
+Also for what a page does: Playwright's `wait_for_function` looks a second time with `eval`, which our pages' own policy
+forbids, so that it fails only where the first look came too early.
+"""
 
 import time
 from collections.abc import Callable

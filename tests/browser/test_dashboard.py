@@ -680,7 +680,7 @@ def test_airflows_home_is_as_it_was_when_the_line_has_nothing_to_say(airflow, lo
     last = {"database": "**/api/overview*", "react": "**/strip.js"}[wrong]
     with seen.page.expect_response(last):
         seen.page.goto("/home?react=" + ("false" if wrong == "react" else "true"))
-    seen.page.wait_for_function("window.AirflowPlugin !== undefined")
+    until(lambda: seen.page.evaluate("window.AirflowPlugin !== undefined"), "Airflow's page to load our script")
     assert seen.page.locator("#home").inner_text() == ""
 
 

@@ -127,8 +127,11 @@ def test_enter_confirms_nothing_while_the_photo_is_not_in_sight(services, helper
 def test_the_next_photo_is_fetched_while_this_one_is_judged(helper, review):
     url = helper(4)
     seen = review(url)
-    seen.page.wait_for_function(
-        "performance.getEntriesByType('resource').filter(e => e.name.endsWith('/photo')).length >= 3"
+    until(
+        lambda: seen.page.evaluate(
+            "performance.getEntriesByType('resource').filter(e => e.name.endsWith('/photo')).length >= 3"
+        ),
+        "the next photos to be fetched",
     )
 
 
