@@ -61,6 +61,12 @@ class StaleEpoch(Refused):
     status = "ABORTED"
 
 
+class NameTaken(Refused):
+    """The request's name is that of another change, which was made; the text says of which."""
+
+    status = "ALREADY_EXISTS"
+
+
 class Overloaded(Refused):
     """More requests wait than the settings allow; another replica may answer, or this one a moment later."""
 

@@ -11,7 +11,7 @@ from faceserve.models.generation import Origin
 from faceserve.protocols.replica_status import ReplicaStatus, trial_status
 from faceserve.protocols.statuses import statuses
 from faceserve.rollout.lifecycle import Activated, ModelLifecycleManager
-from faceserve.rollout.slot import ANY_EPOCH, Order
+from faceserve.rollout.orders import ANY_EPOCH, Order
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 

@@ -82,24 +82,23 @@ class ModelLifecycleManager:
         return self._preparation.prepare(self.slot(model), origin, wanted)
 
     def activate(self, model: str, version: str, order: Order = _ANYONE) -> Activated:
-        """Serve a prepared version from the next request on. Raises `StaleEpoch`, `UnknownModel`, `DiskUnusable`."""
-        return self._activated(
-            self.slot(model), order, lambda now: now.activated(version, order.expected_epoch, time.time())
-        )
+        """Serve a prepared version from the next request on. Raises what `Slot.changed` does, or `UnknownModel`."""
+        return self._serve(model, version, order.to("activate", version))
 
     def update(self, model: str, origin: Origin, order: Order) -> Activated:
         """`prepare` and `activate` in one; what serves must not change in between. Raises what they do."""
+        order = order.to("update to", origin.version, origin.manifest_sha256)
         if done := _made_before(self.snapshot(model), order):
             return done
         prepared = self.prepare(model, origin, order.wanted)
-        return self.activate(model, origin.version, replace(order, expected_epoch=prepared.epoch))
+        return self._serve(model, origin.version, replace(order, expected_epoch=prepared.epoch))
 
     def rollback(self, model: str, version: str = "", order: Order = _ANYONE) -> Activated:
         """Serve the previous version again, which is warm, or any of the last ten that served here.
 
         One that has to be loaded first serves only if nothing else changed meanwhile, and its caller still waits.
         """
-        slot = self.slot(model)
+        slot, order = self.slot(model), order.to("roll back to", version)
         now = slot.snapshot
         if done := _made_before(now, order):
             return done
@@ -113,6 +112,7 @@ class ModelLifecycleManager:
     def discard(self, model: str, version: str, order: Order = _ANYONE) -> None:
         """Drop a prepared version. One that serves, is the previous one, is on trial or is unknown stays as it is."""
         slot = self.slot(model)
+        order = order.to("discard", version)
         done = slot.changed(order, lambda now: now.without_prepared(version), self.changes.counted)
         if gone := done.before.gone(done.after):
             for generation in gone:
@@ -135,7 +135,7 @@ class ModelLifecycleManager:
         """
         slot = self.slot(model)
         done = slot.changed(
-            order,
+            order.to("set a canary of", version, percent, shadow),
             lambda now: now.on_trial(version, percent, shadow=shadow, limits=self._rules.canary),
             self.changes.counted,
         )
@@ -147,19 +147,26 @@ class ModelLifecycleManager:
     def promote_canary(self, model: str, version: str, order: Order = _ANYONE) -> Activated:
         """Serve the candidate to everybody. Raises `UnknownModel` unless this very version is on trial or active."""
         return self._activated(
-            self.slot(model), order, lambda now: now.promoted(version, order.expected_epoch, time.time())
+            self.slot(model),
+            order.to("promote the canary", version),
+            lambda now: now.promoted(version, order.expected_epoch, time.time()),
         )
 
     def abort_canary(self, model: str, version: str, reason: str, order: Order = _ANYONE) -> None:
         """Take a candidate out of the requests at once; nothing happens when it is not on trial."""
-        slot = self.slot(model)
-        done = slot.changed(order, lambda now: now.trial_aborted(version, reason), self.changes.counted)
+        slot, named = self.slot(model), order.to("abort the canary", version)
+        done = slot.changed(named, lambda now: now.trial_aborted(version, reason), self.changes.counted)
         if done.answers_otherwise:
             # The words of a call are a person's: they are in the status, not in the log.
             self.changes.aborted(model, version, reason if order is _ANYONE else "a call asked for that")
             self._disposal.at_once(done.before.gone(done.after))
 
     # Inside
+
+    def _serve(self, model: str, version: str, order: Order) -> Activated:
+        return self._activated(
+            self.slot(model), order, lambda now: now.activated(version, order.expected_epoch, time.time())
+        )
 
     def _rolled_back(self, now: Snapshot, version: str, target: str, order: Order) -> Snapshot:
         """What served before is asked for again under the lock: two callers at once must not go two steps back."""
@@ -180,6 +187,6 @@ class ModelLifecycleManager:
 
 
 def _made_before(now: Snapshot, order: Order) -> Activated | None:
-    """What that very order led to when it was carried out."""
-    done = now.did(order.request)
+    """What that very order led to when it was carried out. Raises `NameTaken`."""
+    done = now.did(order)
     return Activated(done.version, done.previous or None, done.epoch, 0.0) if done else None

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceserve.errors import BadRequest, DiskUnusable, NoModel, Overloaded, TooLate, UnknownModel
+from faceserve.errors import DiskUnusable, NoModel, Overloaded, TooLate, UnknownModel
 from faceserve.models.generation import Origin
-from faceserve.rollout.orders import ANY_EPOCH
+from faceserve.rollout.orders import Order
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
 
@@ -18,26 +18,8 @@ log = logging.getLogger(__name__)
 
 # At most this many calls for one model may load, enrol or wait to: each takes a thread of the lifecycle service.
 MAX_LOADING = 4
-# Names are kept, in memory and on disk.
-_LONGEST_NAME = 1000
 
 Counted = Callable[[Snapshot, Snapshot], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """`request` is the name that the caller gave this change; empty: none, then only its effect tells a repeat.
-
-    `expected_epoch` is what the caller saw, `wanted` whether it still waits for the answer. Raises `BadRequest`.
-    """
-
-    request: str = ""
-    expected_epoch: int = ANY_EPOCH
-    wanted: Callable[[], bool] = lambda: True
-
-    def __post_init__(self) -> None:
-        if len(self.request) > _LONGEST_NAME:
-            raise BadRequest(f"a change's name has at most {_LONGEST_NAME} characters, not {len(self.request)}")
 
 
 @dataclass(frozen=True)
@@ -115,19 +97,19 @@ class Slot:
     def changed(self, order: Order, decide: Callable[[Snapshot], Snapshot], counted: Counted) -> Changed:
         """What `decide` makes of the snapshot becomes the snapshot, unless this order was carried out already.
 
-        `counted` is called under the lock and must call nobody. Raises what `decide` does, `StaleEpoch`, `TooLate` or
-        `DiskUnusable`.
+        `counted` is called under the lock and must call nobody. Raises what `decide` does, `NameTaken`, `StaleEpoch`,
+        `TooLate` or `DiskUnusable`.
         """
         with self.change:
             before = self.snapshot
-            if before.did(order.request):
+            if before.did(order):
                 return Changed(before, before)
             if not order.wanted():
                 raise TooLate("nobody waits for this change any more, so it was not made")
             after = decide(before)
             if after is not before:
                 before.demand_epoch(order.expected_epoch)
-            after = after.noting(order.request)
+            after = after.noting(order)
             if after is before:
                 return Changed(before, before)
             seconds = self.exchange(after)

@@ -8,7 +8,7 @@ from faceserve.models.generation import Generation, Origin
 from faceserve.rollout.canary import Limits, Share, Side, Trial
 from faceserve.rollout.ending import Concluded, lost
 from faceserve.rollout.history import LENGTH, History
-from faceserve.rollout.orders import ANY_EPOCH, REMEMBERED, Done
+from faceserve.rollout.orders import ANY_EPOCH, REMEMBERED, Done, Order, made_before
 from faceserve.rollout.state import State
 
 _ALL_PERCENT = 100
@@ -180,16 +180,17 @@ class Snapshot:
         epoch = max(self.epoch, state.epoch)
         return replace(self, history=History(state.history), epoch=epoch, done=state.done, concluded=state.concluded)
 
-    def did(self, request: str) -> Done | None:
-        """What a change of that name led to, if it was made here."""
-        return next((one for one in self.done if one.request == request), None) if request else None
+    def did(self, order: Order) -> Done | None:
+        """What that very change led to, if it was made here. Raises `NameTaken` if its name is another one's."""
+        return made_before(self.done, order)
 
-    def noting(self, request: str) -> "Snapshot":
+    def noting(self, order: Order) -> "Snapshot":
         """The change that led to this has a name: whoever asks for it again changes nothing."""
-        if not request or self.did(request):
+        if not order.request:
             return self
         active, previous = (one.version if one else "" for one in (self.active, self.previous))
-        return replace(self, done=(*self.done, Done(request, active, previous, self.epoch))[-REMEMBERED:])
+        noted = Done(order.request, active, previous, self.epoch, order.asked)
+        return replace(self, done=(*self.done, noted)[-REMEMBERED:])
 
     def restored(self, active: Generation, state: State, *, makeshift: bool = False) -> "Snapshot":
         """After a restart: what `state` names serves, a `makeshift` without a place in the history of its own."""

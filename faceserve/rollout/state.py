@@ -4,8 +4,9 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class StateFile:
             previous = Origin(**fields["previous"]) if fields["previous"] else None
             active = Origin(**fields["active"])
             history = tuple(Origin(**origin) for origin in fields["history"])
-            done = tuple(Done(*one) for one in fields.get("done", ()))
+            done = _done(fields.get("done", ()), fields.get("asked", ()))
             concluded = Concluded(**fields["concluded"]) if fields.get("concluded") else None
             return State(active, previous, _epoch(fields["epoch"]), history, done, concluded)
         except FileNotFoundError:
@@ -96,7 +97,9 @@ class StateFile:
             "active": vars(state.active),
             "previous": vars(state.previous) if state.previous else None,
             "history": [vars(origin) for origin in state.history],
-            "done": [list(astuple(one)) for one in state.done],
+            # Beside one another: a program of before reads names with four fields, and no fifth.
+            "done": [[one.request, one.version, one.previous, one.epoch] for one in state.done],
+            "asked": [one.asked for one in state.done],
             "concluded": vars(state.concluded) if state.concluded else None,
         }
         partial = self._path.with_suffix(".partial")
@@ -118,6 +121,12 @@ class StateFile:
         """Rename a file that cannot be used: it stays for a look, and the next start does not meet it."""
         with suppress(OSError):
             self._path.replace(self._path.with_suffix(".refused.json"))
+
+
+def _done(noted: Sequence[Sequence[Any]], asked: Sequence[str]) -> tuple[Done, ...]:
+    """Raises `TypeError` or `ValueError`."""
+    both = zip(noted, asked or [""] * len(noted), strict=True)
+    return tuple(Done(request, version, previous, epoch, what) for (request, version, previous, epoch), what in both)
 
 
 def _epoch(found: object) -> int:

@@ -189,7 +189,7 @@ class Inference:
 class LifecycleStub:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
     Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
-    a `request_id`.
+    a `request_id`. Under the name of a change that was made, any other change is refused with ALREADY_EXISTS.
     """
 
     def __init__(self, channel):
@@ -268,7 +268,7 @@ class LifecycleStub:
 class LifecycleServicer:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
     Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
-    a `request_id`.
+    a `request_id`. Under the name of a change that was made, any other change is refused with ALREADY_EXISTS.
     """
 
     def Prepare(self, request, context):
@@ -439,7 +439,7 @@ def add_LifecycleServicer_to_server(servicer, server):
 class Lifecycle:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
     Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
-    a `request_id`.
+    a `request_id`. Under the name of a change that was made, any other change is refused with ALREADY_EXISTS.
     """
 
     @staticmethod

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from faceserve.errors import BadArtifact, ServingError
 from faceserve.models.generation import Origin as RealOrigin
 from faceserve.protocols.replica_status import trial_status
-from faceserve.rollout.slot import Order
+from faceserve.rollout.orders import Order
 from pipeline.domain.models import Artifact
 from tests.fakes.data import FakeObjects
 from tests.fakes.replica import FakeReplica, Origin, Refused, is_whole

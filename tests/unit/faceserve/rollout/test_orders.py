@@ -1,11 +1,12 @@
 """A change that has a name is made once, and none is made for a caller that has gone."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faceserve.errors import StaleEpoch, TooLate
+from faceserve.errors import NameTaken, StaleEpoch, TooLate
 from tests.unit.faceserve.rollout.world import MODEL, Replica
 
 
@@ -98,6 +99,57 @@ def test_a_rollback_repeated_many_times_goes_one_step_back(replica):
     with ThreadPoolExecutor(12) as pool:
         found = set(pool.map(lambda _: replica.rollback(request="r1").version, range(12)))
     assert (found, replica.serving, replica.now.epoch) == ({"v1"}, "v1", 4)
+
+
+CHANGES = {
+    **{what: ask for what, ask in ASKED.items() if what not in {"roll back", "roll back by name"}},
+    "roll back": lambda replica, **order: replica.rollback(**order),
+    "activate another": lambda replica, **order: replica.activate("v1", **order),
+    "roll back to v1": lambda replica, **order: replica.rollback("v1", **order),
+    "roll back to v0": lambda replica, **order: replica.rollback("v0", **order),
+    "roll back to what never was": lambda replica, **order: replica.rollback("v9.9.9", **order),
+    "promote another": lambda replica, **order: replica.promote("v1", **order),
+    "give it more": lambda replica, **order: replica.try_out("v3", 60, **order),
+    "give it what is no share": lambda replica, **order: replica.try_out("v3", float("nan"), **order),
+    "try it in shadow": lambda replica, **order: replica.try_out("v3", 50, shadow=True, **order),
+    "abort another": lambda replica, **order: replica.abort("v1", **order),
+    "discard another": lambda replica, **order: replica.discard("v1", **order),
+    "discard a long one": lambda replica, **order: replica.discard("v" * 1000 + "1", **order),
+    "discard another long one": lambda replica, **order: replica.discard("v" * 1000 + "2", **order),
+    "update": lambda replica, **order: replica.update("v4", **order),
+    "update another": lambda replica, **order: replica.update("v5", **order),
+}
+MADE = [what for what in CHANGES if what not in {"roll back to what never was", "give it what is no share"}]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("first", MADE)
+def test_the_name_of_a_change_that_was_made_makes_no_other_one_succeed(replica, first, restarted):
+    made = CHANGES[first]
+    if first == "promote another":
+        replica.try_out("v1")
+    made(ready(replica, made), request="r1")
+    replica = replica.restarted() if restarted else replica
+    replica.settle()
+    before = (seen(replica), replica.loader.versions)
+    for what, ask in CHANGES.items():
+        if what != first:
+            with pytest.raises(NameTaken, match="request_id 'r1' names another change"):
+                ask(replica, request="r1")
+    made(replica, request="r1")
+    assert (seen(replica), replica.loader.versions) == before
+
+
+def test_what_an_earlier_program_noted_is_not_made_again_whatever_it_was(replica):
+    """It wrote down the names alone."""
+    replica.activate("v3", request="r1")
+    file = replica.folder / f"{MODEL}.json"
+    fields = json.loads(file.read_text())
+    del fields["asked"], fields["sha256"]
+    file.write_text(json.dumps(fields))
+    again = replica.restarted()
+    again.activate("v2")
+    assert (again.activate("v3", request="r1").version, again.serving) == ("v3", "v2")
 
 
 def test_another_name_is_another_change(replica):

@@ -50,7 +50,7 @@ def test_the_format_is_what_earlier_versions_wrote(file, path):
     file.write(STATE)
     fields = {"version": "v2", "artifact_uri": "s3://models/v2/", "manifest_sha256": "sha256 of v2"}
     found = json.loads(path.read_text())
-    assert list(found) == ["format", "epoch", "active", "previous", "history", "done", "concluded", "sha256"]
+    assert list(found) == ["format", "epoch", "active", "previous", "history", "done", "asked", "concluded", "sha256"]
     assert (found["format"], found["epoch"]) == (2, 7)
     assert found["active"] == fields | {"activated_at": 2.0}
     assert (found["previous"]["version"], [one["version"] for one in found["history"]]) == ("v1", ["v1", "v2"])
@@ -66,7 +66,7 @@ def test_a_write_leaves_the_state_and_the_one_before_it(file, path):
 
 
 def test_names_of_changes_that_were_made_are_kept(file):
-    state = replace(STATE, done=(Done("r1", "v2", "v1", 7), Done("r2", "v2", "", 8)))
+    state = replace(STATE, done=(Done("r1", "v2", "v1", 7, "activate 'v2'"), Done("r2", "v2", "", 8)))
     file.write(state)
     assert file.read() == state
 

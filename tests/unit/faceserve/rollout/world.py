@@ -9,9 +9,9 @@ from faceserve.models.loading import Loaded
 from faceserve.rollout.canary import Limits
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
+from faceserve.rollout.orders import Order
 from faceserve.rollout.restoring import Word
 from faceserve.rollout.rules import Keeping, Rules
-from faceserve.rollout.slot import Order
 from include.contract.manifest import ArtifactManifest, Golden
 
 MODELS = ("laundry", "face")
