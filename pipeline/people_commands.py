@@ -66,7 +66,7 @@ def publish_soon(pipeline: LiveSteps) -> None:
     """What the command did is done, whether the broker can be told now or later."""
     try:
         pipeline.publish_events()
-    except TryAgain as error:
+    except (TryAgain, GiveUp) as error:
         tell(f"events stay in the outbox: {error}")
 
 

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.ending import ending
 from plugins.model_rollout.answer import what_ended
-from plugins.notices.publishing import publish_soon, tell_at_once
+from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
 from plugins.outside.pipeline import open_pipeline
 from plugins.steps import Refusal
 
@@ -24,7 +24,7 @@ _TRIED = "Every try failed: mend the cause, then clear the task, or leave it to 
 
 def tell_failure(context: Any) -> None:
     """Of a task. How a retraining ended is no fault: an event of its own tells it."""
-    from pipeline.bootstrap import Fault, GiveUp, Place, TryAgain
+    from pipeline.bootstrap import Fault, Place
 
     ti, error = context["ti"], context.get("exception")
     if isinstance(error, Refusal):
@@ -35,12 +35,9 @@ def tell_failure(context: Any) -> None:
     advice = _GAVE_UP if isinstance(error, AirflowFailException) else _TRIED
     place = Place(ti.dag_id, ti.task_id)
     fault = Fault(place, ti.map_index, context["run_id"], what_ended(context), advice, ti.log_url)
-    try:
-        open_pipeline().report_fault(fault)
-        publish_soon()
-    except (GiveUp, TryAgain) as away:
-        if _news(ti):
-            tell_at_once(f"{ti.dag_id}: {ti.task_id} failed", f"{fault.reason}. {advice}. Log: {ti.log_url} ({away})")
+    away = keep_news(lambda p: p.report_fault(fault))
+    if away and _news(ti):
+        tell_at_once(f"{ti.dag_id}: {ti.task_id} failed", f"{fault.reason}. {advice}. Log: {ti.log_url} ({away})")
     print(ending(f"{ti.dag_id}: {ti.task_id} failed", [fault.reason], advice, ""))
 
 
@@ -61,21 +58,17 @@ def tell_overdue(context: Any) -> None:
     if context.get("reason") == "timed_out":
         # Airflow names a task that had not ended, when there is one.
         link = context["ti"].log_url if "ti" in context else "Dags in Airflow"
-        open_pipeline().report_overdue(context["dag"].dag_id, context["run_id"], link)
-        publish_soon()
+        dag_id, run_id = context["dag"].dag_id, context["run_id"]
+        if away := keep_news(lambda p: p.report_overdue(dag_id, run_id, link)):
+            tell_at_once(f"{dag_id}: a run took too long", f"{run_id} was ended: {link} ({away})")
 
 
 def tell_late(context: Any) -> None:
     """Of a run that goes on after its deadline. Airflow tells of the run what its API does."""
-    from pipeline.bootstrap import GiveUp, TryAgain
-
     run = context["dag_run"]
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     link = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
-    try:
-        open_pipeline().report_overdue(dag_id, run_id, link, ended=False)
-        publish_soon()
-    except (GiveUp, TryAgain) as away:
+    if away := keep_news(lambda p: p.report_overdue(dag_id, run_id, link, ended=False)):
         tell_at_once(f"{dag_id}: a run takes long", f"{run_id} still goes on: {link} ({away})")
 
 

@@ -1,6 +1,5 @@
 """From a registered version on: going live, going back, watching, keeping, telling."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from pipeline.bootstrap.live_answers import of_changed, of_entry, of_retired
 from pipeline.bootstrap.live_wiring import LiveWiring
 from pipeline.bootstrap.watches import recognise_copies, watch_of, watched
 from pipeline.bootstrap.wiring import Wiring
-from pipeline.domain.errors import ServiceUnavailable, TryAgain
+from pipeline.domain.errors import ServiceUnavailable
 from pipeline.domain.ledger import Asked
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.serving import each_listed
@@ -32,7 +31,7 @@ from pipeline.steps.judge_canary import judge_canary
 from pipeline.steps.plan_rollback import plan_rollback
 from pipeline.steps.promote_canary import promote_canary
 from pipeline.steps.prune import prune
-from pipeline.steps.publish import publish
+from pipeline.steps.publish import publish, publish_soon
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.restore import restore
 from pipeline.steps.retire import Retired, plan_retirement, retire
@@ -49,8 +48,6 @@ from pipeline.steps.tell_trouble import (
     tell_problems,
     tell_recoveries,
 )
-
-log = logging.getLogger(__name__)
 
 
 class LiveSteps(BackupSteps):
@@ -263,11 +260,7 @@ class LiveSteps(BackupSteps):
         return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
     def _publish_soon(self) -> None:
-        """Publish now, or with the next events: a broker out of reach must not hold up what matters more."""
-        try:
-            self.publish_events()
-        except TryAgain as error:
-            log.warning("events stay in the outbox for now: %s", error)
+        publish_soon(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
     def untold(self) -> list[dict[str, Any]]:
         """What people have to be told, oldest first; `told` ends the matter."""

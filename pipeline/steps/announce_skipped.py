@@ -3,7 +3,7 @@
 from pipeline.domain.model_events import RetrainingSkippedEvent
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Scheduling
-from pipeline.steps.publish import publish
+from pipeline.steps.publish import publish_soon
 
 
 def announce_skipped(scheduling: Scheduling, run_id: str, model_type: ModelType, reason: str) -> None:
@@ -11,4 +11,4 @@ def announce_skipped(scheduling: Scheduling, run_id: str, model_type: ModelType,
     at = scheduling.clock.now()
     skipped = RetrainingSkippedEvent(id=f"skipped:{run_id}", run_id=run_id, model_type=model_type, reason=reason, at=at)
     scheduling.outbox.add(skipped.outgoing())
-    publish(outbox=scheduling.outbox, publisher=scheduling.publisher)
+    publish_soon(outbox=scheduling.outbox, publisher=scheduling.publisher)

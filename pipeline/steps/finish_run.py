@@ -1,14 +1,11 @@
 """Say how a retraining ended, tell the world, and release its claim."""
 
-import logging
 from collections.abc import Callable
 
-from pipeline.domain.errors import RunEnded, TryAgain
+from pipeline.domain.errors import RunEnded
 from pipeline.domain.retraining import RunOutcome
 from pipeline.ports.bundles import Scheduling
-from pipeline.steps.publish import publish
-
-log = logging.getLogger(__name__)
+from pipeline.steps.publish import publish_soon
 
 _BY_THE_LOG = frozenset({RunOutcome.DEPLOYED, RunOutcome.UNCONFIRMED})
 
@@ -24,11 +21,8 @@ def finish_run(scheduling: Scheduling, run_id: str, *, conclude_deployment: Call
     if outcome not in _BY_THE_LOG and blessing is not None and not blessing.approved:
         outcome = RunOutcome.HELD if blessing.waits else RunOutcome.REFUSED
     scheduling.runs.end(run_id, at=scheduling.clock.now(), outcome=outcome)
-    try:
-        publish(outbox=scheduling.outbox, publisher=scheduling.publisher)
-    except TryAgain as error:
-        # Tried again for hours, the end of a run would meet what others began since.
-        log.warning("events stay in the outbox for now: %s", error)
+    # Tried again for hours, the end of a run would meet what others began since.
+    publish_soon(outbox=scheduling.outbox, publisher=scheduling.publisher)
     if outcome is not RunOutcome.DEPLOYED:
         raise RunEnded(f"run {run_id} ended without a deployment: {outcome}")
     return outcome

@@ -13,7 +13,7 @@ from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.asker import asker, reason
 from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
-from plugins.notices.publishing import publish_soon, tell_at_once
+from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
 from plugins.steps import step
 
 # Far beyond any canary's own deadline, which ends it: this only ends a trigger that is stuck.
@@ -35,16 +35,9 @@ def announce_failure(context: Any) -> None:
 
 
 def _tell_failure(context: Any, model_type: str, version: str) -> None:
-    from pipeline.bootstrap import TryAgain
-
     why = what_ended(context)
-    try:
-        step(lambda p: p.announce_failed_swap(model_type, version, context["run_id"], why))
-    except (AirflowFailException, TryAgain) as error:
-        # What kept the model from going live may keep the news from being stored.
-        tell_at_once(f"URGENT: {model_type} {version} could not go live", f"{why} ({error})")
-    finally:
-        publish_soon()
+    if away := keep_news(lambda p: p.announce_failed_swap(model_type, version, context["run_id"], why)):
+        tell_at_once(f"URGENT: {model_type} {version} could not go live", f"{why} ({away})")
 
 
 class HotSwapOperator(ApprovedOperator):

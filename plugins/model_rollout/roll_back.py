@@ -13,7 +13,7 @@ from plugins.model_rollout.answer import say, what_ended
 from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
 from plugins.model_rollout.asker import reason
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
-from plugins.notices.publishing import publish_soon, tell_at_once
+from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
 from plugins.steps import step
 
 MONITOR = "live_accuracy_monitor"
@@ -40,15 +40,8 @@ def page_about_verdict(context: Any) -> None:
 
 
 def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
-    from pipeline.bootstrap import TryAgain
-
-    try:
-        step(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named))
-    except (AirflowFailException, TryAgain) as error:
-        # What kept the rollback from happening, a setting too, may keep the news from being stored.
-        tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({error})")
-    finally:
-        publish_soon()
+    if away := keep_news(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named)):
+        tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({away})")
 
 
 class RollBackOperator(ApprovedOperator):

@@ -1,6 +1,9 @@
 """Model events to the broker and to people: neither waits for the other."""
 
+from collections.abc import Callable
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.notices import tell_people
 from plugins.notices.channels import open_channels
@@ -22,12 +25,28 @@ def publish_soon(_context: Any = None) -> None:
     """Where something else matters more, or after a failure: what cannot be published now stays in the outbox for the
     next task.
     """
-    from pipeline.bootstrap import TryAgain
+    from pipeline.bootstrap import GiveUp, TryAgain
 
     try:
         publish_and_tell()
-    except TryAgain as error:
+    except (AirflowFailException, GiveUp, TryAgain) as error:
         print(f"events stay in the outbox: {error}")
+
+
+def keep_news(keep: Callable[[Any], Any]) -> str:
+    """`keep` puts an event into the outbox; then it is published and told. Empty, or why it is not kept: whoever is
+    asked once alone has to tell it otherwise.
+    """
+    from pipeline.bootstrap import TryAgain
+
+    try:
+        step(keep)
+    except (AirflowFailException, TryAgain) as error:
+        # What did harm, a setting too, may keep the news of it from being stored.
+        return str(error)
+    finally:
+        publish_soon()
+    return ""
 
 
 def tell_at_once(subject: str, body: str) -> None:
