@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.pool import ThreadedConnectionPool
 
+from include.contract.heard import STATEMENT_SECONDS, HeardConnection
+
 _MOST_CONNECTIONS = 16
 
 
@@ -13,7 +15,8 @@ class Database:
     """Thread-safe. What cannot be reached raises psycopg2's `OperationalError`."""
 
     def __init__(self, dsn: str) -> None:
-        self._pool = ThreadedConnectionPool(1, _MOST_CONNECTIONS, dsn, connect_timeout=5)
+        patience = {"connect_timeout": 5, "options": f"-c statement_timeout={STATEMENT_SECONDS:.0f}s"}
+        self._pool = ThreadedConnectionPool(1, _MOST_CONNECTIONS, dsn, connection_factory=HeardConnection, **patience)
 
     def close(self) -> None:
         self._pool.closeall()

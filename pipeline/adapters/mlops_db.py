@@ -10,6 +10,7 @@ from psycopg2.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTab
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.heard import STATEMENT_SECONDS, HeardConnection, heard
 from pipeline.domain.errors import ServiceRefused, ServiceTooSlow, ServiceUnavailable
 
 # Classes of SQLSTATE: the database, or what it runs on, is not as it has to be, whatever is asked of it. Connection,
@@ -19,7 +20,6 @@ _NOT_READY = tuple(
 )
 _CANCELLED = "57014"
 _CONNECT_SECONDS = 5
-_STATEMENT_TIMEOUT_MS = 60_000
 
 
 class MlopsDatabase:
@@ -44,7 +44,7 @@ class MlopsDatabase:
         return int(counted)
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self) -> Iterator[HeardConnection]:
         """A connection of its own, closed at the end; session-level locks end with it."""
         connection = connect(self._dsn, "the mlops database")
         try:
@@ -64,13 +64,13 @@ class OneMoment(MlopsDatabase):
 
     def __init__(self, dsn: str, *, statement_timeout_ms: int) -> None:
         super().__init__(dsn)
-        self._options = f"-c statement_timeout={statement_timeout_ms}"
+        self._statement_seconds = statement_timeout_ms / 1000
         self._open: Connection | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Raises `ServiceUnavailable` like `transaction`."""
-        opened = connect(self._dsn, "the mlops database", options=self._options)
+        opened = connect(self._dsn, "the mlops database", statement_seconds=self._statement_seconds)
         try:
             opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
             self._open = opened
@@ -105,13 +105,14 @@ def unavailable(name: str, error: psycopg2.Error) -> ServiceUnavailable:
     return kind(name, sentence)
 
 
-def connect(dsn: str, name: str, *, options: str = "") -> Connection:
+def connect(dsn: str, name: str, *, statement_seconds: float = STATEMENT_SECONDS, options: str = "") -> HeardConnection:
     """Connect, trying again for a few seconds. Raises `ServiceUnavailable` naming the database, never the password."""
-    flags = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} {options}"
     try:
         for attempt in stamina.retry_context(on=_may_pass, attempts=4, timeout=timedelta(seconds=15)):
             with attempt:
-                return psycopg2.connect(dsn, connect_timeout=_CONNECT_SECONDS, options=flags)
+                return heard(
+                    dsn, connect_seconds=_CONNECT_SECONDS, statement_seconds=statement_seconds, options=options
+                )
     except psycopg2.OperationalError as error:
         raise unavailable(name, error) from error
     raise AssertionError("the retry context returns or raises")

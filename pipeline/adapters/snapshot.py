@@ -7,11 +7,12 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.heard import heard
 from pipeline.adapters.mlops_db import MlopsDatabase, not_ready, unavailable
 
 # Whoever watches asks again in a few seconds: an answer that takes long is none, and holds up nobody else.
 _CONNECT_SECONDS = 2
-_STATEMENT_TIMEOUT_MS = 3000
+_STATEMENT_SECONDS = 3.0
 
 
 class Snapshot(MlopsDatabase):
@@ -29,9 +30,8 @@ class Snapshot(MlopsDatabase):
 @contextmanager
 def snapshot(dsn: str) -> Iterator[Snapshot]:
     """Asked once and not again. Raises `ServiceUnavailable` when the database is gone, cannot work, or is slow."""
-    options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
     try:
-        with closing(psycopg2.connect(dsn, connect_timeout=_CONNECT_SECONDS, options=options)) as connection:
+        with closing(heard(dsn, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS)) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             yield Snapshot(connection)
     except psycopg2.Error as error:

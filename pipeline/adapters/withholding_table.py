@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.heard import take_time
 from pipeline.adapters.confirmation_table import (
     COVERS,
     IS_WITHHELD,
@@ -48,7 +49,7 @@ _PHOTOS_OF_MORE = f"""
     WHERE NOT silent.counts AND w.id = %s AND EXISTS (
         SELECT FROM task_confirmations c WHERE c.photo = silent.photo AND {COVERS})"""
 # A large table takes minutes; who stores confirmations meanwhile tries again.
-_TAKE_YOUR_TIME = "SET LOCAL statement_timeout = '15min'"
+_LARGE_TABLE_SECONDS = 900.0
 _WORDS = """
     SELECT DISTINCT ON (task_id) task_id, COALESCE(NULLIF(extra ->> 'branchId', ''), helper_id), extra ->> 'reviewerId'
     FROM task_confirmations WHERE task_id = ANY(%s) ORDER BY task_id, confirmed_at DESC, key DESC"""
@@ -89,7 +90,7 @@ class WithholdingTable:
 
 
 def _decide_alone(cursor: Cursor) -> None:
-    cursor.execute(_TAKE_YOUR_TIME)
+    take_time(cursor, _LARGE_TABLE_SECONDS)
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (WITHHOLDING_LOCK,))
     wait_for_roll_ups(cursor)
 

@@ -55,7 +55,8 @@ def _and_its_tests(outcome: Outcome) -> Outcome:
 
 def _told(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
     for outcome in outcomes:
-        word = "holds" if outcome.held else f"BROKEN {outcome.wrong} {dict(outcome.broken)}"
+        found = outcome.not_here or f"BROKEN {outcome.wrong} {dict(outcome.broken)}"
+        word = "holds" if outcome.held else found
         click.echo(f"{outcome.row.number:>3} {outcome.row.fault}: {word} ({outcome.seconds:.0f} s) {outcome.seen}")
         yield outcome
 

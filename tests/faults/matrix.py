@@ -38,7 +38,8 @@ class Outcome:
 
     @property
     def held(self) -> bool:
-        return not self.wrong and not any(self.broken.values())
+        """What this machine could not make did not hold, either: nobody saw it."""
+        return not self.wrong and not self.not_here and not any(self.broken.values())
 
 
 def _both(world: World, strike: str) -> str:
@@ -242,12 +243,19 @@ def played(row: Row, world: World) -> Outcome:
     """Strike, let everything recover, check the five invariants."""
     assert row.scenario is not None, f"row {row.number} has no scenario"
     begun = time.monotonic()
-    wrong = seen = not_here = ""
+    seen = not_here = ""
+    wrong: list[str] = []
+    broken: Mapping[str, list[str]] = {}
+    # Whatever was not expected, of the recovery too, is a result of the matrix: the other rows are still played.
     try:
         seen = row.scenario(world)
     except NotHere as error:
         not_here = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever a scenario did not expect is a result of the matrix
-        wrong = f"{type(error).__name__}: {error}"
-    world.recover()
-    return Outcome(row, seen, time.monotonic() - begun, wrong, breaches(world), not_here)
+    except Exception as error:  # noqa: BLE001
+        wrong.append(f"{type(error).__name__}: {error}")
+    try:
+        world.recover()
+        broken = breaches(world)
+    except Exception as error:  # noqa: BLE001
+        wrong.append(f"did not recover: {type(error).__name__}: {error}")
+    return Outcome(row, seen, time.monotonic() - begun, "; ".join(wrong), broken, not_here)

@@ -23,7 +23,7 @@ _TABLE = "| # | fault | how | seen | I1–I5 | seconds |\n|---|---|---|---|---|-
 
 def page(outcomes: Sequence[Outcome]) -> str:
     """The table, with when and on which commit it was found."""
-    held = sum(outcome.held and not outcome.not_here for outcome in outcomes)
+    held = sum(outcome.held for outcome in outcomes)
     when = f"{datetime.now(UTC):%Y-%m-%d}, commit `{git_commit()[:12]}`: {held} of {len(outcomes)} rows hold.\n\n"
     return _HEAD + when + _TABLE + "".join(map(_line, outcomes))
 

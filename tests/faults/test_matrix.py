@@ -5,10 +5,11 @@ from contextlib import contextmanager
 import pytest
 
 from tests.faults.invariants import breaches
-from tests.faults.matrix import ROWS, played
+from tests.faults.matrix import ROWS, Row, played
 from tests.faults.page import page
-from tests.faults.world import Said
+from tests.faults.world import NotHere, Said
 from tests.faults.world import world as running_world
+from tests.waiting import WaitedInVain
 
 # A busy machine takes minutes to start all programs.
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -28,6 +29,26 @@ def test_after_the_fault_everything_that_was_promised_holds(world, number):
     outcome = played(row, world)
     assert outcome.held, (outcome.wrong, outcome.broken)
     assert f"| {number} | {row.fault} |" in page([outcome])
+
+
+class Unmendable:
+    def recover(self):
+        raise WaitedInVain("waited 240 s for faceserve_1")
+
+
+def strikes(world):
+    return "struck"
+
+
+def cannot(world):
+    raise NotHere("needs the right to mount")
+
+
+@pytest.mark.parametrize("scenario", [strikes, cannot])
+def test_what_does_not_recover_is_a_result_and_not_the_end_of_the_table(scenario):
+    outcome = played(Row(1, "a fault", "by hand", scenario), Unmendable())
+    assert not outcome.held
+    assert "did not recover: WaitedInVain: waited 240 s for faceserve_1" in page([outcome])
 
 
 # What the checker is there for

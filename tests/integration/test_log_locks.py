@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from include.stack.layout import REPOSITORY
-from pipeline.adapters import mlops_db
+from pipeline.adapters import transition_log
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.models import ModelType, Status
@@ -91,21 +91,13 @@ def test_a_lock_excludes_itself_and_not_the_other_and_is_free_when_its_process_i
 
 
 def test_no_time_limit_of_a_statement_ends_a_long_wait(services, log, monkeypatch):
-    monkeypatch.setattr(mlops_db, "_STATEMENT_TIMEOUT_MS", 1000)
+    monkeypatch.setattr(transition_log, "_ASK_AGAIN_SECONDS", 1)
     with log.exclusive(LAUNDRY):
         waiter = Waiter(log, "exclusive")
         assert not waiter.has_it(within_seconds=LONG_SECONDS)
         assert waiter.error is None
     assert waiter.has_it(within_seconds=120)
     waiter.join()
-
-
-def test_an_append_inside_a_lock_still_has_its_time_limit(services, log, monkeypatch):
-    """Only the wait for the lock is without one."""
-    monkeypatch.setattr(mlops_db, "_STATEMENT_TIMEOUT_MS", 4321)
-    with log.exclusive(LAUNDRY), services.mlops.transaction() as cursor:
-        cursor.execute("SHOW statement_timeout")
-        assert cursor.fetchone() == ("4321ms",)
 
 
 def test_after_a_restart_of_the_database_the_holder_of_a_lost_lock_overwrites_nothing(services, log):

@@ -39,7 +39,7 @@ def main(minutes: float, seed: int) -> None:
 
 def soaked(made: World, minutes: float, seed: int) -> Outcome:
     runner.up(made.stack.root, lambda text: None, SERVICES)
-    life, strikes, watch, tally = Life(made, seed), Strikes(made, Random(seed)), Watch(made), Tally()
+    life, strikes, watch, tally = Life(made, seed), Strikes(made, Random(seed), 30 * minutes), Watch(made), Tally()
     life.serve_a_face_model()
     before = rows(made), megabytes(made)
     with ExitStack() as stack:

@@ -1,7 +1,10 @@
-"""A fault each minute: every kind once, in a random order, then all once more."""
+"""A fault each minute, in a random order: until half-time to one half of the programs, then to the other.
+
+So each program lives half of the time unharmed, and what it loses slowly can be seen.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from random import Random
 
@@ -21,10 +24,13 @@ _KILLED = {
 }
 
 
-def kinds(world: World):
+_HUNG = {f"{name} hangs for {_HUNG_SECONDS:.0f} s": name for name in REPLICAS}
+
+
+def kinds(world: World) -> dict[str, Callable[[], object]]:
     """What may be done to the world, by what people would say happened."""
     killed = {said: partial(world.kill, *which) for said, which in _KILLED.items()}
-    return killed | {f"{name} hangs for {_HUNG_SECONDS:.0f} s": partial(_hang, world, name) for name in REPLICAS}
+    return {**killed, **{said: partial(_hang, world, name) for said, name in _HUNG.items()}}
 
 
 def _hang(world: World, name: str) -> None:
@@ -32,17 +38,25 @@ def _hang(world: World, name: str) -> None:
         time.sleep(_HUNG_SECONDS)
 
 
-def in_turn(names: list[str], chance: Random) -> Iterator[str]:
+def in_turn(harmed: Mapping[str, str], chance: Random, first_half: Callable[[], bool]) -> Iterator[str]:
+    """For ever: what is to happen; `harmed` says to which program."""
+    programs = sorted(set(harmed.values()))
+    first = set(chance.sample(programs, len(programs) // 2))
     while True:
-        yield from chance.sample(names, len(names))
+        is_first = first_half()
+        for said in chance.sample(sorted(harmed), len(harmed)):
+            if (harmed[said] in first) == is_first == first_half():
+                yield said
 
 
 class Strikes:
     """`strike` makes one fault, and waits until everything runs again; `struck` has what was done so far."""
 
-    def __init__(self, world: World, chance: Random) -> None:
+    def __init__(self, world: World, chance: Random, half_seconds: float) -> None:
         self._world, self._kinds = world, kinds(world)
-        self._next = in_turn(list(self._kinds), chance)
+        half_time = time.monotonic() + half_seconds
+        harmed = {**{said: program for said, (program, _) in _KILLED.items()}, **_HUNG}
+        self._next = in_turn(harmed, chance, lambda: time.monotonic() < half_time)
         self.struck: list[str] = []
 
     def strike(self) -> None:

@@ -7,6 +7,10 @@ from tests.soak.tally import DONE, LATER, REFUSED, WRONG
 from tests.soak.watching import GROWS, Grown
 
 REQUESTS_AN_HOUR = 1_000_000
+# A batch of confirmations and what is told of it; artifacts and photos here are small.
+ROWS_AN_ACT, MEGABYTES_AN_ACT = 100, 0.2
+# PostgreSQL keeps its log up to a gigabyte, however little is done.
+MEGABYTES_AT_ONCE: Mapping[str, float] = {"postgres": 1100.0}
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,26 @@ def faults_of(outcome: Outcome) -> list[str]:
         *outcome.wrong,
         *(f"{name}: {sentence}" for name, sentences in outcome.broken.items() for sentence in sentences),
         *(f"{act} was never done" for act, ends in outcome.ends.items() if not ends.get(DONE)),
+        *(f"{act} was put off more often than done" for act, ends in outcome.ends.items() if _mostly_put_off(ends)),
         *(f"{one.program}: {_from_to(one)}" for one in outcome.grown if one.too_much),
         *(f"table {name} grew, and nothing says why" for name, *_ in _more(outcome.rows) if name not in GROWS),
+        *_faster_than_acts(outcome),
     ]
+
+
+def _mostly_put_off(ends: Mapping[str, int]) -> bool:
+    return 0 < ends.get(DONE, 0) < ends.get(LATER, 0)
+
+
+def _faster_than_acts(outcome: Outcome) -> Iterator[str]:
+    """Tables and folders that became larger than all that was done can explain."""
+    acts = sum(ends.get(DONE, 0) for ends in outcome.ends.values())
+    for name, before, after in _more(outcome.rows):
+        if after - before > ROWS_AN_ACT * acts:
+            yield f"table {name}: {before:,} → {after:,} rows in {acts:,} acts"
+    for name, before, after in _more(outcome.megabytes):
+        if after - before > MEGABYTES_AT_ONCE.get(name, 100.0) + MEGABYTES_AN_ACT * acts:
+            yield f"folder {name}: {before:,.0f} → {after:,.0f} MB in {acts:,} acts"
 
 
 def lines(outcome: Outcome) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tests.faults.world import World
 _WARM_SECONDS, _WARM_SHARE, _SHORTEST_SECONDS = 60.0, 0.25, 240.0
 _GROWTH_SHARE = 0.01
 # Less than that is how many connections happen to be open, or a page of memory here and there.
-_NOISE: Mapping[str, float] = {"memory MB": 12.0, "descriptors": 12.0, "threads": 6.0}
+_NOISE: Mapping[str, float] = {"memory MB": 6.0, "descriptors": 12.0, "threads": 6.0}
 
 # Why a table may have more rows at the end than it had; all others stay as they are.
 GROWS = {

@@ -1,9 +1,13 @@
 """What a soak calls a fault, of figures and ends that are known."""
 
+from random import Random
+
 import pytest
 
 from include.contract.lifecycle_client import FaceserveError
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
+from tests.faults.world import PROGRAMS
+from tests.soak.striking import in_turn
 from tests.soak.table import Outcome, faults_of, lines
 from tests.soak.tally import DONE, LATER, REFUSED, WRONG, Act, Tally
 from tests.soak.watching import Sample, growth
@@ -68,8 +72,20 @@ def test_only_refusals_and_what_is_away_are_ends_that_a_fault_may_bring(error, e
     assert bool(tally.wrong) == (end == WRONG)
 
 
+def test_each_program_lives_half_of_the_time_unharmed():
+    harm = {f"{name} is killed": name for name in PROGRAMS} | {f"{name} hangs": name for name in PROGRAMS}
+    now = [0.0]
+    struck = in_turn(harm, Random(3), lambda: now[0] < 30)
+    first = [harm[next(struck)] for _ in range(40)]
+    now[0] = 31
+    second = [harm[next(struck)] for _ in range(40)]
+    assert set(first) | set(second) == set(PROGRAMS)
+    assert not set(first) & set(second)
+
+
 def test_a_calm_hour_has_no_faults():
-    outcome = Outcome(**CALM, broken={"I1": []}, rows=({"transitions": 1}, {"transitions": 9}))
+    larger = {"rows": ({"transitions": 1}, {"transitions": 9}), "megabytes": ({"postgres": 40.0}, {"postgres": 900.0})}
+    outcome = Outcome(**CALM, broken={"I1": []}, **larger)
     assert faults_of(outcome) == []
     assert "everything held" in list(lines(outcome))
 
@@ -83,6 +99,9 @@ def test_a_calm_hour_has_no_faults():
         {"broken": {"I1": ["TASK-1 is neither stored nor a dead letter"]}},
         {"grown": growth("helper", a_life(3600, threads=90.0))},
         {"rows": ({"scratch": 0}, {"scratch": 5})},
+        {"rows": ({"outbox": 5}, {"outbox": 9_000_000})},
+        {"megabytes": ({"s3": 1.0}, {"s3": 99_999.0})},
+        {"ends": {"intake": {DONE: 1, LATER: 3000}}},
     ],
 )
 def test_whatever_nobody_promised_is_said_at_the_end(fault):
