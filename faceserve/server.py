@@ -69,7 +69,7 @@ LIVE = "faceserve.live"
 # Over one connection more than calls that load or enrol take, so that a rollback always finds a place; more for all.
 _SPARE_PLACES = 8
 _WATCHERS = 8
-_STREAMS, _QUESTIONS = 32, 16
+_QUESTIONS = 16
 _TIDY_SECONDS = 5.0
 # Several times within what a gallery counts for, so that requests seldom have to look themselves.
 _GALLERY_SECONDS = 0.3
@@ -236,7 +236,8 @@ class Server:
         rooms = {
             f"/{_INFERENCE}/": requests,
             f"/{SERVICE_NAME}/ModelInfer": requests,
-            f"/{SERVICE_NAME}/ModelStreamInfer": Room(_STREAMS),
+            # A client of Triton's keeps one open: as many as may ask at once.
+            f"/{SERVICE_NAME}/ModelStreamInfer": Room(self._threads + s.max_queued),
             # Whether and what it serves is told, however many wait to be answered.
             f"/{SERVICE_NAME}/": Room(_QUESTIONS),
         }

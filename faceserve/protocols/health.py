@@ -1,45 +1,66 @@
 """`grpc.health.v1`: whether the replica and each of its models serve, asked once or watched."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1 import health_pb2_grpc as pb_grpc
 
+from faceserve.protocols.refusing import Counted
+
 SERVING = pb.HealthCheckResponse.SERVING
 NOT_SERVING = pb.HealthCheckResponse.NOT_SERVING
 SERVICE_NAME = "grpc.health.v1.Health"
 _UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
-# A caller that went is noticed at once through its callback; this is for one that went before that was in place.
-_LOOK_SECONDS = 2.0
+# So many watchers are told at once. Telling one takes no time, unless it reads nothing from its connection.
+_TELLERS = 16
+
+Send = Callable[[pb.HealthCheckResponse | None], None]
+
+
+class _Watcher:
+    """One call: what it was told last, and whether somebody is about to tell it more."""
+
+    def __init__(self, service: str, send: Send) -> None:
+        self.service = service
+        self.send = send
+        self.seen: int | None = None
+        self.being_told = False
 
 
 class HealthServicer(pb_grpc.HealthServicer):
-    """Whoever watches waits in a thread of its own; `set` only wakes it, and calls into gRPC nowhere.
+    """Whoever watches takes no thread while there is no news: every connection of an ordinary client does all the time.
 
-    The library's servicer answers its watchers from inside `set`, which with a client that goes away at that moment
-    stops the whole process for ever (https://github.com/grpc/grpc/issues/43403).
+    Answers are given aside and under no lock. The library's servicer answers from inside `set` under a lock that it
+    needs again when a client goes; one that goes at that moment stops the whole process for ever
+    (https://github.com/grpc/grpc/issues/43403).
     """
 
     def __init__(self) -> None:
         self._statuses: dict[str, int] = {}
         self._ended = False
-        self._changed = threading.Condition()
+        self._watchers: set[_Watcher] = set()
+        # For these fields alone: nobody calls into gRPC, which may call back, while it has the lock.
+        self._lock = threading.Lock()
+        self._tellers = Counted(_TELLERS)
 
     def set(self, service: str, status: int) -> None:
-        """Whoever watches is woken only if this is news."""
-        with self._changed:
-            if not self._ended and self._statuses.get(service) != status:
-                self._statuses[service] = status
-                self._changed.notify_all()
+        """Whoever watches is told only if this is news."""
+        with self._lock:
+            if self._ended or self._statuses.get(service) == status:
+                return
+            self._statuses[service] = status
+            watching = [one for one in self._watchers if one.service == service]
+        self._tell(watching)
 
     def end(self) -> None:
         """For good: nothing serves, and whoever watches is told so and let go."""
-        with self._changed:
+        with self._lock:
             self._statuses = dict.fromkeys(self._statuses, NOT_SERVING)
             self._ended = True
-            self._changed.notify_all()
+            watching = list(self._watchers)
+        self._tell(watching)
 
     def Check(self, request: pb.HealthCheckRequest, context: grpc.ServicerContext) -> pb.HealthCheckResponse:
         found = self._statuses.get(request.service)
@@ -47,24 +68,45 @@ class HealthServicer(pb_grpc.HealthServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service[:40]!r}")
         return pb.HealthCheckResponse(status=found)
 
-    def Watch(self, request: pb.HealthCheckRequest, context: grpc.ServicerContext) -> Iterator[pb.HealthCheckResponse]:
-        context.add_callback(self._wake)
-        seen: int | None = None
-        while context.is_active():
-            now, ended = self._after(request.service, seen)
-            if now != seen:
-                seen = now
-                yield pb.HealthCheckResponse(status=now)
-            if ended:
-                return
+    def Watch(self, request: pb.HealthCheckRequest, context: grpc.ServicerContext, send: Send) -> None:
+        """Returns at once; `send` is called from then on until the call is over."""
+        watcher = _Watcher(request.service, send)
+        with self._lock:
+            self._watchers.add(watcher)
+        if context.add_callback(lambda: self._leave(watcher)):
+            self._tell([watcher])
+        else:
+            self._leave(watcher)
 
-    def _after(self, service: str, seen: int | None) -> tuple[int, bool]:
-        """The status, as soon as it is another one than `seen` or there may be something else to look at."""
-        with self._changed:
-            if not self._ended and self._statuses.get(service, _UNKNOWN) == seen:
-                self._changed.wait(_LOOK_SECONDS)
-            return self._statuses.get(service, _UNKNOWN), self._ended
+    Watch.experimental_non_blocking = True  # type: ignore[attr-defined]
 
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+    def _leave(self, watcher: _Watcher) -> None:
+        with self._lock:
+            self._watchers.discard(watcher)
+
+    def _tell(self, watching: list[_Watcher]) -> None:
+        for watcher in watching:
+            with self._lock:
+                told, watcher.being_told = watcher.being_told, True
+            if not told:
+                self._tellers.submit(self._told, watcher)
+
+    def _told(self, watcher: _Watcher) -> None:
+        """All that is news to it, in order; one thread at a time does this for a watcher."""
+        news, over = self._news(watcher)
+        while news is not None:
+            watcher.send(pb.HealthCheckResponse(status=news))
+            news, over = self._news(watcher)
+        if over:
+            watcher.send(None)
+
+    def _news(self, watcher: _Watcher) -> tuple[int | None, bool]:
+        """What it does not know yet, or whether there will never be any."""
+        with self._lock:
+            now = self._statuses.get(watcher.service, _UNKNOWN)
+            if now == watcher.seen:
+                # Once all is over it is let go here, and nobody may do that again.
+                watcher.being_told = self._ended
+                return None, self._ended
+            watcher.seen = now
+            return now, False

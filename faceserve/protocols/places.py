@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 # which connection a call came, and so whether that has its share already, is known in a thread alone.
 _REFUSING_THREADS = 16
 _LOOK_SECONDS = 0.5
+# gRPC's mark for what answers through a function, from any thread and whenever it likes.
+_NON_BLOCKING = "experimental_non_blocking"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Patience:
 
 class Room:
     """At most `places` calls at once, of which `each` connection gets at most so many, three quarters unless that says
-    otherwise; more are refused with RESOURCE_EXHAUSTED.
+    otherwise; more are refused with RESOURCE_EXHAUSTED. Calls that need a thread only while they begin share `threads`.
 
     `crowded` may give a sentence why a call would be refused whatever it says: then it is not read. `refused` is called
     for each that was not let in.
@@ -48,9 +50,11 @@ class Room:
         each: int | None = None,
         crowded: Callable[[], str] = lambda: "",
         refused: Callable[[], None] = lambda: None,
+        *,
+        threads: int | None = None,
     ) -> None:
         self._shares = Shares(places, each or max(1, places * 3 // 4))
-        self._threads = places + _REFUSING_THREADS
+        self._threads = (threads or places) + _REFUSING_THREADS
         # They start when they are needed.
         self._pool = Counted(self._threads)
         self._crowded = crowded
@@ -117,8 +121,12 @@ class Silence:
     def read(self, answers: Iterator[Any], context: grpc.ServicerContext, seconds: float) -> Iterator[Any]:
         """The answers of a stream, which is cancelled when one is not read within `seconds`."""
         for one in answers:
-            with self._waits(_Waiting(context, time.monotonic() + seconds)):
+            with self.until_read(context, seconds):
                 yield one
+
+    def until_read(self, context: grpc.ServicerContext, seconds: float) -> AbstractContextManager[None]:
+        """While an answer is on its way: the call is cancelled if that is not read within `seconds`."""
+        return self._waits(_Waiting(context, time.monotonic() + seconds))
 
     def end(self) -> None:
         """Streams on which nothing is said are ended: a shutdown does not wait for what may never be asked."""
@@ -190,10 +198,35 @@ class Places(grpc.ServerInterceptor):
         )
         if sentence := room.refusal():
             return made(room.refusing(sentence))
-        answer = self._stream(handler, room) if handler.response_streaming else self._single(handler, room)
+        answer = self._answered_by(handler)(handler, room)
         # Messages are read here: gRPC ends a stream whose message it cannot read on the wire alone, keeps its place on
         # the connection for ever, and waits for it at the shutdown.
         return made(room.on_own_threads(answer), None, handler.response_serializer)
+
+    def _answered_by(self, handler: Any) -> Callable[[Any, Room], Callable[..., Any]]:
+        if not handler.response_streaming:
+            return self._single
+        return self._told if getattr(handler.unary_stream, _NON_BLOCKING, False) else self._stream
+
+    def _told(self, handler: Any, room: Room) -> Callable[..., Any]:
+        """Takes a thread until its message is there, and its place until it is over."""
+
+        def begin(requests: Iterator[Any], context: grpc.ServicerContext, send: Callable[[Any], None]) -> None:
+            def sent(answer: Any) -> None:
+                with self._silence.until_read(context, self._patience.silence_seconds):
+                    send(answer)
+
+            with ExitStack() as held:
+                held.enter_context(room.place(context))
+                asked = _read(handler, self._first(requests, context), context)
+                left = held.pop_all().close
+            if context.add_callback(left):
+                handler.unary_stream(asked, context, sent)
+            else:
+                left()
+
+        setattr(begin, _NON_BLOCKING, True)
+        return begin
 
     def _single(self, handler: Any, room: Room) -> Callable[..., Any]:
         """Received as a stream of one message, so that the wait for it can be ended."""

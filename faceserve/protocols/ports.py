@@ -15,7 +15,9 @@ from faceserve.protocols.places import Patience, Places, Room, Silence
 from faceserve.protocols.refusing import AT_ONCE
 from faceserve.protocols.tls import Tls
 
-_CHECKS, _WATCHERS, _REFLECTIONS = 16, 32, 4
+_CHECKS, _REFLECTIONS = 16, 4
+# A client with the service config that the README recommends watches over each of its connections, all the time.
+_WATCHED_BY_EACH, _BEGINNING_TO_WATCH = 4, 48
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
@@ -53,7 +55,7 @@ class Port:
         interceptors: Sequence[grpc.ServerInterceptor],
     ) -> None:
         self._silence = Silence(limits.may_arrive)
-        places = Places({**rooms, **_own_rooms()}, self._silence, limits.patience)
+        places = Places({**rooms, **_own_rooms(limits.connections)}, self._silence, limits.patience)
         self.server = grpc.server(
             # Only refusals; whatever has a room has its threads.
             AT_ONCE,
@@ -96,10 +98,10 @@ class Port:
         return self.server.stop(seconds)
 
 
-def _own_rooms() -> dict[str, Room]:
-    """Who watches takes nothing from a probe that only asks."""
+def _own_rooms(connections: int) -> dict[str, Room]:
+    """Who watches takes nothing from a probe that only asks, nor from anybody else who watches."""
     return {
         f"/{HEALTH}/": Room(_CHECKS),
-        f"/{HEALTH}/Watch": Room(_WATCHERS),
+        f"/{HEALTH}/Watch": Room(_WATCHED_BY_EACH * connections, _WATCHED_BY_EACH, threads=_BEGINNING_TO_WATCH),
         f"/{reflection.SERVICE_NAME}/": Room(_REFLECTIONS),
     }

@@ -11,7 +11,7 @@ TOKEN_KEY = "authorization"
 _WATCHER = """
 import sys, grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-channels = [grpc.insecure_channel(sys.argv[1], [("n", n)]) for n in range(4)]
+channels = [grpc.insecure_channel(sys.argv[1], [("n", n)]) for n in range(int(sys.argv[2]))]
 calls = [health_pb2_grpc.HealthStub(c).Watch(health_pb2.HealthCheckRequest(service="laundry")) for c in channels]
 for call in calls:
     next(call)
@@ -47,10 +47,11 @@ def saying_nothing(address, method, count, token="", connections=6):
 
 
 class Watcher:
-    """A process that watches the health of `laundry` over four connections until it is killed."""
+    """A process that watches the health of `laundry` over so many connections until it is killed."""
 
-    def __init__(self, address):
-        self.process = subprocess.Popen([sys.executable, "-c", _WATCHER, address], stdout=subprocess.PIPE, text=True)
+    def __init__(self, address, connections=4):
+        command = [sys.executable, "-c", _WATCHER, address, str(connections)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def watches(self):
         return self.process.stdout.readline() == "watching\n"

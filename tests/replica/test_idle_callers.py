@@ -1,6 +1,7 @@
 """Whoever only watches, waits or begins to ask takes nothing from those that ask, change and look."""
 
 import itertools
+import json
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from tritonclient.grpc import service_pb2 as oip
 from tritonclient.grpc import service_pb2_grpc
 
 from faceserve.faces.enrolment import _CHANGES_AT_ONCE
+from faceserve.load_test import round_robin
 from faceserve.protocols.places import Patience
 from faceserve.rollout.slot import MAX_LOADING
 from include.contract import faceserve_pb2 as pb
@@ -73,10 +75,10 @@ def test_no_swap_waits_for_a_watcher_that_is_killed(world):
     coming = threading.Thread(target=come_and_go)
     coming.start()
     for swaps, version in enumerate(itertools.cycle(["v1.0.0", "v1.1.0"])):
-        world.server.manager.activate("laundry", version)
-        # As a model that stops serving for a moment would: every watcher is told, also one that is dying.
-        for status in (health_pb2.HealthCheckResponse.NOT_SERVING, health_pb2.HealthCheckResponse.SERVING):
-            world.server.health.set("laundry", status)
+        # So that each activation is news: every watcher is told by it, also one that is dying.
+        world.server.health.set("laundry", health_pb2.HealthCheckResponse.NOT_SERVING)
+        world.lifecycle.activate("laundry", version)
+        assert health(world.address) == health_pb2.HealthCheckResponse.SERVING
         if swaps >= SWAPS and len(killed) >= 8:
             break
         time.sleep(0.002)
@@ -87,18 +89,55 @@ def test_no_swap_waits_for_a_watcher_that_is_killed(world):
     everything_works(world)
 
 
+def test_a_fleet_of_clients_as_they_are_told_to_be_is_served_whoever_of_them_is_killed(world):
+    """Each of their connections watches all the time."""
+    dying = Watcher(world.address, connections=100)
+    assert dying.watches()
+    config = json.dumps(round_robin("laundry"))
+    options = [("grpc.service_config", config), ("grpc.use_local_subchannel_pool", 1)]
+    with ExitStack() as channels:
+        clients = [channels.enter_context(grpc.insecure_channel(world.address, options)) for _ in range(200)]
+        stubs = [pb_grpc.InferenceStub(client) for client in clients]
+
+        def versions():
+            asked = pb.ClassifyRequest(model="laundry", image=DARK)
+            return {stub.Classify(asked, timeout=60).model_version for stub in stubs}
+
+        assert versions() == {"v1.1.0"}
+        dying.kill()
+        # All are told that it serves no more, and again that it does.
+        world.server.health.set("laundry", health_pb2.HealthCheckResponse.NOT_SERVING)
+        with pytest.raises(grpc.RpcError):
+            until(lambda: versions() is None, "clients to be told")
+        world.lifecycle.activate("laundry", "v1.0.0")
+        until(lambda: served(versions) == {"v1.0.0"}, "every client to be served again")
+        late = Watcher(world.address, connections=100)
+        assert late.watches()
+        late.kill()
+    assert world.lifecycle.activate("laundry", "v1.1.0").version == "v1.1.0"
+    everything_works(world)
+
+
+def served(versions):
+    try:
+        return versions()
+    except grpc.RpcError as error:
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        return set()
+
+
 @pytest.mark.parametrize(
-    ("port", "method", "token"),
+    ("port", "method", "count"),
     [
-        ("lifecycle_address", REFLECTION, ""),
-        ("lifecycle_address", STATUS, ""),
-        ("lifecycle_address", "/grpc.health.v1.Health/Watch", ""),
-        ("address", REFLECTION, ""),
-        ("address", STREAM, ""),
+        ("lifecycle_address", REFLECTION, 60),
+        ("lifecycle_address", STATUS, 60),
+        ("lifecycle_address", "/grpc.health.v1.Health/Watch", 60),
+        ("address", REFLECTION, 60),
+        ("address", STREAM, 180),
     ],
 )
-def test_callers_that_say_nothing_take_no_place_of_another_kind(world, port, method, token):
-    with saying_nothing(getattr(world, port), method, 60, token) as calls:
+def test_callers_that_say_nothing_take_no_place_of_another_kind(world, port, method, count):
+    with saying_nothing(getattr(world, port), method, count) as calls:
         until(lambda: sum(call.done() for call in calls) >= 24, "the surplus to be refused")
         codes = {call.code() for call in calls if call.done()}
         assert codes <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED}
@@ -111,7 +150,7 @@ SHARES = [
     ("lifecycle_address", REFLECTION, 3),
     ("address", HEALTH, 12),
     ("address", READY, 12),
-    ("address", STREAM, 24),
+    ("address", STREAM, 96),
     ("address", CLASSIFY, 96),
 ]
 
@@ -229,7 +268,7 @@ def test_streams_whose_answers_nobody_reads_keep_no_place(tmp_path, monkeypatch)
             for n in range(4)
         ]
         # Kept, so that nobody calls them off.
-        unread = [stub.ModelStreamInfer(itertools.repeat(asked)) for stub in stubs for _ in range(10)]
+        unread = [stub.ModelStreamInfer(itertools.repeat(asked)) for stub in stubs for _ in range(40)]
 
         def answered():
             try:
@@ -239,7 +278,7 @@ def test_streams_whose_answers_nobody_reads_keep_no_place(tmp_path, monkeypatch)
                 return ""
 
         until(answered, "a place")
-        assert len(unread) == 40
+        assert len(unread) == 160
 
 
 def test_a_health_watch_tells_each_change_once_and_ends_with_the_server(tmp_path):
