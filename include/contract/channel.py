@@ -116,6 +116,9 @@ class Replicas:
                 error = refused(self.addresses[index], failure)
                 if not error.may_pass:
                     raise error from None
+            except ValueError as closed:
+                # By another thread, which waits for it no more.
+                raise FaceserveError(self.addresses[index], "CANCELLED", str(closed)) from None
         assert error is not None
         raise error
 

@@ -1,16 +1,15 @@
 """Every faceserve replica at once, over gRPC: two-phase swap, canary, bringing a version back (design D6, D19)."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from include.contract.lifecycle_client import ClientTls, FaceserveError, LifecycleClient, PreparedModel, Status
 from include.contract.tracing import OFF, Traces
 from pipeline.adapters.replica_addresses import Resolve, expanded, resolved
+from pipeline.adapters.replica_calls import Call, Result, at_once, errors
 from pipeline.domain.errors import GiveUp, ModelRefused, ServiceUnavailable
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.rollout import CanarySeen, replaced_by, unasked
@@ -18,14 +17,13 @@ from pipeline.domain.serving import Serving
 from pipeline.ports.deployment import Prepared, Swap
 
 _STATUS_SECONDS = 5.0
-_Result = TypeVar("_Result")
-_Call = Callable[[LifecycleClient, str], _Result]
 
 
 @dataclass(frozen=True)
 class Replicas:
     """Lifecycle addresses (`host:port`) with their bearer token and certificates, and deadlines of one call.
 
+    Once a rollback has reached one replica, the others have `straggler_seconds` left: the next emergency waits for it.
     A person took those of `out_of_rotation` out. An address `dns:///name:port` stands for all that the name has.
     """
 
@@ -33,6 +31,7 @@ class Replicas:
     token: str
     prepare_timeout_seconds: float = 60.0
     activate_timeout_seconds: float = 5.0
+    straggler_seconds: float = 10.0
     out_of_rotation: Collection[str] = ()
     tls: ClientTls | None = None
     resolve: Resolve = resolved
@@ -71,7 +70,7 @@ class GrpcServingFleet:
     def prepare(self, model_type: ModelType, version: str, artifact: Artifact) -> Prepared:
         started = time.monotonic()
         prepared = self._one_first(self._preparing(model_type, version, artifact))
-        if (failed := _errors(prepared)) or not prepared:
+        if (failed := errors(prepared)) or not prepared:
             self.discard(model_type, version)
             raise _translated(failed, f"{version} was not activated anywhere")
         epochs = {address: one.epoch for address, one in prepared.items() if isinstance(one, PreparedModel)}
@@ -90,7 +89,7 @@ class GrpcServingFleet:
             return done.swap_milliseconds
 
         activated = self._on(addresses, activate)
-        if (failed := _errors(activated)) or not activated:
+        if (failed := errors(activated)) or not activated:
             self._restore(model, version, before)
             raise _translated(failed, f"{version} could not be activated everywhere")
         return _swap(activated, prepared.seconds + time.monotonic() - started)
@@ -111,30 +110,40 @@ class GrpcServingFleet:
 
     # Each on its own
 
-    def bring_back(
-        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
-    ) -> Swap:
+    def bring_back(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
         model, started = model_type.lower(), time.monotonic()
         prepare = self._preparing(model_type, version, artifact)
 
         def back(client: LifecycleClient, address: str) -> float:
             # A dead or hung one is noticed here, before a deadline that is meant for loading.
             client.status(model, timeout_seconds=_STATUS_SECONDS)
-            epoch = prepare(client, address).epoch
-            done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
-            found = _alone(client, model, version)
-            if found.version != version:
-                raise FaceserveError(address, "ABORTED", f"serves {found.version} after {version} was activated")
-            return done.swap_milliseconds
+            return self._exchange(client, model, version, prepare(client, address).epoch)
 
-        found = self._on(self._of(replicas), back)
-        failed = _errors(found)
-        if len(failed) == len(found):
-            raise _translated(failed, f"no replica could be brought back to {version}")
-        return _swap(found, time.monotonic() - started)
+        found = self._on(self._of(None), back, stragglers_seconds=self._replicas.straggler_seconds)
+        return _back(version, found, started)
 
-    def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
-        self._on(self._of(replicas), self._preparing(model_type, version, artifact))
+    def warm(
+        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]
+    ) -> Collection[str]:
+        found = self._on(self._of(replicas), self._preparing(model_type, version, artifact))
+        return [address for address, one in found.items() if isinstance(one, PreparedModel)]
+
+    def put_back(self, model_type: ModelType, version: str, replicas: Collection[str]) -> Swap:
+        model, started = model_type.lower(), time.monotonic()
+
+        def back(client: LifecycleClient, _: str) -> float:
+            epoch = client.status(model, timeout_seconds=_STATUS_SECONDS).epoch
+            return self._exchange(client, model, version, epoch)
+
+        return _back(version, self._on(self._of(replicas), back), started)
+
+    def _exchange(self, client: LifecycleClient, model: str, version: str, epoch: int) -> float:
+        """Milliseconds. What it has loaded serves, and alone."""
+        done = client.activate(model, version, epoch, timeout_seconds=self._replicas.activate_timeout_seconds)
+        found = _alone(client, model, version)
+        if found.version != version:
+            raise FaceserveError(found.replica, "ABORTED", f"serves {found.version} after {version} was activated")
+        return done.swap_milliseconds
 
     # Canary
 
@@ -142,7 +151,7 @@ class GrpcServingFleet:
         self, model_type: ModelType, version: str, percent: float, replicas: Collection[str] | None = None
     ) -> None:
         given = self._on(self._of(replicas), lambda client, _: client.set_canary(model_type.lower(), version, percent))
-        if failed := _errors(given):
+        if failed := errors(given):
             raise _translated(failed, f"not every replica could try {version}")
 
     def canaries(self, model_type: ModelType) -> Sequence[CanarySeen]:
@@ -156,7 +165,7 @@ class GrpcServingFleet:
 
     def abort_canary(self, model_type: ModelType, version: str, reason: str) -> None:
         model = model_type.lower()
-        if failed := _errors(self._everywhere(lambda client, _: client.abort_canary(model, version, reason))):
+        if failed := errors(self._everywhere(lambda client, _: client.abort_canary(model, version, reason))):
             raise _translated(failed, f"{version} may still be on trial there")
 
     def withdraw(self, model_type: ModelType, identity: str) -> None:
@@ -171,7 +180,7 @@ class GrpcServingFleet:
 
     # Inside
 
-    def _preparing(self, model_type: ModelType, version: str, artifact: Artifact) -> "_Call[PreparedModel]":
+    def _preparing(self, model_type: ModelType, version: str, artifact: Artifact) -> "Call[PreparedModel]":
         seconds = self._replicas.prepare_timeout_seconds
 
         def prepare(client: LifecycleClient, address: str) -> PreparedModel:
@@ -180,11 +189,11 @@ class GrpcServingFleet:
 
         return prepare
 
-    def _one_first(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
+    def _one_first(self, call: "Call[Result]") -> "dict[str, Result | FaceserveError]":
         """One replica first, then all others at once: what the first refuses troubles no other."""
         addresses = self._of(None)
         results = self._on(addresses[:1], call)
-        return results if _errors(results) else results | self._on(addresses[1:], call)
+        return results if errors(results) else results | self._on(addresses[1:], call)
 
     def _of(self, replicas: Collection[str] | None) -> Sequence[str]:
         """Those of `replicas` that are in rotation now; None: all."""
@@ -194,27 +203,30 @@ class GrpcServingFleet:
         r = self._replicas
         return expanded(r.addresses, r.out_of_rotation, r.resolve)
 
-    def _everywhere(self, call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
+    def _everywhere(self, call: "Call[Result]") -> "dict[str, Result | FaceserveError]":
         return self._on(self._of(None), call)
 
-    def _on(self, addresses: Sequence[str], call: "_Call[_Result]") -> "dict[str, _Result | FaceserveError]":
-        """The call's result or error for each of the replicas, all at once."""
+    def _on(
+        self, addresses: Sequence[str], call: "Call[Result]", *, stragglers_seconds: float | None = None
+    ) -> "dict[str, Result | FaceserveError]":
+        """See `at_once`."""
+        with ExitStack() as stack:
+            clients = {address: stack.enter_context(client) for address, client in self._clients(addresses)}
+            return at_once(clients, call, stragglers_seconds=stragglers_seconds)
 
+    def _clients(self, addresses: Sequence[str]) -> Iterator[tuple[str, LifecycleClient]]:
         tls = self._replicas.tls
         names = self._names() if tls else {}
-
-        def one(address: str) -> "_Result | FaceserveError":
+        for address in addresses:
             named = replace(tls, server_name=names.get(address, "")) if tls else None
-            with LifecycleClient(address, token=self._replicas.token, tls=named, traces=self._traces) as client:
-                try:
-                    return call(client, address)
-                except FaceserveError as error:
-                    return error
+            yield address, LifecycleClient(address, token=self._replicas.token, tls=named, traces=self._traces)
 
-        with ThreadPoolExecutor(max(1, len(addresses))) as pool:
-            # In the trace of whoever asks, which a thread does not know of.
-            begun = [pool.submit(copy_context().run, one, address) for address in addresses]
-            return {address: found.result() for address, found in zip(addresses, begun, strict=True)}
+
+def _back(version: str, found: "Mapping[str, float | FaceserveError]", started: float) -> Swap:
+    failed = errors(found)
+    if len(failed) == len(found):
+        raise _translated(failed, f"no replica could be brought back to {version}")
+    return _swap(found, time.monotonic() - started)
 
 
 def _alone(client: LifecycleClient, model: str, version: str) -> Status:
@@ -246,15 +258,11 @@ def _why(error: FaceserveError) -> str:
     return f"does not answer ({error.code})" if error.may_pass else f"refuses ({error.code}: {error.detail})"
 
 
-def _errors(results: "Mapping[str, _Result | FaceserveError]") -> list[FaceserveError]:
-    return [result for result in results.values() if isinstance(result, FaceserveError)]
-
-
-def _translated(errors: Sequence[FaceserveError], consequence: str) -> Exception:
+def _translated(failed: Sequence[FaceserveError], consequence: str) -> Exception:
     """A refusal outweighs an unreachable replica: trying again would not help."""
-    if not errors:
+    if not failed:
         return ServiceUnavailable("faceserve", f"no replica is in rotation ({consequence})")
-    text = f"{'; '.join(str(error) for error in errors)} ({consequence})"
-    if all(error.may_pass or error.code == "ABORTED" for error in errors):
+    text = f"{'; '.join(str(error) for error in failed)} ({consequence})"
+    if all(error.may_pass or error.code == "ABORTED" for error in failed):
         return ServiceUnavailable("faceserve", text)
     return ModelRefused(text)

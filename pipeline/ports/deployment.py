@@ -119,15 +119,22 @@ class ServingFleet(Protocol):
         `ServiceUnavailable`: what serves then has to be asked.
         """
 
-    def bring_back(
-        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
-    ) -> Swap:
-        """Serve `version` on every replica (or on `replicas`), each on its own and all at once: one that is dead, hung
-        or refuses keeps no other from it, and is missing. Raises when not one could change.
+    def bring_back(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
+        """Serve `version` on every replica, each on its own and all at once, loaded where it has to be: one that is
+        dead, hung, slow or refuses keeps no other from it, and is missing. Raises when not one could change.
+
+        For an emergency alone, which may load while others wait for it.
         """
 
-    def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
-        """Load `version` on `replicas` beside what serves, as far as they answer: bringing it back is quick then."""
+    def warm(
+        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]
+    ) -> Collection[str]:
+        """Load `version` on `replicas` beside what serves; those that have it now. Never raises."""
+
+    def put_back(self, model_type: ModelType, version: str, replicas: Collection[str]) -> Swap:
+        """As `bring_back`, on `replicas` that were warmed: nothing is loaded, so it takes no longer than an exchange
+        does. One that has lost it meanwhile is missing.
+        """
 
     def discard(self, model_type: ModelType, version: str) -> None:
         """Drop what was prepared, where it answers; what serves stays."""

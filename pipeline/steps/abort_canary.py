@@ -5,7 +5,7 @@ from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, CanaryAbort, Entry, Phase, TrialOf
 from pipeline.ports.bundles import Deployment
-from pipeline.steps.settle import end_trial, take_back
+from pipeline.steps.settle import end_trial, take_back, warm
 
 
 def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -> bool:
@@ -25,8 +25,13 @@ def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -
                 raise _nothing_to_end(ledger, meant)
             return stopped or done
         if not ledger.is_open(abort):
-            ledger = d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
-        end_trial(d, take_back(d, ledger, meant.version), abort)
+            d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
+    # From here on nobody promotes it. A rollback need not wait while the champion is loaded where it serves.
+    loaded = warm(d, model_type)
+    with d.transitions.exclusive(model_type):
+        ledger = d.transitions.ledger(model_type)
+        if ledger.is_open(abort):
+            end_trial(d, take_back(d, ledger, meant.version, loaded), abort)
     return True
 
 

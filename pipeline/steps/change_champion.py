@@ -11,7 +11,7 @@ from pipeline.domain.serving import elsewhere, listed, outcome
 from pipeline.domain.transitions import ROLLBACKS, ChampionChange, Entry, Kind, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.ports.deployment import Prepared, Swap
-from pipeline.steps.settle import abandon, close, confirm, demand_settled
+from pipeline.steps.settle import abandon, close, confirm, demand_settled, warm
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,9 @@ def _intend(d: Deployment, model_type: ModelType, decide: _Decide) -> tuple[Cham
     """The change, its intent in the log, or True when the same request did it before. Whatever is appended is appended
     inside `exclusive`: a rollback at this moment finds the log as it read it.
     """
+    loaded = warm(d, model_type)
     with d.transitions.exclusive(model_type):
-        ledger = demand_settled(d, model_type)
+        ledger = demand_settled(d, model_type, loaded)
         change = decide(ledger)
         done = ledger.done(change.id) is not None
         if not done:

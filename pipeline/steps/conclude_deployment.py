@@ -7,7 +7,7 @@ from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.transitions import By, CanaryAbort, CanaryStart, TrialOf
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.abort_canary import abort_canary
-from pipeline.steps.settle import settle
+from pipeline.steps.settle import settle, warm
 
 
 def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
@@ -20,8 +20,10 @@ def conclude_deployment(d: Deployment, run_id: str) -> RunOutcome:
         return RunOutcome.FAILED
     ledger = d.transitions.ledger(found.model_type)
     if any(act.version == found.version for act in ledger.unsettled):
-        with d.transitions.preparing(found.model_type), d.transitions.exclusive(found.model_type):
-            ledger = settle(d, d.transitions.ledger(found.model_type))
+        with d.transitions.preparing(found.model_type):
+            loaded = warm(d, found.model_type)
+            with d.transitions.exclusive(found.model_type):
+                ledger = settle(d, d.transitions.ledger(found.model_type), loaded)
     trial, over = ledger.trial, By(f"run {run_id}", "the run ended without a promotion", run_id)
     # What somebody else tries goes on, and so does the champion of before that is tried again.
     if trial is not None and trial.by.run == run_id and _ended(ledger, found.version) is not RunOutcome.DEPLOYED:

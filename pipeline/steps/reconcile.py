@@ -1,7 +1,7 @@
 """Make fleet, `model_versions` and registry say what the transition log says (invariant I4; ADR 0004, 0016)."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable
@@ -9,7 +9,7 @@ from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import ModelType
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.change_champion import mirror_registry, note_mirrored
-from pipeline.steps.settle import complete, settle
+from pipeline.steps.settle import Warm, complete, settle, warm, warmed
 
 log = logging.getLogger(__name__)
 
@@ -59,29 +59,28 @@ def _mend_again(d: Deployment, mirrored: Ledger, found: Reconciled) -> Reconcile
 def _mended(d: Deployment, model_type: ModelType) -> tuple[Ledger, Reconciled]:
     """The ledger afterwards, and what was wrong."""
     with d.transitions.preparing(model_type):
-        _warm(d, d.transitions.ledger(model_type))
+        loaded = _warm(d, d.transitions.ledger(model_type))
         with d.transitions.exclusive(model_type):
-            return _mend(d, d.transitions.ledger(model_type))
+            return _mend(d, d.transitions.ledger(model_type), loaded)
 
 
-def _warm(d: Deployment, ledger: Ledger) -> None:
-    """Loading takes time, in which a rollback must not have to wait."""
-    if ledger.champion is None:
-        return
-    _, astray = _elsewhere(d, ledger)
-    if astray:
-        artifact = d.versions.get(ledger.model_type, ledger.champion).artifact
-        d.fleet.warm(ledger.model_type, ledger.champion, artifact, astray)
+def _warm(d: Deployment, ledger: Ledger) -> Warm:
+    """Loading takes time, in which a rollback must not have to wait: nothing is loaded later."""
+    loaded = dict(warm(d, ledger.model_type))
+    if ledger.champion is not None and ledger.champion not in loaded:
+        _, astray = _elsewhere(d, ledger)
+        loaded[ledger.champion] = warmed(d, ledger.model_type, ledger.champion, astray) if astray else ()
+    return loaded
 
 
-def _mend(d: Deployment, before: Ledger) -> tuple[Ledger, Reconciled]:
-    ledger = settle(d, before)
+def _mend(d: Deployment, before: Ledger, loaded: Warm) -> tuple[Ledger, Reconciled]:
+    ledger = settle(d, before, loaded)
     strays = _stop_strays(d, ledger)
     settled = tuple(act.id for act in before.unsettled if not ledger.is_open(act))
     if ledger.champion is None:
         return ledger, Reconciled(None, strays=strays, settled=settled)
     rows = tuple(d.transitions.project(ledger.model_type))
-    repaired, missing = _repair_replicas(d, ledger)
+    repaired, missing = _repair_replicas(d, ledger, loaded.get(ledger.champion, ()))
     if ledger.incomplete is not None and not missing:
         ledger = complete(d, ledger)
     return ledger, Reconciled(ledger.champion, repaired, rows, (), strays, settled, missing)
@@ -94,19 +93,20 @@ def _elsewhere(d: Deployment, ledger: Ledger) -> tuple[dict[str, str], list[str]
     return away, [one.replica for one in seen if not one.fault and one.version != ledger.champion]
 
 
-def _repair_replicas(d: Deployment, ledger: Ledger) -> tuple[tuple[str, ...], dict[str, str]]:
+def _repair_replicas(d: Deployment, ledger: Ledger, loaded: Collection[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Replicas that were brought back, and those that could not be, with the reason."""
     assert ledger.champion is not None
     missing, astray = _elsewhere(d, ledger)
-    if not astray:
+    missing |= {one: f"could not load {ledger.champion}, or not in time" for one in astray if one not in loaded}
+    warm_ones = [replica for replica in astray if replica in loaded]
+    if not warm_ones:
         return (), missing
-    artifact = d.versions.get(ledger.model_type, ledger.champion).artifact
     try:
-        swap = d.fleet.bring_back(ledger.model_type, ledger.champion, artifact, astray)
+        swap = d.fleet.put_back(ledger.model_type, ledger.champion, warm_ones)
     except (ServiceUnavailable, ModelRefused) as error:
         # What else is wrong is mended all the same.
-        return (), missing | dict.fromkeys(astray, str(error))
-    return tuple(replica for replica in astray if replica not in swap.missing), missing | dict(swap.missing)
+        return (), missing | dict.fromkeys(warm_ones, str(error))
+    return tuple(replica for replica in warm_ones if replica not in swap.missing), missing | dict(swap.missing)
 
 
 def _stop_strays(d: Deployment, ledger: Ledger) -> tuple[str, ...]:

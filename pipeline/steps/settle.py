@@ -1,7 +1,7 @@
 """Find out what became of acts that were begun and never ended: whoever finds one settles it (ADR 0016)."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransi
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import CanaryAbortedEvent, OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.models import ModelType
-from pipeline.domain.serving import elsewhere, listed, outcome
+from pipeline.domain.serving import Serving, elsewhere, listed, outcome
 from pipeline.domain.transitions import (
     ROLLBACKS,
     By,
@@ -26,17 +26,35 @@ from pipeline.steps.tell_change import told
 
 log = logging.getLogger(__name__)
 
+# By version the replicas that have it loaded.
+Warm = Mapping[str, Collection[str]]
+
 # Of what verification accepted, without a person who answers for it against everybody.
 _PROMOTIONS = frozenset({Kind.PROMOTE, Kind.CANARY_PROMOTE})
 _MAX_DETAIL_CHARACTERS = 2000
 _NOWHERE = "no replica serves it"
 
 
-def demand_settled(d: Deployment, model_type: ModelType) -> Ledger:
+def warm(d: Deployment, model_type: ModelType) -> Warm:
+    """Load what `settle` may have to bring back, for which no emergency must wait: call it before `exclusive`."""
+    ledger = d.transitions.ledger(model_type)
+    changes = _rollbacks_first(ledger)
+    seen = d.fleet.serving(model_type) if changes else ()
+    wanted = {_brought_back(ledger, act) for act in changes if _is_half_done(ledger, act, seen)}
+    answering = [one.replica for one in seen if not one.fault]
+    return {version: warmed(d, model_type, version, answering) for version in sorted(wanted)}
+
+
+def warmed(d: Deployment, model_type: ModelType, version: str, replicas: Collection[str]) -> Collection[str]:
+    """Those of `replicas` that have `version` loaded now."""
+    return d.fleet.warm(model_type, version, d.versions.get(model_type, version).artifact, replicas)
+
+
+def demand_settled(d: Deployment, model_type: ModelType, warm: Warm) -> Ledger:
     """The ledger with nothing open about what serves. Raises `Unconfirmed` while replicas that could tell are away.
     Call it as `settle`.
     """
-    ledger = settle(d, d.transitions.ledger(model_type))
+    ledger = settle(d, d.transitions.ledger(model_type), warm)
     for act in ledger.unsettled:
         missing = elsewhere(act.version, d.fleet.serving(model_type))
         if ledger.champion is None:
@@ -48,14 +66,14 @@ def demand_settled(d: Deployment, model_type: ModelType) -> Ledger:
     return ledger
 
 
-def settle(d: Deployment, ledger: Ledger) -> Ledger:
+def settle(d: Deployment, ledger: Ledger, warm: Warm) -> Ledger:
     """As far as replicas answer, each open intent is seen to have come true, or undone. Call it inside `exclusive`,
-    and while nobody else prepares a deployment.
+    and while nobody else prepares a deployment. Nothing is loaded here: what is not warm anywhere stays open.
     """
     changes = _rollbacks_first(ledger)
     for act in (*changes, *(act for act in ledger.unsettled if act not in changes)):
         if ledger.is_open(act):
-            ledger = _settled(d, ledger, act)
+            ledger = _settled(d, ledger, act, warm)
     return ledger
 
 
@@ -88,12 +106,12 @@ def overtaken(d: Deployment, ledger: Ledger, by: By) -> tuple[list[Entry], list[
     return entries, events
 
 
-def take_back(d: Deployment, ledger: Ledger, version: str) -> Ledger:
+def take_back(d: Deployment, ledger: Ledger, version: str, warm: Warm) -> Ledger:
     """Of a canary that was aborted, a promotion that any replica serves already is undone, as far as they answer."""
     for act in _rollbacks_first(ledger):
         unwanted = act.version == version and _unwanted(ledger, act)
         if unwanted and any(one.serves(version) for one in d.fleet.serving(ledger.model_type)):
-            ledger = _settled(d, ledger, act)
+            ledger = _settled(d, ledger, act, warm)
     return ledger
 
 
@@ -187,10 +205,10 @@ def _trial_ended(abort: CanaryAbort, at: datetime) -> OutgoingEvent:
     ).outgoing()
 
 
-def _settled(d: Deployment, ledger: Ledger, act: Transition) -> Ledger:
+def _settled(d: Deployment, ledger: Ledger, act: Transition, warm: Warm) -> Ledger:
     try:
         if isinstance(act, ChampionChange):
-            return _settled_change(d, ledger, act)
+            return _settled_change(d, ledger, act, warm)
         if isinstance(act, CanaryAbort):
             return end_trial(d, ledger, act)
         if isinstance(act, CanaryStart):
@@ -201,24 +219,46 @@ def _settled(d: Deployment, ledger: Ledger, act: Transition) -> Ledger:
     return ledger
 
 
-def _settled_change(d: Deployment, ledger: Ledger, change: ChampionChange) -> Ledger:
+def _settled_change(d: Deployment, ledger: Ledger, change: ChampionChange, warm: Warm) -> Ledger:
     seen = d.fleet.serving(change.model_type)
-    phase, somewhere = outcome(change.version, seen), any(one.serves(change.version) for one in seen)
-    if somewhere and (phase is Phase.UNCONFIRMED or _unwanted(ledger, change)):
-        # Half a rollback is finished, half a promotion is undone; the first model ever has nothing to go back to.
-        forward = change.kind in ROLLBACKS or ledger.champion is None
-        version = change.version if forward else ledger.champion
-        assert version is not None
-        swap = d.fleet.bring_back(change.model_type, version, d.versions.get(change.model_type, version).artifact)
+    phase = outcome(change.version, seen)
+    if _is_half_done(ledger, change, seen):
+        version = _brought_back(ledger, change)
+        missing = _put_back(d, change, version, seen, warm.get(version, ()))
         if change.kind in ROLLBACKS:
-            return confirm(d, ledger, change, swap.missing)
-        phase = Phase.UNCONFIRMED if swap.missing else (Phase.SERVED if forward else Phase.FAILED)
+            return confirm(d, ledger, change, missing)
+        phase = Phase.UNCONFIRMED if missing else (Phase.SERVED if version == change.version else Phase.FAILED)
     if phase is Phase.SERVED:
         return confirm(d, ledger, change, {})
     # The first model ever may serve on a replica out of rotation, and there is nothing to bring that back to.
     if phase is Phase.FAILED and (ledger.champion is not None or not d.fleet.skipped()):
         return _failed(d, ledger, change, _NOWHERE)
     return ledger
+
+
+def _is_half_done(ledger: Ledger, change: ChampionChange, seen: Sequence[Serving]) -> bool:
+    """Whether replicas have to be brought to one version."""
+    somewhere, unwanted = any(one.serves(change.version) for one in seen), _unwanted(ledger, change)
+    return somewhere and (outcome(change.version, seen) is Phase.UNCONFIRMED or unwanted)
+
+
+def _brought_back(ledger: Ledger, change: ChampionChange) -> str:
+    """Half a rollback is finished, half a promotion is undone; the first model ever has nothing to go back to."""
+    forward = change.kind in ROLLBACKS or ledger.champion is None
+    version = change.version if forward else ledger.champion
+    assert version is not None
+    return version
+
+
+def _put_back(
+    d: Deployment, change: ChampionChange, version: str, seen: Sequence[Serving], loaded: Collection[str]
+) -> dict[str, str]:
+    """Replicas that are missing from it, with the reason. Raises what `put_back` does."""
+    at_hand = [one.replica for one in seen if one.serves(version) or one.replica in loaded]
+    cold = {one.replica: one.fault or f"has not loaded {version} yet" for one in seen if one.replica not in at_hand}
+    if not at_hand:
+        raise ServiceUnavailable("faceserve", listed(cold))
+    return cold | dict(d.fleet.put_back(change.model_type, version, at_hand).missing)
 
 
 def _failed(d: Deployment, ledger: Ledger, act: Transition, why: str) -> Ledger:

@@ -5,7 +5,7 @@ from pipeline.domain.model_events import CanaryStartedEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By, CanaryStart, Entry, Phase
 from pipeline.ports.bundles import Deployment
-from pipeline.steps.settle import abandon, demand_settled, settle
+from pipeline.steps.settle import abandon, demand_settled, settle, warm
 
 
 def start_canary(d: Deployment, model_type: ModelType, version: str, percent: float, by: By) -> CanaryStart:
@@ -16,8 +16,9 @@ def start_canary(d: Deployment, model_type: ModelType, version: str, percent: fl
     target = d.versions.get(model_type, version)
     blessing = d.blessings.of_run(target.run_id)
     with d.transitions.preparing(model_type):
+        loaded = warm(d, model_type)
         with d.transitions.exclusive(model_type):
-            ledger = demand_settled(d, model_type)
+            ledger = demand_settled(d, model_type, loaded)
             trial = ledger.start_canary(target, blessing, by, d.clock.now())
             if ledger.trial == trial:
                 # Whoever judges it gives it back where it was lost; a replica that threw it out must not forget why.
@@ -42,7 +43,7 @@ def _give(d: Deployment, trial: CanaryStart, percent: float) -> None:
         d.fleet.give_canary(trial.model_type, trial.version, percent)
     except (GiveUp, TryAgain):
         # Some replicas may try it: an intent that did not come true is undone.
-        settle(d, ledger)
+        settle(d, ledger, {})
         raise
     at = d.clock.now()
     event = CanaryStartedEvent(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.tiny_model import FolderSource, coloured_photo, grey_photo, tiny_arti
 from tests.waiting import until
 
 LAUNDRY, TOKEN = ModelType.LAUNDRY, "only-the-pipeline-knows"
+
+# How long one that never ends is waited for here.
+HASTY_SECONDS = 0.3
 
 
 @functools.cache
@@ -41,6 +45,11 @@ class Fake:
     def start_one(self):
         self.fleet.down.clear()
 
+    def stick_one(self):
+        """The fleet, of which one replica answers, and never ends to load."""
+        self.fleet.stuck.add(self.gone)
+        return self.fleet
+
     def out_of_rotation(self):
         """The fleet when a person took out the replica that stops."""
         self.fleet.names, self.fleet.out = ("replica-1",), (self.gone,)
@@ -50,11 +59,24 @@ class Fake:
         """Nothing runs."""
 
 
+class SlowSource(FolderSource):
+    """Gives nothing until it is `free`."""
+
+    def __init__(self):
+        super().__init__()
+        self.free = threading.Event()
+        self.free.set()
+
+    def read(self, uri, at_most_bytes=1 << 30):
+        self.free.wait()
+        return super().read(uri, at_most_bytes)
+
+
 class Real:
     """Two servers in this process; each has a source of its own, so that one can be spoilt alone."""
 
     def __init__(self, folder, **more):
-        self.sources = [FolderSource(), FolderSource()]
+        self.sources = [FolderSource(), SlowSource()]
         self.settings = [
             Settings(
                 grpc_port=0,
@@ -77,7 +99,7 @@ class Real:
         self.addresses = [f"127.0.0.1:{s.port}" for s in self.servers]
         self.lifecycle_addresses = [f"127.0.0.1:{s.lifecycle_port}" for s in self.servers]
         self.gone = self.lifecycle_addresses[1]
-        self.replicas = Replicas(self.lifecycle_addresses, TOKEN, 60, 60)
+        self.replicas = Replicas(self.lifecycle_addresses, TOKEN, 60, 60, 60)
         self.fleet = GrpcServingFleet(self.replicas)
 
     def artifact(self, version):
@@ -92,6 +114,12 @@ class Real:
         """The fleet when a person took out the replica that stops."""
         return GrpcServingFleet(dataclasses.replace(self.replicas, out_of_rotation=[self.gone]))
 
+    def stick_one(self):
+        """The fleet, of which one replica answers, and never ends to load."""
+        self.sources[1].free.clear()
+        for_ever = dataclasses.replace(self.replicas, prepare_timeout_seconds=3600)
+        return GrpcServingFleet(dataclasses.replace(for_ever, straggler_seconds=HASTY_SECONDS))
+
     def stop_one(self):
         self.servers[1].stop()
 
@@ -102,6 +130,7 @@ class Real:
         self.servers[which].start()
 
     def close(self):
+        self.sources[1].free.set()
         for server in self.servers:
             server.stop()
 
@@ -261,31 +290,44 @@ def test_a_rollback_reaches_the_replica_that_answers_and_says_what_is_missing(li
     assert done.missing[other.replica].startswith("does not answer")
     live.start_one()
     until_ready(live)
-    done = live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion, [other.replica])
+    with pytest.raises(ModelRefused, match=r"NOT_FOUND"):
+        live.fleet.put_back(LAUNDRY, "v1.7.0", [other.replica])
+    assert list(live.fleet.warm(LAUNDRY, "v1.0.0", live.champion, [other.replica])) == [other.replica]
+    done = live.fleet.put_back(LAUNDRY, "v1.0.0", [other.replica])
     assert (done.replicas, serving(live)) == ((other.replica,), {"v1.0.0"})
+
+
+def test_a_rollback_waits_no_longer_for_one_that_never_ends_to_load(live):
+    artifact, fleet = live.artifact("v1.1.0"), live.stick_one()
+    done = fleet.bring_back(LAUNDRY, "v1.1.0", artifact)
+    assert done.missing == {live.gone: "does not answer (DEADLINE_EXCEEDED)"}
+    assert {s.replica: s.version for s in fleet.serving(LAUNDRY)}[live.gone] == "v1.0.0"
+    # Nor did it change what it waited for in vain: the next emergency finds everybody as they are.
+    assert live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion).missing == {}
+    assert serving(live) == {"v1.0.0"}
 
 
 def test_a_rollback_that_reaches_nobody_says_so(live):
     live.stop_one()
     with pytest.raises(ServiceUnavailable, match="no replica could be brought back to"):
-        live.fleet.bring_back(LAUNDRY, "v1.0.0", live.champion, [live.gone])
+        live.fleet.put_back(LAUNDRY, "v1.0.0", [live.gone])
 
 
 def test_warming_changes_nothing_that_serves_and_makes_the_way_back_short(live):
     artifact, everywhere = live.artifact("v1.1.0"), [s.replica for s in live.fleet.serving(LAUNDRY)]
-    live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
+    assert list(live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)) == everywhere
     assert serving(live) == {"v1.0.0"}
-    assert live.fleet.bring_back(LAUNDRY, "v1.1.0", artifact).missing == {}
+    assert live.fleet.put_back(LAUNDRY, "v1.1.0", everywhere).missing == {}
     assert serving(live) == {"v1.1.0"}
 
 
 def test_warming_passes_over_a_replica_that_is_gone_or_refuses(live):
     artifact, everywhere = live.artifact("v1.1.0"), [s.replica for s in live.fleet.serving(LAUNDRY)]
     live.spoil("v1.1.0")
-    live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
+    assert live.gone not in live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
     assert serving(live) == {"v1.0.0"}
     live.stop_one()
-    live.fleet.warm(LAUNDRY, "v1.1.0", artifact, everywhere)
+    assert list(live.fleet.warm(LAUNDRY, "v1.0.0", live.champion, everywhere)) == everywhere[:1]
     assert {s.version for s in live.fleet.serving(LAUNDRY) if not s.fault} == {"v1.0.0"}
 
 

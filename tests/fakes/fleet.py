@@ -30,8 +30,8 @@ class Accident:
 @dataclass
 class FakeFleet:
     """`refuses` names versions that replicas will not load; replicas that are `down` or `hung` do not answer, and one
-    that hung may do late what it was asked meanwhile; those `out` of rotation are not asked. `enrolled` are the people
-    of the gallery that all share, None where there is none.
+    that hung may do late what it was asked meanwhile; `stuck` ones answer, but never end to load; those `out` of
+    rotation are not asked. `enrolled` are the people of the gallery that all share, None where there is none.
     """
 
     names: tuple[str, ...] = ("replica-1", "replica-2")
@@ -39,6 +39,7 @@ class FakeFleet:
     refuses: set[str] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
     hung: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
     forgets: set[str] = field(default_factory=set)
     swaps: list[str] = field(default_factory=list)
     objects: FakeObjects | None = None
@@ -102,19 +103,26 @@ class FakeFleet:
 
     # Each on its own
 
-    def bring_back(
-        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str] | None = None
-    ) -> Swap:
+    def bring_back(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
         _sendable(model_type, version, artifact.uri, artifact.manifest_sha256)
 
         def back(replica: FakeReplica) -> None:
-            epoch = self._preparing(version, artifact)(replica)
-            replica.activate(version, epoch, self._now())
-            _alone(replica, version)
-            if (serves := replica.status().version) != version:
-                raise Refused(replica.name, "ABORTED", f"serves {serves} after {version} was activated")
+            self._exchange(replica, version, self._preparing(version, artifact)(replica))
 
-        found = self._on(self._of(replicas), back, lingers=False)
+        return self._back(version, self._everywhere(back, lingers=False))
+
+    def put_back(self, model_type: ModelType, version: str, replicas: Collection[str]) -> Swap:
+        _sendable(model_type, version)
+        back: Call[None] = lambda replica: self._exchange(replica, version, replica.status().epoch)  # noqa: E731
+        return self._back(version, self._on(self._of(replicas), back, lingers=False))
+
+    def _exchange(self, replica: FakeReplica, version: str, epoch: int) -> None:
+        replica.activate(version, epoch, self._now())
+        _alone(replica, version)
+        if (serves := replica.status().version) != version:
+            raise Refused(replica.name, "ABORTED", f"serves {serves} after {version} was activated")
+
+    def _back(self, version: str, found: Mapping[str, None | Refused]) -> Swap:
         failed = _errors(found)
         if len(failed) == len(found):
             raise _translated(failed, f"no replica could be brought back to {version}")
@@ -122,9 +130,12 @@ class FakeFleet:
         missing = {name: _why(one) for name, one in found.items() if isinstance(one, Refused)}
         return Swap(tuple(name for name in found if name not in missing), 0.01, 0.5, missing)
 
-    def warm(self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]) -> None:
+    def warm(
+        self, model_type: ModelType, version: str, artifact: Artifact, replicas: Collection[str]
+    ) -> Collection[str]:
         _sendable(model_type, version, artifact.uri, artifact.manifest_sha256)
-        self._on(self._of(replicas), self._preparing(version, artifact), lingers=False)
+        found = self._on(self._of(replicas), self._preparing(version, artifact), lingers=False)
+        return [name for name, one in found.items() if not isinstance(one, Refused)]
 
     # Canary
 
@@ -191,6 +202,8 @@ class FakeFleet:
         def prepare(replica: FakeReplica) -> int:
             if version in self.refuses:
                 raise Refused(replica.name, "FAILED_PRECONDITION", f"refused {version}: golden predictions differ")
+            if replica.name in self.stuck and not replica.has(version):
+                raise Refused(replica.name, "DEADLINE_EXCEEDED", "does not answer")
             return replica.prepare(version, artifact)
 
         return prepare

@@ -76,6 +76,9 @@ class FakeReplica:
             return CanarySeen(self.name, self.canary.version, "inconclusive", "", 0, 0)
         return self.concluded or CanarySeen(self.name, None, "", "", 0, 0)
 
+    def has(self, version: str) -> bool:
+        return self._loaded(version) is not None
+
     def prepare(self, version: str, artifact: Artifact) -> int:
         """The epoch that activating it expects."""
         known = self._loaded(version)

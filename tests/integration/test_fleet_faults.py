@@ -90,7 +90,7 @@ class Fleet:
     def known_with(self, prepare_seconds):
         """What the pipeline knows of it."""
         addresses = [replica.lifecycle_address for replica, _ in self.running.values()]
-        return GrpcServingFleet(Replicas(addresses, TOKEN, prepare_seconds, 60))
+        return GrpcServingFleet(Replicas(addresses, TOKEN, prepare_seconds, 60, 60))
 
     def address(self, name):
         return self.running[name][0].lifecycle_address
@@ -202,7 +202,8 @@ def test_a_replica_killed_between_two_activations_is_brought_to_the_fleets_versi
     fleet.kill("c")
     fleet.come_back("c")
     assert fleet.serving() == {"a": "v1.3.0", "b": "v1.3.0", "c": "v1.0.0"}
-    back = fleet.pipeline.bring_back(LAUNDRY, "v1.3.0", artifact, [fleet.address("c")])
+    fleet.pipeline.warm(LAUNDRY, "v1.3.0", artifact, [fleet.address("c")])
+    back = fleet.pipeline.put_back(LAUNDRY, "v1.3.0", [fleet.address("c")])
     assert back.replicas == (fleet.address("c"),)
     assert fleet.serving() == everywhere("v1.3.0")
 

@@ -153,7 +153,7 @@ class Story:
             fleet.wake(name, late=late)
         for name in list(fleet.down):
             self.restart(name)
-        for trouble in (fleet.out, fleet.refuses, fleet.forgets):
+        for trouble in (fleet.out, fleet.refuses, fleet.forgets, fleet.stuck):
             trouble.clear()
         answer = self.perform(self.request("reconcile"))
         assert not isinstance(answer, BaseException), f"reconciling was refused: {answer}"

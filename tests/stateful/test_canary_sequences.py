@@ -285,7 +285,7 @@ def test_aborting_a_canary_whose_promotion_nobody_confirmed_leaves_no_doubt_abou
     killed = ask(story, "promote canary", version, trouble=Trouble("killed", _activating(story), after=True))
     assert isinstance(killed, Killed) and set(world.serving().values()) == {version}
     if served_by == 1:
-        world.fleet.bring_back(LAUNDRY, "v1.0.0", world.versions.get(LAUNDRY, "v1.0.0").artifact, ["replica-2"])
+        world.fleet.put_back(LAUNDRY, "v1.0.0", ["replica-2"])
     assert done(story, "abort canary", version) is True
     everybody_serves(story, "v1.0.0")
 

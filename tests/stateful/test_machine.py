@@ -206,6 +206,10 @@ class Deployments(RuleBasedStateMachine):
     def replica_says_yes_and_goes_on(self, name):
         self.story.world.fleet.forgets ^= {name}
 
+    @rule(name=replicas)
+    def replica_answers_and_never_ends_to_load(self, name):
+        self.story.world.fleet.stuck ^= {name}
+
     @rule(late=st.booleans())
     def everything_is_up_and_somebody_reconciles(self, late):
         self.story.recover(late=late)

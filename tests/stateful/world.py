@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.domain.blessing import Override, OverrideKind
@@ -15,6 +17,7 @@ from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_performance, a_training_result, a_validation
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import FakeClock
+from tests.fakes.fleet import FakeFleet
 from tests.fakes.replica import Origin
 from tests.unit.pipeline.steps.live_world import LAUNDRY, TOO_WEAK, World
 
@@ -51,6 +54,19 @@ class LockedTransitions(FakeTransitions):
     """
 
     lost: set[Phase] = field(default_factory=set)
+    holders: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def _locked(self, name):
+        with super()._locked(name):
+            self.holders[name] = threading.get_ident()
+            yield
+
+    @property
+    def emergencies_wait(self):
+        """For this very act."""
+        name = f"champion of {LAUNDRY}"
+        return name in self.held and self.holders[name] == threading.get_ident()
 
     def append(self, ledger, *entries, events=()):
         assert f"champion of {ledger.model_type}" in self.held, f"{entries} outside the lock"
@@ -59,11 +75,27 @@ class LockedTransitions(FakeTransitions):
         return super().append(ledger, *entries, events=events)
 
 
+class WatchedFleet(FakeFleet):
+    """Loads nothing while an emergency would have to wait for it, but for an emergency."""
+
+    emergencies_wait = staticmethod(lambda: False)
+
+    def prepare(self, *asked):
+        assert not self.emergencies_wait(), f"{asked} is loaded while a rollback has to wait"
+        return super().prepare(*asked)
+
+    def warm(self, *asked):
+        assert not self.emergencies_wait(), f"{asked} is loaded while a rollback has to wait"
+        return super().warm(*asked)
+
+
 class StatefulWorld(World):
     def __init__(self):
         super().__init__()
+        self.fleet = WatchedFleet(clock=self.clock)
         self.metrics = Opinions(self.clock)
         self.transitions = LockedTransitions(self.versions, self.outbox, self.blessings)
+        self.fleet.emergencies_wait = lambda: self.transitions.emergencies_wait
         self.fleet.objects = self.objects
         for replica in self.fleet.replicas.values():
             replica.objects = self.objects

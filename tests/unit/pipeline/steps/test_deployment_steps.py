@@ -281,7 +281,7 @@ def test_a_rollback_killed_at_any_call_and_asked_again_happens_once(fault):
 
 def test_a_replica_that_serves_something_else_is_brought_back_to_the_log():
     world = deployed("first", "second")
-    world.fleet.bring_back(LAUNDRY, "v1.0.0", world.versions.get(LAUNDRY, "v1.0.0").artifact, ["replica-2"])
+    world.fleet.put_back(LAUNDRY, "v1.0.0", ["replica-2"])
     assert world.reconcile().repaired == ("replica-2",)
     world.demand_one_story("v1.1.0")
 

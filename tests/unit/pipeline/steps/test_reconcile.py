@@ -14,7 +14,7 @@ def artifact(world, version):
 
 def test_a_replica_that_cannot_be_brought_back_is_missing_and_the_rest_is_mended():
     world = World().live("first", "second")
-    world.fleet.bring_back(LAUNDRY, "v1.0.0", artifact(world, "v1.0.0"), ["replica-2"])
+    world.fleet.put_back(LAUNDRY, "v1.0.0", ["replica-2"])
     world.fleet.forgets.add("replica-2")
     world.registry.aliases.clear()
     done = world.reconcile()
