@@ -23,6 +23,7 @@ def exporter(stack: Stack) -> Service:
     reads = {
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops_viewer", "mlops"),
         "RETRAIN_AMQP_URL": stack.amqp_url_of("watcher"),
+        "RETRAIN_EXPORTER_BACKUPS": "true",
     }
     program = Program("exporter", command, lambda: http_answers(url), environment=reads, code=("pipeline",))
     return Service("exporter", (program,), after=("postgres", "rabbitmq"))

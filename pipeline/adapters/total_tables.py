@@ -3,6 +3,7 @@ rows of others.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
@@ -90,6 +91,15 @@ class TotalTables:
             row = cursor.fetchone()
         assert row is not None
         return int(row[0])
+
+    def begun(self) -> datetime:
+        """By the migrations' own notes, which nobody empties."""
+        with self._database.transaction() as cursor:
+            cursor.execute("SELECT min(applied_at_utc) FROM _yoyo_migration")
+            row = cursor.fetchone()
+        assert row is not None
+        at: datetime = row[0].replace(tzinfo=UTC)
+        return at
 
 
 def _look(row: tuple[Any, ...]) -> LookedAt:

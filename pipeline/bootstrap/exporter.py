@@ -11,6 +11,7 @@ from pipeline.ports.bundles import Watching
 from pipeline.settings import Settings
 from pipeline.steps.faces.tell_face_facts import tell_face_facts
 from pipeline.steps.tell_facts import tell_facts
+from pipeline.steps.tell_replicas import tell_replicas
 from pipeline.steps.tell_safeguards import tell_safeguards
 
 
@@ -20,7 +21,12 @@ def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
 
     chosen = settings or Settings()
     facts = Facts(chosen)
-    sources = {"database": facts.of_records, "broker": facts.of_broker, "registry": facts.of_registry}
+    sources = {
+        "settings": facts.of_settings,
+        "database": facts.of_records,
+        "broker": facts.of_broker,
+        "registry": facts.of_registry,
+    }
     if chosen.exporter.airflow_url:
         sources["airflow"] = facts.of_airflow
     _, thread = serve(sources, chosen.exporter.host, chosen.exporter.port)
@@ -39,13 +45,16 @@ class Facts:
         from pipeline.adapters.snapshot import snapshot
 
         with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
-            yield from tell_facts(watching(self._w.settings, database))
-            yield from tell_face_facts(
-                FaceReadingTable(database), longest_gap_seconds(self._w.settings.monitor_schedule)
-            )
-            yield from tell_safeguards(SafeguardTable(database))
-        for replica in self._w.settings.faceserve_out_of_rotation:
-            yield Fact("replica_out_of_rotation", (replica,), 1)
+            told = watching(self._w.settings, database)
+            yield from tell_facts(told)
+            yield from tell_face_facts(FaceReadingTable(database))
+            ours = self._w.settings.exporter.backups
+            yield from tell_safeguards(SafeguardTable(database), told.totals.begun() if ours else None)
+
+    def of_settings(self) -> Iterator[Fact]:
+        """What is wanted, beside which alerts hold what there is."""
+        s = self._w.settings
+        yield from tell_replicas(s.faceserve_replicas, s.faceserve_out_of_rotation, at_least=s.exporter.replicas)
 
     def of_broker(self) -> Iterator[Fact]:
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())

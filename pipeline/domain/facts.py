@@ -26,6 +26,10 @@ class ExporterPolicy:
     """Airflow's api-server, whose parts the exporter asks for their health; empty: it is not asked."""
     versions: AtLeastOne = 10
     """Newest versions of each model that have series of their own, besides those that serve or are on trial."""
+    replicas: Annotated[int, Range(at_least=0, at_most=1000)] = 0
+    """Replicas that have to serve at all times; 0: as many as `RETRAIN_FACESERVE_REPLICAS` has addresses."""
+    backups: bool = False
+    """Whether backups of the databases are made by this installation: then one that never was is told, too."""
 
 
 class Type(StrEnum):
@@ -128,7 +132,9 @@ _OF_PRODUCTION = (
     Family(
         "live_confirmations", (*_VERSION, "kind"), "Confirmations behind live accuracy at the monitor's newest look"
     ),
-    Family("live_accuracy_looked_timestamp_seconds", _MODEL, "When the monitor last looked"),
+    Family(
+        "live_accuracy_looked_timestamp_seconds", _MODEL, "When the monitor last looked; absent before its first look"
+    ),
     Family("monitor_interval_seconds", _MODEL, "Longest time between two looks of the monitor, by its schedule"),
     Family(
         "gate_vs_live_gap_ratio",
@@ -203,6 +209,17 @@ _OF_RETRAINING = (
 )
 _OF_OPERATION = (
     Family(
+        "records_begun_timestamp_seconds",
+        (),
+        "When the tables of the records were made: from then on what never happened is late",
+    ),
+    Family(
+        "replicas_expected",
+        (),
+        "Replicas that have to serve, without those out of rotation (RETRAIN_EXPORTER_REPLICAS, else the addresses of "
+        "RETRAIN_FACESERVE_REPLICAS); absent where a name stands for as many as there are",
+    ),
+    Family(
         "replica_out_of_rotation",
         ("replica",),
         "1 for each address that a person took out of rotation, as the exporter's own settings say "
@@ -219,6 +236,12 @@ _OF_OPERATION = (
         ("kind",),
         "When what protects the databases last succeeded: base, a copy of all; log, what was written after it; "
         "restore_test, a restore of both; absent before the first, and where somebody else backs them up",
+    ),
+    Family(
+        "safeguard_expected_timestamp_seconds",
+        ("kind",),
+        "Since when the same has to succeed: since the records began, where RETRAIN_EXPORTER_BACKUPS says that backups "
+        "are made here; else absent",
     ),
     Family("step_failing_timestamp_seconds", ("dag_id", "step"), "Since when a step of a DAG fails for good"),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
@@ -41,3 +42,6 @@ class Totals(Protocol):
 
     def erased(self) -> int:
         """Photos that were forgotten."""
+
+    def begun(self) -> datetime:
+        """When the first of these tables was made."""

@@ -16,6 +16,7 @@ def tell_facts(d: Watching) -> Iterator[Fact]:
     """Families and their meaning: `domain/facts.py`."""
     for model_type in ModelType:
         yield from _of_model(d, model_type)
+    yield Fact("records_begun_timestamp_seconds", (), d.totals.begun().timestamp())
     waiting = d.totals.waiting()
     yield Fact("outbox_waiting", ("mlops",), waiting.unpublished)
     yield Fact("outbox_oldest_seconds", ("mlops",), waiting.unpublished_seconds)
@@ -36,8 +37,8 @@ def _of_model(d: Watching, model_type: ModelType) -> Iterator[Fact]:
         yield from of_version(_measured(d, version))
     yield from of_history(history)
     yield from _of_retraining(d, history)
+    yield Fact("monitor_interval_seconds", (label_of(model_type),), d.seconds_between_looks)
     if (look := d.totals.newest_look(model_type)) is not None:
-        yield Fact("monitor_interval_seconds", (label_of(model_type),), d.seconds_between_looks)
         yield from of_look(model_type, look, d.live)
     yield from of_gaps(model_type, d.totals.looks(model_type, {v.version for v in shown}), shown)
     if model_type is ModelType.LAUNDRY:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
 from pipeline.domain.figures.retraining import Decided
@@ -79,6 +80,9 @@ class FakeTotals:
 
     def erased(self) -> int:
         return len(self.erasures.all()) if self.erasures else 0
+
+    def begun(self) -> datetime:
+        return NOW
 
 
 def review_seconds(said: object) -> float | None:

@@ -8,12 +8,11 @@ from pipeline.domain.facts import Fact, label_of
 from pipeline.domain.models import ModelType
 
 
-def of_face_look(look: FaceLook, seconds_between_looks: float) -> Iterator[Fact]:
+def of_face_look(look: FaceLook) -> Iterator[Fact]:
     """Rates are told with their intervals once there is a check; what they are worth, the state says."""
     model = label_of(ModelType.FACE)
     labels = (model, look.version)
     yield Fact("live_accuracy_looked_timestamp_seconds", (model,), look.at.timestamp())
-    yield Fact("monitor_interval_seconds", (model,), seconds_between_looks)
     for state in FaceState:
         yield Fact("face_rates_state", (*labels, state), state is look.state)
     for name, rate in look.rates.items():

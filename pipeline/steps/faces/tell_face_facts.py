@@ -7,7 +7,7 @@ from pipeline.domain.figures.faces import of_face_look
 from pipeline.ports.face_watching import FaceLooks
 
 
-def tell_face_facts(looks: FaceLooks, seconds_between_looks: float) -> Iterator[Fact]:
+def tell_face_facts(looks: FaceLooks) -> Iterator[Fact]:
     """Nothing before the first look: then no face model serves."""
     if (seen := looks.last()) is not None:
-        yield from of_face_look(seen, seconds_between_looks)
+        yield from of_face_look(seen)

@@ -330,7 +330,9 @@ def test_prometheus_asks_what_is_here_and_every_replica_whether_it_serves_or_not
 def test_the_exporter_is_told_whom_it_asks(overlay: str) -> None:
     (container,) = _pods(overlay)["exporter"]["containers"]
     assert {"configMapRef": {"name": "retraining"}} in container["envFrom"]
-    assert "RETRAIN_EXPORTER_AIRFLOW_URL" in {one["name"] for one in container["env"]}
+    told = {one["name"]: one.get("value") for one in container["env"]}
+    assert "RETRAIN_EXPORTER_AIRFLOW_URL" in told
+    assert told["RETRAIN_EXPORTER_REPLICAS"] == str(_fewest_replicas(overlay))
     assert "RETRAIN_MLFLOW_URL" in _of(overlay, "ConfigMap")["retraining"]["data"]
 
 

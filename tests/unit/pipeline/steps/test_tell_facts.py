@@ -18,6 +18,7 @@ from pipeline.ports.bundles import Watching
 from pipeline.ports.live import Look
 from pipeline.steps.faces.tell_face_facts import tell_face_facts
 from pipeline.steps.tell_facts import tell_facts
+from pipeline.steps.tell_replicas import tell_replicas
 from pipeline.steps.tell_safeguards import tell_safeguards
 from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result, a_validation, an_event
 from tests.fakes.backups import FakeSafeguards
@@ -51,7 +52,7 @@ class Records:
         self.blessings, self.readings = FakeBlessings(self.outbox), FakeReadings(self.outbox)
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.troubles, self.shown = FakeTroubles(self.outbox), shown
-        self.safeguards, self.face_looks = FakeSafeguards(), FakeFaceLooks()
+        self.safeguards, self.face_looks, self.backed_up_since = FakeSafeguards(), FakeFaceLooks(), None
 
     def facts(self, family=None):
         watching = Watching(
@@ -68,7 +69,12 @@ class Records:
             seconds_between_looks=1800,
             shown=self.shown,
         )
-        told = [*tell_facts(watching), *tell_face_facts(self.face_looks, 1800), *tell_safeguards(self.safeguards)]
+        told = [
+            *tell_facts(watching),
+            *tell_face_facts(self.face_looks),
+            *tell_safeguards(self.safeguards, self.backed_up_since),
+            *tell_replicas(("a:1", "b:1"), ("b:1",), at_least=0),
+        ]
         return {fact.labels: fact.value for fact in told if fact.family == family} if family else told
 
     def register(self, version, accuracy=0.94, **result):
@@ -113,13 +119,14 @@ def test_every_fact_has_a_family_with_its_labels_and_no_two_say_the_same(records
     for place in (Place("model_rollback"), Place("model_rollback", "roll_back")):
         records.troubles.keep(Trouble(place, NOW, NOW), None)
     records.safeguards.note(Safeguard.BASE, NOW, "20260504")
+    records.backed_up_since = NOW
     records.face_looks.record(A_FACE_LOOK)
     told = records.facts()
     assert all(len(fact.labels) == len(FAMILIES[fact.family].labels) for fact in told)
     names = [(fact.family, fact.labels) for fact in told]
     assert len(set(names)) == len(names)
     of_others = {
-        *("exporter_up", "exporter_scrape_seconds", "dead_letters", "airflow_healthy", "replica_out_of_rotation"),
+        *("exporter_up", "exporter_scrape_seconds", "dead_letters", "airflow_healthy"),
     }
     # Its trial is over.
     assert {family for family, _ in names} == set(FAMILIES) - of_others - {"canary_timestamp_seconds"}
@@ -171,9 +178,30 @@ def test_confirmations_of_versions_that_nobody_registered_are_one_series(records
 
 def test_the_bars_of_an_installation_are_told_beside_what_is_held_against_them(records):
     assert records.facts("training_interval_seconds")[("laundry",)] == 3 * 86400
-    assert records.facts("monitor_interval_seconds") == {}
-    records.look(190, 200)
-    assert records.facts("monitor_interval_seconds") == {("laundry",): 1800}
+    assert records.facts("monitor_interval_seconds") == {("laundry",): 1800, ("face",): 1800}
+
+
+def test_what_never_happened_is_late_from_when_the_records_began_and_backups_only_where_they_are_ours(records):
+    assert records.facts("records_begun_timestamp_seconds") == {(): NOW.timestamp()}
+    assert records.facts("safeguard_expected_timestamp_seconds") == {}
+    records.backed_up_since = NOW
+    assert records.facts("safeguard_expected_timestamp_seconds") == {(kind,): NOW.timestamp() for kind in Safeguard}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "out", "at_least", "expected"),
+    [
+        (("a:1", "b:1"), (), 0, 2),
+        (("a:1", "b:1"), ("b:1",), 0, 1),
+        (("dns:///all:1",), (), 0, None),
+        (("dns:///all:1",), (), 3, 3),
+        (("dns:///all:1",), ("10.0.0.1:1",), 3, 2),
+        (("a:1",), ("a:1",), 0, 0),
+    ],
+)
+def test_how_many_replicas_have_to_serve(addresses, out, at_least, expected):
+    told = {fact.family: fact.value for fact in tell_replicas(addresses, out, at_least=at_least)}
+    assert told.get("replicas_expected") == expected
 
 
 # Deployments
@@ -280,7 +308,6 @@ def test_both_rates_of_a_face_champion_stand_with_their_intervals_and_its_state(
     seen = {"refused": 40, "accepted": 0, "unnamed": 0, "misnamed": 0}
     assert people == {("face", "v2.0.0", rate): count for rate, count in seen.items()}
     assert records.facts("live_accuracy_looked_timestamp_seconds") == {("face",): NOW.timestamp()}
-    assert records.facts("monitor_interval_seconds") == {("face",): 1800}
 
 
 # Retraining

@@ -1,0 +1,16 @@
+"""How many replicas have to serve, as a number for whoever watches."""
+
+from collections.abc import Collection, Iterator
+
+from pipeline.domain.facts import Fact
+
+_DISCOVERED = "dns:///"
+
+
+def tell_replicas(addresses: Collection[str], out_of_rotation: Collection[str], *, at_least: int) -> Iterator[Fact]:
+    """`at_least` 0 stands for the addresses; a name behind which there are any number says nothing of how many."""
+    known = not any(address.startswith(_DISCOVERED) for address in addresses)
+    if at_least or known:
+        yield Fact("replicas_expected", (), max(0, (at_least or len(set(addresses))) - len(set(out_of_rotation))))
+    for replica in out_of_rotation:
+        yield Fact("replica_out_of_rotation", (replica,), 1)
