@@ -21,7 +21,10 @@ class Loaded:
     warm_up_seconds: float
 
 
-Vet = Callable[[str, Origin], Examined]
+GoOn = Callable[[], None]
+"""Called again and again during a load, which ends with what it raises when nobody needs it any more."""
+
+Vet = Callable[[str, Origin, GoOn], Examined]
 """Fetches an artifact and tries it out where it can do no harm; raises what `Loader.load` does."""
 
 
@@ -44,10 +47,11 @@ class Loader:
         self._vet = vet
         self._settle = settle
 
-    def load(self, model: str, origin: Origin) -> Loaded:
-        """Raises `BadArtifact` with the reason, or `StorageUnavailable`."""
+    def load(self, model: str, origin: Origin, go_on: GoOn = lambda: None) -> Loaded:
+        """Raises `BadArtifact` with the reason, `StorageUnavailable`, or what `go_on` does."""
         started = time.perf_counter()
-        examined = self._vet(model, origin) if self._vet else self.examine(model, origin)
+        examined = self._vet(model, origin, go_on) if self._vet else self.examine(model, origin, go_on)
+        go_on()
         manifest, folder = self._cache.opened(origin.manifest_sha256)
         beside = Beside(Reasons.of(folder, manifest), Projection.of(folder, manifest))
         engine = self._examination.loaded(folder, manifest, self._load_engine, examined.precision)
@@ -56,6 +60,7 @@ class Loader:
         cpu_ms = examined.cpu_ms if self._vet else 0.0
         generation = Generation(origin, manifest, engine, precision=examined.precision, cpu_ms=cpu_ms, beside=beside)
         try:
+            go_on()
             self._settle(generation)
         except InferenceFailed as error:
             engine.close()

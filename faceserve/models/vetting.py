@@ -24,7 +24,7 @@ from faceserve.machine.processor import Spent
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination, Examined
 from faceserve.models.generation import Origin
-from faceserve.models.loading import Loader
+from faceserve.models.loading import GoOn, Loader
 from faceserve.storage import Source
 
 _LOOK_SECONDS = 0.25
@@ -65,8 +65,8 @@ class ChildVetting:
         )
         forkserver.ensure_running()
 
-    def __call__(self, model: str, origin: Origin) -> Examined:
-        """Raises `BadArtifact`, `StorageUnavailable`, `DiskUnusable` or `NoVerdict`."""
+    def __call__(self, model: str, origin: Origin, go_on: GoOn = lambda: None) -> Examined:
+        """Raises `BadArtifact`, `StorageUnavailable`, `DiskUnusable`, `NoVerdict`, or what `go_on` does."""
         context = multiprocessing.get_context("forkserver")
         ours, theirs = context.Pipe(duplex=False)
         allowed = replace(self, memory_bytes=self._allowed_bytes(), room=room_bytes)
@@ -74,13 +74,13 @@ class ChildVetting:
         child.start()
         theirs.close()
         try:
-            self._await_files(ours, child)
+            self._await_files(ours, child, go_on)
             word = _heard(ours)
             unforeseen: type[ServingError] = NoVerdict
             if word is None:
                 raise NoVerdict(f"the process that fetches the model ended before its files had come ({_how(child)})")
             if word == _HAS_FILES:
-                self._await_answer(ours, child)
+                self._await_answer(ours, child, go_on)
                 unforeseen = BadArtifact
                 word = _heard(ours) or ("BadArtifact", f"the model crashes its process ({_how(child)})")
             if isinstance(word, Examined):
@@ -100,16 +100,20 @@ class ChildVetting:
             )
         return int(min(self.memory_bytes, room))
 
-    def _await_files(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> None:
+    def _await_files(self, ours: Connection, child: "multiprocessing.process.BaseProcess", go_on: GoOn) -> None:
         """Or until it has said something else, or ended. A store that gives nothing is no fault of the candidate."""
-        if not wait([ours, child.sentinel], timeout=_PATIENCE * self.seconds):
-            raise StorageUnavailable(f"the model's files did not come within {_PATIENCE * self.seconds:g} s")
+        until = time.monotonic() + _PATIENCE * self.seconds
+        while not wait([ours, child.sentinel], timeout=_LOOK_SECONDS):
+            go_on()
+            if time.monotonic() > until:
+                raise StorageUnavailable(f"the model's files did not come within {_PATIENCE * self.seconds:g} s")
 
-    def _await_answer(self, ours: Connection, child: "multiprocessing.process.BaseProcess") -> None:
+    def _await_answer(self, ours: Connection, child: "multiprocessing.process.BaseProcess", go_on: GoOn) -> None:
         """Until it has said something or ended."""
         assert child.pid is not None
         spent, began = Spent(child.pid), time.monotonic()
         while not wait([ours, child.sentinel], timeout=_LOOK_SECONDS):
+            go_on()
             if spent.look() > self.seconds:
                 raise BadArtifact(f"the model did not load and answer within {self.seconds:g} s")
             if time.monotonic() - began > _PATIENCE * self.seconds:

@@ -1,18 +1,17 @@
 """Loads versions, one at a time, so that requests are disturbed least."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from faceserve.errors import BadArtifact, TooLate
 from faceserve.models.generation import Origin
-from faceserve.models.loading import Loaded, Loader
+from faceserve.models.loading import GoOn, Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
 from faceserve.rollout.restoring import Problem, Restored, Word, keep_warm, restored
 from faceserve.rollout.slot import Slot, Slots
-
-_LOOK_SECONDS = 1.0
+from faceserve.rollout.turns import Wanted, demand_wanted
 
 
 @dataclass(frozen=True)
@@ -31,25 +30,23 @@ class Preparation:
     changes: Changes
     disposal: Disposal
 
-    def prepare(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
+    def prepare(self, slot: Slot, origin: Origin, wanted: Wanted) -> Prepared:
         """Waits while another version is being loaded, unless this one is in memory already.
 
-        Raises what `Loader.load` raises, `Overloaded`, or `TooLate` when the answer is not `wanted` any more.
+        Raises what `Loader.load` raises, `Overloaded`, also when a way back is asked for meanwhile, or `TooLate` when
+        the answer is not `wanted` any more.
         """
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)
-        with slot.turn():
-            return self._prepared(slot, origin, wanted)
+        with slot.turn(wanted):
+            return self._prepared(slot, origin, wanted, lambda: slot.loading.demand_reason(origin.version, wanted))
 
-    def prepare_again(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
-        """Load what served before and is not in memory any more. It waits for its turn, but is never refused one."""
-        while not slot.loading.acquire(timeout=_LOOK_SECONDS):
-            if not wanted():
-                raise TooLate(f"nobody waits for {origin.version} any more, so it was not loaded")
-        try:
-            return self._prepared(slot, origin, wanted)
-        finally:
-            slot.loading.release()
+    def prepare_again(self, slot: Slot, origin: Origin, wanted: Wanted) -> Prepared:
+        """Load what served before and is not in memory any more: it is never refused, and waits for no other version
+        than one whose load has come so far that it cannot be stopped.
+        """
+        with slot.loading.taken(urgent=True, wanted=wanted):
+            return self._prepared(slot, origin, wanted, lambda: demand_wanted(origin.version, wanted))
 
     def restore(self, slots: Slots, words: Mapping[str, Word]) -> dict[str, Problem]:
         """Load what served before a restart, and then what a rollback needs; returns what could not be, by model."""
@@ -73,13 +70,12 @@ class Preparation:
         if found.changed:
             self.disposal.soon(slot, found.before.gone(found.after))
 
-    def _prepared(self, slot: Slot, origin: Origin, wanted: Callable[[], bool]) -> Prepared:
+    def _prepared(self, slot: Slot, origin: Origin, wanted: Wanted, go_on: GoOn) -> Prepared:
         if slot.snapshot.has(origin):
             return Prepared(origin.version, slot.snapshot.epoch)
-        if not wanted():
-            raise TooLate(f"nobody waits for {origin.version} any more, so it was not loaded")
+        go_on()
         with self.disposal.files.loading(origin):
-            loaded = self._loaded(slot, origin)
+            loaded = self._loaded(slot, origin, go_on)
             if not wanted():
                 self.disposal.free(loaded.generation)
                 raise TooLate(f"nobody waits for {origin.version} any more, so it was freed again")
@@ -90,9 +86,9 @@ class Preparation:
         time.sleep(self.disposal.keeping.calm_seconds)
         return Prepared(origin.version, slot.snapshot.epoch, loaded.load_seconds, loaded.warm_up_seconds)
 
-    def _loaded(self, slot: Slot, origin: Origin) -> Loaded:
+    def _loaded(self, slot: Slot, origin: Origin, go_on: GoOn) -> Loaded:
         try:
-            loaded = self.loader.load(slot.model, origin)
+            loaded = self.loader.load(slot.model, origin, go_on)
             self._demand_pace(slot, loaded)
         except BadArtifact:
             self.changes.refused(slot.model)

@@ -58,7 +58,7 @@ def restored(slot: Slot, loader: Loader, word: Word) -> Restored:
     Nothing happens if another version was activated meanwhile, or if what serves is what should. Until the registry has
     given its word whatever serves only stands in.
     """
-    with slot.loading:
+    with slot.loading.taken():
         before = slot.snapshot
         problem: Problem | None = None
         if slot.settled:
@@ -141,7 +141,7 @@ def _kept_if_possible(slot: Slot, after: Snapshot) -> None:
 def keep_warm(slot: Slot, loader: Loader, restored: Restored) -> None:
     """Load the way back as well, unless something else changed meanwhile. What serves does so, whatever comes of it."""
     origin, serves = restored.way_back, restored.after.active
-    with slot.loading:
+    with slot.loading.taken():
         if origin is None or not _lacks(slot.snapshot, serves, origin):
             return
         try:

@@ -13,6 +13,7 @@ from faceserve.models.generation import Origin
 from faceserve.rollout.orders import Order
 from faceserve.rollout.snapshot import Lease, Snapshot
 from faceserve.rollout.state import StateFile
+from faceserve.rollout.turns import Turns, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Slot:
         self.snapshot = Snapshot(model).remembering(self.kept) if self.kept else Snapshot(model)
         self.makeshift_epoch: int | None = None
         self.change = threading.RLock()
-        self.loading = threading.Lock()
+        self.loading = Turns()
         self._places = threading.BoundedSemaphore(MAX_LOADING)
 
     @property
@@ -84,12 +85,12 @@ class Slot:
             lease.generation.release()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold `loading`. Raises `Overloaded` if too many wait for it already."""
+    def turn(self, wanted: Wanted = lambda: True) -> Iterator[None]:
+        """Hold `loading`. Raises `Overloaded` if too many wait for it already, and what `Turns.taken` does."""
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{MAX_LOADING} calls load a version of {self.model} or wait to: try again later")
         try:
-            with self.loading:
+            with self.loading.taken(wanted=wanted):
                 yield
         finally:
             self._places.release()

@@ -26,11 +26,11 @@ class Shelf(FakeLoader):
         super().__init__()
         self.objects = objects
 
-    def load(self, model, origin):
+    def load(self, model, origin, go_on=lambda: None):
         artifact = Artifact(origin.artifact_uri, origin.manifest_sha256)
         if not is_whole(self.objects.bodies, artifact.uri, artifact):
             raise BadArtifact(f"{origin.version} lacks files")
-        return super().load(model, origin)
+        return super().load(model, origin, go_on)
 
 
 class Real:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact, NoVerdict, StorageUnavailable
+from faceserve.errors import BadArtifact, NoVerdict, StorageUnavailable, TooLate
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
 from faceserve.models.generation import Origin
@@ -80,7 +80,7 @@ class Misbehaving(Examination):
 def load(tmp_path):
     """Loads an artifact made with `changes`, vetted within `seconds`."""
 
-    def load(seconds=60.0, mischief="none", store="good", max_cpu_ms=1000.0, room=math.inf, **changes):
+    def load(seconds=60.0, mischief="none", store="good", max_cpu_ms=1000.0, *, room=math.inf, go_on=None, **changes):
         stored = FolderSource()
         sha256 = stored.put(URI, tiny_artifact(**changes))
         examination = Misbehaving("openvino", ("f32",), max_cpu_ms, mischief=mischief)
@@ -88,7 +88,7 @@ def load(tmp_path):
         vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30, room=lambda: room)
         cache = ArtifactCache(tmp_path / "artifacts", stored, examination.keys)
         loader = Loader(cache, examination, factory("openvino", 1), vet=vetting)
-        return loader.load("laundry", Origin("v1.0.0", URI, sha256))
+        return loader.load("laundry", Origin("v1.0.0", URI, sha256), go_on or (lambda: None))
 
     return load
 
@@ -144,6 +144,19 @@ def test_a_candidate_that_takes_too_long_for_an_image_is_refused(load):
 def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, store, seconds, reason):
     with pytest.raises(StorageUnavailable, match=reason):
         load(seconds=seconds, store=store)
+
+
+@pytest.mark.parametrize("hangs", ["mischief", "store"])
+def test_a_candidate_that_nobody_wants_any_more_is_let_go_whatever_it_waits_for(load, hangs):
+    looks = iter([True, True, False])
+
+    def go_on():
+        if not next(looks):
+            raise TooLate("nobody waits")
+
+    with pytest.raises(TooLate):
+        load(seconds=3000.0, go_on=go_on, **{hangs: "hang"})
+    assert multiprocessing.active_children() == []
 
 
 def test_the_time_that_the_store_takes_is_not_the_candidates(load, patient):

@@ -35,12 +35,12 @@ class Store(FakeLoader):
         self.weather = "fair"
         self.used_after = []
 
-    def load(self, model, origin):
+    def load(self, model, origin, go_on=lambda: None):
         if self.weather == "slow store":
             time.sleep(0.002)
         if self.weather == "store away":
             raise StorageUnavailable("S3: timed out")
-        return super().load(model, origin)
+        return super().load(model, origin, go_on)
 
 
 class Scene:

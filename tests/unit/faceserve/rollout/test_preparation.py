@@ -101,6 +101,85 @@ def test_when_too_many_wait_to_load_the_next_is_told_so_and_a_rollback_is_not(re
         assert {one.result(60).version for one in waiting} == {"w0", "w1", "w2"}
 
 
+class Long:
+    """Loads that look whether they should go on, and come to no end before `finish`."""
+
+    def __init__(self, replica, *versions):
+        self.begun, self.finish, self.loader = threading.Event(), threading.Event(), replica.loader
+        self.versions = versions
+        replica.loader.before = self._load
+
+    def _load(self, version):
+        if version in self.versions:
+            go_on = self.loader.go_on
+            self.begun.set()
+            while not self.finish.wait(0.005):
+                go_on()
+
+
+def cold(replica):
+    """v0 served before and has to be loaded for a rollback."""
+    replica.serve("v0", "v1")
+    replica.manager.slot(MODEL).snapshot = replica.now.without_previous()
+
+
+def test_a_cold_rollback_waits_for_no_other_version_however_many_are_asked_for(replica):
+    cold(replica)
+    names = [f"w{number}" for number in range(1000)]
+    long, over, refused = Long(replica, *names), threading.Event(), []
+
+    def prepare_without_end(mine):
+        for name in mine:
+            if over.is_set():
+                return
+            try:
+                replica.prepare(name)
+            except Overloaded as error:
+                refused.append(str(error))
+
+    with ThreadPoolExecutor(MAX_LOADING + 1) as pool:
+        for number in range(MAX_LOADING):
+            pool.submit(prepare_without_end, names[number::MAX_LOADING])
+        assert long.begun.wait(60)
+        until(lambda: replica.manager.slot(MODEL)._places._value == 0, "all to ask for more")
+        try:
+            assert pool.submit(replica.rollback).result(60).version == "v0"
+        finally:
+            over.set()
+            long.finish.set()
+    assert refused[0].endswith("try again later")
+    assert "a way back is loaded before w" in refused[0]
+    assert replica.loader.versions[:3] == ["v0", "v1", "v0"]
+
+
+def test_a_load_ends_when_its_caller_goes_and_takes_no_place_from_the_next(replica):
+    long, here = Long(replica, "v1"), threading.Event()
+    here.set()
+    with ThreadPoolExecutor(MAX_LOADING) as pool:
+        gone = [pool.submit(replica.prepare, "v1", wanted=here.is_set) for _ in range(MAX_LOADING)]
+        assert long.begun.wait(60)
+        until(lambda: replica.manager.slot(MODEL)._places._value == 0, "all places to be taken")
+        here.clear()
+        assert {type(one.exception(60)) for one in gone} == {TooLate}
+    assert replica.prepare("v2").version == "v2"
+    assert replica.prepared == ["v2"]
+
+
+def test_who_waits_for_his_turn_and_goes_leaves_his_place_while_the_other_still_loads(replica):
+    long, here = Long(replica, "v1"), threading.Event()
+    here.set()
+    with ThreadPoolExecutor(MAX_LOADING) as pool:
+        loading = pool.submit(replica.prepare, "v1")
+        assert long.begun.wait(60)
+        waiting = [pool.submit(replica.prepare, "v2", wanted=here.is_set) for _ in range(MAX_LOADING - 1)]
+        until(lambda: replica.manager.slot(MODEL)._places._value == 0, "all places to be taken")
+        here.clear()
+        assert {type(one.exception(60)) for one in waiting} == {TooLate}
+        assert not loading.done()
+        long.finish.set()
+        assert loading.result(60).version == "v1"
+
+
 def test_other_models_do_not_wait(replica, stuck):
     assert replica.manager.prepare("face", origin("f1")).version == "f1"
 

@@ -49,7 +49,10 @@ def generation(version, *, cpu_ms=0.0, backbone="Tiny", model=MODEL, **changes):
 
 
 class FakeLoader:
-    """Loads whatever is asked for, unless `fails` names an error for it; `before` is called first, with the version."""
+    """Loads whatever is asked for, unless `fails` names an error for it; `before` is called first, with the version.
+
+    `go_on` is that of the load that began last.
+    """
 
     def __init__(self):
         self.loaded = []
@@ -59,8 +62,8 @@ class FakeLoader:
         self.backbones = {}
         self.kept_files = None
 
-    def load(self, model, origin):
-        version = origin.version
+    def load(self, model, origin, go_on=lambda: None):
+        version, self.go_on = origin.version, go_on
         self.before(version)
         if version in self.fails:
             raise self.fails[version]
