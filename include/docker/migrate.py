@@ -1,4 +1,7 @@
-"""`python -m include.docker.migrate`: roles, tables, buckets, Airflow's login and pools. May run twice."""
+"""`python -m include.docker.migrate`: roles, tables, buckets, Airflow's login and pools. May run twice.
+
+Where others do some of it, as in Kubernetes, the steps that are wanted are named: `… demand_start tables airflow`.
+"""
 
 import logging
 import os
@@ -28,11 +31,14 @@ def roles() -> None:
 
 
 def tables() -> None:
-    hand_over(os.environ["POSTGRES_ADMIN_DSN"])
+    """Of every database whose owner is known here; of another release's only role none is left without a superuser."""
+    if superuser := os.environ.get("POSTGRES_ADMIN_DSN"):
+        hand_over(superuser)
     for database in OWN:
-        dsn = os.environ[f"{database.owner}_DSN".upper()]
-        migrate(dsn, MIGRATIONS / database.name)
-        grant(dsn, database)
+        if dsn := os.environ.get(f"{database.owner}_DSN".upper()):
+            log.info("tables of %s", database.name)
+            migrate(dsn, MIGRATIONS / database.name)
+            grant(dsn, database)
 
 
 def buckets() -> None:
@@ -66,9 +72,13 @@ def _status(act: Callable[..., object], bucket: str) -> int:
     return HTTPStatus.OK
 
 
-def airflow() -> None:
+def logins() -> None:
     passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     keep_logins(passwords, os.environ["AIRFLOW_ADMIN_PASSWORD"])
+
+
+def airflow() -> None:
+    """Its tables, and the pools that our tasks wait in: without its pool none ever starts."""
     migrate_airflow({})
     import_pools(os.environ)
 
@@ -85,16 +95,24 @@ def models() -> None:
         sys.exit(status)
 
 
-def main() -> None:
-    """Nothing is changed for an installation that could not start."""
+STEPS: dict[str, Callable[[], None]] = {
+    step.__name__: step
+    for step in (demand_start, demand_superuser, roles, demand_entry, tables, buckets, models, mlflow, logins, airflow)
+}
+
+
+def main(*wanted: str) -> None:
+    """The steps of these names, all by default. Nothing is changed for an installation that could not start."""
+    if strangers := set(wanted) - set(STEPS):
+        sys.exit(f"refused: {', '.join(sorted(strangers))}: the steps are {', '.join(STEPS)}")
     try:
-        for step in (demand_start, demand_superuser, roles, demand_entry, tables, buckets, models, mlflow, airflow):
-            log.info("%s", step.__name__)
-            step()
+        for name in wanted or STEPS:
+            log.info("%s", name)
+            STEPS[name]()
     except (GiveUp, TablesError) as error:
         sys.exit(f"refused: {error}")
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    main()
+    main(*sys.argv[1:])

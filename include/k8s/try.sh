@@ -3,23 +3,29 @@
 # network policies (with minikube start --cni=calico), the order of an update. Needs kubectl, helm, Docker, openssl, and minikube
 # or kind with a cluster that runs; images as `make images` makes them; PostgreSQL, RabbitMQ and S3 where these say:
 #
-#   export RETRAIN_MLOPS_DSN=… RETRAIN_VIEWER_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=… RETRAIN_AMQP_URL=…
+#   export MLOPS_OWNER_DSN=… RETRAIN_MLOPS_DSN=… RETRAIN_VIEWER_DSN=… RETRAIN_HELPER_DSN=… AIRFLOW_DSN=… MLFLOW_BACKEND_STORE_URI=…
+#   export RETRAIN_BACKUP_DSN=… RETRAIN_AMQP_URL=…
 #   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… S3_ENDPOINT=http://…
 #
 # Here every Secret gets the same key of S3; elsewhere each has one of its own: python -m include.stack.object_rights COMPONENT.
 # RETRAIN_ACCESS_DSN, that of mlops_reader at the access service's database, has faces retrained, too.
-# RETRAIN_VIEWER_DSN is that of mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
+# Roles and databases are made before, as the superuser (runbook, Who may do what in the databases); RETRAIN_VIEWER_DSN is that of
+# mlops_viewer. RABBITMQ_METRICS=HOST:15692 has Prometheus ask the broker, too.
 # Secrets that nobody else knows are made here, once; what is in one stays, and what a later release needs is added.
 set -eu
 cd "$(dirname "$0")/../.."
-for name in RETRAIN_MLOPS_DSN RETRAIN_VIEWER_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID \
-    AWS_SECRET_ACCESS_KEY S3_ENDPOINT; do
+for name in MLOPS_OWNER_DSN RETRAIN_MLOPS_DSN RETRAIN_VIEWER_DSN RETRAIN_HELPER_DSN AIRFLOW_DSN MLFLOW_BACKEND_STORE_URI \
+    RETRAIN_BACKUP_DSN RETRAIN_AMQP_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY S3_ENDPOINT; do
     eval "value=\${$name:-}"
     [ -n "$value" ] || { echo "$name is not set: see the head of this file" >&2; exit 1; }
 done
 k() { kubectl --namespace retraining "$@"; }
 
-for image in laundry-retraining:0.1.0 laundry-training:0.1.0 laundry-faceserve:0.1.0; do
+# No registry gives an image that is loaded by hand a digest: trainings are named by what theirs is, and not by a release.
+id=$(docker image inspect --format '{{.Id}}' laundry-training:0.1.0)
+training=laundry-training:sha256-${id#sha256:}
+docker tag laundry-training:0.1.0 "$training"
+for image in laundry-retraining:0.1.0 "$training" laundry-faceserve:0.1.0; do
     if command -v minikube >/dev/null; then minikube image load "$image"; else kind load docker-image "$image"; fi
 done
 kubectl get namespace retraining >/dev/null 2>&1 || kubectl create namespace retraining
@@ -67,10 +73,13 @@ secret faceserve FACESERVE_LIFECYCLE_TOKEN FACESERVE_ENROLMENT_TOKEN FACESERVE_R
 secret retraining RETRAIN_MLOPS_DSN MLFLOW_TRACKING_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 # Faces are retrained where the access service's database is.
 [ -z "${RETRAIN_ACCESS_DSN:-}" ] || secret face-training RETRAIN_ACCESS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret set-up MLOPS_OWNER_DSN
+secret log-receiver RETRAIN_BACKUP_DSN RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 # Whoever watches may change nothing.
 (RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL)
 secret mlflow MLFLOW_BACKEND_STORE_URI MLFLOW_ADMIN_PASSWORD MLFLOW_PIPELINE_PASSWORD MLFLOW_REPLICA_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
-secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_AMQP_URL MLFLOW_TRACKING_PASSWORD RETRAIN_FACESERVE_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_BACKUP_DSN RETRAIN_AMQP_URL MLFLOW_TRACKING_PASSWORD RETRAIN_FACESERVE_TOKEN \
+    AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 [ -z "${RETRAIN_ACCESS_DSN:-}" ] || secret airflow RETRAIN_ACCESS_DSN
 connection=$AIRFLOW_DSN; secret airflow-metadata connection
 for one in fernet-key jwt-secret api-secret-key; do
@@ -90,9 +99,15 @@ if ! k get secret airflow-logins >/dev/null 2>&1; then
     k create secret generic airflow-logins --from-file="$folder/passwords.json"
 fi
 
+# What a manifest does not name stays in a ConfigMap through every `apply`; it is there before anything reads it.
+k get configmap storage >/dev/null 2>&1 || k create configmap storage
+k patch configmap storage --patch "{\"data\": {$(for name in RETRAIN_S3_ENDPOINT FACESERVE_S3_ENDPOINT MLFLOW_S3_ENDPOINT_URL AWS_ENDPOINT_URL_S3; do
+    printf '%s"%s": "%s"' "${comma:-}" "$name" "$S3_ENDPOINT"; comma=', '; done)}}"
+k delete job set-up --ignore-not-found
 kubectl apply -k include/k8s/overlays/minikube
-k patch configmap storage --patch "{\"data\": {\"RETRAIN_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"FACESERVE_S3_ENDPOINT\": \"$S3_ENDPOINT\", \"MLFLOW_S3_ENDPOINT_URL\": \"$S3_ENDPOINT\"}}"
+k patch configmap airflow --patch "{\"data\": {\"RETRAIN_TRAINING_IMAGE\": \"$training\"}}"
 [ -z "${RABBITMQ_METRICS:-}" ] || k patch configmap prometheus --patch "{\"data\": {\"rabbitmq.yaml\": \"[{targets: ['$RABBITMQ_METRICS']}]\"}}"
+k wait --for=condition=complete --timeout=15m job/set-up
 k rollout restart statefulset/faceserve deployment/mlflow
 helm repo add apache-airflow https://airflow.apache.org >/dev/null
 helm upgrade --install airflow apache-airflow/airflow --namespace retraining --values include/k8s/airflow/values.yaml --wait

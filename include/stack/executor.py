@@ -32,6 +32,10 @@ def distributed(variables: Mapping[str, str]) -> bool:
     return variables.get("RETRAIN_EXECUTOR") == "celery"
 
 
+def logs_in_s3(variables: Mapping[str, str]) -> bool:
+    return distributed(variables) or variables.get("AIRFLOW__LOGGING__REMOTE_LOGGING") == "True"
+
+
 def choose(kept: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
     """What holds from now on of `CHOICE`: what is said in `variables`, else as before. Raises `ExecutorRefused`."""
     choice = {**kept, **{name: variables[name] for name in CHOICE if name in variables}}

@@ -16,7 +16,7 @@ from include.stack.accounts import ADMINISTRATOR
 from include.stack.accounts import SECRETS as OF_BROKER
 from include.stack.door_tokens import SECRETS as OF_DOORS
 from include.stack.door_tokens import file_of_stack as file_of
-from include.stack.executor import LOGS, distributed, of_local_stack
+from include.stack.executor import LOGS, logs_in_s3, of_local_stack
 from include.stack.object_keys import PIPELINE as PIPELINES_OBJECTS
 from include.stack.object_keys import SECRETS as OF_OBJECTS
 from include.stack.object_keys import key_of
@@ -105,8 +105,8 @@ class Stack:
 
 
 def buckets(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """All that have to be there: where there are workers, one for what they say."""
-    return (*ALL_BUCKETS, LOGS) if distributed(variables) else ALL_BUCKETS
+    """All that have to be there: where what tasks say goes with their host or pod, one for that."""
+    return (*ALL_BUCKETS, LOGS) if logs_in_s3(variables) else ALL_BUCKETS
 
 
 def default_root() -> Path:

@@ -5,7 +5,8 @@ import re
 
 from airflow.sdk.exceptions import AirflowFailException
 
-_BY_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+# Where no registry is, a tag may be the digest: include/k8s/try.sh makes one.
+_BY_DIGEST = re.compile(r"(@sha256:|:sha256-)[0-9a-f]{64}$")
 
 
 def training_image() -> str:

@@ -52,10 +52,6 @@ def test_all_pools_together_leave_an_executor_slot_to_spare(tmp_path):
     assert slots < PARALLELISM
 
 
-def test_the_cluster_has_the_same_pools():
-    assert json.loads(_kubernetes()["airflow-pools"]["pools.json"]) == POOLS
-
-
 def test_every_pool_that_a_task_names_exists_and_none_is_left_over():
     assert {task.pool for task in TASKS.values()} == set(POOLS)
     assert all(task.pool_slots == 1 for task in TASKS.values())
@@ -64,11 +60,9 @@ def test_every_pool_that_a_task_names_exists_and_none_is_left_over():
 @pytest.mark.parametrize("chosen", [{}, {"RETRAIN_EXECUTOR": "celery", "RETRAIN_SLICES_AT_ONCE": "5"}])
 def test_containers_import_the_same_pools(monkeypatch, chosen):
     imported = []
-    monkeypatch.setattr(migrate, "keep_logins", lambda *_: None)
     monkeypatch.setattr(migrate, "migrate_airflow", lambda _: None)
     monkeypatch.setattr(own_tables, "_run", lambda words, _: imported.append(Path(words[-1]).read_text()))
-    given = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "f", "AIRFLOW_ADMIN_PASSWORD": "p", **chosen}
-    for name, value in given.items():
+    for name, value in chosen.items():
         monkeypatch.setenv(name, value)
     migrate.airflow()
     assert json.loads(imported[0]) == pools(chosen)

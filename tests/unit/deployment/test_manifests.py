@@ -17,7 +17,6 @@ import yaml
 from faceserve.server import LIVE
 from faceserve.settings import Settings
 from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
-from include.stack.executor import POOLS
 from include.stack.registry_logins import ACCOUNTS, PIPELINE, REPLICA
 from tests.kubernetes_clients import rendered
 
@@ -28,7 +27,10 @@ _KUBERNETES = "1.33"
 _OVERLAYS = sorted(path.name for path in (_FOLDER / "overlays").iterdir())
 # Made by whoever installs it (include/k8s/try.sh), because a repository is no place for them.
 _MADE_BY_HAND = {
-    "Secret": {"faceserve", "retraining", "exporter", "mlflow", "model-signing-key"},
+    "Secret": {
+        *("faceserve", "retraining", "exporter", "mlflow", "model-signing-key"),
+        *("airflow", "airflow-metadata", "log-receiver", "set-up"),
+    },
     "ConfigMap": {"model-verifying-key"},
 }
 # What the chart of Airflow makes.
@@ -52,11 +54,6 @@ def _train_pod() -> dict[str, Any]:
     return found
 
 
-def _signing() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((_FOLDER / "sign-models.yaml").read_text())
-    return found
-
-
 def _pods(overlay: str) -> dict[str, dict[str, Any]]:
     """Every pod's specification by the name of what makes it, the training pod among them."""
     made = {
@@ -64,11 +61,11 @@ def _pods(overlay: str) -> dict[str, dict[str, Any]]:
         for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job")
         for name, m in _of(overlay, kind).items()
     }
-    signing = _signing()["spec"]["template"]
+    asked_for = {name: m["spec"]["jobTemplate"]["spec"]["template"] for name, m in _of(overlay, "CronJob").items()}
     return {
         **made,
+        **{name: {**one["spec"], "labels": one["metadata"]["labels"]} for name, one in asked_for.items()},
         "training": {**_train_pod()["spec"], "labels": _TRAINING},
-        "signing": {**signing["spec"], "labels": signing["metadata"]["labels"]},
     }
 
 
@@ -98,7 +95,7 @@ def test_every_manifest_fits_the_schema_of_kubernetes(overlay: str) -> None:
     with warnings.catch_warnings():
         # A kind that the schema does not know is only warned of.
         warnings.simplefilter("error")
-        for manifest in [*_all(overlay), _train_pod(), _signing()]:
+        for manifest in [*_all(overlay), _train_pod()]:
             kubernetes_validate.validate(manifest, _KUBERNETES, strict=True)
 
 
@@ -150,7 +147,8 @@ def test_every_container_says_what_it_needs_and_no_processor_is_throttled(overla
 def test_images_are_called_as_they_are_built_or_pulled_by_a_fixed_tag(overlay: str) -> None:
     for name, container in _containers(overlay):
         image = container["image"]
-        ours = image in {"laundry-retraining:0.1.0", "laundry-faceserve:0.1.0", "set-by-the-operator"}
+        of_trainings = {"laundry-training:0.1.0", "laundry-training-cuda:0.1.0"}
+        ours = image in {"laundry-retraining:0.1.0", "laundry-faceserve:0.1.0", "set-by-the-operator", *of_trainings}
         assert ours or re.fullmatch(r"(prom|grafana)/[a-z]+:v?\d+\.\d+\.\d+", image), f"{name} runs {image}"
 
 
@@ -209,9 +207,10 @@ def test_mlflow_knows_every_login_a_replica_only_its_own_and_who_writes_the_pipe
         "FACESERVE_REGISTRY_USER": REPLICA.name,
         "FACESERVE_REGISTRY_PASSWORD": "FACESERVE_REGISTRY_PASSWORD",
     }
-    assert known["training"]["MLFLOW_TRACKING_USERNAME"] == PIPELINE.name
+    writing = {"training", "first-model"}
+    assert {known[name]["MLFLOW_TRACKING_USERNAME"] for name in writing} == {PIPELINE.name}
     assert _of(overlay, "ConfigMap")["airflow"]["data"]["MLFLOW_TRACKING_USERNAME"] == PIPELINE.name
-    assert not [name for name in known if known[name] and name not in {"mlflow", "faceserve", "training"}]
+    assert not [name for name in known if known[name] and name not in {"mlflow", "faceserve", *writing}]
 
 
 def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:
@@ -225,7 +224,7 @@ def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:
 
 
 def test_what_signs_again_has_the_key_of_trainings_and_may_no_more_than_a_training(overlay: str) -> None:
-    training, signing = _pods(overlay)["training"], _pods(overlay)["signing"]
+    training, signing = _pods(overlay)["training"], _pods(overlay)["sign-models"]
     assert signing["labels"] == training["labels"]
     keys = {"secret": {"secretName": "model-signing-key", "defaultMode": 288}}
     assert all({"name": "keys", **keys} in pod["volumes"] for pod in (training, signing))
@@ -233,7 +232,15 @@ def test_what_signs_again_has_the_key_of_trainings_and_may_no_more_than_a_traini
     assert does["command"][-1] == "sign-models"
     assert [one for one in does["env"] if one not in trains["env"]] == []
     assert {"name": "RETRAIN_SIGNING_KEY", "value": "/keys/signing.pem"} in does["env"]
-    assert "include/k8s/sign-models.yaml" in _RUNBOOK
+    assert "--from=cronjob/sign-models" in _RUNBOOK
+
+
+def test_what_runs_when_it_is_asked_for_does_not_run_by_itself(overlay: str) -> None:
+    asked_for = _of(overlay, "CronJob")
+    assert {name: one["spec"]["suspend"] for name, one in asked_for.items()} == {
+        "sign-models": True,
+        "first-model": True,
+    }
 
 
 # The model server
@@ -511,7 +518,6 @@ def test_the_chart_of_airflow_gets_our_image_no_password_and_a_place_for_every_p
     values = yaml.safe_load(text)
     assert values["images"]["airflow"]["repository"] == "laundry-retraining"
     assert values["executor"] == "LocalExecutor" and values["postgresql"] == {"enabled": False}
-    assert int(values["config"]["core"]["parallelism"]) > sum(int(str(pool["slots"])) for pool in POOLS.values())
     # Each a Secret that exists already: the chart would make up values, others with every upgrade.
     for name in ("fernetKeySecretName", "jwtSecretName", "apiSecretKeySecretName"):
         assert values[name]

@@ -165,7 +165,7 @@ def test_every_secret_of_the_manifests_that_holds_a_key_has_a_policy():
     of_airflow = yaml.safe_load(values["extraEnv"])
     known |= {one["valueFrom"]["secretKeyRef"]["name"] for one in of_airflow if one["name"] == "AWS_ACCESS_KEY_ID"}
     known.add(OF_FACES)
-    assert known == {"faceserve", "retraining", "face-training", "mlflow", "airflow"} <= set(RIGHTS)
+    assert known == {"faceserve", "retraining", "face-training", "mlflow", "airflow", "log-receiver"} <= set(RIGHTS)
 
 
 def test_every_key_of_compose_and_of_the_local_stack_has_a_policy():

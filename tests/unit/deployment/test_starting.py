@@ -86,20 +86,20 @@ def test_a_shell_that_takes_the_stacks_variables_finds_its_python_and_its_airflo
     assert found == [f"{where}/python", f"{where}/airflow", f"http://127.0.0.1:{stack.port('mlflow')}"]
 
 
-@pytest.mark.parametrize("module", ["include.docker.airflow_part", "include.docker.migrate"])
-def test_a_part_of_airflow_does_not_start_with_a_setting_that_is_refused(module):
+@pytest.mark.parametrize("started", ["include.docker.airflow_part scheduler", "include.docker.migrate"])
+def test_a_part_of_airflow_does_not_start_with_a_setting_that_is_refused(started):
     variables = {**os.environ, "RETRAIN_MONITOR_SCHEDULE": "hourly", "PATH": "/nowhere"}
-    command = [sys.executable, "-m", module, "scheduler"]
+    command = [sys.executable, "-m", *started.split()]
     done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     said = "refused: RETRAIN_MONITOR_SCHEDULE is 'hourly', but must be a cron expression such as */15 * * * *"
     assert done.stderr.splitlines()[-1] == said
 
 
-@pytest.mark.parametrize("module", ["include.docker.airflow_part", "include.docker.migrate"])
-def test_a_fernet_key_that_is_none_is_said_before_anything_starts(module):
+@pytest.mark.parametrize("started", ["include.docker.airflow_part scheduler", "include.docker.migrate"])
+def test_a_fernet_key_that_is_none_is_said_before_anything_starts(started):
     variables = {**os.environ, "AIRFLOW__CORE__FERNET_KEY": "short", "PATH": "/nowhere"}
-    command = [sys.executable, "-m", module, "scheduler"]
+    command = [sys.executable, "-m", *started.split()]
     done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("refused: AIRFLOW__CORE__FERNET_KEY is no Fernet key, which is 32 ")
@@ -245,7 +245,7 @@ def test_logins_that_people_added_outlive_a_start_and_the_password_of_admin_is_t
     passwords = stack.folder("airflow") / "passwords.json"
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
     monkeypatch.setenv("AIRFLOW_ADMIN_PASSWORD", stack.secrets["airflow_admin"])
-    start = {"local": services.airflow(stack, {}).prepare, "containers": migrate.airflow}[where]
+    start = {"local": services.airflow(stack, {}).prepare, "containers": migrate.logins}[where]
     start()
     assert json.loads(passwords.read_text()) == {"admin": stack.secrets["airflow_admin"]}
     passwords.write_text(json.dumps({"admin": "old", "kim": "of-kim"}))

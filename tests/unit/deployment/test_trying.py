@@ -1,5 +1,6 @@
 """`include/k8s/try.sh` on a cluster: a stand-in of kubectl keeps Secrets as files, one a key."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from plugins.training.image import demand_by_digest
+
 _SCRIPT = Path(__file__).parents[3] / "include/k8s/try.sh"
-_GIVEN = re.findall(r"\b(?:RETRAIN|AIRFLOW|MLFLOW|AWS)_[A-Z_]+|S3_ENDPOINT", _SCRIPT.read_text().partition("; do\n")[0])
+_GIVEN = re.findall(
+    r"\b(?:RETRAIN|AIRFLOW|MLFLOW|MLOPS|AWS)_[A-Z_]+|S3_ENDPOINT", _SCRIPT.read_text().partition("; do\n")[0]
+)
 # What kubectl is asked here: a key's value, the keys' names, and to take in what a file says.
 _KUBECTL = """#!/bin/sh
 shift 2
 case "$1 $2" in
+"patch configmap")
+    echo "$5" > "$CLUSTER/../$3.json" ;;
 "get secret")
     [ -d "$CLUSTER/$3" ] || exit 1
     case "${5:-}" in
@@ -34,6 +41,10 @@ for name, value in secret["data"].items():
     mkdir "$CLUSTER/$4" && echo made > "$CLUSTER/$4/file" ;;
 esac
 """
+# What an image is.
+_DOCKER = f"""#!/bin/sh
+if [ "$1 $2" = "image inspect" ]; then echo sha256:{"ab" * 32}; fi
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +52,12 @@ def cluster(tmp_path_factory):
     """After the script ran on an empty one; its programs lie beside it."""
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "bin").mkdir()
-    for name, text in {"kubectl": _KUBECTL.replace("PYTHON", sys.executable), "helm": "", "minikube": ""}.items():
+    for name, text in {
+        "kubectl": _KUBECTL.replace("PYTHON", sys.executable),
+        "helm": "",
+        "minikube": "",
+        "docker": _DOCKER,
+    }.items():
         (folder / "bin" / name).write_text(text or "#!/bin/sh\n")
         (folder / "bin" / name).chmod(0o755)
     (folder / "secrets").mkdir()
@@ -52,6 +68,7 @@ def cluster(tmp_path_factory):
 def tried(folder):
     """What each Secret has afterwards."""
     given = {name: f"{name} \"of' {folder.name} $x \\n 50%" for name in _GIVEN}
+    given["S3_ENDPOINT"] = "http://s3.example:9000"
     where = {"PATH": f"{folder}/bin:/usr/bin:/bin", "CLUSTER": str(folder / "secrets")}
     done = subprocess.run(["sh", str(_SCRIPT)], env={**given, **where}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -68,6 +85,15 @@ def test_secrets_hold_what_was_given_letter_by_letter_and_nothing_empty(cluster)
     assert secrets["airflow/AWS_SECRET_ACCESS_KEY"] == f"AWS_SECRET_ACCESS_KEY \"of' {cluster.name} $x \\n 50%"
     assert secrets["exporter/RETRAIN_MLOPS_DSN"].startswith("RETRAIN_VIEWER_DSN")
     assert all(secrets.values()) and len(secrets) > len(_GIVEN)
+
+
+def test_where_s3_is_and_which_image_trains_everybody_is_told(cluster):
+    """Airflow looks for S3 where logs go nowhere else than under a name of its own."""
+    told = json.loads((cluster / "storage.json").read_text())["data"]
+    names = {"RETRAIN_S3_ENDPOINT", "FACESERVE_S3_ENDPOINT", "MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
+    assert told.keys() == names and len(set(told.values())) == 1
+    image = json.loads((cluster / "airflow.json").read_text())["data"]["RETRAIN_TRAINING_IMAGE"]
+    demand_by_digest(image)
 
 
 SHARED = [
