@@ -12,6 +12,8 @@ from pipeline.ports.data import Suspect, Validation
 
 _THUMBNAIL_PIXELS = 160
 _ROWS = 100
+# What went after the page was written comes behind it, at the end.
+_LOST = "<!-- lost -->"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2733}
 h1{font-size:1.5rem;margin-bottom:0} h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d5dce3}
@@ -37,10 +39,19 @@ class HtmlDataReport:
             _list("Warnings", found.warnings, "warn"),
             _counts(manifest),
             _suspects(manifest, suspects, photos),
-            _set_aside(manifest.quarantined, photos),
+            _set_aside("Set aside", manifest.quarantined, photos),
+            _LOST,
         ]
         head = f'<meta charset="utf-8"><title>{escape(manifest.dataset_id)}</title><style>{_STYLE}</style>'
         return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>".encode()
+
+    def with_lost(self, page: bytes, lost: Sequence[Quarantined]) -> bytes:
+        before, marker, _ = page.decode().partition(_LOST)
+        if not marker:
+            # Written by an earlier version.
+            return page
+        added = _set_aside("Set aside after it was collected", lost, {})
+        return f"{before}{marker}{added}</body></html>".encode()
 
 
 def _list(title: str, sentences: Sequence[str], kind: str) -> str:
@@ -87,7 +98,7 @@ def _suspects(manifest: Manifest, suspects: Sequence[Suspect], photos: Mapping[s
     return f'<h2>Labels to look at</h2><p>{note}</p><div class="cards">{"".join(cards)}</div>'
 
 
-def _set_aside(rows: Sequence[Quarantined], photos: Mapping[str, bytes]) -> str:
+def _set_aside(title: str, rows: Sequence[Quarantined], photos: Mapping[str, bytes]) -> str:
     if not rows:
         return ""
     body = "".join(
@@ -97,7 +108,7 @@ def _set_aside(rows: Sequence[Quarantined], photos: Mapping[str, bytes]) -> str:
         for row in rows[:_ROWS]
     )
     more = f"<p>… and {len(rows) - _ROWS} more in <code>manifest.json</code></p>" if len(rows) > _ROWS else ""
-    return f"<h2>Set aside</h2><table>{body}</table>{more}"
+    return f"<h2>{title}</h2><table>{body}</table>{more}"
 
 
 def _card(photo: bytes | None, caption: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables `datasets`, `dataset_photos`, `set_aside_tasks`, `photo_clusters` and `holdout_photos`."""
+"""Tables `datasets` and `holdout_photos`, and the rows of each dataset's selection."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from psycopg2.extras import execute_values
 
 from pipeline.adapters.erasure_table import demand_unerased, wait_for_erasures
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters.selection_rows import keep_lineage, keep_set_aside, keep_sides, set_aside_of, sides
 from pipeline.adapters.withholding_table import demand_trusted
-from pipeline.domain.clusters import sides_of_clusters
 from pipeline.domain.dataset import FIRST, Dataset, Manifest, Quarantined, Source, Split, dataset_name
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.leakage import HeldOut
@@ -18,8 +18,6 @@ from pipeline.domain.lineage import Appearance, Kept
 from pipeline.domain.models import ModelType, demand_of_type
 
 _NUMBERING_LOCK = 7_240_001
-_SIGN_BIT = 1 << 63
-_LONGEST_KEPT = 500
 _DATASET = """
     SELECT dataset_id, run_id, model_type, uri, sha256, photo_count, image_count, train_count, validation_count,
            holdout_count, corrections, corrections_through, holdout_version
@@ -62,9 +60,9 @@ class DatasetTable:
             if cursor.rowcount:
                 demand_unerased(cursor, manifest)
                 demand_trusted(cursor, manifest)
-                _keep_sides(cursor, dataset_id, manifest)
-                _keep_lineage(cursor, dataset_id, manifest)
-                _keep_set_aside(cursor, dataset_id, manifest)
+                keep_sides(cursor, dataset_id, manifest)
+                keep_lineage(cursor, dataset_id, manifest)
+                keep_set_aside(cursor, dataset_id, manifest.quarantined)
 
     def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
         with self._database.transaction() as cursor:
@@ -77,11 +75,15 @@ class DatasetTable:
                 _grow_holdout(cursor, dataset_id, manifest)
 
     def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
-        query = (
-            "SELECT task_id, photo_url, reason, kind, sha256 FROM set_aside_tasks WHERE dataset_id = %s"
-            " ORDER BY task_id"
-        )
-        return [Quarantined(*row) for row in self._rows(query, dataset_id)]
+        with self._database.transaction() as cursor:
+            return set_aside_of(cursor, dataset_id)
+
+    def lose(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
+        with self._database.transaction() as cursor:
+            wait_for_erasures(cursor)
+            demand_unerased(cursor, manifest)
+            known = {row.task_id for row in set_aside_of(cursor, manifest.dataset_id)}
+            keep_set_aside(cursor, manifest.dataset_id, [row for row in rows if row.task_id not in known])
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         rows = self._rows("SELECT manifest_sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
@@ -95,8 +97,8 @@ class DatasetTable:
             yield cursor.fetchone() is not None
 
     def clusters(self) -> Mapping[int, Split]:
-        rows = self._rows("SELECT founder, split FROM photo_clusters WHERE split IS NOT NULL ORDER BY position")
-        return {_unsigned(founder): Split(split) for founder, split in rows}
+        with self._database.transaction() as cursor:
+            return sides(cursor)
 
     def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
         query = "SELECT task_id, cluster_id, sha256, phash FROM holdout_photos WHERE model_type = %s"
@@ -212,45 +214,6 @@ def _complete(cursor: Cursor, one: Dataset) -> None:
     )
 
 
-def _keep_sides(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
-    sides = sides_of_clusters(manifest)
-    if sides:
-        execute_values(
-            cursor,
-            "INSERT INTO photo_clusters (founder, dataset_id, split) VALUES %s"
-            " ON CONFLICT (founder) DO UPDATE SET split = COALESCE(photo_clusters.split, EXCLUDED.split)",
-            [(_signed(int(cluster, 16)), dataset_id, split) for cluster, split in sides.items()],
-        )
-
-
-def _keep_set_aside(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
-    execute_values(
-        cursor,
-        "INSERT INTO set_aside_tasks (dataset_id, task_id, photo_url, kind, reason, sha256) VALUES %s",
-        [
-            (dataset_id, *(_storable(t) for t in (q.task_id, q.photo_url, q.kind, q.reason, q.sha256)))
-            for q in manifest.quarantined
-        ],
-    )
-
-
-def _storable(text: str) -> str:
-    """An odd task may have anything in its fields: long ones are cut, they are whole in the manifest."""
-    return text[:_LONGEST_KEPT].replace("\0", "")
-
-
-def _keep_lineage(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
-    execute_values(
-        cursor,
-        "INSERT INTO dataset_photos (dataset_id, task_id, photo_url, sha256, cluster_id, label, source, split)"
-        " VALUES %s ON CONFLICT DO NOTHING",
-        [
-            (dataset_id, p.task_id, p.photo_url, p.sha256, p.cluster_id, p.label, p.source, p.split)
-            for p in manifest.photos
-        ],
-    )
-
-
 def _grow_holdout(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
     """New members make a new version; the dataset remembers which version it was collected with."""
     version = "(SELECT COALESCE(max(version), 0) {} FROM holdout_photos WHERE model_type = %(model_type)s)"
@@ -280,12 +243,3 @@ def _grow_holdout(cursor: Cursor, dataset_id: str, manifest: Manifest) -> None:
 def _appearance(row: tuple[Any, ...]) -> Appearance:
     dataset_id, run_id, model_type, task_id, photo_url, sha256, label, source, split = row
     return Appearance(dataset_id, run_id, model_type, task_id, photo_url, sha256, label, Source(source), Split(split))
-
-
-def _signed(value: int) -> int:
-    """PostgreSQL's bigint is signed; a 64-bit hash is not."""
-    return value - (1 << 64) if value & _SIGN_BIT else value
-
-
-def _unsigned(value: int) -> int:
-    return value % (1 << 64)

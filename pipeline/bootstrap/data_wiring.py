@@ -81,8 +81,20 @@ class DataWiring:
         )
 
     def images(self, kind: ModelKind) -> Images:
+        from pipeline.adapters.data_report import HtmlDataReport
+        from pipeline.adapters.patient_objects import PatientPhotoStore
+
         w = self._w
-        return Images(w.photos, kind.augmenter, w.datasets, w.erasures, w.objects)
+        return Images(
+            # What is set aside here is missing from the dataset for good.
+            photos=PatientPhotoStore(w.photos),
+            augmenter=kind.augmenter,
+            reporter=HtmlDataReport(),
+            datasets=w.datasets,
+            erasures=w.erasures,
+            objects=w.objects,
+            policy=w.settings.quality,
+        )
 
     def forgetting(self, kind: ModelKind) -> Forgetting:
         w = self._w

@@ -1,7 +1,7 @@
 """What a dataset is made of: confirmed tasks, photos, the frozen manifest (design D1, D2)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -176,6 +176,13 @@ class Manifest:
     def without(self, task_id: str) -> "Manifest":
         photos = tuple(p for p in self.photos if p.task_id != task_id)
         return replace(self, photos=photos, quarantined=tuple(q for q in self.quarantined if q.task_id != task_id))
+
+    def setting_aside(self, rows: Iterable[Quarantined]) -> "Manifest":
+        """With `rows` left out that are among its photos; the others change nothing."""
+        photos = {photo.task_id for photo in self.photos}
+        gone = {row.task_id: row for row in rows if row.task_id in photos}
+        left = tuple(photo for photo in self.photos if photo.task_id not in gone)
+        return replace(self, photos=left, quarantined=(*self.quarantined, *gone.values()))
 
     @property
     def natural(self) -> tuple[Photo, ...]:

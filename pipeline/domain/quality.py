@@ -63,6 +63,11 @@ class Measured:
     maximum: float | None = None
     hard: bool = True
 
+    @property
+    def is_within(self) -> bool:
+        above = self.minimum is None or self.value >= self.minimum
+        return above and (self.maximum is None or self.value <= self.maximum)
+
 
 def measure(
     manifest: Manifest, previous: Manifest | None, holdout_uses: int, policy: QualityPolicy

@@ -103,9 +103,11 @@ class Images:
 
     photos: PhotoStore
     augmenter: Augmenter
+    reporter: DataReporter
     datasets: Datasets
     erasures: Erasures
     objects: ObjectFolders
+    policy: QualityPolicy
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,14 @@ class Datasets(Protocol):
         """
 
     def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
-        """Tasks that were left out when the dataset was frozen, ordered by task; an erased one has no address."""
+        """Tasks that were left out when the dataset was frozen, or went later, ordered by task; an erased one has no
+        address.
+        """
+
+    def lose(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
+        """These went after `freeze`, and are set aside too; one that is recorded already stays as it is. Raises
+        `PhotosErased` as `freeze` does.
+        """
 
     def frozen_sha256(self, dataset_id: str) -> str | None:
         """Hash of the frozen manifest, None before `freeze`."""
@@ -250,6 +257,9 @@ class DataReporter(Protocol):
         self, manifest: Manifest, found: Validation, suspects: Sequence[Suspect], photos: Mapping[str, bytes]
     ) -> bytes:
         """One self-contained HTML page; `photos` are bytes of photos by task id, shown small beside their row."""
+
+    def with_lost(self, page: bytes, lost: Sequence[Quarantined]) -> bytes:
+        """The same page, also with what went after it was written; again, nothing comes twice."""
 
 
 class Augmenter(Protocol):

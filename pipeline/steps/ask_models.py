@@ -1,6 +1,6 @@
 """Ask a model about photos whose verdict people confirmed, one photo after the other: only a few are in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.checks import Prediction
@@ -9,7 +9,8 @@ from pipeline.domain.dataset import Photo
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
 from pipeline.ports.data import PhotoStore
 from pipeline.ports.verification import Trial
-from pipeline.steps.downloads import several_at_once
+from pipeline.steps.look_at import gives
+from pipeline.steps.one_by_one import Looking, looked_at
 
 # Of photos that were frozen a moment ago, hardly one goes; where many did, what is left judges nobody.
 _MAX_GONE_SHARE = 0.05
@@ -45,8 +46,10 @@ def ask(trial: Trial, rows: Sequence[Photo], photos: PhotoStore) -> Answers:
     return Answers(tuple(said), gone)
 
 
-def still_there(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Photo, bytes | None, str]]:
-    """Each photo with its bytes, or with why it is not the one that was frozen."""
+def still_there(
+    rows: Sequence[Photo], photos: PhotoStore, beside: Iterable[Photo] = ()
+) -> Iterator[tuple[Photo, bytes | None, str]]:
+    """Each photo with its bytes, or with why it is not the one that was frozen. `beside` is as in `looked_at`."""
 
     def read(row: Photo) -> tuple[Photo, bytes | None, str]:
         try:
@@ -57,7 +60,8 @@ def still_there(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Pho
             return row, None, f"{row.photo_url} is another photo than the one that was collected"
         return row, body, ""
 
-    return several_at_once(read, rows)
+    looking = Looking(read, lambda row, fault: (row, None, fault), lambda row: gives(photos, row.photo_url))
+    return looked_at(rows, looking, beside)
 
 
 def demand_most(rows: Sequence[Photo], gone: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from pipeline.domain.dataset_folder import DatasetFolder, Shard, ShardIndex
 from pipeline.domain.errors import DatasetRefused, PhotosErased
 from pipeline.domain.leakage import leaks
 from pipeline.ports.bundles import Images
-from pipeline.steps.augment import augment, shard_number, slices
+from pipeline.steps.augment import augment, left_of, shard_number, slices
 from pipeline.steps.stored_dataset import demand_whole, manifest_in
 from pipeline.steps.unerased import demand_unerased
 
@@ -18,8 +18,8 @@ def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
 
     One that is finished already stays as it is and with the run that made it; what was lost of it, or went with a photo
     that was erased meanwhile, is made again. Raises `PhotosErased` when one is erased right now, for the next try to go
-    without it, and `DatasetRefused` when a cluster stands on two sides of the split, or something of a finished dataset
-    is not what was recorded.
+    without it, and `DatasetRefused` when a cluster stands on two sides of the split, too many photos went since it was
+    frozen, or something of a finished dataset is not what was recorded.
     """
     folder, objects, datasets = DatasetFolder(dataset_uri), images.objects, images.datasets
     manifest = manifest_in(folder, objects)
@@ -31,13 +31,14 @@ def assemble(images: Images, run_id: str, dataset_uri: str) -> Dataset:
     if found := leaks(manifest.photos):
         raise DatasetRefused(f"leak between splits: {'; '.join(found[:5])}")
     shards, sample = _listed(folder, manifest, images)
+    left = left_of(folder, manifest, images)
     index = ShardIndex(manifest.labels, shards[Split.TRAIN], shards[Split.VALIDATION])
     body = demand_unaltered(index.to_json(), recorded or index.sha256, folder.index, DatasetRefused)
     sheet = images.augmenter.contact_sheet(sample, manifest.labels)
     objects.write(folder.contact_sheet, sheet, "image/png")
     objects.write(folder.index, body, "application/json")
     _delete_others(folder, index, images)
-    _finish(Dataset.counted(run_id, dataset_uri, manifest, index.sha256), manifest, folder, images)
+    _finish(Dataset.counted(run_id, dataset_uri, left, index.sha256), manifest, folder, images)
     return datasets.get(manifest.dataset_id)
 
 

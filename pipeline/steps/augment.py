@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pipeline.domain.checksums import demand_unaltered
-from pipeline.domain.dataset import Manifest, Photo, Split
+from pipeline.domain.dataset import Manifest, Photo, Quarantined, Split, set_aside
 from pipeline.domain.dataset_folder import DatasetFolder, ShardIndex
+from pipeline.domain.enough_left import demand_enough_left
 from pipeline.domain.errors import DatasetRefused
 from pipeline.ports.bundles import Images
-from pipeline.ports.data import ObjectStore, PhotoStore
-from pipeline.steps.downloads import several_at_once
+from pipeline.ports.data import Datasets, ObjectStore, PhotoStore
+from pipeline.steps.ask_models import still_there
 from pipeline.steps.stored_dataset import is_finished, is_whole, manifest_in
 from pipeline.steps.unerased import deletion, take_back_erased
 
@@ -37,8 +37,9 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
     A finished dataset keeps the shards it has: another run may learn from them. Only training photos are augmented;
-    validation photos stay single. Empty when erased photos left fewer slices. Raises `PhotosErased` when one is erased
-    meanwhile, and `DatasetRefused` when a photo is no longer the one that was frozen.
+    validation photos stay single. A photo that is not there any more, or is another one, is set aside for good. Empty
+    when erased photos left fewer slices. Raises `PhotosErased` when one is erased meanwhile, and `DatasetRefused` when
+    so many went that what is left would not have been accepted.
     """
     folder = DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, images.objects)
@@ -51,7 +52,13 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
         return kept
     copies = manifest.augmentation.copies if split is Split.TRAIN else 1
     augmentation = replace(manifest.augmentation, copies=copies)
-    body = images.augmenter.shard(_fetched(rows, images.photos), augmentation=augmentation, labels=manifest.labels)
+    lost: list[Quarantined] = []
+    there = _there(_without(rows, _lost_of(manifest, images.datasets)), manifest, images.photos, lost)
+    body = images.augmenter.shard(there, augmentation=augmentation, labels=manifest.labels)
+    if lost and finished:
+        raise DatasetRefused(f"{manifest.dataset_id} is finished, and cannot be made again without {_named(lost[0])}")
+    if lost:
+        _lose(lost, manifest, images)
     uri = folder.shard(split, number)
     images.objects.write(uri, body)
     take_back_erased(images.erasures, manifest, deletion(images.objects, uri))
@@ -66,11 +73,48 @@ def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore
     return shard.uri if is_whole(shard, objects) else None
 
 
-def _fetched(rows: Sequence[Photo], photos: PhotoStore) -> Iterator[tuple[Photo, bytes]]:
-    """Each photo with its bytes, in order; only those being downloaded are in memory."""
+def left_of(folder: DatasetFolder, manifest: Manifest, images: Images) -> Manifest:
+    """Without what went after it was frozen, which the report names too."""
+    lost = _lost_of(manifest, images.datasets)
+    left = manifest.setting_aside(lost)
+    if lost:
+        demand_enough_left(manifest, left, images.policy)
+    if lost and images.objects.exists(folder.report):
+        page = images.reporter.with_lost(images.objects.read(folder.report), lost)
+        images.objects.write(folder.report, page, "text/html; charset=utf-8")
+        take_back_erased(images.erasures, manifest, deletion(images.objects, folder.report))
+    return left
 
-    def fetch(row: Photo) -> tuple[Photo, bytes]:
-        name = f"photo {row.photo_url} of task {row.task_id}"
-        return row, demand_unaltered(photos.read(row.photo_url), row.sha256, name, DatasetRefused)
 
-    return several_at_once(fetch, rows)
+def _lost_of(manifest: Manifest, datasets: Datasets) -> list[Quarantined]:
+    """What went of its photos after it was frozen, as far as it is known."""
+    photos = {photo.task_id for photo in manifest.photos}
+    return [row for row in datasets.set_aside(manifest.dataset_id) if row.task_id in photos]
+
+
+def _without(rows: Sequence[Photo], lost: Sequence[Quarantined]) -> list[Photo]:
+    """What was found gone once is not asked for again: other tries would make other shards."""
+    known = {row.task_id for row in lost}
+    return [row for row in rows if row.task_id not in known]
+
+
+def _there(
+    rows: Sequence[Photo], manifest: Manifest, photos: PhotoStore, lost: list[Quarantined]
+) -> Iterator[tuple[Photo, bytes]]:
+    """Each photo with its bytes, in order, unless it is `lost`; only those being downloaded are in memory."""
+    for row, body, fault in still_there(rows, photos, beside=manifest.photos):
+        if body is not None:
+            yield row, body
+        else:
+            lost.append(set_aside(row, f"{fault}, after it was collected", "unusable"))
+
+
+def _named(row: Quarantined) -> str:
+    return f"the photo of {row.task_id}: {row.reason}"
+
+
+def _lose(lost: Sequence[Quarantined], manifest: Manifest, images: Images) -> None:
+    """Too many are not recorded: once they are back, the same task makes the shard of all of them."""
+    left = manifest.setting_aside([*_lost_of(manifest, images.datasets), *lost])
+    demand_enough_left(manifest, left, images.policy)
+    images.datasets.lose(manifest, lost)

@@ -84,7 +84,8 @@ def _rewrite_index(place: Place, task_id: str, kept: ShardIndex, forgetting: For
     # Killed between row and object, an earlier try left the row a step ahead.
     if recorded != kept.sha256:
         read_recorded(uri, recorded, forgetting.objects)
-    counted = Dataset.counted(place.run_ids[0], place.folder.uri, smaller, kept.sha256)
+    left = smaller.setting_aside(forgetting.datasets.set_aside(smaller.dataset_id))
+    counted = Dataset.counted(place.run_ids[0], place.folder.uri, left, kept.sha256)
     forgetting.datasets.complete(counted)
     forgetting.objects.write(uri, kept.to_json(), "application/json")
     found.rewritten.append(uri)

@@ -1,12 +1,13 @@
 """Look at every confirmed task and its photo before anything is chosen: what cannot be used is set aside by itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.dataset import ConfirmedTask, Fingerprint, Quarantined
 from pipeline.domain.errors import PhotoMissing, PhotoRefused
 from pipeline.domain.rows import oddity
 from pipeline.ports.bundles import DataSources
+from pipeline.ports.data import PhotoStore
 from pipeline.steps.one_by_one import Looking, looked_at
 
 Printed = tuple[ConfirmedTask, Fingerprint]
@@ -39,10 +40,11 @@ def _aside(task: ConfirmedTask, reason: str) -> Quarantined:
 
 
 def _fingerprints(tasks: Sequence[ConfirmedTask], sources: DataSources) -> list[Printed]:
-    def reads(task: ConfirmedTask, print_: Fingerprint) -> Callable[[], object] | None:
-        return None if print_.fault else lambda: sources.photos.read(task.photo_url)
-
-    looking = Looking(lambda task: _fingerprint(task, sources), lambda _, fault: Fingerprint(fault=fault), reads)
+    looking: Looking[ConfirmedTask, Fingerprint] = Looking(
+        look=lambda task: _fingerprint(task, sources),
+        set_aside=lambda _, fault: Fingerprint(fault=fault),
+        reads=lambda task: gives(sources.photos, task.photo_url),
+    )
     return list(zip(tasks, looked_at(tasks, looking), strict=True))
 
 
@@ -51,3 +53,12 @@ def _fingerprint(task: ConfirmedTask, sources: DataSources) -> Fingerprint:
         return sources.inspector.fingerprint(sources.photos.read(task.photo_url))
     except (PhotoMissing, PhotoRefused) as error:
         return Fingerprint(fault=str(error))
+
+
+def gives(photos: PhotoStore, url: str) -> bool:
+    """Whether storage gives out this photo. Raises `ServiceUnavailable`."""
+    try:
+        photos.read(url)
+    except (PhotoMissing, PhotoRefused):
+        return False
+    return True

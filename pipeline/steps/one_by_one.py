@@ -1,7 +1,8 @@
 """Look at many photos: what storage fails on by itself costs no other photo its place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 from pipeline.domain.errors import ServiceUnavailable
@@ -18,26 +19,29 @@ R = TypeVar("R")
 class Looking(Generic[T, R]):
     """How one photo is looked at, and what is made of one that is `set_aside` with a reason.
 
-    `reads` says whether storage gives out another one: None of a photo that says nothing about that, else it raises
-    `ServiceUnavailable` when storage is away.
+    `reads` asks storage for another one, and says whether it gave it out: False of a photo that says nothing about
+    that, else it raises `ServiceUnavailable`.
     """
 
     look: Callable[[T], R]
     set_aside: Callable[[T, str], R]
-    reads: Callable[[T, R], Callable[[], object] | None]
+    reads: Callable[[T], bool]
 
 
-def looked_at(items: Sequence[T], looking: Looking[T, R]) -> list[R]:
-    """Of each item, in order. Raises `ServiceUnavailable` when storage is away, not when it only fails on a few."""
-    found: dict[int, R] = {}
+def looked_at(items: Sequence[T], looking: Looking[T, R], beside: Iterable[T] = ()) -> Iterator[R]:
+    """Of each item, in order; only those being looked at are in memory. Raises `ServiceUnavailable` when storage is
+    away, not when it only fails on a few.
+
+    `beside` are further ones that storage can be asked for, to tell the two apart.
+    """
     failing = 0
     for at, seen in enumerate(several_at_once(lambda item: _tried(item, looking), items)):
-        if not isinstance(seen, ServiceUnavailable):
-            found[at] = seen
-        elif (failing := failing + 1) > _MAX_FAILING:
-            raise seen
-    others = [reads for at, seen in found.items() if (reads := looking.reads(items[at], seen)) is not None]
-    return [found[at] if at in found else _by_itself(item, others, looking) for at, item in enumerate(items)]
+        if isinstance(seen, ServiceUnavailable):
+            if (failing := failing + 1) > _MAX_FAILING:
+                raise seen
+            yield _by_itself(items[at], chain(items[at + 1 :], items[:at], beside), looking)
+        else:
+            yield seen
 
 
 def _tried(item: T, looking: Looking[T, R]) -> R | ServiceUnavailable:
@@ -47,12 +51,23 @@ def _tried(item: T, looking: Looking[T, R]) -> R | ServiceUnavailable:
         return error
 
 
-def _by_itself(item: T, others: Sequence[Callable[[], object]], looking: Looking[T, R]) -> R:
+def _by_itself(item: T, others: Iterable[T], looking: Looking[T, R]) -> R:
     """Once more, and set aside if storage fails on this photo while it gives out another one."""
     try:
         return looking.look(item)
     except ServiceUnavailable as error:
-        if not others:
+        if not _gives_one_of(others, looking):
             raise
-        others[0]()
         return looking.set_aside(item, f"{error}, for this photo alone")
+
+
+def _gives_one_of(others: Iterable[T], looking: Looking[T, R]) -> bool:
+    failing = 0
+    for other in others:
+        try:
+            if looking.reads(other):
+                return True
+        except ServiceUnavailable:
+            if (failing := failing + 1) > _MAX_FAILING:
+                break
+    return False

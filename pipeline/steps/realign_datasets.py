@@ -50,7 +50,8 @@ def _index_realigned(
         return False
     if not all(is_whole(shard, objects) for shard in ShardIndex.from_json(body).shards):
         return False
-    datasets.complete(Dataset.counted(run_id, folder.uri, manifest, sha256(body)))
+    left = manifest.setting_aside(datasets.set_aside(manifest.dataset_id))
+    datasets.complete(Dataset.counted(run_id, folder.uri, left, sha256(body)))
     return True
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from pipeline.domain.dataset import Manifest
 from pipeline.domain.dataset_folder import DatasetFolder
-from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused
+from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused, ServiceUnavailable
 from pipeline.ports.bundles import DataChecks
 from pipeline.ports.data import ObjectFolders, PhotoStore, Suspect, Validation
 from pipeline.steps.downloads import several_at_once
@@ -61,7 +61,8 @@ def _photos(manifest: Manifest, suspects: Sequence[Suspect], photos: PhotoStore)
     def read(url: str) -> bytes | None:
         try:
             return photos.read(url)
-        except (PhotoMissing, PhotoRefused):
+        except (PhotoMissing, PhotoRefused, ServiceUnavailable):
+            # A page without a picture is better than no page.
             return None
 
     bodies = several_at_once(read, wanted.values())

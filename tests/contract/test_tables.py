@@ -374,6 +374,19 @@ def test_what_was_set_aside_is_kept_with_its_reason_and_without_its_address_once
     assert list(tables.datasets.set_aside(dataset_id))[0] == Quarantined("TASK-8", "", "", "contradiction", "")
 
 
+def test_what_went_after_it_was_frozen_is_set_aside_once_and_never_once_it_is_erased(tables):
+    odd, there = Quarantined("TASK-9", "s3://tasks/9.jpg", "no photo"), a_photo(1)
+    dataset_id = a_frozen_dataset(tables, "one", there, aside=(odd,))
+    manifest = Manifest(dataset_id, LAUNDRY, ("양호", "불량"), None, NOW.isoformat(), (there,), (odd,))
+    for reason in ("no photo there any more", "another reason, at the next try"):
+        tables.datasets.lose(manifest, [Quarantined(there.task_id, there.photo_url, reason, "unusable", there.sha256)])
+    lost = Quarantined(there.task_id, there.photo_url, "no photo there any more", "unusable", there.sha256)
+    assert list(tables.datasets.set_aside(dataset_id)) == sorted([lost, odd], key=lambda row: row.task_id)
+    tables.erasures.record(Erased("TASK-9", (), "kim", "asked for it", NOW))
+    with pytest.raises(PhotosErased):
+        tables.datasets.lose(manifest, [lost])
+
+
 def test_a_task_leads_to_the_others_that_show_its_photo_whatever_became_of_them(tables):
     used, other = a_photo(1, sha256="1" * 64), a_photo(2, sha256="2" * 64)
     same_bytes = Quarantined("SAME-BYTES", "s3://tasks/copy.jpg", "shows the same", "repeated", used.sha256)

@@ -237,6 +237,14 @@ class FakeDatasets:
     def set_aside(self, dataset_id: str) -> Sequence[Quarantined]:
         return self.aside.get(dataset_id, [])
 
+    def lose(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
+        with _ERASING:
+            self._demand_unerased(manifest)
+            aside = self.aside.setdefault(manifest.dataset_id, [])
+            known = {row.task_id for row in aside}
+            aside += [row for row in rows if row.task_id not in known]
+            aside.sort(key=lambda row: row.task_id)
+
     def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
         if self.holdout_versions.get(dataset_id):
             return
@@ -369,6 +377,9 @@ class FakeReporter:
         self, manifest: Manifest, found: Validation, suspects: Sequence[Suspect], photos: Mapping[str, bytes]
     ) -> bytes:
         return json.dumps([manifest.dataset_id, found.failures, found.warnings, sorted(photos)]).encode()
+
+    def with_lost(self, page: bytes, lost: Sequence[Quarantined]) -> bytes:
+        return json.dumps([*json.loads(page)[:4], [row.task_id for row in lost]]).encode()
 
 
 class FakeAugmenter:

@@ -2,17 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from pipeline.domain.errors import GiveUp, PhotoRefused, PhotosErased
 from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
 from pipeline.domain.faces.identities import FacePhoto, Side, identity_of, quality_of
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
-from pipeline.steps.faces.embed import OnPhoto, embed
+from pipeline.steps.faces.embed import OnPhoto, embed, gives
 from pipeline.steps.faces.stored_faces import (
     StoredFaces,
     begun,
@@ -91,7 +89,7 @@ def _chosen(making: FaceMaking, run_id: str, offer: Callable[[Forgotten], Offer]
     forgotten = _forgotten(making)
     make_room(making, run_id)
     offered = offer(forgotten)
-    looked = looked_at(offered.photos, _looking(making))
+    looked = list(looked_at(offered.photos, _looking(making)))
     _delete_what_tries_left(making, forgotten, looked)
     while True:
         faults = {one.offered.check_id: one.fault for one in looked if one.offered.check_id and _was_read(one)}
@@ -199,17 +197,7 @@ def vectors_of(making: FaceMaking, dataset: FaceDataset) -> Vectors:
 
 
 def _looking(making: FaceMaking) -> Looking[Offered, _Looked]:
-    def reads(one: Offered, looked: _Looked) -> Callable[[], object] | None:
-        """A photo of a folder that nobody names any more says nothing of storage."""
-        there = looked.found is not None and (one.check_id or one.known is None)
-        return partial(_reads, one) if there else None
-
-    return Looking(lambda one: _look_at(one, making), lambda one, fault: _Looked(one, None, fault), reads)
-
-
-def _reads(one: Offered) -> None:
-    with suppress(PhotoRefused):
-        one.read()
+    return Looking(lambda one: _look_at(one, making), lambda one, fault: _Looked(one, None, fault), gives)
 
 
 def _look_at(one: Offered, making: FaceMaking) -> _Looked:

@@ -1,6 +1,6 @@
 """What the frozen network says of each photo of a dataset, kept once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.domain.checksums import demand_unaltered
@@ -10,6 +10,7 @@ from pipeline.domain.faces.identities import FacePhoto
 from pipeline.ports.faces import FaceMaking
 from pipeline.steps.downloads import several_at_once
 from pipeline.steps.faces.stored_faces import vectors_in
+from pipeline.steps.one_by_one import Looking, looked_at
 
 OnPhoto = Callable[[int, int], None]
 _AT_ONCE = 32
@@ -37,7 +38,7 @@ def embed(
         batch = chosen[start : start + _AT_ONCE]
         there = several_at_once(making.objects.exists, vectors_in(making, dataset, batch))
         missing = [photo for photo, known in zip(batch, there, strict=True) if not known]
-        read = {photo: body for photo in missing if (body := _read(from_[photo.photo_id], photo, lost)) is not None}
+        read = _read(missing, from_, chosen, lost)
         vectors = making.network.embed(list(read.values())) if read else ()
         for uri, vector in zip(vectors_in(making, dataset, list(read)), vectors, strict=True):
             making.objects.write(uri, vector)
@@ -45,10 +46,33 @@ def embed(
     return lost
 
 
-def _read(one: Source, photo: FacePhoto, lost: dict[str, str]) -> bytes | None:
-    """One that somebody takes away, or changes, between two looks is as one that was never there."""
+def gives(one: Source) -> bool:
+    """Whether storage gives out this photo; False of one of a folder that nobody names any more. Raises
+    `ServiceUnavailable`.
+    """
     try:
-        return demand_unaltered(one.read(), photo.photo_id, one.place, PhotoRefused)
-    except PhotoRefused as error:
-        lost[one.place] = str(error)
-        return None
+        one.read()
+    except PhotoRefused:
+        return False
+    return True
+
+
+def _read(
+    missing: Sequence[FacePhoto], from_: Mapping[str, Source], chosen: Iterable[FacePhoto], lost: dict[str, str]
+) -> dict[FacePhoto, bytes]:
+    """One that somebody takes away, or changes, between two looks is as one that was never there."""
+
+    def look(photo: FacePhoto) -> bytes | None:
+        one = from_[photo.photo_id]
+        try:
+            return demand_unaltered(one.read(), photo.photo_id, one.place, PhotoRefused)
+        except PhotoRefused as error:
+            set_aside(photo, str(error))
+            return None
+
+    def set_aside(photo: FacePhoto, fault: str) -> None:
+        lost[from_[photo.photo_id].place] = fault
+
+    looking = Looking(look, set_aside, lambda photo: gives(from_[photo.photo_id]))
+    bodies = looked_at(missing, looking, beside=chosen)
+    return {photo: body for photo, body in zip(missing, bodies, strict=True) if body is not None}

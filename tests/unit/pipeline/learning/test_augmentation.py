@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from include.contract.preprocessing import to_input
 from pipeline.domain.dataset import Augmentation, Manifest, Split
+from pipeline.domain.quality import QualityPolicy
 from pipeline.learning.augmentation import AlbumentationsAugmenter
 from pipeline.learning.shards import Row, pack, unpack
 from pipeline.ports.bundles import Images
 from pipeline.steps.augment import augment
 from tests.builders import a_photo
-from tests.fakes.data import FakeDatasets, FakeErasures, FakeObjects, FakePhotos
+from tests.fakes.data import FakeDatasets, FakeErasures, FakeObjects, FakePhotos, FakeReporter
 
 LABELS = ("양호", "불량")
 DATASET = "s3://datasets/DS-2026-001/"
@@ -106,7 +107,15 @@ def _step(photos):
     objects = FakeObjects({f"{DATASET}manifest.json": manifest.to_json()})
     store = FakePhotos({photo.photo_url: body for photo, body in photos})
     datasets = FakeDatasets()
-    images = Images(store, AlbumentationsAugmenter(), datasets, FakeErasures(datasets), objects)
+    images = Images(
+        photos=store,
+        augmenter=AlbumentationsAugmenter(),
+        reporter=FakeReporter(),
+        datasets=datasets,
+        erasures=FakeErasures(datasets),
+        objects=objects,
+        policy=QualityPolicy(),
+    )
     uri = augment(images, DATASET, 0)
     return objects.read(uri)
 

@@ -95,7 +95,15 @@ class World:
         return validate(fault.on_ports(checks, but=_SAFE), uri)
 
     def images(self, fault=NO_FAULT):
-        images = Images(self.photos, self.augmenter, self.datasets, self.erasures, self.objects)
+        images = Images(
+            photos=self.photos,
+            augmenter=self.augmenter,
+            reporter=self.reporter,
+            datasets=self.datasets,
+            erasures=self.erasures,
+            objects=self.objects,
+            policy=QualityPolicy(),
+        )
         return fault.on_ports(images, but=_SAFE)
 
     def prepare(self, fault=NO_FAULT, run_id="run-1", uri=URI):
