@@ -61,8 +61,9 @@ properties: install ## 10 000 cases of every property that names no number of it
 stateful: install ## 20 000 sequences of acts, faults and accidents around deployments, on two cores; some minutes when they are idle
 	@$(LONG) & first=$$!; $(LONG); second=$$?; wait $$first && exit $$second
 
-fuzz: fuzz-intake ## Any bytes on every port of the model server, any request to each HTTP door, and fuzz-intake; 5000 on each port, 500 for each HTTP operation, 1000 for the intake, or FUZZ_EXAMPLES
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py tests/replica/test_fuzzing.py tests/replica/test_bounded_memory.py -q --timeout=0
+fuzz: fuzz-intake ## Any bytes on every port of the model server, any damage to a model, any request to each HTTP door, and fuzz-intake; 5000 on each port, 500 for each HTTP operation, 1000 for the intake, or FUZZ_EXAMPLES
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(PY) -m pytest tests/replica/test_byte_fuzzing.py tests/replica/test_fuzzing.py tests/replica/test_bounded_memory.py \
+		tests/integration/test_any_artifact.py -q --timeout=0
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(PY) -m pytest tests/doors/test_promises.py -q --timeout=0
 
 fuzz-intake: install ## Any message between good ones, any photo and any row, from the queue to a dataset; FUZZ_EXAMPLES=1000
