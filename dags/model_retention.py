@@ -43,10 +43,10 @@ def model_retention() -> None:
     @task(map_index_template="{{ task.op_kwargs['model_type'] }}")
     def retire(model_type: str) -> dict[str, object]:
         context = get_current_context()
-        params, who = context["params"], context["dag_run"].triggering_user_name or context["dag"].dag_id
-        return demand_none_failed(
-            step(lambda p: p.retire(model_type, who, keep=params["keep"], dry_run=params["dry_run"]))
-        )
+        params, run = context["params"], context["dag_run"]
+        who = run.triggering_user_name or context["dag"].dag_id
+        how = {"keep": params["keep"], "dry_run": params["dry_run"]}
+        return demand_none_failed(step(lambda p: p.retire(model_type, who, run.run_id, **how)))
 
     @task(map_index_template="{{ task.op_kwargs['model_type'] }}")
     def prune(model_type: str) -> dict[str, object]:

@@ -109,7 +109,7 @@ def release_claim(run_id: str, actor: str, reason: str) -> None:
 @_reason
 def clear_freeze(model_type: str, actor: str, reason: str) -> None:
     """Allow promotions again after an automatic rollback."""
-    show(Pipeline.from_env().clear_freeze(model_type, actor, reason))
+    show(Pipeline.from_env().clear_freeze(model_type, actor, reason, new_request()))
 
 
 @click.command()
@@ -119,7 +119,7 @@ def clear_freeze(model_type: str, actor: str, reason: str) -> None:
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None:
     """Move old versions' files to the archive."""
-    done = Pipeline.from_env().retire(model_type, actor, keep=keep, dry_run=dry_run)
+    done = Pipeline.from_env().retire(model_type, actor, new_request(), keep=keep, dry_run=dry_run)
     show(done)
     if done["failed"]:
         raise GiveUp("; ".join(f"{version}: {why}" for version, why in done["failed"].items()))
@@ -139,7 +139,7 @@ def prune(model_type: str, dry_run: bool) -> None:
 @click.option("--actor", default="command line", show_default=True, help="Who asks.")
 def restore(version: str, model_type: str, actor: str) -> None:
     """Bring an archived version's files back; exit status 75 while Glacier thaws them."""
-    show(Pipeline.from_env().restore(model_type, version, actor))
+    show(Pipeline.from_env().restore(model_type, version, actor, new_request()))
 
 
 @click.command()

@@ -32,7 +32,7 @@ def carry_out(context: Any) -> Any:
     by = (run.triggering_user_name or "a person", params["reason"])
     calls = {
         "abort_canary": lambda p: p.abort_canary(kind, about, *by, run.run_id),
-        "clear_freeze": lambda p: p.clear_freeze(kind, *by, about),
+        "clear_freeze": lambda p: p.clear_freeze(kind, *by, run.run_id, about),
         "force_promote": lambda p: p.force_promote(kind, about, *by, run.run_id),
         "approve": lambda p: p.approve(about, *by),
         "refuse": lambda p: p.refuse(about, *by),

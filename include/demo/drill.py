@@ -145,7 +145,7 @@ class Drill:
         stage.report.demand(kind == "rollback_auto", "the monitor itself rolled back")
         stage.report.demand(siren.is_silent(_FAILING), f"{_FAILING} was over with the rollback")
         stage.report.demand(seconds <= 2 * _MONITOR_PERIOD_SECONDS, "within two periods of the monitor")
-        self._pipeline.clear_freeze("LAUNDRY", _ACTOR, "drill: the model was bad on purpose")
+        self._pipeline.clear_freeze("LAUNDRY", _ACTOR, "drill: the model was bad on purpose", f"drill-{self._stamp}")
 
     def _aborted_canary(self) -> None:
         stage, champion = self._stage, self._history.champion()
@@ -173,7 +173,7 @@ class Drill:
         airflow.demand_success(RETENTION, run_id, airflow.wait(RETENTION, run_id, timeout_seconds=120))
         rows = stage.query("SELECT version FROM model_versions WHERE status = 'ARCHIVED' AND model_type = 'LAUNDRY'")
         archived = sorted(version for (version,) in rows)
-        restored = [self._pipeline.restore("LAUNDRY", version, _ACTOR)["version"] for version in archived]
+        restored = [self._pipeline.restore("LAUNDRY", one, _ACTOR, run_id)["version"] for one in archived]
         stage.say(f"archived and restored: {', '.join(archived)}")
         stage.report.record(archived=archived, restored=restored)
         stage.report.demand(bool(archived) and restored == archived, "what was archived was restored")

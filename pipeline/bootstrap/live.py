@@ -169,9 +169,11 @@ class LiveSteps(BackupSteps):
         done = reconcile(self._live.deployment, served(model_type))
         return {**asdict(done), "missing": list(each_listed(done.missing))}
 
-    def clear_freeze(self, model_type: str, actor: str, reason: str, meant: str | None = None) -> dict[str, Any]:
+    def clear_freeze(
+        self, model_type: str, actor: str, reason: str, request_id: str, meant: str | None = None
+    ) -> dict[str, Any]:
         """Allow promotions again after the automatic rollback `meant`; None is whichever there is."""
-        by = By(actor, reason, f"clear-freeze-{self._w.clock.now().isoformat()}")
+        by = By(actor, reason, request_id)
         cleared = clear_freeze(self._w.transitions, watched(model_type), by, self._w.clock, meant)
         return {"cleared": cleared.id, "champion": cleared.version}
 
@@ -202,12 +204,14 @@ class LiveSteps(BackupSteps):
 
     # Keeping
 
-    def retire(self, model_type: str, actor: str, *, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
+    def retire(
+        self, model_type: str, actor: str, request_id: str, *, keep: int | None = None, dry_run: bool = False
+    ) -> dict[str, Any]:
         """Archive what the retention policy selects; `keep` instead of the setting."""
         live, of_type, policy = self._live, served(model_type), self._live.retention_policy(keep)
         if dry_run:
             return of_retired(Retired(plan_retirement(live.keeping, of_type, policy), (), {}), dry_run=True)
-        by = By(actor, f"older than the newest {policy.keep}", f"retire-{self._w.clock.now().isoformat()}")
+        by = By(actor, f"older than the newest {policy.keep}", request_id)
         return of_retired(retire(live.keeping, of_type, policy, by, self._w.settings.archive_uri), dry_run=False)
 
     def prune(self, model_type: str, *, dry_run: bool = False) -> dict[str, Any]:
@@ -215,9 +219,9 @@ class LiveSteps(BackupSteps):
         done = prune(self._live.pruning, served(model_type), self._w.settings.pruning, dry_run=dry_run)
         return {**asdict(done), "dry_run": dry_run}
 
-    def restore(self, model_type: str, version: str, actor: str) -> dict[str, Any]:
+    def restore(self, model_type: str, version: str, actor: str, request_id: str) -> dict[str, Any]:
         """Bring an archived version's files back."""
-        by = By(actor, "by hand", f"restore-{self._w.clock.now().isoformat()}")
+        by = By(actor, "by hand", request_id)
         restored = restore(self._live.keeping, served(model_type), version, by, self._w.settings.archive_uri)
         return {"version": restored.version, "status": str(restored.status)}
 

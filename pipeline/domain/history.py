@@ -1,16 +1,19 @@
 """What is so by the transition log: who serves, who served, what was taken down, what is on trial or still open."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import zip_longest
-from typing import Self
+from typing import Self, TypeVar
 
 from pipeline.domain.models import ModelType, Status
+from pipeline.domain.standing import Walk
 from pipeline.domain.transitions import (
     ROLLBACKS,
+    Act,
     Archive,
+    By,
     CanaryAbort,
     CanaryStart,
     ChampionChange,
@@ -21,6 +24,8 @@ from pipeline.domain.transitions import (
     Restore,
     Transition,
 )
+
+Made = TypeVar("Made", bound=Act)
 
 _OPEN = frozenset({Phase.REQUESTED, Phase.UNCONFIRMED})
 _DONE = frozenset({Phase.SERVED, Phase.NOTED})
@@ -45,38 +50,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class _Walk:
-    """How one came to the champion: `standing` leads to it, `first` numbers the versions as they first served.
-
-    `taken_down` are those that a rollback ever ended, `down` those of them that did not serve again.
-    """
-
-    standing: tuple[str, ...] = ()
-    first: Mapping[str, int] = field(default_factory=dict)
-    taken_down: Mapping[str, ChampionChange] = field(default_factory=dict)
-    down: frozenset[str] = frozenset()
-
-    def after(self, change: ChampionChange) -> "_Walk":
-        version, first = change.version, {change.version: len(self.first), **self.first}
-        if change.kind not in ROLLBACKS or not self._is_back(version):
-            # A rollback that names a newer version goes forth: it takes nothing down.
-            return _Walk((*self.standing, version), first, self.taken_down, self.down - {version})
-        ended = self.standing[-1]
-        taken_down = {**self.taken_down, ended: change}
-        return _Walk((*self._below(version), version), first, taken_down, (self.down | {ended}) - {version})
-
-    def _is_back(self, version: str) -> bool:
-        return version in self.standing or self.first[version] < self.first[self.standing[-1]]
-
-    def _below(self, version: str) -> tuple[str, ...]:
-        """What stands below `version`, or stood when it first served."""
-        if version in self.standing:
-            newest = max(i for i, one in enumerate(self.standing) if one == version)
-            return self.standing[:newest]
-        return tuple(one for one in self.standing if self.first[one] < self.first[version])
-
-
-@dataclass(frozen=True)
 class History:
     """The entries of one model type, oldest first, and what follows from them."""
 
@@ -94,6 +67,14 @@ class History:
     def done(self, act_id: str) -> Transition | None:
         """The act as it came true; None while it is open, failed or unknown."""
         return next((e.act for e in self.entries if e.act.id == act_id and e.phase in _DONE), None)
+
+    def came_true(self, kind: type[Made], by: By, version: str | None = None) -> Made | None:
+        """What this request (DAG run, command) asked for before and got, whatever happened since: who asks again is
+        told the same, and nothing happens twice. `version` None: whatever it was about.
+        """
+        asked = (e.act for e in self.entries if isinstance(e.act, kind) and e.act.by.request_id == by.request_id)
+        got = (self.done(act.id) for act in asked if version in (None, act.version))
+        return next((act for act in got if isinstance(act, kind)), None)
 
     @cached_property
     def facts(self) -> tuple[Entry, ...]:
@@ -125,8 +106,8 @@ class History:
         return self._walk.standing
 
     @cached_property
-    def _walk(self) -> "_Walk":
-        walk = _Walk()
+    def _walk(self) -> Walk:
+        walk = Walk()
         for change in self.changes:
             walk = walk.after(change)
         return walk
@@ -204,6 +185,22 @@ class History:
             elif isinstance(act, ChampionChange | CanaryStart) and entry.phase in _DONE:
                 aborted = None
         return aborted
+
+    @property
+    def begun(self) -> CanaryStart | None:
+        """What is on trial, or is about to be."""
+        return self.trial or next((act for act in self.unsettled if isinstance(act, CanaryStart)), None)
+
+    def end_of_trial(self, version: str) -> str:
+        """Why `version` is on no trial that is meant, as a part of a sentence."""
+        if self.trial is not None and self.trial.version == version:
+            return f"{self.trial.by.actor} began another trial of it ({self.trial.by.request_id})"
+        if (abort := self.aborted(version)) is not None:
+            return f"its trial was aborted by {abort.by.actor} ({abort.by.reason})"
+        if any(act.version == version for act in self.changes):
+            return "it served everybody since"
+        tried = any(isinstance(e.act, CanaryStart) and e.act.version == version for e in self.facts)
+        return f"{self.champion} was made champion meanwhile" if tried else "it was never tried"
 
     # What is open
 

@@ -77,7 +77,7 @@ class Ledger(History):
         if self.trial is not None:
             raise CanaryEnded(f"{self.trial.version} is on trial already: wait for its end, or abort it")
         if self.done(act_id) is not None or self.done(f"{act_id}:aborted") is not None:
-            raise CanaryEnded(f"this trial of {target.version} is over: {self._end_of_trial(target.version)}")
+            raise CanaryEnded(f"this trial of {target.version} is over: {self.end_of_trial(target.version)}")
         if self.champion is None:
             raise StaleTransition(f"no champion serves beside {target.version}: promote it in full")
         accepted = self._demand_promotable(target, blessing)
@@ -89,7 +89,7 @@ class Ledger(History):
         if (earlier := self._earlier(act_id, version)) is not None:
             return earlier
         if self.trial is None or not TrialOf(version, by.request_id).is_meant(self.trial):
-            raise CanaryEnded(f"{version} is not on trial: {self._end_of_trial(version)}; nothing was promoted")
+            raise CanaryEnded(f"{version} is not on trial: {self.end_of_trial(version)}; nothing was promoted")
         return self._change(act_id, Kind.CANARY_PROMOTE, version, by, at, blessing_id=self.trial.blessing_id)
 
     def abort_canary(self, meant: TrialOf, by: By, at: datetime) -> CanaryAbort | None:
@@ -97,15 +97,14 @@ class Ledger(History):
         for act in self.unsettled:
             if isinstance(act, CanaryAbort) and act.version == meant.version:
                 return act
+        earlier = self.came_true(CanaryAbort, by, meant.version)
+        if earlier is not None and meant.begun_by is None:
+            # What is on trial by now, nobody asked this request about.
+            return earlier
         trial = self.begun
         if trial is None or not meant.is_meant(trial):
             return None
         return CanaryAbort(f"{trial.id}:aborted", self.model_type, trial.version, by, at, trial.beside, trial.id)
-
-    @property
-    def begun(self) -> CanaryStart | None:
-        """What is on trial, or is about to be."""
-        return self.trial or next((act for act in self.unsettled if isinstance(act, CanaryStart)), None)
 
     def force(self, target: ModelVersion, blessing: Blessing | None, by: By, at: datetime) -> ChampionChange:
         """A person's word instead of a verdict's: recorded for ever. A passed load test is needed all the same."""
@@ -186,6 +185,8 @@ class Ledger(History):
     def clear_freeze(self, by: By, at: datetime, meant: str | None = None) -> FreezeCleared:
         """Promotions are allowed again: a person's word on the freeze `meant`; None is whichever there is."""
         by.demand_a_name("clearing the freeze")
+        if (earlier := self.came_true(FreezeCleared, by)) is not None:
+            return earlier
         if self.freeze is None or self.champion is None:
             raise GiveUp(f"promotions of {self.model_type} are not frozen")
         if meant not in (None, self.freeze.id):
@@ -195,18 +196,24 @@ class Ledger(History):
     # Files
 
     def retire(self, version: str, by: By, at: datetime) -> Archive:
+        if (earlier := self.came_true(Archive, by, version)) is not None:
+            return earlier
         if version in self.needed:
             raise GiveUp(f"{version} stays at hand: {self.needed[version]}")
         if version in self.archived:
             raise GiveUp(f"{version} is archived already")
         return Archive(
-            f"archive:{self.model_type}:{version}:{self._times(version) + 1}", self.model_type, version, by, at
+            f"archive:{self.model_type}:{version}:{self._times_archived(version) + 1}", self.model_type, version, by, at
         )
 
     def restore(self, version: str, by: By, at: datetime) -> Restore:
+        if (earlier := self.came_true(Restore, by, version)) is not None:
+            return earlier
         if version not in self.archived:
             raise UnknownVersion(f"{version} is not archived: its files are at hand")
-        return Restore(f"restore:{self.model_type}:{version}:{self._times(version)}", self.model_type, version, by, at)
+        return Restore(
+            f"restore:{self.model_type}:{version}:{self._times_archived(version)}", self.model_type, version, by, at
+        )
 
     def _earlier(self, act_id: str, version: str | None = None) -> ChampionChange | None:
         done = self.done(act_id)
@@ -285,16 +292,5 @@ class Ledger(History):
             )
         return target
 
-    def _end_of_trial(self, version: str) -> str:
-        if self.trial is not None and self.trial.version == version:
-            return f"{self.trial.by.actor} began another trial of it ({self.trial.by.request_id})"
-        if (abort := self.aborted(version)) is not None:
-            return f"its trial was aborted by {abort.by.actor} ({abort.by.reason})"
-        if any(act.version == version for act in self.changes):
-            return "it served everybody since"
-        tried = any(isinstance(e.act, CanaryStart) and e.act.version == version for e in self.facts)
-        return f"{self.champion} was made champion meanwhile" if tried else "it was never tried"
-
-    def _times(self, version: str) -> int:
-        """A version that was restored may be archived again."""
+    def _times_archived(self, version: str) -> int:
         return sum(isinstance(e.act, Archive) and e.act.version == version for e in self.facts)

@@ -14,16 +14,14 @@ def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -
     """
     with d.transitions.exclusive(model_type):
         ledger = d.transitions.ledger(model_type)
-        done = _was_done(ledger, meant, by)
-        if done and meant.begun_by is None:
-            # What is on trial by now, nobody asked this request about.
-            return True
         abort = ledger.abort_canary(meant, by, d.clock.now())
         if abort is None:
             stopped = _stop_strays(d, ledger, meant.version, by)
             if not stopped and meant.begun_by is None:
                 raise _nothing_to_end(ledger, meant)
-            return stopped or done
+            return stopped or ledger.came_true(CanaryAbort, by, meant.version) is not None
+        if ledger.done(abort.id):
+            return True
         if not ledger.is_open(abort):
             d.transitions.append(ledger, Entry(Phase.REQUESTED, abort, abort.at))
     # From here on nobody promotes it. A rollback need not wait while the champion is loaded where it serves.
@@ -33,12 +31,6 @@ def abort_canary(d: Deployment, model_type: ModelType, meant: TrialOf, by: By) -
         if ledger.is_open(abort):
             end_trial(d, take_back(d, ledger, meant.version, loaded), abort)
     return True
-
-
-def _was_done(ledger: Ledger, meant: TrialOf, by: By) -> bool:
-    """Whether this request ended a trial of that version before."""
-    acts = [act for entry in ledger.entries if isinstance(act := entry.act, CanaryAbort) and ledger.done(act.id)]
-    return any((act.version, act.by.request_id) == (meant.version, by.request_id) for act in acts)
 
 
 def _nothing_to_end(ledger: Ledger, meant: TrialOf) -> GiveUp:

@@ -13,5 +13,7 @@ def clear_freeze(
     with transitions.exclusive(model_type):
         ledger = transitions.ledger(model_type)
         cleared = ledger.clear_freeze(by, clock.now(), meant)
+        if ledger.done(cleared.id):
+            return cleared
         transitions.append(ledger, Entry(Phase.NOTED, cleared, cleared.at))
     return cleared

@@ -18,6 +18,8 @@ def restore(k: Keeping, model_type: ModelType, version: str, by: By, archive_pre
     with k.transitions.moving_files(model_type), k.transitions.exclusive(model_type):
         ledger = k.transitions.ledger(model_type)
         wanted = ledger.restore(version, by, k.clock.now())
+        if ledger.done(wanted.id):
+            return row
         if not ledger.is_open(wanted):
             # From here on nobody removes what is written.
             k.transitions.append(ledger, Entry(Phase.REQUESTED, wanted, wanted.at))

@@ -8,13 +8,15 @@ from pipeline.domain.errors import GiveUp, ServiceUnavailable
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
 from pipeline.domain.retention import RetentionPlan, RetentionPolicy, archive_uri, demand_whole, listed_files
-from pipeline.domain.transitions import By, Entry, Phase
+from pipeline.domain.transitions import Archive, By, Entry, Phase
 from pipeline.ports.bundles import Keeping
 
 
 @dataclass(frozen=True)
 class Retired:
-    """`archived` is empty in a dry run; `failed` maps versions to why they stayed."""
+    """`archived` is empty in a dry run, and otherwise has what the same request archived before, too; `failed` maps
+    versions to why they stayed.
+    """
 
     plan: RetentionPlan
     archived: tuple[str, ...]
@@ -35,7 +37,7 @@ def retire(k: Keeping, model_type: ModelType, policy: RetentionPolicy, by: By, a
     Reports beside the model (verdict, predictions) are evidence and stay where they are. Raises as `plan_retirement`.
     """
     planned = plan_retirement(k, model_type, policy)
-    archived: list[str] = []
+    archived = _archived_before(k.transitions.ledger(model_type), by)
     failed: dict[str, str] = {}
     for version in planned.archive:
         row = k.versions.get(model_type, version)
@@ -55,6 +57,11 @@ def retire(k: Keeping, model_type: ModelType, policy: RetentionPolicy, by: By, a
     return Retired(planned, tuple(archived), failed)
 
 
+def _archived_before(ledger: Ledger, by: By) -> list[str]:
+    acts = [entry.act for entry in ledger.facts if isinstance(entry.act, Archive)]
+    return [act.version for act in acts if act.by.request_id == by.request_id]
+
+
 def _archive(k: Keeping, row: ModelVersion, policy: RetentionPolicy, by: By) -> bool:
     """Copying took a while: what is needed by now does not go."""
     with k.transitions.exclusive(row.model_type):
@@ -62,6 +69,9 @@ def _archive(k: Keeping, row: ModelVersion, policy: RetentionPolicy, by: By) -> 
         if row.version not in _planned(k, ledger, policy).archive:
             return False
         gone = ledger.retire(row.version, by, k.clock.now())
+        if ledger.done(gone.id):
+            # Somebody brought it back since, and this request acts once.
+            return False
         k.transitions.append(ledger, Entry(Phase.NOTED, gone, gone.at))
     return True
 

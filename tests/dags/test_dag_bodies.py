@@ -458,7 +458,7 @@ def test_a_request_that_changed_nothing_is_no_news_for_other_teams(desk):
     ("act", "about", "asked"),
     [
         ("abort_canary", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
-        ("clear_freeze", "rollback:7", ("LAUNDRY", ..., "too strict", "rollback:7")),
+        ("clear_freeze", "rollback:7", ("LAUNDRY", ..., "too strict", RUN_ID, "rollback:7")),
         ("force_promote", "v1.1.0", ("LAUNDRY", "v1.1.0", ..., "too strict", RUN_ID)),
         ("approve", "run-7", ("run-7", ..., "too strict")),
         ("refuse", "run-7", ("run-7", ..., "too strict")),
@@ -533,10 +533,10 @@ def test_a_decision_that_a_place_lets_nobody_carry_out_is_a_fault(desk):
 @pytest.mark.parametrize(("user", "who"), [("kim", "kim"), (None, "model_retention")])
 def test_old_versions_of_every_model_type_are_retired_as_the_form_says(desk, user, who, index, model_type):
     desk.answers["retire"] = {"archived": ["v1.0.0"], "failed": {}}
-    run = DagRun(RETENTION, user=user, keep=3, dry_run=True)
+    run = DagRun(RETENTION, run_id=RUN_ID, user=user, keep=3, dry_run=True)
     assert run.do("retire", map_index=index) == desk.answers["retire"]
     named = {"keep": 3, "dry_run": True}
-    assert desk.asked == [("retire", (model_type, who), named)]
+    assert desk.asked == [("retire", (model_type, who, RUN_ID), named)]
 
 
 def test_a_version_that_could_not_be_archived_is_red_and_named(desk):

@@ -124,7 +124,7 @@ class Life:
         self._monitor.publish_events()
 
     def retain(self) -> None:
-        self._monitor.retire(str(LAUNDRY), "soak")
+        self._monitor.retire(str(LAUNDRY), "soak", f"retention-{time.time_ns()}")
         self._monitor.prune(str(LAUNDRY))
 
     # Faces

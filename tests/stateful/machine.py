@@ -74,19 +74,20 @@ class Story:
 
     def perform(self, request, trouble=CALM, meanwhile=None):
         """The answer, or the refusal: always a sentence. `meanwhile` is another request that runs at call `at`."""
-        fault = self._fault(trouble)
+        before, fault = self.entries, self._fault(trouble)
         if trouble.how in {"hangs", "dies"}:
             self.world.fleet.accident = Accident(trouble.at, trouble.after, trouble.how == "hangs")
         try:
-            if meanwhile is None:
-                return _answer(request, self.world, fault)
-            return self._together(request, fault, meanwhile)
+            alone = meanwhile is None
+            answer = _answer(request, self.world, fault) if alone else self._together(request, fault, meanwhile)
+            oracle.demand_no_refusal(before, request, answer)
+            return answer
         finally:
             self.world.fleet.accident = None
             self.note_new_versions()
 
     def _together(self, request, fault, meanwhile):
-        answers = []
+        answers, before = [], self.entries
         turns = Turns(lambda: answers.append(_answer(meanwhile, self.world, Fault())))
         fault.meanwhile = turns.begin
         self.world.transitions.wait = turns.wait
@@ -95,6 +96,7 @@ class Story:
         finally:
             turns.finish()
             self.other = Other(turns.began, answers[0] if answers else None, tuple(turns.waited_for))
+            oracle.demand_no_refusal(before, meanwhile, self.other.answer)
             self.world.transitions.wait = for_ever
 
     def _fault(self, trouble):

@@ -6,6 +6,7 @@ Written without the ledger's own answers wherever the log alone can tell, so tha
 from collections import Counter
 
 from pipeline.domain.blessing import OverrideKind
+from pipeline.domain.errors import GiveUp, RegistryBehind
 from pipeline.domain.models import Status
 from pipeline.domain.retention import archive_uri
 from pipeline.domain.transitions import (
@@ -208,6 +209,32 @@ def _began(entries, version):
     """The number of entries when the last trial of `version` had begun."""
     begun = (n for n, e in enumerate(entries, 1) if isinstance(e.act, CanaryStart) and e.phase is Phase.NOTED)
     return max((n for n in begun if entries[n - 1].act.version == version), default=0)
+
+
+def came_true(entries, request):
+    """Whether what is asked for was done for this very request before: whoever asks again has to hear so."""
+    kinds = {
+        "promote": ChampionChange,
+        "promote canary": ChampionChange,
+        "force": ChampionChange,
+        "roll back": ChampionChange,
+        "clear freeze": FreezeCleared,
+        "abort canary": CanaryAbort,
+        "restore": Restore,
+    }
+    if request.kind == "retire":
+        return True  # whatever there is to archive, nothing of it is refused
+    done = {e.act.id for e in entries if e.phase in {Phase.SERVED, Phase.NOTED}}
+    acts = [e.act for e in entries if isinstance(e.act, kinds.get(request.kind, ()))]
+    asked = [act for act in acts if act.by.request_id == request.id and act.id in done]
+    # A person names a run where there is no version yet, and `previous` where they know none.
+    return any(act.version == request.of or not request.of.startswith("v") for act in asked)
+
+
+def demand_no_refusal(entries, request, answer):
+    """`entries` as they were when it was asked."""
+    refused = isinstance(answer, GiveUp) and not isinstance(answer, RegistryBehind)
+    assert not (refused and came_true(entries, request)), f"{request} was done before, and hears now: {answer}"
 
 
 # Of the whole

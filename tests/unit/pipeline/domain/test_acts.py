@@ -1,5 +1,6 @@
 """What an act says of itself, what a request that comes again gets, and the refusals word for word."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from pipeline.domain.errors import CanaryEnded, GiveUp, NotBlessed, StaleTransition, UnknownVersion
 from pipeline.domain.ledger import PREVIOUS, Asked, Ledger
 from pipeline.domain.models import Artifact, ModelType
-from pipeline.domain.transitions import By, Entry, Phase, TrialOf
+from pipeline.domain.transitions import By, ChampionChange, Entry, Phase, TrialOf
 from pipeline.domain.verification import VerificationPolicy
 from tests.builders import MANIFEST_SHA256, NOW, a_blessing, a_model_version, a_performance
 from tests.histories import a_history
@@ -110,13 +111,39 @@ def test_who_is_tried_or_forced_goes_by_a_verdict_and_beside_a_champion():
         (("promote v1.0.0",), force),
         (("promote v1.0.0", "promote v1.1.0"), roll_back),
         (("promote v1.0.0", "promote v1.1.0"), take_down),
+        (("promote v1.0.0", "try v1.1.0"), abort_canary),
+        (TAKEN_DOWN, clear_freeze),
+        (THREE, retire),
+        ((*THREE, "archive v1.0.0"), restore),
     ],
 )
-def test_a_request_that_comes_again_after_others_gets_what_it_did_then(history, decide):
+@pytest.mark.parametrize(
+    "others",
+    [
+        (),
+        ("promote v1.3.0",),
+        ("promote v1.3.0", "promote v1.4.0", "take down to v1.3.0"),
+        ("archive v1.0.0",),
+        ("restore v1.0.0",),
+        ("promote v1.3.0", "try v1.1.0"),
+    ],
+)
+def test_a_request_that_comes_again_after_others_gets_what_it_did_then(history, decide, others):
     ledger = a_history(*history)
     did = decide(ledger)
-    since = ledger.followed_by(Entry(Phase.SERVED, did, LATER), *a_history("promote v1.3.0").entries)
-    assert decide(since) == did
+    phase = Phase.SERVED if isinstance(did, ChampionChange) else Phase.NOTED
+    # Theirs are requests of their own.
+    meanwhile = [replace(e, act=replace(e.act, by=ANOTHER, id=f"later-{e.act.id}")) for e in a_history(*others).entries]
+    assert decide(ledger.followed_by(Entry(phase, did, LATER), *meanwhile)) == did
+
+
+def test_who_asked_for_files_that_somebody_else_brought_back_meanwhile_has_them():
+    ledger = a_history(*THREE, "archive v1.0.0")
+    asked = ledger.followed_by(Entry(Phase.REQUESTED, restore(ledger), LATER))
+    there = asked.followed_by(Entry(Phase.NOTED, restore(asked, ANOTHER), LATER))
+    assert (restore(there).by, restore(there, ANOTHER).by) == (ANOTHER, ANOTHER)
+    with pytest.raises(UnknownVersion, match="at hand"):
+        restore(there, By("kim", "why not", "a third one"))
 
 
 @pytest.mark.parametrize("decide", [promote, promote_canary, force])

@@ -1,6 +1,7 @@
 """Everything around the models of one type: versions and their log, a fleet, a registry, confirmations, an archive."""
 
 import hashlib
+import itertools
 import json
 from datetime import timedelta
 
@@ -70,6 +71,7 @@ class World:
         self.confirmations, self.readings = FakeConfirmations(), FakeReadings(self.outbox)
         self.metrics = FakeLiveMetrics(self.confirmations)
         self.sign = None
+        self.commands = itertools.count(1)
 
     # Bundles
 
@@ -201,8 +203,9 @@ class World:
         version = seen.reading.version
         return self.roll_back(seen.decision.target, request=f"of-{version}", judged=version)
 
-    def clear_freeze(self, actor="kim", reason="wrong labels", meant=None):
-        return clear_freeze(self.transitions, self.model_type, By(actor, reason, "clearing"), self.clock, meant)
+    def clear_freeze(self, actor="kim", reason="wrong labels", meant=None, request=None):
+        who = By(actor, reason, request or self._command())
+        return clear_freeze(self.transitions, self.model_type, who, self.clock, meant)
 
     def start(self, version, request="run-1", fault=None):
         return start_canary(self.deployment(fault), self.model_type, version, 10, by(request))
@@ -221,11 +224,16 @@ class World:
     def plan_retirement(self, keep=1):
         return plan_retirement(self.keeping(), self.model_type, RetentionPolicy(keep))
 
-    def retire(self, keep=1, fault=None):
-        return retire(self.keeping(fault), self.model_type, RetentionPolicy(keep), by("sunday"), ARCHIVE)
+    def retire(self, keep=1, fault=None, request=None):
+        who = by(request or self._command())
+        return retire(self.keeping(fault), self.model_type, RetentionPolicy(keep), who, ARCHIVE)
 
-    def restore(self, version, fault=None):
-        return restore(self.keeping(fault), self.model_type, version, by("back"), ARCHIVE)
+    def restore(self, version, fault=None, request=None):
+        return restore(self.keeping(fault), self.model_type, version, by(request or self._command()), ARCHIVE)
+
+    def _command(self):
+        """A request of its own."""
+        return f"command {next(self.commands)}"
 
     # What is so
 
