@@ -35,6 +35,8 @@ _QUIET, _NEEDED = (INTAKE, RETRAINING, MONITOR), (ROLLBACK, PROMOTION, RETENTION
 _FAILING = "LiveAccuracyFailing"
 _BATCH, _BATCHES = 150, 12
 _MONITOR_PERIOD_SECONDS = 60
+# Airflow starts the run, and every replica loads the model; beside other work that takes minutes.
+_BEGIN_SECONDS = 300.0
 # On a few dozen confirmations a canary that is as good may look worse, once in a while by chance; twice is none.
 _TRIALS = 2
 # A confirmation from more than five minutes ahead is a dead letter; this one stops being that far ahead in seconds.
@@ -237,7 +239,7 @@ class Drill:
         stage, run_id = self._stage, f"drill-{version}-{self._stamp}"
         conf = {"version": version, "rollout": "canary", "reason": "drill", "approval": False}
         stage.airflow.trigger(PROMOTION, run_id, conf)
-        stage.wait(lambda: self._history.noted("canary_start", version), f"the canary of {version} to begin", 90)
+        stage.wait(lambda: self._history.noted("canary_start", version), f"the canary of {version} to begin", _BEGIN_SECONDS)
         for _ in range(_BATCHES):
             self._tasks.confirm(_BATCH)
             verdict = self._pipeline.judge_canary("LAUNDRY", version)
