@@ -239,7 +239,9 @@ class Drill:
         stage, run_id = self._stage, f"drill-{version}-{self._stamp}"
         conf = {"version": version, "rollout": "canary", "reason": "drill", "approval": False}
         stage.airflow.trigger(PROMOTION, run_id, conf)
-        stage.wait(lambda: self._history.noted("canary_start", version), f"the canary of {version} to begin", _BEGIN_SECONDS)
+        stage.wait(
+            lambda: self._history.noted("canary_start", version), f"the canary of {version} to begin", _BEGIN_SECONDS
+        )
         for _ in range(_BATCHES):
             self._tasks.confirm(_BATCH)
             verdict = self._pipeline.judge_canary("LAUNDRY", version)
