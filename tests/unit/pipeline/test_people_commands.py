@@ -115,16 +115,19 @@ def test_a_photo_is_forgotten_after_asking(desk):
     assert desk.only("erase_photo") == ("TASK-1", ("actor", "kim"), ("reason", "asked by the customer"))
 
 
+KEPT = (("keep", 3), ("dry_run", True))
+
+
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
         (["watch", *FACE], ("watch", "FACE")),
-        (["abort-canary", "v1.1.0", *FACE, *WHO], ("abort_canary", "FACE", "v1.1.0", "kim", "strict")),
-        (["retire", "--keep", "3", "--dry-run"], ("retire", "LAUNDRY", "command line", ("keep", 3), ("dry_run", True))),
-        (["retire", *FACE, "--actor", "kim"], ("retire", "FACE", "kim", ("keep", None), ("dry_run", False))),
-        (["restore", "v1.0.0", *FACE, "--actor", "kim"], ("restore", "FACE", "v1.0.0", "kim")),
-        (["clear-freeze", *FACE, *WHO], ("clear_freeze", "FACE", "kim", "strict")),
-        (["withhold", "branch:B-1", *FACE, *WHO], ("withhold", "FACE", "branch:B-1", "kim", "strict")),
+        (["abort-canary", "v1.1.0", *FACE, *WHO], ("abort_canary", "FACE", "v1.1.0", "kim", "strict", ...)),
+        (["retire", "--keep", "3", "--dry-run"], ("retire", "LAUNDRY", "command line", ..., *KEPT)),
+        (["retire", *FACE, "--actor", "kim"], ("retire", "FACE", "kim", ..., ("keep", None), ("dry_run", False))),
+        (["restore", "v1.0.0", *FACE, "--actor", "kim"], ("restore", "FACE", "v1.0.0", "kim", ...)),
+        (["clear-freeze", *FACE, *WHO], ("clear_freeze", "FACE", "kim", "strict", ...)),
+        (["withhold", "branch:B-1", *FACE, *WHO], ("withhold", "FACE", "branch:B-1", "kim", "strict", ...)),
         (["give-back", "3f2a", *WHO], ("give_back", "3f2a", "kim", "strict")),
     ],
 )
@@ -133,8 +136,9 @@ def test_upkeep_hands_on_what_it_was_told_and_answers_with_one_line_of_json(desk
     answer = ANSWERS[name]
     assert lines(*arguments) == [{"aborted": True} if name == "abort_canary" else answer]
     said = desk.only(name)
-    assert said[: len(told)] == tuple(told)
-    assert all(value.startswith("command-") for value in said[len(told) :])
+    # Every command is a request of its own.
+    for one, wanted in zip(said, told, strict=True):
+        assert one.startswith("command-") if wanted is ... else one == wanted
 
 
 @pytest.mark.parametrize("command", [["clear-freeze", "--actor", "kim"], ["abort-canary", "v1.1.0", "--actor", "kim"]])
