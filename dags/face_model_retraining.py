@@ -25,12 +25,12 @@ from plugins.assets import dataset, describe, version
 from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
+from plugins.forms import reason
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.places import CPU_HEAVY, GPU, beside
-from plugins.steps import face_step
+from plugins.steps import face_step, step
 from plugins.training.task import demand_runtime, faces_apart
 from plugins.verdict.links import REPORT_URL, VerificationReportLink
-from plugins.verdict.refusal import demand_acceptance
 
 _FACE = "FACE"
 # In seconds, as in the DAG of a laundry retraining.
@@ -48,12 +48,7 @@ _RUN = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
     tags=["retraining", _FACE],
     params={
         "force": Param(False, type="boolean", title="Force", description_md="Train whatever the policy says."),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            maxLength=500,
-            description_md="Why. It is kept in the history of the model for ever; empty: who or what asked.",
-        ),
+        "reason": reason(),
         "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets the new model."),
     },
     deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, _LATE, SyncCallback(tell_late, executor=beside())),
@@ -85,7 +80,7 @@ def face_model_retraining() -> None:
     def decide(run: str) -> dict[str, object]:
         verdict = face_step(lambda p: p.judge(run))
         get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
-        return demand_acceptance(run, verdict)
+        return step(lambda p: p.demand_acceptance(run, verdict))
 
     @task(outlets=[version(_FACE)])
     def register(run: str) -> str:

@@ -27,6 +27,7 @@ from pipeline.bootstrap import MODEL_TYPES, WATCHED_TYPES
 from plugins.assets import CHAMPIONS
 from plugins.decisions import ACTS, carry_out
 from plugins.every_dag import every_dag, every_task
+from plugins.forms import demanded_reason, line
 from plugins.notices.publishing import publish_and_tell
 
 
@@ -39,17 +40,11 @@ from plugins.notices.publishing import publish_and_tell
     tags=["rollout"],
     params={
         "act": Param("clear_freeze", type="string", enum=list(ACTS), description_md="What; the table says each."),
-        "about": Param(
-            "",
-            type="string",
-            # One line, to the end of the text.
-            pattern=r"^[^\x00-\x1f]{0,250}(?![\s\S])",
-            description_md="A version, a freeze, a run, or a dead letter, as *act* needs it.",
+        "about": line(
+            "", longest=250, description_md="A version, a freeze, a run, or a dead letter, as *act* needs it."
         ),
         "model_type": Param(MODEL_TYPES[0], type="string", enum=list(WATCHED_TYPES)),
-        "reason": Param(
-            "by hand", type="string", minLength=3, maxLength=500, description_md="Why. It is kept with the act."
-        ),
+        "reason": demanded_reason(),
     },
     default_args=every_task(retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(hours=1)),
 )

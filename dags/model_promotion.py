@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-from pipeline.bootstrap import LONGEST_RUN, MODEL_TYPES
+from pipeline.bootstrap import LONGEST_RUN, MODEL_TYPES, WATCHED_TYPES
 from plugins.every_dag import every_dag, every_task
+from plugins.forms import reason
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.notices.publishing import publish_and_tell
 
@@ -37,15 +38,9 @@ from plugins.notices.publishing import publish_and_tell
             enum=["full", "canary"],
             description_md="`canary`: a share of the requests first. `full`: everybody at once.",
         ),
-        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(MODEL_TYPES)),
+        "model_type": Param(MODEL_TYPES[0], type="string", enum=list(WATCHED_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets it."),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            minLength=3,
-            maxLength=500,
-            description_md="Why. It is kept in the history of the model for ever; empty: who asked.",
-        ),
+        "reason": reason(least=3),
     },
     default_args=every_task(retries=3, retry_delay=timedelta(seconds=5), longest_try=timedelta(hours=1)),
 )

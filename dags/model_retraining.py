@@ -23,24 +23,19 @@ from plugins.assets import dataset, describe, version
 from plugins.claim import claim, conclude
 from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
+from plugins.forms import reason
 from plugins.model_rollout.hot_swap import HotSwapOperator
 from plugins.places import CPU_HEAVY, beside, of_slices
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.links import REPORT_URL, DataReportLink, DatasetLink, ExperimentLink, VerificationReportLink
-from plugins.verdict.refusal import demand_acceptance
 from plugins.verdict.retry_after_refusal import RetryAfterRefusal
 
 # NaN is not below any bound nor above one; this asks the other way round.
 _NOT_NAN = {"not": {"type": "number", "minimum": 2}}
 _PARAMS = {
     "force": Param(False, type="boolean", title="Force", description_md="Train whatever the retraining policy says."),
-    "reason": Param(
-        None,
-        type=["null", "string"],
-        maxLength=500,
-        description_md="Why. It is kept in the history of the model for ever; empty: who or what asked.",
-    ),
+    "reason": reason(),
     "rollout": Param(
         "full",
         type="string",
@@ -171,7 +166,7 @@ def verify(run: str) -> None:
 def decide(run: str) -> dict[str, object]:
     verdict = step(lambda p: p.decide(run))
     get_current_context()["ti"].xcom_push(REPORT_URL, verdict[REPORT_URL])
-    return demand_acceptance(run, verdict)
+    return step(lambda p: p.demand_acceptance(run, verdict))
 
 
 @task

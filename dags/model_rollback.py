@@ -18,6 +18,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 
 from pipeline.bootstrap import MODEL_TYPES, WATCHED_TYPES
 from plugins.every_dag import every_dag, every_task
+from plugins.forms import reason
 from plugins.model_rollout.roll_back import RollBackOperator
 from plugins.notices.publishing import publish_and_tell, publish_soon
 from plugins.places import beside_scheduler
@@ -43,13 +44,7 @@ _END = r"(?![\s\S])"
             pattern=f"^(previous|{_VERSION}){_END}",
             description_md="`previous`, or a version such as `v1.2.0` that served before.",
         ),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            minLength=3,
-            maxLength=500,
-            description_md="Why. It is kept in the history of the model for ever; empty: who asked.",
-        ),
+        "reason": reason(least=3),
         "model_type": Param(MODEL_TYPES[0], type="string", enum=list(WATCHED_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before anything changes."),
         "judged": Param(

@@ -1,10 +1,11 @@
 """First and last task of a retraining: it claims its model type, and gives the claim back however the run ends."""
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline.bootstrap import Asker
 from plugins.notices import tell_people
+from plugins.refusals import refused
 from plugins.steps import Step, step
 
 # Kept by the first task for the last one: a short circuit does not skip a teardown.
@@ -22,7 +23,7 @@ def claim(run: str, model_type: str, step: Step = step) -> bool:
     answer = step(lambda p: p.begin_run(run, model_type, asker))
     print(answer["reason"])
     if forced and not answer["due"]:
-        raise AirflowFailException(f"nothing is trained: {answer['reason']}")
+        raise refused("nothing is trained", [answer["reason"]], "wait until that is over, or mend it; then force again")
     context["ti"].xcom_push(_DUE, answer["due"])
     # That there is no model of a type yet is nobody's news every night: it may never be wanted.
     if not answer["due"] and answer["rule"] != "no_champion" and context["dag_run"].run_type == "scheduled":

@@ -14,7 +14,7 @@ from plugins.ending import ending
 from plugins.model_rollout.answer import what_ended
 from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
 from plugins.outside.pipeline import open_pipeline
-from plugins.steps import Refusal
+from plugins.refusals import Refusal, print_ending
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +27,21 @@ def tell_failure(context: Any) -> None:
     from pipeline.bootstrap import Fault, Place
 
     ti, error = context["ti"], context.get("exception")
-    if isinstance(error, Refusal):
+    refused = error.ended if isinstance(error, Refusal) else None
+    if refused and refused.has_news:
         publish_soon()
-        # Last of all: the end of the log is what people read.
-        print(ending(error.ended.what, error.ended.reasons, error.ended.advice, error.ended.link))
+        print_ending(error)
         return
-    advice = _GAVE_UP if isinstance(error, AirflowFailException) else _TRIED
+    advice = (refused and refused.advice) or (_GAVE_UP if isinstance(error, AirflowFailException) else _TRIED)
     place = Place(ti.dag_id, ti.task_id)
     fault = Fault(place, ti.map_index, context["run_id"], what_ended(context), advice, ti.log_url)
     away = keep_news(lambda p: p.report_fault(fault))
     if away and _news(ti):
         tell_at_once(f"{ti.dag_id}: {ti.task_id} failed", f"{fault.reason}. {advice}. Log: {ti.log_url} ({away})")
-    print(ending(f"{ti.dag_id}: {ti.task_id} failed", [fault.reason], advice, ""))
+    if refused:
+        print_ending(error)
+    else:
+        print(ending(f"{ti.dag_id}: {ti.task_id} failed", [fault.reason], advice, ""))
 
 
 def note_success(context: Any) -> None:

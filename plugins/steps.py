@@ -6,17 +6,10 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.outside.pipeline import open_face_pipeline, open_pipeline
+from plugins.refusals import Refusal
 
 # Takes what to do with a pipeline, and does it.
 Step = Callable[[Callable[[Any], Any]], Any]
-
-
-class Refusal(AirflowFailException):
-    """A retraining ended without a deployment. That is no fault: nobody has to read where in the code it was said."""
-
-    def __init__(self, ended: Any) -> None:
-        super().__init__(str(ended))
-        self.ended = ended
 
 
 def step(call: Callable[[Any], Any]) -> Any:
@@ -30,12 +23,12 @@ def face_step(call: Callable[[Any], Any]) -> Any:
 
 
 def _done(call: Callable[[Any], Any], opened: Callable[[], Any]) -> Any:
-    from pipeline.bootstrap import GiveUp, RunEnded
+    from pipeline.bootstrap import GiveUp, Refused
 
     try:
         return call(opened())
-    except RunEnded as ended:
-        raise Refusal(ended) from None
+    except Refused as no:
+        raise Refusal(no) from None
     except GiveUp as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 

@@ -23,6 +23,7 @@ from pipeline.domain.backbones import BACKBONES as BACKBONES
 from pipeline.domain.dataset_folder import DatasetFolder
 from pipeline.domain.errors import CanaryEnded as CanaryEnded
 from pipeline.domain.errors import GiveUp as GiveUp
+from pipeline.domain.errors import Refused as Refused
 from pipeline.domain.errors import RegistryBehind as RegistryBehind
 from pipeline.domain.errors import RunEnded as RunEnded
 from pipeline.domain.errors import ServiceRefused as ServiceRefused

@@ -63,8 +63,30 @@ class PhotoRefused(GiveUp):
     """A photo that must not or cannot be used: address, type, size or content."""
 
 
-class DatasetRefused(GiveUp):
+class Refused(GiveUp):
+    """A no that is meant: a rule or a safeguard said it, and nothing is broken that somebody has to mend first.
+
+    `what` says it in short; `reasons` are sentences, each with its figure and bar; `advice` says what to do, `link`
+    where to look. `has_news` when an event of its own tells people.
+    """
+
+    usual_advice = ""
+    has_news = False
+
+    def __init__(self, what: str, reasons: Sequence[str] = (), advice: str = "", link: str = "") -> None:
+        why = f": {'; '.join(reasons)}" if reasons else ""
+        then = f". Next: {advice}" if advice else ""
+        super().__init__(f"{what}{why}{then}{f' (report: {link})' if link else ''}")
+        self.what = what
+        self.reasons = tuple(reasons)
+        self.advice = advice or self.usual_advice
+        self.link = link
+
+
+class DatasetRefused(Refused):
     """The collected data cannot become a dataset; the message lists the reasons."""
+
+    usual_advice = "mend what is named there, in the data or in the settings, and start a retraining anew"
 
 
 class PhotosErased(TryAgain):
@@ -117,40 +139,40 @@ class ModelRefused(GiveUp):
     """A model that verification or a serving replica refused; the message says why."""
 
 
-class RunEnded(GiveUp):
-    """A retraining ended without a deployment, of which an event of its own tells people.
+class RunEnded(Refused):
+    """A retraining ended without a deployment, or a person was told no to their face."""
 
-    `reasons` are sentences, each with its figure and bar; `advice` says what to do, `link` where to look.
-    """
-
-    def __init__(self, what: str, reasons: Sequence[str] = (), advice: str = "", link: str = "") -> None:
-        why = f": {'; '.join(reasons)}" if reasons else ""
-        then = f". Next: {advice} (report: {link})" if advice else ""
-        super().__init__(f"{what}{why}{then}")
-        self.what = what
-        self.reasons = tuple(reasons)
-        self.advice = advice
-        self.link = link
+    has_news = True
 
 
-class NotBlessed(GiveUp):
+class NotBlessed(Refused):
     """A version without an accepting verification verdict was asked to go live."""
 
+    usual_advice = "look at its verdict on page Models: an administrator may force what passed its load test"
 
-class StaleTransition(GiveUp):
+
+class StaleTransition(Refused):
     """The champion changed since this transition was planned (compare-and-swap failed)."""
 
+    usual_advice = "look at what serves now, and decide anew"
 
-class UnknownVersion(GiveUp):
+
+class UnknownVersion(Refused):
     """No such model version, or none that can be served."""
 
+    usual_advice = "choose a version that page Models shows"
 
-class PromotionFrozen(GiveUp):
+
+class PromotionFrozen(Refused):
     """After an automatic rollback nothing is promoted until a person has looked; the message says how to go on."""
 
+    usual_advice = "look why it was rolled back; then clear the freeze, and ask anew"
 
-class CanaryEnded(GiveUp):
+
+class CanaryEnded(Refused):
     """A canary that was aborted, or is not running any more; the message says why."""
+
+    usual_advice = "look at what serves now, and decide anew"
 
 
 class CanaryDidHarm(CanaryEnded):
@@ -173,5 +195,7 @@ class Unconfirmed(TryAgain):
     """Something was tried, and nobody could be asked what came of it: it is neither done nor failed."""
 
 
-class TakenDown(GiveUp):
+class TakenDown(Refused):
     """A version that was taken out of service; only a named person may force it back."""
+
+    usual_advice = "choose another version, or let an administrator force this one"

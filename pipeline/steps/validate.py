@@ -45,8 +45,7 @@ def validate(checks: DataChecks, dataset_uri: str) -> Validated:
     written = (folder.suspects, folder.report, *objects.list(folder.docs))
     take_back_erased(checks.erasures, manifest, deletion(objects, *written))
     if found.failures:
-        reasons = "; ".join(found.failures)
-        raise DatasetRefused(f"{manifest.dataset_id} refused: {reasons} (report: {folder.report})")
+        raise DatasetRefused(f"{manifest.dataset_id} refused", found.failures, link=folder.report)
     checks.datasets.hold_out(manifest.dataset_id, manifest)
     return Validated(folder.report, pages, found, suspects)
 

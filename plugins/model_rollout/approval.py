@@ -7,22 +7,19 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.triggers.base import BaseTrigger
 
 from plugins.model_rollout.patience import IN_TIME, PATIENCE
 from plugins.model_rollout.question import announce_lapse, announce_question
 from plugins.model_rollout.replicas_link import ReplicasLink
+from plugins.refusals import Declined
 
 APPROVE, REJECT = "Approve", "Reject"
 # Where the answer is kept from one try of the task to the next: a replica that is away for a moment must not cost
 # another question.
 _ANSWER = "answer"
 _DEADLINE = "deadline"
-
-
-class Declined(AirflowFailException):
-    """Somebody said no, nobody answered in time, or the question became pointless. No retry helps; nobody is paged."""
 
 
 class ApprovedOperator(HITLOperator):

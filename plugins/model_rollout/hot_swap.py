@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
-from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
+from plugins.model_rollout.approval import ApprovedOperator, deadline
 from plugins.model_rollout.asker import asker, reason
 from plugins.model_rollout.trigger import CanaryQuestionTrigger, CanaryTrigger
 from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
+from plugins.refusals import Declined, Refusal, print_ending, refused
 from plugins.steps import step
 
 # Far beyond any canary's own deadline, which ends it: this only ends a trigger that is stuck.
@@ -32,6 +32,7 @@ def announce_failure(context: Any) -> None:
         task = context["task"]
         # Of a task that was killed Airflow hands over the definition: what it is about is still a template.
         _tell_failure(context, *(task.render_template(value, context) for value in (task.model_type, task.version)))
+    print_ending(context.get("exception"))
 
 
 def _tell_failure(context: Any, model_type: str, version: str) -> None:
@@ -71,7 +72,7 @@ class HotSwapOperator(ApprovedOperator):
         if event["decision"] != "promote":
             self._abort(context, asker(context), event["reason"])
             self._forget_trial(context)
-            raise AirflowFailException(f"the canary was aborted: {event['reason']}")
+            raise _aborted(event["reason"])
         context["task_state_store"].set(_VERDICT, event["reason"])
         return super().execute(context)
 
@@ -121,7 +122,7 @@ class HotSwapOperator(ApprovedOperator):
         # Of what is on trial no more the promotion tells why, or that an earlier try did it.
         if seen["decision"] == "abort" and self._abort(context, asker(context), seen["reason"]):
             self._forget_trial(context)
-            raise AirflowFailException(f"the canary was aborted: {seen['reason']}")
+            raise _aborted(seen["reason"])
 
     def _abort(self, context: Context, who: str, reason: str) -> bool:
         """Whether there was a trial of this run to end: whoever tries the same version by now did not ask this run."""
@@ -136,8 +137,8 @@ class HotSwapOperator(ApprovedOperator):
 
         try:
             yield
-        except AirflowFailException as refusal:
-            if isinstance(refusal.__cause__, CanaryEnded):
+        except Refusal as no:
+            if isinstance(no.ended, CanaryEnded):
                 self._forget_trial(context)
             raise
 
@@ -146,6 +147,10 @@ class HotSwapOperator(ApprovedOperator):
         self.forget_answer(context)
         store.delete(_VERDICT)
         store.set(_OVER, (store.get(_OVER) or 0) + 1)
+
+
+def _aborted(why: str) -> Refusal:
+    return refused("the canary was aborted", [why], "look at the errors; the version that served goes on serving")
 
 
 def _request(context: Context) -> str:

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.assets import CHAMPIONS, announce_change
 from plugins.model_rollout.answer import say, what_ended
-from plugins.model_rollout.approval import ApprovedOperator, Declined, deadline
+from plugins.model_rollout.approval import ApprovedOperator, deadline
 from plugins.model_rollout.asker import reason
 from plugins.model_rollout.trigger import RollbackQuestionTrigger
 from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
+from plugins.refusals import Declined, Refusal, print_ending
 from plugins.steps import step
 
 MONITOR = "live_accuracy_monitor"
@@ -29,6 +29,7 @@ def page(context: Any) -> None:
     else:
         named = {"asked_at": run.run_after, "judged": _judged(context)}
         _tell_failure(params["model_type"], params["target"], run.run_id, what_ended(context), **named)
+    print_ending(context.get("exception"))
 
 
 def page_about_verdict(context: Any) -> None:
@@ -37,6 +38,7 @@ def page_about_verdict(context: Any) -> None:
     seen = context["ti"].xcom_pull(task_ids=watch)
     model_type = context["task"].conf["model_type"]
     _tell_failure(model_type, seen["target"], context["run_id"], what_ended(context), judged=seen["version"])
+    print_ending(context.get("exception"))
 
 
 def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
@@ -109,9 +111,9 @@ def _pointless_is_no_failure() -> Iterator[None]:
 
     try:
         yield
-    except AirflowFailException as error:
-        if isinstance(error.__cause__, StaleTransition):
-            raise Declined(f"nothing was changed: {error.__cause__}") from error
+    except Refusal as no:
+        if isinstance(no.ended, StaleTransition):
+            raise Declined(f"nothing was changed: {no}") from None
         raise
 
 

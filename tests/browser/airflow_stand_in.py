@@ -62,14 +62,14 @@ class AirflowStandIn:
     """`role` is the person's; `paused` DAGs and `ill` parts are told as Airflow does; `runs` by their ids.
 
     `tasks` are those of the `retrainings`; of others it clears none, and says that it is done.
-    A rollback is carried out as soon as it is asked for, or fails when `fails`.
+    A rollback is carried out as soon as it is asked for, or fails and says `fails` in its note.
     """
 
     def __init__(self, world):
         self.world, self.fleet = world, LateReplicas(world.fleet)
         self.overlooked = Overlooked(world, self.fleet)
         self.role, self.paused, self.ill, self.runs = "admin", set(), set(), {}
-        self.fails, self.retrainings, self.cleared, self.questions = False, [], [], []
+        self.fails, self.retrainings, self.cleared, self.questions = None, [], [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
         self.administrators, self.tasks = None, {"decide", "register"}
@@ -142,7 +142,7 @@ class AirflowStandIn:
     def _carry_out(self, dag_id, run):
         conf = run["asked"]["conf"]
         if self.fails:
-            run["state"] = "failed"
+            run |= {"state": "failed", "conf": conf, "note": f"{run['asked']['note']}\n\n{self.fails}"}
         elif dag_id == "model_rollback" and dag_id not in self.paused:
             self.world.roll_back(conf["target"], request=run["dag_run_id"])
             run["state"] = "running"

@@ -44,6 +44,8 @@ BAD = {
         {"target": ["previous"], "reason": "too bad"},
         {"model_type": "LAUNDRY ", "reason": "too bad"},
         {"judged": "v1.0.0\n", "reason": "too bad"},
+        {"reason": "\ud800abc"},
+        {"reason": "a\0bc"},
     ],
     RETRAINING: [
         {"epochs": float("nan")},
@@ -54,9 +56,18 @@ BAD = {
         {"label_smoothing": 1},
         {"dataset_id": "DS-2026-001\n"},
         {"reason": "x" * 501},
+        {"reason": "a\0bc"},
         {"force": "yes"},
     ],
     "model_promotion": [{"version": "v1.0.0\n"}, {"version": "v1.0.0", "approval": "yes"}],
+    "face_model_retraining": [{"reason": "\ud800abc"}, {"reason": "a\0bc"}, {"force": "yes"}],
+    "model_decision": [
+        {"act": "clear_freeze"},
+        {"reason": "   "},
+        {"reason": "a\0bc"},
+        {"about": "\ud800", "reason": "looked at it"},
+        {"about": "v1.0.0\n", "reason": "looked at it"},
+    ],
     "model_retention": [{"keep": 0}, {"keep": float("nan")}, {"dry_run": 1}],
 }
 

@@ -27,7 +27,7 @@ from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
 from dags.model_retraining import laundry
 from dags.model_rollback import model_rollback
-from pipeline.bootstrap import GiveUp, Pipeline, RunEnded, TryAgain
+from pipeline.bootstrap import Pipeline, RunEnded, TryAgain
 from plugins.outside.pipeline import forget
 from plugins.polling import PollingTrigger
 from tests.desk import PLAN, Desk, Turns
@@ -132,7 +132,7 @@ print("RUNS " + json.dumps({
     "at once": run(Desk(**whole)),
     "overtaken": run(Desk(**whole, rollback_plan=overtaken), approval=True),
     "quiet": quiet,
-    "forced": run(Desk(begin_run=no, retry=None, finish_run=GiveUp("ended: failed")), laundry, force=True),
+    "forced": run(Desk(begin_run=no, retry=None, finish_run=RunEnded("ended: failed")), laundry, force=True),
     "marked": marked_failed(quiet["run_id"]),
     "refused": refused(),
     "from its database": from_its_database(),
@@ -160,7 +160,7 @@ def runs(tmp_path_factory):
         check=False,
     )
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("RUNS ")] or [done.stderr[-2000:]]
-    return json.loads(found.removeprefix("RUNS "))
+    return {**json.loads(found.removeprefix("RUNS ")), "log": done.stdout + done.stderr}
 
 
 def test_a_rollback_without_a_question_ends_green_when_every_replica_is_back(runs):
@@ -207,6 +207,12 @@ def test_airflow_keeps_the_change_of_champion_as_an_event_that_other_dags_can_wa
 def test_a_refused_run_says_why_in_its_note(runs):
     why = "the model was refused: accuracy 0.86, at least 0.90 needed. Next: more photos (report: http://report)"
     assert runs["refused"] == {"state": "failed", "note": why}
+
+
+def test_what_is_no_fault_leaves_no_traceback_in_any_log(runs):
+    for said in ("but v1.3.0 serves by now", "nothing is trained: a retraining is already running"):
+        assert said in runs["log"]
+    assert "Traceback" not in runs["log"] and "  File " not in runs["log"]
 
 
 def test_a_retraining_that_is_late_has_airflow_call_us_once_and_ends_as_any_other(runs):

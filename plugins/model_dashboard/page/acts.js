@@ -89,7 +89,8 @@ async function follow(place, told, act, about) {
     }
     // What was looked at after the end of the run stays as it is.
     if (now === "failed" || (over && !seen.unknown)) {
-      end(place, told, dagId, run, el("p", { class: "bad" }, text(now === "failed" ? "runFailed" : "otherwiseMeanwhile")), ...seen.lines);
+      const why = now === "failed" ? await noteOf(dagId, run) : [];
+      end(place, told, dagId, run, el("p", { class: "bad" }, text(now === "failed" ? "runFailed" : "otherwiseMeanwhile")), ...why, ...seen.lines);
       return;
     }
     const held = now === "queued" && whyNot(dagId);
@@ -103,6 +104,16 @@ const stateOf = (dagId, run, last) =>
   airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then(
     (found) => found.state,
     (error) => (error.status === 401 ? Promise.reject(error) : last),
+  );
+
+// What the run itself says of its end, below the reason that was given for it.
+const noteOf = (dagId, run) =>
+  airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then(
+    ({ note, conf }) => {
+      const said = (note ?? "").slice(note?.startsWith(conf?.reason ?? "") ? (conf?.reason ?? "").length : 0).trim();
+      return said ? [el("p", { class: "why" }, said)] : [];
+    },
+    () => [],
   );
 
 function end(place, told, dagId, run, ...said) {
