@@ -38,6 +38,7 @@ def alertmanager(stack: Stack) -> Service:
         f"--web.listen-address=127.0.0.1:{port}",
         # One of them needs no company, and would listen on every address for it.
         "--cluster.listen-address=",
+        *_found_at("ALERTMANAGER_PUBLIC_URL", port),
     )
     program = Program("alertmanager", command, lambda: http_answers(f"http://127.0.0.1:{port}/-/ready"))
     return Service("alertmanager", (program,))
@@ -52,9 +53,16 @@ def prometheus(stack: Stack) -> Service:
         "--storage.tsdb.retention.time=15d",
         "--storage.tsdb.retention.size=2GB",
         f"--web.listen-address=127.0.0.1:{port}",
+        *_found_at("PROMETHEUS_PUBLIC_URL", port),
     )
     program = Program("prometheus", command, lambda: http_answers(f"http://127.0.0.1:{port}/-/ready"))
     return Service("prometheus", (program,), prepare=lambda: _configure(stack, home / "prometheus.yaml"))
+
+
+def _found_at(variable: str, port: int) -> tuple[str, str]:
+    """In what people are told; a path in it is for a proxy before this."""
+    url = os.environ.get(variable, f"http://127.0.0.1:{port}")
+    return f"--web.external-url={url}", "--web.route-prefix=/"
 
 
 def addresses(stack: Stack) -> dict[str, str]:

@@ -1,8 +1,11 @@
-"""Alerts that nobody would be told of are named, asked of a real Alertmanager."""
+"""Alerts that nobody would be told of, and what follows from another one and is not told: a real Alertmanager says."""
 
+import json
+import re
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -82,3 +85,136 @@ def test_whatever_else_answers_on_its_port_is_no_alertmanager(body):
         threading.Thread(target=server.handle_request, daemon=True).start()
         (said,) = receiver_faults(f"http://127.0.0.1:{server.server_port}")
     assert said.startswith("Alertmanager does not answer")
+
+
+# What follows from something else
+
+
+FILE = yaml.safe_load((FOLDER / "alertmanager.yaml").read_text())
+LAUNDRY, FACE = {"model": "laundry", "version": "v1.0.0"}, {"model": "face", "version": "v2.0.0"}
+CAUSES = [
+    # What is told, what follows from it, and the same of somebody else, which does not.
+    (
+        {"alertname": "NoReplicaServes"},
+        [
+            {"alertname": "ReplicaDown", "instance": "a"},
+            {"alertname": "ModelUnavailable", **FACE},
+            {"alertname": "FewerReplicasServe", **LAUNDRY},
+            {"alertname": "ReplicaServesNothing", **LAUNDRY},
+            {"alertname": "ErrorBudgetBurnsFast", **LAUNDRY},
+            {"alertname": "LatencyBudgetBurns", **LAUNDRY},
+            {"alertname": "DeploymentIncomplete", **LAUNDRY},
+        ],
+        [{"alertname": "DeadLetters"}],
+    ),
+    (
+        {"alertname": "ModelUnavailable", **FACE},
+        [
+            {"alertname": "FewerReplicasServe", **FACE},
+            {"alertname": "ReplicaServesNothing", "instance": "a", **FACE},
+            {"alertname": "ErrorBudgetBurns", **FACE},
+        ],
+        [{"alertname": "FewerReplicasServe", **LAUNDRY}, {"alertname": "ReplicaDown", "instance": "a"}],
+    ),
+    (
+        {"alertname": "ReplicaDown", "instance": "a"},
+        [{"alertname": "FewerReplicasServe", **LAUNDRY}],
+        [
+            {"alertname": "ReplicaServesNothing", "instance": "b", **LAUNDRY},
+            {"alertname": "ReplicaDown", "instance": "b"},
+        ],
+    ),
+    (
+        {"alertname": "ReplicaServesNothing", "instance": "a", **FACE},
+        [{"alertname": "FewerReplicasServe", **FACE}],
+        [{"alertname": "FewerReplicasServe", **LAUNDRY}],
+    ),
+    (
+        {"alertname": "ErrorBudgetBurnsFast", **LAUNDRY},
+        [{"alertname": "ErrorBudgetBurns", **LAUNDRY}],
+        [{"alertname": "ErrorBudgetBurns", **FACE}],
+    ),
+    (
+        {"alertname": "LatencyBudgetBurnsFast", **LAUNDRY},
+        [{"alertname": "LatencyBudgetBurns", **LAUNDRY}],
+        [{"alertname": "LatencyBudgetBurns", **FACE}, {"alertname": "ErrorBudgetBurns", **LAUNDRY}],
+    ),
+    (
+        {"alertname": "SourceAway", "source": "broker"},
+        [
+            {"alertname": "OutboxOld", "database": "mlops"},
+            {"alertname": "NoticesOld", "database": "mlops"},
+            {"alertname": "TargetDown", "job": "rabbitmq"},
+        ],
+        [{"alertname": "SourceAway", "source": "database"}],
+    ),
+    ({"alertname": "SourceAway", "source": "database"}, [], [{"alertname": "OutboxOld", "database": "mlops"}]),
+    (
+        {"alertname": "LiveAccuracyFailing", **LAUNDRY},
+        [{"alertname": "GateAndLifeDisagree", **LAUNDRY}, {"alertname": "BlindSampleIsWorse", **LAUNDRY}],
+        [{"alertname": "GateAndLifeDisagree", "model": "laundry", "version": "v1.1.0"}],
+    ),
+    (
+        {"alertname": "DagPaused", "dag_id": "task_confirmed_intake"},
+        [{"alertname": "ConfirmationsWait"}],
+        [{"alertname": "MonitorSilent", **LAUNDRY}],
+    ),
+    (
+        {"alertname": "DagPaused", "dag_id": "live_accuracy_monitor"},
+        [{"alertname": "MonitorSilent", **LAUNDRY}],
+        [{"alertname": "ConfirmationsWait"}],
+    ),
+    (
+        {"alertname": "ExporterAway"},
+        [{"alertname": "SourceAway", "source": "registry"}],
+        [{"alertname": "TargetDown", "job": "rabbitmq"}],
+    ),
+]
+
+
+def inhibited(url, *alerts):
+    """Which of the alerts, posted together, are not told because of others; afterwards they are over."""
+
+    def post(**times):
+        body = json.dumps([{"labels": labels, **times} for labels in alerts]).encode()
+        urlopen(Request(f"{url}/api/v2/alerts", body, {"Content-Type": "application/json"}), timeout=60).close()
+
+    def seen():
+        with urlopen(f"{url}/api/v2/alerts", timeout=60) as answer:
+            return {json.dumps(one["labels"], sort_keys=True): one["status"] for one in json.load(answer)}
+
+    post()
+    names = [json.dumps(labels, sort_keys=True) for labels in alerts]
+    # Of an alert that was not looked at yet nothing is known.
+    until(
+        lambda: all(seen().get(name, {}).get("state") in ("active", "suppressed") for name in names), "its word on all"
+    )
+    said = seen()
+    post(startsAt="2026-01-01T00:00:00Z", endsAt="2026-01-01T00:00:01Z")
+    until(lambda: not seen(), "them to be over")
+    return [labels for labels, name in zip(alerts, names, strict=True) if said[name]["inhibitedBy"]]
+
+
+@pytest.mark.parametrize(
+    ("cause", "follows", "others"), CAUSES, ids=lambda one: one["alertname"] if isinstance(one, dict) else ""
+)
+def test_what_follows_from_another_alert_is_not_told_beside_it(alertmanager_with, cause, follows, others):
+    url = alertmanager_with(None)
+    for one in follows:
+        assert inhibited(url, one) == []
+        assert inhibited(url, cause, one) == [one]
+    for one in others:
+        assert inhibited(url, cause, one) == []
+
+
+def test_every_inhibition_and_every_alert_that_it_names_is_tried():
+    """A rule that is new, or one that names another alert, needs its case."""
+    named = set()
+    for rule in FILE["inhibit_rules"]:
+        causes = [m.partition(" = ") for m in rule["source_matchers"]]
+        matching = [follows for cause, follows, _ in CAUSES if all(cause.get(k) == v for k, _, v in causes)]
+        tried = {one["alertname"] for follows in matching for one in follows}
+        pattern = rule["target_matchers"][0].partition(" ")[2].lstrip("=~ ").strip('"')
+        named |= {part for part in pattern.split("|") if not any(re.fullmatch(part, one) for one in tried)}
+        assert matching, rule
+    assert named == set()

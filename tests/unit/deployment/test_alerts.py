@@ -197,6 +197,33 @@ def test_every_prometheus_is_told_where_the_runbook_is_and_labels_no_alert_with_
         assert {"action": "labeldrop", "regex": "runbook"} in read["alerting"]["alert_relabel_configs"]
 
 
+def test_what_people_are_told_links_to_an_address_that_they_can_reach(tmp_path, monkeypatch):
+    """By themselves both would name the container, or the pod, in which they run."""
+    monkeypatch.setenv("PROMETHEUS_PUBLIC_URL", "https://watch.example.com/prometheus")
+    stack = load_or_create(tmp_path, preferred=False)
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())["services"]
+    in_cluster = [d for d in yaml.safe_load_all((REPOSITORY / "include/k8s/base/observing.yaml").read_text()) if d]
+    for name in ("prometheus", "alertmanager"):
+        (program,) = getattr(observing, name)(stack).programs
+        (pod,) = [
+            d["spec"]["template"]["spec"]["containers"][0]
+            for d in in_cluster
+            if d["kind"] in ("Deployment", "StatefulSet") and d["metadata"]["name"] == name
+        ]
+        variables = {one["name"]: one["value"] for one in pod["env"]}
+        told = (list(program.command), compose[name]["command"], pod["args"])
+        urls = [arg.partition("=")[2] for args in told for arg in args if arg.startswith("--web.external-url=")]
+        assert len(urls) == len(told) and all("--web.route-prefix=/" in args for args in told)
+        assert urls[1].startswith(f"${{{name.upper()}_PUBLIC_URL:-http://")
+        assert urls[2] == "$(PUBLIC_URL)" and variables["PUBLIC_URL"].startswith("http://")
+        port = stack.port("alertmanager")
+        assert (
+            urls[0]
+            == {"prometheus": "https://watch.example.com/prometheus", "alertmanager": f"http://127.0.0.1:{port}"}[name]
+        )
+    assert compose["grafana"]["environment"]["GF_SERVER_ROOT_URL"].startswith("${GRAFANA_PUBLIC_URL:-http")
+
+
 def test_the_runbook_names_no_alert_that_is_none():
     chapter = RUNBOOK.partition("\n# What an alert means\n")[2].partition("\n# ")[0]
     assert set(re.findall(r"^## (\w+)$", chapter, re.MULTILINE)) == set(ALERTS)

@@ -343,6 +343,18 @@ def test_the_exporter_is_told_whom_it_asks(overlay: str) -> None:
     assert "RETRAIN_MLFLOW_URL" in _of(overlay, "ConfigMap")["retraining"]["data"]
 
 
+def test_airflow_tells_prometheus_of_itself_as_in_compose(overlay: str) -> None:
+    told = _of(overlay, "ConfigMap")["airflow"]["data"]
+    (watching,) = _pods(overlay)["prometheus"]["containers"]
+    assert "--web.enable-otlp-receiver" in watching["args"]
+    url = re.fullmatch(r"http://(\w+)(?:\.retraining)?:(\d+)/api/v1/otlp", told["OTEL_EXPORTER_OTLP_ENDPOINT"])
+    assert url and int(url[2]) in {p["port"] for p in _of(overlay, "Service")[url[1]]["spec"]["ports"]}
+    compose = yaml.safe_load((_FOLDER.parents[1] / "docker-compose.yaml").read_text())["x-airflow-everywhere"]
+    names = {name for name in compose if name.startswith(("AIRFLOW__METRICS__", "OTEL_"))}
+    others = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
+    assert {name: told.get(name) for name in names - others} == {name: compose[name] for name in names - others}
+
+
 def _configuration_of(overlay: str, name: str) -> dict[str, dict[str, str]]:
     """The ConfigMaps that the pods of `name` have as files, by their names in this rendering."""
     volumes = _pods(overlay)[name]["volumes"]
