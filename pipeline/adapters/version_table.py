@@ -8,7 +8,7 @@ from psycopg2.errors import UniqueViolation
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.errors import ServiceUnavailable, UnknownVersion
-from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, VersionNumber
+from pipeline.domain.models import Artifact, ModelType, ModelVersion, Status, newest_first
 
 COLUMNS = (
     "version, model_type, run_id, dataset_id, backbone, artifact_uri, manifest_sha256, accuracy, val_accuracy,"
@@ -65,7 +65,7 @@ class VersionTable:
 
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         found = self._find("WHERE model_type = %s", model_type)
-        return sorted(found, key=lambda v: VersionNumber.parse(v.version), reverse=True)
+        return newest_first(found)
 
     def learned_until(self, model_type: ModelType, version: str) -> datetime | None:
         with self._database.transaction() as cursor:

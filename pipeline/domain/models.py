@@ -1,6 +1,7 @@
 """Model versions and their numbers (specification §11)."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -78,3 +79,8 @@ class ModelVersion:
     status: Status = Status.CANDIDATE
     deployed_at: datetime | None = None
     previous_version: str | None = None
+
+
+def newest_first(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
+    """By when they were trained: a second model of earlier data has a lower number than what was made since."""
+    return sorted(versions, key=lambda one: (one.trained_at, VersionNumber.parse(one.version)), reverse=True)

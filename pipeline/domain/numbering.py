@@ -25,8 +25,10 @@ def next_number(
 
     Another network than the champion's opens the next major line; the same one goes on in the champion's line, which
     after a rollback need not be the highest. Without a champion the highest line goes on, whatever the network.
-    `retried`: another run was tried on the same dataset before. That run would have been the next minor, so this one
-    is its first patch; a second model of a dataset is the next patch of the first.
+    A minor is a dataset, so that a patch says what it differs from: a second model of a dataset is the next patch of
+    the first, whatever was made of other data since (who is newest is told by `newest_first`, not by the number).
+    `retried`: another run was tried on the same dataset before and none accepted. That run would have been the next
+    minor, so this one is its first patch.
     """
     versions = {VersionNumber.parse(version.version): version for version in registered}
     if not versions:
@@ -34,10 +36,10 @@ def next_number(
     if champion is not None and champion.backbone != result.backbone:
         return VersionNumber(max(versions).major + 1, 0, 0)
     major = VersionNumber.parse(champion.version).major if champion else max(versions).major
-    latest = max(number for number in versions if number.major == major)
-    if versions[latest].dataset_id == result.dataset_id:
-        return VersionNumber(major, latest.minor, latest.patch + 1)
-    return VersionNumber(major, latest.minor + 1, int(retried))
+    line = {number: version for number, version in versions.items() if number.major == major}
+    if of_this_data := [number for number, version in line.items() if version.dataset_id == result.dataset_id]:
+        return next_patch(line[max(of_this_data)], registered)
+    return VersionNumber(major, max(line).minor + 1, int(retried))
 
 
 def next_patch(of: ModelVersion, registered: Sequence[ModelVersion]) -> VersionNumber:

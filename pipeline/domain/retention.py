@@ -9,7 +9,7 @@ from pipeline.domain.artifact_folder import MANIFEST
 from pipeline.domain.bounds import AtLeastOne
 from pipeline.domain.checksums import demand_unaltered
 from pipeline.domain.errors import ArchiveDamaged, GiveUp
-from pipeline.domain.models import Artifact, VersionNumber
+from pipeline.domain.models import Artifact, ModelVersion, newest_first
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class RetentionPolicy:
     keep: AtLeastOne = 10
     """Newest versions of a model type whose files stay at hand."""
 
-    def select(self, versions: Iterable[str], protected: Mapping[str, str]) -> RetentionPlan:
+    def select(self, versions: Iterable[ModelVersion], protected: Mapping[str, str]) -> RetentionPlan:
         """Of the `versions` at hand; `protected` maps those that must stay to the reason, e.g. `champion`."""
-        at_hand = sorted(versions, key=VersionNumber.parse, reverse=True)
+        at_hand = [one.version for one in newest_first(versions)]
         kept = {version: f"among the newest {self.keep}" for version in at_hand[: self.keep]}
         kept |= {version: protected[version] for version in at_hand if version in protected}
         return RetentionPlan(tuple(v for v in reversed(at_hand) if v not in kept), kept)

@@ -89,7 +89,7 @@ def _planned(k: Keeping, ledger: Ledger, policy: RetentionPolicy) -> RetentionPl
         protected |= {v: f"served by {serving.replica}" for v in (serving.version,) if v}
     if (claim := k.runs.claim(ledger.model_type)) and (made := k.versions.of_run(claim.run_id)):
         protected[made.version] = f"made by the running retraining {claim.run_id}"
-    return policy.select([row.version for row in at_hand], {**protected, **ledger.needed})
+    return policy.select(at_hand, {**protected, **ledger.needed})
 
 
 def _copy(k: Keeping, artifact: Artifact, destination: str) -> None:

@@ -739,11 +739,14 @@ def test_a_persons_word_stands_beside_the_verdict_and_the_first_one_counts(table
 # Versions
 
 
-def test_a_run_has_one_version_and_the_highest_comes_first(tables):
+def test_a_run_has_one_version_and_the_newest_comes_first(tables):
     versions(tables, "v1.9.0", "v1.10.0", "v1.2.0")
     again = tables.versions.register(a_model_version("v9.9.9", run_id="run-of-v1.2.0"))
     assert again.version == "v1.2.0"
-    assert [v.version for v in tables.versions.all(LAUNDRY)] == ["v1.10.0", "v1.9.0", "v1.2.0"]
+    # Of the same data as v1.2.0, made after the others.
+    later = NOW + timedelta(days=1)
+    tables.versions.register(a_model_version("v1.2.1", run_id="another", dataset_id=again.dataset_id, trained_at=later))
+    assert [v.version for v in tables.versions.all(LAUNDRY)] == ["v1.2.1", "v1.10.0", "v1.9.0", "v1.2.0"]
     assert tables.versions.all(FACE) == []
 
 

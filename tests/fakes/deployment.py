@@ -10,7 +10,7 @@ from pipeline.domain.errors import StaleTransition, UnknownVersion
 from pipeline.domain.history import Row
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.model_events import OutgoingEvent
-from pipeline.domain.models import ModelType, ModelVersion, Status, VersionNumber
+from pipeline.domain.models import ModelType, ModelVersion, Status, newest_first
 from pipeline.domain.transitions import ChampionChange, Entry, Kind, Phase
 from tests.fakes.data import FakeDatasets
 from tests.fakes.events import FakeOutbox
@@ -38,7 +38,7 @@ class FakeVersions:
 
     def all(self, model_type: ModelType) -> Sequence[ModelVersion]:
         rows = [v for v in self.rows.values() if v.model_type is model_type]
-        return sorted(rows, key=lambda v: VersionNumber.parse(v.version), reverse=True)
+        return newest_first(rows)
 
     def learned_until(self, model_type: ModelType, version: str) -> datetime | None:
         found = self.rows.get((model_type, version))

@@ -59,34 +59,52 @@ def test_another_model_of_the_latest_dataset_is_the_next_patch(retried):
     assert number(registered, "v1.0.0", retried=retried) == "v1.1.2"
 
 
+@pytest.mark.parametrize(
+    ("registered", "wanted"),
+    [
+        ([("v1.0.0", "DS-1"), ("v1.1.0", "DS-2"), ("v1.2.0", "DS-3")], "v1.1.1"),
+        ([("v1.0.0", "DS-1"), ("v1.1.0", "DS-2"), ("v1.1.1", "DS-2"), ("v1.2.0", "DS-3")], "v1.1.2"),
+        # By an earlier release, whose third model of DS-2 went on from the highest number.
+        ([("v1.1.0", "DS-2"), ("v1.2.0", "DS-3"), ("v1.3.1", "DS-2")], "v1.3.2"),
+        # Of another network: there it was a major, and here there is none of this data.
+        ([("v1.0.0", "DS-1"), ("v1.2.0", "DS-3")], "v1.3.1"),
+    ],
+)
+def test_another_model_of_earlier_data_is_the_next_patch_of_what_that_made(registered, wanted):
+    rows = [version(*row) for row in registered]
+    other = version("v2.0.0", "DS-2", LITE)
+    assert number([*rows, other], rows[-1].version, dataset="DS-2", retried=True) == wanted
+
+
 def test_a_retry_with_another_network_is_a_major_all_the_same():
     assert number([version("v1.0.0")], "v1.0.0", backbone=LITE, retried=True) == "v2.0.0"
 
 
 RUNS = st.tuples(
     st.sampled_from([RESNET, LITE]),
-    st.booleans(),  # on a dataset of its own, or once more on the last one
+    st.integers(-1, 6),  # on a dataset of its own (-1), or once more on one of those there are
     st.booleans(),  # accepted
     st.integers(-1, 20),  # which of the registered versions serves afterwards; -1: none
 )
 
 
 @given(st.lists(RUNS, max_size=25))
-def test_whatever_was_tried_refused_and_rolled_back_no_number_comes_twice_and_lines_only_grow(runs):
-    registered, champion, datasets, tried = [], None, 0, False
-    for backbone, new_data, accepted, serving in runs:
-        if new_data or not datasets:
-            datasets, tried = datasets + 1, False
-        result = a_training_result(dataset_id=f"DS-{datasets}", backbone=backbone)
-        found = next_number(result, registered, champion, retried=tried)
-        line = [n for n in map(VersionNumber.parse, (v.version for v in registered)) if n.major == found.major]
-        assert all(found > earlier for earlier in line)
+def test_whatever_was_tried_refused_and_rolled_back_no_number_comes_twice_and_a_minor_is_of_one_dataset(runs):
+    registered, champion, tried = [], None, {}
+    for backbone, data, accepted, serving in runs:
+        dataset = f"DS-{len(tried) if data < 0 or not tried else data % len(tried)}"
+        result = a_training_result(dataset_id=dataset, backbone=backbone)
+        found = next_number(result, registered, champion, retried=dataset in tried)
+        again, tried[dataset] = dataset in tried, True
+        line = {VersionNumber.parse(v.version): v for v in registered if v.version.startswith(f"v{found.major}.")}
+        assert found not in line
+        assert {v.dataset_id for number, v in line.items() if number.minor == found.minor} <= {dataset}
+        assert found.minor <= 1 + max((number.minor for number in line), default=-1)
         if champion is not None and champion.backbone == backbone:
             assert found.major == VersionNumber.parse(champion.version).major
-            assert bool(found.patch) == tried
+            assert bool(found.patch) == again
         if champion is not None and champion.backbone != backbone:
-            assert line == []
-        tried = True
+            assert line == {}
         if accepted:
             registered.append(version(str(found), result.dataset_id, backbone))
         if registered:

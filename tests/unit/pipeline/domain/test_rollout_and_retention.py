@@ -10,7 +10,7 @@ from pipeline.domain.live_accuracy import LabelTally, Tally
 from pipeline.domain.models import Artifact
 from pipeline.domain.retention import RetentionPolicy, archive_uri, demand_whole, listed_files
 from pipeline.domain.rollout import CanaryPolicy, CanarySeen, replaced_by, thrown_out, unasked
-from tests.builders import NOW
+from tests.builders import NOW, a_model_version
 
 HEALTHY = CanarySeen("replica-1", "v2.0.0", "inconclusive", "", 500, 0)
 
@@ -128,7 +128,7 @@ def test_any_other_reason_of_an_abort_is_harm(reason):
 
 
 def versions(count):
-    return [f"v1.{n}.0" for n in range(count)]
+    return [a_model_version(f"v1.{n}.0") for n in range(count)]
 
 
 def test_the_newest_stay_and_the_oldest_goes_first():
@@ -142,6 +142,12 @@ def test_newer_is_by_number_not_by_letter():
     plan = RetentionPolicy(2).select(reversed(versions(12)), {})
     assert plan.kept.keys() == {"v1.11.0", "v1.10.0"}
     assert plan.archive == tuple(f"v1.{n}.0" for n in range(10))
+
+
+def test_a_patch_of_an_earlier_minor_is_as_new_as_it_is():
+    patch = a_model_version("v1.2.1", trained_at=NOW + timedelta(days=1))
+    plan = RetentionPolicy(2).select([*versions(5), patch], {})
+    assert (list(plan.kept), plan.archive) == (["v1.2.1", "v1.4.0"], ("v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"))
 
 
 def test_what_is_needed_stays_whatever_its_age():
