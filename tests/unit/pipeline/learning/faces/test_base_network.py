@@ -47,12 +47,12 @@ def a_folder(path, listed=2):
 
 
 def hashed(path):
-    return hashlib.sha256((path / BYTES).read_bytes()).hexdigest()
+    return tuple(hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (BYTES, TENSORS))
 
 
 def test_quantized_numbers_are_restored(tmp_path):
     folder = a_folder(tmp_path)
-    tensors = read_weights(folder, hashed(folder))
+    tensors = read_weights(folder, *hashed(folder))
     assert tensors["small"].tolist() == [[-0.5, 0.0]]
     assert tensors["exact"].tolist() == [0.5]
 
@@ -62,10 +62,17 @@ def test_other_bytes_are_refused(tmp_path):
         read_weights(a_folder(tmp_path))
 
 
+def test_another_list_of_the_same_bytes_is_another_network_and_refused(tmp_path):
+    known = hashed(a_folder(tmp_path))
+    (tmp_path / TENSORS).write_text((tmp_path / TENSORS).read_text().replace("-1.0", "-1.5"))
+    with pytest.raises(WeightsRefused, match="weights_manifest.json has sha256"):
+        read_weights(tmp_path, *known)
+
+
 def test_bytes_that_nobody_listed_are_refused(tmp_path):
     folder = a_folder(tmp_path, listed=1)
     with pytest.raises(WeightsRefused, match="lists 2 bytes of 6"):
-        read_weights(folder, hashed(folder))
+        read_weights(folder, *hashed(folder))
 
 
 def test_weights_that_are_not_there_say_how_they_come(tmp_path):
