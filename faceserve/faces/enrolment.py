@@ -114,12 +114,14 @@ class Enrolment:
 
     def nearest(
         self, generation: Generation, vector: npt.NDArray[np.float32], count: int, deadline: float = float("inf")
-    ) -> list[Match]:
-        """The most similar first; `vector` is an embedding by this generation, `deadline` in monotonic seconds.
+    ) -> tuple[list[Match], int]:
+        """The most similar first, and of how many; `vector` is an embedding by this generation, `deadline` in monotonic
+        seconds.
 
         Raises `StorageUnavailable` when it cannot be known in time who is enrolled.
         """
-        return self._faces(generation, deadline).nearest(vector, count)
+        faces = self._faces(generation, deadline)
+        return faces.nearest(vector, count), len(faces)
 
     def with_one(
         self, generation: Generation, vector: npt.NDArray[np.float32], identity: str, deadline: float = float("inf")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from faceserve.engines.base import InferenceEngine
 from faceserve.models.projection import Projection
 from faceserve.models.reasons import Reasons
+from include.contract.identification import threshold_among
 from include.contract.manifest import ArtifactManifest
 
 _LONGEST_VERSION = 200
@@ -67,6 +68,7 @@ class Generation:
         self.feature_width = manifest.feature_width
         self.input_pixels = manifest.input_pixels
         self.threshold = manifest.threshold
+        self.identification = manifest.identification
         self.precision = precision
         self.cpu_ms = cpu_ms
         self.engine = engine
@@ -80,6 +82,10 @@ class Generation:
     @property
     def version(self) -> str:
         return self.origin.version
+
+    def threshold_among(self, people: int) -> float | None:
+        """From which cosine on somebody is named where a photo is looked for among so many (1:N)."""
+        return None if self.threshold is None else threshold_among(people, self.identification, self.threshold)
 
     @property
     def output_widths(self) -> dict[str, int]:

@@ -60,16 +60,20 @@ class InferenceServicer(pb_grpc.InferenceServicer):
     def Compare(self, request: pb.CompareRequest, context: grpc.ServicerContext) -> pb.CompareResponse:
         asked = _asked(request, context)
         vector, found = self._embedding(request, asked)
+        generation = found.generation
         if request.identity:
-            matches = self._enrolment.with_one(found.generation, vector, request.identity, asked.deadline)
+            matches = self._enrolment.with_one(generation, vector, request.identity, asked.deadline)
+            enrolled, threshold = len(matches), generation.threshold
         else:
             count = min(max(1, request.count), _MAX_MATCHES)
-            matches = self._enrolment.nearest(found.generation, vector, count, asked.deadline)
+            matches, enrolled = self._enrolment.nearest(generation, vector, count, asked.deadline)
+            threshold = generation.threshold_among(enrolled)
         return pb.CompareResponse(
             matches=[pb.Match(identity=match.identity, similarity=match.similarity) for match in matches],
-            model_version=found.generation.version,
+            model_version=generation.version,
             epoch=found.epoch,
-            threshold=found.generation.threshold,
+            threshold=threshold,
+            enrolled=enrolled,
         )
 
     def _embedding(

@@ -101,6 +101,13 @@ BENCHMARKS = (
         "face_rates:face_rates",
         "how often the intervals of two rates of faces hold; plain: Wilson on pairs",
     ),
+    Benchmark(
+        "verdicts",
+        "face-strangers",
+        2,
+        "face_strangers:face_strangers",
+        "how often strangers are named among many; by one: with the threshold for one person",
+    ),
     Benchmark("verdicts", "canary", 3, "canary:canaries", "how canaries end, and when", ("canary.md",)),
     Benchmark(
         "verdicts", "live-accuracy", 2, "live_accuracy:live_accuracy", "who is rolled back", ("live-accuracy.md",)

@@ -39,13 +39,15 @@ class Match:
 
 @dataclass(frozen=True)
 class Compared:
-    """Who looks most like a photo, best first. From `threshold` on a match counts; it is that of the version that
-    answered, so nobody keeps it for the next answer. None: the model tells no people apart.
+    """Who looks most like a photo, best first, of so many `enrolled`. From `threshold` on a match counts; it is that of
+    the version that answered, for one person who was named or for as many as are enrolled, so nobody keeps it for the
+    next answer. None: the model tells no people apart.
     """
 
     matches: tuple[Match, ...]
     threshold: float | None
     model_version: str
+    enrolled: int = 0
 
     @property
     def recognised(self) -> Match | None:
@@ -109,6 +111,7 @@ class FaceserveClient:
             tuple(Match(match.identity, match.similarity) for match in found.matches),
             found.threshold if found.HasField("threshold") else None,
             found.model_version,
+            found.enrolled,
         )
 
     def serving(self, model: str, *, timeout_seconds: float = 1.0) -> dict[str, str | None]:

@@ -80,16 +80,18 @@ class CompareRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., image: _Optional[bytes] = ..., version: _Optional[str] = ..., count: _Optional[int] = ..., identity: _Optional[str] = ...) -> None: ...
 
 class CompareResponse(_message.Message):
-    __slots__ = ("matches", "model_version", "epoch", "threshold")
+    __slots__ = ("matches", "model_version", "epoch", "threshold", "enrolled")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    ENROLLED_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[Match]
     model_version: str
     epoch: int
     threshold: float
-    def __init__(self, matches: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., threshold: _Optional[float] = ...) -> None: ...
+    enrolled: int
+    def __init__(self, matches: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ..., threshold: _Optional[float] = ..., enrolled: _Optional[int] = ...) -> None: ...
 
 class Match(_message.Message):
     __slots__ = ("identity", "similarity")

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from include.contract.identification import Thresholds
+
 MANIFEST = "manifest.json"
 REASONS = "reasons.npz"
 """File that a model may have: `names` [R], `weights` float32 [feature_width, R] and `bias` float32 [R] of how likely a
@@ -57,7 +59,8 @@ class ArtifactManifest:
 
     Models take uint8 RGB [N, `input_pixels`, `input_pixels`, 3] and give `probabilities` [N, labels] and
     `features` [N, `feature_width`]. `threshold` is the cosine of two features from which on two photos are taken for
-    one person; None: the model tells no people apart.
+    one person who was named beforehand (1:1); None: the model tells no people apart. `identification` says it for a
+    photo that is looked for among so many people (1:N); a model of before has none.
     """
 
     model_type: str
@@ -73,12 +76,15 @@ class ArtifactManifest:
     format: int = FORMAT
     extra: Mapping[str, Any] = field(default_factory=dict)
     threshold: float | None = None
+    identification: Thresholds = ()
 
     def to_json(self) -> bytes:
         fields = asdict(self)
         if self.threshold is None:
             # Servers of earlier releases know no such field, and serve every model that needs none.
             del fields["threshold"]
+        if not self.identification:
+            del fields["identification"]
         return json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
     @classmethod
@@ -86,7 +92,9 @@ class ArtifactManifest:
         try:
             fields = json.loads(body)
             golden = Golden(**fields.pop("golden"))
-            manifest = cls(**{**fields, "labels": tuple(fields["labels"]), "golden": golden})
+            among = tuple((people, threshold) for people, threshold in fields.pop("identification", ()))
+            labels = tuple(fields.pop("labels"))
+            manifest = cls(**fields, labels=labels, golden=golden, identification=among)
             manifest._check()
         except BadManifest:
             raise
@@ -127,11 +135,17 @@ class ArtifactManifest:
             raise BadManifest("manifest has a tolerance that is no number, or allows any answer")
 
     def _check_threshold(self) -> None:
-        """With one that is no cosine everybody is let in, or nobody."""
-        if self.threshold is None:
-            return
-        if not isinstance(self.threshold, float) or not math.isfinite(self.threshold) or not -1 < self.threshold <= 1:
-            raise BadManifest(f"manifest has the threshold {self.threshold!r}, which is no cosine")
+        """With one that is no cosine everybody is let in, or nobody; the more people, the stricter."""
+        alone = self.threshold
+        found = [threshold for _, threshold in self.identification] + ([] if alone is None else [alone])
+        for one in found:
+            if not isinstance(one, float) or not math.isfinite(one) or not -1 < one <= 1:
+                raise BadManifest(f"manifest has the threshold {one!r}, which is no cosine")
+        sizes, among = [people for people, _ in self.identification], [one for _, one in self.identification]
+        if not all(type(people) is int and people > 0 for people in sizes) or sizes != sorted({*sizes}):
+            raise BadManifest("manifest has thresholds among people who are no ascending numbers")
+        if among and (alone is None or alone > among[0] or among != sorted(among)):
+            raise BadManifest("manifest has a threshold among more people that is below that among fewer")
 
 
 def _is_plain(path: str) -> bool:

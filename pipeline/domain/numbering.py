@@ -34,12 +34,18 @@ def next_number(
     if not versions:
         return VersionNumber(_FIRST_MAJOR, 0, int(retried))
     if champion is not None and champion.backbone != result.backbone:
-        return VersionNumber(max(versions).major + 1, 0, 0)
+        return next_major(registered)
     major = VersionNumber.parse(champion.version).major if champion else max(versions).major
     line = {number: version for number, version in versions.items() if number.major == major}
     if of_this_data := [number for number, version in line.items() if version.dataset_id == result.dataset_id]:
         return next_patch(line[max(of_this_data)], registered)
     return VersionNumber(major, max(line).minor + 1, int(retried))
+
+
+def next_major(registered: Sequence[ModelVersion]) -> VersionNumber:
+    """Of a model that shares no weight with the champion; one was registered before."""
+    highest = max(VersionNumber.parse(version.version) for version in registered)
+    return VersionNumber(highest.major + 1, 0, 0)
 
 
 def next_patch(of: ModelVersion, registered: Sequence[ModelVersion]) -> VersionNumber:

@@ -1,5 +1,6 @@
 """A verdict on a face model as people read it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,6 +31,13 @@ class FaceReport:
     slices: Sequence[SliceFigures]
     scores: Scores | None
     champion_scores: Scores | None
+    identification: Sequence[tuple[int, float]] = ()
+
+    def share_of_mates_from(self, threshold: float) -> float:
+        """Of pairs of one person, as far as bins tell: no more people than that are found among others."""
+        mates = self.scores.mates if self.scores else ()
+        from_ = round((threshold + 1) / 2 * len(mates))
+        return sum(mates[from_:]) / sum(mates) if sum(mates) else math.nan
 
 
 class FaceReportPrinter(Protocol):

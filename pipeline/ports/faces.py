@@ -31,13 +31,17 @@ class FaceNetwork(Protocol):
 class FaceHead:
     """What is retrained: `matrix` (in NumPy's `.npz`) and the cosine from which on two photos are one person's.
 
-    `way` says how it came about, `score` the TAR it had where that was looked for.
+    `way` says how it came about, `score` the TAR it had where that was looked for. `base_sha256` is the network whose
+    vectors it turns, as its artifact says; empty before there is one. `identification` are the cosines among so many
+    people (1:N); a head of before has none.
     """
 
     matrix: bytes
     threshold: float
     way: str = ""
     score: float = 0.0
+    base_sha256: str = ""
+    identification: Sequence[tuple[int, float]] = ()
 
 
 @dataclass(frozen=True)

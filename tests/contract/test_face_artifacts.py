@@ -16,14 +16,18 @@ from tests.fakes.data import FakeObjects
 from tests.fakes.faces import FakeFaceArtifacts
 
 MATRIX = np.linalg.qr(np.random.default_rng(0).normal(size=(128, 128)))[0].astype(np.float32)
-HEAD = FaceHead(bytes_of(Head(MATRIX)), 0.87, "margin", 0.93)
+HEAD = FaceHead(bytes_of(Head(MATRIX)), 0.87, "margin", 0.93, identification=((1, 0.87), (100, 0.9)))
 
 
 @pytest.fixture(scope="module", params=["stored", "fake"])
 def written(request):
     objects = FakeObjects()
     to = Destination(objects, "s3://models/")
-    made = StoredFaceArtifacts(KerasFaceNetwork(), to) if request.param == "stored" else FakeFaceArtifacts(objects)
+    made = (
+        StoredFaceArtifacts(KerasFaceNetwork(), to)
+        if request.param == "stored"
+        else FakeFaceArtifacts(objects, KerasFaceNetwork())
+    )
     return made, made.write(HEAD, "run-1", "DS-2026-001"), objects
 
 
@@ -32,6 +36,7 @@ def test_the_head_comes_back_as_it_was_learned(written):
     found = artifacts.head(artifact)
     assert head_of(found.matrix).matrix.tobytes() == MATRIX.tobytes()
     assert (found.threshold, found.way, found.score) == (0.87, "margin", 0.93)
+    assert (found.base_sha256, found.identification) == (KerasFaceNetwork.sha256, HEAD.identification)
 
 
 def test_a_run_that_wrote_an_artifact_finds_it_again_and_another_one_does_not(written):

@@ -18,7 +18,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.domain.retraining import Backlog
 from pipeline.ports.events import Stored
-from pipeline.ports.faces import FaceHead
+from pipeline.ports.faces import FaceHead, FaceNetwork
 from tests.fakes.data import FakeDatasets, FakeObjects
 
 WIDTH = 48
@@ -51,10 +51,12 @@ def _chance(text: str) -> np.random.Generator:
 @dataclass
 class FakeFaceArtifacts:
     objects: FakeObjects
+    network: FaceNetwork
 
     def write(self, head: FaceHead, run_id: str, dataset_id: str) -> Artifact:
         self.objects.write(self._uri(run_id) + "head.npz", head.matrix)
         said = {"head": sha256(head.matrix), "threshold": head.threshold, "way": head.way, "score": head.score}
+        said |= {"base": self.network.sha256, "among": list(head.identification)}
         self.objects.write(self._uri(run_id) + "manifest.json", json.dumps(said).encode())
         found = self.of_run(run_id)
         assert found is not None
@@ -67,7 +69,8 @@ class FakeFaceArtifacts:
     def head(self, artifact: Artifact) -> FaceHead:
         said = json.loads(self._unaltered(artifact.uri + "manifest.json", artifact.manifest_sha256))
         matrix = self._unaltered(artifact.uri + "head.npz", said["head"])
-        return FaceHead(matrix, said["threshold"], said["way"], said["score"])
+        among = tuple((people, threshold) for people, threshold in said["among"])
+        return FaceHead(matrix, said["threshold"], said["way"], said["score"], said["base"], among)
 
     def _unaltered(self, uri: str, recorded: str) -> bytes:
         if uri not in self.objects.bodies:

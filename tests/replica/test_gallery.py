@@ -367,6 +367,18 @@ def test_a_photo_is_compared_with_one_person_alone_whoever_looks_more_alike(worl
         assert world.client.compared("face", PEOPLE["kim"], identity=stranger).matches == ()
 
 
+def test_the_more_people_are_enrolled_the_more_alike_a_photo_has_to_be_before_somebody_is_named(world):
+    world.serve("v1.1.0", "face", threshold=0.75, identification=((1, 0.8), (2, 0.9)))
+    found = {}
+    for number, (identity, photo) in enumerate(PEOPLE.items(), 1):
+        world.lifecycle.enroll("face", identity, photo)
+        among, alone = (world.client.compared("face", photo, identity=asked) for asked in ("", identity))
+        found[number] = among.enrolled, among.threshold
+        assert (alone.enrolled, alone.threshold, alone.recognised.identity) == (1, 0.75, identity)
+    assert found == {1: (1, 0.8), 2: (2, 0.9), 3: (3, 2.0)}
+    assert world.client.compared("face", PEOPLE["kim"]).recognised is None, "of more than it was made for, nobody"
+
+
 def test_the_threshold_changes_with_the_version_and_back(world):
     enroll_everybody(world)
     world.serve("v1.1.0", "face", threshold=0.75)
@@ -385,6 +397,13 @@ def test_the_threshold_changes_with_the_version_and_back(world):
         ({"threshold": -1.0}, "has the threshold -1.0, which is no cosine"),
         ({"threshold": "0.5"}, "has the threshold '0.5', which is no cosine"),
         ({"threshold": True}, "has the threshold True, which is no cosine"),
+        ({"threshold": 0.5, "identification": ((1, 2.0),)}, "has the threshold 2.0, which is no cosine"),
+        ({"threshold": 0.5, "identification": ((1, 0.4),)}, "below that among fewer"),
+        ({"threshold": 0.5, "identification": ((1, 0.6), (9, 0.5))}, "below that among fewer"),
+        ({"identification": ((1, 0.6),)}, "below that among fewer"),
+        ({"threshold": 0.5, "identification": ((9, 0.6), (1, 0.7))}, "no ascending numbers"),
+        ({"threshold": 0.5, "identification": (("a", 0.6),)}, "no ascending numbers"),
+        ({"threshold": 0.5, "identification": ((1, 0.6, 7),)}, "cannot be read"),
     ],
 )
 def test_a_model_that_would_compare_otherwise_than_it_was_judged_is_refused(world, artifact, why):

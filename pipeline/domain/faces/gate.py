@@ -3,16 +3,19 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from pipeline.domain.blessing import Conclusion
 from pipeline.domain.bounds import AtLeastOne, Confidence, Positive, Share
 from pipeline.domain.checks import Check, Outcome, Weight, outcome
-from pipeline.domain.faces.curves import Scores
 from pipeline.domain.faces.live import Rate, rate_of_people
+from pipeline.domain.faces.measured import Champion, FaceMeasurement, Gallery
 from pipeline.domain.faces.rates import AtThreshold, far_interval, tar_gained, tar_interval
+
+# Who judges needs what was measured, and knows one module for both.
+__all__ = ["FaceCheck", "FaceGatePolicy", "FaceMeasurement", "conclude", "refusals"]
 
 # What a slice is compared with where next to nobody is refused: there one refusal more is chance.
 _REFUSED_AT_LEAST = 0.01
@@ -27,59 +30,10 @@ class FaceCheck(StrEnum):
     SLICES = "worst_slice_of_people"
     NOT_COLLAPSED = "embeddings_spread"
     GALLERY = "everybody_finds_themselves"
+    FPIR = "strangers_named_among_many"
     NOT_WORSE = "tar_not_worse"
     NEGATIVE_FLIPS = "mates_refused_now"
     NOT_SUSPICIOUS = "tar_gain_not_suspicious"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Of all embeddings: whether every number is finite, and over how many dimensions they spread.
-
-    `dimensions` is the participation ratio of the variances along principal axes: 1 when all lie on a line.
-    """
-
-    finite: bool
-    dimensions: float
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Of the re-embedded gallery: how many are enrolled, and how many are not found first by their own photo."""
-
-    enrolled: int
-    lost: int
-
-
-@dataclass(frozen=True)
-class Champion:
-    """What serves now, on the same people at its own threshold; of each one's pairs of photos `flipped` are accepted by
-    it and refused by the candidate.
-    """
-
-    version: str
-    errors: AtThreshold
-    flipped: tuple[int, ...]
-    scores: Scores | None = None
-
-    @property
-    def flips(self) -> Rate:
-        return rate_of_people(list(zip(self.flipped, self.errors.accepted, strict=True)))
-
-
-@dataclass(frozen=True)
-class FaceMeasurement:
-    """A candidate on the people of the test side, at the threshold it would serve with.
-
-    The champion is None for the first model. `slices` are people by number, of each branch, camera or quality.
-    """
-
-    candidate: AtThreshold
-    spread: Spread
-    gallery: Gallery
-    champion: Champion | None = None
-    slices: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    scores: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +48,11 @@ class FaceGatePolicy:
     """Share of pairs of two people that may be accepted."""
     far_of_few: Share = 0.01
     """The same where fewer people judge: less cannot be seen."""
+    fpir: Share = 0.01
+    """Share of strangers that may be named as somebody where a photo is looked for among many people (1:N)."""
+    fpir_of_few: Share = 0.05
+    """The same where fewer people judge, of whom one alone may be more than the strict share; it counts there only when
+    it is sure."""
     min_tar: Share = 0.8
     """Share of pairs of one person that has to be accepted."""
     margin: Share = 0.02
@@ -136,8 +95,11 @@ class FaceGatePolicy:
             self._slices(m),
             self._spread(m),
             self._gallery(m.gallery),
+            self._strangers(m),
         )
-        return (*alone, *self._beside(m.candidate, m.champion)) if m.champion else alone
+        if m.champion:
+            return (*alone, *self._beside(m.candidate, m.champion))
+        return (*alone, self._not_compared(m)) if m.incomparable else alone
 
     def _people(self, errors: AtThreshold) -> Check:
         n = len(errors.photos)
@@ -203,8 +165,35 @@ class FaceGatePolicy:
         return Check(FaceCheck.NOT_COLLAPSED, outcome(m.spread.finite and value >= bar), value, bar, n, reason)
 
     def _gallery(self, gallery: Gallery) -> Check:
-        reason = f"{gallery.lost} of {gallery.enrolled} enrolled people are not found first by their own photo"
-        return Check(FaceCheck.GALLERY, outcome(gallery.lost == 0), gallery.lost, 0, gallery.enrolled, reason)
+        reason = (
+            f"{gallery.lost} of {gallery.people} people of the dataset are not found first by their own newest photo"
+        )
+        return Check(FaceCheck.GALLERY, outcome(gallery.lost == 0), gallery.lost, 0, gallery.people, reason)
+
+    def _strangers(self, m: FaceMeasurement) -> Check:
+        """As `_flips`: the share itself where enough people judge, of few what is sure."""
+        n, bar = len(m.candidate.photos), self.fpir
+        if m.sought is None or (value := m.sought.fpir.share) is None:
+            return Check(FaceCheck.FPIR, Outcome.NOT_MEASURED, None, bar, n, "no stranger was looked for among others")
+        passed, tpir = value <= bar, m.sought.tpir.share
+        if self._is_few(n):
+            bar = max(bar, self.fpir_of_few)
+            passed = value <= bar and not m.sought.fpir.surely_above(self.fpir, self.confidence)
+        found = "nobody was there to be found" if tpir is None else f"{tpir:.1%} of who is there are found (TPIR)"
+        reason = (
+            f"of strangers {value:.2%} are named as one of {m.sought.others} people at {m.sought.threshold:.3f}, "
+            f"{bar:.1%} may; {found}"
+        )
+        sure = m.sought.fpir.sure(self.confidence)
+        return Check(FaceCheck.FPIR, outcome(passed), value, bar, n, reason, low=sure.low, high=sure.high)
+
+    def _not_compared(self, m: FaceMeasurement) -> Check:
+        n, against = len(m.candidate.photos), m.incomparable
+        reason = (
+            f"champion {against} is of another base network, so nobody measured both on the same photos: look at what "
+            "it refuses and lets in at doors, and decide"
+        )
+        return Check(FaceCheck.NOT_WORSE, Outcome.NOT_MEASURED, None, -self.margin, n, reason, against, Weight.HOLD)
 
     def _beside(self, ours: AtThreshold, champion: Champion) -> tuple[Check, ...]:
         theirs, against, n = champion.errors, champion.version, len(ours.photos)
@@ -226,7 +215,9 @@ class FaceGatePolicy:
     def _flips(self, champion: Champion, people: int) -> Check:
         """The share itself where enough people judge; of few, in whom chance is larger than the bar, what is sure."""
         rate, against, bar = champion.flips, champion.version, self.max_negative_flips
-        value = math.nan if rate.share is None else rate.share
+        # Of a champion that was asked and accepts nobody nothing can be lost.
+        nothing = 0.0 if any(champion.errors.pairs) else math.nan
+        value = nothing if rate.share is None else rate.share
         if self._is_few(people):
             bar = max(bar, self.max_flips_of_few)
             passed = value <= bar and not rate.surely_above(self.max_negative_flips, self.confidence)

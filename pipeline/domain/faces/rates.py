@@ -15,6 +15,8 @@ from itertools import accumulate
 from pipeline.domain.statistics import Interval
 
 DRAWS = 400
+# Share of all pairs of two people by which it is known how scores fall off at the upper end; of few at least so many.
+_TAIL, _FEWEST_OF_TAIL = 1e-3, 50
 Weights = Sequence[int]
 
 
@@ -110,6 +112,23 @@ def threshold_for(trials: Trials, far: float, *, confidence: float = 0.95, seed:
     return _quantile(found, confidence)
 
 
+def thresholds_among(
+    trials: Trials, people: Sequence[int], fpir: float, *, confidence: float = 0.95, seed: int = 0
+) -> Sequence[float]:
+    """Where a stranger is sought among so many people, the threshold from which on at most `fpir` of them are named.
+
+    Who is compared with N people may be as often named as N pairs of two people are accepted: FAR has to be `fpir` / N.
+    So rare a pair was never seen. Beyond the highest scores they are taken to fall off exponentially, which scores of
+    faces, bounded by 1, do faster: the threshold errs to the strict side. Nearly the highest of all draws of people is
+    taken, as in `threshold_for`; NaN where too few scores were listed to say.
+    """
+    pairs = trials.impostor_pairs([1] * trials.identities)
+    share = min(1.0, max(_TAIL, _FEWEST_OF_TAIL / max(1, pairs)))
+    draws = (*_draws(trials.identities, DRAWS, seed), [1] * trials.identities)
+    tails = [_tail(trials, weights, share) for weights in draws]
+    return [_quantile([tail.threshold(fpir / max(1, n)) for tail in tails], confidence) for n in people]
+
+
 def tar_interval(errors: AtThreshold, *, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Two-sided, by drawing people again."""
     return _interval([errors.tar(w) for w in _draws(len(errors.photos), DRAWS, seed)], confidence)
@@ -146,6 +165,29 @@ def _threshold(trials: Trials, weights: Weights, far: float) -> float:
         if so_far > allowed:
             return math.nextafter(pair.score, math.inf)
     return -1.0 if trials.lowest_impostor == -1.0 else math.nan
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """Of pairs of two people this `share` scores above `begins`, and on average by `excess`."""
+
+    share: float
+    begins: float
+    excess: float
+
+    def threshold(self, far: float) -> float:
+        return self.begins + self.excess * math.log(max(1.0, self.share / far))
+
+
+def _tail(trials: Trials, weights: Weights, share: float) -> _Tail:
+    allowed = share * trials.impostor_pairs(weights)
+    so_far, total = 0, 0.0
+    for pair in trials.impostors:
+        drawn = weights[pair.first] * weights[pair.second]
+        if so_far + drawn > allowed:
+            return _Tail(share, pair.score, total / so_far - pair.score if so_far else math.nan)
+        so_far, total = so_far + drawn, total + drawn * pair.score
+    return _Tail(share, math.nan, math.nan)
 
 
 @lru_cache(maxsize=4)

@@ -31,6 +31,7 @@ class StoredFaceArtifacts:
             run_id=run_id,
             dataset_id=dataset_id,
             threshold=head.threshold,
+            identification=tuple(head.identification),
             extra={**fields.pop("extra"), **said},
             **fields,
         )
@@ -53,7 +54,9 @@ class StoredFaceArtifacts:
             kept = demand_unaltered(self._to.objects.read(uri), manifest["files"].get(HEAD), uri, ModelRefused)
         except KeyError:
             raise ModelRefused(f"{artifact.uri} is gone: nobody is compared by it any more") from None
-        return FaceHead(kept, manifest["threshold"], manifest["extra"]["way"], manifest["extra"]["score"])
+        said = manifest["extra"]
+        among = tuple((people, threshold) for people, threshold in manifest.get("identification", ()))
+        return FaceHead(kept, manifest["threshold"], said["way"], said["score"], said["base_sha256"], among)
 
     def _uri(self, run_id: str) -> str:
         return ArtifactFolder.of(self._to.uri, ModelType.FACE, run_id).uri

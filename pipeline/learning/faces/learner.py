@@ -8,10 +8,11 @@ import numpy as np
 
 from pipeline.domain.errors import TrainingFailed
 from pipeline.domain.faces.dataset import FaceDataset
-from pipeline.domain.faces.gate import FaceGatePolicy, FaceMeasurement
+from pipeline.domain.faces.gate import FaceGatePolicy
 from pipeline.domain.faces.identities import FacePhoto, Side, slices_of
+from pipeline.domain.faces.measured import FaceMeasurement
 from pipeline.learning.faces.head import Array, Head, Impostors
-from pipeline.learning.faces.measuring import Faces, Served, measure, tar_score, threshold_of
+from pipeline.learning.faces.measuring import Faces, Served, measure, tar_score, threshold_of, thresholds_of
 from pipeline.ports.faces import FaceHead, NamedHead, Vectors
 
 
@@ -36,9 +37,10 @@ class MarginFaceLearner:
                 "too_little_data",
                 f"{dataset.people(Side.CALIBRATE)} people are too few to find a threshold for FAR {far:g}",
             )
+        among = thresholds_of(head, calibrate, policy, threshold, far)
         if serving and head is before:
-            return FaceHead(serving.matrix, threshold, serving.way, kept)
-        return FaceHead(bytes_of(head), threshold, learned.way, learned.score)
+            return FaceHead(serving.matrix, threshold, serving.way, kept, identification=among)
+        return FaceHead(bytes_of(head), threshold, learned.way, learned.score, identification=among)
 
     def measure(
         self,
@@ -81,7 +83,7 @@ def _impostors(dataset: FaceDataset, vectors: Vectors, people: Sequence[str]) ->
 
 
 def _served(version: str, head: FaceHead) -> Served:
-    return Served(version, head_of(head.matrix), head.threshold)
+    return Served(version, head_of(head.matrix), head.threshold, head.identification)
 
 
 def faces_of(photos: Sequence[FacePhoto], vectors: Vectors) -> Faces:

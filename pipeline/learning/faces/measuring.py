@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.domain.faces.gate import Champion, FaceGatePolicy, FaceMeasurement, Gallery, Spread
-from pipeline.domain.faces.rates import Trials, decided, threshold_for
+from include.contract.identification import SIZES, Thresholds, threshold_among
+from pipeline.domain.faces.gate import FaceGatePolicy
+from pipeline.domain.faces.measured import Champion, FaceMeasurement, Gallery, Sought, Spread
+from pipeline.domain.faces.rates import Trials, decided, threshold_for, thresholds_among
 from pipeline.learning.faces.head import Array, Head
 from pipeline.learning.faces.scores import histogram_of, trials_of
 
@@ -26,11 +28,12 @@ class Faces:
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A version as it answers: its head and the threshold that goes with it."""
+    """A version as it answers: its head, and the thresholds that go with it, for one person and among many."""
 
     version: str
     head: Head
     threshold: float
+    identification: Thresholds = ()
 
 
 def threshold_of(head: Head, calibrate: Faces, far: float) -> float:
@@ -38,10 +41,20 @@ def threshold_of(head: Head, calibrate: Faces, far: float) -> float:
     return threshold_for(_trials(head, calibrate, far), far)
 
 
+def thresholds_of(head: Head, calibrate: Faces, policy: FaceGatePolicy, alone: float, far: float) -> Thresholds:
+    """The cosine from which on somebody is named among so many people, never less than `alone`, the one for 1:1.
+
+    It ends where even the same photo would be too little alike: of more people nobody is named.
+    """
+    found = thresholds_among(_trials(head, calibrate, far), SIZES, policy.fpir)
+    among = [(people, max(alone, threshold)) for people, threshold in zip(SIZES, found, strict=True) if threshold <= 1]
+    return tuple(among or [(1, alone)])
+
+
 def measure(
     candidate: Served, test: Faces, gallery: Faces, champion: Served | None, policy: FaceGatePolicy
 ) -> FaceMeasurement:
-    """On the people of the test side; `gallery` holds one photo of everybody who is enrolled."""
+    """On the people of the test side; `gallery` holds one photo of everybody in the dataset."""
     far = policy.target(len(set(test.identities)))
     projected = candidate.head.project(test.base)
     trials = _trials(candidate.head, test, far)
@@ -54,6 +67,7 @@ def measure(
         beside,
         _numbered(test),
         histogram_of(projected, test.identities),
+        sought=sought(candidate, test, gallery),
     )
 
 
@@ -96,8 +110,31 @@ def spread_of(vectors: Array) -> Spread:
     return Spread(True, float(total**2 / (variances**2).sum()) if total > 0 else 0.0)
 
 
+def sought(model: Served, test: Faces, gallery: Faces) -> Sought:
+    """Every photo of the test side is looked for among everybody else, of whom none is the right one (strangers), and
+    among all, of whom one is: by the threshold for as many people. A photo is not looked for where it lies itself.
+    """
+    enrolled, seen = model.head.project(gallery.base), model.head.project(test.base)
+    column = {name: at for at, name in enumerate(gallery.identities)}
+    own = np.array([column[name] for name in test.identities])
+    people, person = np.unique(test.identities, return_inverse=True)
+    threshold = threshold_among(len(column) - 1, model.identification, model.threshold)
+    counts = np.zeros((4, len(people)), np.int64)
+    for start in range(0, len(seen), 1024):
+        rows = slice(start, start + 1024)
+        cosines, at = seen[rows] @ enrolled.T, np.arange(len(seen[rows]))
+        self_ = cosines[at, own[rows]].copy()
+        cosines[at, own[rows]] = -np.inf
+        others = cosines.max(1)
+        mated = (test.base[rows] != gallery.base[own[rows]]).any(1)
+        found = mated & (self_ >= threshold) & (self_ > others)
+        for row, chosen in enumerate((np.ones_like(mated), others >= threshold, mated, found)):
+            counts[row] += np.bincount(person[rows][chosen], minlength=len(people))
+    return Sought(len(column) - 1, threshold, *(tuple(row) for row in counts.tolist()))
+
+
 def self_check(head: Head, gallery: Faces) -> Gallery:
-    """Everybody's own photo has to find them first, alone."""
+    """Of everybody in the dataset the own photo has to find them first, alone."""
     vectors = head.project(gallery.base)
     lost = 0
     for start in range(0, len(vectors), 1024):

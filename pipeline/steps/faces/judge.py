@@ -25,8 +25,8 @@ def judge(making: FaceMaking, candidate: Candidate) -> Blessing:
 
 
 def _blessing(making: FaceMaking, candidate: Candidate, found: FaceMeasurement) -> Blessing:
-    checks, against = making.gate.judge(found), found.champion.version if found.champion else None
-    conclusion, tags = conclude(checks, compared=against is not None), making.registration.tags
+    checks, against = making.gate.judge(found), found.against
+    conclusion, tags = conclude(checks, compared=found.champion is not None), making.registration.tags
     return Blessing(
         id=f"blessing:{candidate.run_id}",
         run_id=candidate.run_id,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.domain.errors import GiveUp
 from pipeline.domain.faces.dataset import FaceDataset
 from pipeline.domain.models import Artifact, ModelType
 from pipeline.ports.faces import FaceHead, FaceMaking
@@ -25,9 +26,13 @@ class Candidate:
 
 
 def learn(making: FaceMaking, run_id: str, dataset: FaceDataset) -> Candidate:
-    """The run's candidate; what was learned once is not learned again. Raises `DatasetRefused` and `TrainingFailed`."""
+    """The run's candidate; what was learned once is not learned again.
+
+    Raises `DatasetRefused`, `TrainingFailed`, and `GiveUp` where the dataset has another network's vectors.
+    """
     artifact = making.artifacts.of_run(run_id)
     if artifact is None:
+        _demand_vectors_of(making, run_id, dataset)
         dataset.demand_pairs()
         head = making.learner.learn(dataset, vectors_of(making, dataset), making.gate, serving_head(making))
         artifact = making.artifacts.write(head, run_id, dataset.dataset_id)
@@ -35,9 +40,15 @@ def learn(making: FaceMaking, run_id: str, dataset: FaceDataset) -> Candidate:
 
 
 def serving_head(making: FaceMaking) -> FaceHead | None:
-    """The champion's; None without one, and for one that turns another network's vectors."""
+    """The champion's; None without one, and for one that turns another network's vectors: whatever that is called, its
+    weights say which one it is.
+    """
     r = making.registration
     serving = champion(ModelType.FACE, r.transitions, r.versions)
-    if serving is None or serving.backbone != making.network.name:
-        return None
-    return making.artifacts.head(serving.artifact)
+    head = making.artifacts.head(serving.artifact) if serving else None
+    return head if head and head.base_sha256 == making.network.sha256 else None
+
+
+def _demand_vectors_of(making: FaceMaking, run_id: str, dataset: FaceDataset) -> None:
+    if dataset.base_sha256 != making.network.sha256:
+        raise GiveUp(f"run {run_id} collected the vectors of another base network: begin another run")

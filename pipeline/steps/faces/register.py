@@ -5,7 +5,7 @@ from pipeline.domain.errors import NotBlessed
 from pipeline.domain.faces.gate import FaceCheck
 from pipeline.domain.faces.identities import Side
 from pipeline.domain.models import ModelType, ModelVersion, VersionNumber
-from pipeline.domain.numbering import next_number, next_patch
+from pipeline.domain.numbering import next_major, next_number, next_patch
 from pipeline.ports.faces import FaceMaking
 from pipeline.steps.faces.learn import Candidate, serving_head
 from pipeline.steps.look_up import champion
@@ -42,10 +42,14 @@ def _version(making: FaceMaking, candidate: Candidate, blessing: Blessing) -> Mo
 
 
 def _number(making: FaceMaking, candidate: Candidate) -> VersionNumber:
-    """Another base network is a major version, another head a minor one, a threshold alone a patch."""
+    """Another base network is a major version, also under the same name, another head a minor one, a threshold alone a
+    patch.
+    """
     r = making.registration
     serving, registered = champion(ModelType.FACE, r.transitions, r.versions), r.versions.all(ModelType.FACE)
     before = serving_head(making)
+    if serving is not None and before is None:
+        return next_major(registered)
     if serving is not None and before is not None and before.matrix == candidate.head.matrix:
         return next_patch(serving, registered)
     return next_number(candidate, registered, serving, retried=False)

@@ -25,7 +25,8 @@ def page_report(blessing: Blessing, candidate: Candidate, found: FaceMeasurement
     head, dataset = candidate.head, candidate.dataset
     people = {str(side): dataset.people(side) for side in Side}
     beside = found.champion.scores if found.champion else None
-    return FaceReport(blessing, head.threshold, head.way, people, _slices(found), found.scores, beside)
+    listed = head.identification
+    return FaceReport(blessing, head.threshold, head.way, people, _slices(found), found.scores, beside, listed)
 
 
 def _slices(found: FaceMeasurement) -> list[SliceFigures]:
@@ -50,6 +51,8 @@ def report_of(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) 
         "champion": blessing.champion_version,
         "checks": [asdict(check) for check in blessing.checks],
         "threshold": candidate.head.threshold,
+        "identification": candidate.head.identification,
+        "sought": _sought(found),
         "head": candidate.head.way,
         "people": {side: dataset.people(side) for side in Side},
         "photos": {side: len(dataset.photos[side]) for side in Side},
@@ -65,6 +68,13 @@ def report_of(blessing: Blessing, candidate: Candidate, found: FaceMeasurement) 
         "decided_at": blessing.decided_at.isoformat(),
     }
     return plain_json(said, indent=1).encode()
+
+
+def _sought(found: FaceMeasurement) -> dict[str, Any] | None:
+    if found.sought is None:
+        return None
+    one = found.sought
+    return {"others": one.others, "threshold": one.threshold, "fpir": one.fpir.share, "tpir": one.tpir.share}
 
 
 def event_of(blessing: Blessing) -> OutgoingEvent | None:

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.checks import Outcome, Weight
-from pipeline.domain.faces.gate import Champion, FaceCheck, FaceGatePolicy, FaceMeasurement, Gallery, Spread
+from pipeline.domain.faces.gate import FaceCheck, FaceGatePolicy
+from pipeline.domain.faces.measured import Champion, FaceMeasurement, Gallery, Sought, Spread
 from pipeline.domain.faces.rates import AtThreshold
 
 POLICY = FaceGatePolicy()
+NOBODY_NAMED = Sought(500, 0.5, (4,), (0,), (3,), (2,))
 WELL_SPREAD, WHOLE = Spread(True, 60.0), Gallery(500, 0)
 
 
@@ -35,7 +37,13 @@ def measured(candidate=None, champion=None, flipped=0, **more):
             min(pairs, max(0, flipped - sum(champion.accepted[:at]))) for at, pairs in enumerate(champion.accepted)
         ]
         beside = Champion("v1.0.0", champion, tuple(flips))
-    return FaceMeasurement(candidate or errors(), WELL_SPREAD, WHOLE, beside, **more)
+    return FaceMeasurement(candidate or errors(), WELL_SPREAD, WHOLE, beside, **{"sought": NOBODY_NAMED, **more})
+
+
+def strangers(named, people=300):
+    """Of 4 photos each so many are named as somebody else, all of one person before the next."""
+    of_each = tuple(min(4, max(0, named - 4 * at)) for at in range(people))
+    return Sought(500, 0.5, (4,) * people, of_each, (3,) * people, (2,) * people)
 
 
 def failed(measurement, policy=POLICY):
@@ -61,6 +69,11 @@ def test_every_check_is_made_beside_a_champion():
         (replace(measured(), spread=Spread(False, 60.0)), {FaceCheck.NOT_COLLAPSED}),
         (replace(measured(), spread=Spread(True, math.nan)), {FaceCheck.NOT_COLLAPSED}),
         (replace(measured(), gallery=Gallery(500, 1)), {FaceCheck.GALLERY}),
+        (measured(sought=strangers(12)), set()),
+        (measured(sought=strangers(13)), {FaceCheck.FPIR}),
+        (measured(sought=None), {FaceCheck.FPIR}),
+        (measured(errors(people=100), sought=strangers(8, people=100)), set()),
+        (measured(errors(people=100), sought=strangers(21, people=100)), {FaceCheck.FPIR}),
         (measured(errors(accepted=0.85), errors(accepted=0.95)), {FaceCheck.NOT_WORSE}),
         (measured(errors(), errors(), flipped=60), {FaceCheck.NEGATIVE_FLIPS}),
         (measured(errors(accepted=0.95), errors(accepted=0.5)), {FaceCheck.NOT_SUSPICIOUS}),
@@ -171,6 +184,12 @@ def test_nobody_with_two_photos_passes_nothing_about_mates():
     assert {FaceCheck.TAR, FaceCheck.SLICES, FaceCheck.NOT_WORSE, FaceCheck.NEGATIVE_FLIPS} <= failed(
         measured(single, single)
     )
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 300))
+def test_of_a_champion_that_accepts_nobody_nothing_is_lost(people):
+    assert FaceCheck.NEGATIVE_FLIPS not in failed(measured(errors(people), errors(people, accepted=0.0)))
 
 
 def test_what_is_not_proven_leaves_the_verdict_open_and_what_is_suspicious_waits():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pipeline.domain.checks import Outcome
-from pipeline.domain.faces.gate import FaceCheck, FaceGatePolicy, Spread
+from pipeline.domain.faces.gate import FaceCheck, FaceGatePolicy
+from pipeline.domain.faces.measured import Spread
 from pipeline.learning.faces.head import Head, Impostors, apart, unit_length, whitening
 from pipeline.learning.faces.margin import MarginTraining, Way, learn, retrained
 from pipeline.learning.faces.measuring import Faces, Served, measure, self_check, spread_of, tar_score, threshold_of

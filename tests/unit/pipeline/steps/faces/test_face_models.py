@@ -155,6 +155,34 @@ def test_a_head_that_scatters_everything_is_refused_and_the_champion_goes_on(wor
     assert [event.type for event in world.outbox.pending()][-1] == "ModelVerificationFailedEvent"
 
 
+@pytest.mark.parametrize("name", ["Face", "AnotherNetwork"])
+@pytest.mark.parametrize("noise", [2.0, 5.0], ids=["as good", "worse"])
+def test_a_champion_of_other_weights_is_not_judged_by_vectors_that_its_head_never_saw(world, name, noise):
+    version = world.serve()
+    world.network.name, world.network.sha256, world.network.noise = name, "c" * 64, noise
+    blessing, registered = world.make("run-2")
+    assert registered is None and not blessing.accepted and blessing.champion_version == version.version
+    said = [reason for reason in (*blessing.doubts, *blessing.reasons) if "v1.0.0" in reason]
+    assert (
+        said
+        == [
+            "champion v1.0.0 is of another base network, so nobody measured both on the same photos: look at what "
+            "it refuses and lets in at doors, and decide"
+        ]
+        * len(said)
+        and said
+    )
+    assert blessing.held or noise > 2, "a person decides where nothing else is against it"
+    assert world.learner.before is None, "a head of other weights is nothing to keep"
+
+
+def test_vectors_of_another_network_than_the_model_would_have_are_nothing_to_learn_from(world):
+    dataset = world.collect()
+    world.network.sha256 = "c" * 64
+    with pytest.raises(GiveUp, match="another base network: begin another run"):
+        learn(world.making(), "run-1", dataset)
+
+
 @pytest.mark.parametrize("threshold", [-1.0, 0.0])
 def test_a_champion_that_lets_far_too_many_in_is_replaced(world, threshold):
     version = world.serve()

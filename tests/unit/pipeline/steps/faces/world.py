@@ -13,10 +13,11 @@ from pipeline.domain.quality import QualityPolicy
 from pipeline.domain.transitions import By
 from pipeline.learning.faces.head import whitening
 from pipeline.learning.faces.learner import MarginFaceLearner, bytes_of, faces_of
-from pipeline.learning.faces.measuring import threshold_of
+from pipeline.learning.faces.measuring import threshold_of, thresholds_of
 from pipeline.ports.bundles import Forgetting
 from pipeline.ports.face_forgetting import FaceForgetting
 from pipeline.ports.faces import Doors, FaceHead, FaceMaking
+from pipeline.steps.answer_held import approve
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.faces.collect_confirmed import collect_confirmed
 from pipeline.steps.faces.collect_folder import collect_folder
@@ -43,16 +44,18 @@ class QuickLearner(MarginFaceLearner):
 
     def __init__(self):
         self.ready = None
-        self.learned, self.keeps = 0, False
+        self.learned, self.keeps, self.before = 0, False, None
 
     def learn(self, dataset, vectors, policy, serving):
-        self.learned += 1
+        self.learned, self.before = self.learned + 1, serving
         if self.keeps:
             return replace(serving, threshold=serving.threshold + 0.001)
         train, calibrate = (faces_of(dataset.photos[side], vectors) for side in (Side.TRAIN, Side.CALIBRATE))
         head = self.ready or whitening(train.base, np.unique(train.identities, return_inverse=True)[1])
-        threshold = threshold_of(head, calibrate, policy.target(dataset.people(Side.TEST)))
-        return FaceHead(bytes_of(head), threshold, "whitening", 0.9)
+        far = policy.target(dataset.people(Side.TEST))
+        threshold = threshold_of(head, calibrate, far)
+        among = thresholds_of(head, calibrate, policy, threshold, far)
+        return FaceHead(bytes_of(head), threshold, "whitening", 0.9, identification=among)
 
 
 class World(LiveWorld):
@@ -63,7 +66,7 @@ class World(LiveWorld):
         bodies = {f"p{n:03d}/{shot}.jpg": f"p{n:03d}:{shot}".encode() for n in range(people) for shot in range(3)}
         self.folder, self.datasets, self.heard = FakeFolder(bodies), FakeDatasets(), []
         self.network, self.learner = FakeFaceNetwork(noise=noise), QuickLearner()
-        self.artifacts, self.erasures = FakeFaceArtifacts(self.objects), FakeErasures(self.datasets)
+        self.artifacts, self.erasures = FakeFaceArtifacts(self.objects, self.network), FakeErasures(self.datasets)
         self.confirmations_of_faces = FakeFaceConfirmations(self.datasets)
         self.doors, self.fleet.enrolled = Doors(FakeFaceChecks(), FakePhotos()), {"p000", "p001"}
 
@@ -107,6 +110,15 @@ class World(LiveWorld):
         candidate = learn(making, run_id, dataset)
         blessing = judge(making, candidate)
         return blessing, register(making, candidate) if blessing.accepted else None
+
+    def make_approved(self, run_id):
+        """The version, which waited for a person."""
+        blessing, _ = self.make(run_id)
+        assert blessing.held, blessing.reasons
+        by = By("kim", "looked at", f"approve-{run_id}")
+        approve(run_id, by, blessings=self.registration().blessings, clock=self.clock)
+        making = self.making()
+        return register(making, learn(making, run_id, self.collect(run_id)))
 
     def serve(self, run_id="run-1"):
         _, version = self.make(run_id)
