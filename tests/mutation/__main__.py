@@ -10,7 +10,7 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from tests.measure import REPOSITORY
 from tests.mutation.mutants import Mutant, mutants_of
@@ -18,13 +18,17 @@ from tests.mutation.trial import Outcome, try_all
 
 THRESHOLD = 0.85
 _OF_PIPELINE = ("tests/unit/pipeline", "tests/stateful")
-# What is mutated, the rules of the domain, the use cases and the life of a model in a replica, with the tests that are
-# asked: those that need no service.
+# What is mutated, each folder with all below it: the rules of the domain, the use cases, and of a replica the life of a
+# model and what decides about memory, files and people; with the tests that are asked: those that need no service.
 PACKAGES = {
     "pipeline/domain": _OF_PIPELINE,
     "pipeline/steps": _OF_PIPELINE,
     # The last needs no service either: a registry of three lines is its own.
     "faceserve/rollout": ("tests/unit/faceserve", "tests/replica/test_coming_back.py"),
+    "faceserve/inference/batching.py": ("tests/unit/faceserve/inference",),
+    "faceserve/models/generation.py": ("tests/unit/faceserve/models", "tests/unit/faceserve/rollout"),
+    "faceserve/models/artifacts.py": ("tests/unit/faceserve/models",),
+    "faceserve/faces/gallery.py": ("tests/unit/faceserve/faces",),
 }
 _EQUIVALENT = REPOSITORY / "tests" / "equivalent_mutants.toml"
 
@@ -38,11 +42,15 @@ def equivalents() -> set[tuple[str, str, str]]:
 def wanted_files(arguments: Sequence[str]) -> list[str]:
     """Files to mutate: those named, in full or by their package, or all."""
     patterns = [argument.rstrip("/") + ("" if argument.endswith(".py") else "/*") for argument in arguments]
-    of_all = [path.relative_to(REPOSITORY).as_posix() for one in PACKAGES for path in (REPOSITORY / one).glob("*.py")]
+    of_all = [path.relative_to(REPOSITORY).as_posix() for one in PACKAGES for path in _files(REPOSITORY / one)]
     found = sorted(file for file in of_all if not patterns or any(fnmatch(file, pattern) for pattern in patterns))
     if not found:
         sys.exit(f"nothing to mutate in {', '.join(arguments)}, only in {', '.join(PACKAGES)}")
     return found
+
+
+def _files(package: Path) -> Iterable[Path]:
+    return [package] if package.is_file() else package.rglob("*.py")
 
 
 class Scores:
@@ -80,7 +88,7 @@ class Scores:
     def _packages(self) -> dict[str, list[str]]:
         packages: dict[str, list[str]] = defaultdict(list)
         for file in self._counts:
-            packages[_package(file)].append(file)
+            packages[package_of(file)].append(file)
         return packages
 
     def _sum(self, files: Iterable[str]) -> Counter[str]:
@@ -92,8 +100,10 @@ class Scores:
         return counts["killed"] / judged if judged else 1.0
 
 
-def _package(file: str) -> str:
-    return str(PurePosixPath(file).parent)
+def package_of(file: str) -> str:
+    """The entry of `PACKAGES` that it belongs to."""
+    above = (file, *map(str, PurePosixPath(file).parents))
+    return next(one for one in above if one in PACKAGES)
 
 
 def main() -> int:
@@ -109,7 +119,7 @@ def main() -> int:
         drawn, made[file] = mutants_of(REPOSITORY / file, file, arguments.sample)
         mutants += drawn
     print(f"{len(mutants)} of {sum(made.values())} mutants in {len(made)} files\n", flush=True)
-    tests = arguments.tests or list(dict.fromkeys(test for file in files for test in PACKAGES[_package(file)]))
+    tests = arguments.tests or list(dict.fromkeys(test for file in files for test in PACKAGES[package_of(file)]))
     scores = Scores(made)
     if failed := try_all(mutants, tests, scores.tell):
         sys.exit(f"these tests fail on the code as it is: {', '.join(failed)}")

@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 from tests.measure import REPOSITORY
-from tests.mutation.__main__ import equivalents
+from tests.mutation.__main__ import PACKAGES, equivalents, package_of, wanted_files
 from tests.mutation.mutants import mutants_of
 
 WASHING = dedent(
@@ -96,3 +96,14 @@ def test_every_equivalent_mutant_is_of_a_line_that_is_there():
     for file, line, _ in equivalents():
         code[file] = code.get(file) or " ".join((REPOSITORY / file).read_text().split())
         assert " ".join(line.split()) in code[file], f"{file}: {line}"
+
+
+def test_everything_below_a_package_is_mutated_and_every_file_knows_its_tests():
+    found = set(wanted_files([]))
+    for package in PACKAGES:
+        place = REPOSITORY / package
+        below = [place] if place.is_file() else list(place.rglob("*.py"))
+        assert below and {file.relative_to(REPOSITORY).as_posix() for file in below} <= found
+    for file in found:
+        assert all((REPOSITORY / test).exists() for test in PACKAGES[package_of(file)])
+    assert wanted_files(["pipeline/steps/faces"]) == sorted(file for file in found if "steps/faces/" in file)
