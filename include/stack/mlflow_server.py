@@ -7,11 +7,11 @@ tells it so, written anew at each start and without a secret. The passwords: `in
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from include.stack.layout import bin_folder
 from include.stack.registry_logins import ACCOUNTS, ADMINISTRATOR, authorize
 
 _CONFIGURATION = """[mlflow]
@@ -56,8 +56,17 @@ def main(host: str, port: str) -> None:
     path = Path(os.environ.get("MLFLOW_AUTH_CONFIG_PATH", "/tmp/mlflow-logins.ini"))
     os.environ |= configure(path, os.environ["MLFLOW_BACKEND_STORE_URI"])
     how = ["--host", host, "--port", port, "--artifacts-destination", "s3://mlflow", "--workers", "1"]
-    program = str(bin_folder() / "mlflow")
-    os.execv(program, [program, "server", "--app-name", "basic-auth", *how])
+    # Seconds of imports, which only a server needs.
+    from mlflow import server
+    from mlflow.cli import cli
+
+    # Whoever starts the server would go on only to wait for it, with two hundred megabytes of the same imports.
+    server._exec_cmd = _become  # type: ignore[assignment]
+    cli(["server", "--app-name", "basic-auth", *how])
+
+
+def _become(command: Sequence[str], *, extra_env: Mapping[str, str], **_: Any) -> NoReturn:
+    os.execvpe(command[0], list(command), {**os.environ, **extra_env})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Each account of MLflow tries what it must not, and does what it is for; nobody comes in without one."""
 
 import httpx
+import psutil
 import pytest
 
 from faceserve.errors import RegistryUnavailable
@@ -20,6 +21,12 @@ def stack(running_services):
     stack = running_services.stack
     runner.up(stack.root, lambda text: None, ["postgres", "s3", "mlflow"])
     return stack
+
+
+def test_no_second_process_only_waits_for_the_server(stack):
+    (state,) = [one for one in runner.states(stack) if one["name"] == "mlflow"]
+    assert "uvicorn" in psutil.Process(state["pid"]).cmdline()
+    assert psutil.Process(state["pid"]).children() == []
 
 
 @pytest.fixture(scope="module")
