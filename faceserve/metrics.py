@@ -32,11 +32,14 @@ _MILLISECONDS = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2)
 
 @dataclass
 class Totals:
-    """What one version did since the server started; `images` counts those of answered requests."""
+    """What one version did since the server started; `images` counts those of answered requests, `engine_calls` how
+    often a model worked on these, alone or several together.
+    """
 
     answered: int = 0
     failed: int = 0
     images: int = 0
+    engine_calls: int = 0
     answered_seconds: float = 0.0
     failed_seconds: float = 0.0
     input_seconds: float = 0.0
@@ -58,6 +61,7 @@ class Observed:
     input_seconds: float = 0.0
     queue_seconds: float = 0.0
     inference_seconds: float = 0.0
+    engine_calls: int = 0
     code: str = "OK"
 
 
@@ -176,6 +180,7 @@ class Metrics:
                 total.answered += 1
                 total.answered_seconds += seconds
                 total.images += seen.images
+                total.engine_calls += seen.engine_calls
                 total.input_seconds += seen.input_seconds
                 total.queue_seconds += seen.queue_seconds
                 total.inference_seconds += seen.inference_seconds

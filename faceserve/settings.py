@@ -1,9 +1,9 @@
 """Every setting of the model server: environment variables with the prefix `FACESERVE_`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The older name is that of the private key at the training; it goes on working.
@@ -12,6 +12,9 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 # gRPC needs brackets around an address of IPv6, sockets none: each gets what it needs.
 Host = Annotated[str, AfterValidator(lambda host: host.removeprefix("[").removesuffix("]"))]
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+
+# An image as it comes to the model, of 224 x 224 pixels, and what is said beside it.
+LEAST_MESSAGE_BYTES = 3 * 224**2 + (1 << 16)
 
 
 class Settings(BaseSettings):
@@ -112,9 +115,18 @@ class Settings(BaseSettings):
     """Most megapixels of photos that are decoded at once, at 8.5 MB of memory each. A photo counts for what its kind
     takes (`include/contract/decoding_memory.py`), a large one of a phone for a tenth. Others wait for their turn; one
     larger than all that is decoded alone, and none that takes more than 700 MB."""
-    max_message_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 34 * 1024 * 1024
-    """Largest request, in bytes."""
+    max_message_bytes: Annotated[int, Field(ge=LEAST_MESSAGE_BYTES, le=1 << 30)] = 34 * 1024 * 1024
+    """Largest request, in bytes: at least one image as a raw tensor, at most as many as `FACESERVE_MAX_QUEUED_MB`."""
     calm_ms: Annotated[float, Field(ge=0, le=60_000)] = 150.0
     """How long requests get to catch up after a candidate was loaded, and again before a replaced version is freed."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """How long requests in flight may finish on a version that was replaced, and after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _may_be_held(self) -> Self:
+        if self.max_message_bytes > self.max_queued_mb << 20:
+            raise ValueError(
+                f"max_message_bytes: a request of {self.max_message_bytes} bytes would always be refused: all that "
+                f"are worked on or wait may have {self.max_queued_mb} MB together (max_queued_mb)"
+            )
+        return self

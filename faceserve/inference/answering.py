@@ -99,7 +99,7 @@ class Answering:
             if lease.side == "stable" or time.monotonic() > asked.deadline or not asked.wanted():
                 raise
             return self._by_stable(asked, images, seen)
-        seen.inference_seconds, seen.queue_seconds = output.engine_seconds * len(images), output.queue_seconds
+        _note(seen, output, len(images))
         if lease.canary:
             self._tried(asked.model, lease.canary, lease.side, output.engine_seconds)
         if lease.mirrored and lease.canary:
@@ -119,7 +119,7 @@ class Answering:
         with self._manager.lease(asked.model, active.version if active else "") as lease:
             seen.version, seen.side = lease.generation.version, "stable"
             output = self._batcher.infer(lease.generation.engine, images, asked.deadline, asked.wanted)
-            seen.inference_seconds, seen.queue_seconds = output.engine_seconds * len(images), output.queue_seconds
+            _note(seen, output, len(images))
             return Answer(output, lease.generation, lease.epoch, "stable")
 
     def _counted_when_over(self, model: str, canary: Canary, outcome: "Future[Answered]") -> None:
@@ -194,3 +194,8 @@ class Answering:
         agreed = bool((found.probabilities.argmax(1) == stable.probabilities.argmax(1)).all())
         canary.trial.compare(agreed=agreed)
         return "agreed" if agreed else "differed"
+
+
+def _note(seen: Observed, output: Answered, images: int) -> None:
+    seen.inference_seconds, seen.queue_seconds = output.engine_seconds * images, output.queue_seconds
+    seen.engine_calls = output.engine_calls

@@ -28,11 +28,12 @@ _GONE = "nobody waits for the answer any more"
 class Answered(Output):
     """`engine_seconds`: how long the engine took for each image, `queue_seconds`: how long it was waited for.
 
-    Raises `NotFinite`.
+    `engine_calls`: how many there were; of answers that share one, the first alone counts it. Raises `NotFinite`.
     """
 
     engine_seconds: float
     queue_seconds: float = 0.0
+    engine_calls: int = 1
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.probabilities).all() and np.isfinite(self.features).all()):
@@ -60,12 +61,18 @@ class _Call:
         self._engine = engine
         self._images = images
         self._asked = asked
-        self.began = time.monotonic()
+        # As a batch's: when its thread runs. On a busy machine that may be long after it was started, and the wait for
+        # the interpreter's turn is not the model's time.
+        self._began: float | None = None
         self.outcome: Future[Answered] = Future()
         self._given_up = False
 
+    def seconds_left(self, seconds: float) -> float:
+        """Of those that the model may take."""
+        return seconds if self._began is None else self._began + seconds - time.monotonic()
+
     def hangs(self, seconds: float) -> bool:
-        if not self._given_up and time.monotonic() >= self.began + seconds:
+        if not self._given_up and self.seconds_left(seconds) <= 0:
             self._given_up = not wait([self.outcome], GRACE_SECONDS).done
         return self._given_up and not self.outcome.done()
 
@@ -80,10 +87,11 @@ class _Call:
             self.outcome.set_result(found)
 
     def _worked(self) -> Answered:
+        self._began = began = time.monotonic()
         try:
             output = self._engine.infer(self._images)
-            each = (time.monotonic() - self.began) / len(self._images)
-            return Answered(output.probabilities, output.features, each, self.began - self._asked)
+            each = (time.monotonic() - began) / len(self._images)
+            return Answered(output.probabilities, output.features, each, began - self._asked)
         except NotFinite:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of this call
@@ -140,13 +148,18 @@ class Apart:
         return self._outcome(call, deadline, wanted)
 
     def _outcome(self, call: _Call, deadline: float, wanted: Callable[[], bool]) -> Answered:
-        overdue_at = call.began + self._call_seconds
-        if not _done(call, min(deadline, overdue_at), wanted):
-            if time.monotonic() < overdue_at:
-                raise GivenUp("the deadline passed while the model worked on the request", call.outcome)
+        """Raises `GivenUp` also when the caller goes first: its thread is for others."""
+        while not wait([call.outcome], self._look_seconds(call, deadline)).done:
+            if not wanted():
+                raise GivenUp(_GONE, call.outcome)
             if call.hangs(self._call_seconds):
                 raise ModelHangs(f"the model did not come back from a call within {self._call_seconds:g} s")
+            if time.monotonic() >= deadline:
+                raise GivenUp("the deadline passed while the model worked on the request", call.outcome)
         return call.outcome.result()
+
+    def _look_seconds(self, call: _Call, deadline: float) -> float:
+        return max(0.0, min(_seconds_until(deadline), call.seconds_left(self._call_seconds), _LOOK_SECONDS))
 
     def _take_place(self, lane: _Lane, deadline: float, wanted: Callable[[], bool]) -> None:
         """As long as every place is taken somebody may find out that the model hangs."""
@@ -162,16 +175,6 @@ class Apart:
             if left <= _LOOK_SECONDS:
                 raise TooLate("the deadline passed while the request waited for the model")
         raise ModelHangs(f"the model has not come back from an earlier call for {self._call_seconds:g} s")
-
-
-def _done(call: _Call, until: float, wanted: Callable[[], bool]) -> bool:
-    """Whether the call is over by then. Raises `GivenUp` when the caller goes first: its thread is for others."""
-    while not wait([call.outcome], min(_seconds_until(until), _LOOK_SECONDS)).done:
-        if not wanted():
-            raise GivenUp(_GONE, call.outcome)
-        if time.monotonic() >= until:
-            return False
-    return True
 
 
 def _seconds_until(deadline: float) -> float:

@@ -173,8 +173,8 @@ class Batcher:
         with self._change:
             self._runs.add(run)
         try:
-            output = self._in_pieces(run, [request.images for request in batch])
-            _share(run, output, (time.monotonic() - run.began) / len(output.features))
+            output, calls = self._in_pieces(run, [request.images for request in batch])
+            _share(run, output, calls)
         except TooLate as error:
             _fail(batch, error)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises is the answer of these requests
@@ -261,8 +261,8 @@ class Batcher:
         if not self._queues[engine]:
             del self._queues[engine]
 
-    def _in_pieces(self, run: _Run, images: Sequence[Images]) -> Output:
-        """One call when the batch has a size the engine is warm for, several otherwise; each may take its time."""
+    def _in_pieces(self, run: _Run, images: Sequence[Images]) -> tuple[Output, int]:
+        """And in how many calls: one if the engine is warm for that size, else several; each may take its time."""
         together = images[0] if len(images) == 1 else np.concatenate(images)
         outputs, at = [], 0
         while at < len(together):
@@ -272,17 +272,17 @@ class Batcher:
                 raise TooLate("the deadline passed while the model worked on the request")
             outputs.append(run.engine.infer(together[at : at + size]))
             at += size
-        return joined(outputs)
+        return joined(outputs), len(outputs)
 
 
-def _share(run: _Run, output: Output, engine_seconds: float) -> None:
-    at = 0
+def _share(run: _Run, output: Output, calls: int) -> None:
+    at, each = 0, (time.monotonic() - run.began) / len(output.features)
     for request in run.batch:
-        end = at + len(request.images)
-        waited = run.began - request.arrived
+        end, waited = at + len(request.images), run.began - request.arrived
         # Who shares a call with a photo that the model cannot answer gets an answer all the same.
         try:
-            request.output = Answered(output.probabilities[at:end], output.features[at:end], engine_seconds, waited)
+            request.output = Answered(output.probabilities[at:end], output.features[at:end], each, waited, calls)
+            calls = 0
         except NotFinite as error:
             request.error = error
         at = end

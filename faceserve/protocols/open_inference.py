@@ -169,7 +169,7 @@ def _statistics(name: str, number: str, totals: Totals) -> oip.ModelStatistics:
         name=name,
         version=number,
         inference_count=totals.images,
-        execution_count=totals.answered,
+        execution_count=totals.engine_calls,
         last_inference=int(totals.last_at * 1000),
     )
     for part, count, seconds in (

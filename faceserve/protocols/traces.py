@@ -109,7 +109,9 @@ class _TracedCalls(grpc.ServerInterceptor):
                     status = (context.code() or grpc.StatusCode.OK).name
                     span.set_attribute("rpc.response.status_code", status)
                     if status in _FAULTS:
-                        span.set_status(StatusCode.ERROR, str(context.details() or ""))
+                        # Its kind alone: the sentence may name a photo, or say what a model's library said of it.
+                        span.set_status(StatusCode.ERROR)
+                        span.set_attribute("error.type", status)
                 if version := getattr(found, "model_version", ""):
                     span.set_attribute("faceserve.model_version", version)
                 return found

@@ -11,6 +11,7 @@ import pytest
 from openvino import opset13 as ops
 
 from faceserve.errors import InferenceFailed
+from faceserve.inference import apart
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import FaceserveError
 from tests.replica.world import replica
@@ -36,6 +37,28 @@ def answers(world, count=100):
 
 def canary(world):
     return world.lifecycle.status("laundry").canary
+
+
+def test_waiting_for_a_turn_on_a_busy_machine_is_the_time_of_neither_side(world, monkeypatch):
+    """A candidate's calls run in threads of their own, which come late there: a sound one was aborted for that."""
+    late, plain, ran = 0.03, apart.aside, []
+
+    def aside(name, work, *about):
+        def later():
+            time.sleep(late)
+            began = time.monotonic()
+            work(*about)
+            ran.append(time.monotonic() - began)
+
+        plain(name, later)
+
+    monkeypatch.setattr(apart, "aside", aside)
+    world.lifecycle.set_canary("laundry", "v1.1.0", 50)
+    answers(world, 60)
+    counts = world.server.manager.snapshot("laundry").canary.trial.counts("canary")
+    until(lambda: len(ran) >= counts.requests, "all calls to be over")
+    assert 20 <= counts.requests <= len(ran)
+    assert counts.seconds <= sum(ran)
 
 
 class Failing:

@@ -293,6 +293,26 @@ def test_statistics_count_what_was_answered_and_how_long_it_waited(http):
     assert 0 < parts["compute_infer"]["ns"] + parts["queue"]["ns"] <= parts["success"]["ns"]
 
 
+def test_requests_that_share_a_call_of_the_model_are_one_execution(tmp_path):
+    """As Triton counts, whose tools make batch sizes of both figures."""
+    with replica(tmp_path, http_port=0, batch_images=4) as world, ThreadPoolExecutor(5) as pool:
+        world.serve("v1.0.0")
+        engine, begun, go, calls = world.generation("v1.0.0").engine, threading.Event(), threading.Event(), []
+        plain = engine.infer
+        engine.infer = lambda images: (calls.append(len(images)), begun.set(), go.wait(60), plain(images))[3]
+        url = f"http://127.0.0.1:{world.server.http_port}"
+        asking = [pool.submit(httpx.post, url + INFER, **binary(IMAGES, DARK.tobytes()), timeout=60)]
+        assert begun.wait(60)
+        asking += [pool.submit(httpx.post, url + INFER, **binary(IMAGES, DARK.tobytes()), timeout=60) for _ in range(4)]
+        until(lambda: world.lifecycle.status("laundry").requests_waiting == 4, "them to wait")
+        go.set()
+        assert {one.result(60).status_code for one in asking} == {200}
+        (found,) = httpx.get(f"{url}/v2/models/laundry/versions/v1.0.0/stats", timeout=60).json()["model_stats"]
+    assert calls == [1, 4]
+    assert (found["inference_count"], found["execution_count"]) == (5, 2)
+    assert found["inference_stats"]["success"]["count"] == 5
+
+
 # Whoever misbehaves
 
 
@@ -322,8 +342,8 @@ def asked(client):
 
 @pytest.fixture
 def narrow(tmp_path):
-    """A replica that may hold 1 MB of requests."""
-    with replica(tmp_path, http_port=0, max_queued_mb=1, max_message_bytes=2 << 20) as made:
+    """A replica that may hold 2 MB of requests."""
+    with replica(tmp_path, http_port=0, max_queued_mb=2, max_message_bytes=2 << 20) as made:
         made.serve("v1.0.0")
         yield made
 
@@ -359,7 +379,7 @@ def test_what_came_counts_until_its_caller_goes_away(narrow):
     with httpx.Client(base_url=url, timeout=60) as client:
 
         def refused_beside():
-            with arriving(narrow, f"Content-Length: {2 << 20}", bytes(1_000_000)):
+            with arriving(narrow, f"Content-Length: {2 << 20}", bytes(2_000_000)):
                 # Asked too soon, the other one would be refused.
                 time.sleep(0.2)
                 return asked(client) == 429
@@ -370,7 +390,10 @@ def test_what_came_counts_until_its_caller_goes_away(narrow):
 
 def test_what_unpacking_makes_of_a_body_counts_too_and_is_given_back(narrow):
     url = f"http://127.0.0.1:{narrow.server.http_port}"
-    with httpx.Client(base_url=url, headers={"Content-Encoding": "gzip"}, timeout=60) as client:
+    another = arriving(narrow, f"Content-Length: {2 << 20}", bytes(1_000_000))
+    with another, httpx.Client(base_url=url, headers={"Content-Encoding": "gzip"}, timeout=60) as client:
+        large = gzip.compress(bytes(1_500_000))
+        until(lambda: client.post(INFER, content=large).status_code == 429, "the other one to have come")
         for size, status in ((1_500_000, 429), (900_000, 400)) * 3:
             for packed in (gzip.compress(bytes(size)), gzip.compress(gzip.compress(bytes(size)))):
                 said = "gzip" if len(packed) > 1000 else "gzip, gzip"

@@ -5,6 +5,7 @@ import httpx
 import pytest
 from opentelemetry.sdk.trace.sampling import Decision
 
+from faceserve.errors import StorageUnavailable
 from faceserve.protocols.traces import sampler
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
@@ -52,6 +53,40 @@ def test_calls_leave_spans_in_the_trace_of_their_callers(tmp_path, collected):
     assert attributes(http.attributes)["url.path"] == "/v2/models/laundry"
     assert attributes(http.attributes)["http.response.status_code"] == 200
     assert "faceserve.v1.Lifecycle/Activate" in {span.name for _, span in collected}
+
+
+SAID = "tasks/kim-minji/front.jpg"
+
+
+def fails(*about):
+    raise RuntimeError(f"cannot read {SAID}: password=hunter2")
+
+
+def away(uri, at_most_bytes):
+    raise StorageUnavailable(f"{uri} did not come within 5 s")
+
+
+def test_of_an_error_a_span_has_the_kind_alone_whatever_its_sentence_names(tmp_path, collected):
+    metadata = (("traceparent", HEADER),)
+    with replica(tmp_path, traces=True, http_port=0) as world, grpc.insecure_channel(world.address) as channel:
+        world.serve("v1.0.0")
+        world.source.chunks = away
+        world.generation("v1.0.0").engine.infer = fails
+        stub = pb_grpc.InferenceStub(channel)
+        for photo in ({"uri": f"s3://{SAID}"}, {"uri": f"s3://elsewhere/{SAID}"}, {"image": grey_photo(20)}):
+            with pytest.raises(grpc.RpcError, match="kim-minji"):
+                stub.Classify(pb.ClassifyRequest(model="laundry", **photo), metadata=metadata, timeout=60)
+        body = {"inputs": [{"name": "photos", "datatype": "BYTES", "shape": [1], "data": [SAID]}]}
+        url = f"http://127.0.0.1:{world.server.http_port}/v2/models/laundry/infer"
+        assert httpx.post(url, json=body, headers={"traceparent": HEADER}, timeout=60).status_code == 400
+    mine = [span for _, span in collected if span.trace_id.hex() == TRACE]
+    assert sorted(attributes(span.attributes).get("error.type", "none") for span in mine) == [
+        "INTERNAL",
+        "UNAVAILABLE",
+        "none",
+        "none",
+    ]
+    assert not [word for word in ("minji", "hunter2") for span in mine if word in str(span)]
 
 
 def test_nothing_leaves_unless_that_is_wanted(tmp_path, collected):

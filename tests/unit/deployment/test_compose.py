@@ -11,7 +11,6 @@ import yaml
 
 from faceserve.settings import Settings as FaceserveSettings
 from include.access_service.settings import Settings as AccessSettings
-from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.contract.work_queues import QUEUES
 from include.docker import airflow_part
 from include.helper_service.settings import Settings as HelperSettings
@@ -28,6 +27,7 @@ from include.stack.roles import OWN, ROLES
 from include.stack.runner import all_services
 from pipeline.settings import Settings as PipelineSettings
 from pipeline.settings.variables import variables
+from tests.unit.deployment.replica_memory import most_megabytes
 
 _ROOT = Path(__file__).parents[3]
 _COMPOSE = yaml.safe_load((_ROOT / "docker-compose.yaml").read_text())
@@ -146,10 +146,7 @@ def test_a_service_that_goes_mad_does_not_take_the_memory_of_the_others(name):
 @pytest.mark.parametrize("name", ["faceserve-1", "faceserve-2"])
 def test_a_replica_refuses_what_is_too_large_before_the_kernel_kills_it(name):
     service, variables = _SERVICES[name], _variables(_SERVICES[name])
-    guards = sum(int(variables[f"FACESERVE_{guard}_MB"]) for guard in ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED"))
-    # As many as may be decoded at once, or one that is so large that it is decoded alone.
-    photos = max(BYTES_A_PIXEL * FaceserveSettings.model_fields["decoded_megapixels"].default, MAX_DECODING_BYTES / 1e6)
-    assert guards + photos < int(service["mem_limit"].removesuffix("g")) * 1024
+    assert most_megabytes(variables) < int(service["mem_limit"].removesuffix("g")) * 1024
 
 
 @pytest.mark.parametrize("name", _SERVICES)

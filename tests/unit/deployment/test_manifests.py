@@ -16,9 +16,9 @@ import yaml
 
 from faceserve.server import LIVE
 from faceserve.settings import Settings
-from include.contract.decoding_memory import BYTES_A_PIXEL, MAX_DECODING_BYTES
 from include.stack.registry_logins import ACCOUNTS, PIPELINE, REPLICA
 from tests.kubernetes_clients import rendered
+from tests.unit.deployment.replica_memory import most_megabytes
 
 _FOLDER = Path(__file__).parents[3] / "include/k8s"
 _WATCHING = _FOLDER.parent / "prometheus"
@@ -296,12 +296,7 @@ def test_a_replica_without_a_model_gets_no_requests_and_is_not_restarted_for_it(
 def test_the_server_refuses_what_is_too_large_before_the_kernel_kills_it(overlay: str) -> None:
     (container,) = _server(overlay)["template"]["spec"]["containers"]
     variables = {one["name"]: one.get("value") for one in container["env"]}
-    # Over HTTP as much again may be on its way in as is queued.
-    names = ("WARM_MEMORY", "VET_MEMORY", "MAX_QUEUED", "MAX_QUEUED")
-    guards = sum(int(variables[f"FACESERVE_{name}_MB"]) for name in names)
-    # As many as may be decoded at once, or one that is so large that it is decoded alone.
-    photos = max(BYTES_A_PIXEL * Settings.model_fields["decoded_megapixels"].default, MAX_DECODING_BYTES / 1e6)
-    assert guards + photos < int(container["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
+    assert most_megabytes(variables) < int(container["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
     assert int(variables["FACESERVE_ENGINE_THREADS"]) > 0
 
 

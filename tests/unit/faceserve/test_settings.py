@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from faceserve.settings import Settings
+from faceserve.settings import LEAST_MESSAGE_BYTES, Settings
+from include.contract.preprocessing import INPUT_PIXELS
 
 
 @pytest.mark.parametrize("name", ["FACESERVE_VERIFYING_KEY", "FACESERVE_SIGNING_KEY"])
@@ -45,7 +46,7 @@ def test_a_number_with_which_no_server_works_is_refused(name, value):
         ("canary_error_rate", 0),
         ("canary_latency_ratio", 1),
         ("canary_errors_in_a_row", 0),
-        ("max_message_bytes", 0),
+        ("max_message_bytes", 3 * INPUT_PIXELS**2 - 1),
         ("models", ()),
         ("models", ("../laundry",)),
         ("models", ("",)),
@@ -54,6 +55,16 @@ def test_a_number_with_which_no_server_works_is_refused(name, value):
 def test_so_is_what_makes_every_request_or_every_trial_fail(name, value):
     with pytest.raises(ValidationError, match=name):
         Settings(**{name: value})
+
+
+def test_the_smallest_bound_of_a_message_lets_an_image_through():
+    assert LEAST_MESSAGE_BYTES > 3 * INPUT_PIXELS**2
+
+
+def test_the_largest_request_there_may_be_is_one_that_may_be_held():
+    with pytest.raises(ValidationError, match="max_message_bytes: a request of 35651584 bytes would always be refused"):
+        Settings(max_queued_mb=33)
+    assert Settings(max_queued_mb=34).max_message_bytes == 34 << 20
 
 
 def test_the_defaults_are_within_their_bounds():

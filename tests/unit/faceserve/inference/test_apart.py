@@ -6,6 +6,7 @@ import time
 import pytest
 
 from faceserve.errors import InferenceFailed, ModelHangs, Overloaded, TooLate
+from faceserve.inference import apart
 from faceserve.inference.apart import Apart, GivenUp
 from tests.unit.faceserve.inference.test_batching import Engine, image, spoil
 from tests.waiting import until
@@ -25,6 +26,37 @@ def test_an_answer_comes_with_the_time_for_each_image(engine):
     found = Apart(1, 60).infer(engine, image(7, 20))
     assert found.features[:, 0].tolist() == [7.0] * 20
     assert 0.01 <= found.engine_seconds <= (time.monotonic() - began) / 20
+
+
+class Late:
+    """Threads that run some time after they were started, as on a busy machine; `runs` is when the last one did."""
+
+    def __init__(self, monkeypatch, seconds):
+        self.runs = None
+        plain = apart.aside
+
+        def aside(name, work, *about):
+            def later():
+                time.sleep(seconds)
+                self.runs = time.monotonic()
+                work(*about)
+
+            plain(name, later)
+
+        monkeypatch.setattr(apart, "aside", aside)
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_waiting_for_a_thread_to_run_is_not_the_models_time(engine, monkeypatch, images):
+    late = Late(monkeypatch, 0.3)
+    found = Apart(1, 60).infer(engine, image(1, images))
+    assert found.engine_seconds * images <= time.monotonic() - late.runs
+    assert found.queue_seconds >= 0.3
+
+
+def test_a_call_whose_thread_does_not_run_yet_does_not_hang(engine, monkeypatch):
+    Late(monkeypatch, 1.0)
+    assert Apart(1, 0.2).infer(engine, image(1)).features[0, 0] == 1
 
 
 def test_a_call_that_does_not_come_back_is_given_up_and_so_are_later_ones_at_once(engine):

@@ -127,6 +127,28 @@ def test_numbers_that_are_not_finite_fail_who_would_get_them_and_nobody_else(poo
     assert engine.calls == [1, 4]
 
 
+@pytest.mark.parametrize("sizes", [(1,), (1, 1, 1, 1), (2, 1, 1), (7,), (3, 1, 1, 1), (8, 1)])
+def test_each_call_of_an_engine_is_counted_once_however_many_share_it_or_one_needs(pool, busy, sizes):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
+    first, waiting = busy(batcher, engine), []
+    for number, size in enumerate(sizes):
+        waiting.append(pool.submit(batcher.infer, engine, image(number, size)))
+        until(lambda number=number: batcher.waiting == number + 1, "the request to wait")
+    engine.open.set()
+    assert sum(future.result(60).engine_calls for future in (first, *waiting)) == len(engine.calls)
+    assert sum(engine.calls) == 1 + sum(sizes)
+
+
+def test_a_call_that_gave_its_first_request_no_answer_is_counted_for_the_next(pool, busy):
+    engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
+    spoil(engine, 1)
+    busy(batcher, engine)
+    odd, *others = asked(pool, batcher, engine, 1, 2, 3, 4)
+    engine.open.set()
+    assert [future.result(60).engine_calls for future in others] == [1, 0, 0]
+    assert isinstance(odd.exception(60), InferenceFailed)
+
+
 def test_no_call_is_of_a_size_that_the_engine_was_not_prepared_for(pool, busy):
     engine, batcher = Engine(), Batcher(slots=1, max_batch=4)
     busy(batcher, engine)
