@@ -60,7 +60,7 @@ def photo(request: Request, task_id: IdInPath) -> Response:
     return Response(state.photos.jpeg(state.tasks.get(task_id).photo_url), 200, _PHOTO_HEADERS, "image/jpeg")
 
 
-@router.post("/tasks/{task_id}/reviews", status_code=201, responses=told(400, 403, 404, 409))
+@router.post("/tasks/{task_id}/reviews", status_code=201, responses=told(400, 403, 404, 409, 429))
 def say(request: Request, task_id: IdInPath, review: ReviewRequest) -> ReviewView:
     """One person's word; until `leavesAt` it can be taken back, then its event leaves."""
     state, who = request.app.state, Reviewer(review.reviewer_id, review.branch_id)

@@ -20,6 +20,10 @@ class NoSuchReview(Exception):
     """The reviewer said no such word."""
 
 
+class DayIsFull(Exception):
+    """The branch has said all its words of today."""
+
+
 @dataclass(frozen=True)
 class Reviewer:
     """`branch_id` None sees the tasks of every branch."""
@@ -93,12 +97,13 @@ class Reviews:
     def queue(self, who: Reviewer, *, limit: int, besides: Sequence[str] = ()) -> list[Offer]:
         """Tasks that people disagree on come first, then second opinions, then what nobody has seen, oldest first.
 
-        None when the branch has had its number for the day.
+        What the branch said today and what lies on the desk already, `besides`, is of its number for the day; of other
+        desks of the branch nobody knows what lies there, so `say` counts as well.
         """
         values = {**vars(who), "besides": list(besides), "limit": limit}
         with self._database.transaction() as cursor:
             today = self._today(cursor, who)
-            limit = min(limit, self._sampling.most_a_day(who.branch_id) - today[2])
+            limit = min(limit, self._sampling.most_a_day(who.branch_id) - today[2] - len(set(besides)))
             if limit <= 0:
                 return []
             cursor.execute(
@@ -118,7 +123,7 @@ class Reviews:
         return Progress(waiting, reviewed, corrected, branch, self._sampling.most_a_day(who.branch_id))
 
     def say(self, task_id: str, who: Reviewer, said: Said) -> Review:
-        """The same word of the same person again is one word. Raises `NoSuchTask`, or `Contradiction`."""
+        """The same word of the same person again is one word. Raises `NoSuchTask`, `Contradiction`, or `DayIsFull`."""
         try:
             with self._database.transaction() as cursor:
                 return self._say(cursor, find(cursor, task_id, lock=True), who, said)
@@ -146,6 +151,8 @@ class Reviews:
         return reviewed, corrected, branch
 
     def _say(self, cursor: Cursor, task: Task, who: Reviewer, said: Said) -> Review:
+        # Before anything is said: desks of one branch that say their last words at once come one after the other.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"day of branch {who.branch_id}",))
         cursor.execute("SELECT count(*) FROM reviews WHERE task_id = %s", (task.task_id,))
         ((others,),) = cursor.fetchall()
         hidden = bool(others) or task.confirmed_at is not None or self._sampling.is_blind(task.task_id)
@@ -167,7 +174,14 @@ class Reviews:
             " %(leaves_at)s, %(traceparent)s)",
             values,
         )
+        self._demand_room(cursor, who)
         return Review(values["id"], values["leaves_at"], None if hidden else said.final_result != task.ai_result)
+
+    def _demand_room(self, cursor: Cursor, who: Reviewer) -> None:
+        """After the word is written: one that was said before stays what it is."""
+        most, (*_, said) = self._sampling.most_a_day(who.branch_id), self._today(cursor, who)
+        if said > most:
+            raise DayIsFull(f"your branch has had all its photos for today ({most}): go on tomorrow")
 
     def _said_before(self, task_id: str, who: Reviewer, said: Said) -> Review:
         with self._database.transaction() as cursor:

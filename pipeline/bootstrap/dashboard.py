@@ -46,14 +46,14 @@ class Dashboard:
 
     def overview(self, model_type: str) -> dict[str, Any]:
         """Who serves, how well, what may be done about it, and what stands between now and the next retraining."""
-        kind = watched(model_type)
+        kind, s = watched(model_type), self._w.settings
+        sight = sight_of(kind)
         with self._live.one_moment() as overseeing:
-            seen = oversee(overseeing, kind)
-            rates = sight_of(kind).rates(overseeing, self._w.settings)
-        s = self._w.settings
-        # A type that is retrained in another way says so itself: what follows is about corrections of verdicts.
-        told = answers.of_overview(seen, s.retraining if model_type in model_types() else None, s.live)
-        return {**told, "rates": rates}
+            seen = oversee(overseeing, kind, sight.said(overseeing))
+            rates = sight.rates(overseeing, s)
+        told = answers.of_overview(seen, sight.retraining(s), s.live)
+        # Of another type nothing is tried beside the champion, forced or set aside.
+        return {**told, "rates": rates, "complete": model_type in model_types()}
 
     def sightings(self, model_type: str, days: int) -> dict[str, Any]:
         """The monitor's looks and the changes of champion of the last `days`, 1 to `MOST_DAYS`."""

@@ -1,5 +1,6 @@
 """What a page about the models is told: plain values that travel as JSON; times are ISO 8601 with their zone."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -28,8 +29,7 @@ _DRAWN = ("at", "version", "state", "accuracy", "low", "high", "blind_confirmed"
 _NOTES = frozenset({Kind.CANARY_START, Kind.CANARY_ABORT, Kind.FREEZE_CLEARED})
 
 
-def of_overview(o: Overview, retraining: RetrainingPolicy | None, live: LiveAccuracyPolicy) -> dict[str, Any]:
-    """`retraining` is None for a type that is retrained in another way."""
+def of_overview(o: Overview, retraining: RetrainingPolicy, live: LiveAccuracyPolicy) -> dict[str, Any]:
     ledger = o.ledger
     return {
         "at": o.at.isoformat(),
@@ -50,7 +50,7 @@ def of_overview(o: Overview, retraining: RetrainingPolicy | None, live: LiveAccu
         "failed_rollback": _entry(ledger.failed_rollback) if ledger.failed_rollback else None,
         "seen": of_sighting(o.seen) if o.seen else None,
         "bars": {"alert": live.alert_accuracy, "rollback": live.rollback_accuracy},
-        "retraining": _retraining(o, retraining) if retraining else None,
+        "retraining": _retraining(o, retraining),
         "unpublished": {"events": o.unpublished.events, "since": _iso(o.unpublished.since)},
         "troubles": [str(trouble) for trouble in o.troubles],
         "withheld": [_of_withheld(one) for one in o.withheld],
@@ -88,7 +88,10 @@ def _retraining(o: Overview, policy: RetrainingPolicy) -> dict[str, Any]:
         "corrections": o.backlog.corrections,
         "since_last_try": o.backlog.since_last_try,
         "needed": policy.min_corrections,
-        "urgent": policy.urgent_corrections,
+        # None where so many never come: of that type nothing is urgent.
+        "urgent": policy.urgent_corrections if policy.urgent_corrections < sys.maxsize else None,
+        "people": o.backlog.people,
+        "needed_people": getattr(policy, "min_people", None),
         "days": round((o.at - trained).total_seconds() / 86400, 1) if trained else None,
         "min_days": policy.min_days,
         "cheap": str(policy.cheap),

@@ -113,6 +113,7 @@ class LiveWiring:
     def one_moment(self) -> Iterator[Overseeing]:
         """Raises `ServiceUnavailable`."""
         from pipeline.adapters.confirmation_table import ConfirmationTable
+        from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
         from pipeline.adapters.face_reading_table import FaceReadingTable
         from pipeline.adapters.live_metrics import LiveMetricsView
         from pipeline.adapters.mlops_db import OneMoment
@@ -132,6 +133,7 @@ class LiveWiring:
                 SightingTable(database),
                 LiveMetricsView(database),
                 FaceReadingTable(database),
+                FaceConfirmationTable(database),
                 w.fleet,
                 w.clock,
             )

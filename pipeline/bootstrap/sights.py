@@ -6,11 +6,19 @@ from typing import Any, Protocol
 from pipeline.bootstrap import dashboard_answers as answers
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
+from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.ports.bundles import Overseeing
+from pipeline.ports.events import Backlogs
 from pipeline.settings import Settings
 
 
 class Sight(Protocol):
+    def said(self, o: Overseeing) -> Backlogs:
+        """What people confirmed."""
+
+    def retraining(self, settings: Settings) -> RetrainingPolicy:
+        """When a model is retrained."""
+
     def rates(self, o: Overseeing, settings: Settings) -> dict[str, Any] | None:
         """Figures that stand in the place of live accuracy; None for a type that has that."""
 
@@ -19,6 +27,12 @@ class Sight(Protocol):
 
 
 class OfVerdicts:
+    def said(self, o: Overseeing) -> Backlogs:
+        return o.confirmations
+
+    def retraining(self, settings: Settings) -> RetrainingPolicy:
+        return settings.retraining
+
     def rates(self, o: Overseeing, settings: Settings) -> None:
         return None
 
@@ -27,6 +41,12 @@ class OfVerdicts:
 
 
 class OfFaces:
+    def said(self, o: Overseeing) -> Backlogs:
+        return o.face_confirmations
+
+    def retraining(self, settings: Settings) -> RetrainingPolicy:
+        return settings.face_retraining.rules(settings.retraining.cheap)
+
     def rates(self, o: Overseeing, settings: Settings) -> dict[str, Any]:
         return answers.of_face_rates(o.face_looks.last(), settings.face_watch)
 

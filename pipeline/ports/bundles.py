@@ -244,6 +244,7 @@ class Overseeing:
     sightings: Sightings
     metrics: LiveMetrics
     face_looks: FaceLooks
+    face_confirmations: Backlogs
     fleet: ServingFleet
     clock: Clock
 

@@ -61,6 +61,7 @@ class LateReplicas:
 class AirflowStandIn:
     """`role` is the person's; `paused` DAGs and `ill` parts are told as Airflow does; `runs` by their ids.
 
+    `begun` are the DAGs and runs that were asked for; `at_work`, the tasks of a retraining that goes on.
     `tasks` are those of the `retrainings`; of others it clears none, and says that it is done.
     A rollback is carried out as soon as it is asked for, or fails and says `fails` in its note.
     """
@@ -72,6 +73,7 @@ class AirflowStandIn:
         self.fails, self.retrainings, self.cleared, self.questions = None, [], [], []
         self.language, self.light, self.signed_out, self.away = "en", "light", False, None
         self.app = FastAPI()
+        self.begun, self.at_work = [], []
         self.administrators, self.tasks = None, {"decide", "register"}
         self.pages = make_app(self._dashboard, lambda: self.administrators)
         self.pages.dependency_overrides[get_user] = self._person
@@ -112,12 +114,17 @@ class AirflowStandIn:
                 raise HTTPException(409, {"reason": "Unique constraint violation"})
             run = {"dag_run_id": asked["dag_run_id"], "state": "queued", "triggering_user_name": "eng", "asked": asked}
             self.runs[asked["dag_run_id"]] = run
+            self.begun.append((dag_id, asked["dag_run_id"]))
             self._carry_out(dag_id, run)
             return run
 
         @self.app.get("/api/v2/dags/{dag_id}/dagRuns")
         def runs_of(dag_id: str):
             return {"dag_runs": [{"dag_run_id": run_id} for run_id in self.retrainings]}
+
+        @self.app.get("/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        def tasks_of(dag_id: str, run_id: str):
+            return {"task_instances": [{"task_id": task_id} for task_id in self.at_work]}
 
         @self.app.get("/api/v2/dags/~/dagRuns/~/hitlDetails")
         def questions():

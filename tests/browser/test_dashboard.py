@@ -1,5 +1,6 @@
 """People look at the dashboard, and roll back in two clicks."""
 
+import copy
 import random
 import re
 from dataclasses import replace
@@ -14,7 +15,8 @@ from pipeline.ports.events import Message
 from tests.browser.accessibility import serious_faults
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.browser.visiting import AT_A_DESK, ON_A_PHONE, Person
-from tests.builders import a_blessing, an_event
+from tests.builders import a_blessing, a_face_confirmation, an_event
+from tests.dags.folder import DAGS
 from tests.unit.pipeline.steps.live_world import World
 from tests.waiting import until
 
@@ -670,7 +672,7 @@ def test_airflows_home_has_a_line_with_what_serves_and_a_way_to_the_page(airflow
         re.compile(r"LAUNDRY\s*v1\.2\.0\s*9\d\.\d % good\s*57 of 100 corrections, 3 of 7 days"),
     )
     seen.page.get_by_role("link", name="LAUNDRY").click()
-    seen.page.wait_for_url("**/plugin/models")
+    seen.page.wait_for_url("**/plugin/models?model_type=LAUNDRY")
 
 
 @pytest.mark.parametrize("wrong", ["database", "react"])
@@ -704,9 +706,83 @@ def test_of_a_face_model_both_error_rates_stand_where_accuracy_stands(airflow, l
     rates = text(page, "#accuracy")
     assert [words for words in said if words not in rates] == []
     assert ("11.0 %–33.0 %" in rates, page.locator("#accuracy-chart canvas").count()) == (True, 0)
-    assert "face_model_retraining" in text(page, "#retraining") and page.locator("#retraining button").count() == 0
     assert "v1.1.0" in text(page, "#serving-now")
     seen.keep(f"dashboard of faces in {language}")
+
+
+A_NIGHT = {
+    "en": ["3 of 50 corrections", "about 2 of 20 people", "not yet 3 corrections, 50 needed", "Retrain now…"],
+    "ko": ["교정 3 / 50건", "대상 인원 2 / 20명", "3 corrections, 50 needed", "지금 재학습…"],
+}
+
+
+@pytest.mark.parametrize("language", A_NIGHT)
+def test_of_a_face_model_people_see_the_way_to_its_next_retraining_and_the_one_that_runs(airflow, look, language):
+    seen = airflow.overlooked
+    seen.face_serves()
+    airflow.language = language
+    wrong = {"ai_result": "different", "final_result": "same"}
+    people = enumerate(["kim", "kim", "lee"])
+    seen.face_confirmations.store([a_face_confirmation(str(n), name, **wrong) for n, name in people])
+    now = airflow.world.clock.now()
+    answer = RetrainingDecision(False, "too_few", "3 corrections, 50 needed", Backlog(3, 3, None, people=2))
+    seen.sightings.decisions.record(ModelType.FACE, answer, at=now, asked_by="face_model_retraining")
+    window, page = look()
+    window.page.goto("/plugin/models?model_type=FACE")
+    for said in A_NIGHT[language]:
+        wait_for(page, "#retraining", said)
+    window.keep(f"dashboard of a retraining of faces in {language}")
+    assert serious_faults(window.page.frames[1]) == []
+    if language == "en":
+        decide(page, "Retrain now…", "Train on what there is, whatever the policy says")
+        wait_for(page, "#retraining-panel", "Open the run")
+        assert [run["asked"]["conf"] for run in airflow.runs.values()] == [{"force": True, "reason": "looked into it"}]
+        assert [dag for dag, _ in airflow.begun] == ["face_model_retraining"]
+        airflow.world.runs.begin("faces-7", ModelType.FACE, at=now, by="kim")
+        airflow.retrainings, airflow.at_work = ["faces-7"], ["learn"]
+        window.page.reload()
+        wait_for(page, "#retraining-now", "faces-7")
+        wait_for(page, "#retraining-now", "learn")
+
+
+def test_a_face_model_that_missed_its_swap_is_put_live_and_no_canary_tries_it(airflow, look):
+    airflow.overlooked.face_serves()
+    world = airflow.world
+    version = replace(
+        world.versions.rows[ModelType.LAUNDRY, "v1.3.0"], model_type=ModelType.FACE, version="v1.2.0", run_id="faces-3"
+    )
+    world.versions.rows[ModelType.FACE, "v1.2.0"] = version
+    world.blessings.granted["faces-3"] = a_blessing("faces-3", model_type=ModelType.FACE, champion_version="v1.1.0")
+    seen, page = look()
+    seen.page.goto("/plugin/models?model_type=FACE")
+    page.get_by_role("button", name="Details of v1.2.0").click()
+    wait_for(page, "#models-table", "Start a canary: not possible. no canary tries a model of this type")
+    assert page.get_by_role("button", name=re.compile("Force|Set aside")).count() == 0
+    decide(page, "Promote…", "Everybody gets v1.2.0")
+    wait_for(page, "#models-panel", "Open the run")
+    [run] = airflow.runs.values()
+    asked_for = {"version": "v1.2.0", "rollout": "full", "model_type": "FACE", "reason": "looked into it"}
+    assert run["asked"]["conf"] == asked_for
+    promotion = DAGS["model_promotion"]
+    assert all(copy.deepcopy(promotion.params.get_param(name)).resolve(asked_for[name]) for name in asked_for)
+
+
+def test_a_line_of_airflows_home_leads_to_the_page_of_its_model_type(airflow, look):
+    airflow.overlooked.face_serves()
+    seen, page = look()
+    seen.page.goto("/home")
+    wait_for(seen.page, "#models-strip", "FACE")
+    seen.page.get_by_role("link", name="FACE").click()
+    wait_for(page, "#accuracy-now", "Live error rates")
+
+
+def test_who_signs_in_again_comes_back_to_the_same_model_type(airflow, look):
+    seen, page = look(expected=["401", "404"])
+    page.get_by_role("button", name="FACE").click()
+    wait_for(page, "#serving-now", "No model serves yet.")
+    airflow.signed_out = True
+    page.get_by_role("button", name="Sign in again").click()
+    seen.page.wait_for_url(re.compile("auth/login[?]next=.*model_type%3DFACE"))
 
 
 def test_both_error_rates_of_a_face_model_are_drawn_over_time(airflow, look):

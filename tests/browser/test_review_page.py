@@ -323,6 +323,17 @@ def test_a_branch_that_has_had_its_photos_is_thanked(helper, review):
     expect(seen.page.locator("#nothing")).to_have_text("Your branch has had all its photos for today (1). Thank you!")
 
 
+def test_what_lies_on_a_desk_goes_when_another_one_said_the_last_word(services, helper, review):
+    url = helper(4, daily_reviews_of_branch={"B-1": 2}, undo_seconds=60)
+    seen = review(url, expected=["429"])
+    for reviewer, task in (("lee", "TASK-02"), ("park", "TASK-03")):
+        word = a_review(reviewer, branchId="B-1")
+        httpx.post(f"{url}/helper/tasks/{task}/reviews", json=word, timeout=60).raise_for_status()
+    seen.page.keyboard.press("Enter")
+    expect(seen.page.locator("#nothing")).to_have_text("Your branch has had all its photos for today (2). Thank you!")
+    assert len(rows(services, "SELECT task_id FROM reviews")) == 2
+
+
 def test_what_people_type_is_text_and_never_a_script(services, helper, visit):
     script = "<img src=x onerror=alert(1)><script>alert(1)</script>"
     url = helper(2, undo_seconds=60)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
@@ -111,6 +112,42 @@ def test_a_branch_is_offered_no_more_than_its_number_a_day(helper):
     assert ids(http, "lee") == ["T-3"]
     progress = http.get("/helper/reviews/queue", params={"reviewerId": "lee", "branchId": "B-1"}).json()["progress"]
     assert (progress["branchToday"], progress["branchMost"], progress["waiting"]) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("desks", [1, 2, 3])
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_however_many_desks_of_a_branch_speak_at_once_it_says_no_more_than_its_number(services, helper, most, desks):
+    http = helper(daily_reviews_of_branch={"B-1": most}, undo_seconds=60)
+    for number in range(4, 12):
+        create(http, f"T-{number}", "B-1")
+    who = [f"reviewer-{n}" for n in range(desks)]
+    lie = {one: ids(http, one, branchId="B-1") for one in who}
+    assert all(len(photos) == most for photos in lie.values())
+    # As the page does: what lies there already is of the number, too.
+    for one, photos in lie.items():
+        assert ids(http, one, branchId="B-1", besides=photos) == []
+    # Each says its words of other photos than its neighbours.
+    photos = [f"T-{number}" for number in (1, 2, *range(4, 12))]
+    words = list(zip(photos, who * len(photos), strict=False))
+    with ThreadPoolExecutor(len(words)) as at_once:
+        answers = list(at_once.map(lambda word: say(http, *word, branchId="B-1"), words))
+    said = [answer for answer in answers if answer.status_code == 201]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert (len(said), len(said) + len(refused)) == (min(most, len(words)), len(words))
+    for answer in refused:
+        assert answer.json()["detail"] == f"your branch has had all its photos for today ({most}): go on tomorrow"
+    assert rows(services, "SELECT count(*) FROM reviews") == [(len(said),)]
+
+
+def test_at_the_number_the_same_word_is_one_and_one_that_is_taken_back_makes_room(helper):
+    http = helper(daily_reviews_of_branch={"B-1": 1}, undo_seconds=60)
+    first = say(http, "T-1", branchId="B-1")
+    assert say(http, "T-1", branchId="B-1").json() == first.json()
+    assert say(http, "T-2", branchId="B-1").status_code == 429
+    # Of no branch, or of another one, it is somebody else's number.
+    assert say(http, "T-3", "lee").status_code == 201
+    http.delete(f"/helper/reviews/{first.json()['reviewId']}", params={"reviewerId": "kim"})
+    assert say(http, "T-2", branchId="B-1").status_code == 201
 
 
 def test_a_blind_task_tells_nothing_of_the_verdict_before_and_after(services, helper):

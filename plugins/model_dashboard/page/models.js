@@ -143,7 +143,7 @@ function matrix(one) {
 function acts(one) {
   const o = state.overview;
   const full = notLive(one, o) ?? whyNot(DAG);
-  const trial = notLive(one, o) ?? (o.trial ? text("trialRuns", o.trial) : whyNot(DAG));
+  const trial = (o.complete ? null : text("noCanary")) ?? notLive(one, o) ?? (o.trial ? text("trialRuns", o.trial) : whyNot(DAG));
   return [
     one.version && button(text("promote"), full, () => openPanel(byId("models-panel"), promotion(one, "full", "promoteNow")), "main"),
     one.version && button(text("startCanary"), trial, () => openPanel(byId("models-panel"), promotion(one, "canary", "canaryNow"))),
@@ -152,7 +152,7 @@ function acts(one) {
 }
 
 // A verdict that waits for a person wants that person's word, not force.
-const forcible = (one) => state.overview.retraining && one.verdict && !one.verdict.held && one.status !== "ACTIVE";
+const forcible = (one) => state.overview.complete && one.verdict && !one.verdict.held && one.status !== "ACTIVE";
 
 function forceButton(one, o) {
   const name = one.version ?? one.run_id;
@@ -163,7 +163,6 @@ function forceButton(one, o) {
 }
 
 function notLive(one, o) {
-  if (!o.retraining) return text("ownRetraining");
   if (one.status === "ACTIVE") return text("servesAlready");
   if (o.freeze) return text("frozenNow");
   if (one.status === "ARCHIVED") return text("isArchived");

@@ -12,23 +12,20 @@ export function makeRetraining(place) {
 
 export function retraining() {
   const r = state.overview.retraining;
-  if (!r) {
-    show(byId("retraining-now"), el("h2", {}, text("retraining")), el("p", {}, text("ownRetraining")));
-    show(byId("retraining-acts"));
-    return;
-  }
   show(
     byId("retraining-now"),
     el("h2", {}, text("retraining")),
     running(r),
     bar("correctionsOf", r.corrections, r.needed),
+    r.needed_people === null ? null : bar("peopleOf", r.people ?? 0, r.needed_people),
     r.days === null ? el("p", {}, text("neverTrained")) : bar("daysOf", r.days, r.min_days),
-    el("p", { class: "quiet" }, text("begins", { cheap: r.cheap, urgent: r.urgent })),
-    ...withheld(byId("retraining-panel")),
+    el("p", { class: "quiet" }, text(r.urgent === null ? "beginsAtNight" : "begins", { cheap: r.cheap, urgent: r.urgent })),
+    ...(state.overview.complete ? withheld(byId("retraining-panel")) : []),
     el("h3", {}, text("lastAnswers")),
     r.answers.length ? el("ul", { class: "plain" }, r.answers.map(answer)) : el("p", { class: "quiet" }, text("noAnswers")),
   );
-  const why = r.running ? text("runsAlready") : whyNot(retrainingDag());
+  const first = state.overview.complete || state.overview.champion ? null : text("firstFace");
+  const why = r.running ? text("runsAlready") : (first ?? whyNot(retrainingDag()));
   show(byId("retraining-acts"), el("div", { class: "row" }, button(text("retrainNow"), why, open)));
 }
 

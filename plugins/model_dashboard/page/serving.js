@@ -13,7 +13,7 @@ export function serving() {
   const o = state.overview;
   show(byId("serving-now"), el("h2", {}, text("serves")), ...champion(o), ...warnings(o));
   show(byId("serving-replicas"), el("h3", {}, text("replicas")), ...replicaList(o.champion?.version));
-  show(byId("serving-acts"), el("div", { class: "row" }, rollbackButton(), o.freeze && freezeButton(), o.retraining && withholdButton(byId("serving-panel"))));
+  show(byId("serving-acts"), el("div", { class: "row" }, rollbackButton(), o.freeze && freezeButton(), o.complete && withholdButton(byId("serving-panel"))));
 }
 
 function champion(o) {

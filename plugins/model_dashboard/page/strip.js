@@ -28,8 +28,9 @@ function words(o) {
   const rates = o.rates && [rate("wronglyRefused", "refused"), rate("wronglyAccepted", "accepted")].join(", ");
   const accuracy = `${rates ?? percent(seen?.accuracy)} ${text(key)}`;
   const r = o.retraining;
-  const next = r ? [text("correctionsOf", { n: r.corrections, needed: r.needed })] : [];
-  if (r && r.days !== null) next.push(text("daysOf", { n: r.days, needed: r.min_days }));
+  const next = [text("correctionsOf", { n: r.corrections, needed: r.needed })];
+  if (r.needed_people !== null) next.push(text("peopleOf", { n: r.people ?? 0, needed: r.needed_people }));
+  if (r.days !== null) next.push(text("daysOf", { n: r.days, needed: r.min_days }));
   return { serves: o.champion ? o.champion.version : text("nothingServes"), accuracy, next: next.join(", "), state: seen?.state };
 }
 
@@ -46,7 +47,7 @@ function line(o) {
   return h(
     "div",
     { key: o.model_type, style: { padding: "2px 0" } },
-    part("kind", h("a", { href: `${base}/plugin/models`, style: { textDecoration: "underline" } }, o.model_type)),
+    part("kind", h("a", { href: `${base}/plugin/models?${new URLSearchParams({ model_type: o.model_type })}`, style: { textDecoration: "underline" } }, o.model_type)),
     part("serves", h("strong", null, serves)),
     part("accuracy", accuracy, { color: LOOKS[state] }),
     part("next", next),
@@ -63,7 +64,7 @@ function Strip() {
     return () => clearInterval(timer);
   }, []);
   // Of a type that is retrained in another way, only what serves.
-  const shown = overviews.filter((o) => o.retraining || o.champion);
+  const shown = overviews.filter((o) => o.complete || o.champion);
   return shown.length ? React.createElement("div", { id: "models-strip" }, shown.map(line)) : null;
 }
 

@@ -64,6 +64,7 @@ export function openElsewhere(address) {
 }
 
 export function signIn() {
-  const back = outside() ? "/plugin/models" : PLACE;
+  // Airflow hands on what stands in this address, the page's own state, so that a person comes back to the same model.
+  const back = (outside() ? "/plugin/models" : PLACE) + location.search;
   follow(`${base}/auth/login?next=${encodeURIComponent(base + back)}`, "_self");
 }

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from pipeline.bootstrap.dashboard import Dashboard
 from pipeline.domain.faces.looks import FaceLook, SeenRate
+from pipeline.domain.faces.retraining import FaceRetrainingPolicy
 from pipeline.domain.faces.watching import FaceState, FaceWatchPolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
@@ -15,7 +16,7 @@ from pipeline.ports.bundles import Overseeing, Proving, Records
 from tests.builders import NOW
 from tests.fakes.data import FakeDatasets, FakeWithholdings
 from tests.fakes.events import FakeDeadLetters, FakeTroubles
-from tests.fakes.faces import FakeFaceLooks
+from tests.fakes.faces import FakeFaceConfirmations, FakeFaceLooks
 from tests.fakes.overview import FakeSightings
 from tests.unit.pipeline.steps.live_world import World
 
@@ -33,9 +34,10 @@ class Overlooked:
         self.letters, self.troubles = FakeDeadLetters(), FakeTroubles(world.outbox)
         self.sightings = FakeSightings(world.readings, world.versions, world.blessings, world.trained, world.outbox)
         self.sightings.withholdings = self.withholdings = FakeWithholdings(world.confirmations)
-        self.face_looks = FakeFaceLooks()
+        self.face_looks, self.face_confirmations = FakeFaceLooks(), FakeFaceConfirmations()
         self.fleet, self.datasets = fleet or world.fleet, FakeDatasets()
         policies = {"retraining": RetrainingPolicy(), "live": LiveAccuracyPolicy(), "face_watch": FaceWatchPolicy()}
+        policies["face_retraining"] = FaceRetrainingPolicy()
         settings = SimpleNamespace(**policies, administrators=())
         wiring = SimpleNamespace(
             settings=settings, fleet=self.fleet, dead_letters=self.letters, objects=world.objects, clock=world.clock
@@ -65,5 +67,5 @@ class Overlooked:
         w = self.world
         return Overseeing(
             *(w.transitions, w.confirmations, w.runs, self.troubles, self.sightings, w.metrics, self.face_looks),
-            *(self.fleet, w.clock),
+            *(self.face_confirmations, self.fleet, w.clock),
         )

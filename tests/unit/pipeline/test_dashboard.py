@@ -1,6 +1,7 @@
 """What a page is told of the models."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from pipeline.domain.retraining import Backlog, RetrainingDecision
 from pipeline.domain.transitions import By
 from pipeline.domain.troubles import Place, Trouble
 from pipeline.steps.withhold import give_back, withhold
-from tests.builders import NOW
+from tests.builders import NOW, a_face_confirmation
 from tests.unit.pipeline.dashboard_world import Overlooked
 
 
@@ -179,12 +180,31 @@ def test_what_is_set_aside_is_told_until_it_is_given_back(seen):
         give_back(seen.withholdings, world.clock, "unknown", by)
 
 
+def test_of_a_face_model_the_way_to_its_next_retraining_is_told_by_its_own_policy(seen):
+    seen.face_serves()
+    wrong = {"ai_result": "different", "final_result": "same"}
+    said = [a_face_confirmation(str(n), name, **wrong) for n, name in enumerate(["kim", "kim", "lee"])]
+    seen.face_confirmations.store([*said, a_face_confirmation("right", "park")])
+    answer = RetrainingDecision(False, "too_few", "3 corrections, 50 needed", Backlog(3, 3, None, people=2))
+    for kind in (ModelType.FACE, ModelType.LAUNDRY):
+        reason = f"{kind}: {answer.reason}"
+        seen.sightings.decisions.record(kind, replace(answer, reason=reason), at=NOW, asked_by="kim")
+    told = seen.dashboard.overview("FACE")["retraining"]
+    json.dumps(told)
+    assert (told["corrections"], told["needed"], told["people"], told["needed_people"]) == (3, 50, 2, 20)
+    assert (told["urgent"], told["min_days"], told["running"]) == (None, 7.0, None)
+    assert [one["reason"] for one in told["answers"]] == ["FACE: 3 corrections, 50 needed"]
+    of_laundry = overview(seen)
+    assert of_laundry["complete"] and of_laundry["retraining"]["needed_people"] is None
+    assert of_laundry["retraining"]["urgent"] == 300
+
+
 def test_of_a_face_model_both_rates_are_told_and_nothing_of_branch_managers(seen):
     assert seen.dashboard.overview("FACE")["rates"]["seen"] is None
     seen.face_serves()
     told = seen.dashboard.overview("FACE")
     json.dumps(told)
-    assert (told["champion"]["version"], told["seen"], told["retraining"]) == ("v1.1.0", None, None)
+    assert (told["champion"]["version"], told["seen"], told["complete"]) == ("v1.1.0", None, False)
     rates = told["rates"]
     assert (rates["seen"]["state"], rates["seen"]["refused"]["share"]) == ("warn", 0.2)
     assert rates["seen"]["accepted"]["share"] is None

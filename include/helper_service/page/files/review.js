@@ -171,8 +171,10 @@ class Desk {
         view.trouble(this.words.say("notSaved", { reason: error.message }));
         return;
       }
-      view.trouble(this.words.say("taken"));
-      this.tasks.shift();
+      // The branch has had its number for the day, on this desk and others: nothing more lies here.
+      const full = error.status === 429;
+      view.trouble(full ? null : this.words.say("taken"));
+      this.tasks = full ? [] : this.tasks.slice(1);
     } finally {
       this.busy = false;
     }
