@@ -22,7 +22,7 @@ class Query:
     board: str
     place: str
     expr: str
-    of_panel: bool = False
+    kind: str = "panel"
 
     @property
     def filled(self) -> str:
@@ -30,6 +30,11 @@ class Query:
         for name, value in _FILLED.items():
             text = text.replace(name, value)
         return text
+
+    @property
+    def quiet(self) -> str | None:
+        """Why it may be empty after a demo."""
+        return QUIET.get(self.place)
 
     @property
     def names(self) -> set[str]:
@@ -41,15 +46,15 @@ class Query:
 def queries() -> Iterator[Query]:
     for name, board in BOARDS.items():
         for panel in board["panels"]:
-            yield from (Query(name, panel["title"], target["expr"], of_panel=True) for target in panel["targets"])
+            yield from (Query(name, panel["title"], target["expr"]) for target in panel["targets"])
         for annotation in board["annotations"]["list"]:
-            yield Query(name, annotation["name"], annotation["expr"])
+            yield Query(name, annotation["name"], annotation["expr"], "annotation")
         for variable in board["templating"]["list"]:
             if found := re.fullmatch(r"label_values\((\w+), \w+\)", variable["query"]):
-                yield Query(name, f"${variable['name']}", found[1])
+                yield Query(name, f"${variable['name']}", found[1], "variable")
 
 
-# Panels that may be empty after a demo, and why: the demo fails when another one is.
+# Panels that may be empty after a demo, and why: the demo fails when a line of another one is.
 QUIET = {
     "GPU use": "the machine has none",
     "Live accuracy": "the newest champion has too few confirmations to tell",
@@ -68,8 +73,10 @@ QUIET = {
 }
 
 
-def empty_panels(api: PrometheusApi) -> set[str]:
-    """Titles of the panels without a single series."""
-    asked = [query for query in queries() if query.of_panel]
-    filled = {query.place for query in asked if api.query(query.filled)}
-    return {query.place for query in asked} - filled
+def empty(api: PrometheusApi) -> list[Query]:
+    """Queries without a single series, of those that may not be: each line of a panel, and each variable.
+
+    Annotations are of moments: most of the time there is none.
+    """
+    asked = (query for query in queries() if query.kind != "annotation" and query.quiet is None)
+    return [query for query in asked if not api.query(query.filled)]

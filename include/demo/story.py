@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.demo import measurements, seeding
-from include.demo.boards import QUIET, empty_panels
+from include.demo.boards import empty
 from include.demo.branch_managers import GARBAGE, Confirmed, Mischief, confirm_all, hand_in
 from include.demo.figures import Compared, compare
 from include.demo.photos import PhotoSpec, base_specs, live_specs
@@ -159,8 +159,8 @@ class Story:
             stage.say(sentence)
             report.demand(False, sentence)
         stage.say(f"{len(compared.seen)} figures, {len(compared.wrong)} of them wrong")
-        for panel in sorted(empty_panels(api) - set(QUIET)):
-            report.demand(False, f"panel {panel} shows something")
+        for query in empty(api):
+            report.demand(False, f"{query.kind} {query.place} of the board {query.board} shows {query.expr}")
 
     def _compare(self, api: PrometheusApi) -> Compared:
         return compare(api, self._stage.query, time.monotonic() - self._serving_since)

@@ -23,6 +23,9 @@ def exporter(stack: Stack) -> Service:
     reads = {
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops_viewer", "mlops"),
         "RETRAIN_AMQP_URL": stack.amqp_url_of("watcher"),
+        "RETRAIN_HELPER_DSN": stack.dsn("mlops_viewer", "helper"),
+        "RETRAIN_ACCESS_DSN": stack.dsn("mlops_viewer", "access"),
+        "RETRAIN_EXPORTER_OUTBOXES": "true",
         "RETRAIN_EXPORTER_BACKUPS": "true",
     }
     program = Program("exporter", command, lambda: http_answers(url), environment=reads, code=("pipeline",))

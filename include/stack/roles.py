@@ -40,7 +40,11 @@ _OWNS = """
     SELECT 1 FROM pg_shdepend WHERE refobjid = %s::regrole AND deptype = 'o'
     AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) LIMIT 1
 """
-_READ_ONLY = (READER, "mlops_viewer")
+# Of the same two databases it sees how long events wait, and nothing of what is in them.
+_WATCHES = "mlops_viewer"
+_TIMES_OF_EVENTS = "GRANT SELECT (position, created_at, published_at) ON outbox TO {}"
+_HAS_OUTBOX = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
+_READ_ONLY = (READER, _WATCHES)
 
 
 def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
@@ -60,7 +64,8 @@ def make_roles(superuser_dsn: str, passwords: Mapping[str, str]) -> None:
             for role in filter(None, (database.owner, database.works, database.reads)):
                 _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database.name, role)
         for name in _READ_BY_US:
-            _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", name, READER)
+            for role in (READER, _WATCHES):
+                _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", name, role)
         _run(connection, "ALTER ROLE {} REPLICATION", COPIES)
         _run(connection, "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO {}", COPIES)
     finally:
@@ -96,6 +101,8 @@ def _grant(connection: Connection, database: Database) -> None:
     _run(connection, "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}", database.works)
     if database.reads:
         _run(connection, f"GRANT SELECT {_TABLES}", database.reads)
+    if database.name in _READ_BY_US and _there(connection, _HAS_OUTBOX, "outbox"):
+        _run(connection, _TIMES_OF_EVENTS, _WATCHES)
     for table in _notes_of_migrations(connection):
         _run(connection, "REVOKE INSERT, UPDATE, DELETE ON {} FROM {}", table, database.works)
 

@@ -1,4 +1,4 @@
-"""The mlops database as it is at one moment, for reading: what several tables say fits together."""
+"""The mlops database, or another one, as it is at one moment, for reading: what several tables say fits together."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,7 +28,7 @@ class Snapshot(MlopsDatabase):
 
 
 @contextmanager
-def snapshot(dsn: str) -> Iterator[Snapshot]:
+def snapshot(dsn: str, name: str = "the mlops database") -> Iterator[Snapshot]:
     """Asked once and not again. Raises `ServiceUnavailable` when the database is gone, cannot work, or is slow."""
     try:
         with closing(heard(dsn, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS)) as connection:
@@ -37,4 +37,4 @@ def snapshot(dsn: str) -> Iterator[Snapshot]:
     except psycopg2.Error as error:
         if not not_ready(error):
             raise
-        raise unavailable("the mlops database", error) from error
+        raise unavailable(name, error) from error

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator
 
+from pydantic import SecretStr
+
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.bootstrap.settings_at_start import longest_gap_seconds
 from pipeline.bootstrap.wiring import Wiring
@@ -27,6 +29,8 @@ def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
         "broker": facts.of_broker,
         "registry": facts.of_registry,
     }
+    if chosen.exporter.outboxes:
+        sources |= {"helper": facts.of_helper, "access": facts.of_access}
     if chosen.exporter.airflow_url:
         sources["airflow"] = facts.of_airflow
     _, thread = serve(sources, chosen.exporter.host, chosen.exporter.port)
@@ -56,6 +60,12 @@ class Facts:
         s = self._w.settings
         yield from tell_replicas(s.faceserve_replicas, s.faceserve_out_of_rotation, at_least=s.exporter.replicas)
 
+    def of_helper(self) -> Iterator[Fact]:
+        return _of_outbox("helper", self._w.settings.helper_dsn)
+
+    def of_access(self) -> Iterator[Fact]:
+        return _of_outbox("access", self._w.settings.access_dsn)
+
     def of_broker(self) -> Iterator[Fact]:
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())
 
@@ -71,6 +81,14 @@ class Facts:
 
         for component, healthy in airflow_health(self._w.settings.exporter.airflow_url).items():
             yield Fact("airflow_healthy", (component,), healthy)
+
+
+def _of_outbox(name: str, dsn: SecretStr) -> Iterator[Fact]:
+    from pipeline.adapters.other_outboxes import unpublished_in
+
+    found = unpublished_in(dsn.get_secret_value(), f"the {name} database")
+    yield Fact("outbox_waiting", (name,), found.waiting)
+    yield Fact("outbox_oldest_seconds", (name,), found.oldest_seconds)
 
 
 def watching(settings: Settings, database: MlopsDatabase) -> Watching:

@@ -28,6 +28,9 @@ class ExporterPolicy:
     """Newest versions of each model that have series of their own, besides those that serve or are on trial."""
     replicas: Annotated[int, Range(at_least=0, at_most=1000)] = 0
     """Replicas that have to serve at all times; 0: as many as `RETRAIN_FACESERVE_REPLICAS` has addresses."""
+    outboxes: bool = False
+    """Whether the Helper service's and the access service's outboxes are looked at, too, in the databases of
+    `RETRAIN_HELPER_DSN` and `RETRAIN_ACCESS_DSN`, with a role that may read the times in them."""
     backups: bool = False
     """Whether backups of the databases are made by this installation: then one that never was is told, too."""
 

@@ -19,6 +19,14 @@ class Waiting:
     untold_seconds: float
 
 
+@dataclass(frozen=True)
+class Unpublished:
+    """The same of another service's events, of which nobody is told otherwise."""
+
+    waiting: int
+    oldest_seconds: float
+
+
 class Totals(Protocol):
     """Asked of small tables and single rows, however many confirmations there are."""
 

@@ -156,9 +156,15 @@ CAUSES = [
     ),
     (
         {"alertname": "DagPaused", "dag_id": "task_confirmed_intake"},
-        [{"alertname": "ConfirmationsWait"}],
+        [{"alertname": "ConfirmationsWait"}, {"alertname": "NoConfirmations"}],
         [{"alertname": "MonitorSilent", **LAUNDRY}],
     ),
+    (
+        {"alertname": "OutboxOld", "database": "helper"},
+        [{"alertname": "NoConfirmations"}],
+        [{"alertname": "ConfirmationsWait"}],
+    ),
+    ({"alertname": "OutboxOld", "database": "mlops"}, [], [{"alertname": "NoConfirmations"}]),
     (
         {"alertname": "DagPaused", "dag_id": "live_accuracy_monitor"},
         [{"alertname": "MonitorSilent", **LAUNDRY}],

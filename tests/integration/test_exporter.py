@@ -101,7 +101,7 @@ def test_what_prometheus_says_of_a_life_is_what_the_database_says(watched):
     events = [an_event(f"life-{n}", model_version=version, extra=extra) for n, (version, extra) in enumerate(said)]
     ConfirmationTable(database).store([*events, an_event("right", ai_result="양호", corrected=False)])
     tally = Tally((LabelTally("양호", 200, 190),), NOW)
-    seen = Observation("v1.0.0", tally, tally, Tally())
+    seen = Observation("v1.0.0", tally, tally, Tally((LabelTally("양호", 50, 44),), NOW))
     reading = LiveAccuracyPolicy().judge(seen, NOW)
     ReadingTable(database).record(Look(ModelType.LAUNDRY, NOW, seen, reading, {}, "looked"))
     prometheus, figures = prometheus_of(watched.stack), [figure for figure in FIGURES if figure.sql]
@@ -110,7 +110,10 @@ def test_what_prometheus_says_of_a_life_is_what_the_database_says(watched):
         return compare(prometheus, lambda sql: query(watched.stack.dsn("mlops", "mlops"), sql), 60, figures).wrong
 
     until(lambda: not wrong(), "Prometheus to say the same")
-    assert len(figures) > 18
+    assert len(figures) > 24
+    by_name = {figure.name: figure for figure in figures}
+    # Live accuracy is known in this life: that both know nothing would be equal, too.
+    assert all(prometheus.number(by_name[f"live_accuracy_{kind}_low"].expr) for kind in ("observed", "blind"))
 
 
 def test_a_database_that_is_away_is_told_and_nothing_old(watched):
@@ -124,6 +127,19 @@ def test_a_database_that_is_away_is_told_and_nothing_old(watched):
             "retraining_dead_letters",
         ]
     assert scrape(watched)['retraining_exporter_up{source="database"}'] == "1.0"
+
+
+def test_what_another_service_has_not_published_is_told_by_its_times_alone(watched):
+    """Of a confirmation that does not come nobody else knows; and whoever watches reads nothing of what is in it."""
+    event = "INSERT INTO outbox (id, payload, created_at) VALUES ('late', '{}', now() - interval '10 minutes')"
+    for name in ("helper", "access"):
+        query(watched.stack.dsn(name, name), event)
+        waits = f'retraining_outbox_oldest_seconds{{database="{name}"}}'
+        assert 600 <= float(scrape(watched)[waits]) < 1200
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            query(watched.stack.dsn("mlops_viewer", name), "SELECT payload FROM outbox")
+        query(watched.stack.dsn(name, name), "DELETE FROM outbox")
+        assert scrape(watched)[waits] == "0.0"
 
 
 def test_the_exporter_can_write_nothing(watched):

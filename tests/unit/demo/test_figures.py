@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from include.demo.boards import QUIET, queries
+from include.demo.boards import QUIET, empty, queries
 from include.demo.figures import FIGURES, Figure, compare
 from include.stack.layout import REPOSITORY
 from pipeline.domain.facts import FAMILIES
@@ -69,7 +69,10 @@ def test_every_row_of_the_specifications_table_is_there():
         "inference latency (p50, p95, p99)": ("latency_p50_seconds", "latency_p95_seconds", "latency_p99_seconds"),
         "throughput": ("throughput_per_second",),
         "error rate": ("error_rate",),
-        "live accuracy": ("live_accuracy_state_known", "live_confirmations"),
+        "live accuracy": (
+            *("live_accuracy_state_known", "live_confirmations", "live_accuracy", "live_confirmations_blind"),
+            *(f"live_accuracy_{kind}_{end}" for kind in ("observed", "blind") for end in ("low", "high")),
+        ),
         "CPU, memory and GPU use": ("processor_cores", "memory_bytes"),
         "correction rate (falling is good)": ("correction_rate",),
         "approval rate of tasks": ("approval_rate",),
@@ -88,6 +91,33 @@ def test_figures_are_asked_of_facts_that_are_told():
     assert asked - set(FAMILIES) == set()
 
 
-def test_a_panel_that_may_be_empty_exists_and_has_a_reason():
-    assert set(QUIET) <= {query.place for query in queries() if query.of_panel}
+def test_what_may_be_unknown_is_so_in_both_or_in_none():
+    figure = Figure("live_accuracy", "one", "SELECT 1", may_be_unknown=True)
+    assert wrong(figure, prometheus=None, database=None) == ()
+    assert wrong(figure, prometheus=0.9, database=0.9) == ()
+    assert wrong(figure, prometheus=1.0, database=None) and wrong(figure, prometheus=None, database=0.9)
+
+
+class Boards:
+    """A Prometheus that has no series for queries with this in them."""
+
+    def __init__(self, lacking):
+        self.lacking = lacking
+
+    def query(self, expr):
+        return [] if self.lacking in expr else [({}, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "query", [q for q in queries() if q.kind != "annotation"], ids=lambda q: f"{q.place}: {q.expr[:60]}"
+)
+def test_each_line_of_a_panel_and_each_variable_has_to_show_something(query):
+    """Also a line of a panel whose others do."""
+    missing = empty(Boards(query.filled))
+    assert (query in missing) is (query.quiet is None)
+
+
+def test_few_panels_may_be_empty_and_each_has_a_reason():
+    places = {query.place for query in queries() if query.kind == "panel"}
+    assert set(QUIET) <= places and len(QUIET) <= 14 < len(places) / 3
     assert all(len(reason.split()) >= 2 for reason in QUIET.values())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tests.unit.deployment.alert_trials import DAY, HOUR, MINUTE, Case, Trial, Value, ago, steady
 from tests.unit.deployment.burning import Burning, errors, fast, lasting, slowness
+from tests.unit.deployment.silence import Silence
 
 
 def of(series: str, bad: float, edge: float, good: float, beside: Mapping[str, Value] | None = None) -> Case:
@@ -37,7 +38,7 @@ _SAFEGUARD = 'retraining_safeguard_timestamp_seconds{kind="%s"}'
 _ANOTHER = {SERVES % "v1.0.0": NONE, SERVES % "v0.9.0": ONE}
 _THE_SAME = {SERVES % "v1.0.0": ONE, SERVES % "v0.9.0": NONE}
 
-CASES: Mapping[str, Case | Burning] = {
+CASES: Mapping[str, Case | Burning | Silence] = {
     "ErrorBudgetBurnsFast": Burning(fast(0.001), errors),
     "ErrorBudgetBurns": Burning(lasting(0.001), errors),
     "LatencyBudgetBurnsFast": Burning(fast(0.01), slowness),
@@ -84,6 +85,7 @@ CASES: Mapping[str, Case | Burning] = {
     "StepFailing": since('retraining_step_failing_timestamp_seconds{dag_id="model_rollback",step="x"}', 30 * MINUTE),
     "DeadLetters": of("retraining_dead_letters", 1, 0, 0),
     "ConfirmationsWait": of('rabbitmq_detailed_queue_messages_ready{queue="mlops.task-confirmed"}', 1001, 1000, 0),
+    "NoConfirmations": Silence(),
     "TasksWaitForWorkers": Case(
         bad={_TASKS_READY: ONE, _WORKERS: NONE},
         edge={_TASKS_READY: ONE, _WORKERS: ONE},

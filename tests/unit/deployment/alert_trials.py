@@ -155,6 +155,11 @@ def others(alert: str) -> dict[str, list[dict[str, Any]]]:
     for place, old, new in _other_numbers(rule["expr"]):
         text = rule["expr"][: place.start()] + new + rule["expr"][place.end() :]
         found[f"{old} → {new} at {place.start()}"] = [{**rule, "expr": text}]
+    for place in re.finditer(r"(?<=\[)\w+(?=\])|(?<=offset )\w+", rule["expr"]):
+        for factor in (0.9, 1.1):
+            other = f"{seconds(place[0]) * factor:.0f}s"
+            text = rule["expr"][: place.start()] + other + rule["expr"][place.end() :]
+            found[f"{place[0]} × {factor} at {place.start()}"] = [{**rule, "expr": text}]
     for factor in (0.5, 1.5):
         if waits := seconds(rule.get("for", "0s")):
             found[f"for × {factor}"] = [{**rule, "for": f"{waits * factor:.0f}s"}]
