@@ -25,7 +25,7 @@ from plugins.every_dag import every_dag, every_task
 from plugins.faults import tell_late
 from plugins.forms import reason
 from plugins.model_rollout.hot_swap import HotSwapOperator
-from plugins.places import CPU_HEAVY, beside, of_slices
+from plugins.places import beside, heavy, of_slices
 from plugins.steps import step
 from plugins.training.task import demand_runtime, train_task
 from plugins.verdict.links import REPORT_URL, DataReportLink, DatasetLink, ExperimentLink, VerificationReportLink
@@ -150,11 +150,11 @@ def assemble(run: str, dataset_id: str, model_type: str) -> dict[str, object]:
 
 @task_group
 def verify(run: str) -> None:
-    @task(queue=CPU_HEAVY)
+    @task(**heavy())
     def accuracy(run: str) -> list[dict[str, object]]:
         return step(lambda p: p.verify_accuracy(run))
 
-    @task(queue=CPU_HEAVY)
+    @task(**heavy())
     def performance(run: str) -> list[dict[str, object]]:
         return step(lambda p: p.verify_performance(run))
 

@@ -1,6 +1,5 @@
-"""Where a task runs: beside the scheduler, or on a worker that takes tasks of its queue (`RETRAIN_EXECUTOR=celery`).
-
-Without workers all run beside the scheduler, and a queue means nothing.
+"""Where a task runs: beside the scheduler, on a worker that takes tasks of its queue (`RETRAIN_EXECUTOR=celery`), or in
+a pod of its own, if it is heavy (`RETRAIN_EXECUTOR=kubernetes`). Without workers a queue means nothing.
 """
 
 import logging
@@ -11,19 +10,21 @@ from airflow.configuration import conf
 from include.contract.work_queues import CPU_HEAVY, GPU
 from pipeline.bootstrap.settings_at_start import Places
 from pipeline.bootstrap.settings_at_start import places as wanted
+from plugins.training.image import training_image
 
-__all__ = ("CPU_HEAVY", "GPU", "beside", "beside_scheduler", "of_slices")
+__all__ = ("CPU_HEAVY", "GPU", "beside", "beside_scheduler", "heavy", "of_slices")
 log = logging.getLogger(__name__)
-_BESIDE = "BesideSchedulerExecutor"
+_BESIDE, _PODS = "BesideSchedulerExecutor", "KubernetesExecutor"
 
 
 def places() -> Places:
     """What the settings say, where Airflow was started so: a DAG that names an executor it does not have is gone."""
     said = wanted()
-    if not said.distributed or _BESIDE in conf.get("core", "executor"):
+    needed = _BESIDE if said.distributed else _PODS if said.in_pods else ""
+    if needed in conf.get("core", "executor"):
         return said
-    log.warning("RETRAIN_EXECUTOR=celery has no effect: AIRFLOW__CORE__EXECUTOR lacks %s", _BESIDE)
-    return said._replace(distributed=False)
+    log.warning("RETRAIN_EXECUTOR has no effect: AIRFLOW__CORE__EXECUTOR lacks %s", needed)
+    return said._replace(distributed=False, in_pods=False)
 
 
 def beside() -> str | None:
@@ -46,5 +47,17 @@ def of_slices() -> dict[str, Any]:
     Beside the scheduler they leave one slot of their pool to what takes seconds: events to publish, a replica to bring
     back. Where they wait for workers they have a pool of their own.
     """
-    distributed, at_once = places()
-    return {"queue": CPU_HEAVY, "max_active_tis_per_dag": at_once, **({"pool": "slices"} if distributed else {})}
+    distributed, at_once, in_pods = places()
+    apart = {"pool": "slices"} if distributed or in_pods else {}
+    return {**heavy(), "max_active_tis_per_dag": at_once, **apart}
+
+
+def heavy() -> dict[str, Any]:
+    """For a task that would keep what takes seconds waiting. Its pod is that of include/k8s/task-pod.yaml."""
+    if not places().in_pods:
+        return {"queue": CPU_HEAVY}
+    # Loading Kubernetes' client takes a while: only where it is used.
+    from kubernetes.client import V1Container, V1Pod, V1PodSpec
+
+    pod = V1Pod(spec=V1PodSpec(containers=[V1Container(name="base", image=training_image())]))
+    return {"queue": CPU_HEAVY, "executor": _PODS, "executor_config": {"pod_override": pod}}

@@ -57,16 +57,17 @@ def workers_wanted(variables: Mapping[str, str]) -> int:
 
 
 def pools(variables: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    """With workers, slices of photos have a pool of their own, and so has what runs beside the scheduler."""
-    if not distributed(variables):
+    """With workers or pods, slices of photos have a pool of their own, and so has what runs beside a scheduler with
+    workers.
+    """
+    if not distributed(variables) and variables.get("RETRAIN_EXECUTOR") != "kubernetes":
         return POOLS
-    slices = "slices of photos that are prepared, or wait for a worker"
-    beside = "what waits for no worker: the monitor, backups, what follows a rollback"
-    return {
-        **POOLS,
-        "slices": {"slots": _at_once(variables), "include_deferred": False, "description": slices},
-        "beside_scheduler": {"slots": _BESIDE, "include_deferred": False, "description": beside},
-    }
+    slices = "slices of photos that are prepared, or wait for a worker or a pod"
+    apart = {"slices": {"slots": _at_once(variables), "include_deferred": False, "description": slices}}
+    if distributed(variables):
+        beside = "what waits for no worker: the monitor, backups, what follows a rollback"
+        apart["beside_scheduler"] = {"slots": _BESIDE, "include_deferred": False, "description": beside}
+    return {**POOLS, **apart}
 
 
 def executor_variables(variables: Mapping[str, str]) -> dict[str, str]:

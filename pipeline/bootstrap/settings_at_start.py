@@ -27,10 +27,13 @@ _MOMENTS, _YEAR_SECONDS = 8000, 366 * 86400.0
 
 
 class Places(NamedTuple):
-    """Whether there are workers besides the scheduler's own, and how many slices of photos are prepared at once."""
+    """Whether there are workers besides the scheduler's own, or pods, and how many slices of photos are prepared at
+    once.
+    """
 
     distributed: bool
     slices_at_once: int
+    in_pods: bool = False
 
 
 def nobody(_unset: Collection[str]) -> Elsewhere:
@@ -108,7 +111,8 @@ def places() -> Places:
     except GiveUp as error:
         log.warning("%s; tasks run beside the scheduler", error)
         return Places(distributed=False, slices_at_once=Settings.model_fields["slices_at_once"].default)
-    return Places(distributed=settings.executor == "celery", slices_at_once=settings.slices_at_once)
+    chosen = settings.executor
+    return Places(chosen == "celery", settings.slices_at_once, in_pods=chosen == "kubernetes")
 
 
 def training_pod() -> TrainingPod:

@@ -105,9 +105,9 @@ class Settings(BaseSettings):
     administrators: tuple[str, ...] = ()
     """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
     simple auth manager, under another one whoever may trigger its DAG."""
-    executor: Literal["local", "celery"] = "local"
-    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines.
-    Kubernetes has pods instead."""
+    executor: Literal["local", "celery", "kubernetes"] = "local"
+    """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines,
+    `kubernetes` slices of photos and verification in pods of their own."""
     slices_at_once: Annotated[int, Range(at_least=1, at_most=1024)] = SLICES_AT_ONCE
     """Slices of photos prepared at once; with workers, as many as these have places for `cpu-heavy` tasks, together."""
     log_format: Literal["text", "json"] = "text"

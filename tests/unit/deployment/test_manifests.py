@@ -54,6 +54,11 @@ def _train_pod() -> dict[str, Any]:
     return found
 
 
+def _task_pod() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / "task-pod.yaml").read_text())
+    return found
+
+
 def _pods(overlay: str) -> dict[str, dict[str, Any]]:
     """Every pod's specification by the name of what makes it, the training pod among them."""
     made = {
@@ -66,6 +71,7 @@ def _pods(overlay: str) -> dict[str, dict[str, Any]]:
         **made,
         **{name: {**one["spec"], "labels": one["metadata"]["labels"]} for name, one in asked_for.items()},
         "training": {**_train_pod()["spec"], "labels": _TRAINING},
+        "task": {**_task_pod()["spec"], "labels": _task_pod()["metadata"]["labels"]},
     }
 
 
@@ -95,7 +101,7 @@ def test_every_manifest_fits_the_schema_of_kubernetes(overlay: str) -> None:
     with warnings.catch_warnings():
         # A kind that the schema does not know is only warned of.
         warnings.simplefilter("error")
-        for manifest in [*_all(overlay), _train_pod()]:
+        for manifest in [*_all(overlay), _train_pod(), _task_pod()]:
             kubernetes_validate.validate(manifest, _KUBERNETES, strict=True)
 
 
@@ -148,7 +154,13 @@ def test_images_are_called_as_they_are_built_or_pulled_by_a_fixed_tag(overlay: s
     for name, container in _containers(overlay):
         image = container["image"]
         of_trainings = {"laundry-training:0.1.0", "laundry-training-cuda:0.1.0"}
-        ours = image in {"laundry-retraining:0.1.0", "laundry-faceserve:0.1.0", "set-by-the-operator", *of_trainings}
+        ours = image in {
+            "laundry-retraining:0.1.0",
+            "laundry-faceserve:0.1.0",
+            "set-by-the-operator",
+            "set-by-the-task",
+            *of_trainings,
+        }
         assert ours or re.fullmatch(r"(prom|grafana)/[a-z]+:v?\d+\.\d+\.\d+", image), f"{name} runs {image}"
 
 
@@ -210,7 +222,7 @@ def test_mlflow_knows_every_login_a_replica_only_its_own_and_who_writes_the_pipe
     writing = {"training", "first-model"}
     assert {known[name]["MLFLOW_TRACKING_USERNAME"] for name in writing} == {PIPELINE.name}
     assert _of(overlay, "ConfigMap")["airflow"]["data"]["MLFLOW_TRACKING_USERNAME"] == PIPELINE.name
-    assert not [name for name in known if known[name] and name not in {"mlflow", "faceserve", *writing}]
+    assert not [name for name in known if known[name] and name not in {"mlflow", "faceserve", "task", *writing}]
 
 
 def test_models_are_signed_and_no_replica_takes_another(overlay: str) -> None:
