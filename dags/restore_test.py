@@ -1,8 +1,9 @@
 """### Restores every database once a week, beside what runs, and compares: a backup that nobody restored is none.
 
 All are rebuilt as they were at one moment, from the newest copy and the log. Then every page of every table is read,
-rows that are only added to are counted on both sides, and the transition log, `model_versions` and the models' files
-have to agree. What differs fails the task, and people are told. Nothing that runs is touched.
+rows that are only added to are counted on both sides, totals have to be those of the rows that came back, no photo is
+in a dataset twice, and the transition log, `model_versions` and the models' files have to agree. What differs fails
+the task, and people are told. Nothing that runs is touched.
 """
 
 from datetime import timedelta

@@ -13,6 +13,8 @@ _GROWING = {
     "task_confirmations": ("key || final_result", "received_at", "true"),
     "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at", "true"),
 }
+_STORED, _TOTAL = "SELECT count(*) FROM task_confirmations", "SELECT COALESCE(sum(stored), 0) FROM confirmation_totals"
+_SHOWN_TWICE = "SELECT count(*) - count(DISTINCT (dataset_id, sha256)) FROM dataset_photos"
 
 
 class SafeguardTable:
@@ -52,3 +54,15 @@ class GrowingTableRows:
                 rows, digest = cursor.fetchone() or (0, "")
                 counted.append(Counted(table, int(rows), digest))
         return counted
+
+    def counted_twice(self) -> Sequence[str]:
+        with self._database.transaction() as cursor:
+            # One statement, and so one moment: rows and totals are written together.
+            cursor.execute(f"SELECT ({_STORED}), ({_TOTAL}), ({_SHOWN_TWICE})")
+            stored, total, shown = cursor.fetchone() or (0, 0, 0)
+        sentences = []
+        if stored != total:
+            sentences.append(f"the totals count {total} confirmations, and {stored} are stored")
+        if shown:
+            sentences.append(f"{shown} photos are in a dataset more than once")
+        return sentences

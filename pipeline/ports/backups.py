@@ -125,3 +125,6 @@ class GrowingTables(Protocol):
 
     def counted(self, until: datetime) -> Sequence[Counted]:
         """By name; rows that came in up to that moment."""
+
+    def counted_twice(self) -> Sequence[str]:
+        """A sentence for what counts more or less often than it is there (include/reliability.md, I2)."""

@@ -149,6 +149,20 @@ def test_what_is_pruned_or_erased_is_not_missed_in_a_restored_copy(services):
     assert lost(rows.counted(at), [dataclasses.replace(one, rows=0) for one in restored]) != ()
 
 
+@pytest.mark.integration
+def test_totals_that_are_not_those_of_the_rows_are_said_and_no_event_makes_any(services):
+    tables, rows = Tables(services.mlops), GrowingTableRows(services.mlops)
+    tables.confirmations.store([an_event(1), an_event(2)])
+    tables.confirmations.store([an_event(2)])
+    tables.erasures.anonymise(an_event(1).task_id)
+    assert rows.counted_twice() == []
+    with services.mlops.transaction() as cursor:
+        cursor.execute("UPDATE confirmation_totals SET stored = stored + 1")
+        cursor.execute("SELECT sum(stored), count(*) FROM confirmation_totals")
+        total, _ = cursor.fetchone()
+    assert rows.counted_twice() == [f"the totals count {total} confirmations, and 2 are stored"]
+
+
 # Troubles
 
 

@@ -105,6 +105,10 @@ class FakeRows:
     """Rows by table, each with its moment."""
 
     came: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)
+    twice: tuple[str, ...] = ()
+
+    def counted_twice(self) -> Sequence[str]:
+        return self.twice
 
     def counted(self, until: datetime) -> Sequence[Counted]:
         said = {table: [row for row, at in rows if at <= until] for table, rows in sorted(self.came.items())}

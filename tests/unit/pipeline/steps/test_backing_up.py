@@ -171,6 +171,10 @@ def change_the_model(world):
     world.objects.bodies[f"s3://models/one/{MANIFEST}"] = b"another"
 
 
+def count_a_confirmation_twice(world):
+    world.restored.tables.twice = ("the totals count 3 confirmations, and 2 are stored",)
+
+
 def damage_a_page(world):
     world.builder.damaged = "btree index is corrupt"
 
@@ -182,6 +186,7 @@ def damage_a_page(world):
         (lose_the_log, "the transition log of LAUNDRY is another one"),
         (lose_the_model, r"the files of LAUNDRY v1\.0\.0 are not in s3://models/one/"),
         (change_the_model, r"the files of LAUNDRY v1\.0\.0 are not in s3://models/one/"),
+        (count_a_confirmation_twice, "the totals count 3 confirmations, and 2 are stored"),
         (damage_a_page, "btree index is corrupt"),
     ],
 )
