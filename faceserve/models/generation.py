@@ -33,6 +33,8 @@ class Origin:
             raise ValueError("version, URI and hash are texts")
         if not 0 < len(self.version) <= _LONGEST_VERSION:
             raise ValueError(f"a version has 1 to {_LONGEST_VERSION} characters, not {len(self.version)}")
+        if not self.version.isprintable():
+            raise ValueError("a version has no line breaks or other characters that nobody sees")
         if len(self.artifact_uri) > _LONGEST_URI:
             raise ValueError(f"an artifact's URI has at most {_LONGEST_URI} characters, not {len(self.artifact_uri)}")
         if not math.isfinite(self.activated_at):

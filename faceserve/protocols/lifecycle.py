@@ -51,7 +51,7 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
 
     @statuses
     def Discard(self, request: pb.DiscardRequest, context: grpc.ServicerContext) -> pb.DiscardResponse:
-        self._manager.discard(request.model, request.version, _order(request, context))
+        self._manager.discard(request.model, _version(request), _order(request, context))
         return pb.DiscardResponse()
 
     @statuses
@@ -69,7 +69,7 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
     def AbortCanary(self, request: pb.AbortCanaryRequest, context: grpc.ServicerContext) -> pb.AbortCanaryResponse:
         # Nobody fails to end a trial for saying much: the beginning is kept.
         reason = request.reason[:_LONGEST_REASON] or "as asked"
-        self._manager.abort_canary(request.model, request.version, reason, _order(request, context))
+        self._manager.abort_canary(request.model, _version(request), reason, _order(request, context))
         return pb.AbortCanaryResponse()
 
     @statuses
@@ -111,6 +111,13 @@ def _origin(request: pb.PrepareRequest) -> Origin:
         return Origin(request.version, request.artifact_uri, request.manifest_sha256)
     except ValueError as error:
         raise BadRequest(str(error)) from None
+
+
+def _version(request: Any) -> str:
+    """Of a call that has nothing to do for a version that is gone already. Raises `BadRequest` if it names none."""
+    if not request.version:
+        raise BadRequest("the request must name a version")
+    return str(request.version)
 
 
 def _order(request: Any, context: grpc.ServicerContext) -> Order:

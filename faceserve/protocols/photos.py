@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Images
+from faceserve.errors import BadRequest
 from faceserve.faces.enrolment import Enrolment
 from faceserve.faces.features import unit_length
 from faceserve.inference.answering import Answer, Answering, Asked
@@ -58,6 +59,8 @@ class InferenceServicer(pb_grpc.InferenceServicer):
 
     @statuses
     def Compare(self, request: pb.CompareRequest, context: grpc.ServicerContext) -> pb.CompareResponse:
+        if request.count < 0:
+            raise BadRequest(f"count is {request.count}: at most so many matches are asked for, 0 means one")
         asked = _asked(request, context)
         vector, found = self._embedding(request, asked)
         generation = found.generation

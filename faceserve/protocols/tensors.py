@@ -37,8 +37,10 @@ def images_of(request: oip.ModelInferRequest, decode: Decode = decoded) -> Image
     tensor = request.inputs[0]
     raw = request.raw_input_contents[0] if request.raw_input_contents else None
     if tensor.name == IMAGES:
+        _demand_contents(tensor, "uint_contents" if raw is None else None)
         return _images(tensor, raw)
     if tensor.name == PHOTOS:
+        _demand_contents(tensor, "bytes_contents" if raw is None else None)
         return decode(_byte_strings(tensor, raw))
     raise BadRequest(f"unknown input {tensor.name[:80]!r}, the model takes {IMAGES!r} or {PHOTOS!r}")
 
@@ -107,6 +109,14 @@ def _classified(array: npt.NDArray[np.float32], best: int, labels: Sequence[str]
 
 def _measured(text: bytes) -> bytes:
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
+
+
+def _demand_contents(tensor: oip.ModelInferRequest.InferInputTensor, field: str | None) -> None:
+    """What stands elsewhere would be ignored: nobody knows which of both was meant. Raises `BadRequest`."""
+    given = [known.name for known, _ in tensor.contents.ListFields() if known.name != field]
+    if given:
+        where = f"{field} of its contents" if field else "raw_input_contents alone"
+        raise BadRequest(f"input {tensor.name!r} has {', '.join(given)}: it is read from {where}")
 
 
 def _images(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Images:

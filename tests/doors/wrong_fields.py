@@ -5,10 +5,11 @@ own type that somebody will send one day.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIRES = {
@@ -56,10 +57,9 @@ def wrong(whole: Message) -> Iterator[tuple[str, bytes]]:
     yield "no bytes at all", b""
     for path in _paths(whole.DESCRIPTOR):
         name = ".".join(field.name for field in path)
-        rest = _without(whole, path[0])
-        yield f"{name} left out", rest.SerializeToString()
+        yield f"{name} left out", _with(whole, path, b"")
         for what, found in _values(path[-1]):
-            yield f"{name} {what}", rest.SerializeToString() + _wrapped(path[:-1], found)
+            yield f"{name} {what}", _with(whole, path, found)
 
 
 def _paths(kind: Descriptor, above: tuple[FieldDescriptor, ...] = ()) -> Iterator[tuple[FieldDescriptor, ...]]:
@@ -70,17 +70,30 @@ def _paths(kind: Descriptor, above: tuple[FieldDescriptor, ...] = ()) -> Iterato
             yield from _paths(field.message_type, path)
 
 
-def _without(whole: Message, field: FieldDescriptor) -> Message:
-    made = type(whole)()
-    made.CopyFrom(whole)
-    made.ClearField(field.name)
+def _with(whole: Message, path: Sequence[FieldDescriptor], found: bytes) -> bytes:
+    """The message with these bytes for that field, and everything else as it was, also in the messages around it."""
+    field, *deeper = path
+    rest = type(whole)()
+    rest.CopyFrom(whole)
+    rest.ClearField(field.name)
+    if deeper:
+        found = _with(_inner(whole, field), deeper, found)
+        found = _tag(field, _BYTES) + _varint(len(found)) + found
+    return rest.SerializeToString() + found
+
+
+def _inner(whole: Message, field: FieldDescriptor) -> Message:
+    """The message in that field, of several the only one; an empty one where there is none."""
+    made = GetMessageClass(field.message_type)()
+    there = [value for known, value in whole.ListFields() if known.name == field.name]
+    if there and not field.is_repeated:
+        made.CopyFrom(there[0])
+    elif there and isinstance(there[0], Mapping):
+        ((made.key, value),) = there[0].items()
+        made.value.CopyFrom(value)
+    elif there:
+        made.CopyFrom(there[0][0])
     return made
-
-
-def _wrapped(path: Sequence[FieldDescriptor], inner: bytes) -> bytes:
-    for field in reversed(path):
-        inner = _tag(field, _BYTES) + _varint(len(inner)) + inner
-    return inner
 
 
 def _values(field: FieldDescriptor) -> Iterator[tuple[str, bytes]]:
