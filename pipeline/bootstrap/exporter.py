@@ -1,7 +1,9 @@
 """`python -m pipeline exporter`: the facts of the records and of the broker, on `/metrics`."""
 
+import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -25,6 +27,7 @@ def begin_to_tell(settings: Settings | None = None) -> threading.Thread:
     facts = Facts(chosen)
     sources = {
         "settings": facts.of_settings,
+        "machine": facts.of_machine,
         "database": facts.of_records,
         "broker": facts.of_broker,
         "registry": facts.of_registry,
@@ -59,6 +62,10 @@ class Facts:
         """What is wanted, beside which alerts hold what there is."""
         s = self._w.settings
         yield from tell_replicas(s.faceserve_replicas, s.faceserve_out_of_rotation, at_least=s.exporter.replicas)
+
+    def of_machine(self) -> Iterator[Fact]:
+        disk = shutil.disk_usage(Path.cwd())
+        yield Fact("disk_free_ratio", (), disk.free / disk.total)
 
     def of_helper(self) -> Iterator[Fact]:
         return _of_outbox("helper", self._w.settings.helper_dsn)

@@ -228,6 +228,11 @@ _OF_OPERATION = (
         "1 for each address that a person took out of rotation, as the exporter's own settings say "
         "(RETRAIN_FACESERVE_OUT_OF_ROTATION)",
     ),
+    Family(
+        "disk_free_ratio",
+        (),
+        "Share of the disk that is free where the exporter runs: in compose and on the local stack that of all of it",
+    ),
     Family("airflow_healthy", ("component",), "1 for each part of Airflow that says it is healthy, else 0"),
     Family("dead_letters", (), "Messages in the dead-letter queue, asked of the broker"),
     Family("outbox_waiting", ("database",), "Events that are committed and not published yet"),

@@ -121,9 +121,10 @@ def test_a_database_that_is_away_is_told_and_nothing_old(watched):
     with watched.without("postgres"):
         told = scrape(watched)
         assert told['retraining_exporter_up{source="database"}'] == "0.0"
-        # Of the settings, and of the broker, which answers.
+        # Of the settings, the machine and the broker, which answer.
         assert [name for name in told if name.startswith("retraining_") and "exporter" not in name] == [
             "retraining_replicas_expected",
+            "retraining_disk_free_ratio",
             "retraining_dead_letters",
         ]
     assert scrape(watched)['retraining_exporter_up{source="database"}'] == "1.0"

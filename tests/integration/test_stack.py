@@ -1,6 +1,7 @@
 """The stack's own promises: restarts, clean stop, ports, nothing lost between two starts."""
 
 import base64
+import configparser
 import hashlib
 import json
 import shutil
@@ -14,6 +15,7 @@ import psutil
 import psycopg2
 import pytest
 from click.testing import CliRunner
+from supervisor.datatypes import byte_size
 
 from include.demo import drill, faces
 from include.stack import postgres, runner
@@ -47,6 +49,19 @@ def test_a_killed_program_is_started_again(root):
     killed = supervision.kill("s3")
     until(lambda: supervision.state("s3") == "RUNNING" and not psutil.pid_exists(killed), "s3 to be back")
     up(root, "s3")
+
+
+def test_no_log_grows_for_ever(root):
+    """Of every program, and of who starts them: the supervisor's own reading of its file."""
+    stack = up(root, "s3", "alertmanager")
+    read = configparser.RawConfigParser()
+    read.read(stack.root / "supervisord.conf")
+    sections = [name for name in read.sections() if name == "supervisord" or name.startswith("program:")]
+    assert len(sections) == 3
+    for name in sections:
+        log = "logfile" if name == "supervisord" else "stdout_logfile"
+        assert 0 < byte_size(read[name][f"{log}_maxbytes"]) <= 20 * 1024**2
+        assert 1 <= int(read[name][f"{log}_backups"]) <= 2
 
 
 def test_down_leaves_no_process_and_clean_leaves_no_file(root):

@@ -96,6 +96,8 @@ CASES: Mapping[str, Case | Burning | Silence] = {
     "BackupOld": since(_SAFEGUARD % "base", 26 * HOUR),
     "BackupLogStandsStill": since(_SAFEGUARD % "log", 15 * MINUTE),
     "RestoreNotTried": since(_SAFEGUARD % "restore_test", 8 * DAY),
+    "DiskFull": of("retraining_disk_free_ratio", 0.149, 0.151, 0.5),
+    "DagsUnreadable": of("airflow_dag_processing_import_errors", 1, 0, 0),
     "AirflowIll": of('retraining_airflow_healthy{component="scheduler"}', 0, 1, 1),
     "SourceAway": of('retraining_exporter_up{source="database"}', 0, 1, 1),
     "ExporterAway": of('up{job="exporter"}', 0, 1, 1),
@@ -103,10 +105,12 @@ CASES: Mapping[str, Case | Burning | Silence] = {
 }
 
 _BEHIND = 'retraining_registry_is_behind{model="laundry"}'
+_VOLUME = 'kubelet_volume_stats_%s_bytes{namespace="retraining",persistentvolumeclaim="data-prometheus-0"}'
 _PROMOTED = 'retraining_last_promotion_timestamp_seconds{model="laundry"}'
 _FACE_SERVES = 'faceserve_active_version{instance="a",model="face",version="v1.0.0"}'
 # The other half of those that fire for two reasons, or for one only beside another.
 _ALSO: Mapping[str, Case] = {
+    "DiskFull": of(_VOLUME % "available", 149, 151, 500, {_VOLUME % "capacity": steady(1000)}),
     "DeploymentIncomplete": of(_BEHIND, 1, 0, 0),
     "ModelStale": of(_PENDING, 1, 0, 0, {_PROMOTED: ago(100 * DAY)}),
     "ReplicaServesNothing": of(_FACE_SERVES, 0, 1, 1, {UP: ONE, **FACE_CHAMPION}),
