@@ -181,6 +181,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "RETRAIN_AMQP_URL": stack.amqp_url_of("pipeline"),
         "RETRAIN_MLOPS_DSN": stack.dsn("mlops", "mlops"),
+        "RETRAIN_MLOPS_VIEWER_DSN": stack.dsn("mlops_viewer", "mlops"),
         "RETRAIN_HELPER_DSN": stack.dsn("mlops_reader", "helper"),
         "RETRAIN_ACCESS_DSN": stack.dsn("mlops_reader", "access"),
         "RETRAIN_S3_ENDPOINT": stack.s3_endpoint,

@@ -62,7 +62,7 @@ def log_receiver(stack: Stack) -> Service:
         "log_receiver",
         command,
         lambda: _is_copied(stack),
-        environment=told(stack, "RETRAIN_BACKUP_", "RETRAIN_MLOPS_", key="log-receiver"),
+        environment=told(stack, "RETRAIN_BACKUP_", "RETRAIN_MLOPS_DSN", key="log-receiver"),
         ready_seconds=240,
         code=("pipeline",),
     )

@@ -1,9 +1,10 @@
 """Bundles, policies and adapters of everything from a registered version on."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from pipeline.bootstrap.kinds.kind import ModelKind
 from pipeline.bootstrap.model_wiring import ModelWiring
@@ -24,10 +25,18 @@ from pipeline.ports.bundles import (
 from pipeline.ports.face_watching import FaceLooks, FaceMonitoring
 from pipeline.ports.live import ArchiveStore, LiveReadings
 
+log = logging.getLogger(__name__)
+
 # How long the question whether a canary may be promoted waits for an answer (plugins/model_rollout/approval.py).
 _APPROVAL_HOURS = 24.0
 # Whoever looks waits for seconds at most, and must not keep the database from its work.
 _PATIENCE_OF_PEOPLE_MS = 2_000
+
+
+@cache
+def _say_that_lookers_may_write() -> None:
+    """Once: pages look every few seconds."""
+    log.warning("RETRAIN_MLOPS_VIEWER_DSN is not set: page Models looks with the role that writes, and writes nothing")
 
 
 class LiveWiring:
@@ -122,8 +131,7 @@ class LiveWiring:
         from pipeline.adapters.transition_log import TransitionLog
         from pipeline.adapters.trouble_table import TroubleTable
 
-        w, dsn = self._w, self._w.settings.mlops_dsn.get_secret_value()
-        database = OneMoment(dsn, statement_timeout_ms=_PATIENCE_OF_PEOPLE_MS)
+        w, database = self._w, OneMoment(self._dsn_of_people, statement_timeout_ms=_PATIENCE_OF_PEOPLE_MS)
         with database.held():
             yield Overseeing(
                 TransitionLog(database),
@@ -137,6 +145,14 @@ class LiveWiring:
                 w.fleet,
                 w.clock,
             )
+
+    @cached_property
+    def _dsn_of_people(self) -> str:
+        s = self._w.settings
+        if viewer := s.mlops_viewer_dsn.get_secret_value():
+            return viewer
+        _say_that_lookers_may_write()
+        return s.mlops_dsn.get_secret_value()
 
     @cached_property
     def _readings(self) -> LiveReadings:

@@ -108,6 +108,14 @@ def _faceserve(connection: Any) -> dict[str, str]:
 _S3 = ("ENDPOINT", "REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
 SOURCES = (
     Source("retraining_mlops", ("postgres",), ("RETRAIN_MLOPS_DSN",), _postgres("RETRAIN_MLOPS_DSN")),
+    # Without it page Models looks with the role that writes.
+    Source(
+        "retraining_mlops_viewer",
+        ("postgres",),
+        ("RETRAIN_MLOPS_VIEWER_DSN",),
+        _postgres("RETRAIN_MLOPS_VIEWER_DSN"),
+        needed=False,
+    ),
     Source("retraining_helper", ("postgres",), ("RETRAIN_HELPER_DSN",), _postgres("RETRAIN_HELPER_DSN")),
     # Without faces nobody needs it.
     Source("retraining_access", ("postgres",), ("RETRAIN_ACCESS_DSN",), _postgres("RETRAIN_ACCESS_DSN"), needed=False),

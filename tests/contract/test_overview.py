@@ -162,7 +162,7 @@ def test_a_model_is_shown_with_its_verdict_its_figures_and_what_a_person_added(t
 
 
 def looking(services, **more):
-    return OneMoment(services.stack.dsn("mlops", "mlops"), **{"statement_timeout_ms": 60_000, **more})
+    return OneMoment(services.stack.dsn("mlops_viewer", "mlops"), **{"statement_timeout_ms": 60_000, **more})
 
 
 @pytest.mark.integration

@@ -9,6 +9,7 @@ from tests.desk import Desk
 
 OUTSIDE = {
     "RETRAIN_MLOPS_DSN": "postgresql://mlops@127.0.0.1:1/mlops",
+    "RETRAIN_MLOPS_VIEWER_DSN": "postgresql://viewer@127.0.0.1:1/mlops",
     "RETRAIN_HELPER_DSN": "postgresql://reader@127.0.0.1:1/helper",
     "RETRAIN_ACCESS_DSN": "postgresql://reader@127.0.0.1:1/access",
     "RETRAIN_S3_ENDPOINT": "http://127.0.0.1:1",

@@ -396,7 +396,16 @@ def test_a_program_of_the_stack_knows_its_own_secrets_and_of_the_others_none(sta
         monkeypatch.setenv(name, value)
     known = known_secrets(stack, variables_of_programs(stack))
     of_airflow = {"airflow", "airflow_api", "airflow_jwt"}
-    pipeline = {"mlops", "mlops_reader", "backup", "rabbitmq_pipeline", "s3", "mlflow_pipeline", "faceserve"}
+    pipeline = {
+        "mlops",
+        "mlops_viewer",
+        "mlops_reader",
+        "backup",
+        "rabbitmq_pipeline",
+        "s3",
+        "mlflow_pipeline",
+        "faceserve",
+    }
     assert {name: found for name, found in known.items() if found} == {
         "s3": set(KEYS.values()),
         "mlflow": {"mlflow", "mlflow_admin", "mlflow_pipeline", "mlflow_replica", "s3_mlflow"},

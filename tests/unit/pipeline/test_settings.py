@@ -36,6 +36,7 @@ NAMES = {
     "RETRAIN_TASK_QUEUE": ("other", "task_queue"),
     "RETRAIN_MODEL_EXCHANGE": ("other", "model_exchange"),
     "RETRAIN_MLOPS_DSN": ("postgresql://other", "mlops_dsn"),
+    "RETRAIN_MLOPS_VIEWER_DSN": ("postgresql://other", "mlops_viewer_dsn"),
     "RETRAIN_HELPER_DSN": ("postgresql://other", "helper_dsn"),
     "RETRAIN_ACCESS_DSN": ("postgresql://other", "access_dsn"),
     "RETRAIN_FACE_MIN_CORRECTIONS": ("7", "face_retraining.min_corrections"),
