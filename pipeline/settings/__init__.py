@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     mlops_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops@127.0.0.1:5432/mlops")
     """This application's own database."""
     mlops_viewer_dsn: Annotated[SecretStr, _POSTGRES_OR_NONE] = SecretStr("")
-    """The same with a role that only reads, for page *Models* in Airflow; empty: with the one above, which may write."""
+    """The same with a role that only reads, for page *Models* in Airflow; empty: the one above, which may write."""
     helper_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/helper")
     """The Helper database, with the read-only role."""
     access_dsn: Annotated[SecretStr, _POSTGRES] = SecretStr("postgresql://mlops_reader@127.0.0.1:5432/access")

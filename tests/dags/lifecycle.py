@@ -31,6 +31,8 @@ from plugins.task_events import trigger
 from tests.dags.grid import Grid
 from tests.desk import Desk, Turns
 
+# As many as an Airflow of before paused a DAG after.
+IN_A_ROW = 10
 AWAY = TryAgain("RabbitMQ is unavailable: connection refused")
 NOTHING = {"due": False, "reason": "3 of 100 corrections"}
 DUE = {"due": True, "reason": "120 corrections", "decision_id": "7"}
@@ -126,14 +128,20 @@ def intake(**answers):
     )
 
 
+def quiet_night(passed):
+    passed.seconds = 0.0
+    night = intake(waiting_events=0)
+    return {**night, "hours of silence": passed.seconds / 3600}
+
+
 def loop():
     passed = without_waiting()
-    found = {"quiet night": intake(waiting_events=0), "hours of silence": passed.seconds / 3600}
+    found = {"quiet nights": [quiet_night(passed) for _ in range(IN_A_ROW)]}
     passed.seconds = 0.0
     found["outage"] = intake(waiting_events=Turns([AWAY] * 65 + [3]))
     found["hours of outage"] = passed.seconds / 3600
     broken = {"accumulate": GiveUp("a column is missing")}
-    found["failing"] = [intake(**broken) for _ in range(2)]
+    found["failing"] = [intake(**broken) for _ in range(IN_A_ROW)]
     found["mended"] = intake(consider=DUE)
     found["due again"] = intake(consider={**DUE, "decision_id": "8"})
     found["queued"] = queued(RETRAINING)
