@@ -11,6 +11,7 @@ from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.bootstrap.settings_at_start import longest_gap_seconds
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.facts import Fact
+from pipeline.domain.figures.production import Branches
 from pipeline.ports.bundles import Watching
 from pipeline.settings import Settings
 from pipeline.steps.faces.tell_face_facts import tell_face_facts
@@ -45,6 +46,7 @@ class Facts:
 
     def __init__(self, settings: Settings) -> None:
         self._w = Wiring(settings)
+        self._branches = Branches()
 
     def of_records(self) -> Iterator[Fact]:
         from pipeline.adapters.face_reading_table import FaceReadingTable
@@ -53,7 +55,7 @@ class Facts:
 
         with snapshot(self._w.settings.mlops_dsn.get_secret_value()) as database:
             told = watching(self._w.settings, database)
-            yield from tell_facts(told)
+            yield from tell_facts(told, self._branches)
             yield from tell_face_facts(FaceReadingTable(database))
             ours = self._w.settings.exporter.backups
             yield from tell_safeguards(SafeguardTable(database), told.totals.begun() if ours else None)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline.domain.facts import Fact, label_of
 from pipeline.domain.figures.deployments import of_history
-from pipeline.domain.figures.production import of_confirmations, of_gaps, of_look, of_predictions
+from pipeline.domain.figures.production import Branches, of_confirmations, of_gaps, of_look, of_predictions
 from pipeline.domain.figures.retraining import of_backlog, of_decisions, of_runs
 from pipeline.domain.figures.versions import Measured, of_version
 from pipeline.domain.history import History
@@ -12,10 +12,10 @@ from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.ports.bundles import Watching
 
 
-def tell_facts(d: Watching) -> Iterator[Fact]:
-    """Families and their meaning: `domain/facts.py`."""
+def tell_facts(d: Watching, branches: Branches) -> Iterator[Fact]:
+    """Families and their meaning: `domain/facts.py`. Whoever tells them again does so of the same `branches`."""
     for model_type in ModelType:
-        yield from _of_model(d, model_type)
+        yield from _of_model(d, model_type, branches)
     yield Fact("records_begun_timestamp_seconds", (), d.totals.begun().timestamp())
     waiting = d.totals.waiting()
     yield Fact("outbox_waiting", ("mlops",), waiting.unpublished)
@@ -30,7 +30,7 @@ def tell_facts(d: Watching) -> Iterator[Fact]:
             yield Fact("step_failing_timestamp_seconds", (dag_id, step), trouble.since.timestamp())
 
 
-def _of_model(d: Watching, model_type: ModelType) -> Iterator[Fact]:
+def _of_model(d: Watching, model_type: ModelType, branches: Branches) -> Iterator[Fact]:
     history, registered = d.transitions.ledger(model_type), d.versions.all(model_type)
     shown = [version for n, version in enumerate(registered) if n < d.shown or _in_use(history, version)]
     for version in shown:
@@ -46,7 +46,7 @@ def _of_model(d: Watching, model_type: ModelType) -> Iterator[Fact]:
         names = {version.version for version in registered}
         seen = {version.version for version in shown}
         yield from of_confirmations(model_type, d.totals.confirmed(), shown=seen, registered=names)
-        yield from of_predictions(model_type, d.totals.predicted(seen), shown=seen)
+        yield from of_predictions(model_type, d.totals.predicted(seen), shown=seen, branches=branches)
 
 
 def _in_use(history: History, version: ModelVersion) -> bool:

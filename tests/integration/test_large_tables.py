@@ -22,6 +22,7 @@ from pipeline.adapters.total_tables import TotalTables
 from pipeline.adapters.withholding_table import WithholdingTable
 from pipeline.bootstrap.exporter import watching
 from pipeline.domain.dataset import Manifest
+from pipeline.domain.figures.production import Branches
 from pipeline.domain.live_accuracy import Period
 from pipeline.domain.models import ModelType
 from pipeline.domain.withholding import Scope
@@ -144,7 +145,9 @@ QUESTIONS = {
     "what is to be published": lambda db: OutboxTable(db).pending(),
     "what is to be told": lambda db: OutboxTable(db).untold(),
     "an event was published": lambda db: OutboxTable(db).mark_published("500"),
-    "everything that Prometheus is told": lambda db: list(tell_facts(replace(watching(Settings(), db), shown=0))),
+    "everything that Prometheus is told": lambda db: list(
+        tell_facts(replace(watching(Settings(), db), shown=0), Branches())
+    ),
     "its last look at some versions": lambda db: TotalTables(db).looks(LAUNDRY, {"v1.1.0", "v1.2.0"}),
     "the monitor's last look": lambda db: SightingTable(db).last(LAUNDRY),
     "the last answers of the policy": lambda db: SightingTable(db).answers(LAUNDRY, most=5),

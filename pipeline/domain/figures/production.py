@@ -56,6 +56,28 @@ class Predicted:
     confidence: float
 
 
+class Branches:
+    """Which branches have series of their own: those with most verdicts, and once one has, it keeps them.
+
+    Were the largest chosen anew each time, what is counted of all others would fall when one grows out of them, and
+    whoever reads the counter would take that for a beginning anew.
+    """
+
+    def __init__(self) -> None:
+        self._named: tuple[str, ...] = ()
+
+    def named(self, counted: Sequence[Predicted]) -> tuple[str, ...]:
+        """At most `MOST_BRANCHES`."""
+        sizes = Counter[str]()
+        for one in counted:
+            # A branch that is called like what is told of many, or of none, is one of many.
+            if one.branch not in {"", _OTHER, _NONE, *self._named}:
+                sizes[one.branch] += one.stored
+        more = sorted(sizes, key=lambda branch: (-sizes[branch], branch))
+        self._named = (*self._named, *more)[:MOST_BRANCHES]
+        return self._named
+
+
 @dataclass(frozen=True)
 class LookedAt:
     """The monitor's newest look at `version`."""
@@ -121,12 +143,12 @@ def of_confirmations(
     yield Fact("review_seconds_total", (model,), sum(one.review_seconds for one in counted))
 
 
-def of_predictions(model_type: ModelType, counted: Sequence[Predicted], *, shown: Collection[str]) -> Iterator[Fact]:
-    """Of the versions that are `shown`, by the branches with most verdicts. Each begins with 0, as those of
-    `of_confirmations` do.
-    """
+def of_predictions(
+    model_type: ModelType, counted: Sequence[Predicted], *, shown: Collection[str], branches: Branches
+) -> Iterator[Fact]:
+    """Of the versions that are `shown`, by `branches`. Each begins with 0, as those of `of_confirmations` do."""
     model, known = label_of(model_type), [one for one in counted if one.version in shown]
-    named = _largest(known)
+    named = branches.named(known)
     places = list(product(shown, (*named, _NONE)))
     stored = Counter({(*place, label): 0 for place in places for label in LABELS})
     rated, confidence = Counter(dict.fromkeys(places, 0)), dict.fromkeys(places, 0.0)
@@ -138,12 +160,3 @@ def of_predictions(model_type: ModelType, counted: Sequence[Predicted], *, shown
     yield from (Fact("predictions_total", (model, *of), value) for of, value in sorted(stored.items()))
     yield from (Fact("predictions_rated_total", (model, *of), value) for of, value in sorted(rated.items()))
     yield from (Fact("prediction_confidence_total", (model, *of), value) for of, value in sorted(confidence.items()))
-
-
-def _largest(counted: Sequence[Predicted]) -> frozenset[str]:
-    sizes = Counter[str]()
-    for one in counted:
-        # A branch that is called like what is told of many, or of none, is one of many.
-        if one.branch not in {"", _OTHER, _NONE}:
-            sizes[one.branch] += one.stored
-    return frozenset(sorted(sizes, key=lambda branch: (-sizes[branch], branch))[:MOST_BRANCHES])

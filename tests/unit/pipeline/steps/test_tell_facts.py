@@ -1,6 +1,8 @@
 """Numbers for whoever watches: what the records say, under the names that dashboards and alerts ask for."""
 
+import itertools
 from datetime import timedelta
+from random import Random
 
 import pytest
 
@@ -8,7 +10,7 @@ from pipeline.domain.backups import Safeguard
 from pipeline.domain.faces.looks import FaceLook, SeenRate
 from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.facts import FAMILIES
-from pipeline.domain.figures.production import MOST_BRANCHES
+from pipeline.domain.figures.production import MOST_BRANCHES, Branches
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Tally
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import RetrainingDecision, RetrainingPolicy, RunOutcome
@@ -53,6 +55,7 @@ class Records:
         self.transitions = FakeTransitions(self.versions, self.outbox, self.blessings)
         self.troubles, self.shown = FakeTroubles(self.outbox), shown
         self.safeguards, self.face_looks, self.backed_up_since = FakeSafeguards(), FakeFaceLooks(), None
+        self.branches = Branches()
 
     def facts(self, family=None):
         watching = Watching(
@@ -70,7 +73,7 @@ class Records:
             shown=self.shown,
         )
         told = [
-            *tell_facts(watching),
+            *tell_facts(watching, self.branches),
             *tell_face_facts(self.face_looks),
             *tell_safeguards(self.safeguards, self.backed_up_since),
             *tell_replicas(("a:1", "b:1"), ("b:1",), at_least=0),
@@ -370,6 +373,27 @@ def test_what_a_model_says_is_told_by_branch_whatever_people_say_of_it(records):
     assert said == {("강남점", "불량"): 2, ("강남점", "양호"): 1}
     assert records.facts("predictions_rated_total")["laundry", "v1.0.0", "강남점"] == 2
     assert records.facts("prediction_confidence_total")["laundry", "v1.0.0", "강남점"] == 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_counter_falls_whichever_branches_grow_for_whichever_version(records, seed):
+    """What falls is taken for a beginning anew, and all of it for news."""
+    chance, before, number = Random(seed), {}, itertools.count()
+    for version in ("v1.0.0", "v2.0.0"):
+        records.register(version)
+        for size in (5, 30, 45, 45):
+            said = [
+                an_event(
+                    f"e{next(number)}", model_version=version, extra={"branchId": f"branch-{chance.randrange(size)}"}
+                )
+                for _ in range(60)
+            ]
+            records.confirmations.store(said)
+            told = records.facts("predictions_total")
+            assert {labels for labels, value in before.items() if told[labels] < value} == set()
+            assert sum(told.values()) == sum(before.values()) + 60
+            assert len({branch for _, _, branch, _ in told} - {"other", "none"}) <= MOST_BRANCHES
+            before = told
 
 
 def test_however_many_branches_there_are_few_have_series_and_none_is_mistaken_for_the_rest(records):
