@@ -10,7 +10,7 @@ from airflow.configuration import conf
 from include.contract.work_queues import CPU_HEAVY, GPU
 from pipeline.bootstrap.settings_at_start import Places
 from pipeline.bootstrap.settings_at_start import places as wanted
-from plugins.training.image import training_image
+from plugins.training_image import training_image
 
 __all__ = ("CPU_HEAVY", "GPU", "beside", "beside_scheduler", "heavy", "of_slices")
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from kubernetes.client import V1EnvVar, V1EnvVarSource, V1Pod, V1ResourceRequire
 from pipeline.bootstrap import settings_at_start
 from plugins.outside.pipeline import thresholds_beside
 from plugins.training.command import blame_memory, train_arguments
-from plugins.training.image import demand_by_digest, training_image
 from plugins.training.place import put
 from plugins.training.spot_retry_policy import SpotRetryPolicy
+from plugins.training_image import demand_by_digest, training_image
 
 _POD = Path(__file__).resolve().parents[2] / "include/k8s/train-pod.yaml"
 _RETRIES = 4

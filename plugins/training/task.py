@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from plugins.training.image import demand_by_digest, training_image
+from plugins.training_image import demand_by_digest, training_image
 
 
 def demand_runtime() -> None:

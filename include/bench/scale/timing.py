@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 from types import FrameType
 
-from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.heard import HeardConnection
 from pipeline.adapters.mlops_db import MlopsDatabase
 
 OURS = "the benchmark"
@@ -61,7 +61,7 @@ class TimedDatabase(MlopsDatabase):
             yield
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self) -> Iterator[HeardConnection]:
         yield self._open
 
 

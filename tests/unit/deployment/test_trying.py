@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.training.image import demand_by_digest
+from plugins.training_image import demand_by_digest
 
 _SCRIPT = Path(__file__).parents[3] / "include/k8s/try.sh"
 _GIVEN = re.findall(
