@@ -1,0 +1,76 @@
+"""What may be laid over the values of Airflow's chart: where connections are kept, and who logs people in."""
+
+import inspect
+import json
+from importlib import import_module
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from include.stack.layout import REPOSITORY
+from plugins.outside.connections import SOURCES
+
+_FOLDER = REPOSITORY / "include/k8s/airflow"
+_BASE = yaml.safe_load((_FOLDER / "values.yaml").read_text())
+_OVER = sorted(path.name for path in _FOLDER.glob("*.yaml") if path.name != "values.yaml")
+_SECRETS = [name for name in _OVER if name.startswith("secrets-")]
+
+
+def _values(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / name).read_text())
+    return found
+
+
+def _both(over: Any, under: Any) -> Any:
+    """As Helm lays one over the other: mappings are merged, lists are replaced."""
+    if not (isinstance(over, dict) and isinstance(under, dict)):
+        return over
+    return {**under, **{key: _both(value, under.get(key)) for key, value in over.items()}}
+
+
+@pytest.mark.parametrize("name", _SECRETS)
+def test_a_place_for_connections_is_one_that_the_image_has_and_takes_what_it_is_told(name: str) -> None:
+    chosen = _values(name)["config"]["secrets"]
+    module, _, of = chosen["backend"].rpartition(".")
+    backend = getattr(import_module(module), of)
+    told = json.loads(chosen["backend_kwargs"])
+    assert set(told) <= set(inspect.signature(backend.__init__).parameters)
+    # Of a variable it is asked nothing, and reaches nobody for it.
+    assert backend(**told).get_variable("retraining_thresholds") is None
+
+
+@pytest.mark.parametrize("name", _SECRETS)
+def test_what_a_connection_says_no_variable_of_the_environment_overrules(name: str) -> None:
+    given = {one["envName"] for one in _both(_values(name), _BASE)["secret"]}
+    assert given == {"MLFLOW_TRACKING_PASSWORD"}
+    of_connections = {variable for source in SOURCES if source.needed for variable in source.gives}
+    assert {one["envName"] for one in _BASE["secret"]} - given <= of_connections
+
+
+def test_who_reads_connections_of_kubernetes_may_read_secrets_and_change_none() -> None:
+    role, binding = yaml.safe_load_all((REPOSITORY / "include/k8s/read-connections.yaml").read_text())
+    for manifest in (role, binding):
+        kubernetes_validate.validate(manifest, "1.33", strict=True)
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]
+    # Who runs tasks, and the chart's api-server, which tasks in pods ask.
+    running = {_BASE[part]["serviceAccount"]["name"] for part in ("scheduler", "triggerer")}
+    assert {one["name"] for one in binding["subjects"]} == {*running, "airflow-api-server"}
+
+
+@pytest.mark.parametrize("name", sorted(set(_OVER) - set(_SECRETS)))
+def test_with_another_login_no_api_server_waits_for_passwords_of_the_simple_one(name: str) -> None:
+    laid = _both(_values(name), _BASE)
+    assert "Simple" not in laid["config"]["core"]["auth_manager"]
+    server = laid["apiServer"]
+    assert "passwords" not in str(server["args"]) and server["extraVolumes"] == server["extraVolumeMounts"] == []
+    # What is ours stays.
+    assert laid["config"]["core"]["dags_folder"] == _BASE["config"]["core"]["dags_folder"]
+    assert server["resources"] == _BASE["apiServer"]["resources"]
+
+
+@pytest.mark.parametrize("name", _OVER)
+def test_the_runbook_says_when_to_lay_it_over(name: str) -> None:
+    assert f"`include/k8s/airflow/{name}`" in (REPOSITORY / "include/runbook.md").read_text()
+    assert "password:" not in (_FOLDER / name).read_text().lower()
