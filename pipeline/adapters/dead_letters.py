@@ -29,6 +29,15 @@ class _Held:
     returned: bool
 
 
+def waiting_in(url: str, queue: str) -> int:
+    """Messages that nobody has taken; 0 where there is no such queue. Who only watches may ask, and declare nothing."""
+    with connection_to(url) as connection:
+        channel = connection.channel()
+        if not queue_exists(channel, queue):
+            return 0
+        return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
 class RabbitDeadLetters:
     """Queue `<queue>.dead`; every call but `waiting` and `oldest` reads the whole queue, which should be short."""
 
@@ -39,12 +48,7 @@ class RabbitDeadLetters:
         self._dead = f"{queue}.dead"
 
     def waiting(self) -> int:
-        with connection_to(self._url) as connection:
-            channel = connection.channel()
-            # Who only watches may declare nothing.
-            if not queue_exists(channel, self._dead):
-                return 0
-            return int(channel.queue_declare(self._dead, passive=True).method.message_count)
+        return waiting_in(self._url, self._dead)
 
     def all(self) -> Sequence[DeadLetter]:
         with self._held() as (_, held):

@@ -76,6 +76,10 @@ class Facts:
         return _of_outbox("access", self._w.settings.access_dsn)
 
     def of_broker(self) -> Iterator[Fact]:
+        from pipeline.adapters.dead_letters import waiting_in
+
+        s = self._w.settings
+        yield Fact("confirmations_waiting", (), waiting_in(s.amqp_url.get_secret_value(), s.task_queue))
         yield Fact("dead_letters", (), self._w.dead_letters.waiting())
 
     def of_registry(self) -> Iterator[Fact]:

@@ -234,6 +234,9 @@ _OF_OPERATION = (
         "Share of the disk that is free where the exporter runs: in compose and on the local stack that of all of it",
     ),
     Family("airflow_healthy", ("component",), "1 for each part of Airflow that says it is healthy, else 0"),
+    Family(
+        "confirmations_waiting", (), "Messages in the queue of confirmations that nobody has taken, asked of the broker"
+    ),
     Family("dead_letters", (), "Messages in the dead-letter queue, asked of the broker"),
     Family("outbox_waiting", ("database",), "Events that are committed and not published yet"),
     Family("outbox_oldest_seconds", ("database",), "Age of the oldest event that is not published yet; 0 for none"),

@@ -1,8 +1,10 @@
 """`python -m pipeline exporter` beside real PostgreSQL and RabbitMQ, and a real Prometheus that reads it."""
 
+from contextlib import closing
 from dataclasses import replace
 from urllib.request import urlopen
 
+import pika
 import psycopg2
 import pytest
 import yaml
@@ -72,6 +74,17 @@ def test_prometheus_answers_every_query_of_the_boards(watched, query):
     assert isinstance(asked(watched, query.filled), list)
 
 
+def test_confirmations_that_nobody_takes_are_told_also_where_the_broker_is_not_scraped(watched):
+    """The account that only watches may ask."""
+    assert scrape(watched)["retraining_confirmations_waiting"] == "0.0"
+    with closing(pika.BlockingConnection(pika.URLParameters(watched.stack.amqp_url))) as connection:
+        channel = connection.channel()
+        channel.basic_publish("", "mlops.task-confirmed", b"{}")
+        until(lambda: scrape(watched)["retraining_confirmations_waiting"] == "1.0", "the exporter to see it")
+        channel.queue_purge("mlops.task-confirmed")
+    assert scrape(watched)["retraining_dead_letters"] == "0.0"
+
+
 def test_the_queue_of_the_business_board_is_one_of_rabbitmqs(watched):
     """With its real name, which no rule of ours decides."""
     expression = 'rabbitmq_detailed_queue_messages_ready{queue="mlops.task-confirmed"}'
@@ -125,6 +138,7 @@ def test_a_database_that_is_away_is_told_and_nothing_old(watched):
         assert [name for name in told if name.startswith("retraining_") and "exporter" not in name] == [
             "retraining_replicas_expected",
             "retraining_disk_free_ratio",
+            "retraining_confirmations_waiting",
             "retraining_dead_letters",
         ]
     assert scrape(watched)['retraining_exporter_up{source="database"}'] == "1.0"

@@ -84,7 +84,7 @@ CASES: Mapping[str, Case | Burning | Silence] = {
     "DagPaused": of('retraining_dag_paused{dag_id="task_confirmed_intake"}', 1, 0, 0),
     "StepFailing": since('retraining_step_failing_timestamp_seconds{dag_id="model_rollback",step="x"}', 30 * MINUTE),
     "DeadLetters": of("retraining_dead_letters", 1, 0, 0),
-    "ConfirmationsWait": of('rabbitmq_detailed_queue_messages_ready{queue="mlops.task-confirmed"}', 1001, 1000, 0),
+    "ConfirmationsWait": of("retraining_confirmations_waiting", 1001, 1000, 0),
     "NoConfirmations": Silence(),
     "TasksWaitForWorkers": Case(
         bad={_TASKS_READY: ONE, _WORKERS: NONE},
