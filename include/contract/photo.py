@@ -1,5 +1,6 @@
 """What a photo may be and where it lies, the same for whoever takes it in, learns from it or answers about it."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -7,9 +8,13 @@ MAX_PHOTO_BYTES = 32 * 1024 * 1024
 MAX_PHOTO_PIXELS = 100_000_000
 MIN_PHOTO_SIDE = 64
 """Shorter side in pixels below which a photo shows too little: too small to learn from is too small to judge."""
-_SCHEME = "s3://"
+_SCHEME, _MAX_BUCKET_CHARACTERS = "s3://", 63
 # What S3 takes, in bytes of UTF-8.
 _MAX_KEY_BYTES = 1024
+MAX_ADDRESS_CHARACTERS = len(_SCHEME) + _MAX_BUCKET_CHARACTERS + len("/") + _MAX_KEY_BYTES
+ADDRESS_PATTERN = rf"^{_SCHEME}[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/[^\x00]{{1,{_MAX_KEY_BYTES}}}$"
+"""As far as a pattern can tell an address from another text; `PhotoAddress.read` tells the rest."""
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class BadPhotoAddress(ValueError):
@@ -29,10 +34,24 @@ class PhotoAddress:
     @classmethod
     def parse(cls, url: str, buckets: Collection[str]) -> "PhotoAddress":
         """`s3://bucket/key` in one of `buckets`. Raises `BadPhotoAddress`."""
-        bucket, slash, key = url.removeprefix(_SCHEME).partition("/")
+        place = f"in an allowed bucket ({', '.join(sorted(buckets))})"
+        found = cls._read(url, place)
+        if found.bucket not in buckets:
+            raise BadPhotoAddress(f"{url[:200]!r} is not {place}")
+        return found
+
+    @classmethod
+    def read(cls, url: str) -> "PhotoAddress":
+        """`s3://bucket/key` in any bucket. Raises `BadPhotoAddress`."""
+        return cls._read(url, f"{_SCHEME}bucket/key")
+
+    @classmethod
+    def _read(cls, url: str, place: str) -> "PhotoAddress":
+        bucket, _, key = url.removeprefix(_SCHEME).partition("/")
+        is_address = url.startswith(_SCHEME) and _BUCKET.fullmatch(bucket) and key
         # S3 itself knows no folders, but some stores are made of them: nobody climbs out of a bucket.
-        if not url.startswith(_SCHEME) or bucket not in buckets or not slash or not key or ".." in key.split("/"):
-            raise BadPhotoAddress(f"{url[:200]!r} is not in an allowed bucket ({', '.join(sorted(buckets))})")
+        if not is_address or ".." in key.split("/"):
+            raise BadPhotoAddress(f"{url[:200]!r} is not {place}")
         if "\0" in key or len(key.encode(errors="replace")) > _MAX_KEY_BYTES or not _is_utf8(key):
             raise BadPhotoAddress(f"{url[:200]!r} is no key that S3 could have")
         return cls(bucket, key)

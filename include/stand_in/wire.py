@@ -6,21 +6,19 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from include.contract.photo import ADDRESS_PATTERN, PhotoAddress
+
 ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
-# As the pipeline takes them from events: s3://, a bucket of 63 characters at most, and a key of 1024.
-PHOTO = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9][A-Za-z0-9._/-]{0,1023}$"
 # For whatever names something that may not be there, too: a text that no table could keep names nothing.
 Id = Annotated[str, StringConstraints(pattern=ID)]
 IdInPath = Annotated[str, Path(pattern=ID)]
 
 
-def _stays_in_its_folder(url: str) -> str:
-    if ".." in url:
-        raise ValueError("must not lead out of its folder")
-    return url
+def _an_address(url: str) -> str:
+    return str(PhotoAddress.read(url))
 
 
-PhotoUrl = Annotated[str, StringConstraints(pattern=PHOTO), AfterValidator(_stays_in_its_folder)]
+PhotoUrl = Annotated[str, StringConstraints(pattern=ADDRESS_PATTERN), AfterValidator(_an_address)]
 # Names of people and branches, in any letters.
 Name = Annotated[str, StringConstraints(pattern=r"^[\p{L}\p{N}][\p{L}\p{N} ._:@-]{0,63}$")]
 # PostgreSQL keeps every character but this one.

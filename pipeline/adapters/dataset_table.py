@@ -100,6 +100,14 @@ class DatasetTable:
         with self._database.transaction() as cursor:
             return sides(cursor)
 
+    def clusters_of(self, task_ids: Sequence[str]) -> Mapping[str, str]:
+        rows = self._rows(
+            "SELECT DISTINCT ON (p.task_id) p.task_id, p.cluster_id FROM dataset_photos p JOIN datasets d USING"
+            " (dataset_id) WHERE p.task_id = ANY(%s) ORDER BY p.task_id, d.begun_at DESC, d.dataset_id DESC",
+            list(task_ids),
+        )
+        return dict(rows)
+
     def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
         query = "SELECT task_id, cluster_id, sha256, phash FROM holdout_photos WHERE model_type = %s"
         return [HeldOut(*row) for row in self._rows(f"{query} ORDER BY version DESC, position", model_type)]

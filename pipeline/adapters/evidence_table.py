@@ -8,10 +8,11 @@ from pipeline.adapters.confirmation_table import judge_anew, wait_for_roll_ups, 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.live_accuracy import Period
 
-_UNSEEN = """
-    SELECT photo_url FROM task_confirmations
-    WHERE counts AND cluster_id IS NULL AND photo_url <> '' AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
-    ORDER BY confirmed_at DESC LIMIT %(limit)s"""
+_OF_UNSEEN = """
+    FROM task_confirmations WHERE counts AND cluster_id IS NULL AND photo_url <> ''
+    AND confirmed_at > %(since)s AND confirmed_at <= %(until)s"""
+_UNSEEN = f"SELECT photo_url {_OF_UNSEEN} ORDER BY confirmed_at DESC LIMIT %(limit)s"
+_WAITING = f"SELECT count(DISTINCT photo_url) {_OF_UNSEEN}"
 _FOUNDERS = """
     SELECT cluster_id FROM task_confirmations
     WHERE counts AND cluster_id ~ '^[0-9a-f]{16}$' AND confirmed_at > %(since)s AND confirmed_at <= %(until)s
@@ -30,6 +31,12 @@ class EvidenceTable:
         with self._database.transaction() as cursor:
             cursor.execute(_UNSEEN, {**vars(period), "limit": limit})
             return list(dict.fromkeys(url for (url,) in cursor.fetchall()))
+
+    def waiting(self, period: Period) -> int:
+        with self._database.transaction() as cursor:
+            cursor.execute(_WAITING, vars(period))
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
 
     def founders(self, period: Period) -> Sequence[int]:
         with self._database.transaction() as cursor:

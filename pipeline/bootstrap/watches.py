@@ -3,6 +3,7 @@ made in another way may serve, and so has to be taken down when it is bad.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -91,7 +92,8 @@ def watch_of(model_type: str, live: LiveWiring, kinds: Kinds, clock: Clock) -> W
 
 def recognise_copies(live: LiveWiring, kind: ModelKind, clock: Clock) -> None:
     """Of what counts by the next look, at the latest: confirmations that are not mature, too."""
-    now = clock.now()
-    done = recognise(live.recognition, Period(kind.live.window(now).since, now))
-    if done.problem:
-        log.warning("copies of one photo may count more than once: %s", done.problem)
+    now, ends = clock.now(), time.monotonic() + kind.live.recognise_seconds
+    done = recognise(live.recognition, Period(kind.live.window(now).since, now), lambda: time.monotonic() < ends)
+    if done.problem or done.waiting:
+        why = done.problem or "there was no more time (RETRAIN_LIVE_RECOGNISE_SECONDS)"
+        log.warning("copies of one photo may count more than once, %d photos wait: %s", done.waiting, why)

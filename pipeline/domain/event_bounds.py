@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from include.contract.photo import MAX_ADDRESS_CHARACTERS
+
 
 class InvalidEvent(ValueError):
     """A message that is no usable `TaskConfirmedEvent`; the text names what is wrong."""
@@ -33,8 +35,8 @@ LENGTHS: Mapping[str, Length] = {
     "finalResult": Length(1, 40),
     "aiResult": Length(1, 40),
     "correctionReason": Length(0, 4000),
-    # s3://, a bucket of 63, /, and the longest key that S3 has. Erasing a photo leaves none.
-    "photoUrl": Length(0, 1093),
+    # Erasing a photo leaves none.
+    "photoUrl": Length(0, MAX_ADDRESS_CHARACTERS),
     "modelVersion": Length(0, 128),
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from include.contract.photo import BadPhotoAddress, PhotoAddress
 from pipeline.domain.event_bounds import (
     EARLIEST,
     MAX_BODY_BYTES,
@@ -24,7 +25,6 @@ LABELS = tuple(ENGLISH)
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
-_PHOTO_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([A-Za-z0-9][A-Za-z0-9._/-]*)")
 _REQUIRED: Mapping[str, type] = {
     "eventType": str,
     "taskId": str,
@@ -159,12 +159,10 @@ def _check_values(fields: Mapping[str, Any], labels: Sequence[str]) -> None:
 
 
 def _photo_url(url: str, buckets: frozenset[str]) -> str:
-    match = _PHOTO_URL.fullmatch(url)
-    if match is None or ".." in url:
-        raise InvalidEvent(f"field photoUrl {url[:120]!r} is not s3://bucket/key with plain characters")
-    if match[1] not in buckets:
-        raise InvalidEvent(f"field photoUrl names bucket {match[1]!r}, allowed: {', '.join(sorted(buckets))}")
-    return url
+    try:
+        return str(PhotoAddress.parse(url, buckets))
+    except BadPhotoAddress as error:
+        raise InvalidEvent(f"field photoUrl {error}") from None
 
 
 def _timestamp(text: str, now: datetime) -> datetime:

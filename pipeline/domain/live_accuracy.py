@@ -8,9 +8,9 @@ beside it.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Share
+from pipeline.domain.bounds import AtLeastOne, Confidence, Minutes, PositiveDays, PositiveHours, Range, Share
 from pipeline.domain.history import History
 from pipeline.domain.statistics import wilson
 
@@ -140,6 +140,8 @@ class LiveAccuracyPolicy:
     at many times."""
     recovery_margin: Share = 0.02
     """How far above the alert accuracy has to rise before the state is well again."""
+    recognise_seconds: Annotated[float, Range(at_least=1, at_most=240)] = 90.0
+    """For so many seconds a look at new photos goes on, to see which show the same; what is left waits for the next."""
 
     def __post_init__(self) -> None:
         if self.rollback_accuracy > self.alert_accuracy:

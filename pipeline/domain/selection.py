@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pipeline.domain.bounds import AtLeastOne, Count, NotNegative, Share
@@ -31,8 +32,8 @@ class SelectionPolicy:
     replay_per_correction: NotNegative = 3.0
     """Unchanged verdicts replayed for each correction, from the class that has least first, and in turn of months."""
     earlier_limit: Count = 500
-    """Most corrections of earlier trainings learned again, however many new ones there are; spread over reasons,
-    branches and months, so that no kind is forgotten."""
+    """Most corrections of earlier trainings learned again, however many new ones there are; spread over photos that
+    differ, then over reasons, branches and months, so that no kind is forgotten."""
     min_train_photos: Count = 1800
     """Replay tops the training photos up to this many."""
     holdout_limit: Count = 1000
@@ -65,8 +66,9 @@ class SelectionPolicy:
         """All of `count` photos that nobody corrected, each on its side."""
         return replace(self, sample_limit=max(count, 1), min_train_photos=count)
 
-    def earlier_of(self, pool: Sequence[Kind]) -> list[Kind]:
-        return spread(pool, self.earlier_limit, self.reasons)
+    def earlier_of(self, pool: Sequence[Kind], clusters: Mapping[str, str]) -> list[Kind]:
+        """`clusters` by task, of those whose photo was looked at for an earlier dataset."""
+        return spread(pool, self.earlier_limit, self.reasons, clusters)
 
     def split_of(self, cluster_id: str, known: Mapping[str, Split] | None = None) -> Split:
         """The same cluster gives the same split in every dataset; `known` ones stay whatever the shares are now."""
@@ -98,7 +100,8 @@ def select(
     corrected = [p for p in training if p.corrected]
     new = [replace(p, source=Source.CORRECTION) for p in corrected if _after(p, since)]
     old = [p for p in corrected if not _after(p, since)]
-    earlier = [replace(p, source=Source.EARLIER_CORRECTION) for p in policy.earlier_of(old)]
+    clusters = {p.task_id: p.cluster_id for p in old}
+    earlier = [replace(p, source=Source.EARLIER_CORRECTION) for p in policy.earlier_of(old, clusters)]
     corrections = [*new, *earlier]
     wanted = max(round(len(corrections) * policy.replay_per_correction), policy.min_train_photos - len(corrections))
     unchanged = [p for p in training if not p.corrected]
@@ -107,13 +110,24 @@ def select(
     return sorted([*corrections, *replayed, *held_out], key=lambda p: p.task_id)
 
 
-def spread(corrections: Sequence[Kind], limit: int, reasons: ReasonList) -> list[Kind]:
-    """Up to `limit`, in turn of every reason, of each reason of every branch, of each branch of every month.
+def spread(
+    corrections: Sequence[Kind], limit: int, reasons: ReasonList, clusters: Mapping[str, str] = MappingProxyType({})
+) -> list[Kind]:
+    """Up to `limit`: one of each cluster before a second of any, and among those in turn of every reason, of each
+    reason of every branch, of each branch of every month.
 
-    A kind that is rare is there as long as a common one is. Which of a kind is a matter of hashes, not of age.
+    A kind that is rare is there as long as a common one is. Which of a kind is a matter of hashes, not of age. A photo
+    whose cluster nobody knows is told by its address.
     """
     ways = (lambda one: reasons.of(one.correction_reason), _branch, _month)
-    return _in_turn(sorted(corrections, key=_task_order), ways)[:limit]
+    rounds: dict[int, list[Kind]] = {}
+    before: Counter[str] = Counter()
+    for one in _in_turn(sorted(corrections, key=_task_order), ways):
+        shown = clusters.get(one.task_id, one.photo_url)
+        rounds.setdefault(before[shown], []).append(one)
+        before[shown] += 1
+    # What is in a round has lost its turns to the likes of it that are in others.
+    return [one for _, of_round in sorted(rounds.items()) for one in _in_turn(of_round, ways)][:limit]
 
 
 def _in_turn(corrections: list[Kind], ways: Sequence[Callable[[Any], Hashable]]) -> list[Kind]:

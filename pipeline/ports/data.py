@@ -130,6 +130,9 @@ class Datasets(Protocol):
     def clusters(self) -> Mapping[int, Split]:
         """The perceptual hash that founded each cluster, oldest first, and the side it stands on for ever."""
 
+    def clusters_of(self, task_ids: Sequence[str]) -> Mapping[str, str]:
+        """The cluster of each task's photo, by the newest dataset that has it; of others nobody knows."""
+
     def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
         """Every photo that was ever held out, newest first; none of them may be trained on."""
 

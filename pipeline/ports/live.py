@@ -35,6 +35,9 @@ class Evidence(Protocol):
     def unseen(self, period: Period, *, limit: int) -> Sequence[str]:
         """Addresses of photos that nobody looked at, of confirmations that count, newest first, each once."""
 
+    def waiting(self, period: Period) -> int:
+        """How many of those there are."""
+
     def founders(self, period: Period) -> Sequence[int]:
         """Perceptual hashes that founded the clusters of the period's confirmations, oldest first."""
 

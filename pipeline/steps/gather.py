@@ -40,8 +40,8 @@ def gather(sources: DataSources, since: datetime | None, holdout: Sequence[HeldO
     waiting = trusted.at_least(policy.correction_pool, lambda most: source.corrections(since=since, limit=most))
     corrections = policy.new_of([task for task in waiting if task.task_id not in without.task_ids])
     # So that rare kinds are among them; only photos of those that are taken are looked at.
-    pool = source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ()
-    earlier = policy.earlier_of(trusted.of(pool))
+    pool = trusted.of(source.earlier_corrections(until=since, limit=policy.earlier_pool) if since else ())
+    earlier = policy.earlier_of(pool, sources.datasets.clusters_of([task.task_id for task in pool]))
     tasks = {t.task_id: t for t in (*natural, *earlier, *corrections) if t.task_id not in without.task_ids}
     known = {*tasks, *(row.task_id for row in trusted.aside)}
     is_first = not any(of_helper(task_id) for task_id in (*(t.task_id for t in sample), *known))

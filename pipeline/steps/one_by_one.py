@@ -39,7 +39,8 @@ def looked_at(items: Sequence[T], looking: Looking[T, R], beside: Iterable[T] = 
         if isinstance(seen, ServiceUnavailable):
             if (failing := failing + 1) > _MAX_FAILING:
                 raise seen
-            yield _by_itself(items[at], chain(items[at + 1 :], items[:at], beside), looking)
+            # From afar: neighbours may have what is wrong with this one.
+            yield _by_itself(items[at], chain(reversed(items[at + 1 :]), items[:at], beside), looking)
         else:
             yield seen
 

@@ -1,7 +1,7 @@
 """Look at the photos of new confirmations, so that copies of one photo count once in live accuracy and in a trial."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.clusters import cluster_ids
@@ -9,30 +9,48 @@ from pipeline.domain.dataset import Fingerprint
 from pipeline.domain.errors import PhotoMissing, PhotoRefused, ServiceUnavailable
 from pipeline.domain.live_accuracy import Period
 from pipeline.ports.bundles import Recognition
-from pipeline.steps.downloads import several_at_once
+from pipeline.steps.look_at import gives
+from pipeline.steps.one_by_one import Looking, looked_at
 
-_AT_MOST = 200
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """How many photos were looked at; `problem` is why the others wait for the next look."""
+    """How many photos were looked at, how many wait for the next look; `problem` is why storage gave out no more."""
 
     photos: int
+    waiting: int = 0
     problem: str | None = None
 
 
-def recognise(r: Recognition, period: Period) -> Recognised:
-    """The newest first, a few at each look. Never raises for an outage of storage: whoever watches goes on without."""
-    urls, problem = r.evidence.unseen(period, limit=_AT_MOST), None
+def recognise(r: Recognition, period: Period, has_time: Callable[[], bool]) -> Recognised:
+    """The newest first, for as long as it `has_time`. Never raises for an outage of storage: whoever watches goes on
+    without. A photo that storage fails on while it gives out others is as one that is gone: the others go on.
+    """
+    known, photos, problem = list(r.evidence.founders(period)), 0, None
+    while problem is None and has_time() and (urls := r.evidence.unseen(period, limit=_AT_ONCE)):
+        looked, problem = _looked_at(r, urls)
+        clusters = _clusters(looked, known)
+        r.evidence.recognise(clusters)
+        known += [print_.phash for url, print_ in looked if clusters[url] == f"{print_.phash:016x}"]
+        photos += len(looked)
+    return Recognised(photos, r.evidence.waiting(period), problem)
+
+
+def _looked_at(r: Recognition, urls: Sequence[str]) -> tuple[list[tuple[str, Fingerprint]], str | None]:
+    """Of the first ones what they show, and why not of all."""
+    looking: Looking[str, Fingerprint] = Looking(
+        look=lambda url: _fingerprint(r, url),
+        set_aside=lambda _, fault: Fingerprint(fault=fault),
+        reads=lambda url: gives(r.photos, url),
+    )
     found: list[Fingerprint] = []
     try:
-        found += several_at_once(lambda url: _fingerprint(r, url), urls)
+        found.extend(looked_at(urls, looking))
     except ServiceUnavailable as error:
-        problem = str(error)
-    looked = list(zip(urls, found, strict=False))
-    r.evidence.recognise(_clusters(looked, r.evidence.founders(period)))
-    return Recognised(len(looked), problem)
+        return list(zip(urls, found, strict=False)), str(error)
+    return list(zip(urls, found, strict=True)), None
 
 
 def _fingerprint(r: Recognition, url: str) -> Fingerprint:

@@ -161,6 +161,7 @@ def test_copies_count_once_when_somebody_looked_and_are_not_looked_at_again(tabl
     urls = [f"s3://tasks/TASK-event-{n}.jpg" for n in (5, 3, 2, 1, 0)]
     assert list(tables.evidence.unseen(ALWAYS, limit=9)) == urls
     assert list(tables.evidence.unseen(ALWAYS, limit=2)) == urls[:2]
+    assert tables.evidence.waiting(ALWAYS) == len(urls)
     same, other = f"{7:016x}", f"{(1 << 63) + 5:016x}"
     tables.evidence.recognise({urls[0]: same, urls[1]: other, urls[3]: same, urls[4]: same})
     found = whole(tables, "v1.0.0")

@@ -341,6 +341,14 @@ def held(*numbers):
     return [a_photo(n, split=Split.HOLDOUT) for n in numbers]
 
 
+def test_the_cluster_of_a_task_is_that_of_the_newest_dataset_with_it(tables):
+    a_frozen_dataset(tables, "one", a_photo(1, cluster_id="a" * 16), a_photo(2, cluster_id="b" * 16))
+    a_frozen_dataset(tables, "two", a_photo(1, cluster_id="c" * 16))
+    asked = ["TASK-00001", "TASK-00002", "TASK-00003"]
+    assert tables.datasets.clusters_of(asked) == {"TASK-00001": "c" * 16, "TASK-00002": "b" * 16}
+    assert tables.datasets.clusters_of([]) == {}
+
+
 def test_a_cluster_keeps_the_side_it_took_first(tables):
     a_frozen_dataset(tables, "one", a_photo(1), a_photo(2, split=Split.HELD_OUT_CORRECTIONS))
     a_frozen_dataset(tables, "two", a_photo(1, split=Split.HOLDOUT), a_photo(3, split=Split.VALIDATION))

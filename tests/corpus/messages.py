@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.builders import event_body
 from tests.corpus.amqp import header, nested, properties, table
+from tests.corpus.photos import ODD_KEYS
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,13 @@ POISON_MESSAGES: tuple[tuple[bytes, str], ...] = (
     (event_body(taskId="🧺"), "taskId"),
     (event_body(photoUrl="http://example.org/a.jpg"), "photoUrl"),
     (event_body(photoUrl="file:///etc/passwd"), "photoUrl"),
-    (event_body(photoUrl="s3://secrets/a.jpg"), "bucket 'secrets'"),
+    (event_body(photoUrl="s3://secrets/a.jpg"), "photoUrl 's3://secrets/a.jpg' is not in an allowed bucket (tasks)"),
     (event_body(photoUrl="s3://tasks/../x"), "photoUrl"),
     (event_body(photoUrl="s3://tasks/a/../x"), "photoUrl"),
-    (event_body(photoUrl="s3://tasks/%2e%2e/x"), "photoUrl"),
+    (event_body(photoUrl="s3://tasks"), "photoUrl"),
+    (event_body(photoUrl="s3://tasks/"), "photoUrl"),
+    (event_body(photoUrl="s3://tasks/.."), "photoUrl"),
+    (event_body(photoUrl="s3://tasks/" + "얼" * 342), "no key that S3 could have"),
     (event_body(correctionReason="a" * 1_000_000), "over the limit"),
     (event_body(correctionReason="a" * 5000), "correctionReason has 5000 characters"),
     (event_body(correctionReason=7), "correctionReason is int"),
@@ -160,6 +164,9 @@ def messages() -> Iterator[tuple[str, Odd]]:
         yield f"poison-{number}", Odd(body, because)
     for name, changes in _KEPT.items():
         yield name, Odd(_good(name, **changes), task_id=name)
+    for number, key in enumerate(ODD_KEYS):
+        name = f"key-{number}"
+        yield name, Odd(_good(name, photoUrl=f"s3://tasks/{key}"), task_id=name)
     for name, (changes, because) in _REFUSED.items():
         yield name, Odd(event_body(**{"taskId": name, **changes}), because)
     for name, raw in _READABLE.items():

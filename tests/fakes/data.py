@@ -195,6 +195,7 @@ class FakeDatasets:
     completed: dict[str, Dataset] = field(default_factory=dict)
     aside: dict[str, list[Quarantined]] = field(default_factory=dict)
     erased: dict[str, Erased] = field(default_factory=dict)
+    cluster_of_task: dict[str, str] = field(default_factory=dict)
     uses: int = 0
     withholdings: FakeWithholdings = field(default_factory=FakeWithholdings)
 
@@ -223,6 +224,7 @@ class FakeDatasets:
         for cluster, split in sides_of_clusters(manifest).items():
             self.sides.setdefault(int(cluster, 16), split)
         run_id = next(run for run, known in self.ids.items() if known == dataset_id)
+        self.cluster_of_task |= {p.task_id: p.cluster_id for p in manifest.photos}
         for p in manifest.photos:
             self.lineage[dataset_id, p.task_id] = Appearance(
                 dataset_id, run_id, manifest.model_type, p.task_id, p.photo_url, p.sha256, p.label, p.source, p.split
@@ -261,6 +263,9 @@ class FakeDatasets:
 
     def clusters(self) -> Mapping[int, Split]:
         return dict(self.sides)
+
+    def clusters_of(self, task_ids: Sequence[str]) -> Mapping[str, str]:
+        return {task_id: cluster for task_id, cluster in self.cluster_of_task.items() if task_id in set(task_ids)}
 
     def holdout(self, model_type: ModelType) -> Sequence[HeldOut]:
         rows = [(version, held) for (kind, _), (version, held) in self.members.items() if kind is model_type]

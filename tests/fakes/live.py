@@ -46,9 +46,14 @@ class FakeEvidence:
     confirmations: FakeConfirmations
 
     def unseen(self, period: Period, *, limit: int) -> Sequence[str]:
+        return self._unseen(period)[:limit]
+
+    def waiting(self, period: Period) -> int:
+        return len(self._unseen(period))
+
+    def _unseen(self, period: Period) -> list[str]:
         newest = reversed(self._within(period))
-        urls = dict.fromkeys(e.photo_url for e in newest if e.photo_url not in self.confirmations.clusters)
-        return list(urls)[:limit]
+        return list(dict.fromkeys(e.photo_url for e in newest if e.photo_url not in self.confirmations.clusters))
 
     def founders(self, period: Period) -> Sequence[int]:
         seen = dict.fromkeys(self.confirmations.clusters.get(e.photo_url, "") for e in self._within(period))

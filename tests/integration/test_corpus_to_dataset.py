@@ -1,11 +1,14 @@
 """Everything odd at once, from the queue to a dataset: every good neighbour arrives, each odd one comes to its end."""
 
-from datetime import timedelta
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import numpy as np
 import psycopg2
 import pytest
+import stamina
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.confirmation_table import ConfirmationTable
@@ -21,6 +24,7 @@ from tests.broker import EXCHANGE, QUEUE, Broker
 from tests.builders import BUCKETS, NOW, a_task, event_body
 from tests.corpus.messages import messages
 from tests.corpus.photos import JPEG, PHOTOS, ROWS, encoded
+from tests.corpus.s3_answers import LASTING, OF_ONE_PHOTO, drawn_keys, odd_s3
 
 # Pillow warns of big headers; here they are meant.
 pytestmark = [
@@ -28,7 +32,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
 ]
 
-GOOD = 240
+# Before anybody looks at a photo's bytes, the store may have refused it.
+BY_THE_STORE = {"over the limit": "bytes, .* are allowed", "no photo at": "no photo at|is not in an allowed bucket"}
+GOOD, KEYS = 360, 60
 LABELS = ("양호", "불량")
 
 
@@ -52,11 +58,28 @@ def odd_photos():
 
 
 def odd_rows():
-    """Of each a task; what the driver cannot read it cannot write either, and tomorrow is past by the real clock."""
+    """The same of each; the clock here is the real one, and what Python cannot read is written by PostgreSQL."""
+    real = {
+        "tomorrow": {"confirmed_at": datetime.now(UTC) + timedelta(days=1)},
+        "what the driver cannot read": {"confirmed_at": "infinity"},
+    }
     return [
-        (a_task(6000 + n, corrected=True, **changes), JPEG, reason)
+        (a_task(6000 + n, corrected=True, **real.get(name, changes)), JPEG, reason)
         for n, (name, (changes, reason)) in enumerate(ROWS.items())
-        if "fault" not in changes and name != "tomorrow"
+    ]
+
+
+def odd_answers():
+    """Of each a task, what S3 says of its photo, and what must be said of that."""
+    said = {**OF_ONE_PHOTO, **LASTING}
+    return [(a_task(7000 + n), answer, answer.because) for n, answer in enumerate(said.values())]
+
+
+def odd_keys():
+    """Of each a task and its photo, which no other one is like."""
+    return [
+        (a_task(8000 + n, photo_url=f"s3://tasks/{key}", confirmed_at=NOW), good_photo(8000 + n))
+        for n, key in enumerate(drawn_keys(KEYS))
     ]
 
 
@@ -78,12 +101,12 @@ def drain(services, broker):
     return accumulate(Intake(queue, *tables, SystemClock(), BUCKETS), limit=10_000)
 
 
-def dataset_of(services):
+def dataset_of(services, s3_endpoint):
     stack = services.stack
     settings = Settings(
         mlops_dsn=stack.dsn("mlops", "mlops"),
         helper_dsn=stack.dsn("mlops_reader", "helper"),
-        s3_endpoint=stack.s3_endpoint,
+        s3_endpoint=s3_endpoint,
         augmentation=Augmentation(copies=1),
     )
     pipeline = Pipeline(Wiring(settings))
@@ -95,27 +118,42 @@ def dataset_of(services):
     return dataset_id
 
 
-def test_of_everything_odd_between_good_ones_every_good_one_comes_into_the_table_and_the_dataset(services):
+@pytest.fixture
+def objects(services):
+    """The real S3, with odd keys and answers in front of it. Nobody waits a minute for each that fails for good."""
+    with odd_s3(services.stack.s3_endpoint) as objects, stamina.set_testing(True, attempts=2):
+        yield objects
+
+
+def test_of_everything_odd_between_good_ones_every_good_one_comes_into_the_table_and_the_dataset(services, objects):
     broker, s3 = Broker(services), boto3.client("s3", endpoint_url=services.stack.s3_endpoint)
-    good, odd = good_tasks(), [*odd_photos(), *odd_rows()]
-    bodies = {t.photo_url: good_photo(n) for n, t in enumerate(good)} | {t.photo_url: body for t, body, _ in odd}
-    for url, body in bodies.items():
-        if url.startswith("s3://tasks/"):
+    good, keys, answers = good_tasks(), odd_keys(), odd_answers()
+    odd = [*odd_photos(), *odd_rows(), *answers]
+    for url, body in [(t.photo_url, good_photo(n)) for n, t in enumerate(good)] + [(t.photo_url, b) for t, b, _ in odd]:
+        if url.startswith("s3://tasks/") and isinstance(body, bytes):
             s3.put_object(Bucket="tasks", Key=url.removeprefix("s3://tasks/"), Body=body)
-    confirm_in_helper(services, [*good, *(task for task, _, _ in odd)])
+    objects.keeps.update((task.photo_url, body) for task, body in keys)
+    objects.answers.update((task.photo_url, answer) for task, answer, _ in answers)
+    confirm_in_helper(services, [*good, *(task for task, *_ in [*odd, *keys])])
     entries = [entry for _, entry in messages()]
-    said = [(event_body(taskId=t.task_id, photoUrl=t.photo_url), b"\0\0") for t in good]
-    between = [[(e.body, e.properties) for e in entries[n : n + 1]] for n in range(GOOD)]
+    said = [(event_body(taskId=t.task_id, photoUrl=t.photo_url), b"\0\0") for t in [*good, *(t for t, _ in keys)]]
+    between = [[(e.body, e.properties) for e in entries[n : n + 1]] for n in range(len(said))]
     broker.send(*(one for message, odd_one in zip(said, between, strict=True) for one in (message, *odd_one)))
-    assert len(entries) < GOOD and drain(services, broker).parked == 0
+    assert len(entries) < len(said) and drain(services, broker).parked == 0
     with services.mlops.transaction() as cursor:
-        cursor.execute("SELECT task_id FROM task_confirmations")
-        assert {t.task_id for t in good} <= {task_id for (task_id,) in cursor.fetchall()}
-    key = f"{dataset_of(services)}/manifest.json"
+        cursor.execute("SELECT task_id, photo_url FROM task_confirmations")
+        stored = dict(cursor.fetchall())
+    assert {t.task_id for t in good} <= stored.keys()
+    assert {t.task_id: stored.get(t.task_id) for t, _ in keys} == {t.task_id: t.photo_url for t, _ in keys}
+    key = f"{dataset_of(services, objects.url)}/manifest.json"
     manifest = Manifest.from_json(s3.get_object(Bucket="datasets", Key=key)["Body"].read())
-    used, aside = {p.task_id for p in manifest.photos}, {q.task_id: q for q in manifest.quarantined}
-    assert sorted({t.task_id for t in good} - used) == []
-    # The real store may say another reason than the one that a photo's bytes give.
-    wrong = {t.task_id for t, _, reason in odd if reason is not None}
-    assert {task_id for task_id, row in aside.items() if row.kind == "unusable" and row.reason} == wrong
-    assert {t.task_id for t, _, _ in odd} <= used | aside.keys()
+    used, aside = {p.task_id: p for p in manifest.photos}, {q.task_id: q for q in manifest.quarantined}
+    assert sorted({t.task_id for t in good} - used.keys()) == []
+    bytes_of = {task.task_id: hashlib.sha256(body).hexdigest() for task, body in keys}
+    assert {task_id: getattr(used.get(task_id), "sha256", aside.get(task_id)) for task_id in bytes_of} == bytes_of
+    # Good copies of one photo count once: the others are set aside as such.
+    reasons = {t.task_id: reason for t, _, reason in odd}
+    assert {q.task_id for q in aside.values() if q.kind == "unusable"} == {i for i, why in reasons.items() if why}
+    said = {i: (BY_THE_STORE.get(why, why), aside[i].reason) for i, why in reasons.items() if why}
+    assert [one for one in said.items() if not re.search(*one[1])] == []
+    assert reasons.keys() <= used.keys() | aside.keys()

@@ -139,6 +139,36 @@ def test_what_is_kept_of_earlier_corrections_is_as_even_over_reasons_as_can_be(k
         assert left[reason] == count or left[reason] >= max(left.values(), default=0) - 1
 
 
+@given(
+    kinds=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(REASONS.names), st.sampled_from("AB")), max_size=60),
+    limit=st.integers(0, 70),
+    unknown=st.sets(st.integers(0, 59)),
+    order=st.randoms(),
+)
+def test_one_of_each_cluster_is_kept_before_a_second_of_any(kinds, limit, unknown, order):
+    photos = [
+        replace(correction(n, days=-1), cluster_id=str(cluster), correction_reason=reason, helper_id=branch)
+        for n, (cluster, reason, branch) in enumerate(kinds)
+    ]
+    clusters = {p.task_id: p.cluster_id for n, p in enumerate(photos) if n not in unknown}
+    kept = spread(photos, limit, REASONS, clusters)
+    shown = [clusters.get(p.task_id, p.photo_url) for p in photos]
+    left = Counter(clusters.get(p.task_id, p.photo_url) for p in kept)
+    assert len(kept) == min(limit, len(photos))
+    for cluster, count in Counter(shown).items():
+        assert left[cluster] == count or left[cluster] >= max(left.values(), default=0) - 1
+    order.shuffle(photos)
+    assert spread(photos, limit, REASONS, clusters) == kept
+
+
+def test_a_cluster_that_was_corrected_again_and_again_crowds_no_other_out():
+    """As reported: of 66 clusters a budget of 60 took 18."""
+    often = [replace(correction(n, days=-1), cluster_id=f"often {n % 6}", helper_id=f"H-{n}") for n in range(540)]
+    once = [replace(correction(n, days=-1), cluster_id=f"once {n}", helper_id="H-0") for n in range(540, 600)]
+    taken = [p for p in _select([*often, *once], SelectionPolicy(earlier_limit=66), since=NOW) if p.corrected]
+    assert len({p.cluster_id for p in taken}) == len(taken) == 66
+
+
 def test_people_who_say_the_same_in_other_words_crowd_nobody_out():
     wordy = [replace(correction(n, days=-1), correction_reason=f"커피를 {n}번 쏟음") for n in range(300)]
     rare = replace(correction(400, days=-1), correction_reason="옆이 찢어져 있음")

@@ -78,7 +78,7 @@ def test_a_word_of_before_says_nothing_of_who_stood_there_and_who_was_meant_is_n
         ({"score": 0.4}, "aiResult is same but score 0.4 and threshold 0.5 say otherwise"),
         ({"finalResult": "양호"}, "finalResult '양호' is not one of same, different"),
         ({"corrected": False}, "say otherwise"),
-        ({"photoUrl": "s3://secrets/a.jpg"}, "bucket 'secrets'"),
+        ({"photoUrl": "s3://secrets/a.jpg"}, "not in an allowed bucket"),
     ],
 )
 def test_what_contradicts_itself_or_says_too_little_is_refused_with_the_reason(changes, because):
