@@ -33,7 +33,10 @@ pytestmark = [
 ]
 
 # Before anybody looks at a photo's bytes, the store may have refused it.
-BY_THE_STORE = {"over the limit": "bytes, .* are allowed", "no photo at": "no photo at|is not in an allowed bucket"}
+BY_THE_STORE = {
+    "over the limit": "over the limit|bytes, .* are allowed",
+    "no photo at": "no photo at|is not in an allowed bucket",
+}
 GOOD, KEYS = 360, 60
 LABELS = ("양호", "불량")
 
