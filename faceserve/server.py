@@ -190,7 +190,8 @@ class Server:
         def expire() -> None:
             self.manager.expire(self._settings.prepared_hours * 3600)
 
-        for work, seconds in ((expire, _TIDY_SECONDS), (self._enrolment.look, _GALLERY_SECONDS)):
+        gallery = (self._enrolment.look, _GALLERY_SECONDS), (self._enrolment.list_again, _GALLERY_SECONDS)
+        for work, seconds in ((expire, _TIDY_SECONDS), *gallery):
             threading.Thread(target=self._repeat, args=(work, seconds), name=work.__name__, daemon=True).start()
 
     def _repeat(self, work: Callable[[], None], seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Object storage: where artifacts, photos and galleries lie."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -33,6 +33,9 @@ class Source(Protocol):
 
     def marks(self, prefix: str) -> Mapping[str, str]:
         """URIs of all objects under a prefix, each with something that changes with its bytes."""
+
+    def names(self, prefix: str, after: str) -> Sequence[str]:
+        """URIs of the objects under a prefix that come after this one, in order."""
 
     def delete(self, uri: str) -> None:
         """Without an object there, nothing happens."""
@@ -89,7 +92,16 @@ class S3Source:
         with _translated(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
             found = (one for page in pages for one in page.get("Contents", []))
-            return {f"s3://{place['Bucket']}/{one['Key']}": one["ETag"] for one in found}
+            # Of what was written in one piece it is the MD5 of the bytes.
+            return {f"s3://{place['Bucket']}/{one['Key']}": one["ETag"].strip('"') for one in found}
+
+    def names(self, prefix: str, after: str) -> Sequence[str]:
+        place, first = _place(prefix), _place(after)["Key"]
+        with _translated(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=place["Bucket"], Prefix=place["Key"], StartAfter=first
+            )
+            return [f"s3://{place['Bucket']}/{one['Key']}" for page in pages for one in page.get("Contents", [])]
 
     def delete(self, uri: str) -> None:
         with _translated(uri):

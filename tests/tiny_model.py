@@ -118,8 +118,11 @@ class FolderSource:
         self.objects[uri] = body
 
     def marks(self, prefix: str) -> dict[str, str]:
-        found = sorted(self.objects.items())
+        found = sorted(dict(self.objects).items())
         return {uri: hashlib.md5(body).hexdigest() for uri, body in found if uri.startswith(prefix)}
+
+    def names(self, prefix: str, after: str) -> list[str]:
+        return sorted(uri for uri in list(self.objects) if uri.startswith(prefix) and uri > after)
 
     def delete(self, uri: str) -> None:
         self.objects.pop(uri, None)

@@ -44,6 +44,11 @@ class VectorComparisonEngine:
             return self
         return VectorComparisonEngine(tuple(self._identities[i] for i in kept), self._vectors[kept])
 
+    def taken_over(self, other: "VectorComparisonEngine", identities: Collection[str]) -> "VectorComparisonEngine":
+        """With these people of another gallery of the same model, those that it has."""
+        rows = [row for row, known in enumerate(other._identities) if known in identities]
+        return self.joined([other._identities[row] for row in rows], [other._vectors[rows]])
+
     def turned(self, matrix: npt.NDArray[np.float64]) -> "VectorComparisonEngine":
         """The same people in the embeddings of another model, which `matrix` [width, width] makes of these."""
         if not self._identities:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.errors import NoModel, Overloaded, StorageUnavailable
+from faceserve.faces.changes import KEPT_SECONDS
 from faceserve.faces.comparison import Match, VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import Gallery, Known, named
@@ -23,8 +24,11 @@ log = logging.getLogger(__name__)
 
 # Nobody is named out of a gallery that was looked at longer ago: another replica may have withdrawn somebody since.
 FRESH_SECONDS = 1.0
-# Objects that people put there or deleted by hand have no revision: all are listed again so often.
-_LISTED_SECONDS = 60.0
+# Objects that people put there or deleted by hand are told by no change: all are listed again so often, or less often
+# where listing takes long.
+_LISTED_SECONDS, _LISTED_SHARE = 60.0, 0.05
+# Of what happened longer ago than half of the time that changes are kept, some may be forgotten.
+_LOG_SECONDS = KEPT_SECONDS / 2
 _PATIENCE_SECONDS = 5.0
 # Where nobody has compared for a while, looking is left to the request that does.
 _BUSY_SECONDS, _IDLE_LOOK_SECONDS = 60.0, 10.0
@@ -35,11 +39,10 @@ _NOT_IN_TIME = "the gallery could not be read in time: ask another replica or la
 
 @dataclass(frozen=True)
 class _Looked:
-    """What a generation knows; `at` and `listed_at` are when it began to look, in seconds of the monotonic clock."""
+    """What a generation knows; `at` is when it began to look, in seconds of the monotonic clock."""
 
     known: Known
     at: float
-    listed_at: float
 
 
 class Enrolment:
@@ -62,6 +65,8 @@ class Enrolment:
         self._away: set[str] = set()
         self._compared_at: dict[str, float] = {}
         self._looked_at: dict[str, float] = {}
+        # When the last listing ended, and how long it took.
+        self._listed: dict[str, tuple[float, float]] = {}
 
     def enroll(self, model: str, identity: str, photo: bytes) -> int:
         """Add an identity or replace its photo; returns how many identities there are now.
@@ -111,6 +116,18 @@ class Enrolment:
                 if model not in self._away:
                     log.warning("%s compares nobody until its gallery can be looked at: %s", model, error)
                 self._away.add(model)
+
+    def list_again(self) -> None:
+        """Beside the looks, which wait for none of it: what was put there or deleted by hand."""
+        for model, gallery in self._galleries.items():
+            began = time.monotonic()
+            ended, took = self._listed.setdefault(model, (began, 0.0))
+            if not gallery.there or began < ended + max(_LISTED_SECONDS, took / _LISTED_SHARE):
+                continue
+            for generation in self._held(model):
+                if generation in self._looked:
+                    self._list(generation, gallery)
+            self._listed[model] = time.monotonic(), time.monotonic() - began
 
     def nearest(
         self, generation: Generation, vector: npt.NDArray[np.float32], count: int, deadline: float = float("inf")
@@ -174,20 +191,24 @@ class Enrolment:
     def _seen(self, model: str) -> int:
         """Have every generation look; how many are enrolled, as the active one sees it."""
         snapshot = self._manager.snapshot(model)
-        for generation in snapshot.generations:
-            if generation.hold():
-                try:
-                    self._look(generation)
-                finally:
-                    generation.release()
+        for generation in self._held(model):
+            self._look(generation)
         looked = self._looked.get(snapshot.active) if snapshot.active else None
         return len(looked.known.faces) if looked else 0
+
+    def _held(self, model: str) -> Iterator[Generation]:
+        """Every generation in memory, none of which is freed while it is looked at."""
+        for generation in self._manager.snapshot(model).generations:
+            if generation.hold():
+                try:
+                    yield generation
+                finally:
+                    generation.release()
 
     def _look(self, generation: Generation, seconds: float = threading.TIMEOUT_MAX) -> _Looked:
         """Look whether anything changed; who waited longer than `seconds` for others that look with it is told so."""
         gallery, arrived = self._galleries[generation.model], time.monotonic()
-        with self._of_looking:
-            looking = self._looking.setdefault(generation, threading.Lock())
+        looking = self._lock_of(generation)
         if not looking.acquire(timeout=seconds):
             raise StorageUnavailable(_NOT_IN_TIME)
         try:
@@ -208,10 +229,23 @@ class Enrolment:
         began = time.monotonic()
         revision = gallery.revision() if gallery.there else ""
         before = before or self._turned(generation, gallery)
-        if before and before.known.revision == revision and began - before.listed_at < _LISTED_SECONDS:
-            return _Looked(before.known, began, before.listed_at)
-        known = gallery.known(self._extractor(generation), revision, before.known if before else None)
-        return _Looked(known, began, began)
+        if before and before.known.revision == revision:
+            return _Looked(before.known, began)
+        extractor, known = self._extractor(generation), None
+        if before and began - before.at < _LOG_SECONDS:
+            known = gallery.updated(extractor, revision, before.known)
+        return _Looked(known or gallery.known(extractor, revision, before.known if before else None), began)
+
+    def _list(self, generation: Generation, gallery: Gallery) -> None:
+        extractor, known = self._extractor(generation), self._looked[generation].known
+        listing = gallery.looked_at(extractor, gallery.listing(known.changes), known)
+        with self._lock_of(generation):
+            now = self._looked[generation]
+            self._looked[generation] = _Looked(gallery.corrected(listing, now.known), now.at)
+
+    def _lock_of(self, generation: Generation) -> threading.Lock:
+        with self._of_looking:
+            return self._looking.setdefault(generation, threading.Lock())
 
     def _turned(self, generation: Generation, gallery: Gallery) -> _Looked | None:
         """What another version knows, in this one's embeddings: of 100 000 people that takes less than a second, and
@@ -225,7 +259,7 @@ class Enrolment:
             if (matrix := other.projection.to(ours)) is not None:
                 known = replace(looked.known, faces=looked.known.faces.turned(matrix))
                 if gallery.agrees(self._extractor(generation), known):
-                    return _Looked(known, looked.at, looked.listed_at)
+                    return _Looked(known, looked.at)
                 log.warning("%s says something else of photos than its head does: all are embedded", generation.version)
         return None
 

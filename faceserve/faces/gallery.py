@@ -1,9 +1,9 @@
 """Reference photos of enrolled identities, which all replicas share (specification, messages 35-39)."""
 
+import hashlib
 import logging
-import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from faceserve.engines.base import Images
 from faceserve.errors import BadPhoto, BadRequest, NotFinite, ObjectRefused, Refused
+from faceserve.faces.changes import Change, ChangeLog, withdrawn_of
 from faceserve.faces.comparison import VectorComparisonEngine
 from faceserve.faces.features import FeatureExtractor
 from faceserve.inference.darkroom import Darkroom
@@ -21,14 +22,13 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
 _MAX_PHOTO_BYTES = 32 << 20
-_MAX_REVISION_BYTES = 1 << 10
 # What a cosine may differ by where vectors were turned, not computed: as golden embeddings of faces may.
 _ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
 class Known:
-    """Everybody enrolled, embedded by one extractor, as it was at one `revision`.
+    """Everybody enrolled, embedded by one extractor, as it was at one `revision`, after these `changes` by their key.
 
     `marks` are those of all objects that were read, so that only what changed is embedded anew.
     """
@@ -36,6 +36,17 @@ class Known:
     revision: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     faces: VectorComparisonEngine = field(default_factory=VectorComparisonEngine)
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All photos by their marks, after these `changes`, of which so many are `left` to remember; `new` is embedded."""
+
+    found: Mapping[str, str]
+    changes: Mapping[str, Change]
+    left: Mapping[str, Change]
+    new: Known = field(default_factory=Known)
 
 
 # By object; what could not be read has no mark, so that the next look tries it again.
@@ -45,8 +56,10 @@ _Unread = dict[str, FileNotFoundError | ObjectRefused]
 class Gallery:
     """Photos are stored, not embeddings: every version embeds them itself, so that versions cannot mix (design D7).
 
-    Every change writes a new `revision` beside them. A replica that reads the one it has seen has seen all there is. A
-    name is one person in whatever Unicode form it comes, also where objects of an earlier time have it in another one.
+    Every change is told in a `ChangeLog` beside them. A replica that reads the revision it has seen has seen all there
+    is; else it looks at those whom changes name, and lists everybody now and then for what is done by hand. Withdrawals
+    are told before anything is deleted: whatever lies there, who withdrew is nobody until enrolled again. A name is one
+    person in whatever Unicode form it comes, also where objects of an earlier time have it in another one.
     """
 
     def __init__(
@@ -65,8 +78,9 @@ class Gallery:
         self._darkroom = darkroom
         self._set_aside = set_aside
         self._prefix = f"{uri.rstrip('/')}/{model}/" if uri else ""
-        # Not under the prefix: it is no photo of anybody.
-        self._revision = f"{uri.rstrip('/')}/{model}.revision"
+        self._log = ChangeLog(stores, uri, model)
+        # Of who has any: objects that are not under the canonical name. None before the first listing.
+        self._other_forms: Mapping[str, Sequence[str]] | None = None
 
     @property
     def there(self) -> bool:
@@ -78,27 +92,75 @@ class Gallery:
         uri = self._uri(identity)
         self._darkroom.decoded_next(photo)
         self._source.write(uri, photo)
-        self._changed()
+        # After the photo, never before: who reads of it must find it.
+        self._log.announce(named(identity), withdrawn=False)
 
     def withdraw(self, identity: str) -> None:
         """In every form of the name, also one that could only be enrolled earlier."""
         self._demand_a_place()
         if not (name := named(identity)):
             raise BadRequest("nobody has no name")
-        for other in self._source.marks(self._prefix):
-            if self._name(other) == name:
-                self._source.delete(other)
+        # First, so that nobody is named any more whose deletion is cut off.
+        self._log.announce(name, withdrawn=True)
         if can_be_enrolled(name):
-            # The one that nobody listed may have been written meanwhile.
             self._source.delete(f"{self._prefix}{name}")
-        self._changed()
+        if self._other_forms is None:
+            self._note_forms(self._source.marks(self._prefix))
+        for other in (self._other_forms or {}).get(name, ()):
+            self._source.delete(other)
+        # Once more, after whatever was enrolled meanwhile: of that the photo is gone.
+        self._log.announce(name, withdrawn=True)
 
     def revision(self) -> str:
         """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
-        try:
-            return self._hurried.read(self._revision, _MAX_REVISION_BYTES).decode("ascii", "replace")
-        except FileNotFoundError:
-            return ""
+        return self._log.revision()
+
+    def updated(self, extractor: FeatureExtractor, revision: str, before: Known) -> Known | None:
+        """What is known after the changes since; None where the log does not say what led to this revision."""
+        changes = self._log.since(before.changes)
+        if revision not in changes:
+            return None
+        touched = {changes[key].name for key in changes.keys() - before.changes.keys()}
+        here = sorted(f"{self._prefix}{name}" for name in touched - withdrawn_of(changes) if can_be_enrolled(name))
+        unread: _Unread = {}
+        identities, vectors, read = self._embedded(extractor, here, unread)
+        forms = ((f"{self._prefix}{name}", *(self._other_forms or {}).get(name, ())) for name in touched)
+        gone = {uri for of_one in forms for uri in of_one}
+        marks = {**{uri: mark for uri, mark in before.marks.items() if uri not in gone}, **read}
+        faces = before.faces.without(touched).joined(identities, vectors)
+        refused = sum(isinstance(error, ObjectRefused) for error in unread.values())
+        self._set_aside(len(marks) + refused - len(faces))
+        return Known(revision, marks, faces, changes)
+
+    def listing(self, changes: Mapping[str, Change]) -> Listing:
+        """Everybody who lies there, which takes seconds of many; `changes` are those that were known before."""
+        found = self._source.marks(self._prefix)
+        self._note_forms(found)
+        withdrawn = withdrawn_of(changes)
+        there = frozenset(name for uri in found if (name := self._name(uri)) in withdrawn)
+        for name in sorted(there):
+            log.warning("%s withdrew, and a photo lies there all the same: withdraw or enroll again", name)
+        left = self._log.tidy(changes, there)
+        return Listing({u: m for u, m in self._one_each(found).items() if self._name(u) not in there}, changes, left)
+
+    def looked_at(self, extractor: FeatureExtractor, listing: Listing, known: Known) -> Listing:
+        """With what is new in it embedded, which may take longer still."""
+        new = sorted(uri for uri, mark in listing.found.items() if known.marks.get(uri) != mark)
+        unread: _Unread = {}
+        identities, vectors, _ = self._embedded(extractor, new, unread)
+        marks = {uri: listing.found[uri] for uri in new if uri not in unread}
+        return replace(listing, new=Known("", marks, VectorComparisonEngine().joined(identities, vectors)))
+
+    def corrected(self, listing: Listing, known: Known) -> Known:
+        """What is known, by what lay there; who changed since the listing began is as is known, not as was listed."""
+        since = {known.changes[key].name for key in known.changes.keys() - listing.changes.keys()}
+        new = {uri: mark for uri, mark in listing.new.marks.items() if self._name(uri) not in since}
+        kept = {u: m for u, m in known.marks.items() if listing.found.get(u) == m or self._name(u) in since}
+        gone = {self._name(uri) for uri in (known.marks.keys() - kept.keys()) | new.keys()}
+        names = {self._name(uri) for uri in new}
+        faces = known.faces.without(gone).taken_over(listing.new.faces, names)
+        changes = {k: c for k, c in known.changes.items() if k not in listing.changes or k in listing.left}
+        return replace(known, marks={**kept, **new}, faces=faces, changes=changes)
 
     def known(self, extractor: FeatureExtractor, revision: str, before: Known | None = None) -> Known:
         """Everybody enrolled, in this extractor's space; an object that is no photo of anybody is set aside.
@@ -108,9 +170,12 @@ class Gallery:
         while it gives out another one.
         """
         before = before or Known()
-        found = self._one_each(self._source.marks(self._prefix)) if self._prefix else {}
+        changes = self._log.since(before.changes) if self._prefix else {}
+        listing = self.listing(changes) if self._prefix else Listing({}, {}, {})
+        found = listing.found
         new = sorted(uri for uri, mark in found.items() if before.marks.get(uri) != mark)
-        identities, vectors, unread = self._embedded(extractor, new)
+        unread: _Unread = {}
+        identities, vectors, _ = self._embedded(extractor, new, unread)
         marks = {uri: mark for uri, mark in found.items() if uri not in unread}
         refused = [error for error in unread.values() if isinstance(error, ObjectRefused)]
         if refused and not self._gives_out_one_of(marks):
@@ -118,20 +183,23 @@ class Gallery:
         gone = {self._name(uri) for uri, mark in before.marks.items() if marks.get(uri) != mark}
         faces = before.faces.without(gone).joined(identities, vectors)
         self._set_aside(len(marks) + len(refused) - len(faces))
-        return Known(revision, marks, faces)
+        return Known(revision, marks, faces, listing.left)
 
     def agrees(self, extractor: FeatureExtractor, known: Known) -> bool:
         """Whether the extractor says of some photos what is known of them; where none can be read nobody knows.
 
         Of those that are still what they were: who was enrolled anew meanwhile says nothing of the extractor.
         """
-        now = self._source.marks(self._prefix)
-        same = [uri for uri, mark in known.marks.items() if now.get(uri) == mark]
-        step = max(1, len(same) // _AT_ONCE)
-        identities, vectors, _ = self._embedded(extractor, same[::step][:_AT_ONCE])
-        asked = zip(identities, np.concatenate(vectors), strict=True) if vectors else ()
+        uris = list(known.marks)
+        some = uris[:: max(1, len(uris) // _AT_ONCE)][:_AT_ONCE]
+        # By what was read, as listing 100 000 takes seconds; a store whose marks are no MD5 is listed.
+        identities, vectors, read = self._embedded(extractor, some, {})
+        now = read if any(known.marks[uri] == mark for uri, mark in read.items()) else self._source.marks(self._prefix)
+        same = {self._name(uri) for uri in some if now.get(uri) == known.marks[uri]}
+        all_ = zip(identities, np.concatenate(vectors), strict=True) if vectors else ()
+        asked = [(who, vector) for who, vector in all_ if who in same]
         found = [match.similarity for who, vector in asked for match in known.faces.with_one(who, vector)]
-        return len(found) == len(identities) > 0 and min(found) > 1 - _ROUNDING
+        return len(found) == len(asked) > 0 and min(found) > 1 - _ROUNDING
 
     def _one_each(self, found: Mapping[str, str]) -> Mapping[str, str]:
         """Of objects that are one person's, the one under the canonical name, which was written last."""
@@ -142,25 +210,28 @@ class Gallery:
         return {uri: found[uri] for uri in chosen}
 
     def _embedded(
-        self, extractor: FeatureExtractor, uris: list[str]
-    ) -> tuple[list[str], list[npt.NDArray[np.float32]], _Unread]:
+        self, extractor: FeatureExtractor, uris: list[str], unread: _Unread
+    ) -> tuple[list[str], list[npt.NDArray[np.float32]], dict[str, str]]:
+        """Who is embedded, as what, and the marks of all that was read."""
         identities: list[str] = []
         vectors: list[npt.NDArray[np.float32]] = []
-        unread: _Unread = {}
+        marks: dict[str, str] = {}
         for at in range(0, len(uris), _AT_ONCE):
-            photos = [found for uri in uris[at : at + _AT_ONCE] if (found := self._photo(uri, unread))]
+            photos = [found for uri in uris[at : at + _AT_ONCE] if (found := self._photo(uri, unread, marks))]
             for who, embedded in _vectors(extractor, photos):
                 identities += who
                 vectors.append(embedded)
-        return identities, vectors, unread
+        return identities, vectors, marks
 
-    def _photo(self, uri: str, unread: _Unread) -> tuple[str, Images] | None:
+    def _photo(self, uri: str, unread: _Unread, marks: dict[str, str]) -> tuple[str, Images] | None:
         """Who it shows and the model's input; None for a folder's marker and whatever else people leave there."""
         identity = self._name(uri)
         try:
             if not can_be_enrolled(identity):
                 raise BadPhoto("its name is nobody's")
-            return identity, self._darkroom.decoded_next(self._source.read(uri, _MAX_PHOTO_BYTES))
+            body = self._source.read(uri, _MAX_PHOTO_BYTES)
+            marks[uri] = hashlib.md5(body, usedforsecurity=False).hexdigest()
+            return identity, self._darkroom.decoded_next(body)
         except (Refused, FileNotFoundError, ObjectRefused) as error:
             log.warning("%s is set aside, nobody is compared with it: %s", uri, error)
             if not isinstance(error, Refused):
@@ -179,9 +250,12 @@ class Gallery:
             return True
         return False
 
-    def _changed(self) -> None:
-        """After the photo, never before: who reads this revision must find what it stands for."""
-        self._source.write(self._revision, uuid.uuid4().hex.encode())
+    def _note_forms(self, found: Iterable[str]) -> None:
+        forms: dict[str, list[str]] = {}
+        for uri in found:
+            if uri != f"{self._prefix}{(name := self._name(uri))}" or not can_be_enrolled(name):
+                forms.setdefault(name, []).append(uri)
+        self._other_forms = forms
 
     def _name(self, uri: str) -> str:
         """What is too long for a name is left as it is, which is nobody's."""

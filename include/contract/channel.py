@@ -12,9 +12,11 @@ import grpc
 from include.contract.tracing import HEADER, traceparent
 
 _MAX_MESSAGE_BYTES = 34 * 1024 * 1024
-# Every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
+# Nearly every call of both services is idempotent, so a call that may or may not have arrived can be repeated.
 _RETRIES = {
     "methodConfig": [
+        # Repeated after its answer was lost and somebody withdrew, it would enroll who asked to be forgotten.
+        {"name": [{"service": "faceserve.v1.Lifecycle", "method": "Enroll"}]},
         {
             "name": [{"service": "faceserve.v1.Inference"}, {"service": "faceserve.v1.Lifecycle"}],
             "retryPolicy": {
@@ -24,7 +26,7 @@ _RETRIES = {
                 "backoffMultiplier": 3,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
     ]
 }
 

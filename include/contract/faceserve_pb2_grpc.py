@@ -190,6 +190,7 @@ class LifecycleStub:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
     Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
     a `request_id`. Under the name of a change that was made, any other change is refused with ALREADY_EXISTS.
+    `Enroll` has none, so clients do not repeat it by themselves: that could enroll who withdrew meanwhile.
     """
 
     def __init__(self, channel):
@@ -269,6 +270,7 @@ class LifecycleServicer:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
     Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
     a `request_id`. Under the name of a change that was made, any other change is refused with ALREADY_EXISTS.
+    `Enroll` has none, so clients do not repeat it by themselves: that could enroll who withdrew meanwhile.
     """
 
     def Prepare(self, request, context):
@@ -440,6 +442,7 @@ class Lifecycle:
     """On a port of its own; needs the lifecycle token in metadata `authorization: Bearer …`, or a client certificate.
     Every call is idempotent: the same request twice has the effect of one, also when others came between the two, if it has
     a `request_id`. Under the name of a change that was made, any other change is refused with ALREADY_EXISTS.
+    `Enroll` has none, so clients do not repeat it by themselves: that could enroll who withdrew meanwhile.
     """
 
     @staticmethod

@@ -135,6 +135,28 @@ def test_a_photo_that_somebody_deleted_by_hand_is_forgotten_soon(fleet, monkeypa
     until(lambda: "kim" not in named(fleet[0], PEOPLE["kim"]), "the photo to be missed")
 
 
+def test_while_everybody_is_listed_for_long_people_come_and_go_and_are_compared(fleet, monkeypatch):
+    one, other = fleet[:2]
+    lists, go_on, plain = threading.Event(), threading.Event(), one.source.marks
+
+    def marks(prefix):
+        lists.set()
+        assert go_on.wait(120)
+        return plain(prefix)
+
+    monkeypatch.setattr(one.source._source, "marks", marks)
+    monkeypatch.setattr("faceserve.faces.enrolment._LISTED_SECONDS", 0.0)
+    try:
+        assert lists.wait(60)
+        other.lifecycle.enroll("face", "new", PEOPLE["kim"])
+        until(lambda: "new" in named(one, PEOPLE["kim"]), "the replica that lists to know who came")
+        other.lifecycle.withdraw("face", "new")
+        assert not any("new" in named(each, PEOPLE["kim"]) for each in fleet)
+    finally:
+        go_on.set()
+    assert "new" not in named(one, PEOPLE["kim"])
+
+
 def test_too_many_that_withdraw_at_once_are_told_so_and_the_rest_goes_on(fleet):
     answers = []
 

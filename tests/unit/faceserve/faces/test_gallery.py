@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceserve.errors import BadRequest, ObjectRefused
+from faceserve.faces import changes
 from faceserve.faces.features import FeatureExtractor
 from faceserve.faces.gallery import Gallery
 from faceserve.inference.apart import Answered
@@ -171,3 +172,96 @@ def test_a_store_that_refuses_everything_is_no_gallery_of_nobody(world):
     world.store.refused = {f"s3://faces/face/{identity}" for identity in PHOTOS}
     with pytest.raises(ObjectRefused, match="archive"):
         world.known()
+
+
+class Replica:
+    """Another one that looks at the same gallery."""
+
+    def __init__(self, world):
+        self.gallery = Gallery(Stores(world.store, world.store), "s3://faces/", "face", Darkroom(10**9, 8))
+        self.seen = self.gallery.known(BY_COLOUR, self.gallery.revision())
+
+    def look(self):
+        self.seen = self.gallery.updated(BY_COLOUR, self.gallery.revision(), self.seen)
+        return {match.identity for match in self.seen.faces.nearest(np.ones(3, np.float32), count=9)}
+
+
+def test_who_comes_and_goes_is_known_without_a_listing_of_everybody(world, monkeypatch):
+    other = Replica(world)
+    world.known()
+    monkeypatch.setattr(world.store, "marks", None)
+    world.gallery.enroll("new", PHOTOS["lee"])
+    world.gallery.enroll("kim", PHOTOS["park"])
+    assert other.look() == {*PHOTOS, "new"}
+    (kim,) = other.seen.faces.with_one("kim", np.array([0, 0, 1], np.float32))
+    assert kim.similarity > 0.9
+    world.gallery.withdraw("lee")
+    assert other.look() == {"kim", "park", "new"}
+    assert other.gallery.agrees(BY_COLOUR, other.seen)
+
+
+@pytest.mark.parametrize("cut_after", range(1, 4))
+def test_a_withdrawal_that_was_cut_off_names_nobody_any_more_until_enrolled_again(world, monkeypatch, cut_after):
+    other, calls = Replica(world), []
+    world.known()
+
+    def cut(plain):
+        def act(*said):
+            calls.append(said)
+            if len(calls) > cut_after:
+                raise OSError("killed")
+            plain(*said)
+
+        return act
+
+    with monkeypatch.context() as cutting, pytest.raises(OSError, match="killed"):
+        cutting.setattr(world.store, "write", cut(world.store.write))
+        cutting.setattr(world.store, "delete", cut(world.store.delete))
+        world.gallery.withdraw("kim")
+    if cut_after > 1:
+        assert other.look() == {"lee", "park"}
+    assert Replica(world).look() == {"lee", "park"}, "nor by who starts anew and finds the photo"
+    world.gallery.enroll("kim", PHOTOS["kim"])
+    assert Replica(world).look() == set(PHOTOS)
+
+
+def test_a_slow_listing_takes_back_nothing_that_changed_meanwhile(world):
+    other = Replica(world)
+    listing = other.gallery.listing(other.seen.changes)
+    world.gallery.enroll("kim", PHOTOS["park"])
+    world.gallery.withdraw("lee")
+    world.gallery.enroll("new", PHOTOS["lee"])
+    world.store.delete("s3://faces/face/park")
+    world.store.objects["s3://faces/face/by-hand"] = PHOTOS["lee"]
+    assert other.look() == {"kim", "park", "new"}
+    before = other.gallery.looked_at(BY_COLOUR, listing, other.seen)
+    other.seen = other.gallery.corrected(before, other.seen)
+    assert other.look() == {"kim", "park", "new"}
+    now = other.gallery.looked_at(BY_COLOUR, other.gallery.listing(other.seen.changes), other.seen)
+    other.seen = other.gallery.corrected(now, other.seen)
+    assert other.look() == {"kim", "new", "by-hand"}, "what was done by hand is found by the next one"
+
+
+def test_a_revision_that_no_change_led_to_is_no_news_that_can_be_followed(world):
+    other = Replica(world)
+    world.store.write("s3://faces/face.revision", b"an earlier release wrote this")
+    assert other.gallery.updated(BY_COLOUR, other.gallery.revision(), other.seen) is None
+
+
+def test_changes_are_forgotten_after_their_time_but_for_the_last_and_for_who_withdrew_and_lies_there(
+    world, monkeypatch
+):
+    other = Replica(world)
+    world.gallery.withdraw("kim")
+    world.gallery.withdraw("lee")
+    world.store.objects["s3://faces/face/kim"] = PHOTOS["kim"]
+    assert other.look() == {"park"}
+    later = changes.time.time() + 2 * changes.KEPT_SECONDS
+    monkeypatch.setattr(changes, "_now", lambda: later)
+    listing = other.gallery.listing(other.seen.changes)
+    left = {change.name for change in listing.left.values()}
+    assert left == {"kim", "lee"} and len(listing.left) == 3 < len(listing.changes)
+    kept = world.store.names("s3://faces/face.changes/", "")
+    assert {uri.rpartition("/")[2] for uri in kept} == set(listing.left)
+    other.seen = other.gallery.corrected(other.gallery.looked_at(BY_COLOUR, listing, other.seen), other.seen)
+    assert other.seen.changes == listing.left and other.look() == {"park"}

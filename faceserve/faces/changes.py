@@ -1,0 +1,108 @@
+"""What changed in a gallery lately, so that a replica learns of one person without listing everybody."""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from faceserve.errors import ObjectRefused, TooLarge
+from faceserve.storage import Stores
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS = 600.0
+# A change that was begun before others, by a clock that is behind, and is written after them.
+_LATE_SECONDS = 120.0
+_MAX_BYTES = 1 << 12
+# Milliseconds since 1970 in the keys of changes, so that the order of keys is theirs.
+_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class Change:
+    """Of one person, by the canonical name: `withdrawn`, or somebody whose photo is to be looked at again."""
+
+    key: str
+    name: str
+    withdrawn: bool
+
+
+class ChangeLog:
+    """One small object a change, which is kept for ten minutes, and `revision`, which names the last one.
+
+    Keys are in the order of what caused what: each begins with the time, and is after all that were there, so that a
+    clock that is behind puts no enrolment before the withdrawal that it followed.
+    """
+
+    def __init__(self, stores: Stores, uri: str, model: str) -> None:
+        self._source, self._hurried = stores.patient, stores.hurried
+        # Not under the photos' prefix: they are no photos of anybody.
+        self._prefix = f"{uri.rstrip('/')}/{model}.changes/"
+        self._revision = f"{uri.rstrip('/')}/{model}.revision"
+
+    def revision(self) -> str:
+        """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
+        try:
+            return self._hurried.read(self._revision, _MAX_BYTES).decode("ascii", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def announce(self, name: str, *, withdrawn: bool) -> None:
+        """The change first: who reads its revision finds it."""
+        newest = max(map(_milliseconds, self._keys(_now() - _LATE_SECONDS)), default=0)
+        key = f"{max(newest + 1, int(_now() * 1000)):0{_DIGITS}d}-{uuid.uuid4().hex}"
+        self._source.write(f"{self._prefix}{key}", json.dumps({"name": name, "withdrawn": withdrawn}).encode())
+        self._source.write(self._revision, key.encode())
+
+    def since(self, known: Mapping[str, Change]) -> Mapping[str, Change]:
+        """By key, `known` ones and those that came after them, or a little before."""
+        newest = max(map(_milliseconds, known), default=0) / 1000
+        found = dict(known)
+        for key in self._keys(newest - _LATE_SECONDS):
+            if key not in found and (change := self._read(key)) is not None:
+                found[key] = change
+        return found
+
+    def tidy(self, known: Mapping[str, Change], keep: frozenset[str]) -> Mapping[str, Change]:
+        """Forget what is older than ten minutes, but for the last change and for withdrawals of whom photos lie there
+        all the same: `keep` are their names. What is left.
+        """
+        old = (_now() - KEPT_SECONDS) * 1000
+        left = {
+            key: change
+            for key, change in known.items()
+            if _milliseconds(key) >= old or key == max(known) or (change.withdrawn and change.name in keep)
+        }
+        for key in known.keys() - left.keys():
+            self._source.delete(f"{self._prefix}{key}")
+        return left
+
+    def _keys(self, after_seconds: float) -> list[str]:
+        after = f"{self._prefix}{max(0, int(after_seconds * 1000)):0{_DIGITS}d}"
+        found = (uri.removeprefix(self._prefix) for uri in self._source.names(self._prefix, after))
+        return [key for key in found if key[:_DIGITS].isdecimal()]
+
+    def _read(self, key: str) -> Change | None:
+        """None for what is gone again, and for what is no change."""
+        try:
+            said = json.loads(self._source.read(f"{self._prefix}{key}", _MAX_BYTES))
+            return Change(key, str(said["name"]), said["withdrawn"] is True)
+        except (FileNotFoundError, ObjectRefused, TooLarge, ValueError, KeyError, TypeError) as error:
+            log.warning("%s%s says nothing of anybody: %s", self._prefix, key, error)
+            return None
+
+
+def withdrawn_of(changes: Mapping[str, Change]) -> frozenset[str]:
+    """Whose last change is a withdrawal."""
+    last = {changes[key].name: changes[key] for key in sorted(changes)}
+    return frozenset(name for name, change in last.items() if change.withdrawn)
+
+
+def _milliseconds(key: str) -> int:
+    return int(key[:_DIGITS]) if key[:_DIGITS].isdecimal() else 0
+
+
+def _now() -> float:
+    return time.time()
