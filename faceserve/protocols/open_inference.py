@@ -32,6 +32,8 @@ from faceserve.protocols.wishes import NO_SHARED_MEMORY, wishes
 from faceserve.rollout.lifecycle import ModelLifecycleManager
 from include.contract.preprocessing import INPUT_PIXELS
 
+# Of Triton's model configuration.
+_ENSEMBLE = "ensemble_scheduling"
 _NANOSECONDS = 1_000_000_000
 _EXTENSIONS = ("model_configuration", "model_repository", "statistics", "binary_tensor_data", "classification")
 
@@ -131,8 +133,12 @@ class OpenInference:
                 found.models.add(name=model, state="UNAVAILABLE", reason="no version serves on this replica yet")
         return found
 
-    def change_repository(self, model: str) -> None:
-        """Always raises: `NotAllowed`, or `UnknownModel`."""
+    def change_repository(self, model: str, config: str = "") -> None:
+        """Always raises: `NotAllowed`, `UnknownModel`, or `NotOffered` where `config` makes an ensemble of models."""
+        if _ENSEMBLE in config:
+            raise NotOffered(
+                "ensembles are not offered: each name is one model, and what it takes are photos or images"
+            )
         self._manager.slot(model)
         raise NotAllowed(
             f"which version of {model} serves is decided through the lifecycle service (faceserve.v1.Lifecycle, on a "

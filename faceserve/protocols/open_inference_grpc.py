@@ -72,7 +72,8 @@ class OpenInferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     @statuses
     def RepositoryModelLoad(self, request: Any, context: grpc.ServicerContext) -> None:
-        self._service.change_repository(request.model_name)
+        config = request.parameters.get("config")
+        self._service.change_repository(request.model_name, config.string_param if config else "")
 
     RepositoryModelUnload = RepositoryModelLoad
 

@@ -153,6 +153,13 @@ def test_models_come_and_go_by_the_lifecycle_alone(client):
     assert "decided through the lifecycle service" in caught.value.message()
 
 
+def test_an_ensemble_of_models_is_refused_as_what_there_is_not(client):
+    config = '{"name": "both", "platform": "ensemble", "ensemble_scheduling": {"step": [{"model_name": "laundry"}]}}'
+    with pytest.raises(InferenceServerException, match="ensembles are not offered") as caught:
+        client.load_model("both", config=config)
+    assert caught.value.status() == "StatusCode.UNIMPLEMENTED"
+
+
 def test_the_repository_names_every_version_that_may_be_asked_for(client):
     found = client.get_model_repository_index().models
     assert [(one.name, one.version, one.state) for one in found] == [
