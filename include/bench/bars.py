@@ -97,6 +97,22 @@ _SERVING = (
         at_most=1,
     ),
     Bar(
+        "requests a second with metrics, spans and JSON lines, beside none",
+        "observing",
+        "observing_requests_per_second_ratio",
+        "×",
+        "counting every request, and spans of 1 % of them",
+        at_least=0.99,
+    ),
+    Bar(
+        "p99 with them, beside none",
+        "observing",
+        "observing_p99_ms_ratio",
+        "×",
+        "the same; on a busy machine its quartiles are further apart than the bar",
+        at_most=1.01,
+    ),
+    Bar(
         "rollback, from the second click to every replica read back",
         "rollback",
         "rollback_seconds_median",
