@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from include.demo.drill import MONITOR
+from include.demo.pictures import keep_pictures, tell
 from include.demo.stage import Stage, publish, refusals_as_sentences
 from include.demo.story import INTAKE, LEFT_FOR_YOU, RETRAINING, ROLLBACK, Size, Story
 from include.stack import runner
@@ -46,12 +47,20 @@ def main(base_photos: int, live_photos: int, requests_per_second: float, seed: i
         load_before=round(load, 1), stack_start_seconds=start_seconds, stack_memory_mb=runner.memory_mb(stack)
     )
     status = publish(report, stack.root / "demo-report.json", console)
+    _keep_pictures(stage)
     show_addresses(stack)
     console.print("the stack stays up: `make down` stops it")
     console.print(
         f"[bold]Your turn:[/] {LEFT_FOR_YOU} pieces of laundry wait for you at {review_page(stack)}", soft_wrap=True
     )
     sys.exit(status)
+
+
+def _keep_pictures(stage: Stage) -> None:
+    with suppress(AirflowError):
+        stack, airflow = stage.stack, f"http://127.0.0.1:{stage.stack.port('airflow')}"
+        folder, others = stack.root / "screenshots", {"review page": f"{review_page(stack)}?reviewer=demo"}
+        tell(keep_pictures(folder, airflow, stage.airflow.token, others), stage.say)
 
 
 def _tell_what_is_paused(stage: Stage) -> None:

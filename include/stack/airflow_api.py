@@ -59,6 +59,12 @@ class AirflowApi:
         self._login = {"username": user, "password": password}
         self._token = ""
 
+    @property
+    def token(self) -> str:
+        """Of a new login, for a browser."""
+        self._log_in()
+        return self._token
+
     def health(self) -> dict[str, str]:
         """State of every part, e.g. `{"scheduler": "healthy"}`; needs no login."""
         parts = self._demand("GET", "/api/v2/monitor/health")

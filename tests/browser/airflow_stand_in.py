@@ -95,6 +95,7 @@ class AirflowStandIn:
         def frame():
             return HTMLResponse(_FRAME.format(language=self.language, light=self.light))
 
+        @self.app.get("/")
         @self.app.get("/home")
         def home(react: str = "true"):
             return HTMLResponse(_HOME.format(react=react))

@@ -5,7 +5,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.visiting import AT_A_DESK, PATIENCE_MS, Person, Visit, browser_program, can_install, open_window
+from include.demo.pictures import browser_program
+from tests.browser.visiting import AT_A_DESK, PATIENCE_MS, Person, Visit, can_install, open_window
 
 Visiting = Callable[..., Visit]
 _FAILED = pytest.StashKey[bool]()

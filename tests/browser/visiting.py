@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
 
 from include.stack.layout import REPOSITORY
 
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE_MS = 60_000
 
 
@@ -105,11 +104,6 @@ def screenshots() -> Path:
     folder = REPOSITORY / ".stack" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def browser_program() -> str | None:
-    """Its path; `CHROMIUM` in the environment names another one."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
 
 
 def can_install() -> bool:
