@@ -51,7 +51,9 @@ class Transitions(Protocol):
         """One change of what serves at a time; waits for the other. A promotion loads its model before it waits."""
 
     def moving_files(self, model_type: ModelType) -> AbstractContextManager[None]:
-        """One at a time removes files that were archived, or begins to bring some back. A rollback never takes it."""
+        """One at a time removes files that were archived or refused, begins to bring some back, or forces live what
+        may have been refused. A rollback never takes it.
+        """
 
     def preparing(self, model_type: ModelType) -> AbstractContextManager[None]:
         """One deployment at a time, from its intent to its end; waits for the other. A rollback never takes it."""

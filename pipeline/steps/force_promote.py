@@ -24,17 +24,19 @@ def force_promote(d: Deployment, r: Registration, model_type: ModelType, wanted:
     ledger = d.transitions.ledger(model_type)
     blessing = ledger.demand_load_test(wanted, d.blessings.of_run(run_id))
     _demand_forcible(d, ledger, run_id, by)
-    result = _judged(r, run_id, blessing.artifact_manifest_sha256)
-    manifest = manifest_of(r, result)
+    # Files of a run that was refused go after a while: not between the look at them and the number.
+    with d.transitions.moving_files(model_type):
+        result = _judged(r, run_id, blessing.artifact_manifest_sha256)
+        manifest = manifest_of(r, result)
 
-    def decide(ledger: Ledger) -> ChampionChange:
-        known = _demand_forcible(d, ledger, run_id, by)
-        return ledger.force(known or numbered(r, model_type, result), blessing, by, d.clock.now())
+        def decide(ledger: Ledger) -> ChampionChange:
+            known = _demand_forcible(d, ledger, run_id, by)
+            return ledger.force(known or numbered(r, model_type, result), blessing, by, d.clock.now())
 
-    def ready(target: ModelVersion) -> None:
-        show_in_registry(r, target, result, manifest)
+        def ready(target: ModelVersion) -> None:
+            show_in_registry(r, target, result, manifest)
 
-    return promote_everywhere(d, model_type, decide, ready)
+        return promote_everywhere(d, model_type, decide, ready)
 
 
 def _demand_forcible(d: Deployment, ledger: Ledger, run_id: str, by: By) -> ModelVersion | None:

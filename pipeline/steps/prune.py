@@ -95,7 +95,7 @@ def _images(pruning: Pruning, model_type: ModelType, tried: Sequence[Tried], old
 def _remove_model(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, run_id: str) -> None:
     """The manifest first, while nobody can force the run live: without it no replica takes the rest for a model."""
     model = ArtifactFolder.of(pruning.model_prefix, model_type, run_id)
-    with pruning.transitions.exclusive(model_type):
+    with pruning.transitions.moving_files(model_type):
         if not _is_over(pruning, policy, run_id):
             return
         pruning.objects.delete(model.manifest)

@@ -1,7 +1,7 @@
 """Failure at the n-th call to any port, before or after the call took effect."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from pipeline.domain.errors import ServiceUnavailable
@@ -18,7 +18,8 @@ class Fault:
     """Strikes at call number `at` (from 1) of all wrapped ports together; `after` means the call took effect.
 
     `error` builds what is raised; `calls` counts, so that a run without a strike tells how many calls there are.
-    With `meanwhile` nothing is raised: it runs before the call.
+    With `meanwhile` nothing is raised: it runs before the call. `lasting`: from then on that service is away, for
+    whoever tries to put in order what the first failure left, too.
     """
 
     at: int = 0
@@ -26,6 +27,8 @@ class Fault:
     error: Callable[[], BaseException] = Killed
     calls: int = 0
     meanwhile: Callable[[], object] | None = None
+    lasting: bool = False
+    away: set[str] = field(default_factory=set)
 
     def on(self, port: T) -> T:
         return _Wrapped(port, self)  # type: ignore[return-value]
@@ -56,6 +59,12 @@ def _is_port(value: Any) -> bool:
     return not type(value).__module__.startswith(("builtins", "pipeline.domain"))
 
 
+def _service(port: Any) -> str:
+    """What goes down at once: all tables, or all replicas."""
+    name = type(port).__name__
+    return next((one for one in ("Fleet", "Registry", "Objects", "Archive") if one in name), "the database")
+
+
 class _Wrapped:
     def __init__(self, port: Any, fault: Fault) -> None:
         self._port = port
@@ -70,6 +79,10 @@ class _Wrapped:
             fault = self._fault
             fault.calls += 1
             strikes = fault.calls == fault.at
+            if _service(self._port) in fault.away:
+                raise fault.error()
+            if strikes and fault.lasting:
+                fault.away.add(_service(self._port))
             if strikes and fault.meanwhile is not None:
                 fault.meanwhile()
                 strikes = False

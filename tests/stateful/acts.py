@@ -5,11 +5,13 @@ from datetime import datetime
 
 from pipeline.domain.ledger import PREVIOUS, Asked
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
+from pipeline.domain.pruning import PruningPolicy
 from pipeline.domain.retention import RetentionPolicy
 from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.transitions import By, TrialOf
 from pipeline.steps.abort_canary import abort_canary
-from pipeline.steps.answer_held import approve
+from pipeline.steps.announce_failed_rollback import announce_failed_rollback
+from pipeline.steps.answer_held import approve, refuse
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
 from pipeline.steps.force_promote import force_promote
@@ -17,6 +19,7 @@ from pipeline.steps.hot_swap import hot_swap
 from pipeline.steps.judge_canary import judge_canary
 from pipeline.steps.plan_rollback import plan_rollback
 from pipeline.steps.promote_canary import promote_canary
+from pipeline.steps.prune import prune
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.restore import restore
 from pipeline.steps.retire import retire
@@ -27,13 +30,15 @@ from tests.unit.pipeline.steps.live_world import ARCHIVE, LAUNDRY
 
 MONITOR = "live_accuracy_monitor"
 ACCURACY = LiveAccuracyPolicy(matured_minutes=0)
+NOTHING_REFUSED_STAYS = PruningPolicy(keep_refused_days=0)
 
 
 @dataclass(frozen=True)
 class Request:
     """`kind` names the act, `of` a version, a run or `previous`; `judged` the champion that the monitor condemns.
 
-    `begun_by` is the request whose trial a DAG run means; a person's command means whichever there is.
+    `begun_by` is the request whose trial a DAG run means; a person's command means whichever there is. `instead_of` is
+    the champion that a question named, `freeze` the one that somebody saw, `proven` a trial that was said to be good.
     """
 
     kind: str
@@ -42,6 +47,9 @@ class Request:
     at: datetime
     judged: str | None = None
     begun_by: str | None = None
+    instead_of: str | None = None
+    freeze: str | None = None
+    proven: bool = False
 
     @property
     def meant(self) -> TrialOf:
@@ -64,7 +72,8 @@ def _start(world, d, fault, r):
 
 
 def _judge(world, d, fault, r):
-    return judge_canary(d, fault.on(world.metrics), LAUNDRY, r.meant, CanaryPolicy())
+    policy = CanaryPolicy().after_proof() if r.proven else CanaryPolicy()
+    return judge_canary(d, fault.on(world.metrics), LAUNDRY, r.meant, policy)
 
 
 def _promote_canary(world, d, fault, r):
@@ -83,8 +92,24 @@ def _approve(world, d, fault, r):
     return approve(r.of, r.by, blessings=d.blessings, clock=world.clock)
 
 
+def _refuse(world, d, fault, r):
+    return refuse(r.of, r.by, blessings=d.blessings, clock=world.clock)
+
+
+def _prune(world, d, fault, r):
+    return prune(world.pruning(fault), LAUNDRY, NOTHING_REFUSED_STAYS, dry_run=False)
+
+
+def _asked(r):
+    return Asked(r.of, r.at, r.judged, r.instead_of)
+
+
 def _roll_back(world, d, fault, r):
-    return roll_back(d, LAUNDRY, Asked(r.of, r.at, r.judged), r.by)
+    return roll_back(d, LAUNDRY, _asked(r), r.by)
+
+
+def _announce_rollback(world, d, fault, r):
+    return announce_failed_rollback(d, LAUNDRY, _asked(r), r.by)
 
 
 def _plan(world, d, fault, r):
@@ -101,7 +126,7 @@ def _watch(world, d, fault, r):
 
 
 def _clear(world, d, fault, r):
-    return clear_freeze(d.transitions, LAUNDRY, r.by, world.clock)
+    return clear_freeze(d.transitions, LAUNDRY, r.by, world.clock, r.freeze)
 
 
 def _retire(world, d, fault, r):
@@ -132,6 +157,8 @@ _ACTS = {
     "abort canary": _abort,
     "force": _force,
     "approve": _approve,
+    "refuse": _refuse,
+    "prune": _prune,
     "roll back": _roll_back,
     "plan rollback": _plan,
     "watch": _watch,
@@ -141,6 +168,7 @@ _ACTS = {
     "reconcile": _reconcile,
     "conclude": _conclude,
     "announce failure": _announce,
+    "announce failed rollback": _announce_rollback,
 }
 KINDS = tuple(_ACTS)
 

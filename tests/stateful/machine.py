@@ -14,7 +14,9 @@ from tests.unit.pipeline.steps.live_world import LAUNDRY
 
 @dataclass(frozen=True)
 class Trouble:
-    """What befalls an act at its call number `at`: `how` is `none`, `unavailable`, `killed`, `hangs` or `dies`."""
+    """What befalls an act at its call number `at`: `how` is `none`, `unavailable`, `outage` (until the act ends),
+    `killed`, `hangs` or `dies`.
+    """
 
     how: str = "none"
     at: int = 0
@@ -102,6 +104,8 @@ class Story:
     def _fault(self, trouble):
         if trouble.how == "unavailable":
             return Fault(trouble.at, trouble.after, unavailable())
+        if trouble.how == "outage":
+            return Fault(trouble.at, trouble.after, unavailable(), lasting=True)
         if trouble.how == "killed":
             return Fault(trouble.at, trouble.after, Killed)
         return Fault(trouble.at if trouble.how == "meanwhile" else 0)

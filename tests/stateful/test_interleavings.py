@@ -26,6 +26,7 @@ def story(of):
 
 
 def _trial(made):
+    made.candidate("accepted")
     made.perform(made.request("start canary", "v1.3.0"))
     # It lost its share: a look at the canary gives it back.
     made.world.restart("replica-2")
@@ -47,7 +48,17 @@ def oracle_archived(made):
     return set(made.world.ledger.archived)
 
 
-_SETTINGS = {"candidate": lambda made: None, "trial": _trial, "archived": _archived, "frozen": _frozen}
+def _held(made):
+    made.candidate("held")
+
+
+_SETTINGS = {
+    "candidate": lambda made: None,
+    "trial": _trial,
+    "archived": _archived,
+    "frozen": _frozen,
+    "held": _held,
+}
 
 
 def _failing(made):
@@ -70,6 +81,11 @@ ACTS = {
     "restore": lambda s: s.request("restore", "v1.0.0"),
     "reconcile": lambda s: s.request("reconcile"),
     "conclude": lambda s: s.request("conclude", "v1.3.0"),
+    "prune": lambda s: s.request("prune"),
+    "approve": lambda s: s.request("approve", "run-6"),
+    "refuse": lambda s: s.request("refuse", "run-6"),
+    "force held": lambda s: s.request("force", "run-6"),
+    "start another": lambda s: s.request("start canary", "v1.4.0"),
 }
 ROLLBACKS = ("roll back", "roll back by name", "monitor")
 OF_STORY = {
@@ -78,7 +94,18 @@ OF_STORY = {
     "archived": ("promote", "roll back by name", "retire", "restore", "reconcile"),
     "frozen": ("clear freeze", "roll back", "roll back by name", "promote", "monitor", "reconcile", "retire"),
 }
+# What is asked beside these alone.
+MORE = [
+    *product(["archived"], ["force", "monitor", "start canary", "roll back"], ["retire", "restore"]),
+    *product(["candidate", "trial"], ["restore"], ["promote", "start canary", "promote canary", "roll back by name"]),
+    *product(["trial"], ["start another"], ["abort canary", "judge canary", "promote canary", "force", "reconcile"]),
+    *product(["frozen"], ["clear freeze"], ["force", "start canary"]),
+    *product(["held"], ["approve", "refuse"], ["force held", "prune", "promote", "approve", "refuse"]),
+    *product(["candidate", "held"], ["prune"], ["force", "force held", "retire", "promote"]),
+]
+BOTH_WAYS = [pair for of, a, b in MORE for pair in ((of, a, b), (of, b, a))]
 PAIRS = [(of, a, b) for of, acts in OF_STORY.items() for a, b in product(acts, repeat=2)]
+PAIRS = list(dict.fromkeys([*PAIRS, *BOTH_WAYS]))
 
 
 def interleaved(of, first, second):

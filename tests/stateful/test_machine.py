@@ -24,16 +24,19 @@ SETTINGS = settings(
     print_blob=True,
 )
 
-_calls = st.integers(1, 30)
+# The longest act, a forced promotion that is told to the registry anew, makes so many.
+MOST_CALLS = 45
+_calls = st.one_of(st.integers(1, 12), st.integers(1, MOST_CALLS))
 troubles = st.one_of(
     st.just(CALM),
     st.just(CALM),
-    st.builds(Trouble, st.sampled_from(["unavailable", "killed", "hangs", "dies"]), _calls, st.booleans()),
+    st.builds(Trouble, st.sampled_from(["unavailable", "outage", "killed", "hangs", "dies"]), _calls, st.booleans()),
 )
 which = st.integers(0, 7)
 replicas = st.sampled_from(["replica-1", "replica-2"])
 NAMED = ["promote", "start canary", "roll back", "force", "restore", "conclude", "announce failure"]
-PLAIN = ["watch", "clear freeze", "retire", "reconcile"]
+PLAIN = ["watch", "clear freeze", "retire", "reconcile", "prune"]
+OF_PEOPLE = ["approve", "refuse"]
 OF_TRIAL = ["judge canary", "promote canary", "abort canary"]
 OF_A_RUN = {"promote", "start canary", "judge canary", "promote canary", "abort canary"}
 SAME_REQUEST = ["promote canary", "abort canary", "announce failure", "conclude"]
@@ -103,6 +106,43 @@ class Deployments(RuleBasedStateMachine):
     def roll_back_to_previous(self, trouble):
         self.story.perform(self.story.request("roll back", PREVIOUS), trouble)
 
+    @rule(which=which, between=st.sampled_from([None, *PLAIN, "promote"]), trouble=troubles)
+    def roll_back_as_a_question_said(self, which, between, trouble):
+        """Somebody answers a while after they were asked, and what they allow is about that champion."""
+        story, champion = self.story, self.story.world.champion()
+        target = PREVIOUS if which == 0 or not story.versions else self._version(which)
+        plan = story.perform(story.request("plan rollback", target))
+        if isinstance(plan, BaseException):
+            return
+        assert plan.from_version == champion and champion in plan.question
+        asked = story.request("roll back", plan.version, instead_of=plan.from_version)
+        if between is not None:
+            story.perform(story.request(between, self._version(0)))
+        moved = story.world.champion() != champion
+        answer = story.perform(asked, trouble)
+        if moved:
+            assert isinstance(answer, BaseException), f"it was about {champion}: {answer}"
+        if isinstance(answer, BaseException):
+            story.perform(replace(asked, kind="announce failed rollback"))
+
+    @rule(stale=st.booleans(), trouble=troubles)
+    def clear_the_freeze_that_was_seen(self, stale, trouble):
+        freeze = self.story.world.ledger.freeze
+        seen = "rollback:of-long-ago" if stale or freeze is None else freeze.id
+        answer = self.story.perform(self.story.request("clear freeze", freeze=seen), trouble)
+        if stale:
+            assert isinstance(answer, BaseException), f"{seen} was not the freeze, and yet: {answer}"
+
+    @precondition(lambda self: self.story.world.trial())
+    @rule(trouble=troubles)
+    def judge_a_trial_that_was_proven(self, trouble):
+        self.story.perform(self.story.request("judge canary", self.story.world.trial(), proven=True), trouble)
+
+    @precondition(lambda self: self.story.runs)
+    @rule(which=which, trouble=troubles)
+    def refuse_a_run(self, which, trouble):
+        self.story.perform(self.story.request("refuse", f"run-{max(1, self.story.runs - which)}"), trouble)
+
     @rule(trouble=troubles, agreed=st.sampled_from([75, 148]))
     def people_confirm_and_the_monitor_looks(self, trouble, agreed):
         world = self.story.world
@@ -126,7 +166,7 @@ class Deployments(RuleBasedStateMachine):
         if not blessing.held or blessing.override is not None:
             return
         answer = self.story.perform(self.story.request("approve", run), trouble)
-        assert trouble.how in {"unavailable", "killed"} or answer.approved, answer
+        assert trouble.how in {"unavailable", "outage", "killed"} or answer.approved, answer
         if world.blessings.of_run(run).approved:
             world.register(run)
             self.story.note_new_versions()

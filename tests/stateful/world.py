@@ -13,12 +13,16 @@ from pipeline.domain.live_accuracy import LabelTally, Period, Tally
 from pipeline.domain.models import Artifact
 from pipeline.domain.transitions import Phase
 from pipeline.domain.verification import VerificationPolicy
+from pipeline.ports.bundles import Pruning
 from pipeline.steps.register import register
 from tests.builders import MANIFEST, a_blessing, a_performance, a_training_result, a_validation
+from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.deployment import FakeTransitions
-from tests.fakes.events import FakeClock
+from tests.fakes.events import FakeClock, FakeDecisions
+from tests.fakes.faults import Fault
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.replica import Origin
+from tests.fakes.training import FakeExperiments
 from tests.unit.pipeline.steps.live_world import LAUNDRY, TOO_WEAK, World
 
 VERDICTS = ("accepted", "refused", "held", "approved")
@@ -89,6 +93,22 @@ class WatchedFleet(FakeFleet):
         return super().warm(*asked)
 
 
+@dataclass
+class Made:
+    """Datasets, one a run; nobody asks for their photos."""
+
+    world: "StatefulWorld"
+
+    def of_type(self, model_type):
+        return self.frozen_of()
+
+    def frozen(self):
+        return [(dataset, LAUNDRY, run) for dataset, run in self.frozen_of()]
+
+    def frozen_of(self):
+        return [(result.dataset_id, run) for run, result in self.world.trained.results.items()]
+
+
 class StatefulWorld(World):
     def __init__(self):
         super().__init__()
@@ -129,6 +149,22 @@ class StatefulWorld(World):
 
     def dataset_of(self, run_id):
         return f"dataset-of-{run_id}"
+
+    def pruning(self, fault=None):
+        bundle = Pruning(
+            *(
+                Made(self),
+                FakeErasures(FakeDatasets()),
+                self.trained,
+                self.runs,
+                self.versions,
+                self.blessings,
+                self.transitions,
+            ),
+            *(self.readings, FakeDecisions(), FakeExperiments(), self.objects, self.clock),
+            *("s3://datasets/", "s3://models/"),
+        )
+        return (fault or Fault()).on_ports(bundle, but=("clock", "blessings"))
 
     def register(self, run_id, fault=None):
         return register(self.registration(fault), LAUNDRY, self.trained.result(run_id)).version
