@@ -11,7 +11,7 @@ from pipeline.domain.labelled_photos import LIST, LabelledPhoto, Words, labelled
 from pipeline.domain.lineage import Gone
 from pipeline.domain.models import ModelType
 from pipeline.ports.first_photos import FirstPhotos
-from pipeline.steps.downloads import several_at_once
+from pipeline.steps.one_by_one import Looking, looked_at
 
 OnPhoto = Callable[[int, int], None]
 
@@ -34,7 +34,13 @@ def bring_photos(first: FirstPhotos, run_id: str, model_type: ModelType, on_phot
     _demand_no_version(first, run_id, model_type)
     photos = labelled(first.folder.names(), Words(first.english), _list(first))
     gone, brought = Gone.of(first.erasures.all()), list[_Brought]()
-    for one in several_at_once(lambda photo: _bring(photo, first, gone), photos):
+    looking: Looking[LabelledPhoto, _Brought] = Looking(
+        look=lambda photo: _bring(photo, first, gone),
+        set_aside=lambda photo, fault: _Brought(photo.as_task(f"{first.folder}/{photo.name}", fault)),
+        # What can be copied can be read and written.
+        reads=lambda photo: bool(_bring(photo, first, gone).sha256),
+    )
+    for one in looked_at(photos, looking):
         brought.append(one)
         on_photo(len(brought), len(photos))
     return _without_erased(brought, first)

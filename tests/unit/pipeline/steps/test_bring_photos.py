@@ -8,7 +8,7 @@ from pipeline.adapters.labelled_tasks import AndFirstPhotos, LabelledTasks
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.checksums import sha256
 from pipeline.domain.dataset import Split
-from pipeline.domain.errors import DatasetRefused, GiveUp
+from pipeline.domain.errors import DatasetRefused, GiveUp, ServiceUnavailable
 from pipeline.domain.events import EARLIEST, ENGLISH
 from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
@@ -108,6 +108,30 @@ def test_what_cannot_be_read_is_set_aside_with_its_reason(world):
     world.collect_first()
     (aside,) = world.manifest().quarantined
     assert (aside.task_id, aside.reason) == ("first:good/00.JPG", "good/00.JPG cannot be read: Permission denied")
+
+
+class Failing(FakeFolder):
+    """A bucket that fails on these, whenever it is asked."""
+
+    names_of = frozenset()
+
+    def read(self, name):
+        if name in self.names_of:
+            raise ServiceUnavailable("S3", "Internal Server Error")
+        return super().read(name)
+
+
+def test_a_photo_that_storage_fails_on_by_itself_is_set_aside_and_an_outage_ends_the_try(world):
+    world.folder = Failing(world.folder.bodies)
+    world.folder.names_of = {"good/00.JPG"}
+    world.collect_first()
+    (aside,) = world.manifest().quarantined
+    assert aside.task_id == "first:good/00.JPG"
+    assert aside.reason == "S3 is unavailable: Internal Server Error, for this photo alone"
+    assert len(world.manifest().photos) == 59
+    world.folder.names_of = {*world.folder.bodies}
+    with pytest.raises(ServiceUnavailable):
+        world.bring()
 
 
 def test_a_photo_whose_name_is_not_utf_8_is_set_aside_by_itself(world):
