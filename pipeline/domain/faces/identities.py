@@ -123,12 +123,6 @@ def share_of(side: Side) -> float:
     return (end - first) / 20
 
 
-def side_of_merged(identities: Iterable[str]) -> Side:
-    """Two names turned out to be one person: the judging side wins, so that nobody judges what was learned later."""
-    sides = {side_of(identity) for identity in identities}
-    return next(side for side in (Side.TEST, Side.CALIBRATE, Side.TRAIN) if side in sides)
-
-
 @dataclass(frozen=True)
 class FaceSelectionPolicy:
     """Which photos of whom a dataset takes."""

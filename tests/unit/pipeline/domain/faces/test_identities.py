@@ -18,7 +18,6 @@ from pipeline.domain.faces.identities import (
     identity_of,
     in_two_splits,
     side_of,
-    side_of_merged,
 )
 from tests.builders import a_check
 
@@ -124,14 +123,6 @@ def test_nobody_has_no_name():
 def test_seven_of_ten_people_are_learned_from_and_the_rest_is_shared_evenly():
     sides = [side_of(person) for person in PEOPLE]
     assert [round(sides.count(side) / len(PEOPLE), 1) for side in Side] == pytest.approx([0.7, 0.15, 0.15], abs=0.051)
-
-
-def test_of_two_names_of_one_person_the_judging_side_stays():
-    of = {side: next(person for person in PEOPLE if side_of(person) is side) for side in Side}
-    assert side_of_merged([of[Side.TRAIN], of[Side.TEST]]) is Side.TEST
-    assert side_of_merged([of[Side.CALIBRATE], of[Side.TRAIN]]) is Side.CALIBRATE
-    assert side_of_merged([of[Side.CALIBRATE], of[Side.TEST]]) is Side.TEST
-    assert side_of_merged([of[Side.TRAIN]]) is Side.TRAIN
 
 
 @given(st.permutations(photos_of(PEOPLE[:12])))
