@@ -80,7 +80,7 @@ def _measured(store: Stack, fleet: Sequence[Replica], say: Say) -> Figures:
             "deployment_plain_seconds": plain,
             "deployment_ratio": plain / deployed,
         }
-        figures |= _coming_and_going(ours[0], clients[1])
+        figures |= _coming_and_going(ours[0], clients)
         say(", ".join(f"{name} {figures[name]:.2f} s" for name in ("enrolled_seconds", "erased_seconds")))
         return {**figures, **_mixing(ours, clients, versions)}
 
@@ -109,19 +109,24 @@ def _deploy(fleet: Sequence[LifecycleClient], one: Artifact) -> None:
         list(pool.map(lambda client, epoch: client.activate(_MODEL, one.version, epoch), fleet, epochs))
 
 
-def _coming_and_going(lifecycle: LifecycleClient, elsewhere: FaceserveClient) -> Figures:
-    """Somebody is enrolled at one replica until another one names them, and withdrawn until none does; the slowest."""
+def _coming_and_going(lifecycle: LifecycleClient, everywhere: Sequence[FaceserveClient]) -> Figures:
+    """From asking one replica to enroll somebody until every one names them, and to withdraw until none does; the
+    slowest of ten.
+    """
     came, went = [], []
     for number in range(10):
         name, face = f"new-{number}", photo(10**8 + number)
 
-        def is_known(name: str = name, face: bytes = face) -> bool:
-            return any(match.identity == name for match in elsewhere.compare(_MODEL, face))
+        def known(name: str = name, face: bytes = face) -> list[bool]:
+            return [any(match.identity == name for match in one.compare(_MODEL, face)) for one in everywhere]
 
-        lifecycle.enroll(_MODEL, name, face)
-        came.append(seconds(lambda known=is_known: _until(known)))  # type: ignore[misc]
+        def come(name: str = name, face: bytes = face, known: Callable[[], list[bool]] = known) -> None:
+            lifecycle.enroll(_MODEL, name, face)
+            _until(lambda: all(known()))
+
+        came.append(seconds(come))
         went.append(seconds(lambda name=name: lifecycle.withdraw(_MODEL, name)))  # type: ignore[misc]
-        assert not is_known(), "withdrawn, and named all the same"
+        assert not any(known()), "withdrawn, and named all the same"
     return {"enrolled_seconds": max(came), "erased_seconds": max(went)}
 
 
