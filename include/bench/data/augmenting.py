@@ -10,6 +10,7 @@ from include.bench.measurement import Found, Say, seconds
 from include.bench.photos import DIFFERENT, LABELS, a_phone_photo, decoded, phone_photos, plain_augmentation, small
 from include.bench.services import private_stack
 from pipeline.domain.dataset import Augmentation, Manifest
+from pipeline.domain.dataset_folder import DatasetFolder
 
 _FEW, _MANY, _PLAIN = 150, 5000, 30
 _COPIES = 5
@@ -89,7 +90,7 @@ def _upload(endpoint: str, different: Sequence[tuple[str, bytes]]) -> None:
         photos = tuple(a_phone_photo(n, different, photo_url=_url(n))[0] for n in range(count))
         augmentation = Augmentation(copies=_COPIES)
         manifest = Manifest(_dataset(count), "LAUNDRY", LABELS, None, None, photos, augmentation=augmentation)
-        objects.write(f"s3://datasets/{_dataset(count)}/manifest.json", manifest.to_json())
+        objects.write(DatasetFolder.of("s3://datasets/", manifest.dataset_id).manifest, manifest.to_json())
 
 
 def _dataset(photos: int) -> str:

@@ -114,6 +114,7 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
     from pipeline.adapters.s3 import S3ObjectStore
     from pipeline.adapters.withholding_table import WithholdingTable
     from pipeline.domain.dataset import Augmentation, Manifest
+    from pipeline.domain.dataset_folder import DatasetFolder
     from pipeline.domain.models import ModelType
     from pipeline.domain.selection import Recipe
     from pipeline.learning.photos import PillowPhotoInspector
@@ -134,5 +135,5 @@ def _collect(helper_dsn: str, mlops_dsn: str, endpoint: str, run_id: str) -> dic
         prefix="s3://datasets/",
     )
     dataset_id = collect(sources, run_id, ModelType.LAUNDRY, since=_SINCE)
-    manifest = Manifest.from_json(objects.read(f"s3://datasets/{dataset_id}/manifest.json"))
+    manifest = Manifest.from_json(objects.read(DatasetFolder.of(sources.prefix, dataset_id).manifest))
     return {"photos": len(manifest.photos)}
