@@ -9,6 +9,7 @@ MAX_PHOTO_PIXELS = 100_000_000
 MIN_PHOTO_SIDE = 64
 """Shorter side in pixels below which a photo shows too little: too small to learn from is too small to judge."""
 _SCHEME, _MAX_BUCKET_CHARACTERS = "s3://", 63
+_NO_KEY = "is no key that S3 could have"
 # What S3 takes, in bytes of UTF-8.
 _MAX_KEY_BYTES = 1024
 MAX_ADDRESS_CHARACTERS = len(_SCHEME) + _MAX_BUCKET_CHARACTERS + len("/") + _MAX_KEY_BYTES
@@ -18,7 +19,11 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class BadPhotoAddress(ValueError):
-    """No address of a photo that may be fetched; the text says why."""
+    """No address of a photo that may be fetched; the text says why, and `why` alone does not name it."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"{url[:200]!r} {why}")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class PhotoAddress:
         place = f"in an allowed bucket ({', '.join(sorted(buckets))})"
         found = cls._read(url, place)
         if found.bucket not in buckets:
-            raise BadPhotoAddress(f"{url[:200]!r} is not {place}")
+            raise BadPhotoAddress(url, f"is not {place}")
         return found
 
     @classmethod
@@ -51,9 +56,9 @@ class PhotoAddress:
         is_address = url.startswith(_SCHEME) and _BUCKET.fullmatch(bucket) and key
         # S3 itself knows no folders, but some stores are made of them: nobody climbs out of a bucket.
         if not is_address or ".." in key.split("/"):
-            raise BadPhotoAddress(f"{url[:200]!r} is not {place}")
+            raise BadPhotoAddress(url, f"is not {place}")
         if "\0" in key or len(key.encode(errors="replace")) > _MAX_KEY_BYTES or not _is_utf8(key):
-            raise BadPhotoAddress(f"{url[:200]!r} is no key that S3 could have")
+            raise BadPhotoAddress(url, _NO_KEY)
         return cls(bucket, key)
 
     def __str__(self) -> str:

@@ -61,6 +61,9 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         Grant("datasets", _KEPT),
         Grant("models", (*_KEPT, THAW)),
         Grant("backups", _KEPT),
+        # Out of a gallery that was restored goes whoever was erased; nobody is enrolled with this key.
+        Grant("faces", (DELETE,), ("FACE/",)),
+        Grant("faces", WRITE, ("FACE.revision",)),
         Grant("airflow-logs", (READ, *WRITE)),
     ),
     # It brings, and what it brought nobody makes undone with its key.

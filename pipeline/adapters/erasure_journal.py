@@ -47,6 +47,12 @@ class JournaledErasures:
     def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         self._table.replace_manifest(dataset_id, manifest, manifest_sha256)
 
+    def addresses(self, key: str) -> Sequence[str]:
+        return self._table.addresses(key)
+
+    def strike(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        return self._table.strike(addresses)
+
     def anonymise(self, task_id: str) -> Mapping[str, int]:
         return self._table.anonymise(task_id)
 

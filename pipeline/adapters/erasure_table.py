@@ -1,7 +1,9 @@
 """Table `erased_photos`, and what erasing a photo changes in the others."""
 
+import json
 from collections.abc import Mapping, Sequence
 
+from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.confirmation_table import wait_for_roll_ups
@@ -19,8 +21,9 @@ _ANONYMISE = {
     "holdout_photos": "SET sha256 = '' WHERE task_id = %s AND sha256 <> ''",
     # A field we do not know may name the photo, too; whether it was in the blind sample is counted.
     "task_confirmations": (
-        "SET photo_url = '', extra = CASE WHEN blind THEN '{\"blindAudit\": true}'::jsonb ELSE '{}' END"
-        " WHERE task_id = %s AND photo_url <> ''"
+        "SET photo_url = '', correction_reason = NULL,"
+        " extra = CASE WHEN blind THEN '{\"blindAudit\": true}'::jsonb ELSE '{}' END"
+        " WHERE task_id = %s AND (photo_url <> '' OR correction_reason IS NOT NULL)"
     ),
     # The row counts on; of whoever else is in the photo nothing is known.
     "face_confirmations": (
@@ -32,6 +35,35 @@ _ANONYMISE = {
         "SET photo_url = '', reason = '', sha256 = ''"
         " WHERE task_id = %s AND (photo_url, reason, sha256) <> ('', '', '')"
     ),
+}
+
+_ADDRESSES = """
+    SELECT photo_url FROM (
+        SELECT photo_url FROM dataset_photos WHERE task_id = %(key)s
+        UNION SELECT photo_url FROM set_aside_tasks WHERE task_id = %(key)s
+        UNION SELECT photo_url FROM task_confirmations WHERE task_id = %(key)s
+        UNION SELECT photo_url FROM face_confirmations WHERE check_id = %(key)s
+        UNION SELECT photo_url FROM face_confirmations WHERE person = %(key)s
+        UNION SELECT photo_url FROM face_confirmations WHERE shown = %(key)s
+    ) known WHERE photo_url ~ '^s3://[^/]+/.' ORDER BY 1"""
+
+# Whatever tables there are: a list of them would miss the next one. What a task's own row calls its address is not
+# text, and goes with the task; what a key or a generated column has is no sentence.
+_TEXTS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
+        AND has_table_privilege(c.oid, 'UPDATE')
+        AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attname <> 'photo_url'
+        AND format_type(a.atttypid, NULL) IN ('text', 'text[]', 'jsonb')
+        AND NOT EXISTS (
+            SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
+    ORDER BY 1, 2"""
+# How a column of each type says the addresses, and what is left of it without them.
+_SAID = {
+    "text": ("{0}", "struck({0}, %(plain)s)", "plain"),
+    "text[]": ("array_to_string({0}, ' ')", "ARRAY(SELECT struck(one, %(plain)s) FROM unnest({0}) AS one)", "plain"),
+    "jsonb": ("{0}::text", "struck({0}::text, %(json)s)::jsonb", "json"),
 }
 
 
@@ -70,6 +102,46 @@ class ErasureTable:
                 cursor.execute(f"UPDATE {table} {change}", (task_id,))
                 changed[table] = cursor.rowcount
         return changed
+
+    def addresses(self, key: str) -> Sequence[str]:
+        with self._database.transaction() as cursor:
+            cursor.execute(_ADDRESSES, {"key": key})
+            return [url for (url,) in cursor.fetchall()]
+
+    def strike(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        if not addresses:
+            return {}
+        with self._database.transaction() as cursor:
+            cursor.execute(_TEXTS)
+            texts = cursor.fetchall()
+        changed = {
+            table: self._strike_from(table, texts, addresses) for table in dict.fromkeys(row[0] for row in texts)
+        }
+        return {table: rows for table, rows in changed.items() if rows}
+
+    def _strike_from(self, table: str, texts: Sequence[tuple[str, str, str]], addresses: Sequence[str]) -> int:
+        """It reads the whole table, and holds nobody up meanwhile."""
+        columns = [(sql.Identifier(name), _SAID[kind]) for of, name, kind in texts if of == table]
+        # What is cheap to look for first.
+        names = sql.SQL(" OR ").join(
+            sql.SQL(
+                f"EXISTS (SELECT FROM unnest(%({key})s) AS one WHERE strpos({said}, one) > 0) AND {{0}} <> {left}"
+            ).format(column)
+            for column, (said, left, key) in columns
+        )
+        without = sql.SQL(", ").join(sql.SQL(f"{{0}} = {left}").format(column) for column, (_, left, _) in columns)
+        json_like = [json.dumps(one, ensure_ascii=False)[1:-1] for one in addresses]
+        values = {"plain": list(addresses), "json": json_like}
+        at = sql.Identifier(table)
+        with self._database.transaction() as cursor:
+            cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(at, names), values)
+            if cursor.fetchone() == (False,):
+                return 0
+            # Before any row of theirs: who writes confirmations takes this first.
+            wait_for_roll_ups(cursor)
+            cursor.execute("SELECT set_config('erasure.addresses', %s::text[]::text, true)", (json_like,))
+            cursor.execute(sql.SQL("UPDATE {} SET {} WHERE {}").format(at, without, names), values)
+            return cursor.rowcount
 
 
 def wait_for_erasures(cursor: Cursor) -> None:

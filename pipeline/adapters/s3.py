@@ -1,5 +1,6 @@
 """S3 objects: photos (read-only, allowed buckets), and everything the application writes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ _BAD_REQUEST, _SERVER_ERROR, _WAIT = 400, 500, {408, 425, 429}
 _CONNECTIONS = 16
 _READ_TIMEOUT_SECONDS = 30.0
 _BROKEN_STREAMS = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_PATHS = re.compile(r"(https?://[^/\s\"]+)/[^\s\"]*")
 _LINK_SECONDS = 7 * 24 * 3600  # the longest that S3 signs for
 
 
@@ -158,7 +160,9 @@ class S3ObjectStore:
 
 
 class S3PhotoStore:
-    """Photos, from `buckets` only, of at most 32 MiB."""
+    """Photos, from `buckets` only, of at most 32 MiB. No error names the address: what is said of a photo goes into
+    tables, events and logs that outlive its erasure, beside the task that has it.
+    """
 
     def __init__(self, *, endpoint: str | None, buckets: frozenset[str], keys: Keys = OF_THE_MACHINE) -> None:
         self._endpoint = endpoint
@@ -170,31 +174,31 @@ class S3PhotoStore:
         try:
             place = PhotoAddress.parse(url, self._buckets)
         except BadPhotoAddress as error:
-            raise PhotoRefused(str(error)) from None
+            raise PhotoRefused(f"its address {error.why}") from None
         if self._made is None:
             self._made = client(self._endpoint, self._keys)
         try:
             return _body(self._made, place.bucket, place.key, max_bytes=MAX_PHOTO_BYTES)
         except ClientError as error:
-            raise _of_one_photo(error, url) or unavailable(error) from error
+            raise _of_one_photo(error) or unavailable(error) from error
         except ParamValidationError as error:
-            raise PhotoRefused(f"{url[:200]!r} is no key that S3 could have") from error
+            raise PhotoRefused("its address is no key that S3 could have") from error
         except BotoCoreError as error:
             raise unavailable(error) from error
 
 
-def _of_one_photo(error: ClientError, url: str) -> PhotoMissing | PhotoRefused | None:
+def _of_one_photo(error: ClientError) -> PhotoMissing | PhotoRefused | None:
     """What S3 says against this photo; None when it is about all of them."""
     if code(error) in MISSING:
-        return PhotoMissing(f"no photo at {url}")
+        return PhotoMissing("no photo at its address")
     if code(error) == ARCHIVED:
-        return PhotoMissing(f"the photo at {url} lies in S3's archive (Glacier): restore it there to have it used")
+        return PhotoMissing("the photo lies in S3's archive (Glacier): restore it there to have it used")
     if code(error) == _DENIED:
         # Without the right to list, S3 says of a missing object that access is denied.
-        return PhotoRefused(f"S3 denies access to {url}: it is not there, or this role may not read it")
+        return PhotoRefused("S3 denies access to the photo: it is not there, or this role may not read it")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
     if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _WAIT and code(error) not in _ABOUT_THE_CALLER:
-        return PhotoRefused(f"S3 does not give out {url}: {' '.join(str(error).split())}")
+        return PhotoRefused(f"S3 does not give out the photo: {code(error)}")
     return None
 
 
@@ -206,8 +210,7 @@ def _body(client: Any, bucket: str, key: str, max_bytes: int | None = None) -> b
             # The length comes with the headers: a photo that is too large is never downloaded.
             if max_bytes is not None and answer["ContentLength"] > max_bytes:
                 answer["Body"].close()
-                url = f"s3://{bucket}/{key}"
-                raise PhotoRefused(f"{url} has {answer['ContentLength']} bytes, {max_bytes} are allowed")
+                raise PhotoRefused(f"the photo has {answer['ContentLength']} bytes, {max_bytes} are allowed")
             return bytes(answer["Body"].read())
     raise AssertionError("the retry context returns or raises")
 
@@ -222,4 +225,5 @@ def code(error: ClientError) -> str:
 
 
 def unavailable(error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable("S3", " ".join(str(error).split()))
+    # What could not be reached is the server, whatever was asked of it.
+    return ServiceUnavailable("S3", _PATHS.sub(r"\1", " ".join(str(error).split())))

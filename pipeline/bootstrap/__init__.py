@@ -180,7 +180,9 @@ class Pipeline(PeoplesWords, RunSteps):
     def erase_photo(self, task_id: str, *, actor: str, reason: str) -> dict[str, Any]:
         """Forget a task's photo everywhere; what was touched, and what is left to people."""
         forgetting = self._data.forgetting(self._kinds.of(OF_HELPER_TASKS))
-        return asdict(erase_photo(forgetting, task_id, By(actor, reason, f"erase-{task_id}")))
+        found = erase_photo(forgetting, task_id, By(actor, reason, f"erase-{task_id}"))
+        found.left += self._left_elsewhere([task_id, *found.twins, *found.addresses])
+        return asdict(found)
 
     # Training
 

@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.bootstrap.data_wiring import DataWiring
+from pipeline.bootstrap.kinds import OF_HELPER_TASKS, Kinds
 from pipeline.bootstrap.settings_at_start import Ask, asked, nobody
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.errors import GiveUp, ServiceUnavailable
@@ -18,7 +20,9 @@ from pipeline.ports.backup_bundles import BackingUp, OfOneDatabase, ReceivingLog
 from pipeline.ports.backups import BackupArchive, DatabaseCluster, Rebuilt, Safeguards
 from pipeline.settings import Settings
 from pipeline.steps.back_up import back_up
+from pipeline.steps.erase_again import erase_again
 from pipeline.steps.keep_log import keep_log
+from pipeline.steps.left_elsewhere import in_backups, in_dead_letters
 from pipeline.steps.realign_datasets import realign_datasets
 from pipeline.steps.replay_erasures import keep_erasures, replay_erasures
 from pipeline.steps.restore_databases import marked, rebuilt
@@ -140,12 +144,21 @@ class BackupSteps:
         return len(again)
 
     def erase_again(self) -> dict[str, Any]:
-        """What was ever erased is erased in the database of the settings, which somebody restored."""
-        return {"erased_again": self._replayed(self._w.database, self._w.erasure_journal.all())}
+        """What was ever erased goes from the database of the settings and from our buckets, which somebody restored."""
+        w = self._w
+        again = self._replayed(w.database, w.erasure_journal.all())
+        done = erase_again(DataWiring(w).forgetting(Kinds(w).of(OF_HELPER_TASKS)), w.settings.gallery_uri)
+        return {"erased_again": again, "left_the_gallery": done.people, "objects": list(done.uris)}
 
     def keep_erasures(self) -> None:
         """Of whoever restores without `restore_databases`, too, what was erased is known."""
         keep_erasures(self._w.erasure_journal, self._w.erasures)
+
+    def _left_elsewhere(self, words: Sequence[str]) -> list[str]:
+        """What people have to know of once something with these ids, names and addresses is erased."""
+        w, kept = self._w, timedelta(days=self._w.settings.backups.keep_days)
+        backups = in_backups(w.clock.now(), kept if self.backups_wanted() else None)
+        return [*in_dead_letters(w.dead_letters, words), backups]
 
     def test_restore(self) -> dict[str, Any]:
         """Restore everything to this moment, and compare. Raises `GiveUp` with what is not as it has to be."""

@@ -95,7 +95,9 @@ class FacePipeline(RunSteps):
             w.clock,
             w.dataset_prefix,
         )
-        return asdict(erase_person(forgetting, name, By(actor, reason, f"erase-{person_key(name)}")))
+        found = erase_person(forgetting, name, By(actor, reason, f"erase-{person_key(name)}"))
+        found.left += self._left_elsewhere([name, *found.addresses])
+        return asdict(found)
 
     def rates(self, days: float) -> list[dict[str, Any]]:
         """Of each version the two live rates, with intervals of 95 %, over the confirmations of so many days."""

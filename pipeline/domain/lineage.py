@@ -80,7 +80,8 @@ class Gone:
 @dataclass
 class Erasure:
     """What forgetting a photo did: URIs rewritten and deleted, table rows emptied, models that used it (they are kept),
-    and what is left to people. `twins` are other tasks with the same photo, forgotten with it.
+    and what is left to people. `twins` are other tasks with the same photo, forgotten with it; `addresses` are where
+    people find the originals.
     """
 
     task_id: str
@@ -90,6 +91,7 @@ class Erasure:
     rows: Mapping[str, int] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
 
     def each_once(self) -> "Erasure":
         """Twins share datasets and models."""

@@ -176,19 +176,21 @@ def _said(withheld: Sequence[Quarantined]) -> str:
 
 def worst(rows: Sequence[Quarantined]) -> str:
     """The commonest reasons first, each with how many tasks have it and the first of them by name."""
-    alike: dict[str, list[Quarantined]] = defaultdict(list)
+    alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in rows:
-        # The same fault of two photos differs by their addresses and figures.
-        alike[_FIGURES.sub("…", row.reason.replace(row.photo_url or row.task_id, "…"))].append(row)
+        # What is said here is kept in many places, also once the photo is erased: it names tasks, never addresses.
+        reason = row.reason.replace(row.photo_url, "its address") if row.photo_url else row.reason
+        # The same fault of two photos differs by their names and figures.
+        alike[_FIGURES.sub("…", reason.replace(row.task_id, "…"))].append((row.task_id, reason))
     groups = sorted(alike.values(), key=lambda group: -len(group))
     named = [_named(group) for group in groups[:_SHOWN]]
     return "; ".join([*named, *([f"{len(groups) - _SHOWN} other reasons"] if len(groups) > _SHOWN else [])])
 
 
-def _named(alike: Sequence[Quarantined]) -> str:
-    tasks = ", ".join(row.task_id[:_NAME_CHARACTERS] for row in alike[:_SHOWN])
+def _named(alike: Sequence[tuple[str, str]]) -> str:
+    tasks = ", ".join(task_id[:_NAME_CHARACTERS] for task_id, _ in alike[:_SHOWN])
     more = f" and {len(alike) - _SHOWN} more" if len(alike) > _SHOWN else ""
-    return f"{tasks}{more}: {alike[0].reason[:_REASON_CHARACTERS]}"
+    return f"{tasks}{more}: {alike[0][1][:_REASON_CHARACTERS]}"
 
 
 def _appearance(photos: Sequence[Photo], policy: QualityPolicy) -> list[Measured]:

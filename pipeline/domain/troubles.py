@@ -21,8 +21,10 @@ ON_DEMAND = frozenset({"model_decision", "model_promotion", "model_rollback"})
 _MAX_CHARACTERS = 1000
 # Of reasons that differ at every failure no more than so many are told within `REMIND_AFTER`.
 _MAX_REASONS = 5
-# Times, durations and ids, which differ from one failure to the next of the same kind.
-_VARYING = re.compile(r"\b\d\d:\d\d(:\d\d)?\b|(?<![\d.])\d+\.\d+(?![\d.])|\b(?=[0-9a-fx-]*\d)[0-9a-fx-]{6,}\b")
+# Times, durations, ids and addresses, which differ from one failure to the next of the same kind.
+_VARYING = re.compile(
+    r"\bs3://[^\s'\"]+|\b\d\d:\d\d(:\d\d)?\b|(?<![\d.])\d+\.\d+(?![\d.])|\b(?=[0-9a-fx-]*\d)[0-9a-fx-]{6,}\b"
+)
 
 
 def in_short(reason: str) -> str:

@@ -189,6 +189,14 @@ class Erasures(Protocol):
     def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         """The frozen manifest's hash after a photo was taken out of it."""
 
+    def addresses(self, key: str) -> Sequence[str]:
+        """Where photos of a task, of a check or of a person (`person_key`) lie, as far as a table knows; ordered."""
+
+    def strike(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Remove the addresses from every text of every table; table names with the rows that changed. What a row of a
+        task's own calls its address stays: `anonymise` removes that.
+        """
+
     def anonymise(self, task_id: str) -> Mapping[str, int]:
         """Remove address and hash of the photo from every table; table names with the rows that changed."""
 

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     """Bucket for manifests, shards, checkpoints and reports."""
     model_bucket: str = "models"
     """Bucket for model artifacts."""
+    gallery_uri: str = "s3://faces/"
+    """Where the model servers keep photos of enrolled people (`FACESERVE_GALLERY_URI`): `backups erase-again` looks
+    there for whoever was erased; empty: nowhere."""
     mlflow_url: Annotated[str, _HTTP] = "http://127.0.0.1:5000"
     """MLflow tracking server and model registry."""
     mlflow_link_url: Annotated[str | None, _HTTP] = None

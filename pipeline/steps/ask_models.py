@@ -57,7 +57,7 @@ def still_there(
         except (PhotoMissing, PhotoRefused) as error:
             return row, None, str(error)
         if sha256(body) != row.sha256:
-            return row, None, f"{row.photo_url} is another photo than the one that was collected"
+            return row, None, "it is another photo than the one that was collected"
         return row, body, ""
 
     looking = Looking(read, lambda row, fault: (row, None, fault), lambda row: gives(photos, row.photo_url))

@@ -33,8 +33,9 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
     for url in sorted({one.photo_url for task, rows in kept.items() for one in rows if one.task_id == task}):
         _forget_original(url, f, found)
     _forget_copies(kept, f)
+    found.addresses = sorted({url for one in kept for url in f.erasures.addresses(one)})
+    rows = Counter[str](f.erasures.strike(found.addresses))
     # Last: afterwards nobody knows where the original was. By the photo that was asked for its twins are found again.
-    rows = Counter[str]()
     for one in reversed(kept):
         rows.update(f.erasures.anonymise(one))
     found.rows = dict(rows)

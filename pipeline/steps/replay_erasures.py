@@ -14,7 +14,7 @@ def keep_erasures(journal: KeptErasures, erasures: Erasures) -> None:
 
 
 def replay_erasures(kept: Iterable[Erased], erasures: Erasures, confirmations: FaceConfirmations) -> Sequence[str]:
-    """Keys of what the database did not know, or not wholly. What lies in S3 was erased there, and is not restored."""
+    """Keys of what the database did not know, or not wholly. Of what lies in S3 see `erase_again`."""
     missing = []
     known = {one.task_id: frozenset(one.sha256s) for one in erasures.all()}
     for one in kept:
@@ -22,6 +22,7 @@ def replay_erasures(kept: Iterable[Erased], erasures: Erasures, confirmations: F
             missing.append(one.task_id)
         erasures.record(one)
         # Also where it is known: a restore to the moment between the word and the deed has the rows.
+        erasures.strike(erasures.addresses(one.task_id))
         confirmations.forget(one.task_id)
         erasures.anonymise(one.task_id)
     return list(dict.fromkeys(missing))

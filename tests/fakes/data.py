@@ -1,5 +1,6 @@
 """Helper tasks, photos, objects, datasets, validation, augmentation."""
 
+import functools
 import hashlib
 import json
 import threading
@@ -65,7 +66,7 @@ class FakePhotos:
 
     def read(self, url: str) -> bytes:
         if url not in self.bodies:
-            raise PhotoMissing(f"no photo at {url}")
+            raise PhotoMissing("no photo at its address")
         return self.bodies[url]
 
 
@@ -334,6 +335,21 @@ class FakeErasures:
 
     def replace_manifest(self, dataset_id: str, manifest: Manifest, manifest_sha256: str) -> None:
         self.datasets.frozen_as[dataset_id] = manifest_sha256
+
+    def addresses(self, key: str) -> Sequence[str]:
+        d = self.datasets
+        rows = [*d.lineage.values(), *(row for rows in d.aside.values() for row in rows)]
+        return sorted({row.photo_url for row in rows if row.task_id == key and row.photo_url.startswith("s3://")})
+
+    def strike(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Here are no texts but reasons."""
+        changed = 0
+        for rows in self.datasets.aside.values():
+            for n, row in enumerate(rows):
+                reason = functools.reduce(lambda said, url: said.replace(url, "(erased)"), addresses, row.reason)
+                changed += reason != row.reason
+                rows[n] = replace(row, reason=reason)
+        return {"set_aside_tasks": changed} if changed else {}
 
     def anonymise(self, task_id: str) -> Mapping[str, int]:
         d = self.datasets

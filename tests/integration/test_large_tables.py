@@ -161,6 +161,7 @@ QUESTIONS = {
     "where a task's photo went": lambda db: DatasetTable(db).appearances(task_id="TASK-500"),
     "who shows the same photo": lambda db: DatasetTable(db).kept("TASK-500"),
     "the photos of a dataset": lambda db: DatasetTable(db).appearances(dataset_id="DS-2026-7"),
+    "where what is forgotten lies": lambda db: [ErasureTable(db).addresses(one) for one in ("TASK-500", "person:7")],
     "forget a photo": lambda db: ErasureTable(db).anonymise("TASK-500"),
     "whether a selection has what was erased": lambda db: DatasetTable(db).finish(
         a_dataset(id="DS-2026-7"),

@@ -64,7 +64,7 @@ def test_an_odd_key_is_its_own_photo_for_pipeline_and_model_server_alike(service
 
 @pytest.mark.parametrize("url", ["s3://tasks/missing.jpg", "s3://tasks/a.jpg/b"])
 def test_a_missing_photo_is_missing_not_an_outage(photos, url):
-    with pytest.raises(PhotoMissing, match="no photo at s3://tasks/"):
+    with pytest.raises(PhotoMissing, match="no photo at its address"):
         photos.read(url)
 
 
@@ -322,6 +322,6 @@ def test_of_photos_handed_over_one_that_s3_does_not_give_out_is_refused_by_itsel
     server = moody(mood)
     photos = S3PhotoStore(endpoint=server.url, buckets=frozenset({"archive"}))
     folder = photo_folder("s3://archive/laundry", S3ObjectStore(endpoint=server.url), photos)
-    with pytest.raises(PhotoRefused, match=r"s3://archive/laundry/good/a\.jpg"):
+    with pytest.raises(PhotoRefused, match="lies in S3's archive|denies access"):
         folder.read("good/a.jpg")
     assert folder.read("good/b.jpg") == b"photo"

@@ -15,7 +15,7 @@ from pipeline.steps.faces.forget_faces import forget_faces
 @dataclass
 class FaceErasure:
     """`datasets` were rewritten, so many `vectors` and `confirmations` are gone, `models` learned from the person or
-    were judged by them and are kept, `left` is for people.
+    were judged by them and are kept, `left` is for people, who find the photos of checks at `addresses`.
     """
 
     datasets: list[str] = field(default_factory=list)
@@ -23,13 +23,15 @@ class FaceErasure:
     confirmations: int = 0
     models: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
 
 
 def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
     """Killed anywhere and run again, it goes on. The name is kept nowhere: an erasure is remembered by its hash.
 
     Nobody is named by a model server any more when this returns; who cannot be reached is asked again: then it raises
-    `ServiceUnavailable` when all else is done. Raises `GiveUp` for an empty name, and when nobody answers for it.
+    `ServiceUnavailable` when all else is done but to forget what people said of checks, which say where photos lie.
+    Raises `GiveUp` for an empty name, and when nobody answers for it.
     """
     by.demand_a_name("an erasure")
     try:
@@ -39,11 +41,17 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
     found = FaceErasure()
     away = _withdraw(forgetting, identity, found)
     _forget(forgetting, person_key(identity), by, found)
-    found.left.append("photos in the folder that a dataset was made of: delete them there")
-    found.left.append("what the access service knows of the person: withdraw them there")
-    found.left.append("dead letters may name the person: look with `python -m pipeline dead-letters list`")
     if away is not None:
+        # The rows that say where photos of checks lie stay until somebody is told.
         raise away
+    found.left += [f"the photo of a check at {one}: delete it there, it is not ours" for one in found.addresses]
+    found.left.append("photos in the folder that a dataset was made of: delete them there")
+    found.left.append(
+        "what the access service knows of the person, and photos it enrolled them by: withdraw them there"
+    )
+    # Last: afterwards nobody knows where the photos were.
+    forgetting.erasures.strike(found.addresses)
+    found.confirmations = forgetting.confirmations.forget(person_key(identity))
     return found
 
 
@@ -68,4 +76,4 @@ def _forget(forgetting: FaceForgetting, key: str, by: By, found: FaceErasure) ->
     for version in filter(None, map(f.versions.of_run, dict.fromkeys(gone.run_ids))):
         found.models.append(f"{version.model_type} {version.version} was made with them, and holds nobody's face")
     # None comes later: the intake looks who is remembered as erased.
-    found.confirmations = f.confirmations.forget(key)
+    found.addresses += f.erasures.addresses(key)

@@ -212,7 +212,7 @@ def test_a_role_without_rights_is_told_by_the_share_of_photos_and_by_name():
     }
     with pytest.raises(
         DatasetRefused,
-        match=r"none of 30 confirmed tasks can be used: TASK-.* and 25 more: S3 denies access to s3://tasks/TASK-",
+        match=r"none of 30 confirmed tasks can be used: TASK-.* and 25 more: S3 denies access to its address: it is",
     ):
         world.collect()
 

@@ -192,7 +192,7 @@ def it_contradicts_the_first_photos(world, task):
 @pytest.mark.parametrize(
     ("why", "told"),
     [
-        (its_photo_is_missing, "none of 1 confirmed tasks can be used: TASK-00099: no photo at s3://tasks/"),
+        (its_photo_is_missing, "none of 1 confirmed tasks can be used: TASK-00099: no photo at its address"),
         (its_label_is_none, "none of 1 confirmed tasks can be used: TASK-00099: "),
         (it_was_erased, "no confirmed tasks in the Helper database"),
         (its_bytes_were_erased, "none of 1 confirmed tasks can be used: their photos were erased, or others chosen"),
