@@ -32,7 +32,8 @@ def under_claim(
         return None
     outcome = RunOutcome.FAILED
     try:
-        outcome, result = work()
+        with pipeline.said_to_live(run_id):
+            outcome, result = work()
         show(result)
     finally:
         pipeline.end_run(run_id, outcome)

@@ -25,6 +25,8 @@ PLAN = {
     "question": "Roll LAUNDRY back from v1.2.0 to v1.1.3, which served until 2026-05-04 06:11 UTC?",
 }
 
+_BESIDE = frozenset({"untold", "announce_question", "announce_lapse", "said_to_live"})
+
 
 class Turns(list[Any]):
     """Answers one after the other; the last one stays."""
@@ -53,6 +55,7 @@ class Desk:
             "untold": [],
             "told": None,
             "telling": nullcontext(True),
+            "said_to_live": nullcontext(),
             **answers,
         }
 
@@ -70,8 +73,10 @@ class Desk:
         return answer
 
     def names(self) -> list[str]:
-        """What was asked, without looking for people to tell, and without what they hear of questions."""
-        return [name for name, *_ in self.asked if name not in {"untold", "announce_question", "announce_lapse"}]
+        """What was asked, without looking for people to tell, and without what they hear of questions, or that a
+        process lives.
+        """
+        return [name for name, *_ in self.asked if name not in _BESIDE]
 
     def only(self, name: str) -> tuple[Any, ...]:
         """Arguments of the one call of `name`; named ones follow as (name, value)."""

@@ -25,6 +25,7 @@ class RetrainingRunTable:
                 cursor.execute(
                     "INSERT INTO retraining_runs AS r (run_id, model_type, begun_at, begun_by) VALUES (%s, %s, %s, %s)"
                     " ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL, outcome = NULL, begun_at = EXCLUDED.begun_at,"
+                    " seen_at = NULL,"
                     " begun_by = COALESCE(NULLIF(EXCLUDED.begun_by, ''), r.begun_by)",
                     (run_id, model_type, at, by),
                 )
@@ -37,10 +38,17 @@ class RetrainingRunTable:
             cursor.execute("SELECT 1 FROM retraining_runs WHERE run_id = %s AND ended_at IS NULL", (run_id,))
             return cursor.fetchone() is not None
 
+    def lives(self, run_id: str, *, at: datetime) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "UPDATE retraining_runs SET seen_at = %s WHERE run_id = %s AND ended_at IS NULL", (at, run_id)
+            )
+
     def claim(self, model_type: ModelType) -> Claim | None:
         with self._database.transaction() as cursor:
             cursor.execute(
-                "SELECT run_id, begun_at, begun_by FROM retraining_runs WHERE model_type = %s AND ended_at IS NULL",
+                "SELECT run_id, begun_at, begun_by, seen_at FROM retraining_runs"
+                " WHERE model_type = %s AND ended_at IS NULL",
                 (model_type,),
             )
             row = cursor.fetchone()

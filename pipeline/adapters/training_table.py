@@ -71,7 +71,8 @@ class TrainingTable:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "SELECT run_id FROM (SELECT run_id, dataset_id, recorded_at FROM training_runs"
-                " UNION ALL SELECT run_id, dataset_id, recorded_at FROM training_results) AS tried"
+                " UNION ALL SELECT run_id, dataset_id, recorded_at FROM training_results"
+                " UNION ALL SELECT run_id, dataset_id, recorded_at FROM forgotten_training_runs) AS tried"
                 " WHERE dataset_id = %s GROUP BY run_id ORDER BY min(recorded_at), run_id",
                 (dataset_id,),
             )
@@ -79,6 +80,11 @@ class TrainingTable:
 
     def forget(self, run_id: str) -> None:
         with self._database.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO forgotten_training_runs SELECT run_id, dataset_id, min(recorded_at) FROM training_runs"
+                " WHERE run_id = %s GROUP BY 1, 2 ON CONFLICT DO NOTHING",
+                (run_id,),
+            )
             cursor.execute("DELETE FROM training_runs WHERE run_id = %s", (run_id,))
 
     def succeed(self, result: TrainingResult) -> None:

@@ -1,7 +1,10 @@
 """A retraining as a whole: whether it is due, who has the claim, how it ended."""
 
+import logging
+import threading
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -11,7 +14,7 @@ from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
 from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import Asker, RunOutcome
+from pipeline.domain.retraining import SAYS_IT_LIVES_EVERY, Asker, RunOutcome
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
 from pipeline.steps.begin_run import begin_run
@@ -19,6 +22,8 @@ from pipeline.steps.consider import consider
 from pipeline.steps.finish_run import finish_run
 from pipeline.steps.release_claim import release_claim
 from pipeline.steps.resume_run import resume_run
+
+log = logging.getLogger(__name__)
 
 
 class RunSteps(LiveSteps, ABC):
@@ -43,6 +48,28 @@ class RunSteps(LiveSteps, ABC):
         """A run that had ended claims its model type again; one that did not goes on."""
         scheduling, of_type = self._scheduled(model_type)
         resume_run(scheduling, run_id, of_type)
+
+    @contextmanager
+    def said_to_live(self, run_id: str) -> Iterator[None]:
+        """The run's process says again and again meanwhile that it lives: killed, it keeps nobody away for days."""
+        stop, w = threading.Event(), self._w
+
+        def say() -> None:
+            while True:
+                try:
+                    w.retraining_runs.lives(run_id, at=w.clock.now())
+                except TryAgain as error:
+                    log.warning("nobody hears that run %s lives: %s", run_id, error)
+                if stop.wait(SAYS_IT_LIVES_EVERY.total_seconds()):
+                    return
+
+        saying = threading.Thread(target=say, name="lives", daemon=True)
+        saying.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            saying.join()
 
     def outcome_of_run(self, run_id: str) -> str | None:
         """How a run ended that held the claim once; None while it holds it, and for one that never did."""

@@ -12,6 +12,11 @@ from pipeline.domain.promises import Lately
 LONGEST_RUN = timedelta(days=5)
 """A day of training, three of a canary, and one of waiting for a person's word."""
 
+SAYS_IT_LIVES_EVERY = timedelta(seconds=20)
+"""How often the process of a retraining by hand says that it lives."""
+
+LONGEST_SILENCE = timedelta(minutes=5)
+"""Of a process that says so; a database that restarts takes less."""
 
 LATE_RUN = timedelta(hours=36)
 """Without a canary and without a question to a person a run has ended by then: a day of training, and the rest."""
@@ -79,14 +84,20 @@ class Asker:
 
 @dataclass(frozen=True)
 class Claim:
-    """`run_id`, begun by `by`, retrains a model type since `since`; nobody else does meanwhile."""
+    """`run_id`, begun by `by`, retrains a model type since `since`; nobody else does meanwhile.
+
+    Its process said at `seen_at` that it lives; None where Airflow is asked instead.
+    """
 
     run_id: str
     since: datetime
     by: str = ""
+    seen_at: datetime | None = None
 
     def over(self, now: datetime, idle: str | None = None) -> str | None:
         """Why it is worth nothing any more; None while its run may be alive. No run that `idle` began is alive."""
+        if self.seen_at is not None and now - self.seen_at > LONGEST_SILENCE:
+            return f"died: nothing was heard of it since {self.seen_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         if now - self.since > LONGEST_RUN:
             return "lease expired: no retraining takes as long"
         if self.by and self.by == idle:
@@ -95,6 +106,11 @@ class Claim:
 
     def __str__(self) -> str:
         since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        if self.seen_at is not None:
+            minutes = LONGEST_SILENCE.total_seconds() / 60
+            since += (
+                f", heard of at {self.seen_at.astimezone(UTC):%H:%M} (silent for {minutes:.0f} minutes, it is dead)"
+            )
         return (
             f"a retraining is already running: {self.run_id}, since {since}; if it is dead, "
             f"python -m pipeline release-claim {self.run_id} --actor YOU --reason WHY frees the model type"

@@ -103,7 +103,9 @@ class TrainingRuns(Protocol):
         """Runs that were trained on the dataset, or tried to, in the order in which they began."""
 
     def forget(self, run_id: str) -> None:
-        """Remove the attempts of a run that starts anew."""
+        """Remove the attempts of a run that starts anew; what they were tried on stays known to `on`, because pictures
+        of it stay in the tracker.
+        """
 
     def succeed(self, result: TrainingResult) -> None: ...
 

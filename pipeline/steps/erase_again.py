@@ -2,20 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from pipeline.domain.dataset_folder import first_photos
 from pipeline.domain.errors import DatasetRefused
-from pipeline.domain.faces.dataset import Forgotten
-from pipeline.domain.lineage import Erased, Erasure, Gone
-from pipeline.domain.models import ModelType
-from pipeline.domain.transitions import By
+from pipeline.domain.lineage import Erasure, Gone
 from pipeline.ports.bundles import Forgetting
-from pipeline.ports.data import ObjectFolders
 from pipeline.steps.erase_choices import erase_choices
 from pipeline.steps.erase_from_dataset import Place, erase_from_dataset, places
-from pipeline.steps.faces.forget_faces import forget_faces
-from pipeline.steps.faces.stored_faces import stored_faces
+from pipeline.steps.faces.erase_faces_again import erase_from_gallery, erase_from_lists
 
 
 @dataclass(frozen=True)
@@ -33,40 +27,13 @@ def erase_again(forgetting: Forgetting, gallery: str) -> ErasedAgain:
     """
     f, found = forgetting, Erasure("")
     people = erase_from_gallery(f.objects, gallery, f.erasures.all(), f.clock.now())
-    _erase_faces(f, found)
+    erase_from_lists(f, found)
     refused = list(_erase_photos(f, found))
     erase_choices(f, found)
     _erase_copies(f, found)
     if refused:
         raise DatasetRefused(f"everything else is done; {'; '.join(refused)}")
     return ErasedAgain(people, tuple(dict.fromkeys([*found.rewritten, *found.deleted])))
-
-
-def erase_from_gallery(objects: ObjectFolders, gallery: str, erased: Sequence[Erased], now: datetime) -> int:
-    """How many objects of erased people went; their names are told by what is remembered of them alone.
-
-    Afterwards the gallery has another revision, by which replicas that run see that it changed.
-    """
-    at = f"{gallery.rstrip('/')}/{ModelType.FACE}"
-    gone = Forgotten(frozenset(one.task_id for one in erased), frozenset())
-    theirs = [uri for uri in objects.list(f"{at}/") if gone.takes_name(uri.removeprefix(f"{at}/"))]
-    for uri in theirs:
-        objects.delete(uri)
-    if theirs:
-        objects.write(f"{at}.revision", f"erased again {now.isoformat()}".encode())
-    return len(theirs)
-
-
-def _erase_faces(forgetting: Forgetting, found: Erasure) -> None:
-    """One after the other: the hashes of each one's photos are remembered with it."""
-    f = forgetting
-    stored = [one.dataset for one in stored_faces(f)]
-    for one in f.erasures.all():
-        forgotten = Forgotten(frozenset([one.task_id]), frozenset(one.sha256s))
-        if any(dataset.without(forgotten) != dataset for dataset in stored) or one.sha256s:
-            gone = forget_faces(f, [one.task_id], By(one.actor, one.reason, "erase-again"))
-            found.rewritten += [listed.uri for listed in gone.lists]
-            found.deleted += sorted(gone.vectors)
 
 
 def _erase_photos(forgetting: Forgetting, found: Erasure) -> Iterator[str]:

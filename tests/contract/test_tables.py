@@ -713,7 +713,17 @@ def test_a_dataset_knows_every_run_that_was_trained_on_it_or_tried_to(tables):
     training.succeed(a_training_result("run-1", dataset_id=dataset.id))
     assert training.on(dataset.id) == ["run-1", "retry-of-run-1", "a-third"]
     training.forget("a-third")
-    assert training.on(dataset.id) == ["run-1", "retry-of-run-1"]
+    assert set(training.on(dataset.id)) == {"run-1", "retry-of-run-1", "a-third"}, "its pictures are in the tracker"
+
+
+def test_a_run_that_begins_anew_on_another_dataset_is_known_to_both(tables):
+    first, training = a_completed_dataset(tables), tables.training
+    second = a_completed_dataset(tables, run_id="run-2")
+    training.record("retry", first.id, Attempt(1, Hyperparameters(), RUNNING))
+    for _ in range(2):
+        training.forget("retry")
+        training.record("retry", second.id, Attempt(1, Hyperparameters(), RUNNING))
+    assert [training.on(one.id) for one in (first, second)] == [["retry"], ["retry"]]
 
 
 def test_one_process_trains_a_run_the_second_is_told_to_come_back(tables):
@@ -856,6 +866,17 @@ def test_what_came_since_a_try_in_vain_is_counted(services):
     tables.runs.end("first", at=datetime.now(UTC), outcome="failed")
     store(tables, 3, NOW)
     assert vain(tables) == ("first", "failed", 3)
+
+
+def test_a_claim_says_when_its_process_was_heard_of_and_nothing_of_an_earlier_one(tables):
+    tables.runs.lives("run-1", at=NOW)
+    tables.runs.begin("run-1", LAUNDRY, at=NOW, by="command line")
+    assert tables.runs.claim(LAUNDRY).seen_at is None
+    tables.runs.lives("run-1", at=NOW + timedelta(minutes=1))
+    assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW, "command line", NOW + timedelta(minutes=1))
+    tables.runs.end("run-1", at=NOW, outcome="failed")
+    tables.runs.lives("run-1", at=NOW)
+    assert tables.runs.begin("run-1", LAUNDRY, at=NOW) and tables.runs.claim(LAUNDRY).seen_at is None
 
 
 def test_a_claim_says_who_began_its_run_also_when_it_goes_on(tables):

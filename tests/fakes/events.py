@@ -198,6 +198,7 @@ class FakeRetrainingRuns:
     ended: dict[str, str] = field(default_factory=dict)
     begun_by: dict[str, str] = field(default_factory=dict)
     types: dict[str, ModelType] = field(default_factory=dict)
+    seen: dict[str, datetime] = field(default_factory=dict)
 
     def begin(self, run_id: str, model_type: ModelType, *, at: datetime, by: str = "") -> bool:
         demand_of_type(run_id, self.types.get(run_id, model_type), model_type)
@@ -209,6 +210,7 @@ class FakeRetrainingRuns:
         self.claims[run_id], self.types[run_id] = (model_type, at), model_type
         self.begun_by[run_id] = by or self.begun_by.get(run_id, "")
         self.ended.pop(run_id, None)
+        self.seen.pop(run_id, None)
         return True
 
     def holds(self, run_id: str) -> bool:
@@ -216,7 +218,11 @@ class FakeRetrainingRuns:
 
     def claim(self, model_type: ModelType) -> Claim | None:
         held = ((run, at) for run, (claimed, at) in self.claims.items() if claimed is model_type)
-        return next((Claim(run, at, self.begun_by[run]) for run, at in held), None)
+        return next((Claim(run, at, self.begun_by[run], self.seen.get(run)) for run, at in held), None)
+
+    def lives(self, run_id: str, *, at: datetime) -> None:
+        if run_id in self.claims:
+            self.seen[run_id] = at
 
     def outcome(self, run_id: str) -> str | None:
         return self.ended.get(run_id)

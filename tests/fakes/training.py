@@ -107,6 +107,7 @@ class FakeTrainingRuns:
     results: dict[str, TrainingResult] = field(default_factory=dict)
     datasets: dict[str, str] = field(default_factory=dict)
     at_work: set[str] = field(default_factory=set)
+    forgotten: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
     def exclusive(self, run_id: str) -> Iterator[None]:
@@ -128,9 +129,11 @@ class FakeTrainingRuns:
         ]
 
     def on(self, dataset_id: str) -> Sequence[str]:
-        return [run_id for run_id, used in self.datasets.items() if used == dataset_id]
+        tried = [*self.forgotten, *self.datasets.items()]
+        return list(dict.fromkeys(run_id for run_id, used in tried if used == dataset_id))
 
     def forget(self, run_id: str) -> None:
+        self.forgotten += [(run, dataset) for run, dataset in self.datasets.items() if run == run_id]
         self.datasets = {run: dataset for run, dataset in self.datasets.items() if run != run_id}
         self.attempted = {key: attempt for key, attempt in self.attempted.items() if key[0] != run_id}
 

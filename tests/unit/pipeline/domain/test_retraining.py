@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.promises import Lately, Promise
-from pipeline.domain.retraining import LONGEST_RUN, Claim, RetrainingDecision, RetrainingPolicy, Try
+from pipeline.domain.retraining import LONGEST_RUN, LONGEST_SILENCE, Claim, RetrainingDecision, RetrainingPolicy, Try
 from tests.builders import NOW, a_backlog, a_blessing, a_holdout, a_validation, an_asker
 
 ANY_HOUR = RetrainingPolicy(cheap=CheapHours("00:00", "24:00"))
@@ -245,6 +245,15 @@ def test_a_claim_is_worth_nothing_once_no_run_can_be_alive_any_more():
 )
 def test_a_claim_is_over_when_whoever_began_its_run_has_none_that_lives(by, idle, over):
     assert (Claim("run-1", NOW, by).over(NOW, idle) is not None) is over
+
+
+@pytest.mark.parametrize("hours", [0, 30])
+def test_a_process_that_says_that_it_lives_is_dead_once_it_is_silent_however_young_its_run(hours):
+    seen = NOW + timedelta(hours=hours)
+    claim = Claim("run-1", NOW, "command line", seen)
+    assert claim.over(seen + LONGEST_SILENCE) is None, "it may be in the middle of something"
+    assert claim.over(seen + LONGEST_SILENCE + timedelta(seconds=1)).startswith("died: nothing was heard of it since")
+    assert f"heard of at {seen:%H:%M} (silent for 5 minutes, it is dead)" in str(claim)
 
 
 def test_force_needs_no_corrections_and_names_who_asked():

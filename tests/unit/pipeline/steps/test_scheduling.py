@@ -8,7 +8,7 @@ import pytest
 from pipeline.domain.cheap_hours import CheapHours
 from pipeline.domain.errors import GiveUp, RunBusy, ServiceUnavailable
 from pipeline.domain.models import ModelType
-from pipeline.domain.retraining import LONGEST_RUN, Asker, RetrainingPolicy, RunOutcome, Try
+from pipeline.domain.retraining import LONGEST_RUN, LONGEST_SILENCE, Asker, RetrainingPolicy, RunOutcome, Try
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.announce_skipped import announce_skipped
@@ -150,6 +150,15 @@ def test_a_claim_of_whom_nobody_was_asked_stays_and_the_refusal_names_who_has_it
     assert second.reason.endswith(
         "if it is dead, python -m pipeline release-claim run-1 --actor YOU --reason WHY frees the model type"
     )
+
+
+def test_a_run_by_hand_that_was_killed_keeps_nobody_away_for_longer_than_it_may_be_silent():
+    world = begun()
+    world.runs.lives("run-1", at=world.clock.now())
+    assert not world.begin("run-2", forced_by="kim").due
+    world.clock.at += LONGEST_SILENCE + timedelta(seconds=1)
+    assert world.begin("run-2", forced_by="kim").due and world.holder() == "run-2"
+    assert world.runs.ended["run-1"].startswith("died: nothing was heard of it since")
 
 
 def test_a_run_that_goes_on_is_still_known_by_who_began_it():
