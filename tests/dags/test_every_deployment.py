@@ -46,6 +46,7 @@ _NOT_IN_THE_CLUSTER = {
     "AIRFLOW_URL": "what asks for health in compose; the chart has probes of its own",
     "AWS_EC2_METADATA_DISABLED": "there the cloud may give rights",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "empty: there are no spans",
+    "RETRAIN_EXPORTER_OUTBOXES": "the exporter's; there the services whose outboxes these are are other people's",
     "RETRAIN_LOG_FORMAT": "as by default",
     "RETRAIN_SIGNING_KEY": "training pods have it",
     "RETRAIN_BACKBONE": "as by default",
