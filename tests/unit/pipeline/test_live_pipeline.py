@@ -231,7 +231,7 @@ def test_storage_out_of_reach_keeps_nobody_from_watching_and_is_said(desk, caplo
     desk.pipeline._live.recognition = Recognition(FakeEvidence(desk.world.confirmations), Away(), FakeInspector())
     desk.world.confirmations.store([an_event(confirmed_at=desk.world.clock.now())])
     assert desk.pipeline.watch("LAUNDRY")["state"] == "unknown"
-    assert "copies of one photo may count more than once: S3 is unavailable: connection refused" in caplog.text
+    assert "may count more than once, 1 photos wait: S3 is unavailable: connection refused" in caplog.text
 
 
 def test_a_broker_out_of_reach_keeps_nothing_from_happening(desk, caplog):
