@@ -6,7 +6,8 @@ and compared before anything is removed. **Trigger** it with *dry_run* to see wh
 stay. `python -m pipeline restore VERSION` brings one back.
 
 *prune* throws away what can be made again or nobody asks for any more: images and caches of all but the newest 10
-datasets, model files of runs that were refused three months ago, and of last year readings, decisions against a
+datasets, model files of runs that were refused three months ago or that nobody
+answered for a year, and of last year readings, decisions against a
 retraining and MLflow's runs of models that got no number; also what a collection of faces left of somebody erased, when
 it was killed and never ran again. Manifests, reports and verdicts stay. Nothing waits for it,
 and it waits for nothing.

@@ -19,6 +19,8 @@ class PruningPolicy:
     """Newest datasets of a model type whose images stay. An older one can still be read about, not trained on again."""
     keep_refused_days: Kept = 90.0
     """Days that the model files of a run stay after its refusal, also by a person, who can force it live until then."""
+    keep_unanswered_days: Kept = 365.0
+    """Days that the model files of a run stay that waits for a person's answer, or was trained and never judged."""
     keep_readings_days: Kept = 400.0
     """Days that the monitor's readings of live accuracy are kept."""
     keep_decisions_days: Kept = 400.0
@@ -30,11 +32,13 @@ class PruningPolicy:
         """Of the datasets of one model type, those whose images go."""
         return tuple(one for one in oldest_first[: -self.keep_datasets] if one not in in_use)
 
-    def is_over(self, verdict: Blessing | None, now: datetime) -> bool:
-        """Whether a run was refused, by nobody overruled, and long enough ago."""
-        if verdict is None or not verdict.refused:
-            return False
-        return now - verdict.settled_at > timedelta(days=self.keep_refused_days)
+    def is_over(self, verdict: Blessing | None, trained_at: datetime | None, now: datetime) -> bool:
+        """Whether a run was refused, by nobody overruled, or is neither answered nor judged, and long enough ago."""
+        if verdict is None:
+            return trained_at is not None and now - trained_at > timedelta(days=self.keep_unanswered_days)
+        if verdict.refused:
+            return now - verdict.settled_at > timedelta(days=self.keep_refused_days)
+        return verdict.waits and now - verdict.settled_at > timedelta(days=self.keep_unanswered_days)
 
     def readings_before(self, now: datetime) -> datetime:
         """Readings of before this moment go."""

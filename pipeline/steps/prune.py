@@ -76,8 +76,11 @@ def _tried(pruning: Pruning, model_type: ModelType) -> Sequence[Tried]:
 
 
 def _is_over(pruning: Pruning, policy: PruningPolicy, run_id: str) -> bool:
-    never_served = pruning.versions.of_run(run_id) is None
-    return never_served and policy.is_over(pruning.blessings.of_run(run_id), pruning.clock.now())
+    if pruning.versions.of_run(run_id) is not None:
+        return False
+    trained = pruning.training_runs.result(run_id)
+    verdict = pruning.blessings.of_run(run_id)
+    return policy.is_over(verdict, trained.trained_at if trained else None, pruning.clock.now())
 
 
 def _images(pruning: Pruning, model_type: ModelType, tried: Sequence[Tried], old: Sequence[str]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What grows with every retraining goes after its time; what can be needed stays."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -181,6 +182,21 @@ def test_only_a_model_that_was_refused_long_ago_goes_with_its_evidence_left(verd
             world.blessings.override(verdict.override)
     assert world.prune(keep_datasets=3).refused_runs == (("run-1",) if goes else ())
     assert world.model("run-1") == REPORT | (set() if goes else MODEL | CACHES)
+
+
+FOREVER_AGO = NOW - timedelta(days=366)
+UNSURE = a_blessing("run-1", accepted=False, held=True, doubts=("unsure",), decided_at=FOREVER_AGO)
+
+
+@pytest.mark.parametrize("verdict", [None, UNSURE], ids=["never judged", "never answered"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_model_that_nobody_asks_for_any_more_goes_too(verdict, dry_run):
+    world = World()
+    world.training_runs.results["run-1"] = replace(world.training_runs.result("run-1"), trained_at=FOREVER_AGO)
+    if verdict:
+        world.blessings.grant(verdict, None)
+    assert world.prune(keep_datasets=3, dry_run=dry_run).refused_runs == ("run-1",)
+    assert world.model("run-1") == REPORT | (MODEL | CACHES if dry_run else set())
 
 
 def test_a_registered_version_is_the_archives_business():
