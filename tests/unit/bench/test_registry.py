@@ -34,8 +34,8 @@ def test_no_name_means_two_things():
 
 def test_every_page_of_the_studies_is_written_by_a_benchmark_and_the_other_way_round():
     # `make faults` writes the page of the matrix, `python -m include.bench performance` that of all figures, and people
-    # that of workers, after `make hosts`.
-    by_others = ["faults.md", "performance.md", "workers.md"]
+    # those of GPUs, of sequences of acts and of workers.
+    by_others = ["faults.md", "gpu.md", "performance.md", "state-machine.md", "workers.md"]
     written = [*by_others, *(page for benchmark in BENCHMARKS for page in benchmark.pages)]
     assert sorted(written) == sorted(path.name for path in STUDIES.iterdir() if path.name != "README.md")
 
