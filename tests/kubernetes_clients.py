@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -29,6 +30,14 @@ def rendered(folder: Path) -> list[dict[str, Any]]:
     # What is deprecated is a warning first.
     assert done.stderr == ""
     return list(yaml.safe_load_all(done.stdout))
+
+
+def copied(to: Path) -> Path:
+    """The manifests, to be changed, with the folders beside them of which they take files; where they are."""
+    include = REPOSITORY / "include"
+    for folder in (include / "k8s", *(path.parent for path in include.glob("*/kustomization.yaml"))):
+        shutil.copytree(folder, to / folder.name)
+    return to / "k8s"
 
 
 def _client(name: str) -> Path:

@@ -77,6 +77,7 @@ secret set-up MLOPS_OWNER_DSN
 secret log-receiver RETRAIN_BACKUP_DSN RETRAIN_MLOPS_DSN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 # Whoever watches may change nothing.
 (RETRAIN_MLOPS_DSN=$RETRAIN_VIEWER_DSN; secret exporter RETRAIN_MLOPS_DSN RETRAIN_AMQP_URL)
+GRAFANA_ADMIN_PASSWORD=$(random); secret grafana GRAFANA_ADMIN_PASSWORD
 secret mlflow MLFLOW_BACKEND_STORE_URI MLFLOW_ADMIN_PASSWORD MLFLOW_PIPELINE_PASSWORD MLFLOW_REPLICA_PASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret airflow RETRAIN_MLOPS_DSN RETRAIN_HELPER_DSN RETRAIN_BACKUP_DSN RETRAIN_AMQP_URL MLFLOW_TRACKING_PASSWORD RETRAIN_FACESERVE_TOKEN \
     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
@@ -115,3 +116,5 @@ helm upgrade --install airflow apache-airflow/airflow --namespace retraining --v
 k get pods
 echo "Airflow: kubectl --namespace retraining port-forward service/airflow-api-server 8080"
 echo "its logins: kubectl --namespace retraining get secret airflow-logins -o go-template='{{index .data \"passwords.json\" | base64decode}}'"
+echo "Grafana: kubectl --namespace retraining port-forward service/grafana 3000"
+echo "its admin's password: kubectl --namespace retraining get secret grafana -o go-template='{{.data.GRAFANA_ADMIN_PASSWORD | base64decode}}'"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from include.stack.executor import POOLS
 from include.stack.layout import REPOSITORY, buckets, environment, load_or_create
 from plugins.outside.connections import SOURCES
 from tests.dags.test_dags import ALL
-from tests.kubernetes_clients import rendered
+from tests.kubernetes_clients import copied, rendered
 
 _K8S = REPOSITORY / "include/k8s"
 _OVERLAYS = sorted(path.name for path in (_K8S / "overlays").iterdir())
@@ -215,9 +214,7 @@ def test_what_compose_does_once_the_cluster_does_as_well(one_shot: str, overlay:
 
 def _with_images(tmp_path: Path, overlay: str, image: str) -> dict[str, str]:
     """Airflow's variables once somebody has said `kustomize edit set image laundry-training=…` in the overlay."""
-    shutil.copytree(_K8S, tmp_path / "k8s")
-    shutil.copytree(_K8S.parent / "prometheus", tmp_path / "prometheus")
-    path = tmp_path / "k8s/overlays" / overlay / "kustomization.yaml"
+    path = copied(tmp_path) / "overlays" / overlay / "kustomization.yaml"
     said = yaml.safe_load(path.read_text())
     name, digest = image.split("@")
     others = [one for one in said.get("images", ()) if one["name"] != "laundry-training"]

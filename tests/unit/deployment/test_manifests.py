@@ -3,7 +3,6 @@
 import importlib.metadata
 import re
 import shlex
-import shutil
 import warnings
 from functools import cache
 from pathlib import Path
@@ -17,18 +16,19 @@ import yaml
 from faceserve.server import LIVE
 from faceserve.settings import Settings
 from include.stack.registry_logins import ACCOUNTS, PIPELINE, REPLICA
-from tests.kubernetes_clients import rendered
+from tests.kubernetes_clients import copied, rendered
 from tests.unit.deployment.replica_memory import most_megabytes
 
 _FOLDER = Path(__file__).parents[3] / "include/k8s"
 _WATCHING = _FOLDER.parent / "prometheus"
+_BOARDS = _FOLDER.parent / "grafana"
 _RUNBOOK = (_FOLDER.parent / "runbook.md").read_text()
 _KUBERNETES = "1.33"
 _OVERLAYS = sorted(path.name for path in (_FOLDER / "overlays").iterdir())
 # Made by whoever installs it (include/k8s/try.sh), because a repository is no place for them.
 _MADE_BY_HAND = {
     "Secret": {
-        *("faceserve", "retraining", "exporter", "mlflow", "model-signing-key"),
+        *("faceserve", "retraining", "exporter", "mlflow", "model-signing-key", "grafana"),
         *("airflow", "airflow-metadata", "log-receiver", "set-up"),
     },
     "ConfigMap": {"model-verifying-key"},
@@ -378,28 +378,70 @@ def test_rules_and_routes_in_the_cluster_are_those_of_every_other_installation(o
     assert {path.name: path.read_text() for path in files}.items() <= given.items()
 
 
-def test_who_reads_only_at_its_start_starts_anew_with_other_routes_or_rules(tmp_path: Path) -> None:
+def _readers(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    return {m["metadata"]["name"]: m["spec"]["template"] for m in manifests if "template" in m.get("spec", {})}
+
+
+@pytest.mark.parametrize(
+    ("reader", "edited"),
+    [
+        ("alertmanager", "prometheus/alertmanager.yaml"),
+        *(("prometheus", f"prometheus/rules/{path.name}") for path in sorted(_WATCHING.glob("rules/*.yaml"))),
+        *(("grafana", str(path.relative_to(_BOARDS.parent))) for path in sorted(_BOARDS.glob("*/**/*.*"))),
+    ],
+)
+def test_who_reads_only_at_its_start_starts_anew_with_other_files(reader: str, edited: str, tmp_path: Path) -> None:
     """Of pods that are the same Kubernetes restarts none, whatever changed in a ConfigMap that they name."""
-    shutil.copytree(_WATCHING, tmp_path / "prometheus")
-    shutil.copytree(_FOLDER, tmp_path / "k8s")
+    overlay = copied(tmp_path) / "overlays/cpu"
+    path = tmp_path / edited
+    path.write_text(f"{path.read_text()}# edited\n")
+    before, after = _readers(_all("cpu")), _readers(rendered(overlay))
+    assert {name for name in after if after[name] != before[name]} == {reader}
 
-    def pods() -> dict[str, Any]:
-        made = rendered(tmp_path / "k8s/overlays/cpu")
-        return {m["metadata"]["name"]: m["spec"]["template"] for m in made if "template" in m.get("spec", {})}
 
-    before = pods()
-    for edited in ("alertmanager.yaml", "rules/loop.yaml"):
-        path = tmp_path / "prometheus" / edited
-        path.write_text(f"{path.read_text()}# edited\n")
-    after = pods()
-    assert {name for name in after if after[name] != before[name]} == {"alertmanager", "prometheus"}
+def _files_in(overlay: str, name: str) -> dict[str, str]:
+    """What the pod of `name` has of ConfigMaps, by where it finds them."""
+    pod = _pods(overlay)[name]
+    (container,) = pod["containers"]
+    maps = {volume["name"]: volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
+    mounted = {mount["mountPath"]: maps[mount["name"]] for mount in container["volumeMounts"] if mount["name"] in maps}
+    given = {folder: _of(overlay, "ConfigMap")[one]["data"] for folder, one in mounted.items()}
+    return {f"{folder}/{file}": text for folder, data in given.items() for file, text in data.items()}
+
+
+def test_grafana_finds_the_boards_and_their_source_where_it_does_in_containers(overlay: str) -> None:
+    root = _FOLDER.parents[1]
+    compose = yaml.safe_load((root / "docker-compose.yaml").read_text())["services"]["grafana"]
+    folders = [volume.split(":")[:2] for volume in compose["volumes"] if volume.startswith("./")]
+    there = {
+        f"{target}/{path.relative_to(root / source)}": path.read_text()
+        for source, target in folders
+        for path in (root / source).rglob("*.*")
+        if path.is_file()
+    }
+    assert len(there) > 4 and _files_in(overlay, "grafana") == there
+    assert [one["image"] for one in _pods(overlay)["grafana"]["containers"]] == [compose["image"]]
+
+
+def test_grafana_may_ask_its_source(overlay: str) -> None:
+    (source,) = yaml.safe_load((_BOARDS / "provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    asked = urlsplit(source["url"])
+    service = _of(overlay, "Service")[str(asked.hostname)]["spec"]
+    assert asked.port in {port["port"] for port in service["ports"]}
+    (rule,) = _of(overlay, "NetworkPolicy")["grafana"]["spec"]["egress"]
+    assert rule == {"to": [{"podSelector": {"matchLabels": service["selector"]}}], "ports": [{"port": asked.port}]}
+
+
+def test_grafana_starts_with_a_password_of_ones_own_or_not_at_all(overlay: str) -> None:
+    (container,) = _pods(overlay)["grafana"]["containers"]
+    told = {one["name"]: one.get("valueFrom", {}) for one in container["env"]}
+    assert told["GF_SECURITY_ADMIN_PASSWORD"] == {"secretKeyRef": {"name": "grafana", "key": "GRAFANA_ADMIN_PASSWORD"}}
+    assert not [name for name in told if "ANONYMOUS" in name or "SIGN_UP" in name]
 
 
 def test_receivers_of_ones_own_take_the_place_of_ours_as_the_runbook_says(tmp_path: Path) -> None:
     (recipe,) = re.findall(r"^(resources: .*\nconfigMapGenerator:\n.*)\n```", _RUNBOOK, re.MULTILINE)
-    own = tmp_path / "k8s/overlays/own"
-    shutil.copytree(_WATCHING, tmp_path / "prometheus")
-    shutil.copytree(_FOLDER, tmp_path / "k8s")
+    own = copied(tmp_path) / "overlays/own"
     own.mkdir()
     (own / "alertmanager.yaml").write_text("route: {receiver: me}\n")
     (own / "kustomization.yaml").write_text(recipe.replace("PATH/TO/include/k8s/overlays", ".."))
@@ -410,14 +452,15 @@ def test_receivers_of_ones_own_take_the_place_of_ours_as_the_runbook_says(tmp_pa
     assert found == [{"alertmanager.yaml": "route: {receiver: me}\n"}]
 
 
-def test_silences_outlive_the_pod_that_took_them(overlay: str) -> None:
-    pod = _pods(overlay)["alertmanager"]
+@pytest.mark.parametrize(("name", "where"), [("alertmanager", "/alertmanager"), ("grafana", "/var/lib/grafana")])
+def test_silences_and_logins_outlive_the_pod_that_took_them(name: str, where: str, overlay: str) -> None:
+    pod = _pods(overlay)[name]
     (container,) = pod["containers"]
     kept = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
-    (volume,) = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/alertmanager"]
+    (volume,) = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == where]
     assert kept[volume] in _of(overlay, "PersistentVolumeClaim")
     # Two pods at a time would wait for each other's volume.
-    assert _of(overlay, "Deployment")["alertmanager"]["spec"]["strategy"] == {"type": "Recreate"}
+    assert _of(overlay, "Deployment")[name]["spec"]["strategy"] == {"type": "Recreate"}
 
 
 # The network
@@ -584,11 +627,13 @@ def test_every_api_server_has_the_same_passwords_and_one_for_each_login() -> Non
 
 
 def test_no_link_that_people_follow_names_what_only_the_cluster_knows(overlay: str) -> None:
+    (boards,) = _pods(overlay)["grafana"]["containers"]
     told = [
         _values()["config"]["api"]["base_url"],
         _of(overlay, "ConfigMap")["retraining"]["data"]["RETRAIN_MLFLOW_LINK_URL"],
+        *(one["value"] for one in boards["env"] if one["name"] == "GF_SERVER_ROOT_URL"),
     ]
-    assert [urlsplit(one).hostname for one in told] == ["127.0.0.1", "127.0.0.1"]
+    assert [urlsplit(one).hostname for one in told] == ["127.0.0.1"] * 3
     # What answers there is told whom it may answer.
     (server,) = _pods(overlay)["mlflow"]["containers"]
     (allowed,) = [one["value"] for one in server["env"] if one["name"] == "MLFLOW_SERVER_ALLOWED_HOSTS"]
