@@ -28,7 +28,7 @@ class LifecycleServicer(pb_grpc.LifecycleServicer):
     @statuses
     def Prepare(self, request: pb.PrepareRequest, context: grpc.ServicerContext) -> pb.PrepareResponse:
         # A caller that gave up waiting will not activate what it asked for, so the copy must not stay in memory.
-        done = self._manager.prepare(request.model, _origin(request), wanted=context.is_active)
+        done = self._manager.prepare(request.model, _origin(request), context.is_active, urgent=request.urgent)
         return pb.PrepareResponse(
             version=done.version,
             load_seconds=done.load_seconds,

@@ -9,10 +9,10 @@ from pathlib import Path
 from faceserve.models.generation import Origin
 from faceserve.models.loading import Loader
 from faceserve.rollout.changes import Changes
-from faceserve.rollout.disposal import Disposal
+from faceserve.rollout.orders import Order
 from faceserve.rollout.preparation import Preparation, Prepared, Problem, Word
 from faceserve.rollout.rules import Rules
-from faceserve.rollout.slot import Order, Slot, Slots
+from faceserve.rollout.slot import Slot, Slots
 from faceserve.rollout.snapshot import Lease, Snapshot
 
 _ANYONE = Order()
@@ -39,8 +39,8 @@ class ModelLifecycleManager:
     ) -> None:
         self._slots = Slots(models, state_dir)
         self._rules = rules
-        self._disposal = Disposal.of(self._slots, loader, rules.keeping)
-        self._preparation = Preparation(loader, changes, self._disposal)
+        self._preparation = Preparation.of(self._slots, loader, changes, rules.keeping)
+        self._disposal = self._preparation.disposal
         self.changes = changes
 
     @property
@@ -73,13 +73,16 @@ class ModelLifecycleManager:
 
     # Versions
 
-    def prepare(self, model: str, origin: Origin, wanted: Callable[[], bool] = lambda: True) -> Prepared:
+    def prepare(
+        self, model: str, origin: Origin, wanted: Callable[[], bool] = lambda: True, *, urgent: bool = False
+    ) -> Prepared:
         """Load a version beside the active one; what serves does not change.
 
-        Nothing is kept for a caller whose answer is not `wanted` any more. Raises `BadArtifact`, `Overloaded` or
-        `StorageUnavailable`.
+        One that is `urgent`, a way back, comes before whatever else loads. Nothing is kept for a caller whose answer is
+        not `wanted` any more. Raises `BadArtifact`, `Overloaded` or `StorageUnavailable`.
         """
-        return self._preparation.prepare(self.slot(model), origin, wanted)
+        prepare = self._preparation.prepare_way_back if urgent else self._preparation.prepare
+        return prepare(self.slot(model), origin, wanted)
 
     def activate(self, model: str, version: str, order: Order = _ANYONE) -> Activated:
         """Serve a prepared version from the next request on. Raises what `Slot.changed` does, or `UnknownModel`."""
@@ -106,7 +109,7 @@ class ModelLifecycleManager:
         if now.loaded(target.version) is None:
             now.demand_epoch(order.expected_epoch)
             order = replace(order, expected_epoch=now.epoch)
-            self._preparation.prepare_again(slot, target, order.wanted)
+            self._preparation.prepare_way_back(slot, target, order.wanted)
         return self._activated(slot, order, lambda now: self._rolled_back(now, version, target.version, order))
 
     def discard(self, model: str, version: str, order: Order = _ANYONE) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from faceserve.errors import BadArtifact, TooLate
 from faceserve.models.generation import Origin
@@ -10,6 +11,7 @@ from faceserve.models.loading import GoOn, Loaded, Loader
 from faceserve.rollout.changes import Changes
 from faceserve.rollout.disposal import Disposal
 from faceserve.rollout.restoring import Problem, Restored, Word, keep_warm, restored
+from faceserve.rollout.rules import Keeping
 from faceserve.rollout.slot import Slot, Slots
 from faceserve.rollout.turns import Wanted, demand_wanted
 
@@ -30,6 +32,10 @@ class Preparation:
     changes: Changes
     disposal: Disposal
 
+    @classmethod
+    def of(cls, slots: Slots, loader: Loader, changes: Changes, keeping: Keeping) -> Self:
+        return cls(loader, changes, Disposal.of(slots, loader, keeping))
+
     def prepare(self, slot: Slot, origin: Origin, wanted: Wanted) -> Prepared:
         """Waits while another version is being loaded, unless this one is in memory already.
 
@@ -41,10 +47,12 @@ class Preparation:
         with slot.turn(wanted):
             return self._prepared(slot, origin, wanted, lambda: slot.loading.demand_reason(origin.version, wanted))
 
-    def prepare_again(self, slot: Slot, origin: Origin, wanted: Wanted) -> Prepared:
-        """Load what served before and is not in memory any more: it is never refused, and waits for no other version
-        than one whose load has come so far that it cannot be stopped.
+    def prepare_way_back(self, slot: Slot, origin: Origin, wanted: Wanted) -> Prepared:
+        """It is never refused for what else loads, and waits for no other version than one whose load has come so far
+        that it cannot be stopped.
         """
+        if slot.snapshot.has(origin):
+            return Prepared(origin.version, slot.snapshot.epoch)
         with slot.loading.taken(urgent=True, wanted=wanted):
             return self._prepared(slot, origin, wanted, lambda: demand_wanted(origin.version, wanted))
 

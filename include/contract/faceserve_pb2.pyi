@@ -112,18 +112,20 @@ class ExtractFeaturesResponse(_message.Message):
     def __init__(self, features: _Optional[_Iterable[float]] = ..., model_version: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class PrepareRequest(_message.Message):
-    __slots__ = ("model", "version", "artifact_uri", "manifest_sha256", "request_id")
+    __slots__ = ("model", "version", "artifact_uri", "manifest_sha256", "request_id", "urgent")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_URI_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_SHA256_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    URGENT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     artifact_uri: str
     manifest_sha256: str
     request_id: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., artifact_uri: _Optional[str] = ..., manifest_sha256: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    urgent: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., artifact_uri: _Optional[str] = ..., manifest_sha256: _Optional[str] = ..., request_id: _Optional[str] = ..., urgent: _Optional[bool] = ...) -> None: ...
 
 class PrepareResponse(_message.Message):
     __slots__ = ("version", "load_seconds", "warm_up_seconds", "epoch")

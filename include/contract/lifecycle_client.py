@@ -117,11 +117,18 @@ class LifecycleClient:
                 raise refused(self._replica.addresses[0], failure) from None
 
     def prepare(
-        self, model: str, version: str, artifact_uri: str, manifest_sha256: str, *, timeout_seconds: float
+        self,
+        model: str,
+        version: str,
+        artifact_uri: str,
+        manifest_sha256: str,
+        *,
+        timeout_seconds: float,
+        urgent: bool = False,
     ) -> PreparedModel:
-        """Load a version beside the one that serves."""
+        """Load a version beside the one that serves; one that is `urgent`, a way back, before all others."""
         request = pb.PrepareRequest(
-            model=model, version=version, artifact_uri=artifact_uri, manifest_sha256=manifest_sha256
+            model=model, version=version, artifact_uri=artifact_uri, manifest_sha256=manifest_sha256, urgent=urgent
         )
         found = self._call("Prepare", request, timeout_seconds)
         return PreparedModel(found.epoch, found.load_seconds, found.warm_up_seconds)

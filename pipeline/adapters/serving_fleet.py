@@ -112,7 +112,7 @@ class GrpcServingFleet:
 
     def bring_back(self, model_type: ModelType, version: str, artifact: Artifact) -> Swap:
         model, started = model_type.lower(), time.monotonic()
-        prepare = self._preparing(model_type, version, artifact)
+        prepare = self._preparing(model_type, version, artifact, urgent=True)
 
         def back(client: LifecycleClient, address: str) -> float:
             # A dead or hung one is noticed here, before a deadline that is meant for loading.
@@ -180,12 +180,15 @@ class GrpcServingFleet:
 
     # Inside
 
-    def _preparing(self, model_type: ModelType, version: str, artifact: Artifact) -> "Call[PreparedModel]":
+    def _preparing(
+        self, model_type: ModelType, version: str, artifact: Artifact, *, urgent: bool = False
+    ) -> "Call[PreparedModel]":
+        """A rollback is `urgent`: it stands in no queue behind what others have loaded."""
         seconds = self._replicas.prepare_timeout_seconds
 
         def prepare(client: LifecycleClient, address: str) -> PreparedModel:
             uri, sha256 = artifact.uri, artifact.manifest_sha256
-            return client.prepare(model_type.lower(), version, uri, sha256, timeout_seconds=seconds)
+            return client.prepare(model_type.lower(), version, uri, sha256, timeout_seconds=seconds, urgent=urgent)
 
         return prepare
 

@@ -53,6 +53,7 @@ HARMLESS = [
     (ANY, r"request_id", TEXT, "a name is any text; without one the effect tells a repeat"),
     (r"Prepare|UpdateModel", r"version", r"a way out|of another alphabet", "a name of a version is no path"),
     (r"Prepare|UpdateModel", r"artifact_uri", TEXT, "files with that hash are at hand, wherever others lie"),
+    (r"Prepare|UpdateModel", r"urgent", ANY, "is true or false whatever the number"),
     (r"Activate|Rollback|PromoteCanary", r"expected_epoch", r"negative", "-1: whatever serves"),
     (r"Discard|SetCanary|AbortCanary", r"expected_epoch", r"negative|left out|as wire type \d", "whatever serves"),
     (r"Discard|AbortCanary", r"version", r"(?!empty|left out).+", "what is not there, or not on trial, has ended"),

@@ -6,9 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
+from faceserve.rollout.slot import MAX_LOADING
 from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
+from pipeline.adapters.serving_fleet import GrpcServingFleet, Replicas
+from pipeline.domain.models import Artifact, ModelType
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import grey_photo
 from tests.waiting import until
@@ -39,13 +42,12 @@ def stuck(world, monkeypatch):
         return plain(uri, *limit)
 
     monkeypatch.setattr(world.source, "read", slow)
-    candidate = threading.Thread(target=world.prepare, args=("v1.3.0",))
-    candidate.start()
-    assert begun.wait(60)
-    world.finish = finish
-    yield world
-    finish.set()
-    candidate.join()
+    with ThreadPoolExecutor(1) as pool:
+        world.candidate = pool.submit(world.prepare, "v1.3.0")
+        assert begun.wait(60)
+        world.finish = finish
+        yield world
+        finish.set()
 
 
 def versions_asked(world, count=5):
@@ -80,6 +82,30 @@ def test_a_rollback_finds_a_thread_however_many_calls_wait_to_load(stuck):
         assert stuck.lifecycle.rollback("laundry").version == "v1.0.0"
         stuck.finish.set()
         assert {call.result().version for call in calls if call not in refused} == {"v1.4.0"}
+
+
+def test_the_rollback_of_the_pipeline_is_loaded_before_all_that_others_asked_for(stuck):
+    """v1.0.0 is in memory no more."""
+    stuck.lifecycle.activate("laundry", "v1.2.0")
+    slot = stuck.server.manager.slot("laundry")
+    until(lambda: "v1.0.0" not in {one.version for one in slot.snapshot.generations}, "it to be dropped")
+    uri, sha256 = stuck.put("v1.0.0")
+    fleet = GrpcServingFleet(Replicas([stuck.lifecycle_address], TOKEN, 60, 60, 60))
+    with ThreadPoolExecutor(MAX_LOADING) as pool:
+        waiting = [pool.submit(stuck.prepare, f"v1.{number}.0") for number in range(4, 3 + MAX_LOADING)]
+        until(lambda: slot._places._value == 0, "as many to wait as may")
+        back = pool.submit(fleet.bring_back, ModelType.LAUNDRY, "v1.0.0", Artifact(uri, sha256))
+        try:
+            until(lambda: slot.loading.pressing, "it to be next")
+        finally:
+            stuck.finish.set()
+        assert back.result(60).missing == {}
+        assert stuck.candidate.exception(60).code == "RESOURCE_EXHAUSTED"
+        assert stuck.lifecycle.status("laundry").version == "v1.0.0"
+        for one in waiting:
+            one.result(60)
+    at = {one.version: one.loaded_at for one in slot.snapshot.generations}
+    assert at["v1.0.0"] < min(at[f"v1.{number}.0"] for number in range(4, 3 + MAX_LOADING))
 
 
 def test_a_caller_that_gave_up_leaves_no_copy_and_takes_none_from_another(stuck):

@@ -51,9 +51,10 @@ def stuck(replica):
         yield made
 
 
+@pytest.mark.parametrize("urgent", [False, True])
 @pytest.mark.parametrize("version", ["v0", "v1", "v2"])
-def test_what_is_in_memory_is_prepared_while_another_version_loads(replica, stuck, version):
-    done = replica.prepare(version)
+def test_what_is_in_memory_is_prepared_while_another_version_loads(replica, stuck, version, urgent):
+    done = replica.prepare(version, urgent=urgent)
     assert (done.version, done.load_seconds, done.warm_up_seconds, done.epoch) == (version, 0, 0, 2)
     assert not stuck.finish.is_set()
 
@@ -88,14 +89,19 @@ def test_a_version_asked_for_twice_is_loaded_once(replica, stuck):
     assert replica.loader.versions.count("v3") == 1
 
 
-def test_when_too_many_wait_to_load_the_next_is_told_so_and_a_rollback_is_not(replica, stuck):
+# As a replica alone goes back, and as the pipeline does it, which activates afterwards.
+WAYS_BACK = [lambda replica: replica.rollback(), lambda replica: replica.prepare("v0", urgent=True)]
+
+
+@pytest.mark.parametrize("way_back", WAYS_BACK)
+def test_when_too_many_wait_to_load_the_next_is_told_so_and_a_way_back_is_not(replica, stuck, way_back):
     replica.manager.slot(MODEL).snapshot = replica.now.without_previous()
     with ThreadPoolExecutor(MAX_LOADING) as pool:
         waiting = [pool.submit(replica.prepare, f"w{n}") for n in range(MAX_LOADING - 1)]
         until(lambda: replica.manager.slot(MODEL)._places._value == 0, "all to wait")
         with pytest.raises(Overloaded, match="try again later"):
             replica.prepare("w9")
-        back = pool.submit(replica.rollback)
+        back = pool.submit(way_back, replica)
         stuck.finish.set()
         assert back.result(60).version == "v0"
         assert {one.result(60).version for one in waiting} == {"w0", "w1", "w2"}
@@ -123,7 +129,8 @@ def cold(replica):
     replica.manager.slot(MODEL).snapshot = replica.now.without_previous()
 
 
-def test_a_cold_rollback_waits_for_no_other_version_however_many_are_asked_for(replica):
+@pytest.mark.parametrize("way_back", WAYS_BACK)
+def test_a_cold_way_back_waits_for_no_other_version_however_many_are_asked_for(replica, way_back):
     cold(replica)
     names = [f"w{number}" for number in range(1000)]
     long, over, refused = Long(replica, *names), threading.Event(), []
@@ -143,7 +150,7 @@ def test_a_cold_rollback_waits_for_no_other_version_however_many_are_asked_for(r
         assert long.begun.wait(60)
         until(lambda: replica.manager.slot(MODEL)._places._value == 0, "all to ask for more")
         try:
-            assert pool.submit(replica.rollback).result(60).version == "v0"
+            assert pool.submit(way_back, replica).result(60).version == "v0"
         finally:
             over.set()
             long.finish.set()
