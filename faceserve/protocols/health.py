@@ -1,6 +1,8 @@
 """`grpc.health.v1`: whether the replica and each of its models serve, asked once or watched."""
 
+import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import grpc
@@ -9,12 +11,15 @@ from grpc_health.v1 import health_pb2_grpc as pb_grpc
 
 from faceserve.protocols.refusing import Counted
 
+log = logging.getLogger(__name__)
+
 SERVING = pb.HealthCheckResponse.SERVING
 NOT_SERVING = pb.HealthCheckResponse.NOT_SERVING
 SERVICE_NAME = "grpc.health.v1.Health"
 _UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
-# So many watchers are told at once. Telling one takes no time, unless it reads nothing from its connection.
-_TELLERS = 16
+# Telling a watcher takes no time, unless it reads nothing from its connection. Of each connection one is told at a
+# time, so that only as many connections of such watchers together make others wait, and those for a few seconds.
+_TELLERS = 256
 
 Send = Callable[[pb.HealthCheckResponse | None], None]
 
@@ -22,8 +27,9 @@ Send = Callable[[pb.HealthCheckResponse | None], None]
 class _Watcher:
     """One call: what it was told last, and whether somebody is about to tell it more."""
 
-    def __init__(self, service: str, send: Send) -> None:
+    def __init__(self, service: str, connection: str, send: Send) -> None:
         self.service = service
+        self.connection = connection
         self.send = send
         self.seen: int | None = None
         self.being_told = False
@@ -41,6 +47,8 @@ class HealthServicer(pb_grpc.HealthServicer):
         self._statuses: dict[str, int] = {}
         self._ended = False
         self._watchers: set[_Watcher] = set()
+        # By connection, while somebody tells those: who is next.
+        self._lines: dict[str, deque[_Watcher]] = {}
         # For these fields alone: nobody calls into gRPC, which may call back, while it has the lock.
         self._lock = threading.Lock()
         self._tellers = Counted(_TELLERS)
@@ -70,7 +78,7 @@ class HealthServicer(pb_grpc.HealthServicer):
 
     def Watch(self, request: pb.HealthCheckRequest, context: grpc.ServicerContext, send: Send) -> None:
         """Returns at once; `send` is called from then on until the call is over."""
-        watcher = _Watcher(request.service, send)
+        watcher = _Watcher(request.service, context.peer(), send)
         with self._lock:
             self._watchers.add(watcher)
         if context.add_callback(lambda: self._leave(watcher)):
@@ -87,9 +95,29 @@ class HealthServicer(pb_grpc.HealthServicer):
     def _tell(self, watching: list[_Watcher]) -> None:
         for watcher in watching:
             with self._lock:
-                told, watcher.being_told = watcher.being_told, True
-            if not told:
-                self._tellers.submit(self._told, watcher)
+                if watcher.being_told:
+                    continue
+                watcher.being_told = True
+                begun = watcher.connection in self._lines
+                self._lines.setdefault(watcher.connection, deque()).append(watcher)
+            if not begun:
+                self._tellers.submit(self._tell_each, watcher.connection)
+
+    def _tell_each(self, connection: str) -> None:
+        """Until nobody at this connection waits to be told."""
+        while watcher := self._next(connection):
+            try:
+                self._told(watcher)
+            except Exception:
+                # The others hear it all the same.
+                log.exception("whoever watches %r could not be told", watcher.service[:40])
+
+    def _next(self, connection: str) -> _Watcher | None:
+        with self._lock:
+            if line := self._lines[connection]:
+                return line.popleft()
+            del self._lines[connection]
+            return None
 
     def _told(self, watcher: _Watcher) -> None:
         """All that is news to it, in order; one thread at a time does this for a watcher."""

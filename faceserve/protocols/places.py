@@ -24,21 +24,27 @@ log = logging.getLogger(__name__)
 # which connection a call came, and so whether that has its share already, is known in a thread alone.
 _REFUSING_THREADS = 16
 _LOOK_SECONDS = 0.5
+# Of the threads in which calls only begin each connection gets one in so many.
+_BEGIN_BY_EACH = 8
 # gRPC's mark for what answers through a function, from any thread and whenever it likes.
 _NON_BLOCKING = "experimental_non_blocking"
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a message may take to arrive after its headers, and how long a stream may be silent between two."""
+    """How long a message may take to arrive after its headers, how long a stream may be silent between two, and how
+    long a few bytes of news may wait to be read.
+    """
 
     message_seconds: float = 20.0
     silence_seconds: float = 60.0
+    news_seconds: float = 5.0
 
 
 class Room:
     """At most `places` calls at once, of which `each` connection gets at most so many, three quarters unless that says
-    otherwise; more are refused with RESOURCE_EXHAUSTED. Calls that need a thread only while they begin share `threads`.
+    otherwise, and beyond that of the `common` ones as many as it leaves; more are refused with RESOURCE_EXHAUSTED.
+    Calls that need a thread only while they begin share `threads`, of which each connection gets at most an eighth.
 
     `crowded` may give a sentence why a call would be refused whatever it says: then it is not read. `refused` is called
     for each that was not let in.
@@ -52,8 +58,10 @@ class Room:
         refused: Callable[[], None] = lambda: None,
         *,
         threads: int | None = None,
+        common: int = 0,
     ) -> None:
-        self._shares = Shares(places, each or max(1, places * 3 // 4))
+        self._shares = Shares(places, each or max(1, places * 3 // 4), common)
+        self._beginning = Shares(threads or places, max(1, (threads or places) // _BEGIN_BY_EACH))
         self._threads = (threads or places) + _REFUSING_THREADS
         # They start when they are needed.
         self._pool = Counted(self._threads)
@@ -77,16 +85,23 @@ class Room:
         work.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
         return work
 
+    def place(self, context: grpc.ServicerContext) -> AbstractContextManager[None]:
+        return self._taken(self._shares, context)
+
+    def beginning(self, context: grpc.ServicerContext) -> AbstractContextManager[None]:
+        """Of a call that needs a thread only while it begins; beside its place."""
+        return self._taken(self._beginning, context)
+
     @contextmanager
-    def place(self, context: grpc.ServicerContext) -> Iterator[None]:
+    def _taken(self, shares: Shares, context: grpc.ServicerContext) -> Iterator[None]:
         connection = context.peer()
-        if sentence := self._shares.taken(connection):
+        if sentence := shares.taken(connection):
             self._refused()
             refuse_for_now(context, sentence)
         try:
             yield
         finally:
-            self._shares.given_back(connection)
+            shares.given_back(connection)
 
 
 class Silence:
@@ -213,12 +228,13 @@ class Places(grpc.ServerInterceptor):
 
         def begin(requests: Iterator[Any], context: grpc.ServicerContext, send: Callable[[Any], None]) -> None:
             def sent(answer: Any) -> None:
-                with self._silence.until_read(context, self._patience.silence_seconds):
+                with self._silence.until_read(context, self._patience.news_seconds):
                     send(answer)
 
             with ExitStack() as held:
                 held.enter_context(room.place(context))
-                asked = _read(handler, self._first(requests, context), context)
+                with room.beginning(context):
+                    asked = _read(handler, self._first(requests, context), context)
                 left = held.pop_all().close
             if context.add_callback(left):
                 handler.unary_stream(asked, context, sent)

@@ -17,7 +17,8 @@ from faceserve.protocols.tls import Tls
 
 _CHECKS, _REFLECTIONS = 16, 4
 # A client with the service config that the README recommends watches over each of its connections, all the time.
-_WATCHED_BY_EACH, _BEGINNING_TO_WATCH = 4, 48
+# Behind a proxy many clients share one connection: beyond what is certain for each, there are places for all together.
+_WATCHED_BY_EACH, _WATCHED_BEYOND, _BEGINNING_TO_WATCH = 4, 1024, 64
 # A connection over which nothing comes back for that long is given up, with everything that waits on it.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 30_000, 10_000
 _IDLE_CONNECTION_MS = 600_000
@@ -102,6 +103,11 @@ def _own_rooms(connections: int) -> dict[str, Room]:
     """Who watches takes nothing from a probe that only asks, nor from anybody else who watches."""
     return {
         f"/{HEALTH}/": Room(_CHECKS),
-        f"/{HEALTH}/Watch": Room(_WATCHED_BY_EACH * connections, _WATCHED_BY_EACH, threads=_BEGINNING_TO_WATCH),
+        f"/{HEALTH}/Watch": Room(
+            _WATCHED_BY_EACH * connections + _WATCHED_BEYOND,
+            _WATCHED_BY_EACH,
+            threads=_BEGINNING_TO_WATCH,
+            common=_WATCHED_BEYOND,
+        ),
         f"/{reflection.SERVICE_NAME}/": Room(_REFLECTIONS),
     }

@@ -74,11 +74,17 @@ class Counted(ThreadPoolExecutor):
 
 
 class Shares:
-    """How many calls run, and how many of them over each connection: none gets more than `each`."""
+    """How many calls run, and how many of them over each connection: none gets more than `each`.
 
-    def __init__(self, places: int, each: int) -> None:
+    Beyond that a connection may take of the places that are `common` to all, but never more of them than are left: so
+    it leaves as many to the next as it has, whoever comes first.
+    """
+
+    def __init__(self, places: int, each: int, common: int = 0) -> None:
         self._places = places
         self._each = each
+        self._common = common
+        self._lent = 0
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -91,13 +97,17 @@ class Shares:
         with self._lock:
             if self._running.total() >= self._places:
                 return self.full
-            if self._running[connection] >= self._each:
-                return f"{self._each} such calls of this connection run already: ask another replica or later"
+            running = self._running.get(connection, 0)
+            if running >= self._each:
+                if running - self._each >= self._common - self._lent:
+                    return f"{running} such calls of this connection run already: ask another replica or later"
+                self._lent += 1
             self._running[connection] += 1
             return ""
 
     def given_back(self, connection: str) -> None:
         with self._lock:
+            self._lent -= self._running[connection] > self._each
             self._running[connection] -= 1
             if not self._running[connection]:
                 del self._running[connection]

@@ -8,7 +8,6 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2 as pb
 
-from faceserve.protocols import health
 from faceserve.protocols.health import NOT_SERVING, SERVING, HealthServicer
 from tests.waiting import until
 
@@ -18,13 +17,17 @@ UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
 class Call:
     """What its caller was told; nothing is read of it before `reads`."""
 
-    def __init__(self, *, alive=True):
+    def __init__(self, *, alive=True, connection="a"):
+        self.connection = connection
         self.told, self.reads, self.alive, self.gone = [], threading.Event(), alive, []
         self.reads.set()
 
     def add_callback(self, callback):
         self.gone.append(callback)
         return self.alive
+
+    def peer(self):
+        return self.connection
 
     def send(self, answer):
         assert self.reads.wait(60)
@@ -94,11 +97,13 @@ def test_a_call_that_is_over_before_it_is_watched_is_not_kept(servicer):
     assert call.told == []
 
 
-def test_nobody_waits_for_those_that_do_not_read(servicer):
-    stuck = [Call() for _ in range(health._TELLERS - 1)]
+@pytest.mark.parametrize(("connections", "each"), [(1, 400), (100, 4)])
+def test_nobody_at_another_connection_waits_for_those_that_do_not_read(servicer, connections, each):
+    stuck = [Call(connection=f"stuck {number}") for number in range(connections) for _ in range(each)]
     for call in stuck:
         watched(servicer, call=call)
         is_told(call, NOT_SERVING)
+    for call in stuck:
         call.reads.clear()
     others = [watched(servicer) for _ in range(100)]
     for status in itertools.islice(itertools.cycle([SERVING, NOT_SERVING]), 9):
@@ -106,9 +111,20 @@ def test_nobody_waits_for_those_that_do_not_read(servicer):
         until(lambda status=status: all(one.told[-1:] == [status] for one in others), "all others to be told")
     for call in stuck:
         call.reads.set()
-    # What was news meanwhile and is no more is not said.
     until(lambda: all(one.told[-1] == SERVING for one in stuck), "them to be told, too")
+    # What was news meanwhile and is no more is not said.
     assert all(one.told == [NOT_SERVING, SERVING] for one in stuck)
+
+
+def test_one_that_cannot_be_told_keeps_the_news_from_nobody(servicer):
+    class Broken(Call):
+        def send(self, answer):
+            raise ValueError("of a library that changed")
+
+    watched(servicer, call=Broken())
+    for status in (SERVING, NOT_SERVING):
+        servicer.set("laundry", status)
+        is_told(watched(servicer), status)
 
 
 def test_whatever_comes_at_once_each_watcher_ends_with_what_is_true(servicer):

@@ -3,15 +3,19 @@
 import asyncio
 import socket
 import threading
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hypothesis import given
+from hypothesis import strategies as st
 
-from faceserve.protocols.health import HealthServicer
+from faceserve.protocols.health import NOT_SERVING, SERVING, HealthServicer
 from faceserve.protocols.places import Patience
 from faceserve.protocols.ports import Limits, Port
-from faceserve.protocols.refusing import Counted
+from faceserve.protocols.refusing import Counted, Shares
 from tests.replica.idle import saying_nothing
 from tests.waiting import until
 
@@ -42,9 +46,19 @@ def memory():
 
 
 @pytest.fixture
-def address(memory):
-    patience = Patience(message_seconds=600, silence_seconds=600)
-    port = Port({}, Limits(patience, MESSAGE_BYTES, 100, SPARE_BYTES, memory.left_bytes), HealthServicer(), [])
+def health():
+    return HealthServicer()
+
+
+@pytest.fixture
+def news_seconds():
+    return 600
+
+
+@pytest.fixture
+def address(memory, health, news_seconds):
+    patience = Patience(600, 600, news_seconds)
+    port = Port({}, Limits(patience, MESSAGE_BYTES, 100, SPARE_BYTES, memory.left_bytes), health, [])
     number = port.bind(("127.0.0.1", 0))
     port.server.start()
     yield f"127.0.0.1:{number}"
@@ -141,7 +155,7 @@ def test_when_all_places_are_taken_the_surplus_is_refused_while_nothing_moves(me
 
 
 def test_one_connection_leaves_places_of_each_kind_to_the_others(address):
-    """Four of those that watch."""
+    """Some hundred of those that watch."""
     asked = health_pb2.HealthCheckRequest(service="nobody")
 
     def watched(channel):
@@ -154,14 +168,38 @@ def test_one_connection_leaves_places_of_each_kind_to_the_others(address):
             call.cancel()
 
     with grpc.insecure_channel(address) as channel, grpc.insecure_channel(address, [("another", 1)]) as other:
-        watching = [health_pb2_grpc.HealthStub(channel).Watch(asked) for _ in range(4)]
-        assert {next(one).status for one in watching} == {UNKNOWN}
-        assert watched(channel) == "4 such calls of this connection run already: ask another replica or later"
+        watching = []
+        while len(watching) < 1000:
+            watching.append(health_pb2_grpc.HealthStub(channel).Watch(asked, timeout=600))
+            try:
+                assert next(watching[-1]).status == UNKNOWN
+            except grpc.RpcError:
+                break
+        refused = watching.pop().details()
+        assert len(watching) >= 500
+        assert refused == f"{len(watching)} such calls of this connection run already: ask another replica or later"
         assert watched(other) == UNKNOWN
         with pytest.raises(grpc.RpcError, match="no service 'nobody'"):
             health_pb2_grpc.HealthStub(channel).Check(asked, timeout=60)
         watching[0].cancel()
         until(lambda: watched(channel) == UNKNOWN, "its place to be free")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=300))
+def test_whoever_comes_each_connection_has_its_own_places_and_of_the_common_ones_never_more_than_it_leaves(steps):
+    own, common, shares = 2, 16, Shares(6 * 2 + 16, 2, 16)
+    running = Counter()
+    for connection, comes in steps:
+        if not comes and running[connection]:
+            shares.given_back(str(connection))
+            running[connection] -= 1
+        elif comes:
+            beyond = {one: max(0, count - own) for one, count in running.items()}
+            left = common - sum(beyond.values())
+            let_in = running[connection] < own or beyond[connection] < left
+            sentence = shares.taken(str(connection))
+            assert sentence == "" if let_in else sentence.startswith(f"{running[connection]} such calls of this")
+            running[connection] += let_in
 
 
 class Held(grpc.ServerInterceptor):
@@ -202,16 +240,21 @@ def rst_streams(said):
     return count, said
 
 
-_HEADERS, _RST_STREAM, _SETTINGS, _END_HEADERS, _ACK = 1, 3, 4, 4, 1
+def headers(path):
+    """Of a gRPC call without any compression."""
+    fields = {b":path": path.encode(), b":authority": b"a", b"content-type": b"application/grpc", b"te": b"trailers"}
+    # POST and http stand in the static table; nothing is put into the dynamic one.
+    return b"\x83\x86" + b"".join(b"\0%c%b%c%b" % (len(k), k, len(v), v) for k, v in fields.items())
+
+
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _END_HEADERS, _END_STREAM, _ACK = 0, 1, 3, 4, 4, 1, 1
+_INITIAL_WINDOW_SIZE = (4).to_bytes(2, "big")
 OPENED, RUNNING = 9000, 1024
 
 
 def opened_and_reset(address, count):
     """Over one connection so many calls are begun, and each is taken back at once; how many were refused."""
-    fields = {b":path": CHECK.encode(), b":authority": b"a", b"content-type": b"application/grpc", b"te": b"trailers"}
-    # POST and http stand in the static table; nothing is put into the dynamic one.
-    head = b"\x83\x86" + b"".join(b"\0%c%b%c%b" % (len(k), k, len(v), v) for k, v in fields.items())
-    cancelled, refused, rest = (8).to_bytes(4, "big"), 0, b""
+    head, cancelled, refused, rest = headers(CHECK), (8).to_bytes(4, "big"), 0, b""
     calls = b"".join(
         frame(_HEADERS, _END_HEADERS, number, head) + frame(_RST_STREAM, 0, number, cancelled)
         for number in range(1, 2 * count, 2)
@@ -244,6 +287,48 @@ def test_who_begins_calls_and_takes_them_back_without_end_has_no_more_of_them_he
 
         until(answered, "an answer to somebody else")
     assert held.looked_at <= 2 * RUNNING + len(told)
+
+
+@contextmanager
+def reading_nothing(address, watches):
+    """A connection over which so many calls watch `laundry`, and to which not a byte of an answer may be sent."""
+    host, _, port = address.rpartition(":")
+    message = health_pb2.HealthCheckRequest(service="laundry").SerializeToString()
+    body, head = b"\0" + len(message).to_bytes(4, "big") + message, headers("/grpc.health.v1.Health/Watch")
+    settings = frame(_SETTINGS, 0, 0, _INITIAL_WINDOW_SIZE + bytes(4)) + frame(_SETTINGS, _ACK, 0)
+    calls = b"".join(
+        frame(_HEADERS, _END_HEADERS, number, head) + frame(_DATA, _END_STREAM, number, body)
+        for number in range(1, 2 * watches, 2)
+    )
+    with socket.create_connection((host, int(port)), timeout=240) as caller:
+        caller.sendall(PREFACE + settings + calls)
+        yield caller
+
+
+@pytest.mark.parametrize(("connections", "watches"), [(1, 60), (30, 4)])
+def test_whoever_watches_and_reads_nothing_keeps_the_news_from_nobody_else(health, address, connections, watches):
+    asked = health_pb2.HealthCheckRequest(service="laundry")
+    with ExitStack() as stack, grpc.insecure_channel(address) as channel:
+        for _ in range(connections):
+            stack.enter_context(reading_nothing(address, watches))
+        until(lambda: len(health._watchers) >= connections * min(watches, 8), "them to watch")
+        call = health_pb2_grpc.HealthStub(channel).Watch(asked, timeout=240)
+        assert next(call).status == UNKNOWN
+        for status in (SERVING, NOT_SERVING, SERVING):
+            health.set("laundry", status)
+            assert next(call).status == status
+
+
+@pytest.mark.parametrize("news_seconds", [0.3])
+def test_whoever_leaves_news_unread_is_sent_away(health, address):
+    with reading_nothing(address, 4) as caller:
+        until(lambda: len(health._watchers) == 4, "it to watch")
+        ended, rest = 0, b""
+        while ended < 4 and (more := caller.recv(1 << 16)):
+            found, rest = rst_streams(rest + more)
+            ended += found
+        assert ended == 4
+    until(lambda: not health._watchers, "it to be forgotten")
 
 
 @pytest.fixture
