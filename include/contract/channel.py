@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import grpc
 
+from include.contract.portable import Portable
 from include.contract.tracing import HEADER, traceparent
 
 _MAX_MESSAGE_BYTES = 34 * 1024 * 1024
@@ -34,7 +35,7 @@ _RETRIES = {
 Method = Callable[[grpc.Channel], Callable[..., Any]]
 
 
-class FaceserveError(Exception):
+class FaceserveError(Portable):
     """A replica refused or did not answer; `code` is the gRPC status name."""
 
     def __init__(self, address: str, code: str, detail: str) -> None:

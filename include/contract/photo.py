@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from include.contract.portable import Portable
+
 MAX_PHOTO_BYTES = 32 * 1024 * 1024
 MAX_PHOTO_PIXELS = 100_000_000
 MIN_PHOTO_SIDE = 64
@@ -13,12 +15,12 @@ _NO_KEY = "is no key that S3 could have"
 # What S3 takes, in bytes of UTF-8.
 _MAX_KEY_BYTES = 1024
 MAX_ADDRESS_CHARACTERS = len(_SCHEME) + _MAX_BUCKET_CHARACTERS + len("/") + _MAX_KEY_BYTES
-ADDRESS_PATTERN = rf"^{_SCHEME}[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/[^\x00]{{1,{_MAX_KEY_BYTES}}}$"
+ADDRESS_PATTERN = rf"^{_SCHEME}[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9]/[^\x00]{{1,{_MAX_KEY_BYTES}}}$"
 """As far as a pattern can tell an address from another text; `PhotoAddress.read` tells the rest."""
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 
 
-class BadPhotoAddress(ValueError):
+class BadPhotoAddress(Portable, ValueError):
     """No address of a photo that may be fetched; the text says why, and `why` alone does not name it."""
 
     def __init__(self, url: str, why: str) -> None:
@@ -40,7 +42,7 @@ class PhotoAddress:
     def parse(cls, url: str, buckets: Collection[str]) -> "PhotoAddress":
         """`s3://bucket/key` in one of `buckets`. Raises `BadPhotoAddress`."""
         place = f"in an allowed bucket ({', '.join(sorted(buckets))})"
-        found = cls._read(url, place)
+        found = cls._read(url, place, buckets)
         if found.bucket not in buckets:
             raise BadPhotoAddress(url, f"is not {place}")
         return found
@@ -48,12 +50,14 @@ class PhotoAddress:
     @classmethod
     def read(cls, url: str) -> "PhotoAddress":
         """`s3://bucket/key` in any bucket. Raises `BadPhotoAddress`."""
-        return cls._read(url, f"{_SCHEME}bucket/key")
+        return cls._read(url, f"{_SCHEME}bucket/key", ())
 
     @classmethod
-    def _read(cls, url: str, place: str) -> "PhotoAddress":
+    def _read(cls, url: str, place: str, buckets: Collection[str]) -> "PhotoAddress":
         bucket, _, key = url.removeprefix(_SCHEME).partition("/")
-        is_address = url.startswith(_SCHEME) and _BUCKET.fullmatch(bucket) and key
+        # Buckets of before 2018 have names that none may get today: who has one may use it.
+        is_bucket = bucket in buckets or _BUCKET.fullmatch(bucket)
+        is_address = url.startswith(_SCHEME) and is_bucket and key
         # S3 itself knows no folders, but some stores are made of them: nobody climbs out of a bucket.
         if not is_address or ".." in key.split("/"):
             raise BadPhotoAddress(url, f"is not {place}")

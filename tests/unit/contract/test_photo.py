@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from faceserve.errors import BadPhoto, ObjectRefused
 from faceserve.inference.photos import PhotoReader
-from include.contract.photo import BadPhotoAddress, PhotoAddress
+from include.contract.photo import ADDRESS_PATTERN, BadPhotoAddress, PhotoAddress
 from include.contract.preprocessing import UnreadablePhoto, decode, photo_size, to_input
 from tests.corpus.photos import JPEG, ODD_KEYS, PHOTOS, PNG, WEBP, encoded, pixels, transparent
 
@@ -49,6 +49,24 @@ def test_any_key_is_taken_as_it_is_or_refused_never_read_as_another(key):
 def test_anything_else_is_no_address_of_a_photo(url):
     with pytest.raises(BadPhotoAddress):
         PhotoAddress.parse(url, BUCKETS)
+
+
+# Of buckets that there are: some are older than the names that S3 takes today.
+NAMES = st.text("abcXYZ019._-", min_size=1, max_size=80)
+
+
+@given(st.sets(NAMES, min_size=1, max_size=4), NAMES)
+def test_a_bucket_that_is_allowed_is_one_whatever_its_name(buckets, other):
+    for bucket in buckets:
+        assert PhotoAddress.parse(f"s3://{bucket}/a.jpg", buckets) == PhotoAddress(bucket, "a.jpg")
+    with pytest.raises(BadPhotoAddress, match="is not in an allowed bucket"):
+        PhotoAddress.parse(f"s3://{other}/a.jpg", buckets - {other})
+
+
+def test_an_older_name_is_an_address_before_anybody_knows_which_buckets_are_allowed():
+    url = "s3://my_bucket/a.jpg"
+    assert str(PhotoAddress.read(url)) == url
+    assert re.match(ADDRESS_PATTERN, url)
 
 
 class _Objects:

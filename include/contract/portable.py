@@ -1,0 +1,18 @@
+"""Errors come out of another process as they were raised there, whatever their constructors take."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Portable(Exception):
+    """Python makes an error that was pickled anew from its text alone, and fails where its constructor takes more."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(kind: type[Portable], args: tuple[Any, ...], carried: Mapping[str, Any]) -> Portable:
+    made = kind.__new__(kind)
+    made.args = args
+    vars(made).update(carried)
+    return made
