@@ -1,5 +1,6 @@
 """What changed in a gallery lately, so that a replica learns of one person without listing everybody."""
 
+import hashlib
 import json
 import logging
 import time
@@ -22,9 +23,10 @@ _DIGITS = 15
 
 @dataclass(frozen=True)
 class Change:
-    """Of one person, by the canonical name: `withdrawn`, or somebody whose photo is to be looked at again."""
+    """Of one `person`: `withdrawn`, who has no `name` any more, or somebody whose photo is to be looked at again."""
 
     key: str
+    person: str
     name: str
     withdrawn: bool
 
@@ -33,7 +35,8 @@ class ChangeLog:
     """One small object a change, which is kept for ten minutes, and `revision`, which names the last one.
 
     Keys are in the order of what caused what: each begins with the time, and is after all that were there, so that a
-    clock that is behind puts no enrolment before the withdrawal that it followed.
+    clock that is behind puts no enrolment before the withdrawal that it followed. Then each says of whom it is by
+    `person_of`, as `pipeline backups erase-again` does, which knows no name of whom it takes out.
     """
 
     def __init__(self, stores: Stores, uri: str, model: str) -> None:
@@ -49,11 +52,27 @@ class ChangeLog:
         except FileNotFoundError:
             return ""
 
-    def announce(self, name: str, *, withdrawn: bool) -> None:
+    def tell_enrolled(self, name: str) -> None:
+        self._tell(person_of(name), {"name": name, "withdrawn": False})
+
+    def tell_withdrawn(self, name: str) -> None:
+        """Without the name: what is told of who is gone names nobody."""
+        self._tell(person_of(name), {"withdrawn": True})
+
+    def forget(self, name: str) -> None:
+        """Take out what names this person."""
+        person = person_of(name)
+        for key in self._keys(0):
+            # An earlier build did not say in the key of whom it is.
+            mine = person in key or key.count("-") == 1
+            if mine and (change := self._read(key)) is not None and change.name and change.person == person:
+                self._source.delete(f"{self._prefix}{key}")
+
+    def _tell(self, person: str, said: Mapping[str, object]) -> None:
         """The change first: who reads its revision finds it."""
         newest = max(map(_milliseconds, self._keys(_now() - _LATE_SECONDS)), default=0)
-        key = f"{max(newest + 1, int(_now() * 1000)):0{_DIGITS}d}-{uuid.uuid4().hex}"
-        self._source.write(f"{self._prefix}{key}", json.dumps({"name": name, "withdrawn": withdrawn}).encode())
+        key = f"{max(newest + 1, int(_now() * 1000)):0{_DIGITS}d}-{person}-{uuid.uuid4().hex}"
+        self._source.write(f"{self._prefix}{key}", json.dumps(said).encode())
         self._source.write(self._revision, key.encode())
 
     def since(self, known: Mapping[str, Change]) -> Mapping[str, Change]:
@@ -66,14 +85,14 @@ class ChangeLog:
         return found
 
     def tidy(self, known: Mapping[str, Change], keep: frozenset[str]) -> Mapping[str, Change]:
-        """Forget what is older than ten minutes, but for the last change and for withdrawals of whom photos lie there
-        all the same: `keep` are their names. What is left.
+        """Forget what is older than ten minutes, but for withdrawals of the people in `keep`, of whom photos lie there
+        all the same. What is left.
         """
         old = (_now() - KEPT_SECONDS) * 1000
         left = {
             key: change
             for key, change in known.items()
-            if _milliseconds(key) >= old or key == max(known) or (change.withdrawn and change.name in keep)
+            if _milliseconds(key) >= old or (change.withdrawn and change.person in keep)
         }
         for key in known.keys() - left.keys():
             self._source.delete(f"{self._prefix}{key}")
@@ -88,16 +107,23 @@ class ChangeLog:
         """None for what is gone again, and for what is no change."""
         try:
             said = json.loads(self._source.read(f"{self._prefix}{key}", _MAX_BYTES))
-            return Change(key, str(said["name"]), said["withdrawn"] is True)
-        except (FileNotFoundError, ObjectRefused, TooLarge, ValueError, KeyError, TypeError) as error:
+            withdrawn = said["withdrawn"] is True
+            name = str(said.get("name", "") if withdrawn else said["name"])
+            return Change(key, person_of(name) if name else key.split("-")[1], name, withdrawn)
+        except (FileNotFoundError, ObjectRefused, TooLarge, ValueError, LookupError, TypeError) as error:
             log.warning("%s%s says nothing of anybody: %s", self._prefix, key, error)
             return None
 
 
 def withdrawn_of(changes: Mapping[str, Change]) -> frozenset[str]:
-    """Whose last change is a withdrawal."""
-    last = {changes[key].name: changes[key] for key in sorted(changes)}
-    return frozenset(name for name, change in last.items() if change.withdrawn)
+    """The people whose last change is a withdrawal."""
+    last = {changes[key].person: changes[key] for key in sorted(changes)}
+    return frozenset(person for person, change in last.items() if change.withdrawn)
+
+
+def person_of(name: str) -> str:
+    """What a canonical name is called where it must not stand."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _milliseconds(key: str) -> int:

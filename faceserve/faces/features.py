@@ -1,11 +1,15 @@
 """From photos to their embeddings."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Images, Output
+from faceserve.errors import NotFinite
+
+log = logging.getLogger(__name__)
 
 
 class FeatureExtractor:
@@ -22,3 +26,19 @@ class FeatureExtractor:
 def unit_length(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+
+
+def embedded_each(
+    extractor: FeatureExtractor, photos: list[tuple[str, Images]]
+) -> list[tuple[list[str], npt.NDArray[np.float32]]]:
+    """Who is embedded, and as what; a photo that the model has no finite numbers for costs no other its place."""
+    if not photos:
+        return []
+    try:
+        return [([who for who, _ in photos], extractor.extract(np.concatenate([image for _, image in photos])))]
+    except NotFinite as error:
+        if len(photos) == 1:
+            log.warning("%s is set aside, nobody is compared with it: %s", photos[0][0], error)
+            return []
+        half = len(photos) // 2
+        return [*embedded_each(extractor, photos[:half]), *embedded_each(extractor, photos[half:])]

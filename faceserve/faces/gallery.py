@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from faceserve.engines.base import Images
-from faceserve.errors import BadPhoto, BadRequest, NotFinite, ObjectRefused, Refused
-from faceserve.faces.changes import Change, ChangeLog, withdrawn_of
+from faceserve.errors import BadPhoto, BadRequest, ObjectRefused, Refused
+from faceserve.faces.changes import Change, ChangeLog, person_of, withdrawn_of
 from faceserve.faces.comparison import VectorComparisonEngine
-from faceserve.faces.features import FeatureExtractor
+from faceserve.faces.features import FeatureExtractor, embedded_each
 from faceserve.inference.darkroom import Darkroom
 from faceserve.storage import Stores
 from include.contract.identity import can_be_enrolled, canonical
@@ -93,7 +93,7 @@ class Gallery:
         self._darkroom.decoded_next(photo)
         self._source.write(uri, photo)
         # After the photo, never before: who reads of it must find it.
-        self._log.announce(named(identity), withdrawn=False)
+        self._log.tell_enrolled(named(identity))
 
     def withdraw(self, identity: str) -> None:
         """In every form of the name, also one that could only be enrolled earlier."""
@@ -101,7 +101,7 @@ class Gallery:
         if not (name := named(identity)):
             raise BadRequest("nobody has no name")
         # First, so that nobody is named any more whose deletion is cut off.
-        self._log.announce(name, withdrawn=True)
+        self._log.tell_withdrawn(name)
         if can_be_enrolled(name):
             self._source.delete(f"{self._prefix}{name}")
         if self._other_forms is None:
@@ -109,7 +109,8 @@ class Gallery:
         for other in (self._other_forms or {}).get(name, ()):
             self._source.delete(other)
         # Once more, after whatever was enrolled meanwhile: of that the photo is gone.
-        self._log.announce(name, withdrawn=True)
+        self._log.tell_withdrawn(name)
+        self._log.forget(name)
 
     def revision(self) -> str:
         """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""
@@ -120,8 +121,13 @@ class Gallery:
         changes = self._log.since(before.changes)
         if revision not in changes:
             return None
-        touched = {changes[key].name for key in changes.keys() - before.changes.keys()}
-        here = sorted(f"{self._prefix}{name}" for name in touched - withdrawn_of(changes) if can_be_enrolled(name))
+        new, withdrawn = [changes[key] for key in changes.keys() - before.changes.keys()], withdrawn_of(changes)
+        touched = {change.name for change in new if change.name} | self._known_as(new, before)
+        here = sorted(
+            f"{self._prefix}{change.name}"
+            for change in {change.name: change for change in new}.values()
+            if change.person not in withdrawn and can_be_enrolled(change.name)
+        )
         unread: _Unread = {}
         identities, vectors, read = self._embedded(extractor, here, unread)
         forms = ((f"{self._prefix}{name}", *(self._other_forms or {}).get(name, ())) for name in touched)
@@ -137,10 +143,10 @@ class Gallery:
         found = self._source.marks(self._prefix)
         self._note_forms(found)
         withdrawn = withdrawn_of(changes)
-        there = frozenset(name for uri in found if (name := self._name(uri)) in withdrawn)
+        there = {name for name in map(self._name, found) if person_of(name) in withdrawn} if withdrawn else set()
         for name in sorted(there):
             log.warning("%s withdrew, and a photo lies there all the same: withdraw or enroll again", name)
-        left = self._log.tidy(changes, there)
+        left = self._log.tidy(changes, frozenset(map(person_of, there)))
         return Listing({u: m for u, m in self._one_each(found).items() if self._name(u) not in there}, changes, left)
 
     def looked_at(self, extractor: FeatureExtractor, listing: Listing, known: Known) -> Listing:
@@ -153,9 +159,9 @@ class Gallery:
 
     def corrected(self, listing: Listing, known: Known) -> Known:
         """What is known, by what lay there; who changed since the listing began is as is known, not as was listed."""
-        since = {known.changes[key].name for key in known.changes.keys() - listing.changes.keys()}
-        new = {uri: mark for uri, mark in listing.new.marks.items() if self._name(uri) not in since}
-        kept = {u: m for u, m in known.marks.items() if listing.found.get(u) == m or self._name(u) in since}
+        since = {known.changes[key].person for key in known.changes.keys() - listing.changes.keys()}
+        new = {uri: mark for uri, mark in listing.new.marks.items() if person_of(self._name(uri)) not in since}
+        kept = {u: m for u, m in known.marks.items() if listing.found.get(u) == m or person_of(self._name(u)) in since}
         gone = {self._name(uri) for uri in (known.marks.keys() - kept.keys()) | new.keys()}
         names = {self._name(uri) for uri in new}
         faces = known.faces.without(gone).taken_over(listing.new.faces, names)
@@ -201,6 +207,14 @@ class Gallery:
         found = [match.similarity for who, vector in asked for match in known.faces.with_one(who, vector)]
         return len(found) == len(asked) > 0 and min(found) > 1 - _ROUNDING
 
+    def _known_as(self, changes: Iterable[Change], known: Known) -> set[str]:
+        """The names of those who withdrew, of whom changes say none."""
+        withdrawn = {change.person for change in changes if change.withdrawn}
+        if not withdrawn:
+            return set()
+        names = {uri.removeprefix(self._prefix) for uri in known.marks} | (self._other_forms or {}).keys()
+        return {name for name in names if person_of(name) in withdrawn}
+
     def _one_each(self, found: Mapping[str, str]) -> Mapping[str, str]:
         """Of objects that are one person's, the one under the canonical name, which was written last."""
         forms: dict[str, list[str]] = {}
@@ -218,7 +232,7 @@ class Gallery:
         marks: dict[str, str] = {}
         for at in range(0, len(uris), _AT_ONCE):
             photos = [found for uri in uris[at : at + _AT_ONCE] if (found := self._photo(uri, unread, marks))]
-            for who, embedded in _vectors(extractor, photos):
+            for who, embedded in embedded_each(extractor, photos):
                 identities += who
                 vectors.append(embedded)
         return identities, vectors, marks
@@ -282,19 +296,3 @@ def named(identity: str) -> str:
         return canonical(identity)
     except ValueError as error:
         raise BadRequest(f"identity {identity[:40]!r}: {error}") from None
-
-
-def _vectors(
-    extractor: FeatureExtractor, photos: list[tuple[str, Images]]
-) -> list[tuple[list[str], npt.NDArray[np.float32]]]:
-    """Who is embedded, and as what; a photo that the model has no finite numbers for costs no other its place."""
-    if not photos:
-        return []
-    try:
-        return [([who for who, _ in photos], extractor.extract(np.concatenate([image for _, image in photos])))]
-    except NotFinite as error:
-        if len(photos) == 1:
-            log.warning("%s is set aside, nobody is compared with it: %s", photos[0][0], error)
-            return []
-        half = len(photos) // 2
-        return [*_vectors(extractor, photos[:half]), *_vectors(extractor, photos[half:])]

@@ -61,8 +61,10 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         Grant("datasets", _KEPT),
         Grant("models", (*_KEPT, THAW)),
         Grant("backups", _KEPT),
-        # Out of a gallery that was restored goes whoever was erased; nobody is enrolled with this key.
+        # Out of a gallery that was restored goes whoever was erased, as does what was said of them lately; nobody is
+        # enrolled with this key.
         Grant("faces", (DELETE,), ("FACE/",)),
+        Grant("faces", _KEPT, ("FACE.changes/",)),
         Grant("faces", WRITE, ("FACE.revision",)),
         Grant("airflow-logs", (READ, *WRITE)),
     ),

@@ -14,6 +14,7 @@ from include.stack.postgres import query
 from pipeline.bootstrap.wiring import Wiring
 from pipeline.domain.dataset import Split
 from pipeline.domain.faces.dataset import person_key
+from pipeline.domain.faces.gallery_log import WITHDRAWAL
 from pipeline.domain.lineage import Erased
 from pipeline.settings import Settings
 from tests.builders import NOW, an_event
@@ -193,7 +194,11 @@ def test_who_was_erased_comes_back_neither_with_a_copy_of_the_gallery_nor_with_o
     done = world.pipeline.erase_again()
     assert (done["erased_again"], done["left_the_gallery"]) == (0, 2)
     left = {one["Key"] for one in world.s3.list_objects_v2(Bucket="faces")["Contents"]}
-    assert left == {"FACE/KIM", "FACE/kimchi", "FACE/박", "FACE.revision"}, "in every form of the name, and no other"
+    (told,) = (key for key in left if key.startswith("FACE.changes/"))
+    assert "kim" not in told and world.s3.get_object(Bucket="faces", Key=told)["Body"].read() == WITHDRAWAL
+    assert left - {told} == {"FACE/KIM", "FACE/kimchi", "FACE/박", "FACE.revision"}, (
+        "in every form of the name, and no other"
+    )
     assert objects_that_show(world.s3, row.photo_url, photo, ["datasets"]) == []
     assert world.objects(dataset_id) == clean
     world.unseen_demand(dataset_id)([p.task_id for p in world.manifest(dataset_id).of(Split.TRAIN)])

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.domain.faces.dataset import Forgotten
+from pipeline.domain.faces.dataset import Forgotten, person_key
+from pipeline.domain.faces.gallery_log import WITHDRAWAL, named_in, place_of, withdrawals
 from pipeline.domain.lineage import Erased, Erasure
-from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
 from pipeline.ports.data import ObjectFolders
 from pipeline.ports.face_forgetting import FaceLists
@@ -14,18 +14,30 @@ from pipeline.steps.faces.stored_faces import stored_faces
 
 
 def erase_from_gallery(objects: ObjectFolders, gallery: str, erased: Sequence[Erased], now: datetime) -> int:
-    """How many objects of erased people went; their names are told by what is remembered of them alone.
+    """How many photos of erased people went; their names are told by what is remembered of them alone.
 
-    Afterwards the gallery has another revision, by which replicas that run see that it changed.
+    Model servers that run are told before anything is deleted, as of a withdrawal.
     """
-    at = f"{gallery.rstrip('/')}/{ModelType.FACE}"
+    at = place_of(gallery)
     gone = Forgotten(frozenset(one.task_id for one in erased), frozenset())
-    theirs = [uri for uri in objects.list(f"{at}/") if gone.takes_name(uri.removeprefix(f"{at}/"))]
-    for uri in theirs:
+    theirs = {uri: name for uri in objects.list(f"{at}/") if gone.takes_name(name := uri.removeprefix(f"{at}/"))}
+    changes = objects.list(f"{at}.changes/")
+    named = [uri for uri in changes if gone.takes_name(_named_in(objects, uri))]
+    keys = [uri.removeprefix(f"{at}.changes/") for uri in changes]
+    for key in withdrawals({person_key(name) for name in theirs.values()}, keys, now):
+        objects.write(f"{at}.changes/{key}", WITHDRAWAL)
+        objects.write(f"{at}.revision", key.encode())
+    for uri in (*theirs, *named):
         objects.delete(uri)
-    if theirs:
-        objects.write(f"{at}.revision", f"erased again {now.isoformat()}".encode())
     return len(theirs)
+
+
+def _named_in(objects: ObjectFolders, uri: str) -> str:
+    try:
+        return named_in(objects.read(uri))
+    except KeyError:
+        # A model server threw it away meanwhile.
+        return ""
 
 
 def erase_from_lists(lists: FaceLists, found: Erasure) -> None:

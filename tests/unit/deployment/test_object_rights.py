@@ -108,6 +108,7 @@ def test_a_component_may_call_what_its_code_calls(component, path):
         ),
         ("airflow", ["PutObject backups/postgres/base/1/copy.tar.gz", "PutObject airflow-logs/dag_id=x/1.log"]),
         ("airflow", ["DeleteObject faces/FACE/kim", "PutObject faces/FACE.revision"]),
+        ("airflow", [f"{does} faces/FACE.changes/1" for does in ("GetObject", "PutObject", "DeleteObject")]),
         ("log-receiver", ["PutObject backups/postgres/log/0001.gz", "GetObject backups/postgres/log/0001.gz"]),
         ("mlflow", ["PutObject mlflow/1/run/artifacts/curve.png", "DeleteObject mlflow/1/run/artifacts/curve.png"]),
         ("helper", ["GetObject tasks/2026/photo.jpg"]),

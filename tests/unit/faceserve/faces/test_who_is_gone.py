@@ -1,0 +1,122 @@
+"""Whoever withdrew or was erased is named nowhere beside the gallery, and is compared with by no replica that runs."""
+
+import json
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faceserve.faces import changes
+from faceserve.faces.changes import person_of
+from faceserve.faces.gallery import Gallery
+from faceserve.inference.darkroom import Darkroom
+from faceserve.storage import Stores
+from include.contract.identity import canonical
+from pipeline.domain.faces.dataset import person_key
+from pipeline.domain.lineage import Erased
+from pipeline.steps.faces.erase_faces_again import erase_from_gallery
+from tests.builders import NOW
+from tests.fakes.data import FakeObjects
+from tests.unit.faceserve.faces.test_gallery import BY_COLOUR, PHOTOS, Store
+
+LOG = "s3://faces/FACE.changes/"
+
+
+class Doors:
+    """One gallery, a replica that looks at it, and the pipeline, which knows hashes of names."""
+
+    def __init__(self):
+        self.store = Store()
+        self.enrolling, self.looking = (self._replica() for _ in range(2))
+        for name, photo in PHOTOS.items():
+            self.enrolling.enroll(name, photo)
+        self.seen = self.looking.known(BY_COLOUR, self.looking.revision())
+
+    def _replica(self):
+        return Gallery(Stores(self.store, self.store), "s3://faces/", "FACE", Darkroom(10**9, 8))
+
+    def look(self):
+        """By the log alone."""
+        if (revision := self.looking.revision()) != self.seen.revision:
+            self.seen = self.looking.updated(BY_COLOUR, revision, self.seen)
+        return {match.identity for match in self.seen.faces.nearest(np.ones(3, np.float32), count=99)}
+
+    def erase_again(self, *names):
+        erased = [Erased(person_key(name), (), "kim", "withdrew", NOW) for name in names]
+        return erase_from_gallery(FakeObjects(self.store.objects), "s3://faces/", erased, NOW)
+
+    def told(self):
+        return "".join(key + body.decode() for key, body in self.store.objects.items() if key.startswith(LOG))
+
+
+STORIES = st.lists(st.tuples(st.sampled_from(["enroll", "withdraw", "look"]), st.sampled_from(sorted(PHOTOS))))
+
+
+@given(story=STORIES)
+@settings(max_examples=60, deadline=None)
+def test_the_log_names_only_who_is_enrolled_and_replicas_follow_it(story):
+    doors, there = Doors(), set(PHOTOS)
+    for act, name in story:
+        if act == "enroll":
+            doors.enrolling.enroll(name, PHOTOS[name])
+            there.add(name)
+        elif act == "withdraw":
+            doors.enrolling.withdraw(name)
+            there.discard(name)
+        else:
+            assert doors.look() == there
+    assert doors.look() == there
+    assert [name for name in set(PHOTOS) - there if name in doors.told()] == []
+
+
+@pytest.mark.parametrize("name", [None, "kim"])
+def test_what_an_earlier_build_told_of_somebody_goes_with_them(name):
+    doors = Doors()
+    for number, withdrawn in enumerate((False, True, False)):
+        said = {"name": "kim", "withdrawn": withdrawn}
+        doors.store.write(f"{LOG}{int(changes._now() * 1000) + number:015d}-0a1b", json.dumps(said).encode())
+    if name:
+        assert "kim" in doors.told()
+        doors.enrolling.withdraw(name)
+    assert ("kim" in doors.told()) is (name is None) and "lee" in doors.told()
+    assert doors.look() == set(PHOTOS) - {name}
+
+
+def test_the_last_change_is_forgotten_like_any_other(monkeypatch):
+    doors, later = Doors(), changes._now() + 2 * changes.KEPT_SECONDS
+    monkeypatch.setattr(changes, "_now", lambda: later)
+    doors.looking.listing(doors.seen.changes)
+    assert doors.told() == ""
+
+
+@given(gone=st.sets(st.sampled_from(sorted(PHOTOS)), min_size=1), enrolled_meanwhile=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_who_was_erased_and_came_back_is_out_of_running_replicas_whoever_else_changes_something(
+    gone, enrolled_meanwhile
+):
+    doors, there = Doors(), set(PHOTOS) - gone
+    assert doors.erase_again(*gone) == len(gone)
+    if enrolled_meanwhile:
+        doors.enrolling.enroll("new", PHOTOS["lee"])
+        there.add("new")
+    assert doors.look() == there
+    assert [name for name in gone if name in doors.told()] == []
+    before = dict(doors.store.objects)
+    assert doors.erase_again(*gone) == 0 and doors.store.objects == before, "a second time changes nothing"
+
+
+def test_erasing_again_leaves_what_is_told_of_others_and_what_nobody_understands():
+    doors = Doors()
+    doors.store.objects |= {f"{LOG}strange": b"{", f"{LOG}stranger": b"[]", f"{LOG}nobodys": b'{"name": null}'}
+    others = {key: body for key, body in doors.store.objects.items() if b"kim" not in body and not key.endswith("/kim")}
+    doors.erase_again("kim")
+    assert others.keys() <= doors.store.objects.keys()
+    assert doors.look() == {"lee", "park"}
+
+
+@given(name=st.text(min_size=1, max_size=30), form=st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_both_programs_call_a_person_the_same_where_no_name_may_stand(name, form):
+    if canonical(name):
+        assert person_key(unicodedata.normalize(form, name)) == f"person:{person_of(canonical(name))}"
