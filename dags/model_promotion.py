@@ -36,7 +36,8 @@ from plugins.notices.publishing import publish_and_tell
             "canary",
             type="string",
             enum=["full", "canary"],
-            description_md="`canary`: a share of the requests first. `full`: everybody at once.",
+            description_md=f"`canary`: a share of the requests first; tries {' and '.join(MODEL_TYPES)} models alone. "
+            "`full`: everybody at once.",
         ),
         "model_type": Param(MODEL_TYPES[0], type="string", enum=list(WATCHED_TYPES)),
         "approval": Param(False, type="boolean", description_md="Ask somebody before everybody gets it."),

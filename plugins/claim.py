@@ -5,7 +5,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline.bootstrap import Asker
 from plugins.notices import tell_people
-from plugins.refusals import refused
+from plugins.refusals import Refusal, refused
 from plugins.steps import Step, step
 
 # Kept by the first task for the last one: a short circuit does not skip a teardown.
@@ -23,6 +23,9 @@ def claim(run: str, model_type: str, step: Step = step) -> bool:
     answer = step(lambda p: p.begin_run(run, model_type, asker))
     print(answer["reason"])
     if forced and not answer["due"]:
+        if person is None:
+            # Nobody looks at that run.
+            step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
         raise refused("nothing is trained", [answer["reason"]], "wait until that is over, or mend it; then force again")
     context["ti"].xcom_push(_DUE, answer["due"])
     # That there is no model of a type yet is nobody's news every night: it may never be wanted.
@@ -43,5 +46,16 @@ def conclude(run: str, step: Step = step) -> str:
         raise AirflowSkipException("nothing was due")
     try:
         return str(step(lambda p: p.finish_run(run)))
+    except Refusal as no:
+        if failed := _failed_tasks():
+            raise refused(no.ended.what, [f"{', '.join(failed)} failed"], "look at the end of that log") from None
+        raise
     finally:
         tell_people()
+
+
+def _failed_tasks() -> list[str]:
+    """Which tasks ended the run: where a fault did, no other note of it says so."""
+    context = get_current_context()
+    states = context["ti"].get_task_states(context["dag"].dag_id, run_ids=[context["run_id"]])
+    return sorted(task for task, state in states.get(context["run_id"], {}).items() if state == "failed")

@@ -21,6 +21,7 @@ ACTS = (
     "withhold",
     "give_back",
 )
+_ANEW = "look at what is there now, and decide anew"
 
 
 def carry_out(context: Any) -> Any:
@@ -62,7 +63,7 @@ def _demand_first_time(act: str, run: Any) -> None:
 
 def _or_refused(act: str, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A place that lets nobody in stays a fault, as does a setting, which is read before `call`."""
-    from pipeline.bootstrap import GiveUp, RunEnded, ServiceRefused
+    from pipeline.bootstrap import GiveUp, Refused, RunEnded, ServiceRefused
 
     def ask(pipeline: Any) -> Any:
         try:
@@ -70,6 +71,7 @@ def _or_refused(act: str, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
         except ServiceRefused:
             raise
         except GiveUp as no:
-            raise RunEnded(f"{act} was refused", [str(no)], "look at what is there now, and decide anew") from no
+            said, advice, link = (no.said, no.advice, no.link) if isinstance(no, Refused) else (str(no), "", "")
+            raise RunEnded(f"{act} was refused", [said], advice or _ANEW, link) from no
 
     return ask

@@ -34,10 +34,10 @@ class Refusal(AirflowFailException):
 class Declined(Refusal):
     """Somebody said no, nobody answered in time, or the question became pointless: nobody is paged."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, advice: str = "") -> None:
         from pipeline.bootstrap import RunEnded
 
-        super().__init__(RunEnded(sentence))
+        super().__init__(RunEnded(sentence, advice=advice))
 
 
 def refused(what: str, reasons: Sequence[str], advice: str) -> Refusal:

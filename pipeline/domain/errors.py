@@ -66,8 +66,8 @@ class PhotoRefused(GiveUp):
 class Refused(GiveUp):
     """A no that is meant: a rule or a safeguard said it, and nothing is broken that somebody has to mend first.
 
-    `what` says it in short; `reasons` are sentences, each with its figure and bar; `advice` says what to do, `link`
-    where to look. `has_news` when an event of its own tells people.
+    `what` says it in short; `reasons` are sentences, each with its figure and bar, `said` is both; `advice` says what
+    to do, `link` where to look. `has_news` when an event of its own tells people.
     """
 
     usual_advice = ""
@@ -78,6 +78,7 @@ class Refused(GiveUp):
         then = f". Next: {advice}" if advice else ""
         super().__init__(f"{what}{why}{then}{f' (report: {link})' if link else ''}")
         self.what = what
+        self.said = f"{what}{why}"
         self.reasons = tuple(reasons)
         self.advice = advice or self.usual_advice
         self.link = link

@@ -61,11 +61,19 @@ class HotSwapOperator(ApprovedOperator):
     def execute(self, context: Context) -> Any:
         if not _canary(context) or context["task_state_store"].get(_VERDICT):
             return super().execute(context)
+        self._demand_canaries()
         who, why, request = asker(context), reason(context), _request(context)
         with self._forgetting_what_ended(context):
             print(step(lambda p: p.start_canary(self.model_type, self.version, who, why, request)))
         trigger = CanaryTrigger(self.model_type, self.version, begun_by=request)
         return self.defer(trigger=trigger, method_name="canary_judged", timeout=_PATIENCE)
+
+    def _demand_canaries(self) -> None:
+        from pipeline.bootstrap import MODEL_TYPES
+
+        if self.model_type not in MODEL_TYPES:
+            full = f"no canary tries {self.model_type} models: choose the rollout full"
+            raise Declined(f"nothing was changed, {self.version} is not live: {full}")
 
     def canary_judged(self, context: Context, event: dict[str, str]) -> Any:
         print(event["reason"])

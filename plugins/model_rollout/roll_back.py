@@ -113,7 +113,7 @@ def _pointless_is_no_failure() -> Iterator[None]:
         yield
     except Refusal as no:
         if isinstance(no.ended, StaleTransition):
-            raise Declined(f"nothing was changed: {no}") from None
+            raise Declined(f"nothing was changed: {no.ended.said}", no.ended.advice) from None
         raise
 
 

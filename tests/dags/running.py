@@ -36,6 +36,8 @@ class DagRun:
         # Runs of each DAG that wait in the queue, and that run.
         self.waiting: dict[str, int] = {}
         self.running: dict[str, int] = {dag.dag_id: 1}
+        # Of tasks that Airflow knows to have ended.
+        self.states: dict[str, str] = {}
         # How the same task ended in the run before.
         self.before: Any = None
 
@@ -55,6 +57,7 @@ class DagRun:
             xcom_push=lambda key, value: self.pushed.__setitem__((task_id, key), value),
             get_dag=lambda dag_id: SimpleNamespace(is_paused=dag_id in self.paused),
             get_dr_count=self.count,
+            get_task_states=lambda dag_id, run_ids: {run_id: self.states for run_id in run_ids},
             get_previous_ti=lambda map_index: self.before,
             log_url=f"http://airflow/{self.dag.dag_id}/{task_id}",
             get_relevant_upstream_map_indexes=lambda **_: None,

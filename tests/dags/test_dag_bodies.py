@@ -22,9 +22,11 @@ from dags import (
 )
 from dags.model_retraining import laundry
 from pipeline.bootstrap import Asker, GiveUp, RunEnded, ServiceRefused, TryAgain
+from plugins.decisions import ACTS
 from plugins.every_dag import ALWAYS_ON
 from plugins.faults import tell_failure
 from tests.dags.running import DagRun, Kept
+from tests.dags.test_refusals import KINDS
 from tests.desk import CHANGED, Turns
 
 RUN_ID = "scheduled__2026-03-01T17:00:00+00:00"
@@ -170,6 +172,27 @@ def test_a_forced_run_that_may_not_begin_is_red(desk):
     desk.answers["begin_run"] = {"due": False, "reason": "a retraining is already running: run-0"}
     with pytest.raises(AirflowFailException, match="nothing is trained: a retraining is already running: run-0"):
         DagRun(laundry, force=True).do("begin")
+
+
+@pytest.mark.parametrize(("user", "told"), [("kim", False), (None, True)])
+def test_a_retry_that_may_not_begin_is_told_to_people_as_nobody_looks_at_it(desk, user, told):
+    desk.answers["begin_run"] = {"due": False, "reason": "a retraining is already running: run-0"}
+    with pytest.raises(AirflowFailException):
+        DagRun(laundry, user=user, force=True, reason="run-0 was refused").do("begin")
+    announced = [("announce_skipped", "run-1", "LAUNDRY", "a retraining is already running: run-0")]
+    assert positional(desk)[1:] == (announced if told else [])
+
+
+@pytest.mark.parametrize("failed", [[], ["train"], ["train", "export"]])
+def test_the_note_of_a_run_that_a_fault_ended_names_the_task(desk, failed):
+    no = RunEnded("run run-1 ended without a deployment: failed")
+    desk.answers["finish_run"] = no
+    run = DagRun(laundry)
+    run.states = {"collect": "success", **dict.fromkeys(failed, "failed"), "register": "upstream_failed"}
+    with pytest.raises(AirflowFailException):
+        run.do("finish")
+    named = f": {', '.join(sorted(failed))} failed. Next: look at the end of that log" if failed else ""
+    assert run.pushed["finish", "note"] == f"run run-1 ended without a deployment: failed{named}"
 
 
 def test_a_nightly_run_that_is_due_announces_nothing(desk):
@@ -473,6 +496,17 @@ def test_what_a_person_decided_is_done_once_under_that_persons_name(desk, act, a
     assert run.do("carry_out") == desk.answers.get(act, f"the answer of {act}")
     done = [call for call in desk.asked if call[0] != "demand_administrator"]
     assert done == [(act, tuple((user or "a person") if value is ... else value for value in asked), {})]
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("kind", [GiveUp, *KINDS], ids=lambda kind: kind.__name__)
+def test_what_is_refused_to_a_person_says_what_to_do_as_only_the_rule_itself_knows(desk, act, kind):
+    desk.answers[act] = kind("v1.1.0 may not")
+    run = DagRun(DECISION, act=act, about="v1.1.0", reason="too strict")
+    with pytest.raises(AirflowFailException):
+        run.do("carry_out")
+    advice = getattr(kind, "usual_advice", "") or "look at what is there now, and decide anew"
+    assert run.pushed["carry_out", "note"] == f"{act} was refused: v1.1.0 may not. Next: {advice}"
 
 
 @pytest.mark.parametrize("act", ["clear_freeze", "force_promote"])

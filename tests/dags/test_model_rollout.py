@@ -17,7 +17,8 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
-from pipeline.bootstrap import CanaryEnded, GiveUp, StaleTransition, TryAgain
+from pipeline.bootstrap import WATCHED_TYPES, CanaryEnded, GiveUp, StaleTransition, TryAgain
+from pipeline.bootstrap.kinds import complete
 from pipeline.domain.transitions import By
 from plugins.faults import tell_failure
 from plugins.model_rollout.answer import say
@@ -78,8 +79,28 @@ def test_the_form_says_of_which_model(desk, questions):
     reply(run, "hot_swap", "Approve")
     assert desk.only("hot_swap") == ("FACE", "v1.1.0", "lee", "better", "run-1")
     with pytest.raises(TaskDeferred) as deferred:
-        promotion(model_type="FACE", rollout="canary").do("hot_swap")
-    assert deferred.value.trigger.about == {"model_type": "FACE", "version": "v1.1.0", "begun_by": "run-1"}
+        promotion(model_type="LAUNDRY", rollout="canary").do("hot_swap")
+    assert deferred.value.trigger.about == {"model_type": "LAUNDRY", "version": "v1.1.0", "begun_by": "run-1"}
+
+
+@pytest.mark.parametrize("rollout", ["full", "canary"])
+@pytest.mark.parametrize("model_type", WATCHED_TYPES)
+def test_each_type_goes_live_in_the_way_of_the_form_or_a_sentence_says_why_not(desk, model_type, rollout):
+    run = promotion(model_type=model_type, rollout=rollout)
+    if rollout == "full":
+        assert run.do("hot_swap") == CHANGED
+        return
+    try:
+        complete(model_type)
+    except GiveUp:
+        with pytest.raises(Declined, match=f"no canary tries {model_type} models: choose the rollout full") as no:
+            run.do("hot_swap")
+        announce_failure({**run.context("hot_swap"), "exception": no.value})
+        assert desk.names() == ["publish_events"]
+    else:
+        with pytest.raises(TaskDeferred):
+            run.do("hot_swap")
+        assert desk.only("start_canary")[0] == model_type
 
 
 def test_a_version_asked_for_again_by_another_run_is_another_request(desk):
@@ -501,6 +522,7 @@ def test_an_approved_rollback_that_another_one_overtook_just_before_pages_nobody
         reply(run, "roll_back", "Approve")
     page({**run.context("roll_back"), "exception": declined.value})
     assert "announce_failed_rollback" not in desk.names()
+    assert run.pushed["roll_back", "note"].endswith(f". Next: {StaleTransition.usual_advice}")
 
 
 def test_an_approval_by_somebody_without_a_name_is_one_all_the_same(desk):
