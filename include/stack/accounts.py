@@ -1,4 +1,4 @@
-"""Who may do what on RabbitMQ: `python -m include.stack.accounts FILE` writes what the broker reads when it starts.
+"""Who may do what on RabbitMQ: `python -m include.stack.accounts FILE [MODE]` writes what it reads at its start.
 
 The Helper service publishes confirmations and hears model events, the pipeline does the opposite, the access service
 only publishes, who watches counts. Airflow sends tasks to its workers on a virtual host of their own.
@@ -139,9 +139,16 @@ def _permission(account: Account) -> dict[str, str]:
     return {"user": account.name, "vhost": account.virtual_host, **rights}
 
 
-def main(path: str) -> None:
-    variables = {secret: os.environ[f"{secret}_PASSWORD".upper()] for secret in SECRETS}
-    Path(path).write_text(json.dumps(definitions(variables)))
+def write(path: Path, passwords: Mapping[str, str], mode: int = 0o600) -> None:
+    """Hashes of passwords are guessed at by whoever may read them."""
+    path.touch(mode=mode)
+    path.chmod(mode)
+    path.write_text(json.dumps(definitions(passwords)))
+
+
+def main(path: str, mode: str = "600") -> None:
+    """`mode` is as of chmod: a broker of another user has to read it."""
+    write(Path(path), {secret: os.environ[f"{secret}_PASSWORD".upper()] for secret in SECRETS}, int(mode, 8))
 
 
 if __name__ == "__main__":

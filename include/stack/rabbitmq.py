@@ -1,11 +1,10 @@
 """RabbitMQ with a node, a cookie and accounts of its own."""
 
-import json
 import os
 from pathlib import Path
 
 from include.contract.work_queues import LONGEST_TASK_SECONDS
-from include.stack.accounts import definitions
+from include.stack.accounts import write
 from include.stack.layout import Stack
 from include.stack.services import Program, Service, executable, port_answers
 
@@ -21,7 +20,7 @@ def rabbitmq(stack: Stack) -> Service:
             cookie.write_text(stack.secrets["erlang_cookie"])
             cookie.chmod(0o400)
         (home / "enabled_plugins").write_text("[rabbitmq_prometheus].\n")
-        (home / "definitions.json").write_text(json.dumps(definitions(stack.secrets)))
+        write(home / "definitions.json", stack.secrets)
         (home / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{stack.port('rabbitmq')}\n"
             f"load_definitions = {home / 'definitions.json'}\n"
