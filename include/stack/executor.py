@@ -1,4 +1,4 @@
-"""Where Airflow's tasks run: beside the scheduler, or on workers as well (`RETRAIN_EXECUTOR=celery`)."""
+"""Where Airflow's tasks run: beside the scheduler, and on workers (`celery`) or in pods (`kubernetes`)."""
 
 import json
 from collections.abc import Mapping

@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     simple auth manager, under another one whoever may trigger its DAG."""
     executor: Literal["local", "celery", "kubernetes"] = "local"
     """Where Airflow runs tasks: `local` beside its scheduler, `celery` on workers, which may be on other machines,
-    `kubernetes` slices of photos and verification in pods of their own."""
+    in a cluster `kubernetes`: slices of photos and verification in pods of their own."""
     slices_at_once: Annotated[int, Range(at_least=1, at_most=1024)] = SLICES_AT_ONCE
     """Slices of photos prepared at once; with workers, as many as these have places for `cpu-heavy` tasks, together."""
     log_format: Literal["text", "json"] = "text"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.demo.pictures import keep_pictures, tell
+from include.demo.pictures import _OF_AIRFLOW, keep_pictures, tell
 from tests.browser.airflow_stand_in import AirflowStandIn, listening
 from tests.unit.pipeline.steps.live_world import World
 
@@ -23,7 +23,7 @@ def test_each_page_is_kept_and_one_that_does_not_come_is_named(tmp_path):
         others = {"review page": f"{url}/home", "gone": "http://127.0.0.1:1/"}
         kept = in_a_thread_of_its_own(keep_pictures, tmp_path / "screenshots", url, "token", others)
     made = {path.name for path in (tmp_path / "screenshots").iterdir() if path.read_bytes().startswith(b"\x89PNG")}
-    there = {"demo-models-of-laundry.png", "demo-models-of-laundry-on-a-phone.png", "demo-models-of-faces.png"}
+    there = {f"demo-{name.replace(' ', '-')}.png" for name in _OF_AIRFLOW}
     assert there | {"demo-review-page.png"} <= made and "demo-gone.png" not in made
     tell(kept, said.append)
     assert said[0] == f"{len(made)} pictures of what people see lie in {tmp_path / 'screenshots'}"

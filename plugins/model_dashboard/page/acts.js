@@ -111,7 +111,7 @@ const noteOf = (dagId, run) =>
   airflow(`dags/${dagId}/dagRuns/${encodeURIComponent(run.dag_run_id)}`).then(
     ({ note, conf }) => {
       const said = (note ?? "").slice(note?.startsWith(conf?.reason ?? "") ? (conf?.reason ?? "").length : 0).trim();
-      return said ? [el("p", { class: "why" }, said)] : [];
+      return said ? [el("p", { class: "quiet" }, said)] : [];
     },
     () => [],
   );

@@ -196,7 +196,7 @@ const refusal = (one) =>
 function approval(one) {
   const words = { confirm: () => text("approveNow", { run: one.run_id }), opener: () => byId(`model-${one.run_id}`) };
   const then = () => goOn(retrainingDag(), one.run_id, "decide").then(
-    (run) => el("p", {}, text(run ? "goesOn" : "noRun")),
+    (run) => el("p", {}, text(run ? "goesOn" : "noRun", { run: one.run_id })),
     (error) => el("p", { class: "bad" }, text("doesNotGoOn", { why: error.message })),
   );
   return { ...decision("approve", one.run_id, words), then };

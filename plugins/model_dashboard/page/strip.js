@@ -63,7 +63,7 @@ function Strip() {
     const timer = setInterval(look, SELDOM_MS);
     return () => clearInterval(timer);
   }, []);
-  // Of a type that is retrained in another way, only what serves.
+  // A type whose models are made in another way has its line from its first model on.
   const shown = overviews.filter((o) => o.complete || o.champion);
   return shown.length ? React.createElement("div", { id: "models-strip" }, shown.map(line)) : null;
 }

@@ -197,7 +197,7 @@ const TEXTS = {
   word_forced: ["forced", "강제 배포"],
   word_refused: ["refused", "거부"],
   goesOn: ["Its run goes on.", "실행이 계속됩니다."],
-  noRun: ["Its run is not among the last hundred: clear its task decide in Airflow.", "최근 100개의 실행 중에 없습니다. Airflow에서 decide 작업을 초기화하십시오."],
+  noRun: ["Its run is not among the last hundred: clear its task decide in Airflow. One that was begun by a command goes on by the same command with --run-id {run}.", "최근 100개의 실행 중에 없습니다. Airflow에서 decide 작업을 초기화하십시오. 명령으로 시작한 실행은 같은 명령에 --run-id {run}을(를) 주면 계속됩니다."],
   doesNotGoOn: ["It is approved, but its run does not go on: {why}", "승인되었지만 실행이 계속되지 않습니다: {why}"],
   requeue: ["Put back…", "되돌리기…"],
   requeueNow: ["Put {id} back into the queue", "{id}을(를) 대기열로 되돌리기"],
