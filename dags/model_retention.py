@@ -7,8 +7,8 @@ stay. `python -m pipeline restore VERSION` brings one back.
 
 *prune* throws away what can be made again or nobody asks for any more: images and caches of all but the newest 10
 datasets, model files of runs that were refused three months ago or that nobody
-answered for a year, and of last year readings, decisions against a
-retraining and MLflow's runs of models that got no number; also what a collection of faces left of somebody erased, when
+answered for a year, and of last year readings, decisions against a retraining, events that everybody has and MLflow's
+runs of models that got no number; also what a collection of faces left of somebody erased, when
 it was killed and never ran again. Manifests, reports and verdicts stay. Nothing waits for it,
 and it waits for nothing.
 """

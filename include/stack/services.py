@@ -1,6 +1,7 @@
 """The programs of the stack: how each is prepared, started, and known to be ready."""
 
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -231,8 +232,17 @@ def airflow(stack: Stack, variables: Mapping[str, str]) -> Service:
         part("airflow_scheduler", "scheduler"),
         part("airflow_dag_processor", "dag-processor"),
         part("airflow_triggerer", "triggerer"),
+        _airflow_history(stack),
     )
     return Service("airflow", programs, after=("postgres",), prepare=prepare, finish=lambda: _finish_airflow(stack))
+
+
+def _airflow_history(stack: Stack) -> Program:
+    """Once a day, and no sooner than an hour after a start, which is busy; what failed is tried again in an hour."""
+    python = shlex.quote(str(bin_folder() / "python"))
+    daily = f"while sleep 3600 && {python} -m include.stack.airflow_history; do sleep 82800; done"
+    command = (executable("sh"), "-c", daily)
+    return Program("airflow_history", command, lambda: True, environment=told(stack, "AIRFLOW__DATABASE__"))
 
 
 def _encrypt_anew(stack: Stack, variables: Mapping[str, str]) -> None:

@@ -34,6 +34,6 @@ class DecisionTable:
             )
         return decision_id
 
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
-        old = "FROM retraining_decisions WHERE model_type = %s AND decided_at < %s AND NOT due"
-        return self._database.deleted(old, (model_type, before), dry_run=dry_run)
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool) -> int:
+        old = "model_type = %s AND decided_at < %s AND NOT due"
+        return self._database.deleted("retraining_decisions", old, (model_type, before), dry_run=dry_run)

@@ -46,10 +46,8 @@ class FaceReadingTable:
             cursor.execute(_WITHIN, values)
             return [_look(row) for row in cursor.fetchall()]
 
-    def forget(self, before: datetime) -> int:
-        with self._database.transaction() as cursor:
-            cursor.execute("DELETE FROM face_readings WHERE at < %s", (before,))
-            return cursor.rowcount
+    def forget(self, *, before: datetime, dry_run: bool) -> int:
+        return self._database.deleted("face_readings", "at < %s", (before,), dry_run=dry_run)
 
 
 def _look(row: Sequence[Any]) -> FaceLook:

@@ -20,6 +20,7 @@ _NOT_READY = tuple(
 )
 _CANCELLED = "57014"
 _CONNECT_SECONDS = 5
+_DELETED_AT_ONCE = 5_000
 
 
 class MlopsDatabase:
@@ -36,12 +37,25 @@ class MlopsDatabase:
         with self.connection() as connection, connection, connection.cursor() as cursor:
             yield cursor
 
-    def deleted(self, old: str, values: tuple[object, ...], *, dry_run: bool) -> int:
-        """Delete the rows of `FROM … WHERE …`, or only count them; how many."""
+    def deleted(self, table: str, old: str, values: tuple[object, ...], *, dry_run: bool) -> int:
+        """Delete the rows for which `old` holds, or only count them; how many.
+
+        Some at a time, each time committed: a statement about years of rows would be given up, and nothing gone.
+        """
+        if dry_run:
+            with self.transaction() as cursor:
+                cursor.execute(f"SELECT count(*) FROM {table} WHERE {old}", values)
+                return sum(int(counted) for (counted,) in cursor.fetchall())
+        some = f"SELECT ctid FROM {table} WHERE {old} LIMIT {_DELETED_AT_ONCE}"
+        gone = 0
+        while now := self._changed(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY({some}))", values):
+            gone += now
+        return gone
+
+    def _changed(self, statement: str, values: tuple[object, ...]) -> int:
         with self.transaction() as cursor:
-            cursor.execute(f"SELECT count(*) {old}" if dry_run else f"DELETE {old}", values)
-            (counted,) = (cursor.fetchone() if dry_run else None) or (cursor.rowcount,)
-        return int(counted)
+            cursor.execute(statement, values)
+            return int(cursor.rowcount)
 
     @contextmanager
     def connection(self) -> Iterator[HeardConnection]:

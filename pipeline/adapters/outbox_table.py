@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -48,6 +49,10 @@ class OutboxTable:
                 cursor.execute("SELECT pg_try_advisory_lock(%s)", (_TELLING_LOCK,))
                 mine = cursor.fetchone() == (True,)
             yield mine
+
+    def forget(self, *, before: datetime, dry_run: bool) -> int:
+        over = "published_at < %s AND told_at IS NOT NULL"
+        return self._database.deleted("outbox", over, (before,), dry_run=dry_run)
 
 
 def insert_event(cursor: Cursor, event: OutgoingEvent) -> None:

@@ -37,9 +37,9 @@ class ReadingTable:
                 ),
             )
 
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
-        old = "FROM live_accuracy_readings WHERE model_type = %s AND at < %s"
-        return self._database.deleted(old, (model_type, before), dry_run=dry_run)
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool) -> int:
+        old = "model_type = %s AND at < %s"
+        return self._database.deleted("live_accuracy_readings", old, (model_type, before), dry_run=dry_run)
 
     def open_episode(self, model_type: ModelType) -> Episode | None:
         with self._database.transaction() as cursor:

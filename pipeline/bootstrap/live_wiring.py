@@ -70,11 +70,6 @@ class LiveWiring:
     def face_watch(self) -> FaceWatchPolicy:
         return self._w.settings.face_watch
 
-    def forget_face_looks(self) -> int:
-        """Those that are past their time; how many."""
-        w = self._w
-        return self._face_looks.forget(w.settings.pruning.readings_before(w.clock.now()))
-
     @property
     def recognition(self) -> Recognition:
         from pipeline.adapters.evidence_table import EvidenceTable
@@ -103,6 +98,8 @@ class LiveWiring:
             transitions=w.transitions,
             readings=self._readings,
             decisions=w.decisions,
+            face_looks=self._face_looks,
+            outbox=w.outbox,
             experiments=w.experiments,
             objects=w.objects,
             clock=w.clock,

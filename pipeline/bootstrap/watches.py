@@ -65,7 +65,7 @@ class OfFaces:
         return Seen(of_watched_faces(seen), seen.decision, seen.to_mend) if seen else None
 
     def prepare(self) -> None:
-        self._live.forget_face_looks()
+        """Nothing: checks are counted by person, so copies of a photo need not be found."""
 
 
 # Those of faces are confirmed at doors, in words of their own, whoever makes the models.

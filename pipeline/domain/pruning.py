@@ -25,6 +25,8 @@ class PruningPolicy:
     """Days that the monitor's readings of live accuracy are kept."""
     keep_decisions_days: Kept = 400.0
     """Days that decisions not to retrain are kept; why a retraining began is kept for ever."""
+    keep_events_days: Kept = 400.0
+    """Days that events stay in the outbox after they were published and people were told of them."""
     keep_experiments_days: Kept = 400.0
     """Days that the experiment tracker shows a retraining whose model got no number; its evidence stays in storage."""
 
@@ -46,6 +48,9 @@ class PruningPolicy:
 
     def decisions_before(self, now: datetime) -> datetime:
         return now - timedelta(days=self.keep_decisions_days)
+
+    def events_before(self, now: datetime) -> datetime:
+        return now - timedelta(days=self.keep_events_days)
 
     def experiments_before(self, now: datetime) -> datetime:
         return now - timedelta(days=self.keep_experiments_days)

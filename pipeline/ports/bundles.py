@@ -141,6 +141,8 @@ class Pruning:
     transitions: Transitions
     readings: LiveReadings
     decisions: Decisions
+    face_looks: FaceLooks
+    outbox: Outbox
     experiments: Experiments
     objects: ObjectFolders
     clock: Clock

@@ -110,6 +110,9 @@ class Outbox(Protocol):
     def telling(self) -> AbstractContextManager[bool]:
         """True inside for whoever tells people now, False while another process does."""
 
+    def forget(self, *, before: datetime, dry_run: bool) -> int:
+        """Delete what was published before that moment and told, or only count it; how many events."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -167,7 +170,7 @@ class Decisions(Protocol):
     def record(self, model_type: ModelType, decision: RetrainingDecision, *, at: datetime, asked_by: str) -> str:
         """Returns the decision's id; the id names the run that a due decision triggers."""
 
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool) -> int:
         """Delete decisions against a retraining of before that moment, or only count them; how many."""
 
 

@@ -24,8 +24,8 @@ class FaceLooks(Protocol):
     def within(self, period: Period, *, most: int) -> Sequence[FaceLook]:
         """Oldest first: of many, the last one of each of `most` equal spans of the period."""
 
-    def forget(self, before: datetime) -> int:
-        """Delete what was seen before that moment; how many looks."""
+    def forget(self, *, before: datetime, dry_run: bool) -> int:
+        """Delete what was seen before that moment, or only count it; how many looks."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class LiveReadings(Episodes, Protocol):
 
     def record(self, look: Look) -> None: ...
 
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool) -> int:
         """Delete what was seen before that moment, or only count it; how many readings."""
 
 

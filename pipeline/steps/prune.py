@@ -1,5 +1,5 @@
 """Throw away what grows and is not needed: images of old datasets, caches, models that were refused, what was noted of
-old looks, decisions and experiments.
+old looks, decisions and experiments, and events that everybody has.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -22,8 +22,8 @@ Tried = tuple[str, tuple[str, ...]]
 class Pruned:
     """`datasets` lost their images, `refused_runs` their model files, `experiments` (by run) are in the tracker's bin.
 
-    Readings, decisions and objects are counted, and `vectors` of erased faces, which killed collections left. In a dry
-    run all of it is what would go.
+    Readings, decisions and objects are counted, `vectors` of erased faces, which killed collections left, and `events`,
+    of whatever model type. In a dry run all of it is what would go.
     """
 
     datasets: tuple[str, ...]
@@ -33,11 +33,12 @@ class Pruned:
     vectors: int
     readings: int
     decisions: int
+    events: int
 
 
 def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry_run: bool) -> Pruned:
     """Killed anywhere and run again, it goes on. What the running retraining works with stays."""
-    p, now = pruning, pruning.clock.now()
+    p = pruning
     tried, claim = _tried(p, model_type), p.runs.claim(model_type)
     running = {claim.run_id} if claim else set()
     in_use = {dataset for dataset, runs in tried if running & set(runs)}
@@ -56,9 +57,21 @@ def prune(pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry
             _remove_model(p, model_type, policy, run)
         for run in experiments:
             p.experiments.delete(model_type, run)
-    readings = p.readings.forget(model_type, before=policy.readings_before(now), dry_run=dry_run)
+    rows = _forget_rows(p, model_type, policy, dry_run=dry_run)
+    return Pruned(old, tuple(refused), experiments, len(gone), len(vectors), *rows)
+
+
+def _forget_rows(
+    pruning: Pruning, model_type: ModelType, policy: PruningPolicy, *, dry_run: bool
+) -> tuple[int, int, int]:
+    """How many readings, decisions and events."""
+    p, now = pruning, pruning.clock.now()
+    before = policy.readings_before(now)
+    readings = p.readings.forget(model_type, before=before, dry_run=dry_run)
+    if model_type is ModelType.FACE:
+        readings += p.face_looks.forget(before=before, dry_run=dry_run)
     decisions = p.decisions.forget(model_type, before=policy.decisions_before(now), dry_run=dry_run)
-    return Pruned(old, tuple(refused), experiments, len(gone), len(vectors), readings, decisions)
+    return readings, decisions, p.outbox.forget(before=policy.events_before(now), dry_run=dry_run)
 
 
 def _old_experiments(

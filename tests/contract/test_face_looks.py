@@ -52,5 +52,6 @@ def test_of_many_looks_the_last_of_each_span_is_drawn(looks):
 def test_what_is_past_its_time_is_forgotten_once(looks):
     for minute in range(4):
         looks.record(a_look(minute))
-    assert [looks.forget(NOW + 2 * MINUTE) for _ in range(2)] == [2, 0]
+    before = NOW + 2 * MINUTE
+    assert [looks.forget(before=before, dry_run=dry) for dry in (True, False, False)] == [2, 2, 0]
     assert len(looks.within(Period(NOW - MINUTE, NOW + 9 * MINUTE), most=100)) == 2

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
+from pipeline.adapters import mlops_db
 from pipeline.adapters.blessing_table import BlessingTable
 from pipeline.adapters.check_table import CheckTable
 from pipeline.adapters.confirmation_table import ConfirmationTable
@@ -241,6 +242,23 @@ def test_pending_events_come_oldest_first(tables):
     for name in ("z", "a", "m"):
         tables.outbox.add(dataclasses.replace(EVENT, id=name))
     assert [e.id for e in tables.outbox.pending()] == ["z", "a", "m"]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_events_that_were_published_and_told_are_forgotten_after_their_time(tables, monkeypatch, at_once):
+    monkeypatch.setattr(mlops_db, "_DELETED_AT_ONCE", at_once)
+    has_it, told = tables.outbox.mark_published, tables.outbox.mark_told
+    ways = {"over": (has_it, told), "nobody was told": (has_it,), "nobody has it": (told,), "new": ()}
+    for event_id, marks in ((f"{name} {n}", marks) for name, marks in ways.items() for n in range(3)):
+        tables.outbox.add(dataclasses.replace(EVENT, id=event_id))
+        for mark in marks:
+            mark(event_id)
+    now = datetime.now(UTC)
+    for before, gone in ((now - timedelta(hours=1), 0), (now + timedelta(hours=1), 3)):
+        assert [tables.outbox.forget(before=before, dry_run=dry) for dry in (True, True, False)] == [gone] * 3
+    assert {event.id[:-2] for event in tables.outbox.pending()} == {"nobody has it", "new"}
+    assert {event.id[:-2] for event in tables.outbox.untold()} == {"nobody was told", "new"}
+    assert tables.outbox.forget(before=now + timedelta(hours=1), dry_run=False) == 0
 
 
 def test_people_are_told_by_one_at_a_time_and_by_the_next_one_afterwards(tables):

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
@@ -113,7 +113,7 @@ class FakeConfirmations:
 class FakeOutbox:
     events: dict[str, OutgoingEvent] = field(default_factory=dict)
     somebody_tells: bool = False
-    published: set[str] = field(default_factory=set)
+    published: dict[str, datetime] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
     def pending(self) -> Sequence[OutgoingEvent]:
@@ -126,7 +126,7 @@ class FakeOutbox:
         self.events.setdefault(event.id, event)
 
     def mark_published(self, event_id: str) -> None:
-        self.published.add(event_id)
+        self.published[event_id] = datetime.now(UTC)
 
     def untold(self) -> Sequence[OutgoingEvent]:
         return [e for e in self.events.values() if e.id not in self.told]
@@ -141,6 +141,14 @@ class FakeOutbox:
             yield mine
         finally:
             self.somebody_tells = not mine
+
+    def forget(self, *, before: datetime, dry_run: bool) -> int:
+        over = {name for name, at in self.published.items() if at < before} & self.told
+        if not dry_run:
+            self.events = {name: event for name, event in self.events.items() if name not in over}
+            self.published = {name: at for name, at in self.published.items() if name not in over}
+            self.told -= over
+        return len(over)
 
     def types(self) -> list[str]:
         return [e.type for e in self.events.values()]
@@ -184,7 +192,7 @@ class FakeDecisions:
         self.at.append(at)
         return f"decision-{len(self.recorded)}"
 
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool) -> int:
         rows = list(zip(self.recorded, self.at, strict=True))
         kept = [(one, at) for one, at in rows if one[0] is not model_type or at >= before or one[1].due]
         if not dry_run:

@@ -181,7 +181,9 @@ class FakeFaceLooks:
         found = sorted((look for look in self.looks if period.since < look.at <= period.until), key=lambda one: one.at)
         return list({(look.at - period.since) // span: look for look in found}.values())
 
-    def forget(self, before: datetime) -> int:
+    def forget(self, *, before: datetime, dry_run: bool) -> int:
         kept = [look for look in self.looks if look.at >= before]
-        gone, self.looks = len(self.looks) - len(kept), kept
+        gone = len(self.looks) - len(kept)
+        if not dry_run:
+            self.looks = kept
         return gone

@@ -102,7 +102,7 @@ class FakeReadings:
     def recorded(self) -> Sequence[tuple[Reading, str]]:
         return [(look.reading, look.decision) for look in self.looks]
 
-    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool = False) -> int:
+    def forget(self, model_type: ModelType, *, before: datetime, dry_run: bool) -> int:
         kept = [look for look in self.looks if look.model_type is not model_type or look.at >= before]
         forgotten = len(self.looks) - len(kept)
         if not dry_run:

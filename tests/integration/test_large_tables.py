@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.adapters.confirmation_table import ConfirmationTable
 from pipeline.adapters.dataset_table import DatasetTable
+from pipeline.adapters.decision_table import DecisionTable
 from pipeline.adapters.erasure_table import ErasureTable
 from pipeline.adapters.evidence_table import EvidenceTable
 from pipeline.adapters.face_confirmation_table import FaceConfirmationTable
@@ -174,6 +175,17 @@ QUESTIONS = {
     "the last word on a face model": lambda db: FaceConfirmationTable(db).newest("v1.0.0", PERIOD.since, PERIOD.until),
     "forget a person's checks": lambda db: FaceConfirmationTable(db).forget("person:7"),
     "the last look at faces": lambda db: FaceReadingTable(db).last(),
+    "what is past its time": lambda db: [
+        one.forget(LAUNDRY, before=NOW - timedelta(days=400), dry_run=dry)
+        for one in (DecisionTable(db), ReadingTable(db))
+        for dry in (True, False)
+    ],
+    "looks at faces that are past their time": lambda db: [
+        FaceReadingTable(db).forget(before=NOW - timedelta(days=68), dry_run=dry) for dry in (True, False)
+    ],
+    "events that everybody has": lambda db: [
+        OutboxTable(db).forget(before=NOW - timedelta(days=400), dry_run=dry) for dry in (True, False)
+    ],
     "looks at faces": lambda db: FaceReadingTable(db).within(PERIOD, most=100),
 }
 

@@ -33,7 +33,7 @@ GROWS = {
     "retraining_runs": "one a retraining, for ever",
     "datasets": "one a retraining, for ever",
     "dataset_photos": "one a photo of a dataset, for ever",
-    "outbox": "one a change of models, for ever",
+    "outbox": "one a change of models, 400 days",
     "troubles": "one an outage that was told, for ever",
     "live_accuracy_readings": "one a look of the monitor, 400 days",
 }

@@ -19,6 +19,7 @@ from tests.builders import MANIFEST, a_blessing, a_performance, a_training_resul
 from tests.fakes.data import FakeDatasets, FakeErasures
 from tests.fakes.deployment import FakeTransitions
 from tests.fakes.events import FakeClock, FakeDecisions
+from tests.fakes.faces import FakeFaceLooks
 from tests.fakes.faults import Fault
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.replica import Origin
@@ -161,7 +162,15 @@ class StatefulWorld(World):
                 self.blessings,
                 self.transitions,
             ),
-            *(self.readings, FakeDecisions(), FakeExperiments(), self.objects, self.clock),
+            *(
+                self.readings,
+                FakeDecisions(),
+                FakeFaceLooks(),
+                self.outbox,
+                FakeExperiments(),
+                self.objects,
+                self.clock,
+            ),
             *("s3://datasets/", "s3://models/"),
         )
         return (fault or Fault()).on_ports(bundle, but=("clock", "blessings"))

@@ -99,6 +99,13 @@ def test_every_program_of_the_local_stack_has_a_service(local_stack):
     assert {name.replace("_", "-") for name in programs} == set(_SERVICES) - _IN_CONTAINERS_ONLY
 
 
+def test_airflows_history_is_thrown_away_as_often_as_by_the_local_stack(local_stack):
+    programs = {p.name: p for service in all_services(local_stack) for p in service.programs}
+    shell, *how = programs["airflow_history"].command
+    how[-1] = re.sub(r"\S+/python\b", "python", how[-1])
+    assert [Path(shell).name, *how] == _SERVICES["airflow-history"]["command"]
+
+
 @pytest.mark.parametrize("name", _SERVICES)
 def test_a_service_runs_an_image_of_a_fixed_tag(name):
     tag = _SERVICES[name]["image"].partition(":")[2]

@@ -594,6 +594,12 @@ def _values() -> dict[str, Any]:
     return found
 
 
+def test_what_airflow_keeps_of_old_runs_goes_and_is_not_moved_to_other_tables() -> None:
+    cleanup = _values()["databaseCleanup"]
+    assert cleanup["enabled"] is True and cleanup["skipArchive"] is True
+    assert cleanup.get("retentionDays", 90) >= 14
+
+
 def test_who_logs_people_in_is_part_of_the_image() -> None:
     """The chart's own choice is a provider that the image lacks: no api-server would start, and without it no task."""
     module, _, name = _values()["config"]["core"]["auth_manager"].rpartition(".")

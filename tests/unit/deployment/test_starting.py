@@ -200,6 +200,27 @@ def test_runs_that_may_still_go_on_are_never_thrown_away(monkeypatch):
     assert refused.exit_code == 2 and "x>=14" in refused.output
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_stack_throws_airflows_history_away_day_after_day_and_tries_again_what_failed(stack, tmp_path, fails):
+    program = next(p for s in all_services(stack) for p in s.programs if p.name == "airflow_history")
+    asked = tmp_path / "asked"
+    for name in ("sleep", "python"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{asked}\n')
+        (tmp_path / name).chmod(0o755)
+    # It would go on for good: the third sleep, or throwing away, ends it.
+    ends = "python" if fails else "sleep"
+    with (tmp_path / ends).open("a") as file:
+        file.write(f"[ $(grep -c {ends} {asked}) -lt {1 if fails else 3} ]\n")
+    loop = program.command[-1].replace(str(bin_folder() / "python"), "python")
+    shell = [*program.command[:-1], loop]
+    assert loop != program.command[-1]
+    subprocess.run(shell, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+    away = "python -m include.stack.airflow_history"
+    day = ["sleep 3600", away, "sleep 82800"]
+    assert asked.read_text().splitlines() == (day[:2] if fails else [*day, "sleep 3600"])
+    assert program.environment.keys() == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
+
+
 def test_a_program_is_as_it_started_until_its_code_command_or_variables_change(stack, repository):
     variables = {"RETRAIN_EPOCHS": "50"}
     staleness.remember(stack, started(), variables)
@@ -220,7 +241,9 @@ def test_a_program_that_an_earlier_release_started_is_not_as_it_would_start_now(
 def test_the_code_that_a_program_is_said_to_read_is_there(stack):
     for service in (services.airflow(stack, environment(stack)), services.faceserve(stack), services.helper(stack)):
         for program in service.programs:
-            assert program.code and all((REPOSITORY / name).exists() for name in program.code)
+            # A shell that begins the rest anew every day.
+            assert bool(program.code) is (program.name != "airflow_history")
+            assert all((REPOSITORY / name).exists() for name in program.code)
 
 
 @pytest.mark.parametrize(("migrated_by", "again"), [(None, True), ("3.0.0", True), ("", True), ("installed", False)])
@@ -414,6 +437,7 @@ def test_a_program_of_the_stack_knows_its_own_secrets_and_of_the_others_none(sta
         # Tokens are in files, which may change while they run.
         **dict.fromkeys(("faceserve_1", "faceserve_2"), {"mlflow_replica", "s3_faceserve"}),
         **dict.fromkeys(PARTS_OF_AIRFLOW, pipeline | of_airflow),
+        "airflow_history": {"airflow"},
         "exporter": {"mlops_viewer", "rabbitmq_watcher"},
     }
 

@@ -1,16 +1,22 @@
 """What grows with every retraining goes after its time; what can be needed stays."""
 
+import ast
 import json
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import asdict, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.dataset_folder import face_vector
 from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.faces.looks import FaceLook, SeenRate
+from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Observation, Tally
+from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
 from pipeline.domain.pruning import PruningPolicy
 from pipeline.domain.retraining import RetrainingDecision
@@ -21,7 +27,8 @@ from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.prune import prune
 from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
-from tests.fakes.events import FakeClock, FakeDecisions, FakeRetrainingRuns
+from tests.fakes.events import FakeClock, FakeDecisions, FakeOutbox, FakeRetrainingRuns
+from tests.fakes.faces import FakeFaceLooks
 from tests.fakes.faults import Killed, every_fault
 from tests.fakes.live import FakeReadings
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
@@ -29,7 +36,7 @@ from tests.fakes.verification import FakeBlessings
 from tests.unit.pipeline.steps.dataset_world import NO_FAULT
 from tests.unit.pipeline.steps.dataset_world import World as DataWorld
 
-LAUNDRY = ModelType.LAUNDRY
+LAUNDRY, FACE = ModelType.LAUNDRY, ModelType.FACE
 LONG_AGO = NOW - timedelta(days=91)
 
 
@@ -42,6 +49,7 @@ class World(DataWorld):
         self.versions, self.blessings, self.readings = FakeVersions(), FakeBlessings(), FakeReadings()
         self.transitions = FakeTransitions(self.versions)
         self.decisions, self.experiments = FakeDecisions(), FakeExperiments()
+        self.face_looks, self.outbox = FakeFaceLooks(), FakeOutbox()
         for number in (1, 2, 3):
             self.collect(run_id=f"run-{number}")
             self.prepare(run_id=f"run-{number}", uri=self.dataset(number))
@@ -58,7 +66,7 @@ class World(DataWorld):
         for name, body in {**kept, **caches}.items():
             self.objects.write(f"s3://models/LAUNDRY/{run_id}/{name}", body)
 
-    def prune(self, fault=NO_FAULT, dry_run=False, **policy):
+    def prune(self, fault=NO_FAULT, dry_run=False, model_type=LAUNDRY, **policy):
         pruning = Pruning(
             datasets=self.datasets,
             erasures=self.erasures,
@@ -69,6 +77,8 @@ class World(DataWorld):
             transitions=self.transitions,
             readings=self.readings,
             decisions=self.decisions,
+            face_looks=self.face_looks,
+            outbox=self.outbox,
             experiments=self.experiments,
             objects=self.objects,
             clock=FakeClock(NOW),
@@ -76,7 +86,7 @@ class World(DataWorld):
             model_prefix="s3://models/",
         )
         policy = PruningPolicy(**{"keep_datasets": 2, **policy})
-        return prune(fault.on_ports(pruning, but=("clock",)), LAUNDRY, policy, dry_run=dry_run)
+        return prune(fault.on_ports(pruning, but=("clock",)), model_type, policy, dry_run=dry_run)
 
     def files(self, prefix):
         return {uri.removeprefix(prefix) for uri in self.objects.bodies if uri.startswith(prefix)}
@@ -88,6 +98,11 @@ class World(DataWorld):
 def a_look(at):
     seen = Observation("v1.0.0", Tally(), Tally(), Tally())
     return Look(LAUNDRY, at, seen, LiveAccuracyPolicy().judge(seen, at), {}, "too few to say")
+
+
+def a_face_look(at):
+    rate = SeenRate(0, 0, 0, 0.0, 1.0)
+    return FaceLook("v1.0.0", at, FaceState.OK, "rightly", rate, rate, "nothing was done", rate, rate)
 
 
 REPORT, MODEL = {"predictions.json"}, {"model.onnx", "openvino/model.xml", "manifest.json"}
@@ -248,24 +263,76 @@ def test_the_tracker_forgets_old_retrainings_but_those_of_a_version_and_the_runn
     assert {name.partition("/")[0] for name in world.experiments.opened} == {"run-2", "run-3", "run-4"}
 
 
+def announced(world, event_id, days):
+    world.outbox.add(OutgoingEvent(event_id, "ModelDeployedEvent", {}))
+    world.outbox.mark_told(event_id)
+    world.outbox.published[event_id] = NOW - timedelta(days=days)
+
+
+def test_events_that_everybody_has_are_forgotten_after_their_time_and_no_sooner():
+    world = World()
+    for event_id, days in (("401 days ago", 401), ("399 days ago", 399), ("nobody was told", 401)):
+        announced(world, event_id, days)
+    world.outbox.told.remove("nobody was told")
+    assert world.prune().events == 1
+    assert set(world.outbox.events) == {"399 days ago", "nobody was told"}
+
+
+def test_looks_at_faces_go_with_the_readings_of_faces_alone():
+    world = World()
+    for days in (401, 399):
+        world.face_looks.record(a_face_look(at=NOW - timedelta(days=days)))
+    assert [world.prune(model_type=of).readings for of in (LAUNDRY, FACE)] == [0, 1]
+    assert [NOW - look.at for look in world.face_looks.looks] == [timedelta(days=399)]
+
+
 def grown():
     """Something of everything is past its time."""
     world = refused()
-    world.readings.record(a_look(at=NOW - timedelta(days=401)))
-    decision = RetrainingDecision(False, "too_few", "99 corrections, 100 needed", a_backlog())
-    world.decisions.record(LAUNDRY, decision, at=NOW - timedelta(days=401), asked_by="the intake")
+    for model_type in (LAUNDRY, FACE):
+        world.readings.record(replace(a_look(at=NOW - timedelta(days=401)), model_type=model_type))
+        decision = RetrainingDecision(False, "too_few", "99 corrections, 100 needed", a_backlog())
+        world.decisions.record(model_type, decision, at=NOW - timedelta(days=401), asked_by="the intake")
+    world.face_looks.record(a_face_look(at=NOW - timedelta(days=401)))
+    world.erasures.record(Erased("person:1", ("c" * 64,), "kim", "withdrew", NOW))
+    world.objects.write(face_vector("s3://datasets/", "b" * 64, "c" * 64), b"vector")
+    announced(world, "event-1", 401)
     tracked(world, "run-1", 401)
     return world
 
 
-def test_a_dry_run_says_the_same_and_touches_nothing():
+def kept(world):
+    """Everything that any rule may touch."""
+    ports = (world.objects, world.readings, world.decisions, world.face_looks, world.outbox, world.experiments)
+    return deepcopy([vars(port) for port in ports])
+
+
+def test_every_rule_has_something_to_throw_away_here():
+    done = asdict(grown().prune())
+    assert all(done.values()), f"nothing of {[name for name, gone in done.items() if not gone]} grew"
+
+
+@pytest.mark.parametrize("model_type", [LAUNDRY, FACE])
+def test_a_dry_run_says_the_same_and_touches_nothing(model_type):
     world, other = grown(), grown()
-    before = dict(world.objects.bodies)
-    planned, done = world.prune(dry_run=True), other.prune()
-    assert planned == done
-    assert (done.refused_runs, done.experiments, done.readings, done.decisions) == (("run-1",), ("run-1",), 1, 1)
-    assert world.objects.bodies == before != other.objects.bodies
-    assert world.prune() == done
+    before = kept(world)
+    planned, done = (one.prune(dry_run=dry, model_type=model_type) for one, dry in ((world, True), (other, False)))
+    assert planned == done and done.readings == (1 if model_type is LAUNDRY else 2)
+    assert kept(world) == before != kept(other)
+    assert world.prune(model_type=model_type) == done
+
+
+def test_what_goes_by_its_age_goes_by_one_way_that_must_be_told_whether_it_is_a_dry_run():
+    """The monitor forgot looks at faces by itself, whatever anybody asked."""
+    asked, ports = set(), 0
+    for path in Path("pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and {"before", "dry_run"} & {one.arg for one in node.keywords}:
+                asked |= {str(path)} if getattr(node.func, "attr", "") == "forget" else set()
+            if isinstance(node, ast.FunctionDef) and "before" in (names := [one.arg for one in node.args.kwonlyargs]):
+                ports += 1
+                assert node.args.kw_defaults[names.index("dry_run")] is None, f"{path}: {node.name} may not guess"
+    assert asked == {"pipeline/steps/prune.py"} and ports >= 8
 
 
 def refused():

@@ -11,7 +11,8 @@ from pipeline.domain.pruning import PruningPolicy
 from pipeline.ports.bundles import Proving, Pruning, Records
 from pipeline.steps.prove import prove
 from pipeline.steps.prune import prune
-from tests.fakes.events import FakeDecisions, FakeRetrainingRuns
+from tests.fakes.events import FakeDecisions, FakeOutbox, FakeRetrainingRuns
+from tests.fakes.faces import FakeFaceLooks
 from tests.fakes.live import FakeReadings
 from tests.fakes.training import FakeExperiments, FakeTrainingRuns
 from tests.unit.pipeline.steps.faces.world import FACE, PREFIX, World
@@ -65,6 +66,8 @@ def test_a_refused_face_model_goes_after_its_time_and_the_verdict_stays(days, go
         transitions=r.transitions,
         readings=FakeReadings(),
         decisions=FakeDecisions(),
+        face_looks=FakeFaceLooks(),
+        outbox=FakeOutbox(),
         experiments=FakeExperiments(),
         objects=world.objects,
         clock=world.clock,
