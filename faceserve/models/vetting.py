@@ -18,7 +18,15 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact, DiskUnusable, NoVerdict, ObjectRefused, ServingError, StorageUnavailable
+from faceserve.errors import (
+    BadArtifact,
+    DiskUnusable,
+    NoVerdict,
+    ObjectRefused,
+    ServingError,
+    StorageUnavailable,
+    TooLate,
+)
 from faceserve.machine.memory import room_bytes
 from faceserve.machine.processor import Spent
 from faceserve.models.artifacts import ArtifactCache
@@ -101,10 +109,15 @@ class ChildVetting:
         return int(min(self.memory_bytes, room))
 
     def _await_files(self, ours: Connection, child: "multiprocessing.process.BaseProcess", go_on: GoOn) -> None:
-        """Or until it has said something else, or ended. A store that gives nothing is no fault of the candidate."""
+        """Or until it has said something else, or ended. A store that gives nothing is no fault of the candidate.
+
+        What comes is fetched to its end though its caller's time is over: who asks again finds it. Otherwise files that
+        take longer than anybody waits would never be here.
+        """
         until = time.monotonic() + _PATIENCE * self.seconds
         while not wait([ours, child.sentinel], timeout=_LOOK_SECONDS):
-            go_on()
+            with suppress(TooLate):
+                go_on()
             if time.monotonic() > until:
                 raise StorageUnavailable(f"the model's files did not come within {_PATIENCE * self.seconds:g} s")
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from faceserve.engines.base import factory
-from faceserve.errors import BadArtifact, NoVerdict, StorageUnavailable, TooLate
+from faceserve.errors import BadArtifact, NoVerdict, Overloaded, StorageUnavailable, TooLate
 from faceserve.models.artifacts import ArtifactCache
 from faceserve.models.examination import Examination
 from faceserve.models.generation import Origin
@@ -78,11 +78,12 @@ class Misbehaving(Examination):
 
 @pytest.fixture
 def load(tmp_path):
-    """Loads an artifact made with `changes`, vetted within `seconds`."""
+    """Loads an artifact made with `changes`, vetted within `seconds`; asked again, that is the same one."""
+    files = {}
 
     def load(seconds=60.0, mischief="none", store="good", max_cpu_ms=1000.0, *, room=math.inf, go_on=None, **changes):
         stored = FolderSource()
-        sha256 = stored.put(URI, tiny_artifact(**changes))
+        sha256 = stored.put(URI, files.setdefault(repr(sorted(changes.items())), tiny_artifact(**changes)))
         examination = Misbehaving("openvino", ("f32",), max_cpu_ms, mischief=mischief)
         source = functools.partial(Source, stored.objects, store)
         vetting = ChildVetting(tmp_path / "artifacts", source, examination, 1, seconds, 2 << 30, room=lambda: room)
@@ -146,17 +147,36 @@ def test_an_outage_of_the_store_is_no_fault_of_the_candidate(load, store, second
         load(seconds=seconds, store=store)
 
 
-@pytest.mark.parametrize("hangs", ["mischief", "store"])
-def test_a_candidate_that_nobody_wants_any_more_is_let_go_whatever_it_waits_for(load, hangs):
-    looks = iter([True, True, False])
+def third_time(error):
+    """Of three looks whether to go on, the third says no."""
+    looks = iter([True, True])
 
     def go_on():
-        if not next(looks):
-            raise TooLate("nobody waits")
+        if not next(looks, False):
+            raise error
 
-    with pytest.raises(TooLate):
-        load(seconds=3000.0, go_on=go_on, **{hangs: "hang"})
+    return go_on
+
+
+@pytest.mark.parametrize(
+    ("hangs", "error"),
+    [
+        ("mischief", TooLate("nobody waits")),
+        ("mischief", Overloaded("a way back")),
+        ("store", Overloaded("a way back")),
+    ],
+)
+def test_a_candidate_that_nobody_wants_any_more_is_let_go_whatever_it_waits_for(load, hangs, error):
+    with pytest.raises(type(error)):
+        load(seconds=3000.0, go_on=third_time(error), **{hangs: "hang"})
     assert multiprocessing.active_children() == []
+
+
+def test_files_that_take_longer_than_anybody_waits_are_here_for_whoever_asks_again(load):
+    for _ in range(2):
+        with pytest.raises(TooLate):
+            load(store="slow", go_on=third_time(TooLate("nobody waits")))
+    assert load(store="outage").generation.labels == ("양호", "불량")
 
 
 def test_the_time_that_the_store_takes_is_not_the_candidates(load, patient):
