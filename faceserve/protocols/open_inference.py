@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc import service_pb2 as oip
@@ -133,7 +133,7 @@ class OpenInference:
                 found.models.add(name=model, state="UNAVAILABLE", reason="no version serves on this replica yet")
         return found
 
-    def change_repository(self, model: str, config: str = "") -> None:
+    def change_repository(self, model: str, config: str) -> NoReturn:
         """Always raises: `NotAllowed`, `UnknownModel`, or `NotOffered` where `config` makes an ensemble of models."""
         if _ENSEMBLE in config:
             raise NotOffered(

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any, NoReturn
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -99,7 +100,7 @@ class OpenInferenceHttp:
             *self._of_model("/infer", self._guarded(self._infer), "POST"),
             Route("/v2/repository/index", self._guarded(self._index), methods=["POST"]),
             *(
-                Route(f"/v2/repository/models/{{model}}/{act}", self._said(_about_change(s)), methods=["POST"])
+                Route(f"/v2/repository/models/{{model}}/{act}", self._guarded(self._change), methods=["POST"])
                 for act in ("load", "unload")
             ),
             *(
@@ -151,13 +152,25 @@ class OpenInferenceHttp:
         return _json({"name": model, "ready": ready}, _OK if ready else _NOT_SO)
 
     async def _index(self, request: Request) -> Response:
+        ready = (await self._question(request)).get("ready") is True
+        return _json(plain(self._service.repository_index("", ready=ready))["models"])
+
+    async def _change(self, request: Request) -> NoReturn:
+        parameters = (await self._question(request)).get("parameters")
+        config = str(parameters.get("config", "")) if isinstance(parameters, dict) else ""
+        self._service.change_repository(_model(request)[0], config)
+
+    async def _question(self, request: Request) -> dict[str, Any]:
+        """Raises `BadRequest` for a body that is there and no JSON object."""
         with self._arriving.arriving() as held:
             body = await self._body(request, held, _MAX_QUESTION_BYTES)
         try:
-            ready = bool(body) and json.loads(body).get("ready") is True
-        except (ValueError, AttributeError, RecursionError):
-            raise BadRequest("the body must be a JSON object, or empty") from None
-        return _json(plain(self._service.repository_index("", ready=ready))["models"])
+            found = json.loads(body) if body else {}
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise BadRequest("the body must be a JSON object, or empty")
+        return found
 
     async def _infer(self, request: Request) -> Response:
         self._service.demand_room(_model(request)[0])
@@ -226,10 +239,6 @@ def _json(said: object, status: int = HTTPStatus.OK) -> Response:
 
 def _about(ask: Callable[[str, str], object]) -> Callable[[Request], object]:
     return lambda request: ask(*_model(request))
-
-
-def _about_change(service: OpenInference) -> Callable[[Request], object]:
-    return lambda request: service.change_repository(_model(request)[0])
 
 
 def _model(request: Request) -> tuple[str, str]:

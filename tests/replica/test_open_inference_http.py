@@ -106,6 +106,31 @@ def test_nothing_is_loaded_or_unloaded_and_the_answer_says_who_decides(http, act
     assert http.post(f"/v2/repository/models/nobody/{act}").status_code == 404
 
 
+CONFIG = {"name": "both", "ensemble_scheduling": {"step": [{"model_name": "laundry"}]}}
+
+
+@pytest.mark.parametrize("act", ["load", "unload"])
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (json.dumps({"parameters": {"config": json.dumps(CONFIG)}}), 501, "ensembles are not offered"),
+        (json.dumps({"parameters": {"config": CONFIG}}), 501, "ensembles are not offered"),
+        (json.dumps({"parameters": {"config": "{}"}}), 404, "no model 'both'"),
+        (json.dumps({"parameters": {"unload_dependents": True}}), 404, "no model 'both'"),
+        (json.dumps({"parameters": []}), 404, "no model 'both'"),
+        ("{}", 404, "no model 'both'"),
+        ("", 404, "no model 'both'"),
+        ("[]", 400, "the body must be a JSON object, or empty"),
+        ("[" * 10_000, 400, "the body must be a JSON object, or empty"),
+        (" " * 100_000, 413, "larger than 65536 bytes"),
+    ],
+)
+def test_what_a_change_asks_for_is_read_before_it_is_refused(http, act, body, status, said):
+    answer = http.post(f"/v2/repository/models/both/{act}", content=body)
+    assert answer.status_code == status
+    assert said in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "said"),
     [
