@@ -22,7 +22,7 @@ STATEMENT_SECONDS = 60.0
 class HeardConnection(connection):
     """Its server may be silent for a little longer than statements may take; `heard` makes one."""
 
-    _silence_seconds = 0.0
+    _silence_seconds = _usual_silence_seconds = 0.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -30,17 +30,30 @@ class HeardConnection(connection):
         self.allow(STATEMENT_SECONDS)
 
     def commit(self) -> None:
-        with self.waiting():
+        with self._last_of_its_transaction():
             super().commit()
 
     def rollback(self) -> None:
-        with self.waiting():
+        with self._last_of_its_transaction():
             super().rollback()
 
     def allow(self, statement_seconds: float) -> None:
         """What is asked from now on may take so long."""
+        self.allow_until_the_end(statement_seconds)
+        self._usual_silence_seconds = self._silence_seconds
+
+    def allow_until_the_end(self, statement_seconds: float) -> None:
+        """What is asked from now on, in this transaction, may take so long."""
         # The server ends what takes too long, and says so; only who does not even do that is silent.
         self._silence_seconds = 1.25 * statement_seconds + 1.0
+
+    @contextmanager
+    def _last_of_its_transaction(self) -> Iterator[None]:
+        try:
+            with self.waiting():
+                yield
+        finally:
+            self._silence_seconds = self._usual_silence_seconds
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -74,7 +87,7 @@ def take_time(asking: cursor, statement_seconds: float) -> None:
     """What this transaction asks from now on may take so long; its connection is one of `heard`."""
     assert isinstance(asking.connection, HeardConnection)
     asking.execute("SET LOCAL statement_timeout = %s", (f"{round(statement_seconds)}s",))
-    asking.connection.allow(statement_seconds)
+    asking.connection.allow_until_the_end(statement_seconds)
 
 
 class _HeardCursor(cursor):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -57,7 +58,7 @@ def wire(services):
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     def allow(self, statement_seconds):
-        self._silence_seconds = HASTY_SECONDS
+        self._silence_seconds = self._usual_silence_seconds = HASTY_SECONDS
 
     monkeypatch.setattr(HeardConnection, "allow", allow)
 
@@ -81,6 +82,20 @@ def test_whatever_is_asked_of_a_silent_database_ends(wire, asked):
     wire.falls_silent_at(word)
     with pytest.raises((psycopg2.OperationalError, psycopg2.InterfaceError)):
         ask(connection)
+    assert connection.closed
+
+
+@pytest.mark.parametrize("ended", ["commit", "rollback", "the end of a block"])
+def test_more_time_is_over_with_its_transaction(wire, monkeypatch, ended):
+    monkeypatch.setattr(HeardConnection, "allow_until_the_end", lambda c, _: setattr(c, "_silence_seconds", 240))
+    connection = heard(wire.dsn, connect_seconds=60)
+    take_time(connection.cursor(), 900)
+    assert connection._silence_seconds == 240
+    ASKED[ended][1](connection)
+    wire.falls_silent_at(b"SELECT 1")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(connection.cursor().execute, "SELECT 1")
+        assert isinstance(asked.exception(60), psycopg2.OperationalError | psycopg2.InterfaceError)
     assert connection.closed
 
 
