@@ -85,6 +85,13 @@ class DatasetTable:
             known = {row.task_id for row in set_aside_of(cursor, manifest.dataset_id)}
             keep_set_aside(cursor, manifest.dataset_id, [row for row in rows if row.task_id not in known])
 
+    def look_for_again(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "DELETE FROM set_aside_tasks WHERE dataset_id = %s AND task_id = ANY(%s)",
+                (manifest.dataset_id, [row.task_id for row in rows]),
+            )
+
     def frozen_sha256(self, dataset_id: str) -> str | None:
         rows = self._rows("SELECT manifest_sha256 FROM datasets WHERE dataset_id = %s", dataset_id)
         return rows[0][0] if rows else None

@@ -121,6 +121,9 @@ class Datasets(Protocol):
         `PhotosErased` as `freeze` does.
         """
 
+    def look_for_again(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
+        """So many went that the dataset is not made without them: what `lose` recorded of these is forgotten."""
+
     def frozen_sha256(self, dataset_id: str) -> str | None:
         """Hash of the frozen manifest, None before `freeze`."""
 

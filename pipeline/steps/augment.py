@@ -37,9 +37,9 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     """Write one shard and return its URI; run again, it writes the same bytes, whatever the settings are by now.
 
     A finished dataset keeps the shards it has: another run may learn from them. Only training photos are augmented;
-    validation photos stay single. A photo that is not there any more, or is another one, is set aside for good. Empty
-    when erased photos left fewer slices. Raises `PhotosErased` when one is erased meanwhile, and `DatasetRefused` when
-    so many went that what is left would not have been accepted.
+    validation photos stay single. A photo that is not there any more, or is another one, is set aside; whether too many
+    went is known when all slices are there. Empty when erased photos left fewer slices. Raises `PhotosErased` when one
+    is erased meanwhile.
     """
     folder = DatasetFolder(dataset_uri)
     manifest = manifest_in(folder, images.objects)
@@ -58,7 +58,7 @@ def augment(images: Images, dataset_uri: str, index: int) -> str:
     if lost and finished:
         raise DatasetRefused(f"{manifest.dataset_id} is finished, and cannot be made again without {_named(lost[0])}")
     if lost:
-        _lose(lost, manifest, images)
+        images.datasets.lose(manifest, lost)
     uri = folder.shard(split, number)
     images.objects.write(uri, body)
     take_back_erased(images.erasures, manifest, deletion(images.objects, uri))
@@ -74,16 +74,33 @@ def _kept(folder: DatasetFolder, split: Split, number: int, objects: ObjectStore
 
 
 def left_of(folder: DatasetFolder, manifest: Manifest, images: Images) -> Manifest:
-    """Without what went after it was frozen, which the report names too."""
+    """Without what went after it was frozen, which the report names too. Raises `DatasetRefused` when so many went that
+    what is left would not have been accepted: the next try asks for all of them again, and has those that are back.
+    """
     lost = _lost_of(manifest, images.datasets)
     left = manifest.setting_aside(lost)
     if lost:
-        demand_enough_left(manifest, left, images.policy)
+        try:
+            demand_enough_left(manifest, left, images.policy)
+        except DatasetRefused:
+            _look_for_again(lost, folder, manifest, images)
+            raise
     if lost and images.objects.exists(folder.report):
         page = images.reporter.with_lost(images.objects.read(folder.report), lost)
         images.objects.write(folder.report, page, "text/html; charset=utf-8")
         take_back_erased(images.erasures, manifest, deletion(images.objects, folder.report))
     return left
+
+
+def _look_for_again(lost: Sequence[Quarantined], folder: DatasetFolder, manifest: Manifest, images: Images) -> None:
+    """Shards without them go first: killed in between, no shard lacks a photo that is said to be there."""
+    if is_finished(manifest.dataset_id, images.datasets):
+        return
+    gone, work = {row.task_id for row in lost}, slices(manifest)
+    for index, (split, rows) in enumerate(work):
+        if any(row.task_id in gone for row in rows):
+            images.objects.delete(folder.shard(split, shard_number(work, index)))
+    images.datasets.look_for_again(manifest, lost)
 
 
 def _lost_of(manifest: Manifest, datasets: Datasets) -> list[Quarantined]:
@@ -111,10 +128,3 @@ def _there(
 
 def _named(row: Quarantined) -> str:
     return f"the photo of {row.task_id}: {row.reason}"
-
-
-def _lose(lost: Sequence[Quarantined], manifest: Manifest, images: Images) -> None:
-    """Too many are not recorded: once they are back, the same task makes the shard of all of them."""
-    left = manifest.setting_aside([*_lost_of(manifest, images.datasets), *lost])
-    demand_enough_left(manifest, left, images.policy)
-    images.datasets.lose(manifest, lost)

@@ -248,6 +248,10 @@ class FakeDatasets:
             aside += [row for row in rows if row.task_id not in known]
             aside.sort(key=lambda row: row.task_id)
 
+    def look_for_again(self, manifest: Manifest, rows: Sequence[Quarantined]) -> None:
+        aside, back = self.aside.get(manifest.dataset_id, []), {row.task_id for row in rows}
+        aside[:] = [row for row in aside if row.task_id not in back]
+
     def hold_out(self, dataset_id: str, manifest: Manifest) -> None:
         if self.holdout_versions.get(dataset_id):
             return

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pipeline.adapters.data_report import HtmlDataReport
 from pipeline.domain.dataset import Split
 from pipeline.domain.errors import DatasetRefused, PhotoMissing, PhotoRefused, ServiceUnavailable
+from pipeline.steps.assemble import assemble
 from tests.corpus.fuzz import drawn
 from tests.fakes.faults import Killed, every_fault
-from tests.unit.pipeline.steps.dataset_world import COPIES, LABELS, URI, World
+from tests.unit.pipeline.steps.dataset_world import COPIES, LABELS, NO_FAULT, URI, World
 
 WAYS = {
     "missing": (PhotoMissing("no photo there"), "no photo there"),
@@ -133,6 +134,17 @@ def test_killed_at_any_call_it_ends_with_the_same_dataset_whether_or_not_the_pho
     assert world.datasets == expected.datasets
 
 
+def too_many_lost():
+    """More than the share of all tasks, of no slice more than others."""
+    world = a_world(range(60))
+    return world, losing(world, {p.task_id: "denied" for p in world.manifest().photos[::3]})
+
+
+def refused_with(world, fault=NO_FAULT):
+    with pytest.raises(DatasetRefused):
+        world.prepare(fault)
+
+
 def test_more_than_the_share_stop_the_run_by_name_and_are_whole_again_once_they_are_back():
     world = a_world()
     there = losing(world, {p.task_id: "denied" for p in world.manifest().photos})
@@ -142,11 +154,45 @@ def test_more_than_the_share_stop_the_run_by_name_and_are_whole_again_once_they_
         r"to it.*\(20% allowed\).*bring them back and clear this task",
     ):
         world.prepare()
-    lost = len(world.datasets.set_aside("DS-2026-001"))
-    assert lost <= 0.2 * len(ACCEPTED)
+    assert not world.datasets.set_aside("DS-2026-001")
+    world.photos = there
+    assemble(world.images(), "run-1", URI)
+    undisturbed_world = a_world()
+    undisturbed_world.prepare()
+    assert world.objects.bodies == undisturbed_world.objects.bodies
+    assert world.datasets == undisturbed_world.datasets
+
+
+@drawn(15)
+@given(st.data())
+def test_however_many_go_those_that_come_back_after_a_refusal_are_in_the_dataset(data):
+    world = a_world()
+    tasks = [p.task_id for p in world.manifest().photos if p.split is not Split.HOLDOUT]
+    share = data.draw(st.floats(0.05, 0.6))
+    gone = [task_id for task_id in tasks if data.draw(st.floats(0, 1), label=task_id) < share]
+    away = dict.fromkeys(gone, data.draw(st.sampled_from(["missing", "denied", "changed"])))
+    still = dict(list(away.items())[: data.draw(st.integers(0, 3))])
+    there = losing(world, away)
+    try:
+        made, expected = world.prepare(), away
+    except DatasetRefused:
+        assert not world.datasets.set_aside("DS-2026-001")
+        world.photos = there
+        losing(world, still)
+        made, expected = assemble(world.images(), "run-1", URI), still
+    demand_without(world, made, expected)
+
+
+@pytest.mark.parametrize("fault", every_fault(lambda fault: refused_with(too_many_lost()[0], fault)), ids=str)
+def test_killed_at_any_call_before_the_refusal_it_has_all_that_are_back(fault):
+    world, there = too_many_lost()
+    with pytest.raises(Killed):
+        refused_with(world, fault)
+    refused_with(world)
     world.photos = there
     world.prepare()
-    assert len(world.datasets.set_aside("DS-2026-001")) == lost
+    assert images_of(world).keys() == {p.task_id for p in world.manifest().photos if p.split is not Split.HOLDOUT}
+    assert not world.datasets.set_aside("DS-2026-001")
 
 
 def test_a_class_that_goes_stops_the_run_before_anything_is_trained():
