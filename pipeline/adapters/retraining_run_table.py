@@ -38,11 +38,12 @@ class RetrainingRunTable:
             cursor.execute("SELECT 1 FROM retraining_runs WHERE run_id = %s AND ended_at IS NULL", (run_id,))
             return cursor.fetchone() is not None
 
-    def lives(self, run_id: str, *, at: datetime) -> None:
+    def lives(self, run_id: str, *, at: datetime) -> bool:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "UPDATE retraining_runs SET seen_at = %s WHERE run_id = %s AND ended_at IS NULL", (at, run_id)
             )
+            return cursor.rowcount > 0
 
     def claim(self, model_type: ModelType) -> Claim | None:
         with self._database.transaction() as cursor:

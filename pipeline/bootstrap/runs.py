@@ -1,6 +1,7 @@
 """A retraining as a whole: whether it is due, who has the claim, how it ended."""
 
 import logging
+import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from pipeline.bootstrap import answers
 from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.model_wiring import ModelWiring
-from pipeline.domain.errors import GiveUp, TryAgain
+from pipeline.domain.errors import GiveUp, TrainingInterrupted, TryAgain
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import SAYS_IT_LIVES_EVERY, Asker, RunOutcome
 from pipeline.ports.bundles import Scheduling
@@ -51,13 +52,21 @@ class RunSteps(LiveSteps, ABC):
 
     @contextmanager
     def said_to_live(self, run_id: str) -> Iterator[None]:
-        """The run's process says again and again meanwhile that it lives: killed, it keeps nobody away for days."""
-        stop, w = threading.Event(), self._w
+        """The run's process says again and again meanwhile that it lives: killed, it keeps nobody away for days.
+
+        When it was silent for so long that another run may have its claim, it ends as at SIGTERM (`end_on_sigterm`),
+        and raises `GiveUp`.
+        """
+        stop, lost, w, working = threading.Event(), threading.Event(), self._w, threading.get_ident()
 
         def say() -> None:
             while True:
                 try:
-                    w.retraining_runs.lives(run_id, at=w.clock.now())
+                    if not w.retraining_runs.lives(run_id, at=w.clock.now()):
+                        lost.set()
+                        # To the thread that works, which may be waiting for a disk or a wire.
+                        signal.pthread_kill(working, signal.SIGTERM)
+                        return
                 except TryAgain as error:
                     log.warning("nobody hears that run %s lives: %s", run_id, error)
                 if stop.wait(SAYS_IT_LIVES_EVERY.total_seconds()):
@@ -67,6 +76,13 @@ class RunSteps(LiveSteps, ABC):
         saying.start()
         try:
             yield
+        except TrainingInterrupted:
+            if not lost.is_set():
+                raise
+            raise GiveUp(
+                f"run {run_id} has no claim any more: nothing was heard of it for minutes, or a person released it, and"
+                " another run may be training; it goes on from its checkpoint when it is begun again"
+            ) from None
         finally:
             stop.set()
             saying.join()

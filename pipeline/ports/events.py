@@ -185,8 +185,10 @@ class RetrainingRuns(Protocol):
     def holds(self, run_id: str) -> bool:
         """Whether this run holds a claim that has not ended."""
 
-    def lives(self, run_id: str, *, at: datetime) -> None:
-        """Its process says so, and will again and again while it holds its claim. Raises `ServiceUnavailable`."""
+    def lives(self, run_id: str, *, at: datetime) -> bool:
+        """Its process says so, and will again and again while it holds its claim; False when it holds none any more.
+        Raises `ServiceUnavailable`.
+        """
 
     def claim(self, model_type: ModelType) -> Claim | None:
         """The run that retrains the model type now, and since when."""

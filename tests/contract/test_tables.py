@@ -422,6 +422,8 @@ def test_what_went_after_it_was_frozen_is_set_aside_once_and_never_once_it_is_er
         tables.datasets.lose(manifest, [Quarantined(there.task_id, there.photo_url, reason, "unusable", there.sha256)])
     lost = Quarantined(there.task_id, there.photo_url, "no photo there any more", "unusable", there.sha256)
     assert list(tables.datasets.set_aside(dataset_id)) == sorted([lost, odd], key=lambda row: row.task_id)
+    tables.datasets.look_for_again(manifest, [lost])
+    assert list(tables.datasets.set_aside(dataset_id)) == [odd]
     tables.erasures.record(Erased("TASK-9", (), "kim", "asked for it", NOW))
     with pytest.raises(PhotosErased):
         tables.datasets.lose(manifest, [lost])
@@ -887,13 +889,13 @@ def test_what_came_since_a_try_in_vain_is_counted(services):
 
 
 def test_a_claim_says_when_its_process_was_heard_of_and_nothing_of_an_earlier_one(tables):
-    tables.runs.lives("run-1", at=NOW)
+    assert not tables.runs.lives("run-1", at=NOW)
     tables.runs.begin("run-1", LAUNDRY, at=NOW, by="command line")
     assert tables.runs.claim(LAUNDRY).seen_at is None
-    tables.runs.lives("run-1", at=NOW + timedelta(minutes=1))
+    assert tables.runs.lives("run-1", at=NOW + timedelta(minutes=1))
     assert tables.runs.claim(LAUNDRY) == Claim("run-1", NOW, "command line", NOW + timedelta(minutes=1))
     tables.runs.end("run-1", at=NOW, outcome="failed")
-    tables.runs.lives("run-1", at=NOW)
+    assert not tables.runs.lives("run-1", at=NOW)
     assert tables.runs.begin("run-1", LAUNDRY, at=NOW) and tables.runs.claim(LAUNDRY).seen_at is None
 
 

@@ -228,9 +228,10 @@ class FakeRetrainingRuns:
         held = ((run, at) for run, (claimed, at) in self.claims.items() if claimed is model_type)
         return next((Claim(run, at, self.begun_by[run], self.seen.get(run)) for run, at in held), None)
 
-    def lives(self, run_id: str, *, at: datetime) -> None:
+    def lives(self, run_id: str, *, at: datetime) -> bool:
         if run_id in self.claims:
             self.seen[run_id] = at
+        return run_id in self.claims
 
     def outcome(self, run_id: str) -> str | None:
         return self.ended.get(run_id)

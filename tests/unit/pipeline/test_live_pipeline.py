@@ -1,13 +1,16 @@
 """What the pipeline says of a deployment that ended, and to whom."""
 
+import signal
+import threading
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from include.contract.tracing import OFF
 from pipeline.adapters.run_traces import RunTraces
-from pipeline.bootstrap import Fault, Pipeline, Place
-from pipeline.domain.errors import GiveUp, ServiceUnavailable
+from pipeline.bootstrap import Fault, Pipeline, Place, end_on_sigterm
+from pipeline.domain.errors import GiveUp, ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.models import ModelType
@@ -276,3 +279,27 @@ def test_a_dead_letter_goes_back_or_for_ever_once(desk):
     for act in (desk.pipeline.requeue_letter, desk.pipeline.discard_letter):
         with pytest.raises(GiveUp, match="no dead letter"):
             act(gone, "kim", "again")
+
+
+def test_a_run_that_was_silent_so_long_that_its_claim_went_ends_with_a_sentence(monkeypatch):
+    desk = Desk()
+    monkeypatch.setattr("pipeline.bootstrap.runs.SAYS_IT_LIVES_EVERY", timedelta(0))
+    before = signal.getsignal(signal.SIGTERM)
+    end_on_sigterm()
+    try:
+        desk.world.runs.begin("run-1", ModelType.LAUNDRY, at=NOW)
+        with (
+            pytest.raises(GiveUp, match="run run-1 has no claim any more: .* another run may be training"),
+            desk.pipeline.said_to_live("run-1"),
+        ):
+            desk.world.runs.end("run-1", at=NOW, outcome="died")
+            threading.Event().wait(60)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_one_that_is_asked_to_end_says_what_it_always_said():
+    desk = Desk()
+    desk.world.runs.begin("run-1", ModelType.LAUNDRY, at=NOW)
+    with pytest.raises(TrainingInterrupted), desk.pipeline.said_to_live("run-1"):
+        raise TrainingInterrupted("asked to end")
