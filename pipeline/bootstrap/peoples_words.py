@@ -10,7 +10,7 @@ from pipeline.bootstrap.live import LiveSteps
 from pipeline.domain.errors import GiveUp
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
-from pipeline.steps.answer_held import approve, refuse
+from pipeline.steps.answer_held import approve_unless_pruned, refuse
 from pipeline.steps.sign_models import sign_models
 from pipeline.steps.withhold import give_back, withhold
 
@@ -48,8 +48,7 @@ class PeoplesWords(LiveSteps):
 
     def approve(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:
         """Let a held run go on; recorded with `actor` and `reason`."""
-        by = By(actor, reason, f"approve-{run_id}")
-        blessing = approve(run_id, by, blessings=self._w.blessings, clock=self._w.clock)
+        blessing = approve_unless_pruned(self._live.pruning, run_id, By(actor, reason, f"approve-{run_id}"))
         return {"run_id": run_id, "approved": blessing.approved, "waited_for": list(blessing.reasons)}
 
     def refuse(self, run_id: str, actor: str, reason: str) -> dict[str, Any]:

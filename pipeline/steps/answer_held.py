@@ -1,8 +1,11 @@
 """Let a held model go on, or refuse it: a person's word beside the verdict, kept for ever (design D14; ADR 0011)."""
 
+from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
 from pipeline.domain.errors import NotBlessed
+from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
+from pipeline.ports.bundles import Pruning
 from pipeline.ports.clock import Clock
 from pipeline.ports.verification import Blessings
 
@@ -11,6 +14,23 @@ def approve(run_id: str, by: By, *, blessings: Blessings, clock: Clock) -> Bless
     """Only a held run can be approved; a refused one needs force. A second approval changes nothing."""
     by.demand_a_name("an approval")
     return _answered(Override(run_id, OverrideKind.APPROVED, by.actor, by.reason, clock.now()), blessings, "approve")
+
+
+def approve_unless_pruned(pruning: Pruning, run_id: str, by: By) -> Blessing:
+    """As `approve`, unless the model's files went: the word stays for ever, and nothing could be made of it."""
+    p = pruning
+    if (blessing := p.blessings.of_run(run_id)) is None:
+        return approve(run_id, by, blessings=p.blessings, clock=p.clock)
+    model_type = ModelType(blessing.model_type)
+    manifest = ArtifactFolder.of(p.model_prefix, model_type, run_id).manifest
+    # Who takes files away looks for a word first: not between this look and the word.
+    with p.transitions.moving_files(model_type):
+        if blessing.waits and not p.objects.exists(manifest):
+            raise NotBlessed(
+                f"the files of run {run_id} are gone, nobody answered for it in time: nothing to approve",
+                advice="refuse it, and start a retraining",
+            )
+        return approve(run_id, by, blessings=p.blessings, clock=p.clock)
 
 
 def refuse(run_id: str, by: By, *, blessings: Blessings, clock: Clock) -> Blessing:

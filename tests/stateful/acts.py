@@ -1,6 +1,6 @@
 """What people, DAGs and the monitor ask for, as values that can be asked again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.domain.ledger import PREVIOUS, Asked
@@ -11,7 +11,7 @@ from pipeline.domain.rollout import CanaryPolicy
 from pipeline.domain.transitions import By, TrialOf
 from pipeline.steps.abort_canary import abort_canary
 from pipeline.steps.announce_failed_rollback import announce_failed_rollback
-from pipeline.steps.answer_held import approve, refuse
+from pipeline.steps.answer_held import approve_unless_pruned, refuse
 from pipeline.steps.clear_freeze import clear_freeze
 from pipeline.steps.conclude_deployment import announce_failed_swap, conclude_deployment
 from pipeline.steps.force_promote import force_promote
@@ -89,7 +89,7 @@ def _force(world, d, fault, r):
 
 
 def _approve(world, d, fault, r):
-    return approve(r.of, r.by, blessings=d.blessings, clock=world.clock)
+    return approve_unless_pruned(replace(world.pruning(fault), blessings=d.blessings), r.of, r.by)
 
 
 def _refuse(world, d, fault, r):

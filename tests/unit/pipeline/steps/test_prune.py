@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.dataset_folder import face_vector
-from pipeline.domain.errors import DatasetRefused
+from pipeline.domain.errors import DatasetRefused, NotBlessed
 from pipeline.domain.faces.looks import FaceLook, SeenRate
 from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.lineage import Erased
@@ -23,13 +23,14 @@ from pipeline.domain.retraining import RetrainingDecision
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting, Pruning
 from pipeline.ports.live import Look
+from pipeline.steps.answer_held import approve_unless_pruned, refuse
 from pipeline.steps.erase_photo import erase_photo
 from pipeline.steps.prune import prune
 from tests.builders import NOW, a_backlog, a_blessing, a_model_version, a_training_result
 from tests.fakes.deployment import FakeTransitions, FakeVersions
 from tests.fakes.events import FakeClock, FakeDecisions, FakeOutbox, FakeRetrainingRuns
 from tests.fakes.faces import FakeFaceLooks
-from tests.fakes.faults import Killed, every_fault
+from tests.fakes.faults import Fault, Killed, every_fault
 from tests.fakes.live import FakeReadings
 from tests.fakes.training import FakeExperiment, FakeExperiments, FakeTrainingRuns
 from tests.fakes.verification import FakeBlessings
@@ -66,8 +67,8 @@ class World(DataWorld):
         for name, body in {**kept, **caches}.items():
             self.objects.write(f"s3://models/LAUNDRY/{run_id}/{name}", body)
 
-    def prune(self, fault=NO_FAULT, dry_run=False, model_type=LAUNDRY, **policy):
-        pruning = Pruning(
+    def pruning(self):
+        return Pruning(
             datasets=self.datasets,
             erasures=self.erasures,
             training_runs=self.training_runs,
@@ -85,8 +86,10 @@ class World(DataWorld):
             dataset_prefix="s3://datasets/",
             model_prefix="s3://models/",
         )
+
+    def prune(self, fault=NO_FAULT, dry_run=False, model_type=LAUNDRY, **policy):
         policy = PruningPolicy(**{"keep_datasets": 2, **policy})
-        return prune(fault.on_ports(pruning, but=("clock",)), model_type, policy, dry_run=dry_run)
+        return prune(fault.on_ports(self.pruning(), but=("clock",)), model_type, policy, dry_run=dry_run)
 
     def files(self, prefix):
         return {uri.removeprefix(prefix) for uri in self.objects.bodies if uri.startswith(prefix)}
@@ -199,6 +202,7 @@ def test_only_a_model_that_was_refused_long_ago_goes_with_its_evidence_left(verd
     assert world.model("run-1") == REPORT | (set() if goes else MODEL | CACHES)
 
 
+KIM = By("kim", "looked at it", "approval")
 FOREVER_AGO = NOW - timedelta(days=366)
 UNSURE = a_blessing("run-1", accepted=False, held=True, doubts=("unsure",), decided_at=FOREVER_AGO)
 
@@ -212,6 +216,38 @@ def test_a_model_that_nobody_asks_for_any_more_goes_too(verdict, dry_run):
         world.blessings.grant(verdict, None)
     assert world.prune(keep_datasets=3, dry_run=dry_run).refused_runs == ("run-1",)
     assert world.model("run-1") == REPORT | (MODEL | CACHES if dry_run else set())
+
+
+def test_a_model_whose_files_went_for_want_of_an_answer_is_not_approved_any_more_and_can_be_refused():
+    world = World()
+    world.blessings.grant(UNSURE, None)
+    world.prune(keep_datasets=3)
+    with pytest.raises(NotBlessed, match="^the files of run run-1 are gone, nobody answered .*: nothing to approve"):
+        approve_unless_pruned(world.pruning(), "run-1", KIM)
+    assert world.blessings.overrides == {}
+    refuse("run-1", KIM, blessings=world.blessings, clock=FakeClock())
+    with pytest.raises(NotBlessed, match="was refused by kim before"):
+        approve_unless_pruned(world.pruning(), "run-1", KIM)
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_model_that_is_approved_while_it_is_pruned_keeps_its_files_or_is_not_approved(at):
+    world = World()
+    world.blessings.grant(UNSURE, None)
+
+    def prune_unless_it_waits():
+        if not world.transitions.held:
+            world.prune(keep_datasets=3)
+
+    try:
+        fault = Fault(at=at, meanwhile=prune_unless_it_waits)
+        approve_unless_pruned(fault.on_ports(world.pruning(), but=("clock",)), "run-1", KIM)
+    except NotBlessed:
+        assert world.blessings.overrides == {}
+    else:
+        assert world.model("run-1") >= MODEL
+        world.prune(keep_datasets=3)
+        assert world.model("run-1") >= MODEL
 
 
 def test_a_registered_version_is_the_archives_business():
