@@ -179,7 +179,9 @@ def worst(rows: Sequence[Quarantined]) -> str:
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in rows:
         # What is said here is kept in many places, also once the photo is erased: it names tasks, never addresses.
-        reason = row.reason.replace(row.photo_url, "its address") if row.photo_url else row.reason
+        # Any other text somebody may have put there is part of words.
+        is_address = row.photo_url.startswith("s3://")
+        reason = row.reason.replace(row.photo_url, "its address") if is_address else row.reason
         # The same fault of two photos differs by their names and figures.
         alike[_FIGURES.sub("…", reason.replace(row.task_id, "…"))].append((row.task_id, reason))
     groups = sorted(alike.values(), key=lambda group: -len(group))

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.domain.dataset import Manifest, Quarantined, Split
-from pipeline.domain.quality import QualityPolicy, measure
+from pipeline.domain.quality import QualityPolicy, measure, worst
 from tests.builders import a_photo
 
 LABELS = ("양호", "불량")
@@ -326,3 +326,14 @@ def test_five_disputed_clusters_are_shown_at_most():
     pairs = [a_photo(n, cluster_id=f"d{n // 2}", label=LABELS[n % 2]) for n in range(7000, 7014)]
     found = {one.name: one for one in measure(a_manifest(*GOOD, *pairs), None, 0, POLICY)}["disputed_clusters"]
     assert (found.value, found.sentence.count("; ")) == (7, 4)
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "Z"]), min_size=1, max_size=8))
+def test_a_reason_says_no_address_and_loses_no_letter_to_what_is_none(said):
+    address = f"s3://b/{said}"
+    for photo_url, reason, told in (
+        (address, f"no photo at {address}", "no photo at its address"),
+        (said, "final_result is neither", "final_result is neither"),
+    ):
+        (row,) = aside(1)
+        assert worst([replace(row, photo_url=photo_url, reason=reason)]) == f"{row.task_id}: {told}"
