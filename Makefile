@@ -85,7 +85,7 @@ mutate: install ## Change the code in small ways: does a test notice? FILES=pipe
 bench: install ## Each beside the plain way, as ratios; all benchmarks: .venv/bin/python -m include.bench list
 	@$(PY) -m include.bench run ratios
 
-bench-serving: install ## Replicas under load while their model changes; half an hour
+bench-serving: install ## Replicas under load while their model changes; two hours
 	@$(PY) -m include.bench run serving
 
 bench-training: install ## Against a plain fit, and killed at random moments

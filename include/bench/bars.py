@@ -1,31 +1,7 @@
 """The figures that the product has to reach, where each is measured, and what limits it."""
 
-from dataclasses import dataclass
-
-DEMO = "demo"
-"""What `make demo` writes to its report stands beside what the benchmarks found."""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """`at_most` or `at_least`, in `unit`; neither where a figure is only told. `benchmark` is empty where nothing
-    measures it yet.
-    """
-
-    what: str
-    benchmark: str
-    figure: str
-    unit: str
-    limits: str
-    at_most: float | None = None
-    at_least: float | None = None
-
-    def reached_by(self, value: float) -> bool | None:
-        """None where there is nothing to reach."""
-        if self.at_most is None and self.at_least is None:
-            return None
-        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
-
+from include.bench.bar import DEMO, Bar
+from include.bench.serving.bars import SERVING
 
 _TRAINING = (
     Bar(
@@ -51,74 +27,6 @@ _TRAINING = (
         "s",
         "training on two cores; then the starts of Airflow's tasks, one process each",
         at_most=90,
-    ),
-)
-_SERVING = (
-    Bar(
-        "requests a second beside TensorFlow, bf16",
-        "throughput",
-        "throughput_ratio_bf16_vs_tensorflow",
-        "×",
-        "the network's arithmetic; without bf16 in the processor it is not measured",
-        at_least=2.5,
-    ),
-    Bar(
-        "requests a second beside TensorFlow, int8",
-        "throughput",
-        "throughput_ratio_int8_vs_tensorflow",
-        "×",
-        "the network's arithmetic",
-        at_least=4,
-    ),
-    Bar("exchange of the model", "swaps", "exchange_milliseconds_max", "ms", "one assignment", at_most=0.1),
-    Bar(
-        "p99 while a model changes, beside steady",
-        "swaps",
-        "p99_ratio_during_swap",
-        "×",
-        "loading and warming up on the same cores as requests",
-        at_most=1.25,
-    ),
-    Bar("failed of 105 000 requests over 20 swaps", "swaps", "requests_failed", "", "–", at_most=0),
-    Bar(
-        "deployment on every replica",
-        "swaps",
-        "deploy_seconds_max",
-        "s",
-        "download, and the trial in a child process",
-        at_most=10,
-    ),
-    Bar(
-        "memory after 100 swaps",
-        "memory",
-        "memory_drift_percent_100_swaps",
-        "%",
-        "–",
-        at_most=1,
-    ),
-    Bar(
-        "requests a second with metrics, spans and JSON lines, beside none",
-        "observing",
-        "observing_requests_per_second_ratio",
-        "×",
-        "counting every request, and spans of 1 % of them",
-        at_least=0.99,
-    ),
-    Bar(
-        "p99 with them, beside none",
-        "observing",
-        "observing_p99_ms_ratio",
-        "×",
-        "the same; on a busy machine its quartiles are further apart than the bar",
-        at_most=1.01,
-    ),
-    Bar(
-        "rollback, from the second click to every replica read back",
-        "rollback",
-        "rollback_seconds_median",
-        "s",
-        "Airflow's way from the click to the task's process; `make bench-rollback` has it in parts",
-        at_most=3,
     ),
 )
 _FLOW = (
@@ -188,8 +96,9 @@ _EVERYDAY = (
         "imports of Airflow and MLflow, on two cores",
         at_most=15,
     ),
+    Bar("`make test`", "", "", "min", "a whole retraining, real services for most tests", at_most=10),
     Bar("memory of the stack, no model yet", "starting", "stack_memory_mb", "MB", "Airflow's processes", at_most=2500),
     Bar("memory of the stack after a demo", DEMO, "stack_memory_mb", "MB", "Airflow's processes", at_most=2500),
     Bar("slowest DAG file to read", "dags", "dag_seconds_max", "s", "imports of Airflow's operators"),
 )
-BARS = (*_TRAINING, *_SERVING, *_FLOW, *_FACES, *_EVERYDAY)
+BARS = (*_TRAINING, *SERVING, *_FLOW, *_FACES, *_EVERYDAY)

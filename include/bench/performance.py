@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from include.bench.bars import BARS, DEMO, Bar
+from include.bench.bar import DEMO, Bar
+from include.bench.bars import BARS
 
 PAGE = "performance.md"
 Results = Mapping[str, Mapping[str, Any]]
@@ -15,7 +16,8 @@ _HEAD = """# Figures and bars
 `python -m include.bench performance` writes this page out of what was measured last: by `python -m include.bench run …`
 (`.bench/results.json`), by `make bench-rollback`, and by `make demo` (`.stack/demo-report.json`). It measures nothing
 itself, and says *not measured* where there is no result. A figure that was taken while the machine did other things is
-marked *busy*: it is no better than that.
+marked *busy*: it is no better than that. Where the design began with a weaker bar, it is named, too; in brackets after
+a median stands the interval that holds it.
 
 """
 _TABLE = "| what | bar | measured | reached | what limits it | when, commit |\n|---|---|---|---|---|---|\n"
@@ -45,17 +47,29 @@ def _line(bar: Bar, result: Mapping[str, Any] | None) -> str:
     value = result["figures"].get(bar.figure) if result else None
     seen, reached, when = "not measured", "–", "–"
     if result and value is not None:
-        seen = _with_unit(value, bar.unit)
-        reached = {True: "yes", False: "**no**", None: "–"}[bar.reached_by(value)]
+        seen = _with_unit(value, bar.unit) + _interval(result["figures"], bar)
+        reached = _reached(bar, value)
         busy = ", busy" if (result.get("load_before") or 0) > _BUSY else ""
         when = f"{result['measured_at'][:10]}, `{result['commit'] or 'no commit'}`{busy}"
     return f"| {bar.what} | {_wanted(bar)} | {seen} | {reached} | {bar.limits} | {when} |\n"
 
 
+def _interval(figures: Mapping[str, float], bar: Bar) -> str:
+    low, high = (figures.get(f"{bar.figure}_{end}") for end in ("low", "high"))
+    return "" if low is None or high is None else f" ({_with_unit(low, '')}–{_with_unit(high, '')})"
+
+
+def _reached(bar: Bar, value: float) -> str:
+    told = {True: "yes", False: "**no**", None: "–"}[bar.reached_by(value)]
+    return f"{told}; the design's: yes" if not bar.reached_by(value) and bar.design_reached_by(value) else told
+
+
 def _wanted(bar: Bar) -> str:
-    if bar.at_most is not None:
-        return f"≤ {_with_unit(bar.at_most, bar.unit)}"
-    return "–" if bar.at_least is None else f"≥ {_with_unit(bar.at_least, bar.unit)}"
+    sign, wanted = ("≤", bar.at_most) if bar.at_least is None else ("≥", bar.at_least)
+    if wanted is None:
+        return "–"
+    design = "" if bar.design is None else f" (design: {sign} {_with_unit(bar.design, bar.unit)})"
+    return f"{sign} {_with_unit(wanted, bar.unit)}{design}"
 
 
 def _with_unit(value: float, unit: str) -> str:

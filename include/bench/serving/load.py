@@ -16,6 +16,8 @@ from include.demo.photos import draw, live_specs
 
 _PHOTOS = 8
 
+Window = tuple[float, float]
+
 
 class Load:
     """`rate` requests a second for `seconds`; at rate 0, `in_flight` clients that ask again once answered."""
@@ -79,13 +81,13 @@ def pace(addresses: Sequence[str], *, seconds: float, in_flight: int = 8, protoc
     )
 
 
-def p99(requests: Sequence[Request], windows: Sequence[tuple[float, float]]) -> float:
+def p99(requests: Sequence[Request], windows: Sequence[Window]) -> float:
     """99th percentile of latency, in milliseconds, of the requests due within the windows; 0 for fewer than two."""
     inside = [r.milliseconds for r in requests if any(begin <= r.due < end for begin, end in windows)]
     return statistics.quantiles(inside, n=100, method="inclusive")[98] if len(inside) > 1 else 0.0
 
 
-def settle(seconds: float) -> tuple[float, float]:
+def settle(seconds: float) -> Window:
     """Let time pass; returns the window of time that passed."""
     begin = time.monotonic()
     time.sleep(seconds)

@@ -3,15 +3,16 @@
 import statistics
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from include.bench.artifacts import artifact
-from include.bench.measurement import Found, Say
+from include.bench.measurement import Figures, Found, Say
 from include.bench.serving.load import Load
 from include.bench.serving.replicas import MODEL, Artifact, Replica, deploy, object_store, replicas
 from include.contract.lifecycle_client import LifecycleClient
@@ -19,11 +20,31 @@ from include.stack.layout import Stack
 from pipeline.adapters.s3 import S3ObjectStore
 
 _NETWORK = "EfficientNetLite0"
-_SWAPS, _COMPARED, _SAID_EVERY = 100, 10, 20
+_SWAPS, _MANY_SWAPS, _COMPARED, _SAID_EVERY = 100, 1_000, 10, 20
+# The version that was replaced is freed up to 0.6 s after the exchange, once its last request is over.
+_FREED_AFTER_SECONDS, _STILL_SECONDS, _FREED_WITHIN_SECONDS = 1.0, 0.5, 10.0
+_STILL_MB = 0.5
+_A_SWAP_SECONDS = 1.5
 _REQUESTS_PER_SECOND = 10.0
 _EXTRA_MODELS = 4
 _STARTS = 3
 _MB = 2**20
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """Resident memory in MB after early and after late swaps, each once what was replaced is freed; `peaks` of the
+    server, and of the server with its children.
+    """
+
+    early: Sequence[float]
+    late: Sequence[float]
+    peaks: Sequence[tuple[float, float]]
+    failed: int
+
+    @property
+    def drift_percent(self) -> float:
+        return (statistics.median(self.late) / statistics.median(self.early) - 1) * 100
 
 
 def memory(say: Say) -> Found:
@@ -31,26 +52,37 @@ def memory(say: Say) -> Found:
     with object_store(say) as store, replicas(store, 1) as (replica,), replica.lifecycle() as client:
         pair = [_model(store, seed) for seed in range(2)]
         empty = _resident_mb(replica)
-        deploy([client], pair[0])
-        load = Load([replica.address], rate=_REQUESTS_PER_SECOND, seconds=_SWAPS * 1.5)
-        with _peak(replica) as peaks:
-            settled = list(_after_each_swap(replica, client, pair, say))
-        failed = sum(request.code != "OK" for request in load.requests())
+        found = swapped(replica, client, pair, _SWAPS, say=say)
         per_model = _per_model(replica, client, pair[0])
-    first, last = statistics.median(settled[_COMPARED : 2 * _COMPARED]), statistics.median(settled[-_COMPARED:])
-    figures = {
-        "memory_drift_percent_100_swaps": (last / first - 1) * 100,
+    figures = _drift(found, _SWAPS) | {
         "memory_mb_before_any_model": round(empty),
-        "memory_mb_two_versions_loaded": round(last),
+        "memory_mb_two_versions_loaded": round(statistics.median(found.late)),
         "memory_mb_per_model": per_model,
-        "memory_mb_server_peak_in_swaps": round(max(server for server, _ in peaks)),
-        "memory_mb_server_and_vetting_peak_in_swaps": round(max(both for _, both in peaks)),
-        "memory_requests_failed": failed,
+        "memory_mb_server_peak_in_swaps": round(max(server for server, _ in found.peaks)),
+        "memory_mb_server_and_vetting_peak_in_swaps": round(max(both for _, both in found.peaks)),
     }
-    return Found(
-        figures,
-        f"{_NETWORK}, {_SWAPS} swaps under {_REQUESTS_PER_SECOND:.0f} requests/s. Drift: median resident memory after "
-        f"the last {_COMPARED} swaps over that after swaps {_COMPARED + 1} to {2 * _COMPARED}.",
+    return Found(figures, _how(_SWAPS))
+
+
+def memory_of_many(say: Say) -> Found:
+    """The same, ten times as long."""
+    with object_store(say) as store, replicas(store, 1) as (replica,), replica.lifecycle() as client:
+        found = swapped(replica, client, [_model(store, seed) for seed in range(2)], _MANY_SWAPS, say=say)
+    return Found(_drift(found, _MANY_SWAPS), _how(_MANY_SWAPS))
+
+
+def _drift(found: Swapped, swaps: int) -> Figures:
+    return {
+        f"memory_drift_percent_{swaps}_swaps": found.drift_percent,
+        f"memory_requests_failed_{swaps}_swaps": found.failed,
+    }
+
+
+def _how(swaps: int) -> str:
+    return (
+        f"{_NETWORK}, {swaps} swaps under {_REQUESTS_PER_SECOND:.0f} requests/s. Drift: median resident memory after "
+        f"the last {_COMPARED} swaps over that after swaps {_COMPARED + 1} to {2 * _COMPARED}, each read when the "
+        "replaced version was freed and memory had become still."
     )
 
 
@@ -83,18 +115,45 @@ def _empty_and_restored(store: Stack, model: Artifact) -> tuple[float, float]:
             return empty, replica.ready_seconds
 
 
-def _after_each_swap(replica: Replica, client: LifecycleClient, pair: Sequence[Artifact], say: Say) -> Iterator[float]:
-    """Resident memory after each swap; MB."""
-    for number in range(_SWAPS):
-        deploy([client], replace(pair[number % 2], version=f"v2.{number}.0"))
-        settled = _resident_mb(replica)
-        yield settled
-        if (number + 1) % _SAID_EVERY == 0:
-            say(f"{number + 1} of {_SWAPS} swaps, {settled:.0f} MB")
+def swapped(
+    replica: Replica,
+    client: LifecycleClient,
+    pair: Sequence[Artifact],
+    swaps: int,
+    *,
+    say: Say,
+    compared: int = _COMPARED,
+) -> Swapped:
+    """The second `compared` swaps are early, the last ones late; the first warm up."""
+    deploy([client], pair[0])
+    seconds = swaps * _A_SWAP_SECONDS + 2 * compared * (_FREED_AFTER_SECONDS + 2 * _STILL_SECONDS)
+    load = Load([replica.address], rate=_REQUESTS_PER_SECOND, seconds=seconds)
+    early, late = range(compared, 2 * compared), range(swaps - compared, swaps)
+    freed: dict[int, float] = {}
+    with _peak(replica) as peaks:
+        for number in range(swaps):
+            deploy([client], replace(pair[number % 2], version=f"v2.{number}.0"))
+            if number in early or number in late:
+                freed[number] = _freed_mb(replica)
+            if (number + 1) % _SAID_EVERY == 0:
+                say(f"{number + 1} of {swaps} swaps, {_resident_mb(replica):.0f} MB")
+    failed = sum(request.code != "OK" for request in load.requests())
+    return Swapped([freed[number] for number in early], [freed[number] for number in late], peaks, failed)
+
+
+def _freed_mb(replica: Replica) -> float:
+    """Resident memory when it has become still, some time after an exchange; MB."""
+    time.sleep(_FREED_AFTER_SECONDS)
+    until = time.monotonic() + _FREED_WITHIN_SECONDS
+    before, now = float("inf"), _resident_mb(replica)
+    while abs(now - before) > _STILL_MB and time.monotonic() < until:
+        time.sleep(_STILL_SECONDS)
+        before, now = now, _resident_mb(replica)
+    return now
 
 
 def _per_model(replica: Replica, client: LifecycleClient, model: Artifact) -> float:
-    before = _resident_mb(replica)
+    before = _freed_mb(replica)
     for number in range(_EXTRA_MODELS):
         client.prepare(MODEL, f"v3.{number}.0", model.uri, model.manifest_sha256, timeout_seconds=60)
     return (_resident_mb(replica) - before) / _EXTRA_MODELS

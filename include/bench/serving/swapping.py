@@ -7,17 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from faceserve.load_test import Request
-from include.bench.artifacts import artifact
 from include.bench.measurement import Figures, Found, Say
-from include.bench.serving.load import Load, p99, pace, settle
+from include.bench.serving.copies import Copies
+from include.bench.serving.load import Load, Window, p99, pace, settle
 from include.bench.serving.replicas import MODEL, Artifact, Deployed, deploy, object_store, replicas
 from include.contract.lifecycle_client import FaceserveError, LifecycleClient
-from include.contract.manifest import MANIFEST, ArtifactManifest, sha256
 from include.stack.layout import Stack
-from pipeline.adapters.s3 import S3ObjectStore
 
 _REPLICAS = 2
 _CAPACITY_SECONDS = 8.0
@@ -26,8 +24,6 @@ _SPREAD_REPLICAS, _SPREAD_SWAPS = 3, 10
 _CHANGE_SECONDS, _AFTER_SECONDS = 2.5, 1.0
 # What the exchange itself may delay is over after this; the version that was replaced is freed later.
 _EXCHANGE_SECONDS = 0.15
-
-Window = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -196,25 +192,6 @@ def _figures(drive: Drive, seen: Seen, requests: Sequence[Request]) -> Figures:
 
 def _artifacts(store: Stack, network: str, count: int) -> tuple[list[Artifact], list[Artifact]]:
     """`count` good versions, none of which a replica has in its cache, and two with a broken file."""
-    objects = S3ObjectStore(endpoint=store.s3_endpoint)
-    uri = "s3://models/bench/"
-    artifact(network, objects, uri)
-    good = [_another(objects, uri, number) for number in range(count)]
-    bad = []
-    for number, body in enumerate((b"tampered with", b"")):
-        copy = _another(objects, uri, count + number)
-        objects.write(f"{copy.uri}openvino/model.bin", body)
-        bad.append(copy)
-    return good, bad
-
-
-def _another(objects: S3ObjectStore, uri: str, number: int) -> Artifact:
-    """A copy under another run's name: its manifest differs, so replicas take it for another artifact."""
-    manifest = ArtifactManifest.from_json(objects.read(f"{uri}{MANIFEST}"))
-    body = replace(manifest, run_id=f"run-{number}").to_json()
-    target = f"s3://models/bench-{number}/"
-    for path in manifest.files:
-        if path.startswith("openvino/") or path == manifest.golden.file:
-            objects.write(f"{target}{path}", objects.read(f"{uri}{path}"))
-    objects.write(f"{target}{MANIFEST}", body)
-    return Artifact(f"v2.{number}.0", target, sha256(body))
+    bodies = b"tampered with", b""
+    copies = Copies(store, network, kept=count + len(bodies))
+    return [copies.fresh() for _ in range(count)], [copies.broken(body) for body in bodies]

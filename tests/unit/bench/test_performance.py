@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from include.bench.__main__ import main
-from include.bench.bars import BARS, DEMO, Bar
+from include.bench.bar import DEMO, Bar
+from include.bench.bars import BARS
 from include.bench.registry import BENCHMARKS
 from include.stack.layout import REPOSITORY
 
@@ -70,6 +71,38 @@ def test_at_least_is_reached_from_the_bar_on(value, reached):
     assert Bar("", "", "", "", "", at_least=10).reached_by(value) is reached
 
 
+def test_a_weaker_bar_of_the_design_is_named_and_that_it_alone_was_reached(page):
+    measured = {"measured_at": "2026-05-04T10:00:00+00:00", **ABOUT}
+    rows = [
+        row(page({"swaps-resnet50": {"figures": {"resnet50_deploy_seconds_max": seconds}, **measured}}), what)[:3]
+        for what in ("deployment of ResNet50 on every replica",)
+        for seconds in (4, 9, 11)
+    ]
+    assert [bar for bar, *_ in rows] == ["≤ 5 s (design: ≤ 10 s)"] * 3
+    assert [reached for *_, reached in rows] == ["yes", "**no**; the design's: yes", "**no**"]
+
+
+def test_a_median_has_its_interval_beside_it_and_a_worst_repeat_has_none(page):
+    name = "p99_ratio_during_swap_small_85_percent"
+    figures = {f"{name}_median": 1.08, f"{name}_median_low": 0.97, f"{name}_median_high": 1.31, f"{name}_worst": 1.3}
+    told = page({"swap-p99": {"figures": figures, "measured_at": "2026-05-04T10:00:00+00:00", **ABOUT}})
+    about = "p99 while a small network changes, beside steady, at 85 % of capacity"
+    assert row(told, f"{about}: median of repeats")[1:3] == ["1.08× (0.97–1.31)", "yes"]
+    assert row(told, f"{about}: worst repeat")[1:3] == ["1.3×", "**no**"]
+
+
+@pytest.mark.parametrize("bar", [bar for bar in BARS if bar.design is not None], ids=lambda bar: bar.what)
+def test_a_bar_is_never_weaker_than_that_of_the_design(bar):
+    wanted = bar.at_least if bar.at_most is None else bar.at_most
+    assert bar.design_reached_by(wanted) and not bar.reached_by(bar.design)
+
+
+def test_every_figure_has_one_bar_and_every_bar_words_of_its_own():
+    assert len({bar.what for bar in BARS}) == len(BARS)
+    told = [(bar.benchmark, bar.figure) for bar in BARS if bar.benchmark]
+    assert len(set(told)) == len(told)
+
+
 def test_every_bar_is_about_a_figure_that_its_benchmark_has():
     measured = [bar for bar in BARS if bar.benchmark not in {"", DEMO, "rollback"}]
     where = {b.name: REPOSITORY / "include/bench" / b.group / f"{b.where.partition(':')[0]}.py" for b in BENCHMARKS}
@@ -78,7 +111,8 @@ def test_every_bar_is_about_a_figure_that_its_benchmark_has():
 
 
 def _says(path, figure):
-    """Some names are put together: of a precision, or with the unit at their end."""
+    """Some names are put together: of a precision, or with the unit at their end, or by `Spread` with what it tells."""
+    figure = re.sub("_(median|worst)$", "", figure) if "Spread" in path.read_text() else figure
     texts = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant | ast.JoinedStr)]
     patterns = [_pattern(node) for node in texts]
     return any(re.fullmatch(pattern, figure) for pattern in patterns if len(pattern) > len("events_per"))
