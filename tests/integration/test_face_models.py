@@ -98,7 +98,8 @@ def doors_see(services, pipeline, people):
 
 def test_people_become_a_model_that_learns_from_doors_and_goes_back(services, pipeline, world, folder, monkeypatch):
     first, said = make(pipeline, folder, "run-1", monkeypatch)
-    assert (first["version"], sum(first["people"].values()), first["set_aside"]) == ("v1.0.0", 40, 1)
+    # What is no photo; and of two people two drawings are nearly one picture.
+    assert (first["version"], sum(first["people"].values()), first["set_aside"]) == ("v1.0.0", 40, 3)
     assert f"set aside: {PEOPLE[0].identity}/notes.jpg" in said
     enrolled = PEOPLE[:8]
     for person in enrolled:

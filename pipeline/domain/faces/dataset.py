@@ -113,7 +113,7 @@ class FaceDataset:
         said = asdict(self)
         for some in (*said["photos"].values(), said["impostors"], said["set_aside"]):
             for one in some:
-                _leave_out_nobody(one)
+                _as_before(one)
         return json.dumps(said, ensure_ascii=False, sort_keys=True).encode()
 
     @classmethod
@@ -122,10 +122,10 @@ class FaceDataset:
         return cls(
             found["dataset_id"],
             found["base_sha256"],
-            {side: tuple(FacePhoto(**photo) for photo in found["photos"][side]) for side in Side},
+            {side: tuple(map(_photo, found["photos"][side])) for side in Side},
             tuple(SetAside(**one) for one in found["set_aside"]),
             found.get("through", ""),
-            tuple(FacePhoto(**photo) for photo in found.get("impostors", ())),
+            tuple(map(_photo, found.get("impostors", ()))),
         )
 
     def counted(self, run_id: str, model_type: str, uri: str) -> Dataset:
@@ -184,10 +184,16 @@ def person_key(name: str) -> str:
     return f"person:{sha256(identity_of(name).encode())}"
 
 
-def _leave_out_nobody(said: dict[str, Any]) -> None:
-    """A list that was written before keeps its hash."""
+def _as_before(said: dict[str, Any]) -> None:
+    """A list that was written before keeps its hash: there a perceptual hash was a cluster, and nobody was left out."""
     if not said["shows"]:
         del said["shows"]
+    if "phash" in said:
+        said["cluster_id"] = said.pop("phash")
+
+
+def _photo(said: dict[str, Any]) -> FacePhoto:
+    return FacePhoto(phash=said["cluster_id"], **{name: value for name, value in said.items() if name != "cluster_id"})
 
 
 def person_and_name(path: str) -> tuple[str, str] | None:

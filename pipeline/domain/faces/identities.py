@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pipeline.domain.bounds import AtLeastOne, Range
+from pipeline.domain.clusters import NearDuplicates
 
 _TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY = 14, 17
 # Of a `Fingerprint`; what is worse still is no photo to learn from.
@@ -31,7 +32,7 @@ class Side(StrEnum):
 @dataclass(frozen=True)
 class FacePhoto:
     """`identity` is canonical; the greatest `taken_at` is the newest, ISO 8601 or the name that a camera gave; photos
-    with one `cluster_id` are near-duplicates, one burst.
+    of one person whose `phash`, 16 hexadecimal digits, is nearly the same are near-duplicates, one burst.
 
     `check_id` names the check at a door that the photo was taken for, empty for one out of a folder; it `corrects` the
     model when the door stayed shut before the person. `branch`, `camera` and `quality` are empty where nobody knows.
@@ -40,7 +41,7 @@ class FacePhoto:
 
     photo_id: str
     identity: str
-    cluster_id: str
+    phash: str
     taken_at: str
     branch: str = ""
     check_id: str = ""
@@ -199,13 +200,35 @@ class FaceSelectionPolicy:
         return {side: tuple(of_side) for side, of_side in chosen.items()}
 
 
+class Pictures:
+    """What photos show of whom."""
+
+    def __init__(self, photos: Iterable[FacePhoto]) -> None:
+        self._people: dict[str, set[str]] = {}
+        self._of_one: dict[str, NearDuplicates] = {}
+        for photo in photos:
+            self._people.setdefault(photo.phash, set()).add(photo.identity)
+            self._of_one.setdefault(photo.identity, NearDuplicates()).add(int(photo.phash, 16))
+
+    def of_several(self, photo: FacePhoto) -> bool:
+        return len(self._people.get(photo.phash, ())) > 1
+
+    def of_person(self, photo: FacePhoto) -> bool:
+        """Whether one of the person that it is filed under nearly shows the same."""
+        own = self._of_one.get(photo.identity)
+        return own is not None and bool(own.of(int(photo.phash, 16)))
+
+
 def in_two_splits(splits: Mapping[Side, Sequence[FacePhoto]]) -> list[str]:
-    """Identities, and bursts of photos, that stand on more than one side; none may."""
+    """Identities, and pictures, that stand on more than one side; none may.
+
+    A picture by its whole hash: of two people photos are alike by chance far more often than one is saved again.
+    """
     sides: dict[str, set[Side]] = {}
     for side, photos in splits.items():
         for photo in photos:
             sides.setdefault(f"identity {identity_of(photo.identity)}", set()).add(side)
-            sides.setdefault(f"photos {photo.cluster_id}", set()).add(side)
+            sides.setdefault(f"photos {photo.phash}", set()).add(side)
     return sorted(name for name, found in sides.items() if len(found) > 1)
 
 
@@ -217,10 +240,13 @@ def _by_identity(photos: Iterable[FacePhoto]) -> dict[str, list[FacePhoto]]:
 
 
 def _distinct(photos: Iterable[FacePhoto]) -> list[FacePhoto]:
-    first: dict[str, FacePhoto] = {}
+    """No two of them are near-duplicates, and every other one is that of a newer one of them."""
+    index, distinct = NearDuplicates(), list[FacePhoto]()
     for photo in _newest_first(photos):
-        first.setdefault(photo.cluster_id, photo)
-    return list(first.values())
+        if not index.of(int(photo.phash, 16)):
+            index.add(int(photo.phash, 16))
+            distinct.append(photo)
+    return distinct
 
 
 def _newest_first(photos: Iterable[FacePhoto]) -> list[FacePhoto]:

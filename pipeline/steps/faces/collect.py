@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipeline.domain.errors import GiveUp, PhotoRefused, PhotosErased
 from pipeline.domain.faces.dataset import FaceDataset, Forgotten, SetAside
-from pipeline.domain.faces.identities import FacePhoto, Side, identity_of, quality_of
+from pipeline.domain.faces.identities import FacePhoto, Pictures, Side, identity_of, quality_of
 from pipeline.ports.faces import FaceMaking, Vectors
 from pipeline.steps.downloads import several_at_once
 from pipeline.steps.faces.embed import OnPhoto, embed, gives
@@ -130,9 +130,9 @@ def _too_few(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset, l
 def _impostors(usable: Sequence[tuple[FacePhoto, Offered]], chosen: FaceDataset) -> tuple[FacePhoto, ...]:
     """Of people who are learned from; no picture that sets or judges a model, whoever is said to be on it."""
     learned = {photo.identity for photo in chosen.photos[Side.TRAIN]}
-    judging = {photo.cluster_id for side in (Side.CALIBRATE, Side.TEST) for photo in chosen.photos[side]}
+    judging = {photo.phash for side in (Side.CALIBRATE, Side.TEST) for photo in chosen.photos[side]}
     found = [photo for photo, one in usable if one.is_impostor]
-    return tuple(photo for photo in found if photo.identity in learned and photo.cluster_id not in judging)
+    return tuple(photo for photo in found if photo.identity in learned and photo.phash not in judging)
 
 
 def _through(offer: Offer, looked: Sequence[_Looked]) -> str:
@@ -204,24 +204,24 @@ def _look_at(one: Offered, making: FaceMaking) -> _Looked:
     try:
         identity = identity_of(one.name)
         if one.known is not None:
-            photo_id, cluster_id, quality = one.known.photo_id, one.known.cluster_id, one.known.quality
+            photo_id, phash, quality = one.known.photo_id, one.known.phash, one.known.quality
         else:
             print_ = making.inspector.fingerprint(one.read())
             if print_.fault:
                 return _Looked(one, None, print_.fault)
-            photo_id, cluster_id = print_.sha256, f"{print_.phash:016x}"
+            photo_id, phash = print_.sha256, f"{print_.phash:016x}"
             quality = quality_of(print_.brightness, print_.sharpness)
     except (PhotoRefused, ValueError) as error:
         return _Looked(one, None, str(error))
     said = (one.branch, one.check_id, one.corrects, one.camera)
-    return _Looked(one, FacePhoto(photo_id, identity, cluster_id, one.taken_at, *said, quality, one.shows))
+    return _Looked(one, FacePhoto(photo_id, identity, phash, one.taken_at, *said, quality, one.shows))
 
 
 def _sorted_out(
     looked: Sequence[_Looked], forgotten: Forgotten
 ) -> tuple[list[tuple[FacePhoto, Offered]], list[SetAside]]:
     """Photos and where they come from, and those that cannot be used. One picture of two people is nobody's."""
-    shows = _people_by_picture(looked)
+    pictures = Pictures(one.found for one in looked if one.found and not one.offered.is_impostor)
     usable: list[tuple[FacePhoto, Offered]] = []
     aside: list[SetAside] = []
     for one in looked:
@@ -230,20 +230,12 @@ def _sorted_out(
             continue
         if one.found is None:
             aside.append(SetAside(one.offered.place, one.fault, shows=one.offered.shows))
-        elif not one.offered.is_impostor and len(shows[one.found.cluster_id]) > 1:
+        elif not one.offered.is_impostor and pictures.of_several(one.found):
             why = "the same picture is filed under another person, too"
             aside.append(SetAside(one.offered.place, why, one.found.photo_id, one.found.shows))
-        elif one.offered.is_impostor and one.found.identity in shows.get(one.found.cluster_id, ()):
+        elif one.offered.is_impostor and pictures.of_person(one.found):
             why = "it shows what a photo of the person shows that it is said not to show"
             aside.append(SetAside(one.offered.place, why, one.found.photo_id, one.found.shows))
         else:
             usable.append((one.found, one.offered))
     return usable, aside
-
-
-def _people_by_picture(looked: Sequence[_Looked]) -> dict[str, set[str]]:
-    shows: dict[str, set[str]] = {}
-    for one in looked:
-        if one.found and not one.offered.is_impostor:
-            shows.setdefault(one.found.cluster_id, set()).add(one.found.identity)
-    return shows

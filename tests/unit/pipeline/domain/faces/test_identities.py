@@ -1,5 +1,7 @@
 """People stand on one side for ever, under one name, with photos that can be compared."""
 
+import hashlib
+import itertools
 import math
 import unicodedata
 from collections import Counter
@@ -11,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.access_service.wire import Identity
 from include.contract.identity import can_be_enrolled, canonical
+from pipeline.domain.clusters import NEAR_DUPLICATE_BITS
 from pipeline.domain.faces.identities import (
     FacePhoto,
     FaceSelectionPolicy,
@@ -87,8 +90,24 @@ POLICY = FaceSelectionPolicy()
 PEOPLE = [f"person-{number}" for number in range(2000)]
 
 
-def a_photo(number, identity="kim", cluster=None, taken="2026-05-01", **more):
-    return FacePhoto(f"photo-{number}", identity, cluster or f"burst-{number}", f"{taken}T10:00:00+00:00", **more)
+def a_photo(number, identity="kim", burst=None, taken="2026-05-01", flipped=0, **more):
+    """Of one burst up to bits that are `flipped`; bursts are far from each other."""
+    phash = int.from_bytes(hashlib.sha256(str(burst or f"of {number}").encode()).digest()[:8]) ^ flipped
+    return FacePhoto(f"photo-{number}", identity, f"{phash:016x}", f"{taken}T10:00:00+00:00", **more)
+
+
+def bits_apart(one, other):
+    return (int(one.phash, 16) ^ int(other.phash, 16)).bit_count()
+
+
+# Two photos of one burst may be near, or twice as far.
+FLIPPED = st.sets(st.integers(0, 63), max_size=NEAR_DUPLICATE_BITS).map(lambda bits: sum(1 << bit for bit in bits))
+SEEN = st.lists(st.tuples(st.sampled_from(["kim", "lee", "park"]), st.integers(0, 2), FLIPPED), max_size=12).map(
+    lambda seen: [
+        a_photo(n, person, f"burst {burst}", f"2026-05-{1 + n:02d}", flipped)
+        for n, (person, burst, flipped) in enumerate(seen)
+    ]
+)
 
 
 def photos_of(people, each=3):
@@ -141,12 +160,33 @@ def test_whoever_is_chosen_has_two_distinct_photos_and_not_too_many_and_stands_o
         for person in {photo.identity for photo in of_side}:
             own = [photo for photo in of_side if photo.identity == person]
             assert side_of(person) is side
-            assert len({photo.cluster_id for photo in own}) == len(own)
+            assert len({photo.phash for photo in own}) == len(own)
             assert POLICY.min_photos <= len(own) <= POLICY.max_photos
 
 
+@given(SEEN, st.randoms())
+def test_no_two_distinct_photos_are_near_and_each_repeated_one_is_near_a_newer_one(photos, chance):
+    policy = FaceSelectionPolicy(max_photos=1000)
+    repeated = policy.repeated(chance.sample(photos, len(photos)))
+    for person in {photo.identity for photo in photos}:
+        own = [photo for photo in photos if photo.identity == person]
+        distinct = [photo for photo in own if photo not in repeated]
+        assert all(bits_apart(one, other) > NEAR_DUPLICATE_BITS for one, other in itertools.combinations(distinct, 2))
+        for photo in repeated:
+            newer = [one for one in distinct if one.taken_at > photo.taken_at]
+            assert photo not in own or min(bits_apart(photo, one) for one in newer) <= NEAR_DUPLICATE_BITS
+        assert {*policy.choose(photos)[side_of(person)]} >= {*(distinct if len(distinct) > 1 else ())}
+
+
+@pytest.mark.parametrize("flipped", range(2 * NEAR_DUPLICATE_BITS))
+def test_two_photos_that_are_nearly_one_picture_are_one(flipped):
+    photos = [a_photo(1, burst="one"), a_photo(2, burst="one", flipped=(1 << flipped) - 1)]
+    assert bits_apart(*photos) == flipped
+    assert any(POLICY.choose(photos).values()) is (flipped > NEAR_DUPLICATE_BITS)
+
+
 def test_a_burst_is_one_photo_the_newest():
-    burst = [a_photo(n, cluster="burst", taken=f"2026-05-0{n}") for n in (1, 3, 2)]
+    burst = [a_photo(n, burst="burst", taken=f"2026-05-0{n}") for n in (1, 3, 2)]
     (chosen,) = (photos for photos in POLICY.choose([*burst, a_photo(9)]).values() if photos)
     assert [photo.photo_id for photo in chosen] == ["photo-3", "photo-9"]
     assert not any(POLICY.choose(burst).values())
@@ -160,7 +200,9 @@ def test_an_identity_in_two_splits_is_caught():
 
 def test_a_burst_in_two_splits_is_caught():
     leaking = {Side.TRAIN: (a_photo(1, "kim", "burst"),), Side.TEST: (a_photo(2, "lee", "burst"),)}
-    assert in_two_splits(leaking) == ["photos burst"]
+    assert in_two_splits(leaking) == [f"photos {a_photo(1, burst='burst').phash}"]
+    alike = {Side.TRAIN: (a_photo(1, "kim", "burst"),), Side.TEST: (a_photo(2, "lee", "burst", flipped=1),)}
+    assert in_two_splits(alike) == [], "photos of two people are alike by chance"
 
 
 @given(CHECKS, st.floats(0, 1), st.randoms())
