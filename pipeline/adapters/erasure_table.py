@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from include.contract.heard import take_time
 from pipeline.adapters.confirmation_table import wait_for_roll_ups
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.domain.dataset import Manifest
@@ -59,12 +60,25 @@ _TEXTS = """
         AND NOT EXISTS (
             SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
     ORDER BY 1, 2"""
+# Addresses of other photos that begin with one of those: a key may go on with anything.
+_LONGER = " UNION ".join(
+    f"SELECT photo_url FROM {table} WHERE photo_url <> ALL (%(plain)s)"
+    " AND EXISTS (SELECT FROM unnest(%(plain)s) AS one WHERE starts_with(photo_url, one))"
+    for table in ("dataset_photos", "set_aside_tasks", "task_confirmations", "face_confirmations")
+)
+_GO_AND_STAY = {form: f"%({form})s::text[], %({form}_others)s::text[]" for form in ("plain", "json")}
 # How a column of each type says the addresses, and what is left of it without them.
 _SAID = {
-    "text": ("{0}", "struck({0}, %(plain)s)", "plain"),
-    "text[]": ("array_to_string({0}, ' ')", "ARRAY(SELECT struck(one, %(plain)s) FROM unnest({0}) AS one)", "plain"),
-    "jsonb": ("{0}::text", "struck({0}::text, %(json)s)::jsonb", "json"),
+    "text": ("{0}", f"struck({{0}}, {_GO_AND_STAY['plain']})", "plain"),
+    "text[]": (
+        "array_to_string({0}, ' ')",
+        f"ARRAY(SELECT struck(one, {_GO_AND_STAY['plain']}) FROM unnest({{0}}) AS one)",
+        "plain",
+    ),
+    "jsonb": ("{0}::text", f"struck({{0}}::text, {_GO_AND_STAY['json']})::jsonb", "json"),
 }
+# A table of years is read through.
+_LARGE_TABLE_SECONDS = 900.0
 
 
 class ErasureTable:
@@ -112,15 +126,18 @@ class ErasureTable:
         if not addresses:
             return {}
         with self._database.transaction() as cursor:
+            take_time(cursor, _LARGE_TABLE_SECONDS)
+            cursor.execute(_LONGER, {"plain": list(addresses)})
+            others = [url for (url,) in cursor.fetchall()]
             cursor.execute(_TEXTS)
             texts = cursor.fetchall()
-        changed = {
-            table: self._strike_from(table, texts, addresses) for table in dict.fromkeys(row[0] for row in texts)
-        }
+        forms = {"plain": list(addresses), "plain_others": others}
+        forms |= {"json": _as_json(addresses), "json_others": _as_json(others)}
+        changed = {table: self._strike_from(table, texts, forms) for table in dict.fromkeys(row[0] for row in texts)}
         return {table: rows for table, rows in changed.items() if rows}
 
-    def _strike_from(self, table: str, texts: Sequence[tuple[str, str, str]], addresses: Sequence[str]) -> int:
-        """It reads the whole table, and holds nobody up meanwhile."""
+    def _strike_from(self, table: str, texts: Sequence[tuple[str, str, str]], forms: Mapping[str, list[str]]) -> int:
+        """It reads the whole table, and holds nobody up meanwhile: only the rows that it found are locked."""
         columns = [(sql.Identifier(name), _SAID[kind]) for of, name, kind in texts if of == table]
         # What is cheap to look for first.
         names = sql.SQL(" OR ").join(
@@ -130,18 +147,33 @@ class ErasureTable:
             for column, (said, left, key) in columns
         )
         without = sql.SQL(", ").join(sql.SQL(f"{{0}} = {left}").format(column) for column, (_, left, _) in columns)
-        json_like = [json.dumps(one, ensure_ascii=False)[1:-1] for one in addresses]
-        values = {"plain": list(addresses), "json": json_like}
-        at = sql.Identifier(table)
+        at, changed = sql.Identifier(table), 0
+        find = sql.SQL("SELECT ctid FROM {} WHERE {}").format(at, names)
+        strike = sql.SQL("UPDATE {} SET {} WHERE ctid = ANY (%(rows)s::tid[]) AND ({})").format(at, without, names)
+        # Once more for a row that somebody else changed meanwhile, and that lies elsewhere since.
+        while rows := self._found(find, forms):
+            with self._database.transaction() as cursor:
+                take_time(cursor, _LARGE_TABLE_SECONDS)
+                # Before any row of theirs: who writes confirmations takes this first.
+                wait_for_roll_ups(cursor)
+                cursor.execute(
+                    "SELECT set_config('erasure.addresses', %(json)s::text[]::text, true),"
+                    " set_config('erasure.others', %(json_others)s::text[]::text, true)",
+                    forms,
+                )
+                cursor.execute(strike, {**forms, "rows": rows})
+                changed += cursor.rowcount
+        return changed
+
+    def _found(self, find: sql.Composed, forms: Mapping[str, list[str]]) -> list[str]:
         with self._database.transaction() as cursor:
-            cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(at, names), values)
-            if cursor.fetchone() == (False,):
-                return 0
-            # Before any row of theirs: who writes confirmations takes this first.
-            wait_for_roll_ups(cursor)
-            cursor.execute("SELECT set_config('erasure.addresses', %s::text[]::text, true)", (json_like,))
-            cursor.execute(sql.SQL("UPDATE {} SET {} WHERE {}").format(at, without, names), values)
-            return cursor.rowcount
+            take_time(cursor, _LARGE_TABLE_SECONDS)
+            cursor.execute(find, forms)
+            return [row for (row,) in cursor.fetchall()]
+
+
+def _as_json(addresses: Sequence[str]) -> list[str]:
+    return [json.dumps(one, ensure_ascii=False)[1:-1] for one in addresses]
 
 
 def wait_for_erasures(cursor: Cursor) -> None:

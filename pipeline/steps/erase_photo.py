@@ -10,7 +10,7 @@ from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Forgetting
 from pipeline.steps.erase_choices import erase_choices
 from pipeline.steps.erase_from_dataset import erase_from_dataset, places
-from pipeline.steps.faces.forget_faces import forget_faces
+from pipeline.steps.faces.forget_faces import forget_faces, strike_addresses
 from pipeline.steps.list_models import list_models
 
 
@@ -34,7 +34,7 @@ def erase_photo(forgetting: Forgetting, task_id: str, by: By) -> Erasure:
         _forget_original(url, f, found)
     _forget_copies(kept, f)
     found.addresses = sorted({url for one in kept for url in f.erasures.addresses(one)})
-    rows = Counter[str](f.erasures.strike(found.addresses))
+    rows = Counter[str](strike_addresses(f.erasures, found.addresses, found.left))
     # Last: afterwards nobody knows where the original was. By the photo that was asked for its twins are found again.
     for one in reversed(kept):
         rows.update(f.erasures.anonymise(one))

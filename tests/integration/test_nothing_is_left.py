@@ -172,6 +172,50 @@ def test_any_address_is_struck_as_it_is(services, address):
     assert erasures.strike([address]) == {}, "a second time changes nothing"
 
 
+# What follows an address in a text: other addresses, one version of the same, or the sentence.
+LONGER = ["0", " (2).jpg", "한.jpg", "=2.jpg", "/2.jpg", ".bak", "%20a", "?a=1 b.jpg", "\\2'\"[.jpg"]
+VERSIONS = ["", "?versionId=3", "#top", "?versionId=aZ.9_-~&x=/y", "?v"]
+GOES_ON = ["", ".", ", and", ")", " is gone", "에 없다", "?", "#", "; (2)", "\n(2).jpg", '"', "\\n"]
+
+
+def written(stack, photo_urls, reasons):
+    """Photos that a table knows, and an append-only row for each text, whatever they refer to."""
+    connection = psycopg2.connect(stack.dsn("postgres", "mlops"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        for n, url in enumerate(photo_urls):
+            cursor.execute("INSERT INTO set_aside_tasks VALUES ('DS-2020-001', %s, %s, 'unusable', '')", (f"K{n}", url))
+        for n, reason in enumerate(reasons):
+            cursor.execute(
+                "INSERT INTO blessing_overrides (run_id, kind, actor, reason, decided_at)"
+                " VALUES (%s, 'forced', 'kim', %s, now())",
+                (f"t{n}", reason),
+            )
+    connection.close()
+
+
+@pytest.mark.parametrize("address", ["s3://b/1", "s3://b/a (1)+[2].jpg", "s3://b/한\\n'\"{}"])
+def test_longer_addresses_stay_whole_and_versions_of_the_same_go(services, address):
+    longer = [f"{address}{more}" for more in LONGER]
+    stays = {one: one for one in [*longer, *(f"no photo at {one}: {one}" for one in longer)]}
+    goes = {
+        f"{before}{address}{version}{after}": f"{before}(erased){after}"
+        for before in ("", "no photo at ")
+        for version in VERSIONS
+        for after in GOES_ON
+    }
+    said = {**stays, **goes, f"{longer[1]}, {address}": f"{longer[1]}, (erased)"}
+    written(services.stack, [*longer, address], said)
+    erasures = Wiring(Settings(mlops_dsn=services.stack.dsn("mlops", "mlops"))).erasures
+    assert erasures.strike([address]) == {"blessing_overrides": len(goes) + 1}
+    dsn = services.stack.dsn("mlops_owner", "mlops")
+    found = dict(query(dsn, "SELECT run_id, reason FROM blessing_overrides"))
+    assert {text: found[f"t{n}"] for n, text in enumerate(said)} == said
+    assert erasures.strike([address]) == {}, "a second time changes nothing"
+    assert erasures.strike([address, *longer]) == {"blessing_overrides": len(stays) + 1}
+    assert not [reason for (reason,) in query(dsn, "SELECT reason FROM blessing_overrides") if address in reason]
+
+
 def test_who_was_erased_comes_back_neither_with_a_copy_of_the_gallery_nor_with_one_of_the_datasets(services):
     world = World(services)
     dataset_id = world.prepare()["dataset_id"]

@@ -9,7 +9,7 @@ from pipeline.domain.lineage import Erased
 from pipeline.domain.models import ModelType
 from pipeline.domain.transitions import By
 from pipeline.ports.face_forgetting import FaceForgetting
-from pipeline.steps.faces.forget_faces import forget_faces
+from pipeline.steps.faces.forget_faces import forget_faces, strike_addresses
 
 
 @dataclass
@@ -50,7 +50,7 @@ def erase_person(forgetting: FaceForgetting, name: str, by: By) -> FaceErasure:
         "what the access service knows of the person, and photos it enrolled them by: withdraw them there"
     )
     # Last: afterwards nobody knows where the photos were.
-    forgetting.erasures.strike(found.addresses)
+    strike_addresses(forgetting.erasures, found.addresses, found.left)
     found.confirmations = forgetting.confirmations.forget(person_key(identity))
     return found
 

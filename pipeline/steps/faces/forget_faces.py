@@ -1,12 +1,14 @@
 """Take a person, or the photo of a check, out of every list of faces, and remember the photos by their hashes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.domain.dataset_folder import face_in, face_vectors
+from pipeline.domain.errors import ServiceTooSlow
 from pipeline.domain.faces.dataset import Forgotten
 from pipeline.domain.lineage import Erased
 from pipeline.domain.transitions import By
+from pipeline.ports.data import Erasures
 from pipeline.ports.face_forgetting import FaceLists
 from pipeline.steps.faces.stored_faces import StoredFaces, stored_faces, take_out, vectors_in
 
@@ -60,3 +62,17 @@ def _take_out(lists: FaceLists, stored: StoredFaces, forgotten: Forgotten, gone:
     gone.vectors.update(vectors_in(lists, stored.dataset, photos))
     if photos and not stored.is_draft:
         gone.run_ids.append(stored.run_id)
+
+
+def strike_addresses(erasures: Erasures, addresses: Sequence[str], left: list[str]) -> Mapping[str, int]:
+    """Rows by table that name the photos no more. A database that never reads all texts in time keeps no row of their
+    own from being emptied: then `left` says so, to people.
+    """
+    try:
+        return erasures.strike(addresses)
+    except ServiceTooSlow as error:
+        left.append(
+            f"texts of database `mlops` may still name {', '.join(addresses)} ({error}): let its administrator look for"
+            " it in every table"
+        )
+        return {}

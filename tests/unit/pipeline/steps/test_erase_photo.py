@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.adapters.verification_report import HtmlReportPrinter
 from pipeline.domain.artifact_folder import FLIPS, REPORT_PAGE
 from pipeline.domain.dataset import Manifest, Split
-from pipeline.domain.errors import DatasetRefused, GiveUp, PhotosErased, UnknownVersion
+from pipeline.domain.errors import DatasetRefused, GiveUp, PhotosErased, ServiceTooSlow, UnknownVersion
 from pipeline.domain.models import ModelType
 from pipeline.domain.training import Attempt, Hyperparameters
 from pipeline.domain.transitions import By
@@ -686,3 +686,16 @@ def test_nor_does_a_dataset_have_it_that_a_restored_database_lost(world):
     assert task.encode() not in world.everything()
     # Under their numbers nothing is left that nobody names.
     assert [uri for uri in world.objects.bodies if "/DS-2026-" in uri] == []
+
+
+def test_texts_that_cannot_be_looked_through_in_time_keep_no_row_of_the_photo_and_people_are_told(world, monkeypatch):
+    task = world.task()
+    (address,) = world.erasures.addresses(task)
+
+    def strike(_):
+        raise ServiceTooSlow("the mlops database", "canceling statement")
+
+    monkeypatch.setattr(world.erasures, "strike", strike)
+    done = world.erase(task)
+    assert not world.erasures.addresses(task) and done.rows["dataset_photos"]
+    assert any("may still name " + address in one for one in done.left)
