@@ -129,7 +129,7 @@ def retire(model_type: str, keep: int | None, dry_run: bool, actor: str) -> None
 @served_option
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(model_type: str, dry_run: bool) -> None:
-    """Throw away images of old datasets, caches, refused models' files and old readings."""
+    """Throw away images of old datasets, caches, files of models that were refused or never answered, old readings."""
     show(Pipeline.from_env().prune(model_type, dry_run=dry_run))
 
 

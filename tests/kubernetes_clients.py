@@ -19,7 +19,7 @@ _PACKAGE = REPOSITORY / ".stack/tools/kubernetes"
 def rendered(folder: Path) -> list[dict[str, Any]]:
     """What `kubectl apply -k FOLDER` would send."""
     done = subprocess.run(
-        [_client("kubectl"), "kustomize", str(folder)],
+        [client("kubectl"), "kustomize", str(folder)],
         # No cluster and no internet: whatever it would want to ask is refused.
         env={"PATH": os.environ["PATH"], "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
         capture_output=True,
@@ -40,7 +40,7 @@ def copied(to: Path) -> Path:
     return to / "k8s"
 
 
-def _client(name: str) -> Path:
+def client(name: str) -> Path:
     """Unpacked at its first use: from an archive in an archive in the package."""
     program = _PACKAGE / "bin" / name
     if not program.exists():

@@ -21,7 +21,8 @@ for name in MLOPS_OWNER_DSN RETRAIN_MLOPS_DSN RETRAIN_VIEWER_DSN RETRAIN_HELPER_
 done
 k() { kubectl --namespace retraining "$@"; }
 
-# No registry gives an image that is loaded by hand a digest: trainings are named by what theirs is, and not by a release.
+# No registry gives an image that is loaded by hand a digest: trainings are named by what theirs is, and not by a release. So what is
+# changed here is applied by this script again, and not from the overlay.
 id=$(docker image inspect --format '{{.Id}}' laundry-training:0.1.0)
 training=laundry-training:sha256-${id#sha256:}
 docker tag laundry-training:0.1.0 "$training"
@@ -106,13 +107,24 @@ k get configmap storage >/dev/null 2>&1 || k create configmap storage
 k patch configmap storage --patch "{\"data\": {$(for name in RETRAIN_S3_ENDPOINT FACESERVE_S3_ENDPOINT MLFLOW_S3_ENDPOINT_URL AWS_ENDPOINT_URL_S3; do
     printf '%s"%s": "%s"' "${comma:-}" "$name" "$S3_ENDPOINT"; comma=', '; done)}}"
 k delete job set-up --ignore-not-found
-kubectl apply -k include/k8s/overlays/minikube
-k patch configmap airflow --patch "{\"data\": {\"RETRAIN_TRAINING_IMAGE\": \"$training\"}}"
+mkdir "$folder/overlay"
+cat > "$folder/overlay/kustomization.yaml" <<END
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: ["$(realpath --relative-to="$folder/overlay" include/k8s/overlays/minikube)"]
+images: [{name: laundry-training, newTag: "${training#*:}"}]
+patches:
+  - target: {kind: ConfigMap, name: airflow}
+    patch: '[{"op": "add", "path": "/data/RETRAIN_TRAINING_IMAGE", "value": "$training"}]'
+END
+kubectl apply -k "$folder/overlay"
 [ -z "${RABBITMQ_METRICS:-}" ] || k patch configmap prometheus --patch "{\"data\": {\"rabbitmq.yaml\": \"[{targets: ['$RABBITMQ_METRICS']}]\"}}"
 k wait --for=condition=complete --timeout=15m job/set-up
 k rollout restart statefulset/faceserve deployment/mlflow
 helm repo add apache-airflow https://airflow.apache.org >/dev/null
 helm upgrade --install airflow apache-airflow/airflow --namespace retraining --values include/k8s/airflow/values.yaml --wait
+# Where the values are as before nothing was started anew, and images may not be as before.
+k get deployment,statefulset --selector release=airflow --output name | xargs -r kubectl --namespace retraining rollout restart
 k get pods
 echo "Airflow: kubectl --namespace retraining port-forward service/airflow-api-server 8080"
 echo "its logins: kubectl --namespace retraining get secret airflow-logins -o go-template='{{index .data \"passwords.json\" | base64decode}}'"

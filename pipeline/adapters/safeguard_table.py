@@ -14,7 +14,8 @@ _GROWING = {
     "transitions": ("id || phase || entry || to_version || actor || reason", "recorded_at", "true"),
 }
 _STORED, _TOTAL = "SELECT count(*) FROM task_confirmations", "SELECT COALESCE(sum(stored), 0) FROM confirmation_totals"
-_SHOWN_TWICE = "SELECT count(*) - count(DISTINCT (dataset_id, sha256)) FROM dataset_photos"
+# Of what was erased the row stays, without what it showed.
+_SHOWN_TWICE = "SELECT count(*) - count(DISTINCT (dataset_id, sha256)) FROM dataset_photos WHERE sha256 <> ''"
 
 
 class SafeguardTable:

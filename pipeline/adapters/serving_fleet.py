@@ -31,7 +31,7 @@ class Replicas:
     token: str
     prepare_timeout_seconds: float = 60.0
     activate_timeout_seconds: float = 5.0
-    straggler_seconds: float = 10.0
+    straggler_seconds: float = 20.0
     out_of_rotation: Collection[str] = ()
     tls: ClientTls | None = None
     resolve: Resolve = resolved

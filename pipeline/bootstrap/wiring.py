@@ -258,6 +258,7 @@ class Wiring:
                 token=s.faceserve_token.get_secret_value(),
                 prepare_timeout_seconds=s.prepare_timeout_seconds,
                 activate_timeout_seconds=s.activate_timeout_seconds,
+                straggler_seconds=s.rollback_straggler_seconds,
                 out_of_rotation=s.faceserve_out_of_rotation,
                 tls=client_tls(s.faceserve_tls_ca, s.faceserve_tls_certificate, s.faceserve_tls_key),
             ),

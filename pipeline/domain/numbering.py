@@ -27,8 +27,8 @@ def next_number(
     after a rollback need not be the highest. Without a champion the highest line goes on, whatever the network.
     A minor is a dataset, so that a patch says what it differs from: a second model of a dataset is the next patch of
     the first, whatever was made of other data since (who is newest is told by `newest_first`, not by the number).
-    `retried`: another run was tried on the same dataset before and none accepted. That run would have been the next
-    minor, so this one is its first patch.
+    `retried`: another run was tried on the same dataset before. That run would have been the next minor of this line,
+    so this one is its first patch.
     """
     versions = {VersionNumber.parse(version.version): version for version in registered}
     if not versions:

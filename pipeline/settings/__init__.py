@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     """Deadline for one replica to download, load, warm up and check a model."""
     activate_timeout_seconds: PositiveSeconds = 5.0
     """Deadline for one replica to exchange the reference."""
+    rollback_straggler_seconds: PositiveSeconds = 20.0
+    """What a rollback gives the other replicas to load once it has reached one; who needs longer is brought back by
+    `reconcile`. The next emergency waits for it."""
     administrators: tuple[str, ...] = ()
     """Who may clear a freeze or force a model live in Airflow, by the name of the login; empty: who is admin in its
     simple auth manager, under another one whoever may trigger its DAG."""

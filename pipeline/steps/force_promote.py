@@ -1,6 +1,7 @@
 """Put a model live that verification did not accept: a person's word, kept for ever (design D13, D14)."""
 
 import re
+from contextlib import ExitStack
 
 from pipeline.domain.errors import NotBlessed
 from pipeline.domain.ledger import Ledger
@@ -24,8 +25,9 @@ def force_promote(d: Deployment, r: Registration, model_type: ModelType, wanted:
     ledger = d.transitions.ledger(model_type)
     blessing = ledger.demand_load_test(wanted, d.blessings.of_run(run_id))
     _demand_forcible(d, ledger, run_id, by)
-    # Files of a run that was refused go after a while: not between the look at them and the number.
-    with d.transitions.moving_files(model_type):
+    with ExitStack() as files:
+        # Files of a run that was refused go after a while: not between the look at them and the number.
+        files.enter_context(d.transitions.moving_files(model_type))
         result = _judged(r, run_id, blessing.artifact_manifest_sha256)
         manifest = manifest_of(r, result)
 
@@ -34,6 +36,7 @@ def force_promote(d: Deployment, r: Registration, model_type: ModelType, wanted:
             return ledger.force(known or numbered(r, model_type, result), blessing, by, d.clock.now())
 
         def ready(target: ModelVersion) -> None:
+            files.close()
             show_in_registry(r, target, result, manifest)
 
         return promote_everywhere(d, model_type, decide, ready)

@@ -1,11 +1,12 @@
 """What an erasure cannot reach and people have to know of: dead letters that name what was erased, and backups."""
 
 import json
+import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from pipeline.domain.errors import TryAgain
+from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.ports.events import DeadLetter, DeadLetters
 
 _LOOK = "look with `python -m pipeline dead-letters list`"
@@ -17,12 +18,11 @@ _BETWEEN_COPIES = timedelta(days=2)
 def in_dead_letters(letters: DeadLetters, words: Collection[str]) -> list[str]:
     """`words` are ids, names and addresses of what was erased."""
     try:
-        found = [one.id for one in letters.all() if _names(one, {_alike(word) for word in words if word})]
-    except TryAgain as error:
+        found = [one.id for one in letters.all() if _names(one, _whole(words))]
+    except (TryAgain, GiveUp) as error:
         return [f"dead letters may name it, and nobody could be asked ({error}): {_LOOK}"]
-    return [
-        f"dead letter {one} names it: throw it away with `python -m pipeline dead-letters discard`" for one in found
-    ]
+    discard = "throw it away with `python -m pipeline dead-letters discard`"
+    return [f"dead letter {one} may name it: look with `… show`, and {discard}" for one in found]
 
 
 def in_backups(now: datetime, kept: timedelta | None) -> str:
@@ -34,15 +34,29 @@ def in_backups(now: datetime, kept: timedelta | None) -> str:
     return f"backups of the databases have its rows, the last one until {last:%Y-%m-%d} (a copy each night); {again}"
 
 
-def _names(letter: DeadLetter, words: Collection[str]) -> bool:
-    said = _alike(f"{letter.body.decode(errors='replace')} {letter.headers} {letter.message_id}")
+def _names(letter: DeadLetter, words: re.Pattern[str]) -> bool:
+    """What its fields hold, not what they are called: JSON may say it with \\u instead of letters."""
     try:
-        # As JSON may say it: with \u instead of letters.
-        said += _alike(json.dumps(json.loads(letter.body), ensure_ascii=False))
+        said = [*_texts(json.loads(letter.body))]
     except (ValueError, RecursionError):
-        # What is no JSON has no other form.
-        return any(word in said for word in words)
-    return any(word in said for word in words)
+        said = [letter.body.decode(errors="replace")]
+    return any(words.search(_alike(text)) for text in (*said, *_texts(letter.headers), letter.message_id or ""))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+    elif value is not None:
+        yield str(value)
+
+
+def _whole(words: Collection[str]) -> re.Pattern[str]:
+    """`TASK-1`, and not `TASK-12`; nothing for no words."""
+    alike = sorted(re.escape(_alike(word)) for word in words if word.strip())
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(alike) or '(?!)'})(?![\w-])")
 
 
 def _alike(text: str) -> str:

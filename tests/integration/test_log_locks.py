@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
+from include.contract.heard import HeardConnection
 from include.stack.layout import REPOSITORY
-from pipeline.adapters import transition_log
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.models import ModelType, Status
@@ -91,7 +91,7 @@ def test_a_lock_excludes_itself_and_not_the_other_and_is_free_when_its_process_i
 
 
 def test_no_time_limit_of_a_statement_ends_a_long_wait(services, log, monkeypatch):
-    monkeypatch.setattr(transition_log, "_ASK_AGAIN_SECONDS", 1)
+    monkeypatch.setattr(HeardConnection, "allow", lambda self, _: setattr(self, "_silence_seconds", MOMENT_SECONDS))
     with log.exclusive(LAUNDRY):
         waiter = Waiter(log, "exclusive")
         assert not waiter.has_it(within_seconds=LONG_SECONDS)

@@ -30,7 +30,7 @@ from tests.unit.pipeline.steps.live_world import ARCHIVE, LAUNDRY
 
 MONITOR = "live_accuracy_monitor"
 ACCURACY = LiveAccuracyPolicy(matured_minutes=0)
-NOTHING_REFUSED_STAYS = PruningPolicy(keep_refused_days=0)
+NOTHING_REFUSED_STAYS = PruningPolicy(keep_refused_days=0, keep_unanswered_days=0)
 
 
 @dataclass(frozen=True)

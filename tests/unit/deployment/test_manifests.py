@@ -347,7 +347,9 @@ def test_the_exporter_is_told_whom_it_asks(overlay: str) -> None:
     told = {one["name"]: one.get("value") for one in container["env"]}
     assert "RETRAIN_EXPORTER_AIRFLOW_URL" in told
     # Who receives the log makes the backups.
-    assert "log-receiver" in _pods(overlay) and told["RETRAIN_EXPORTER_BACKUPS"] == "true"
+    everybody = _of(overlay, "ConfigMap")["retraining"]["data"]
+    assert "RETRAIN_EXPORTER_BACKUPS" not in told
+    assert ("log-receiver" in _pods(overlay)) == (everybody.get("RETRAIN_EXPORTER_BACKUPS") == "true")
     assert told["RETRAIN_EXPORTER_REPLICAS"] == str(_fewest_replicas(overlay))
     assert "RETRAIN_MLFLOW_URL" in _of(overlay, "ConfigMap")["retraining"]["data"]
 

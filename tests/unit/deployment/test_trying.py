@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from plugins.training_image import demand_by_digest
+from tests.kubernetes_clients import client
 
 _SCRIPT = Path(__file__).parents[3] / "include/k8s/try.sh"
 _GIVEN = re.findall(
@@ -16,6 +18,7 @@ _GIVEN = re.findall(
 )
 # What kubectl is asked here: a key's value, the keys' names, and to take in what a file says.
 _KUBECTL = """#!/bin/sh
+if [ "$1 $2" = "apply -k" ]; then exec KUBECTL kustomize "$3" --output "$CLUSTER/../applied.yaml"; fi
 shift 2
 case "$1 $2" in
 "patch configmap")
@@ -53,9 +56,9 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "bin").mkdir()
     for name, text in {
-        "kubectl": _KUBECTL.replace("PYTHON", sys.executable),
+        "kubectl": _KUBECTL.replace("PYTHON", sys.executable).replace("KUBECTL", str(client("kubectl"))),
         "helm": "",
-        "minikube": "",
+        "minikube": '#!/bin/sh\necho "$3" >> "$CLUSTER/../loaded"\n',
         "docker": _DOCKER,
     }.items():
         (folder / "bin" / name).write_text(text or "#!/bin/sh\n")
@@ -92,8 +95,12 @@ def test_where_s3_is_and_which_image_trains_everybody_is_told(cluster):
     told = json.loads((cluster / "storage.json").read_text())["data"]
     names = {"RETRAIN_S3_ENDPOINT", "FACESERVE_S3_ENDPOINT", "MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
     assert told.keys() == names and len(set(told.values())) == 1
-    image = json.loads((cluster / "airflow.json").read_text())["data"]["RETRAIN_TRAINING_IMAGE"]
+    applied = list(yaml.safe_load_all((cluster / "applied.yaml").read_text()))
+    (airflow,) = [one for one in applied if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", "airflow")]
+    image = airflow["data"]["RETRAIN_TRAINING_IMAGE"]
     demand_by_digest(image)
+    ours = set(re.findall(r"laundry-[a-z]+:[\w.-]+", yaml.safe_dump_all(applied)))
+    assert image in ours and ours == set((cluster / "loaded").read_text().split())
 
 
 SHARED = [

@@ -133,6 +133,7 @@ NAMES = {
     "RETRAIN_FACESERVE_TLS_KEY": ("/keys/own.key", "faceserve_tls_key"),
     "RETRAIN_PREPARE_TIMEOUT_SECONDS": ("7.5", "prepare_timeout_seconds"),
     "RETRAIN_ACTIVATE_TIMEOUT_SECONDS": ("7.5", "activate_timeout_seconds"),
+    "RETRAIN_ROLLBACK_STRAGGLER_SECONDS": ("7.5", "rollback_straggler_seconds"),
     "RETRAIN_LIVE_WINDOW_HOURS": ("7.5", "live.window_hours"),
     "RETRAIN_LIVE_MIN_CONFIRMATIONS": ("7", "live.min_confirmations"),
     "RETRAIN_LIVE_MATURED_MINUTES": ("0", "live.matured_minutes"),
