@@ -78,9 +78,9 @@ def world(running_services, tmp_path_factory):
 
 def offer(world, version, files):
     for path, body in files.items():
-        world.store.put_object(Bucket="models", Key=f"{version}/{path}", Body=body)
+        world.store.put_object(Bucket="models", Key=f"any/{version}/{path}", Body=body)
     sha256 = hashlib.sha256(files[MANIFEST]).hexdigest()
-    return world.lifecycle.prepare("laundry", version, f"s3://models/{version}/", sha256, timeout_seconds=900)
+    return world.lifecycle.prepare("laundry", version, f"s3://models/any/{version}/", sha256, timeout_seconds=900)
 
 
 @given(files=damaged() | misdescribed())

