@@ -63,9 +63,9 @@ RIGHTS: Mapping[str, tuple[Grant, ...]] = {
         Grant("backups", _KEPT),
         # Out of a gallery that was restored goes whoever was erased, as does what was said of them lately; nobody is
         # enrolled with this key.
-        Grant("faces", (DELETE,), ("FACE/",)),
-        Grant("faces", _KEPT, ("FACE.changes/",)),
-        Grant("faces", WRITE, ("FACE.revision",)),
+        Grant("faces", (DELETE,), ("face/",)),
+        Grant("faces", _KEPT, ("face.changes/",)),
+        Grant("faces", WRITE, ("face.revision",)),
         Grant("airflow-logs", (READ, *WRITE)),
     ),
     # It brings, and what it brought nobody makes undone with its key.

@@ -223,7 +223,7 @@ def test_who_was_erased_comes_back_neither_with_a_copy_of_the_gallery_nor_with_o
     photo = photo_of(world, row)
     names = ("kim", "KIM", "ｋｉｍ", "kimchi", "박")
     for name in names:
-        world.s3.put_object(Bucket="faces", Key=f"FACE/{name}", Body=photo)
+        world.s3.put_object(Bucket="faces", Key=f"face/{name}", Body=photo)
     copy = [
         (bucket, one["Key"], world.s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read())
         for bucket in ("datasets", "faces")
@@ -238,9 +238,9 @@ def test_who_was_erased_comes_back_neither_with_a_copy_of_the_gallery_nor_with_o
     done = world.pipeline.erase_again()
     assert (done["erased_again"], done["left_the_gallery"]) == (0, 2)
     left = {one["Key"] for one in world.s3.list_objects_v2(Bucket="faces")["Contents"]}
-    (told,) = (key for key in left if key.startswith("FACE.changes/"))
+    (told,) = (key for key in left if key.startswith("face.changes/"))
     assert "kim" not in told and world.s3.get_object(Bucket="faces", Key=told)["Body"].read() == WITHDRAWAL
-    assert left - {told} == {"FACE/KIM", "FACE/kimchi", "FACE/박", "FACE.revision"}, (
+    assert left - {told} == {"face/KIM", "face/kimchi", "face/박", "face.revision"}, (
         "in every form of the name, and no other"
     )
     assert objects_that_show(world.s3, row.photo_url, photo, ["datasets"]) == []

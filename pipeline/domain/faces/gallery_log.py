@@ -12,8 +12,8 @@ _DIGITS = 15
 
 
 def place_of(gallery: str) -> str:
-    """Of faces: photos lie below it, and what is told of them beside it."""
-    return f"{gallery.rstrip('/')}/{ModelType.FACE}"
+    """Of faces, under the name that model servers have for them: photos lie below it, what is told of them beside it."""
+    return f"{gallery.rstrip('/')}/{ModelType.FACE.lower()}"
 
 
 def withdrawals(people: Collection[str], there: Sequence[str], now: datetime) -> list[str]:

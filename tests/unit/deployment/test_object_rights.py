@@ -107,8 +107,8 @@ def test_a_component_may_call_what_its_code_calls(component, path):
             ["PutObject models/archive/LAUNDRY/run-1/model.bin", "RestoreObject models/archive/LAUNDRY/run-1/x"],
         ),
         ("airflow", ["PutObject backups/postgres/base/1/copy.tar.gz", "PutObject airflow-logs/dag_id=x/1.log"]),
-        ("airflow", ["DeleteObject faces/FACE/kim", "PutObject faces/FACE.revision"]),
-        ("airflow", [f"{does} faces/FACE.changes/1" for does in ("GetObject", "PutObject", "DeleteObject")]),
+        ("airflow", ["DeleteObject faces/face/kim", "PutObject faces/face.revision"]),
+        ("airflow", [f"{does} faces/face.changes/1" for does in ("GetObject", "PutObject", "DeleteObject")]),
         ("log-receiver", ["PutObject backups/postgres/log/0001.gz", "GetObject backups/postgres/log/0001.gz"]),
         ("mlflow", ["PutObject mlflow/1/run/artifacts/curve.png", "DeleteObject mlflow/1/run/artifacts/curve.png"]),
         ("helper", ["GetObject tasks/2026/photo.jpg"]),
@@ -135,7 +135,7 @@ def test_whoever_takes_a_replica_over_changes_no_model_and_whoever_takes_a_train
         ):
             assert not may("retraining", action, place), place
     assert not may("retraining", "s3:GetObject", "tasks/photo.jpg")
-    assert not may("airflow", "s3:PutObject", "faces/FACE/kim"), "it enrols nobody"
+    assert not may("airflow", "s3:PutObject", "faces/face/kim"), "it enrols nobody"
     assert not may("face-training", "s3:PutObject", "models/LAUNDRY/run-1/manifest.json")
 
 

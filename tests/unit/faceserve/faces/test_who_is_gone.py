@@ -21,7 +21,7 @@ from tests.builders import NOW
 from tests.fakes.data import FakeObjects
 from tests.unit.faceserve.faces.test_gallery import BY_COLOUR, PHOTOS, Store
 
-LOG = "s3://faces/FACE.changes/"
+LOG = "s3://faces/face.changes/"
 
 
 class Doors:
@@ -35,7 +35,7 @@ class Doors:
         self.seen = self.looking.known(BY_COLOUR, self.looking.revision())
 
     def _replica(self):
-        return Gallery(Stores(self.store, self.store), "s3://faces/", "FACE", Darkroom(10**9, 8))
+        return Gallery(Stores(self.store, self.store), "s3://faces/", "face", Darkroom(10**9, 8))
 
     def look(self):
         """By the log alone."""
