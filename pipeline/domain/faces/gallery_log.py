@@ -12,7 +12,7 @@ _DIGITS = 15
 
 
 def place_of(gallery: str) -> str:
-    """Of faces, under the name that model servers have for them: photos lie below it, what is told of them beside it."""
+    """Of faces, by the name that model servers have for them: photos lie below it, and what is told of them beside."""
     return f"{gallery.rstrip('/')}/{ModelType.FACE.lower()}"
 
 
