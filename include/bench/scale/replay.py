@@ -23,6 +23,7 @@ from pipeline.adapters.trouble_table import TroubleTable
 from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Blessing
 from pipeline.domain.checks import Check, CheckName, Outcome
+from pipeline.domain.figures.production import Branches
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
 from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
@@ -98,6 +99,7 @@ class Replay:
         )
         self._monitoring = Monitoring(transitions, metrics, ReadingTable(database), outbox, clock)
         troubles, totals, seconds = TroubleTable(database), TotalTables(database), _MINUTES_BETWEEN_LOOKS * 60
+        self._branches = Branches()
         self._watching = Watching(
             versions, self._results, blessings, transitions, confirmations, runs, troubles, totals, live, policy,
             seconds, 10,
@@ -137,7 +139,7 @@ class Replay:
         with self.times.of("monitor: a look"):
             watch(self._monitoring, LAUNDRY, LiveAccuracyPolicy())
         with self.times.of("exporter: everything it tells"):
-            list(tell_facts(self._watching))
+            list(tell_facts(self._watching, self._branches))
 
     def _wrong(self, version: str, now: datetime) -> float:
         knows = now <= self.month.falls_at or self._learned[version] > self.month.falls_at

@@ -134,8 +134,9 @@ def _chosen(confirmed: Sequence[Photo], policy: SelectionPolicy, *, since: datet
     is_new = {photo.task_id: datetime.fromisoformat(photo.confirmed_at) > since for photo in confirmed}
     new = [photo for photo in by_age if photo.corrected and is_new[photo.task_id]]
     pool = [photo for photo in by_hash if photo.corrected and not is_new[photo.task_id]]
+    clusters = {photo.task_id: photo.cluster_id for photo in pool}
     natural = [*by_age[: policy.sample_limit], *by_hash[: policy.history_limit]]
-    gathered = [*natural, *policy.earlier_of(pool[: policy.earlier_pool]), *new[: policy.correction_limit]]
+    gathered = [*natural, *policy.earlier_of(pool[: policy.earlier_pool], clusters), *new[: policy.correction_limit]]
     rows = {p.task_id: replace(p, split=policy.split_of(p.cluster_id)) for p in gathered}
     chosen = select(list(rows.values()), policy, natural={photo.task_id for photo in natural}, since=since)
     return np.array([int(p.task_id.removeprefix("TASK-")) for p in chosen if p.split is Split.TRAIN], int)
