@@ -55,25 +55,26 @@ class ChangeLog:
     def tell_enrolled(self, name: str) -> None:
         self._tell(person_of(name), {"name": name, "withdrawn": False})
 
-    def tell_withdrawn(self, name: str) -> None:
-        """Without the name: what is told of who is gone names nobody."""
-        self._tell(person_of(name), {"withdrawn": True})
+    def tell_withdrawn(self, name: str) -> str:
+        """The change's key. Without the name: what is told of who is gone names nobody."""
+        return self._tell(person_of(name), {"withdrawn": True})
 
-    def forget(self, name: str) -> None:
-        """Take out what names this person."""
+    def forget(self, name: str, before: str) -> None:
+        """Take out what names this person, and came before a change: who was enrolled after it is there again."""
         person = person_of(name)
         for key in self._keys(0):
             # An earlier build did not say in the key of whom it is.
-            mine = person in key or key.count("-") == 1
+            mine = key < before and (person in key or key.count("-") == 1)
             if mine and (change := self._read(key)) is not None and change.name and change.person == person:
                 self._source.delete(f"{self._prefix}{key}")
 
-    def _tell(self, person: str, said: Mapping[str, object]) -> None:
+    def _tell(self, person: str, said: Mapping[str, object]) -> str:
         """The change first: who reads its revision finds it."""
         newest = max(map(_milliseconds, self._keys(_now() - _LATE_SECONDS)), default=0)
         key = f"{max(newest + 1, int(_now() * 1000)):0{_DIGITS}d}-{person}-{uuid.uuid4().hex}"
         self._source.write(f"{self._prefix}{key}", json.dumps(said).encode())
         self._source.write(self._revision, key.encode())
+        return key
 
     def since(self, known: Mapping[str, Change]) -> Mapping[str, Change]:
         """By key, `known` ones and those that came after them, or a little before."""

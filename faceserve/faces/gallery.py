@@ -109,8 +109,7 @@ class Gallery:
         for other in (self._other_forms or {}).get(name, ()):
             self._source.delete(other)
         # Once more, after whatever was enrolled meanwhile: of that the photo is gone.
-        self._log.tell_withdrawn(name)
-        self._log.forget(name)
+        self._log.forget(name, before=self._log.tell_withdrawn(name))
 
     def revision(self) -> str:
         """Another one after every change, by whichever replica; empty before the first. Raises `StorageUnavailable`."""

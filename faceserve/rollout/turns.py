@@ -56,9 +56,10 @@ class Turns:
         """For whoever loads `version` and could stop. Raises `TooLate` when it is not `wanted` any more, and
         `Overloaded` when something urgent waits for it to end.
         """
-        demand_wanted(version, wanted)
+        # First: files are fetched on for a caller that has gone, but not before a way back.
         if self.pressing:
             raise Overloaded(f"a way back is loaded before {version}: try again later")
+        demand_wanted(version, wanted)
 
     def _wait_for(self, turn: tuple[bool, int], wanted: Wanted) -> None:
         while self._taken or self._waiting[0] != turn:

@@ -39,8 +39,8 @@ _TALLIES = f"""
         SELECT model_version, shown, opened, true, false, true FROM last WHERE shown IS NOT NULL AND NOT claimed
     )
     SELECT model_version, person,
-        count(*) FILTER (WHERE shows AND NOT instead),
-        count(*) FILTER (WHERE shows AND NOT opened AND NOT instead),
+        count(*) FILTER (WHERE shows AND claimed),
+        count(*) FILTER (WHERE shows AND claimed AND NOT opened),
         count(*) FILTER (WHERE opened AND NOT instead),
         count(*) FILTER (WHERE opened AND NOT instead AND NOT shows),
         count(*) FILTER (WHERE shows AND NOT claimed),

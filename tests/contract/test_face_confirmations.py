@@ -95,7 +95,7 @@ def test_who_was_sought_among_all_counts_where_somebody_said_who_it_was(tables):
     )
     assert set(tables.said.tallies(*EVER)) == {
         FaceTally("v1.0.0", KIM, genuine=0, refused=0, accepted=2, wrong=2),
-        FaceTally("v1.0.0", LEE, genuine=2, refused=1, accepted=1, wrong=0, sought=4, unnamed=2, misnamed=1),
+        FaceTally("v1.0.0", LEE, genuine=0, refused=0, accepted=1, wrong=0, sought=4, unnamed=2, misnamed=1),
     }
     backlog = tables.said.backlog(FACE, None)
     assert (backlog.corrections, backlog.people) == (4, 2), "the unnamed one is a correction about whoever stood there"

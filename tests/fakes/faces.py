@@ -141,7 +141,7 @@ class FakeFaceConfirmations:
     def _tally(version: str, person: str, said: Sequence[FaceConfirmation]) -> FaceTally:
         about = [one for one in said if one.person == person]
         instead = [one.ai_result for one in said if one.shown == person and not one.claimed]
-        genuine = [one.ai_result for one in about if one.final_result == SAME]
+        genuine = [one.ai_result for one in about if one.final_result == SAME and one.claimed]
         accepted = [one.final_result for one in about if one.ai_result == SAME]
         sought = [one.ai_result for one in about if one.final_result == SAME and not one.claimed] + instead
         return FaceTally(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from include.contract.identification import NOBODY
 from pipeline.domain.event_bounds import InvalidEvent
 from pipeline.domain.events import TaskConfirmedEvent, decoded, task_confirmed
 from pipeline.domain.faces.dataset import person_key
@@ -71,7 +72,8 @@ def _of_a_face(said: TaskConfirmedEvent) -> FaceConfirmation:
     claimed = said.extra.get("claimedIdentity") is not None
     if claimed and _identity(said.extra, "claimedIdentity") != identity:
         raise InvalidEvent("claimedIdentity is another person than identity, whom the answer is about")
-    score, threshold = _cosine(said.extra, "score"), _cosine(said.extra, "threshold")
+    # Among more people than a model was made for nobody is named.
+    score, threshold = _cosine(said.extra, "score"), _cosine(said.extra, "threshold", NOBODY)
     if (score >= threshold) != (said.ai_result == SAME):
         raise InvalidEvent(f"aiResult is {said.ai_result} but score {score} and threshold {threshold} say otherwise")
     return FaceConfirmation(
@@ -116,8 +118,9 @@ def _identity(extra: Mapping[str, Any], name: str) -> str:
     return identity
 
 
-def _cosine(extra: Mapping[str, Any], name: str) -> float:
+def _cosine(extra: Mapping[str, Any], name: str, beside: float = 1.0) -> float:
     value = extra.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST_COSINE:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (value != beside and not abs(value) <= _LARGEST_COSINE):
         raise InvalidEvent(f"field {name} is {str(value)[:40]!r}, expected a cosine from -1 to 1")
     return float(value)

@@ -27,9 +27,10 @@ _ROUNDING = 1e-9
 class FaceTally:
     """Checks about one person that one version answered, each by its last confirmation.
 
-    `genuine` showed the person, of which `refused` were refused; `accepted` were let in as the person, of which `wrong`
-    showed somebody else. `sought` asked who it is (1:N) and showed the person: of them `unnamed` were refused, whoever
-    looked most like the photo, and `misnamed` were let in as somebody else.
+    `genuine` asked whether it is the person (1:1) and showed them, of which `refused` were refused; `accepted` were let
+    in as the person, of which `wrong` showed somebody else. `sought` asked who it is (1:N) and showed the person: of
+    them `unnamed` were refused, whoever looked most like the photo, and `misnamed` were let in as somebody else. How
+    many are unnamed depends on how many are enrolled, so it takes no model down.
 
     Whom the model took for another is among the `sought` alone, where a person said who stood there. By the others
     versions are compared, and how often that is said changes from one to the next.

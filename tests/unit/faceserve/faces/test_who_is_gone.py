@@ -71,6 +71,21 @@ def test_the_log_names_only_who_is_enrolled_and_replicas_follow_it(story):
     assert [name for name in set(PHOTOS) - there if name in doors.told()] == []
 
 
+def test_who_is_enrolled_while_a_withdrawal_ends_is_there():
+    doors = Doors()
+    log = doors.looking._log
+    last = log.tell_withdrawn
+
+    def told(name):
+        key = last(name)
+        doors.enrolling.enroll(name, PHOTOS[name])
+        return key
+
+    log.tell_withdrawn = told
+    doors.looking.withdraw("kim")
+    assert doors.look() == set(PHOTOS)
+
+
 @pytest.mark.parametrize("name", [None, "kim"])
 def test_what_an_earlier_build_told_of_somebody_goes_with_them(name):
     doors = Doors()

@@ -65,4 +65,7 @@ def test_a_load_has_a_reason_as_long_as_somebody_wants_it_and_nothing_urgent_wai
             until(lambda: turns.pressing, "it to wait")
             with pytest.raises(Overloaded, match="a way back is loaded before v1"):
                 turns.demand_reason("v1", lambda: True)
+            with pytest.raises(Overloaded):
+                # What is fetched on for a caller that has gone ends for a way back, too.
+                turns.demand_reason("v1", lambda: False)
         waiting.result(60)

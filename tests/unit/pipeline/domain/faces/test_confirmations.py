@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.contract.identification import threshold_among
 from pipeline.domain.event_bounds import InvalidEvent
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.faces.confirmations import FaceConfirmation, parse_confirmation
@@ -34,6 +35,16 @@ def test_of_a_persons_name_only_a_hash_is_kept():
 def test_a_check_without_a_claim_asked_who_it_is():
     for none in (..., None):
         assert parse(face_body(claimedIdentity=none)).claimed is False
+
+
+def test_a_refusal_counts_where_the_model_names_nobody_among_so_many():
+    """As the model server answers it, and the access service tells it."""
+    nobody = threshold_among(1_000, [(300, 0.5)], alone=0.4)
+    said = parse(face_body(claimedIdentity=..., aiResult="different", finalResult="same", score=0.9, threshold=nobody))
+    assert said.threshold == nobody > said.score
+    for wrong in ({"score": nobody}, {"threshold": 1.5}, {"threshold": -nobody}):
+        with pytest.raises(InvalidEvent, match="expected a cosine"):
+            parse(face_body(aiResult="different", finalResult="same", **wrong))
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
