@@ -16,8 +16,10 @@ def claim(run: str, model_type: str, step: Step = step) -> bool:
     """Whether the run goes on. A forced one that may not fails: whoever forced it must not find it green."""
     context = get_current_context()
     forced = context["params"]["force"]
-    # A retry after a refusal is forced by no person: its reason says which run was refused.
-    person, dag_id = context["dag_run"].triggering_user_name, context["dag"].dag_id
+    # A retry after a refusal is forced by no person, though Airflow hands on the name of whoever began the refused run:
+    # its reason says which one that was.
+    begun, dag_id = context["dag_run"], context["dag"].dag_id
+    person = None if begun.run_type == "operator_triggered" else begun.triggering_user_name
     who = (person or context["params"]["reason"] or dag_id) if forced else None
     asker = Asker(dag_id, who, by_hand=person is not None, idle=idle(dag_id, besides=1))
     answer = step(lambda p: p.begin_run(run, model_type, asker))
@@ -29,7 +31,7 @@ def claim(run: str, model_type: str, step: Step = step) -> bool:
         raise refused("nothing is trained", [answer["reason"]], "wait until that is over, or mend it; then force again")
     context["ti"].xcom_push(_DUE, answer["due"])
     # That there is no model of a type yet is nobody's news every night: it may never be wanted.
-    if not answer["due"] and answer["rule"] != "no_champion" and context["dag_run"].run_type == "scheduled":
+    if not answer["due"] and answer["rule"] != "no_champion" and begun.run_type == "scheduled":
         step(lambda p: p.announce_skipped(run, model_type, answer["reason"]))
         tell_people()
     return bool(answer["due"])

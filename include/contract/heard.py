@@ -8,7 +8,7 @@ nor Ctrl-C. So the client ends such a connection itself, and the caller sees psy
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -20,18 +20,13 @@ STATEMENT_SECONDS = 60.0
 
 
 class HeardConnection(connection):
-    """Its server may be silent for a little longer than statements may take; `heard` makes one.
-
-    Who waits for what another one holds is told nothing for long: each time that it has been silent for so long,
-    `is_there` is asked whether the server answers others.
-    """
+    """Its server may be silent for a little longer than statements may take; `heard` makes one."""
 
     _silence_seconds = _usual_silence_seconds = 0.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.cursor_factory = _HeardCursor
-        self.is_there: Callable[[], bool] = lambda: False
         self.allow(STATEMENT_SECONDS)
 
     def commit(self) -> None:
@@ -68,11 +63,13 @@ class HeardConnection(connection):
             yield
             return
         ending = _Ending(self.fileno())
-        watch = (self._silence_seconds, self.is_there)
-        threading.Thread(target=ending.come, args=watch, name="silent database", daemon=True).start()
+        timer = threading.Timer(self._silence_seconds, ending.come)
+        timer.daemon = True
+        timer.start()
         try:
             yield
         finally:
+            timer.cancel()
             ending.no_more()
 
 
@@ -109,21 +106,15 @@ class _Ending:
     """Shuts a socket down, unless the wait is over: by then its number may be another one's."""
 
     def __init__(self, number: int) -> None:
-        self._number, self._over, self._lock = number, threading.Event(), threading.Lock()
+        self._number, self._over, self._lock = number, False, threading.Lock()
 
-    def come(self, silence_seconds: float, is_there: Callable[[], bool]) -> None:
-        while not self._over.wait(silence_seconds):
-            if not is_there():
-                self._shut_down()
-                return
-
-    def no_more(self) -> None:
-        with self._lock:
-            self._over.set()
-
-    def _shut_down(self) -> None:
+    def come(self) -> None:
         with self._lock, suppress(OSError):
-            if not self._over.is_set():
+            if not self._over:
                 # A second number of the same socket, closed at once: what is shut down is the socket itself.
                 with socket.socket(fileno=os.dup(self._number)) as same:
                     same.shutdown(socket.SHUT_RDWR)
+
+    def no_more(self) -> None:
+        with self._lock:
+            self._over = True

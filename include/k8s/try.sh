@@ -108,10 +108,12 @@ k patch configmap storage --patch "{\"data\": {$(for name in RETRAIN_S3_ENDPOINT
     printf '%s"%s": "%s"' "${comma:-}" "$name" "$S3_ENDPOINT"; comma=', '; done)}}"
 k delete job set-up --ignore-not-found
 mkdir "$folder/overlay"
+# GNU's realpath: `brew install coreutils` has it elsewhere.
+minikube=$(realpath --relative-to="$folder/overlay" include/k8s/overlays/minikube)
 cat > "$folder/overlay/kustomization.yaml" <<END
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
-resources: ["$(realpath --relative-to="$folder/overlay" include/k8s/overlays/minikube)"]
+resources: ["$minikube"]
 images: [{name: laundry-training, newTag: "${training#*:}"}]
 patches:
   - target: {kind: ConfigMap, name: airflow}
@@ -120,7 +122,7 @@ END
 kubectl apply -k "$folder/overlay"
 [ -z "${RABBITMQ_METRICS:-}" ] || k patch configmap prometheus --patch "{\"data\": {\"rabbitmq.yaml\": \"[{targets: ['$RABBITMQ_METRICS']}]\"}}"
 k wait --for=condition=complete --timeout=15m job/set-up
-k rollout restart statefulset/faceserve deployment/mlflow
+k rollout restart statefulset/faceserve deployment/mlflow deployment/exporter deployment/log-receiver
 helm repo add apache-airflow https://airflow.apache.org >/dev/null
 helm upgrade --install airflow apache-airflow/airflow --namespace retraining --values include/k8s/airflow/values.yaml --wait
 # Where the values are as before nothing was started anew, and images may not be as before.

@@ -1,7 +1,7 @@
 """Connections to the application's own database; every table adapter uses one of these."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 
 import psycopg2
@@ -69,16 +69,6 @@ class MlopsDatabase:
             raise unavailable("the mlops database", error) from error
         finally:
             connection.close()
-
-    def answers(self) -> bool:
-        """Asked once, on a connection of its own."""
-        try:
-            opened = heard(self._dsn, connect_seconds=_CONNECT_SECONDS, statement_seconds=_CONNECT_SECONDS)
-            with closing(opened), opened.cursor() as cursor:
-                cursor.execute("SELECT 1")
-        except psycopg2.Error:
-            return False
-        return True
 
 
 class OneMoment(MlopsDatabase):

@@ -1,11 +1,11 @@
 """Table `transitions`: the append-only log behind every ledger, with compare-and-swap on its length (ADR 0004)."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg2.errors import UniqueViolation
+from psycopg2.errors import LockNotAvailable, UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
@@ -30,6 +30,7 @@ from pipeline.domain.transitions import (
     Transition,
 )
 
+_ASK_AGAIN_SECONDS = 15
 _COLUMNS = (
     "id, phase, kind, from_version, to_version, actor, reason, request_id, blessing_id, trial_id, requested_at, at,"
     " detail"
@@ -113,15 +114,24 @@ class TransitionLog:
     def _locked(self, name: str) -> Iterator[None]:
         with self._database.connection() as connection:
             # The lock ends with the session: a killed process never keeps it, and the database asks after a machine
-            # that is gone, because an emergency waits here. Waiting must not hit the time limit; that a database fell
-            # silent shows in what it says to others.
-            connection.autocommit, connection.is_there = True, self._database.answers
+            # that is gone, because an emergency waits here.
+            connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5")
                 cursor.execute("SET tcp_keepalives_count = 3")
-                cursor.execute("SET statement_timeout = 0")
-                cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
+                _wait_for(cursor, name)
             yield
+
+
+def _wait_for(cursor: Cursor, name: str) -> None:
+    """As long as it takes. Asked again and again: a database that fell silent is not a lock that is held, and whoever
+    is to end hears of it only between two questions. That costs the place in the queue, which is short.
+    """
+    cursor.execute("SET lock_timeout = %s", (f"{_ASK_AGAIN_SECONDS}s",))
+    while True:
+        with suppress(LockNotAvailable):
+            cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
+            return
 
 
 @dataclass(frozen=True)

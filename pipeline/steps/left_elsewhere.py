@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pipeline.domain.errors import GiveUp, TryAgain
 from pipeline.ports.events import DeadLetter, DeadLetters
 
+# Letters of words that spaces divide.
+_OF_WORDS = "[A-Za-z0-9-]"
 _LOOK = "look with `python -m pipeline dead-letters list`"
 # A copy of the cluster of just before stays until another one, of the next night, is as old as promised; and goes with
 # the copy of that night.
@@ -54,9 +56,15 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _whole(words: Collection[str]) -> re.Pattern[str]:
-    """`TASK-1`, and not `TASK-12`; nothing for no words."""
-    alike = sorted(re.escape(_alike(word)) for word in words if word.strip())
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(alike) or '(?!)'})(?![\w-])")
+    """`TASK-1`, and not `TASK-12`; a name in Korean with whatever follows it, such as 님. Nothing for no words."""
+    alike = sorted(map(_alike, filter(str.strip, words)))
+    return re.compile("|".join(map(_bounded, alike)) or "(?!)")
+
+
+def _bounded(word: str) -> str:
+    before = rf"(?<!{_OF_WORDS})" if re.match(_OF_WORDS, word) else ""
+    after = rf"(?!{_OF_WORDS})" if re.match(_OF_WORDS, word[-1]) else ""
+    return before + re.escape(word) + after
 
 
 def _alike(text: str) -> str:

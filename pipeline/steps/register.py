@@ -24,10 +24,8 @@ def register(registration: Registration, model_type: ModelType, result: Training
     blessing = registration.blessings.of_run(result.run_id)
     if blessing is None or not blessing.may_be_registered:
         raise NotBlessed(f"run {result.run_id} was not accepted by verification: it cannot be registered")
-    # Files of a run that nobody answered go after a while: not between the look at them and the number.
-    with registration.transitions.moving_files(model_type):
-        manifest = manifest_of(registration, result)
-        version = numbered(registration, model_type, result)
+    manifest = manifest_of(registration, result)
+    version = numbered(registration, model_type, result)
     show_in_registry(registration, version, result, manifest)
     return version
 

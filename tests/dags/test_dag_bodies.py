@@ -174,11 +174,14 @@ def test_a_forced_run_that_may_not_begin_is_red(desk):
         DagRun(laundry, force=True).do("begin")
 
 
-@pytest.mark.parametrize(("user", "told"), [("kim", False), (None, True)])
-def test_a_retry_that_may_not_begin_is_told_to_people_as_nobody_looks_at_it(desk, user, told):
+@pytest.mark.parametrize(
+    ("run_type", "user", "told"),
+    [("manual", "kim", False), ("operator_triggered", "kim", True), ("operator_triggered", None, True)],
+)
+def test_a_retry_that_may_not_begin_is_told_to_people_as_nobody_looks_at_it(desk, run_type, user, told):
     desk.answers["begin_run"] = {"due": False, "reason": "a retraining is already running: run-0"}
     with pytest.raises(AirflowFailException):
-        DagRun(laundry, user=user, force=True, reason="run-0 was refused").do("begin")
+        DagRun(laundry, run_type=run_type, user=user, force=True, reason="run-0 was refused").do("begin")
     announced = [("announce_skipped", "run-1", "LAUNDRY", "a retraining is already running: run-0")]
     assert positional(desk)[1:] == (announced if told else [])
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from include.contract.heard import HeardConnection
 from include.stack.layout import REPOSITORY
+from pipeline.adapters import transition_log
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.models import ModelType, Status
@@ -29,6 +29,7 @@ MOMENT_SECONDS, LONG_SECONDS = 0.5, 1.5
 _HOLD = """
 import sys, time
 from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.adapters import transition_log
 from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.models import ModelType
 with getattr(TransitionLog(MlopsDatabase(sys.argv[1])), sys.argv[2])(ModelType.LAUNDRY):
@@ -91,13 +92,40 @@ def test_a_lock_excludes_itself_and_not_the_other_and_is_free_when_its_process_i
 
 
 def test_no_time_limit_of_a_statement_ends_a_long_wait(services, log, monkeypatch):
-    monkeypatch.setattr(HeardConnection, "allow", lambda self, _: setattr(self, "_silence_seconds", MOMENT_SECONDS))
+    monkeypatch.setattr(transition_log, "_ASK_AGAIN_SECONDS", 1)
     with log.exclusive(LAUNDRY):
         waiter = Waiter(log, "exclusive")
         assert not waiter.has_it(within_seconds=LONG_SECONDS)
         assert waiter.error is None
     assert waiter.has_it(within_seconds=120)
     waiter.join()
+
+
+_WAIT = """
+import signal, sys
+from pipeline.adapters import transition_log
+from pipeline.adapters.mlops_db import MlopsDatabase
+from pipeline.domain.models import ModelType
+transition_log._ASK_AGAIN_SECONDS = 1
+for one in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(one, lambda *_: sys.exit(7))
+print("begins", flush=True)
+with transition_log.TransitionLog(MlopsDatabase(sys.argv[1])).exclusive(ModelType.LAUNDRY):
+    print("has it", flush=True)
+"""
+
+
+@pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_waits_for_a_lock_may_be_ended(services, log, ends):
+    command = [sys.executable, "-c", _WAIT, services.stack.dsn("mlops", "mlops")]
+    with (
+        log.exclusive(LAUNDRY),
+        subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begins\n"
+        process.send_signal(ends)
+        assert process.wait(120) == 7
 
 
 def test_after_a_restart_of_the_database_the_holder_of_a_lost_lock_overwrites_nothing(services, log):

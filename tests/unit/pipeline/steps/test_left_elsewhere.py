@@ -42,6 +42,9 @@ def said(**fields):
         (said(correctionReason=f"as in {TASK}, see there"), TASK),
         (f"no JSON: {TASK}".encode(), TASK),
         (said(number=4711), "4711"),
+        (said(correctionReason=f"{NAME}님이 아님"), NAME),
+        (f"사진은 {PHOTO}이다".encode(), PHOTO),
+        (said(photoUrl=f"s3://tasks/{TASK}_front.jpg"), TASK),
         (b"[" * 100_000 + TASK.encode(), TASK),
     ],
 )
