@@ -120,7 +120,7 @@ def _identity(extra: Mapping[str, Any], name: str) -> str:
 
 def _cosine(extra: Mapping[str, Any], name: str, beside: float = 1.0) -> float:
     value = extra.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or (value != beside and not abs(value) <= _LARGEST_COSINE):
-        raise InvalidEvent(f"field {name} is {str(value)[:40]!r}, expected a cosine from -1 to 1")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value == beside or abs(value) <= _LARGEST_COSINE:
+            return float(value)
+    raise InvalidEvent(f"field {name} is {str(value)[:40]!r}, expected a cosine from -1 to 1")
