@@ -120,7 +120,7 @@ def _identity(extra: Mapping[str, Any], name: str) -> str:
 
 def _cosine(extra: Mapping[str, Any], name: str, beside: float = 1.0) -> float:
     value = extra.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if value == beside or abs(value) <= _LARGEST_COSINE:
-            return float(value)
+    is_truth = isinstance(value, bool)
+    if not is_truth and isinstance(value, int | float) and (value == beside or abs(value) <= _LARGEST_COSINE):
+        return float(value)
     raise InvalidEvent(f"field {name} is {str(value)[:40]!r}, expected a cosine from -1 to 1")
