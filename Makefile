@@ -51,6 +51,7 @@ test: install ## Everything: lint, types, import contracts, all tests
 
 test-slow: install ## What takes much processor and changes seldom: a first model of a folder, two devices, a killed training, sweeps, rotated secrets, simulations
 	@$(PY) -m pytest tests -m slow -q
+	@NIGHTS=10 $(PY) -m pytest tests/dags/test_lifecycle.py -q
 
 test-unit: install ## Unit tests only
 	@$(PY) -m pytest tests/unit -q

@@ -5,6 +5,7 @@ On a new database of their own; then asked through the REST API for what people 
 
 import asyncio
 import json
+import os
 import threading
 import time
 from datetime import datetime, timedelta
@@ -31,8 +32,8 @@ from plugins.task_events import trigger
 from tests.dags.grid import Grid
 from tests.desk import Desk, Turns
 
-# As many as an Airflow of before paused a DAG after.
-IN_A_ROW = 10
+# `make test-slow` lets ten pass, as many as an Airflow of before paused a DAG after.
+IN_A_ROW = int(os.environ.get("NIGHTS", "2"))
 AWAY = TryAgain("RabbitMQ is unavailable: connection refused")
 NOTHING = {"due": False, "reason": "3 of 100 corrections"}
 DUE = {"due": True, "reason": "120 corrections", "decision_id": "7"}

@@ -84,7 +84,7 @@ def offer(world, version, files):
 
 
 @given(files=damaged() | misdescribed())
-@drawn(20)
+@drawn(6)
 def test_whatever_is_wrong_with_a_model_is_refused_and_nobody_notices(world, files):
     version = f"v2.{next(NUMBERS)}.0"
     try:
