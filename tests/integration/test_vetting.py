@@ -175,7 +175,8 @@ def test_a_candidate_that_nobody_wants_any_more_is_let_go_whatever_it_waits_for(
 def test_files_that_take_longer_than_anybody_waits_are_here_for_whoever_asks_again(load):
     for _ in range(2):
         with pytest.raises(TooLate):
-            load(store="slow", go_on=third_time(TooLate("nobody waits")))
+            # It never answers, so that no machine is quick enough to be done before anybody looks.
+            load(store="slow", mischief="hang", seconds=3000.0, go_on=third_time(TooLate("nobody waits")))
     assert load(store="outage").generation.labels == ("양호", "불량")
 
 
