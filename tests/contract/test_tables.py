@@ -130,7 +130,7 @@ def test_old_decisions_against_a_retraining_go_and_why_one_began_stays_for_ever(
     before = NOW - timedelta(days=2)
     assert [tables.decisions.forget(LAUNDRY, before=before, dry_run=dry) for dry in (True, False, False)] == [1, 1, 0]
     # Of the three that are left one is of the other model type, and one against a retraining that is not old yet.
-    assert [tables.decisions.forget(kind, before=NOW) for kind in (LAUNDRY, FACE)] == [1, 1]
+    assert [tables.decisions.forget(kind, before=NOW, dry_run=False) for kind in (LAUNDRY, FACE)] == [1, 1]
 
 
 @pytest.mark.integration
@@ -144,7 +144,7 @@ def test_what_is_pruned_or_erased_is_not_missed_in_a_restored_copy(services):
     at = datetime(9999, 1, 1, tzinfo=UTC)
     restored = rows.counted(at)
     assert sum(one.rows for one in restored) == 2
-    assert tables.decisions.forget(LAUNDRY, before=NOW - timedelta(days=400)) == 1
+    assert tables.decisions.forget(LAUNDRY, before=NOW - timedelta(days=400), dry_run=False) == 1
     assert tables.erasures.anonymise(event.task_id)["task_confirmations"] == 1
     assert lost(rows.counted(at), restored) == ()
     assert lost(rows.counted(at), [dataclasses.replace(one, rows=0) for one in restored]) != ()
