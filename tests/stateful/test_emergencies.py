@@ -28,7 +28,7 @@ def half_promoted(story, kind, replica="replica-1"):
     return version
 
 
-@pytest.mark.parametrize("stuck", [(), ("replica-2",)])
+@pytest.mark.parametrize("stuck", [(), ("replica-1",), ("replica-2",), ("replica-1", "replica-2")])
 @pytest.mark.parametrize("half", ["promote", "promote canary"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_is_asked_while_half_a_promotion_hangs_and_replicas_never_end_to_load(story, kind, half, stuck):
