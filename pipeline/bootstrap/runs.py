@@ -58,14 +58,21 @@ class RunSteps(LiveSteps, ABC):
         and raises `GiveUp`.
         """
         stop, lost, w, working = threading.Event(), threading.Event(), self._w, threading.get_ident()
+        # Whoever has ended is ended no more.
+        ending = threading.Lock()
+
+        def end() -> None:
+            with ending:
+                if not stop.is_set():
+                    lost.set()
+                    # To the thread that works, which may be waiting for a disk or a wire.
+                    signal.pthread_kill(working, signal.SIGTERM)
 
         def say() -> None:
             while True:
                 try:
                     if not w.retraining_runs.lives(run_id, at=w.clock.now()):
-                        lost.set()
-                        # To the thread that works, which may be waiting for a disk or a wire.
-                        signal.pthread_kill(working, signal.SIGTERM)
+                        end()
                         return
                 except TryAgain as error:
                     log.warning("nobody hears that run %s lives: %s", run_id, error)
@@ -75,7 +82,12 @@ class RunSteps(LiveSteps, ABC):
         saying = threading.Thread(target=say, name="lives", daemon=True)
         saying.start()
         try:
-            yield
+            try:
+                yield
+            finally:
+                with ending:
+                    stop.set()
+                saying.join()
         except TrainingInterrupted:
             if not lost.is_set():
                 raise
@@ -83,9 +95,6 @@ class RunSteps(LiveSteps, ABC):
                 f"run {run_id} has no claim any more: nothing was heard of it for minutes, or a person released it, and"
                 " another run may be training; it goes on from its checkpoint when it is begun again"
             ) from None
-        finally:
-            stop.set()
-            saying.join()
 
     def outcome_of_run(self, run_id: str) -> str | None:
         """How a run ended that held the claim once; None while it holds it, and for one that never did."""

@@ -19,8 +19,9 @@ _BETWEEN_COPIES = timedelta(days=2)
 
 def in_dead_letters(letters: DeadLetters, words: Collection[str]) -> list[str]:
     """`words` are ids, names and addresses of what was erased."""
+    whole = _whole(words)
     try:
-        found = [one.id for one in letters.all() if _names(one, _whole(words))]
+        found = [one.id for one in letters.all() if _names(one, whole)]
     except (TryAgain, GiveUp) as error:
         return [f"dead letters may name it, and nobody could be asked ({error}): {_LOOK}"]
     discard = "throw it away with `python -m pipeline dead-letters discard`"

@@ -7,17 +7,15 @@ import hashlib
 import itertools
 import json
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceserve.storage import S3Source
 from include.contract.lifecycle_client import FaceserveError
 from include.contract.manifest import MANIFEST
 from tests.corpus.fuzz import drawn, mangled
 from tests.corpus.json_values import ANY_JSON
-from tests.replica.world import replica
+from tests.replica.world import offer, vetting_replica
 from tests.tiny_model import grey_photo, stain_or_mud, tiny_artifact
 
 pytestmark = pytest.mark.integration
@@ -57,30 +55,8 @@ def misdescribed(draw):
 
 @pytest.fixture(scope="module")
 def world(running_services, tmp_path_factory):
-    endpoint = running_services.stack.s3_endpoint
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        replica(
-            tmp_path_factory.mktemp("state"),
-            S3Source(endpoint),
-            s3_endpoint=endpoint,
-            vet_seconds=15,
-            vet_memory_mb=2048,
-        ) as made,
-    ):
-        # Tried at the lowest priority, a candidate waits long on a machine that has other tests to run.
-        patch.setattr("faceserve.models.vetting._PATIENCE", 12)
-        made.store = boto3.client("s3", endpoint_url=endpoint)
-        offer(made, "v1.0.0", WHOLE)
-        made.lifecycle.activate("laundry", "v1.0.0")
+    with vetting_replica(tmp_path_factory.mktemp("state"), running_services.stack.s3_endpoint, "any") as made:
         yield made
-
-
-def offer(world, version, files):
-    for path, body in files.items():
-        world.store.put_object(Bucket="models", Key=f"any/{version}/{path}", Body=body)
-    sha256 = hashlib.sha256(files[MANIFEST]).hexdigest()
-    return world.lifecycle.prepare("laundry", version, f"s3://models/any/{version}/", sha256, timeout_seconds=900)
 
 
 @given(files=damaged() | misdescribed())

@@ -3,17 +3,15 @@
 import io
 import threading
 
-import boto3
 import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from faceserve.storage import S3Source
 from include.contract.lifecycle_client import FaceserveError
 from include.contract.manifest import MANIFEST, REASONS
-from tests.replica.world import replica
-from tests.tiny_model import grey_photo, manifest_sha256, network, tiny_artifact
+from tests.replica.world import offer, vetting_replica
+from tests.tiny_model import grey_photo, network, tiny_artifact
 
 pytestmark = pytest.mark.integration
 
@@ -97,31 +95,8 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def world(running_services, tmp_path_factory):
-    endpoint = running_services.stack.s3_endpoint
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        replica(
-            tmp_path_factory.mktemp("state"),
-            S3Source(endpoint),
-            s3_endpoint=endpoint,
-            # Long enough for the slow one; of processor time.
-            vet_seconds=15,
-            vet_memory_mb=2048,
-        ) as made,
-    ):
-        # Tried at the lowest priority, a candidate waits long on a machine that has other tests to run.
-        patch.setattr("faceserve.models.vetting._PATIENCE", 12)
-        made.store = boto3.client("s3", endpoint_url=endpoint)
-        offer(made, "v1.0.0", tiny_artifact())
-        made.lifecycle.activate("laundry", "v1.0.0")
+    with vetting_replica(tmp_path_factory.mktemp("state"), running_services.stack.s3_endpoint, "bad") as made:
         yield made
-
-
-def offer(world, version, files):
-    for path, body in files.items():
-        world.store.put_object(Bucket="models", Key=f"{version}/{path}", Body=body)
-    sha256 = manifest_sha256(files) if MANIFEST in files else "0" * 64
-    return world.lifecycle.prepare("laundry", version, f"s3://models/{version}/", sha256, timeout_seconds=900)
 
 
 @pytest.mark.parametrize("kind", KINDS)

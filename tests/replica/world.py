@@ -2,11 +2,16 @@
 
 from contextlib import contextmanager
 
+import boto3
+import pytest
+
 from faceserve.server import Server
 from faceserve.settings import Settings
+from faceserve.storage import S3Source
 from include.contract.client import FaceserveClient
 from include.contract.lifecycle_client import LifecycleClient
-from tests.tiny_model import FolderSource, tiny_artifact
+from include.contract.manifest import MANIFEST
+from tests.tiny_model import FolderSource, manifest_sha256, tiny_artifact
 
 TOKEN = "only-the-pipeline-knows"
 
@@ -89,3 +94,26 @@ def replica(folder, source=None, **settings):
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def vetting_replica(folder, endpoint, place):
+    """One that tries candidates in a process of their own, out of a real S3; `offer` puts them there, in `place`."""
+    # Of processor time, long enough for the slowest.
+    settings = {"s3_endpoint": endpoint, "vet_seconds": 15, "vet_memory_mb": 2048}
+    with pytest.MonkeyPatch.context() as patch, replica(folder, S3Source(endpoint), **settings) as made:
+        # Tried at the lowest priority, a candidate waits long on a machine that has other tests to run.
+        patch.setattr("faceserve.models.vetting._PATIENCE", 12)
+        made.store, made.place = boto3.client("s3", endpoint_url=endpoint), place
+        offer(made, "v1.0.0", tiny_artifact())
+        made.lifecycle.activate("laundry", "v1.0.0")
+        yield made
+
+
+def offer(world, version, files):
+    """A model's files go to S3, and the replica is asked to prepare them."""
+    at = f"{world.place}/{version}/"
+    for path, body in files.items():
+        world.store.put_object(Bucket="models", Key=at + path, Body=body)
+    sha256 = manifest_sha256(files) if MANIFEST in files else "0" * 64
+    return world.lifecycle.prepare("laundry", version, f"s3://models/{at}", sha256, timeout_seconds=900)

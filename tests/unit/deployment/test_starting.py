@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from io import StringIO
-from unittest.mock import MagicMock
 
+import psycopg2
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -573,7 +573,12 @@ def test_a_shell_of_the_stack_finds_what_workers_told_of_tasks(stack, monkeypatc
     monkeypatch.delenv("AIRFLOW__CELERY__RESULT_BACKEND", raising=False)
     monkeypatch.setenv("STACK_DIR", str(stack.root))
     dsns = []
-    monkeypatch.setattr(airflow_history.psycopg2, "connect", lambda dsn: dsns.append(dsn) or MagicMock())
+
+    def away(dsn):
+        dsns.append(dsn)
+        raise psycopg2.OperationalError("no such database")
+
+    monkeypatch.setattr(airflow_history.psycopg2, "connect", away)
     airflow_history._forget_what_workers_told(datetime.now(UTC))
     assert dsns == []
     keep(replace(stack, choice=_CELERY))

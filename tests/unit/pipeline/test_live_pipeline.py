@@ -298,6 +298,24 @@ def test_a_run_that_was_silent_so_long_that_its_claim_went_ends_with_a_sentence(
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_run_that_has_ended_is_not_ended_again_by_a_look_that_was_on_its_way(monkeypatch):
+    desk, looks, over = Desk(), threading.Event(), threading.Event()
+
+    def late(run_id, *, at):
+        looks.set()
+        assert over.wait(60)
+        return False
+
+    monkeypatch.setattr(desk.world.runs, "lives", late)
+    ended = []
+    monkeypatch.setattr("pipeline.bootstrap.runs.signal.pthread_kill", lambda *of: ended.append(of))
+    with desk.pipeline.said_to_live("run-1"):
+        assert looks.wait(60)
+        # The look is answered once the work is over and waits for it.
+        threading.Timer(0.5, over.set).start()
+    assert ended == []
+
+
 def test_one_that_is_asked_to_end_says_what_it_always_said():
     desk = Desk()
     desk.world.runs.begin("run-1", ModelType.LAUNDRY, at=NOW)
