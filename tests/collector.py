@@ -1,7 +1,6 @@
 """A collector of traces that only keeps what it is sent (OTLP over HTTP)."""
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.listening import listen
 
 
 @dataclass
@@ -47,7 +48,7 @@ def collector() -> Iterator[Collected]:
             """Quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         found.url = f"http://127.0.0.1:{server.server_port}"
         yield found
         server.shutdown()

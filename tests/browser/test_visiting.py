@@ -1,11 +1,11 @@
 """A window notices what a person would not: scripts that fail, files that are missing, requests to other hosts."""
 
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.browser.visiting import ON_A_PHONE, Person, open_window
+from tests.listening import listen
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def serve():
                 pass
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Answers))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        listen(servers[-1])
         return f"http://127.0.0.1:{servers[-1].server_port}"
 
     yield start

@@ -2,7 +2,6 @@
 
 import http.client
 import random
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from include.contract.photo import MAX_PHOTO_BYTES, BadPhotoAddress, PhotoAddress
 from tests.corpus.photos import JPEG, ODD_KEYS
+from tests.listening import listen
 
 _OF_ONE_HOP = {"connection", "expect", "transfer-encoding", "date", "server"}
 
@@ -103,7 +103,7 @@ class OddS3(ThreadingHTTPServer):
 @contextmanager
 def odd_s3(behind: str = "") -> Iterator[OddS3]:
     server = OddS3(behind)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    listen(server)
     try:
         yield server
     finally:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from include.docker.health import healthy
 from include.stack.__main__ import main as stack_command
 from include.stack.airflow_api import AirflowApi, AirflowError, DagRunFailed
+from tests.listening import listen
 
 IMPATIENT_SECONDS = 0.2
 STARTED, ENDED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:02+00:00"
@@ -61,8 +62,7 @@ def airflow():
 @pytest.fixture
 def url(airflow):
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(airflow))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    thread = listen(server)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

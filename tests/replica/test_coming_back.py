@@ -15,6 +15,7 @@ from include.contract.lifecycle_client import FaceserveError
 from include.contract.manifest import MANIFEST
 from include.contract.signature import SIGNATURE, sign
 from include.stack.signing_keys import SigningKeys
+from tests.listening import listen
 from tests.replica.world import replica
 from tests.tiny_model import FolderSource, grey_photo, tiny_artifact
 from tests.waiting import until
@@ -46,7 +47,7 @@ def registry():
         pass
 
     with HTTPServer(("127.0.0.1", 0), Own) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         Own.url = f"http://127.0.0.1:{server.server_port}"
         yield Own
         server.shutdown()

@@ -17,6 +17,7 @@ from include.contract import faceserve_pb2 as pb
 from include.contract import faceserve_pb2_grpc as pb_grpc
 from include.contract.lifecycle_client import FaceserveError
 from include.contract.manifest import HEAD
+from tests.listening import listen
 from tests.replica.world import TOKEN, replica
 from tests.tiny_model import FolderSource, coloured_photo
 from tests.waiting import until
@@ -270,7 +271,7 @@ def ailing(tmp_path, monkeypatch):
         """One for each test."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Own) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         with replica(tmp_path, FacesInS3(f"http://127.0.0.1:{server.server_port}"), **SETTINGS) as world:
             Own.status = 404
             world.serve("v1.0.0", "face")

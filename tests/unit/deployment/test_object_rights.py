@@ -2,7 +2,6 @@
 
 import ast
 import json
-import threading
 from fnmatch import fnmatchcase
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ from pipeline.bootstrap import GiveUp
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset_folder import DatasetFolder, face_vector
 from plugins.training.pod import OF_FACES
+from tests.listening import listen
 
 # What each call of boto3 needs.
 NEEDS = {
@@ -213,7 +213,7 @@ def another_server(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with ThreadingHTTPServer(("127.0.0.1", 0), BucketsWithPolicies) as server:
         monkeypatch.setenv("RETRAIN_S3_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        listen(server)
         yield partial(given, monkeypatch)
         server.shutdown()
 

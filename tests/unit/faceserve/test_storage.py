@@ -1,12 +1,12 @@
 """Objects of a store that answers as S3 does, or as it does on a bad day."""
 
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from faceserve.errors import ObjectRefused, StorageUnavailable, TooLarge
 from faceserve.storage import S3Source
+from tests.listening import listen
 
 GIGABYTE = 1 << 30
 
@@ -53,7 +53,7 @@ def store(monkeypatch):
         pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Own) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         Own.source = S3Source(f"http://127.0.0.1:{server.server_port}", hurried=True)
         yield Own
         server.shutdown()

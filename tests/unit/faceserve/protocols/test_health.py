@@ -141,10 +141,9 @@ def test_whatever_comes_at_once_each_watcher_ends_with_what_is_true(servicer):
         for one in changing:
             one.result(60)
     now = servicer.Check(pb.HealthCheckRequest(service="laundry"), grpc.ServicerContext).status
+    until(lambda: all(call.told[-1:] == [now] for call in calls), "each to be told what is true")
     servicer.end()
     until(lambda: all(call.told[-1:] == [None] for call in calls), "all to be let go")
     for call in calls:
-        *told, before_end, end = call.told
-        assert (before_end, end) == (NOT_SERVING, None)
-        assert now == NOT_SERVING or told[-1] == now
+        assert call.told[-2:] == [NOT_SERVING, None]
         assert all(one != another for one, another in itertools.pairwise(call.told))

@@ -11,6 +11,7 @@ import pytest
 from faceserve.errors import BadArtifact, DiskUnusable, NoVerdict, ObjectRefused, StorageUnavailable
 from faceserve.rollout.coming_back import ComingBack
 from faceserve.rollout.registry import ModelRegistry
+from tests.listening import listen
 from tests.unit.faceserve.rollout.world import Replica
 from tests.waiting import until
 
@@ -112,6 +113,6 @@ def champion(version, promoted_at, now):
             """Quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Registry) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

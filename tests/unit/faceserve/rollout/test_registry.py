@@ -1,7 +1,6 @@
 """Who is champion, as MLflow's REST API says it."""
 
 import json
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from faceserve.errors import RegistryUnavailable
 from faceserve.models.generation import Origin
 from faceserve.rollout.registry import ModelRegistry
+from tests.listening import listen
 
 TAGS = {"retraining.version": "v1.2.0", "manifest_sha256": "abc", "promoted_at": "12.5"}
 
@@ -43,7 +43,7 @@ def mlflow():
             """Quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Own) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listen(server)
         Own.url = f"http://127.0.0.1:{server.server_port}/"
         Own.registry = ModelRegistry(Own.url)
         yield Own

@@ -1,13 +1,13 @@
 """What Airflow and MLflow say of their health, through real HTTP."""
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from pipeline.adapters.health import airflow_health, demand_registry
 from pipeline.domain.errors import ServiceUnavailable
+from tests.listening import listen
 
 HEALTH = {
     "metadatabase": {"status": "healthy"},
@@ -33,8 +33,7 @@ def server():
 
     made = HTTPServer(("127.0.0.1", 0), Handler)
     made.asked, made.answer, made.url = [], (200, b"OK"), f"http://127.0.0.1:{made.server_port}"
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
+    thread = listen(made)
     yield made
     made.shutdown()
     thread.join()
