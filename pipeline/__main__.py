@@ -1,6 +1,7 @@
 """`python -m pipeline`: every step but a canary's start and promotion; the training pod runs `train`."""
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from pipeline.backup_commands import BACKUP_COMMANDS
 from pipeline.bootstrap import (
     BACKBONES,
     MAX_EPOCHS,
+    Asked,
     GiveUp,
     Pipeline,
     RegistryBehind,
@@ -25,7 +27,6 @@ from pipeline.people_commands import (
     demand_every_replica,
     model_option,
     new_request,
-    publish_soon,
     served_option,
     show,
 )
@@ -147,7 +148,7 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
     """Serve a version on every replica."""
     pipeline = Pipeline.from_env()
     show(pipeline.hot_swap(model_type, version, actor, reason, new_request()))
-    publish_soon(pipeline)
+    pipeline.publish_soon()
 
 
 @main.command("roll-back")
@@ -157,15 +158,15 @@ def hot_swap(model_type: str, version: str, actor: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; kept in the transition log.")
 def roll_back(model_type: str, target: str, actor: str, reason: str) -> None:
     """Serve an earlier version again."""
-    pipeline, request_id = Pipeline.from_env(), new_request()
+    pipeline, request_id, asked = Pipeline.from_env(), new_request(), Asked(target, datetime.now(UTC))
     try:
-        done = pipeline.roll_back(model_type, target, actor, reason, request_id)
+        done = pipeline.roll_back(model_type, asked, actor, reason, request_id)
     except TryAgain as error:
-        pipeline.announce_failed_rollback(model_type, target, request_id, str(error))
-        publish_soon(pipeline)
+        pipeline.announce_failed_rollback(model_type, asked, request_id, str(error))
+        pipeline.publish_soon()
         raise
     show(done)
-    publish_soon(pipeline)
+    pipeline.publish_soon()
     left = [*done["missing"], *(["the registry is behind"] if done["registry_is_behind"] else ())]
     if left:
         # Not "try again": asked once more, `previous` is one version further back.
@@ -200,7 +201,7 @@ def force_promote(wanted: str, model_type: str, actor: str, reason: str) -> None
     """Serve a model that verification did not accept; its load test must have passed."""
     pipeline = Pipeline.from_env()
     show(pipeline.force_promote(model_type, wanted, actor, reason, new_request()))
-    publish_soon(pipeline)
+    pipeline.publish_soon()
 
 
 @main.command()

@@ -7,7 +7,7 @@ from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp, end_on_sigterm
 from pipeline.bootstrap.runs import RunSteps
 from pipeline.domain.retraining import Asker, RunOutcome
-from pipeline.people_commands import publish_soon, show
+from pipeline.people_commands import show
 
 _ENDED = frozenset({RunOutcome.DEPLOYED, RunOutcome.REFUSED})
 
@@ -37,5 +37,5 @@ def under_claim(
         show(result)
     finally:
         pipeline.end_run(run_id, outcome)
-        publish_soon(pipeline)
+        pipeline.publish_soon()
     return outcome, result

@@ -11,7 +11,7 @@ from pipeline.bootstrap.faces import FacePipeline
 from pipeline.claimed_run import under_claim
 from pipeline.domain.models import ModelType
 from pipeline.domain.retraining import Asker, RunOutcome
-from pipeline.people_commands import publish_soon, show
+from pipeline.people_commands import show
 
 # How often people hear how many photos are looked at.
 _PHOTOS = 100
@@ -32,7 +32,7 @@ def face_model(photos: str, run_id: str, actor: str) -> None:
     pipeline = FacePipeline.from_env()
     outcome, shown = _judge_and_serve(pipeline, run_id, pipeline.collect_folder(run_id, photos, _print_photo), actor)
     show(shown)
-    publish_soon(pipeline)
+    pipeline.publish_soon()
     _demand_deployed(run_id, outcome, shown)
 
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import click
 
-from include.contract.log_lines import tell
 from pipeline.bootstrap import GiveUp, Pipeline, TryAgain, model_types, refusal, served_types, watched_types
 from pipeline.bootstrap.exporter import begin_to_tell
-from pipeline.bootstrap.live import LiveSteps
 from pipeline.bootstrap.settings_listing import settings_as_markdown, settings_as_text
 
 _SHOWN_BYTES = 20_000
@@ -62,14 +60,6 @@ def demand_every_replica(done: dict[str, Any]) -> None:
         raise TryAgain(f"{'; '.join(done['missing'])}: `reconcile` brings them back once they answer")
 
 
-def publish_soon(pipeline: LiveSteps) -> None:
-    """What the command did is done, whether the broker can be told now or later."""
-    try:
-        pipeline.publish_events()
-    except (TryAgain, GiveUp) as error:
-        tell(f"events stay in the outbox: {error}")
-
-
 def show(value: dict[str, Any]) -> None:
     """One line of JSON on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
@@ -91,7 +81,7 @@ def abort_canary(version: str, model_type: str, actor: str, reason: str) -> None
     """Take the version on trial out of the requests."""
     pipeline = Pipeline.from_env()
     show({"aborted": pipeline.abort_canary(model_type, version, actor, reason, new_request())})
-    publish_soon(pipeline)
+    pipeline.publish_soon()
 
 
 @click.command("release-claim")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from include.demo.branch_managers import GARBAGE, Mischief
 from include.demo.prometheus import prometheus_of
@@ -11,7 +12,7 @@ from include.demo.stage import Stage
 from include.stack.postgres import query
 from include.stack.runner import all_services
 from include.stack.supervision import Supervision
-from pipeline.bootstrap import Pipeline, TryAgain
+from pipeline.bootstrap import Asked, Pipeline, TryAgain
 
 _FIRES_SECONDS, _ENDS_SECONDS = 90.0, 120.0
 _REASON = "drill: somebody has to look at this"
@@ -139,7 +140,8 @@ class Alarms:
 
     def _roll_back(self, target: str, name: str) -> None:
         request_id = f"drill-alarm-{name}-{time.time_ns()}"
-        self._pipeline.roll_back("LAUNDRY", target, "drill", "drill: an alarm is tried", request_id)
+        asked = Asked(target, datetime.now(UTC))
+        self._pipeline.roll_back("LAUNDRY", asked, "drill", "drill: an alarm is tried", request_id)
 
     def _reconciled(self) -> None:
         def complete() -> bool:

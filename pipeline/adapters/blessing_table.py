@@ -10,7 +10,7 @@ from pipeline.adapters.check_table import check_from_json, checks_to_json
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
 from pipeline.domain.blessing import Blessing, Override, OverrideKind
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 
 
 class BlessingTable:

@@ -8,7 +8,7 @@ from datetime import datetime
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.adapters.mlops_db import MlopsDatabase
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 
 # Notices go out one task after the other: of two at once each would tell the same.
 _TELLING_LOCK = 7_240_011

@@ -21,7 +21,7 @@ from pipeline.adapters.amqp import (
 )
 from pipeline.domain.errors import NotTaken, ServiceUnavailable
 from pipeline.domain.intake import AT_ONCE, Stay
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.events import Message
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from datetime import datetime
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
 from pipeline.domain.live_accuracy import Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.live import Episode, Look
 
 _INSERT = """

@@ -14,8 +14,8 @@ from pipeline.adapters.outbox_table import insert_event
 from pipeline.domain.blessing import OverrideKind
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType, Status
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.transitions import (
     Archive,
     By,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.adapters.mlops_db import MlopsDatabase
 from pipeline.adapters.outbox_table import insert_event
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.troubles import Place, Trouble
 
 _OPEN = "SELECT dag_id, step, since, failed_at, parts, told, worked_at FROM troubles WHERE ended_at IS NULL"

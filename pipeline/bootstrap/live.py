@@ -77,7 +77,7 @@ class LiveSteps(BackupSteps):
         """Give `version` its share of the requests; the same request again goes on with the same trial."""
         by, percent = By(actor, reason, request_id), self._live.canary_policy.percent
         trial = start_canary(self._live.deployment, complete(model_type), version, percent, by)
-        self._publish_soon()
+        self.publish_soon()
         return {"version": version, "percent": percent, "beside": trial.beside}
 
     def judge_canary(
@@ -121,35 +121,14 @@ class LiveSteps(BackupSteps):
         """What rolling back to `target`, a version or `previous`, would do now, and the question to ask a person."""
         return asdict(plan_rollback(self._w.transitions, served(model_type), target))
 
-    def roll_back(
-        self,
-        model_type: str,
-        target: str,
-        actor: str,
-        reason: str,
-        request_id: str,
-        *,
-        asked_at: datetime | None = None,
-        judged: str | None = None,
-        instead_of: str | None = None,
-    ) -> dict[str, Any]:
-        """Serve an earlier version again; `target`, `asked_at`, `judged` and `instead_of` as in `Asked`."""
-        asked = Asked(target, asked_at or self._w.clock.now(), judged, instead_of)
+    def roll_back(self, model_type: str, asked: Asked, actor: str, reason: str, request_id: str) -> dict[str, Any]:
+        """Serve an earlier version again."""
         changed = roll_back(self._live.deployment, served(model_type), asked, By(actor, reason, request_id))
         return of_changed(changed)
 
-    def announce_failed_rollback(
-        self,
-        model_type: str,
-        target: str,
-        request_id: str,
-        reason: str,
-        *,
-        asked_at: datetime | None = None,
-        judged: str | None = None,
-    ) -> None:
+    def announce_failed_rollback(self, model_type: str, asked: Asked, request_id: str, reason: str) -> None:
         """Nobody tries this rollback again: people are told, unless it served after all."""
-        asked, by = Asked(target, asked_at or self._w.clock.now(), judged), By("roll_back", reason, request_id)
+        by = By("roll_back", reason, request_id)
         announce_failed_rollback(self._live.deployment, served(model_type), asked, by)
 
     def complete_rollback(self, model_type: str) -> dict[str, Any]:
@@ -193,7 +172,7 @@ class LiveSteps(BackupSteps):
             broker = announce_dead_letters(self._w.dead_letters, self._w.outbox, self._w.clock)
             problems = {model_type: seen.to_mend if seen else None, "RabbitMQ": broker}
             tell_problems(self._w.troubles, self._w.clock, problems)
-            self._publish_soon()
+            self.publish_soon()
         troubles = [*map(str, self._w.troubles.open()), *unheard(self._w.outbox)]
         nothing = {"state": "unknown", "reason": f"no {model_type} model serves yet", "act": False}
         return {**(seen.said if seen else nothing), "troubles": troubles}
@@ -263,7 +242,8 @@ class LiveSteps(BackupSteps):
         """Publish committed model events; how many."""
         return publish(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
-    def _publish_soon(self) -> None:
+    def publish_soon(self) -> None:
+        """The same where something else matters more: what cannot be published now stays for the next time."""
         publish_soon(outbox=self._w.outbox, publisher=self._w.event_publisher)
 
     def untold(self) -> list[dict[str, Any]]:

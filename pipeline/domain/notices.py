@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 
 _MAX_CHARACTERS = 1500
 _NOTHING = "nothing"

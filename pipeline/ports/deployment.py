@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.rollout import CanarySeen
 from pipeline.domain.serving import Serving
 from pipeline.domain.transitions import Entry

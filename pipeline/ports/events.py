@@ -10,8 +10,8 @@ from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.faces.confirmations import FaceConfirmation
 from pipeline.domain.faces.live import FaceTally
 from pipeline.domain.intake import AT_ONCE, Stay
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision
 
 

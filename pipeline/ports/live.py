@@ -7,8 +7,8 @@ from typing import Protocol
 
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import Observation, Period, Reading, Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 
 
 class LiveMetrics(Protocol):

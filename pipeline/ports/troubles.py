@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.troubles import Place, Trouble
 
 

@@ -9,8 +9,8 @@ from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.checks import Check, PerformanceMeasurement, Prediction, ReasonFigures, plain_json
 from pipeline.domain.comparison import Slice
 from pipeline.domain.dataset import Dataset
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.staleness import OnNewest
 from pipeline.domain.training import TrainingResult
 

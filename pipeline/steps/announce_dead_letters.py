@@ -3,7 +3,7 @@
 import logging
 
 from pipeline.domain.errors import TryAgain
-from pipeline.domain.model_events import DeadLettersWaitingEvent
+from pipeline.domain.outgoing_events import DeadLettersWaitingEvent
 from pipeline.ports.clock import Clock
 from pipeline.ports.events import DeadLetters, Outbox
 

@@ -2,8 +2,8 @@
 
 from pipeline.domain.errors import GiveUp, StaleTransition
 from pipeline.domain.ledger import Asked
-from pipeline.domain.model_events import RollbackFailedEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import RollbackFailedEvent
 from pipeline.domain.transitions import By
 from pipeline.ports.bundles import Deployment
 

@@ -1,7 +1,7 @@
 """Tell people why a nightly run had nothing to do."""
 
-from pipeline.domain.model_events import RetrainingSkippedEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import RetrainingSkippedEvent
 from pipeline.ports.bundles import Scheduling
 from pipeline.steps.publish import publish_soon
 

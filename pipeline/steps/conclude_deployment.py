@@ -1,8 +1,8 @@
 """How a retraining run's deployment ended, and nothing of it left half done."""
 
 from pipeline.domain.history import History
-from pipeline.domain.model_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import HotSwapFailedEvent, HotSwapUnconfirmedEvent
 from pipeline.domain.retraining import RunOutcome
 from pipeline.domain.transitions import By, CanaryAbort, CanaryStart, TrialOf
 from pipeline.ports.bundles import Deployment

@@ -8,7 +8,7 @@ from pipeline.domain.blessing import Blessing, conclude
 from pipeline.domain.checks import failed_floors
 from pipeline.domain.dataset import Dataset
 from pipeline.domain.errors import GiveUp
-from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
+from pipeline.domain.outgoing_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
 from pipeline.domain.training import TrainingResult
 from pipeline.ports.bundles import Verification
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from pipeline.domain.errors import ModelRefused, ServiceUnavailable, StaleTransition, TryAgain, Unconfirmed
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import CanaryAbortedEvent, OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import CanaryAbortedEvent, OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.serving import Serving, elsewhere, listed, outcome
 from pipeline.domain.transitions import (
     ROLLBACKS,

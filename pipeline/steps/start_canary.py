@@ -1,8 +1,8 @@
 """Give an accepted version a share of the requests on every replica (specification §11)."""
 
 from pipeline.domain.errors import CanaryEnded, GiveUp, TryAgain
-from pipeline.domain.model_events import CanaryStartedEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import CanaryStartedEvent
 from pipeline.domain.transitions import By, CanaryStart, Entry, Phase
 from pipeline.ports.bundles import Deployment
 from pipeline.steps.settle import abandon, demand_settled, settle, warm

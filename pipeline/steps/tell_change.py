@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from pipeline.domain.model_events import (
+from pipeline.domain.outgoing_events import (
     CanaryPromotedEvent,
     ModelDeployedEvent,
     ModelEvent,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.domain.live_accuracy import Found, RollbackDecision
-from pipeline.domain.model_events import ConfirmationsStoppedEvent, OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import ConfirmationsStoppedEvent, OutgoingEvent
 from pipeline.ports.events import Outbox
 from pipeline.ports.live import Episode, Episodes
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pipeline.domain.loop_events import QuestionAskedEvent, QuestionLapsedEvent
+from pipeline.domain.outgoing_events import QuestionAskedEvent, QuestionLapsedEvent
 from pipeline.domain.troubles import Question
 from pipeline.ports.clock import Clock
 from pipeline.ports.events import Outbox

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pipeline.domain.artifact_folder import ArtifactFolder
 from pipeline.domain.dataset import Dataset, Split
 from pipeline.domain.errors import GiveUp, TrainingFailed, TrainingNeedsPerson, TryAgain
-from pipeline.domain.model_events import TrainingFailedEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import TrainingFailedEvent
 from pipeline.domain.training import Attempt, Epoch, Hyperparameters, TrainingResult, adjust, next_attempt
 from pipeline.ports.bundles import Training
 from pipeline.ports.training import Experiment, Trainer, TrainingJob

@@ -13,8 +13,8 @@ from pipeline.domain.live_accuracy import (
     Tally,
     decide_rollback,
 )
-from pipeline.domain.model_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent, OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import LiveAccuracyLowEvent, LiveAccuracyRecoveredEvent, OutgoingEvent
 from pipeline.ports.bundles import Monitoring
 from pipeline.ports.live import Episode, Look
 from pipeline.steps.tell_look import Telling, tell_look, tell_silence

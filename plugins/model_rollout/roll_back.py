@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
@@ -16,6 +17,9 @@ from plugins.notices.publishing import keep_news, publish_soon, tell_at_once
 from plugins.refusals import Declined, Refusal, print_ending
 from plugins.steps import step
 
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Asked
+
 MONITOR = "live_accuracy_monitor"
 # What the question named: an approval is for that version, whatever `previous` means by then, and instead of that one.
 _VERSION, _INSTEAD_OF = "version", "instead_of"
@@ -23,27 +27,29 @@ _VERSION, _INSTEAD_OF = "version", "instead_of"
 
 def page(context: Any) -> None:
     """After a failed rollback the model that had to go may still serve: people are told at once."""
-    params, run = context["params"], context["dag_run"]
     if isinstance(context.get("exception"), Declined):
         publish_soon()
     else:
-        named = {"asked_at": run.run_after, "judged": _judged(context)}
-        _tell_failure(params["model_type"], params["target"], run.run_id, what_ended(context), **named)
+        _tell_failure(context, context["params"]["model_type"], _asked(context))
     print_ending(context.get("exception"))
 
 
 def page_about_verdict(context: Any) -> None:
     """The monitor found the champion too bad, and could not even start the rollback."""
+    from pipeline.bootstrap import Asked
+
     (watch,) = context["task"].upstream_task_ids
     seen = context["ti"].xcom_pull(task_ids=watch)
-    model_type = context["task"].conf["model_type"]
-    _tell_failure(model_type, seen["target"], context["run_id"], what_ended(context), judged=seen["version"])
+    # The champion that it looked at may serve for less long than this run has been going.
+    asked = Asked(seen["target"], datetime.now(UTC), judged=seen["version"])
+    _tell_failure(context, context["task"].conf["model_type"], asked)
     print_ending(context.get("exception"))
 
 
-def _tell_failure(model_type: str, target: str, request_id: str, why: str, **named: Any) -> None:
-    if away := keep_news(lambda p: p.announce_failed_rollback(model_type, target, request_id, why, **named)):
-        tell_at_once(f"URGENT: {model_type} could not be rolled back to {target}", f"{why} ({away})")
+def _tell_failure(context: Any, model_type: str, asked: "Asked") -> None:
+    request_id, why = context["run_id"], what_ended(context)
+    if away := keep_news(lambda p: p.announce_failed_rollback(model_type, asked, request_id, why)):
+        tell_at_once(f"URGENT: {model_type} could not be rolled back to {asked.target}", f"{why} ({away})")
 
 
 class RollBackOperator(ApprovedOperator):
@@ -91,10 +97,12 @@ class RollBackOperator(ApprovedOperator):
         if approved_by and store.get(_VERSION) is None:
             # An answer to a question of an older release, which did not name the version.
             return self.ask_anew(context)
-        target, instead_of = (store.get(_VERSION), store.get(_INSTEAD_OF)) if approved_by else (params["target"], None)
-        about = (params["model_type"], target, who, reason(context), run.run_id)
+        asked = _asked(context)
+        if approved_by:
+            asked = replace(asked, target=store.get(_VERSION), instead_of=store.get(_INSTEAD_OF))
+        about = (params["model_type"], asked, who, reason(context), run.run_id)
         with _pointless_is_no_failure():
-            done = step(lambda p: p.roll_back(*about, asked_at=run.run_after, judged=judged, instead_of=instead_of))
+            done = step(lambda p: p.roll_back(*about))
         announce_change(context, "rollback", params["model_type"], done, actor=who, reason=reason(context))
         return say(done)
 
@@ -115,6 +123,13 @@ def _pointless_is_no_failure() -> Iterator[None]:
         if isinstance(no.ended, StaleTransition):
             raise Declined(f"nothing was changed: {no.ended.said}", no.ended.advice) from None
         raise
+
+
+def _asked(context: Any) -> "Asked":
+    """What the form of this run says."""
+    from pipeline.bootstrap import Asked
+
+    return Asked(context["params"]["target"], context["dag_run"].run_after, _judged(context))
 
 
 def _judged(context: Context) -> str | None:

@@ -15,8 +15,8 @@ from pipeline.adapters.reading_table import ReadingTable
 from pipeline.domain.errors import ArchiveDamaged, StillFrozen
 from pipeline.domain.ledger import Ledger
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Period, Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.live import Episode, Look
 from tests.builders import NOW, an_event
 from tests.fakes.events import FakeConfirmations, FakeOutbox

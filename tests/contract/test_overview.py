@@ -18,8 +18,8 @@ from pipeline.adapters.version_table import VersionTable
 from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.errors import ServiceTooSlow, ServiceUnavailable
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, Period, Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.overview import Unpublished
 from pipeline.domain.retraining import RetrainingPolicy
 from pipeline.ports.live import Look

@@ -28,8 +28,8 @@ from pipeline.domain.checks import Check, Outcome
 from pipeline.domain.dataset import Manifest, Quarantined, Split
 from pipeline.domain.errors import GiveUp, PhotosErased, RunBusy, UnknownVersion
 from pipeline.domain.lineage import Erased, Kept
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.retraining import Claim, RetrainingDecision
 from pipeline.domain.training import RUNNING, Attempt, Hyperparameters
 from pipeline.domain.troubles import Place, Trouble

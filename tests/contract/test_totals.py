@@ -15,8 +15,8 @@ from pipeline.domain.figures.production import Confirmed, LookedAt, Predicted
 from pipeline.domain.figures.retraining import Decided
 from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import LabelTally, LiveAccuracyPolicy, Observation, State, Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.retraining import RetrainingDecision, RunOutcome
 from pipeline.ports.live import Look
 from tests.builders import NOW, a_backlog, an_event

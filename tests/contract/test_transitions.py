@@ -14,8 +14,8 @@ from pipeline.adapters.transition_log import TransitionLog
 from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.models import ModelType, Status
+from pipeline.domain.outgoing_events import OutgoingEvent, RollbackIncompleteEvent
 from pipeline.domain.transitions import (
     Archive,
     By,

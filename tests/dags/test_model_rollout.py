@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.comms import GetXComSequenceSlice, XComResult, X
 
 from dags import live_accuracy_monitor, model_promotion, model_rollback
 from dags.model_retraining import laundry
-from pipeline.bootstrap import WATCHED_TYPES, CanaryEnded, GiveUp, StaleTransition, TryAgain
+from pipeline.bootstrap import WATCHED_TYPES, Asked, CanaryEnded, GiveUp, StaleTransition, TryAgain
 from pipeline.bootstrap.kinds import complete
 from pipeline.domain.transitions import By
 from plugins.faults import tell_failure
@@ -411,23 +411,23 @@ def ask(run):
 def test_a_persons_rollback_is_never_an_automatic_one(desk):
     assert rollback(judged="v1.1.0").do("roll_back") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
-        *("LAUNDRY", "previous", "kim", "too many wrong", "run-1"),
-        *(("asked_at", ASKED_AT), ("judged", None), ("instead_of", None)),
+        *("LAUNDRY", Asked("previous", ASKED_AT)),
+        *("kim", "too many wrong", "run-1"),
     )
 
 
 def test_a_rollback_of_nobody_in_particular_says_so(desk):
     rollback(user=None, model_type="FACE", target="v1.0.0").do("roll_back")
-    assert desk.only("roll_back")[:4] == ("FACE", "v1.0.0", "a person", "too many wrong")
+    assert desk.only("roll_back")[:4] == ("FACE", Asked("v1.0.0", ASKED_AT), "a person", "too many wrong")
 
 
 def test_the_monitors_rollback_names_the_version_it_judged_and_never_asks(desk, questions):
     run = rollback(run_type="operator_triggered", user=None, judged="v1.1.0", approval=True)
     run.do("roll_back")
     assert questions == []
-    assert desk.only("roll_back")[2:] == (
+    assert desk.only("roll_back")[1:] == (
+        Asked("previous", ASKED_AT, judged="v1.1.0"),
         *("live_accuracy_monitor", "too many wrong", "run-1"),
-        *(("asked_at", ASKED_AT), ("judged", "v1.1.0"), ("instead_of", None)),
     )
 
 
@@ -466,7 +466,8 @@ def test_an_approval_from_before_an_upgrade_that_named_no_version_is_asked_for_a
         run.do("roll_back") if kept else reply(run, "roll_back", "Approve")
     assert desk.names() == ["rollback_plan"]
     reply(run, "roll_back", "Approve")
-    assert desk.only("roll_back")[:2] == ("LAUNDRY", "v1.1.3")
+    model_type, asked, *_ = desk.only("roll_back")
+    assert (model_type, asked.target) == ("LAUNDRY", "v1.1.3")
 
 
 def test_nobody_is_asked_when_there_is_nothing_to_go_back_to(desk, questions):
@@ -481,8 +482,8 @@ def test_an_approval_is_for_the_version_in_the_question_and_as_old_as_the_reques
     ask(run)
     assert reply(run, "roll_back", "Approve") == {**CHANGED, "missing": []}
     assert desk.only("roll_back") == (
-        *("LAUNDRY", "v1.1.3", "lee", "too many wrong", "run-1"),
-        *(("asked_at", ASKED_AT), ("judged", None), ("instead_of", "v1.2.0")),
+        *("LAUNDRY", Asked("v1.1.3", ASKED_AT, instead_of="v1.2.0")),
+        *("lee", "too many wrong", "run-1"),
     )
 
 
@@ -541,9 +542,8 @@ def test_a_rollback_that_failed_pages_even_while_the_broker_is_away(desk, form, 
     desk.answers["publish_events"] = TryAgain("RabbitMQ is away")
     page({**rollback(**form).context("roll_back"), "exception": error})
     why = str(error) if error else "the task roll_back was killed before it ended"
-    named = {"asked_at": ASKED_AT, "judged": judged}
     assert desk.asked == [
-        ("announce_failed_rollback", ("LAUNDRY", "previous", "run-1", why), named),
+        ("announce_failed_rollback", ("LAUNDRY", Asked("previous", ASKED_AT, judged), "run-1", why), {}),
         ("untold", (), {}),
         ("publish_events", (), {}),
     ]
@@ -635,8 +635,8 @@ def test_a_swap_that_was_killed_is_announced_with_its_version(desk, killed, dag,
 def test_a_rollback_that_was_killed_pages(desk, killed, run_type, judged):
     killed(ROLLBACK, "roll_back", run_type=run_type, reason="too bad", judged="v1.2.0", target="v1.1.3")
     assert desk.only("announce_failed_rollback") == (
-        *("LAUNDRY", "v1.1.3", "run-1", "the task roll_back was killed before it ended"),
-        *(("asked_at", ASKED_AT), ("judged", judged)),
+        *("LAUNDRY", Asked("v1.1.3", ASKED_AT, judged)),
+        *("run-1", "the task roll_back was killed before it ended"),
     )
     assert desk.names()[1:] == ["publish_events"]
 
@@ -644,7 +644,8 @@ def test_a_rollback_that_was_killed_pages(desk, killed, run_type, judged):
 @pytest.mark.parametrize(("model_type", "task"), [("LAUNDRY", "roll_back"), ("FACE", "roll_back_face")])
 def test_a_monitor_that_was_killed_before_it_could_start_the_rollback_pages(desk, killed, model_type, task):
     killed(MONITOR, task, {"version": "v1.2.0", "target": "v1.1.3"}, run_type="scheduled")
-    assert desk.only("announce_failed_rollback") == (
-        *(model_type, "v1.1.3", "run-1", f"the task {task} was killed before it ended"),
-        ("judged", "v1.2.0"),
-    )
+    of, asked, *why = desk.only("announce_failed_rollback")
+    assert (of, asked.target, asked.judged) == (model_type, "v1.1.3", "v1.2.0")
+    assert why == ["run-1", f"the task {task} was killed before it ended"]
+    # Not when the run began: its champion may serve since then only.
+    assert datetime.now(UTC) - asked.at < timedelta(minutes=10)

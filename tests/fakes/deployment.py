@@ -9,8 +9,8 @@ from pipeline.domain.blessing import Override, OverrideKind
 from pipeline.domain.errors import StaleTransition, UnknownVersion
 from pipeline.domain.history import Row
 from pipeline.domain.ledger import Ledger
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType, ModelVersion, Status, newest_first
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.transitions import ChampionChange, Entry, Kind, Phase
 from tests.fakes.data import FakeDatasets
 from tests.fakes.events import FakeOutbox

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pipeline.domain.errors import GiveUp, NotTaken, ServiceUnavailable
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.intake import AT_ONCE, Stay
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType, demand_of_type
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.retraining import Backlog, Claim, RetrainingDecision, RunOutcome
 from pipeline.domain.troubles import Place, Trouble
 from pipeline.ports.events import DeadLetter, Message, Stored

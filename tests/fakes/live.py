@@ -8,8 +8,8 @@ from pipeline.domain.errors import ArchiveDamaged, StillFrozen
 from pipeline.domain.events import TaskConfirmedEvent
 from pipeline.domain.history import History
 from pipeline.domain.live_accuracy import LabelTally, Period, Reading, Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.live import Episode, Look
 from tests.fakes.events import FakeConfirmations, FakeOutbox
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pipeline.domain.blessing import Blessing, Override
 from pipeline.domain.checks import Check, PerformanceMeasurement
 from pipeline.domain.errors import ModelRefused, TryAgain
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.verification import StartedServer, Trial, VerificationReport
 from tests.builders import a_performance
 from tests.fakes.events import FakeOutbox

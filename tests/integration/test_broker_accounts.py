@@ -10,7 +10,7 @@ from include.contract import work_queues
 from include.stack.accounts import ACCOUNTS
 from pipeline.adapters.dead_letters import RabbitDeadLetters
 from pipeline.adapters.rabbitmq import RabbitEventPublisher, RabbitEventQueue
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from tests.builders import event_body
 
 pytestmark = pytest.mark.integration

@@ -25,8 +25,8 @@ from pipeline.domain.blessing import Blessing
 from pipeline.domain.checks import Check, CheckName, Outcome
 from pipeline.domain.figures.production import Branches
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Artifact, ModelType, ModelVersion
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.retraining import Asker, RetrainingPolicy, RunOutcome
 from pipeline.domain.training import Hyperparameters, TrainingResult
 from pipeline.domain.transitions import By, ChampionChange, Entry, Kind, Phase

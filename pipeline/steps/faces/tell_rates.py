@@ -1,10 +1,9 @@
 """What people are told of a look at a face champion, and of silence about it."""
 
-from pipeline.domain.faces.events import FaceRatesHighEvent, FaceRatesRecoveredEvent
 from pipeline.domain.faces.watching import FaceReading
 from pipeline.domain.live_accuracy import RollbackDecision
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import FaceRatesHighEvent, FaceRatesRecoveredEvent, OutgoingEvent
 from pipeline.ports.face_watching import FaceMonitoring
 from pipeline.ports.live import Episode
 from pipeline.steps.tell_look import Telling

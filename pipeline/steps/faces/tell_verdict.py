@@ -9,7 +9,7 @@ from pipeline.domain.blessing import Blessing
 from pipeline.domain.checks import plain_json
 from pipeline.domain.faces.gate import FaceMeasurement, refusals
 from pipeline.domain.faces.identities import Side
-from pipeline.domain.model_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
+from pipeline.domain.outgoing_events import ModelVerificationFailedEvent, ModelVerificationHeldEvent, OutgoingEvent
 from pipeline.ports.face_report import FaceReport, SliceFigures
 from pipeline.steps.faces.learn import Candidate
 

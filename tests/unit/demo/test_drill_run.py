@@ -59,8 +59,8 @@ class Refusing:
         self.log.append((self.forced, "force_promote", actor, reason))
         return {"version": self.forced}
 
-    def roll_back(self, model_type, version, actor, reason, request_id):
-        self.log.append((version, "rollback_manual", actor, reason))
+    def roll_back(self, model_type, asked, actor, reason, request_id):
+        self.log.append((asked.target, "rollback_manual", actor, reason))
 
     def __getattr__(self, name):
         raise GiveUp(f"{name} is not for this test")

@@ -9,7 +9,7 @@ import pytest
 
 from include.contract.tracing import OFF
 from pipeline.adapters.run_traces import RunTraces
-from pipeline.bootstrap import Fault, Pipeline, Place, end_on_sigterm
+from pipeline.bootstrap import Asked, Fault, Pipeline, Place, end_on_sigterm
 from pipeline.domain.errors import GiveUp, ServiceUnavailable, TrainingInterrupted
 from pipeline.domain.faces.watching import FaceWatchPolicy
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy
@@ -95,9 +95,10 @@ def test_a_swap_that_failed_is_urgent_and_told_once(desk):
     assert desk.told()[-1] == "URGENT: LAUNDRY v1.1.0 could not go live"
 
 
-def failed_rollbacks(desk, request, **asked):
+def failed_rollbacks(desk, request, asked_at=None, judged=None):
     for _ in range(2):
-        desk.pipeline.announce_failed_rollback("LAUNDRY", "previous", request, "killed", **asked)
+        asked = Asked("previous", asked_at or desk.world.clock.now(), judged)
+        desk.pipeline.announce_failed_rollback("LAUNDRY", asked, request, "killed")
     return [e.payload["modelVersion"] for e in desk.world.outbox.pending() if e.type == "RollbackFailedEvent"]
 
 

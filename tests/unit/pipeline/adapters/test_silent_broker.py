@@ -6,7 +6,7 @@ from pipeline.adapters import amqp
 from pipeline.adapters.dead_letters import RabbitDeadLetters
 from pipeline.adapters.rabbitmq import RabbitEventPublisher, RabbitEventQueue
 from pipeline.domain.errors import ServiceUnavailable
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from tests.silent_broker import silent_broker
 
 NAMES = {"exchange": "task.events", "queue": "mlops.task-confirmed"}

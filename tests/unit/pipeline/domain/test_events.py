@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.event_bounds import MAX_EXTRA_BYTES, InvalidEvent, stored_bytes
 from pipeline.domain.events import parse_task_confirmed
-from pipeline.domain.model_events import ModelDeployedEvent
+from pipeline.domain.outgoing_events import ModelDeployedEvent
 from tests.builders import BUCKETS, NOW, event_body, event_fields
 from tests.corpus.json_values import ANY_JSON
 from tests.corpus.messages import messages

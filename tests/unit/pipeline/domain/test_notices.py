@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from pipeline.domain.live_accuracy import Reading, State
-from pipeline.domain.model_events import (
+from pipeline.domain.notices import notice_of
+from pipeline.domain.outgoing_events import (
     CanaryAbortedEvent,
     CanaryStartedEvent,
     DeadLettersWaitingEvent,
@@ -23,7 +24,6 @@ from pipeline.domain.model_events import (
     RollbackIncompleteEvent,
     TrainingFailedEvent,
 )
-from pipeline.domain.notices import notice_of
 from tests.builders import NOW
 
 READING = Reading("v2.0.0", State.LOW, "81 of 100", 100, 81, 0.81, 0.72, 0.87, False)

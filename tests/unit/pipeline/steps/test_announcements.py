@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.domain.errors import ModelRefused
 from pipeline.domain.ledger import PREVIOUS, Asked
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.ports.events import Message
 from pipeline.steps.announce_dead_letters import announce_dead_letters
 from pipeline.steps.announce_failed_rollback import announce_failed_rollback

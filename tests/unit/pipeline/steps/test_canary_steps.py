@@ -10,8 +10,8 @@ from pipeline.domain.errors import (
     ServiceUnavailable,
     StaleTransition,
 )
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import Status
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.transitions import Kind, Phase
 from tests.fakes.faults import Killed, every_fault
 from tests.unit.pipeline.steps.live_world import LAUNDRY, World

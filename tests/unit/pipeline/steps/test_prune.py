@@ -16,8 +16,8 @@ from pipeline.domain.faces.looks import FaceLook, SeenRate
 from pipeline.domain.faces.watching import FaceState
 from pipeline.domain.lineage import Erased
 from pipeline.domain.live_accuracy import LiveAccuracyPolicy, Observation, Tally
-from pipeline.domain.model_events import OutgoingEvent
 from pipeline.domain.models import ModelType
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.domain.pruning import PruningPolicy
 from pipeline.domain.retraining import RetrainingDecision
 from pipeline.domain.transitions import By

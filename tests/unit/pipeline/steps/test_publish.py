@@ -7,7 +7,7 @@ import pytest
 
 import pipeline
 from pipeline.domain.errors import NotTaken, ServiceRefused, ServiceTooSlow, ServiceUnavailable
-from pipeline.domain.model_events import OutgoingEvent
+from pipeline.domain.outgoing_events import OutgoingEvent
 from pipeline.steps.publish import publish, publish_soon
 from tests.fakes.events import FakeOutbox, FakePublisher
 from tests.fakes.faults import Fault, Killed, every_fault

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from pipeline.domain.faces.watching import FaceReading
-from pipeline.domain.model_events import OfModelType
+from pipeline.domain.outgoing_events.event import OfModelType
 
 
 @dataclass(frozen=True, kw_only=True)

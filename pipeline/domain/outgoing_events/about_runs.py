@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.domain.model_events import ModelEvent
+from pipeline.domain.outgoing_events.event import ModelEvent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,32 @@
+"""What this application tells the world: every event that goes out. This is the only door to them."""
+
+from pipeline.domain.outgoing_events.about_faces import FaceRatesHighEvent as FaceRatesHighEvent
+from pipeline.domain.outgoing_events.about_faces import FaceRatesRecoveredEvent as FaceRatesRecoveredEvent
+from pipeline.domain.outgoing_events.about_models import CanaryAbortedEvent as CanaryAbortedEvent
+from pipeline.domain.outgoing_events.about_models import CanaryPromotedEvent as CanaryPromotedEvent
+from pipeline.domain.outgoing_events.about_models import CanaryStartedEvent as CanaryStartedEvent
+from pipeline.domain.outgoing_events.about_models import ConfirmationsStoppedEvent as ConfirmationsStoppedEvent
+from pipeline.domain.outgoing_events.about_models import DeadLettersWaitingEvent as DeadLettersWaitingEvent
+from pipeline.domain.outgoing_events.about_models import HotSwapFailedEvent as HotSwapFailedEvent
+from pipeline.domain.outgoing_events.about_models import HotSwapUnconfirmedEvent as HotSwapUnconfirmedEvent
+from pipeline.domain.outgoing_events.about_models import LiveAccuracyLowEvent as LiveAccuracyLowEvent
+from pipeline.domain.outgoing_events.about_models import LiveAccuracyRecoveredEvent as LiveAccuracyRecoveredEvent
+from pipeline.domain.outgoing_events.about_models import ModelDeployedEvent as ModelDeployedEvent
+from pipeline.domain.outgoing_events.about_models import ModelRolledBackEvent as ModelRolledBackEvent
+from pipeline.domain.outgoing_events.about_models import ModelVerificationFailedEvent as ModelVerificationFailedEvent
+from pipeline.domain.outgoing_events.about_models import ModelVerificationHeldEvent as ModelVerificationHeldEvent
+from pipeline.domain.outgoing_events.about_models import RetrainingSkippedEvent as RetrainingSkippedEvent
+from pipeline.domain.outgoing_events.about_models import RollbackFailedEvent as RollbackFailedEvent
+from pipeline.domain.outgoing_events.about_models import RollbackIncompleteEvent as RollbackIncompleteEvent
+from pipeline.domain.outgoing_events.about_models import TrainingFailedEvent as TrainingFailedEvent
+from pipeline.domain.outgoing_events.about_runs import DagPausedEvent as DagPausedEvent
+from pipeline.domain.outgoing_events.about_runs import DagResumedEvent as DagResumedEvent
+from pipeline.domain.outgoing_events.about_runs import ProblemSeenEvent as ProblemSeenEvent
+from pipeline.domain.outgoing_events.about_runs import QuestionAskedEvent as QuestionAskedEvent
+from pipeline.domain.outgoing_events.about_runs import QuestionLapsedEvent as QuestionLapsedEvent
+from pipeline.domain.outgoing_events.about_runs import RunLateEvent as RunLateEvent
+from pipeline.domain.outgoing_events.about_runs import RunOverdueEvent as RunOverdueEvent
+from pipeline.domain.outgoing_events.about_runs import StepFailedEvent as StepFailedEvent
+from pipeline.domain.outgoing_events.about_runs import StepRecoveredEvent as StepRecoveredEvent
+from pipeline.domain.outgoing_events.event import ModelEvent as ModelEvent
+from pipeline.domain.outgoing_events.event import OutgoingEvent as OutgoingEvent
