@@ -9,8 +9,9 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 """Says of the manifest that it is ours."""
 GOLDEN_SOURCE = "golden_source"
-"""Field of a manifest's `extra`: where the images are from that a server must answer as the trainer did. Models without
-it have them from validation."""
+"""Field of a manifest's `extra`: where the images come from on which a server must agree with the trainer. Models
+without this field take them from validation.
+"""
 FLIPS = "negative-flips.png"
 """Photos that only the champion judges right; its name also in the experiment tracker."""
 REPORT_PAGE, REPORT = "verification-report.html", "verification-report.json"
@@ -60,17 +61,17 @@ class ArtifactFolder:
 
     @property
     def slices(self) -> str:
-        """Figures of every slice of the photos."""
+        """Accuracy of both models on every slice of the photos."""
         return f"{self.uri}slices.json"
 
     @property
     def by_reason(self) -> str:
-        """How many corrections for each reason the model answers as people corrected them."""
+        """Of the corrections for each reason, how many the model answers as people corrected them."""
         return f"{self.uri}by-reason.json"
 
     @property
     def staleness(self) -> str:
-        """How candidate, champion and earlier versions do on the newest photos."""
+        """How well candidate, champion and earlier versions do on the newest photos."""
         return f"{self.uri}staleness.json"
 
     @property
@@ -82,7 +83,7 @@ class ArtifactFolder:
         return f"{self.uri}{REPORT}"
 
     def checkpoint(self, attempt: int) -> str:
-        """Prefix of what an attempt at training goes on from."""
+        """Prefix of the checkpoint from which an interrupted training goes on."""
         return f"{self._checkpoints}{attempt}/"
 
     def is_evidence(self, uri: str) -> bool:
@@ -99,22 +100,22 @@ class ArtifactFolder:
         }
 
     def is_proof(self, uri: str) -> bool:
-        """Whether an object is shown to whoever has to vouch for the model: the manifest and its signature, too."""
+        """Whether an object is shown to whoever has to vouch for the model; the manifest and its signature are, too."""
         return self.is_evidence(uri) or uri.startswith(f"{self.uri}manifest.")
 
     def is_checkpoint(self, uri: str) -> bool:
         return uri.startswith(self._checkpoints)
 
     def features(self, key: str) -> str:
-        """What the frozen network says of every image."""
+        """The frozen network's output for every image."""
         return f"{self._caches[0]}{key}.npz"
 
     def activations(self, key: str) -> str:
-        """What the part below the block that is trained too says of every image."""
+        """For every image, the output of the layers below the block that fine-tuning trains."""
         return f"{self._caches[1]}{key}.npz"
 
     def is_cache(self, uri: str) -> bool:
-        """Whether an object was computed of single photos: it goes when one of them is erased."""
+        """Whether an object was computed from single photos: it is deleted when one of them is erased."""
         return uri.startswith(self._caches)
 
     @property

@@ -5,6 +5,6 @@ BACKBONES = ("EfficientNetLite0", "ResNet50")
 
 
 def smaller_than(backbone: str) -> str | None:
-    """The next smaller backbone; None for the smallest, and for one that is offered no more."""
+    """The next smaller backbone; None for the smallest, and for one that is no longer offered."""
     place = BACKBONES.index(backbone) if backbone in BACKBONES else 0
     return BACKBONES[place - 1] if place else None

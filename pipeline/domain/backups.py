@@ -1,4 +1,4 @@
-"""Backups of the databases: copies of the whole cluster, and the log by which any moment after one is rebuilt."""
+"""Backups of the databases: copies of the whole cluster, and the write-ahead log for any moment after a copy."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pipeline.domain.bounds import PositiveSeconds, Range
 from pipeline.domain.errors import GiveUp
 
-# Files of the log have 16 MB, 256 of them a "log"; PostgreSQL's own numbers, of a cluster made without --wal-segsize.
+# A file of the log has 16 MB, and 256 of them make a "log": PostgreSQL's defaults, without --wal-segsize.
 _SEGMENT_BYTES, _SEGMENTS_A_LOG = 16 * 1024**2, 256
 _FILE = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
 
@@ -20,13 +20,13 @@ class BackupPolicy:
     """How long backups are kept, and how long a command waits for the log."""
 
     keep_days: Annotated[float, Range(at_least=1, at_most=3650)] = 30.0
-    """Days back to which the databases can be restored to any moment."""
+    """For how many days back the databases can be restored to any moment."""
     wait_seconds: PositiveSeconds = 180.0
-    """Seconds that a command waits until the log of a moment is in the archive."""
+    """Seconds that a command waits for the log of a given moment to reach the archive."""
 
 
 class Safeguard(StrEnum):
-    """What has to succeed again and again, so that a loss is none."""
+    """What has to succeed regularly, so that losing the databases loses no data."""
 
     BASE = "base"
     LOG = "log"
@@ -35,14 +35,14 @@ class Safeguard(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Segment:
-    """One file of the write-ahead log; `number` goes on over timelines, which begin anew after a restore."""
+    """One file of the write-ahead log; `number` goes on across timelines. Each restore begins a new timeline."""
 
     number: int
     timeline: int
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """None for what is no segment, such as the history of a timeline."""
+        """None for a file that is no segment, such as the history of a timeline."""
         if (found := _FILE.fullmatch(name)) is None:
             return None
         timeline, log, segment = (int(part, 16) for part in found.groups())
@@ -61,7 +61,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Base:
-    """A copy of the cluster, complete; it needs the log from `begins` on, and is whole from `whole_at` on."""
+    """A complete copy of the cluster; it needs the log from `begins` on, and is consistent from `whole_at` on."""
 
     name: str
     begins: Segment
@@ -71,7 +71,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Needless:
-    """What no restore that is still promised would read."""
+    """What no restore would read that is still promised."""
 
     bases: tuple[Base, ...]
     log: tuple[str, ...]
@@ -79,7 +79,7 @@ class Needless:
 
 @dataclass(frozen=True)
 class Archive:
-    """All that can be restored from: complete bases, and names of the log's files."""
+    """All that a restore can start from: complete copies, and the names of the log's files."""
 
     bases: tuple[Base, ...]
     log: tuple[str, ...]
@@ -96,14 +96,14 @@ class Archive:
         return found
 
     def log_for(self, base: Base) -> tuple[str, ...]:
-        """Files to read after the copy, up to the first hole, and the histories of timelines."""
+        """The log's files to read after the copy, up to the first gap, and the histories of timelines."""
         last = self._unbroken_until(base.begins.number)
         return tuple(
             name for name in self.log if (s := Segment.parse(name)) is None or base.begins.number <= s.number <= last
         )
 
     def holes(self) -> tuple[str, ...]:
-        """Sentences: where the log since the oldest copy is broken. After a hole only a later copy helps."""
+        """Sentences: where the log since the oldest copy has gaps. After a gap only a later copy helps."""
         numbers = sorted(self._numbers())
         start = min((base.begins.number for base in self.bases), default=0)
         known = [number for number in numbers if number >= start]
@@ -115,7 +115,7 @@ class Archive:
         )
 
     def needless(self, now: datetime, policy: BackupPolicy) -> Needless:
-        """The copy that the first moment of the promised time begins with stays, and all that came after it."""
+        """What stays is the copy from which the first promised moment is restored, and all that came after it."""
         horizon = now - timedelta(days=policy.keep_days)
         older = sorted((base for base in self.bases if base.whole_at <= horizon), key=lambda base: base.whole_at)
         if not older:
@@ -137,7 +137,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Counted:
-    """Rows of one table that is only added to, up to one moment."""
+    """How many rows a table had at one moment; rows are only ever added to it."""
 
     table: str
     rows: int

@@ -31,7 +31,7 @@ class OverrideKind(StrEnum):
 
 @dataclass(frozen=True)
 class Override:
-    """What a person added to a verdict, kept for ever with actor and reason; the verdict itself never changes."""
+    """A person's word beside a verdict, kept for ever with actor and reason; the verdict itself never changes."""
 
     run_id: str
     kind: OverrideKind
@@ -40,7 +40,7 @@ class Override:
     at: datetime
 
     def counts_after(self, earlier: "Override | None") -> bool:
-        """The first word stands, but what a person refused another may force."""
+        """The first word stands, except that a person may force what another one refused."""
         if earlier is None:
             return True
         return (earlier.kind, self.kind) == (OverrideKind.REFUSED, OverrideKind.FORCED)
@@ -93,12 +93,12 @@ class Blessing:
 
     @property
     def accuracy(self) -> float | None:
-        """What is told of this model: on validation photos, through a real server, 0-1; None when unmeasured."""
+        """The figure that people hear: on validation photos, through a real server, 0-1; None when unmeasured."""
         return next((c.value for c in self.checks if c.name == CheckName.VALIDATION_ACCURACY), None)
 
     @property
     def approved(self) -> bool:
-        """May go live in the ordinary way."""
+        """Whether it may go live without being forced."""
         return self.accepted or (self.override is not None and self.override.kind is OverrideKind.APPROVED)
 
     @property
@@ -108,14 +108,14 @@ class Blessing:
 
     @property
     def refused(self) -> bool:
-        """By the evidence or by a person, and overruled by nobody."""
+        """Whether the evidence or a person refused it, and nobody overruled that."""
         if self.override is not None:
             return self.override.kind is OverrideKind.REFUSED
         return self.verdict is Verdict.REJECT
 
     @property
     def settled_at(self) -> datetime:
-        """When the last word was said: a person may have thought about it for months."""
+        """When the last word was said: a person may answer months after the verdict."""
         return self.override.at if self.override else self.decided_at
 
     @property
@@ -160,7 +160,7 @@ def objections(checks: Sequence[Check], labels: Sequence[str]) -> tuple[str, ...
     found = {check.name: check for check in checks}
     loads = found.get(CheckName.CANDIDATE_LOADS)
     if loads is not None and loads.outcome is Outcome.FAILED:
-        # What does not load has no other figures.
+        # A model that does not load has no other figures.
         return (loads.reason,)
     champion = found.get(CheckName.BETTER_THAN_CHAMPION)
     compared = champion is not None and bool(champion.against) and champion.bar is not None

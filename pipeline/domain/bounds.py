@@ -1,4 +1,4 @@
-"""What a value may be, as part of its type: settings refuse anything else, and say so in these words."""
+"""Which values a type allows. Settings refuse anything else, and say so in the words that stand here."""
 
 import math
 import re
@@ -76,7 +76,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Cron:
-    """When something happens: five fields of numbers, ranges, steps and lists, on a day that some month has."""
+    """A cron expression: five fields of numbers, ranges, steps and lists, naming a day that exists in some month."""
 
     def allows(self, value: str) -> bool:
         return re.fullmatch(_CRON, value) is not None and _happens(*value.split(" "))
@@ -98,7 +98,7 @@ class TimeOfDay:
 
 @dataclass(frozen=True)
 class TimeZone:
-    """By its name in the database of time zones."""
+    """A name in the IANA time zone database."""
 
     def allows(self, value: str) -> bool:
         try:
@@ -118,7 +118,7 @@ def _happens(_minute: str, _hour: str, days: str, months: str, weekdays: str) ->
 
 
 def _numbers(field: str, last: int) -> Iterator[int]:
-    """What a field of days or months names; a range that ends before it begins goes on after the last one."""
+    """The days or months that a field names; a range that ends before it begins wraps around."""
     for part in field.split(","):
         span, _, step = part.partition("/")
         first, _, until = span.replace("*", f"1-{last}").partition("-")
@@ -138,7 +138,7 @@ _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON = " ".join(_field(number) for number in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
 Bounds = Range | OneOf | Address | Cron | TimeOfDay | TimeZone
 
-# Every number has an end: what is computed from it still fits into a column, a limit of rows and a date.
+# Every number has an upper end, so that what is computed from it still fits a column, a LIMIT or a date.
 _MOST = 1e9
 _YEARS = 100
 

@@ -1,4 +1,4 @@
-"""When computing is cheap: what can wait begins then (specification §11)."""
+"""When computing is cheap: retrainings that can wait begin then (specification §11)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from pipeline.domain.bounds import TimeOfDay, TimeZone
 
 @dataclass(frozen=True)
 class CheapHours:
-    """Every day from `begins` until just before `ends`, over midnight where that is the earlier one."""
+    """Every day from `begins` until just before `ends`; across midnight when `ends` is the earlier one."""
 
     begins: Annotated[str, TimeOfDay()] = "02:00"
     """When a retraining that can wait may begin, and when the DAG looks whether one is due; read by its DAG, too."""
@@ -28,7 +28,7 @@ class CheapHours:
 
     @property
     def cron(self) -> str:
-        """When they begin, every day; in their time zone."""
+        """The cron expression of the moment at which they begin, in their own time zone."""
         hour, minute = self.begins.split(":")
         return f"{int(minute)} {int(hour) % 24} * * *"
 

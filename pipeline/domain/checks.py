@@ -129,7 +129,7 @@ class Check:
 
     @property
     def title(self) -> str:
-        """For people, with the unit; verdicts of earlier versions may name checks that are no more."""
+        """For people, with the unit; verdicts of earlier releases may name checks that no longer exist."""
         label = label_of(self.name)
         kind = CheckName.CLASS_ACCURACY if label else self.name
         name = next((name for name in CheckName if name == kind), None)
@@ -153,7 +153,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ReasonFigures:
-    """Of the corrections for one reason that nobody learned from, how many a model answers as people corrected them."""
+    """Of the corrections for one reason that were kept from training, how many a model answers as people corrected
+    them.
+    """
 
     reason: str
     photos: int
@@ -191,7 +193,7 @@ class AccuracyMeasurement:
 
 @dataclass(frozen=True)
 class LoadTest:
-    """How hard a candidate is asked before it may go live."""
+    """How much load a candidate has to bear before it may go live."""
 
     requests: AtLeastOne = 1000
     """Inferences behind the performance verdict."""
@@ -225,7 +227,7 @@ def negative_flips(candidate: Sequence[Prediction], champion: Sequence[Predictio
 
 
 def failed_floors(checks: Sequence[Check]) -> list[str]:
-    """Names of the conditions that refuse a candidate: what advice on another training goes by."""
+    """Names of the conditions that refuse a candidate; advice on another training is based on them."""
     return [c.name for c in checks if c.outcome is Outcome.FAILED and c.weight is Weight.FLOOR]
 
 
@@ -234,7 +236,7 @@ def outcome(passed: bool) -> Outcome:
 
 
 def plain_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON has no NaN and no infinity: what could not be measured is null. What else it does not know becomes text."""
+    """JSON has no NaN and no infinity: what could not be measured becomes null. Any other unknown type becomes text."""
     return json.dumps(_measured(value), ensure_ascii=False, indent=indent, default=str, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""Bytes that were recorded by their sha256, and bytes that are others by now."""
+"""Bytes whose sha256 was recorded: whether they have changed since."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Near-duplicate photos: which belong together (ADR 0001)."""
+"""Near-duplicate photos: which ones belong together (ADR 0001)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -27,7 +27,7 @@ class NearDuplicates:
         self._hashes.append(value)
 
     def of(self, value: int) -> list[int]:
-        """Positions of near hashes, in the order they were added."""
+        """Positions of the hashes near this one, in the order in which they were added."""
         near = {
             position
             for part, positions in zip(_parts(value), self._by_part, strict=True)
@@ -56,7 +56,9 @@ def cluster_ids(phashes: Sequence[int], known: Iterable[int] = ()) -> list[str]:
 
 
 def sides_of_clusters(manifest: Manifest) -> dict[str, Split]:
-    """The side each cluster took with this manifest, and keeps; one seen only as a held-out correction judges."""
+    """The side that each cluster took with this manifest, and keeps; one that was seen only as a held-out correction
+    judges models.
+    """
     sides: dict[str, Split] = {}
     for photo in manifest.photos:
         if photo.split is Split.HELD_OUT_CORRECTIONS:

@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Slice:
-    """Photos with something in common; `p_value` that no fall at all would look like this one."""
+    """Photos with something in common; `p_value` is the probability that chance alone looks like this fall."""
 
     name: str
     photos: int
@@ -170,7 +170,7 @@ class ComparisonPolicy:
     def _slices(self, pairs: Sequence[Pair], version: str) -> Check:
         """A floor: one slice that falls far, and beyond chance, refuses the candidate however good the others are."""
         found = slices(pairs, self.min_slice_photos)
-        # Many slices are looked at: one of them falls by chance sooner or later.
+        # Many slices are looked at, and sooner or later one of them falls by chance.
         bar = (1 - self.confidence) / max(1, len(found))
         fallen = [s for s in found if s.fall > self._limit(s.name) and s.p_value < bar]
         worst = max(found, key=lambda s: s.fall - self._limit(s.name), default=None)
@@ -236,7 +236,7 @@ def _slice_names(photo: Photo, newest: datetime | None) -> Iterator[str]:
     yield "dark photos" if photo.brightness < _DARK else "bright photos" if photo.brightness > _BRIGHT else "evenly lit"
     if photo.helper_id:
         yield f"helper {photo.helper_id}"
-    # Datasets of before the list of reasons have people's own words alone.
+    # Datasets from before the list of reasons have only people's own words.
     for reason in photo.reasons or filter(None, [(photo.correction_reason or "")[:80]]):
         yield f"corrected: {reason}"
     if newest is not None:

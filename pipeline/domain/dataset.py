@@ -11,11 +11,11 @@ from pipeline.domain.bounds import AtLeastOne, Count, Range, Share
 from pipeline.domain.checksums import sha256
 
 FIRST = "first:"
-"""Begins the task id of a photo that somebody labelled for the first model."""
+"""Prefix of the task id of a photo that somebody labelled for the first model."""
 
 
 def of_helper(task_id: str) -> bool:
-    """Whether it is a task of the Helper service, not one of the first model's photos."""
+    """Whether it is a task of the Helper service, and not a photo of the first model."""
     return not task_id.startswith(FIRST)
 
 
@@ -101,7 +101,7 @@ class Photo:
     correction_reason: str | None = None
     helper_id: str = ""
     reasons: tuple[str, ...] = ()
-    """What the correction's text means, by the list of reasons there was then."""
+    """What the correction's text means, by the list of reasons of that time."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def set_aside(photo: Photo, reason: str, kind: str) -> Quarantined:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The specification's three transforms, frozen with the dataset; the same photo and seed give the same images."""
+    """The specification's three transforms, kept with the dataset; the same photo and seed give the same images."""
 
     copies: AtLeastOne = 5
     """Images per training photo, the original included."""
@@ -167,7 +167,7 @@ class Manifest:
 
     @property
     def task_ids(self) -> set[str]:
-        """Of every task in it, used or set aside."""
+        """Ids of every task in it, used or set aside."""
         return {p.task_id for p in self.photos} | {q.task_id for q in self.quarantined}
 
     def names(self, task_id: str) -> bool:
@@ -178,7 +178,7 @@ class Manifest:
         return replace(self, photos=photos, quarantined=tuple(q for q in self.quarantined if q.task_id != task_id))
 
     def setting_aside(self, rows: Iterable[Quarantined]) -> "Manifest":
-        """With `rows` left out that are among its photos; the others change nothing."""
+        """A copy without those of its photos that are among `rows`; other rows change nothing."""
         photos = {photo.task_id for photo in self.photos}
         gone = {row.task_id: row for row in rows if row.task_id in photos}
         left = tuple(photo for photo in self.photos if photo.task_id not in gone)

@@ -18,12 +18,12 @@ def first_photos(prefix: str) -> str:
 
 
 def erasures(prefix: str) -> str:
-    """Where erasures are written down, too, whatever becomes of a database; `prefix` is that of datasets."""
+    """Where erasures are written down as well, so that they outlive any database; `prefix` is that of datasets."""
     return f"{prefix}erasures/"
 
 
 def face_vectors(prefix: str) -> str:
-    """Under which lies what networks say of faces, kept once for all trainings; `prefix` is that of datasets."""
+    """Prefix of the face vectors, computed once for all trainings; `prefix` is that of datasets."""
     return f"{prefix}faces/"
 
 
@@ -54,21 +54,21 @@ class DatasetFolder:
 
     @property
     def drafts(self) -> str:
-        """Prefix of what was chosen for a dataset of faces by tries that came to no manifest yet."""
+        """Prefix of selections for a dataset of faces that did not become its manifest yet."""
         return f"{self.uri}drafts/"
 
     def draft(self, sha256: str) -> str:
-        """Of one choice, named by its hash."""
+        """One such selection, named by its hash."""
         return f"{self.drafts}{sha256[:16]}.json"
 
     @property
     def descriptors(self) -> str:
-        """Figures of every photo by which labels are compared, kept so that no photo is fetched for it again."""
+        """Figures of every photo by which labels are compared, kept so that no photo is fetched again for that."""
         return f"{self.uri}descriptors.json"
 
     @property
     def suspects(self) -> str:
-        """Labels for a person to look at."""
+        """Labels that a person should look at."""
         return f"{self.uri}suspects.json"
 
     @property
@@ -113,7 +113,7 @@ class Shard:
         return cls(uri, sha256(body))
 
     def rewritten(self, body: bytes) -> "Shard":
-        """Without a photo, under a name of its own: the old one stays whole until the index no longer names it."""
+        """The shard without some photo, under a new name: the old one stays until the index no longer names it."""
         stem = self.uri.removesuffix(_SHARD).partition(_WITHOUT)[0]
         return Shard.of(f"{stem}{_WITHOUT}{sha256(body)[:8]}{_SHARD}", body)
 

@@ -22,7 +22,7 @@ class ServiceUnavailable(TryAgain):
 
 
 class ServiceTooSlow(ServiceUnavailable):
-    """The service answers, and gave up one request that took longer than it may, or waited so long for another."""
+    """The service answers, but gave up one request: it took too long, or waited too long for another one."""
 
     said = "answers, and did not end one request in time"
 
@@ -64,7 +64,7 @@ class PhotoRefused(GiveUp):
 
 
 class Refused(GiveUp):
-    """A no that is meant: a rule or a safeguard said it, and nothing is broken that somebody has to mend first.
+    """A deliberate no: a rule or a safeguard said it, and nothing is broken.
 
     `what` says it in short; `reasons` are sentences, each with its figure and bar, `said` is both; `advice` says what
     to do, `link` where to look. `has_news` when an event of its own tells people.

@@ -1,4 +1,6 @@
-"""How large a confirmation may be: what tables and indexes take. The CHECKs of `task_confirmations` say the same."""
+"""How large a confirmation may be, so that tables and indexes can hold it. The CHECKs of `task_confirmations` say the
+same.
+"""
 
 import json
 import math
@@ -25,7 +27,7 @@ class Length:
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 16
-"""Lists and objects in one another, within one field."""
+"""Levels of lists and objects within one field."""
 MAX_EXTRA_BYTES = 16 * 1024
 """All unknown fields together, as PostgreSQL writes them."""
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -42,7 +44,7 @@ LENGTHS: Mapping[str, Length] = {
 
 
 def demand_storable(fields: Mapping[str, Any]) -> None:
-    """Of what JSON can say, no database keeps all. Raises `InvalidEvent`; never a `RecursionError`."""
+    """JSON can say things that no database can store. Raises `InvalidEvent` for them; never a `RecursionError`."""
     for value, depth in _within(fields):
         if isinstance(value, Mapping | list) and depth > MAX_DEPTH:
             raise InvalidEvent(f"body is nested too deeply: a field may have {MAX_DEPTH} levels")
@@ -79,7 +81,9 @@ def _demand_text(text: str) -> None:
 
 
 def _within(value: Any) -> Iterator[tuple[Any, int]]:
-    """Every value and every name in `value`, itself included, with how many lists and objects it lies in."""
+    """Every value and every name in `value`, itself included, each with its depth: in how many lists and objects it
+    lies.
+    """
     waiting = [(value, 0)]
     while waiting:
         one, depth = waiting.pop()

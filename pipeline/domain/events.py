@@ -18,7 +18,7 @@ from pipeline.domain.event_bounds import (
 )
 from pipeline.domain.models import ModelType
 
-# Of each verdict the word for places without Korean letters; models answer in this order.
+# For each verdict the word for places without Korean letters; models answer in this order.
 DEFECTIVE = "불량"
 ENGLISH = {"양호": "good", DEFECTIVE: "defective"}
 LABELS = tuple(ENGLISH)
@@ -166,7 +166,7 @@ def _photo_url(url: str, buckets: frozenset[str]) -> str:
 
 
 def _timestamp(text: str, now: datetime) -> datetime:
-    """In UTC: PostgreSQL refuses some zones that RFC 3339 allows. Its small `z` is allowed, too."""
+    """In UTC, because PostgreSQL refuses some zones that RFC 3339 allows. RFC 3339's lower-case `z` is taken, too."""
     said = f"field timestamp {text[:60]!r}"
     try:
         at = datetime.fromisoformat(text.upper())

@@ -1,4 +1,4 @@
-"""A photo is one piece of evidence, however often it was confirmed: its likes tell nothing new about a model."""
+"""A photo is one piece of evidence, however often it was confirmed: near-duplicates tell nothing new about a model."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,7 +7,7 @@ from pipeline.domain.dataset import Photo, Quarantined, Split, set_aside
 
 
 def counted_once(photos: Sequence[Photo], members: Collection[str]) -> tuple[list[Photo], list[Quarantined]]:
-    """Of photos that models are judged by, one of each; the others are set aside as `repeated`.
+    """The photos that models are judged by, each picture once; further copies are set aside as `repeated`.
 
     `members` are the task ids of the earlier holdout: they stay, so that models of different times are judged by the
     same photos. After them come photos of the natural sample, then the ones confirmed first.

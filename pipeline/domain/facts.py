@@ -1,7 +1,7 @@
-"""What is told to whoever watches from outside, as numbers with a name: every family of them, and how it is computed.
+"""The metrics that the exporter serves: every family of them, and how each is computed.
 
 Names, labels and help texts are a contract with dashboards and alerts (include/prometheus, include/grafana). A label
-takes few values: versions are the newest ones and those that serve. What is not known has no number at all.
+takes few values: versions are the newest ones and those that serve. What is not known has no series at all.
 """
 
 import math
@@ -63,13 +63,13 @@ class Fact:
 
 
 def known(family: str, labels: tuple[str, ...], value: float | None) -> Iterator[Fact]:
-    """Nothing for what was not measured."""
+    """The fact, or nothing for what was not measured."""
     if value is not None and math.isfinite(value):
         yield Fact(family, labels, value)
 
 
 def label_of(model_type: ModelType) -> str:
-    """As the model server names the model, so that their series join."""
+    """The model type as the model server writes it, so that the series of both join."""
     return model_type.lower()
 
 

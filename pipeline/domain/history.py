@@ -1,4 +1,4 @@
-"""What is so by the transition log: who serves, who served, what was taken down, what is on trial or still open."""
+"""What the transition log says: who serves, who served, what was taken down, what is on trial or still open."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -58,7 +58,9 @@ class History:
 
     @property
     def position(self) -> int:
-        """How many entries there are: whoever appends names it, so that nobody decides on an older history."""
+        """How many entries there are. Whoever appends names this number, so that nobody decides on an
+        outdated history.
+        """
         return len(self.entries)
 
     def followed_by(self, *entries: Entry) -> Self:
@@ -69,8 +71,8 @@ class History:
         return next((e.act for e in self.entries if e.act.id == act_id and e.phase in _DONE), None)
 
     def came_true(self, kind: type[Made], by: By, version: str | None = None) -> Made | None:
-        """What this request (DAG run, command) asked for before and got, whatever happened since: who asks again is
-        told the same, and nothing happens twice. `version` None: whatever it was about.
+        """What this request (DAG run, command) asked for before and got, whatever happened since: whoever asks again
+        gets the same answer, and nothing happens twice. `version` None: whatever it was about.
         """
         asked = (e.act for e in self.entries if isinstance(e.act, kind) and e.act.by.request_id == by.request_id)
         got = (self.done(act.id) for act in asked if version in (None, act.version))
@@ -78,7 +80,7 @@ class History:
 
     @cached_property
     def facts(self) -> tuple[Entry, ...]:
-        """Changes that every replica asked was seen to serve, and what was noted between them."""
+        """Changes of champion that were seen to be served, and what was noted between them."""
         return tuple(e for e in self.entries if e.phase in _DONE)
 
     # Who serves
@@ -129,8 +131,8 @@ class History:
 
     @property
     def shunned(self) -> frozenset[str]:
-        """Where nobody goes back to without naming it: what the monitor ever took down, and what a person took down and
-        nobody put back since.
+        """Versions to which nobody goes back without naming them: those that the monitor ever took down, and those that
+        a person took down and nobody put back since.
         """
         return frozenset(self.condemned) | self._walk.down
 
@@ -188,11 +190,11 @@ class History:
 
     @property
     def begun(self) -> CanaryStart | None:
-        """What is on trial, or is about to be."""
+        """The canary on trial, or about to be."""
         return self.trial or next((act for act in self.unsettled if isinstance(act, CanaryStart)), None)
 
     def end_of_trial(self, version: str) -> str:
-        """Why `version` is on no trial that is meant, as a part of a sentence."""
+        """Why the trial of `version` that somebody means is not going on, as part of a sentence."""
         if self.trial is not None and self.trial.version == version:
             return f"{self.trial.by.actor} began another trial of it ({self.trial.by.request_id})"
         if (abort := self.aborted(version)) is not None:
@@ -206,7 +208,7 @@ class History:
 
     @cached_property
     def open_intents(self) -> tuple[Transition, ...]:
-        """Acts that were begun and of which nobody knows yet what came; a later change of champion overtakes them."""
+        """Acts that were begun and whose outcome nobody knows yet; a later change of champion overtakes them."""
         found: dict[str, Transition] = {}
         for entry in self.entries:
             found.pop(entry.act.id, None)

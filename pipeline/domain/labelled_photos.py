@@ -1,4 +1,4 @@
-"""Photos that somebody sorted by label before there was any model: the first one learns from them."""
+"""Photos that somebody sorted by label before there was any model; the first model learns from them."""
 
 import csv
 import unicodedata
@@ -28,13 +28,13 @@ class LabelledPhoto:
 
     @property
     def fault(self) -> str:
-        """What no table or bucket can keep of its name; empty for one that is text."""
+        """Why no table or bucket can store its name; empty for a good name."""
         if _escaped(self.name) == self.name:
             return ""
         return f"the name {_escaped(self.name)} is not UTF-8, as one from an older Windows: rename the file"
 
     def as_task(self, photo_url: str, fault: str = "") -> ConfirmedTask:
-        """As if somebody had confirmed it before everything else: no correction is taken for one that was learned."""
+        """The photo as a task that was confirmed before everything else, so that every correction counts as newer."""
         return ConfirmedTask(
             task_id=self.task_id,
             photo_url=_escaped(photo_url),
@@ -49,7 +49,7 @@ class LabelledPhoto:
 
 @dataclass(frozen=True)
 class Words:
-    """What a folder or a row may call a label: `english` gives each label its word in Latin letters."""
+    """The words that a folder or a row may use for a label: `english` gives each label its word in Latin letters."""
 
     english: Mapping[str, str]
 
@@ -73,7 +73,7 @@ def labelled(names: Sequence[str], words: Words, listed: str | None) -> tuple[La
 
 
 def _by_folder(names: Sequence[str], words: Words) -> Iterator[LabelledPhoto]:
-    """What lies in no folder, and what computers leave behind (`.DS_Store`), is no photo."""
+    """Files in no folder, and what computers leave behind (`.DS_Store`), are no photos."""
     found = [(name, name.partition("/")[0]) for name in sorted(names) if "/" in name]
     shown = [(name, folder) for name, folder in found if not any(part.startswith(".") for part in name.split("/"))]
     if unknown := sorted({folder for _, folder in shown if words.label(folder) is None}):
@@ -105,10 +105,10 @@ def _by_list(listed: str, names: set[str], words: Words) -> Iterator[LabelledPho
 
 
 def _composed(text: str) -> str:
-    """A Mac takes Korean letters apart (NFD) in names of files; people and spreadsheets write them whole (NFC)."""
+    """In file names a Mac decomposes Korean letters (NFD); people and spreadsheets write them composed (NFC)."""
     return unicodedata.normalize("NFC", text)
 
 
 def _escaped(name: str) -> str:
-    """Bytes of a name that are not UTF-8, which Python keeps as halves of characters, written out."""
+    """The name with its bytes written out that are not UTF-8, which Python keeps as lone surrogates."""
     return name.encode(errors="backslashreplace").decode()

@@ -41,7 +41,9 @@ def separate(photos: Sequence[Photo], holdout: Sequence[HeldOut]) -> tuple[list[
 
 
 def without_contradictions(photos: Sequence[Photo]) -> tuple[list[Photo], list[Quarantined]]:
-    """A photo confirmed with two labels neither teaches nor judges: all its copies are set aside for a person."""
+    """A photo that was confirmed with two labels neither teaches nor judges: all its copies are set aside for a person
+    to look at.
+    """
     labels: dict[str, set[str]] = {}
     for photo in photos:
         labels.setdefault(photo.sha256, set()).add(photo.label)

@@ -1,4 +1,5 @@
-"""The history of one model type as an aggregate that guards itself: every rule about what may happen next (ADR 0016).
+"""The history of one model type as an aggregate that guards itself: it has every rule about what may happen next (ADR
+0016).
 
 Each decision returns the act to append, or raises the refusal as a sentence. A request that was served before gets the
 act it made then, whatever happened since: one request has one effect.
@@ -52,7 +53,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Ledger(History):
-    """Decides; what is so it knows as a `History`."""
+    """Decides what may happen next, by what the `History` says."""
 
     # Going live
 
@@ -99,7 +100,7 @@ class Ledger(History):
                 return act
         earlier = self.came_true(CanaryAbort, by, meant.version)
         if earlier is not None and meant.begun_by is None:
-            # What is on trial by now, nobody asked this request about.
+            # This request was about an earlier trial, not about what is on trial by now.
             return earlier
         trial = self.begun
         if trial is None or not meant.is_meant(trial):
@@ -148,7 +149,7 @@ class Ledger(History):
 
     @property
     def doubtful(self) -> tuple[ChampionChange, ...]:
-        """Changes of champion that were tried, and nobody could be asked what came of them."""
+        """Changes of champion that were tried, and of which no replica could be asked whether they came true."""
         last = {entry.act.id: entry.phase for entry in self.entries}
         tried = (act for act in self.unsettled if last[act.id] is Phase.UNCONFIRMED)
         return tuple(act for act in tried if isinstance(act, ChampionChange))

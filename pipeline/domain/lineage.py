@@ -1,4 +1,4 @@
-"""Which photo shaped which dataset and model, and which photos may be used no more."""
+"""Which photo shaped which dataset and model, and which photos may no longer be used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,13 +41,15 @@ class Kept:
     sha256: str
 
     def shows_the_photo_of(self, other: "Kept") -> bool:
-        """An address is that of a photo once it was read; before, it may be whatever a row says (`unknown`)."""
+        """Whether the address is known to be that photo's: before the photo was read, a row may say anything
+        (`unknown`).
+        """
         read = self.sha256 or other.sha256
         return bool(read) and (self.sha256 == other.sha256 or self.photo_url == other.photo_url)
 
 
 def runs_of(made_by: str, tried: Sequence[str]) -> tuple[str, ...]:
-    """Every run of a dataset once: the one that made it, then those that were trained on it in their order."""
+    """Every run of a dataset once: the one that made it, then those that trained on it, in their order."""
     return tuple(dict.fromkeys((made_by, *tried)))
 
 

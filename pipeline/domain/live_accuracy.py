@@ -124,7 +124,7 @@ class LiveAccuracyPolicy:
     matured_minutes: Minutes = 60.0
     """Live accuracy counts confirmations that are at least this many minutes old, when late ones are in."""
     stale_hours: PositiveHours = 48.0
-    """Without a confirmation that matured for this many hours the state is `unknown`."""
+    """When no confirmation has matured for this many hours, the state is `unknown`."""
     silent_days: PositiveDays = 3.0
     """Without a confirmation of the champion for this many days people are told: nothing is rolled back by itself."""
     alert_accuracy: Share = 0.85
@@ -219,8 +219,8 @@ class LiveAccuracyPolicy:
 
 
 class Found(Protocol):
-    """What a look at a champion came to, whatever was counted: `alarming` is what people are told of, `failing` what it
-    is taken down for, `recovered` well below both.
+    """What a look at a champion came to, whatever was counted: people are told when it is `alarming`, it is taken down
+    when it is `failing`, and all is well again when it is `recovered`.
     """
 
     @property
@@ -249,7 +249,7 @@ class RollbackDecision:
 
     @property
     def consequence(self) -> str:
-        """A sentence without its full stop."""
+        """What follows, as a sentence without its full stop."""
         return f"The monitor rolls it back to {self.target}" if self.act else self.reason
 
 

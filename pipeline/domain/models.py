@@ -10,14 +10,16 @@ from pipeline.domain.errors import GiveUp
 
 
 class ModelType(StrEnum):
-    """Names that a database or a registry may know; which of them are complete, `pipeline.bootstrap.kinds` says."""
+    """The model types that databases and registries may name; `pipeline.bootstrap.kinds` says which of them have a
+    whole pipeline.
+    """
 
     LAUNDRY = "LAUNDRY"
     FACE = "FACE"
 
 
 def demand_of_type(run_id: str, known: str, asked: ModelType) -> None:
-    """One id names one run, of one model type: what it made is no other's to go on with."""
+    """A run id names one run of one model type: no other type may go on with what it made."""
     if known != asked:
         raise GiveUp(f"run {run_id} is one of {known}: name that of {asked} otherwise")
 
@@ -82,5 +84,7 @@ class ModelVersion:
 
 
 def newest_first(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
-    """By when they were trained: a second model of earlier data has a lower number than what was made since."""
+    """Ordered by when they were trained, not by number: a second model of earlier data has a lower number than models
+    made since.
+    """
     return sorted(versions, key=lambda one: (one.trained_at, VersionNumber.parse(one.version)), reverse=True)

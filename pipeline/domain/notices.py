@@ -10,7 +10,7 @@ from pipeline.domain.outgoing_events import OutgoingEvent
 
 _MAX_CHARACTERS = 1500
 _NOTHING = "nothing"
-# What the accuracy of an event is a share of, where it is none of verdicts.
+# What the accuracy in an event means where it is not a share of right verdicts.
 _FIGURES: Mapping[str, str] = {ModelType.FACE: "It takes {share} of pairs of photos of one person for one"}
 
 
@@ -34,7 +34,7 @@ def notice_of(event: OutgoingEvent) -> Notice | None:
 
 
 _URGENT = frozenset({"HotSwapFailedEvent", "HotSwapUnconfirmedEvent", "RollbackFailedEvent", "RollbackIncompleteEvent"})
-# Where these fail, or are paused, no bad model is taken down.
+# While one of these fails or is paused, no bad model is taken down.
 _GUARDS = {
     ("model_rollback", None),
     ("live_accuracy_monitor", None),
@@ -76,7 +76,7 @@ def _share(fields: Mapping[str, str]) -> str:
     try:
         return f"{float(fields['accuracy']):.1%}"
     except (KeyError, ValueError):
-        # Of an event that an earlier version left in the outbox.
+        # For an event that an earlier release left in the outbox.
         return "an unknown share"
 
 

@@ -9,7 +9,7 @@ _FIRST_MAJOR = 1
 
 
 class Made(Protocol):
-    """A model that was trained, by what decides on its number."""
+    """A trained model, reduced to what decides its number."""
 
     @property
     def backbone(self) -> str: ...
@@ -21,14 +21,13 @@ class Made(Protocol):
 def next_number(
     result: Made, registered: Sequence[ModelVersion], champion: ModelVersion | None, *, retried: bool
 ) -> VersionNumber:
-    """The number that the trained model gets when it is accepted next.
+    """The number that the trained model gets when it is the next to be accepted.
 
-    Another network than the champion's opens the next major line; the same one goes on in the champion's line, which
-    after a rollback need not be the highest. Without a champion the highest line goes on, whatever the network.
-    A minor is a dataset, so that a patch says what it differs from: a second model of a dataset is the next patch of
-    the first, whatever was made of other data since (who is newest is told by `newest_first`, not by the number).
-    `retried`: another run was tried on the same dataset before. That run would have been the next minor of this line,
-    so this one is its first patch.
+    A network other than the champion's opens the next major line; the same network goes on in the champion's line,
+    which need not be the highest after a rollback. Without a champion the highest line goes on, whatever the network. A
+    minor number stands for a dataset: a second model of the same dataset is the next patch of the first, whatever was
+    made from other data since (`newest_first` tells which is newest, not the number). `retried`: another run was tried
+    on the same dataset before. That run would have been the next minor of this line, so this one is its first patch.
     """
     versions = {VersionNumber.parse(version.version): version for version in registered}
     if not versions:
@@ -43,13 +42,13 @@ def next_number(
 
 
 def next_major(registered: Sequence[ModelVersion]) -> VersionNumber:
-    """Of a model that shares no weight with the champion; one was registered before."""
+    """The number of a model that shares no weight with the champion; at least one version was registered before."""
     highest = max(VersionNumber.parse(version.version) for version in registered)
     return VersionNumber(highest.major + 1, 0, 0)
 
 
 def next_patch(of: ModelVersion, registered: Sequence[ModelVersion]) -> VersionNumber:
-    """Of a model that differs from version `of` in no weight."""
+    """The number of a model whose weights are those of version `of`."""
     line = VersionNumber.parse(of.version)
     numbers = (VersionNumber.parse(version.version) for version in registered)
     patch = max(number.patch for number in numbers if (number.major, number.minor) == (line.major, line.minor))

@@ -1,4 +1,4 @@
-"""What a person sees of one model type at one moment: facts that others wrote down, and what may be done about them."""
+"""What a person sees of one model type at one moment: facts that were recorded, and what may be done about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class Voice:
-    """Whose `corrections` wait or were learned: what somebody may want to set aside."""
+    """A source of `corrections` that wait or were learned, which somebody may want to set aside."""
 
     scope: Scope
     name: str
@@ -103,7 +103,7 @@ class Overview:
 
 
 def destinations(ledger: Ledger, *, most: int) -> tuple[Destination, ...]:
-    """Versions that served, the one that served last first; the champion is none."""
+    """Versions that served and are not the champion, the one that served last first."""
     until = {reign.version: reign.until for reign in ledger.reigns}
     newest_first = sorted((v for v in until if v != ledger.champion), key=lambda v: str(until[v]), reverse=True)
     return tuple(Destination(v, until[v], _refusal(ledger, v)) for v in newest_first[:most])

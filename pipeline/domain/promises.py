@@ -1,7 +1,7 @@
-"""What the verdict on the champion promised, and what became of it (design D22).
+"""What the verdict on the champion promised, and how well the promise is kept (design D22).
 
-Many corrections say that many people work. That a model became worse is said by more of them than were to be expected
-of it: the *avoidable misclassifications* of Modyn (Böther et al., 2023).
+Many corrections only say that many people work. A model has become worse when there are more of them than its verdict
+led to expect: the *avoidable misclassifications* of Modyn (Böther et al., 2023).
 """
 
 import math
@@ -22,7 +22,7 @@ class Promise:
 
     @classmethod
     def of(cls, version: str, verdict: Blessing | None) -> "Promise | None":
-        """None where nobody measured it."""
+        """None where the verdict has no such figure."""
         checks = verdict.checks if verdict else ()
         found = next((c for c in checks if c.name == CheckName.HOLDOUT_ACCURACY), None)
         if found is None or found.value is None or not math.isfinite(found.value) or found.support < 1:
@@ -31,7 +31,7 @@ class Promise:
 
     @property
     def at_most(self) -> float:
-        """With 95 % confidence: a share that few photos measured promises little."""
+        """The error that is not exceeded with 95 % confidence: a share measured on few photos promises little."""
         return wilson(round(self.error * self.photos), self.photos).high
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Lately:
     hours: float
 
     def surely_worse(self, confidence: float) -> bool:
-        """Than promised; `confidence` 0-1 is that of the interval."""
+        """Whether the error is surely larger than promised; `confidence` 0-1 is that of the interval."""
         return wilson(self.corrected, self.confirmed, confidence).low > self.promise.at_most
 
     def __str__(self) -> str:

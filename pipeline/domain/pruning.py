@@ -1,4 +1,4 @@
-"""What is thrown away of old retrainings: everything that can be made again, or that nobody asks for any more."""
+"""What is thrown away after old retrainings: everything that can be made again, or that nobody asks for any more."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class PruningPolicy:
     """Days that the experiment tracker shows a retraining whose model got no number; its evidence stays in storage."""
 
     def old_datasets(self, oldest_first: Sequence[str], in_use: Collection[str]) -> tuple[str, ...]:
-        """Of the datasets of one model type, those whose images go."""
+        """The datasets of one model type whose images are deleted."""
         return tuple(one for one in oldest_first[: -self.keep_datasets] if one not in in_use)
 
     def is_over(self, verdict: Blessing | None, trained_at: datetime | None, now: datetime) -> bool:
-        """Whether a run was refused, by nobody overruled, or is neither answered nor judged, and long enough ago."""
+        """Whether a run was refused and not overruled, or never answered or never judged, long enough ago."""
         if verdict is None:
             return trained_at is not None and now - trained_at > timedelta(days=self.keep_unanswered_days)
         if verdict.refused:
@@ -43,7 +43,7 @@ class PruningPolicy:
         return verdict.waits and now - verdict.settled_at > timedelta(days=self.keep_unanswered_days)
 
     def readings_before(self, now: datetime) -> datetime:
-        """Readings of before this moment go."""
+        """Readings from before this moment are deleted."""
         return now - timedelta(days=self.keep_readings_days)
 
     def decisions_before(self, now: datetime) -> datetime:

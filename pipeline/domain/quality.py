@@ -113,7 +113,9 @@ def _classes(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
 
 
 def _support(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
-    """Too little data is said before anything is trained, never by a floor that passes for want of photos."""
+    """That there is too little data is said before anything is trained: with few photos, a floor might pass
+    by chance.
+    """
     found, needed = [], policy.min_class_support
     for side in (Split.VALIDATION, Split.HOLDOUT):
         for number, label in enumerate(manifest.labels):
@@ -129,7 +131,7 @@ def _support(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
 def _set_aside(manifest: Manifest, policy: QualityPolicy) -> list[Measured]:
     withheld = [row for row in manifest.quarantined if row.kind == WITHHELD]
     asked = manifest.task_ids - {row.task_id for row in withheld}
-    # Beside the Helper's tasks, however many photos of the first model would water its share down.
+    # Share of the Helper's tasks: photos of the first model, however many, would only dilute it.
     judged = {task_id for task_id in asked if of_helper(task_id)} or asked
 
     def share(kind: str, what: str, maximum: float, advice: str) -> list[Measured]:
@@ -178,11 +180,11 @@ def worst(rows: Sequence[Quarantined]) -> str:
     """The commonest reasons first, each with how many tasks have it and the first of them by name."""
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in rows:
-        # What is said here is kept in many places, also once the photo is erased: it names tasks, never addresses.
-        # Any other text somebody may have put there is part of words.
+        # These sentences are kept in many places, even after a photo is erased: they name tasks, never addresses.
+        # Any other text in the column `photo_url` may also be a word of the sentence, and stays.
         is_address = row.photo_url.startswith("s3://")
         reason = row.reason.replace(row.photo_url, "its address") if is_address else row.reason
-        # The same fault of two photos differs by their names and figures.
+        # The same fault reads differently for two photos only by names and figures.
         alike[_FIGURES.sub("…", reason.replace(row.task_id, "…"))].append((row.task_id, reason))
     groups = sorted(alike.values(), key=lambda group: -len(group))
     named = [_named(group) for group in groups[:_SHOWN]]
@@ -236,7 +238,7 @@ def _doubles(photos: Sequence[Photo], policy: QualityPolicy) -> list[Measured]:
 
 
 def _drift(manifest: Manifest, previous: Manifest, policy: QualityPolicy) -> list[Measured]:
-    """Of the natural samples only: training photos are chosen, so their shares say nothing about the world."""
+    """Compares the natural samples only: training photos are chosen, so their shares say nothing about the world."""
     now, before = manifest.natural, previous.natural
     if not now or not before:
         return []

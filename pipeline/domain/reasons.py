@@ -1,4 +1,6 @@
-"""Why verdicts are corrected: a few names, and which of them people's own words mean (specification §10)."""
+"""Why verdicts are corrected: a short list of reasons, and which of them people's own words mean
+(specification §10).
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +11,7 @@ from pipeline.domain.dataset import Photo
 from pipeline.domain.events import DEFECTIVE
 
 OTHER = "기타"
-"""The reason of a text that names none of those in the list."""
+"""The reason of a text that names no reason of the list."""
 
 Words = tuple[str, ...]
 
@@ -27,7 +29,7 @@ class KnownReasons:
 
 @dataclass(frozen=True)
 class ReasonList:
-    """What a correction may be about. Few, so that of each there are photos enough to learn from."""
+    """What a correction may be about. A few reasons only, so that there are enough photos of each to learn from."""
 
     reasons: tuple[tuple[str, Words], ...] = (
         ("얼룩", ("커피", "와인", "물감", "stain", "coffee", "wine")),
@@ -61,7 +63,7 @@ class ReasonList:
         return found or (OTHER,)
 
     def known(self, photos: Iterable[Photo]) -> KnownReasons:
-        """What people said of these."""
+        """What people said about these photos."""
         said = {photo.task_id: _said(photo) for photo in photos}
         return KnownReasons(
             self.names, self.min_reason_photos, {task: why for task, why in said.items() if why is not None}
@@ -69,13 +71,15 @@ class ReasonList:
 
 
 def _said(photo: Photo) -> tuple[str, ...] | None:
-    """None when there is a reason that nobody named: whoever agrees with `불량` does not say why."""
+    """None when nobody named the reason: whoever agrees with `불량` does not say why."""
     if photo.corrected:
         return tuple(name for name in photo.reasons if name != OTHER) or None
     return None if photo.label == DEFECTIVE else ()
 
 
 def _says(text: str, word: str) -> bool:
-    """A Korean word wherever it stands; of another one only the beginning of words, so that a wrinkle is no ink."""
+    """Whether the text contains a Korean word anywhere, or a word that begins with another one: `ink` is not found in
+    `wrinkle`.
+    """
     word = word.casefold()
     return re.search(rf"(?<![a-z]){re.escape(word)}" if word.isascii() else re.escape(word), text) is not None

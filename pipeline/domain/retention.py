@@ -28,7 +28,7 @@ class RetentionPolicy:
     """Newest versions of a model type whose files stay at hand."""
 
     def select(self, versions: Iterable[ModelVersion], protected: Mapping[str, str]) -> RetentionPlan:
-        """Of the `versions` at hand; `protected` maps those that must stay to the reason, e.g. `champion`."""
+        """The plan for the `versions` at hand; `protected` maps those that must stay to the reason, e.g. `champion`."""
         at_hand = [one.version for one in newest_first(versions)]
         kept = {version: f"among the newest {self.keep}" for version in at_hand[: self.keep]}
         kept |= {version: protected[version] for version in at_hand if version in protected}
@@ -45,14 +45,15 @@ def listed_files(manifest: bytes, manifest_sha256: str) -> Mapping[str, str]:
 
 
 def demand_whole(path: str, body: bytes, sha256: str) -> bytes:
-    """Raises `ArchiveDamaged` for other bytes than the manifest promises."""
+    """Raises `ArchiveDamaged` for bytes other than the manifest promises."""
     return demand_unaltered(body, sha256, path, ArchiveDamaged)
 
 
 def archive_uri(prefix: str, artifact: Artifact) -> str:
     """Where an artifact lies in the archive: the same path under `prefix`, `s3://bucket/folder/`.
 
-    Raises `GiveUp` for a prefix that is none, or one that leads to the artifact itself: its only copy would be removed.
+    Raises `GiveUp` for a prefix that is not one, or that leads to the artifact itself, whose only copy would be
+    removed.
     """
     if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+/(.*/)?", prefix):
         raise GiveUp(f"RETRAIN_ARCHIVE_URI is {prefix[:100]!r}, but must be like s3://bucket/folder/")

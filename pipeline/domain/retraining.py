@@ -1,4 +1,6 @@
-"""When to retrain: enough corrections, at night, or urgently many (specification §2.2, §11; design D4, D15, D22)."""
+"""When to retrain: with enough corrections, at night; or at once, with urgently many (specification §2.2, §11; design
+D4, D15, D22).
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,13 +15,13 @@ LONGEST_RUN = timedelta(days=5)
 """A day of training, three of a canary, and one of waiting for a person's word."""
 
 SAYS_IT_LIVES_EVERY = timedelta(seconds=20)
-"""How often the process of a retraining by hand says that it lives."""
+"""How often the process of a retraining by hand says that it is alive."""
 
 LONGEST_SILENCE = timedelta(minutes=5)
-"""Of a process that says so; a database that restarts takes less."""
+"""How long such a process may say nothing before it counts as dead; a restart of the database takes less."""
 
 LATE_RUN = timedelta(hours=36)
-"""Without a canary and without a question to a person a run has ended by then: a day of training, and the rest."""
+"""By then a run has ended, unless it has a canary or a question to a person: a day of training, and the rest."""
 
 
 class RunOutcome(StrEnum):
@@ -95,7 +97,7 @@ class Claim:
     seen_at: datetime | None = None
 
     def over(self, now: datetime, idle: str | None = None) -> str | None:
-        """Why it is worth nothing any more; None while its run may be alive. No run that `idle` began is alive."""
+        """Why the claim is void; None while its run may be alive. No run that `idle` began is alive."""
         if self.seen_at is not None and now - self.seen_at > LONGEST_SILENCE:
             return f"died: nothing was heard of it since {self.seen_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         if now - self.since > LONGEST_RUN:
@@ -156,7 +158,7 @@ class RetrainingPolicy:
     def decide(
         self, backlog: Backlog, asker: Asker, *, now: datetime, claim: Claim | None = None
     ) -> RetrainingDecision:
-        """The run that has the claim blocks everybody."""
+        """Whoever holds the claim blocks everybody else."""
         if claim is not None:
             return self._no(backlog, "running", str(claim))
         if asker.forced_by is not None:
@@ -173,7 +175,9 @@ class RetrainingPolicy:
         )
 
     def _tried(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision | None:
-        """A refusal says the same of the same corrections; a try without a verdict says nothing, and costs as much."""
+        """The same corrections would be refused again; a try that came to no verdict proves nothing, and costs
+        as much.
+        """
         if backlog.since_last_try < self.min_corrections:
             return self._no(
                 backlog,
@@ -195,11 +199,11 @@ class RetrainingPolicy:
         )
 
     def may_be_urgent(self, backlog: Backlog) -> bool:
-        """Whether it matters what was promised."""
+        """Whether the verdict's promise matters for the decision."""
         return backlog.corrections >= self.urgent_corrections
 
     def lately(self, serving_since: datetime, now: datetime) -> Period:
-        """Whose confirmations are compared with what was promised: a new champion starts afresh."""
+        """The period whose confirmations are compared with the promise: a new champion starts afresh."""
         return Period(max(serving_since, now - timedelta(hours=self.urgent_window_hours)), now)
 
     def _urgent(self, backlog: Backlog, asker: Asker, now: datetime) -> RetrainingDecision | None:
@@ -227,11 +231,13 @@ class RetrainingPolicy:
         return f"; urgent ones wait {self.urgent_pause_hours:g} hours"
 
     def _as_promised(self, backlog: Backlog) -> bool:
-        """Where many people work, corrections are always many: their number alone is no reason to hurry."""
+        """Where many people work there are always many corrections: their number alone is no reason to hurry."""
         return backlog.lately is not None and not backlog.lately.surely_worse(self.urgent_confidence)
 
     def _pauses(self, backlog: Backlog, asker: Asker, now: datetime) -> bool:
-        """A run without a verdict costs as much, and where corrections come fast, the next one would begin at once."""
+        """A run without a verdict costs as much as any other, and where corrections come fast the next one would begin
+        at once.
+        """
         tried_at = backlog.in_vain.at if backlog.in_vain and not asker.by_hand else None
         begun = [at for at in (backlog.last_trained_at, tried_at) if at is not None]
         return any(now - at < timedelta(hours=self.urgent_pause_hours) for at in begun)

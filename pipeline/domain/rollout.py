@@ -1,4 +1,5 @@
-"""What becomes of a canary: a share of the requests, watched until people confirmed enough of it (specification §11).
+"""What becomes of a canary: it gets a share of the requests until people have confirmed enough of its answers
+(specification §11).
 
 Stable and canary saw different photos, and are looked at again and again: Wald's sequential test bounds the error of
 all looks together (ADR 0011).
@@ -17,17 +18,18 @@ from pipeline.domain.statistics import log_times_likelier_below, log_times_likel
 
 Decision = Literal["promote", "abort", "wait"]
 
-# Answers of a canary that are nothing yet: people who confirm the first few may all speak of the same photos.
+# With fewer confirmations nothing is decided: the first few people may all be talking about the same photos.
 _SOME = 20
-# Logarithm beyond which nobody cares how many times likelier something is.
+# The logarithm beyond which nobody cares how many times likelier something is.
 _MOST_TIMES = math.log(1e6)
 _ENDED = frozenset({"aborted", "replaced", "promoted"})
-# Replicas of an earlier release call it `aborted` too when another version was activated; this reason tells it apart.
+# Replicas of an earlier release call a trial `aborted` even when another version was activated; this reason tells the
+# two apart.
 _REPLACED = re.compile(r"\S+ (was activated|serves everybody)")
 
 
 def replaced_by(version: str) -> str:
-    """The reason for ending a trial beside `version`: it says nothing about the canary."""
+    """The reason for ending a trial because `version` became champion: it says nothing about the canary."""
     return f"{version} serves everybody"
 
 
@@ -52,7 +54,9 @@ class CanarySeen:
 
     @property
     def harm(self) -> bool:
-        """Errors, slowness, or a word said to this replica alone: anything but that another version was activated."""
+        """Whether the trial ended because of errors, slowness or a word said to this replica alone: anything but
+        another version being activated.
+        """
         return self.verdict == "roll back" or (self.verdict == "aborted" and not _REPLACED.fullmatch(self.reason))
 
     def tries(self, version: str) -> bool:

@@ -1,4 +1,4 @@
-"""One confirmed task of the Helper database, before anything is made of it: what is odd about it (design D20)."""
+"""What is odd about one confirmed task of the Helper database, before anything is done with it (design D20)."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,8 +13,8 @@ _MAX_ID_CHARACTERS = 512
 def oddity(task: ConfirmedTask, labels: Collection[str], now: datetime) -> str:
     """Why no dataset can use this row; empty for one that is as it should be.
 
-    An odd row is set aside by itself: it must neither stop the others nor, by a date to come, end up as the time
-    through which corrections were learned.
+    An odd row is set aside alone: it must not stop the others, and a date in the future must not become the time up to
+    which corrections count as learned.
     """
     if task.fault:
         return task.fault

@@ -21,7 +21,7 @@ _POOL = 8
 
 @dataclass(frozen=True)
 class SelectionPolicy:
-    """How much of what goes into a dataset (ADR 0002)."""
+    """How many photos of each kind go into a dataset (ADR 0002)."""
 
     correction_limit: AtLeastOne = 500
     """Most new corrections collected for one dataset; where more wait, in turn of branches, reasons and times."""
@@ -63,7 +63,7 @@ class SelectionPolicy:
         return self.earlier_limit * _POOL
 
     def of_everything(self, count: int) -> "SelectionPolicy":
-        """All of `count` photos that nobody corrected, each on its side."""
+        """A policy that takes all of `count` photos that nobody corrected, each on its side."""
         return replace(self, sample_limit=max(count, 1), min_train_photos=count)
 
     def earlier_of(self, pool: Sequence[Kind], clusters: Mapping[str, str]) -> list[Kind]:
@@ -126,7 +126,7 @@ def spread(
         shown = clusters.get(one.task_id, one.photo_url)
         rounds.setdefault(before[shown], []).append(one)
         before[shown] += 1
-    # What is in a round has lost its turns to the likes of it that are in others.
+    # Each round is put in turn anew: it is only a part of the list that was in turn before.
     return [one for _, of_round in sorted(rounds.items()) for one in _in_turn(of_round, ways)][:limit]
 
 
@@ -157,7 +157,9 @@ def _after(photo: Photo, since: datetime | None) -> bool:
 
 
 def _held_out(photo: Photo, natural: Collection[str]) -> Photo:
-    """Corrections that were looked for would make validation and holdout harder than the world is."""
+    """Photos drawn whatever their verdict: corrections that were searched for would make validation and holdout harder
+    than the world is.
+    """
     split = photo.split if photo.task_id in natural else Split.HELD_OUT_CORRECTIONS
     return replace(photo, source=Source.EVALUATION, split=split)
 

@@ -24,7 +24,9 @@ class Serving:
 
 
 def outcome(version: str, seen: Sequence[Serving]) -> Phase:
-    """`SERVED` when every replica says it serves `version`, `FAILED` when each says it does not; else nobody knows."""
+    """`SERVED` when every replica says that it serves `version`, `FAILED` when each says that it does not; otherwise
+    nobody knows.
+    """
     there = [one.serves(version) for one in seen]
     if there and all(there):
         return Phase.SERVED

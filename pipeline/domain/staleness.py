@@ -13,7 +13,7 @@ from pipeline.domain.statistics import Interval, wilson
 
 @dataclass(frozen=True)
 class StalenessPolicy:
-    """How much is asked to know what staleness costs; it decides nothing."""
+    """How many versions and photos are asked to learn what staleness costs; nothing is decided by it."""
 
     versions: Count = 3
     """Versions that served before the champion that are asked about the newest photos too; 0: none."""
@@ -52,7 +52,9 @@ class OnNewest:
 def on_newest(
     version: ModelVersion | None, photos: Sequence[Photo], said: Sequence[Prediction], fault: str = ""
 ) -> OnNewest:
-    """None is the candidate: it was trained a moment ago. Of `said` only what is about `photos` counts."""
+    """A version of None is the candidate, which was trained a moment ago. Of `said`, only answers about
+    `photos` count.
+    """
     asked = {photo.task_id for photo in photos}
     about = [one for one in said if one.task_id in asked]
     age = _confirmed(photos[0]) - version.trained_at if version else timedelta()

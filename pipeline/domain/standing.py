@@ -8,7 +8,8 @@ from pipeline.domain.transitions import ROLLBACKS, ChampionChange
 
 @dataclass(frozen=True)
 class Walk:
-    """How one came to the champion: `standing` leads to it, `first` numbers the versions as they first served.
+    """How the champion came to serve: `standing` leads to it, `first` numbers the versions in the order in which they
+    first served.
 
     `taken_down` are those that a rollback ever ended, `down` those of them that did not serve again.
     """
@@ -21,7 +22,7 @@ class Walk:
     def after(self, change: ChampionChange) -> "Walk":
         version, first = change.version, {change.version: len(self.first), **self.first}
         if change.kind not in ROLLBACKS or not self._is_back(version):
-            # A rollback that names a newer version goes forth: it takes nothing down.
+            # A rollback that names a newer version goes forward: it takes nothing down.
             return Walk((*self.standing, version), first, self.taken_down, self.down - {version})
         ended = self.standing[-1]
         taken_down = {**self.taken_down, ended: change}
@@ -31,7 +32,7 @@ class Walk:
         return version in self.standing or self.first[version] < self.first[self.standing[-1]]
 
     def _below(self, version: str) -> tuple[str, ...]:
-        """What stands below `version`, or stood when it first served."""
+        """The versions that stand below `version`, or stood there when it first served."""
         if version in self.standing:
             newest = max(i for i, one in enumerate(self.standing) if one == version)
             return self.standing[:newest]

@@ -1,4 +1,4 @@
-"""How sure a share measured on few photos is: intervals and exact tests (ADR 0011).
+"""How sure a share is that was measured on few photos: intervals and exact tests (ADR 0011).
 
 Shares and confidences are 0-1. Nothing here decides anything: bounds and p-values go to the policies.
 """
@@ -22,8 +22,8 @@ class Interval:
 
 
 def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interval:
-    """Two-sided Wilson score interval of a share; [0, 1] without a trial. Trials that are worth less than one each may
-    be counted in parts.
+    """Two-sided Wilson score interval of a share; [0, 1] without a trial. Trials may be fractions, when each is worth
+    less than one.
     """
     _demand_count(successes, trials)
     if trials == 0:
@@ -36,8 +36,8 @@ def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interva
 
 
 def difference(first: tuple[float, float], second: tuple[float, float], confidence: float = 0.95) -> Interval:
-    """Two-sided interval of how much larger the first share is, each (successes, trials) of photos of its own
-    (Newcombe 1998, method 10). Trials may be counted in parts, as in `wilson`.
+    """Two-sided interval of how much larger the first share is; each is (successes, trials) on photos of its own
+    (Newcombe 1998, method 10). Trials may be fractions, as in `wilson`.
     """
     (a, b), (one, two) = (wilson(*first, confidence), wilson(*second, confidence)), (_share(*first), _share(*second))
     low = math.hypot(one - a.low, b.high - two)
@@ -116,7 +116,7 @@ def _score(wins: int, losses: int, pairs: int, difference: float) -> float:
     constant = losses * difference * (1 - difference)
     lost = (math.sqrt(max(0.0, linear * linear + 8 * pairs * constant)) - linear) / (4 * pairs)
     variance = pairs * (2 * lost + difference * (1 - difference))
-    # Nothing varies where the difference can only be the one in question.
+    # There is no variance where only the difference in question is possible.
     return (wins - losses - pairs * difference) / math.sqrt(max(variance, _TINY))
 
 
@@ -131,7 +131,7 @@ def log_times_likelier_equal(first: tuple[int, int], second: tuple[int, int], ma
     _demand_count(*second)
     together = (first[0] + second[0]) / max(1, first[1] + second[1])
     lower = margin + (1 - margin) * _crossing(
-        # The likelihood has one summit: minus its slope rises.
+        # The likelihood has a single peak, so minus its slope rises.
         lambda part: -_slope(*first, part * (1 - margin)) - _slope(*second, margin + part * (1 - margin)),
         0.0,
     )

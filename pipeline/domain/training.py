@@ -9,7 +9,7 @@ from pipeline.domain.backbones import BACKBONES
 from pipeline.domain.bounds import AtLeastOne, Count, OneOf, Range
 
 MAX_ATTEMPTS = 3
-# Cause of an attempt whose end is not recorded: it is running, or its process died.
+# Cause of an attempt whose end was never recorded: it is running, or its process died.
 RUNNING = "running"
 MIN_PHOTOS_PER_CLASS = 8
 MAX_EPOCHS = 1000
@@ -51,7 +51,7 @@ class Hyperparameters:
 
     @property
     def tried(self) -> tuple["Hyperparameters", ...]:
-        """What a sweep tries, what was asked for first; without one nothing else."""
+        """The settings that a sweep tries, those asked for first; without a sweep only those."""
         if not self.sweep:
             return (self,)
         rates = (self.learning_rate, min(1.0, self.learning_rate * _SWEPT), self.learning_rate / _SWEPT)
@@ -62,7 +62,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Tried:
-    """One of the trainings of a sweep; figures of its best epoch, None when it failed with `fault`."""
+    """One training of a sweep, with the figures of its best epoch; they are None when it failed with `fault`."""
 
     learning_rate: float
     label_smoothing: float
@@ -74,7 +74,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How well one class is told apart on the validation photos, each 0-1; `support` counts its photos."""
+    """How well one class is recognised on the validation photos, each figure 0-1; `support` counts its photos."""
 
     label: str
     precision: float
@@ -85,7 +85,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What one successful training gives (specification message 19); accuracies 0-1, higher is better.
+    """The result of one successful training (specification, message 19); accuracies 0-1, higher is better.
 
     `auc` is the area under the ROC curve of `불량`; `confusion` counts rows true, columns predicted, in label order.
     `ece` is the expected calibration error, 0-1: how far stated confidence is from the share that was right.
@@ -119,7 +119,7 @@ class TrainingResult:
 class Epoch:
     """Progress after one epoch; `number` counts from 1, `eta_seconds` to the last permitted epoch of the phase.
 
-    `memory_mb` is what the process holds now.
+    `memory_mb` is the memory of the process now.
     """
 
     number: int
@@ -179,7 +179,7 @@ def adjust(failed: Hyperparameters, cause: str, attempt: int) -> Adjustment:
 
 
 def _smaller_batches(failed: Hyperparameters) -> Adjustment:
-    """Half as many images at a time; gradients of more parts are added up, so that a step means the same."""
+    """Half as many images at a time; gradients of more batches are added up, so that a step stays the same."""
     if failed.batch_size <= _MIN_BATCH_SIZE:
         return Adjustment(None, f"out of memory at batch size {failed.batch_size} already")
     halved = max(_MIN_BATCH_SIZE, failed.batch_size // 2)
@@ -191,7 +191,7 @@ def _smaller_batches(failed: Hyperparameters) -> Adjustment:
 
 
 def next_attempt(requested: Hyperparameters, tried: Sequence[Attempt]) -> Attempt | None:
-    """The attempt to make now, or to go on with; None when those that were made (oldest first) were the last."""
+    """The attempt to make now, or to go on with; None when those that were made (oldest first) used up all attempts."""
     if not tried:
         return Attempt(1, requested, RUNNING)
     last = tried[-1]

@@ -10,7 +10,7 @@ MAX_GPUS = 16
 
 
 class Nodes(Enum):
-    """Who makes the nodes, and so by which labels spot nodes and those with a T4 are known."""
+    """Who makes the nodes: that decides the labels of spot nodes and of nodes with a T4."""
 
     KARPENTER = "karpenter"
     GKE = "gke"

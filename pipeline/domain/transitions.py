@@ -49,7 +49,9 @@ class Phase(StrEnum):
 
 
 def storable(text: str) -> str:
-    """What no database keeps becomes a question mark: nothing must fail on how a reason is written."""
+    """The text with a question mark for each character that no database stores: no act may fail because of how a reason
+    is written.
+    """
     return text.encode(errors="replace").decode().replace("\0", "?")
 
 

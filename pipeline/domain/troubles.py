@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 REMIND_AFTER = timedelta(hours=12)
-"""Told at night and not seen, it is told again in the morning; told at every look, nobody would read it."""
+"""People who missed it at night hear of it in the morning; told at every look, nobody would read it."""
 
 PATIENCE = timedelta(minutes=30)
-"""What is seen that long is a problem: no change of champion in the middle, and no broker that restarts."""
+"""What is seen for that long is a problem, and not a change of champion halfway or a broker that restarts."""
 
 QUIET = timedelta(hours=1)
-"""What worked that long without failing works again; what fails every other time is one trouble, not many."""
+"""What has worked for that long works again; what fails every other time is one trouble, not many."""
 
 ON_DEMAND = frozenset({"model_decision", "model_promotion", "model_rollback"})
 """DAGs without a schedule: no run shows that a step works again before somebody asks for one."""
 
 _MAX_CHARACTERS = 1000
-# Of reasons that differ at every failure no more than so many are told within `REMIND_AFTER`.
+# Where every failure gives another reason, at most this many are told within `REMIND_AFTER`.
 _MAX_REASONS = 5
 # Times, durations, ids and addresses, which differ from one failure to the next of the same kind.
 _VARYING = re.compile(
@@ -28,18 +28,18 @@ _VARYING = re.compile(
 
 
 def in_short(reason: str) -> str:
-    """The reason as a database can keep it."""
+    """The reason, short enough for the database."""
     return reason.replace("\x00", " ")[:_MAX_CHARACTERS]
 
 
 def kind_of(reason: str) -> str:
-    """The reason without what differs each time: people hear of another kind at once."""
+    """The reason without what differs each time; people hear of a new kind at once."""
     return _VARYING.sub("…", in_short(reason))
 
 
 @dataclass(frozen=True)
 class Place:
-    """A step of a DAG, whatever run it is seen in, or the DAG itself, which may be paused."""
+    """A step of a DAG, in any of its runs; or the DAG itself, when it is paused."""
 
     dag_id: str
     step: str | None = None
@@ -75,7 +75,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A place that does not work since `since`; there is one at a time.
+    """A place that has not worked since `since`; each place has one at a time.
 
     `parts` are the copies that failed and did not work since; `told` says of each kind of reason when people last heard
     of it.
@@ -105,21 +105,22 @@ class Trouble:
         return kind not in lately and len(lately) < _MAX_REASONS
 
     def id_of_news(self, kind: str) -> str:
-        """The same for all who saw the trouble at the same moment, so that it is told once; another one whenever people
-        heard something since.
+        """The same for everybody who saw the trouble at the same moment, so that it is told once; a new one after
+        people were told.
         """
         last = max((at.isoformat() for at in self.told.values()), default="first")
         return f"{self.id}:{last}:{sha256(kind.encode()).hexdigest()[:8]}"
 
     def failed(self, part: int, kind: str, now: datetime) -> "Trouble":
-        """The trouble after one more failure, told when it is news."""
+        """The trouble after one more failure; people are told if it is news."""
         told = {**self._told_lately(now), kind: now} if self.is_news(kind, now) else self.told
         return replace(self, failed_at=now, parts=self.parts | {part}, told=told, worked_at=None)
 
     def worked(self, part: int, now: datetime) -> "Trouble | None":
         """After a success of the copy `part`; None when that says nothing of those that failed.
 
-        A copy that did not fail for long while others ran is none any more: the next dataset may have fewer slices.
+        A copy that has not failed for a long time while others ran no longer counts: the next dataset may have fewer
+        slices.
         """
         left = self.parts - {part} if now - self.failed_at < REMIND_AFTER else frozenset()
         if self.worked_at or (left and left == self.parts):
@@ -133,7 +134,9 @@ class Trouble:
         return self.worked_at is not None and now - self.worked_at >= QUIET
 
     def is_stale(self, now: datetime) -> bool:
-        """Whether a step that runs on demand was not asked for again for so long that the failure says nothing more."""
+        """Whether a step that runs on demand has not been asked for again for so long that its failure no longer
+        matters.
+        """
         on_demand = self.place.dag_id in ON_DEMAND and self.place.step is not None
         return on_demand and now - self.failed_at >= REMIND_AFTER
 

@@ -1,4 +1,4 @@
-"""Of more new corrections than one run takes, which: in turn of branches, reasons and times (design D22)."""
+"""Which corrections one run takes when there are too many: branches, reasons and times take turns (design D22)."""
 
 import heapq
 from collections import Counter, deque
@@ -9,12 +9,12 @@ from pipeline.domain.dataset import ConfirmedTask
 from pipeline.domain.reasons import ReasonList
 
 TIMES = 10
-"""What waits is divided into so many parts of one size by age: hours or months, whatever it waits."""
+"""What waits is divided by age into this many parts of equal size, whether it has waited for hours or for months."""
 
 
 @dataclass
 class _Branch:
-    """What waits of one branch, by reason and time, each oldest first."""
+    """The waiting corrections of one branch, by reason and time, each oldest first."""
 
     kinds: dict[tuple[Hashable, int], deque[ConfirmedTask]] = field(default_factory=dict)
 
@@ -22,7 +22,7 @@ class _Branch:
         self.kinds.setdefault(kind, deque()).append(task)
 
     def take(self, taken: Counter[Hashable]) -> ConfirmedTask:
-        """Of the reason and time that were taken least, in whichever branch, the one that waits longest."""
+        """Takes one of the reason and time that were taken least in any branch: the one that has waited longest."""
         kind = min(self.kinds, key=lambda k: (taken["reason", k[0]], taken["time", k[1]], age(self.kinds[k][0])))
         taken.update((("reason", kind[0]), ("time", kind[1])))
         task = self.kinds[kind].popleft()
@@ -50,12 +50,12 @@ def in_turn(waiting: Sequence[ConfirmedTask], limit: int, reasons: ReasonList) -
 
 
 def age(task: ConfirmedTask) -> tuple[object, ...]:
-    """Oldest first; what has no time that can be read comes after all that has."""
+    """Sorts oldest first; what has no readable time comes last."""
     return (bool(task.fault), task.confirmed_at, task.task_id)
 
 
 def _branches(waiting: Sequence[ConfirmedTask], reasons: ReasonList) -> dict[str, _Branch]:
-    """In the order of what waits longest in them."""
+    """Branches, the one with the longest-waiting correction first."""
     found: dict[str, _Branch] = {}
     for place, task in enumerate(sorted(waiting, key=age)):
         kind = (reasons.of(task.correction_reason), place * TIMES // len(waiting))

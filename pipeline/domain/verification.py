@@ -89,7 +89,7 @@ class VerificationPolicy:
         return tuple(checks)
 
     def too_slow(self, measured: PerformanceMeasurement) -> bool:
-        """Below a floor that a busy machine could be the reason of."""
+        """Whether it is below a floor, which may only mean that the machine was busy."""
         return (
             measured.throughput_per_second < self.min_throughput_per_second
             or measured.mean_latency_ms > self.max_mean_latency_ms
@@ -118,7 +118,7 @@ class VerificationPolicy:
             return check
         share = f"{self.min_speed_beside_champion:.0%} of the champion's speed needed"
         reason = f"{check.reason}; the champion had {_figure(theirs)} in the same minutes: the machine cannot do it"
-        # Not a number is no speed at all.
+        # NaN means that no speed was measured.
         passed = keeps_up and check.value is not None and math.isfinite(check.value) and check.support > 0
         return replace(check, outcome=outcome(passed), reason=f"{reason} now: {share}")
 
@@ -127,7 +127,7 @@ class VerificationPolicy:
         value, interval = accuracy(predictions), wilson(right, n)
         passed = n > 0 and value >= bar
         reason = _reason(name, value, "≥", bar, n)
-        # A check without measurements is not a doubt: it refuses.
+        # A check without measurements refuses; it does not merely raise a doubt.
         enough = n == 0 or n >= self.min_support
         return Check(name, outcome(passed), value, bar, n, reason, low=interval.low, high=interval.high, enough=enough)
 
@@ -156,7 +156,7 @@ class VerificationPolicy:
         both = [(p.predicted, trainer[p.task_id]) for p in measured.validation if p.task_id in trainer]
         same = sum(ours == theirs for ours, theirs in both)
         value, high = same / len(both) if both else math.nan, binomial_upper_bound(same, len(both))
-        # On few photos one close verdict weighs much: refused is only what is surely another model.
+        # On few photos one close verdict weighs much: only what is surely another model is refused.
         passed = bool(both) and len(both) == len(measured.validation) and high >= self.min_agreement
         reason = (
             f"server and trainer give the same verdict on {value:.1%} of {len(both)} photos, for 95% sure not above "

@@ -1,4 +1,4 @@
-"""What people said that later datasets do not take, until it is given back."""
+"""Confirmations that people have set aside: later datasets do not use them until they are given back."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.domain.live_accuracy import Period
 from pipeline.domain.transitions import By, storable
 
 WITHHELD = "withheld"
-# Of whom the page asks: the form that it sends takes a line of 250 characters, and a name has something to read.
+# Names that the page can ask about: its form takes a line of 250 characters, and a name has visible characters.
 NAMEABLE = r"\A(?=.*\S)[^\x00-\x1f]{1,240}\Z"
 _HOW = "say version:v1.2.0, branch:… or reviewer:…"
 
@@ -27,7 +27,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Word:
-    """Who confirmed a task, as its event told it."""
+    """Who confirmed a task, according to its event."""
 
     branch: str | None = None
     reviewer: str | None = None
@@ -66,7 +66,7 @@ class Withheld:
         if kind not in set(Scope) or not name.strip() or name != storable(name):
             raise GiveUp(f"{what[:80]!r} names nothing that could be set aside: {_HOW}")
         scope = Scope(kind)
-        # The same request asked twice is one.
+        # A request that is asked twice counts once.
         id_ = sha256(f"{scope}:{name}:{by.request_id}".encode())[:12]
         periods = _times(history, name, now) if scope is Scope.VERSION else ()
         return cls(id_, scope, name, periods, by.actor, by.reason, now)
@@ -82,7 +82,7 @@ class Withheld:
 
     @property
     def gave_back(self) -> str:
-        """Who gave it back and when, for one that was."""
+        """Who gave it back and when, if somebody did."""
         assert self.given_back is not None
         return f"{self.given_back.actor} gave {self.id} back at {self.given_back.at:%Y-%m-%d %H:%M} UTC"
 
@@ -120,7 +120,7 @@ def asked_before(wanted: Withheld, known: Iterable[Withheld]) -> Withheld | None
 def withheld_tasks(
     tasks: Iterable[ConfirmedTask], known: Sequence[Withheld], words: Mapping[str, Word]
 ) -> dict[str, Quarantined]:
-    """Those that are set aside, by their ids, each with the sentence that says by whom and why."""
+    """Ids of the tasks that are set aside, each with a sentence that says by whom and why."""
     return {
         task.task_id: Quarantined(task.task_id, task.photo_url, str(one), WITHHELD)
         for task in tasks
@@ -129,7 +129,7 @@ def withheld_tasks(
 
 
 def withheld_photos(photos: Iterable[Photo], known: Sequence[Withheld], words: Mapping[str, Word]) -> list[Withheld]:
-    """What covers any of a manifest's photos, once for each photo."""
+    """The decisions that cover photos of a manifest, once for each photo."""
     at = datetime.fromisoformat
     found = (_covering(at(p.confirmed_at), p.helper_id, words.get(p.task_id, Word()), known) for p in photos)
     return [one for one in found if one]

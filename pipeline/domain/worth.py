@@ -1,4 +1,6 @@
-"""What a version is worth to the people who review: errors avoided and seconds saved, against the one it replaced."""
+"""What a version is worth to the people who review: errors avoided and seconds saved, compared with the one it
+replaced.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,14 +10,16 @@ from statistics import NormalDist
 from pipeline.domain.history import History
 from pipeline.domain.statistics import difference
 
-# Of fewer confirmations, or fewer that say how long they took, an interval is wider than anything it could tell.
+# With fewer confirmations, or fewer with a review time, the interval is too wide to say anything.
 ENOUGH = 30
 _Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """Confirmations of a version that count; `timed` of them took `seconds` together, their squares `squares`."""
+    """Confirmations of a version that count; `timed` of them took `seconds` together, and `squares` is the sum of their
+    squares.
+    """
 
     version: str
     corrected: bool
@@ -27,7 +31,7 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Estimate:
-    """With its interval of 95 %; below zero is a loss."""
+    """A figure with its 95 % interval; below zero is a loss."""
 
     value: float
     low: float
@@ -71,13 +75,13 @@ class _Reviews:
 
     @property
     def squared_error(self) -> float:
-        """Of the mean."""
+        """The squared standard error of the mean."""
         spread = max(0.0, self.squares - self.timed * self.mean**2) / (self.timed - 1)
         return spread / self.timed
 
 
 def worth(history: History, reviewed: Iterable[Reviewed]) -> list[Worth]:
-    """Of every version that served, the one that served first first."""
+    """The worth of every version that served, in the order in which they first served."""
     found: dict[str, _Reviews] = {}
     for row in reviewed:
         found[row.version] = found.get(row.version, _Reviews()).and_(row)
@@ -116,7 +120,7 @@ def _errors_avoided(now: _Reviews, then: _Reviews) -> Estimate:
 
 
 def _seconds_saved(now: _Reviews, then: _Reviews) -> Estimate:
-    """As if those that said nothing of their time had taken as long as the others."""
+    """Seconds saved, as if reviews without a time had taken as long as the others."""
     value = then.mean - now.mean
     half = _Z * math.sqrt(now.squared_error + then.squared_error)
     return Estimate(now.counting * value, now.counting * (value - half), now.counting * (value + half))

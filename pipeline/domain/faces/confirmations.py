@@ -1,7 +1,7 @@
-"""What a person says of a check at a door: it comes as a `TaskConfirmedEvent` of model type FACE (UC-23).
+"""What a person says about a check at a door: it comes as a `TaskConfirmedEvent` of model type FACE (UC-23).
 
-Such a word is a value of its own and lies in a table of its own, so that nothing of laundry counts it. Who the person
-is, nobody reads here: a hash of the name is kept, by which people are counted and forgotten.
+Such a word is a type of its own with a table of its own, so that nothing about laundry counts it. Names are not kept
+here: people are counted and forgotten by a hash of theirs.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from pipeline.domain.faces.identities import identity_of
 from pipeline.domain.models import ModelType
 
 SAME, DIFFERENT = "same", "different"
-# Beside a cosine that is 1 but for rounding.
+# A cosine of 1 may exceed it by rounding.
 _LARGEST_COSINE = 1.001
 _LONGEST_NAME = 100
 _OF_FACES = ("modelType", "identity", "claimedIdentity", "shownIdentity", "score", "threshold")
@@ -49,7 +49,7 @@ class FaceConfirmation:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom anything is known of by this."""
+        """The people about whom this says anything."""
         return (self.person,) if self.shown is None else (self.person, self.shown)
 
 
@@ -72,7 +72,7 @@ def _of_a_face(said: TaskConfirmedEvent) -> FaceConfirmation:
     claimed = said.extra.get("claimedIdentity") is not None
     if claimed and _identity(said.extra, "claimedIdentity") != identity:
         raise InvalidEvent("claimedIdentity is another person than identity, whom the answer is about")
-    # Among more people than a model was made for nobody is named.
+    # A model names nobody where more people are enrolled than it was made for.
     score, threshold = _cosine(said.extra, "score"), _cosine(said.extra, "threshold", NOBODY)
     if (score >= threshold) != (said.ai_result == SAME):
         raise InvalidEvent(f"aiResult is {said.ai_result} but score {score} and threshold {threshold} say otherwise")
@@ -96,7 +96,7 @@ def _of_a_face(said: TaskConfirmedEvent) -> FaceConfirmation:
 
 
 def _shown(said: TaskConfirmedEvent, identity: str) -> str | None:
-    """Whoever it really was; None where nobody said so, or where it was the person in question."""
+    """Who it really was; None where nobody said so, or where it was the person in question."""
     if said.extra.get("shownIdentity") is None:
         return None
     shown = _identity(said.extra, "shownIdentity")

@@ -1,4 +1,4 @@
-"""How far apart scores of one person and of two people lie: counts of every score, and the curve of both errors."""
+"""How far apart scores lie of one person and of two people: a histogram of both, and the curve of both errors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ BINS = 400
 
 @dataclass(frozen=True)
 class Point:
-    """At one threshold: shares, 0-1, of pairs of two people accepted and of pairs of one person refused."""
+    """At one threshold the shares, 0-1, of pairs of two people that are accepted and of pairs of one person that are
+    refused.
+    """
 
     threshold: float
     far: float
@@ -25,8 +27,8 @@ class Scores:
     impostors: Sequence[int]
 
     def det(self) -> tuple[Point, ...]:
-        """Detection error trade-off at the lower end of each bin, as far as either error changes; without any pair of a
-        sort there is no curve.
+        """Detection error trade-off at the lower end of each bin where either error changes; empty when pairs of one of
+        the two kinds are missing.
         """
         if not sum(self.mates) or not sum(self.impostors):
             return ()

@@ -1,4 +1,4 @@
-"""What a face model is made of: people on their sides for ever, and what each photo is called by."""
+"""What a face model is made of: people, each on one side for ever, and the name under which each photo is known."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +13,13 @@ from pipeline.domain.faces.identities import FacePhoto, FaceSelectionPolicy, Sid
 
 _SHOWN = 3
 _REPEATED = "a newer photo of the same person shows the same, and stands for both"
-# People without whom nobody could be taken for another one.
+# Fewer people than this make no pair of two.
 _PAIR = 2
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """A photo by its path below the folder, or its person and check, and why nothing is learned from it.
+    """A photo, by its path below the folder or by its person and check, and why nothing is learned from it.
 
     `photo_id` is empty where its bytes could not be read; `shows` is as of a `FacePhoto`.
     """
@@ -74,11 +74,11 @@ class FaceDataset:
         return [photo for of_side in self.photos.values() for photo in of_side if photo.identity == identity]
 
     def every_photo(self) -> Sequence[FacePhoto]:
-        """All that have a vector."""
+        """All photos that have a vector."""
         return [*(photo for of_side in self.photos.values() for photo in of_side), *self.impostors]
 
     def without(self, forgotten: "Forgotten") -> "FaceDataset":
-        """Nothing of the people that were erased, nor of their photos under another name."""
+        """The dataset without the people who were erased, and without their photos under another name."""
         kept = {side: tuple(p for p in of_side if not forgotten.takes(p)) for side, of_side in self.photos.items()}
         aside = tuple(one for one in self.set_aside if not forgotten.takes_aside(one))
         impostors = tuple(photo for photo in self.impostors if not forgotten.takes(photo))
@@ -89,12 +89,12 @@ class FaceDataset:
         return [photo for photo in self.every_photo() if forgotten.takes(photo)]
 
     def hashes_of(self, forgotten: "Forgotten") -> set[str]:
-        """Of what `without` leaves out, used or set aside, as far as they are known."""
+        """Hashes of what `without` leaves out, used or set aside, as far as they are known."""
         aside = {one.photo_id for one in self.set_aside if one.photo_id and forgotten.takes_aside(one)}
         return aside | {photo.photo_id for photo in self.taken_by(forgotten)}
 
     def demand_pairs(self) -> None:
-        """Raises `DatasetRefused` unless somebody on each side can be taken for another one."""
+        """Raises `DatasetRefused` unless each side has enough people for pairs of two."""
         for side in Side:
             if self.people(side) < _PAIR:
                 raise DatasetRefused(
@@ -129,7 +129,9 @@ class FaceDataset:
         )
 
     def counted(self, run_id: str, model_type: str, uri: str) -> Dataset:
-        """Its row: who judges are its holdout, who set the threshold its validation; images are photos."""
+        """Its row in `datasets`: the people who judge are its holdout, those who set the threshold its validation;
+        images are photos.
+        """
         train, calibrate, test = (len(self.photos[side]) for side in Side)
         return Dataset(
             id=self.dataset_id,
@@ -162,30 +164,32 @@ class Forgotten:
         return one.photo_id in self.photo_ids or one.shows in self.keys or self.names(one.name)
 
     def takes_check(self, check_id: str, *names: str) -> bool:
-        """Whether nothing may be known of it; `names` are all who are said to be on it, or not to be."""
+        """Whether everything about this check has to go; `names` are all who are said to be on its photo, or not
+        to be.
+        """
         return check_id in self.keys or any(map(self.takes_name, names))
 
     def takes_name(self, name: str) -> bool:
-        """Whether it is that of a person among them; a name that is empty is nobody's."""
+        """Whether the name is that of a person among them; an empty name is nobody's."""
         try:
             return person_key(name) in self.keys
         except ValueError:
             return False
 
     def names(self, path: str) -> bool:
-        """Whether the path is that of a person, or of a check, among them; names and numbers may have slashes."""
+        """Whether the path names a person or a check among them; names and numbers may have slashes."""
         parts = path.split("/")
         cuts = [("/".join(parts[:at]), "/".join(parts[at:])) for at in range(1, len(parts))]
         return any(name in self.keys or self.takes_name(who) for who, name in cuts)
 
 
 def person_key(name: str) -> str:
-    """Under which an erasure is remembered, so that the name of who was erased is kept nowhere."""
+    """The key under which an erasure is remembered, so that the erased person's name is kept nowhere."""
     return f"person:{sha256(identity_of(name).encode())}"
 
 
 def _as_before(said: dict[str, Any]) -> None:
-    """A list that was written before keeps its hash: there a perceptual hash was a cluster, and nobody was left out."""
+    """Lists of earlier releases keep their hash: there a perceptual hash was a cluster, and nobody was left out."""
     if not said["shows"]:
         del said["shows"]
     if "phash" in said:
@@ -197,7 +201,7 @@ def _photo(said: dict[str, Any]) -> FacePhoto:
 
 
 def person_and_name(path: str) -> tuple[str, str] | None:
-    """The folder that a photo lies in is the person it shows; None for what lies in none, and for hidden files."""
+    """A photo shows the person after whom its folder is named; None for a photo in no folder, and for hidden files."""
     if any(part.startswith(".") for part in path.split("/")) or "/" not in path:
         return None
     folder, _, name = path.partition("/")

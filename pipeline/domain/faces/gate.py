@@ -14,10 +14,10 @@ from pipeline.domain.faces.live import Rate, rate_of_people
 from pipeline.domain.faces.measured import Champion, FaceMeasurement, Gallery
 from pipeline.domain.faces.rates import AtThreshold, far_interval, tar_gained, tar_interval
 
-# Who judges needs what was measured, and knows one module for both.
+# Whoever judges needs the measurements as well, and so imports only this module.
 __all__ = ["FaceCheck", "FaceGatePolicy", "FaceMeasurement", "conclude", "refusals"]
 
-# What a slice is compared with where next to nobody is refused: there one refusal more is chance.
+# The least a slice is compared with: where hardly anybody is refused, one refusal more is chance.
 _REFUSED_AT_LEAST = 0.01
 
 
@@ -86,7 +86,7 @@ class FaceGatePolicy:
         return people < self.enough_people
 
     def judge(self, measured: FaceMeasurement) -> tuple[Check, ...]:
-        """Every check, whatever the others say."""
+        """Every check, in order; none is skipped because another one failed."""
         m = measured
         alone = (
             self._people(m.candidate),
@@ -113,7 +113,9 @@ class FaceGatePolicy:
         return Check(FaceCheck.TAR, outcome(passed), value, self.min_tar, n, reason, low=sure.low, high=sure.high)
 
     def _far(self, errors: AtThreshold) -> Check:
-        """The share itself: room for chance is in the threshold already, which other people set."""
+        """The share itself, without an interval: the threshold, which other people set, already leaves room
+        for chance.
+        """
         value, sure = errors.far(_all(errors)), far_interval(errors, confidence=self.confidence)
         n, bar = len(errors.photos), self.target(len(errors.photos))
         at_least = f"at least {value:.1%}" if errors.more else f"{value:.1e}"
@@ -148,7 +150,7 @@ class FaceGatePolicy:
         return len(who) >= self.min_slice_people
 
     def _slice(self, errors: AtThreshold, name: str, who: frozenset[int]) -> "_Slice":
-        """Beside everybody where so few are outside that they say nothing."""
+        """The slice beside all others, or beside everybody where too few are outside it."""
         everybody = range(len(errors.photos))
         others = refusals(errors, set(everybody) - who)
         beside = others if others.people >= self.min_slice_people else refusals(errors, everybody)
@@ -171,7 +173,7 @@ class FaceGatePolicy:
         return Check(FaceCheck.GALLERY, outcome(gallery.lost == 0), gallery.lost, 0, gallery.people, reason)
 
     def _strangers(self, m: FaceMeasurement) -> Check:
-        """As `_flips`: the share itself where enough people judge, of few what is sure."""
+        """As in `_flips`: the share itself where enough people judge, with few people its sure bound."""
         n, bar = len(m.candidate.photos), self.fpir
         if m.sought is None or (value := m.sought.fpir.share) is None:
             return Check(FaceCheck.FPIR, Outcome.NOT_MEASURED, None, bar, n, "no stranger was looked for among others")
@@ -213,9 +215,11 @@ class FaceGatePolicy:
         return not_worse, self._flips(champion, n), not_suspicious
 
     def _flips(self, champion: Champion, people: int) -> Check:
-        """The share itself where enough people judge; of few, in whom chance is larger than the bar, what is sure."""
+        """The share itself where enough people judge; with few people, where chance is larger than the bar, its sure
+        bound.
+        """
         rate, against, bar = champion.flips, champion.version, self.max_negative_flips
-        # Of a champion that was asked and accepts nobody nothing can be lost.
+        # A champion that was asked and accepts nobody has nothing to lose.
         nothing = 0.0 if any(champion.errors.pairs) else math.nan
         value = nothing if rate.share is None else rate.share
         if self._is_few(people):
@@ -229,7 +233,7 @@ class FaceGatePolicy:
 
 @dataclass(frozen=True)
 class _Slice:
-    """How often so many people are refused, and how often `others` are."""
+    """How often these people are refused, and how often `others` are."""
 
     name: str
     people: int
@@ -249,8 +253,8 @@ _ALONE = tuple(FaceCheck)[: tuple(FaceCheck).index(FaceCheck.NOT_WORSE)]
 
 
 def conclude(checks: Sequence[Check], *, compared: bool) -> Conclusion:
-    """What may go live. Who lets people in gets no benefit of the doubt: what is not proven is refused, and what is too
-    good to be true waits for a person. `compared`: a champion serves.
+    """What may go live. A model that opens doors gets no benefit of the doubt: what is not proven is refused, and what
+    is too good to be true waits for a person. `compared`: a champion serves.
     """
     found = {check.name for check in checks}
     missing = [f"{name} was not measured" for name in (FaceCheck if compared else _ALONE) if name not in found]
@@ -267,5 +271,5 @@ def _all(errors: AtThreshold) -> list[int]:
 
 
 def refusals(errors: AtThreshold, people: Iterable[int]) -> Rate:
-    """Of pairs of photos of one person, by people."""
+    """How many pairs of photos of one person are refused, with an interval that counts people."""
     return rate_of_people([(errors.pairs[one] - errors.accepted[one], errors.pairs[one]) for one in sorted(people)])

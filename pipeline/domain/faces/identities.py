@@ -14,15 +14,17 @@ from pipeline.domain.bounds import AtLeastOne, Range
 from pipeline.domain.clusters import NearDuplicates
 
 _TRAIN_OF_TWENTY, _CALIBRATE_OF_TWENTY = 14, 17
-# Of a `Fingerprint`; what is worse still is no photo to learn from.
+# Bounds of a `Fingerprint`; nothing is learned from a photo that is worse.
 _BLURRED_BELOW, _DARK_BELOW, _BRIGHT_ABOVE = 60.0, 0.25, 0.8
 
-# As the model servers take names; a text of marks without a letter takes minutes to put in order.
+# As the model servers take names. Normalising a long text of combining marks without a letter takes minutes.
 _LONGEST_TYPED = 500
 
 
 class Side(StrEnum):
-    """Where an identity stands for ever: it is learned from, a threshold is set by it, or it judges."""
+    """Where a person stands for ever: models learn from them, the threshold is set on them, or models are judged on
+    them.
+    """
 
     TRAIN = "train"
     CALIBRATE = "calibrate"
@@ -52,7 +54,7 @@ class FacePhoto:
 
     @property
     def place(self) -> str:
-        """The person, and the check or the name of the file."""
+        """The person and the check, or the person and the file's name."""
         return f"{self.identity}/{self.check_id or self.taken_at}"
 
 
@@ -240,7 +242,7 @@ def _by_identity(photos: Iterable[FacePhoto]) -> dict[str, list[FacePhoto]]:
 
 
 def _distinct(photos: Iterable[FacePhoto]) -> list[FacePhoto]:
-    """No two of them are near-duplicates, and every other one is that of a newer one of them."""
+    """A subset without near-duplicates; every photo left out is a near-duplicate of a newer one in it."""
     index, distinct = NearDuplicates(), list[FacePhoto]()
     for photo in _newest_first(photos):
         if not index.of(int(photo.phash, 16)):
@@ -254,7 +256,7 @@ def _newest_first(photos: Iterable[FacePhoto]) -> list[FacePhoto]:
 
 
 def _age(photo: FacePhoto) -> tuple[bool, str, str]:
-    """What a door saw is newer than what a folder holds, which knows no times."""
+    """A photo taken at a door counts as newer than one from a folder, whose time nobody knows."""
     return bool(photo.check_id), photo.taken_at, photo.photo_id
 
 
@@ -263,7 +265,7 @@ def _when(check: ConfirmedCheck) -> tuple[datetime, str]:
 
 
 def _is_learned_from(name: str | None) -> bool:
-    """Of whom nothing is known that may be said."""
+    """Whether a model may learn from the person; of a stranger (None) it may. An invalid name is never learned from."""
     try:
         return name is None or side_of(name) is Side.TRAIN
     except ValueError:
@@ -271,7 +273,7 @@ def _is_learned_from(name: str | None) -> bool:
 
 
 def _about(check: ConfirmedCheck) -> str:
-    """A name that is none is set aside later, with that reason."""
+    """An invalid name is set aside later, with that as the reason."""
     try:
         return identity_of(check.identity)
     except ValueError:
@@ -279,7 +281,7 @@ def _about(check: ConfirmedCheck) -> str:
 
 
 def _in_turn(checks: Iterable[ConfirmedCheck]) -> list[ConfirmedCheck]:
-    """The newest of everybody, then the one before of everybody, by whom they were confirmed."""
+    """The newest check by each confirmer about each person, then the second newest of each, and so on."""
     turns: Counter[tuple[str, str]] = Counter()
     turn: dict[str, int] = {}
     newest_first = sorted(checks, key=_when, reverse=True)

@@ -1,4 +1,4 @@
-"""How often people are refused wrongly and let in wrongly, as others say who saw it (ADR 0017).
+"""How often people are refused wrongly and let in wrongly, according to people who saw it (ADR 0017).
 
 Nobody sees whom a door let in wrongly and nobody asked about: the second rate is of those that a person looked at, a
 proxy. Both say how sure they are by people: of one who comes every day a hundred checks are one piece of evidence.
@@ -17,9 +17,9 @@ from pipeline.domain.statistics import (
     wilson,
 )
 
-# Where fewer people than these failed (or all but so few), how unlike they are cannot be seen: then each counts once.
+# Where fewer people than this failed, or all but so few, their variance cannot be estimated: then each counts once.
 _FEW_PEOPLE = 20
-# A share times a count is a whole number but for this.
+# Rounding error of a share times a count, which is a whole number.
 _ROUNDING = 1e-9
 
 
@@ -49,7 +49,7 @@ class FaceTally:
 
 @dataclass(frozen=True)
 class Rate:
-    """`failed` of `checks`, about so many `people`, who say as much as `evidence` independent checks."""
+    """`failed` of `checks`, about this many `people`, which is worth `evidence` independent checks."""
 
     failed: int
     checks: int
@@ -125,13 +125,13 @@ class LiveFaceRates:
 
 
 def live_rates(tallies: Iterable[FaceTally]) -> tuple[LiveFaceRates, ...]:
-    """Of each version, by its name."""
+    """Rates of each version, by its name."""
     found = list(tallies)
     return tuple(rates_of(version, found) for version in sorted({one.version for one in found}))
 
 
 def rates_of(version: str, tallies: Iterable[FaceTally]) -> LiveFaceRates:
-    """Of one version; what was said of others is left out."""
+    """Rates of one version; what was said of others is left out."""
     found = [one for one in tallies if one.version == version]
     return LiveFaceRates(
         version,

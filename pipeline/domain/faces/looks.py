@@ -1,4 +1,4 @@
-"""One look of the monitor at a face champion, as it is kept."""
+"""One look of the monitor at a face champion, as it is recorded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from pipeline.domain.faces.watching import FaceReading, FaceState
 
 @dataclass(frozen=True)
 class SeenRate:
-    """A rate as it was seen: `failed` of `checks`, about so many `people`; `low` and `high` are 0-1, of 95 %."""
+    """A rate as it was seen: `failed` of `checks`, about this many `people`; `low` and `high` (0-1) are its 95 %
+    interval.
+    """
 
     failed: int
     checks: int

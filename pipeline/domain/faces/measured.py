@@ -1,4 +1,4 @@
-"""What is measured of a face model, and of what serves, on the people that judge."""
+"""What is measured of a candidate for faces and of the champion, on the people of the test side."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from pipeline.domain.faces.rates import AtThreshold
 
 @dataclass(frozen=True)
 class Spread:
-    """Of all embeddings: whether every number is finite, and over how many dimensions they spread.
+    """Whether all numbers of the embeddings are finite, and over how many dimensions they spread.
 
     `dimensions` is the participation ratio of the variances along principal axes: 1 when all lie on a line.
     """
@@ -21,7 +21,9 @@ class Spread:
 
 @dataclass(frozen=True)
 class Gallery:
-    """One photo of each of so many `people` of the dataset: how many are not found first by their own photo."""
+    """Of this many `people` of the dataset, each enrolled with one photo: how many their own photo does not
+    find first.
+    """
 
     people: int
     lost: int
@@ -86,5 +88,5 @@ class FaceMeasurement:
 
     @property
     def against(self) -> str | None:
-        """The version that serves."""
+        """The champion's version, measured or not."""
         return self.champion.version if self.champion else self.incomparable or None

@@ -1,4 +1,4 @@
-"""How often the right person is accepted and a wrong one is, and how sure that is (ADR 0017).
+"""How often the right person is accepted, how often a wrong one is, and how sure both figures are (ADR 0017).
 
 TAR is the share of pairs of photos of one person that reach the threshold (1 - FNMR), FAR that of pairs of two people
 (FMR). Pairs of few people are many and say little: of n people there are n² pairs and n pieces of evidence. So what is
@@ -15,14 +15,15 @@ from itertools import accumulate
 from pipeline.domain.statistics import Interval
 
 DRAWS = 400
-# Share of all pairs of two people by which it is known how scores fall off at the upper end; of few at least so many.
+# Share of all pairs of two people from which the fall of scores at the upper end is estimated; with few pairs, at least
+# this many of them.
 _TAIL, _FEWEST_OF_TAIL = 1e-3, 50
 Weights = Sequence[int]
 
 
 @dataclass(frozen=True)
 class Impostor:
-    """The score of one pair of photos of two people, `first` and `second` by number."""
+    """The score of a pair of photos of two people; `first` and `second` are their numbers."""
 
     score: float
     first: int
@@ -46,13 +47,13 @@ class Trials:
         return len(self.photos)
 
     def impostor_pairs(self, weights: Weights) -> int:
-        """Pairs of photos of two people, each person counted as often as it was drawn."""
+        """Number of pairs of photos of two people, each person counted as often as they were drawn."""
         drawn = [w * n for w, n in zip(weights, self.photos, strict=True)]
         return (sum(drawn) ** 2 - sum(d * d for d in drawn)) // 2
 
     @property
     def lowest_impostor(self) -> float:
-        """Below it nothing is known of the pairs of two people; -1 when all are listed."""
+        """The lowest listed score of two people; below it nothing is known. -1 when all are listed."""
         everybody = self.impostor_pairs([1] * self.identities)
         return -1.0 if len(self.impostors) >= everybody else self.impostors[-1].score if self.impostors else math.inf
 
@@ -76,7 +77,7 @@ class AtThreshold:
         return accepted / pairs if pairs else math.nan
 
     def far(self, weights: Weights) -> float:
-        """At least that where there are `more`."""
+        """At least this where there are `more`."""
         drawn = [w * n for w, n in zip(weights, self.photos, strict=True)]
         pairs = (sum(drawn) ** 2 - sum(d * d for d in drawn)) / 2
         wrong = sum(count * weights[a] * weights[b] for (a, b), count in self.false_accepts.items())
@@ -84,7 +85,7 @@ class AtThreshold:
 
 
 def decided(trials: Trials, threshold: float) -> AtThreshold:
-    """Of a threshold below which impostors were not listed there are `more`: far too many are known, not how many."""
+    """Below the lowest listed impostor there are `more`: it is known that there are far too many, and not how many."""
     wrong: dict[tuple[int, int], int] = {}
     for pair in trials.impostors:
         if pair.score < threshold:
@@ -192,8 +193,10 @@ def _tail(trials: Trials, weights: Weights, share: float) -> _Tail:
 
 @lru_cache(maxsize=4)
 def _draws(identities: int, count: int, seed: int) -> tuple[Weights, ...]:
-    """How often each of some people is drawn, in draws of as many with repetition; the same for the same seed."""
-    generator = random.Random(seed)  # noqa: S311 - draws of statistics, nothing secret
+    """How often each person is drawn, in draws of as many people with replacement; the same seed gives the
+    same draws.
+    """
+    generator = random.Random(seed)  # noqa: S311 - draws for statistics, nothing secret
     draws = []
     for _ in range(count):
         weights = [0] * identities
@@ -209,7 +212,7 @@ def _interval(values: Iterable[float], confidence: float) -> Interval:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all do not exceed; NaN if one is: what cannot be said counts as nothing."""
+    """The value that `share` of all values do not exceed; NaN if any of them is NaN."""
     if not values or any(math.isnan(value) for value in values):
         return math.nan
     ordered = sorted(values)

@@ -11,7 +11,7 @@ from pipeline.domain.retraining import Asker, Backlog, Claim, RetrainingDecision
 
 @dataclass(frozen=True)
 class FaceRules(RetrainingPolicy):
-    """As for any model, and the corrections have to be about so many people."""
+    """The rules for any model, and the corrections have to be about enough people."""
 
     min_people: int = 1
 
@@ -30,7 +30,7 @@ class FaceRules(RetrainingPolicy):
 
 @dataclass(frozen=True)
 class FaceRetrainingPolicy:
-    """What people were wrongly refused, or wrongly let in, counts: of each check the last word."""
+    """Counts people who were wrongly refused or wrongly let in; the last word on each check counts."""
 
     min_corrections: AtLeastOne = 50
     """Corrections at doors since the last training that make one due."""
@@ -42,7 +42,9 @@ class FaceRetrainingPolicy:
     """Hours before corrections are tried again that a retraining was begun with which came to no verdict."""
 
     def rules(self, cheap: CheapHours) -> FaceRules:
-        """`cheap` is when what can wait begins. None is urgent: a model that fails at doors is taken down instead."""
+        """`cheap` is when a retraining that can wait begins. None is urgent: a model that fails at doors is taken down
+        instead.
+        """
         return FaceRules(
             self.min_corrections,
             urgent_corrections=sys.maxsize,

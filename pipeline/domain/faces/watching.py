@@ -16,7 +16,7 @@ from pipeline.domain.live_accuracy import Period, demand_window, no_news
 
 
 class FaceState(StrEnum):
-    """Worst first: what one rate says of a version outweighs what comes after it."""
+    """Worst first: when the two rates disagree, the worse state counts."""
 
     FAILING = "failing"
     WARN = "warn"
@@ -34,7 +34,7 @@ class Which(StrEnum):
 
 @dataclass(frozen=True)
 class Reason:
-    """`state` is what it speaks for; `which` rate it is about, None for both."""
+    """`state` is the state it supports; `which` is the rate it is about, None for both."""
 
     state: FaceState
     which: Which | None
@@ -89,8 +89,8 @@ class FaceReading:
 
 @dataclass(frozen=True)
 class Bars:
-    """Of one rate: the share that people are told of, the share that a version is taken down for, and how much more
-    than the version before it is taken down for; people are told of half of that.
+    """Bars of one rate: the share from which people are told, the share from which a version is taken down, and the
+    excess over the version before for which it is taken down; people are told from half of that excess.
     """
 
     alert: float
@@ -153,7 +153,7 @@ class FaceWatchPolicy:
         return Period(max(window.since, window.until - timedelta(hours=self.recent_hours)), window.until)
 
     def last_of(self, served_until: datetime) -> Period:
-        """When confirmations of a version count that serves no more."""
+        """When confirmations count of a version that no longer serves."""
         return Period(served_until - timedelta(hours=self.window_hours), served_until)
 
     def silent_since(self, newest: datetime | None, serving_since: datetime, now: datetime) -> datetime | None:
@@ -189,7 +189,7 @@ class FaceWatchPolicy:
         return Reason(FaceState.UNKNOWN, None, no_news(version, seen.newest, self.stale_hours))
 
     def _said_of(self, which: Which, seen: FaceObservation) -> Reason:
-        """The first and worst of what may be said of this rate."""
+        """The worst that can be said of this rate."""
         rate, version = which.of(seen.window), seen.window.version
         if not self._is_known(rate):
             few = f"unknown: how many {version} {_did(which)}: {rate.people} people, {self.min_people} needed"
@@ -220,7 +220,7 @@ class FaceWatchPolicy:
             yield _worse(which, seen, FaceState.WARN, half)
 
     def _before(self, which: Which, seen: FaceObservation) -> Rate | None:
-        """What a rate is held against; None while nobody knows it."""
+        """The earlier version's rate that this one is compared with; None while nobody knows it."""
         theirs = which.of(seen.before) if seen.before else None
         return theirs if theirs is not None and self._is_known(theirs) else None
 

@@ -1,1 +1,1 @@
-"""What the records say, as facts: pure arithmetic from rows to numbers, without a value for what nobody knows."""
+"""What the records say, as metrics: pure arithmetic from rows to numbers; what nobody knows has no number."""

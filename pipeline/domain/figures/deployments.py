@@ -40,7 +40,9 @@ def of_history(history: History) -> Iterator[Fact]:
 
 
 def _of_deployments(history: History, model: tuple[str]) -> Iterator[Fact]:
-    """Every kind and outcome from the beginning, with 0: of a counter that begins with 1 nobody sees the rise."""
+    """Every kind and outcome is there from the beginning, with 0: Prometheus sees no rise in a counter that begins with
+    1.
+    """
     reached = {(act.id, _kind(act), outcome) for act, outcome in _steps(history)}
     counted = Counter((kind, outcome) for _, kind, outcome in reached)
     for kind in _COUNTED_KINDS:

@@ -1,4 +1,4 @@
-"""How often a face champion refuses, or lets in, people wrongly, as the monitor saw it last."""
+"""How often a face champion wrongly refuses people or lets them in, at the monitor's last look."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from pipeline.domain.models import ModelType
 
 
 def of_face_look(look: FaceLook) -> Iterator[Fact]:
-    """Rates are told with their intervals once there is a check; what they are worth, the state says."""
+    """Rates come with their intervals once there is a check; the state says what they are worth."""
     model = label_of(ModelType.FACE)
     labels = (model, look.version)
     yield Fact("live_accuracy_looked_timestamp_seconds", (model,), look.at.timestamp())

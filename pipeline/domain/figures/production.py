@@ -20,9 +20,9 @@ from pipeline.domain.models import ModelType, ModelVersion
 from pipeline.domain.statistics import wilson
 
 _OTHER, _NONE = "other", "none"
-# Each has series for every version and label; those that are left are one.
+# Each of these has series for every version and label; all remaining branches share one.
 MOST_BRANCHES = 20
-# Of fewer versions chance alone makes any correlation.
+# With fewer versions, chance alone makes any correlation.
 _CORRELATED = 5
 
 
@@ -67,10 +67,10 @@ class Branches:
         self._named: tuple[str, ...] = ()
 
     def named(self, counted: Sequence[Predicted]) -> tuple[str, ...]:
-        """At most `MOST_BRANCHES`."""
+        """The branches with series of their own, at most `MOST_BRANCHES`."""
         sizes = Counter[str]()
         for one in counted:
-            # A branch that is called like what is told of many, or of none, is one of many.
+            # A branch whose name is that of the series for the rest, or for no branch, counts with the rest.
             if one.branch not in {"", _OTHER, _NONE, *self._named}:
                 sizes[one.branch] += one.stored
         more = sorted(sizes, key=lambda branch: (-sizes[branch], branch))
@@ -92,7 +92,7 @@ class LookedAt:
 
 
 def of_look(model_type: ModelType, look: LookedAt, policy: LiveAccuracyPolicy) -> Iterator[Fact]:
-    """Accuracy is told once there are enough confirmations to tell; how far it may be off, always."""
+    """Accuracy is told once there are enough confirmations; its interval is told always."""
     labels = (label_of(model_type), look.version)
     yield Fact("live_accuracy_looked_timestamp_seconds", labels[:1], look.at.timestamp())
     for state in State:
@@ -110,14 +110,16 @@ def of_look(model_type: ModelType, look: LookedAt, policy: LiveAccuracyPolicy) -
 
 
 def of_gaps(model_type: ModelType, looks: Sequence[LookedAt], judged: Sequence[ModelVersion]) -> Iterator[Fact]:
-    """How much better verification found each version than people do, and whether both like the same ones."""
+    """By how much verification's accuracy of each version exceeds live accuracy, and whether both rank
+    versions alike.
+    """
     gate = {version.version: version.accuracy for version in judged if math.isfinite(version.accuracy)}
     live = {look.version: look.agreed / look.confirmed for look in looks if look.state is not State.UNKNOWN}
     both = [(version, gate[version], live[version]) for version in live if version in gate]
     for version, verified, confirmed in both:
         yield Fact("gate_vs_live_gap_ratio", (label_of(model_type), version), verified - confirmed)
     if len(both) >= _CORRELATED:
-        # Undefined where one of them is the same for all.
+        # Undefined where one of the two is the same for all versions.
         with suppress(StatisticsError):
             told = correlation([verified for _, verified, _ in both], [confirmed for _, _, confirmed in both])
             yield Fact("gate_vs_live_correlation", (label_of(model_type),), told)
@@ -146,7 +148,7 @@ def of_confirmations(
 def of_predictions(
     model_type: ModelType, counted: Sequence[Predicted], *, shown: Collection[str], branches: Branches
 ) -> Iterator[Fact]:
-    """Of the versions that are `shown`, by `branches`. Each begins with 0, as those of `of_confirmations` do."""
+    """For the versions that are `shown`, by branch. Each series begins with 0, as in `of_confirmations`."""
     model, known = label_of(model_type), [one for one in counted if one.version in shown]
     named = branches.named(known)
     places = list(product(shown, (*named, _NONE)))

@@ -1,4 +1,4 @@
-"""What training and verification found of one version."""
+"""What training and verification found about one version."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.domain.training import TrainingResult
 
 @dataclass(frozen=True)
 class Measured:
-    """A version with what training and verification said of it; either may be gone."""
+    """A version with what training and verification said about it; either may be gone."""
 
     version: ModelVersion
     result: TrainingResult | None

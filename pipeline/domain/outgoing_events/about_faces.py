@@ -1,4 +1,4 @@
-"""What the world is told of a live face model, in the way of every model event."""
+"""Events about face models while they are live."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -58,7 +58,7 @@ class ModelVerificationFailedEvent(OfModelType):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVerificationHeldEvent(OfModelType):
-    """The evidence decides nothing, a person has to."""
+    """The evidence does not decide: a person has to."""
 
     run_id: str
     reasons: tuple[str, ...]
@@ -79,8 +79,8 @@ class ModelVerificationHeldEvent(OfModelType):
 class ModelDeployedEvent(OfModelType):
     """Every replica serves it (specification, messages 40-43); `forced_by` only when a person overruled verification.
 
-    `accuracy` 0-1 is the verdict's: on the validation photos, through a real server. `corrections_through`: the last
-    correction that it can have learned from was made then.
+    `accuracy` 0-1 is the verdict's: on the validation photos, through a real server. `corrections_through` is the time
+    of the last correction that it can have learned from.
     """
 
     model_version: str

@@ -1,4 +1,4 @@
-"""What this application tells the world of its own running: steps that fail, DAGs that are paused."""
+"""Events about the application's own running: steps that fail, DAGs that are paused, questions to people."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +65,7 @@ class DagResumedEvent(OfDag):
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemSeenEvent(OfDag):
-    """The monitor sees something that a person has to mend, and that no step fails of; told again while it goes on."""
+    """The monitor sees something that a person has to mend although no step fails; told again while it goes on."""
 
     step: str
     problem: str
